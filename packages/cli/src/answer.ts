@@ -1,0 +1,79 @@
+import type { Answer, RouteName } from '@osa/core/api';
+import { type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
+import type { Server } from './config.ts';
+import type { HttpResponse } from './request.ts';
+
+/**
+ * The body of a success, checked against the route's shape.
+ *
+ * @throws OsaError `internal` when it does not have that shape.
+ */
+export async function readAnswer<N extends RouteName>(name: N, response: HttpResponse): Promise<Answer<N>> {
+  const { routes } = await import('@osa/core/api');
+  const { path, response: shape } = routes[name];
+  if (shape === 'text') return response.text as Answer<N>;
+  const parsed = shape.safeParse(parseExactly(response.text));
+  if (parsed.success) return parsed.data as Answer<N>;
+  const [issue] = parsed.error.issues;
+  throw new OsaError(
+    'internal',
+    `the answer of ${path} is not what this version of osa expects (${issue?.path.join('.') || 'body'}: ${issue?.message}); compare \`osa --version\` with the server's`,
+    { cause: parsed.error },
+  );
+}
+
+/**
+ * The refusal in `response`, as the server put it. What is no RFC 9457 problem of ours comes from something else on
+ * the way, such as a proxy.
+ */
+export async function problemError(
+  { status, text, contentType }: HttpResponse,
+  server: Server,
+): Promise<OsaError> {
+  const { Problem } = await import('@osa/core/api');
+  const problem = Problem.safeParse(contentType.includes('json') ? parseExactly(text) : undefined);
+  if (problem.success) {
+    const { code, message, field, details } = problem.data;
+    return new OsaError(isErrorCode(code) ? code : codeOfStatus(status), message, { field, details });
+  }
+  return new OsaError(
+    codeOfStatus(status),
+    `${server.url} answered with status ${status} and not as an osa server; is the URL right (from ${server.from})?`,
+    { details: { status, url: server.url } },
+  );
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorCodes, code);
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 401) return 'invalid_token';
+  if (status === 403) return 'access_denied';
+  if (status === 404) return 'not_found';
+  if (status === 502 || status === 503 || status === 504) return 'unavailable';
+  return status >= 500 ? 'internal' : 'invalid';
+}
+
+/**
+ * JSON with integers beyond 2^53 kept as they were written: `JSON.stringify` gives them back digit by digit. Text
+ * that is not JSON is undefined, which no shape accepts.
+ */
+export function parseExactly(text: string): unknown {
+  try {
+    return /\d{16}/.test(text) ? parse(text, exactInteger) : JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function exactInteger(_: string, value: unknown, { source }: { readonly source?: string }): unknown {
+  const isRounded = Number.isInteger(value) && !Number.isSafeInteger(value) && /^-?\d+$/.test(source ?? '');
+  return isRounded ? rawJson(source ?? '') : value;
+}
+
+// Both are in every Node from 21 on, and not in TypeScript's library.
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+const parse = JSON.parse as (text: string, reviver: Reviver) => unknown;
+const { rawJSON: rawJson } = JSON as unknown as { rawJSON(source: string): unknown };

@@ -1,0 +1,28 @@
+import { defineCommand } from '../command.ts';
+import { time } from '../format.ts';
+import { green } from '../paint.ts';
+import { table } from '../table.ts';
+
+export const hooksList = defineCommand({
+  description: 'Lists all hooks by name, with the release that is live.',
+  examples: [['osa hooks list', 'all hooks']],
+  json: '{"items": [{"name", "owner", "feature", "release_count", "live_release"}]}',
+  async run({ client, output }) {
+    const answer = await client().call('listHooks', {});
+    const rows = answer.items.map(({ name, owner, release_count, live_release }) => [
+      name,
+      live_release ? green(`v${live_release.version}`) : null,
+      release_count,
+      live_release?.source_ref ?? null,
+      live_release ? time(live_release.built_at) : null,
+      owner,
+    ]);
+    output.result(
+      answer,
+      rows.length === 0
+        ? ['no hooks yet; deploy a convention with: osa deploy']
+        : table(['hook', 'live', 'releases', 'source', 'built', 'convention'], rows),
+    );
+    return undefined;
+  },
+});

@@ -1,0 +1,56 @@
+import type { Answer } from '@osa/core/api';
+import { defineCommand } from '../command.ts';
+import { liveness, time, version } from '../format.ts';
+import { bold, green, type Line, line } from '../paint.ts';
+import { releaseLines } from '../release-lines.ts';
+import { pairs, table } from '../table.ts';
+
+export const hooksShow = defineCommand({
+  description: 'Shows a hook: its live release, its feature contract and its releases, the newest first.',
+  arguments: { hook: { description: "the hook's name" } },
+  examples: [['osa hooks show seismic_energy', 'what runs, and what has run']],
+  json: '{"name", "owner", "feature", "release_count", "live_seq", "live": {the live release}, "releases": [the newest 50]}',
+  async run({ client, output }, { arguments: { hook } }) {
+    const server = client();
+    const shown = await server.call('showHook', { params: { name: hook }, scopes: ['runs:read'] });
+    const { releases } = await server.call('listReleases', { params: { name: hook } });
+    output.result({ ...shown, releases }, [
+      line`${bold(shown.name)}  ${shown.feature.cardinality === 'one' ? 'one row' : 'many rows'} a record, of convention ${shown.owner}`,
+      ...liveLines(shown),
+      '',
+      ...table(['column', 'type', 'unit', 'description'], columnCells(shown.feature.columns)),
+      '',
+      ...releaseTable(releases),
+    ]);
+    return undefined;
+  },
+});
+
+function liveLines({ live }: Answer<'showHook'>): Line[] {
+  if (!live) return ['no release is live'];
+  return [line`live: ${green(version(live.version))}`, ...pairs(releaseLines(live))];
+}
+
+function columnCells(columns: Answer<'showHook'>['feature']['columns']) {
+  return columns.map(({ name, json_type, format, required, unit, description }) => [
+    name,
+    `${format ?? json_type}${required ? '' : ', optional'}`,
+    unit ?? null,
+    description ?? null,
+  ]);
+}
+
+function releaseTable(releases: Answer<'listReleases'>['releases']): Line[] {
+  const live = releases.find(({ is_live }) => is_live)?.version ?? null;
+  return table(
+    ['release', '', 'digest', 'source', 'built by', 'built'],
+    releases.map((release) => [
+      version(release.version),
+      release.is_live ? liveness(release.version, live) : '',
+      release.digest.slice(0, 19),
+      release.source_ref,
+      release.built_by,
+      time(release.built_at),
+    ]),
+  );
+}

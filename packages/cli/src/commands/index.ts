@@ -1,0 +1,92 @@
+import type { Command } from '../command.ts';
+
+/** Every command: its name, a line about it, and where it is. */
+export const commands: readonly (CommandEntry | CommandGroup)[] = [
+  {
+    name: 'init',
+    summary: 'start a dataset: convention.yaml, a hook, sample records',
+    load: async () => (await import('./init.ts')).init,
+  },
+  {
+    name: 'deploy',
+    summary: 'deploy a convention.yaml in one step',
+    load: async () => (await import('./deploy.ts')).deploy,
+  },
+  {
+    name: 'ingest',
+    summary: 'take records in and run the hooks over them',
+    load: async () => (await import('./ingest.ts')).ingest,
+  },
+  {
+    name: 'ingestions',
+    summary: 'what came in, and what became of it',
+    commands: [
+      {
+        name: 'list',
+        summary: 'ingestions, newest first',
+        load: async () => (await import('./ingestions-list.ts')).ingestionsList,
+      },
+      {
+        name: 'show',
+        summary: 'one ingestion, or its records that failed',
+        load: async () => (await import('./ingestions-show.ts')).ingestionsShow,
+      },
+      {
+        name: 'retry',
+        summary: 'try again what was rejected or errored',
+        load: async () => (await import('./ingestions-retry.ts')).ingestionsRetry,
+      },
+    ],
+  },
+  {
+    name: 'hooks',
+    summary: 'hooks, their releases and the live pointer',
+    commands: [
+      {
+        name: 'list',
+        summary: 'hooks with their live release',
+        load: async () => (await import('./hooks-list.ts')).hooksList,
+      },
+      {
+        name: 'show',
+        summary: 'one hook and its releases',
+        load: async () => (await import('./hooks-show.ts')).hooksShow,
+      },
+      {
+        name: 'history',
+        summary: 'the moves of the live pointer',
+        load: async () => (await import('./hooks-history.ts')).hooksHistory,
+      },
+      {
+        name: 'rollback',
+        summary: 'make an earlier release live',
+        load: async () => (await import('./hooks-rollback.ts')).hooksRollback,
+      },
+    ],
+  },
+  { name: 'rows', summary: "a hook's rows", load: async () => (await import('./rows.ts')).rows },
+  { name: 'trace', summary: 'where a row came from', load: async () => (await import('./trace.ts')).trace },
+  {
+    name: 'keys',
+    summary: 'keys that sign tokens',
+    commands: [
+      {
+        name: 'generate',
+        summary: 'make an Ed25519 key',
+        load: async () => (await import('./keys-generate.ts')).keysGenerate,
+      },
+    ],
+  },
+];
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+export interface CommandGroup {
+  readonly name: string;
+  readonly summary: string;
+  readonly commands: readonly CommandEntry[];
+}

@@ -1,0 +1,96 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { OsaError } from '@osa/core/error';
+import { bounds } from '@osa/core/limits';
+import { systemCode } from '@osa/core/system-error';
+import { type Context, defineCommand } from '../command.ts';
+import { exitCodeFor, follow, ingestionLines } from '../follow.ts';
+import { integer } from '../parse.ts';
+import { type Progress, withProgress } from '../progress.ts';
+import type { Upload } from '../request.ts';
+
+export const ingest = defineCommand({
+  description:
+    'Takes records in: newline-delimited JSON, {"source_id": "…", "metadata": {…}} on each line. A file that cannot ' +
+    'be read to its end changes nothing. Then it waits until the hooks have run over all records, and tells the ' +
+    'counts.\n\n' +
+    'The exit code is 0 when the ingestion completed, also with records that are invalid, rejected or errored: they ' +
+    'are kept with their reasons. It is 1 when the ingestion failed.',
+  arguments: {
+    convention: { description: "the convention's slug" },
+    file: { description: 'the records, or - for standard input' },
+  },
+  options: {
+    batchSize: {
+      value: 'N',
+      description: `records to a batch, 1 to ${bounds.batchRecords} (default: ${bounds.defaultBatchRecords})`,
+      parse: integer(1, bounds.batchRecords),
+    },
+    wait: { negated: true, description: 'return as soon as the records are stored' },
+  },
+  examples: [
+    ['osa ingest usgs-earthquakes records.ndjson', 'take a file in, and wait'],
+    ['zcat week.ndjson.gz | osa ingest usgs-earthquakes -', 'from another program'],
+    ['osa ingest usgs-earthquakes records.ndjson --no-wait', 'only store the records'],
+  ],
+  json: 'the ingestion: {"id", "status", "records", "invalid", "unchanged", "published", "rejected", "errored",\n"pending", "rows", "batches", "reasons", "started_at", "finished_at", …}',
+  async run(context, { arguments: { convention, file }, options }) {
+    const { output, signal } = context;
+    const client = context.client();
+    const source = await openSource(context, file);
+    // An unknown convention is told before the upload, which may be long.
+    await client.call('showConvention', { params: { slug: convention } });
+    const ingestion = await withProgress(output, async (progress) => {
+      const opened = await client.call('ingest', {
+        params: { slug: convention },
+        query: { batch_size: options.batchSize },
+        upload: watched(source, progress),
+      });
+      return options.wait ? follow(client, opened, { progress, signal }) : opened;
+    });
+    output.result(ingestion, ingestionLines(ingestion));
+    return exitCodeFor(ingestion);
+  },
+});
+
+interface Source extends Upload {
+  /** Bytes, if they are known. */
+  readonly size: number | undefined;
+}
+
+/** @throws OsaError `usage` for a file that is not there or cannot be read. */
+async function openSource({ stdin }: Context, file: string): Promise<Source> {
+  if (file === '-') return { open: () => stdin, replayable: false, size: undefined };
+  try {
+    const stats = await stat(file);
+    if (stats.isDirectory()) throw new OsaError('usage', `${file} is a directory; name a file of records`);
+    const replayable = stats.isFile();
+    return { open: () => createReadStream(file), replayable, size: replayable ? stats.size : undefined };
+  } catch (cause) {
+    throw unreadable(file, cause);
+  }
+}
+
+/** The same upload, its bytes counted on the way. */
+function watched(source: Source, progress: Progress): Upload {
+  async function* counted() {
+    let sent = 0;
+    try {
+      for await (const chunk of source.open()) {
+        sent += chunk.length;
+        progress.uploading(sent, source.size);
+        yield chunk;
+      }
+    } catch (cause) {
+      throw systemCode(cause) === undefined ? cause : unreadable('the file of records', cause);
+    }
+  }
+  return { open: () => Readable.from(counted(), { objectMode: false }), replayable: source.replayable };
+}
+
+function unreadable(file: string, cause: unknown): unknown {
+  const code = systemCode(cause);
+  if (code === undefined || cause instanceof OsaError) return cause;
+  return new OsaError('usage', `${file} cannot be read (${code})`, { field: 'file', cause });
+}

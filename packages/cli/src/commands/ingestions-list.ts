@@ -1,0 +1,30 @@
+import { defineCommand } from '../command.ts';
+import { nextPage, time } from '../format.ts';
+import { table } from '../table.ts';
+import { pagingOptions } from './paging.ts';
+
+export const ingestionsList = defineCommand({
+  description: 'Lists ingestions, the newest first. It needs a key whose tokens may carry ingestions:read.',
+  options: pagingOptions,
+  examples: [['osa ingestions list --limit 10', 'the last ten']],
+  json: '{"items": [{an ingestion, as `osa ingestions show`}], "next_cursor"}',
+  async run({ client, output }, { options }) {
+    const answer = await client().call('listIngestions', { query: options });
+    const rows = answer.items.map((item) => [
+      item.id,
+      item.convention_id,
+      item.status,
+      item.records,
+      item.published,
+      item.invalid + item.rejected + item.errored,
+      item.rows,
+      time(item.started_at),
+    ]);
+    output.result(
+      answer,
+      table(['ingestion', 'convention', 'status', 'in', 'passed', 'failed', 'rows', 'began'], rows),
+    );
+    output.note(...nextPage('osa ingestions list', answer.next_cursor));
+    return undefined;
+  },
+});

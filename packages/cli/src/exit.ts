@@ -1,0 +1,46 @@
+import { asOsaError, type ErrorCode } from '@osa/core/error';
+
+/** The exit code of `error`. What is not an OsaError is a bug of ours, and 1. */
+export function exitCodeOf(error: unknown): number {
+  const known = asOsaError(error);
+  return known ? exitCodes[known.code] : exitCodes.internal;
+}
+
+/** What the exit codes mean, as every `--help` says it. */
+export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[] = [
+  [0, 'done'],
+  [1, 'refused, failed or not found'],
+  [2, 'wrong usage, or a file that cannot be used'],
+  [4, 'no usable key, or a token that is not accepted'],
+  [5, 'the server cannot be reached or cannot answer'],
+  [130, 'interrupted'],
+];
+
+/** The one table from error code to exit code; `malformed` is a file that the server could not read. */
+const exitCodes = {
+  malformed: 2,
+  usage: 2,
+
+  invalid: 1,
+  too_large: 1,
+  unsupported_media_type: 1,
+  method_not_allowed: 1,
+  not_found: 1,
+  conflict: 1,
+  precondition_failed: 1,
+  idempotency_mismatch: 1,
+  in_progress: 1,
+  reserved_name: 1,
+  lease_lost: 1,
+  internal: 1,
+
+  missing_token: 4,
+  invalid_token: 4,
+  access_denied: 4,
+  credentials: 4,
+
+  unreachable: 5,
+  unavailable: 5,
+
+  interrupted: 130,
+} as const satisfies Record<ErrorCode, number>;

@@ -1,0 +1,59 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Answer } from '@osa/core/api';
+import { OsaError } from '@osa/core/error';
+import type { Client } from './client.ts';
+import { duration } from './format.ts';
+import { green, type Line, line, red, yellow } from './paint.ts';
+import { countsOf, type Progress, secondsOf } from './progress.ts';
+import { pairs } from './table.ts';
+
+type Ingestion = Answer<'showIngestion'>;
+
+/** Polls begin quickly, for the small ingestion, and slow down. Milliseconds. */
+const firstPollMs = 100;
+const slowestPollMs = 1_000;
+
+/**
+ * Waits until the ingestion is no longer running.
+ *
+ * @throws OsaError `interrupted`; the ingestion itself goes on, and the message says how to look at it.
+ */
+export async function follow(
+  client: Client,
+  first: { readonly id: string },
+  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
+): Promise<Ingestion> {
+  const { id } = first;
+  try {
+    for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, slowestPollMs)) {
+      const ingestion = await client.call('showIngestion', { params: { id } });
+      progress.running(ingestion);
+      if (ingestion.status !== 'running') return ingestion;
+      await wait(pollMs, undefined, { signal });
+    }
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
+    throw new OsaError('interrupted', `interrupted; the ingestion goes on: osa ingestions show ${id}`, {
+      details: { id },
+      cause,
+    });
+  }
+}
+
+/** How an ingestion ended, and where to look next. */
+export function ingestionLines(ingestion: Ingestion): Line[] {
+  const { id, status, convention_id, schema_id, reasons, invalid, rejected, errored } = ingestion;
+  const colour = status === 'completed' ? green : status === 'failed' ? red : yellow;
+  const failed = invalid + rejected + errored;
+  return [
+    line`ingestion ${id}: ${colour(status)} after ${duration(secondsOf(ingestion))}, ${convention_id}, schema ${schema_id.id}@${schema_id.version}`,
+    ...pairs(countsOf(ingestion).map(([name, shown, isBad]) => [name, isBad ? red(shown) : shown])),
+    ...reasons.map((reason) => line`  ${yellow('!')} ${reason}`),
+    ...(failed > 0 ? [`see what failed: osa ingestions show ${id} --failed`] : []),
+  ];
+}
+
+/** 1 when the ingestion failed as a whole; records that failed are an answer and no failure of the command. */
+export function exitCodeFor({ status }: Ingestion): number {
+  return status === 'failed' ? 1 : 0;
+}

@@ -1,0 +1,47 @@
+import { open } from 'node:fs/promises';
+import type { SigningKey } from '@osa/core/auth/token';
+import { OsaError } from '@osa/core/error';
+import { systemCode } from '@osa/core/system-error';
+import type { KeySource } from './config.ts';
+
+const maxBytes = 64 * 1024;
+
+/**
+ * Reads a private key. A file that others may read or write is refused.
+ *
+ * @throws OsaError `credentials`; the message never holds any of the key.
+ */
+export async function loadKey(source: KeySource): Promise<SigningKey> {
+  const text = 'text' in source ? source.text : await readKeyFile(source.path, source.name);
+  const { readPrivateKey } = await import('@osa/core/auth/token');
+  return readPrivateKey(text, source.name);
+}
+
+async function readKeyFile(path: string, name: string): Promise<string> {
+  try {
+    await using file = await open(path, 'r');
+    const stats = await file.stat();
+    if (!stats.isFile()) throw new OsaError('credentials', `${name} is not a file`);
+    if ((stats.mode & 0o077) !== 0 && process.platform !== 'win32') {
+      const mode = (stats.mode & 0o777).toString(8).padStart(4, '0');
+      throw new OsaError(
+        'credentials',
+        `${name} holds a private key and others may use it (mode ${mode}); run: chmod 600 ${path}`,
+        { details: { path, mode } },
+      );
+    }
+    if (stats.size > maxBytes) throw new OsaError('credentials', `${name} is too large for a key`);
+    return await file.readFile('utf8');
+  } catch (cause) {
+    if (cause instanceof OsaError) throw cause;
+    const code = systemCode(cause) ?? 'unreadable';
+    throw new OsaError(
+      'credentials',
+      `${name} cannot be read (${code}); make a key with: osa keys generate`,
+      {
+        details: { path },
+        cause,
+      },
+    );
+  }
+}

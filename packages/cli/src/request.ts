@@ -1,0 +1,135 @@
+import { randomInt } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import { OsaError } from '@osa/core/error';
+import { systemCode } from '@osa/core/system-error';
+
+/** One HTTP request, as often as it takes within a bound. */
+export interface HttpRequest {
+  readonly url: URL;
+  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | Upload | undefined;
+  /** Whether sending it twice is the same as sending it once. */
+  readonly repeatable: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** A streamed body. Without `replayable` it can be read once only, as standard input. */
+export interface Upload {
+  open(): Readable;
+  readonly replayable: boolean;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/** The waits before the second, third and fourth try, in milliseconds. */
+const backoffMs = [100, 300, 900];
+const longestRetryAfterMs = 5_000;
+const maxAnswerBytes = 64 * 1024 * 1024;
+
+/**
+ * Sends the request; repeats it after a lost connection, a 503, and a 409 `in_progress` that an own earlier try
+ * has caused.
+ *
+ * @throws OsaError `unreachable` when no answer came, `interrupted`, and whatever the upload's source throws.
+ */
+export async function send(request: HttpRequest): Promise<HttpResponse> {
+  const { body } = request;
+  const mayRepeat = request.repeatable && (typeof body !== 'object' || body.replayable);
+  for (let tries = 0; ; tries++) {
+    const backoff = mayRepeat ? backoffMs[tries] : undefined;
+    try {
+      const { response, retryAfterMs } = await sendOnce(request);
+      const isBusy = response.status === 503 || (tries > 0 && isInProgress(response));
+      if (!isBusy || backoff === undefined) return response;
+      await pause(Math.max(backoff, retryAfterMs), request.signal);
+    } catch (error) {
+      const failure = toFailure(error, request);
+      if (!failure.isPassing || backoff === undefined) throw failure.error;
+      await pause(backoff, request.signal);
+    }
+  }
+}
+
+async function sendOnce(request: HttpRequest): Promise<{ response: HttpResponse; retryAfterMs: number }> {
+  const { request: dispatch } = await import('undici');
+  const { url, method, headers, body, signal } = request;
+  const stream = typeof body === 'object' ? body.open() : undefined;
+  // The error reaches us as the request's own; without a listener a late one would end the process.
+  stream?.on('error', () => undefined);
+  const answer = await dispatch(url, { method, headers, body: stream ?? (body as string) ?? null, signal });
+  const retryAfter = Number(answer.headers['retry-after'] ?? 0);
+  return {
+    response: {
+      status: answer.statusCode,
+      contentType: String(answer.headers['content-type'] ?? ''),
+      text: await readText(answer.body),
+    },
+    retryAfterMs: Number.isFinite(retryAfter) ? Math.min(retryAfter * 1000, longestRetryAfterMs) : 0,
+  };
+}
+
+async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxAnswerBytes) {
+      throw new OsaError(
+        'internal',
+        `the server's answer has over ${maxAnswerBytes} bytes; ask for a smaller page`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function isInProgress({ status, text }: HttpResponse): boolean {
+  return status === 409 && text.includes('"in_progress"');
+}
+
+/** Connections that may come back in a moment; the rest fails at once. */
+const passingCodes = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'],
+  ...['UND_ERR_SOCKET', 'UND_ERR_CONNECT_TIMEOUT'],
+]);
+
+function toFailure(error: unknown, { url, signal }: HttpRequest): { error: unknown; isPassing: boolean } {
+  if (signal.aborted) {
+    return { error: new OsaError('interrupted', 'interrupted', { cause: error }), isPassing: false };
+  }
+  const code = systemCode(error);
+  if (error instanceof OsaError || code === undefined) return { error, isPassing: false };
+  return {
+    error: new OsaError('unreachable', unreachableMessage(url, code), {
+      details: { url: url.origin, code },
+      cause: error,
+    }),
+    isPassing: passingCodes.has(code),
+  };
+}
+
+function unreachableMessage(url: URL, code: string): string {
+  if (code.startsWith('HPE_'))
+    return `what answers at ${url.origin} does not speak HTTP (${code}); is the URL right?`;
+  if (code === 'ECONNREFUSED') {
+    return `nothing listens at ${url.origin}; start one with: osad --dev, or give --server`;
+  }
+  if (code === 'ENOTFOUND') return `no host is named ${url.hostname}; is the URL right?`;
+  return `cannot reach ${url.origin} (${code}); check that the server runs, and --server or OSA_SERVER`;
+}
+
+/** Waits up to a third longer, so that many clients do not come back at once. */
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  try {
+    await wait(milliseconds + randomInt(Math.ceil(milliseconds / 3)), undefined, { signal });
+  } catch (cause) {
+    throw new OsaError('interrupted', 'interrupted', { cause });
+  }
+}

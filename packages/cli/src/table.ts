@@ -1,0 +1,39 @@
+import { cut } from '@osa/core/excerpt';
+import { dim, type Line, line, widthOf } from './paint.ts';
+
+const longestCell = 60;
+
+/** Rows in aligned columns, two spaces apart. Columns that hold numbers only are aligned to the right. */
+export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): Line[] {
+  const cells = rows.map((row) => row.map(toLine));
+  const columns = heads.map((head, index) => ({
+    head,
+    width: Math.max(widthOf(head), ...cells.map((row) => widthOf(row[index] ?? ''))),
+    right: rows.length > 0 && rows.every((row) => typeof row[index] === 'number'),
+  }));
+  const lay = (row: readonly Line[]): Line =>
+    columns.reduce<Line>((laid, { width, right }, index) => {
+      const cell = row[index] ?? '';
+      const space = ' '.repeat(width - widthOf(cell));
+      const gap = index === 0 ? '' : '  ';
+      const isLast = index === columns.length - 1;
+      return right ? line`${laid}${gap}${space}${cell}` : line`${laid}${gap}${cell}${isLast ? '' : space}`;
+    }, '');
+  return [lay(heads.map((head) => dim(head))), ...cells.map(lay)];
+}
+
+export type Cell = Line | number | null;
+
+/** Names and values, the values aligned; `indent` spaces before each. */
+export function pairs(entries: readonly (readonly [name: string, value: Line])[], indent = 2): Line[] {
+  const width = Math.max(0, ...entries.map(([name]) => widthOf(name)));
+  return entries.map(([name, value]) => {
+    return line`${' '.repeat(indent)}${dim(name)}${' '.repeat(width - widthOf(name))}  ${value}`;
+  });
+}
+
+function toLine(cell: Cell): Line {
+  if (cell === null) return dim('-');
+  if (typeof cell === 'number') return String(cell);
+  return typeof cell === 'string' ? cut(cell, longestCell) : cell;
+}

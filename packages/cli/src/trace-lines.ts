@@ -1,0 +1,102 @@
+import type { Answer } from '@osa/core/api';
+import { bytes, duration, liveness, secondsBetween, time, value, version } from './format.ts';
+import { bold, dim, green, type Line, line, red, yellow } from './paint.ts';
+import { releaseLines } from './release-lines.ts';
+import { pairs, table } from './table.ts';
+
+type RowTrace = Answer<'traceRow'>;
+type Entry = readonly [name: string, value: Line];
+
+/** A row's story, from the values back to the code: row, record, run, release. */
+export function rowTraceLines(trace: RowTrace): Line[] {
+  const { row, run, release, hook } = trace;
+  const superseded = row.current
+    ? ''
+    : line`  ${yellow('superseded: a newer computation has taken its place')}`;
+  const runtime = duration(secondsBetween(run.started_at, run.finished_at));
+  return [
+    line`${bold(row.name)}${superseded}`,
+    ...pairs(valueEntries(trace)),
+    '',
+    ...recordLines(trace.record),
+    '',
+    line`${bold('run')}      ${run.id}  ${statusLine(run.status)}`,
+    ...pairs([
+      ['ran', line`${time(run.started_at)}, for ${runtime}`],
+      ...attemptEntries(run.attempts),
+      ['rows', run.row_count === null ? '-' : String(run.row_count)],
+      ['snapshot', line`${time(run.snapshot_at)}, batch ${run.batch}`],
+    ]),
+    '',
+    line`${bold('release')}  ${bold(`${hook.name} ${version(release.version)}`)}  ${liveness(release.version, release.live_version)}`,
+    ...pairs([...releaseLines(release), ...introduction(release), ['owner', `convention ${hook.owner}`]]),
+  ];
+}
+
+/** A record, and every row that came of it. */
+export function recordTraceLines({ record, rows }: Answer<'traceRecord'>): Line[] {
+  const cells = rows.map((row) => [
+    row.name,
+    version(row.release),
+    row.digest.slice(0, 19),
+    row.current ? '' : yellow('superseded'),
+    Object.entries(row.values)
+      .map(([name, content]) => `${name}=${value(content)}`)
+      .join(' '),
+  ]);
+  return [
+    ...recordLines(record),
+    '',
+    ...(rows.length === 0 ? ['no rows'] : table(['row', 'release', 'digest', '', 'values'], cells)),
+  ];
+}
+
+function recordLines(record: RowTrace['record']): Line[] {
+  const { srn, newest_version, schema_id, source_id, convention, ingestion, published_at } = record;
+  const age = record.version === newest_version ? green('newest') : yellow(`v${newest_version} is newer`);
+  return [
+    line`${bold('record')}   ${srn}  ${age}`,
+    ...pairs([
+      ['source', line`${source_id}, of ${convention}, schema ${schema_id.id}@${schema_id.version}`],
+      ['came in', `ingestion ${ingestion}, line ${record.line}`],
+      ['published', time(published_at)],
+    ]),
+  ];
+}
+
+/** The columns in the contract's order, each with its unit. */
+function valueEntries({ row, hook }: RowTrace): Entry[] {
+  return hook.feature.columns.map(({ name, json_type, unit }) => {
+    const shown = value(row.values[name], json_type);
+    return [name, unit ? line`${shown} ${dim(unit)}` : shown];
+  });
+}
+
+function attemptEntries(attempts: RowTrace['run']['attempts']): Entry[] {
+  return attempts.map((attempt) => {
+    const { n, runner, memory_bytes, outcome, exit_code, exit_signal, detail, resolved_digest } = attempt;
+    const seconds = secondsBetween(attempt.started_at, attempt.finished_at);
+    const end = exit_signal ?? (exit_code === null ? undefined : `exit ${exit_code}`);
+    const facts = [
+      outcome ?? 'not ended',
+      end,
+      `${runner} runner`,
+      bytes(memory_bytes),
+      duration(seconds),
+      detail,
+    ];
+    const shown = facts.filter((fact) => fact !== undefined && fact !== null).join(', ');
+    return [`attempt ${n}`, resolved_digest ? line`${shown}, ran ${resolved_digest}` : shown];
+  });
+}
+
+function introduction({ introduced_by: introduced }: RowTrace['release']): Entry[] {
+  if (!introduced) return [];
+  const { kind, actor, at } = introduced;
+  return [['went live', `by ${kind}, ${actor.subject} (${actor.issuer}), ${time(at)}`]];
+}
+
+function statusLine(status: string | null): Line {
+  if (status === 'passed') return green(status);
+  return status === null ? yellow('running') : red(status);
+}

@@ -1,0 +1,632 @@
+import { z } from 'zod';
+import type { ScopeVerb } from './auth/scope.ts';
+import { DeployRequest } from './convention/convention.ts';
+import { FeatureContract } from './hook/hook.ts';
+import { Config, Limits, runtimes } from './hook/release.ts';
+import { bounds } from './limits.ts';
+import { FieldDefinition } from './record/schema.ts';
+
+/**
+ * The wire contract, once: the daemon's routes, the client's types and the OpenAPI document all come from here.
+ * Times are RFC 3339 in UTC; ids of rows are decimal integers; every refusal is an RFC 9457 problem.
+ */
+
+/**
+ * Who may call a route. `public` is open to everybody; `read` is open unless the daemon says
+ * `reads: authenticated`; a scope needs a token that grants it, on the resource named by a path parameter if one
+ * is given (a use case may ask for more, once it knows the resource).
+ */
+export type Gate =
+  | { readonly kind: 'public' }
+  | { readonly kind: 'read' }
+  | { readonly kind: 'scope'; readonly verb: ScopeVerb; readonly resourceParam?: string };
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  /** With `:name` parameters. */
+  readonly path: string;
+  readonly summary: string;
+  readonly gate: Gate;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  /** A JSON body by its shape, or the media type of a streamed one. */
+  readonly body?: z.ZodType | 'application/x-ndjson' | 'application/octet-stream';
+  /** The status of success and the shape of its body; `text` is a body that is not JSON. */
+  readonly status: 200 | 201;
+  readonly response: z.ZodType | 'text';
+  /** Writes take an `Idempotency-Key`. */
+  readonly idempotent?: true;
+}
+
+const time = z.iso.datetime({ offset: true });
+const rowId = z.int().min(1);
+const cursor = z.string().max(1_000).optional();
+const limit = z.coerce.number().int().min(1).max(bounds.pageRows).default(bounds.defaultPageRows);
+const page = z.object({ cursor, limit });
+const hookParams = z.object({ name: z.string().max(200) });
+const flag = z.enum(['true', 'false']).default('false');
+
+const Actor = z.object({ issuer: z.string(), subject: z.string() });
+const SchemaRef = z.object({ id: z.string(), version: z.string() });
+const Difference = z.object({ path: z.string(), from: z.unknown(), to: z.unknown() });
+
+const ReleaseSummary = z.object({
+  version: z.int(),
+  is_live: z.boolean(),
+  runtime: z.enum(runtimes),
+  image: z.string().nullable(),
+  digest: z.string(),
+  source_ref: z.string(),
+  built_by: z.string(),
+  built_at: time,
+});
+
+/** `config` may hold secrets: without `runs:read` it is null, and its digest is all that is shown. */
+const ReleaseDetail = ReleaseSummary.extend({
+  id: z.string(),
+  hook_name: z.string(),
+  command: z.array(z.string()).nullable(),
+  config: Config.nullable(),
+  config_digest: z.string(),
+  limits: Limits,
+});
+
+const HookSummary = z.object({
+  name: z.string(),
+  owner: z.string(),
+  feature: FeatureContract,
+  release_count: z.int(),
+  live_release: z
+    .object({ version: z.int(), digest: z.string(), source_ref: z.string(), built_at: time })
+    .nullable(),
+});
+
+const LiveChange = z.object({
+  seq: z.int(),
+  from_version: z.int().nullable(),
+  to_version: z.int(),
+  kind: z.enum(['release', 'rollback', 'activate']),
+  reason: z.string().nullable(),
+  actor: Actor,
+  at: time,
+});
+
+const HookChange = z.object({
+  name: z.string(),
+  hook: z.enum(['created', 'unchanged']),
+  release: z.enum(['created', 'known']),
+  version: z.int(),
+  is_live: z.boolean(),
+  live_version: z.int().nullable(),
+});
+
+/** What a deploy changed, part by part. */
+export const DeployChanges = z.object({
+  convention: z.enum(['created', 'updated', 'unchanged']),
+  convention_fields: z.array(Difference),
+  schema: z.enum(['created', 'unchanged']),
+  hooks: z.array(HookChange),
+  removed_hooks: z.array(z.string()),
+  ingester: z.enum(['none', 'stored, not run']),
+});
+
+const DeployAnswer = z.object({
+  slug: z.string(),
+  title: z.string(),
+  description: z.string(),
+  schema_id: SchemaRef,
+  hooks: z.array(z.string()),
+  created_at: time,
+  deploy_id: z.string(),
+  changed: z.boolean(),
+  changes: DeployChanges,
+});
+
+const ConventionDetail = z.object({
+  id: z.string(),
+  title: z.string(),
+  description: z.string(),
+  schema_id: SchemaRef,
+  fields: z.array(FieldDefinition),
+  file_requirements: z.record(z.string(), z.unknown()),
+  hooks: z.array(z.string()),
+  ingester: z.record(z.string(), z.unknown()).nullable(),
+  docs: z.record(z.string(), z.unknown()).nullable(),
+  created_at: time,
+});
+
+export const BatchStatus = z.enum(['queued', 'running', 'parked', 'done', 'failed']);
+export const RecordStatus = z.enum(['pending', 'invalid', 'unchanged', 'published', 'rejected', 'errored']);
+
+/**
+ * Where an ingestion stands. `records` came in; each is one of the others in the end, or still `pending`.
+ * `retried` counts tries that were followed by a newer one; their records are counted where they are newest.
+ */
+const Ingestion = z.object({
+  id: z.string(),
+  srn: z.string(),
+  convention_id: z.string(),
+  schema_id: SchemaRef,
+  status: z.enum(['running', 'completed', 'failed']),
+  records: z.int(),
+  invalid: z.int(),
+  unchanged: z.int(),
+  published: z.int(),
+  rejected: z.int(),
+  errored: z.int(),
+  pending: z.int(),
+  retried: z.int(),
+  rows: z.int(),
+  batches: z.record(BatchStatus, z.int()),
+  /** Why batches wait, are parked or failed: each reason once. */
+  reasons: z.array(z.string()),
+  started_by: Actor,
+  started_at: time,
+  finished_at: time.nullable(),
+});
+
+const IngestionRecord = z.object({
+  source_id: z.string(),
+  line: z.int(),
+  batch: z.int(),
+  status: RecordStatus,
+  reason: z.string().nullable(),
+  record_srn: z.string().nullable(),
+  outcomes: z.array(
+    z.object({
+      hook: z.string(),
+      version: z.int(),
+      status: z.enum(['passed', 'rejected', 'errored']),
+      reason: z.string().nullable(),
+    }),
+  ),
+});
+
+const Attempt = z.object({
+  n: z.int(),
+  runner: z.string(),
+  memory_bytes: z.int(),
+  outcome: z.string().nullable(),
+  exit_code: z.int().nullable(),
+  exit_signal: z.string().nullable(),
+  detail: z.string().nullable(),
+  resolved_digest: z.string().nullable(),
+  started_at: time,
+  finished_at: time.nullable(),
+});
+
+const TracedRecord = z.object({
+  srn: z.string(),
+  version: z.int(),
+  newest_version: z.int(),
+  convention: z.string(),
+  schema_id: SchemaRef,
+  source_id: z.string(),
+  ingestion: z.string(),
+  line: z.int(),
+  published_at: time,
+  metadata: z.record(z.string(), z.unknown()),
+});
+
+const TracedRun = z.object({
+  id: z.string(),
+  batch: z.string(),
+  status: z.string().nullable(),
+  started_at: time.nullable(),
+  finished_at: time.nullable(),
+  snapshot_at: time.nullable(),
+  row_count: z.int().nullable(),
+  input_digest: z.string().nullable(),
+  output_digest: z.string().nullable(),
+  attempts: z.array(Attempt),
+});
+
+/** A row's story: row → record → run → release → hook. */
+const RowTrace = z.object({
+  row: z.object({
+    name: z.string(),
+    id: rowId,
+    ordinal: z.int(),
+    /** False when a newer computation has taken the row's place. */
+    current: z.boolean(),
+    values: z.record(z.string(), z.unknown()),
+  }),
+  record: TracedRecord,
+  run: TracedRun,
+  release: ReleaseDetail.extend({
+    live_version: z.int().nullable(),
+    /** The deploys of the hook's convention that came with this release's introduction, oldest first. */
+    introduced_by: z.object({ kind: z.string(), actor: Actor, at: time }).nullable(),
+  }),
+  hook: z.object({ name: z.string(), owner: z.string(), feature: FeatureContract }),
+});
+
+const RecordTrace = z.object({
+  record: TracedRecord,
+  rows: z.array(
+    z.object({
+      name: z.string(),
+      hook: z.string(),
+      id: rowId,
+      ordinal: z.int(),
+      current: z.boolean(),
+      run_id: z.string(),
+      release: z.int(),
+      digest: z.string(),
+      values: z.record(z.string(), z.unknown()),
+    }),
+  ),
+});
+
+const table = (row: z.ZodType) =>
+  z.object({ rows: z.array(row), next_cursor: z.string().nullable(), has_more: z.boolean() });
+
+const scope = (verb: ScopeVerb, resourceParam?: string): Gate =>
+  resourceParam === undefined ? { kind: 'scope', verb } : { kind: 'scope', verb, resourceParam };
+const read: Gate = { kind: 'read' };
+const open: Gate = { kind: 'public' };
+
+/** Checks names and completeness of one entry without widening its type. */
+const route = <const T extends Route>(definition: T): T => definition;
+
+export const routes = {
+  health: route({
+    method: 'GET',
+    path: '/health',
+    summary: 'Whether the process is up',
+    gate: open,
+    status: 200,
+    response: z.object({ status: z.literal('ok'), version: z.string() }),
+  }),
+  ready: route({
+    method: 'GET',
+    path: '/ready',
+    summary: 'Whether it can do its work; 503 when it cannot',
+    gate: open,
+    status: 200,
+    response: z.object({
+      status: z.enum(['ready', 'degraded']),
+      version: z.string(),
+      components: z.record(
+        z.string(),
+        z.object({ status: z.enum(['ok', 'error', 'unchecked']), detail: z.string().nullable() }),
+      ),
+    }),
+  }),
+  metrics: route({
+    method: 'GET',
+    path: '/metrics',
+    summary: 'Prometheus metrics',
+    gate: open,
+    status: 200,
+    response: 'text',
+  }),
+  openapi: route({
+    method: 'GET',
+    path: '/openapi.json',
+    summary: 'This document',
+    gate: open,
+    status: 200,
+    response: z.looseObject({ openapi: z.string() }),
+  }),
+
+  deploy: route({
+    method: 'POST',
+    path: '/api/v1/conventions',
+    summary: 'Deploy a convention: schema, hooks, releases and convention in one step',
+    gate: scope('conventions:write'),
+    body: DeployRequest,
+    status: 201,
+    response: DeployAnswer,
+    idempotent: true,
+  }),
+  listConventions: route({
+    method: 'GET',
+    path: '/api/v1/conventions',
+    summary: 'All conventions, newest first',
+    gate: read,
+    status: 200,
+    response: z.object({
+      items: z.array(
+        z.object({
+          id: z.string(),
+          title: z.string(),
+          description: z.string(),
+          schema_id: SchemaRef,
+          created_at: time,
+        }),
+      ),
+    }),
+  }),
+  showConvention: route({
+    method: 'GET',
+    path: '/api/v1/conventions/:slug',
+    summary: 'One convention',
+    gate: read,
+    params: z.object({ slug: z.string().max(200) }),
+    status: 200,
+    response: ConventionDetail,
+  }),
+  putBlob: route({
+    method: 'PUT',
+    path: '/api/v1/blobs/:sha256',
+    summary: 'Store a packed hook directory under its SHA-256',
+    gate: scope('conventions:write'),
+    params: z.object({
+      sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits'),
+    }),
+    body: 'application/octet-stream',
+    status: 200,
+    response: z.object({ sha256: z.string(), size: z.int() }),
+  }),
+  findBlob: route({
+    method: 'GET',
+    path: '/api/v1/blobs/:sha256',
+    summary: 'Whether a blob is stored, and its size',
+    gate: scope('conventions:write'),
+    params: z.object({
+      sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits'),
+    }),
+    status: 200,
+    response: z.object({ sha256: z.string(), size: z.int() }),
+  }),
+
+  listHooks: route({
+    method: 'GET',
+    path: '/api/v1/hooks',
+    summary: 'All hooks by name, with their live release',
+    gate: read,
+    status: 200,
+    response: z.object({ items: z.array(HookSummary) }),
+  }),
+  showHook: route({
+    method: 'GET',
+    path: '/api/v1/hooks/:name',
+    summary: 'One hook; the ETag is the sequence number of its last live change',
+    gate: read,
+    params: hookParams,
+    status: 200,
+    response: HookSummary.extend({ live_seq: z.int().nullable(), live: ReleaseDetail.nullable() }),
+  }),
+  listReleases: route({
+    method: 'GET',
+    path: '/api/v1/hooks/:name/releases',
+    summary: 'The releases of a hook, newest first',
+    gate: read,
+    params: hookParams,
+    query: page,
+    status: 200,
+    response: z.object({
+      hook_name: z.string(),
+      live_version: z.int().nullable(),
+      releases: z.array(ReleaseSummary),
+      next_cursor: z.string().nullable(),
+    }),
+  }),
+  showRelease: route({
+    method: 'GET',
+    path: '/api/v1/hooks/:name/releases/:version',
+    summary: 'One release',
+    gate: read,
+    params: hookParams.extend({
+      version: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(2 ** 31 - 1),
+    }),
+    status: 200,
+    response: ReleaseDetail.extend({ live: z.boolean() }),
+  }),
+  history: route({
+    method: 'GET',
+    path: '/api/v1/hooks/:name/history',
+    summary: 'The moves of the live pointer, newest first',
+    gate: read,
+    params: hookParams,
+    query: page,
+    status: 200,
+    response: z.object({
+      hook_name: z.string(),
+      changes: z.array(LiveChange),
+      next_cursor: z.string().nullable(),
+    }),
+  }),
+  rollback: route({
+    method: 'POST',
+    path: '/api/v1/hooks/:name/rollback',
+    summary: 'Move the live pointer back; If-Match takes the ETag of the hook',
+    gate: scope('hooks:write', 'name'),
+    params: hookParams,
+    body: z.strictObject({
+      /** The version to go back to; without it, the one that was live before the present one was introduced. */
+      to: z
+        .int()
+        .min(1)
+        .max(2 ** 31 - 1)
+        .optional(),
+      reason: z.string().min(1).max(bounds.reasonLength).optional(),
+      expected_live_seq: z.int().min(1).optional(),
+      expected_live_version: z.int().min(1).optional(),
+    }),
+    status: 200,
+    response: z.object({
+      hook_name: z.string(),
+      changed: z.boolean(),
+      from_version: z.int(),
+      live_version: z.int(),
+      live_seq: z.int(),
+      live_release_id: z.string(),
+      reason: z.string().nullable(),
+      at: time,
+    }),
+    idempotent: true,
+  }),
+
+  ingest: route({
+    method: 'POST',
+    path: '/api/v1/conventions/:slug/ingestions',
+    summary: 'Take in records: one JSON object a line, {"source_id", "metadata"}; all or nothing',
+    gate: scope('ingestions:write', 'slug'),
+    params: z.object({ slug: z.string().max(200) }),
+    query: z.object({
+      batch_size: z.coerce.number().int().min(1).max(bounds.batchRecords).default(bounds.defaultBatchRecords),
+    }),
+    body: 'application/x-ndjson',
+    status: 201,
+    response: Ingestion,
+    idempotent: true,
+  }),
+  listIngestions: route({
+    method: 'GET',
+    path: '/api/v1/ingestions',
+    summary: 'Ingestions, newest first',
+    gate: scope('ingestions:read'),
+    query: page,
+    status: 200,
+    response: z.object({ items: z.array(Ingestion), next_cursor: z.string().nullable() }),
+  }),
+  showIngestion: route({
+    method: 'GET',
+    path: '/api/v1/ingestions/:id',
+    summary: 'Where an ingestion stands',
+    gate: scope('ingestions:read'),
+    params: z.object({ id: z.uuid() }),
+    status: 200,
+    response: Ingestion,
+  }),
+  listIngestionRecords: route({
+    method: 'GET',
+    path: '/api/v1/ingestions/:id/records',
+    summary: 'The records of an ingestion and what became of them, in the order of the upload',
+    gate: scope('ingestions:read'),
+    params: z.object({ id: z.uuid() }),
+    query: page.extend({
+      /** `failed` is invalid, rejected or errored, and not tried again since. */
+      status: z.enum(['failed', ...RecordStatus.options]).optional(),
+    }),
+    status: 200,
+    response: z.object({ items: z.array(IngestionRecord), next_cursor: z.string().nullable() }),
+  }),
+  retryIngestion: route({
+    method: 'POST',
+    path: '/api/v1/ingestions/:id/retry',
+    summary: 'Try again what was rejected or errored, in a new batch under the releases that are live then',
+    gate: scope('ingestions:write'),
+    params: z.object({ id: z.uuid() }),
+    body: z.strictObject({}),
+    status: 200,
+    response: z.object({
+      id: z.string(),
+      /** Records put into new batches. */
+      retried: z.int(),
+      /** Records left alone, because the same source came in again later. */
+      overtaken: z.int(),
+      batches: z.int(),
+    }),
+    idempotent: true,
+  }),
+
+  readRecords: route({
+    method: 'GET',
+    path: '/api/v1/data/:schema/records',
+    summary: 'Published records of a schema (`id` or `id@version`), newest first',
+    gate: read,
+    params: z.object({ schema: z.string().max(200) }),
+    query: page.extend({ history: flag }),
+    status: 200,
+    response: table(
+      z.looseObject({
+        id: z.string(),
+        srn: z.string(),
+        schema_id: z.string(),
+        version: z.int(),
+        created_at: time,
+      }),
+    ),
+  }),
+  readRows: route({
+    method: 'GET',
+    path: '/api/v1/data/:schema/:feature',
+    summary: 'Rows of a feature over the published records of a schema, by id',
+    gate: read,
+    params: z.object({ schema: z.string().max(200), feature: z.string().max(200) }),
+    query: page.extend({
+      history: flag,
+      release: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(2 ** 31 - 1)
+        .optional(),
+    }),
+    status: 200,
+    response: table(
+      z.looseObject({
+        id: rowId,
+        record_srn: z.string(),
+        run_id: z.string(),
+        release: z.int(),
+        created_at: time.nullable(),
+      }),
+    ),
+  }),
+
+  traceRow: route({
+    method: 'GET',
+    path: '/api/v1/trace/rows/:hook/:id',
+    summary: 'The story of one row: which code made it, from which record',
+    gate: read,
+    params: z.object({
+      hook: z.string().max(200),
+      id: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
+    }),
+    status: 200,
+    response: RowTrace,
+  }),
+  traceRecord: route({
+    method: 'GET',
+    path: '/api/v1/trace/records/:srn',
+    summary: 'All rows of one published record, each with its release',
+    gate: read,
+    params: z.object({ srn: z.string().max(400) }),
+    status: 200,
+    response: RecordTrace,
+  }),
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof routes;
+type Shape<T> = T extends z.ZodType ? z.output<T> : T extends 'text' ? string : undefined;
+type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
+
+/** What a route answers, by name: `Answer<'rollback'>`. */
+export type Answer<N extends RouteName> = Shape<(typeof routes)[N]['response']>;
+/** The JSON body that a caller sends; undefined where there is none. */
+export type Body<N extends RouteName> = (typeof routes)[N] extends { body: infer B } ? Sent<B> : undefined;
+/** A JSON body as a route's handler sees it, with defaults filled in. */
+export type ParsedBody<N extends RouteName> = (typeof routes)[N] extends { body: infer B }
+  ? Shape<B>
+  : undefined;
+export type Params<N extends RouteName> = (typeof routes)[N] extends { params: infer P }
+  ? Sent<P>
+  : undefined;
+export type ParsedParams<N extends RouteName> = (typeof routes)[N] extends { params: infer P }
+  ? Shape<P>
+  : undefined;
+export type Query<N extends RouteName> = (typeof routes)[N] extends { query: infer Q } ? Sent<Q> : undefined;
+export type ParsedQuery<N extends RouteName> = (typeof routes)[N] extends { query: infer Q }
+  ? Shape<Q>
+  : undefined;
+
+/** The body of every refusal (RFC 9457), with the members that clients of the existing archive read. */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  message: z.string(),
+  field: z.string().optional(),
+  details: z.record(z.string(), z.unknown()).optional(),
+});
+export type Problem = z.infer<typeof Problem>;

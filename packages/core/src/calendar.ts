@@ -1,0 +1,48 @@
+/**
+ * Dates and times as RFC 3339 writes them. Year 0000 is refused, since PostgreSQL has no such year, as are leap
+ * seconds and offsets of 16 hours and more, which it would move or refuse.
+ */
+
+/** `2026-01-31`, a day that exists. */
+export function isDate(text: string): boolean {
+  return datePattern.test(text) && dayExists(text);
+}
+
+/** `2026-01-31T12:00:00.5Z` or with an offset such as `+05:30`; a moment that exists. */
+export function isDateTime(text: string): boolean {
+  return (
+    timePattern.test(text) &&
+    dayExists(text) &&
+    twoDigits(text, 11) <= 23 &&
+    twoDigits(text, 14) <= 59 &&
+    twoDigits(text, 17) <= 59 &&
+    offsetExists(text)
+  );
+}
+
+/** Whether `text`, which is a date-time, says no more than microseconds, which is what PostgreSQL keeps. */
+export function isWithinMicroseconds(text: string): boolean {
+  return text.charAt(19) !== '.' || /^\d{1,6}0*\D/.test(text.slice(20));
+}
+
+const datePattern = /^\d{4}-\d{2}-\d{2}$/;
+const timePattern = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,12})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
+
+function twoDigits(text: string, at: number): number {
+  return (text.charCodeAt(at) - 48) * 10 + text.charCodeAt(at + 1) - 48;
+}
+
+function dayExists(text: string): boolean {
+  const year = twoDigits(text, 0) * 100 + twoDigits(text, 2);
+  const [month, day] = [twoDigits(text, 5), twoDigits(text, 8)];
+  if (year < 1 || month < 1 || month > 12 || day < 1) return false;
+  return day <= (month === 2 && isLeapYear(year) ? 29 : (monthLengths[month - 1] ?? 0));
+}
+
+function offsetExists(text: string): boolean {
+  if (/[Zz]$/.test(text)) return true;
+  return twoDigits(text, text.length - 5) <= 15 && twoDigits(text, text.length - 2) <= 59;
+}
+
+const monthLengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+const isLeapYear = (year: number) => (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;

@@ -1,0 +1,63 @@
+/**
+ * The one error class of osa. Every refusal names the field, the value, the rule and the next step in its
+ * message; facts for programs go into `details`. Nobody parses a message.
+ */
+export class OsaError extends Error {
+  override readonly name = 'OsaError';
+  readonly code: ErrorCode;
+  /** The path of the offending input, such as `hooks[0].feature.columns[2].json_type`. */
+  readonly field: string | undefined;
+  readonly details: Details;
+
+  constructor(code: ErrorCode, message: string, options: OsaErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.field = options.field;
+    this.details = options.details ?? {};
+  }
+}
+
+export type Details = Readonly<Record<string, unknown>>;
+
+export interface OsaErrorOptions {
+  readonly field?: string | undefined;
+  readonly details?: Details | undefined;
+  readonly cause?: unknown;
+}
+
+/** The closed union of codes. The daemon maps each to an HTTP status, the CLI to an exit code, in one table each. */
+export type ErrorCode = keyof typeof errorCodes;
+
+/** Each code with its meaning in a few words; it is the `title` of the HTTP problem. */
+export const errorCodes = {
+  // What the caller sent.
+  malformed: 'The request cannot be read',
+  invalid: 'The request breaks a rule',
+  too_large: 'The input is larger than the limit',
+  unsupported_media_type: 'The content type is not accepted here',
+  method_not_allowed: 'The method is not allowed here',
+  usage: 'The command or its files are wrong',
+  // Who the caller is.
+  missing_token: 'A token is needed',
+  invalid_token: 'The token is not accepted',
+  access_denied: 'The token lacks a scope',
+  credentials: 'No usable key or token',
+  // What is there.
+  not_found: 'Not found',
+  conflict: 'In conflict with what is stored',
+  precondition_failed: 'The state has moved meanwhile',
+  idempotency_mismatch: 'The idempotency key was used with another request',
+  in_progress: 'The same request is still under way',
+  reserved_name: 'The name is reserved',
+  // What happened to us.
+  unreachable: 'The server cannot be reached',
+  unavailable: 'The service cannot answer at the moment',
+  lease_lost: 'The lease on the batch is lost',
+  interrupted: 'Interrupted',
+  internal: 'Internal error',
+} as const;
+
+/** `error` as an OsaError, or undefined when it is something else. */
+export function asOsaError(error: unknown): OsaError | undefined {
+  return error instanceof OsaError ? error : undefined;
+}

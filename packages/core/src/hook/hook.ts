@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { bounds } from '../limits.ts';
+import { refuseTwins } from '../twins.ts';
+
+/**
+ * A hook is a named function with a fixed feature contract: the columns of its rows and how many rows a record
+ * may have. The contract never changes; order and documentation are not part of it, units are.
+ */
+
+/** Names that are path segments of the API. */
+export const reservedNames = ['records', 'datasets', 'runs', 'live', 'releases', 'history', 'plan'] as const;
+
+/** Column names taken by the feature table and its view, and by PostgreSQL. */
+export const reservedColumns = [
+  ...['id', 'outcome_id', 'run_id', 'ordinal', 'record_srn', 'release', 'created_at'],
+  ...['oid', 'xmin', 'xmax', 'cmin', 'cmax', 'ctid', 'tableoid'],
+] as const;
+
+export const jsonTypes = ['string', 'number', 'integer', 'boolean', 'array', 'object'] as const;
+export const stringFormats = ['date-time', 'date', 'uuid'] as const;
+
+const namePattern = /^[a-z][a-z0-9_]*$/;
+const isReserved = (list: readonly string[]) => (name: string) => !list.includes(name);
+
+export const HookName = z
+  .string()
+  .regex(namePattern, 'must start with a-z and hold only a-z, 0-9 and _')
+  .max(40, 'must have at most 40 characters')
+  .refine((name) => !name.startsWith('pg_') && name !== 'information_schema', 'must not start with pg_')
+  .refine(isReserved(reservedNames), { error: `is reserved (${reservedNames.join(', ')})` });
+
+export const ColumnName = z
+  .string()
+  .regex(namePattern, 'must start with a-z and hold only a-z, 0-9 and _')
+  .max(63, 'must have at most 63 characters')
+  .refine(isReserved(reservedColumns), { error: `is reserved (${reservedColumns.join(', ')})` });
+
+export const Column = z
+  .object({
+    name: ColumnName,
+    json_type: z.enum(jsonTypes),
+    format: z.enum(stringFormats).nullish(),
+    required: z.boolean(),
+    description: z.string().max(10_000).nullish(),
+    unit: z.string().max(100).nullish(),
+  })
+  .refine((column) => !column.format || column.json_type === 'string', {
+    path: ['format'],
+    error: 'needs json_type "string"',
+  });
+
+export const FeatureContract = z.object({
+  kind: z.literal('table').default('table'),
+  cardinality: z.enum(['one', 'many']),
+  columns: z.array(Column).max(bounds.columns).superRefine(refuseTwins),
+});
+
+export type Column = z.infer<typeof Column>;
+export type FeatureContract = z.infer<typeof FeatureContract>;
+
+/** One difference between two contracts, such as `columns.energy_j.unit: "J" → "kJ"`. */
+export interface Difference {
+  readonly path: string;
+  readonly from: unknown;
+  readonly to: unknown;
+}
+
+/** What makes `next` another contract than `stored`; empty when they are the same. */
+export function contractDifferences(stored: FeatureContract, next: FeatureContract): Difference[] {
+  const differences: Difference[] = [];
+  if (stored.cardinality !== next.cardinality) {
+    differences.push({ path: 'cardinality', from: stored.cardinality, to: next.cardinality });
+  }
+  const before = new Map(stored.columns.map((column) => [column.name, column]));
+  const after = new Map(next.columns.map((column) => [column.name, column]));
+  for (const name of [...new Set([...before.keys(), ...after.keys()])].sort()) {
+    differences.push(...columnDifferences(name, before.get(name), after.get(name)));
+  }
+  return differences;
+}
+
+function columnDifferences(name: string, from: Column | undefined, to: Column | undefined): Difference[] {
+  const path = `columns.${name}`;
+  if (!from || !to) return [{ path, from: from?.json_type ?? null, to: to?.json_type ?? null }];
+  return (['json_type', 'format', 'required', 'unit'] as const)
+    .map((key) => ({ path: `${path}.${key}`, from: from[key] ?? null, to: to[key] ?? null }))
+    .filter((difference) => difference.from !== difference.to);
+}

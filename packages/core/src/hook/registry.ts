@@ -1,0 +1,91 @@
+import type { Answer } from '../api.ts';
+import type { DeployRequest } from '../convention/convention.ts';
+import type { FieldDefinition } from '../record/schema.ts';
+import type { FeatureContract } from './hook.ts';
+import type { ReleaseContent } from './release.ts';
+
+/**
+ * The registry: conventions, schemas, hooks, releases and the live pointer, as they are stored.
+ * Locks are taken in one order everywhere: convention, schema, hooks by name.
+ */
+export interface RegistryWrites {
+  /**
+   * Makes the convention if it is missing and locks it against claims and other deploys. The answer is what
+   * was stored before; undefined when there was nothing.
+   */
+  lockConvention(slug: string, request: DeployRequest): Promise<StoredConvention | undefined>;
+  /** The fields of a registered schema. */
+  schemaFields(id: string, version: string): Promise<FieldDefinition[] | undefined>;
+  insertSchema(schema: { id: string; version: string; title: string; fields: readonly FieldDefinition[] }): Promise<void>;
+  /**
+   * Makes the hooks that are missing, then locks all of them in name order against claims, releases and moves.
+   * A hook that existed before has `created: false`, whoever made it.
+   */
+  lockHooks(slug: string, hooks: readonly { name: string; feature: FeatureContract }[]): Promise<StoredHook[]>;
+  /** Locks one hook. */
+  lockHook(name: string): Promise<StoredHook | undefined>;
+  /** The version of the release with this fingerprint. */
+  findRelease(hook: string, fingerprint: string): Promise<number | undefined>;
+  /** Whether a packed directory with this digest is stored. */
+  hasBlob(digest: string): Promise<boolean>;
+  recordBlob(sha256: string, size: number): Promise<void>;
+  /** Mints the next version and makes it live. The hook must be locked. */
+  mint(hook: StoredHook, content: ReleaseContent, fingerprint: string): Promise<{ version: number }>;
+  /** Moves the pointer of a locked hook, with its live change. */
+  move(hook: StoredHook, change: { to: number; kind: 'rollback' | 'activate'; reason: string | null }): Promise<LiveChange>;
+  /** The live change that made a locked hook's pointer what it is. */
+  currentChange(hook: StoredHook): Promise<LiveChange>;
+  /** `from_version` of the latest release or activation into the live version: what a rollback goes back to. */
+  rollbackTarget(hook: string, liveVersion: number): Promise<number | undefined>;
+  versions(hook: string): Promise<number[]>;
+  createFeatureTable(hook: string): Promise<void>;
+  updateConvention(slug: string, request: DeployRequest): Promise<void>;
+  recordDeploy(deploy: { slug: string; manifest: DeployRequest; changes: unknown }): Promise<{ id: string; at: string }>;
+}
+
+/** Each answer is the route's body; undefined is "not found". */
+export interface RegistryReads {
+  conventions(): Promise<Answer<'listConventions'>>;
+  convention(slug: string): Promise<Answer<'showConvention'> | undefined>;
+  hooks(): Promise<Answer<'listHooks'>>;
+  hook(name: string): Promise<Answer<'showHook'> | undefined>;
+  releases(name: string, page: Page): Promise<Answer<'listReleases'> | undefined>;
+  release(name: string, version: number): Promise<Answer<'showRelease'> | undefined>;
+  history(name: string, page: Page): Promise<Answer<'history'> | undefined>;
+  blobSize(sha256: string): Promise<number | undefined>;
+}
+
+export interface Page {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+export interface StoredConvention {
+  readonly slug: string;
+  readonly title: string;
+  readonly description: string;
+  readonly schema: { readonly id: string; readonly version: string };
+  readonly file_requirements: unknown;
+  readonly docs: unknown;
+  readonly ingester: unknown;
+  readonly hooks: readonly string[];
+}
+
+export interface StoredHook {
+  readonly name: string;
+  readonly owner: string;
+  readonly feature: FeatureContract;
+  readonly releaseCount: number;
+  readonly liveSeq: number | null;
+  readonly liveVersion: number | null;
+  /** Whether this transaction made it. */
+  readonly created: boolean;
+}
+
+export interface LiveChange {
+  readonly seq: number;
+  readonly from_version: number | null;
+  readonly to_version: number;
+  readonly release_id: string;
+  readonly at: string;
+}

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import { z } from 'zod';
+
+/**
+ * A release is what a hook runs. It is immutable, and its identity is a fingerprint over everything that can
+ * change a result: runtime, digest, command, config and limits. The image's name and `source_ref` are not part of it.
+ */
+
+export const Digest = z
+  .string()
+  .regex(/^sha256:[0-9a-f]{64}$/, 'must be "sha256:" and 64 lower-case hexadecimal digits');
+
+const memoryPattern = /^(\d+(?:\.\d+)?)([gmk]?)i?$/i;
+const memoryUnits = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
+
+/** Limits as they are written: memory with a binary unit (`256m`, `1g`), cpu in cores, time in seconds. */
+export const Limits = z.object({
+  timeout_seconds: z.int().min(1).max(86_400).default(300),
+  memory: z
+    .string()
+    .max(32)
+    .regex(memoryPattern, 'must be a number with an optional unit g, m or k, such as "256m"')
+    .refine((text) => inRange(memoryBytes(text), 2 ** 22, 2 ** 44), 'must be from 4m to 16384g')
+    .default('1g'),
+  cpu: z
+    .string()
+    .max(16)
+    .regex(/^\d+(\.\d+)?$/, 'must be a number of cores in quotes, such as "0.5"')
+    .refine((text) => inRange(Number(text), 0.01, 1024), 'must be from 0.01 to 1024')
+    .default('0.5'),
+});
+
+export const Config = z.record(z.string().max(1_000), z.json());
+
+/** How a release reaches a machine: an OCI image by digest, or a packed directory (a blob) by digest. */
+export const runtimes = ['image', 'directory'] as const;
+export type Runtime = (typeof runtimes)[number];
+
+export type Limits = z.infer<typeof Limits>;
+export type Config = z.infer<typeof Config>;
+
+/** Limits in base units: bytes, thousandths of a core, seconds. */
+export interface NormalLimits {
+  readonly memory_bytes: number;
+  readonly cpu_millicores: number;
+  readonly timeout_seconds: number;
+}
+
+/** What a release runs, before it has a version. */
+export interface ReleaseContent {
+  readonly runtime: Runtime;
+  /** The image's name, for people and for pulling; never decides what runs. Null for a directory. */
+  readonly image: string | null;
+  readonly digest: string;
+  /** The arguments that start a directory's code; null for an image, which has its own entrypoint. */
+  readonly command: readonly string[] | null;
+  readonly config: Config;
+  readonly limits: Limits;
+  readonly source_ref: string;
+}
+
+/** A release as it is stored and read back. `built_by` is the subject that had it minted. */
+export interface Release extends ReleaseContent {
+  readonly id: string;
+  readonly hook: string;
+  readonly version: number;
+  readonly fingerprint: string;
+  readonly built_by: string;
+  readonly built_at: string;
+}
+
+/** SHA-256, as hex, over the RFC 8785 form of what decides a result. */
+export function fingerprint(content: ReleaseContent): string {
+  const { runtime, digest, command, config, limits } = content;
+  return sha256(canonicalJson({ runtime, digest, command, config, limits: normaliseLimits(limits) }));
+}
+
+export function normaliseLimits(limits: Limits): NormalLimits {
+  return {
+    memory_bytes: memoryBytes(limits.memory),
+    cpu_millicores: Math.round(Number(limits.cpu) * 1000),
+    timeout_seconds: limits.timeout_seconds,
+  };
+}
+
+/** `1.5g` → 1610612736. Units are binary, as in the container runtimes; the text has passed `Limits`. */
+export function memoryBytes(text: string): number {
+  const [, amount = '', unit = ''] = memoryPattern.exec(text) ?? [];
+  return Math.round(Number(amount) * memoryUnits[unit.toLowerCase() as keyof typeof memoryUnits]);
+}
+
+/** RFC 8785. */
+export function canonicalJson(value: unknown): string {
+  const text = canonicalize(value);
+  if (text === undefined) throw new TypeError('the value has no JSON form');
+  return text;
+}
+
+export function sha256(text: string | Uint8Array): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function inRange(value: number, least: number, most: number): boolean {
+  return value >= least && value <= most;
+}

@@ -1,0 +1,73 @@
+import type { Answer } from '../api.ts';
+import { requireScope } from '../auth/scope.ts';
+import { OsaError } from '../error.ts';
+import type { Store, Writer, WriteTransaction } from '../store.ts';
+import type { IncomingRecord, Pinned } from './ingestions.ts';
+import { readRecords } from './ndjson.ts';
+
+/** A complete upload, kept where it can be read more than once. */
+export interface Upload {
+  readonly sha256: string;
+  open(): AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Takes in an upload of records in one transaction: all of it is stored and queued, or nothing. Records that
+ * break the schema are stored as `invalid` with their reason.
+ *
+ * @throws OsaError `not_found` (the convention), `malformed`, `invalid` or `too_large` (a line, with
+ * `details.line`; a source twice, with both lines), `access_denied`, `unavailable`.
+ */
+export async function ingest(
+  store: Store,
+  writer: Writer,
+  request: { readonly convention: string; readonly batchSize: number; readonly upload: Upload },
+): Promise<Answer<'ingest'>> {
+  requireScope(writer.principal, 'ingestions:write', request.convention);
+  return store.write(writer, async ({ ingestions, event }) => {
+    const pinned = await ingestions.pin(request.convention);
+    if (!pinned) throw new OsaError('not_found', `no convention is named ${request.convention}; deploy it first`);
+    const { batchSize, upload } = request;
+    const { id } = await ingestions.open({ pinned, batchSize, contentSha256: upload.sha256 });
+    const records = await addBatches(ingestions, { id, pinned, batchSize }, readRecords(upload.open(), pinned));
+    if (records === 0) {
+      throw new OsaError('invalid', 'the upload holds no record; send one JSON object a line');
+    }
+    const [twins] = await ingestions.findTwins(id);
+    if (twins) throw twinRefusal(twins.sourceId, twins.lines);
+    await ingestions.seal(id, pinned.convention);
+    await event('ingestion.sealed', { ingestion: id, convention: pinned.convention, records });
+    return ingestions.view(id);
+  });
+}
+
+async function addBatches(
+  ingestions: WriteTransaction['ingestions'],
+  ingestion: { id: string; pinned: Pinned; batchSize: number },
+  incoming: AsyncIterable<IncomingRecord>,
+): Promise<number> {
+  let index = 0;
+  let total = 0;
+  let lines = new Map<string, number>();
+  let batch: IncomingRecord[] = [];
+  const flush = async () => {
+    await ingestions.addBatch(ingestion, index++, batch);
+    total += batch.length;
+    batch = [];
+    lines = new Map();
+  };
+  for await (const record of incoming) {
+    const earlier = lines.get(record.sourceId);
+    if (earlier !== undefined) throw twinRefusal(record.sourceId, [earlier, record.line]);
+    lines.set(record.sourceId, record.line);
+    batch.push(record);
+    if (batch.length === ingestion.batchSize) await flush();
+  }
+  if (batch.length > 0) await flush();
+  return total;
+}
+
+function twinRefusal(sourceId: string, [first, second]: readonly [number, number]): OsaError {
+  const message = `line ${second}: source_id ${JSON.stringify(sourceId)} stands already on line ${first}; send each source once`;
+  return new OsaError('invalid', message, { field: 'source_id', details: { line: second, first_line: first } });
+}

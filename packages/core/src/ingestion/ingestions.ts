@@ -1,0 +1,56 @@
+import type { Answer } from '../api.ts';
+import type { Page } from '../hook/registry.ts';
+import type { FieldDefinition } from '../record/schema.ts';
+
+/** Ingestions as they are stored: one upload each, cut into batches, which are the queue of the workers. */
+export interface IngestionWrites {
+  /** What an ingestion of a convention pins when it opens; undefined when there is no such convention. */
+  pin(convention: string): Promise<Pinned | undefined>;
+  open(ingestion: { pinned: Pinned; batchSize: number; contentSha256: string }): Promise<{ id: string }>;
+  addBatch(ingestion: { id: string; pinned: Pinned }, index: number, records: readonly IncomingRecord[]): Promise<void>;
+  /** Two lines of the ingestion with the same source, if there are any. */
+  findTwins(id: string): Promise<readonly Twins[]>;
+  /**
+   * Enters the ingestion into the order of arrival: each of its batches waits for the earlier unfinished batches
+   * of the convention that hold one of its sources. Its batches are claimable once the transaction commits.
+   */
+  seal(id: string, convention: string): Promise<void>;
+  view(id: string): Promise<Answer<'showIngestion'>>;
+  /** The convention of an ingestion. */
+  conventionOf(id: string): Promise<string | undefined>;
+  /** Copies what was rejected or errored into new batches, in the order of the upload. */
+  retry(id: string): Promise<{ retried: number; overtaken: number; batches: number }>;
+}
+
+export interface IngestionReads {
+  list(page: Page): Promise<Answer<'listIngestions'>>;
+  show(id: string): Promise<Answer<'showIngestion'> | undefined>;
+  records(
+    id: string,
+    page: Page & { readonly status?: RecordFilter | undefined },
+  ): Promise<Answer<'listIngestionRecords'> | undefined>;
+}
+
+export type RecordFilter = 'failed' | Answer<'listIngestionRecords'>['items'][number]['status'];
+
+export interface Pinned {
+  readonly convention: string;
+  readonly schema: { readonly id: string; readonly version: string };
+  readonly fields: readonly FieldDefinition[];
+}
+
+export interface IncomingRecord {
+  readonly sourceId: string;
+  /** From 1. */
+  readonly line: number;
+  /** Canonical JSON. */
+  readonly metadata: string;
+  readonly contentDigest: string;
+  /** Why the record breaks the schema, or null when it keeps it. */
+  readonly problem: string | null;
+}
+
+export interface Twins {
+  readonly sourceId: string;
+  readonly lines: readonly [number, number];
+}

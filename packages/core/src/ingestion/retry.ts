@@ -1,0 +1,21 @@
+import type { Answer } from '../api.ts';
+import { requireScope } from '../auth/scope.ts';
+import { OsaError } from '../error.ts';
+import type { Store, Writer } from '../store.ts';
+
+/**
+ * Tries again what an ingestion rejected or errored, in new batches under the releases that are live when those
+ * are claimed. A record whose source has come in again since is left alone: the later content goes first.
+ *
+ * @throws OsaError `not_found`, `access_denied`, `unavailable`.
+ */
+export async function retryIngestion(store: Store, writer: Writer, id: string): Promise<Answer<'retryIngestion'>> {
+  return store.write(writer, async ({ ingestions, event }) => {
+    const convention = await ingestions.conventionOf(id);
+    if (convention === undefined) throw new OsaError('not_found', `no ingestion has the id ${id}`);
+    requireScope(writer.principal, 'ingestions:write', convention);
+    const { retried, overtaken, batches } = await ingestions.retry(id);
+    if (retried > 0) await event('ingestion.retried', { ingestion: id, retried, overtaken });
+    return { id, retried, overtaken, batches };
+  });
+}

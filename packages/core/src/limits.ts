@@ -1,0 +1,41 @@
+/**
+ * Every bound in one place. Sizes are bytes, times are milliseconds unless the name says otherwise.
+ * A bound that an operator may change is a setting of the daemon and has its default here.
+ */
+export const bounds = {
+  /** A JSON request body. */
+  requestBytes: 4 * 1024 * 1024,
+  /** One upload of records (NDJSON). */
+  uploadBytes: 4 * 1024 * 1024 * 1024,
+  /** One blob: a packed hook directory. */
+  blobBytes: 64 * 1024 * 1024,
+  /** Files in a packed hook directory. */
+  blobFiles: 10_000,
+  /** One line of NDJSON: of an upload or of a hook's output. */
+  lineBytes: 1024 * 1024,
+  /** Nesting of any JSON that is read. */
+  jsonDepth: 64,
+  /** Characters of one JSON number. */
+  numberLength: 400,
+  /** UTF-8 bytes of a `source_id`; an index entry of PostgreSQL holds 2,704. */
+  sourceIdBytes: 1_000,
+  /** Records of a batch, at most and by default. */
+  batchRecords: 10_000,
+  defaultBatchRecords: 1_000,
+  /** All output files of one attempt together. */
+  outputBytes: 1024 * 1024 * 1024,
+  /** Rows that one record may produce, and one batch under one hook. */
+  rowsPerRecord: 100_000,
+  rowsPerBatch: 5_000_000,
+  /** Bytes kept of the start and of the end of an attempt's log. */
+  logBytes: 512 * 1024,
+  /** Characters of a reason that a hook or a person gives. */
+  reasonLength: 2_000,
+  /** Columns of a feature contract, fields of a schema, hooks of a convention. */
+  columns: 500,
+  fields: 500,
+  hooks: 100,
+  /** Rows of one page of any list. */
+  pageRows: 1_000,
+  defaultPageRows: 50,
+} as const;

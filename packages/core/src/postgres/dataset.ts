@@ -1,0 +1,83 @@
+import type { Answer } from '../api.ts';
+import { parseExactJson } from '../exact-json.ts';
+import { HookName } from '../hook/hook.ts';
+import type { DatasetReads } from '../record/dataset.ts';
+import type { Database, Sql } from './connection.ts';
+import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
+
+type SchemaVersion = Parameters<DatasetReads['records']>[0];
+
+/** Readings of published data. Values travel as JSON text, so that no number is rounded on the way. */
+export function datasetReads({ sql }: Pick<Database, 'sql'>): DatasetReads {
+  return {
+    schemaVersions: async (id) => {
+      const rows = await sql<{ version: string }[]>`select version from schemas where id = ${id}`;
+      return rows.map((row) => row.version);
+    },
+    records: (schema, page) => records(sql, schema, page),
+    rows: (schema, hook, page) => rows(sql, schema, hook, page),
+  };
+}
+
+async function records(
+  sql: Sql,
+  schema: SchemaVersion,
+  { cursor, limit, history }: Parameters<DatasetReads['records']>[1],
+): Promise<Answer<'readRecords'>> {
+  const after = decodeCursor(cursor);
+  const found = await sql<{ srn: string; version: number; created_at: string; metadata: string }[]>`
+    select r.srn, r.version, r.published_at as created_at, r.metadata::text as metadata
+    from records r
+    where r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
+      and (${!after} or (r.published_at, r.srn) < (${after ? String(after.s) : null}::text::timestamptz, ${after ? String(after.id) : null}))
+      and (${history} or ${isNewest(sql)})
+    order by r.published_at desc, r.srn desc
+    limit ${limit + 1}`;
+  const { page, next_cursor, has_more } = paged(found, limit, (row) => ({ s: row.created_at, id: row.srn }));
+  const schemaId = `${schema.id}@${schema.version}`;
+  const list = page.map(({ srn, version, created_at, metadata }) => {
+    const head = { id: srn.split(':').at(-1)?.split('@')[0] ?? srn, srn, schema_id: schemaId, version, created_at };
+    return { ...head, ...(parseExactJson(metadata) as object), ...head };
+  });
+  return { rows: list, next_cursor, has_more };
+}
+
+async function rows(
+  sql: Sql,
+  schema: SchemaVersion,
+  hook: string,
+  { cursor, limit, history, release }: Parameters<DatasetReads['rows']>[2],
+): Promise<Answer<'readRows'> | undefined> {
+  const [known] = HookName.safeParse(hook).success ? await sql`select from hooks where name = ${hook}` : [];
+  if (!known) return undefined;
+  const after = decodeNumberCursor(cursor) ?? 0;
+  const found = await sql<{ id: string; record_srn: string; run_id: string; release: number; created_at: string; row: string }[]>`
+    select f.id, r.srn as record_srn, f.run_id, run.version as release, run.finished_at as created_at,
+           row_to_json(f)::text as row
+    from ${sql(`features.${hook}`)} f
+    join outcomes o on o.id = f.outcome_id
+    join runs run on run.id = f.run_id
+    join batch_records b on b.id = o.batch_record
+    join records r on r.srn = b.record
+    where f.id > ${after} and r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
+      and (${release ?? null}::integer is null or run.version = ${release ?? null})
+      and (${history} or (o.superseded_by is null and ${isNewest(sql)}))
+    order by f.id
+    limit ${limit + 1}`;
+  const { page, next_cursor, has_more } = paged(found, limit, (row) => ({ s: null, id: Number(row.id) }));
+  const list = page.map(({ row, id, ...head }) => ({ id: Number(id), ...head, ...rowValues(row) }));
+  return { rows: list, next_cursor, has_more };
+}
+
+/** No newer version of the record `r` is published. */
+function isNewest(sql: Sql) {
+  return sql`not exists (select from records n
+    where n.convention = r.convention and n.source_id = r.source_id and n.version > r.version)`;
+}
+
+/** The declared columns of a feature row that was read as JSON, in the contract's order. */
+export function rowValues(text: string): Record<string, unknown> {
+  const row = parseExactJson(text) as Record<string, unknown>;
+  const { id: _id, outcome_id: _outcome, run_id: _run, ordinal: _ordinal, ...values } = row;
+  return values;
+}

@@ -1,0 +1,254 @@
+import { v7 as uuid7 } from 'uuid';
+import type { Answer } from '../api.ts';
+import { OsaError } from '../error.ts';
+import type { Page } from '../hook/registry.ts';
+import type {
+  IncomingRecord,
+  IngestionReads,
+  IngestionWrites,
+  Pinned,
+  RecordFilter,
+  Twins,
+} from '../ingestion/ingestions.ts';
+import type { FieldDefinition } from '../record/schema.ts';
+import { arrayText } from './array.ts';
+import type { Database, Sql, Transaction } from './connection.ts';
+import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
+import { batchesChannel } from './queue.ts';
+import type { StoreOptions } from './store.ts';
+
+/** The writes of ingestions, within one transaction of one actor. */
+export function ingestionWrites(tx: Transaction, actor: number, options: StoreOptions): IngestionWrites {
+  return {
+    pin: (convention) => pin(tx, convention),
+    open: (ingestion) => open(tx, actor, ingestion),
+    addBatch: (ingestion, index, records) => addBatch(tx, ingestion, index, records),
+    findTwins: (id) => findTwins(tx, id),
+    seal: (id, convention) => seal(tx, id, convention),
+    view: async (id) => {
+      const found = await view(tx, options, id);
+      if (!found) throw new OsaError('internal', `ingestion ${id} was stored and is not there`);
+      return found;
+    },
+    conventionOf: async (id) => {
+      const [row] = await tx<{ convention: string }[]>`select convention from ingestions where id = ${id}`;
+      return row?.convention;
+    },
+    retry: (id) => retry(tx, id),
+  };
+}
+
+export function ingestionReads({ sql }: Pick<Database, 'sql'>, options: StoreOptions): IngestionReads {
+  return {
+    list: (page) => list(sql, options, page),
+    show: (id) => view(sql, options, id),
+    records: (id, page) => records(sql, id, page),
+  };
+}
+
+async function pin(tx: Transaction, convention: string): Promise<Pinned | undefined> {
+  const [row] = await tx<{ id: string; version: string; fields: FieldDefinition[] }[]>`
+    select s.id, s.version, s.fields
+    from conventions c join schemas s on s.id = c.schema_id and s.version = c.schema_version
+    where c.slug = ${convention}`;
+  return row && { convention, schema: { id: row.id, version: row.version }, fields: row.fields };
+}
+
+async function open(
+  tx: Transaction,
+  actor: number,
+  { pinned, batchSize, contentSha256 }: Parameters<IngestionWrites['open']>[0],
+): Promise<{ id: string }> {
+  const id = uuid7();
+  await tx`
+    insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor)
+    values (${id}, ${pinned.convention}, ${pinned.schema.id}, ${pinned.schema.version}, ${batchSize},
+            ${contentSha256}, ${actor})`;
+  return { id };
+}
+
+async function addBatch(
+  tx: Transaction,
+  ingestion: { readonly id: string; readonly pinned: Pinned },
+  index: number,
+  records: readonly IncomingRecord[],
+): Promise<void> {
+  const invalid = records.filter((record) => record.problem !== null).length;
+  await tx`
+    with batch as (
+      insert into batches (id, ingestion, convention, index, records, invalid)
+      values (${uuid7()}, ${ingestion.id}, ${ingestion.pinned.convention}, ${index}, ${records.length}, ${invalid})
+      returning id
+    )
+    insert into batch_records (batch, source_id, line, metadata, content_digest, status, reason)
+    select batch.id, source_id, line, metadata, content_digest,
+           case when problem is null then 'pending' else 'invalid' end, problem
+    from batch, unnest(
+      ${arrayText(records.map((record) => record.sourceId))}::text::text[],
+      ${arrayText(records.map((record) => record.line))}::text::integer[],
+      ${arrayText(records.map((record) => record.metadata))}::text::jsonb[],
+      ${arrayText(records.map((record) => record.contentDigest))}::text::text[],
+      ${arrayText(records.map((record) => record.problem))}::text::text[]
+    ) as incoming (source_id, line, metadata, content_digest, problem)`;
+}
+
+async function findTwins(tx: Transaction, id: string): Promise<readonly Twins[]> {
+  const rows = await tx<{ source_id: string; lines: [number, number] }[]>`
+    select source_id, (array_agg(line order by line))[1:2] as lines
+    from batch_records where batch in (select id from batches where ingestion = ${id})
+    group by source_id having count(*) > 1
+    order by min(line) limit 1`;
+  return rows.map((row) => ({ sourceId: row.source_id, lines: row.lines }));
+}
+
+/**
+ * Statement by statement, since each must see what the one before it waited for: make the missing heads, lock
+ * all of them, note the unfinished batches met there, put ours in their place. Heads are taken in one order, so
+ * that two uploads never wait for each other in a ring.
+ */
+async function seal(tx: Transaction, id: string, convention: string): Promise<void> {
+  const valid = tx`
+    select r.source_id, r.batch from batch_records r join batches b on b.id = r.batch
+    where b.ingestion = ${id} and r.status = 'pending'`;
+  await tx`
+    insert into sources (convention, source_id, record_id, last_batch)
+    select ${convention}, source_id, gen_random_uuid(), batch from (${valid}) v order by source_id
+    on conflict (convention, source_id) do nothing`;
+  await tx`
+    select from sources s
+    where s.convention = ${convention} and s.source_id in (select source_id from (${valid}) v)
+    order by s.source_id for update`;
+  await tx`
+    insert into batch_gates (batch, predecessor)
+    select distinct v.batch, p.id
+    from (${valid}) v
+    join sources s on s.convention = ${convention} and s.source_id = v.source_id
+    join batches p on p.id = s.last_batch
+    where p.id <> v.batch and p.status in ('queued', 'running', 'parked')`;
+  await tx`
+    update sources s set last_batch = v.batch from (${valid}) v
+    where s.convention = ${convention} and s.source_id = v.source_id and s.last_batch <> v.batch`;
+  await tx`select pg_notify(${batchesChannel}, '')`;
+}
+
+/** Copies into new batches what failed, unless its source came in again since: then that content goes first. */
+async function retry(tx: Transaction, id: string): Promise<{ retried: number; overtaken: number; batches: number }> {
+  const failed = tx`
+    select r.id, r.source_id, r.batch, r.line, r.metadata, r.content_digest, r.status, b.convention
+    from batch_records r join batches b on b.id = r.batch
+    where b.ingestion = ${id} and r.status in ('rejected', 'errored') and r.retried_in is null`;
+  await tx`
+    select from sources s join (${failed}) f on f.convention = s.convention and f.source_id = s.source_id
+    order by s.source_id for update of s`;
+  const candidates = await tx<{ id: string; batch: string; status: string; newest: boolean }[]>`
+    select f.id, f.batch, f.status, s.last_batch = f.batch as newest
+    from (${failed}) f join sources s on s.convention = f.convention and s.source_id = f.source_id
+    order by f.line`;
+  const chosen = candidates.filter((candidate) => candidate.newest);
+  const [ingestion] = await tx<{ batch_size: number; next_index: number }[]>`
+    select batch_size, (select max(index) + 1 from batches where ingestion = i.id) as next_index
+    from ingestions i where id = ${id} for no key update`;
+  if (!ingestion) throw new OsaError('not_found', `no ingestion has the id ${id}`);
+  let batches = 0;
+  for (let start = 0; start < chosen.length; start += ingestion.batch_size) {
+    const ids = chosen.slice(start, start + ingestion.batch_size).map((candidate) => candidate.id);
+    await retryBatch(tx, id, ingestion.next_index + batches, ids);
+    batches += 1;
+  }
+  if (batches > 0) await tx`select pg_notify(${batchesChannel}, '')`;
+  return { retried: chosen.length, overtaken: candidates.length - chosen.length, batches };
+}
+
+async function retryBatch(tx: Transaction, ingestion: string, index: number, ids: readonly string[]): Promise<void> {
+  const batch = uuid7();
+  const chosen = arrayText(ids);
+  await tx`
+    insert into batches (id, ingestion, convention, index, records)
+    select ${batch}, id, convention, ${index}, ${ids.length} from ingestions where id = ${ingestion}`;
+  await tx`
+    insert into batch_records (batch, source_id, line, metadata, content_digest)
+    select ${batch}, source_id, line, metadata, content_digest from batch_records
+    where id = any (${chosen}::text::bigint[])`;
+  await tx`update batch_records set retried_in = ${batch} where id = any (${chosen}::text::bigint[])`;
+  await tx`
+    update batches b
+    set retried = retried + c.total, rejected = b.rejected - c.rejected, errored = b.errored - c.errored
+    from (select batch, count(*) as total, count(*) filter (where status = 'rejected') as rejected,
+                 count(*) filter (where status = 'errored') as errored
+          from batch_records where id = any (${chosen}::text::bigint[]) group by batch) c
+    where b.id = c.batch`;
+  await tx`
+    update sources s set last_batch = ${batch}
+    from batch_records r join batches b on b.id = r.batch
+    where r.batch = ${batch} and s.convention = b.convention and s.source_id = r.source_id`;
+}
+
+type IngestionView = Answer<'showIngestion'>;
+
+/** Ingestions with their counts, which are kept on the batches. */
+function views(sql: Sql, options: StoreOptions) {
+  return sql`
+    select i.id, ${`urn:osa:${options.domain}:ing:`} || i.id as srn, i.convention as convention_id,
+           jsonb_build_object('id', i.schema_id, 'version', i.schema_version) as schema_id,
+           case when b.open > 0 then 'running' when b.failed > 0 then 'failed' else 'completed' end as status,
+           (b.records - b.retried)::integer as records, b.invalid::integer, b.unchanged::integer,
+           b.published::integer, b.rejected::integer, b.errored::integer,
+           (b.records - b.retried - b.invalid - b.unchanged - b.published - b.rejected - b.errored)::integer as pending,
+           b.retried::integer, b.rows::float8 as rows, b.batches, b.reasons,
+           jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as started_by,
+           i.sealed_at as started_at, case when b.open = 0 then b.finished_at end as finished_at
+    from ingestions i
+    join actors a on a.id = i.actor
+    cross join lateral (
+      select sum(records) as records, sum(invalid) as invalid, sum(unchanged) as unchanged,
+             sum(published) as published, sum(rejected) as rejected, sum(errored) as errored,
+             sum(retried) as retried, sum(rows) as rows, max(finished_at) as finished_at,
+             count(*) filter (where status in ('queued', 'running', 'parked')) as open,
+             count(*) filter (where status = 'failed') as failed,
+             jsonb_build_object('queued', count(*) filter (where status = 'queued'),
+                                'running', count(*) filter (where status = 'running'),
+                                'parked', count(*) filter (where status = 'parked'),
+                                'done', count(*) filter (where status = 'done'),
+                                'failed', count(*) filter (where status = 'failed')) as batches,
+             coalesce(array_agg(distinct reason) filter (where reason is not null), '{}') as reasons
+      from batches where ingestion = i.id) b`;
+}
+
+async function view(sql: Sql, options: StoreOptions, id: string): Promise<IngestionView | undefined> {
+  const [row] = await sql<IngestionView[]>`${views(sql, options)} where i.id = ${id}`;
+  return row;
+}
+
+async function list(sql: Sql, options: StoreOptions, page: Page): Promise<Answer<'listIngestions'>> {
+  const before = decodeCursor(page.cursor);
+  const rows = await sql<IngestionView[]>`
+    ${views(sql, options)} where ${before ? String(before.id) : null}::uuid is null or i.id < ${before ? String(before.id) : null}::uuid
+    order by i.id desc limit ${page.limit + 1}`;
+  const { page: items, next_cursor } = paged(rows, page.limit, ({ id }) => ({ s: null, id }));
+  return { items, next_cursor };
+}
+
+async function records(
+  sql: Sql,
+  id: string,
+  page: Page & { readonly status?: RecordFilter | undefined },
+): Promise<Answer<'listIngestionRecords'> | undefined> {
+  const [known] = await sql`select from ingestions where id = ${id}`;
+  if (!known) return undefined;
+  const after = decodeNumberCursor(page.cursor) ?? 0;
+  const failed = page.status === 'failed';
+  const wanted = failed ? ['invalid', 'rejected', 'errored'] : page.status ? [page.status] : null;
+  type Row = Answer<'listIngestionRecords'>['items'][number] & { id: string };
+  const rows = await sql<Row[]>`
+    select r.id, r.source_id, r.line, b.index as batch, r.status, r.reason, r.record as record_srn,
+           coalesce((select jsonb_agg(jsonb_build_object('hook', o.hook, 'version', run.version, 'status', o.status,
+                                                         'reason', o.reason) order by o.id)
+                     from outcomes o join runs run on run.id = o.run where o.batch_record = r.id), '[]') as outcomes
+    from batch_records r join batches b on b.id = r.batch
+    where b.ingestion = ${id} and r.id > ${after}
+      and (${wanted === null} or r.status = any (${arrayText(wanted ?? [])}::text::text[]))
+      and (${!failed} or r.retried_in is null)
+    order by r.id limit ${page.limit + 1}`;
+  const { page: items, next_cursor } = paged(rows, page.limit, (row) => ({ s: null, id: Number(row.id) }));
+  return { items: items.map(({ id: _, ...item }) => item), next_cursor };
+}

@@ -1,0 +1,564 @@
+-- What osa stores. The names are those of the README; an arrow is a foreign key.
+--
+--   actors                                  who does things: (issuer, subject) as the token said
+--   schemas                                 immutable                       (id, version)
+--   conventions → schemas                   a dataset's declaration; changed by deploy only
+--   convention_hooks → conventions, hooks   the hooks of a convention, in order
+--   deploys → conventions                   append-only: what was sent, by whom, what it changed
+--
+--   hooks → conventions (owner)             name, contract, and the live pointer
+--         → live_changes (name, live_seq, live_version)
+--   releases → hooks                        append-only: versions 1..n of each hook, a chain without gaps
+--   live_changes → releases, live_changes   append-only: each move of a pointer names the one before it
+--
+--   files                                   content-addressed bytes, here only their size
+--   ingestions → conventions, schemas       one upload of records
+--   batches → ingestions                    the queue: status, fence, lease, snapshot
+--   batch_gates → batches                   "not before": earlier unfinished batches with the same sources
+--   batch_records → batches, records        what came in, and what became of it
+--   sources                                 the newest arrival of each source of a convention
+--   runs → batches, releases                one hook over one batch under one release
+--   attempts → runs                         one start of the hook's code
+--   outcomes → runs, batch_records, attempts  what one run made of one record
+--   records → conventions, schemas          immutable: published, versioned
+--   features.<hook>                         rows; each (outcome_id, run_id) is proved when it is inserted
+--   current.<hook>                          the view of it for people
+--
+--   events                                  append-only outbox
+--   idempotency_keys                        answers kept for a day
+
+create schema features;
+create schema current;
+
+-- Refusals -----------------------------------------------------------------------------------------------------
+
+create function refuse_rewrite() returns trigger language plpgsql as $$
+begin
+  raise exception '% of % is refused: history only grows', lower(tg_op), tg_table_name
+    using errcode = '42501', table = tg_table_name, schema = tg_table_schema;
+end $$;
+
+-- The columns named in the trigger's arguments may change once, from null; no other column may change.
+create function refuse_second_change() returns trigger language plpgsql as $$
+declare
+  before jsonb := to_jsonb(old);
+  after jsonb := to_jsonb(new);
+  changed text;
+begin
+  for changed in select key from jsonb_each(after) where value is distinct from before -> key loop
+    if not changed = any (tg_argv) or before ->> changed is not null then
+      raise exception '%.% may not change', tg_table_name, changed
+        using errcode = '42501', table = tg_table_name, column = changed;
+    end if;
+  end loop;
+  return new;
+end $$;
+
+-- Who --------------------------------------------------------------------------------------------------------------
+
+create table actors (
+  id bigint generated always as identity primary key,
+  issuer text not null,
+  subject text not null,
+  -- The id that the archive gives a machine: uuid5(url namespace, issuer # subject). Not unique, since
+  -- issuer and subject can be split in two ways; it is shown, never looked up.
+  uuid uuid not null,
+  first_seen_at timestamptz not null default now(),
+  unique (issuer, subject)
+);
+
+-- What is declared ---------------------------------------------------------------------------------------------------
+
+create table schemas (
+  id text not null check (id ~ '^[a-z][a-z0-9-]{2,63}$'),
+  version text not null,
+  title text not null,
+  fields jsonb not null,
+  actor bigint not null references actors,
+  created_at timestamptz not null default now(),
+  primary key (id, version)
+);
+
+create table conventions (
+  slug text primary key check (slug ~ '^[a-z][a-z0-9-]{2,63}$'),
+  title text not null,
+  description text not null,
+  schema_id text not null,
+  schema_version text not null,
+  file_requirements jsonb not null,
+  docs jsonb,
+  ingester jsonb,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  -- Deferred, because a deploy locks the convention before it makes the schema.
+  foreign key (schema_id, schema_version) references schemas deferrable initially deferred
+);
+
+create table deploys (
+  id uuid primary key,
+  slug text not null references conventions,
+  manifest jsonb not null,
+  manifest_digest text not null,
+  changes jsonb not null,
+  actor bigint not null references actors,
+  at timestamptz not null default now()
+);
+create index on deploys (slug, at desc);
+
+-- What runs -----------------------------------------------------------------------------------------------------------
+
+create table hooks (
+  name text primary key check (name ~ '^[a-z][a-z0-9_]{0,39}$' and name !~ '^pg_'),
+  owner text not null references conventions,
+  feature jsonb not null,
+  release_count integer not null default 0 check (release_count >= 0),
+  live_seq integer,
+  live_version integer,
+  created_at timestamptz not null default now(),
+  last_version integer generated always as (nullif(release_count, 0)) stored,
+  check ((live_seq is null) = (live_version is null))
+);
+
+create table convention_hooks (
+  slug text not null references conventions,
+  position integer not null,
+  hook text not null references hooks,
+  primary key (slug, position),
+  unique (slug, hook)
+);
+create index on convention_hooks (hook);
+
+create table releases (
+  id uuid primary key,
+  hook text not null references hooks,
+  version integer not null check (version >= 1),
+  runtime text not null check (runtime in ('image', 'directory')),
+  image text,
+  digest text not null check (digest ~ '^sha256:[0-9a-f]{64}$'),
+  command jsonb,
+  config jsonb not null,
+  limits jsonb not null,
+  fingerprint text not null check (fingerprint ~ '^[0-9a-f]{64}$'),
+  source_ref text not null,
+  built_by bigint not null references actors,
+  built_at timestamptz not null default now(),
+  previous_version integer generated always as (nullif(version - 1, 0)) stored,
+  unique (hook, version),
+  unique (hook, fingerprint),
+  foreign key (hook, previous_version) references releases (hook, version),
+  check ((runtime = 'image') = (image is not null)),
+  check ((runtime = 'directory') = (command is not null))
+);
+
+create table live_changes (
+  hook text not null references hooks,
+  seq integer not null check (seq >= 1),
+  from_version integer,
+  to_version integer not null,
+  kind text not null check (kind in ('release', 'rollback', 'activate')),
+  reason text,
+  actor bigint not null references actors,
+  at timestamptz not null default now(),
+  previous_seq integer generated always as (nullif(seq - 1, 0)) stored,
+  primary key (hook, seq),
+  unique (hook, seq, to_version),
+  check ((seq = 1) = (from_version is null)),
+  check (from_version is distinct from to_version),
+  foreign key (hook, to_version) references releases (hook, version),
+  -- Each change starts where the one before it ended.
+  foreign key (hook, previous_seq, from_version) references live_changes (hook, seq, to_version)
+);
+
+create index on live_changes (hook, to_version, seq);
+
+alter table hooks
+  add foreign key (name, last_version) references releases (hook, version) deferrable initially deferred,
+  add foreign key (name, live_seq, live_version) references live_changes (hook, seq, to_version)
+    deferrable initially deferred;
+
+-- The pointer moves by one change at a time, and the count by one release at a time.
+create function guard_hook() returns trigger language plpgsql as $$
+begin
+  if (new.name, new.owner, new.feature, new.created_at) is distinct from (old.name, old.owner, old.feature, old.created_at) then
+    raise exception 'hook % may not change its name, owner or contract', old.name
+      using errcode = '42501', table = 'hooks';
+  end if;
+  if new.release_count not in (old.release_count, old.release_count + 1) then
+    raise exception 'hook %: releases are counted one at a time', old.name using errcode = '42501', table = 'hooks';
+  end if;
+  if (new.live_seq, new.live_version) is distinct from (old.live_seq, old.live_version)
+     and new.live_seq is distinct from coalesce(old.live_seq, 0) + 1 then
+    raise exception 'hook %: the live pointer moves by one live change at a time', old.name
+      using errcode = '42501', table = 'hooks';
+  end if;
+  return new;
+end $$;
+create trigger guard before update on hooks for each row execute function guard_hook();
+create trigger no_delete before delete or truncate on hooks for each statement execute function refuse_rewrite();
+
+-- A change that its hook does not follow, or a release that its hook does not count, cannot be committed.
+create function guard_live_change() returns trigger language plpgsql as $$
+begin
+  if not exists (select from public.hooks h where h.name = new.hook and h.live_seq >= new.seq) then
+    raise exception 'hook %: live change % without a move of the pointer', new.hook, new.seq
+      using errcode = '23503', table = 'live_changes';
+  end if;
+  return null;
+end $$;
+create constraint trigger followed after insert on live_changes deferrable initially deferred
+  for each row execute function guard_live_change();
+
+create function guard_release() returns trigger language plpgsql as $$
+begin
+  if not exists (select from public.hooks h where h.name = new.hook and h.release_count >= new.version) then
+    raise exception 'hook %: release % is not counted', new.hook, new.version
+      using errcode = '23503', table = 'releases';
+  end if;
+  return null;
+end $$;
+create constraint trigger counted after insert on releases deferrable initially deferred
+  for each row execute function guard_release();
+
+-- What comes in ---------------------------------------------------------------------------------------------------------
+
+create table files (
+  sha256 text primary key check (sha256 ~ '^[0-9a-f]{64}$'),
+  size bigint not null check (size >= 0),
+  actor bigint not null references actors,
+  at timestamptz not null default now()
+);
+
+create table ingestions (
+  id uuid primary key,
+  convention text not null references conventions,
+  schema_id text not null,
+  schema_version text not null,
+  batch_size integer not null check (batch_size >= 1),
+  content_sha256 text not null,
+  actor bigint not null references actors,
+  sealed_at timestamptz not null default now(),
+  stopped_at timestamptz,
+  stop_reason text,
+  foreign key (schema_id, schema_version) references schemas
+);
+create index on ingestions (convention, sealed_at desc);
+
+create table batches (
+  id uuid primary key,
+  ingestion uuid not null references ingestions,
+  convention text not null references conventions,
+  index integer not null check (index >= 0),
+  status text not null default 'queued' check (status in ('queued', 'running', 'parked', 'done', 'failed')),
+  -- Why it waits, is parked or has failed.
+  reason text,
+  -- Grows with each claim; a worker that holds an older one writes nothing.
+  fence bigint not null default 0,
+  claimed_by text,
+  lease_until timestamptz,
+  snapshot_at timestamptz,
+  available_at timestamptz not null default now(),
+  failures integer not null default 0,
+  created_at timestamptz not null default now(),
+  finished_at timestamptz,
+  records integer not null,
+  invalid integer not null default 0,
+  unchanged integer not null default 0,
+  published integer not null default 0,
+  rejected integer not null default 0,
+  errored integer not null default 0,
+  retried integer not null default 0,
+  rows bigint not null default 0,
+  unique (ingestion, index),
+  check ((status = 'running') = (lease_until is not null)),
+  check (status not in ('done', 'failed') or finished_at is not null)
+);
+create index batches_open on batches (available_at, id) where status in ('queued', 'running', 'parked');
+
+create function guard_batch() returns trigger language plpgsql as $$
+begin
+  if (new.id, new.ingestion, new.convention, new.index, new.records, new.created_at)
+     is distinct from (old.id, old.ingestion, old.convention, old.index, old.records, old.created_at) then
+    raise exception 'batch % may not change what it is', old.id using errcode = '42501', table = 'batches';
+  end if;
+  if new.fence < old.fence or (old.snapshot_at is not null and new.snapshot_at is distinct from old.snapshot_at) then
+    raise exception 'batch %: a fence only grows, and a snapshot is taken once', old.id
+      using errcode = '42501', table = 'batches';
+  end if;
+  if old.status in ('done', 'failed') and new.status <> old.status then
+    raise exception 'batch % has ended', old.id using errcode = '42501', table = 'batches';
+  end if;
+  return new;
+end $$;
+create trigger guard before update on batches for each row execute function guard_batch();
+
+create table batch_gates (
+  batch uuid not null references batches,
+  predecessor uuid not null references batches,
+  primary key (batch, predecessor),
+  check (batch <> predecessor)
+);
+create index on batch_gates (predecessor);
+
+create table records (
+  srn text collate "C" primary key,
+  convention text not null references conventions,
+  source_id text collate "C" not null,
+  version integer not null check (version >= 1),
+  schema_id text not null,
+  schema_version text not null,
+  content_digest text not null,
+  metadata jsonb not null,
+  published_at timestamptz not null default now(),
+  unique (convention, source_id, version),
+  foreign key (schema_id, schema_version) references schemas
+);
+create index on records (schema_id, schema_version, published_at desc, srn desc);
+
+create table batch_records (
+  id bigint generated always as identity primary key,
+  batch uuid not null references batches,
+  source_id text collate "C" not null,
+  -- The line of the upload, from 1.
+  line integer not null,
+  metadata jsonb not null,
+  content_digest text not null,
+  status text not null default 'pending'
+    check (status in ('pending', 'invalid', 'unchanged', 'published', 'rejected', 'errored')),
+  reason text,
+  -- The published record: made by this batch, or found unchanged by it.
+  record text collate "C" references records,
+  -- The batch in which this record was tried again.
+  retried_in uuid references batches,
+  unique (id, batch),
+  unique (batch, source_id),
+  check ((status in ('published', 'unchanged')) = (record is not null))
+);
+create index on batch_records (record) where record is not null;
+
+create function guard_batch_record() returns trigger language plpgsql as $$
+begin
+  if (new.id, new.batch, new.source_id, new.line, new.metadata, new.content_digest)
+     is distinct from (old.id, old.batch, old.source_id, old.line, old.metadata, old.content_digest) then
+    raise exception 'batch record % may not change what came in', old.id
+      using errcode = '42501', table = 'batch_records';
+  end if;
+  if old.status <> 'pending' and (new.status, new.reason, new.record) is distinct from (old.status, old.reason, old.record) then
+    raise exception 'batch record % has its status already', old.id using errcode = '42501', table = 'batch_records';
+  end if;
+  if old.retried_in is not null and new.retried_in is distinct from old.retried_in then
+    raise exception 'batch record % was tried again already', old.id
+      using errcode = '42501', table = 'batch_records';
+  end if;
+  return new;
+end $$;
+create trigger guard before update on batch_records for each row execute function guard_batch_record();
+
+create table sources (
+  convention text not null references conventions,
+  source_id text collate "C" not null,
+  record_id uuid not null,
+  last_batch uuid not null references batches,
+  primary key (convention, source_id)
+);
+
+-- What was run ------------------------------------------------------------------------------------------------------------
+
+create table runs (
+  id uuid primary key,
+  batch uuid not null references batches,
+  hook text not null,
+  version integer not null,
+  status text check (status in ('passed', 'failed', 'error')),
+  reason text,
+  created_at timestamptz not null default now(),
+  started_at timestamptz,
+  finished_at timestamptz,
+  input_digest text,
+  output_digest text,
+  row_count bigint,
+  unique (batch, hook),
+  unique (id, batch, hook),
+  foreign key (hook, version) references releases (hook, version),
+  check ((status is null) = (finished_at is null))
+);
+create index on runs (hook, version);
+create trigger once before update on runs for each row execute function refuse_second_change(
+  'status', 'reason', 'started_at', 'finished_at', 'input_digest', 'output_digest', 'row_count');
+
+create table attempts (
+  run uuid not null references runs,
+  n integer not null check (n >= 1),
+  fence bigint not null,
+  memory_bytes bigint not null,
+  runner text not null,
+  resolved_digest text,
+  started_at timestamptz not null default now(),
+  finished_at timestamptz,
+  outcome text,
+  exit_code integer,
+  exit_signal text,
+  detail text,
+  log bytea,
+  primary key (run, n),
+  check ((outcome is null) = (finished_at is null))
+);
+create trigger once before update on attempts for each row execute function refuse_second_change(
+  'resolved_digest', 'finished_at', 'outcome', 'exit_code', 'exit_signal', 'detail', 'log');
+
+create table outcomes (
+  id bigint generated always as identity primary key,
+  run uuid not null,
+  batch uuid not null,
+  hook text not null,
+  batch_record bigint not null,
+  attempt integer,
+  status text not null check (status in ('passed', 'rejected', 'errored')),
+  reason text,
+  row_count integer not null default 0 check (row_count >= 0),
+  superseded_by bigint references outcomes,
+  unique (run, batch_record),
+  unique (run, id),
+  foreign key (run, batch, hook) references runs (id, batch, hook),
+  foreign key (batch_record, batch) references batch_records (id, batch),
+  foreign key (run, attempt) references attempts (run, n),
+  check ((status = 'passed') = (reason is null)),
+  check (status = 'passed' or row_count = 0),
+  -- What passed was computed by an attempt; what errored may never have been started.
+  check (status = 'errored' or attempt is not null),
+  check (superseded_by <> id)
+);
+create index on outcomes (batch_record);
+create trigger once before update on outcomes for each row execute function refuse_second_change('superseded_by');
+
+-- Rows ----------------------------------------------------------------------------------------------------------------------
+
+-- Stands for a foreign key from each row to its outcome, proved once a statement: every (outcome_id, run_id)
+-- exists, is this hook's, passed, and was written by this very transaction, so that a finished outcome never
+-- gains rows. It is as good as a key because outcomes cannot be deleted, truncated or re-keyed.
+create function prove_rows() returns trigger language plpgsql as $$
+declare
+  stray record;
+begin
+  select i.outcome_id, i.run_id into stray
+  from (select distinct outcome_id, run_id from inserted) i
+  where not exists (
+    select from public.outcomes o
+    where o.run = i.run_id and o.id = i.outcome_id and o.hook = tg_table_name and o.status = 'passed'
+      and o.xmin = pg_current_xact_id()::xid)
+  limit 1;
+  if found then
+    raise exception 'rows of features.%: (outcome %, run %) is not a passed outcome of this hook and transaction',
+      tg_table_name, stray.outcome_id, stray.run_id
+      using errcode = '23503', schema = tg_table_schema, table = tg_table_name;
+  end if;
+  return null;
+end $$;
+
+create function column_type(json_type text, format text) returns text language sql immutable as $$
+  select case
+    when json_type = 'string' then case format
+      when 'date-time' then 'timestamp with time zone' when 'date' then 'date' when 'uuid' then 'uuid' else 'text' end
+    when json_type = 'number' then 'double precision'
+    when json_type = 'integer' then 'bigint'
+    when json_type = 'boolean' then 'boolean'
+    when json_type in ('array', 'object') then 'jsonb'
+  end
+$$;
+
+-- Makes features.<hook> and current.<hook> from the contract that is stored with the hook, never from arguments:
+-- the application's role may call it and yet cannot make any table that no hook declares.
+create function create_feature_table(hook_name text) returns void
+  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  contract jsonb;
+  definitions text;
+  names text;
+begin
+  select h.feature into strict contract from public.hooks h where h.name = hook_name;
+  if to_regclass(format('features.%I', hook_name)) is not null then
+    return;
+  end if;
+  if exists (select from jsonb_array_elements(contract -> 'columns') c where c ->> 'name' !~ '^[a-z][a-z0-9_]{0,62}$') then
+    raise exception 'hook %: a column name is not allowed', hook_name using errcode = '42602';
+  end if;
+  select coalesce(string_agg(format(', %I %s%s', c ->> 'name', public.column_type(c ->> 'json_type', c ->> 'format'),
+           case when (c ->> 'required')::boolean then ' not null' else '' end), '' order by position), ''),
+         coalesce(string_agg(format(', f.%I', c ->> 'name'), '' order by position), '')
+    into definitions, names
+    from jsonb_array_elements(contract -> 'columns') with ordinality as columns (c, position);
+  execute format('create table features.%I (id bigint generated always as identity primary key, '
+    'outcome_id bigint not null, run_id uuid not null, ordinal integer not null%s, unique (outcome_id, ordinal)%s)',
+    hook_name, case when contract ->> 'cardinality' = 'one' then ' check (ordinal = 0)' else ' check (ordinal >= 0)' end,
+    definitions);
+  execute format('create trigger prove after insert on features.%I referencing new table as inserted '
+    'for each statement execute function public.prove_rows()', hook_name);
+  execute format('create trigger no_rewrite before update or delete or truncate on features.%I '
+    'for each statement execute function public.refuse_rewrite()', hook_name);
+  execute format('create view current.%1$I as select f.id, r.srn as record_srn, f.run_id, run.version as release%2$s '
+    'from features.%1$I f '
+    'join public.outcomes o on o.id = f.outcome_id and o.superseded_by is null '
+    'join public.runs run on run.id = f.run_id '
+    'join public.batch_records b on b.id = o.batch_record '
+    'join public.records r on r.srn = b.record '
+    'where not exists (select from public.records n where n.convention = r.convention '
+    'and n.source_id = r.source_id and n.version > r.version)', hook_name, names);
+end $$;
+revoke execute on function create_feature_table(text) from public;
+
+-- The rows of one published record over all hooks, as JSON, so that one statement can answer for tables whose
+-- names depend on the record. History is included; the caller sees it by superseded_by.
+create function rows_of_record(record_srn text)
+  returns table (hook text, outcome_id bigint, id bigint, ordinal integer, columns jsonb)
+  language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  found_hook text;
+begin
+  for found_hook in
+    select distinct o.hook from public.batch_records b join public.outcomes o on o.batch_record = b.id
+    where b.record = record_srn and o.row_count > 0 order by 1
+  loop
+    return query execute format(
+      'select %L::text, f.outcome_id, f.id, f.ordinal, '
+      'to_jsonb(f) - ''id'' - ''outcome_id'' - ''run_id'' - ''ordinal'' '
+      'from public.batch_records b join public.outcomes o on o.batch_record = b.id and o.hook = %L '
+      'join features.%I f on f.outcome_id = o.id where b.record = $1 order by f.id', found_hook, found_hook, found_hook)
+      using record_srn;
+  end loop;
+end $$;
+
+-- Trail ---------------------------------------------------------------------------------------------------------------------
+
+create table events (
+  id bigint generated always as identity primary key,
+  type text not null,
+  payload jsonb not null,
+  at timestamptz not null default now()
+);
+
+create table idempotency_keys (
+  actor bigint not null references actors,
+  key text not null,
+  request_digest text not null,
+  response jsonb not null,
+  at timestamptz not null default now(),
+  primary key (actor, key)
+);
+create index on idempotency_keys (at);
+
+-- Append-only, for everybody -------------------------------------------------------------------------------------------
+
+do $$
+declare
+  name text;
+begin
+  foreach name in array array['actors', 'schemas', 'deploys', 'releases', 'live_changes', 'files', 'batch_gates',
+                              'records', 'events'] loop
+    execute format('create trigger no_rewrite before update or delete or truncate on %I '
+      'for each statement execute function refuse_rewrite()', name);
+  end loop;
+  foreach name in array array['conventions', 'ingestions', 'batches', 'batch_records', 'runs', 'attempts',
+                              'outcomes', 'sources'] loop
+    execute format('create trigger no_delete before delete or truncate on %I '
+      'for each statement execute function refuse_rewrite()', name);
+  end loop;
+end $$;

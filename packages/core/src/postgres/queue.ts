@@ -1,0 +1,262 @@
+import { v7 as uuid7 } from 'uuid';
+import { OsaError } from '../error.ts';
+import type { FeatureContract } from '../hook/hook.ts';
+import type { ReleaseContent } from '../hook/release.ts';
+import { parkedMs } from '../run/policy.ts';
+import type { AttemptEnd, BatchQueue, Claim, ClaimedRecord, ClaimedRun, Lease } from '../run/queue.ts';
+import { arrayText } from './array.ts';
+import { finish } from './commit.ts';
+import type { Database, Transaction } from './connection.ts';
+
+/** Woken when a batch may have become claimable. */
+export const batchesChannel = 'osa_batches';
+
+/**
+ * The queue in PostgreSQL: `batches` with `skip locked`, a lease and a growing fence. All times are the database's.
+ */
+export function postgresQueue(database: Database, options: { readonly domain: string }): BatchQueue {
+  return {
+    claim: (worker) => claim(database, worker),
+    renew: (lease, leaseMs) => renew(database, lease, leaseMs),
+    startAttempt: (lease, attempt) => startAttempt(database, lease, attempt),
+    endAttempt: (attempt, end) => endAttempt(database, attempt, end),
+    finish: (held, results) => finish(database, options, held, results),
+    postpone: (lease, later) => postpone(database, lease, later),
+    stopIngestion: (held, reason) => database.transaction((tx) => stopIngestion(tx, held, reason)),
+    giveBack: (workerName) => giveBack(database, workerName),
+    watch: (wake) => database.listen(batchesChannel, wake),
+  };
+}
+
+async function claim(
+  database: Database,
+  worker: { readonly name: string; readonly leaseMs: number },
+): Promise<Claim | undefined> {
+  const held = await database.transaction(async (tx) => {
+    const candidate = await lockCandidate(tx);
+    if (!candidate) return undefined;
+    const isReady = candidate.hasSnapshot ? await abandonAttempts(tx, candidate.id) : await snapshot(tx, candidate);
+    return isReady ? take(tx, candidate.id, worker) : undefined;
+  });
+  return held && load(database, held);
+}
+
+interface Candidate {
+  readonly id: string;
+  readonly convention: string;
+  readonly hasSnapshot: boolean;
+}
+
+/**
+ * The oldest batch that may run: queued, or held by a lease that ran out, and not behind an unfinished batch with
+ * one of its sources. Gates never come back once they are open, so reading them in an older state is safe.
+ */
+async function lockCandidate(tx: Transaction): Promise<Candidate | undefined> {
+  const [row] = await tx<Candidate[]>`
+    select id, convention, snapshot_at is not null as "hasSnapshot"
+    from batches b
+    where available_at <= clock_timestamp()
+      and status in ('queued', 'running', 'parked')
+      and (status <> 'running' or lease_until < clock_timestamp())
+      and not exists (
+        select from batch_gates g join batches p on p.id = g.predecessor
+        where g.batch = b.id and p.status in ('queued', 'running', 'parked'))
+    order by available_at, id
+    limit 1
+    for update of b skip locked`;
+  return row;
+}
+
+/** What the worker before us started and did not end is over. */
+async function abandonAttempts(tx: Transaction, batch: string): Promise<boolean> {
+  await tx`
+    update attempts set outcome = 'abandoned', finished_at = clock_timestamp()
+    where finished_at is null and run in (select id from runs where batch = ${batch})`;
+  return true;
+}
+
+/**
+ * Stores which release of each hook runs this batch. The hooks are locked first, in name order, and their live
+ * versions are read from the locked rows, in a statement that joins nothing: a rollback that has answered is
+ * seen, and one under way waits for us or we for it. False when a hook has no live release; the batch is parked.
+ */
+async function snapshot(tx: Transaction, { id, convention }: Candidate): Promise<boolean> {
+  await tx`select from conventions where slug = ${convention} for share`;
+  const declared = await tx<{ hook: string }[]>`select hook from convention_hooks where slug = ${convention}`;
+  const hooks = await tx<{ name: string; live_version: number | null }[]>`
+    select name, live_version from hooks where name = any (${arrayText(declared.map((row) => row.hook))}::text::text[])
+    order by name collate "C" for share`;
+  const dead = hooks.filter((hook) => hook.live_version === null).map((hook) => hook.name);
+  if (dead.length > 0) {
+    await park(tx, id, `no live release: ${dead.join(', ')}`);
+    return false;
+  }
+  const runs = await tx`
+    insert into runs (id, batch, hook, version)
+    select id, ${id}, hook, version
+    from unnest(${arrayText(hooks.map(() => uuid7()))}::text::uuid[],
+                ${arrayText(hooks.map((hook) => hook.name))}::text::text[],
+                ${arrayText(hooks.map((hook) => hook.live_version))}::text::integer[]) as r (id, hook, version)
+    returning id`;
+  if (runs.length !== declared.length) {
+    throw new OsaError('internal', `batch ${id}: ${declared.length} hooks and ${runs.length} runs; it is not claimed`);
+  }
+  await markUnchanged(tx, id, convention);
+  return true;
+}
+
+async function park(tx: Transaction, id: string, reason: string): Promise<void> {
+  await tx`
+    update batches
+    set status = 'parked', reason = ${reason}, lease_until = null, claimed_by = null,
+        available_at = clock_timestamp() + ${parkedMs} * interval '1 millisecond'
+    where id = ${id}`;
+}
+
+/** Unchanged: the newest published version has the same content. The gate keeps that true until the commit. */
+async function markUnchanged(tx: Transaction, id: string, convention: string): Promise<void> {
+  await tx`
+    with marked as (
+      update batch_records b set status = 'unchanged', record = r.srn
+      from records r
+      where b.batch = ${id} and b.status = 'pending'
+        and r.convention = ${convention} and r.source_id = b.source_id and r.content_digest = b.content_digest
+        and not exists (select from records n where n.convention = r.convention and n.source_id = r.source_id
+                        and n.version > r.version)
+      returning b.id
+    )
+    update batches set unchanged = (select count(*) from marked) where id = ${id}`;
+}
+
+interface Held {
+  readonly batch: string;
+  readonly fence: string;
+}
+
+async function take(
+  tx: Transaction,
+  id: string,
+  { name, leaseMs }: { readonly name: string; readonly leaseMs: number },
+): Promise<Held | undefined> {
+  const [row] = await tx<Held[]>`
+    update batches
+    set status = 'running', fence = fence + 1, claimed_by = ${name}, reason = null,
+        lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond',
+        snapshot_at = coalesce(snapshot_at, clock_timestamp())
+    where id = ${id} returning id as batch, fence`;
+  return row;
+}
+
+/** Reads what was claimed. None of it changes any more, so it is read after the claim's transaction. */
+async function load({ sql }: Database, { batch, fence }: Held): Promise<Claim> {
+  const [row] = await sql<(Omit<Claim, 'records' | 'runs' | 'batch' | 'fence'>)[]>`
+    select b.index, b.ingestion, b.convention, b.failures,
+           jsonb_build_object('id', i.schema_id, 'version', i.schema_version) as schema
+    from batches b join ingestions i on i.id = b.ingestion where b.id = ${batch}`;
+  if (!row) throw new OsaError('internal', `batch ${batch} was claimed and is not there`);
+  const records = await sql<ClaimedRecord[]>`
+    select id, source_id as "sourceId", metadata::text as metadata
+    from batch_records where batch = ${batch} and status = 'pending' order by source_id`;
+  const runs = await sql<(Omit<ClaimedRun, 'release'> & ReleaseContent & { feature: FeatureContract })[]>`
+    select run.id, run.hook, run.version, h.feature, r.runtime, r.image, r.digest, r.command, r.config, r.limits,
+           r.source_ref
+    from runs run
+    join releases r on r.hook = run.hook and r.version = run.version
+    join hooks h on h.name = run.hook
+    left join convention_hooks c on c.slug = ${row.convention} and c.hook = run.hook
+    where run.batch = ${batch} order by c.position nulls last, run.hook`;
+  return {
+    ...row,
+    batch,
+    fence,
+    records,
+    runs: runs.map(({ id, hook, version, feature, ...release }) => ({ id, hook, version, feature, release })),
+  };
+}
+
+async function renew({ sql }: Database, { batch, fence }: Lease, leaseMs: number): Promise<boolean> {
+  const rows = await sql`
+    update batches set lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
+    where id = ${batch} and fence = ${fence} and status = 'running' and lease_until > clock_timestamp()
+    returning id`;
+  return rows.length > 0;
+}
+
+async function startAttempt(
+  { sql }: Database,
+  { batch, fence }: Lease,
+  { run, memoryBytes, runner }: { run: string; memoryBytes: number; runner: string },
+): Promise<{ n: number }> {
+  const [row] = await sql<{ n: number }[]>`
+    insert into attempts (run, n, fence, memory_bytes, runner)
+    select ${run}, coalesce((select max(n) from attempts where run = ${run}), 0) + 1, fence, ${memoryBytes}, ${runner}
+    from batches
+    where id = ${batch} and fence = ${fence} and status = 'running' and lease_until > clock_timestamp()
+    returning n`;
+  if (!row) throw leaseLost(batch);
+  return row;
+}
+
+/** An attempt that another claim has declared abandoned stays so. */
+async function endAttempt(
+  { sql }: Database,
+  { run, n }: { run: string; n: number },
+  end: AttemptEnd,
+): Promise<void> {
+  await sql`
+    update attempts
+    set finished_at = clock_timestamp(), outcome = ${end.outcome}, resolved_digest = ${end.resolvedDigest},
+        exit_code = ${end.exitCode}, exit_signal = ${end.exitSignal}, detail = ${end.detail},
+        log = ${end.log === null ? null : Buffer.from(end.log)}
+    where run = ${run} and n = ${n} and finished_at is null`;
+}
+
+async function postpone(
+  { sql }: Database,
+  { batch, fence }: Lease,
+  { reason, delayMs, failed }: { reason: string | null; delayMs: number; failed: boolean },
+): Promise<void> {
+  await sql`
+    with given as (
+      update batches
+      set status = 'queued', lease_until = null, claimed_by = null, reason = ${reason},
+          failures = failures + ${failed ? 1 : 0},
+          available_at = clock_timestamp() + ${delayMs} * interval '1 millisecond'
+      where id = ${batch} and fence = ${fence} and status = 'running'
+      returning id
+    )
+    select pg_notify(${batchesChannel}, '') from given`;
+}
+
+async function stopIngestion(tx: Transaction, claim: Claim, reason: string): Promise<void> {
+  const [held] = await tx`
+    select from batches where id = ${claim.batch} and fence = ${claim.fence} and status = 'running'
+      and lease_until > clock_timestamp() for update`;
+  if (!held) throw leaseLost(claim.batch);
+  const open = tx`select id from batches where ingestion = ${claim.ingestion} and status in ('queued', 'running', 'parked')`;
+  await tx`select from batches where id in (${open}) order by id for update`;
+  await tx`
+    update batch_records set status = 'errored', reason = ${`the ingestion was stopped: ${reason}`}
+    where batch in (${open}) and status = 'pending'`;
+  await tx`
+    update batches b
+    set status = 'failed', reason = ${reason}, lease_until = null, finished_at = clock_timestamp(),
+        errored = errored + (select count(*) from batch_records r where r.batch = b.id and r.status = 'errored')
+    where id in (${open})`;
+  await tx`update ingestions set stopped_at = clock_timestamp(), stop_reason = ${reason} where id = ${claim.ingestion}`;
+  await tx`
+    update runs set status = 'error', reason = ${reason}, finished_at = clock_timestamp()
+    where status is null and batch in (select id from batches where ingestion = ${claim.ingestion})`;
+  await tx`select pg_notify(${batchesChannel}, '')`;
+}
+
+async function giveBack({ sql }: Database, workerName: string): Promise<number> {
+  const rows = await sql`
+    update batches set lease_until = clock_timestamp() - interval '1 millisecond'
+    where status = 'running' and claimed_by = ${workerName} and lease_until > clock_timestamp() returning id`;
+  return rows.length;
+}
+
+export function leaseLost(batch: string): OsaError {
+  return new OsaError('lease_lost', `batch ${batch} is held by another worker, or its lease ran out; nothing is written`);
+}

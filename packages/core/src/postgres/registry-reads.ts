@@ -1,0 +1,127 @@
+import type { Answer } from '../api.ts';
+import type { Page, RegistryReads } from '../hook/registry.ts';
+import { canonicalJson, sha256 } from '../hook/release.ts';
+import { decodeNumberCursor, paged } from './cursor.ts';
+import type { Database, Sql } from './connection.ts';
+
+/** The registry's look-ups. Each is one statement, so that what it says holds together. */
+export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
+  return {
+    conventions: () => conventions(sql),
+    convention: (slug) => convention(sql, slug),
+    hooks: () => hooks(sql),
+    hook: (name) => hook(sql, name),
+    releases: (name, page) => releases(sql, name, page),
+    release: (name, version) => release(sql, name, version),
+    history: (name, page) => history(sql, name, page),
+    blobSize: async (sha256) => {
+      const [row] = await sql<{ size: string }[]>`select size from files where sha256 = ${sha256}`;
+      return row && Number(row.size);
+    },
+  };
+}
+
+async function conventions(sql: Sql): Promise<Answer<'listConventions'>> {
+  const items = await sql<Answer<'listConventions'>['items']>`
+    select slug as id, title, description, jsonb_build_object('id', schema_id, 'version', schema_version) as schema_id,
+           created_at
+    from conventions order by created_at desc, slug`;
+  return { items: [...items] };
+}
+
+async function convention(sql: Sql, slug: string): Promise<Answer<'showConvention'> | undefined> {
+  const [row] = await sql<Answer<'showConvention'>[]>`
+    select c.slug as id, c.title, c.description,
+           jsonb_build_object('id', schema_id, 'version', schema_version) as schema_id, s.fields,
+           file_requirements, ingester, docs, c.created_at,
+           array(select hook from convention_hooks h where h.slug = c.slug order by position) as hooks
+    from conventions c join schemas s on s.id = c.schema_id and s.version = c.schema_version
+    where c.slug = ${slug}`;
+  return row;
+}
+
+type HookItem = Answer<'listHooks'>['items'][number];
+
+async function hooks(sql: Sql): Promise<Answer<'listHooks'>> {
+  const items = await sql<HookItem[]>`
+    select h.name, h.owner, h.feature, h.release_count,
+           case when r.version is not null then jsonb_build_object('version', r.version, 'digest', r.digest,
+             'source_ref', r.source_ref, 'built_at', r.built_at) end as live_release
+    from hooks h left join releases r on r.hook = h.name and r.version = h.live_version
+    order by h.name collate "C"`;
+  return { items: [...items] };
+}
+
+/** A release as it is read: `config` still with its content, which `releaseDetail` adds the digest to. */
+type ReleaseRow = Omit<Answer<'showRelease'>, 'config_digest' | 'config' | 'live'> & {
+  readonly config: NonNullable<Answer<'showRelease'>['config']>;
+};
+
+/** What every reading of a release selects, from `releases r`, `actors a` and `hooks h`. */
+export function releaseColumns(sql: Sql) {
+  return sql`r.id, r.hook as hook_name, r.version, coalesce(r.version = h.live_version, false) as is_live, r.runtime,
+    r.image, r.digest, r.command, r.config, r.limits, r.source_ref, a.subject as built_by, r.built_at`;
+}
+
+export function withConfigDigest<T extends { readonly config: unknown }>(row: T): T & { config_digest: string } {
+  return { ...row, config_digest: `sha256:${sha256(canonicalJson(row.config))}` };
+}
+
+async function hook(sql: Sql, name: string): Promise<Answer<'showHook'> | undefined> {
+  const [row] = await sql<(Omit<HookItem, 'live_release'> & { live_seq: number | null; live: ReleaseRow | null })[]>`
+    select h.name, h.owner, h.feature, h.release_count, h.live_seq,
+           (select to_jsonb(live) from (select ${releaseColumns(sql)}) live where r.id is not null) as live
+    from hooks h
+    left join releases r on r.hook = h.name and r.version = h.live_version
+    left join actors a on a.id = r.built_by
+    where h.name = ${name}`;
+  if (!row) return undefined;
+  const live = row.live && withConfigDigest(row.live);
+  const live_release = live && {
+    version: live.version,
+    digest: live.digest,
+    source_ref: live.source_ref,
+    built_at: live.built_at,
+  };
+  return { ...row, live, live_release };
+}
+
+async function releases(sql: Sql, name: string, page: Page): Promise<Answer<'listReleases'> | undefined> {
+  const before = decodeNumberCursor(page.cursor) ?? null;
+  const [row] = await sql<{ live_version: number | null; releases: Answer<'listReleases'>['releases'] }[]>`
+    select h.live_version, coalesce((
+      select jsonb_agg(to_jsonb(list) order by version desc) from (
+        select r.version, r.version = h.live_version as is_live, r.runtime, r.image, r.digest, r.source_ref,
+               a.subject as built_by, r.built_at
+        from releases r join actors a on a.id = r.built_by
+        where r.hook = h.name and (${before}::integer is null or r.version < ${before})
+        order by r.version desc limit ${page.limit + 1}) list), '[]') as releases
+    from hooks h where h.name = ${name}`;
+  if (!row) return undefined;
+  const { page: list, next_cursor } = paged(row.releases, page.limit, ({ version }) => ({ s: null, id: version }));
+  return { hook_name: name, live_version: row.live_version, releases: list, next_cursor };
+}
+
+async function release(sql: Sql, name: string, version: number): Promise<Answer<'showRelease'> | undefined> {
+  const [row] = await sql<ReleaseRow[]>`
+    select ${releaseColumns(sql)}
+    from releases r join hooks h on h.name = r.hook join actors a on a.id = r.built_by
+    where r.hook = ${name} and r.version = ${version}`;
+  return row && { ...withConfigDigest(row), live: row.is_live };
+}
+
+async function history(sql: Sql, name: string, page: Page): Promise<Answer<'history'> | undefined> {
+  const before = decodeNumberCursor(page.cursor) ?? null;
+  const [row] = await sql<{ changes: Answer<'history'>['changes'] }[]>`
+    select coalesce((
+      select jsonb_agg(to_jsonb(list) order by seq desc) from (
+        select c.seq, c.from_version, c.to_version, c.kind, c.reason,
+               jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as actor, c.at
+        from live_changes c join actors a on a.id = c.actor
+        where c.hook = h.name and (${before}::integer is null or c.seq < ${before})
+        order by c.seq desc limit ${page.limit + 1}) list), '[]') as changes
+    from hooks h where h.name = ${name}`;
+  if (!row) return undefined;
+  const { page: list, next_cursor } = paged(row.changes, page.limit, ({ seq }) => ({ s: null, id: seq }));
+  return { hook_name: name, changes: list, next_cursor };
+}

@@ -1,0 +1,214 @@
+import { v7 as uuid7 } from 'uuid';
+import type { DeployRequest } from '../convention/convention.ts';
+import { OsaError } from '../error.ts';
+import type { FeatureContract } from '../hook/hook.ts';
+import type { LiveChange, RegistryWrites, StoredConvention, StoredHook } from '../hook/registry.ts';
+import { canonicalJson, type ReleaseContent, sha256 } from '../hook/release.ts';
+import type { FieldDefinition } from '../record/schema.ts';
+import { arrayText } from './array.ts';
+import type { Transaction } from './connection.ts';
+
+/** The registry's writes, within one transaction of one actor. */
+export function registryWrites(tx: Transaction, actor: number): RegistryWrites {
+  return {
+    lockConvention: (slug, request) => lockConvention(tx, slug, request),
+    schemaFields: (id, version) => schemaFields(tx, id, version),
+    insertSchema: (schema) => insertSchema(tx, actor, schema),
+    lockHooks: (slug, hooks) => lockHooks(tx, slug, hooks),
+    lockHook: async (name) => (await selectHooks(tx, [name]))[0],
+    findRelease: (hook, fingerprint) => findRelease(tx, hook, fingerprint),
+    hasBlob: async (digest) => {
+      const rows = await tx`select from files where sha256 = ${digest.replace('sha256:', '')}`;
+      return rows.length > 0;
+    },
+    recordBlob: async (digest, size) => {
+      await tx`
+        insert into files (sha256, size, actor) values (${digest}, ${size}, ${actor}) on conflict (sha256) do nothing`;
+    },
+    mint: (hook, content, fingerprint) => mint(tx, actor, hook, content, fingerprint),
+    move: (hook, change) => move(tx, actor, hook, change),
+    currentChange: (hook) => currentChange(tx, hook),
+    rollbackTarget: (hook, liveVersion) => rollbackTarget(tx, hook, liveVersion),
+    versions: async (hook) => {
+      const rows = await tx<{ version: number }[]>`
+        select version from releases where hook = ${hook} order by version desc limit 100`;
+      return rows.map((row) => row.version).reverse();
+    },
+    createFeatureTable: async (hook) => {
+      await tx`select create_feature_table(${hook})`;
+    },
+    updateConvention: (slug, request) => updateConvention(tx, slug, request),
+    recordDeploy: (deploy) => recordDeploy(tx, actor, deploy),
+  };
+}
+
+async function lockConvention(
+  tx: Transaction,
+  slug: string,
+  request: DeployRequest,
+): Promise<StoredConvention | undefined> {
+  // The schema need not exist yet: its foreign key is checked at the commit.
+  const made = await tx`
+    insert into conventions (slug, title, description, schema_id, schema_version, file_requirements)
+    values (${slug}, ${request.title}, ${request.description}, ${request.schema.id}, ${request.schema.version},
+            ${tx.json(request.file_requirements)}::jsonb)
+    on conflict (slug) do nothing returning slug`;
+  if (made.length > 0) return undefined;
+  const [row] = await tx<(Omit<StoredConvention, 'schema' | 'hooks'> & { schema_id: string; schema_version: string })[]>`
+    select slug, title, description, schema_id, schema_version, file_requirements, docs, ingester
+    from conventions where slug = ${slug} for no key update`;
+  if (!row) throw new OsaError('internal', `convention ${slug} was there and is gone`);
+  const hooks = await tx<{ hook: string }[]>`
+    select hook from convention_hooks where slug = ${slug} order by position`;
+  const { schema_id: id, schema_version: version, ...rest } = row;
+  return { ...rest, schema: { id, version }, hooks: hooks.map(({ hook }) => hook) };
+}
+
+async function schemaFields(tx: Transaction, id: string, version: string): Promise<FieldDefinition[] | undefined> {
+  const [row] = await tx<{ fields: FieldDefinition[] }[]>`
+    select fields from schemas where id = ${id} and version = ${version}`;
+  return row?.fields;
+}
+
+/** Two deploys that register the same version meet here; the second sees what the first stored, and is refused. */
+async function insertSchema(
+  tx: Transaction,
+  actor: number,
+  { id, version, title, fields }: Parameters<RegistryWrites['insertSchema']>[0],
+): Promise<void> {
+  const made = await tx`
+    insert into schemas (id, version, title, fields, actor)
+    values (${id}, ${version}, ${title}, ${tx.json(fields)}::jsonb, ${actor})
+    on conflict (id, version) do nothing returning id`;
+  if (made.length > 0) return;
+  throw new OsaError('unavailable', `schema ${id}@${version} is being registered by another deploy; repeat this one`);
+}
+
+async function lockHooks(
+  tx: Transaction,
+  slug: string,
+  hooks: readonly { readonly name: string; readonly feature: FeatureContract }[],
+): Promise<StoredHook[]> {
+  const sorted = [...hooks].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const made = await tx<{ name: string }[]>`
+    insert into hooks (name, owner, feature)
+    select name, ${slug}, feature::jsonb
+    from unnest(${arrayText(sorted.map((hook) => hook.name))}::text::text[],
+                ${arrayText(sorted.map((hook) => JSON.stringify(hook.feature)))}::text::text[]) as h (name, feature)
+    order by name collate "C"
+    on conflict (name) do nothing returning name`;
+  const created = new Set(made.map((row) => row.name));
+  const locked = await selectHooks(tx, sorted.map((hook) => hook.name));
+  return locked.map((hook) => ({ ...hook, created: created.has(hook.name) }));
+}
+
+/** Locks in name order; claims (`for share`) wait for it, foreign-key checks do not. */
+async function selectHooks(tx: Transaction, names: readonly string[]): Promise<StoredHook[]> {
+  return tx<StoredHook[]>`
+    select name, owner, feature, release_count as "releaseCount", live_seq as "liveSeq",
+           live_version as "liveVersion", false as created
+    from hooks where name = any (${arrayText(names)}::text::text[])
+    order by name collate "C" for no key update`;
+}
+
+async function findRelease(tx: Transaction, hook: string, fingerprint: string): Promise<number | undefined> {
+  const [row] = await tx<{ version: number }[]>`
+    select version from releases where hook = ${hook} and fingerprint = ${fingerprint}`;
+  return row?.version;
+}
+
+/**
+ * Counts, mints and moves in one statement; the counter on the locked hook's row gives the version, so that
+ * there are no gaps.
+ */
+async function mint(
+  tx: Transaction,
+  actor: number,
+  hook: StoredHook,
+  content: ReleaseContent,
+  fingerprint: string,
+): Promise<{ version: number }> {
+  const command = content.command === null ? null : JSON.stringify(content.command);
+  const [row] = await tx<{ version: number }[]>`
+    with counted as (
+      update hooks
+      set release_count = release_count + 1, live_seq = coalesce(live_seq, 0) + 1, live_version = release_count + 1
+      where name = ${hook.name}
+      returning name, release_count, live_seq
+    ), minted as (
+      insert into releases (id, hook, version, runtime, image, digest, command, config, limits, fingerprint,
+                            source_ref, built_by)
+      select ${uuid7()}::uuid, name, release_count, ${content.runtime}, ${content.image}, ${content.digest},
+             ${command}::text::jsonb, ${tx.json(content.config)}::jsonb, ${tx.json(content.limits)}::jsonb,
+             ${fingerprint}, ${content.source_ref}, ${actor}
+      from counted returning version
+    ), moved as (
+      insert into live_changes (hook, seq, from_version, to_version, kind, actor)
+      select name, live_seq, ${hook.liveVersion}, release_count, 'release', ${actor} from counted
+    )
+    select version from minted`;
+  if (!row) throw new OsaError('internal', `hook ${hook.name} is locked and not there`);
+  return row;
+}
+
+async function move(
+  tx: Transaction,
+  actor: number,
+  hook: StoredHook,
+  { to, kind, reason }: Parameters<RegistryWrites['move']>[1],
+): Promise<LiveChange> {
+  await tx`
+    with moved as (
+      update hooks set live_seq = coalesce(live_seq, 0) + 1, live_version = ${to}
+      where name = ${hook.name} returning name, live_seq
+    )
+    insert into live_changes (hook, seq, from_version, to_version, kind, reason, actor)
+    select name, live_seq, ${hook.liveVersion}, ${to}, ${kind}, ${reason}, ${actor} from moved`;
+  return currentChange(tx, hook);
+}
+
+async function currentChange(tx: Transaction, hook: StoredHook): Promise<LiveChange> {
+  const [row] = await tx<LiveChange[]>`
+    select c.seq, c.from_version, c.to_version, r.id as release_id, c.at
+    from live_changes c join releases r on r.hook = c.hook and r.version = c.to_version
+    where c.hook = ${hook.name} order by c.seq desc limit 1`;
+  if (!row) throw new OsaError('internal', `hook ${hook.name} has no live change`);
+  return row;
+}
+
+async function rollbackTarget(tx: Transaction, hook: string, liveVersion: number): Promise<number | undefined> {
+  const [row] = await tx<{ from_version: number | null }[]>`
+    select from_version from live_changes
+    where hook = ${hook} and to_version = ${liveVersion} and kind in ('release', 'activate')
+    order by seq desc limit 1`;
+  return row?.from_version ?? undefined;
+}
+
+async function updateConvention(tx: Transaction, slug: string, request: DeployRequest): Promise<void> {
+  const { title, description, schema, file_requirements, docs, ingester, hooks } = request;
+  await tx`
+    update conventions
+    set title = ${title}, description = ${description}, schema_id = ${schema.id}, schema_version = ${schema.version},
+        file_requirements = ${tx.json(file_requirements)}::jsonb, docs = ${docs ? tx.json(docs) : null}::jsonb,
+        ingester = ${ingester ? tx.json(ingester) : null}::jsonb, updated_at = now()
+    where slug = ${slug}`;
+  await tx`delete from convention_hooks where slug = ${slug}`;
+  await tx`
+    insert into convention_hooks (slug, position, hook)
+    select ${slug}, position, hook
+    from unnest(${arrayText(hooks.map((hook) => hook.name))}::text::text[]) with ordinality as h (hook, position)`;
+}
+
+async function recordDeploy(
+  tx: Transaction,
+  actor: number,
+  { slug, manifest, changes }: Parameters<RegistryWrites['recordDeploy']>[0],
+): Promise<{ id: string; at: string }> {
+  const [row] = await tx<{ id: string; at: string }[]>`
+    insert into deploys (id, slug, manifest, manifest_digest, changes, actor)
+    values (${uuid7()}, ${slug}, ${tx.json(manifest)}::jsonb, ${sha256(canonicalJson(manifest))},
+            ${tx.json(changes)}::jsonb, ${actor})
+    returning id, at`;
+  if (!row) throw new OsaError('internal', 'the deploy was not recorded');
+  return row;
+}

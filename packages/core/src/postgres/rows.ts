@@ -1,0 +1,38 @@
+import { OsaError } from '../error.ts';
+import { columnSqlType } from '../run/output-encode.ts';
+import type { RunResult } from '../run/queue.ts';
+import { arrayText } from './array.ts';
+import type { Transaction } from './connection.ts';
+
+const rowsPerStatement = 10_000;
+
+/**
+ * Streams the rows of a run into its feature table, set by set; the table's trigger proves each set's run, hook
+ * and outcomes.
+ *
+ * @throws OsaError `internal` when the output does not give the rows that were judged
+ */
+export async function insertRows(
+  tx: Transaction,
+  { run, output }: RunResult,
+  outcomes: ReadonlyMap<string, string>,
+): Promise<void> {
+  if (!output || output.judgement.rowCount === 0) return;
+  const { columns } = run.feature;
+  const names = columns.map((column) => `, "${column.name}"`).join('');
+  const arrays = columns.map((column, index) => `, $${index + 4}::text::${columnSqlType(column)}[]`).join('');
+  // Column names have passed the contract's pattern, which leaves nothing to quote.
+  const statement =
+    `insert into features."${run.hook}" (run_id, outcome_id, ordinal${names}) ` +
+    `select $1::text::uuid, r.* from unnest($2::text::bigint[], $3::text::integer[]${arrays}) as r`;
+  let inserted = 0;
+  for await (const chunk of output.rows({ rowsPerChunk: rowsPerStatement })) {
+    const outcomeIds = chunk.recordIds.map((id) => outcomes.get(id) ?? null);
+    const parameters = [run.id, arrayText(outcomeIds), arrayText(chunk.ordinals), ...chunk.columns];
+    await tx.unsafe(statement, parameters, { prepare: true });
+    inserted += chunk.rowCount;
+  }
+  if (inserted !== output.judgement.rowCount) {
+    throw new OsaError('internal', `run ${run.id}: ${output.judgement.rowCount} rows were judged and ${inserted} read`);
+  }
+}

@@ -1,0 +1,135 @@
+import postgres from 'postgres';
+import { OsaError } from '../error.ts';
+
+/**
+ * What the database said, found in an error or among its causes. The predicates of this file look through an
+ * OsaError in the same way, so a caller may ask either.
+ */
+export function databaseError(error: unknown): postgres.PostgresError | undefined {
+  return causes(error).find((cause) => cause instanceof postgres.PostgresError);
+}
+
+/** 23505; with a constraint's name, of that constraint only. */
+export function isUniqueViolation(error: unknown, constraint?: string): boolean {
+  return violates(error, '23505', constraint);
+}
+
+/** 23503, which our row integrity triggers raise too. */
+export function isForeignKeyViolation(error: unknown, constraint?: string): boolean {
+  return violates(error, '23503', constraint);
+}
+
+/** 23514. */
+export function isCheckViolation(error: unknown, constraint?: string): boolean {
+  return violates(error, '23514', constraint);
+}
+
+/** 55P03: a lock was not had within `lock_timeout`, or at once under `nowait`. */
+export function isLockTimeout(error: unknown): boolean {
+  return databaseError(error)?.code === '55P03';
+}
+
+/** 57014: `statement_timeout`, or somebody cancelled the statement. */
+export function isStatementTimeout(error: unknown): boolean {
+  return databaseError(error)?.code === '57014';
+}
+
+/** 40001 and 40P01: the whole transaction may be tried again, and then may well succeed. */
+export function isSerializationConflict(error: unknown): boolean {
+  const code = databaseError(error)?.code;
+  return code === '40001' || code === '40P01';
+}
+
+/** The connection broke, was refused, or the server ended it or takes no more. */
+export function isConnectionLost(error: unknown): boolean {
+  return causes(error).some((cause) => lostCodes.has(codeOf(cause)) || codeOf(cause).startsWith('08'));
+}
+
+/**
+ * Whether a write may or may not be stored: the connection was lost after COMMIT, or a statement of its own, was
+ * sent and before its answer came. The caller reads the state instead of guessing.
+ */
+export function isCommitUnknown(error: unknown): boolean {
+  return causes(error).some((cause) => cause instanceof OsaError && cause.details.commit === 'unknown');
+}
+
+/** An error of the driver as callers see it: `unavailable` where asking again can help, else as it came. */
+export function translate(error: unknown): unknown {
+  if (error instanceof OsaError) {
+    return error;
+  }
+  if (isConnectionLost(error)) {
+    return unavailable(`The database cannot be reached, or ended the connection (${reason(error)})`, error);
+  }
+  if (isLockTimeout(error)) {
+    return unavailable('Another transaction held a lock for longer than lock_timeout', error);
+  }
+  if (isStatementTimeout(error)) {
+    return unavailable('A statement took longer than statement_timeout, or was cancelled', error);
+  }
+  return error;
+}
+
+/** The connection went away after `what` was sent and before its answer came. */
+export function commitUnknown(what: string, cause: unknown): OsaError {
+  return new OsaError(
+    'unavailable',
+    `The database connection was lost before ${what} was answered (${reason(cause)}): it may be stored or not. ` +
+      'Read the state before trying again.',
+    { details: { commit: 'unknown' }, cause },
+  );
+}
+
+function unavailable(what: string, cause: unknown): OsaError {
+  return new OsaError('unavailable', `${what}. Try again.`, { cause });
+}
+
+function violates(error: unknown, code: string, constraint: string | undefined): boolean {
+  const found = databaseError(error);
+  return found?.code === code && (constraint === undefined || found.constraint_name === constraint);
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+/** The error and its causes, the error first. The bound ends a chain that bites its own tail. */
+function causes(error: unknown): readonly Error[] {
+  const found: Error[] = [];
+  for (let next = error; next instanceof Error && found.length < 8; next = next.cause) {
+    found.push(next);
+  }
+  return found;
+}
+
+const lostCodes: ReadonlySet<string> = new Set([
+  // The server ends or refuses connections.
+  '57P01', // admin_shutdown, pg_terminate_backend
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now: starting up or shutting down
+  '57P05', // idle_session_timeout
+  '25P03', // idle_in_transaction_session_timeout
+  '25P04', // transaction_timeout
+  '53300', // too_many_connections
+  // The driver.
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'CONNECTION_ENDED',
+  'CONNECT_TIMEOUT',
+  // Sockets and names.
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ENOENT',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ERR_STREAM_DESTROYED',
+]);

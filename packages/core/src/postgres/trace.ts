@@ -1,0 +1,107 @@
+import type { Answer } from '../api.ts';
+import { parseExactJson } from '../exact-json.ts';
+import type { Tracer } from '../trace/trace.ts';
+import type { Database, Sql } from './connection.ts';
+import { rowValues } from './dataset.ts';
+import { releaseColumns, withConfigDigest } from './registry-reads.ts';
+import { databaseError } from './sqlstate.ts';
+
+export function tracer({ sql }: Pick<Database, 'sql'>): Tracer {
+  return { row: (hook, id) => row(sql, hook, id), record: (srn) => record(sql, srn) };
+}
+
+type RowTrace = Answer<'traceRow'>;
+type Traced = Omit<RowTrace, 'row' | 'record' | 'release'> & {
+  readonly current: boolean;
+  readonly ordinal: number;
+  readonly values: string;
+  readonly metadata: string;
+  readonly record: Omit<RowTrace['record'], 'metadata'>;
+  readonly release: Omit<RowTrace['release'], 'config_digest'>;
+};
+
+/** The columns of a published record `r`, from batch record `b` of batch `bt`; `metadata` comes apart, as text. */
+function recordColumns(sql: Sql) {
+  return sql`r.srn, r.version, r.convention, r.source_id, r.published_at, bt.ingestion, b.line,
+    jsonb_build_object('id', r.schema_id, 'version', r.schema_version) as schema_id,
+    (select max(n.version) from records n where n.convention = r.convention and n.source_id = r.source_id)
+      as newest_version`;
+}
+
+/** Row → record → run → release → hook, in one prepared statement for each hook. */
+async function row(sql: Sql, hook: string, id: number): Promise<RowTrace | undefined> {
+  const found = await sql<Traced[]>`
+    select row_to_json(f)::text as values, f.ordinal, r.metadata::text as metadata,
+      o.superseded_by is null as current,
+      (select to_jsonb(t) from (select ${recordColumns(sql)}) t) as record,
+      (select to_jsonb(t) from (
+        select run.id, run.batch, run.status, run.started_at, run.finished_at, bt.snapshot_at, run.row_count,
+               run.input_digest, run.output_digest,
+               (select jsonb_agg(to_jsonb(start) order by start.n) from (
+                 select n, runner, memory_bytes, outcome, exit_code, exit_signal, detail, resolved_digest, started_at,
+                        finished_at
+                 from attempts where attempts.run = run.id) start) as attempts) t) as run,
+      (select to_jsonb(t) from (
+        select ${releaseColumns(sql)}, h.live_version,
+               (select jsonb_build_object('kind', c.kind, 'at', c.at,
+                         'actor', jsonb_build_object('issuer', who.issuer, 'subject', who.subject))
+                from live_changes c join actors who on who.id = c.actor
+                where c.hook = r.hook and c.to_version = r.version order by c.seq limit 1) as introduced_by
+        from (select rel.*) r) t) as release,
+      jsonb_build_object('name', h.name, 'owner', h.owner, 'feature', h.feature) as hook
+    from ${sql(`features.${hook}`)} f
+    join outcomes o on o.id = f.outcome_id
+    join batch_records b on b.id = o.batch_record
+    join batches bt on bt.id = b.batch
+    join records r on r.srn = b.record
+    join runs run on run.id = f.run_id
+    join releases rel on rel.hook = run.hook and rel.version = run.version
+    join actors a on a.id = rel.built_by
+    join hooks h on h.name = run.hook
+    where f.id = ${id}`.catch(noRows);
+  const [traced] = found;
+  if (!traced) return undefined;
+  const { values, metadata, current, ordinal, ...story } = traced;
+  return {
+    ...story,
+    row: { name: `${hook}/${id}`, id, ordinal, current, values: rowValues(values) },
+    record: { ...story.record, metadata: parseMetadata(metadata) },
+    release: withConfigDigest(story.release),
+  };
+}
+
+type RecordTrace = Answer<'traceRecord'>;
+
+async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
+  type Row = Omit<RecordTrace['record'], 'metadata'> & { metadata: string; rows: string };
+  const [found] = await sql<Row[]>`
+    select ${recordColumns(sql)}, r.metadata::text as metadata,
+      coalesce((select json_agg(json_build_object(
+          'name', f.hook || '/' || f.id, 'hook', f.hook, 'id', f.id, 'ordinal', f.ordinal,
+          'current', o.superseded_by is null, 'run_id', run.id, 'release', run.version, 'digest', rel.digest,
+          'values', f.columns) order by f.hook, f.id)
+        from rows_of_record(r.srn) f
+        join outcomes o on o.id = f.outcome_id
+        join runs run on run.id = o.run
+        join releases rel on rel.hook = run.hook and rel.version = run.version), '[]')::text as rows
+    from records r
+    join batch_records b on b.record = r.srn and b.status = 'published'
+    join batches bt on bt.id = b.batch
+    where r.srn = ${srn}`;
+  if (!found) return undefined;
+  const { rows, metadata, ...rest } = found;
+  return {
+    record: { ...rest, metadata: parseMetadata(metadata) },
+    rows: parseExactJson(rows) as RecordTrace['rows'],
+  };
+}
+
+function parseMetadata(text: string): Record<string, unknown> {
+  return parseExactJson(text) as Record<string, unknown>;
+}
+
+/** A hook without a feature table is a hook that does not exist, since both are made together. */
+function noRows(error: unknown): [] {
+  if (databaseError(error)?.code === '42P01') return [];
+  throw error;
+}

@@ -1,0 +1,18 @@
+import type { Answer } from '../api.ts';
+import type { Page } from '../hook/registry.ts';
+
+/** Published records and the rows of their features, page by page. */
+export interface DatasetReads {
+  /** The schema's registered versions, in no order. */
+  schemaVersions(id: string): Promise<string[]>;
+  records(
+    schema: { readonly id: string; readonly version: string },
+    page: Page & { readonly history: boolean },
+  ): Promise<Answer<'readRecords'>>;
+  /** Undefined when no hook has this name. */
+  rows(
+    schema: { readonly id: string; readonly version: string },
+    hook: string,
+    page: Page & { readonly history: boolean; readonly release: number | undefined },
+  ): Promise<Answer<'readRows'> | undefined>;
+}

@@ -1,0 +1,144 @@
+import { OsaError } from '../error.ts';
+import { type PatternNode, parsePattern } from './pattern-syntax.ts';
+
+/**
+ * Patterns are written by those who deploy and run over what others upload, so they must not be able to hang the
+ * daemon. They are ECMAScript regular expressions with the flag u and mean the same as there, searched anywhere in
+ * the value unless anchored; but they are run as an automaton that is in all its states at once (Thompson 1968),
+ * in time proportional to states × length, whatever the pattern. What needs backtracking is refused: lookaround
+ * and back references.
+ */
+export interface Pattern {
+  /** Values of more UTF-16 units than this are refused, not searched: it bounds one search to `searchSteps`. */
+  readonly longest: number;
+  test(value: string): boolean;
+}
+
+/**
+ * What is wrong with `source` as a pattern, or undefined. Ask before a schema is stored.
+ */
+export function patternProblem(source: string): string | undefined {
+  try {
+    compilePattern(source);
+    return undefined;
+  } catch (error) {
+    if (error instanceof OsaError && error.code === 'invalid') return error.message;
+    throw error;
+  }
+}
+
+/** @throws OsaError `invalid` when `source` is no regular expression, cannot run in linear time, or is too large. */
+export function compilePattern(source: string): Pattern {
+  const program = new Program();
+  const start = program.add(parsePattern(source), program.state({ kind: 'match' }));
+  const { states } = program;
+  return {
+    longest: Math.floor(searchSteps / states.length),
+    test: (value) => search(states, start, value),
+  };
+}
+
+/** A search of this many steps takes some 50 ms. */
+const searchSteps = 5_000_000;
+const mostStates = 2_000;
+/** Bounds what repetitions of nothing cost, such as `(?:){1000000}`, which add no states. */
+const mostParts = 20_000;
+
+type State =
+  | { readonly kind: 'match' }
+  | { readonly kind: 'char'; readonly matches: (point: number) => boolean; readonly next: number }
+  | { readonly kind: 'assert'; readonly holds: Assertion; readonly next: number }
+  | { readonly kind: 'fork'; readonly next: number[] };
+
+type Assertion = Extract<PatternNode, { kind: 'assert' }>['holds'];
+
+/** The states of the automaton, made from the end backwards: each part knows the state that comes after it. */
+class Program {
+  readonly states: State[] = [];
+  private parts = 0;
+
+  state(state: State): number {
+    if (this.states.length >= mostStates) throw tooLarge();
+    return this.states.push(state) - 1;
+  }
+
+  /** Adds `node` before the state `next`; the answer is the state it starts in. */
+  add(node: PatternNode, next: number): number {
+    if (++this.parts > mostParts) throw tooLarge();
+    switch (node.kind) {
+      case 'char':
+        return this.state({ kind: 'char', matches: node.matches, next });
+      case 'assert':
+        return this.state({ kind: 'assert', holds: node.holds, next });
+      case 'sequence':
+        return node.items.reduceRight((after, item) => this.add(item, after), next);
+      case 'choice':
+        return this.state({ kind: 'fork', next: node.options.map((option) => this.add(option, next)) });
+      case 'repeat':
+        return this.repeat(node, next);
+    }
+  }
+
+  private repeat(node: Extract<PatternNode, { kind: 'repeat' }>, next: number): number {
+    let start = next;
+    if (node.most === Number.POSITIVE_INFINITY) {
+      const loop: number[] = [next];
+      start = this.state({ kind: 'fork', next: loop });
+      loop.push(this.add(node.item, start));
+    } else {
+      for (let copy = node.least; copy < node.most; copy++) {
+        start = this.state({ kind: 'fork', next: [next, this.add(node.item, start)] });
+      }
+    }
+    for (let copy = 0; copy < node.least; copy++) start = this.add(node.item, start);
+    return start;
+  }
+}
+
+function tooLarge(): OsaError {
+  return new OsaError(
+    'invalid',
+    `is too large: with its repetitions written out it has more than ${mostStates} parts; use smaller counts`,
+  );
+}
+
+/** Whether a match starts anywhere in `value`. */
+function search(states: readonly State[], start: number, value: string): boolean {
+  const reachedAt = new Int32Array(states.length).fill(-1);
+  let waiting: number[] = [];
+  let before: number | undefined;
+  for (let at = 0; ; ) {
+    const after = value.codePointAt(at);
+    const found = spread({ states, from: [...waiting, start], before, after, reachedAt, at });
+    if (found === 'match' || after === undefined) return found === 'match';
+    waiting = [];
+    for (const state of found) if (state.matches(after)) waiting.push(state.next);
+    before = after;
+    at += after > 0xffff ? 2 : 1;
+  }
+}
+
+interface Spread {
+  readonly states: readonly State[];
+  readonly from: number[];
+  readonly before: number | undefined;
+  readonly after: number | undefined;
+  /** The last place in the value at which each state was reached, so that each is entered once a place. */
+  readonly reachedAt: Int32Array;
+  readonly at: number;
+}
+
+/** All states that wait for a character, reached from `from` without one; or that the pattern has matched. */
+function spread({ states, from, before, after, reachedAt, at }: Spread) {
+  const found: Extract<State, { kind: 'char' }>[] = [];
+  for (let index = from.pop(); index !== undefined; index = from.pop()) {
+    const state = states[index];
+    if (state === undefined || reachedAt[index] === at) continue;
+    reachedAt[index] = at;
+    if (state.kind === 'match') return 'match';
+    if (state.kind === 'char') found.push(state);
+    else if (state.kind === 'fork') for (const next of state.next) from.push(next);
+    else if (state.holds(before, after)) from.push(state.next);
+  }
+  return found;
+}

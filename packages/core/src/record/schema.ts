@@ -1,0 +1,151 @@
+import { z } from 'zod';
+import { type Difference, reservedNames } from '../hook/hook.ts';
+import { bounds } from '../limits.ts';
+import { refuseTwins } from '../twins.ts';
+
+/** A schema is the typed fields of a record: `id@semver`, immutable once registered. */
+
+export const fieldTypes = ['text', 'number', 'date', 'boolean', 'url'] as const;
+export const fieldCardinalities = ['exactly_one', 'one_or_more', 'zero_or_more'] as const;
+
+const count = z
+  .int()
+  .min(0)
+  .max(2 ** 31);
+
+/** What a value must keep beside its type. Keys that do not belong to the type are ignored, as clients may send them. */
+export const Constraints = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('text'),
+    min_length: count.nullish(),
+    max_length: count.nullish(),
+    pattern: z.string().max(1_000).nullish(),
+    unit: z.string().max(100).nullish(),
+  }),
+  z.object({
+    type: z.literal('number'),
+    min_value: z.number().nullish(),
+    max_value: z.number().nullish(),
+    integer_only: z.boolean().nullish(),
+    unit: z.string().max(100).nullish(),
+  }),
+  z.object({ type: z.literal('url'), pattern: z.string().max(1_000).nullish() }),
+  z.object({ type: z.literal('date') }),
+  z.object({ type: z.literal('boolean') }),
+]);
+
+export const FieldName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]*$/, 'must start with a-z and hold only a-z, 0-9 and _')
+  .max(63, 'must have at most 63 characters');
+
+export const FieldDefinition = z
+  .object({
+    name: FieldName,
+    type: z.enum(fieldTypes, {
+      error: (issue) =>
+        issue.input === 'term'
+          ? 'is "term"; ontology terms are not offered, use "text"'
+          : `must be one of ${fieldTypes.join(', ')}`,
+    }),
+    required: z.boolean(),
+    cardinality: z.enum(fieldCardinalities),
+    description: z.string().max(10_000).nullish(),
+    constraints: Constraints.nullish(),
+    examples: z.array(z.string().max(10_000)).max(100).nullish(),
+  })
+  .refine((field) => !field.constraints || field.constraints.type === field.type, {
+    path: ['constraints', 'type'],
+    error: "must be the field's own type",
+  });
+
+export const SchemaId = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9-]{2,63}$/,
+    'must start with a-z, hold only a-z, 0-9 and -, and have 3 to 64 characters',
+  )
+  .refine((id) => !(reservedNames as readonly string[]).includes(id), {
+    error: `is reserved (${reservedNames.join(', ')})`,
+  });
+
+export const SchemaVersion = z
+  .string()
+  .max(100)
+  .regex(
+    /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9a-z.-]+)?(\+[0-9a-z.-]+)?$/,
+    'must be a semantic version in lower case, such as "1.0.0"',
+  );
+
+export const SchemaDefinition = z.strictObject({
+  id: SchemaId,
+  version: SchemaVersion,
+  fields: z.array(FieldDefinition).min(1).max(bounds.fields).superRefine(refuseTwins),
+});
+
+export type FieldDefinition = z.infer<typeof FieldDefinition>;
+export type SchemaDefinition = z.infer<typeof SchemaDefinition>;
+
+/**
+ * What makes `next` another schema than `stored`. Order, descriptions and examples do not count; units do,
+ * since they change what a number means.
+ */
+export function schemaDifferences(
+  stored: readonly FieldDefinition[],
+  next: readonly FieldDefinition[],
+): Difference[] {
+  const before = new Map(stored.map((field) => [field.name, field]));
+  const after = new Map(next.map((field) => [field.name, field]));
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .sort()
+    .flatMap((name) => fieldDifferences(name, before.get(name), after.get(name)));
+}
+
+function fieldDifferences(
+  name: string,
+  from: FieldDefinition | undefined,
+  to: FieldDefinition | undefined,
+): Difference[] {
+  const path = `fields.${name}`;
+  if (!from || !to) return [{ path, from: from?.type ?? null, to: to?.type ?? null }];
+  const rules = (field: FieldDefinition): Record<string, unknown> => {
+    const { type: _, ...constraints } = field.constraints ?? { type: field.type };
+    return { type: field.type, required: field.required, cardinality: field.cardinality, ...constraints };
+  };
+  const [left, right] = [rules(from), rules(to)];
+  return [...new Set([...Object.keys(left), ...Object.keys(right)])]
+    .sort()
+    .map((key) => ({ path: `${path}.${key}`, from: left[key] ?? null, to: right[key] ?? null }))
+    .filter((difference) => difference.from !== difference.to);
+}
+
+/** Orders semantic versions (semver.org, §11; build metadata decides last, as text, so that the order is total). */
+export function compareVersions(left: string, right: string): number {
+  const [a, b] = [parseVersion(left), parseVersion(right)];
+  for (const [index, number] of a.core.entries()) {
+    const difference = number - (b.core[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return comparePrerelease(a.prerelease, b.prerelease) || (left < right ? -1 : Number(left > right));
+}
+
+function parseVersion(text: string): { core: number[]; prerelease: string[] } {
+  const [main = ''] = text.split('+', 1);
+  const dash = main.indexOf('-');
+  const core = (dash === -1 ? main : main.slice(0, dash)).split('.').map(Number);
+  return { core, prerelease: dash === -1 ? [] : main.slice(dash + 1).split('.') };
+}
+
+function comparePrerelease(a: readonly string[], b: readonly string[]): number {
+  if (a.length === 0 || b.length === 0) return Number(b.length > 0) - Number(a.length > 0) || 0;
+  for (let index = 0; index < Math.max(a.length, b.length); index += 1) {
+    const [left, right] = [a[index], b[index]];
+    if (left === undefined || right === undefined) return left === undefined ? -1 : 1;
+    if (left === right) continue;
+    const [isLeft, isRight] = [/^\d+$/.test(left), /^\d+$/.test(right)];
+    if (isLeft && isRight) return Number(left) - Number(right);
+    if (isLeft !== isRight) return isLeft ? -1 : 1;
+    return left < right ? -1 : 1;
+  }
+  return 0;
+}

@@ -1,0 +1,225 @@
+import { createHash } from 'node:crypto';
+import { asOsaError, OsaError } from '../error.ts';
+import { normaliseLimits } from '../hook/release.ts';
+import { readOutput } from './output.ts';
+import { type Action, backoffMs, type Fact, maxFailures, parkedMs, policy } from './policy.ts';
+import type { BatchQueue, Claim, ClaimedRun, RunResult } from './queue.ts';
+import type { Ending, Runner } from './runner.ts';
+
+export interface Execution {
+  readonly queue: BatchQueue;
+  readonly runners: readonly Runner[];
+  readonly worker: { readonly name: string; readonly leaseMs: number };
+  /** The directory below which attempts have theirs. */
+  readonly workspace: string;
+  /** Called with what a person may want to know; never with a record's content. */
+  readonly log: (event: string, details: Readonly<Record<string, unknown>>) => void;
+}
+
+/**
+ * Takes one batch through its life: claim → snapshot → run each hook → check the output → commit.
+ * The answer says whether there was one. Aborting `stop` kills the code that runs and gives the batch back.
+ */
+export async function executeNext(execution: Execution, stop: AbortSignal): Promise<boolean> {
+  const claim = await execution.queue.claim(execution.worker);
+  if (!claim) return false;
+  execution.log('batch.claimed', { batch: claim.batch, fence: claim.fence, records: claim.records.length });
+  await using lease = holdLease(execution, claim, stop);
+  const endings: Ending[] = [];
+  try {
+    const decision = await runHooks(execution, claim, lease.signal, endings);
+    await settle(execution, claim, decision);
+  } catch (error) {
+    await letGo(execution, claim, error, stop);
+  } finally {
+    for (const ending of endings) await ending.dispose();
+  }
+  return true;
+}
+
+/** What the hooks of a batch came to: results to commit, or one action that ends this claim. */
+type Decision =
+  | { readonly action: 'commit'; readonly results: readonly RunResult[] }
+  | { readonly action: Exclude<Action, 'done' | 'give_up'>; readonly reason: string };
+
+async function runHooks(
+  execution: Execution,
+  claim: Claim,
+  signal: AbortSignal,
+  endings: Ending[],
+): Promise<Decision> {
+  const inputDigest = digestInput(claim);
+  const results: RunResult[] = [];
+  for (const run of claim.runs) {
+    const result = await runHook(execution, claim, run, { signal, endings, inputDigest });
+    if ('action' in result) return result;
+    results.push(result);
+  }
+  return { action: 'commit', results };
+}
+
+async function runHook(
+  execution: Execution,
+  claim: Claim,
+  run: ClaimedRun,
+  context: { signal: AbortSignal; endings: Ending[]; inputDigest: string },
+): Promise<RunResult | Exclude<Decision, { action: 'commit' }>> {
+  const { inputDigest, signal } = context;
+  const empty = { run, attempt: null, startedAt: null, inputDigest, output: null };
+  if (claim.records.length === 0) return { ...empty, status: 'passed', reason: null };
+  const runner = execution.runners.find((candidate) => candidate.runtimes.includes(run.release.runtime));
+  if (!runner) {
+    return { action: 'park', reason: `hook ${run.hook}: this worker has no runner for ${run.release.runtime} releases` };
+  }
+  const { n, startedAt, fact, reason, ending } = await attempt(execution, claim, run, runner, signal);
+  if (ending) context.endings.push(ending);
+  const base = { run, attempt: ending ? n : null, startedAt, inputDigest };
+  const action = policy[fact];
+  if (action === 'done' && ending) return judge({ ...base, attempt: n }, claim, ending, signal);
+  const exhausted = action === 'retry_later' && claim.failures + 1 >= maxFailures;
+  if (action === 'give_up' || exhausted) {
+    return { ...base, status: ending ? 'failed' : 'error', reason, output: null };
+  }
+  return { action: action === 'done' ? 'let_go' : action, reason: `hook ${run.hook}: ${reason}` };
+}
+
+/** Starts the code once, and stores that it was about to start and how it ended. */
+async function attempt(execution: Execution, claim: Claim, run: ClaimedRun, runner: Runner, signal: AbortSignal) {
+  const limits = normaliseLimits(run.release.limits);
+  const memoryBytes = limits.memory_bytes;
+  const { n } = await execution.queue.startAttempt(claim, { run: run.id, memoryBytes, runner: runner.name });
+  const startedAt = new Date().toISOString();
+  const task = {
+    id: `${run.id}-${claim.fence}-${n}`,
+    workspace: execution.workspace,
+    hook: run.hook,
+    release: { ...run.release, limits },
+    memoryBytes,
+    records: claim.records.map(({ sourceId, metadata }) => ({ id: sourceId, metadata })),
+  };
+  try {
+    const ending = await runner.run(task, signal);
+    const { outcome, exitCode, exitSignal, resolvedDigest, log } = ending;
+    const end = { outcome, exitCode, exitSignal, resolvedDigest, log, detail: null };
+    await execution.queue.endAttempt({ run: run.id, n }, end);
+    if (resolvedDigest !== run.release.digest) {
+      await ending.dispose();
+      const reason = `ran ${resolvedDigest} instead of ${run.release.digest}`;
+      return { n, startedAt, fact: 'not_started_unavailable' as Fact, reason, ending: undefined };
+    }
+    return { n, startedAt, ...describeEnding(ending, limits.timeout_seconds), ending };
+  } catch (error) {
+    const known = asOsaError(error);
+    if (!known) throw error;
+    const never = known.code === 'invalid' || known.code === 'not_found';
+    const end = { outcome: 'not_started', exitCode: null, exitSignal: null, resolvedDigest: null, log: null } as const;
+    await execution.queue.endAttempt({ run: run.id, n }, { ...end, detail: known.message });
+    const fact: Fact = never ? 'not_started_never' : 'not_started_unavailable';
+    return { n, startedAt, fact, reason: known.message, ending: undefined };
+  }
+}
+
+function describeEnding(ending: Ending, timeoutSeconds: number): { fact: Fact; reason: string } {
+  const { outcome, exitCode, exitSignal } = ending;
+  if (outcome === 'exited' && exitCode !== 0) {
+    const how = exitSignal ? `was ended by ${exitSignal}` : `exited with code ${exitCode}`;
+    return { fact: 'exited_nonzero', reason: `the hook ${how}` };
+  }
+  const reasons = {
+    exited: 'the hook answered',
+    timeout: `the hook did not end within ${timeoutSeconds} s`,
+    out_of_memory: 'the hook ran out of memory',
+    output_too_large: 'the hook wrote too much output',
+    cancelled: 'the hook was stopped',
+  };
+  return { fact: outcome, reason: reasons[outcome] };
+}
+
+async function judge(
+  base: Pick<RunResult, 'run' | 'attempt' | 'startedAt' | 'inputDigest'>,
+  claim: Claim,
+  ending: Ending,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  const output = await readOutput({
+    directory: ending.outputDirectory,
+    hook: base.run.hook,
+    contract: base.run.feature,
+    recordIds: claim.records.map((record) => record.sourceId),
+    signal,
+  });
+  const { failure } = output.judgement;
+  return { ...base, status: failure ? 'failed' : 'passed', reason: failure, output };
+}
+
+async function settle(execution: Execution, claim: Claim, decision: Decision): Promise<void> {
+  const { queue, log } = execution;
+  const { batch } = claim;
+  if (decision.action === 'commit') {
+    await queue.finish(claim, decision.results);
+    log('batch.finished', { batch, fence: claim.fence });
+    return;
+  }
+  const { action, reason } = decision;
+  log(`batch.${action}`, { batch, fence: claim.fence, reason });
+  if (action === 'stop_ingestion') await queue.stopIngestion(claim, reason);
+  if (action === 'retry_later') {
+    await queue.postpone(claim, { reason, delayMs: backoffMs(claim.failures + 1), failed: true });
+  }
+  if (action === 'park') await queue.postpone(claim, { reason, delayMs: parkedMs, failed: false });
+  if (action === 'let_go') await queue.postpone(claim, { reason: null, delayMs: 0, failed: false });
+}
+
+/**
+ * Something outside of the hook went wrong. With the lease gone there is nothing to do: whoever holds the batch
+ * starts again. Otherwise it is given back, or its lease runs out if the database cannot be told.
+ */
+async function letGo(execution: Execution, claim: Claim, error: unknown, stop: AbortSignal): Promise<void> {
+  const known = asOsaError(error);
+  const { batch, fence } = claim;
+  execution.log('batch.let_go', { batch, fence, stopping: stop.aborted, code: known?.code, error });
+  if (known?.code === 'lease_lost') return;
+  const failed = !stop.aborted && known?.code !== 'unavailable';
+  const reason = failed ? 'internal error; see the log of the daemon' : null;
+  const delayMs = failed ? backoffMs(claim.failures + 1) : 0;
+  await execution.queue.postpone(claim, { reason, delayMs, failed }).catch((cause: unknown) => {
+    execution.log('batch.lease_runs_out', { batch, fence, error: cause });
+  });
+}
+
+/** Renews the lease until disposed; its signal aborts when the lease is lost, or may be, or the worker stops. */
+function holdLease(execution: Execution, claim: Claim, stop: AbortSignal) {
+  const { leaseMs } = execution.worker;
+  const lost = new AbortController();
+  const lose = (reason: string) => lost.abort(new OsaError('lease_lost', `batch ${claim.batch}: ${reason}`));
+  let expiry = setTimeout(lose, leaseMs, 'the lease was not renewed in time');
+  let renewal: Promise<void> = Promise.resolve();
+  const renew = async () => {
+    try {
+      if (!(await execution.queue.renew(claim, leaseMs))) return lose('another worker holds it');
+      clearTimeout(expiry);
+      expiry = setTimeout(lose, leaseMs, 'the lease was not renewed in time');
+    } catch (error) {
+      // The next renewal may reach the database; if none does, the expiry above speaks.
+      execution.log('batch.not_renewed', { batch: claim.batch, fence: claim.fence, error });
+    }
+  };
+  const timer = setInterval(() => {
+    renewal = renewal.then(renew);
+  }, leaseMs / 3);
+  return {
+    signal: AbortSignal.any([lost.signal, stop]),
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await renewal;
+      clearTimeout(expiry);
+    },
+  };
+}
+
+/** SHA-256, hex, over each record's id and metadata as given to the hooks. */
+function digestInput(claim: Claim): string {
+  const hash = createHash('sha256');
+  for (const { sourceId, metadata } of claim.records) hash.update(`${JSON.stringify(sourceId)}\n${metadata}\n`);
+  return hash.digest('hex');
+}

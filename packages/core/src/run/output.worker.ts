@@ -1,0 +1,3 @@
+import { serveOutputWorker } from './output-worker.ts';
+
+serveOutputWorker();

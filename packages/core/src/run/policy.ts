@@ -1,0 +1,41 @@
+import type { Ending } from './runner.ts';
+
+/** What to do about the way a hook's code ended. The one place where facts become actions. */
+export type Action =
+  /** Read the output. */
+  | 'done'
+  /** Give the batch back, to run again later; after `maxFailures` give the hook up instead. */
+  | 'retry_later'
+  /** Give the batch back until a worker can run it; it waits as long as it takes. */
+  | 'park'
+  /** Every record of this run is errored with the reason; other hooks go on. */
+  | 'give_up'
+  /** No batch of the ingestion can do better: all of it ends with the reason. */
+  | 'stop_ingestion'
+  /** Somebody has the batch now, or we are stopping: write nothing. */
+  | 'let_go';
+
+/** What can come of a start: how the code ended, or why it did not start. */
+export type Fact = Ending['outcome'] | 'exited_nonzero' | 'no_runner' | 'not_started_unavailable' | 'not_started_never';
+
+export const policy: Readonly<Record<Fact, Action>> = {
+  exited: 'done',
+  exited_nonzero: 'give_up',
+  timeout: 'retry_later',
+  out_of_memory: 'give_up',
+  output_too_large: 'give_up',
+  cancelled: 'let_go',
+  no_runner: 'park',
+  not_started_unavailable: 'retry_later',
+  not_started_never: 'stop_ingestion',
+};
+
+export const maxFailures = 5;
+
+/** Milliseconds until a parked batch is looked at again. */
+export const parkedMs = 30_000;
+
+/** Milliseconds until a batch may be claimed again after its n-th failure, from 1: 2 s, 4 s, 8 s … at most 5 min. */
+export function backoffMs(failure: number): number {
+  return Math.min(300_000, 2_000 * 2 ** (failure - 1));
+}

@@ -1,0 +1,91 @@
+import type { FeatureContract } from '../hook/hook.ts';
+import type { ReleaseContent } from '../hook/release.ts';
+import type { OutputReader } from './output.ts';
+import type { Ending } from './runner.ts';
+
+/**
+ * The queue of batches. A worker holds a batch by a lease with a growing fence; every write of a worker names its
+ * fence, and the database, with its own clock, refuses one that no longer holds.
+ */
+export interface BatchQueue {
+  /**
+   * Takes one batch: lease, fence and snapshot (which release of each hook runs) in one transaction, before any
+   * code starts. A batch that has its snapshot keeps it. Undefined when nothing can be claimed at the moment.
+   */
+  claim(worker: { readonly name: string; readonly leaseMs: number }): Promise<Claim | undefined>;
+  /** Extends the lease; false when it is lost. */
+  renew(lease: Lease, leaseMs: number): Promise<boolean>;
+  /** Stores that the code of a run is about to start. @throws OsaError `lease_lost` */
+  startAttempt(lease: Lease, attempt: { run: string; memoryBytes: number; runner: string }): Promise<{ n: number }>;
+  endAttempt(attempt: { run: string; n: number }, end: AttemptEnd): Promise<void>;
+  /**
+   * The final transaction: outcomes, rows, run ends, published records, events, all or nothing.
+   * @throws OsaError `lease_lost` when the fence does not hold any more; nothing is written then.
+   */
+  finish(claim: Claim, results: readonly RunResult[]): Promise<void>;
+  /** Gives the batch back to be claimed later. `failed` counts against the bound of tries. */
+  postpone(lease: Lease, later: { reason: string | null; delayMs: number; failed: boolean }): Promise<void>;
+  /** Ends the ingestion of the batch: all of its unfinished batches fail with the reason. */
+  stopIngestion(claim: Claim, reason: string): Promise<void>;
+  /** Gives back at once what a dead worker of this name held; the answer counts the batches. */
+  giveBack(workerName: string): Promise<number>;
+  /** Calls `wake` when there may be something to claim; the answer stops it. */
+  watch(wake: () => void): Promise<() => Promise<void>>;
+}
+
+export interface Lease {
+  readonly batch: string;
+  readonly fence: string;
+}
+
+export interface Claim extends Lease {
+  readonly index: number;
+  readonly ingestion: string;
+  readonly convention: string;
+  readonly schema: { readonly id: string; readonly version: string };
+  /** How often the batch was postponed for a failure. */
+  readonly failures: number;
+  /** The records to run, in source order. Invalid and unchanged ones are not among them. */
+  readonly records: readonly ClaimedRecord[];
+  readonly runs: readonly ClaimedRun[];
+}
+
+export interface ClaimedRecord {
+  /** The id of the batch record. */
+  readonly id: string;
+  readonly sourceId: string;
+  /** JSON text. */
+  readonly metadata: string;
+}
+
+export interface ClaimedRun {
+  readonly id: string;
+  readonly hook: string;
+  readonly version: number;
+  readonly feature: FeatureContract;
+  readonly release: ReleaseContent;
+}
+
+/** How an attempt ended; `detail` says why where the code was never started. */
+export interface AttemptEnd {
+  readonly outcome: Ending['outcome'] | 'not_started';
+  readonly resolvedDigest: string | null;
+  readonly exitCode: number | null;
+  readonly exitSignal: string | null;
+  readonly detail: string | null;
+  readonly log: Uint8Array | null;
+}
+
+/** What one run made of the batch. */
+export interface RunResult {
+  readonly run: ClaimedRun;
+  /** `passed`: it answered. `failed`: it broke its contract as a whole. `error`: the infrastructure gave up. */
+  readonly status: 'passed' | 'failed' | 'error';
+  readonly reason: string | null;
+  /** The attempt that computed it; null when no code was started. */
+  readonly attempt: number | null;
+  readonly startedAt: string | null;
+  readonly inputDigest: string;
+  /** The checked output; null where there is none, and then every record is errored with `reason`. */
+  readonly output: OutputReader | null;
+}

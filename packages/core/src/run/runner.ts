@@ -1,0 +1,67 @@
+import type { Config, NormalLimits, Runtime } from '../hook/release.ts';
+
+/**
+ * A runner starts the code of one release over one batch, in a place of its own, and reports what happened as
+ * facts. It decides nothing: run/policy.ts turns facts into actions, run/output.ts reads what the code wrote.
+ */
+export interface Runner {
+  /** The name that is recorded on the attempt, such as `process`. */
+  readonly name: string;
+  /** The runtimes it can start. */
+  readonly runtimes: readonly Runtime[];
+  /**
+   * Runs the code once, over `input`, in a fresh directory below `workspace`. Resolves when the code has ended
+   * and nothing of it is alive, whatever its end was; aborting `signal` kills it and ends as `cancelled`.
+   *
+   * @throws OsaError `unavailable` when the code could not be started for a reason that may pass, `not_found`
+   * when the digest does not exist, `invalid` when it can never be started (the command is missing).
+   */
+  run(task: Task, signal: AbortSignal): Promise<Ending>;
+  /** Ends and removes what a dead daemon left below `workspace`; the answer counts what was found. */
+  sweep(workspace: string): Promise<number>;
+}
+
+/** One start of a hook's code. */
+export interface Task {
+  /** Unique for the attempt; names its directory. */
+  readonly id: string;
+  /** The directory below which the attempt's own directory is made. */
+  readonly workspace: string;
+  readonly hook: string;
+  readonly release: {
+    readonly runtime: Runtime;
+    readonly image: string | null;
+    readonly digest: string;
+    readonly command: readonly string[] | null;
+    readonly config: Config;
+    readonly limits: NormalLimits;
+  };
+  /** Bytes of memory for this attempt; it may exceed the release's own limit after an out-of-memory end. */
+  readonly memoryBytes: number;
+  /** The records, in order. Written to `records.jsonl`; an id is data, never part of a path. */
+  readonly records: readonly InputRecord[];
+}
+
+export interface InputRecord {
+  readonly id: string;
+  /** The record's metadata as JSON text, one line. */
+  readonly metadata: string;
+}
+
+/** How the code ended. Exactly one of these; `exited` with code 0 is the only one whose output counts. */
+export type Outcome = 'exited' | 'timeout' | 'out_of_memory' | 'output_too_large' | 'cancelled';
+
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly exitCode: number | null;
+  /** The signal that ended the code, such as `SIGSEGV`. */
+  readonly exitSignal: string | null;
+  /** The digest of what really ran, computed or reported at the start of this attempt. */
+  readonly resolvedDigest: string;
+  /** Where the output files stand; the code can no longer write there. */
+  readonly outputDirectory: string;
+  /** First and last bytes of stdout and stderr, interleaved as they came. */
+  readonly log: Uint8Array;
+  /** Removes the attempt's directory. Call it when the output has been read. */
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,36 @@
+/** Keeps the first and the last bytes of a stream in constant memory, whatever its length. */
+export interface BoundedLog {
+  append(chunk: Uint8Array): void;
+  /** What was kept; between its two parts a line says how many bytes were left out. */
+  bytes(): Uint8Array;
+}
+
+/** Keeps `keep` bytes of the start and `keep` of the end. */
+export function boundedLog(keep: number): BoundedLog {
+  const head = Buffer.alloc(keep);
+  /** A ring: the byte at position `n` of what follows the head stands at `n % keep`. */
+  const tail = Buffer.alloc(keep);
+  let length = 0;
+
+  return {
+    append(chunk) {
+      const first = chunk.subarray(0, Math.max(0, keep - length));
+      head.set(first, length < keep ? length : 0);
+      const kept = chunk.subarray(Math.max(first.length, chunk.length - keep));
+      length += chunk.length;
+      if (kept.length === 0) return;
+      const at = (length - kept.length - keep) % keep;
+      const untilEnd = kept.subarray(0, keep - at);
+      tail.set(untilEnd, at);
+      tail.set(kept.subarray(untilEnd.length));
+    },
+    bytes() {
+      if (length <= keep) return head.subarray(0, length);
+      const after = length - keep;
+      if (after <= keep) return Buffer.concat([head, tail.subarray(0, after)]);
+      const at = after % keep;
+      const marker = Buffer.from(`\n[osa: ${after - keep} bytes left out]\n`);
+      return Buffer.concat([head, marker, tail.subarray(at), tail.subarray(0, at)]);
+    },
+  };
+}

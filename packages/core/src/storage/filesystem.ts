@@ -1,0 +1,125 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { OsaError } from '../error.ts';
+import { asUnavailable, systemCode } from '../system-error.ts';
+import type { BlobStore } from './index.ts';
+
+/**
+ * Blobs as files: `<directory>/ab/cdef…`. A blob is written beside its place, flushed, and renamed, so it is there
+ * whole or not at all, and several writers of one blob do not disturb each other. `put` leaves the source
+ * as it is when it stops early: a request that is destroyed could not be answered.
+ */
+export function filesystemBlobs(directory: string): BlobStore {
+  return {
+    async put(sha256, source, { maxBytes }) {
+      const path = pathOf(directory, sha256);
+      const temporary = `${path}.${randomUUID()}`;
+      try {
+        await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+        const { size, digest } = await write(temporary, source, maxBytes);
+        if (digest !== sha256) throw mismatch(sha256, digest);
+        await rename(temporary, path);
+        await flushDirectory(dirname(path));
+        await flushDirectory(directory);
+        return { size };
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw asUnavailable(error, 'Storing a blob');
+      }
+    },
+    async open(sha256) {
+      const handle = await openBlob(pathOf(directory, sha256), sha256);
+      return createReadStream('', { fd: handle });
+    },
+    async has(sha256) {
+      try {
+        return (await stat(pathOf(directory, sha256))).isFile();
+      } catch (error) {
+        if (systemCode(error) === 'ENOENT') return false;
+        throw error;
+      }
+    },
+  };
+}
+
+/** Only a digest becomes a path. */
+function pathOf(directory: string, sha256: string): string {
+  if (!/^[0-9a-f]{64}$/.test(sha256)) {
+    throw new OsaError(
+      'invalid',
+      `A blob's key must be 64 lower-case hexadecimal digits, not ${JSON.stringify(sha256)}`,
+      {
+        field: 'sha256',
+      },
+    );
+  }
+  return join(directory, sha256.slice(0, 2), sha256.slice(2));
+}
+
+async function write(
+  path: string,
+  source: Readable,
+  maxBytes: number,
+): Promise<{ size: number; digest: string }> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    const written = await copy(source, file, maxBytes);
+    await file.sync();
+    return written;
+  } finally {
+    await file.close();
+  }
+}
+
+async function copy(source: Readable, file: FileHandle, maxBytes: number) {
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const chunk of source.iterator({ destroyOnReturn: false })) {
+    const bytes: Uint8Array = chunk;
+    size += bytes.length;
+    if (size > maxBytes) {
+      throw new OsaError('too_large', `The blob is larger than the ${maxBytes} bytes allowed`, {
+        details: { limit: maxBytes },
+      });
+    }
+    hash.update(bytes);
+    await file.writeFile(bytes);
+  }
+  return { size, digest: hash.digest('hex') };
+}
+
+async function openBlob(path: string, sha256: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw asUnavailable(error, 'Opening a blob');
+    throw new OsaError('not_found', `No blob with the digest sha256:${sha256} is stored; upload it again`, {
+      details: { sha256 },
+      cause: error,
+    });
+  }
+}
+
+/** A rename is durable only when the directory that holds the name is flushed. */
+async function flushDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+function mismatch(expected: string, found: string): OsaError {
+  return new OsaError(
+    'invalid',
+    `The bytes hash to sha256:${found}, not to sha256:${expected}; nothing is stored`,
+    {
+      field: 'sha256',
+      details: { expected, found },
+    },
+  );
+}

@@ -1,0 +1,49 @@
+import type { Answer } from '../api.ts';
+import { type Principal } from '../auth/principal.ts';
+import { grants } from '../auth/scope.ts';
+import { OsaError } from '../error.ts';
+import { HookName } from '../hook/hook.ts';
+import { parseRecordSrn } from '../record/srn.ts';
+import type { Store } from '../store.ts';
+
+/** Where rows come from. Each answer is one statement, so that what it says holds together. */
+export interface Tracer {
+  row(hook: string, id: number): Promise<Answer<'traceRow'> | undefined>;
+  record(srn: string): Promise<Answer<'traceRecord'> | undefined>;
+}
+
+/**
+ * The story of one row: which release made it, in which run, from which record. The release's config is shown to
+ * who may read runs; everybody sees its digest.
+ *
+ * @throws OsaError `not_found`
+ */
+export async function traceRow(
+  store: Store,
+  principal: Principal | undefined,
+  { hook, id }: { readonly hook: string; readonly id: number },
+): Promise<Answer<'traceRow'>> {
+  const trace = HookName.safeParse(hook).success ? await store.tracer.row(hook, id) : undefined;
+  if (!trace) {
+    throw new OsaError('not_found', `no row ${hook}/${id}: the hook ${hook} has no published row with this id`, {
+      details: { hook, id },
+    });
+  }
+  return { ...trace, release: hideConfig(trace.release, principal) };
+}
+
+/** @throws OsaError `not_found`, `invalid` for what is not an SRN */
+export async function traceRecord(store: Store, text: string): Promise<Answer<'traceRecord'>> {
+  if (!parseRecordSrn(text)) {
+    throw new OsaError('invalid', `srn: ${JSON.stringify(text)} is not urn:osa:<domain>:rec:<id>@<version>`, { field: 'srn' });
+  }
+  const trace = await store.tracer.record(text.trim().toLowerCase());
+  if (!trace) throw new OsaError('not_found', `no record is published as ${text}`, { details: { srn: text } });
+  return trace;
+}
+
+/** A release without its config, unless the reader may see it: a config may hold secrets. */
+export function hideConfig<T extends { readonly config: unknown }>(release: T, principal: Principal | undefined): T {
+  const mayRead = principal !== undefined && grants(principal.scopes, 'runs:read');
+  return mayRead ? release : { ...release, config: null };
+}

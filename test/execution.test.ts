@@ -1,0 +1,178 @@
+import { retryIngestion } from '@osa/core/ingestion/retry';
+import { readRecords, readRows } from '@osa/core/record/read';
+import { executeNext } from '@osa/core/run/execute';
+import { traceRecord, traceRow } from '@osa/core/trace/trace';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { admin, type TestDatabase, testDatabase } from './harness.ts';
+import { hookCode, record, type Workbench, workbench } from './workbench.ts';
+
+let database: TestDatabase;
+let bench: Workbench;
+beforeEach(async () => {
+  database = await testDatabase();
+  bench = await workbench(database);
+  return async () => {
+    await bench.dispose();
+    await database.close();
+  };
+});
+beforeAll(() => undefined);
+afterAll(() => undefined);
+
+const page = { limit: 100, history: false, release: undefined };
+const double = hookCode('return { features: [{ value: metadata.value * 2 }] }');
+
+test('a record becomes rows that name their release, run and record', async () => {
+  await bench.deploy({ doubled: { code: double } });
+  const { id } = await bench.ingest([record('a', 1), record('b', 2.5)]);
+  await bench.drain();
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ status: 'completed', records: 2, published: 2, pending: 0, rows: 2 });
+  const { rows } = await readRows(bench.store, 'bench-record', 'doubled', page);
+  expect(rows).toMatchObject([{ value: 2, release: 1 }, { value: 5, release: 1 }]);
+  const [row] = rows;
+  const trace = await traceRow(bench.store, admin, { hook: 'doubled', id: Number(row?.['id']) });
+  const live = (await bench.store.registry.hook('doubled'))?.live;
+  expect(trace).toMatchObject({
+    row: { values: { value: 2 }, current: true },
+    record: { source_id: 'a', version: 1, newest_version: 1, line: 1, metadata: { value: 1 } },
+    run: { status: 'passed', attempts: [{ n: 1, outcome: 'exited', exit_code: 0, resolved_digest: live?.digest }] },
+    release: { version: 1, is_live: true, digest: live?.digest, config: {} },
+  });
+  const story = await traceRecord(bench.store, trace.record.srn);
+  expect(story.rows).toMatchObject([{ name: trace.row.name, release: 1, values: { value: 2 } }]);
+  expect((await readRecords(bench.store, 'bench-record', page)).rows).toHaveLength(2);
+});
+
+test('rejected, errored, invalid and unchanged records are counted and never cost the others', async () => {
+  const code = hookCode(`
+    if (id === 'rejected') return { reason: 'not for us' };
+    if (id === 'errored') return { error: 'broken', retryable: false };
+    if (id === 'forger') return { features: [{ value: 1, run_id: 'x' }] };
+    if (id === 'silent') return {};
+    return { features: [{ value: metadata.value }] }`);
+  await bench.deploy({ picky: { code } });
+  await bench.ingest([record('good', 1)]);
+  await bench.drain();
+  const { id } = await bench.ingest([
+    ...['good', 'rejected', 'errored', 'forger', 'silent', 'new'].map((name) => record(name, 1)),
+    { source_id: 'invalid', metadata: { value: 'one' } },
+  ]);
+  await bench.drain();
+  expect(await bench.store.ingestions.show(id)).toMatchObject({
+    status: 'completed', records: 7, unchanged: 1, published: 1, rejected: 1, errored: 3, invalid: 1, pending: 0,
+  });
+  const failed = await bench.store.ingestions.records(id, { limit: 100, status: 'failed' });
+  expect(failed?.items.find((item) => item.source_id === 'forger')?.reason).toContain('run_id');
+  expect(failed?.items.map((item) => item.source_id)).toEqual(['rejected', 'errored', 'forger', 'silent', 'invalid']);
+});
+
+test('a changed record is published as the next version, under the release that is live then', async () => {
+  await bench.deploy({ doubled: { code: double } });
+  await bench.ingest([record('a', 1), record('b', 1)]);
+  await bench.drain();
+  await bench.deploy({ doubled: { code: hookCode('return { features: [{ value: metadata.value * 20 }] }') } });
+  await bench.ingest([record('a', 3), record('b', 1)]);
+  await bench.drain();
+  const { rows } = await readRows(bench.store, 'bench-record', 'doubled', page);
+  expect(rows).toMatchObject([{ value: 2, release: 1 }, { value: 60, release: 2 }]);
+  const all = await readRows(bench.store, 'bench-record', 'doubled', { ...page, history: true });
+  expect(all.rows).toHaveLength(3);
+});
+
+test('retry runs what failed again, in a new batch with a new snapshot', async () => {
+  await bench.deploy({ doubled: { code: hookCode("return { error: 'always', retryable: true }") } });
+  const { id } = await bench.ingest([record('a', 1), record('b', 2)]);
+  await bench.drain();
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ errored: 2, published: 0 });
+  await bench.deploy({ doubled: { code: double } });
+  expect(await retryIngestion(bench.store, { principal: admin }, id)).toMatchObject({ retried: 2, overtaken: 0, batches: 1 });
+  await bench.drain();
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ records: 2, errored: 0, published: 2, retried: 2, status: 'completed' });
+  expect(await retryIngestion(bench.store, { principal: admin }, id)).toMatchObject({ retried: 0 });
+});
+
+test('a worker that has lost its lease writes nothing', async () => {
+  await bench.deploy({ doubled: { code: double } });
+  const { id } = await bench.ingest([record('a', 1)]);
+  const { queue } = bench.execution;
+  const stale = await queue.claim({ name: 'stale', leaseMs: 1 });
+  expect(stale).toBeDefined();
+  await bench.drain();
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ published: 1, rows: 1 });
+  if (!stale) return;
+  await expect(queue.finish(stale, [])).rejects.toMatchObject({ code: 'lease_lost' });
+  await expect(queue.startAttempt(stale, { run: stale.runs[0]?.id ?? '', memoryBytes: 1, runner: 'x' })).rejects.toMatchObject({ code: 'lease_lost' });
+});
+
+test('a batch that has its snapshot keeps it through a rollback and a new claim', async () => {
+  await bench.deploy({ doubled: { code: double } });
+  await bench.ingest([record('a', 1)]);
+  const first = await bench.execution.queue.claim({ name: 'dies', leaseMs: 1 });
+  await bench.deploy({ doubled: { code: hookCode('return { features: [{ value: 999 }] }') } });
+  await bench.drain();
+  expect(first?.runs.map((run) => run.version)).toEqual([1]);
+  const { rows } = await readRows(bench.store, 'bench-record', 'doubled', page);
+  expect(rows).toMatchObject([{ value: 2, release: 1 }]);
+});
+
+test('a hook that fails as a whole costs the other hooks nothing', async () => {
+  await bench.deploy({
+    crashes: { code: 'process.exit(3)' },
+    doubled: { code: double },
+  });
+  const { id } = await bench.ingest([record('a', 1)]);
+  await bench.drain();
+  const failed = await bench.store.ingestions.records(id, { limit: 10, status: 'failed' });
+  expect(failed?.items).toMatchObject([{ status: 'errored', reason: 'crashes: the hook exited with code 3', outcomes: [{ status: 'errored' }, { hook: 'doubled', status: 'passed' }] }]);
+  expect((await readRows(bench.store, 'bench-record', 'doubled', page)).rows).toEqual([]);
+});
+
+test('a command that does not exist stops the ingestion with its reason', async () => {
+  await bench.deploy({ lost: { code: '', command: ['no-such-command-here'] } });
+  const { id } = await bench.ingest([record('a', 1), record('b', 2)], 1);
+  await bench.drain();
+  const shown = await bench.store.ingestions.show(id);
+  expect(shown).toMatchObject({ status: 'failed', errored: 2, pending: 0 });
+  expect(shown?.reasons[0]).toContain('no-such-command-here');
+});
+
+test('stopping gives the batch back, and the next claim starts from all records', async () => {
+  await bench.deploy({ slow: { code: 'setInterval(() => {}, 1000)' } });
+  const { id } = await bench.ingest([record('a', 1)]);
+  const stop = new AbortController();
+  const running = executeNext(bench.execution, stop.signal);
+  setTimeout(() => stop.abort(), 300);
+  await running;
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ status: 'running', batches: { queued: 1 } });
+});
+
+test('zero hooks publish every valid record', async () => {
+  await bench.deploy({});
+  const { id } = await bench.ingest([record('a', 1), record('b', 2)]);
+  await bench.drain();
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ status: 'completed', published: 2, rows: 0 });
+});
+
+test('values are stored exactly or not at all', async () => {
+  const columns = [
+    { name: 'big', json_type: 'integer', required: false },
+    { name: 'real', json_type: 'number', required: false },
+    { name: 'text', json_type: 'string', required: false },
+    { name: 'deep', json_type: 'object', required: false },
+    { name: 'at', json_type: 'string', format: 'date-time', required: false },
+  ];
+  const lines = [
+    '{"big":9223372036854775807,"real":-0.0,"text":"\'; drop table hooks;-- \\\\N NULL \\"{}\\"","deep":{"n":12345678901234567890.5}}',
+    '{"real":4466835921509653000,"at":"2026-01-02T03:04:05.678901+02:00"}',
+  ];
+  const code = `import { writeFileSync } from 'node:fs';
+writeFileSync(process.env.OSA_OUT + '/features.jsonl', ${JSON.stringify(lines.map((line, index) => `{"id":"r${index}","features":[${line}]}\n`).join(''))});`;
+  await bench.deploy({ exact: { code, columns } });
+  const { id } = await bench.ingest([record('r0', 1), record('r1', 2)]);
+  await bench.drain();
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ published: 2 });
+  const { rows } = await readRows(bench.store, 'bench-record', 'exact', page);
+  expect(JSON.stringify(rows[0])).toContain('"big":9223372036854775807');
+  expect(JSON.stringify(rows[0])).toContain('12345678901234567890.5');
+  expect(rows[1]).toMatchObject({ real: 4466835921509653000, at: '2026-01-02T01:04:05.678901+00:00' });
+});

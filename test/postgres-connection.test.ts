@@ -1,0 +1,459 @@
+import { OsaError } from '@osa/core/error';
+import { type ConnectOptions, connect, type Database } from '@osa/core/postgres/connection';
+import {
+  isCommitUnknown,
+  isConnectionLost,
+  isLockTimeout,
+  isUniqueViolation,
+} from '@osa/core/postgres/sqlstate';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import {
+  backendThatRuns,
+  type CuttingProxy,
+  cuttingProxy,
+  databaseUrl,
+  failure,
+  kill,
+  type TestServer,
+} from './postgres-support.ts';
+
+let server: TestServer;
+let admin: Database;
+
+beforeAll(async () => {
+  server = await databaseUrl();
+  admin = connect({ url: server.url, max: 4, applicationName: 'connection test admin' });
+  await admin.sql.unsafe(`
+    drop table if exists connection_test;
+    create table connection_test (label text primary key, n int not null default 0);
+    create or replace function slow_check() returns trigger language plpgsql as
+      $$ begin perform pg_sleep(60); return null; end $$;
+    create constraint trigger slow after insert on connection_test deferrable initially deferred
+      for each row when (new.label like 'slow %') execute function slow_check()`);
+}, 60_000);
+
+afterAll(async () => {
+  await admin.sql.unsafe('drop table connection_test; drop function slow_check');
+  await admin.close();
+  await server.stop();
+});
+
+function open(options: Partial<ConnectOptions> = {}): Database {
+  const database = connect({ url: server.url, max: 1, applicationName: 'connection test', ...options });
+  onTestFinished(() => database.close());
+  return database;
+}
+
+async function proxied(
+  options: Partial<ConnectOptions> = {},
+): Promise<{ proxy: CuttingProxy; database: Database }> {
+  const proxy = await cuttingProxy(server.url);
+  onTestFinished(proxy.close);
+  return { proxy, database: open({ url: proxy.endpoint, ...options }) };
+}
+
+async function pidOf({ sql }: Pick<Database, 'sql'>): Promise<number> {
+  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+  return row?.pid ?? 0;
+}
+
+async function stored(label: string): Promise<boolean> {
+  const rows = await admin.sql`select from connection_test where label = ${label}`;
+  return rows.length > 0;
+}
+
+async function works(database: Database): Promise<void> {
+  expect(await database.sql`select ${1}::int as one`).toEqual([{ one: 1 }]);
+  expect(await database.transaction((tx) => tx`select ${2}::int as two`)).toEqual([{ two: 2 }]);
+}
+
+function expectLost(error: unknown, commit: 'unknown' | 'none'): void {
+  expect(error).toBeInstanceOf(OsaError);
+  expect(error).toMatchObject({ code: 'unavailable' });
+  expect(isConnectionLost(error)).toBe(true);
+  expect(isCommitUnknown(error)).toBe(commit === 'unknown');
+}
+
+describe('a backend is killed', () => {
+  test('while its connection is idle: the next statement has another one', async () => {
+    const database = open();
+    await kill(admin, await pidOf(database));
+    await works(database);
+  });
+
+  test('during a single statement', async () => {
+    const database = open();
+    const statement = failure(database.sql`select pg_sleep(60), 'single'`);
+    await kill(admin, await backendThatRuns(admin, "'single'"));
+    expectLost(await statement, 'unknown');
+    await works(database);
+  });
+
+  test('between the statements of a transaction, whose handle is dead from then on', async () => {
+    const database = open();
+    const late = Promise.withResolvers<unknown>();
+    const awake = Promise.withResolvers<void>();
+    const error = await failure(
+      database.transaction(async (tx) => {
+        await tx`insert into connection_test values ('between 1')`;
+        await kill(admin, await pidOf({ sql: tx }));
+        await awake.promise;
+        late.resolve(failure(tx`insert into connection_test values ('between 2')`));
+      }),
+    );
+    expectLost(error, 'none');
+    await works(database);
+    awake.resolve();
+    expectLost(await late.promise, 'none');
+    expect(await stored('between 1')).toBe(false);
+    expect(await stored('between 2')).toBe(false);
+    await works(database);
+  });
+
+  test('during a statement of a transaction', async () => {
+    const database = open();
+    const transaction = failure(
+      database.transaction(async (tx) => {
+        await tx`insert into connection_test values ('during')`;
+        await tx`select pg_sleep(60), 'in transaction'`;
+      }),
+    );
+    await kill(admin, await backendThatRuns(admin, "'in transaction'"));
+    expectLost(await transaction, 'none');
+    expect(await stored('during')).toBe(false);
+    await works(database);
+  });
+
+  test('with pipelined statements, all of which are refused, also when the callback minds only its own', async () => {
+    const database = open();
+    const errors = Promise.withResolvers<readonly unknown[]>();
+    const transaction = failure(
+      database.transaction(async (tx) => {
+        const sleep = tx`select pg_sleep(60), 'pipelined'`;
+        const inserts = ['pipe 1', 'pipe 2', 'pipe 3'].map(
+          (label) => tx`insert into connection_test values (${label})`,
+        );
+        errors.resolve(await Promise.all([sleep, ...inserts].map((statement) => failure(statement))));
+      }),
+    );
+    await kill(admin, await backendThatRuns(admin, "'pipelined'"));
+    expectLost(await transaction, 'none');
+    for (const error of await errors.promise) {
+      expectLost(error, 'none');
+    }
+    expect(await stored('pipe 1')).toBe(false);
+    await works(database);
+  });
+
+  test('just before COMMIT', async () => {
+    const database = open();
+    const error = await failure(
+      database.transaction(async (tx) => {
+        await tx`insert into connection_test values ('before commit')`;
+        await kill(admin, await pidOf({ sql: tx }));
+      }),
+    );
+    expect(isConnectionLost(error)).toBe(true);
+    expect(await stored('before commit')).toBe(false);
+    await works(database);
+  });
+
+  test('during COMMIT, of which nobody knows how it ended', async () => {
+    const database = open();
+    const transaction = failure(
+      database.transaction((tx) => tx`insert into connection_test values ('slow commit')`),
+    );
+    await kill(admin, await backendThatRuns(admin, 'commit'));
+    expectLost(await transaction, 'unknown');
+    expect(await stored('slow commit')).toBe(false);
+    await works(database);
+  });
+
+  test('while it waits in a transaction for longer than it may', async () => {
+    const database = open({ idleInTransactionTimeoutMs: 50 });
+    const never = Promise.withResolvers<void>();
+    const error = await failure(
+      database.transaction(async (tx) => {
+        await tx`insert into connection_test values ('idle')`;
+        await never.promise;
+      }),
+    );
+    expectLost(error, 'none');
+    expect(await stored('idle')).toBe(false);
+    await works(database);
+  });
+});
+
+describe('the connection is cut', () => {
+  test.each(['close', 'reset', 'shutdown'] as const)(
+    'after COMMIT was sent (%s): it may be stored',
+    async (how) => {
+      const { proxy, database } = await proxied();
+      const label = `cut at the end ${how}`;
+      await works(database);
+      const cut = proxy.cut({ text: 'commit', when: 'after', how });
+      const error = await failure(
+        database.transaction((tx) => tx`insert into connection_test values (${label})`),
+      );
+      await cut;
+      expectLost(error, 'unknown');
+      await expect.poll(() => stored(label)).toBe(true);
+      await works(database);
+    },
+  );
+
+  test('before BEGIN: the callback is never called', async () => {
+    const { proxy, database } = await proxied();
+    await works(database);
+    const cut = proxy.cut({ text: 'begin', when: 'before' });
+    let called = false;
+    const error = await failure(
+      database.transaction(async () => {
+        called = true;
+      }),
+    );
+    await cut;
+    expectLost(error, 'none');
+    expect(called).toBe(false);
+    await works(database);
+  });
+
+  test.each(['close', 'reset', 'shutdown'] as const)('in a transaction (%s)', async (how) => {
+    const { proxy, database } = await proxied();
+    const cut = proxy.cut({ text: 'cut here', when: 'after', how });
+    const error = await failure(
+      database.transaction(async (tx) => {
+        await tx`insert into connection_test values (${`cut ${how}`})`;
+        await tx`select 'cut here'`;
+      }),
+    );
+    await cut;
+    expectLost(error, 'none');
+    expect(await stored(`cut ${how}`)).toBe(false);
+    await works(database);
+  });
+
+  test.each(['close', 'reset', 'shutdown'] as const)('while it is being opened (%s)', async (how) => {
+    const { proxy, database } = await proxied();
+    const cut = proxy.cut({ text: 'typcategory', when: 'before', how });
+    const error = await failure(database.sql`select 1`);
+    await cut;
+    expectLost(error, 'none');
+    await works(database);
+  });
+});
+
+describe('a transaction', () => {
+  test('gives the result of its callback, and is stored', async () => {
+    const database = open();
+    const result = await database.transaction(async (tx) => {
+      const where = tx`label = ${'plain'}`;
+      await tx`insert into connection_test ${tx([{ label: 'plain', n: 7 }])}`;
+      return tx<{ n: number }[]>`select n from connection_test where ${where}`;
+    });
+    expect(result).toEqual([{ n: 7 }]);
+    expect(await stored('plain')).toBe(true);
+  });
+
+  test('fails with what its callback throws, and stores nothing', async () => {
+    const database = open();
+    const thrown = new OsaError('conflict', 'no');
+    const error = await failure(
+      database.transaction(async (tx) => {
+        await tx`insert into connection_test values ('thrown')`;
+        throw thrown;
+      }),
+    );
+    expect(error).toBe(thrown);
+    expect(await stored('thrown')).toBe(false);
+    await works(database);
+  });
+
+  test('fails when one of its statements did, though the callback caught that', async () => {
+    const database = open();
+    const error = await failure(
+      database.transaction(async (tx) => {
+        await tx`insert into connection_test values ('caught')`;
+        await failure(tx`insert into connection_test values ('caught')`);
+      }),
+    );
+    expect(isUniqueViolation(error, 'connection_test_pkey')).toBe(true);
+    expect(isUniqueViolation(error, 'another')).toBe(false);
+    expect(await stored('caught')).toBe(false);
+  });
+
+  test('waits for a statement that was started and not awaited, and fails with it', async () => {
+    const database = open();
+    await database.transaction(async (tx) => {
+      tx`insert into connection_test select 'started' from pg_sleep(0.05)`.execute();
+    });
+    expect(await stored('started')).toBe(true);
+    const error = await failure(
+      database.transaction(async (tx) => {
+        await tx`insert into connection_test values ('started badly')`;
+        tx`select 1 / 0 from pg_sleep(0.05)`.execute();
+      }),
+    );
+    expect(error).toMatchObject({ code: '22012' });
+    expect(await stored('started badly')).toBe(false);
+    await works(database);
+  });
+
+  test('fails when a statement was made and never awaited', async () => {
+    const database = open();
+    const error = await failure(
+      database.transaction(async (tx) => {
+        await tx`insert into connection_test values ('forgotten 1')`;
+        tx`insert into connection_test values ('forgotten 2')`;
+      }),
+    );
+    expect(error).toMatchObject({ code: 'internal' });
+    expect(await stored('forgotten 1')).toBe(false);
+  });
+
+  test('takes no statement after its end', async () => {
+    const database = open();
+    const tx = await database.transaction(async (handle) => handle);
+    expect(await failure(tx`insert into connection_test values ('after')`)).toMatchObject({
+      code: 'internal',
+    });
+    expect(await stored('after')).toBe(false);
+  });
+
+  test('that is read-only writes nothing', async () => {
+    const database = open();
+    const write = database.transaction((tx) => tx`insert into connection_test values ('read only')`, {
+      readOnly: true,
+    });
+    expect(await failure(write)).toMatchObject({ code: '25006' });
+  });
+
+  test('is tried again after a deadlock', async () => {
+    const database = open({ max: 2 });
+    await database.sql`insert into connection_test values ('left'), ('right')`;
+    const both = { arrived: 0, gate: Promise.withResolvers<void>() };
+    let calls = 0;
+    const add = (labels: readonly [string, string]): Promise<void> =>
+      database.transaction(async (tx) => {
+        calls += 1;
+        await tx`update connection_test set n = n + 1 where label = ${labels[0]}`;
+        both.arrived += 1;
+        if (both.arrived === 2) {
+          both.gate.resolve();
+        }
+        await both.gate.promise;
+        await tx`update connection_test set n = n + 1 where label = ${labels[1]}`;
+      });
+    await Promise.all([add(['left', 'right']), add(['right', 'left'])]);
+    expect(calls).toBe(3);
+    const rows = await database.sql`select n from connection_test where label in ('left', 'right')`;
+    expect(rows).toEqual([{ n: 2 }, { n: 2 }]);
+  });
+
+  test('gives up after as many retries as it was given', async () => {
+    const database = open();
+    let calls = 0;
+    const error = await failure(
+      database.transaction(
+        async (tx) => {
+          calls += 1;
+          await tx`do $$ begin raise exception using errcode = '40001'; end $$`;
+        },
+        { retries: 2 },
+      ),
+    );
+    expect(error).toMatchObject({ code: 'unavailable', cause: { code: '40001' } });
+    expect(calls).toBe(3);
+  });
+
+  test('that waits too long for a lock is refused as unavailable', async () => {
+    const database = open({ max: 2, lockTimeoutMs: 50 });
+    await database.sql`insert into connection_test values ('locked')`;
+    const update = (sql: Database['sql']) => sql`update connection_test set n = 1 where label = 'locked'`;
+    const error = await database.transaction(async (tx) => {
+      await update(tx);
+      return failure(update(database.sql));
+    });
+    expect(error).toMatchObject({ code: 'unavailable' });
+    expect(isLockTimeout(error)).toBe(true);
+  });
+
+  test('refuses COPY, whose errors the driver never reports', async () => {
+    const database = open();
+    const copy = database.transaction(async (tx) => {
+      await tx`copy connection_test from stdin`.writable();
+    });
+    expect(await failure(copy)).toMatchObject({ code: 'internal' });
+    await works(database);
+  });
+});
+
+describe('when all connections are busy', () => {
+  test('who waits is served in turn, or refused after a while', async () => {
+    const database = open({ acquireTimeoutMs: 50 });
+    const busy = Promise.withResolvers<void>();
+    const holds = database.transaction(async (tx) => {
+      await tx`select 1`;
+      await busy.promise;
+    });
+    expect(await failure(database.sql`select 1`)).toMatchObject({ code: 'unavailable' });
+    expect(await failure(database.transaction(async () => undefined))).toMatchObject({ code: 'unavailable' });
+    const next = database.sql`select 3 as three`.execute();
+    busy.resolve();
+    await holds;
+    expect(await next).toEqual([{ three: 3 }]);
+  });
+
+  test('the queue has an end', async () => {
+    const database = open({ acquireTimeoutMs: 2_000 });
+    const busy = Promise.withResolvers<void>();
+    const holds = database.transaction(() => busy.promise);
+    const waiting = Array.from({ length: 100 }, () => database.sql`select 1`.execute());
+    expect(await failure(database.sql`select 1`)).toMatchObject({ code: 'unavailable' });
+    busy.resolve();
+    await holds;
+    expect(await Promise.all(waiting)).toHaveLength(100);
+  });
+});
+
+test('a notification comes in, and a lost connection is made known and opened again', async () => {
+  const database = open();
+  const heard: (string | undefined)[] = [];
+  const unlisten = await database.listen('Connection test', (payload) => heard.push(payload));
+  await admin.sql`select pg_notify('Connection test', 'one')`;
+  await expect.poll(() => heard).toEqual(['one']);
+  const [row] = await admin.sql<{ pid: number }[]>`
+    select pid from pg_stat_activity where query = 'listen "Connection test"'`;
+  await kill(admin, row?.pid ?? 0);
+  await expect.poll(() => heard, { timeout: 10_000 }).toEqual(['one', undefined]);
+  await admin.sql`select pg_notify('Connection test', 'two')`;
+  await expect.poll(() => heard).toEqual(['one', undefined, 'two']);
+  await unlisten();
+  await admin.sql`select pg_notify('Connection test', 'three')`;
+  await works(database);
+  expect(heard).toEqual(['one', undefined, 'two']);
+});
+
+test('a closed database refuses, and cuts what does not end', async () => {
+  const database = open({ acquireTimeoutMs: 50 });
+  const statement = failure(database.sql`select pg_sleep(60), 'closing'`);
+  await backendThatRuns(admin, "'closing'");
+  await database.close();
+  expectLost(await statement, 'unknown');
+  expect(await failure(database.sql`select 1`)).toMatchObject({ code: 'unavailable' });
+  expect(await failure(database.listen('x', () => undefined))).toMatchObject({ code: 'unavailable' });
+});
+
+test.each([
+  { name: 'a refused port', url: { host: '127.0.0.1', port: 1 } },
+  { name: 'a socket that is not there', url: { host: '/nowhere', port: 5432 } },
+])('$name is unavailable', async ({ url }) => {
+  const database = open({ url });
+  expectLost(await failure(database.sql`select 1`), 'none');
+  expectLost(await failure(database.transaction((tx) => tx`select 1`)), 'none');
+  expectLost(await failure(database.listen('x', () => undefined)), 'none');
+});
+
+test.each(['nonsense', 'http://localhost/x', 'postgres://user:%@host/x'])('the URL %s is refused', (url) => {
+  expect(() => open({ url })).toThrowError(expect.objectContaining({ code: 'invalid', field: 'url' }));
+});
