@@ -26,7 +26,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { url, stop } = await openServer(process.env['DATABASE_URL']);
+  const { url, stop } = await openServer(process.env.DATABASE_URL);
   const run = randomBytes(4).toString('hex');
   const cluster: TestCluster = {
     ownerUrl: url,

@@ -26,16 +26,28 @@ test('a record becomes rows that name their release, run and record', async () =
   await bench.deploy({ doubled: { code: double } });
   const { id } = await bench.ingest([record('a', 1), record('b', 2.5)]);
   await bench.drain();
-  expect(await bench.store.ingestions.show(id)).toMatchObject({ status: 'completed', records: 2, published: 2, pending: 0, rows: 2 });
+  expect(await bench.store.ingestions.show(id)).toMatchObject({
+    status: 'completed',
+    records: 2,
+    published: 2,
+    pending: 0,
+    rows: 2,
+  });
   const { rows } = await readRows(bench.store, 'bench-record', 'doubled', page);
-  expect(rows).toMatchObject([{ value: 2, release: 1 }, { value: 5, release: 1 }]);
+  expect(rows).toMatchObject([
+    { value: 2, release: 1 },
+    { value: 5, release: 1 },
+  ]);
   const [row] = rows;
-  const trace = await traceRow(bench.store, admin, { hook: 'doubled', id: Number(row?.['id']) });
+  const trace = await traceRow(bench.store, admin, { hook: 'doubled', id: Number(row?.id) });
   const live = (await bench.store.registry.hook('doubled'))?.live;
   expect(trace).toMatchObject({
     row: { values: { value: 2 }, current: true },
     record: { source_id: 'a', version: 1, newest_version: 1, line: 1, metadata: { value: 1 } },
-    run: { status: 'passed', attempts: [{ n: 1, outcome: 'exited', exit_code: 0, resolved_digest: live?.digest }] },
+    run: {
+      status: 'passed',
+      attempts: [{ n: 1, outcome: 'exited', exit_code: 0, resolved_digest: live?.digest }],
+    },
     release: { version: 1, is_live: true, digest: live?.digest, config: {} },
   });
   const story = await traceRecord(bench.store, trace.record.srn);
@@ -59,22 +71,40 @@ test('rejected, errored, invalid and unchanged records are counted and never cos
   ]);
   await bench.drain();
   expect(await bench.store.ingestions.show(id)).toMatchObject({
-    status: 'completed', records: 7, unchanged: 1, published: 1, rejected: 1, errored: 3, invalid: 1, pending: 0,
+    status: 'completed',
+    records: 7,
+    unchanged: 1,
+    published: 1,
+    rejected: 1,
+    errored: 3,
+    invalid: 1,
+    pending: 0,
   });
   const failed = await bench.store.ingestions.records(id, { limit: 100, status: 'failed' });
   expect(failed?.items.find((item) => item.source_id === 'forger')?.reason).toContain('run_id');
-  expect(failed?.items.map((item) => item.source_id)).toEqual(['rejected', 'errored', 'forger', 'silent', 'invalid']);
+  expect(failed?.items.map((item) => item.source_id)).toEqual([
+    'rejected',
+    'errored',
+    'forger',
+    'silent',
+    'invalid',
+  ]);
 });
 
 test('a changed record is published as the next version, under the release that is live then', async () => {
   await bench.deploy({ doubled: { code: double } });
   await bench.ingest([record('a', 1), record('b', 1)]);
   await bench.drain();
-  await bench.deploy({ doubled: { code: hookCode('return { features: [{ value: metadata.value * 20 }] }') } });
+  await bench.deploy({
+    doubled: { code: hookCode('return { features: [{ value: metadata.value * 20 }] }') },
+  });
   await bench.ingest([record('a', 3), record('b', 1)]);
   await bench.drain();
   const { rows } = await readRows(bench.store, 'bench-record', 'doubled', page);
-  expect(rows).toMatchObject([{ value: 2, release: 1 }, { value: 60, release: 2 }]);
+  expect(rows).toMatchObject([
+    { value: 2, release: 1 },
+    { value: 60, release: 2 },
+  ]);
   const all = await readRows(bench.store, 'bench-record', 'doubled', { ...page, history: true });
   expect(all.rows).toHaveLength(3);
 });
@@ -85,9 +115,19 @@ test('retry runs what failed again, in a new batch with a new snapshot', async (
   await bench.drain();
   expect(await bench.store.ingestions.show(id)).toMatchObject({ errored: 2, published: 0 });
   await bench.deploy({ doubled: { code: double } });
-  expect(await retryIngestion(bench.store, { principal: admin }, id)).toMatchObject({ retried: 2, overtaken: 0, batches: 1 });
+  expect(await retryIngestion(bench.store, { principal: admin }, id)).toMatchObject({
+    retried: 2,
+    overtaken: 0,
+    batches: 1,
+  });
   await bench.drain();
-  expect(await bench.store.ingestions.show(id)).toMatchObject({ records: 2, errored: 0, published: 2, retried: 2, status: 'completed' });
+  expect(await bench.store.ingestions.show(id)).toMatchObject({
+    records: 2,
+    errored: 0,
+    published: 2,
+    retried: 2,
+    status: 'completed',
+  });
   expect(await retryIngestion(bench.store, { principal: admin }, id)).toMatchObject({ retried: 0 });
 });
 
@@ -101,7 +141,9 @@ test('a worker that has lost its lease writes nothing', async () => {
   expect(await bench.store.ingestions.show(id)).toMatchObject({ published: 1, rows: 1 });
   if (!stale) return;
   await expect(queue.finish(stale, [])).rejects.toMatchObject({ code: 'lease_lost' });
-  await expect(queue.startAttempt(stale, { run: stale.runs[0]?.id ?? '', memoryBytes: 1, runner: 'x' })).rejects.toMatchObject({ code: 'lease_lost' });
+  await expect(
+    queue.startAttempt(stale, { run: stale.runs[0]?.id ?? '', memoryBytes: 1, runner: 'x' }),
+  ).rejects.toMatchObject({ code: 'lease_lost' });
 });
 
 test('a batch that has its snapshot keeps it through a rollback and a new claim', async () => {
@@ -123,7 +165,13 @@ test('a hook that fails as a whole costs the other hooks nothing', async () => {
   const { id } = await bench.ingest([record('a', 1)]);
   await bench.drain();
   const failed = await bench.store.ingestions.records(id, { limit: 10, status: 'failed' });
-  expect(failed?.items).toMatchObject([{ status: 'errored', reason: 'crashes: the hook exited with code 3', outcomes: [{ status: 'errored' }, { hook: 'doubled', status: 'passed' }] }]);
+  expect(failed?.items).toMatchObject([
+    {
+      status: 'errored',
+      reason: 'crashes: the hook exited with code 3',
+      outcomes: [{ status: 'errored' }, { hook: 'doubled', status: 'passed' }],
+    },
+  ]);
   expect((await readRows(bench.store, 'bench-record', 'doubled', page)).rows).toEqual([]);
 });
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect as connectSocket, type Socket } from 'node:net';
 import { connect, type Database, type Endpoint } from '@osa/core/postgres/connection';
 import type postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -36,6 +38,19 @@ function open(options: DriverOptions = {}, url: string | Endpoint = server.url) 
   return sql;
 }
 
+/** A driver of whose present socket we have hold. */
+function withSocket() {
+  let socket: Socket | undefined;
+  const sql = open({
+    socket: async ({ path, host, port }: postgres.ParsedOptions) => {
+      socket = path ? connectSocket({ path }) : connectSocket({ host: host[0] ?? '', port: port[0] ?? 0 });
+      await once(socket, 'connect');
+      return socket;
+    },
+  });
+  return { sql, socket: () => socket };
+}
+
 async function pidOf(sql: postgres.ISql): Promise<number> {
   const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
   return row?.pid ?? 0;
@@ -46,6 +61,11 @@ async function stored(label: string): Promise<number> {
     { n: number }[]
   >`select count(*)::int as n from driver_test where label = ${label}`;
   return row?.n ?? -1;
+}
+
+/** Until the event loop has gone round. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A promise to open from outside. */
@@ -167,6 +187,37 @@ test('a reset connection inside begin neither hangs nor blocks the next statemen
   for (const n of [1, 2, 3]) {
     expect(await sql`select ${n}::int as n`).toEqual([{ n }]);
   }
+});
+
+test('a statement that its connection took along unsent leaves nothing behind for the next session', async () => {
+  const { sql, socket } = withSocket();
+  await sql`select 1`;
+  // The driver hands its bytes over in the next check phase of the event loop; the socket's end comes before.
+  await turn();
+  const unsent = failure(sql`insert into driver_test values ('unsent')`);
+  await Promise.resolve();
+  socket()?.destroy();
+  expect(await unsent).toMatchObject({ code: 'CONNECTION_CLOSED' });
+  expect(await sql`select 2 as two`).toEqual([{ two: 2 }]);
+  expect(await stored('unsent')).toBe(0);
+});
+
+test('a drained socket does not lend the connection of a transaction to others', async () => {
+  const { sql, socket } = withSocket();
+  let other: Promise<unknown> | undefined;
+  const transaction = failure(
+    sql.begin(async (tx) => {
+      await tx`select 1`;
+      other = sql`insert into driver_test values ('drained')`.execute();
+      await turn();
+      socket()?.emit('drain');
+      await tx`select 2`;
+      throw new Error('rolled back on purpose');
+    }),
+  );
+  expect(await transaction).toMatchObject({ message: 'rolled back on purpose' });
+  await other;
+  expect(await stored('drained')).toBe(1);
 });
 
 test('a released reservation takes no more statements', async () => {

@@ -28,9 +28,10 @@ export async function databaseUrl(): Promise<TestServer> {
   return { url: embedded.connection, stop };
 }
 
-/** With the one that its types leave out. */
+/** With those that its types leave out. */
 export interface DriverOptions extends postgres.Options<Record<string, never>> {
   readonly max_pipeline?: number;
+  readonly socket?: (options: postgres.ParsedOptions) => Promise<Socket>;
 }
 
 /** The bare driver, quiet about notices. */

@@ -11,7 +11,7 @@ import { bounds } from '@osa/core/limits';
 import type { Database } from '@osa/core/postgres/connection';
 import { postgresQueue } from '@osa/core/postgres/queue';
 import { postgresStore } from '@osa/core/postgres/store';
-import { executeNext, type Execution } from '@osa/core/run/execute';
+import { type Execution, executeNext } from '@osa/core/run/execute';
 import { runners } from '@osa/core/runners/index';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import type { Store } from '@osa/core/store';
@@ -23,7 +23,10 @@ export interface Workbench {
   readonly database: Database;
   readonly execution: Execution;
   /** Deploys a convention whose hooks are JavaScript files, by name. */
-  deploy(hooks: Readonly<Record<string, HookSource>>, overrides?: Partial<DeployRequest>): Promise<Answer<'deploy'>>;
+  deploy(
+    hooks: Readonly<Record<string, HookSource>>,
+    overrides?: Partial<DeployRequest>,
+  ): Promise<Answer<'deploy'>>;
   ingest(records: readonly unknown[], batchSize?: number): Promise<Answer<'ingest'>>;
   /** Runs batches until none can be claimed. */
   drain(): Promise<void>;

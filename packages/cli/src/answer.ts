@@ -12,12 +12,15 @@ export async function readAnswer<N extends RouteName>(name: N, response: HttpRes
   const { routes } = await import('@osa/core/api');
   const { path, response: shape } = routes[name];
   if (shape === 'text') return response.text as Answer<N>;
-  const parsed = shape.safeParse(parseExactly(response.text));
+  const body = parseExactly(response.text);
+  const parsed = shape.safeParse(body);
   if (parsed.success) return parsed.data as Answer<N>;
   const [issue] = parsed.error.issues;
+  const found =
+    body === undefined ? 'it is not JSON' : `${issue?.path.join('.') || 'body'}: ${issue?.message}`;
   throw new OsaError(
     'internal',
-    `the answer of ${path} is not what this version of osa expects (${issue?.path.join('.') || 'body'}: ${issue?.message}); compare \`osa --version\` with the server's`,
+    `the answer of ${path} is not what this version of osa expects (${found}); compare \`osa --version\` with the server's`,
     { cause: parsed.error },
   );
 }

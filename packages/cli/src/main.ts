@@ -1,9 +1,7 @@
 #!/usr/bin/env node
-import { enableCompileCache } from 'node:module';
 import manifest from '../package.json' with { type: 'json' };
 
-// Nothing else is imported here: `osa --version` must not wait for what it does not use.
-enableCompileCache();
+// Everything else is imported where it is used: `osa --version` must not wait for it.
 const argv = process.argv.slice(2);
 if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   process.stdout.write(`${manifest.version}\n`);
@@ -12,6 +10,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
 }
 
 async function main(): Promise<void> {
+  await keepCompiledCode();
   const interruption = new AbortController();
   const interrupt = () => {
     // The second one does not wait for anything.
@@ -36,4 +35,14 @@ async function main(): Promise<void> {
   });
   // A standard input that nobody closes would keep the process.
   stdin.destroy();
+}
+
+/** In the home, since Node's own choice is a directory that all users share. Without a home it does nothing. */
+async function keepCompiledCode(): Promise<void> {
+  const [{ enableCompileCache }, { homedir }, { join }] = await Promise.all([
+    import('node:module'),
+    import('node:os'),
+    import('node:path'),
+  ]);
+  enableCompileCache(join(homedir(), '.cache', 'osa', 'compiled'));
 }

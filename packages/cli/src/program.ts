@@ -59,6 +59,7 @@ function buildProgram(world: World, output: Output, done: (code: number) => void
       '--server <url>',
       'the server (else OSA_SERVER, .osa/daemon.json, .osa/config.json, your config.json)',
     )
+    .configureHelp({ showGlobalOptions: true })
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void streams.stdout.write(text),
@@ -78,7 +79,7 @@ function addEntry(parent: Parser, entry: CommandEntry | CommandGroup, start: Sta
   const parser = parent.command(entry.name).summary(entry.summary).helpCommand(false);
   parser.helpOption('-h, --help', 'explain the command');
   if ('commands' in entry) {
-    parser.description(entry.summary);
+    parser.description(entry.summary).addHelpText('after', groupHelp(entry));
     for (const child of entry.commands) addEntry(parser, child, start);
     return;
   }
@@ -161,6 +162,10 @@ Examples:
   osa hooks rollback seismic_energy        go back to the release that was live before
 
 ${exitHelp()}`;
+}
+
+function groupHelp({ example: [command, does] }: CommandGroup): string {
+  return `\nExample:\n  ${command}   ${does}\n\n${exitHelp()}`;
 }
 
 function commandHelp({ examples, json }: Command): string {

@@ -104,7 +104,9 @@ function toFailure(error: unknown, { url, signal }: HttpRequest): { error: unkno
   if (signal.aborted) {
     return { error: new OsaError('interrupted', 'interrupted', { cause: error }), isPassing: false };
   }
-  const code = systemCode(error);
+  // A parser's error has a code only where the parser knew one.
+  const isParser = error instanceof Error && error.name === 'HTTPParserError';
+  const code = isParser ? 'HPE_INVALID' : systemCode(error);
   if (error instanceof OsaError || code === undefined) return { error, isPassing: false };
   return {
     error: new OsaError('unreachable', unreachableMessage(url, code), {

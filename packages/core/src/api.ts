@@ -258,7 +258,7 @@ const RecordTrace = z.object({
   ),
 });
 
-const table = (row: z.ZodType) =>
+const table = <T extends z.ZodType>(row: T) =>
   z.object({ rows: z.array(row), next_cursor: z.string().nullable(), has_more: z.boolean() });
 
 const scope = (verb: ScopeVerb, resourceParam?: string): Gate =>

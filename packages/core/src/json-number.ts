@@ -21,7 +21,7 @@ export function numberProblem(number: string): string | undefined {
 
 /**
  * Whether the double nearest to `number`, a JSON number's text, keeps what was written. Fractions and exponents say
- * "about"; an integer must be exact, or be the double's own shortest form, as `JSON.stringify(2 ** 70)` writes it.
+ * "about"; an integer must be exact, or be the double's own shortest form, as `JSON.stringify(2 ** 60)` writes it.
  */
 export function isKeptByDouble(number: string): boolean {
   if (number.length <= 15 || !/^-?\d+$/.test(number)) return true;

@@ -1,7 +1,7 @@
 import type { Principal } from './auth/principal.ts';
-import type { DatasetReads } from './record/dataset.ts';
 import type { RegistryReads, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
+import type { DatasetReads } from './record/dataset.ts';
 import type { Tracer } from './trace/trace.ts';
 
 /** What the use cases need of a database. */

@@ -20,6 +20,7 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   {
     name: 'ingestions',
     summary: 'what came in, and what became of it',
+    example: ['osa ingestions show 0198c0de-… --failed', 'what failed, and why'],
     commands: [
       {
         name: 'list',
@@ -41,6 +42,7 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   {
     name: 'hooks',
     summary: 'hooks, their releases and the live pointer',
+    example: ['osa hooks list', 'all hooks with their live release'],
     commands: [
       {
         name: 'list',
@@ -69,6 +71,7 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   {
     name: 'keys',
     summary: 'keys that sign tokens',
+    example: ['osa keys generate', 'a key of your own'],
     commands: [
       {
         name: 'generate',
@@ -88,5 +91,6 @@ export interface CommandEntry {
 export interface CommandGroup {
   readonly name: string;
   readonly summary: string;
+  readonly example: readonly [command: string, does: string];
   readonly commands: readonly CommandEntry[];
 }

@@ -14,12 +14,20 @@ import { type DeployPlan, type DeployState, planDeploy } from './plan.ts';
  * @throws OsaError `invalid` (title without a slug, a directory that was not uploaded), `conflict` (a schema or
  * a contract that would change), `access_denied` (the convention, or another's hook), `unavailable`.
  */
-export async function deploy(store: Store, writer: Writer, request: DeployRequest): Promise<Answer<'deploy'>> {
+export async function deploy(
+  store: Store,
+  writer: Writer,
+  request: DeployRequest,
+): Promise<Answer<'deploy'>> {
   const slug = request.slug ?? slugOf(request.title);
   if (!slug) {
-    throw new OsaError('invalid', `title: no slug can be made of ${JSON.stringify(request.title)}; give one as slug`, {
-      field: 'title',
-    });
+    throw new OsaError(
+      'invalid',
+      `title: no slug can be made of ${JSON.stringify(request.title)}; give one as slug`,
+      {
+        field: 'title',
+      },
+    );
   }
   requireScope(writer.principal, 'conventions:write', slug);
   return store.write(writer, async ({ registry, event }) => {
@@ -45,7 +53,11 @@ export async function deploy(store: Store, writer: Writer, request: DeployReques
 }
 
 /** Locks and reads all that the deploy names, in the order of locks: convention, schema, hooks by name. */
-async function lockState(registry: RegistryWrites, slug: string, request: DeployRequest): Promise<DeployState> {
+async function lockState(
+  registry: RegistryWrites,
+  slug: string,
+  request: DeployRequest,
+): Promise<DeployState> {
   const convention = await registry.lockConvention(slug, request);
   const fields = await registry.schemaFields(request.schema.id, request.schema.version);
   const hooks = await registry.lockHooks(slug, request.hooks);
@@ -61,7 +73,8 @@ async function lockState(registry: RegistryWrites, slug: string, request: Deploy
 function requireHookScopes(writer: Writer, slug: string, plan: DeployPlan, state: DeployState): void {
   for (const { name, release } of plan.changes.hooks) {
     const owner = state.hooks.get(name)?.owner;
-    if (release === 'known' || owner === slug || grants(writer.principal.scopes, 'hooks:write', name)) continue;
+    if (release === 'known' || owner === slug || grants(writer.principal.scopes, 'hooks:write', name))
+      continue;
     throw new OsaError(
       'access_denied',
       `hook ${name} belongs to the convention ${owner}: a new release of it needs the scope hooks:write:${name}`,
@@ -95,7 +108,8 @@ async function apply(
   for (const change of plan.changes.hooks) {
     const hook = state.hooks.get(change.name);
     const declaration = request.hooks.find(({ name }) => name === change.name);
-    if (!hook || !declaration) throw new OsaError('internal', `hook ${change.name} is planned but not locked`);
+    if (!hook || !declaration)
+      throw new OsaError('internal', `hook ${change.name} is planned but not locked`);
     if (change.hook === 'created') await registry.createFeatureTable(change.name);
     if (change.release === 'created') {
       const content = releaseContent(declaration);

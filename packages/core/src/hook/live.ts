@@ -30,8 +30,20 @@ export async function rollback(
       return { ...base, changed: false, live_seq: live.seq, live_release_id: release_id, at };
     }
     const change = await registry.move(hook, { to: target, kind: 'rollback', reason });
-    await event('hook.rolled_back', { hook: hook.name, seq: change.seq, from: live.version, to: target, reason });
-    return { ...base, changed: true, live_seq: change.seq, live_release_id: change.release_id, at: change.at };
+    await event('hook.rolled_back', {
+      hook: hook.name,
+      seq: change.seq,
+      from: live.version,
+      to: target,
+      reason,
+    });
+    return {
+      ...base,
+      changed: true,
+      live_seq: change.seq,
+      live_release_id: change.release_id,
+      at: change.at,
+    };
   });
 }
 
@@ -45,7 +57,8 @@ function requireExpected(
     throw new OsaError('conflict', `hook ${hook.name} has no live release, so there is nothing to roll back`);
   }
   const seqMoved = expected.expected_live_seq !== undefined && expected.expected_live_seq !== liveSeq;
-  const versionMoved = expected.expected_live_version !== undefined && expected.expected_live_version !== liveVersion;
+  const versionMoved =
+    expected.expected_live_version !== undefined && expected.expected_live_version !== liveVersion;
   if (seqMoved || versionMoved) {
     throw new OsaError(
       'precondition_failed',
@@ -72,9 +85,13 @@ async function chooseTarget(
     );
   }
   if (target > hook.releaseCount) {
-    throw new OsaError('not_found', `to: hook ${hook.name} has no release ${target}; its newest is ${hook.releaseCount}`, {
-      field: 'to',
-    });
+    throw new OsaError(
+      'not_found',
+      `to: hook ${hook.name} has no release ${target}; its newest is ${hook.releaseCount}`,
+      {
+        field: 'to',
+      },
+    );
   }
   if (target > live) {
     throw new OsaError(

@@ -16,12 +16,20 @@ export interface RegistryWrites {
   lockConvention(slug: string, request: DeployRequest): Promise<StoredConvention | undefined>;
   /** The fields of a registered schema. */
   schemaFields(id: string, version: string): Promise<FieldDefinition[] | undefined>;
-  insertSchema(schema: { id: string; version: string; title: string; fields: readonly FieldDefinition[] }): Promise<void>;
+  insertSchema(schema: {
+    id: string;
+    version: string;
+    title: string;
+    fields: readonly FieldDefinition[];
+  }): Promise<void>;
   /**
    * Makes the hooks that are missing, then locks all of them in name order against claims, releases and moves.
    * A hook that existed before has `created: false`, whoever made it.
    */
-  lockHooks(slug: string, hooks: readonly { name: string; feature: FeatureContract }[]): Promise<StoredHook[]>;
+  lockHooks(
+    slug: string,
+    hooks: readonly { name: string; feature: FeatureContract }[],
+  ): Promise<StoredHook[]>;
   /** Locks one hook. */
   lockHook(name: string): Promise<StoredHook | undefined>;
   /** The version of the release with this fingerprint. */
@@ -32,7 +40,10 @@ export interface RegistryWrites {
   /** Mints the next version and makes it live. The hook must be locked. */
   mint(hook: StoredHook, content: ReleaseContent, fingerprint: string): Promise<{ version: number }>;
   /** Moves the pointer of a locked hook, with its live change. */
-  move(hook: StoredHook, change: { to: number; kind: 'rollback' | 'activate'; reason: string | null }): Promise<LiveChange>;
+  move(
+    hook: StoredHook,
+    change: { to: number; kind: 'rollback' | 'activate'; reason: string | null },
+  ): Promise<LiveChange>;
   /** The live change that made a locked hook's pointer what it is. */
   currentChange(hook: StoredHook): Promise<LiveChange>;
   /** `from_version` of the latest release or activation into the live version: what a rollback goes back to. */
@@ -40,7 +51,11 @@ export interface RegistryWrites {
   versions(hook: string): Promise<number[]>;
   createFeatureTable(hook: string): Promise<void>;
   updateConvention(slug: string, request: DeployRequest): Promise<void>;
-  recordDeploy(deploy: { slug: string; manifest: DeployRequest; changes: unknown }): Promise<{ id: string; at: string }>;
+  recordDeploy(deploy: {
+    slug: string;
+    manifest: DeployRequest;
+    changes: unknown;
+  }): Promise<{ id: string; at: string }>;
 }
 
 /** Each answer is the route's body; undefined is "not found". */

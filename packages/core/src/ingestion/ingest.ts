@@ -26,10 +26,15 @@ export async function ingest(
   requireScope(writer.principal, 'ingestions:write', request.convention);
   return store.write(writer, async ({ ingestions, event }) => {
     const pinned = await ingestions.pin(request.convention);
-    if (!pinned) throw new OsaError('not_found', `no convention is named ${request.convention}; deploy it first`);
+    if (!pinned)
+      throw new OsaError('not_found', `no convention is named ${request.convention}; deploy it first`);
     const { batchSize, upload } = request;
     const { id } = await ingestions.open({ pinned, batchSize, contentSha256: upload.sha256 });
-    const records = await addBatches(ingestions, { id, pinned, batchSize }, readRecords(upload.open(), pinned));
+    const records = await addBatches(
+      ingestions,
+      { id, pinned, batchSize },
+      readRecords(upload.open(), pinned),
+    );
     if (records === 0) {
       throw new OsaError('invalid', 'the upload holds no record; send one JSON object a line');
     }
@@ -69,5 +74,8 @@ async function addBatches(
 
 function twinRefusal(sourceId: string, [first, second]: readonly [number, number]): OsaError {
   const message = `line ${second}: source_id ${JSON.stringify(sourceId)} stands already on line ${first}; send each source once`;
-  return new OsaError('invalid', message, { field: 'source_id', details: { line: second, first_line: first } });
+  return new OsaError('invalid', message, {
+    field: 'source_id',
+    details: { line: second, first_line: first },
+  });
 }

@@ -7,7 +7,11 @@ export interface IngestionWrites {
   /** What an ingestion of a convention pins when it opens; undefined when there is no such convention. */
   pin(convention: string): Promise<Pinned | undefined>;
   open(ingestion: { pinned: Pinned; batchSize: number; contentSha256: string }): Promise<{ id: string }>;
-  addBatch(ingestion: { id: string; pinned: Pinned }, index: number, records: readonly IncomingRecord[]): Promise<void>;
+  addBatch(
+    ingestion: { id: string; pinned: Pinned },
+    index: number,
+    records: readonly IncomingRecord[],
+  ): Promise<void>;
   /** Two lines of the ingestion with the same source, if there are any. */
   findTwins(id: string): Promise<readonly Twins[]>;
   /**

@@ -13,7 +13,10 @@ import type { IncomingRecord, Pinned } from './ingestions.ts';
  * @throws OsaError `malformed` (not NDJSON), `invalid` (no usable source_id), `too_large` (a line), each with
  * `details.line`.
  */
-export async function* readRecords(source: AsyncIterable<Uint8Array>, pinned: Pinned): AsyncGenerator<IncomingRecord> {
+export async function* readRecords(
+  source: AsyncIterable<Uint8Array>,
+  pinned: Pinned,
+): AsyncGenerator<IncomingRecord> {
   const check = metadataChecker(pinned.fields);
   const schema = `${pinned.schema.id}@${pinned.schema.version}`;
   for await (const { line, bytes } of splitLines(source)) {
@@ -30,7 +33,9 @@ export async function* readRecords(source: AsyncIterable<Uint8Array>, pinned: Pi
 }
 
 /** The lines of `source` that are not blank, without their ends (`\n` or `\r\n`), counted from 1. */
-async function* splitLines(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ line: number; bytes: Uint8Array }> {
+async function* splitLines(
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<{ line: number; bytes: Uint8Array }> {
   let line = 1;
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
@@ -56,7 +61,9 @@ async function* splitLines(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ 
   function keep(bytes: Uint8Array): void {
     pendingBytes += bytes.length;
     if (pendingBytes > bounds.lineBytes) {
-      throw new OsaError('too_large', `line ${line}: longer than ${bounds.lineBytes} bytes`, { details: { line } });
+      throw new OsaError('too_large', `line ${line}: longer than ${bounds.lineBytes} bytes`, {
+        details: { line },
+      });
     }
     if (bytes.length > 0) pending.push(bytes);
   }
@@ -72,12 +79,18 @@ function readLine(bytes: Uint8Array, line: number): { sourceId: string; metadata
   }
   const sourceId = source_id ?? id;
   if (typeof sourceId !== 'string' || sourceId === '') {
-    throw refusal(line, 'source_id is missing or not text', 'give each record its id at the source', 'source_id');
+    throw refusal(
+      line,
+      'source_id is missing or not text',
+      'give each record its id at the source',
+      'source_id',
+    );
   }
   if (Buffer.byteLength(sourceId) > bounds.sourceIdBytes) {
     throw refusal(line, `source_id is longer than ${bounds.sourceIdBytes} bytes`, 'shorten it', 'source_id');
   }
-  if (!isObject(metadata)) throw refusal(line, 'metadata is not an object', 'write "metadata": {…}', 'metadata');
+  if (!isObject(metadata))
+    throw refusal(line, 'metadata is not an object', 'write "metadata": {…}', 'metadata');
   if (Array.isArray(files) ? files.length > 0 : files !== undefined) {
     throw refusal(line, 'files cannot come in with NDJSON', 'leave files out', 'files');
   }
@@ -90,7 +103,10 @@ function parseLine(bytes: Uint8Array, line: number): unknown {
   } catch (cause) {
     const error = asOsaError(cause);
     if (!error) throw cause;
-    throw new OsaError('malformed', `line ${line}: ${error.message}`, { details: { ...error.details, line }, cause });
+    throw new OsaError('malformed', `line ${line}: ${error.message}`, {
+      details: { ...error.details, line },
+      cause,
+    });
   }
 }
 

@@ -9,7 +9,11 @@ import type { Store, Writer } from '../store.ts';
  *
  * @throws OsaError `not_found`, `access_denied`, `unavailable`.
  */
-export async function retryIngestion(store: Store, writer: Writer, id: string): Promise<Answer<'retryIngestion'>> {
+export async function retryIngestion(
+  store: Store,
+  writer: Writer,
+  id: string,
+): Promise<Answer<'retryIngestion'>> {
   return store.write(writer, async ({ ingestions, event }) => {
     const convention = await ingestions.conventionOf(id);
     if (convention === undefined) throw new OsaError('not_found', `no ingestion has the id ${id}`);

@@ -1,9 +1,10 @@
 import { OsaError } from '../error.ts';
+import type { NodeIdentity } from '../record/srn.ts';
 import type { Claim, RunResult } from '../run/queue.ts';
 import { type RecordEnd, recordEnds } from '../run/verdict.ts';
 import { arrayText } from './array.ts';
 import type { Database, Transaction } from './connection.ts';
-import { batchesChannel, leaseLost } from './queue.ts';
+import { batchesChannel, leaseLost } from './lease.ts';
 import { insertRows } from './rows.ts';
 import { isCommitUnknown } from './sqlstate.ts';
 
@@ -13,13 +14,13 @@ import { isCommitUnknown } from './sqlstate.ts';
  */
 export async function finish(
   database: Database,
-  options: { readonly domain: string },
+  node: NodeIdentity,
   claim: Claim,
   results: readonly RunResult[],
 ): Promise<void> {
   const ends = recordEnds(claim, results);
   try {
-    await database.transaction((tx) => write(tx, options, claim, results, ends));
+    await database.transaction((tx) => write(tx, node, claim, results, ends));
   } catch (error) {
     if (!isCommitUnknown(error)) throw error;
     await requireCommitted(database, claim, error);
@@ -28,7 +29,7 @@ export async function finish(
 
 async function write(
   tx: Transaction,
-  options: { readonly domain: string },
+  node: NodeIdentity,
   claim: Claim,
   results: readonly RunResult[],
   ends: readonly RecordEnd[],
@@ -39,7 +40,7 @@ async function write(
     const outcomes = await insertOutcomes(tx, claim, result);
     await insertRows(tx, result, outcomes);
   }
-  await publish(tx, options, claim, ends);
+  await publish(tx, node, claim, ends);
   await endRecords(tx, ends);
   const payload = { batch: claim.batch, ingestion: claim.ingestion, ...countEnds(ends) };
   await tx`insert into events (type, payload) values ('batch.finished', ${tx.json(payload)}::jsonb)`;
@@ -87,7 +88,10 @@ async function insertOutcomes(
   const verdicts = claim.records.map(({ id, sourceId }) => {
     const verdict = result.output?.judgement.verdicts.get(sourceId);
     if (verdict) return { id, verdict };
-    return { id, verdict: { status: 'errored' as const, reason: result.reason ?? 'the hook gave no answer' } };
+    return {
+      id,
+      verdict: { status: 'errored' as const, reason: result.reason ?? 'the hook gave no answer' },
+    };
   });
   const rows = await tx<{ id: string; batch_record: string }[]>`
     insert into outcomes (run, batch, hook, batch_record, attempt, status, reason, row_count)
@@ -109,7 +113,7 @@ async function insertOutcomes(
  */
 async function publish(
   tx: Transaction,
-  { domain }: { readonly domain: string },
+  { domain }: NodeIdentity,
   claim: Claim,
   ends: readonly RecordEnd[],
 ): Promise<void> {
@@ -134,7 +138,10 @@ async function publish(
     from published p where b.batch = ${claim.batch} and b.source_id = p.source_id
     returning b.id`;
   if (published.length !== ids.length) {
-    throw new OsaError('internal', `batch ${claim.batch}: ${ids.length} records to publish and ${published.length} published`);
+    throw new OsaError(
+      'internal',
+      `batch ${claim.batch}: ${ids.length} records to publish and ${published.length} published`,
+    );
   }
 }
 
@@ -162,6 +169,8 @@ async function requireCommitted(database: Database, claim: Claim, cause: unknown
     return row?.status === 'done' && row.fence === claim.fence;
   });
   if (!committed) {
-    throw new OsaError('unavailable', `batch ${claim.batch}: the connection was lost before its commit`, { cause });
+    throw new OsaError('unavailable', `batch ${claim.batch}: the connection was lost before its commit`, {
+      cause,
+    });
   }
 }

@@ -15,7 +15,9 @@ export function decodeCursor(text: string | undefined): Place | undefined {
   if (text === undefined) return undefined;
   const place = parse(Buffer.from(text, 'base64url').toString('utf8'));
   if (isPlace(place)) return place;
-  throw new OsaError('invalid', 'cursor: not a cursor of this list; leave it out to start again', { field: 'cursor' });
+  throw new OsaError('invalid', 'cursor: not a cursor of this list; leave it out to start again', {
+    field: 'cursor',
+  });
 }
 
 /** A cursor whose place is a whole number, such as a row id or a version. */
@@ -23,7 +25,9 @@ export function decodeNumberCursor(text: string | undefined): number | undefined
   const place = decodeCursor(text);
   if (place === undefined) return undefined;
   if (typeof place.id === 'number' && Number.isSafeInteger(place.id)) return place.id;
-  throw new OsaError('invalid', 'cursor: not a cursor of this list; leave it out to start again', { field: 'cursor' });
+  throw new OsaError('invalid', 'cursor: not a cursor of this list; leave it out to start again', {
+    field: 'cursor',
+  });
 }
 
 /** One page of `rows`, which were read with one row more than `limit`. */

@@ -36,7 +36,13 @@ async function records(
   const { page, next_cursor, has_more } = paged(found, limit, (row) => ({ s: row.created_at, id: row.srn }));
   const schemaId = `${schema.id}@${schema.version}`;
   const list = page.map(({ srn, version, created_at, metadata }) => {
-    const head = { id: srn.split(':').at(-1)?.split('@')[0] ?? srn, srn, schema_id: schemaId, version, created_at };
+    const head = {
+      id: srn.split(':').at(-1)?.split('@')[0] ?? srn,
+      srn,
+      schema_id: schemaId,
+      version,
+      created_at,
+    };
     return { ...head, ...(parseExactJson(metadata) as object), ...head };
   });
   return { rows: list, next_cursor, has_more };
@@ -51,7 +57,9 @@ async function rows(
   const [known] = HookName.safeParse(hook).success ? await sql`select from hooks where name = ${hook}` : [];
   if (!known) return undefined;
   const after = decodeNumberCursor(cursor) ?? 0;
-  const found = await sql<{ id: string; record_srn: string; run_id: string; release: number; created_at: string; row: string }[]>`
+  const found = await sql<
+    { id: string; record_srn: string; run_id: string; release: number; created_at: string; row: string }[]
+  >`
     select f.id, r.srn as record_srn, f.run_id, run.version as release, run.finished_at as created_at,
            row_to_json(f)::text as row
     from ${sql(`features.${hook}`)} f

@@ -11,14 +11,14 @@ import type {
   Twins,
 } from '../ingestion/ingestions.ts';
 import type { FieldDefinition } from '../record/schema.ts';
+import type { NodeIdentity } from '../record/srn.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection.ts';
 import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
-import { batchesChannel } from './queue.ts';
-import type { StoreOptions } from './store.ts';
+import { batchesChannel } from './lease.ts';
 
 /** The writes of ingestions, within one transaction of one actor. */
-export function ingestionWrites(tx: Transaction, actor: number, options: StoreOptions): IngestionWrites {
+export function ingestionWrites(tx: Transaction, actor: number, options: NodeIdentity): IngestionWrites {
   return {
     pin: (convention) => pin(tx, convention),
     open: (ingestion) => open(tx, actor, ingestion),
@@ -38,7 +38,7 @@ export function ingestionWrites(tx: Transaction, actor: number, options: StoreOp
   };
 }
 
-export function ingestionReads({ sql }: Pick<Database, 'sql'>, options: StoreOptions): IngestionReads {
+export function ingestionReads({ sql }: Pick<Database, 'sql'>, options: NodeIdentity): IngestionReads {
   return {
     list: (page) => list(sql, options, page),
     show: (id) => view(sql, options, id),
@@ -132,7 +132,10 @@ async function seal(tx: Transaction, id: string, convention: string): Promise<vo
 }
 
 /** Copies into new batches what failed, unless its source came in again since: then that content goes first. */
-async function retry(tx: Transaction, id: string): Promise<{ retried: number; overtaken: number; batches: number }> {
+async function retry(
+  tx: Transaction,
+  id: string,
+): Promise<{ retried: number; overtaken: number; batches: number }> {
   const failed = tx`
     select r.id, r.source_id, r.batch, r.line, r.metadata, r.content_digest, r.status, b.convention
     from batch_records r join batches b on b.id = r.batch
@@ -159,7 +162,12 @@ async function retry(tx: Transaction, id: string): Promise<{ retried: number; ov
   return { retried: chosen.length, overtaken: candidates.length - chosen.length, batches };
 }
 
-async function retryBatch(tx: Transaction, ingestion: string, index: number, ids: readonly string[]): Promise<void> {
+async function retryBatch(
+  tx: Transaction,
+  ingestion: string,
+  index: number,
+  ids: readonly string[],
+): Promise<void> {
   const batch = uuid7();
   const chosen = arrayText(ids);
   await tx`
@@ -186,7 +194,7 @@ async function retryBatch(tx: Transaction, ingestion: string, index: number, ids
 type IngestionView = Answer<'showIngestion'>;
 
 /** Ingestions with their counts, which are kept on the batches. */
-function views(sql: Sql, options: StoreOptions) {
+function views(sql: Sql, options: NodeIdentity) {
   return sql`
     select i.id, ${`urn:osa:${options.domain}:ing:`} || i.id as srn, i.convention as convention_id,
            jsonb_build_object('id', i.schema_id, 'version', i.schema_version) as schema_id,
@@ -214,12 +222,12 @@ function views(sql: Sql, options: StoreOptions) {
       from batches where ingestion = i.id) b`;
 }
 
-async function view(sql: Sql, options: StoreOptions, id: string): Promise<IngestionView | undefined> {
+async function view(sql: Sql, options: NodeIdentity, id: string): Promise<IngestionView | undefined> {
   const [row] = await sql<IngestionView[]>`${views(sql, options)} where i.id = ${id}`;
   return row;
 }
 
-async function list(sql: Sql, options: StoreOptions, page: Page): Promise<Answer<'listIngestions'>> {
+async function list(sql: Sql, options: NodeIdentity, page: Page): Promise<Answer<'listIngestions'>> {
   const before = decodeCursor(page.cursor);
   const rows = await sql<IngestionView[]>`
     ${views(sql, options)} where ${before ? String(before.id) : null}::uuid is null or i.id < ${before ? String(before.id) : null}::uuid

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { OsaError } from '../error.ts';
 import type { Database, Transaction } from './connection.ts';
-import { type Migration, migrations as shipped, roles } from './migrations/index.ts';
+import { type Migration, roles, migrations as shipped } from './migrations/index.ts';
 
 export interface MigrateOptions {
   /** The role that the daemon connects as. Made without a login if it is missing. */
@@ -21,7 +21,9 @@ export interface MigrateOptions {
 export async function migrate(database: Database, options: MigrateOptions): Promise<readonly string[]> {
   const { appRole, migrations = shipped } = options;
   if (!/^[a-z_][a-z0-9_-]{0,62}$/.test(appRole)) {
-    throw new OsaError('invalid', `app role ${JSON.stringify(appRole)}: use a-z, 0-9, _ and -`, { field: 'app_role' });
+    throw new OsaError('invalid', `app role ${JSON.stringify(appRole)}: use a-z, 0-9, _ and -`, {
+      field: 'app_role',
+    });
   }
   await inLock(database, async (tx) => {
     await tx`create table if not exists schema_migrations (
@@ -45,11 +47,17 @@ export async function requireMigrated(database: Database): Promise<void> {
   const [found] = await database.sql<{ exists: boolean }[]>`
     select to_regclass('public.schema_migrations') is not null as exists`;
   if (!found?.exists) {
-    throw new OsaError('conflict', 'the database has no tables of osa; run `osad migrate` with the URL of its owner');
+    throw new OsaError(
+      'conflict',
+      'the database has no tables of osa; run `osad migrate` with the URL of its owner',
+    );
   }
   const missing = await compare(database.sql, shipped);
   if (missing.length > 0) {
-    throw new OsaError('conflict', `the database lacks ${missing.join(', ')}; run \`osad migrate\` with the URL of its owner`);
+    throw new OsaError(
+      'conflict',
+      `the database lacks ${missing.join(', ')}; run \`osad migrate\` with the URL of its owner`,
+    );
   }
 }
 
@@ -77,10 +85,16 @@ async function compare(sql: Transaction, all: readonly Migration[]): Promise<str
   for (const row of rows) {
     const expected = known.get(row.name);
     if (expected === undefined) {
-      throw new OsaError('conflict', `the database is ahead of this osa: it has ${row.name}; use a newer osa`);
+      throw new OsaError(
+        'conflict',
+        `the database is ahead of this osa: it has ${row.name}; use a newer osa`,
+      );
     }
     if (expected !== row.checksum) {
-      throw new OsaError('conflict', `migration ${row.name} was applied with other content; use the osa that applied it`);
+      throw new OsaError(
+        'conflict',
+        `migration ${row.name} was applied with other content; use the osa that applied it`,
+      );
     }
   }
   const applied = new Set(rows.map((row) => row.name));
@@ -90,9 +104,13 @@ async function compare(sql: Transaction, all: readonly Migration[]): Promise<str
 async function ensureRole(tx: Transaction, appRole: string): Promise<void> {
   const [role] = await tx<{ rolsuper: boolean }[]>`select rolsuper from pg_roles where rolname = ${appRole}`;
   if (role?.rolsuper) {
-    throw new OsaError('invalid', `app role ${appRole} is a superuser; give the daemon a role without rights of its own`, {
-      field: 'app_role',
-    });
+    throw new OsaError(
+      'invalid',
+      `app role ${appRole} is a superuser; give the daemon a role without rights of its own`,
+      {
+        field: 'app_role',
+      },
+    );
   }
   if (!role) await tx.unsafe(`create role "${appRole}" nologin`);
 }

@@ -2,25 +2,24 @@ import { v7 as uuid7 } from 'uuid';
 import { OsaError } from '../error.ts';
 import type { FeatureContract } from '../hook/hook.ts';
 import type { ReleaseContent } from '../hook/release.ts';
+import type { NodeIdentity } from '../record/srn.ts';
 import { parkedMs } from '../run/policy.ts';
 import type { AttemptEnd, BatchQueue, Claim, ClaimedRecord, ClaimedRun, Lease } from '../run/queue.ts';
 import { arrayText } from './array.ts';
 import { finish } from './commit.ts';
 import type { Database, Transaction } from './connection.ts';
-
-/** Woken when a batch may have become claimable. */
-export const batchesChannel = 'osa_batches';
+import { batchesChannel, leaseLost } from './lease.ts';
 
 /**
  * The queue in PostgreSQL: `batches` with `skip locked`, a lease and a growing fence. All times are the database's.
  */
-export function postgresQueue(database: Database, options: { readonly domain: string }): BatchQueue {
+export function postgresQueue(database: Database, node: NodeIdentity): BatchQueue {
   return {
     claim: (worker) => claim(database, worker),
     renew: (lease, leaseMs) => renew(database, lease, leaseMs),
     startAttempt: (lease, attempt) => startAttempt(database, lease, attempt),
     endAttempt: (attempt, end) => endAttempt(database, attempt, end),
-    finish: (held, results) => finish(database, options, held, results),
+    finish: (held, results) => finish(database, node, held, results),
     postpone: (lease, later) => postpone(database, lease, later),
     stopIngestion: (held, reason) => database.transaction((tx) => stopIngestion(tx, held, reason)),
     giveBack: (workerName) => giveBack(database, workerName),
@@ -35,7 +34,9 @@ async function claim(
   const held = await database.transaction(async (tx) => {
     const candidate = await lockCandidate(tx);
     if (!candidate) return undefined;
-    const isReady = candidate.hasSnapshot ? await abandonAttempts(tx, candidate.id) : await snapshot(tx, candidate);
+    const isReady = candidate.hasSnapshot
+      ? await abandonAttempts(tx, candidate.id)
+      : await snapshot(tx, candidate);
     return isReady ? take(tx, candidate.id, worker) : undefined;
   });
   return held && load(database, held);
@@ -99,7 +100,10 @@ async function snapshot(tx: Transaction, { id, convention }: Candidate): Promise
                 ${arrayText(hooks.map((hook) => hook.live_version))}::text::integer[]) as r (id, hook, version)
     returning id`;
   if (runs.length !== declared.length) {
-    throw new OsaError('internal', `batch ${id}: ${declared.length} hooks and ${runs.length} runs; it is not claimed`);
+    throw new OsaError(
+      'internal',
+      `batch ${id}: ${declared.length} hooks and ${runs.length} runs; it is not claimed`,
+    );
   }
   await markUnchanged(tx, id, convention);
   return true;
@@ -149,7 +153,7 @@ async function take(
 
 /** Reads what was claimed. None of it changes any more, so it is read after the claim's transaction. */
 async function load({ sql }: Database, { batch, fence }: Held): Promise<Claim> {
-  const [row] = await sql<(Omit<Claim, 'records' | 'runs' | 'batch' | 'fence'>)[]>`
+  const [row] = await sql<Omit<Claim, 'records' | 'runs' | 'batch' | 'fence'>[]>`
     select b.index, b.ingestion, b.convention, b.failures,
            jsonb_build_object('id', i.schema_id, 'version', i.schema_version) as schema
     from batches b join ingestions i on i.id = b.ingestion where b.id = ${batch}`;
@@ -255,8 +259,4 @@ async function giveBack({ sql }: Database, workerName: string): Promise<number> 
     update batches set lease_until = clock_timestamp() - interval '1 millisecond'
     where status = 'running' and claimed_by = ${workerName} and lease_until > clock_timestamp() returning id`;
   return rows.length;
-}
-
-export function leaseLost(batch: string): OsaError {
-  return new OsaError('lease_lost', `batch ${batch} is held by another worker, or its lease ran out; nothing is written`);
 }

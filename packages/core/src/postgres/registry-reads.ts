@@ -1,8 +1,8 @@
 import type { Answer } from '../api.ts';
 import type { Page, RegistryReads } from '../hook/registry.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';
-import { decodeNumberCursor, paged } from './cursor.ts';
 import type { Database, Sql } from './connection.ts';
+import { decodeNumberCursor, paged } from './cursor.ts';
 
 /** The registry's look-ups. Each is one statement, so that what it says holds together. */
 export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
@@ -63,12 +63,16 @@ export function releaseColumns(sql: Sql) {
     r.image, r.digest, r.command, r.config, r.limits, r.source_ref, a.subject as built_by, r.built_at`;
 }
 
-export function withConfigDigest<T extends { readonly config: unknown }>(row: T): T & { config_digest: string } {
+export function withConfigDigest<T extends { readonly config: unknown }>(
+  row: T,
+): T & { config_digest: string } {
   return { ...row, config_digest: `sha256:${sha256(canonicalJson(row.config))}` };
 }
 
 async function hook(sql: Sql, name: string): Promise<Answer<'showHook'> | undefined> {
-  const [row] = await sql<(Omit<HookItem, 'live_release'> & { live_seq: number | null; live: ReleaseRow | null })[]>`
+  const [row] = await sql<
+    (Omit<HookItem, 'live_release'> & { live_seq: number | null; live: ReleaseRow | null })[]
+  >`
     select h.name, h.owner, h.feature, h.release_count, h.live_seq,
            (select to_jsonb(live) from (select ${releaseColumns(sql)}) live where r.id is not null) as live
     from hooks h
@@ -98,7 +102,10 @@ async function releases(sql: Sql, name: string, page: Page): Promise<Answer<'lis
         order by r.version desc limit ${page.limit + 1}) list), '[]') as releases
     from hooks h where h.name = ${name}`;
   if (!row) return undefined;
-  const { page: list, next_cursor } = paged(row.releases, page.limit, ({ version }) => ({ s: null, id: version }));
+  const { page: list, next_cursor } = paged(row.releases, page.limit, ({ version }) => ({
+    s: null,
+    id: version,
+  }));
   return { hook_name: name, live_version: row.live_version, releases: list, next_cursor };
 }
 

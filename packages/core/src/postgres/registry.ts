@@ -54,7 +54,9 @@ async function lockConvention(
             ${tx.json(request.file_requirements)}::jsonb)
     on conflict (slug) do nothing returning slug`;
   if (made.length > 0) return undefined;
-  const [row] = await tx<(Omit<StoredConvention, 'schema' | 'hooks'> & { schema_id: string; schema_version: string })[]>`
+  const [row] = await tx<
+    (Omit<StoredConvention, 'schema' | 'hooks'> & { schema_id: string; schema_version: string })[]
+  >`
     select slug, title, description, schema_id, schema_version, file_requirements, docs, ingester
     from conventions where slug = ${slug} for no key update`;
   if (!row) throw new OsaError('internal', `convention ${slug} was there and is gone`);
@@ -64,7 +66,11 @@ async function lockConvention(
   return { ...rest, schema: { id, version }, hooks: hooks.map(({ hook }) => hook) };
 }
 
-async function schemaFields(tx: Transaction, id: string, version: string): Promise<FieldDefinition[] | undefined> {
+async function schemaFields(
+  tx: Transaction,
+  id: string,
+  version: string,
+): Promise<FieldDefinition[] | undefined> {
   const [row] = await tx<{ fields: FieldDefinition[] }[]>`
     select fields from schemas where id = ${id} and version = ${version}`;
   return row?.fields;
@@ -81,7 +87,10 @@ async function insertSchema(
     values (${id}, ${version}, ${title}, ${tx.json(fields)}::jsonb, ${actor})
     on conflict (id, version) do nothing returning id`;
   if (made.length > 0) return;
-  throw new OsaError('unavailable', `schema ${id}@${version} is being registered by another deploy; repeat this one`);
+  throw new OsaError(
+    'unavailable',
+    `schema ${id}@${version} is being registered by another deploy; repeat this one`,
+  );
 }
 
 async function lockHooks(
@@ -98,7 +107,10 @@ async function lockHooks(
     order by name collate "C"
     on conflict (name) do nothing returning name`;
   const created = new Set(made.map((row) => row.name));
-  const locked = await selectHooks(tx, sorted.map((hook) => hook.name));
+  const locked = await selectHooks(
+    tx,
+    sorted.map((hook) => hook.name),
+  );
   return locked.map((hook) => ({ ...hook, created: created.has(hook.name) }));
 }
 
@@ -176,7 +188,11 @@ async function currentChange(tx: Transaction, hook: StoredHook): Promise<LiveCha
   return row;
 }
 
-async function rollbackTarget(tx: Transaction, hook: string, liveVersion: number): Promise<number | undefined> {
+async function rollbackTarget(
+  tx: Transaction,
+  hook: string,
+  liveVersion: number,
+): Promise<number | undefined> {
   const [row] = await tx<{ from_version: number | null }[]>`
     select from_version from live_changes
     where hook = ${hook} and to_version = ${liveVersion} and kind in ('release', 'activate')

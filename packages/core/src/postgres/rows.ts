@@ -33,6 +33,9 @@ export async function insertRows(
     inserted += chunk.rowCount;
   }
   if (inserted !== output.judgement.rowCount) {
-    throw new OsaError('internal', `run ${run.id}: ${output.judgement.rowCount} rows were judged and ${inserted} read`);
+    throw new OsaError(
+      'internal',
+      `run ${run.id}: ${output.judgement.rowCount} rows were judged and ${inserted} read`,
+    );
   }
 }

@@ -1,26 +1,22 @@
 import { actorUuid, type Principal } from '../auth/principal.ts';
 import { OsaError } from '../error.ts';
+import type { NodeIdentity } from '../record/srn.ts';
 import type { Store, Writer } from '../store.ts';
 import type { Database, Transaction } from './connection.ts';
 import { datasetReads } from './dataset.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
-import { registryReads } from './registry-reads.ts';
 import { registryWrites } from './registry.ts';
+import { registryReads } from './registry-reads.ts';
 import { tracer } from './trace.ts';
 
-export interface StoreOptions {
-  /** The node's domain, the second part of every SRN. */
-  readonly domain: string;
-}
-
-export function postgresStore(database: Database, options: StoreOptions): Store {
+export function postgresStore(database: Database, node: NodeIdentity): Store {
   return {
     write: (writer, work) =>
       database.transaction((tx) =>
         once(tx, writer, async (actor) =>
           work({
             registry: registryWrites(tx, actor),
-            ingestions: ingestionWrites(tx, actor, options),
+            ingestions: ingestionWrites(tx, actor, node),
             event: async (type, payload) => {
               await tx`insert into events (type, payload) values (${type}, ${tx.json({ ...payload, actor })}::jsonb)`;
             },
@@ -28,7 +24,7 @@ export function postgresStore(database: Database, options: StoreOptions): Store 
         ),
       ),
     registry: registryReads(database),
-    ingestions: ingestionReads(database, options),
+    ingestions: ingestionReads(database, node),
     dataset: datasetReads(database),
     tracer: tracer(database),
   };
@@ -47,13 +43,19 @@ async function once<T extends object>(
   const [lock] = await tx<{ held: boolean }[]>`
     select pg_try_advisory_xact_lock(hashtextextended(${`${actor} ${key}`}, 0)) as held`;
   if (!lock?.held) {
-    throw new OsaError('in_progress', `the request with Idempotency-Key ${key} is still under way; wait and repeat it`);
+    throw new OsaError(
+      'in_progress',
+      `the request with Idempotency-Key ${key} is still under way; wait and repeat it`,
+    );
   }
   const [stored] = await tx<{ request_digest: string; response: T }[]>`
     select request_digest, response from idempotency_keys
     where actor = ${actor} and key = ${key} and at > now() - interval '24 hours'`;
   if (stored && stored.request_digest !== requestDigest) {
-    throw new OsaError('idempotency_mismatch', `Idempotency-Key ${key} was used with another request; take a new key`);
+    throw new OsaError(
+      'idempotency_mismatch',
+      `Idempotency-Key ${key} was used with another request; take a new key`,
+    );
   }
   if (stored) return stored.response;
   const answer = await work(actor);
@@ -66,7 +68,8 @@ async function once<T extends object>(
 
 async function actorId(tx: Transaction, principal: Principal): Promise<number> {
   const { issuer, subject } = principal;
-  const find = () => tx<{ id: string }[]>`select id from actors where issuer = ${issuer} and subject = ${subject}`;
+  const find = () =>
+    tx<{ id: string }[]>`select id from actors where issuer = ${issuer} and subject = ${subject}`;
   const [known] = await find();
   if (known) return Number(known.id);
   await tx`

@@ -40,7 +40,8 @@ async function resolveSchema(store: Store, text: string): Promise<{ id: string; 
   const versions = await store.dataset.schemaVersions(id);
   const version = wanted ?? versions.sort(compareVersions).at(-1);
   if (version === undefined || !versions.includes(version)) {
-    const known = versions.length > 0 ? `; its versions are ${versions.sort(compareVersions).join(', ')}` : '';
+    const known =
+      versions.length > 0 ? `; its versions are ${versions.sort(compareVersions).join(', ')}` : '';
     throw new OsaError('not_found', `no schema ${text} is registered${known}`, { field: 'schema' });
   }
   return { id, version };

@@ -17,3 +17,8 @@ export function parseRecordSrn(text: string): RecordSrn | undefined {
   const [, domain, id, version] = pattern.exec(text.trim().toLowerCase()) ?? [];
   return domain && id && version ? { domain, id, version: Number(version) } : undefined;
 }
+
+/** This archive among others: its domain is the second part of every SRN that it makes. */
+export interface NodeIdentity {
+  readonly domain: string;
+}

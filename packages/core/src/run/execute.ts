@@ -69,7 +69,10 @@ async function runHook(
   if (claim.records.length === 0) return { ...empty, status: 'passed', reason: null };
   const runner = execution.runners.find((candidate) => candidate.runtimes.includes(run.release.runtime));
   if (!runner) {
-    return { action: 'park', reason: `hook ${run.hook}: this worker has no runner for ${run.release.runtime} releases` };
+    return {
+      action: 'park',
+      reason: `hook ${run.hook}: this worker has no runner for ${run.release.runtime} releases`,
+    };
   }
   const { n, startedAt, fact, reason, ending } = await attempt(execution, claim, run, runner, signal);
   if (ending) context.endings.push(ending);
@@ -84,7 +87,13 @@ async function runHook(
 }
 
 /** Starts the code once, and stores that it was about to start and how it ended. */
-async function attempt(execution: Execution, claim: Claim, run: ClaimedRun, runner: Runner, signal: AbortSignal) {
+async function attempt(
+  execution: Execution,
+  claim: Claim,
+  run: ClaimedRun,
+  runner: Runner,
+  signal: AbortSignal,
+) {
   const limits = normaliseLimits(run.release.limits);
   const memoryBytes = limits.memory_bytes;
   const { n } = await execution.queue.startAttempt(claim, { run: run.id, memoryBytes, runner: runner.name });
@@ -112,7 +121,13 @@ async function attempt(execution: Execution, claim: Claim, run: ClaimedRun, runn
     const known = asOsaError(error);
     if (!known) throw error;
     const never = known.code === 'invalid' || known.code === 'not_found';
-    const end = { outcome: 'not_started', exitCode: null, exitSignal: null, resolvedDigest: null, log: null } as const;
+    const end = {
+      outcome: 'not_started',
+      exitCode: null,
+      exitSignal: null,
+      resolvedDigest: null,
+      log: null,
+    } as const;
     await execution.queue.endAttempt({ run: run.id, n }, { ...end, detail: known.message });
     const fact: Fact = never ? 'not_started_never' : 'not_started_unavailable';
     return { n, startedAt, fact, reason: known.message, ending: undefined };
@@ -220,6 +235,7 @@ function holdLease(execution: Execution, claim: Claim, stop: AbortSignal) {
 /** SHA-256, hex, over each record's id and metadata as given to the hooks. */
 function digestInput(claim: Claim): string {
   const hash = createHash('sha256');
-  for (const { sourceId, metadata } of claim.records) hash.update(`${JSON.stringify(sourceId)}\n${metadata}\n`);
+  for (const { sourceId, metadata } of claim.records)
+    hash.update(`${JSON.stringify(sourceId)}\n${metadata}\n`);
   return hash.digest('hex');
 }

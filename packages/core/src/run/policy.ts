@@ -16,7 +16,12 @@ export type Action =
   | 'let_go';
 
 /** What can come of a start: how the code ended, or why it did not start. */
-export type Fact = Ending['outcome'] | 'exited_nonzero' | 'no_runner' | 'not_started_unavailable' | 'not_started_never';
+export type Fact =
+  | Ending['outcome']
+  | 'exited_nonzero'
+  | 'no_runner'
+  | 'not_started_unavailable'
+  | 'not_started_never';
 
 export const policy: Readonly<Record<Fact, Action>> = {
   exited: 'done',

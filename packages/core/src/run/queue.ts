@@ -16,7 +16,10 @@ export interface BatchQueue {
   /** Extends the lease; false when it is lost. */
   renew(lease: Lease, leaseMs: number): Promise<boolean>;
   /** Stores that the code of a run is about to start. @throws OsaError `lease_lost` */
-  startAttempt(lease: Lease, attempt: { run: string; memoryBytes: number; runner: string }): Promise<{ n: number }>;
+  startAttempt(
+    lease: Lease,
+    attempt: { run: string; memoryBytes: number; runner: string },
+  ): Promise<{ n: number }>;
   endAttempt(attempt: { run: string; n: number }, end: AttemptEnd): Promise<void>;
   /**
    * The final transaction: outcomes, rows, run ends, published records, events, all or nothing.

@@ -1,5 +1,5 @@
 import type { Answer } from '../api.ts';
-import { type Principal } from '../auth/principal.ts';
+import type { Principal } from '../auth/principal.ts';
 import { grants } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { HookName } from '../hook/hook.ts';
@@ -25,9 +25,13 @@ export async function traceRow(
 ): Promise<Answer<'traceRow'>> {
   const trace = HookName.safeParse(hook).success ? await store.tracer.row(hook, id) : undefined;
   if (!trace) {
-    throw new OsaError('not_found', `no row ${hook}/${id}: the hook ${hook} has no published row with this id`, {
-      details: { hook, id },
-    });
+    throw new OsaError(
+      'not_found',
+      `no row ${hook}/${id}: the hook ${hook} has no published row with this id`,
+      {
+        details: { hook, id },
+      },
+    );
   }
   return { ...trace, release: hideConfig(trace.release, principal) };
 }
@@ -35,15 +39,21 @@ export async function traceRow(
 /** @throws OsaError `not_found`, `invalid` for what is not an SRN */
 export async function traceRecord(store: Store, text: string): Promise<Answer<'traceRecord'>> {
   if (!parseRecordSrn(text)) {
-    throw new OsaError('invalid', `srn: ${JSON.stringify(text)} is not urn:osa:<domain>:rec:<id>@<version>`, { field: 'srn' });
+    throw new OsaError('invalid', `srn: ${JSON.stringify(text)} is not urn:osa:<domain>:rec:<id>@<version>`, {
+      field: 'srn',
+    });
   }
   const trace = await store.tracer.record(text.trim().toLowerCase());
-  if (!trace) throw new OsaError('not_found', `no record is published as ${text}`, { details: { srn: text } });
+  if (!trace)
+    throw new OsaError('not_found', `no record is published as ${text}`, { details: { srn: text } });
   return trace;
 }
 
 /** A release without its config, unless the reader may see it: a config may hold secrets. */
-export function hideConfig<T extends { readonly config: unknown }>(release: T, principal: Principal | undefined): T {
+export function hideConfig<T extends { readonly config: unknown }>(
+  release: T,
+  principal: Principal | undefined,
+): T {
   const mayRead = principal !== undefined && grants(principal.scopes, 'runs:read');
   return mayRead ? release : { ...release, config: null };
 }

@@ -1,0 +1,100 @@
+/** One benchmark's answer: ours beside the limit that it is held against, both measured in the same run. */
+export interface Result {
+  readonly name: string;
+  /** What was done, and with how much. */
+  readonly what: string;
+  /** What stands for the most that is possible. */
+  readonly limit: string;
+  readonly unit: string;
+  /** Medians, in `unit`. */
+  readonly ours: number;
+  readonly theirs: number;
+  readonly target: Target;
+  /** Facts that help to read the numbers, a line each. */
+  readonly notes: readonly string[];
+}
+
+/** Of ours ÷ limit. */
+export interface Target {
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+export interface Options {
+  /** Less data and fewer rounds: shows that the benchmark works, and the ratio roughly. */
+  readonly quick: boolean;
+  /** Told, in a line each, what is under way. */
+  readonly log: (line: string) => void;
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** By linear interpolation between the two nearest values; `q` from 0 to 1. */
+export function quantile(values: readonly number[], q: number): number {
+  if (values.length === 0) throw new RangeError('no values were measured');
+  const sorted = values.toSorted((a, b) => a - b);
+  const place = (sorted.length - 1) * q;
+  const below = sorted[Math.floor(place)] ?? Number.NaN;
+  const above = sorted[Math.ceil(place)] ?? Number.NaN;
+  return below + (above - below) * (place - Math.floor(place));
+}
+
+/** The time that `work` takes, in milliseconds. */
+export async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+export function ratio({ ours, theirs }: Result): number {
+  return ours / theirs;
+}
+
+export function isMet(result: Result): boolean {
+  const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = result.target;
+  return ratio(result) >= atLeast && ratio(result) <= atMost;
+}
+
+export function describe(result: Result): string {
+  const lines = [
+    `  what     ${result.what}`,
+    `  limit    ${result.limit}`,
+    `  medians  ${number(result.ours)} ${result.unit} against ${number(result.theirs)} ${result.unit}`,
+    `  ratio    ${ratio(result).toFixed(2)}, target ${targetText(result)}: ${verdict(result)}`,
+    ...result.notes.map((note) => `           ${note}`),
+  ];
+  return lines.join('\n');
+}
+
+export function table(results: readonly Result[]): string {
+  const head = ['benchmark', 'ours', 'limit', 'unit', 'ratio', 'target', ''];
+  const rows = results.map((result) => [
+    result.name,
+    number(result.ours),
+    number(result.theirs),
+    result.unit,
+    ratio(result).toFixed(2),
+    targetText(result),
+    verdict(result),
+  ]);
+  const widths = head.map((title, index) =>
+    Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
+  );
+  return [head, ...rows]
+    .map((row) => row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ').trimEnd())
+    .join('\n');
+}
+
+function verdict(result: Result): string {
+  return isMet(result) ? 'met' : 'missed';
+}
+
+function targetText({ target }: Result): string {
+  return target.atLeast === undefined ? `≤ ${target.atMost}` : `≥ ${target.atLeast}`;
+}
+
+function number(value: number): string {
+  return value >= 1_000 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3);
+}

@@ -1,0 +1,283 @@
+import { describe, expect, test } from 'vitest';
+import { allChunks, column, contractOf, desk, said, verdictOf } from './output-support.ts';
+
+const { read, write } = desk();
+const contract = contractOf([
+  column('energy_j', 'number', { required: true }),
+  column('level', 'integer'),
+  column('label', 'string'),
+]);
+const row = (energy_j: number) => ({ energy_j, level: 1, label: 'a' });
+
+describe('verdicts', () => {
+  test('each record has the answer that the hook gave', async () => {
+    await write('features.jsonl', [
+      { id: 'a', features: [row(1), row(2)] },
+      '',
+      ' \r',
+      { id: 'b', features: [] },
+    ]);
+    await write('rejections.jsonl', [{ id: 'c', reason: 'a quarry blast' }]);
+    await write('errors.jsonl', [{ id: 'd', error: 'no magnitude', retryable: true }]);
+    const reader = await read({ contract, recordIds: ['a', 'b', 'c', 'd', 'e'] });
+    expect(Object.fromEntries(reader.judgement.verdicts)).toEqual({
+      a: { status: 'passed', rowCount: 2 },
+      b: { status: 'passed', rowCount: 0 },
+      c: { status: 'rejected', reason: 'a quarry blast' },
+      d: { status: 'errored', reason: 'no magnitude' },
+      e: { status: 'errored', reason: 'the hook did not answer for this record' },
+    });
+    expect(reader.judgement).toMatchObject({ rowCount: 2, strayLines: 0, failure: null });
+  });
+
+  test('a hook that wrote nothing answered for nobody', async () => {
+    const reader = await read({ contract, recordIds: ['a'] });
+    expect(said(reader, 'a')).toBe('errored: the hook did not answer for this record');
+    expect(await allChunks(reader)).toEqual([]);
+  });
+
+  test('a record answered twice has no answer, in one file or in two', async () => {
+    await write('features.jsonl', [
+      { id: 'a', features: [row(1)] },
+      { id: 'a', features: [row(2)] },
+      { id: 'b', features: [row(1)] },
+      { id: 'c', features: [row(1)] },
+    ]);
+    await write('rejections.jsonl', [{ id: 'b', reason: 'no' }]);
+    const reader = await read({ contract, recordIds: ['a', 'b', 'c'] });
+    expect(said(reader, 'a')).toContain(
+      'answered more than once (features.jsonl line 1, features.jsonl line 2)',
+    );
+    expect(said(reader, 'b')).toContain(
+      'answered more than once (features.jsonl line 3, rejections.jsonl line 1)',
+    );
+    expect(said(reader, 'c')).toBe('passed');
+    expect((await allChunks(reader)).flatMap((chunk) => chunk.recordIds)).toEqual(['c']);
+  });
+
+  test('an id that is not of the batch is counted and described', async () => {
+    await write('features.jsonl', [
+      { id: 'theirs', features: [row(1)] },
+      { id: 'a', features: [row(1)] },
+    ]);
+    const reader = await read({ contract, recordIds: ['a'] });
+    expect(said(reader, 'a')).toBe('passed');
+    expect(reader.judgement.strayLines).toBe(1);
+    expect(reader.judgement.strayExamples).toEqual([
+      'features.jsonl line 1: no record of the batch has the id "theirs"',
+    ]);
+    expect(reader.judgement.rowCount).toBe(1);
+  });
+
+  test('ids are data: each spelling is its own record, and none is a path or a property', async () => {
+    const recordIds = [
+      '../../x',
+      '/etc/passwd',
+      '__proto__',
+      'constructor',
+      '007',
+      '7',
+      'é',
+      'e\u0301',
+      'A',
+      'a',
+      '😀\n',
+    ];
+    await write(
+      'features.jsonl',
+      recordIds.map((id) => ({ id, features: [row(1)] })),
+    );
+    const reader = await read({ contract, recordIds });
+    expect([...reader.judgement.verdicts.keys()]).toEqual(recordIds);
+    expect(recordIds.map((id) => said(reader, id))).toEqual(recordIds.map(() => 'passed'));
+    expect((await allChunks(reader)).flatMap((chunk) => chunk.recordIds)).toEqual(recordIds);
+  });
+
+  test('reasons are cut', async () => {
+    await write('rejections.jsonl', [
+      { id: 'a', reason: 'x'.repeat(100_000) },
+      { id: 'b', reason: ' ' },
+      { id: 'c', reason: 7 },
+      { id: 'd' },
+    ]);
+    const reader = await read({ contract, recordIds: ['a', 'b', 'c', 'd'] });
+    expect(said(reader, 'a')).toHaveLength('rejected: '.length + 2_000);
+    expect(said(reader, 'b')).toBe('rejected: the hook gave no reason');
+    expect(said(reader, 'c')).toBe('errored: rejections.jsonl line 3, reason is 7, not a string');
+    expect(said(reader, 'd')).toBe('errored: rejections.jsonl line 4, reason is missing');
+  });
+});
+
+describe('broken lines cost only themselves', () => {
+  const good = { id: 'good', features: [row(1)] };
+
+  test.each([
+    '1',
+    '[]',
+    '"x"',
+    'null',
+    'true',
+    '{',
+    'NaN',
+    '{"id":1}',
+    '{"id":{"a":1}}',
+    '{"id":[]}',
+    '{}',
+    '{"features":[]}',
+    '\ufeff{}',
+  ])('a line that names no record: %s', async (line) => {
+    await write('features.jsonl', [line, good]);
+    const reader = await read({ contract, recordIds: ['good', 'bad'] });
+    expect(said(reader, 'good')).toBe('passed');
+    expect(said(reader, 'bad')).toContain('did not answer');
+    expect(reader.judgement.strayLines).toBe(1);
+    expect(reader.judgement.strayExamples[0]).toMatch(/^features\.jsonl line 1: ./);
+  });
+
+  test.each([
+    [
+      'NaN',
+      '{"id":"bad","features":[{"energy_j":NaN}]}',
+      'row 1: column "energy_j": at byte 36: unexpected "N"',
+    ],
+    [
+      'too large for a double',
+      '{"id":"bad","features":[{"energy_j":1e400}]}',
+      'column "energy_j": at byte 36',
+    ],
+    ['NUL', '{"id":"bad","features":[{"energy_j":1,"label":"a\\u0000b"}]}', 'column "label": at byte'],
+    [
+      'a lone surrogate',
+      '{"id":"bad","features":[{"energy_j":1,"label":"\\ud800"}]}',
+      'column "label": at byte',
+    ],
+    ['a cut line', '{"id":"bad","features":[{"energy_j":1},', 'the JSON ends too early'],
+    ['depth', `{"id":"bad","features":[{"label":${'['.repeat(100_000)}`, 'deeper than 64 levels'],
+    ['a key twice', '{"id":"bad","features":[{"energy_j":1,"energy_j":2}]}', 'duplicate key "energy_j"'],
+    ['an id twice', '{"id":"bad","features":[],"id":"good"}', 'duplicate key "id"'],
+    ['features twice', '{"id":"bad","features":[],"features":[]}', 'duplicate key "features"'],
+    ['no features', '{"id":"bad"}', 'features is missing'],
+    ['text behind', '{"id":"bad","features":[]} x', 'unexpected "x"'],
+  ])('a line that names its record: %s', async (_, line, reason) => {
+    await write('features.jsonl', [line, good]);
+    const reader = await read({ contract, recordIds: ['good', 'bad'] });
+    expect(said(reader, 'good')).toBe('passed');
+    expect(said(reader, 'bad')).toMatch(/^errored: features\.jsonl line 1, /);
+    expect(said(reader, 'bad')).toContain(reason);
+    expect(reader.judgement).toMatchObject({ strayLines: 0, failure: null, rowCount: 1 });
+  });
+
+  test.each([[[0xff, 0xfe]], [[0xc0, 0xaf]], [[0xe2, 0x82]]])(
+    'bytes that are not UTF-8: %j',
+    async (bytes) => {
+      const start = Buffer.from('{"id":"bad","features":[{"energy_j":1,"label":"');
+      await write(
+        'features.jsonl',
+        Buffer.concat([start, Uint8Array.from(bytes), Buffer.from(`"}]}\n${JSON.stringify(good)}`)]),
+      );
+      const reader = await read({ contract, recordIds: ['good', 'bad'] });
+      expect(said(reader, 'good')).toBe('passed');
+      expect(said(reader, 'bad')).toContain('UTF-8');
+    },
+  );
+
+  test('features that are no list of objects', async () => {
+    const features = ['x', 1, { a: 1 }, [1], null, [null], [[]]];
+    await write(
+      'features.jsonl',
+      features.map((value, index) => ({ id: `${index}`, features: value })),
+    );
+    const reader = await read({ contract, recordIds: features.map((_, index) => `${index}`) });
+    for (const index of features.keys())
+      expect(said(reader, `${index}`)).toMatch(/^errored: .*is not|^errored: .*, not/);
+  });
+
+  test('without columns nothing is a pass without rows, but a column is still unknown', async () => {
+    const features = [null, 3.2, [null], [3.2], [], [{}], 'x', [{ a: 1 }], { a: 1 }, [[]]];
+    await write(
+      'features.jsonl',
+      features.map((value, index) => ({ id: `${index}`, features: value })),
+    );
+    const reader = await read({
+      contract: contractOf([], 'one'),
+      recordIds: features.map((_, index) => `${index}`),
+    });
+    const statuses = features.map((_, index) => verdictOf(reader, `${index}`).status);
+    expect(statuses).toEqual([...Array(7).fill('passed'), 'errored', 'errored', 'errored']);
+    expect(reader.judgement.rowCount).toBe(0);
+    expect(await allChunks(reader)).toEqual([]);
+  });
+
+  test('members of a line that are not known are ignored', async () => {
+    await write('features.jsonl', [{ version: 2, features: [row(1)], id: 'a', extra: { deep: [1] } }]);
+    expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toBe('passed');
+  });
+});
+
+describe('rows', () => {
+  test.each([
+    'run_id',
+    'record_srn',
+    'id',
+    'outcome_id',
+    'release',
+    'created_at',
+    'ordinal',
+    'xmin',
+    'tableoid',
+  ])('cannot forge %s', async (name) => {
+    await write('features.jsonl', [
+      { id: 'a', features: [row(1), { ...row(2), [name]: 'x' }] },
+      { id: 'b', features: [row(1)] },
+    ]);
+    const reader = await read({ contract, recordIds: ['a', 'b'] });
+    expect(said(reader, 'a')).toContain(`line 1, row 2: column "${name}" is reserved`);
+    expect(said(reader, 'b')).toBe('passed');
+    expect(reader.judgement.rowCount).toBe(1);
+  });
+
+  test.each(['extra', '__proto__', 'constructor', 'prototype', 'toString', 'Energy_j', ''])(
+    'have no column %j',
+    async (name) => {
+      await write('features.jsonl', [
+        `{"id":"a","features":[{"energy_j":1,${JSON.stringify(name)}:{"polluted":1}}]}`,
+      ]);
+      const reader = await read({ contract, recordIds: ['a'] });
+      expect(said(reader, 'a')).toContain(
+        `column ${JSON.stringify(name)} is not in the contract of hook shake`,
+      );
+      expect('polluted' in {}).toBe(false);
+    },
+  );
+
+  test.each([{ label: 'a' }, { energy_j: null }])('need their required columns: %j', async (value) => {
+    await write('features.jsonl', [{ id: 'a', features: [value] }]);
+    expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toContain('column "energy_j" is required');
+  });
+
+  test('are exactly one where the cardinality is one', async () => {
+    await write(
+      'features.jsonl',
+      [0, 1, 2].map((count) => ({ id: `${count}`, features: Array(count).fill(row(1)) })),
+    );
+    const reader = await read({ contract: { ...contract, cardinality: 'one' }, recordIds: ['0', '1', '2'] });
+    expect(said(reader, '0')).toContain('the cardinality is one, but there are 0 rows');
+    expect(said(reader, '1')).toBe('passed');
+    expect(said(reader, '2')).toContain('the cardinality is one, but there are 2 rows');
+  });
+
+  test('come in chunks, in the order of the file, with their place', async () => {
+    await write('features.jsonl', [
+      { id: 'b', features: [row(1), row(2), row(3)] },
+      { id: 'bad', features: [{}] },
+      { features: [row(4), { energy_j: 5 }], id: 'a' },
+    ]);
+    const reader = await read({ contract, recordIds: ['a', 'b', 'bad'] });
+    expect(await allChunks(reader, 2)).toEqual([
+      { rowCount: 2, recordIds: ['b', 'b'], ordinals: [0, 1], columns: ['{1,2}', '{1,1}', '{"a","a"}'] },
+      { rowCount: 2, recordIds: ['b', 'a'], ordinals: [2, 0], columns: ['{3,4}', '{1,1}', '{"a","a"}'] },
+      { rowCount: 1, recordIds: ['a'], ordinals: [1], columns: ['{5}', '{NULL}', '{NULL}'] },
+    ]);
+    expect(await allChunks(reader, 100)).toHaveLength(1);
+  });
+});

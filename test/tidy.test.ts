@@ -1,0 +1,143 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+/** The structure of the code, held by a test: which part may import which, and a few habits. */
+
+interface Source {
+  /** Path from the root of the repository, with `/`. */
+  readonly path: string;
+  readonly text: string;
+}
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const concepts = ['auth', 'convention', 'hook', 'record', 'ingestion', 'run', 'trace'];
+
+/** Directions that must not be: what a file's path matches, and what it then must not import. */
+const forbidden: readonly { readonly from: RegExp; readonly to: RegExp; readonly why: string }[] = [
+  {
+    from: /^packages\/cli\//,
+    to: /^packages\/core\/src\/(postgres|runners)\/|^postgres$/,
+    why: 'the CLI talks to a daemon',
+  },
+  { from: /^packages\/cli\//, to: /^packages\/daemon\//, why: 'CLI and daemon share core only' },
+  { from: /^packages\/daemon\//, to: /^packages\/cli\//, why: 'CLI and daemon share core only' },
+  { from: /^packages\/core\//, to: /^packages\/(cli|daemon)\//, why: 'core knows neither of its users' },
+  {
+    from: new RegExp(`^packages/core/src/((${concepts.join('|')})/|[^/]+\\.ts$)`),
+    to: /^packages\/core\/src\/(postgres|runners)\/|^packages\/core\/src\/storage\/(?!index)/,
+    why: 'adapters import concepts, never the reverse',
+  },
+  {
+    from: /^packages\/core\/src\/(?!postgres\/)|^packages\/(cli|daemon)\//,
+    to: /^postgres$/,
+    why: 'SQL stands in postgres/ only',
+  },
+  { from: /./, to: /^packages\/.*\/test\//, why: 'the product does not need its tests' },
+];
+
+test('imports go one way', () => {
+  expect(wrongImports(sources('packages'))).toEqual([]);
+});
+
+test.each([
+  ['packages/cli/src/client.ts', "import { connect } from '@osa/core/postgres/connection';"],
+  ['packages/cli/src/client.ts', "const { connect } = await import('@osa/core/postgres/connection');"],
+  ['packages/core/src/hook/live.ts', "import { registryWrites } from '../postgres/registry.ts';"],
+  ['packages/core/src/api.ts', "import type { Database } from './postgres/connection.ts';"],
+  ['packages/core/src/run/execute.ts', "import { processRunner } from '../runners/process.ts';"],
+  ['packages/daemon/src/daemon.ts', "export { run } from '../../cli/src/program.ts';"],
+  ['packages/daemon/src/worker.ts', "import postgres from 'postgres';"],
+])('%s may not hold: %s', (path, text) => {
+  expect(wrongImports([{ path, text }])).toHaveLength(1);
+});
+
+// scaffold.ts holds the text of a hook, which reads its own environment.
+test('the environment is read in config.ts, and only main.ts ends the process', () => {
+  const offenders = sources('packages').filter(
+    ({ path, text }) =>
+      (/\bprocess\.env\b/.test(text) && !/\/(config|scaffold)\.ts$/.test(path)) ||
+      (/\bprocess\.exit\(/.test(text) && !/\/main\.ts$/.test(path)),
+  );
+  expect(offenders.map(({ path }) => path)).toEqual([]);
+});
+
+test('no file is longer than 300 lines, and none is a drawer for everything', () => {
+  const all = [...sources('packages'), ...sources('scripts'), ...sources('bench')];
+  const long = all.filter(({ text }) => text.split('\n').length > 301).map(({ path }) => path);
+  const drawers = all
+    .filter(({ path }) => /\/(utils?|helpers?|common|misc)\.tsx?$/.test(path))
+    .map(({ path }) => path);
+  // The wire contract stands once, in one file.
+  expect(long.filter((path) => path !== 'packages/core/src/api.ts')).toEqual([]);
+  expect(drawers).toEqual([]);
+});
+
+test('modules do not import each other in a ring', () => {
+  const files = sources('packages');
+  const graph = new Map(files.map((file) => [file.path, valueImports(file)]));
+  expect(findRing(graph)).toEqual([]);
+});
+
+test('no default exports, star exports or escape hatches', () => {
+  const patterns = [/^export default/m, /^export \*/m, /@ts-(ignore|nocheck|expect-error)/, /\bas any\s*[;,)\].]/];
+  const offenders = sources('packages').filter(({ text }) => patterns.some((pattern) => pattern.test(text)));
+  expect(offenders.map(({ path }) => path)).toEqual([]);
+});
+
+function wrongImports(files: readonly Source[]): string[] {
+  return files.flatMap((file) =>
+    imports(file).flatMap((target) =>
+      forbidden
+        .filter(({ from, to }) => from.test(file.path) && to.test(target))
+        .slice(0, 1)
+        .map(({ why }) => `${file.path} imports ${target}: ${why}`),
+    ),
+  );
+}
+
+/** What a file imports: a path from the root for our own files, else the name of the package. */
+function imports({ path, text }: Source): string[] {
+  const found = text.matchAll(/(?:^|[^\w])(?:import|export)\b[^'"`;]*?(?:from\s*)?\(?\s*['"]([^'"\n]+)['"]/g);
+  return [...found].map(([, specifier = '']) => resolve(path, specifier));
+}
+
+function valueImports(file: Source): string[] {
+  const text = file.text.replace(/^(import|export) type [^;]*;/gm, '').replace(/\bimport\([^)]*\)/g, '');
+  return imports({ path: file.path, text });
+}
+
+function resolve(path: string, specifier: string): string {
+  const [, name, rest] = /^@osa\/(core|cli|daemon)\/(.+)$/.exec(specifier) ?? [];
+  if (name && rest) return `packages/${name}/src/${rest}.ts`;
+  if (!specifier.startsWith('.')) return specifier;
+  return join(dirname(path), specifier).replaceAll('\\', '/');
+}
+
+function findRing(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const done = new Set<string>();
+  const visit = (node: string, trail: readonly string[]): string[] => {
+    if (trail.includes(node)) return [...trail.slice(trail.indexOf(node)), node];
+    if (done.has(node)) return [];
+    for (const next of graph.get(node) ?? []) {
+      const ring = visit(next, [...trail, node]);
+      if (ring.length > 0) return ring;
+    }
+    done.add(node);
+    return [];
+  };
+  for (const node of graph.keys()) {
+    const ring = visit(node, []);
+    if (ring.length > 0) return ring;
+  }
+  return [];
+}
+
+function sources(folder: string): Source[] {
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+    .filter((path) => !/(^|\/)(node_modules|dist)\//.test(path))
+    .map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
+}
