@@ -1,5 +1,5 @@
-import { sha256 } from '@osa/core/hook/release';
 import type { Column, FeatureContract } from '@osa/core/hook/hook';
+import { sha256 } from '@osa/core/hook/release';
 import type { OutputReader, RowChunk, Verdict } from '@osa/core/run/output';
 import { arrayLiteral, quoteElement } from '@osa/core/run/output-encode';
 import type { Claim } from '@osa/core/run/queue';
@@ -36,9 +36,8 @@ export const contract: FeatureContract = {
   ],
 };
 
-/** The rows of batch `index`; the same ones every time. Numbers are as long as doubles are on average. */
+/** Random rows for the records of batch `index`. Numbers have as many digits as doubles have on average. */
 export function makeRows(index: number): BatchRows {
-  const random = randomNumbers(index + 1);
   const rowsPerRecord = rowsPerBatch / recordsPerBatch;
   const digits = (value: number, width: number) => String(value).padStart(width, '0');
   const recordIds = Array.from({ length: recordsPerBatch }, (_, i) => `s${digits(index, 5)}-${digits(i, 5)}`);
@@ -48,12 +47,12 @@ export function makeRows(index: number): BatchRows {
     recordIds,
     rowsPerRecord,
     columns: [
-      fill(() => String(random() * 20_000)),
-      fill(() => String(random() * 1e15)),
-      fill(() => String(Math.floor(random() * 500))),
-      fill(() => `${Math.floor(random() * 300)} km NNW of place ${Math.floor(random() * 1e6)}`),
-      fill(() => (random() < 0.5 ? 'true' : 'false')),
-      fill(() => new Date(start + Math.floor(random() * 1e11)).toISOString()),
+      fill(() => String(Math.random() * 20_000)),
+      fill(() => String(Math.random() * 1e15)),
+      fill(() => String(Math.floor(Math.random() * 500))),
+      fill(() => `${Math.floor(Math.random() * 300)} km NNW of place ${Math.floor(Math.random() * 1e6)}`),
+      fill(() => (Math.random() < 0.5 ? 'true' : 'false')),
+      fill(() => new Date(start + Math.floor(Math.random() * 1e11)).toISOString()),
     ],
   };
 }
@@ -93,16 +92,4 @@ function encode({ recordIds, rowsPerRecord, columns }: BatchRows): RowChunk {
       return arrayLiteral(isText ? cells.map(quoteElement) : cells);
     }),
   };
-}
-
-/** Uniform in [0, 1), 53 bits, from a seed: the generator mulberry32 by Tommy Ettinger (public domain), twice. */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return (mixed ^ (mixed >>> 14)) >>> 0;
-  };
-  return () => (next() * 2 ** 21 + (next() >>> 11)) / 2 ** 53;
 }

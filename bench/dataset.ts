@@ -94,6 +94,8 @@ function declaration(slug: string, hook: string, feature: FeatureContract): Depl
       ],
     },
     file_requirements: { accepted_types: [], max_count: 0 },
-    hooks: [{ name: hook, feature, release: { image: 'bench', digest, source_ref: 'git+https://example.org@1' } }],
+    hooks: [
+      { name: hook, feature, release: { image: 'bench', digest, source_ref: 'git+https://example.org@1' } },
+    ],
   });
 }

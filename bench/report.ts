@@ -83,7 +83,12 @@ export function table(results: readonly Result[]): string {
     Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
   );
   return [head, ...rows]
-    .map((row) => row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ').trimEnd())
+    .map((row) =>
+      row
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
     .join('\n');
 }
 

@@ -2,8 +2,8 @@ import { retryIngestion } from '@osa/core/ingestion/retry';
 import { readRecords, readRows } from '@osa/core/record/read';
 import { executeNext } from '@osa/core/run/execute';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { admin, type TestDatabase, testDatabase } from './harness.ts';
+import { beforeEach, expect, test } from 'vitest';
+import { admin, type TestDatabase, testDatabase, until } from './harness.ts';
 import { hookCode, record, type Workbench, workbench } from './workbench.ts';
 
 let database: TestDatabase;
@@ -16,8 +16,6 @@ beforeEach(async () => {
     await database.close();
   };
 });
-beforeAll(() => undefined);
-afterAll(() => undefined);
 
 const page = { limit: 100, history: false, release: undefined };
 const double = hookCode('return { features: [{ value: metadata.value * 2 }] }');
@@ -189,7 +187,11 @@ test('stopping gives the batch back, and the next claim starts from all records'
   const { id } = await bench.ingest([record('a', 1)]);
   const stop = new AbortController();
   const running = executeNext(bench.execution, stop.signal);
-  setTimeout(() => stop.abort(), 300);
+  await until('the start of the code', async () => {
+    const [started] = await bench.database.sql`select from attempts where finished_at is null`;
+    return started !== undefined;
+  });
+  stop.abort();
   await running;
   expect(await bench.store.ingestions.show(id)).toMatchObject({ status: 'running', batches: { queued: 1 } });
 });

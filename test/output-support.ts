@@ -36,7 +36,7 @@ export interface Desk {
 /** A fresh output directory for each test, and threads for the file. Lines that are no text are written as JSON. */
 export function desk(): Desk {
   const threads = outputThreads({ idle: 1 });
-  let place = { path: '', dispose: async () => undefined as undefined };
+  let place: Awaited<ReturnType<typeof scratch>>;
   beforeEach(async () => {
     place = await scratch();
   });

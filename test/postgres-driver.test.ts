@@ -11,23 +11,22 @@ import {
   driver,
   failure,
   kill,
-  type TestServer,
+  pidOf,
+  turn,
 } from './postgres-support.ts';
 
 // These hold patches/postgres@3.4.9.patch, hunk by hunk. An exception outside of a promise fails the whole run.
 
-let server: TestServer;
+let server: Awaited<ReturnType<typeof databaseUrl>>;
 let admin: Database;
 
 beforeAll(async () => {
   server = await databaseUrl();
   admin = connect({ url: server.url, max: 2, applicationName: 'driver test admin' });
-  await admin.sql`drop table if exists driver_test`;
   await admin.sql`create table driver_test (label text)`;
-}, 60_000);
+});
 
 afterAll(async () => {
-  await admin.sql`drop table driver_test`;
   await admin.close();
   await server.stop();
 });
@@ -51,21 +50,11 @@ function withSocket() {
   return { sql, socket: () => socket };
 }
 
-async function pidOf(sql: postgres.ISql): Promise<number> {
-  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
-  return row?.pid ?? 0;
-}
-
 async function stored(label: string): Promise<number> {
   const [row] = await admin.sql<
     { n: number }[]
   >`select count(*)::int as n from driver_test where label = ${label}`;
   return row?.n ?? -1;
-}
-
-/** Until the event loop has gone round. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A promise to open from outside. */

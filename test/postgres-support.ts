@@ -1,31 +1,15 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Database, Endpoint } from '@osa/core/postgres/connection';
-import { startEmbedded } from '@osa/core/postgres/embedded';
+import { OsaError } from '@osa/core/error';
+import type { Database, Endpoint, Sql } from '@osa/core/postgres/connection';
+import { isCommitUnknown, isConnectionLost } from '@osa/core/postgres/sqlstate';
 import postgres from 'postgres';
 import { expect } from 'vitest';
+import { testDatabase, until } from './harness.ts';
 
-export interface TestServer {
-  readonly url: string | Endpoint;
-  stop(): Promise<void>;
-}
-
-/** A server to be rough with: that of `DATABASE_URL`, else one of our own. */
-export async function databaseUrl(): Promise<TestServer> {
-  const given = process.env.DATABASE_URL;
-  if (given !== undefined) {
-    return { url: given, stop: async () => undefined };
-  }
-  const directory = await mkdtemp(join(tmpdir(), 'osa-postgres-'));
-  const embedded = await startEmbedded({ directory });
-  const stop = async (): Promise<void> => {
-    await embedded.stop();
-    await embedded.remove();
-    await rm(directory, { recursive: true, force: true });
-  };
-  return { url: embedded.connection, stop };
+/** A database to be rough with. */
+export async function databaseUrl(): Promise<{ readonly url: string; stop(): Promise<void> }> {
+  const database = await testDatabase();
+  return { url: database.ownerUrl, stop: () => database.close() };
 }
 
 /** With those that its types leave out. */
@@ -35,15 +19,32 @@ export interface DriverOptions extends postgres.Options<Record<string, never>> {
 }
 
 /** The bare driver, quiet about notices. */
-export function driver(url: string | Endpoint, options: DriverOptions = {}): postgres.Sql {
-  const quiet = { onnotice: () => undefined, ...options };
-  return typeof url === 'string' ? postgres(url, quiet) : postgres({ ...url, ...quiet });
+export function driver(server: string | Endpoint, options: DriverOptions = {}): postgres.Sql {
+  const endpoint = typeof server === 'string' ? endpointOf(new URL(server)) : server;
+  return postgres({ ...endpoint, onnotice: () => undefined, ...options });
 }
 
-/** Ends the backend and returns when it is gone, and with it all that it had not committed. */
+/** The bare driver does not know libpq's `?host=`. */
+function endpointOf({ hostname, port, username, password, pathname, searchParams }: URL): Endpoint {
+  return {
+    host: searchParams.get('host') ?? hostname,
+    port: Number(searchParams.get('port') ?? (port || 5432)),
+    username: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    database: pathname.slice(1),
+  };
+}
+
+/** Ends the backend and returns when it is gone, with all that it had not committed, and we have heard of it. */
 export async function kill(admin: Database, pid: number): Promise<void> {
   const [row] = await admin.sql<{ gone: boolean }[]>`select pg_terminate_backend(${pid}, 10000) as gone`;
   expect(row?.gone).toBe(true);
+  await turn();
+}
+
+/** Until the event loop has gone round, and every socket had its say. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(() => setImmediate(resolve)));
 }
 
 /** The backend that runs a statement with this text; waits until there is one. */
@@ -51,11 +52,11 @@ export async function backendThatRuns(admin: Database, text: string): Promise<nu
   const pid = async (): Promise<number | undefined> => {
     const rows = await admin.sql<{ pid: number }[]>`
       select pid from pg_stat_activity
-      where state = 'active' and query like ${`%${text}%`} and pid <> pg_backend_pid()`;
+      where datname = current_database() and pid <> pg_backend_pid()
+        and state = 'active' and query like ${`%${text}%`}`;
     return rows[0]?.pid;
   };
-  await expect.poll(pid, { timeout: 10_000 }).toBeTypeOf('number');
-  return (await pid()) ?? 0;
+  return until(`a backend that runs ${text}`, pid);
 }
 
 export async function failure(promise: Promise<unknown>): Promise<unknown> {
@@ -63,6 +64,25 @@ export async function failure(promise: Promise<unknown>): Promise<unknown> {
     (value) => expect.fail(`it resolved, with ${String(value)}`),
     (error: unknown) => error,
   );
+}
+
+export async function pidOf(sql: Sql | postgres.ISql): Promise<number> {
+  const [row] = await (sql as Sql)<{ pid: number }[]>`select pg_backend_pid() as pid`;
+  return row?.pid ?? 0;
+}
+
+/** The pool is in order again. */
+export async function works(database: Database): Promise<void> {
+  expect(await database.sql`select ${1}::int as one`).toEqual([{ one: 1 }]);
+  expect(await database.transaction((tx) => tx`select ${2}::int as two`)).toEqual([{ two: 2 }]);
+}
+
+/** The one way in which a lost connection is reported; `unknown` when what was sent may be stored. */
+export function expectLost(error: unknown, commit: 'unknown' | 'none'): void {
+  expect(error).toBeInstanceOf(OsaError);
+  expect(error).toMatchObject({ code: 'unavailable' });
+  expect(isConnectionLost(error)).toBe(true);
+  expect(isCommitUnknown(error)).toBe(commit === 'unknown');
 }
 
 export interface Cut {

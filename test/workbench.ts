@@ -12,6 +12,7 @@ import type { Database } from '@osa/core/postgres/connection';
 import { postgresQueue } from '@osa/core/postgres/queue';
 import { postgresStore } from '@osa/core/postgres/store';
 import { type Execution, executeNext } from '@osa/core/run/execute';
+import { outputThreads } from '@osa/core/run/output-threads';
 import { runners } from '@osa/core/runners/index';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import type { Store } from '@osa/core/store';
@@ -50,10 +51,12 @@ export async function workbench(test: TestDatabase): Promise<Workbench> {
   const database = test.open(test.appUrl, { max: 10 });
   const store = postgresStore(database, { domain: 'localhost' });
   const blobs = filesystemBlobs(join(directory.path, 'blobs'));
+  const threads = outputThreads({ idle: 1 });
   const execution: Execution = {
     queue: postgresQueue(database, { domain: 'localhost' }),
     runners: [runners.process({ blobs, environment: process.env })],
     worker: { name: 'bench', leaseMs: 30_000 },
+    threads,
     workspace: join(directory.path, 'work'),
     log: () => undefined,
   };
@@ -88,7 +91,10 @@ export async function workbench(test: TestDatabase): Promise<Workbench> {
     async drain() {
       while (await executeNext(execution, new AbortController().signal));
     },
-    dispose: directory.dispose,
+    async dispose() {
+      await threads[Symbol.asyncDispose]();
+      await directory.dispose();
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Answer } from '@osa/core/api';
-import { OsaError } from '@osa/core/error';
+import { asOsaError, OsaError } from '@osa/core/error';
 import type { Client } from './client.ts';
 import { duration } from './format.ts';
 import { green, type Line, line, red, yellow } from './paint.ts';
@@ -12,6 +12,8 @@ type Ingestion = Answer<'showIngestion'>;
 /** Polls begin quickly, for the small ingestion, and slow down. Milliseconds. */
 const firstPollMs = 100;
 const slowestPollMs = 1_000;
+/** A server that restarts is waited for; the ingestion survives it. */
+const patienceMs = 60_000;
 
 /**
  * Waits until the ingestion is no longer running.
@@ -20,15 +22,18 @@ const slowestPollMs = 1_000;
  */
 export async function follow(
   client: Client,
-  first: { readonly id: string },
+  { id }: { readonly id: string },
   { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
 ): Promise<Ingestion> {
-  const { id } = first;
+  let lastAnswer = performance.now();
   try {
     for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, slowestPollMs)) {
-      const ingestion = await client.call('showIngestion', { params: { id } });
-      progress.running(ingestion);
-      if (ingestion.status !== 'running') return ingestion;
+      const ingestion = await look(client, id, lastAnswer);
+      if (ingestion) {
+        lastAnswer = performance.now();
+        progress.running(ingestion);
+        if (ingestion.status !== 'running') return ingestion;
+      }
       await wait(pollMs, undefined, { signal });
     }
   } catch (cause) {
@@ -37,6 +42,18 @@ export async function follow(
       details: { id },
       cause,
     });
+  }
+}
+
+/** The ingestion, or undefined while the server is away and has not been for long. */
+async function look(client: Client, id: string, lastAnswer: number): Promise<Ingestion | undefined> {
+  try {
+    return await client.call('showIngestion', { params: { id } });
+  } catch (error) {
+    const code = asOsaError(error)?.code;
+    const isAway = code === 'unreachable' || code === 'unavailable';
+    if (isAway && performance.now() - lastAnswer < patienceMs) return undefined;
+    throw error;
   }
 }
 

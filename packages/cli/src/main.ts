@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import manifest from '../package.json' with { type: 'json' };
 
 // Everything else is imported where it is used: `osa --version` must not wait for it.

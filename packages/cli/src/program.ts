@@ -121,7 +121,9 @@ function fill(parser: Parser, command: Command, start: Start): void {
 
 function optionOf(name: string, definition: NonNullable<Command['options']>[string]): Option {
   if (!('parse' in definition)) {
-    return new Option('negated' in definition ? `--no-${name}` : `--${name}`, definition.description);
+    return 'negated' in definition
+      ? new Option(`--no-${name}`, definition.description).default(true)
+      : new Option(`--${name}`, definition.description);
   }
   return new Option(`--${name} <${definition.value}>`, definition.description).argParser((text) => {
     try {

@@ -57,12 +57,18 @@ export async function send(request: HttpRequest): Promise<HttpResponse> {
 }
 
 async function sendOnce(request: HttpRequest): Promise<{ response: HttpResponse; retryAfterMs: number }> {
-  const { request: dispatch } = await import('undici');
+  // The package is CommonJS: once bundled, only the default export is sure to be there.
+  const { default: undici } = await import('undici');
   const { url, method, headers, body, signal } = request;
   const stream = typeof body === 'object' ? body.open() : undefined;
   // The error reaches us as the request's own; without a listener a late one would end the process.
   stream?.on('error', () => undefined);
-  const answer = await dispatch(url, { method, headers, body: stream ?? (body as string) ?? null, signal });
+  const answer = await undici.request(url, {
+    method,
+    headers,
+    body: stream ?? (body as string) ?? null,
+    signal,
+  });
   const retryAfter = Number(answer.headers['retry-after'] ?? 0);
   return {
     response: {

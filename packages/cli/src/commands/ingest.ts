@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
@@ -60,13 +61,14 @@ interface Source extends Upload {
 }
 
 /** @throws OsaError `usage` for a file that is not there or cannot be read. */
-async function openSource({ stdin }: Context, file: string): Promise<Source> {
+async function openSource({ stdin, sources }: Context, file: string): Promise<Source> {
   if (file === '-') return { open: () => stdin, replayable: false, size: undefined };
+  const path = resolve(sources.cwd, file);
   try {
-    const stats = await stat(file);
+    const stats = await stat(path);
     if (stats.isDirectory()) throw new OsaError('usage', `${file} is a directory; name a file of records`);
     const replayable = stats.isFile();
-    return { open: () => createReadStream(file), replayable, size: replayable ? stats.size : undefined };
+    return { open: () => createReadStream(path), replayable, size: replayable ? stats.size : undefined };
   } catch (cause) {
     throw unreadable(file, cause);
   }

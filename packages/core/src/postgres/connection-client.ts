@@ -47,11 +47,16 @@ export async function openClient(maker: postgres.Sql, options: ClientOptions): P
     onnotify: options.onNotify,
     onclose: (_id: number, error?: unknown) => lost.abort(lostError(error)),
   } as unknown as postgres.Options<Record<string, never>>);
+  // At once, and not when the socket's end is noticed: nobody may be given the connection in between.
+  const destroy = (): void => {
+    lost.abort(lostError(coded('CONNECTION_DESTROYED', 'it was cut from our side')));
+    socket.destroy();
+  };
   try {
     const reserved = await untilAborted(driver.reserve(), [lost.signal, deadline]);
-    return client({ maker, driver, reserved, lost: lost.signal, destroy: socket.destroy, ...options });
+    return client({ maker, driver, reserved, lost: lost.signal, destroy, ...options });
   } catch (error) {
-    socket.destroy();
+    destroy();
     throw deadline.aborted ? connectTimeout(options.connectTimeoutMs, error) : translate(error);
   }
 }
@@ -102,9 +107,11 @@ function client({ maker, driver, reserved, lost, destroy, silenceMs }: Parts): C
     return (await statement).command;
   };
   const close = async (): Promise<void> => {
-    const gone = lost.aborted ? undefined : once(lost, 'abort', { signal: AbortSignal.timeout(1_000) });
+    const gone = lost.aborted
+      ? undefined
+      : once(lost, 'abort', { signal: AbortSignal.timeout(1_000) }).catch(destroy);
     await driver.end({ timeout: 0 });
-    await gone?.catch(destroy);
+    await gone;
   };
   return { lost, openedAt: performance.now(), execute, control, close, destroy };
 }
@@ -117,7 +124,7 @@ function singleSocket({ options }: postgres.Sql, deadline: AbortSignal) {
   let socket: Socket | undefined;
   const open = async (): Promise<Socket> => {
     if (socket !== undefined) {
-      throw Object.assign(new Error('The connection is not opened again'), { code: 'CONNECTION_ENDED' });
+      throw coded('CONNECTION_ENDED', 'a lost connection is not opened again');
     }
     socket = connect({ ...target(options), noDelay: true });
     try {
@@ -160,6 +167,11 @@ function watchSilence(silenceMs: number, cut: () => void) {
       }
     },
   };
+}
+
+/** An error like the driver's own, for `isConnectionLost` to know. */
+function coded(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
 }
 
 function lostError(cause: unknown): OsaError {

@@ -80,7 +80,9 @@ async function call<T>(work: Work<T>, tx: Transaction): Promise<T> {
 async function commit(client: Client, name: string): Promise<void> {
   client.lost.throwIfAborted();
   const tag = await client.control('commit').catch((error: unknown) => {
-    throw isConnectionLost(error) ? commitUnknown(`the COMMIT of ${name}`, error) : error;
+    // Only the server's own refusal, over a connection that goes on, says that nothing was stored.
+    const refused = databaseError(error) !== undefined && !isConnectionLost(error);
+    throw refused ? error : commitUnknown(`the COMMIT of ${name}`, error);
   });
   if (tag !== 'COMMIT') {
     throw new OsaError(

@@ -60,7 +60,10 @@ export interface ConnectOptions {
   readonly applicationName: string;
   /** How long to wait for a free connection, and for the server to accept one; 5,000. */
   readonly acquireTimeoutMs?: number;
-  /** The limits that the server keeps for us; 0 leaves the server's own settings. 30,000. */
+  /**
+   * The limits that the server keeps for us; 0 leaves the server's own settings. 30,000. A connection that owes an
+   * answer for 10 s more than this is cut, whatever a transaction set for itself: the server may be gone.
+   */
   readonly statementTimeoutMs?: number;
   /** 10,000. */
   readonly lockTimeoutMs?: number;

@@ -60,6 +60,8 @@ async function open(
   { pinned, batchSize, contentSha256 }: Parameters<IngestionWrites['open']>[0],
 ): Promise<{ id: string }> {
   const id = uuid7();
+  // A large upload is sealed in statements that take their time; the default bound is for requests of people.
+  await tx`set local statement_timeout = '10min'`;
   await tx`
     insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor)
     values (${id}, ${pinned.convention}, ${pinned.schema.id}, ${pinned.schema.version}, ${batchSize},
@@ -212,7 +214,7 @@ function views(sql: Sql, options: NodeIdentity) {
              sum(published) as published, sum(rejected) as rejected, sum(errored) as errored,
              sum(retried) as retried, sum(rows) as rows, max(finished_at) as finished_at,
              count(*) filter (where status in ('queued', 'running', 'parked')) as open,
-             count(*) filter (where status = 'failed') as failed,
+             count(*) filter (where status = 'failed' and errored > 0) as failed,
              jsonb_build_object('queued', count(*) filter (where status = 'queued'),
                                 'running', count(*) filter (where status = 'running'),
                                 'parked', count(*) filter (where status = 'parked'),

@@ -31,15 +31,22 @@ async function claim(
   database: Database,
   worker: { readonly name: string; readonly leaseMs: number },
 ): Promise<Claim | undefined> {
-  const held = await database.transaction(async (tx) => {
-    const candidate = await lockCandidate(tx);
-    if (!candidate) return undefined;
-    const isReady = candidate.hasSnapshot
-      ? await abandonAttempts(tx, candidate.id)
-      : await snapshot(tx, candidate);
-    return isReady ? take(tx, candidate.id, worker) : undefined;
-  });
-  return held && load(database, held);
+  for (;;) {
+    const outcome = await database.transaction((tx) => claimOne(tx, worker));
+    if (outcome === 'none') return undefined;
+    if (outcome !== 'parked') return load(database, outcome);
+  }
+}
+
+async function claimOne(
+  tx: Transaction,
+  worker: { readonly name: string; readonly leaseMs: number },
+): Promise<Held | 'none' | 'parked'> {
+  const candidate = await lockCandidate(tx);
+  if (!candidate) return 'none';
+  if (candidate.hasSnapshot) await abandonAttempts(tx, candidate.id);
+  else if (!(await snapshot(tx, candidate))) return 'parked';
+  return take(tx, candidate.id, worker);
 }
 
 interface Candidate {
@@ -69,11 +76,10 @@ async function lockCandidate(tx: Transaction): Promise<Candidate | undefined> {
 }
 
 /** What the worker before us started and did not end is over. */
-async function abandonAttempts(tx: Transaction, batch: string): Promise<boolean> {
+async function abandonAttempts(tx: Transaction, batch: string): Promise<void> {
   await tx`
     update attempts set outcome = 'abandoned', finished_at = clock_timestamp()
     where finished_at is null and run in (select id from runs where batch = ${batch})`;
-  return true;
 }
 
 /**
@@ -141,13 +147,14 @@ async function take(
   tx: Transaction,
   id: string,
   { name, leaseMs }: { readonly name: string; readonly leaseMs: number },
-): Promise<Held | undefined> {
+): Promise<Held> {
   const [row] = await tx<Held[]>`
     update batches
     set status = 'running', fence = fence + 1, claimed_by = ${name}, reason = null,
         lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond',
         snapshot_at = coalesce(snapshot_at, clock_timestamp())
     where id = ${id} returning id as batch, fence`;
+  if (!row) throw new OsaError('internal', `batch ${id} is locked and not there`);
   return row;
 }
 
@@ -190,13 +197,13 @@ async function startAttempt(
   { sql }: Database,
   { batch, fence }: Lease,
   { run, memoryBytes, runner }: { run: string; memoryBytes: number; runner: string },
-): Promise<{ n: number }> {
-  const [row] = await sql<{ n: number }[]>`
+): Promise<{ n: number; startedAt: string }> {
+  const [row] = await sql<{ n: number; startedAt: string }[]>`
     insert into attempts (run, n, fence, memory_bytes, runner)
     select ${run}, coalesce((select max(n) from attempts where run = ${run}), 0) + 1, fence, ${memoryBytes}, ${runner}
     from batches
     where id = ${batch} and fence = ${fence} and status = 'running' and lease_until > clock_timestamp()
-    returning n`;
+    returning n, started_at as "startedAt"`;
   if (!row) throw leaseLost(batch);
   return row;
 }

@@ -20,11 +20,13 @@ export async function insertRows(
   if (!output || output.judgement.rowCount === 0) return;
   const { columns } = run.feature;
   const names = columns.map((column) => `, "${column.name}"`).join('');
-  const arrays = columns.map((column, index) => `, $${index + 4}::text::${columnSqlType(column)}[]`).join('');
+  const arrays = columns
+    .map((column, index) => `, unnest($${index + 4}::text::${columnSqlType(column)}[])`)
+    .join('');
   // Column names have passed the contract's pattern, which leaves nothing to quote.
   const statement =
     `insert into features."${run.hook}" (run_id, outcome_id, ordinal${names}) ` +
-    `select $1::text::uuid, r.* from unnest($2::text::bigint[], $3::text::integer[]${arrays}) as r`;
+    `select $1::text::uuid, unnest($2::text::bigint[]), unnest($3::text::integer[])${arrays}`;
   let inserted = 0;
   for await (const chunk of output.rows({ rowsPerChunk: rowsPerStatement })) {
     const outcomeIds = chunk.recordIds.map((id) => outcomes.get(id) ?? null);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type Difference, reservedNames } from '../hook/hook.ts';
 import { bounds } from '../limits.ts';
 import { refuseTwins } from '../twins.ts';
+import { patternProblem } from './pattern.ts';
 
 /** A schema is the typed fields of a record: `id@semver`, immutable once registered. */
 
@@ -13,13 +14,21 @@ const count = z
   .min(0)
   .max(2 ** 31);
 
+const Pattern = z
+  .string()
+  .max(1_000)
+  .superRefine((pattern, context) => {
+    const problem = patternProblem(pattern);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  });
+
 /** What a value must keep beside its type. Keys that do not belong to the type are ignored, as clients may send them. */
 export const Constraints = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('text'),
     min_length: count.nullish(),
     max_length: count.nullish(),
-    pattern: z.string().max(1_000).nullish(),
+    pattern: Pattern.nullish(),
     unit: z.string().max(100).nullish(),
   }),
   z.object({
@@ -29,7 +38,7 @@ export const Constraints = z.discriminatedUnion('type', [
     integer_only: z.boolean().nullish(),
     unit: z.string().max(100).nullish(),
   }),
-  z.object({ type: z.literal('url'), pattern: z.string().max(1_000).nullish() }),
+  z.object({ type: z.literal('url'), pattern: Pattern.nullish() }),
   z.object({ type: z.literal('date') }),
   z.object({ type: z.literal('boolean') }),
 ]);

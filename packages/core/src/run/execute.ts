@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { asOsaError, OsaError } from '../error.ts';
 import { normaliseLimits } from '../hook/release.ts';
 import { readOutput } from './output.ts';
+import type { OutputThreads } from './output-threads.ts';
 import { type Action, backoffMs, type Fact, maxFailures, parkedMs, policy } from './policy.ts';
 import type { BatchQueue, Claim, ClaimedRun, RunResult } from './queue.ts';
 import type { Ending, Runner } from './runner.ts';
@@ -10,6 +11,8 @@ export interface Execution {
   readonly queue: BatchQueue;
   readonly runners: readonly Runner[];
   readonly worker: { readonly name: string; readonly leaseMs: number };
+  /** The threads that read output; without them each reading starts one of its own. */
+  readonly threads?: OutputThreads;
   /** The directory below which attempts have theirs. */
   readonly workspace: string;
   /** Called with what a person may want to know; never with a record's content. */
@@ -28,6 +31,7 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
   const endings: Ending[] = [];
   try {
     const decision = await runHooks(execution, claim, lease.signal, endings);
+    await lease.stopRenewing();
     await settle(execution, claim, decision);
   } catch (error) {
     await letGo(execution, claim, error, stop);
@@ -78,7 +82,7 @@ async function runHook(
   if (ending) context.endings.push(ending);
   const base = { run, attempt: ending ? n : null, startedAt, inputDigest };
   const action = policy[fact];
-  if (action === 'done' && ending) return judge({ ...base, attempt: n }, claim, ending, signal);
+  if (action === 'done' && ending) return judge(execution, { ...base, attempt: n }, claim, ending, signal);
   const exhausted = action === 'retry_later' && claim.failures + 1 >= maxFailures;
   if (action === 'give_up' || exhausted) {
     return { ...base, status: ending ? 'failed' : 'error', reason, output: null };
@@ -96,8 +100,11 @@ async function attempt(
 ) {
   const limits = normaliseLimits(run.release.limits);
   const memoryBytes = limits.memory_bytes;
-  const { n } = await execution.queue.startAttempt(claim, { run: run.id, memoryBytes, runner: runner.name });
-  const startedAt = new Date().toISOString();
+  const { n, startedAt } = await execution.queue.startAttempt(claim, {
+    run: run.id,
+    memoryBytes,
+    runner: runner.name,
+  });
   const task = {
     id: `${run.id}-${claim.fence}-${n}`,
     workspace: execution.workspace,
@@ -151,6 +158,7 @@ function describeEnding(ending: Ending, timeoutSeconds: number): { fact: Fact; r
 }
 
 async function judge(
+  { threads }: Execution,
   base: Pick<RunResult, 'run' | 'attempt' | 'startedAt' | 'inputDigest'>,
   claim: Claim,
   ending: Ending,
@@ -162,6 +170,7 @@ async function judge(
     contract: base.run.feature,
     recordIds: claim.records.map((record) => record.sourceId),
     signal,
+    ...(threads ? { threads } : {}),
   });
   const { failure } = output.judgement;
   return { ...base, status: failure ? 'failed' : 'passed', reason: failure, output };
@@ -187,49 +196,58 @@ async function settle(execution: Execution, claim: Claim, decision: Decision): P
 
 /**
  * Something outside of the hook went wrong. With the lease gone there is nothing to do: whoever holds the batch
- * starts again. Otherwise it is given back, or its lease runs out if the database cannot be told.
+ * starts again. Otherwise it is given back, or its lease runs out if the database cannot be told; what fails again
+ * and again ends the ingestion.
  */
 async function letGo(execution: Execution, claim: Claim, error: unknown, stop: AbortSignal): Promise<void> {
-  const known = asOsaError(error);
-  const { batch, fence } = claim;
-  execution.log('batch.let_go', { batch, fence, stopping: stop.aborted, code: known?.code, error });
-  if (known?.code === 'lease_lost') return;
-  const failed = !stop.aborted && known?.code !== 'unavailable';
-  const reason = failed ? 'internal error; see the log of the daemon' : null;
-  const delayMs = failed ? backoffMs(claim.failures + 1) : 0;
-  await execution.queue.postpone(claim, { reason, delayMs, failed }).catch((cause: unknown) => {
-    execution.log('batch.lease_runs_out', { batch, fence, error: cause });
-  });
+  const { queue, log } = execution;
+  const { batch, fence, failures } = claim;
+  const code = asOsaError(error)?.code ?? 'internal';
+  log('batch.let_go', { batch, fence, stopping: stop.aborted, code, error });
+  if (code === 'lease_lost') return;
+  const failed = !stop.aborted && code !== 'unavailable';
+  const reason = failed ? `${code} error while the batch was run; the daemon's log says more` : null;
+  const delayMs = failed ? backoffMs(failures + 1) : 1_000;
+  const tell =
+    reason !== null && failures + 1 >= maxFailures
+      ? queue.stopIngestion(claim, reason)
+      : queue.postpone(claim, { reason, delayMs: stop.aborted ? 0 : delayMs, failed });
+  await tell.catch((cause: unknown) => log('batch.lease_runs_out', { batch, fence, error: cause }));
 }
 
-/** Renews the lease until disposed; its signal aborts when the lease is lost, or may be, or the worker stops. */
+/**
+ * Renews the lease; its signal aborts when the lease is lost, or may be, or the worker stops. Renewing ends before
+ * the batch is settled: from then on the row's lock holds the batch, and a renewal would only wait for it.
+ */
 function holdLease(execution: Execution, claim: Claim, stop: AbortSignal) {
   const { leaseMs } = execution.worker;
   const lost = new AbortController();
   const lose = (reason: string) => lost.abort(new OsaError('lease_lost', `batch ${claim.batch}: ${reason}`));
-  let expiry = setTimeout(lose, leaseMs, 'the lease was not renewed in time');
+  const expire = () => setTimeout(lose, leaseMs, 'the lease was not renewed in time');
+  let expiry = expire();
   let renewal: Promise<void> = Promise.resolve();
   const renew = async () => {
+    // The lease counts from before the question, since the answer may be late.
+    const next = expire();
     try {
-      if (!(await execution.queue.renew(claim, leaseMs))) return lose('another worker holds it');
+      if (!(await execution.queue.renew(claim, leaseMs))) lose('another worker holds it');
       clearTimeout(expiry);
-      expiry = setTimeout(lose, leaseMs, 'the lease was not renewed in time');
+      expiry = next;
     } catch (error) {
-      // The next renewal may reach the database; if none does, the expiry above speaks.
+      // The next renewal may reach the database; if none does, the expiry speaks.
+      clearTimeout(next);
       execution.log('batch.not_renewed', { batch: claim.batch, fence: claim.fence, error });
     }
   };
   const timer = setInterval(() => {
     renewal = renewal.then(renew);
   }, leaseMs / 3);
-  return {
-    signal: AbortSignal.any([lost.signal, stop]),
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await renewal;
-      clearTimeout(expiry);
-    },
+  const stopRenewing = async () => {
+    clearInterval(timer);
+    await renewal;
+    clearTimeout(expiry);
   };
+  return { signal: AbortSignal.any([lost.signal, stop]), stopRenewing, [Symbol.asyncDispose]: stopRenewing };
 }
 
 /** SHA-256, hex, over each record's id and metadata as given to the hooks. */

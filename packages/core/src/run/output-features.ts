@@ -86,9 +86,13 @@ export class FeatureReader {
       this.row++;
       this.rowsRead++;
       this.column = undefined;
+      if (line.problem !== undefined) {
+        cursor.value();
+        continue;
+      }
       const problem = this.readRow(cursor);
-      line.problem ??= problem && this.at(problem);
-      if (none || line.problem !== undefined) continue;
+      line.problem = problem && this.at(problem);
+      if (none || problem !== undefined) continue;
       line.rowCount++;
       yield this.cells;
     }

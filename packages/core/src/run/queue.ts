@@ -19,7 +19,7 @@ export interface BatchQueue {
   startAttempt(
     lease: Lease,
     attempt: { run: string; memoryBytes: number; runner: string },
-  ): Promise<{ n: number }>;
+  ): Promise<{ n: number; startedAt: string }>;
   endAttempt(attempt: { run: string; n: number }, end: AttemptEnd): Promise<void>;
   /**
    * The final transaction: outcomes, rows, run ends, published records, events, all or nothing.

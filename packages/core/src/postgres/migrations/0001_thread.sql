@@ -31,27 +31,16 @@ create schema features;
 create schema current;
 
 -- Refusals -----------------------------------------------------------------------------------------------------
+--
+-- Each function fixes its search_path: otherwise a type or table that the caller has made, say pg_temp.jsonb with
+-- casts of its own, would stand before the one that is meant. Conditions of triggers (`when`) are bound here and
+-- now, so they need none. Triggers say for each row what a key cannot; where rows are many, they look once a
+-- statement, and their plans are held to index lookups, since a session keeps a plan while the tables grow.
 
-create function refuse_rewrite() returns trigger language plpgsql as $$
+create function refuse_rewrite() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   raise exception '% of % is refused: history only grows', lower(tg_op), tg_table_name
     using errcode = '42501', table = tg_table_name, schema = tg_table_schema;
-end $$;
-
--- The columns named in the trigger's arguments may change once, from null; no other column may change.
-create function refuse_second_change() returns trigger language plpgsql as $$
-declare
-  before jsonb := to_jsonb(old);
-  after jsonb := to_jsonb(new);
-  changed text;
-begin
-  for changed in select key from jsonb_each(after) where value is distinct from before -> key loop
-    if not changed = any (tg_argv) or before ->> changed is not null then
-      raise exception '%.% may not change', tg_table_name, changed
-        using errcode = '42501', table = tg_table_name, column = changed;
-    end if;
-  end loop;
-  return new;
 end $$;
 
 -- Who --------------------------------------------------------------------------------------------------------------
@@ -164,6 +153,8 @@ create table live_changes (
   unique (hook, seq, to_version),
   check ((seq = 1) = (from_version is null)),
   check (from_version is distinct from to_version),
+  check (case kind when 'rollback' then coalesce(to_version < from_version, false)
+                   when 'release' then to_version > coalesce(from_version, 0) else true end),
   foreign key (hook, to_version) references releases (hook, version),
   -- Each change starts where the one before it ended.
   foreign key (hook, previous_seq, from_version) references live_changes (hook, seq, to_version)
@@ -177,7 +168,7 @@ alter table hooks
     deferrable initially deferred;
 
 -- The pointer moves by one change at a time, and the count by one release at a time.
-create function guard_hook() returns trigger language plpgsql as $$
+create function guard_hook() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if (new.name, new.owner, new.feature, new.created_at) is distinct from (old.name, old.owner, old.feature, old.created_at) then
     raise exception 'hook % may not change its name, owner or contract', old.name
@@ -197,7 +188,7 @@ create trigger guard before update on hooks for each row execute function guard_
 create trigger no_delete before delete or truncate on hooks for each statement execute function refuse_rewrite();
 
 -- A change that its hook does not follow, or a release that its hook does not count, cannot be committed.
-create function guard_live_change() returns trigger language plpgsql as $$
+create function guard_live_change() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if not exists (select from public.hooks h where h.name = new.hook and h.live_seq >= new.seq) then
     raise exception 'hook %: live change % without a move of the pointer', new.hook, new.seq
@@ -208,7 +199,7 @@ end $$;
 create constraint trigger followed after insert on live_changes deferrable initially deferred
   for each row execute function guard_live_change();
 
-create function guard_release() returns trigger language plpgsql as $$
+create function guard_release() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if not exists (select from public.hooks h where h.name = new.hook and h.release_count >= new.version) then
     raise exception 'hook %: release % is not counted', new.hook, new.version
@@ -218,6 +209,33 @@ begin
 end $$;
 create constraint trigger counted after insert on releases deferrable initially deferred
   for each row execute function guard_release();
+
+create function guard_new_hook() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  if to_regclass(format('features.%I', new.name)) is null then
+    raise exception 'hook % has no feature table', new.name using errcode = '23503', table = 'hooks';
+  end if;
+  return null;
+end $$;
+create constraint trigger has_table after insert on hooks deferrable initially deferred
+  for each row execute function guard_new_hook();
+
+-- A convention, and the list of its hooks, change by a deploy only: one that the same transaction has written down.
+create function guard_declaration() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  declared text := coalesce(to_jsonb(new), to_jsonb(old)) ->> 'slug';
+begin
+  -- The time is the transaction's; it finds the deploy by index.
+  if not exists (select from public.deploys d
+                 where d.slug = declared and d.at = now() and d.xmin = pg_current_xact_id()::xid) then
+    raise exception 'convention %: a change without a deploy', declared using errcode = '23503', table = tg_table_name;
+  end if;
+  return null;
+end $$;
+create constraint trigger deployed after insert or update on conventions deferrable initially deferred
+  for each row execute function guard_declaration();
+create constraint trigger deployed after insert or update or delete on convention_hooks deferrable initially deferred
+  for each row execute function guard_declaration();
 
 -- What comes in ---------------------------------------------------------------------------------------------------------
 
@@ -239,14 +257,15 @@ create table ingestions (
   sealed_at timestamptz not null default now(),
   stopped_at timestamptz,
   stop_reason text,
+  unique (id, convention),
   foreign key (schema_id, schema_version) references schemas
 );
 create index on ingestions (convention, sealed_at desc);
 
 create table batches (
   id uuid primary key,
-  ingestion uuid not null references ingestions,
-  convention text not null references conventions,
+  ingestion uuid not null,
+  convention text not null,
   index integer not null check (index >= 0),
   status text not null default 'queued' check (status in ('queued', 'running', 'parked', 'done', 'failed')),
   -- Why it waits, is parked or has failed.
@@ -269,22 +288,43 @@ create table batches (
   retried integer not null default 0,
   rows bigint not null default 0,
   unique (ingestion, index),
+  foreign key (ingestion, convention) references ingestions (id, convention),
   check ((status = 'running') = (lease_until is not null)),
-  check (status not in ('done', 'failed') or finished_at is not null)
+  check ((status in ('done', 'failed')) = (finished_at is not null)),
+  -- No code starts, and nothing is written, before it is stored which releases run.
+  check (status not in ('running', 'done') or (snapshot_at is not null and fence > 0)),
+  check (least(records, invalid, unchanged, published, rejected, errored, retried, failures) >= 0 and rows >= 0)
 );
 create index batches_open on batches (available_at, id) where status in ('queued', 'running', 'parked');
 
-create function guard_batch() returns trigger language plpgsql as $$
+create function guard_batch() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if (new.id, new.ingestion, new.convention, new.index, new.records, new.created_at)
      is distinct from (old.id, old.ingestion, old.convention, old.index, old.records, old.created_at) then
     raise exception 'batch % may not change what it is', old.id using errcode = '42501', table = 'batches';
   end if;
-  if new.fence < old.fence or (old.snapshot_at is not null and new.snapshot_at is distinct from old.snapshot_at) then
-    raise exception 'batch %: a fence only grows, and a snapshot is taken once', old.id
+  if new.fence not in (old.fence, old.fence + 1) or (old.snapshot_at is not null and new.snapshot_at is distinct from old.snapshot_at) then
+    raise exception 'batch %: a fence grows by one, and a snapshot is taken once', old.id
       using errcode = '42501', table = 'batches';
   end if;
-  if old.status in ('done', 'failed') and new.status <> old.status then
+  if new.status = 'running' and new.fence = old.fence
+     and (old.status, old.claimed_by) is distinct from (new.status, new.claimed_by) then
+    raise exception 'batch %: it changes hands with a higher fence only', old.id using errcode = '42501', table = 'batches';
+  end if;
+  if old.snapshot_at is null and new.snapshot_at is not null and exists (
+    select from public.convention_hooks c
+    where c.slug = new.convention and not exists (select from public.runs r where r.batch = new.id and r.hook = c.hook)) then
+    raise exception 'batch %: a snapshot with fewer runs than hooks', old.id using errcode = '23503', table = 'batches';
+  end if;
+  -- What is tried again moves from rejected and errored to retried; all else of an ended batch stays.
+  if old.status in ('done', 'failed') and (
+    (new.status, new.reason, new.fence, new.claimed_by, new.lease_until, new.snapshot_at, new.available_at, new.failures,
+     new.finished_at, new.invalid, new.unchanged, new.published, new.rows)
+    is distinct from
+    (old.status, old.reason, old.fence, old.claimed_by, old.lease_until, old.snapshot_at, old.available_at, old.failures,
+     old.finished_at, old.invalid, old.unchanged, old.published, old.rows)
+    or new.rejected > old.rejected or new.errored > old.errored
+    or new.rejected + new.errored + new.retried <> old.rejected + old.errored + old.retried) then
     raise exception 'batch % has ended', old.id using errcode = '42501', table = 'batches';
   end if;
   return new;
@@ -328,30 +368,39 @@ create table batch_records (
   -- The published record: made by this batch, or found unchanged by it.
   record text collate "C" references records,
   -- The batch in which this record was tried again.
-  retried_in uuid references batches,
+  retried_in uuid,
   unique (id, batch),
   unique (batch, source_id),
-  check ((status in ('published', 'unchanged')) = (record is not null))
+  foreign key (retried_in, source_id) references batch_records (batch, source_id),
+  check ((status in ('published', 'unchanged')) = (record is not null)),
+  check (retried_in is null or status in ('rejected', 'errored'))
 );
 create index on batch_records (record) where record is not null;
 
-create function guard_batch_record() returns trigger language plpgsql as $$
+-- What came in stays; a status is found once, and what failed is tried again once.
+create trigger once before update on batch_records for each row when (
+  (new.id, new.batch, new.source_id, new.line, new.metadata, new.content_digest)
+    is distinct from (old.id, old.batch, old.source_id, old.line, old.metadata, old.content_digest)
+  or (old.status <> 'pending' and (new.status, new.reason, new.record) is distinct from (old.status, old.reason, old.record))
+  or (old.retried_in is not null and new.retried_in is distinct from old.retried_in)
+) execute function refuse_rewrite();
+
+-- The records of a batch come in with it, all of them, before anybody has claimed it.
+create function prove_batch_records() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  stray uuid;
 begin
-  if (new.id, new.batch, new.source_id, new.line, new.metadata, new.content_digest)
-     is distinct from (old.id, old.batch, old.source_id, old.line, old.metadata, old.content_digest) then
-    raise exception 'batch record % may not change what came in', old.id
-      using errcode = '42501', table = 'batch_records';
+  select i.batch into stray from (select distinct batch from inserted) i join public.batches b on b.id = i.batch
+  where b.fence > 0 or b.status <> 'queued' or b.records <> (select count(*) from public.batch_records r where r.batch = i.batch)
+  limit 1;
+  if found then
+    raise exception 'batch % does not take these records', stray using errcode = '23503', table = 'batch_records';
   end if;
-  if old.status <> 'pending' and (new.status, new.reason, new.record) is distinct from (old.status, old.reason, old.record) then
-    raise exception 'batch record % has its status already', old.id using errcode = '42501', table = 'batch_records';
-  end if;
-  if old.retried_in is not null and new.retried_in is distinct from old.retried_in then
-    raise exception 'batch record % was tried again already', old.id
-      using errcode = '42501', table = 'batch_records';
-  end if;
-  return new;
+  return null;
 end $$;
-create trigger guard before update on batch_records for each row execute function guard_batch_record();
+create trigger prove after insert on batch_records referencing new table as inserted
+  for each statement execute function prove_batch_records();
 
 create table sources (
   convention text not null references conventions,
@@ -382,8 +431,30 @@ create table runs (
   check ((status is null) = (finished_at is null))
 );
 create index on runs (hook, version);
-create trigger once before update on runs for each row execute function refuse_second_change(
-  'status', 'reason', 'started_at', 'finished_at', 'input_digest', 'output_digest', 'row_count');
+-- A run ends once, and nothing of it is written before or after that.
+create trigger once before update on runs for each row when (
+  old.finished_at is not null or new.finished_at is null
+  or (new.id, new.batch, new.hook, new.version, new.created_at)
+    is distinct from (old.id, old.batch, old.hook, old.version, old.created_at)
+) execute function refuse_rewrite();
+
+-- A run is part of a snapshot: of a hook that the convention has, under the release that is live at that moment.
+create function guard_run() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform from public.batches b join public.convention_hooks c on c.slug = b.convention and c.hook = new.hook
+    where b.id = new.batch and b.snapshot_at is null;
+  if not found then
+    raise exception 'run of % for batch %: it is not of the convention, or the snapshot is taken', new.hook, new.batch
+      using errcode = '23503', table = 'runs';
+  end if;
+  perform from public.hooks h where h.name = new.hook and h.live_version = new.version for share;
+  if not found then
+    raise exception 'run of % for batch %: version % is not live', new.hook, new.batch, new.version
+      using errcode = '23503', table = 'runs';
+  end if;
+  return new;
+end $$;
+create trigger guard before insert on runs for each row execute function guard_run();
 
 create table attempts (
   run uuid not null references runs,
@@ -402,8 +473,25 @@ create table attempts (
   primary key (run, n),
   check ((outcome is null) = (finished_at is null))
 );
-create trigger once before update on attempts for each row execute function refuse_second_change(
-  'resolved_digest', 'finished_at', 'outcome', 'exit_code', 'exit_signal', 'detail', 'log');
+create trigger once before update on attempts for each row when (
+  old.finished_at is not null or new.finished_at is null
+  or (new.run, new.n, new.fence, new.memory_bytes, new.runner, new.started_at)
+    is distinct from (old.run, old.n, old.fence, old.memory_bytes, old.runner, old.started_at)
+) execute function refuse_rewrite();
+
+-- An attempt is the next one of a run that is open, started by who holds the batch.
+create function guard_attempt() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform from public.runs r join public.batches b on b.id = r.batch
+    where r.id = new.run and r.finished_at is null and b.status = 'running' and b.fence = new.fence
+      and b.lease_until > clock_timestamp();
+  if not found or new.n <> (select coalesce(max(a.n), 0) + 1 from public.attempts a where a.run = new.run) then
+    raise exception 'attempt % of run %: it is not the next one, or the batch is not held with fence %', new.n, new.run,
+      new.fence using errcode = '23503', table = 'attempts';
+  end if;
+  return new;
+end $$;
+create trigger guard before insert on attempts for each row execute function guard_attempt();
 
 create table outcomes (
   id bigint generated always as identity primary key,
@@ -425,26 +513,153 @@ create table outcomes (
   check (status = 'passed' or row_count = 0),
   -- What passed was computed by an attempt; what errored may never have been started.
   check (status = 'errored' or attempt is not null),
-  check (superseded_by <> id)
+  check (superseded_by > id)
 );
 create index on outcomes (batch_record);
-create trigger once before update on outcomes for each row execute function refuse_second_change('superseded_by');
+create trigger once before update on outcomes for each row when (
+  old.superseded_by is not null or new.superseded_by is null
+  or (new.id, new.run, new.batch, new.hook, new.batch_record, new.attempt, new.status, new.reason, new.row_count)
+    is distinct from
+    (old.id, old.run, old.batch, old.hook, old.batch_record, old.attempt, old.status, old.reason, old.row_count)
+) execute function refuse_rewrite();
+
+-- An outcome gives way to a later one of the same hook for the same source, to no other.
+create function guard_supersession() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform from public.outcomes o
+    join public.batch_records theirs on theirs.id = o.batch_record join public.batches their_batch on their_batch.id = o.batch
+    join public.batch_records ours on ours.id = new.batch_record join public.batches our_batch on our_batch.id = new.batch
+    where o.id = new.superseded_by and o.hook = new.hook
+      and their_batch.convention = our_batch.convention and theirs.source_id = ours.source_id;
+  if not found then
+    raise exception 'outcome % is not superseded by %, which is of another hook or source', new.id, new.superseded_by
+      using errcode = '23503', table = 'outcomes';
+  end if;
+  return new;
+end $$;
+create trigger superseded before update on outcomes for each row execute function guard_supersession();
+
+-- Outcomes are written by the transaction that ends their batch and run, for records that were open until then.
+-- An answer comes from an attempt of the holder that ran the release's very digest to its good end. A row that
+-- this transaction has written is told by its xmin, since nothing but the end of a run can update it.
+create function prove_outcomes() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  stray record;
+begin
+  select i.run, i.attempt into stray
+  from (select run, attempt, bool_or(status <> 'errored') as answered from inserted group by run, attempt) i
+  where not exists (
+    select from public.runs r
+    join public.batches b on b.id = r.batch
+    join public.releases l on l.hook = r.hook and l.version = r.version
+    left join public.attempts a on a.run = i.run and a.n = i.attempt
+    where r.id = i.run and r.finished_at is not null and r.xmin = pg_current_xact_id()::xid and b.status = 'done'
+      and (i.attempt is null or a.fence = b.fence)
+      and (not i.answered or (r.status = 'passed' and a.outcome = 'exited' and a.exit_code = 0 and a.resolved_digest = l.digest)))
+  limit 1;
+  if found then
+    raise exception 'outcomes of run %, attempt %: the run did not end here, or the attempt cannot have answered',
+      stray.run, stray.attempt using errcode = '23503', table = 'outcomes';
+  end if;
+  select i.run, i.batch_record into stray
+  from inserted i
+  where not exists (select from public.batch_records b where b.id = i.batch_record and b.status = 'pending')
+  limit 1;
+  if found then
+    raise exception 'outcome of run % for record %, which is not open', stray.run, stray.batch_record
+      using errcode = '23503', table = 'outcomes';
+  end if;
+  return null;
+end $$;
+create trigger prove after insert on outcomes referencing new table as inserted
+  for each statement execute function prove_outcomes();
+
+-- Publication ---------------------------------------------------------------------------------------------------------------
+
+-- A record that comes of a batch record is of the same source and content. Published, it was made by this
+-- transaction, which ends the batch, for this batch record alone, and every run of the batch has passed it;
+-- unchanged, it is the newest version.
+create function prove_publication() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  stray record;
+begin
+  select u.id, u.record into stray
+  from updated u
+  where u.record is not null and not exists (
+    select from public.batches b
+    join public.ingestions i on i.id = b.ingestion
+    join public.sources s on s.convention = b.convention and s.source_id = u.source_id
+    join public.records r on r.srn = u.record
+    where b.id = u.batch and r.convention = b.convention and r.source_id = u.source_id
+      and r.content_digest = u.content_digest and r.srn like 'urn:osa:%:rec:' || s.record_id || '@' || r.version
+      and case u.status
+        when 'published' then
+          b.status = 'done' and r.xmin = pg_current_xact_id()::xid and r.metadata = u.metadata
+          and r.schema_id = i.schema_id and r.schema_version = i.schema_version
+          and not exists (select from public.batch_records t where t.record = u.record and t.id <> u.id)
+        else
+          not exists (select from public.records n
+                      where n.convention = r.convention and n.source_id = r.source_id and n.version > r.version) end)
+  limit 1;
+  if found then
+    raise exception 'batch record %: % is not what came of it', stray.id, stray.record
+      using errcode = '23503', table = 'batch_records';
+  end if;
+  select u.id, run.hook into stray
+  from updated u join public.runs run on run.batch = u.batch
+  where u.status = 'published' and not exists (
+    select from public.outcomes o where o.run = run.id and o.batch_record = u.id and o.status = 'passed')
+  limit 1;
+  if found then
+    raise exception 'batch record % is published, and hook % did not pass it', stray.id, stray.hook
+      using errcode = '23503', table = 'batch_records';
+  end if;
+  return null;
+end $$;
+create trigger prove_publication after update on batch_records referencing new table as updated
+  for each statement execute function prove_publication();
+
+-- A record is published by the statement that inserts it, as the version after the last one.
+create function prove_records() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  stray text;
+begin
+  select i.srn into stray
+  from inserted i
+  where not exists (select from public.batch_records b where b.record = i.srn and b.status = 'published')
+    or (i.version > 1 and not exists (
+      select from public.records p
+      where p.convention = i.convention and p.source_id = i.source_id and p.version = i.version - 1))
+  limit 1;
+  if found then
+    raise exception 'record %: no batch publishes it, or a version before it is missing', stray
+      using errcode = '23503', table = 'records';
+  end if;
+  return null;
+end $$;
+create trigger prove after insert on records referencing new table as inserted
+  for each statement execute function prove_records();
 
 -- Rows ----------------------------------------------------------------------------------------------------------------------
 
 -- Stands for a foreign key from each row to its outcome, proved once a statement: every (outcome_id, run_id)
--- exists, is this hook's, passed, and was written by this very transaction, so that a finished outcome never
--- gains rows. It is as good as a key because outcomes cannot be deleted, truncated or re-keyed.
-create function prove_rows() returns trigger language plpgsql as $$
+-- exists, is this hook's, passed, has no more rows than it says, and was written by this very transaction, so that
+-- a finished outcome never gains rows. (The one update of an outcome, which would renew its xmin, supersedes it.)
+-- It is as good as a key because outcomes cannot be deleted, truncated or re-keyed.
+create function prove_rows() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   stray record;
 begin
   select i.outcome_id, i.run_id into stray
-  from (select distinct outcome_id, run_id from inserted) i
+  from (select outcome_id, run_id, max(ordinal) as last from inserted group by outcome_id, run_id) i
   where not exists (
     select from public.outcomes o
     where o.run = i.run_id and o.id = i.outcome_id and o.hook = tg_table_name and o.status = 'passed'
-      and o.xmin = pg_current_xact_id()::xid)
+      and i.last < o.row_count and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid)
   limit 1;
   if found then
     raise exception 'rows of features.%: (outcome %, run %) is not a passed outcome of this hook and transaction',
@@ -454,7 +669,8 @@ begin
   return null;
 end $$;
 
-create function column_type(json_type text, format text) returns text language sql immutable as $$
+create function column_type(json_type text, format text) returns text language sql immutable
+  set search_path = pg_catalog, pg_temp as $$
   select case
     when json_type = 'string' then case format
       when 'date-time' then 'timestamp with time zone' when 'date' then 'date' when 'uuid' then 'uuid' else 'text' end
@@ -503,7 +719,6 @@ begin
     'where not exists (select from public.records n where n.convention = r.convention '
     'and n.source_id = r.source_id and n.version > r.version)', hook_name, names);
 end $$;
-revoke execute on function create_feature_table(text) from public;
 
 -- The rows of one published record over all hooks, as JSON, so that one statement can answer for tables whose
 -- names depend on the record. History is included; the caller sees it by superseded_by.

@@ -1,0 +1,33 @@
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { benchCli } from './cli.ts';
+import { describe, type Options, type Result, table } from './report.ts';
+import { benchRows } from './rows.ts';
+import { benchTrace } from './trace.ts';
+
+/** Runs each benchmark beside its limit. A target that is missed is said, and is no failure of the program. */
+const benchmarks: Readonly<Record<string, (options: Options) => Promise<Result>>> = {
+  rows: benchRows,
+  trace: benchTrace,
+  cli: benchCli,
+};
+
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } },
+});
+const names = values.only === undefined ? Object.keys(benchmarks) : [values.only];
+const results: Result[] = [];
+const say = (text: string) => void process.stdout.write(`${text}\n`);
+const log = (line: string) => void process.stderr.write(`  ${line}\n`);
+
+say(`node ${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} cores`);
+if (values.quick) say('--quick: little data and few rounds; the ratios are rough');
+for (const name of names) {
+  const benchmark = benchmarks[name];
+  if (!benchmark) throw new Error(`--only ${name}: there are ${Object.keys(benchmarks).join(', ')}`);
+  say(`\n${name}`);
+  const result = await benchmark({ quick: values.quick, log });
+  say(describe(result));
+  results.push(result);
+}
+say(`\n${table(results)}`);

@@ -1,0 +1,33 @@
+import { bounds } from '@osa/core/limits';
+
+/** How much and how long the HTTP server waits for a client. Sizes are bytes, times milliseconds. */
+export interface HttpLimits {
+  /** For all headers of a request to arrive. */
+  readonly headersMs: number;
+  /** For all of a JSON body to arrive. */
+  readonly requestMs: number;
+  /** The longest pause within an upload, whose whole time is not limited. */
+  readonly uploadIdleMs: number;
+  /** The longest pause of a client that reads its answer. */
+  readonly answerIdleMs: number;
+  /** How long an idle connection is kept. */
+  readonly keepAliveMs: number;
+  readonly headerBytes: number;
+  readonly headers: number;
+  readonly requestBytes: number;
+  readonly uploadBytes: number;
+  readonly blobBytes: number;
+}
+
+export const httpLimits: HttpLimits = {
+  headersMs: 10_000,
+  requestMs: 15_000,
+  uploadIdleMs: 30_000,
+  answerIdleMs: 60_000,
+  keepAliveMs: 10_000,
+  headerBytes: 16 * 1024,
+  headers: 100,
+  requestBytes: bounds.requestBytes,
+  uploadBytes: bounds.uploadBytes,
+  blobBytes: bounds.blobBytes,
+};

@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto';
+import {
+  type Answer,
+  type ParsedBody,
+  type ParsedParams,
+  type ParsedQuery,
+  type Route,
+  type RouteName,
+  routes,
+} from '@osa/core/api';
+import type { Principal } from '@osa/core/auth/principal';
+import { OsaError } from '@osa/core/error';
+import type { Writer } from '@osa/core/store';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { bodyChunks, readJson, requireMediaType, requireSize } from './body.ts';
+import { invalidInput } from './errors.ts';
+import type { HttpLimits } from './http-limits.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The entry of the wire contract that a route was made from. */
+    contract?: Route;
+  }
+  interface FastifyRequest {
+    /** Who calls, once the gate has let them through. */
+    principal: Principal | undefined;
+  }
+}
+
+/** One request as a route's handler sees it: checked against the contract, defaults filled in. */
+export interface Call<N extends RouteName> {
+  readonly params: ParsedParams<N>;
+  readonly query: ParsedQuery<N>;
+  /** The JSON body; undefined where there is none, or where it is a stream. */
+  readonly body: ParsedBody<N>;
+  readonly principal: Principal | undefined;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** A streamed body, to be read once. @throws OsaError `too_large` for one that announces so */
+  upload(maxBytes: number): AsyncIterable<Uint8Array>;
+  /** On whose behalf to write; for a streamed body, with the SHA-256 of what came. */
+  writer(uploadSha256?: string): Writer;
+}
+
+export type Handler<N extends RouteName> = (call: Call<N>) => Promise<Answer<N>>;
+export type Handlers = { readonly [N in RouteName]: Handler<N> };
+
+/**
+ * Mounts every route of the wire contract: method, path, gate, shapes and status come from there.
+ *
+ * @throws OsaError `internal` when a route has no handler, or a handler no route
+ */
+export function mountRoutes(app: FastifyInstance, handlers: Handlers, limits: HttpLimits): void {
+  const names = Object.keys(routes) as RouteName[];
+  const missing = names.filter((name) => !Object.hasOwn(handlers, name));
+  const stray = Object.keys(handlers).filter((name) => !Object.hasOwn(routes, name));
+  if (missing.length + stray.length > 0) {
+    throw new OsaError(
+      'internal',
+      `routes without a handler: ${missing.join(', ') || 'none'}; handlers without a route: ${stray.join(', ') || 'none'}`,
+    );
+  }
+  app.addHook('onRoute', ({ url, config }) => {
+    if (!config?.contract) throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
+  });
+  for (const name of names) mount(app, name, handlers, limits);
+}
+
+function mount<N extends RouteName>(
+  app: FastifyInstance,
+  name: N,
+  handlers: Handlers,
+  limits: HttpLimits,
+): void {
+  const route: Route = routes[name];
+  const handler = handlers[name];
+  app.route({
+    method: route.method,
+    url: route.path,
+    config: { contract: route },
+    handler: async (request, reply) => {
+      const answer = await handler(await decode<N>(route, request, reply, limits));
+      if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(route.status);
+      return reply.send(answer);
+    },
+  });
+}
+
+/** Checks in the order of cost: headers, path, query, then the body. */
+async function decode<N extends RouteName>(
+  route: Route,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  limits: HttpLimits,
+): Promise<Call<N>> {
+  const key = route.idempotent ? idempotencyKey(request) : undefined;
+  const params = check(route.params, request.params, 'path');
+  const query = check(route.query?.strict(), request.query, 'query');
+  if (typeof route.body === 'string') requireMediaType(request.raw, route.body);
+  const json = typeof route.body === 'object' ? await readBody(route.body, request, limits) : undefined;
+  const { principal } = request;
+  const call = {
+    params,
+    query,
+    body: json?.value,
+    principal,
+    request,
+    reply,
+    upload(maxBytes: number) {
+      requireSize(request.raw, maxBytes);
+      return bodyChunks(request.raw, { idleMs: limits.uploadIdleMs });
+    },
+    writer(uploadSha256?: string): Writer {
+      if (!principal) throw new OsaError('internal', `${route.path} writes and has a gate without a scope`);
+      if (key === undefined) return { principal };
+      const bodySha256 = uploadSha256 ?? json?.sha256 ?? '';
+      return { principal, idempotency: { key, requestDigest: digestOf(request, bodySha256) } };
+    },
+  };
+  // The shapes are those of the contract's schemas, which TypeScript cannot follow through a look-up by name.
+  return call as unknown as Call<N>;
+}
+
+async function readBody(schema: z.ZodType, request: FastifyRequest, limits: HttpLimits) {
+  requireMediaType(request.raw, 'application/json');
+  const { value, sha256 } = await readJson(request.raw, {
+    maxBytes: limits.requestBytes,
+    idleMs: limits.requestMs,
+    totalMs: limits.requestMs,
+  });
+  return { value: check(schema, value), sha256 };
+}
+
+/** @throws OsaError `malformed` for text that PostgreSQL cannot take, `invalid` */
+function check(schema: z.ZodType | undefined, input: unknown, part?: 'path' | 'query'): unknown {
+  if (!schema) return undefined;
+  if (part !== undefined) refuseUnstorable(input, part);
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  throw invalidInput(parsed.error, input, part === undefined ? '' : `${part}: `);
+}
+
+function refuseUnstorable(input: unknown, part: string): void {
+  for (const [name, value] of Object.entries(input ?? {})) {
+    const text = String(value);
+    if (text.includes('\0') || !text.isWellFormed()) {
+      throw new OsaError('malformed', `${part}: ${name} holds a character that is not allowed`, { field: name });
+    }
+  }
+}
+
+/** @throws OsaError `invalid` */
+function idempotencyKey(request: FastifyRequest): string | undefined {
+  const header = request.headers['idempotency-key'];
+  if (header === undefined) return undefined;
+  if (typeof header === 'string' && /^[\x21-\x7e]{1,200}$/.test(header)) return header;
+  throw new OsaError('invalid', 'Idempotency-Key: must be 1 to 200 visible ASCII characters; send a UUID', {
+    field: 'Idempotency-Key',
+  });
+}
+
+function digestOf(request: FastifyRequest, bodySha256: string): string {
+  return createHash('sha256').update(`${request.method} ${request.url}\n${bodySha256}`).digest('hex');
+}

@@ -1,0 +1,155 @@
+import { type Gate, Problem, type Route, routes } from '@osa/core/api';
+import { z } from 'zod';
+
+type Json = { readonly [key: string]: unknown };
+
+/** The OpenAPI 3.1 document of the wire contract, each route with its gate as `x-osa-gate`. */
+export function openApi(options: { readonly version: string; readonly reads: 'public' | 'authenticated' }): Json & {
+  readonly openapi: string;
+} {
+  const schemas: Record<string, unknown> = {};
+  const paths: Record<string, Record<string, unknown>> = {};
+  const add = (name: string, schema: z.ZodType, io: 'input' | 'output') => addSchema(schemas, name, schema, io);
+  const problem = add('Problem', Problem, 'output');
+  for (const [name, route] of Object.entries<Route>(routes)) {
+    const path = route.path.replace(/:(\w+)/g, '{$1}');
+    paths[path] ??= {};
+    paths[path][route.method.toLowerCase()] = {
+      operationId: name,
+      summary: route.summary,
+      security: securityOf(route.gate, options.reads),
+      'x-osa-gate': gateOf(route.gate),
+      parameters: [...parametersOf('path', route.params), ...parametersOf('query', route.query), ...headersOf(name, route)],
+      ...requestOf(name, route, add),
+      responses: responsesOf(name, route, { add, problem }),
+    };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'osa',
+      version: options.version,
+      summary: 'Deploy, release, roll back and trace the code behind every row of a scientific archive.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    paths,
+    components: {
+      schemas,
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A JWT signed with Ed25519' },
+      },
+    },
+  };
+}
+
+type AddSchema = (name: string, schema: z.ZodType, io: 'input' | 'output') => Json;
+
+/** Puts a schema, and what it refers to, among the components, since `#/$defs` would point into the document. */
+function addSchema(
+  schemas: Record<string, unknown>,
+  name: string,
+  schema: z.ZodType,
+  io: 'input' | 'output',
+): Json {
+  const text = JSON.stringify(z.toJSONSchema(schema, { io }));
+  const own = text
+    .replaceAll('"$ref":"#/$defs/', `"$ref":"#/components/schemas/${name}`)
+    .replaceAll('"$ref":"#"', `"$ref":"#/components/schemas/${name}"`);
+  const { $defs = {}, $schema: _, ...rest } = JSON.parse(own) as { $defs?: Json; $schema?: string };
+  schemas[name] = rest;
+  for (const [key, definition] of Object.entries($defs)) schemas[`${name}${key}`] = definition;
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+function gateOf(gate: Gate): Json {
+  if (gate.kind !== 'scope') return { kind: gate.kind };
+  return { kind: 'scope', scope: gate.verb, ...(gate.resourceParam && { resource: gate.resourceParam }) };
+}
+
+function securityOf(gate: Gate, reads: 'public' | 'authenticated'): Json[] {
+  if (gate.kind === 'public') return [];
+  if (gate.kind === 'scope') return [{ token: [gate.verb] }];
+  return reads === 'public' ? [{}, { token: [] }] : [{ token: [] }];
+}
+
+function parametersOf(place: 'path' | 'query', schema: z.ZodObject | undefined): Json[] {
+  if (!schema) return [];
+  const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: 'input' });
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    schema: property,
+  }));
+}
+
+function headersOf(name: string, route: Route): Json[] {
+  const header = (title: string, description: string, pattern: string) => ({
+    name: title,
+    in: 'header',
+    required: false,
+    description,
+    schema: { type: 'string', pattern },
+  });
+  const key = header(
+    'Idempotency-Key',
+    'The same key and request within a day get the answer of the first',
+    '^[!-~]{1,200}$',
+  );
+  const match = header('If-Match', 'The ETag of the hook that the caller saw', '^"[1-9][0-9]*"$');
+  return [...(route.idempotent ? [key] : []), ...(name === 'rollback' ? [match] : [])];
+}
+
+function requestOf(name: string, route: Route, add: AddSchema): Json {
+  if (route.body === undefined) return {};
+  const content =
+    typeof route.body === 'string'
+      ? { [route.body]: { schema: {} } }
+      : { 'application/json': { schema: add(`${name}Request`, route.body, 'input') } };
+  return { requestBody: { required: true, content } };
+}
+
+/** By status; each but the route's own is a problem. */
+function responsesOf(
+  name: string,
+  route: Route,
+  { add, problem }: { readonly add: AddSchema; readonly problem: Json },
+): Json {
+  const content =
+    route.response === 'text'
+      ? { 'text/plain': { schema: { type: 'string' } } }
+      : { 'application/json': { schema: add(`${name}Response`, route.response, 'output') } };
+  const success: Json = { description: 'Done', content, ...(name === 'showHook' && { headers: { ETag: etag } }) };
+  const refusals = refusalsOf(route).map(([status, description]) => [
+    status,
+    { description, content: { 'application/problem+json': { schema: problem } } },
+  ]);
+  return {
+    [route.status]: success,
+    ...Object.fromEntries(refusals),
+    // Answered with the same body, so that it says what is wrong.
+    ...(name === 'ready' && { '503': { ...success, description: 'Not ready' } }),
+  };
+}
+
+const etag = { description: 'The sequence number of the last live change', schema: { type: 'string' } };
+
+function refusalsOf(route: Route): [string, string][] {
+  const all: [string, string, boolean][] = [
+    ['400', 'The request cannot be read', true],
+    ['401', 'A token is needed, or the token is not accepted', route.gate.kind !== 'public'],
+    ['403', 'The token lacks a scope', route.gate.kind === 'scope'],
+    ['404', 'Not found', route.params !== undefined || route.body !== undefined],
+    ['408', 'The request did not arrive in time', route.body !== undefined],
+    ['409', 'In conflict with what is stored, or the same request is under way', route.body !== undefined],
+    ['412', 'The state has moved meanwhile', route.body !== undefined],
+    ['413', 'The body is too large', route.body !== undefined],
+    ['415', 'The content type is not accepted', route.body !== undefined],
+    ['422', 'The request breaks a rule', route.params !== undefined || route.query !== undefined || route.body !== undefined],
+    ['431', 'The headers are too large', true],
+    ['500', 'Internal error', true],
+    ['503', 'The service cannot answer at the moment', true],
+  ];
+  return all.filter(([, , applies]) => applies).map(([status, description]) => [status, description]);
+}

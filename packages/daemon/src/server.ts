@@ -1,0 +1,141 @@
+import type { Socket } from 'node:net';
+import { type Route, routes } from '@osa/core/api';
+import { OsaError } from '@osa/core/error';
+import { systemCode } from '@osa/core/system-error';
+import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { Logger } from 'pino';
+import type { Authenticate } from './authenticate.ts';
+import { lingering } from './body.ts';
+import { type ProblemAnswer, problemOf } from './errors.ts';
+import type { HttpLimits } from './http-limits.ts';
+import type { Metrics } from './metrics.ts';
+import { type Handlers, mountRoutes } from './mount.ts';
+
+export interface ServerParts {
+  readonly handlers: Handlers;
+  readonly authenticate: Authenticate;
+  readonly limits: HttpLimits;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly isDraining: () => boolean;
+}
+
+/** The HTTP server, not listening yet: limits, gates, errors, and the routes of the wire contract. */
+export function buildServer(parts: ServerParts): FastifyInstance {
+  const { limits, log } = parts;
+  const app = fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    // A request that comes while we drain is still answered, and its connection closed.
+    return503OnClosing: false,
+    keepAliveTimeout: limits.keepAliveMs,
+    // Node's limit is one for all requests, and an upload may take hours; bodies have limits of their own.
+    requestTimeout: 0,
+    routerOptions: { ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 1_000 },
+    http: {
+      headersTimeout: limits.headersMs,
+      connectionsCheckingInterval: Math.min(1_000, limits.headersMs / 4),
+      maxHeaderSize: limits.headerBytes,
+    },
+    frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply, log),
+    clientErrorHandler: answerUnreadable,
+  });
+  // Handlers read bodies themselves, when they know what to expect.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  app.decorateRequest('principal', undefined);
+  addHooks(app, parts);
+  app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, log));
+  app.setNotFoundHandler((request) => {
+    throw notMounted(request);
+  });
+  mountRoutes(app, parts.handlers, limits);
+  return app;
+}
+
+function addHooks(app: FastifyInstance, { authenticate, limits, metrics, isDraining }: ServerParts): void {
+  app.addHook('onRequest', async (request) => {
+    if (request.raw.rawHeaders.length / 2 > limits.headers) {
+      throw Object.assign(new Error('too many headers'), { code: 'HPE_HEADER_OVERFLOW' });
+    }
+    const { contract } = request.routeOptions.config;
+    if (!contract) return;
+    const { authorization } = request.headers;
+    const params = request.params as Readonly<Record<string, string>>;
+    request.principal = await authenticate(contract.gate, { authorization, params });
+  });
+  app.addHook('onSend', async (request, reply) => {
+    reply.header('x-content-type-options', 'nosniff');
+    if (request.headers.authorization !== undefined) reply.header('cache-control', 'no-store');
+    if (isDraining()) reply.header('connection', 'close');
+    // A client that stops reading is cut off; the next request of the connection starts without this.
+    reply.raw.setTimeout(limits.answerIdleMs);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
+    metrics.observeRequest({ route, status: reply.statusCode, seconds: reply.elapsedTime / 1_000 });
+  });
+}
+
+/** 405 with what is allowed for a path that exists, else 404. */
+function notMounted(request: FastifyRequest): OsaError {
+  const [path = ''] = request.url.split('?', 1);
+  const all: readonly Route[] = Object.values(routes);
+  const methods = all.filter((route) => patternOf(route).test(path)).map((route) => route.method);
+  if (methods.length === 0) {
+    return new OsaError('not_found', 'nothing is at this path; /openapi.json lists what there is');
+  }
+  const allow = [...new Set(methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
+  return new OsaError('method_not_allowed', `this path takes ${allow.join(', ')}`, { details: { allow } });
+}
+
+function patternOf(route: Route): RegExp {
+  const segments = route.path.split('/').map((segment) => (segment.startsWith(':') ? '[^/]+' : RegExp.escape(segment)));
+  return new RegExp(`^${segments.join('/')}$`);
+}
+
+async function answerProblem(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  log: Logger,
+): Promise<void> {
+  const problem = problemOf(error);
+  if (problem.isOurs) {
+    log.error({ err: error, method: request.method, route: request.routeOptions.url, status: problem.status }, 'request failed');
+  }
+  const text = JSON.stringify(problem.body);
+  reply.code(problem.status).headers({ ...problem.headers, ...allowOf(problem) });
+  reply.header('content-type', 'application/problem+json');
+  reply.header('x-content-type-options', 'nosniff');
+  if (request.raw.complete) {
+    reply.send(text);
+    return;
+  }
+  reply.header('connection', 'close').header('content-length', Buffer.byteLength(text));
+  reply.send(lingering(text, request.raw));
+}
+
+function allowOf({ status, body }: ProblemAnswer): Record<string, string> {
+  const allow = body.details?.['allow'];
+  return status === 405 && Array.isArray(allow) ? { allow: allow.join(', ') } : {};
+}
+
+/** What Node could not read as HTTP, or not in time: there is no request, only a socket. */
+function answerUnreadable(error: Error, socket: Socket): void {
+  if (systemCode(error) === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const known = systemCode(error);
+  const readable = known === 'HPE_HEADER_OVERFLOW' || known === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const problem = problemOf(readable ? error : new OsaError('malformed', 'this is not a request of HTTP/1.1'));
+  const text = JSON.stringify(problem.body);
+  const head = [
+    `HTTP/1.1 ${problem.status} Refused`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
+}

@@ -1,0 +1,72 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OsaError } from '@osa/core/error';
+import { asUnavailable } from '@osa/core/system-error';
+
+/** An upload that arrived whole, kept until it is disposed. */
+export interface Spooled extends AsyncDisposable {
+  /** Hex. */
+  readonly sha256: string;
+  readonly size: number;
+  /** From its start, as often as wanted. */
+  open(): AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Keeps an upload in a file that has no name any more once it is open, so that nothing is left of it when the
+ * daemon dies.
+ *
+ * @throws OsaError `too_large`, `unavailable` when the disk is full, and whatever `chunks` throws
+ */
+export async function spool(
+  chunks: AsyncIterable<Uint8Array>,
+  { directory, maxBytes }: { readonly directory: string; readonly maxBytes: number },
+): Promise<Spooled> {
+  const file = await openNameless(directory);
+  try {
+    const { size, sha256 } = await write(file, chunks, maxBytes);
+    return {
+      size,
+      sha256,
+      open: () => file.createReadStream({ start: 0, autoClose: false }),
+      [Symbol.asyncDispose]: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw asUnavailable(error, 'Storing an upload');
+  }
+}
+
+/** Makes the directory, or removes from it what a daemon left that died between opening a file and unnaming it. */
+export async function prepareSpool(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  for (const name of await readdir(directory)) await rm(join(directory, name), { force: true });
+}
+
+async function openNameless(directory: string): Promise<FileHandle> {
+  const path = join(directory, randomUUID());
+  try {
+    const file = await open(path, 'wx+', 0o600);
+    await rm(path, { force: true });
+    return file;
+  } catch (error) {
+    throw asUnavailable(error, 'Storing an upload');
+  }
+}
+
+async function write(file: FileHandle, chunks: AsyncIterable<Uint8Array>, maxBytes: number) {
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    if (size > maxBytes) {
+      throw new OsaError('too_large', `the upload is larger than the ${maxBytes} bytes allowed`, {
+        details: { limit: maxBytes },
+      });
+    }
+    hash.update(chunk);
+    await file.writeFile(chunk);
+  }
+  return { size, sha256: hash.digest('hex') };
+}

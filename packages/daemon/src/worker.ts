@@ -1,0 +1,107 @@
+import { randomInt } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { type Execution, executeNext } from '@osa/core/run/execute';
+import type { Logger } from 'pino';
+
+export interface WorkerOptions {
+  readonly execution: Execution;
+  /** Batches at once; 0 for a daemon that runs none. */
+  readonly concurrency: number;
+  readonly log: Logger;
+}
+
+export interface Worker {
+  /** Undefined while it can claim; else why it cannot. */
+  trouble(): string | undefined;
+  /**
+   * Claims nothing more, lets the batches that run end for `graceMs`, then stops their code and gives them back.
+   * Resolves when nothing runs.
+   */
+  drain(graceMs: number): Promise<void>;
+}
+
+/** Runs batches until it is drained: as many at once as it is told, each as soon as one can be claimed. */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const { execution, concurrency } = options;
+  const stop = new AbortController();
+  const bell = new Bell();
+  const state: State = { draining: false, trouble: undefined };
+  const unwatch = concurrency === 0 ? undefined : await execution.queue.watch(() => bell.ring());
+  const loops = Array.from({ length: concurrency }, () => runLoop(options, { bell, state, stop: stop.signal }));
+  const ended = Promise.all(loops);
+  return {
+    trouble: () => state.trouble,
+    async drain(graceMs) {
+      state.draining = true;
+      bell.ring();
+      const timer = setTimeout(() => stop.abort(), graceMs);
+      await ended;
+      clearTimeout(timer);
+      await unwatch?.();
+    },
+  };
+}
+
+/** What the loops of one worker share. */
+interface State {
+  draining: boolean;
+  trouble: string | undefined;
+}
+
+interface Loop {
+  readonly bell: Bell;
+  readonly state: State;
+  readonly stop: AbortSignal;
+}
+
+/** How often an idle worker looks by itself: a lease that runs out, or a delay that passes, rings no bell. */
+const pollMs = 1_000;
+const longestBackoffMs = 5_000;
+
+async function runLoop({ execution, log }: WorkerOptions, { bell, state, stop }: Loop): Promise<void> {
+  let failures = 0;
+  while (!state.draining) {
+    const rings = bell.rings;
+    try {
+      const found = await executeNext(execution, stop);
+      if (state.trouble !== undefined) log.info('the worker can claim batches again');
+      state.trouble = undefined;
+      failures = 0;
+      // A ring while it looked was perhaps for what it did not see.
+      if (!found && bell.rings === rings) await bell.wait(jittered(pollMs));
+    } catch (error) {
+      // A trouble is told once, however many loops meet it, and however often.
+      if (state.trouble === undefined) log.error({ err: error }, 'the worker cannot claim batches');
+      state.trouble = error instanceof Error ? error.message : String(error);
+      await bell.wait(jittered(Math.min(longestBackoffMs, 100 * 2 ** failures)));
+      failures += 1;
+    }
+  }
+}
+
+/** Between three quarters and five quarters, so that workers do not look all at once. */
+function jittered(milliseconds: number): number {
+  return (milliseconds * (75 + randomInt(50))) / 100;
+}
+
+/** Wakes all who wait. */
+class Bell {
+  rings = 0;
+  private readonly emitter = new EventEmitter().setMaxListeners(0);
+
+  ring(): void {
+    this.rings += 1;
+    this.emitter.emit('ring');
+  }
+
+  /** Until it rings, or the time is over. */
+  async wait(timeoutMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    const wake = () => resolve();
+    this.emitter.once('ring', wake);
+    await promise;
+    clearTimeout(timer);
+    this.emitter.off('ring', wake);
+  }
+}
