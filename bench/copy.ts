@@ -97,7 +97,7 @@ export async function copyBatches(
   for (const { held, rows } of batches) {
     const first = await reserveOutcomes(owner, rows.recordIds.length);
     parts.push(copyText(held, rows, first));
-    outcomes.push(insertOutcomes(held, rows, first));
+    outcomes.push(endBatch(held), insertOutcomes(held, rows, first));
   }
   await writeFile(file, parts.join(''), { mode: 0o644 });
   const [{ held } = {}] = batches;
@@ -111,6 +111,14 @@ export async function copyBatches(
   } finally {
     await rm(file);
   }
+}
+
+/** Outcomes are taken only by the transaction that ends their batch and run. */
+function endBatch({ claim, result }: HeldBatch): string {
+  return (
+    `update batches set status = 'done', lease_until = null, finished_at = now() where id = '${claim.batch}';\n` +
+    `update runs set status = 'passed', finished_at = now() where id = '${result.run.id}';`
+  );
 }
 
 /** Draws consecutive ids: nobody else is at work on this database meanwhile. */

@@ -10,6 +10,8 @@ import { migrate } from '@osa/core/postgres/migrate';
 export interface BenchDatabase {
   /** URL of the application's role, which is what the daemon uses. */
   readonly appUrl: string;
+  /** URL of the owner. */
+  readonly ownerUrl: string;
   /** One connection of the owner, to analyze tables and to read what was stored. */
   readonly owner: Database;
   /** Such as `PostgreSQL 18.4, embedded, fsync on, synchronous_commit on`. */
@@ -37,6 +39,7 @@ export async function benchDatabase(): Promise<BenchDatabase> {
   appUrl.password = password;
   return {
     appUrl: appUrl.href,
+    ownerUrl,
     owner,
     server: `${await describeServer(owner)}${given ? '' : ', embedded'}`,
     async close() {

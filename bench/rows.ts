@@ -15,7 +15,7 @@ export async function benchRows({ quick, log }: Options): Promise<Result> {
   const batchesPerRound = quick ? 4 : 5;
   const place = await benchDatabase();
   const database = connect({ url: place.appUrl, max: 10, applicationName: 'osa bench' });
-  const copier = await openCopier(place.appUrl);
+  const copier = await openCopier(place.ownerUrl);
   try {
     const sides = {
       ours: await deployDataset(database, 'ours'),

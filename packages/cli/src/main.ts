@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import manifest from '../package.json' with { type: 'json' };
 
 // Everything else is imported where it is used: `osa --version` must not wait for it.
@@ -18,11 +19,13 @@ async function main(): Promise<void> {
   };
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // Who reads our output has closed it, as `head` does: that is no error.
-    if (error.code === 'EPIPE') process.exit();
-    throw error;
-  });
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // Who reads our output has closed it, as `head` does: that is no error.
+      if (error.code === 'EPIPE') process.exit();
+      throw error;
+    });
+  }
 
   const [{ run }, { systemSources }] = await Promise.all([import('./program.ts'), import('./config.ts')]);
   const { stdin, stdout, stderr } = process;

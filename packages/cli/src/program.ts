@@ -163,6 +163,13 @@ Examples:
   osa trace seismic_energy/17              which code made this row, from which record
   osa hooks rollback seismic_energy        go back to the release that was live before
 
+Environment:
+  OSA_SERVER                               the server's URL
+  OSA_KEY, OSA_KEY_FILE                    the private key that signs tokens, as PEM or JWK: its text, or its file
+  OSA_ISSUER, OSA_AUDIENCE, OSA_SUBJECT    who signs, for which server, in whose name
+  NO_COLOR                                 no colours
+  OSA_DEBUG                                errors with their stack and causes
+
 ${exitHelp()}`;
 }
 

@@ -66,7 +66,7 @@ async function sendOnce(request: HttpRequest): Promise<{ response: HttpResponse;
   const answer = await undici.request(url, {
     method,
     headers,
-    body: stream ?? (body as string) ?? null,
+    body: typeof body === 'string' ? body : (stream ?? null),
     signal,
   });
   const retryAfter = Number(answer.headers['retry-after'] ?? 0);

@@ -24,12 +24,10 @@ export function table(heads: readonly string[], rows: readonly (readonly Cell[])
 
 export type Cell = Line | number | null;
 
-/** Names and values, the values aligned; `indent` spaces before each. */
-export function pairs(entries: readonly (readonly [name: string, value: Line])[], indent = 2): Line[] {
-  const width = Math.max(0, ...entries.map(([name]) => widthOf(name)));
-  return entries.map(([name, value]) => {
-    return line`${' '.repeat(indent)}${dim(name)}${' '.repeat(width - widthOf(name))}  ${value}`;
-  });
+/** Names and values, indented by two, the values aligned: as in other lists of the same `leastWidth`. */
+export function pairs(entries: readonly (readonly [name: string, value: Line])[], leastWidth = 0): Line[] {
+  const width = Math.max(leastWidth, ...entries.map(([name]) => widthOf(name)));
+  return entries.map(([name, value]) => line`  ${dim(name)}${' '.repeat(width - widthOf(name))}  ${value}`);
 }
 
 function toLine(cell: Cell): Line {

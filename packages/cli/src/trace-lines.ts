@@ -1,11 +1,14 @@
 import type { Answer } from '@osa/core/api';
-import { bytes, duration, liveness, secondsBetween, time, value, version } from './format.ts';
+import { bytes, counted, duration, liveness, secondsBetween, time, value, version } from './format.ts';
 import { bold, dim, green, type Line, line, red, yellow } from './paint.ts';
 import { releaseLines } from './release-lines.ts';
 import { pairs, table } from './table.ts';
 
 type RowTrace = Answer<'traceRow'>;
 type Entry = readonly [name: string, value: Line];
+
+/** The longest name in the sections below the values, so that all of them align. */
+const nameWidth = 'published'.length;
 
 /** A row's story, from the values back to the code: row, record, run, release. */
 export function rowTraceLines(trace: RowTrace): Line[] {
@@ -21,15 +24,21 @@ export function rowTraceLines(trace: RowTrace): Line[] {
     ...recordLines(trace.record),
     '',
     line`${bold('run')}      ${run.id}  ${statusLine(run.status)}`,
-    ...pairs([
-      ['ran', line`${time(run.started_at)}, for ${runtime}`],
-      ...attemptEntries(run.attempts),
-      ['rows', run.row_count === null ? '-' : String(run.row_count)],
-      ['snapshot', line`${time(run.snapshot_at)}, batch ${run.batch}`],
-    ]),
+    ...pairs(
+      [
+        ['ran', line`${time(run.started_at)}, for ${runtime}`],
+        ...attemptEntries(run.attempts, release.digest),
+        ['rows', run.row_count === null ? '-' : counted(run.row_count, 'row')],
+        ['snapshot', line`${time(run.snapshot_at)}, batch ${run.batch}`],
+      ],
+      nameWidth,
+    ),
     '',
     line`${bold('release')}  ${bold(`${hook.name} ${version(release.version)}`)}  ${liveness(release.version, release.live_version)}`,
-    ...pairs([...releaseLines(release), ...introduction(release), ['owner', `convention ${hook.owner}`]]),
+    ...pairs(
+      [...releaseLines(release), ...introduction(release), ['owner', `convention ${hook.owner}`]],
+      nameWidth,
+    ),
   ];
 }
 
@@ -56,11 +65,14 @@ function recordLines(record: RowTrace['record']): Line[] {
   const age = record.version === newest_version ? green('newest') : yellow(`v${newest_version} is newer`);
   return [
     line`${bold('record')}   ${srn}  ${age}`,
-    ...pairs([
-      ['source', line`${source_id}, of ${convention}, schema ${schema_id.id}@${schema_id.version}`],
-      ['came in', `ingestion ${ingestion}, line ${record.line}`],
-      ['published', time(published_at)],
-    ]),
+    ...pairs(
+      [
+        ['source', line`${source_id}, of ${convention}, schema ${schema_id.id}@${schema_id.version}`],
+        ['came in', `ingestion ${ingestion}, line ${record.line}`],
+        ['published', time(published_at)],
+      ],
+      nameWidth,
+    ),
   ];
 }
 
@@ -72,7 +84,7 @@ function valueEntries({ row, hook }: RowTrace): Entry[] {
   });
 }
 
-function attemptEntries(attempts: RowTrace['run']['attempts']): Entry[] {
+function attemptEntries(attempts: RowTrace['run']['attempts'], released: string): Entry[] {
   return attempts.map((attempt) => {
     const { n, runner, memory_bytes, outcome, exit_code, exit_signal, detail, resolved_digest } = attempt;
     const seconds = secondsBetween(attempt.started_at, attempt.finished_at);
@@ -86,14 +98,22 @@ function attemptEntries(attempts: RowTrace['run']['attempts']): Entry[] {
       detail,
     ];
     const shown = facts.filter((fact) => fact !== undefined && fact !== null).join(', ');
-    return [`attempt ${n}`, resolved_digest ? line`${shown}, ran ${resolved_digest}` : shown];
+    return [`attempt ${n}`, line`${shown}${digestNote(resolved_digest, released)}`];
   });
+}
+
+/** What the runtime says it ran, against the release. */
+function digestNote(resolved: string | null, released: string): Line {
+  if (resolved === null) return '';
+  return resolved === released
+    ? ', ran the release’s digest'
+    : line`, ${red(`ran another digest: ${resolved}`)}`;
 }
 
 function introduction({ introduced_by: introduced }: RowTrace['release']): Entry[] {
   if (!introduced) return [];
   const { kind, actor, at } = introduced;
-  return [['went live', `by ${kind}, ${actor.subject} (${actor.issuer}), ${time(at)}`]];
+  return [['went live', `${time(at)}, by ${actor.subject} (${actor.issuer}), ${kind}`]];
 }
 
 function statusLine(status: string | null): Line {

@@ -27,7 +27,8 @@ export type Authenticate = (gate: Gate, caller: Caller) => Promise<Principal | u
 export function authenticator({ verifier, reads }: AuthenticateOptions): Authenticate {
   return async (gate, { authorization, params }) => {
     if (gate.kind === 'public') return undefined;
-    const principal = authorization === undefined ? undefined : await verifier.verify(bearerOf(authorization));
+    const principal =
+      authorization === undefined ? undefined : await verifier.verify(bearerOf(authorization));
     if (!principal && (gate.kind === 'scope' || reads === 'authenticated')) {
       throw new OsaError('missing_token', 'this needs a token: send `Authorization: Bearer <token>`');
     }

@@ -71,9 +71,13 @@ export function requireMediaType(request: IncomingMessage, expected: string): vo
     });
   }
   if (encoding !== undefined) {
-    throw new OsaError('unsupported_media_type', 'a Content-Encoding is not accepted; send the body as it is', {
-      field: 'Content-Encoding',
-    });
+    throw new OsaError(
+      'unsupported_media_type',
+      'a Content-Encoding is not accepted; send the body as it is',
+      {
+        field: 'Content-Encoding',
+      },
+    );
   }
 }
 
@@ -95,7 +99,10 @@ async function restDropped(request: IncomingMessage): Promise<void> {
   if (request.readableEnded || request.destroyed) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, lingerMs);
-  request.once('end', resolve).once('close', resolve).once('error', () => resolve());
+  request
+    .once('end', resolve)
+    .once('close', resolve)
+    .once('error', () => resolve());
   request.resume();
   await promise;
   clearTimeout(timer);

@@ -1,6 +1,6 @@
+import type { Problem } from '@osa/core/api';
 import { valueAt } from '@osa/core/convention/manifest-problems';
 import { pathText } from '@osa/core/convention/manifest-yaml';
-import type { Problem } from '@osa/core/api';
 import { asOsaError, type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
 import { excerpt } from '@osa/core/excerpt';
 import { systemCode } from '@osa/core/system-error';

@@ -3,7 +3,11 @@ import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client
 
 /** What `/metrics` shows. Each daemon has a registry of its own. */
 export interface Metrics {
-  observeRequest(request: { readonly route: string; readonly status: number; readonly seconds: number }): void;
+  observeRequest(request: {
+    readonly route: string;
+    readonly status: number;
+    readonly seconds: number;
+  }): void;
   /** A batch was claimed, finished, or given back, and how. */
   countBatch(outcome: string): void;
   /** The queue, with its finished runs and rows counted. */

@@ -62,7 +62,8 @@ export function mountRoutes(app: FastifyInstance, handlers: Handlers, limits: Ht
     );
   }
   app.addHook('onRoute', ({ url, config }) => {
-    if (!config?.contract) throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
+    if (!config?.contract)
+      throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
   });
   for (const name of names) mount(app, name, handlers, limits);
 }
@@ -145,7 +146,9 @@ function refuseUnstorable(input: unknown, part: string): void {
   for (const [name, value] of Object.entries(input ?? {})) {
     const text = String(value);
     if (text.includes('\0') || !text.isWellFormed()) {
-      throw new OsaError('malformed', `${part}: ${name} holds a character that is not allowed`, { field: name });
+      throw new OsaError('malformed', `${part}: ${name} holds a character that is not allowed`, {
+        field: name,
+      });
     }
   }
 }

@@ -4,12 +4,16 @@ import { z } from 'zod';
 type Json = { readonly [key: string]: unknown };
 
 /** The OpenAPI 3.1 document of the wire contract, each route with its gate as `x-osa-gate`. */
-export function openApi(options: { readonly version: string; readonly reads: 'public' | 'authenticated' }): Json & {
+export function openApi(options: {
+  readonly version: string;
+  readonly reads: 'public' | 'authenticated';
+}): Json & {
   readonly openapi: string;
 } {
   const schemas: Record<string, unknown> = {};
   const paths: Record<string, Record<string, unknown>> = {};
-  const add = (name: string, schema: z.ZodType, io: 'input' | 'output') => addSchema(schemas, name, schema, io);
+  const add = (name: string, schema: z.ZodType, io: 'input' | 'output') =>
+    addSchema(schemas, name, schema, io);
   const problem = add('Problem', Problem, 'output');
   for (const [name, route] of Object.entries<Route>(routes)) {
     const path = route.path.replace(/:(\w+)/g, '{$1}');
@@ -19,7 +23,11 @@ export function openApi(options: { readonly version: string; readonly reads: 'pu
       summary: route.summary,
       security: securityOf(route.gate, options.reads),
       'x-osa-gate': gateOf(route.gate),
-      parameters: [...parametersOf('path', route.params), ...parametersOf('query', route.query), ...headersOf(name, route)],
+      parameters: [
+        ...parametersOf('path', route.params),
+        ...parametersOf('query', route.query),
+        ...headersOf(name, route),
+      ],
       ...requestOf(name, route, add),
       responses: responsesOf(name, route, { add, problem }),
     };
@@ -37,7 +45,12 @@ export function openApi(options: { readonly version: string; readonly reads: 'pu
     components: {
       schemas,
       securitySchemes: {
-        token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A JWT signed with Ed25519' },
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: 'A JWT signed with Ed25519',
+        },
       },
     },
   };
@@ -120,7 +133,11 @@ function responsesOf(
     route.response === 'text'
       ? { 'text/plain': { schema: { type: 'string' } } }
       : { 'application/json': { schema: add(`${name}Response`, route.response, 'output') } };
-  const success: Json = { description: 'Done', content, ...(name === 'showHook' && { headers: { ETag: etag } }) };
+  const success: Json = {
+    description: 'Done',
+    content,
+    ...(name === 'showHook' && { headers: { ETag: etag } }),
+  };
   const refusals = refusalsOf(route).map(([status, description]) => [
     status,
     { description, content: { 'application/problem+json': { schema: problem } } },
@@ -146,7 +163,11 @@ function refusalsOf(route: Route): [string, string][] {
     ['412', 'The state has moved meanwhile', route.body !== undefined],
     ['413', 'The body is too large', route.body !== undefined],
     ['415', 'The content type is not accepted', route.body !== undefined],
-    ['422', 'The request breaks a rule', route.params !== undefined || route.query !== undefined || route.body !== undefined],
+    [
+      '422',
+      'The request breaks a rule',
+      route.params !== undefined || route.query !== undefined || route.body !== undefined,
+    ],
     ['431', 'The headers are too large', true],
     ['500', 'Internal error', true],
     ['503', 'The service cannot answer at the moment', true],

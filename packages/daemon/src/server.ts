@@ -2,7 +2,14 @@ import type { Socket } from 'node:net';
 import { type Route, routes } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
-import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+  LogController,
+} from 'fastify';
 import type { Logger } from 'pino';
 import type { Authenticate } from './authenticate.ts';
 import { lingering } from './body.ts';
@@ -24,8 +31,10 @@ export interface ServerParts {
 export function buildServer(parts: ServerParts): FastifyInstance {
   const { limits, log } = parts;
   const app = fastify({
-    loggerInstance: log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    loggerInstance: warningsOf(log),
+    childLoggerFactory: (logger) => logger,
+    // A line per request would halve what the server can do; metrics count them.
+    logController: new LogController({ disableRequestLogging: true }),
     // A request that comes while we drain is still answered, and its connection closed.
     return503OnClosing: false,
     keepAliveTimeout: limits.keepAliveMs,
@@ -37,7 +46,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
       connectionsCheckingInterval: Math.min(1_000, limits.headersMs / 4),
       maxHeaderSize: limits.headerBytes,
     },
-    frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply, log),
+    frameworkErrors: (error, request, reply) => answerProblem(error, request, reply, log),
     clientErrorHandler: answerUnreadable,
   });
   // Handlers read bodies themselves, when they know what to expect.
@@ -77,6 +86,11 @@ function addHooks(app: FastifyInstance, { authenticate, limits, metrics, isDrain
   });
 }
 
+/** What fastify itself has to say counts from warnings on; the rest is ours to tell. */
+function warningsOf(log: Logger): FastifyBaseLogger {
+  return log.isLevelEnabled('warn') ? log.child({}, { level: 'warn' }) : log;
+}
+
 /** 405 with what is allowed for a path that exists, else 404. */
 function notMounted(request: FastifyRequest): OsaError {
   const [path = ''] = request.url.split('?', 1);
@@ -90,19 +104,19 @@ function notMounted(request: FastifyRequest): OsaError {
 }
 
 function patternOf(route: Route): RegExp {
-  const segments = route.path.split('/').map((segment) => (segment.startsWith(':') ? '[^/]+' : RegExp.escape(segment)));
+  const segments = route.path
+    .split('/')
+    .map((segment) => (segment.startsWith(':') ? '[^/]+' : RegExp.escape(segment)));
   return new RegExp(`^${segments.join('/')}$`);
 }
 
-async function answerProblem(
-  error: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  log: Logger,
-): Promise<void> {
+function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const problem = problemOf(error);
   if (problem.isOurs) {
-    log.error({ err: error, method: request.method, route: request.routeOptions.url, status: problem.status }, 'request failed');
+    log.error(
+      { err: error, method: request.method, route: request.routeOptions.url, status: problem.status },
+      'request failed',
+    );
   }
   const text = JSON.stringify(problem.body);
   reply.code(problem.status).headers({ ...problem.headers, ...allowOf(problem) });
@@ -117,7 +131,7 @@ async function answerProblem(
 }
 
 function allowOf({ status, body }: ProblemAnswer): Record<string, string> {
-  const allow = body.details?.['allow'];
+  const allow = body.details?.allow;
   return status === 405 && Array.isArray(allow) ? { allow: allow.join(', ') } : {};
 }
 
@@ -129,7 +143,9 @@ function answerUnreadable(error: Error, socket: Socket): void {
   }
   const known = systemCode(error);
   const readable = known === 'HPE_HEADER_OVERFLOW' || known === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const problem = problemOf(readable ? error : new OsaError('malformed', 'this is not a request of HTTP/1.1'));
+  const problem = problemOf(
+    readable ? error : new OsaError('malformed', 'this is not a request of HTTP/1.1'),
+  );
   const text = JSON.stringify(problem.body);
   const head = [
     `HTTP/1.1 ${problem.status} Refused`,

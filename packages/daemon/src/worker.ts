@@ -27,7 +27,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const bell = new Bell();
   const state: State = { draining: false, trouble: undefined };
   const unwatch = concurrency === 0 ? undefined : await execution.queue.watch(() => bell.ring());
-  const loops = Array.from({ length: concurrency }, () => runLoop(options, { bell, state, stop: stop.signal }));
+  const loops = Array.from({ length: concurrency }, () =>
+    runLoop(options, { bell, state, stop: stop.signal }),
+  );
   const ended = Promise.all(loops);
   return {
     trouble: () => state.trouble,

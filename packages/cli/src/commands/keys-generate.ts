@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { defineCommand } from '../command.ts';
+import { issuerOf } from '../config.ts';
 import { bold, line } from '../paint.ts';
 import { text } from '../parse.ts';
 
@@ -23,7 +24,7 @@ export const keysGenerate = defineCommand({
     ['osa keys generate', 'a key of your own'],
     ['osa keys generate --out ci.jwk', 'a key for CI, to be stored there as OSA_KEY'],
   ],
-  json: '{"file", "public_jwk", "thumbprint"}',
+  json: '{"file", "issuer", "public_jwk", "thumbprint"}',
   async run({ output, sources }, { options: { out, force } }) {
     const file = out === undefined ? join(sources.userDirectory, 'key.jwk') : resolve(sources.cwd, out);
     const privateJwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
@@ -31,11 +32,14 @@ export const keysGenerate = defineCommand({
     const { kid, publicJwk } = await readPrivateKey(JSON.stringify(privateJwk), file);
     await writePrivately(file, `${JSON.stringify({ ...privateJwk, kid, alg: 'EdDSA' })}\n`, force);
     const shown = { ...publicJwk, kid, alg: 'EdDSA' };
-    output.result({ file, public_jwk: shown, thumbprint: kid }, [
-      line`private key  ${file} ${'(keep it; nobody else can read it)'}`,
+    const issuer = issuerOf(sources.environment);
+    output.result({ file, issuer, public_jwk: shown, thumbprint: kid }, [
+      line`private key  ${file} (only you can read it; tell nobody)`,
       line`thumbprint   ${bold(kid)}`,
-      'public key   for the setting of osad that lists trusted keys:',
-      JSON.stringify(shown),
+      '',
+      'osad trusts it with these settings:',
+      line`  OSA_ISSUER=${issuer}`,
+      `  OSA_PUBLIC_KEY='${JSON.stringify(shown)}'`,
     ]);
     return undefined;
   },

@@ -13,7 +13,7 @@ export interface ProgressView {
 
 export interface ProgressScreen {
   show(view: ProgressView): void;
-  /** Leaves the last view on the screen. */
+  /** Takes the view off the screen; what comes after it says how things ended. */
   end(): Promise<void>;
 }
 
@@ -30,6 +30,7 @@ export function openProgress(
   return {
     show: (view) => app.rerender(<IngestProgress {...view} />),
     end: async () => {
+      app.rerender(<Text />);
       app.unmount();
       await app.waitUntilExit();
     },

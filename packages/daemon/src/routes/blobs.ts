@@ -1,5 +1,5 @@
-import { buffer } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { OsaError } from '@osa/core/error';
 import { readArchive } from '@osa/core/hook/untar';
 import { bounds } from '@osa/core/limits';
@@ -15,7 +15,12 @@ export interface BlobParts {
   readonly blobBytes: number;
 }
 
-export function blobRoutes({ store, blobs, spoolDirectory, blobBytes }: BlobParts): Pick<Handlers, 'putBlob' | 'findBlob'> {
+export function blobRoutes({
+  store,
+  blobs,
+  spoolDirectory,
+  blobBytes,
+}: BlobParts): Pick<Handlers, 'putBlob' | 'findBlob'> {
   return {
     async putBlob(call) {
       const { sha256 } = call.params;
@@ -34,14 +39,20 @@ export function blobRoutes({ store, blobs, spoolDirectory, blobBytes }: BlobPart
     async findBlob({ params: { sha256 } }) {
       const size = await store.registry.blobSize(sha256);
       if (size !== undefined && (await blobs.has(sha256))) return { sha256, size };
-      throw new OsaError('not_found', `no blob with the digest sha256:${sha256} is stored`, { field: 'sha256' });
+      throw new OsaError('not_found', `no blob with the digest sha256:${sha256} is stored`, {
+        field: 'sha256',
+      });
     },
   };
 }
 
 function mismatch(expected: string, found: string): OsaError {
-  return new OsaError('invalid', `sha256: the bytes hash to ${found}, not to ${expected}; nothing is stored`, {
-    field: 'sha256',
-    details: { expected, found },
-  });
+  return new OsaError(
+    'invalid',
+    `sha256: the bytes hash to ${found}, not to ${expected}; nothing is stored`,
+    {
+      field: 'sha256',
+      details: { expected, found },
+    },
+  );
 }

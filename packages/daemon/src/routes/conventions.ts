@@ -1,6 +1,9 @@
+import type { Answer } from '@osa/core/api';
+import type { Principal } from '@osa/core/auth/principal';
 import { deploy } from '@osa/core/convention/deploy';
 import { OsaError } from '@osa/core/error';
 import type { Store } from '@osa/core/store';
+import { hideConfig } from '@osa/core/trace/trace';
 import type { Handlers } from '../mount.ts';
 
 type Routes = Pick<Handlers, 'deploy' | 'listConventions' | 'showConvention'>;
@@ -9,10 +12,19 @@ export function conventionRoutes({ store }: { readonly store: Store }): Routes {
   return {
     deploy: (call) => deploy(store, call.writer(), call.body),
     listConventions: () => store.registry.conventions(),
-    async showConvention({ params: { slug } }) {
+    async showConvention({ params: { slug }, principal }) {
       const convention = await store.registry.convention(slug);
       if (!convention) throw new OsaError('not_found', `no convention is named ${slug}`, { field: 'slug' });
-      return convention;
+      return { ...convention, ingester: hideIngesterConfig(convention.ingester, principal) };
     },
   };
+}
+
+/** An ingester's config may hold the credentials of its source. */
+function hideIngesterConfig(
+  ingester: Answer<'showConvention'>['ingester'],
+  principal: Principal | undefined,
+): Answer<'showConvention'>['ingester'] {
+  if (ingester?.config === undefined) return ingester;
+  return hideConfig({ ...ingester, config: ingester.config }, principal);
 }

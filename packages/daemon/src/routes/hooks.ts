@@ -21,7 +21,10 @@ export function hookRoutes({ store }: { readonly store: Store }): Routes {
     },
     listReleases: async ({ params: { name }, query }) => found(await registry.releases(name, query), name),
     showRelease: async ({ params: { name, version }, principal }) =>
-      hideConfig(found(await registry.release(name, version), `${name} with a release ${version}`), principal),
+      hideConfig(
+        found(await registry.release(name, version), `${name} with a release ${version}`),
+        principal,
+      ),
     history: async ({ params: { name }, query }) => found(await registry.history(name, query), name),
     rollback: (call): Promise<Answer<'rollback'>> => {
       const seen = seqOf(call.request.headers['if-match']);
@@ -39,9 +42,13 @@ function found<T>(answer: T | undefined, name: string): T {
 function expecting(body: ParsedBody<'rollback'>, seen: number | undefined): ParsedBody<'rollback'> {
   if (seen === undefined) return body;
   if (body.expected_live_seq !== undefined && body.expected_live_seq !== seen) {
-    throw new OsaError('invalid', `If-Match: "${seen}" and expected_live_seq ${body.expected_live_seq} differ; send one`, {
-      field: 'If-Match',
-    });
+    throw new OsaError(
+      'invalid',
+      `If-Match: "${seen}" and expected_live_seq ${body.expected_live_seq} differ; send one`,
+      {
+        field: 'If-Match',
+      },
+    );
   }
   return { ...body, expected_live_seq: seen };
 }

@@ -13,7 +13,9 @@ export interface ServiceParts {
   readonly check: () => Promise<Components>;
 }
 
-export function serviceRoutes(parts: ServiceParts): Pick<Handlers, 'health' | 'ready' | 'metrics' | 'openapi'> {
+export function serviceRoutes(
+  parts: ServiceParts,
+): Pick<Handlers, 'health' | 'ready' | 'metrics' | 'openapi'> {
   const { version, reads, metrics, check } = parts;
   const document = openApi({ version, reads });
   return {

@@ -8,7 +8,7 @@
 --
 --   hooks → conventions (owner)             name, contract, and the live pointer
 --         → live_changes (name, live_seq, live_version)
---   releases → hooks                        append-only: versions 1..n of each hook, a chain without gaps
+--   releases → hooks, files                 append-only: versions 1..n of each hook, a chain without gaps
 --   live_changes → releases, live_changes   append-only: each move of a pointer names the one before it
 --
 --   files                                   content-addressed bytes, here only their size
@@ -20,7 +20,7 @@
 --   runs → batches, releases                one hook over one batch under one release
 --   attempts → runs                         one start of the hook's code
 --   outcomes → runs, batch_records, attempts  what one run made of one record
---   records → conventions, schemas          immutable: published, versioned
+--   records                                 immutable: published, versioned; convention and schema are the batch's
 --   features.<hook>                         rows; each (outcome_id, run_id) is proved when it is inserted
 --   current.<hook>                          the view of it for people
 --
@@ -117,6 +117,13 @@ create table convention_hooks (
 );
 create index on convention_hooks (hook);
 
+create table files (
+  sha256 text primary key check (sha256 ~ '^[0-9a-f]{64}$'),
+  size bigint not null check (size >= 0),
+  actor bigint not null references actors,
+  at timestamptz not null default now()
+);
+
 create table releases (
   id uuid primary key,
   hook text not null references hooks,
@@ -132,6 +139,8 @@ create table releases (
   built_by bigint not null references actors,
   built_at timestamptz not null default now(),
   previous_version integer generated always as (nullif(version - 1, 0)) stored,
+  -- The packed directory, which must be stored before anything can run it.
+  blob text generated always as (case runtime when 'directory' then substr(digest, 8) end) stored references files,
   unique (hook, version),
   unique (hook, fingerprint),
   foreign key (hook, previous_version) references releases (hook, version),
@@ -239,13 +248,6 @@ create constraint trigger deployed after insert or update or delete on conventio
 
 -- What comes in ---------------------------------------------------------------------------------------------------------
 
-create table files (
-  sha256 text primary key check (sha256 ~ '^[0-9a-f]{64}$'),
-  size bigint not null check (size >= 0),
-  actor bigint not null references actors,
-  at timestamptz not null default now()
-);
-
 create table ingestions (
   id uuid primary key,
   convention text not null references conventions,
@@ -341,7 +343,7 @@ create index on batch_gates (predecessor);
 
 create table records (
   srn text collate "C" primary key,
-  convention text not null references conventions,
+  convention text not null,
   source_id text collate "C" not null,
   version integer not null check (version >= 1),
   schema_id text not null,
@@ -350,7 +352,7 @@ create table records (
   metadata jsonb not null,
   published_at timestamptz not null default now(),
   unique (convention, source_id, version),
-  foreign key (schema_id, schema_version) references schemas
+  check (srn like 'urn:osa:%:rec:%@' || version)
 );
 create index on records (schema_id, schema_version, published_at desc, srn desc);
 
@@ -375,7 +377,7 @@ create table batch_records (
   check ((status in ('published', 'unchanged')) = (record is not null)),
   check (retried_in is null or status in ('rejected', 'errored'))
 );
-create index on batch_records (record) where record is not null;
+create unique index on batch_records (record) where status = 'published';
 
 -- What came in stays; a status is found once, and what failed is tried again once.
 create trigger once before update on batch_records for each row when (
@@ -387,7 +389,7 @@ create trigger once before update on batch_records for each row when (
 
 -- The records of a batch come in with it, all of them, before anybody has claimed it.
 create function prove_batch_records() returns trigger language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray uuid;
 begin
@@ -543,7 +545,7 @@ create trigger superseded before update on outcomes for each row execute functio
 -- An answer comes from an attempt of the holder that ran the release's very digest to its good end. A row that
 -- this transaction has written is told by its xmin, since nothing but the end of a run can update it.
 create function prove_outcomes() returns trigger language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray record;
 begin
@@ -578,42 +580,33 @@ create trigger prove after insert on outcomes referencing new table as inserted
 -- Publication ---------------------------------------------------------------------------------------------------------------
 
 -- A record that comes of a batch record is of the same source and content. Published, it was made by this
--- transaction, which ends the batch, for this batch record alone, and every run of the batch has passed it;
--- unchanged, it is the newest version.
+-- transaction, which ends the batch, and every run of the batch has passed it;
+-- unchanged, it is the newest version. This stands for the foreign keys of records, too.
 create function prove_publication() returns trigger language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  set search_path = pg_catalog, pg_temp set join_collapse_limit = 1
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray record;
 begin
   select u.id, u.record into stray
   from updated u
-  where u.record is not null and not exists (
-    select from public.batches b
-    join public.ingestions i on i.id = b.ingestion
-    join public.sources s on s.convention = b.convention and s.source_id = u.source_id
-    join public.records r on r.srn = u.record
-    where b.id = u.batch and r.convention = b.convention and r.source_id = u.source_id
-      and r.content_digest = u.content_digest and r.srn like 'urn:osa:%:rec:' || s.record_id || '@' || r.version
-      and case u.status
-        when 'published' then
-          b.status = 'done' and r.xmin = pg_current_xact_id()::xid and r.metadata = u.metadata
-          and r.schema_id = i.schema_id and r.schema_version = i.schema_version
-          and not exists (select from public.batch_records t where t.record = u.record and t.id <> u.id)
-        else
-          not exists (select from public.records n
-                      where n.convention = r.convention and n.source_id = r.source_id and n.version > r.version) end)
+  join public.batches b on b.id = u.batch
+  join public.ingestions i on i.id = b.ingestion
+  join public.records r on r.srn = u.record
+  left join public.records newer on u.status = 'unchanged'
+    and newer.convention = r.convention and newer.source_id = r.source_id and newer.version = r.version + 1
+  where (r.convention, r.source_id, r.content_digest) is distinct from (b.convention, u.source_id, u.content_digest)
+    or newer.srn is not null
+    or u.status = 'published' and (
+      b.status <> 'done' or r.xmin <> pg_current_xact_id()::xid or r.metadata <> u.metadata
+      or (r.schema_id, r.schema_version) is distinct from (i.schema_id, i.schema_version)
+      or exists (
+        select from public.runs run
+        where run.batch = u.batch and not exists (
+          select from public.outcomes o where o.run = run.id and o.batch_record = u.id and o.status = 'passed')))
   limit 1;
   if found then
     raise exception 'batch record %: % is not what came of it', stray.id, stray.record
-      using errcode = '23503', table = 'batch_records';
-  end if;
-  select u.id, run.hook into stray
-  from updated u join public.runs run on run.batch = u.batch
-  where u.status = 'published' and not exists (
-    select from public.outcomes o where o.run = run.id and o.batch_record = u.id and o.status = 'passed')
-  limit 1;
-  if found then
-    raise exception 'batch record % is published, and hook % did not pass it', stray.id, stray.hook
       using errcode = '23503', table = 'batch_records';
   end if;
   return null;
@@ -621,21 +614,21 @@ end $$;
 create trigger prove_publication after update on batch_records referencing new table as updated
   for each statement execute function prove_publication();
 
--- A record is published by the statement that inserts it, as the version after the last one.
+-- A record is published by the statement that inserts it, as the version after the last one, under its name.
 create function prove_records() returns trigger language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray text;
 begin
   select i.srn into stray
   from inserted i
-  where not exists (select from public.batch_records b where b.record = i.srn and b.status = 'published')
-    or (i.version > 1 and not exists (
-      select from public.records p
-      where p.convention = i.convention and p.source_id = i.source_id and p.version = i.version - 1))
+  left join public.batch_records b on b.record = i.srn and b.status = 'published'
+  left join public.records p on p.convention = i.convention and p.source_id = i.source_id and p.version = i.version - 1
+  where b.id is null
+    or (i.version > 1 and split_part(i.srn, '@', 1) is distinct from split_part(p.srn, '@', 1))
   limit 1;
   if found then
-    raise exception 'record %: no batch publishes it, or a version before it is missing', stray
+    raise exception 'record %: no batch publishes it, or it does not follow the version before it', stray
       using errcode = '23503', table = 'records';
   end if;
   return null;
@@ -650,7 +643,7 @@ create trigger prove after insert on records referencing new table as inserted
 -- a finished outcome never gains rows. (The one update of an outcome, which would renew its xmin, supersedes it.)
 -- It is as good as a key because outcomes cannot be deleted, truncated or re-keyed.
 create function prove_rows() returns trigger language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray record;
 begin
@@ -730,13 +723,13 @@ declare
 begin
   for found_hook in
     select distinct o.hook from public.batch_records b join public.outcomes o on o.batch_record = b.id
-    where b.record = record_srn and o.row_count > 0 order by 1
+    where b.record = record_srn and b.status = 'published' and o.row_count > 0 order by 1
   loop
     return query execute format(
       'select %L::text, f.outcome_id, f.id, f.ordinal, '
       'to_jsonb(f) - ''id'' - ''outcome_id'' - ''run_id'' - ''ordinal'' '
       'from public.batch_records b join public.outcomes o on o.batch_record = b.id and o.hook = %L '
-      'join features.%I f on f.outcome_id = o.id where b.record = $1 order by f.id', found_hook, found_hook, found_hook)
+      'join features.%I f on f.outcome_id = o.id where b.record = $1 and b.status = ''published'' order by f.id', found_hook, found_hook, found_hook)
       using record_srn;
   end loop;
 end $$;

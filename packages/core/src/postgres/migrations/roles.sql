@@ -1,14 +1,33 @@
 -- What the application's role may do; applied by every `osad migrate`. The role's name is a setting, since roles
--- belong to the whole cluster. It has no DDL, and no way to rewrite what must only grow.
+-- belong to the whole cluster. It has no DDL, and no way to rewrite what must only grow. It inserts into named
+-- columns only: ids, times of writing and the beginning of each state are the database's to say.
 do $$
 declare
   app text := current_setting('osa.app_role');
   rights text[] := array[
     'usage on schema public, features, current',
     'select on all tables in schema public, features, current',
-    'insert on actors, schemas, conventions, convention_hooks, deploys, releases, live_changes, files, ingestions, '
-      'batches, batch_gates, batch_records, sources, runs, attempts, outcomes, records, events, idempotency_keys',
+    'insert (issuer, subject, uuid) on actors',
+    'insert (id, version, title, fields, actor) on schemas',
+    'insert (slug, title, description, schema_id, schema_version, file_requirements) on conventions',
+    'insert (slug, position, hook) on convention_hooks',
+    'insert (id, slug, manifest, manifest_digest, changes, actor) on deploys',
     'insert (name, owner, feature) on hooks',
+    'insert (id, hook, version, runtime, image, digest, command, config, limits, fingerprint, source_ref, built_by) '
+      'on releases',
+    'insert (hook, seq, from_version, to_version, kind, reason, actor) on live_changes',
+    'insert (sha256, size, actor) on files',
+    'insert (id, convention, schema_id, schema_version, batch_size, content_sha256, actor) on ingestions',
+    'insert (id, ingestion, convention, index, records, invalid) on batches',
+    'insert (batch, predecessor) on batch_gates',
+    'insert (batch, source_id, line, metadata, content_digest, status, reason) on batch_records',
+    'insert (convention, source_id, record_id, last_batch) on sources',
+    'insert (id, batch, hook, version) on runs',
+    'insert (run, n, fence, memory_bytes, runner) on attempts',
+    'insert (run, batch, hook, batch_record, attempt, status, reason, row_count) on outcomes',
+    'insert (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata) on records',
+    'insert (type, payload) on events',
+    'insert (actor, key, request_digest, response) on idempotency_keys',
     'update (release_count, live_seq, live_version) on hooks',
     'update (title, description, schema_id, schema_version, file_requirements, docs, ingester, updated_at) on conventions',
     'delete on convention_hooks, idempotency_keys',
@@ -21,13 +40,23 @@ declare
     'update (resolved_digest, finished_at, outcome, exit_code, exit_signal, detail, log) on attempts',
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
-    'execute on function create_feature_table(text)'];
+    'execute on function create_feature_table(text), rows_of_record(text)'];
   entry text;
 begin
+  -- This list is the whole truth, also for a role that has been given more before.
+  execute format('revoke all on all tables in schema public, features, current from %I', app);
   foreach entry in array rights loop
     execute format('grant %s to %I', entry, app);
   end loop;
   -- Feature tables are made later, by the function above, as the owner.
   execute format('alter default privileges in schema features grant select, insert on tables to %I', app);
   execute format('alter default privileges in schema current grant select on tables to %I', app);
+  -- What everybody has by default, and may have had from an older PostgreSQL, is not for the application's role
+  -- either: a caller that can make types, tables or functions can put its own in the place of ours.
+  execute format('revoke temporary, create on database %I from public, %I', current_database(), app);
+  execute format('revoke create on schema public from public, %I', app);
+  revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
+    guard_declaration(), guard_batch(), prove_batch_records(), guard_run(), guard_attempt(), guard_supersession(),
+    prove_outcomes(), prove_publication(), prove_records(), prove_rows(), column_type(text, text),
+    create_feature_table(text), rows_of_record(text) from public;
 end $$;

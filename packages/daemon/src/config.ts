@@ -1,0 +1,252 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { readPublicKey, type TrustedIssuer } from '@osa/core/auth/token';
+import { valueAt } from '@osa/core/convention/manifest-problems';
+import { pathText, readYaml } from '@osa/core/convention/manifest-yaml';
+import { OsaError } from '@osa/core/error';
+import { excerpt } from '@osa/core/excerpt';
+import type { Endpoint } from '@osa/core/postgres/connection';
+import { systemCode } from '@osa/core/system-error';
+import { z } from 'zod';
+import type { HttpLimits } from './http-limits.ts';
+import { type LogLevel, logLevels } from './log.ts';
+
+/** All that a daemon is told; `startDaemon` reads nothing else. */
+export interface DaemonConfig {
+  readonly mode: 'development' | 'production';
+  readonly version: string;
+  readonly database: {
+    readonly url: string | Endpoint;
+    /** Connections for requests; the worker has its own, so that neither can starve the other. */
+    readonly connections: number;
+  };
+  /** The second part of every SRN. */
+  readonly domain: string;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Blobs, and uploads on their way. */
+  readonly dataDirectory: string;
+  /** Below it, each attempt of a hook has its directory. No other daemon may use it. */
+  readonly workDirectory: string;
+  readonly reads: 'public' | 'authenticated';
+  readonly issuers: readonly TrustedIssuer[];
+  readonly runner: 'process' | 'none';
+  readonly worker: {
+    readonly name: string;
+    /** Whether a daemon that died before this one had the same name, so that its batches are ours to give back. */
+    readonly isInherited: boolean;
+    /** Batches at once; 0 runs none. */
+    readonly concurrency: number;
+    readonly leaseSeconds: number;
+  };
+  readonly drainSeconds: number;
+  /** What a runner may pass on from. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** Where tests cannot wait as long as people must. */
+  readonly http?: Partial<HttpLimits>;
+}
+
+const Issuer = z
+  .strictObject({
+    issuer: z.string().min(1).max(1_000),
+    audience: z.string().min(1).max(1_000).optional(),
+    public_key: z.string().min(1).optional(),
+    public_key_file: z.string().min(1).optional(),
+  })
+  .refine((entry) => (entry.public_key === undefined) !== (entry.public_key_file === undefined), {
+    message: 'needs either public_key or public_key_file',
+  });
+
+const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+const domain = z
+  .string()
+  .max(200)
+  .regex(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+    'must be a lower-case domain name',
+  );
+
+/** The settings as the file names them; in the environment each is `OSA_` and its name in capitals. */
+const Settings = z.strictObject({
+  database_url: z.string().optional(),
+  database_connections: whole(1, 500).default(10),
+  domain: domain.optional(),
+  host: z.string().min(1).default('127.0.0.1'),
+  port: whole(0, 65_535).default(8470),
+  data_dir: z.string().min(1).optional(),
+  reads: z.enum(['public', 'authenticated']).default('public'),
+  runner: z.enum(['process', 'none']).optional(),
+  worker_concurrency: whole(0, 256).default(Math.min(availableParallelism(), 8)),
+  lease_seconds: whole(1, 3_600).default(30),
+  drain_seconds: whole(0, 3_600).default(20),
+  log_level: z.enum(logLevels).optional(),
+  issuers: z.array(Issuer).max(100).default([]),
+});
+export type Settings = z.infer<typeof Settings>;
+
+export const defaultPort = 8470;
+
+/** The one place that looks at the process's environment. */
+export function systemEnvironment(): NodeJS.ProcessEnv {
+  return process.env;
+}
+
+/**
+ * The settings of the environment and, below them, of the file. An empty variable counts as none.
+ *
+ * @throws OsaError `usage` that names the setting as it was written
+ */
+export function readSettings(environment: NodeJS.ProcessEnv, file = environment.OSA_CONFIG_FILE): Settings {
+  const fromFile = file ? readFile(file) : {};
+  const fromEnvironment = Object.fromEntries(
+    Object.keys(Settings.shape)
+      .filter((key) => key !== 'issuers' && environment[variableOf(key)])
+      .map((key) => [key, environment[variableOf(key)]]),
+  );
+  const issuers = issuerOf(environment);
+  const all = { ...fromFile, ...fromEnvironment, ...(issuers && { issuers }) };
+  const parsed = Settings.safeParse(all);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const path =
+    issue?.code === 'unrecognized_keys' ? [...issue.path, ...issue.keys.slice(0, 1)] : (issue?.path ?? []);
+  const [key = ''] = path.map(String);
+  const isVariable = Object.hasOwn(fromEnvironment, key) || (key === 'issuers' && issuers !== undefined);
+  const name = isVariable ? variableOf(key) : `${file}: ${pathText(path)}`;
+  throw wrongSetting(name, valueAt(all, path), issue?.message ?? 'is not valid', key);
+}
+
+export interface ProductionOptions {
+  readonly version: string;
+  readonly settings: Settings;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+const databaseUrlIs = 'the URL of the database, as the role of the daemon (to try osa out: osad --dev)';
+
+/** @throws OsaError `usage` for a setting that is missing, `credentials` for a key that cannot be read */
+export async function productionConfig(options: ProductionOptions): Promise<DaemonConfig> {
+  const { settings, environment, version } = options;
+  const url = required(settings.database_url, 'DATABASE_URL', databaseUrlIs);
+  const ownDomain = required(settings.domain, 'OSA_DOMAIN', 'the domain that stands in every record’s name');
+  const dataDirectory = resolve(
+    required(settings.data_dir, 'OSA_DATA_DIR', 'a directory for uploaded files'),
+  );
+  const name = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`;
+  return {
+    mode: 'production',
+    version,
+    database: { url, connections: settings.database_connections },
+    domain: ownDomain,
+    host: settings.host,
+    port: settings.port,
+    dataDirectory,
+    workDirectory: join(dataDirectory, 'work', name.replaceAll(/[^\w.-]/g, '_')),
+    reads: settings.reads,
+    issuers: await Promise.all(settings.issuers.map((entry) => trust(entry, ownDomain))),
+    runner: settings.runner ?? 'none',
+    worker: {
+      name,
+      isInherited: false,
+      concurrency: settings.worker_concurrency,
+      leaseSeconds: settings.lease_seconds,
+    },
+    drainSeconds: settings.drain_seconds,
+    environment,
+  };
+}
+
+/** In development only what needs a look is told. */
+export function logLevelOf(settings: Settings, isDev: boolean): LogLevel {
+  return settings.log_level ?? (isDev ? 'warn' : 'info');
+}
+
+/** The database's owner, for `osad migrate`. @throws OsaError `usage` */
+export function ownerUrl(environment: NodeJS.ProcessEnv, option: string | undefined): string {
+  const url = option ?? (environment.OSA_OWNER_DATABASE_URL || environment.DATABASE_URL);
+  return required(
+    url,
+    'OSA_OWNER_DATABASE_URL',
+    'the URL of the database, as its owner (or give --database)',
+  );
+}
+
+export function appRole(environment: NodeJS.ProcessEnv): string {
+  return environment.OSA_APP_ROLE || 'osa_app';
+}
+
+function variableOf(key: string): string {
+  if (key === 'database_url') return 'DATABASE_URL';
+  return key === 'issuers' ? 'OSA_ISSUER' : `OSA_${key.toUpperCase()}`;
+}
+
+/** One issuer can be named in the environment; it takes the place of the file's list. */
+function issuerOf(environment: NodeJS.ProcessEnv): unknown[] | undefined {
+  const { OSA_ISSUER, OSA_AUDIENCE, OSA_PUBLIC_KEY, OSA_PUBLIC_KEY_FILE } = environment;
+  if (!OSA_ISSUER && !OSA_PUBLIC_KEY && !OSA_PUBLIC_KEY_FILE) return undefined;
+  if (!OSA_ISSUER) throw missing('OSA_ISSUER', 'the `iss` of the tokens that the public key verifies');
+  if (!OSA_PUBLIC_KEY && !OSA_PUBLIC_KEY_FILE) {
+    throw missing(
+      'OSA_PUBLIC_KEY_FILE',
+      'a file with the issuer’s public key (or OSA_PUBLIC_KEY with its text)',
+    );
+  }
+  return [
+    {
+      issuer: OSA_ISSUER,
+      ...(OSA_AUDIENCE && { audience: OSA_AUDIENCE }),
+      ...(OSA_PUBLIC_KEY && { public_key: OSA_PUBLIC_KEY }),
+      ...(OSA_PUBLIC_KEY_FILE && { public_key_file: OSA_PUBLIC_KEY_FILE }),
+    },
+  ];
+}
+
+async function trust(entry: z.infer<typeof Issuer>, ownDomain: string): Promise<TrustedIssuer> {
+  const { issuer, audience = `https://${ownDomain}`, public_key_file: file } = entry;
+  const text = file === undefined ? (entry.public_key ?? '') : readText(file);
+  const key = await readPublicKey(text, file ?? `the public key of the issuer ${issuer}`);
+  return { issuer, audience, keys: [key] };
+}
+
+function readFile(path: string): Record<string, unknown> {
+  const { value, flaws } = readYaml(readText(path));
+  const [flaw] = flaws;
+  if (flaw) {
+    const { place, message } = flaw;
+    throw new OsaError('usage', `${path}:${place.line}:${place.column} ${pathText(flaw.path)}: ${message}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new OsaError('usage', `${path}: must hold settings, such as "port: 8470"`);
+  }
+  return Object.fromEntries(Object.entries(value).filter(([, setting]) => setting !== null));
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new OsaError('usage', `${path} cannot be read (${systemCode(cause) ?? 'unknown error'})`, {
+      cause,
+    });
+  }
+}
+
+function required(value: string | undefined, name: string, what: string): string {
+  if (value) return value;
+  throw missing(name, what);
+}
+
+function missing(name: string, what: string): OsaError {
+  return new OsaError('usage', `${name} is not set: it is ${what}; osad --help lists the settings`, {
+    field: name,
+  });
+}
+
+function wrongSetting(name: string, value: unknown, rule: string, key: string): OsaError {
+  // A URL and a key are secrets, or hold one.
+  const isSecret = key === 'database_url' || key === 'issuers';
+  const shown = value === undefined || isSecret ? '' : `${excerpt(value)}: `;
+  return new OsaError('usage', `${name}: ${shown}${rule.replace(/^Invalid input: /, '')}`, { field: name });
+}

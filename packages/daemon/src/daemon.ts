@@ -1,0 +1,173 @@
+import { mkdir } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { tokenVerifier } from '@osa/core/auth/token';
+import { OsaError } from '@osa/core/error';
+import { connect, type Database } from '@osa/core/postgres/connection';
+import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
+import { outputThreads } from '@osa/core/run/output-threads';
+import { filesystemBlobs } from '@osa/core/storage/filesystem';
+import type { BlobStore } from '@osa/core/storage/index';
+import { systemCode } from '@osa/core/system-error';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { authenticator } from './authenticate.ts';
+import type { DaemonConfig } from './config.ts';
+import { prepareExecution } from './execution.ts';
+import { httpLimits } from './http-limits.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { components } from './ready.ts';
+import { blobRoutes } from './routes/blobs.ts';
+import { conventionRoutes } from './routes/conventions.ts';
+import { dataRoutes } from './routes/data.ts';
+import { hookRoutes } from './routes/hooks.ts';
+import { ingestionRoutes } from './routes/ingestions.ts';
+import { serviceRoutes } from './routes/service.ts';
+import { traceRoutes } from './routes/trace.ts';
+import { requireFit, requireSafe } from './safety.ts';
+import { buildServer } from './server.ts';
+import { prepareSpool } from './spool.ts';
+import { startWorker, type Worker } from './worker.ts';
+
+export interface Daemon {
+  readonly url: string;
+  /**
+   * Drains: takes no new work, lets what runs end within the drain time, gives the rest back, closes everything.
+   * A second call waits for the first.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts all that a daemon is: database, worker, HTTP server. Everything is wired here and nowhere else.
+ *
+ * @throws OsaError `usage` (unsafe settings), `conflict` (the database is not migrated, the port is taken),
+ * `access_denied` (the role has too many rights), `unavailable`; nothing is left running then
+ */
+export async function startDaemon(config: DaemonConfig, { log }: { readonly log: Logger }): Promise<Daemon> {
+  requireSafe(config);
+  const drainMs = config.drainSeconds * 1_000;
+  const state = { draining: false };
+  await using stack = new AsyncDisposableStack();
+  const requests = stack.adopt(open(config, 'requests'), (database) => database.close());
+  const work = stack.adopt(open(config, 'worker'), (database) => database.close());
+  await requireFit(requests, config);
+  await prepareDirectories(config);
+  const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
+  const metrics = createMetrics();
+  const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
+  const execution = await prepareExecution(config, { database: work, blobs, threads, metrics, log });
+  const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
+  const stopWork = once(() => worker.drain(drainMs));
+  stack.defer(stopWork);
+  const app = server(config, { requests, blobs, metrics, worker, log, isDraining: () => state.draining });
+  const stopServer = once(() => closeServer(app, drainMs));
+  stack.defer(stopServer);
+  const forgetting = setInterval(() => void forget(requests, log), 3_600_000).unref();
+  stack.defer(() => clearInterval(forgetting));
+  const url = await listen(app, config);
+  announce(config, url, log);
+  const kept = stack.move();
+  const close = once(async () => {
+    state.draining = true;
+    log.info({ seconds: config.drainSeconds }, 'draining');
+    // Both at once: what the worker runs needs no server, and the reverse.
+    await Promise.all([stopServer(), stopWork()]);
+    await kept.disposeAsync();
+  });
+  return { url, close };
+}
+
+/** `work`, done at the first call; later calls wait for it. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let doing: Promise<void> | undefined;
+  return () => {
+    doing ??= work();
+    return doing;
+  };
+}
+
+function open({ database, worker }: DaemonConfig, part: 'requests' | 'worker'): Database {
+  // Each batch holds one connection, and its lease is renewed on another.
+  const max = part === 'requests' ? database.connections : Math.max(1, worker.concurrency * 2);
+  return connect({ url: database.url, max, applicationName: `osad ${part}` });
+}
+
+async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
+  await mkdir(join(dataDirectory, 'blobs'), { recursive: true, mode: 0o700 });
+  await prepareSpool(spoolOf(dataDirectory));
+  if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
+}
+
+function spoolOf(dataDirectory: string): string {
+  return join(dataDirectory, 'spool');
+}
+
+interface ServerNeeds {
+  readonly requests: Database;
+  readonly blobs: BlobStore;
+  readonly metrics: Metrics;
+  readonly worker: Worker;
+  readonly log: Logger;
+  readonly isDraining: () => boolean;
+}
+
+function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
+  const { requests, blobs, metrics, worker, log, isDraining } = needs;
+  const limits = { ...httpLimits, ...config.http };
+  const store = postgresStore(requests, { domain: config.domain });
+  const uploads = { store, blobs, spoolDirectory: spoolOf(config.dataDirectory), ...limits };
+  const verifier = tokenVerifier(config.issuers, { clockSkewSeconds: 30, maxLifetimeSeconds: 3_600 });
+  const check = () => components(config, { database: requests, worker, isDraining, log });
+  return buildServer({
+    handlers: {
+      ...serviceRoutes({ version: config.version, reads: config.reads, metrics, check }),
+      ...conventionRoutes({ store }),
+      ...blobRoutes(uploads),
+      ...hookRoutes({ store }),
+      ...ingestionRoutes(uploads),
+      ...dataRoutes({ store }),
+      ...traceRoutes({ store }),
+    },
+    authenticate: authenticator({ verifier, reads: config.reads }),
+    limits,
+    metrics,
+    log,
+    isDraining,
+  });
+}
+
+async function listen(app: FastifyInstance, { host, port }: DaemonConfig): Promise<string> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    const code = systemCode(cause);
+    if (code === undefined || !/^E[A-Z]+$/.test(code)) throw cause;
+    const why = code === 'EADDRINUSE' ? 'something else listens there' : code;
+    throw new OsaError(
+      'conflict',
+      `port ${port} on ${host} cannot be used (${why}); take another with --port or OSA_PORT, 0 for a free one`,
+      { field: 'port', details: { port, code }, cause },
+    );
+  }
+  const { address, family, port: actual } = app.server.address() as AddressInfo;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}`;
+}
+
+function announce({ worker, runner }: DaemonConfig, url: string, log: Logger): void {
+  log.info({ url, worker: worker.name, concurrency: worker.concurrency, runner }, 'listening');
+  if (runner === 'none') log.warn('no runner is configured: batches with hooks wait until a worker has one');
+}
+
+/** Requests under way may end within `graceMs`; what is left is cut off. */
+async function closeServer(app: FastifyInstance, graceMs: number): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
+  await app.close();
+  clearTimeout(timer);
+}
+
+async function forget(database: Database, log: Logger): Promise<void> {
+  await forgetOldAnswers(database).catch((error: unknown) => {
+    log.warn({ err: error }, 'old answers are not forgotten; trying again in an hour');
+  });
+}

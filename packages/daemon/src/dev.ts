@@ -1,0 +1,91 @@
+import { join, resolve } from 'node:path';
+import type { Endpoint } from '@osa/core/postgres/connection';
+import { prepareDevelopmentDatabase } from '@osa/core/postgres/development';
+import { startEmbedded } from '@osa/core/postgres/embedded';
+import type { Logger } from 'pino';
+import type { DaemonConfig, Settings } from './config.ts';
+import { type Daemon, startDaemon } from './daemon.ts';
+import { announceDaemon, makeDirectory, ownIssuer, withdrawDaemon, workerName } from './dev-directory.ts';
+import { lockDirectory } from './dev-lock.ts';
+import { requireSafe } from './safety.ts';
+
+export interface DevOptions {
+  readonly version: string;
+  /** Made when missing; relative to the working directory. */
+  readonly directory: string;
+  /** Instead of the settings' one; 0 takes a free one. */
+  readonly port?: number | undefined;
+  /** A migrated database, as its application's role, instead of the embedded server. */
+  readonly database?: string | undefined;
+  /** Instead of `<directory>/data`. */
+  readonly data?: string | undefined;
+  readonly settings: Settings;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/**
+ * Starts a daemon that needs nothing installed: an embedded PostgreSQL, the process runner, and a key of its own
+ * that it trusts, all in one directory, which it holds alone.
+ *
+ * @throws OsaError `conflict` (the directory or the port is taken), `usage`, `unavailable`; nothing is left running
+ */
+export async function startDev(options: DevOptions, { log }: { readonly log: Logger }): Promise<Daemon> {
+  await using stack = new AsyncDisposableStack();
+  const directory = await makeDirectory(resolve(options.directory));
+  stack.use(await lockDirectory(directory));
+  // One that is there was left by a daemon that died.
+  await withdrawDaemon(directory);
+  const config = await devConfig(options, directory);
+  requireSafe(config);
+  const url = options.database ?? (await embeddedDatabase(directory, stack, log));
+  const database = { url, connections: options.settings.database_connections };
+  const daemon = await startDaemon({ ...config, database }, { log });
+  stack.defer(() => daemon.close());
+  await announceDaemon(directory, daemon.url);
+  stack.defer(() => withdrawDaemon(directory));
+  const kept = stack.move();
+  let closing: Promise<void> | undefined;
+  return {
+    url: daemon.url,
+    close() {
+      closing ??= kept.disposeAsync();
+      return closing;
+    },
+  };
+}
+
+async function embeddedDatabase(
+  directory: string,
+  stack: AsyncDisposableStack,
+  log: Logger,
+): Promise<Endpoint> {
+  const server = await startEmbedded({ directory, log: (line) => log.info(line) });
+  stack.defer(() => server.stop());
+  return prepareDevelopmentDatabase(server.connection);
+}
+
+async function devConfig(
+  { version, port, data, settings, environment }: DevOptions,
+  directory: string,
+): Promise<Omit<DaemonConfig, 'database'>> {
+  return {
+    mode: 'development',
+    version,
+    domain: settings.domain ?? 'localhost',
+    host: settings.host,
+    port: port ?? settings.port,
+    dataDirectory: resolve(data ?? settings.data_dir ?? join(directory, 'data')),
+    workDirectory: join(directory, 'work'),
+    reads: settings.reads,
+    issuers: [await ownIssuer(directory)],
+    runner: settings.runner ?? 'process',
+    worker: {
+      name: await workerName(directory),
+      isInherited: true,
+      concurrency: settings.worker_concurrency,
+      leaseSeconds: settings.lease_seconds,
+    },
+    drainSeconds: settings.drain_seconds,
+    environment,
+  };
+}

@@ -1,0 +1,55 @@
+import type { Database } from '@osa/core/postgres/connection';
+import { postgresQueue } from '@osa/core/postgres/queue';
+import type { Execution } from '@osa/core/run/execute';
+import type { OutputThreads } from '@osa/core/run/output-threads';
+import type { Runner } from '@osa/core/run/runner';
+import { runners } from '@osa/core/runners/index';
+import type { BlobStore } from '@osa/core/storage/index';
+import type { Logger } from 'pino';
+import type { DaemonConfig } from './config.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface ExecutionParts {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly threads: OutputThreads;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/**
+ * What the worker executes with. What a dead predecessor left running is ended before its batches are given back,
+ * so that no code runs twice at a time.
+ */
+export async function prepareExecution(config: DaemonConfig, parts: ExecutionParts): Promise<Execution> {
+  const { worker, workDirectory: workspace, environment } = config;
+  const { database, blobs, threads, metrics, log } = parts;
+  const queue = metrics.counted(postgresQueue(database, { domain: config.domain }));
+  const own: Runner[] = config.runner === 'none' ? [] : [runners[config.runner]({ blobs, environment })];
+  for (const runner of own) {
+    const swept = await runner.sweep(workspace);
+    if (swept > 0) log.warn({ attempts: swept }, 'ended what an earlier daemon left running');
+  }
+  const given = worker.isInherited ? await queue.giveBack(worker.name) : 0;
+  if (given > 0) log.info({ batches: given }, 'gave back what an earlier daemon held');
+  return {
+    queue,
+    runners: own,
+    worker: { name: worker.name, leaseMs: worker.leaseSeconds * 1_000 },
+    threads,
+    workspace,
+    log: (event, details) => report(event, details, { metrics, log }),
+  };
+}
+
+/** Claims and ends are for who looks for them; what does not go as it should is told. */
+function report(
+  event: string,
+  { error, ...details }: Readonly<Record<string, unknown>>,
+  { metrics, log }: Pick<ExecutionParts, 'metrics' | 'log'>,
+): void {
+  metrics.countBatch(event.replace('batch.', ''));
+  const isUsual = event === 'batch.claimed' || event === 'batch.finished' || details.stopping === true;
+  const facts = error === undefined ? details : { ...details, err: error };
+  log[isUsual ? 'debug' : 'warn'](facts, event.replaceAll(/[._]/g, ' '));
+}

@@ -1,0 +1,41 @@
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** One short line each, for a person at a terminal; otherwise JSON lines. */
+  readonly readable: boolean;
+  /** Where lines go; standard error by default. Written at once, so that the last ones before an end are not lost. */
+  readonly destination?: DestinationStream;
+}
+
+export function createLog({ level, readable, destination }: LogOptions): Logger {
+  const target = destination ?? pino.destination({ fd: 2, sync: true });
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: ['authorization', '*.authorization', '*.*.authorization', '*.headers.Authorization'],
+  };
+  return pino(options, readable ? { write: (line: string) => target.write(toReadable(line)) } : target);
+}
+
+/** `12:03:04 warn  batch parked · batch=7 reason="no runner"`. */
+function toReadable(line: string): string {
+  const { time, level, msg, err, ...details } = JSON.parse(line) as Record<string, unknown>;
+  const clock = String(time).slice(11, 19);
+  const facts = Object.entries(details).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  const tail = facts.length > 0 ? ` · ${facts.join(' ')}` : '';
+  return `${clock} ${String(level).padEnd(5)} ${String(msg ?? '')}${tail}\n${errorLines(err)}`;
+}
+
+/** The stack, which the logger makes of an error and its causes. */
+function errorLines(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('stack' in error)) return '';
+  return `${String(error.stack).replaceAll(/^/gm, '    ')}\n`;
+}

@@ -1,0 +1,121 @@
+import { parseArgs } from 'node:util';
+import { OsaError } from '@osa/core/error';
+
+/** What the command line asks for. */
+export type Options =
+  | { readonly command: 'help' }
+  | { readonly command: 'version' }
+  | { readonly command: 'migrate'; readonly database: string | undefined }
+  | { readonly command: 'serve'; readonly config: string | undefined }
+  | {
+      readonly command: 'dev';
+      readonly config: string | undefined;
+      readonly directory: string;
+      readonly port: number | undefined;
+      readonly database: string | undefined;
+      readonly data: string | undefined;
+    };
+
+export const help = `osad, the daemon of osa
+
+  osad --dev [--dir DIR] [--port N] [--data DIR] [--database URL]
+      For development; needs nothing installed. Starts an embedded PostgreSQL and a daemon on 127.0.0.1 that runs
+      hooks as processes. All of it lives in DIR (.osa), which one daemon holds at a time.
+        --port N         where to listen (8470); 0 takes a free port
+        --data DIR       where uploaded files are kept (<dir>/data)
+        --database URL   use this migrated database, as the application's role in the URL, instead of the embedded
+                         one; needs a --dir of its own, and a --data that all daemons of the database share
+  osad [--config FILE]
+      For production: serves the database of DATABASE_URL. Settings come from the environment or, below it, from a
+      YAML file (--config or OSA_CONFIG_FILE) with the names in brackets.
+        DATABASE_URL [database_url]                  as the application's role, which \`osad migrate\` makes
+        OSA_DATABASE_CONNECTIONS [database_connections]  for requests (10); the worker has two more a batch
+        OSA_DOMAIN [domain]                          stands in the name of every record
+        OSA_DATA_DIR [data_dir]                      uploaded files
+        OSA_HOST [host], OSA_PORT [port]             where to listen (127.0.0.1, 8470)
+        OSA_ISSUER, OSA_AUDIENCE, OSA_PUBLIC_KEY_FILE or OSA_PUBLIC_KEY
+                                                     whose tokens are accepted: \`iss\`, \`aud\` (https://<domain>) and
+                                                     an Ed25519 public key as PEM or JWK; more than one as a list
+                                                     [issuers] of issuer, audience, public_key or public_key_file
+        OSA_READS [reads]                            public (the default) or authenticated
+        OSA_RUNNER [runner]                          none: this version runs no hooks in production, batches wait
+        OSA_WORKER_CONCURRENCY [worker_concurrency]  batches at once (processors, at most 8); 0 runs none
+        OSA_LEASE_SECONDS [lease_seconds]            how soon another worker takes over from a dead one (30)
+        OSA_DRAIN_SECONDS [drain_seconds]            what runs may take to end at SIGTERM (20)
+        OSA_LOG_LEVEL [log_level]                    fatal, error, warn, info, debug, trace or silent (info)
+  osad migrate [--database URL]
+      Brings the tables up to date, as the owner of the database (OSA_OWNER_DATABASE_URL or DATABASE_URL), and gives
+      the role OSA_APP_ROLE (osa_app) its rights.
+  osad --help | --version
+
+Examples
+  osad --dev
+  osad --dev --dir /tmp/try --port 0
+  OSA_OWNER_DATABASE_URL=postgres://owner@db/osa osad migrate
+  DATABASE_URL=postgres://osa_app@db/osa OSA_DOMAIN=data.example.org OSA_DATA_DIR=/var/lib/osa \\
+    OSA_ISSUER=ci OSA_PUBLIC_KEY_FILE=/etc/osa/ci.pem osad
+
+Requests carry \`Authorization: Bearer <token>\`; writes take an \`Idempotency-Key\`, a rollback the hook's ETag as
+\`If-Match\`. /openapi.json lists every route with its scope; /health, /ready and /metrics are for machines.
+
+Exit codes: 0 stopped as asked · 1 refused or failed · 2 wrong usage or settings
+`;
+
+/** @throws OsaError `usage` */
+export function readOptions(argv: readonly string[]): Options {
+  const { values, positionals } = parse(argv);
+  if (values.help) return { command: 'help' };
+  if (values.version) return { command: 'version' };
+  const [command, ...others] = positionals;
+  if (others.length > 0 || (command !== undefined && command !== 'migrate')) {
+    throw wrong(`${positionals.join(' ')}: the only command is migrate`);
+  }
+  const { dev, dir, port, data, database, config } = values;
+  if (command === 'migrate') {
+    only(values, ['database'], 'osad migrate');
+    return { command, database };
+  }
+  if (!dev) {
+    only(values, ['config'], 'osad without --dev');
+    return { command: 'serve', config };
+  }
+  if (database !== undefined && dir === undefined)
+    throw wrong('--database: needs a directory of its own; give --dir');
+  return { command: 'dev', config, directory: dir ?? '.osa', port: portOf(port), database, data };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'V' },
+        dev: { type: 'boolean' },
+        dir: { type: 'string' },
+        port: { type: 'string' },
+        data: { type: 'string' },
+        database: { type: 'string' },
+        config: { type: 'string' },
+      },
+    });
+  } catch (cause) {
+    throw wrong(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function only(values: Readonly<Record<string, unknown>>, allowed: readonly string[], where: string): void {
+  const [other] = Object.keys(values).filter((name) => !allowed.includes(name));
+  if (other !== undefined) throw wrong(`--${other}: is not for ${where}`);
+}
+
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw wrong(`--port: ${JSON.stringify(text)} is not a port; give 0 to 65535`);
+}
+
+function wrong(what: string, cause?: unknown): OsaError {
+  return new OsaError('usage', `${what}; see osad --help`, { cause });
+}

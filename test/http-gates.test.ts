@@ -1,0 +1,165 @@
+import { type Route, type RouteName, routes } from '@osa/core/api';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { signingKey, type TestDaemon, testDaemon } from './daemon-support.ts';
+
+/** Who may call what: each route's gate, as the wire contract declares it. */
+
+const all = Object.entries(routes) as [RouteName, Route][];
+const gated = all.filter(([, { gate }]) => gate.kind === 'scope');
+const readable = all.filter(([, { gate }]) => gate.kind === 'read');
+const open = all.filter(([, { gate }]) => gate.kind === 'public');
+
+let daemon: TestDaemon;
+beforeAll(async () => {
+  daemon = await testDaemon();
+});
+afterAll(() => daemon.close());
+
+function exampleOf({ path }: Route): string {
+  return path.replaceAll(/:\w+/g, 'x1');
+}
+
+describe.each(gated)('%s', (_name, route) => {
+  const { method } = route;
+  const path = exampleOf(route);
+
+  test('needs a token', async () => {
+    const { status, headers, problem } = await daemon.send(method, path);
+    expect(status).toBe(401);
+    expect(problem?.code).toBe('missing_token');
+    expect(headers['www-authenticate']).toBe('Bearer');
+  });
+
+  test('refuses a token that is not accepted', async () => {
+    const { status, headers, problem } = await daemon.send(method, path, {
+      headers: { authorization: 'Bearer abc.def.ghi' },
+    });
+    expect(status).toBe(401);
+    expect(problem?.code).toBe('invalid_token');
+    expect(headers['www-authenticate']).toBe('Bearer error="invalid_token"');
+  });
+
+  test('refuses a token without its scope', async () => {
+    const authorization = await daemon.bearer(['conventions:writer', 'hooks:write:other', 'runs:read']);
+    const { status, headers, problem } = await daemon.send(method, path, { headers: { authorization } });
+    const verb = route.gate.kind === 'scope' ? route.gate.verb : '';
+    const resource = route.gate.kind === 'scope' && route.gate.resourceParam ? ':x1' : '';
+    expect(status).toBe(403);
+    expect(problem?.code).toBe('access_denied');
+    expect(headers['www-authenticate']).toBe(`Bearer error="insufficient_scope", scope="${verb}${resource}"`);
+  });
+
+  test('lets its scope through', async () => {
+    const verb = route.gate.kind === 'scope' ? route.gate.verb : '';
+    const authorization = await daemon.bearer([verb]);
+    const { status } = await daemon.send(method, path, { headers: { authorization } });
+    expect([200, 404, 415, 422]).toContain(status);
+  });
+});
+
+test.each(readable)('%s is open, but not to a token that is not accepted', async (_name, route) => {
+  const path = exampleOf(route);
+  expect([200, 404, 422]).toContain((await daemon.send('GET', path)).status);
+  const authorization = 'Bearer abc';
+  expect((await daemon.send('GET', path, { headers: { authorization } })).status).toBe(401);
+});
+
+test.each(open)('%s looks at no token', async (_name, route) => {
+  const { status } = await daemon.send('GET', exampleOf(route), { headers: { authorization: 'Bearer abc' } });
+  expect(status).toBe(200);
+});
+
+test.each([
+  ['another issuer', { issuer: 'elsewhere' }],
+  ['another audience', { audience: 'elsewhere' }],
+  ['no subject', { subject: '' }],
+  ['an end in the past', { lifetimeSeconds: -120 }],
+  ['a life of a day', { lifetimeSeconds: 86_400 }],
+])('a token with %s is refused', async (_name, claims) => {
+  const authorization = await daemon.bearer(['ingestions:read'], claims);
+  const { status, problem } = await daemon.send('GET', '/api/v1/ingestions', { headers: { authorization } });
+  expect([status, problem?.code]).toEqual([401, 'invalid_token']);
+});
+
+test('a token of another key is refused', async () => {
+  const stranger = await testDaemonKeyless();
+  const { status } = await daemon.send('GET', '/api/v1/hooks', { headers: { authorization: stranger } });
+  expect(status).toBe(401);
+});
+
+async function testDaemonKeyless(): Promise<string> {
+  const { signToken } = await import('@osa/core/auth/token');
+  const claims = { issuer: 'test', audience: 'osa', subject: 'x', scopes: [], lifetimeSeconds: 60 };
+  return `Bearer ${await signToken(await signingKey(), claims)}`;
+}
+
+test.each(['Basic dXNlcjpwYXNz', 'Bearer', 'Bearer a b', 'Bearer ä', 'abc'])(
+  'the header %j is no token',
+  async (authorization) => {
+    const { status, problem } = await daemon.send('GET', '/api/v1/ingestions', {
+      headers: { authorization: Buffer.from(authorization).toString('latin1') },
+    });
+    expect([status, problem?.code]).toEqual([401, 'invalid_token']);
+  },
+);
+
+test('a scope for a hook opens that hook and those of its prefix only', async () => {
+  const rollback = async (scope: string, hook: string) => {
+    const authorization = await daemon.bearer([scope]);
+    const headers = { authorization, 'content-type': 'application/json' };
+    return (await daemon.send('POST', `/api/v1/hooks/${hook}/rollback`, { headers, body: '{}' })).status;
+  };
+  expect(await rollback('hooks:write:abc', 'abc')).toBe(404);
+  expect(await rollback('hooks:write:ab*', 'abc')).toBe(404);
+  expect(await rollback('hooks:write:abc', 'abcd')).toBe(403);
+  expect(await rollback('hooks:write:ab', 'abc')).toBe(403);
+  expect(await rollback('hooks:write:*', 'abc%22%0d%0aX-Evil:1')).not.toBe(403);
+});
+
+test('a scope is named in the challenge only where it cannot break out of the header', async () => {
+  const authorization = await daemon.bearer([]);
+  const { status, headers } = await daemon.send('POST', '/api/v1/hooks/a%22,b%0d%0aset-cookie:x/rollback', {
+    headers: { authorization },
+  });
+  expect(status).toBe(403);
+  expect(headers['www-authenticate']).toBe('Bearer error="insufficient_scope"');
+  expect(headers['set-cookie']).toBeUndefined();
+});
+
+test('the gate comes before the body', async () => {
+  const { status } = await daemon.send('POST', '/api/v1/conventions', {
+    body: 'not json',
+    headers: { 'content-type': 'text/plain' },
+  });
+  expect(status).toBe(401);
+});
+
+test('answers to somebody are not stored by caches, and no token is logged', async () => {
+  const authorization = await daemon.bearer(['ingestions:read']);
+  const { headers } = await daemon.send('GET', '/api/v1/ingestions', { headers: { authorization } });
+  expect(headers['cache-control']).toBe('no-store');
+  expect(headers['x-content-type-options']).toBe('nosniff');
+  const token = authorization.replace('Bearer ', '');
+  expect(daemon.log.join('')).not.toContain(token.slice(-20));
+});
+
+describe('with reads: authenticated', () => {
+  let closed: TestDaemon;
+  beforeAll(async () => {
+    closed = await testDaemon({ reads: 'authenticated' });
+  });
+  afterAll(() => closed.close());
+
+  test.each(readable)('%s needs a token, of any scope', async (_name, route) => {
+    const path = exampleOf(route);
+    expect((await closed.send('GET', path)).problem?.code).toBe('missing_token');
+    const authorization = await closed.bearer([]);
+    expect([200, 404, 422]).toContain(
+      (await closed.send('GET', path, { headers: { authorization } })).status,
+    );
+  });
+
+  test.each(open)('%s stays open', async (_name, route) => {
+    expect((await closed.send('GET', exampleOf(route))).status).toBe(200);
+  });
+});
