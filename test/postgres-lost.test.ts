@@ -150,7 +150,7 @@ describe('a backend is killed', () => {
   });
 
   test('while it waits in a transaction for longer than it may', async () => {
-    const database = open({ idleInTransactionTimeoutMs: 50 });
+    const database = open({ idleInTransactionTimeoutMs: 500 });
     const never = Promise.withResolvers<void>();
     const error = await failure(
       database.transaction(async (tx) => {
@@ -224,7 +224,7 @@ describe('the connection is cut', () => {
 describe('a server that says nothing', () => {
   test('to a statement is given up, and the connection cut', async () => {
     const maker = driver(server.url, { max: 1, idle_timeout: 0, max_lifetime: null });
-    const client = await openClient(maker, { connectTimeoutMs: 5_000, silenceMs: 50 });
+    const client = await openClient(maker, { connectTimeoutMs: 5_000, silenceMs: 500 });
     await client.control('select 1');
     expectLost(await failure(client.control('select pg_sleep(60)')), 'none');
     expect(client.lost.aborted).toBe(true);

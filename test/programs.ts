@@ -23,7 +23,7 @@ export interface Daemon {
 
 /** Starts `osad --dev --port 0` in `directory` with `args`, and waits until it listens. */
 export async function startDaemon(directory: string, ...args: string[]): Promise<Daemon> {
-  const child = spawn(process.execPath, [builtOsad, '--dev', '--port', '0', ...args], {
+  const child = spawn(process.execPath, [builtOsad, '--dev', '--port', '0', '--dir', '.osa', ...args], {
     cwd: directory,
     env: userEnvironment(directory),
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { connect } from '@osa/core/postgres/connection';
-import { findEmbedded } from '@osa/core/postgres/embedded';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findEmbedded, removeEmbedded } from '@osa/core/postgres/embedded';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { scratch, type TestDatabase, testDatabase, until } from './harness.ts';
 import { type Daemon, osa, osaJson, startDaemon } from './programs.ts';
 import { writeProject, writeRecords } from './project.ts';
 import { hookCode } from './workbench.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 /** What must survive: the daemon's death, PostgreSQL's restart, and two uploads that race. */
 
@@ -18,7 +20,6 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await Promise.all(daemons.map((daemon) => daemon.end('SIGTERM')));
-  const { removeEmbedded } = await import('@osa/core/postgres/embedded');
   await removeEmbedded(join(directory.path, '.osa'));
   await directory.dispose();
 });
@@ -149,4 +150,4 @@ test('of two uploads one after the other the later content is the newest version
   expect(count).toEqual({ records: '800', rows: '800' });
   await Promise.all(daemons.map((running) => running.end('SIGTERM')));
   await database.close();
-}, 120_000);
+});

@@ -10,6 +10,7 @@ import {
 } from '@osa/core/api';
 import type { Principal } from '@osa/core/auth/principal';
 import { OsaError } from '@osa/core/error';
+import { databaseError } from '@osa/core/postgres/sqlstate';
 import type { Writer } from '@osa/core/store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
@@ -81,11 +82,25 @@ function mount<N extends RouteName>(
     url: route.path,
     config: { contract: route },
     handler: async (request, reply) => {
-      const answer = await handler(await decode<N>(route, request, reply, limits));
+      const call = await decode<N>(route, request, reply, limits);
+      const answer = await handler(call).catch((error: unknown) => {
+        throw blameCursor(error, call.query);
+      });
       if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(route.status);
       return reply.send(answer);
     },
   });
+}
+
+/**
+ * A cursor is opaque to everybody but the list that made it, so what a forged one holds is found out by the
+ * database, as a value that does not fit (SQLSTATE class 22).
+ */
+function blameCursor(error: unknown, query: object | undefined): unknown {
+  const isForged = query && 'cursor' in query && databaseError(error)?.code.startsWith('22');
+  if (!isForged) return error;
+  const message = 'cursor: not a cursor of this list; leave it out to start again';
+  return new OsaError('invalid', message, { field: 'cursor', cause: error });
 }
 
 /** Checks in the order of cost: headers, path, query, then the body. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import { asOsaError, OsaError } from '../error.ts';
 import { normaliseLimits } from '../hook/release.ts';
 import { readOutput } from './output.ts';
@@ -18,6 +19,9 @@ export interface Execution {
   /** Called with what a person may want to know; never with a record's content. */
   readonly log: (event: string, details: Readonly<Record<string, unknown>>) => void;
 }
+
+/** Milliseconds between tries to tell a database that is away. */
+const retellMs = 500;
 
 /**
  * Takes one batch through its life: claim → snapshot → run each hook → check the output → commit.
@@ -208,11 +212,26 @@ async function letGo(execution: Execution, claim: Claim, error: unknown, stop: A
   const failed = !stop.aborted && code !== 'unavailable';
   const reason = failed ? `${code} error while the batch was run; the daemon's log says more` : null;
   const delayMs = failed ? backoffMs(failures + 1) : 1_000;
-  const tell =
+  const tell = () =>
     reason !== null && failures + 1 >= maxFailures
       ? queue.stopIngestion(claim, reason)
       : queue.postpone(claim, { reason, delayMs: stop.aborted ? 0 : delayMs, failed });
-  await tell.catch((cause: unknown) => log('batch.lease_runs_out', { batch, fence, error: cause }));
+  await whileLeased(execution, tell).catch((cause: unknown) => {
+    log('batch.lease_runs_out', { batch, fence, error: cause });
+  });
+}
+
+/** Repeats `tell` while the database is away, for as long as the lease could last anyway. */
+async function whileLeased({ worker }: Execution, tell: () => Promise<void>): Promise<void> {
+  const deadline = performance.now() + worker.leaseMs;
+  for (;;) {
+    try {
+      return await tell();
+    } catch (error) {
+      if (asOsaError(error)?.code !== 'unavailable' || performance.now() > deadline) throw error;
+      await wait(retellMs);
+    }
+  }
 }
 
 /**

@@ -368,7 +368,7 @@ create table batch_records (
     check (status in ('pending', 'invalid', 'unchanged', 'published', 'rejected', 'errored')),
   reason text,
   -- The published record: made by this batch, or found unchanged by it.
-  record text collate "C" references records,
+  record text collate "C",
   -- The batch in which this record was tried again.
   retried_in uuid,
   unique (id, batch),
@@ -393,8 +393,9 @@ create function prove_batch_records() returns trigger language plpgsql
 declare
   stray uuid;
 begin
-  select i.batch into stray from (select distinct batch from inserted) i join public.batches b on b.id = i.batch
-  where b.fence > 0 or b.status <> 'queued' or b.records <> (select count(*) from public.batch_records r where r.batch = i.batch)
+  select i.batch into stray
+  from (select batch, count(record) as ended from inserted group by batch) i join public.batches b on b.id = i.batch
+  where i.ended > 0 or b.fence > 0 or b.status <> 'queued' or b.records <> (select count(*) from public.batch_records r where r.batch = i.batch)
   limit 1;
   if found then
     raise exception 'batch % does not take these records', stray using errcode = '23503', table = 'batch_records';
@@ -581,7 +582,7 @@ create trigger prove after insert on outcomes referencing new table as inserted
 
 -- A record that comes of a batch record is of the same source and content. Published, it was made by this
 -- transaction, which ends the batch, and every run of the batch has passed it;
--- unchanged, it is the newest version. This stands for the foreign keys of records, too.
+-- unchanged, it is the newest version. This stands for foreign keys to and from the record, too.
 create function prove_publication() returns trigger language plpgsql
   set search_path = pg_catalog, pg_temp set join_collapse_limit = 1
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
@@ -592,10 +593,10 @@ begin
   from updated u
   join public.batches b on b.id = u.batch
   join public.ingestions i on i.id = b.ingestion
-  join public.records r on r.srn = u.record
+  left join public.records r on r.srn = u.record
   left join public.records newer on u.status = 'unchanged'
     and newer.convention = r.convention and newer.source_id = r.source_id and newer.version = r.version + 1
-  where (r.convention, r.source_id, r.content_digest) is distinct from (b.convention, u.source_id, u.content_digest)
+  where u.record is not null and (r.convention, r.source_id, r.content_digest) is distinct from (b.convention, u.source_id, u.content_digest)
     or newer.srn is not null
     or u.status = 'published' and (
       b.status <> 'done' or r.xmin <> pg_current_xact_id()::xid or r.metadata <> u.metadata

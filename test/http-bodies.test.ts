@@ -1,0 +1,352 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { sha256 } from '@osa/core/hook/release';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  declaration,
+  deployRequest,
+  everything,
+  ndjson,
+  type RawConnection,
+  rawConnection,
+  type TestDaemon,
+  testDaemon,
+} from './daemon-support.ts';
+import { until } from './harness.ts';
+
+/** Bodies that break a rule: too large, too slow, cut off, not JSON, not what the contract says. */
+
+const requestBytes = 64 * 1024;
+const uploadBytes = 256 * 1024;
+const megabyte = Buffer.alloc(1024 * 1024, 0x20);
+
+let daemon: TestDaemon;
+let authorization: string;
+beforeAll(async () => {
+  daemon = await testDaemon({
+    http: { requestBytes, uploadBytes, blobBytes: uploadBytes, requestMs: 400, uploadIdleMs: 400 },
+  });
+  authorization = await daemon.bearer(everything, { lifetimeSeconds: 600 });
+  await daemon.call('deploy', { json: deployRequest() });
+});
+afterAll(() => daemon.close());
+
+const deployPath = '/api/v1/conventions';
+const ingestPath = '/api/v1/conventions/tests/ingestions';
+const blobPath = (digest: string) => `/api/v1/blobs/${digest}`;
+
+function post(
+  path: string,
+  body: string | Uint8Array | AsyncIterable<Uint8Array>,
+  headers: Record<string, string> = {},
+) {
+  return daemon.send('POST', path, {
+    body,
+    headers: {
+      authorization,
+      'content-type': path === ingestPath ? 'application/x-ndjson' : 'application/json',
+      ...headers,
+    },
+  });
+}
+
+/** A request whose body is written by hand. */
+async function open(path: string, headers: readonly string[], method = 'POST'): Promise<RawConnection> {
+  const connection = await rawConnection(daemon.port);
+  const type =
+    path === deployPath
+      ? 'application/json'
+      : path === ingestPath
+        ? 'application/x-ndjson'
+        : 'application/octet-stream';
+  const lines = [
+    `${method} ${path} HTTP/1.1`,
+    'Host: x',
+    `Authorization: ${authorization}`,
+    `Content-Type: ${type}`,
+    ...headers,
+  ];
+  connection.socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+  return connection;
+}
+
+async function spooled(): Promise<string[]> {
+  return readdir(join(daemon.directory, 'data', 'spool'));
+}
+
+describe('too large', () => {
+  test.each([
+    ['JSON', deployPath, 'POST'],
+    ['records', ingestPath, 'POST'],
+    ['a blob', blobPath('0'.repeat(64)), 'PUT'],
+  ])('%s that announces it is refused before it is sent', async (_name, path, method) => {
+    const connection = await open(path, [`Content-Length: ${2 ** 30}`], method);
+    await until('the answer', async () => connection.received().includes('too_large'));
+    expect(connection.received()).toMatch(/^HTTP\/1\.1 413 [\s\S]*connection: close/i);
+    await connection.closed;
+    expect(await spooled()).toEqual([]);
+  });
+
+  test.each([
+    ['JSON', deployPath, 'POST'],
+    ['records', ingestPath, 'POST'],
+    ['a blob', blobPath('0'.repeat(64)), 'PUT'],
+  ])('%s without a length is refused where the limit is', async (_name, path, method) => {
+    const connection = await open(path, ['Transfer-Encoding: chunked'], method);
+    const writing = setInterval(() => {
+      connection.socket.write(`${megabyte.length.toString(16)}\r\n`);
+      connection.socket.write(megabyte);
+      connection.socket.write('\r\n');
+    }, 5);
+    await until('the answer', async () => connection.received().includes('too_large'));
+    await connection.closed;
+    clearInterval(writing);
+    expect(connection.received()).toMatch(/^HTTP\/1\.1 413 /);
+    expect(connection.socket.bytesWritten).toBeLessThan(2 ** 30);
+    expect(await spooled()).toEqual([]);
+  });
+});
+
+describe('too slow', () => {
+  test('a JSON body that trickles is refused in time', async () => {
+    const connection = await open(deployPath, ['Content-Length: 1000']);
+    const writing = setInterval(() => connection.socket.write(' '), 50);
+    await until('the answer', async () => connection.received().includes('\r\n\r\n{'));
+    clearInterval(writing);
+    expect(connection.received()).toMatch(/^HTTP\/1\.1 408 /);
+    await connection.closed;
+  });
+
+  test('an upload may trickle, but not stop', async () => {
+    const lines = ndjson(30);
+    const connection = await open(ingestPath, [`Content-Length: ${lines.length + 10}`]);
+    const pieces = lines.match(/[\s\S]{1,80}/g) ?? [];
+    // Longer than the pause that is allowed, altogether.
+    for (const piece of pieces) {
+      connection.socket.write(piece);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(connection.received()).toBe('');
+    await until('the answer', async () => connection.received().includes('\r\n\r\n{'));
+    expect(connection.received()).toMatch(/^HTTP\/1\.1 408 /);
+    await connection.closed;
+    expect(await spooled()).toEqual([]);
+  });
+});
+
+describe('cut off', () => {
+  test.each([
+    ['with a length', ['Content-Length: 100000'], ''],
+    ['in chunks', ['Transfer-Encoding: chunked'], '1f4\r\n'],
+  ])('an upload %s leaves nothing', async (_name, headers, before) => {
+    const count = async () => (await daemon.call('listIngestions')).items.length;
+    const earlier = await count();
+    const connection = await open(ingestPath, headers);
+    connection.socket.write(`${before}${ndjson(5)}`);
+    await until('the upload to arrive', async () => connection.socket.bufferSize === 0);
+    connection.socket.destroy();
+    await until('the daemon to notice', async () => (await openConnections()) === 0);
+    expect(await count()).toBe(earlier);
+    expect(await spooled()).toEqual([]);
+    expect(daemon.log.join('')).not.toContain('request failed');
+  });
+
+  test('more than was announced is no part of the body', async () => {
+    const connection = await open(deployPath, ['Content-Length: 2']);
+    connection.socket.write('{}{"title": "smuggled"}');
+    await connection.closed;
+    expect(connection.received()).toMatch(/HTTP\/1\.1 400 /);
+    expect(connection.received()).not.toContain('smuggled');
+  });
+
+  async function openConnections(): Promise<number> {
+    const { text } = await daemon.send('GET', '/metrics');
+    // The request that asks has a connection too.
+    return Number(/nodejs_active_resources\{type="TCPSocketWrap"\} (\d+)/.exec(text)?.[1] ?? 0) > 2 ? 1 : 0;
+  }
+});
+
+describe('content type', () => {
+  test.each([
+    'text/plain',
+    'multipart/form-data; boundary=x',
+    'application/json; charset=utf-16',
+    'application/jsonp',
+    'application/x-ndjson',
+    'json',
+    '',
+  ])('JSON as %j is refused', async (type) => {
+    const { status, problem } = await post(deployPath, JSON.stringify(deployRequest()), {
+      'content-type': type,
+    });
+    expect([status, problem?.code]).toEqual([415, 'unsupported_media_type']);
+  });
+
+  test('no type at all is refused', async () => {
+    const headers = { authorization };
+    expect((await daemon.send('POST', deployPath, { headers, body: '{}' })).status).toBe(415);
+    expect((await daemon.send('POST', deployPath, { headers })).status).toBe(415);
+  });
+
+  test.each(['application/json', 'application/json; charset=UTF-8', 'Application/JSON;charset="utf-8"'])(
+    '%j is JSON',
+    async (type) => {
+      expect((await post(deployPath, JSON.stringify(deployRequest()), { 'content-type': type })).status).toBe(
+        201,
+      );
+    },
+  );
+
+  test.each(['gzip', 'br', 'deflate', 'identity'])('Content-Encoding %s is refused', async (encoding) => {
+    const body = gzipSync(JSON.stringify(deployRequest()));
+    const { status, problem } = await post(deployPath, body, { 'content-encoding': encoding });
+    expect([status, problem?.field]).toEqual([415, 'Content-Encoding']);
+  });
+
+  test('records as JSON and a blob as text are refused', async () => {
+    expect((await post(ingestPath, ndjson(1), { 'content-type': 'application/json' })).status).toBe(415);
+    const headers = { authorization, 'content-type': 'text/plain' };
+    expect((await daemon.send('PUT', blobPath('0'.repeat(64)), { headers, body: 'x' })).status).toBe(415);
+  });
+});
+
+describe('JSON', () => {
+  test.each([
+    ['nothing', ''],
+    ['half an object', '{"title": "x"'],
+    ['two values', '{} {}'],
+    ['a comment', '{} // x'],
+    ['a trailing comma', '{"a": 1,}'],
+    ['single quotes', "{'a': 1}"],
+    ['NaN', '{"a": NaN}'],
+    ['a leading zero', '{"a": 01}'],
+    ['a control character', '{"a": "\u0001"}'],
+    ['a key twice', '{"title": "a", "title": "b"}'],
+    ['a key twice, escaped', '{"title": "a", "titl\\u0065": "b"}'],
+    ['__proto__', '{"__proto__": {"admin": true}}'],
+    ['__proto__ in a config', '{"hooks": [{"config": {"__proto__": {"x": 1}}}]}'],
+    ['a NUL', '{"title": "\\u0000"}'],
+    ['a lone surrogate', '{"title": "\\ud800"}'],
+    ['a byte order mark', '\ufeff{}'],
+    ['a number no double holds', '{"a": 1e999}'],
+    ['a deep nest', `{"a": ${'['.repeat(200)}${']'.repeat(200)}}`],
+  ])('with %s is malformed', async (_name, body) => {
+    const { status, problem } = await post(deployPath, body);
+    expect([status, problem?.code]).toEqual([400, 'malformed']);
+    expect(Object.getPrototypeOf({})).toBe(Object.prototype);
+    expect({}).not.toHaveProperty('admin');
+  });
+
+  test('that is not UTF-8 is malformed', async () => {
+    expect((await post(deployPath, Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]))).status).toBe(400);
+  });
+
+  test.each([
+    ['a member that is not known', { ...deployRequest(), ttile: 'x' }, 'ttile'],
+    ['text for a list', { ...deployRequest(), hooks: 'x' }, 'hooks'],
+    ['a list', [], ''],
+    ['a missing title', { ...deployRequest(), title: undefined }, 'title'],
+    [
+      'an injection in a name',
+      deployRequest([declaration('x"; drop schema public cascade;--', `sha256:${'0'.repeat(64)}`)]),
+      'hooks[0].name',
+    ],
+    [
+      'a digest without its name',
+      deployRequest([declaration('x', '0'.repeat(64))]),
+      'hooks[0].release.digest',
+    ],
+  ])('with %s is invalid, and says where', async (_name, json, field) => {
+    const { status, problem } = await post(deployPath, JSON.stringify(json));
+    expect([status, problem?.code, problem?.field]).toEqual([422, 'invalid', field]);
+  });
+
+  test('with several problems names all of them', async () => {
+    const { problem } = await post(
+      deployPath,
+      JSON.stringify({ ...deployRequest(), title: 7, description: '', x: 1 }),
+    );
+    const fields = (problem?.details?.problems as { field: string }[]).map((found) => found.field);
+    expect(fields.sort()).toEqual(['description', 'title', 'x']);
+  });
+
+  test.each(['"1"', '1.5', '-1', '0', '2147483648', '9007199254740993', 'true', '[1]', 'null', '{}'])(
+    'a version %s is refused',
+    async (version) => {
+      const { status } = await post('/api/v1/hooks/nothing/rollback', `{"to": ${version}}`);
+      expect([400, 422]).toContain(status);
+    },
+  );
+});
+
+describe('a blob', () => {
+  const put = (digest: string, body: Uint8Array) =>
+    daemon.send('PUT', blobPath(digest), {
+      body,
+      headers: { authorization, 'content-type': 'application/octet-stream' },
+    });
+
+  test('whose bytes hash to something else is refused', async () => {
+    const { status, problem } = await put('0'.repeat(64), Buffer.from('x'));
+    expect([status, problem?.field]).toEqual([422, 'sha256']);
+  });
+
+  test('that is no archive is refused, and not there afterwards', async () => {
+    const body = Buffer.from('no tar');
+    const { status, problem } = await put(sha256(body), body);
+    expect([status, problem?.code]).toEqual([422, 'invalid']);
+    const found = await daemon.send('GET', blobPath(sha256(body)), { headers: { authorization } });
+    expect(found.status).toBe(404);
+  });
+
+  test('that is an empty archive is stored, as often as it is sent', async () => {
+    const body = Buffer.alloc(1024);
+    const params = { sha256: sha256(body) };
+    expect(await daemon.call('putBlob', { params, body })).toEqual({ ...params, size: 1024 });
+    expect(await daemon.call('putBlob', { params, body })).toEqual({ ...params, size: 1024 });
+    expect(await daemon.call('findBlob', { params })).toEqual({ ...params, size: 1024 });
+    expect(await spooled()).toEqual([]);
+  });
+});
+
+describe('records', () => {
+  test.each([
+    ['a line that is not JSON', '{"source_id": "a", "metadata": {"value": 1}}\n{"source_id":', 400, 2],
+    ['a line that is no object', '[]\n', 422, 1],
+    ['no source', '{"metadata": {}}\n', 422, 1],
+    ['a source twice', '{"source_id": "a", "metadata": {}}\n{"source_id": "a", "metadata": {}}\n', 422, 2],
+  ])('with %s are refused whole, naming the line', async (_name, body, expected, line) => {
+    const { status, problem } = await post(ingestPath, body);
+    expect([status, problem?.details?.line]).toEqual([expected, line]);
+    expect(await spooled()).toEqual([]);
+  });
+
+  test('that are none are refused', async () => {
+    expect((await post(ingestPath, '\n\n')).status).toBe(422);
+  });
+
+  test('for a convention that is not there are refused before they are read', async () => {
+    const connection = await open(
+      '/api/v1/conventions/nothing/ingestions',
+      ['Content-Length: 100000'],
+      'POST',
+    );
+    connection.socket.write(ndjson(1));
+    await until('the answer', async () => connection.received().includes('\r\n\r\n{'));
+    // Its media type is that of a blob, which is looked at first.
+    expect(connection.received()).toMatch(/^HTTP\/1\.1 415 /);
+    const known = await post('/api/v1/conventions/nothing/ingestions', ndjson(1), {
+      'content-type': 'application/x-ndjson',
+    });
+    expect(known.problem?.code).toBe('not_found');
+  });
+
+  test.each(['0', '-1', '10001', '1.5', 'NaN', '', '1&batch_size=2', '1&x=1'])(
+    'a batch size of %j is refused',
+    async (size) => {
+      const { status, problem } = await post(`${ingestPath}?batch_size=${size}`, ndjson(1));
+      expect([status, problem?.code]).toEqual([422, 'invalid']);
+    },
+  );
+});
