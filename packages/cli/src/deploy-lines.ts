@@ -32,7 +32,7 @@ export function deployLines(answer: DeployAnswer): Line[] {
   ];
 }
 
-function state(word: 'created' | 'updated' | 'unchanged', fields: readonly string[] = []): Line {
+function state(word: 'created' | 'updated' | 'unchanged' | 'refused', fields: readonly string[] = []): Line {
   if (word === 'unchanged') return dim(word);
   return fields.length === 0 ? green(word) : line`${green(word)}: ${fields.join(', ')}`;
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ScopeVerb } from './auth/scope.ts';
 import { DeployRequest } from './convention/convention.ts';
 import { FeatureContract } from './hook/hook.ts';
-import { Config, Limits, runtimes } from './hook/release.ts';
+import { Config, Digest, Limits, LimitsUpdate, runtimes } from './hook/release.ts';
 import { bounds } from './limits.ts';
 import { FieldDefinition } from './record/schema.ts';
 
@@ -33,6 +33,8 @@ export interface Route {
   readonly body?: z.ZodType | 'application/x-ndjson' | 'application/octet-stream';
   /** The status of success and the shape of its body; `text` is a body that is not JSON. */
   readonly status: 200 | 201;
+  /** A second status of success: 201 where the answer says `created: true`. */
+  readonly createdStatus?: 201;
   readonly response: z.ZodType | 'text';
   /** Writes take an `Idempotency-Key`. */
   readonly idempotent?: true;
@@ -44,7 +46,22 @@ const cursor = z.string().max(1_000).optional();
 const limit = z.coerce.number().int().min(1).max(bounds.pageRows).default(bounds.defaultPageRows);
 const page = z.object({ cursor, limit });
 const hookParams = z.object({ name: z.string().max(200) });
-const flag = z.enum(['true', 'false']).default('false');
+const version = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
+/** Where the caller saw the live pointer; 412 if it has moved since. The header If-Match says the first too. */
+const expected = {
+  expected_live_seq: z.int().min(1).optional(),
+  expected_live_version: z.int().min(1).optional(),
+};
+const reason = z.string().min(1).max(bounds.reasonLength);
+const flag = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((text) => text === 'true');
+/** `activate`: make the declared releases live also where they are known and another one is. */
+const deployOptions = z.object({ activate: flag });
 
 const Actor = z.object({ issuer: z.string(), subject: z.string() });
 const SchemaRef = z.object({ id: z.string(), version: z.string() });
@@ -81,6 +98,33 @@ const HookSummary = z.object({
     .nullable(),
 });
 
+/** A release as it is minted without a deploy. The digest says which code; an image may carry it (`ref@sha256:…`). */
+const ReleaseRequest = z.strictObject({
+  runtime: z.enum(runtimes).optional(),
+  image: z.string().min(1).max(1_000).optional(),
+  digest: Digest.optional(),
+  command: z.array(z.string().min(1).max(10_000)).min(1).max(100).optional(),
+  config: Config.optional(),
+  limits: LimitsUpdate.optional(),
+  source_ref: z.string().min(1).max(1_000).optional(),
+  /** Whether the new release becomes the live one. */
+  live: z.boolean().default(true),
+  reason: reason.optional(),
+  ...expected,
+});
+
+/** A move of the live pointer; `changed` is false when it stood there already. */
+const PointerMove = z.object({
+  hook_name: z.string(),
+  changed: z.boolean(),
+  from_version: z.int().nullable(),
+  live_version: z.int(),
+  live_seq: z.int(),
+  live_release_id: z.string(),
+  reason: z.string().nullable(),
+  at: time,
+});
+
 const LiveChange = z.object({
   seq: z.int(),
   from_version: z.int().nullable(),
@@ -93,21 +137,37 @@ const LiveChange = z.object({
 
 const HookChange = z.object({
   name: z.string(),
-  hook: z.enum(['created', 'unchanged']),
+  owner: z.string(),
+  hook: z.enum(['created', 'unchanged', 'refused']),
+  /** What makes the declared contract another one, where it is refused. */
+  differences: z.array(Difference),
   release: z.enum(['created', 'known']),
   version: z.int(),
   is_live: z.boolean(),
   live_version: z.int().nullable(),
+  /** Whether the deploy makes a known release live, as it was asked to. */
+  activated: z.boolean(),
 });
 
-/** What a deploy changed, part by part. */
+/** What a deploy changed or would change, part by part. */
 export const DeployChanges = z.object({
   convention: z.enum(['created', 'updated', 'unchanged']),
   convention_fields: z.array(Difference),
-  schema: z.enum(['created', 'unchanged']),
+  schema: z.enum(['created', 'unchanged', 'refused']),
+  schema_differences: z.array(Difference),
   hooks: z.array(HookChange),
   removed_hooks: z.array(z.string()),
   ingester: z.enum(['none', 'stored, not run']),
+});
+
+const DeployPlan = z.object({
+  slug: z.string(),
+  /** Whether a deploy would change anything. */
+  changed: z.boolean(),
+  /** Whether a deploy would be refused, and why. */
+  refused: z.boolean(),
+  reasons: z.array(z.string()),
+  changes: DeployChanges,
 });
 
 const DeployAnswer = z.object({
@@ -120,6 +180,17 @@ const DeployAnswer = z.object({
   deploy_id: z.string(),
   changed: z.boolean(),
   changes: DeployChanges,
+});
+
+const DeploySummary = z.object({
+  id: z.string(),
+  slug: z.string(),
+  manifest_digest: z.string(),
+  changed: z.boolean(),
+  changes: DeployChanges,
+  source_refs: z.array(z.string()),
+  actor: Actor,
+  at: time,
 });
 
 const ConventionDetail = z.object({
@@ -315,10 +386,39 @@ export const routes = {
     path: '/api/v1/conventions',
     summary: 'Deploy a convention: schema, hooks, releases and convention in one step',
     gate: scope('conventions:write'),
+    query: deployOptions,
     body: DeployRequest,
     status: 201,
     response: DeployAnswer,
     idempotent: true,
+  }),
+  planDeploy: route({
+    method: 'POST',
+    path: '/api/v1/conventions/plan',
+    summary: 'What a deploy of this body would change, without changing anything',
+    gate: scope('conventions:write'),
+    query: deployOptions,
+    body: DeployRequest,
+    status: 200,
+    response: DeployPlan,
+  }),
+  listDeploys: route({
+    method: 'GET',
+    path: '/api/v1/deploys',
+    summary: 'What was deployed, newest first: by whom, from which code, with what changes',
+    gate: read,
+    query: page.extend({ convention: z.string().max(200).optional() }),
+    status: 200,
+    response: z.object({ items: z.array(DeploySummary), next_cursor: z.string().nullable() }),
+  }),
+  showDeploy: route({
+    method: 'GET',
+    path: '/api/v1/deploys/:id',
+    summary: 'One deploy; what was sent is shown to who may read runs',
+    gate: read,
+    params: z.object({ id: z.uuid() }),
+    status: 200,
+    response: DeploySummary.extend({ manifest: z.record(z.string(), z.unknown()).nullable() }),
   }),
   listConventions: route({
     method: 'GET',
@@ -409,28 +509,64 @@ export const routes = {
     summary: 'One release',
     gate: read,
     params: hookParams.extend({
-      version: z.coerce
-        .number()
-        .int()
-        .min(1)
-        .max(2 ** 31 - 1),
+      version: z.coerce.number().pipe(version),
     }),
     status: 200,
-    response: ReleaseDetail.extend({ live: z.boolean() }),
+    response: ReleaseDetail.extend({
+      live: z.boolean(),
+      /** Rows that it has computed, over all runs. */
+      rows: z.int(),
+    }),
   }),
   history: route({
     method: 'GET',
     path: '/api/v1/hooks/:name/history',
-    summary: 'The moves of the live pointer, newest first',
+    summary: 'The moves of the live pointer, newest first; the first one until `at` says what was live then',
     gate: read,
     params: hookParams,
-    query: page,
+    query: page.extend({ at: time.optional() }),
     status: 200,
     response: z.object({
       hook_name: z.string(),
       changes: z.array(LiveChange),
       next_cursor: z.string().nullable(),
     }),
+  }),
+  release: route({
+    method: 'POST',
+    path: '/api/v1/hooks/:name/releases',
+    summary: 'Mint a release of a hook; what is left out is carried over from the live release',
+    gate: scope('hooks:write', 'name'),
+    params: hookParams,
+    body: ReleaseRequest,
+    status: 200,
+    createdStatus: 201,
+    response: z.object({
+      hook_name: z.string(),
+      version: z.int(),
+      id: z.string(),
+      digest: z.string(),
+      source_ref: z.string(),
+      built_at: time,
+      /** False when this very release was there already. */
+      created: z.boolean(),
+      live: z.boolean(),
+      is_live: z.boolean(),
+      live_version: z.int().nullable(),
+      live_seq: z.int().nullable(),
+    }),
+    idempotent: true,
+  }),
+  activate: route({
+    method: 'PUT',
+    path: '/api/v1/hooks/:name/live',
+    summary: 'Make any release of a hook the live one; If-Match takes the ETag of the hook',
+    gate: scope('hooks:write', 'name'),
+    params: hookParams,
+    body: z.strictObject({ version, reason: reason.optional(), ...expected }),
+    status: 200,
+    response: PointerMove,
+    idempotent: true,
   }),
   rollback: route({
     method: 'POST',
@@ -440,26 +576,12 @@ export const routes = {
     params: hookParams,
     body: z.strictObject({
       /** The version to go back to; without it, the one that was live before the present one was introduced. */
-      to: z
-        .int()
-        .min(1)
-        .max(2 ** 31 - 1)
-        .optional(),
-      reason: z.string().min(1).max(bounds.reasonLength).optional(),
-      expected_live_seq: z.int().min(1).optional(),
-      expected_live_version: z.int().min(1).optional(),
+      to: version.optional(),
+      reason: reason.optional(),
+      ...expected,
     }),
     status: 200,
-    response: z.object({
-      hook_name: z.string(),
-      changed: z.boolean(),
-      from_version: z.int(),
-      live_version: z.int(),
-      live_seq: z.int(),
-      live_release_id: z.string(),
-      reason: z.string().nullable(),
-      at: time,
-    }),
+    response: PointerMove,
     idempotent: true,
   }),
 

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { tokenVerifier } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
+import { failpoint } from '@osa/core/failpoint';
 import { connect, type Database } from '@osa/core/postgres/connection';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { outputThreads } from '@osa/core/run/output-threads';
@@ -71,6 +72,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const close = once(async () => {
     state.draining = true;
     log.info({ seconds: config.drainSeconds }, 'draining');
+    await failpoint('shutdown.sigterm');
     // Both at once: what the worker runs needs no server, and the reverse.
     await Promise.all([stopServer(), stopWork()]);
     await kept.disposeAsync();

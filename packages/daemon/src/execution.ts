@@ -1,3 +1,4 @@
+import { failpoint } from '@osa/core/failpoint';
 import type { Database } from '@osa/core/postgres/connection';
 import { postgresQueue } from '@osa/core/postgres/queue';
 import type { Execution } from '@osa/core/run/execute';
@@ -26,6 +27,7 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
   const { database, blobs, threads, metrics, log } = parts;
   const queue = metrics.counted(postgresQueue(database, { domain: config.domain }));
   const own: Runner[] = config.runner === 'none' ? [] : [runners[config.runner]({ blobs, environment })];
+  await failpoint('recovery.start');
   for (const runner of own) {
     const swept = await runner.sweep(workspace);
     if (swept > 0) log.warn({ attempts: swept }, 'ended what an earlier daemon left running');

@@ -36,6 +36,8 @@ async function run(): Promise<number> {
     return print(`osad: ${await migrateDatabase({ url, appRole: appRole(environment) })}\n`);
   }
   const settings = readSettings(environment, options.config);
+  const { obeyFailpoints } = await import('./failpoints.ts');
+  await obeyFailpoints(environment);
   const { createLog } = await import('./log.ts');
   const isDev = options.command === 'dev';
   const log = createLog({ level: logLevelOf(settings, isDev), readable: isDev });

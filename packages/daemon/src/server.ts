@@ -76,7 +76,8 @@ function addHooks(app: FastifyInstance, { authenticate, limits, metrics, isDrain
   app.addHook('onSend', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff');
     if (request.headers.authorization !== undefined) reply.header('cache-control', 'no-store');
-    if (isDraining()) reply.header('connection', 'close');
+    // What is left of a body that nobody read is not waited for.
+    if (isDraining() || !request.raw.complete) reply.header('connection', 'close');
     // A client that stops reading is cut off; the next request of the connection starts without this.
     reply.raw.setTimeout(limits.answerIdleMs);
   });
@@ -126,7 +127,7 @@ function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyRe
     reply.send(text);
     return;
   }
-  reply.header('connection', 'close').header('content-length', Buffer.byteLength(text));
+  reply.header('content-length', Buffer.byteLength(text));
   reply.send(lingering(text, request.raw));
 }
 

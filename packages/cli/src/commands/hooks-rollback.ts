@@ -103,5 +103,5 @@ function resultLines(answer: Answer<'rollback'>): Line[] {
   const { hook_name: hook, changed, from_version, live_version, live_seq, reason } = answer;
   if (!changed) return [line`${hook}: v${live_version} is live already; nothing was changed`];
   const why = reason === null ? '' : `, because: ${reason}`;
-  return [line`${hook}: v${from_version} → ${green(`v${live_version}`)} (change #${live_seq}${why})`];
+  return [line`${hook}: ${version(from_version)} → ${green(`v${live_version}`)} (change #${live_seq}${why})`];
 }

@@ -1,11 +1,13 @@
 import type { Answer } from '../api.ts';
+import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
-import type { RegistryWrites } from '../hook/registry.ts';
+import { failpoint } from '../failpoint.ts';
+import type { RegistryState, RegistryWrites, StoredConvention, StoredHook } from '../hook/registry.ts';
 import { fingerprint } from '../hook/release.ts';
 import type { Store, Writer } from '../store.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent, slugOf } from './convention.ts';
-import { type DeployPlan, type DeployState, planDeploy } from './plan.ts';
+import { type DeployOptions, type DeployPlan, type DeployState, planDeploy } from './plan.ts';
 
 /**
  * Applies one `convention.yaml`: schema, hooks, feature tables, releases, pointer moves, convention and history,
@@ -18,26 +20,23 @@ export async function deploy(
   store: Store,
   writer: Writer,
   request: DeployRequest,
+  options: DeployOptions = { activate: false },
 ): Promise<Answer<'deploy'>> {
-  const slug = request.slug ?? slugOf(request.title);
-  if (!slug) {
-    throw new OsaError(
-      'invalid',
-      `title: no slug can be made of ${JSON.stringify(request.title)}; give one as slug`,
-      {
-        field: 'title',
-      },
-    );
-  }
+  const slug = chooseSlug(request);
   requireScope(writer.principal, 'conventions:write', slug);
-  return store.write(writer, async ({ registry, event }) => {
+  await failpoint('release.before-lock');
+  const answer = await store.write(writer, async ({ registry, event }) => {
     const state = await lockState(registry, slug, request);
-    const plan = planDeploy(slug, request, state);
-    requireHookScopes(writer, slug, plan, state);
+    await failpoint('release.after-lock');
+    const plan = planDeploy(slug, request, state, options);
+    requireHookScopes(writer.principal, plan);
+    refuse(plan);
     await requireBlobs(registry, request.hooks);
     await apply(registry, request, plan, state);
-    const { id, at } = await registry.recordDeploy({ slug, manifest: request, changes: plan.changes });
+    await failpoint('release.after-insert');
+    const { id, at } = await registry.recordDeploy({ slug, manifest: request, plan });
     await event('convention.deployed', { slug, deploy: id, changed: plan.changed });
+    await failpoint('release.after-pointer');
     return {
       slug,
       title: request.title,
@@ -50,6 +49,38 @@ export async function deploy(
       changes: plan.changes,
     };
   });
+  await failpoint('release.after-commit');
+  return answer;
+}
+
+/**
+ * What `deploy` would do with the same request at this moment, from one reading; nothing is locked or written.
+ *
+ * @throws OsaError `invalid` (title without a slug), `access_denied`; a conflict is told in the plan.
+ */
+export async function planConvention(
+  store: Store,
+  principal: Principal,
+  request: DeployRequest,
+  options: DeployOptions,
+): Promise<DeployPlan> {
+  const slug = chooseSlug(request);
+  requireScope(principal, 'conventions:write', slug);
+  return store.read(async (registry) => {
+    const convention = await registry.convention(slug);
+    const hooks = await registry.hooks(request.hooks.map((hook) => hook.name));
+    const state = await readState(registry, request, { convention, hooks });
+    const plan = planDeploy(slug, request, state, options);
+    requireHookScopes(principal, plan);
+    return plan;
+  });
+}
+
+function chooseSlug(request: DeployRequest): string {
+  const slug = request.slug ?? slugOf(request.title);
+  if (slug) return slug;
+  const message = `title: no slug can be made of ${JSON.stringify(request.title)}; give one as slug`;
+  throw new OsaError('invalid', message, { field: 'title' });
 }
 
 /** Locks and reads all that the deploy names, in the order of locks: convention, schema, hooks by name. */
@@ -59,28 +90,54 @@ async function lockState(
   request: DeployRequest,
 ): Promise<DeployState> {
   const convention = await registry.lockConvention(slug, request);
-  const fields = await registry.schemaFields(request.schema.id, request.schema.version);
   const hooks = await registry.lockHooks(slug, request.hooks);
+  return readState(registry, request, { convention, hooks });
+}
+
+async function readState(
+  registry: RegistryState,
+  request: DeployRequest,
+  named: { readonly convention: StoredConvention | undefined; readonly hooks: readonly StoredHook[] },
+): Promise<DeployState> {
+  const fields = await registry.schemaFields(request.schema.id, request.schema.version);
   const knownReleases = new Map<string, number>();
   for (const declaration of request.hooks) {
     const version = await registry.findRelease(declaration.name, fingerprint(releaseContent(declaration)));
     if (version !== undefined) knownReleases.set(declaration.name, version);
   }
-  return { convention, fields, hooks: new Map(hooks.map((hook) => [hook.name, hook])), knownReleases };
+  const hooks = new Map(named.hooks.map((hook) => [hook.name, hook]));
+  return { convention: named.convention, fields, hooks, knownReleases };
 }
 
-/** A deploy mints for the hooks that its convention owns; to mint for another's takes the right to that hook. */
-function requireHookScopes(writer: Writer, slug: string, plan: DeployPlan, state: DeployState): void {
-  for (const { name, release } of plan.changes.hooks) {
-    const owner = state.hooks.get(name)?.owner;
-    if (release === 'known' || owner === slug || grants(writer.principal.scopes, 'hooks:write', name))
-      continue;
+/**
+ * A deploy mints for the hooks that its convention owns. To mint for another's, and to activate what is not live,
+ * takes the right to that hook.
+ */
+function requireHookScopes(principal: Principal, { slug, changes }: DeployPlan): void {
+  for (const { name, owner, release, activated } of changes.hooks) {
+    const needsHook = activated || (release === 'created' && owner !== slug);
+    if (!needsHook || grants(principal.scopes, 'hooks:write', name)) continue;
+    const what = activated ? 'to activate a release of it' : 'a new release of it';
     throw new OsaError(
       'access_denied',
-      `hook ${name} belongs to the convention ${owner}: a new release of it needs the scope hooks:write:${name}`,
+      `hook ${name} belongs to the convention ${owner}: ${what} needs the scope hooks:write:${name}`,
       { field: `hooks.${name}`, details: { scope: `hooks:write:${name}`, owner } },
     );
   }
+}
+
+function refuse({ refused, reasons, changes }: DeployPlan): void {
+  if (!refused) return;
+  const differences = [
+    ...changes.schema_differences.map((difference) => ({ ...difference, path: `schema.${difference.path}` })),
+    ...changes.hooks.flatMap(({ differences: list }, index) =>
+      list.map((difference) => ({ ...difference, path: `hooks[${index}].feature.${difference.path}` })),
+    ),
+  ];
+  throw new OsaError('conflict', reasons.join('; '), {
+    field: differences[0]?.path,
+    details: { differences },
+  });
 }
 
 async function requireBlobs(registry: RegistryWrites, hooks: readonly HookDeclaration[]): Promise<void> {
@@ -108,12 +165,16 @@ async function apply(
   for (const change of plan.changes.hooks) {
     const hook = state.hooks.get(change.name);
     const declaration = request.hooks.find(({ name }) => name === change.name);
-    if (!hook || !declaration)
+    if (!hook || !declaration) {
       throw new OsaError('internal', `hook ${change.name} is planned but not locked`);
+    }
     if (change.hook === 'created') await registry.createFeatureTable(change.name);
     if (change.release === 'created') {
       const content = releaseContent(declaration);
-      await registry.mint(hook, content, fingerprint(content));
+      await registry.mint(hook, content, { fingerprint: fingerprint(content), live: true, reason: null });
+    }
+    if (change.activated) {
+      await registry.move(hook, { to: change.version, kind: 'activate', reason: 'deploy --activate' });
     }
   }
 }

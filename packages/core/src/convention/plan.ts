@@ -1,9 +1,7 @@
-import type { z } from 'zod';
-import type { DeployChanges } from '../api.ts';
-import { OsaError } from '../error.ts';
+import type { Answer } from '../api.ts';
 import { contractDifferences, type Difference } from '../hook/hook.ts';
 import type { StoredConvention, StoredHook } from '../hook/registry.ts';
-import { canonicalJson } from '../hook/release.ts';
+import { canonicalJson, sha256 } from '../hook/release.ts';
 import { type FieldDefinition, schemaDifferences } from '../record/schema.ts';
 import type { DeployRequest, HookDeclaration } from './convention.ts';
 
@@ -17,82 +15,93 @@ export interface DeployState {
   readonly knownReleases: ReadonlyMap<string, number>;
 }
 
-export interface DeployPlan {
-  readonly slug: string;
-  readonly changed: boolean;
-  readonly changes: z.infer<typeof DeployChanges>;
+export interface DeployOptions {
+  /** Make the declared releases live also where they are known and another one is. */
+  readonly activate: boolean;
 }
 
+export type DeployPlan = Answer<'planDeploy'>;
+export type HookPlan = DeployPlan['changes']['hooks'][number];
+
 /**
- * What a deploy of `request` changes, given what is stored. Pure: deploying does what this says.
- *
- * @throws OsaError `conflict` when the schema version exists with other fields, or a hook with another contract;
- * `details.differences` lists them all.
+ * What a deploy of `request` changes, given what is stored, or why it is refused. Pure, and used by plan and deploy
+ * alike, so that they cannot disagree.
  */
-export function planDeploy(slug: string, request: DeployRequest, state: DeployState): DeployPlan {
-  refuseConflicts(request, state);
+export function planDeploy(
+  slug: string,
+  request: DeployRequest,
+  state: DeployState,
+  options: DeployOptions,
+): DeployPlan {
   const conventionFields = state.convention ? conventionDifferences(state.convention, request) : [];
-  const hooks = request.hooks.map((declaration) => planHook(declaration, state));
+  const schemaChanges = state.fields ? schemaDifferences(state.fields, request.schema.fields) : [];
+  const hooks = request.hooks.map((declaration) => planHook(slug, declaration, state, options));
   const declared = new Set(request.hooks.map((hook) => hook.name));
-  const changes = {
+  const changes: DeployPlan['changes'] = {
     convention: !state.convention ? 'created' : conventionFields.length > 0 ? 'updated' : 'unchanged',
     convention_fields: conventionFields,
-    schema: state.fields ? 'unchanged' : 'created',
+    schema: !state.fields ? 'created' : schemaChanges.length > 0 ? 'refused' : 'unchanged',
+    schema_differences: schemaChanges,
     hooks,
     removed_hooks: (state.convention?.hooks ?? []).filter((name) => !declared.has(name)),
     ingester: request.ingester ? 'stored, not run' : 'none',
-  } as const;
-  const changed =
-    changes.convention !== 'unchanged' ||
-    changes.schema === 'created' ||
-    hooks.some((hook) => hook.hook === 'created' || hook.release === 'created');
-  return { slug, changed, changes };
+  };
+  const reasons = refusals(request, changes);
+  return { slug, changed: isChange(changes), refused: reasons.length > 0, reasons, changes };
 }
 
-function planHook(declaration: HookDeclaration, state: DeployState): DeployPlan['changes']['hooks'][number] {
-  const stored = state.hooks.get(declaration.name);
-  const known = state.knownReleases.get(declaration.name);
+function planHook(
+  slug: string,
+  declaration: HookDeclaration,
+  state: DeployState,
+  { activate }: DeployOptions,
+): HookPlan {
+  const { name, feature } = declaration;
+  const stored = state.hooks.get(name);
+  const differences = stored ? contractDifferences(stored.feature, feature) : [];
+  const known = state.knownReleases.get(name);
   const version = known ?? (stored?.releaseCount ?? 0) + 1;
+  const live = stored?.liveVersion ?? null;
   // A known release stays as live or not as it is: a deploy that runs again must not undo a rollback.
-  const liveVersion = known === undefined ? version : (stored?.liveVersion ?? null);
+  const activated = known !== undefined && activate && live !== known;
+  const liveVersion = known === undefined || activated ? version : live;
   return {
-    name: declaration.name,
-    hook: !stored || stored.created ? 'created' : 'unchanged',
+    name,
+    owner: stored?.owner ?? slug,
+    hook: !stored || stored.created ? 'created' : differences.length > 0 ? 'refused' : 'unchanged',
+    differences,
     release: known === undefined ? 'created' : 'known',
     version,
     is_live: liveVersion === version,
     live_version: liveVersion,
+    activated,
   };
 }
 
-function refuseConflicts(request: DeployRequest, state: DeployState): void {
-  const { id, version, fields } = request.schema;
-  const differences: Difference[] = [];
-  if (state.fields) {
-    for (const difference of schemaDifferences(state.fields, fields)) {
-      differences.push({ ...difference, path: `schema.${difference.path}` });
-    }
+function isChange({ convention, schema, hooks }: DeployPlan['changes']): boolean {
+  return (
+    convention !== 'unchanged' ||
+    schema === 'created' ||
+    hooks.some((hook) => hook.hook === 'created' || hook.release === 'created' || hook.activated)
+  );
+}
+
+function refusals({ schema }: DeployRequest, changes: DeployPlan['changes']): string[] {
+  const reasons: string[] = [];
+  if (changes.schema === 'refused') {
+    const what = changes.schema_differences.map(describe).join('; ');
+    reasons.push(
+      `schema ${schema.id}@${schema.version} is registered and never changes: ${what}. Raise its version`,
+    );
   }
-  const schemaChanged = differences.length > 0;
-  for (const [index, hook] of request.hooks.entries()) {
-    const stored = state.hooks.get(hook.name);
-    if (!stored) continue;
-    for (const difference of contractDifferences(stored.feature, hook.feature)) {
-      differences.push({ ...difference, path: `hooks[${index}].feature.${difference.path}` });
-    }
+  for (const [index, { name, hook, differences }] of changes.hooks.entries()) {
+    if (hook !== 'refused') continue;
+    const what = differences.map(describe).join('; ');
+    reasons.push(
+      `hooks[${index}] ${name}: a contract never changes: ${what}. Give the changed hook another name`,
+    );
   }
-  const [first] = differences;
-  if (!first) return;
-  const advice = [
-    ...(schemaChanged ? [`schema ${id}@${version} is registered and never changes: raise its version`] : []),
-    ...(differences.length > 0 && !(schemaChanged && differences.every((d) => d.path.startsWith('schema.')))
-      ? ['the contract of a hook never changes: give the changed hook another name']
-      : []),
-  ].join('; ');
-  throw new OsaError('conflict', `${differences.map(describe).join('; ')}. ${advice}`, {
-    field: first.path,
-    details: { differences },
-  });
+  return reasons;
 }
 
 function describe({ path, from, to }: Difference): string {
@@ -108,11 +117,20 @@ function conventionDifferences(stored: StoredConvention, request: DeployRequest)
     schema: `${schema.id}@${schema.version}`,
     file_requirements,
     docs: docs ?? null,
-    ingester: ingester ?? null,
+    ingester: digestOf(ingester),
     hooks: hooks.map((hook) => hook.name),
   };
-  const before = { ...stored, schema: `${stored.schema.id}@${stored.schema.version}` };
+  const before = {
+    ...stored,
+    ingester: digestOf(stored.ingester),
+    schema: `${stored.schema.id}@${stored.schema.version}`,
+  };
   return Object.entries(next)
     .map(([path, to]) => ({ path, from: before[path as keyof typeof next] ?? null, to }))
     .filter(({ from, to }) => canonicalJson(from) !== canonicalJson(to));
+}
+
+/** An ingester's config may hold secrets, and differences are shown to everybody. */
+function digestOf(value: unknown): string | null {
+  return value === null || value === undefined ? null : `sha256:${sha256(canonicalJson(value))}`;
 }

@@ -1,6 +1,7 @@
 import type { Answer, ParsedBody } from '../api.ts';
 import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Store, Writer } from '../store.ts';
 import type { RegistryWrites, StoredHook } from './registry.ts';
 
@@ -17,64 +18,98 @@ export async function rollback(
   hookName: string,
   request: ParsedBody<'rollback'>,
 ): Promise<Answer<'rollback'>> {
-  requireScope(writer.principal, 'hooks:write', hookName);
-  return store.write(writer, async ({ registry, event }) => {
-    const hook = await registry.lockHook(hookName);
-    if (!hook) throw new OsaError('not_found', `no hook is named ${hookName}`);
-    const live = requireExpected(hook, request);
-    const target = await chooseTarget(registry, hook, live.version, request.to);
-    const reason = request.reason ?? null;
-    const base = { hook_name: hook.name, from_version: live.version, live_version: target, reason };
-    if (target === live.version) {
-      const { release_id, at } = await registry.currentChange(hook);
-      return { ...base, changed: false, live_seq: live.seq, live_release_id: release_id, at };
-    }
-    const change = await registry.move(hook, { to: target, kind: 'rollback', reason });
-    await event('hook.rolled_back', {
-      hook: hook.name,
-      seq: change.seq,
-      from: live.version,
-      to: target,
-      reason,
-    });
-    return {
-      ...base,
-      changed: true,
-      live_seq: change.seq,
-      live_release_id: change.release_id,
-      at: change.at,
-    };
+  return movePointer(store, writer, hookName, {
+    kind: 'rollback',
+    request,
+    choose: (registry, hook) => chooseRollback(registry, hook, request.to),
   });
 }
 
-/** The pointer as it is locked, if it is where the caller saw it. */
-function requireExpected(
-  hook: StoredHook,
-  expected: ParsedBody<'rollback'>,
-): { readonly seq: number; readonly version: number } {
-  const { liveSeq, liveVersion } = hook;
-  if (liveSeq === null || liveVersion === null) {
-    throw new OsaError('conflict', `hook ${hook.name} has no live release, so there is nothing to roll back`);
-  }
-  const seqMoved = expected.expected_live_seq !== undefined && expected.expected_live_seq !== liveSeq;
-  const versionMoved =
-    expected.expected_live_version !== undefined && expected.expected_live_version !== liveVersion;
-  if (seqMoved || versionMoved) {
-    throw new OsaError(
-      'precondition_failed',
-      `the live pointer of ${hook.name} has moved meanwhile: version ${liveVersion} is live (change ${liveSeq}); look again and repeat`,
-      { details: { live_version: liveVersion, live_seq: liveSeq } },
-    );
-  }
-  return { seq: liveSeq, version: liveVersion };
+/**
+ * Makes any release of a hook the live one, forward or back.
+ *
+ * @throws OsaError `not_found` (hook, version), `precondition_failed`, `access_denied`.
+ */
+export async function activate(
+  store: Store,
+  writer: Writer,
+  hookName: string,
+  request: ParsedBody<'activate'>,
+): Promise<Answer<'activate'>> {
+  return movePointer(store, writer, hookName, {
+    kind: 'activate',
+    request,
+    choose: async (_registry, hook) => existing(hook, request.version, 'version'),
+  });
 }
 
-async function chooseTarget(
+/** Where the caller saw the pointer. */
+export type Expected = Pick<ParsedBody<'activate'>, 'expected_live_seq' | 'expected_live_version'>;
+
+/** @throws OsaError `precondition_failed` when the locked pointer is not where the caller saw it */
+export function requireExpected({ name, liveSeq, liveVersion }: StoredHook, expected: Expected): void {
+  const { expected_live_seq: seq, expected_live_version: version } = expected;
+  if ((seq === undefined || seq === liveSeq) && (version === undefined || version === liveVersion)) return;
+  const state = liveVersion === null ? 'none is live' : `version ${liveVersion} is live (change ${liveSeq})`;
+  throw new OsaError(
+    'precondition_failed',
+    `the live pointer of ${name} has moved meanwhile: ${state}; look again and repeat`,
+    { details: { live_version: liveVersion, live_seq: liveSeq } },
+  );
+}
+
+interface Move {
+  readonly kind: 'rollback' | 'activate';
+  readonly request: Expected & { readonly reason?: string | undefined };
+  readonly choose: (registry: RegistryWrites, hook: StoredHook) => Promise<number>;
+}
+
+async function movePointer(
+  store: Store,
+  writer: Writer,
+  hookName: string,
+  { kind, request, choose }: Move,
+): Promise<Answer<'activate'>> {
+  requireScope(writer.principal, 'hooks:write', hookName);
+  const answer = await store.write(writer, async ({ registry, event }) => {
+    const hook = await registry.lockHook(hookName);
+    await failpoint('live.after-lock');
+    if (!hook) throw new OsaError('not_found', `no hook is named ${hookName}`, { field: 'name' });
+    requireExpected(hook, request);
+    const target = await choose(registry, hook);
+    const reason = request.reason ?? null;
+    const changed = target !== hook.liveVersion;
+    const change = changed
+      ? await registry.move(hook, { to: target, kind, reason })
+      : await registry.currentChange(hook);
+    if (changed) {
+      const payload = { hook: hook.name, seq: change.seq, from: hook.liveVersion, to: target, reason };
+      await event(kind === 'rollback' ? 'hook.rolled_back' : 'hook.activated', payload);
+    }
+    return {
+      hook_name: hook.name,
+      changed,
+      from_version: hook.liveVersion,
+      live_version: target,
+      live_seq: change.seq,
+      live_release_id: change.release_id,
+      reason,
+      at: change.at,
+    };
+  });
+  await failpoint('live.after-commit');
+  return answer;
+}
+
+async function chooseRollback(
   registry: RegistryWrites,
   hook: StoredHook,
-  live: number,
   wanted: number | undefined,
 ): Promise<number> {
+  const live = hook.liveVersion;
+  if (live === null) {
+    throw new OsaError('conflict', `hook ${hook.name} has no live release, so there is nothing to roll back`);
+  }
   const target = wanted ?? (await registry.rollbackTarget(hook.name, live));
   if (target === undefined) {
     const versions = await registry.versions(hook.name);
@@ -84,21 +119,22 @@ async function chooseTarget(
       { field: 'to', details: { live_version: live, versions } },
     );
   }
-  if (target > hook.releaseCount) {
-    throw new OsaError(
-      'not_found',
-      `to: hook ${hook.name} has no release ${target}; its newest is ${hook.releaseCount}`,
-      {
-        field: 'to',
-      },
-    );
-  }
-  if (target > live) {
+  if (existing(hook, target, 'to') > live) {
     throw new OsaError(
       'conflict',
-      `to: version ${target} of ${hook.name} is newer than the live version ${live}; a rollback only goes back`,
+      `to: version ${target} of ${hook.name} is newer than the live version ${live}; ` +
+        `a rollback only goes back, \`osa hooks activate ${hook.name} ${target}\` goes either way`,
       { field: 'to', details: { live_version: live } },
     );
   }
   return target;
+}
+
+/** @throws OsaError `not_found` */
+function existing(hook: StoredHook, version: number, field: string): number {
+  if (version <= hook.releaseCount) return version;
+  const newest = hook.releaseCount === 0 ? 'it has none' : `its newest is ${hook.releaseCount}`;
+  throw new OsaError('not_found', `${field}: hook ${hook.name} has no release ${version}; ${newest}`, {
+    field,
+  });
 }

@@ -1,5 +1,6 @@
 import type { Answer } from '../api.ts';
 import type { DeployRequest } from '../convention/convention.ts';
+import type { DeployPlan } from '../convention/plan.ts';
 import type { FieldDefinition } from '../record/schema.ts';
 import type { FeatureContract } from './hook.ts';
 import type { ReleaseContent } from './release.ts';
@@ -8,14 +9,12 @@ import type { ReleaseContent } from './release.ts';
  * The registry: conventions, schemas, hooks, releases and the live pointer, as they are stored.
  * Locks are taken in one order everywhere: convention, schema, hooks by name.
  */
-export interface RegistryWrites {
+export interface RegistryWrites extends RegistryState {
   /**
    * Makes the convention if it is missing and locks it against claims and other deploys. The answer is what
    * was stored before; undefined when there was nothing.
    */
   lockConvention(slug: string, request: DeployRequest): Promise<StoredConvention | undefined>;
-  /** The fields of a registered schema. */
-  schemaFields(id: string, version: string): Promise<FieldDefinition[] | undefined>;
   insertSchema(schema: {
     id: string;
     version: string;
@@ -32,13 +31,17 @@ export interface RegistryWrites {
   ): Promise<StoredHook[]>;
   /** Locks one hook. */
   lockHook(name: string): Promise<StoredHook | undefined>;
-  /** The version of the release with this fingerprint. */
-  findRelease(hook: string, fingerprint: string): Promise<number | undefined>;
-  /** Whether a packed directory with this digest is stored. */
-  hasBlob(digest: string): Promise<boolean>;
   recordBlob(sha256: string, size: number): Promise<void>;
-  /** Mints the next version and makes it live. The hook must be locked. */
-  mint(hook: StoredHook, content: ReleaseContent, fingerprint: string): Promise<{ version: number }>;
+  /** Mints the next version of a locked hook, and makes it live if it shall be. */
+  mint(
+    hook: StoredHook,
+    content: ReleaseContent,
+    options: { readonly fingerprint: string; readonly live: boolean; readonly reason: string | null },
+  ): Promise<{ version: number }>;
+  /** What a release runs. */
+  releaseContent(hook: string, version: number): Promise<ReleaseContent>;
+  /** A release of a locked hook, as the answer to having it minted. */
+  minted(hook: string, version: number): Promise<Omit<Answer<'release'>, 'created'>>;
   /** Moves the pointer of a locked hook, with its live change. */
   move(
     hook: StoredHook,
@@ -54,8 +57,21 @@ export interface RegistryWrites {
   recordDeploy(deploy: {
     slug: string;
     manifest: DeployRequest;
-    changes: unknown;
+    plan: DeployPlan;
   }): Promise<{ id: string; at: string }>;
+}
+
+/** What a deploy looks at, as it is stored at one moment. */
+export interface RegistryState {
+  convention(slug: string): Promise<StoredConvention | undefined>;
+  /** The fields of a registered schema. */
+  schemaFields(id: string, version: string): Promise<FieldDefinition[] | undefined>;
+  /** Those of the named hooks that exist. */
+  hooks(names: readonly string[]): Promise<StoredHook[]>;
+  /** The version of the release with this fingerprint. */
+  findRelease(hook: string, fingerprint: string): Promise<number | undefined>;
+  /** Whether a packed directory with this digest is stored. */
+  hasBlob(digest: string): Promise<boolean>;
 }
 
 /** Each answer is the route's body; undefined is "not found". */
@@ -66,7 +82,12 @@ export interface RegistryReads {
   hook(name: string): Promise<Answer<'showHook'> | undefined>;
   releases(name: string, page: Page): Promise<Answer<'listReleases'> | undefined>;
   release(name: string, version: number): Promise<Answer<'showRelease'> | undefined>;
-  history(name: string, page: Page): Promise<Answer<'history'> | undefined>;
+  history(
+    name: string,
+    page: Page & { readonly at?: string | undefined },
+  ): Promise<Answer<'history'> | undefined>;
+  deploys(page: Page & { readonly convention?: string | undefined }): Promise<Answer<'listDeploys'>>;
+  deploy(id: string): Promise<Answer<'showDeploy'> | undefined>;
   blobSize(sha256: string): Promise<number | undefined>;
 }
 

@@ -14,21 +14,30 @@ export const Digest = z
 const memoryPattern = /^(\d+(?:\.\d+)?)([gmk]?)i?$/i;
 const memoryUnits = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
 
+const timeoutSeconds = z.int().min(1).max(86_400);
+const memory = z
+  .string()
+  .max(32)
+  .regex(memoryPattern, 'must be a number with an optional unit g, m or k, such as "256m"')
+  .refine((text) => inRange(memoryBytes(text), 2 ** 22, 2 ** 44), 'must be from 4m to 16384g');
+const cpu = z
+  .string()
+  .max(16)
+  .regex(/^\d+(\.\d+)?$/, 'must be a number of cores in quotes, such as "0.5"')
+  .refine((text) => inRange(Number(text), 0.01, 1024), 'must be from 0.01 to 1024');
+
 /** Limits as they are written: memory with a binary unit (`256m`, `1g`), cpu in cores, time in seconds. */
 export const Limits = z.object({
-  timeout_seconds: z.int().min(1).max(86_400).default(300),
-  memory: z
-    .string()
-    .max(32)
-    .regex(memoryPattern, 'must be a number with an optional unit g, m or k, such as "256m"')
-    .refine((text) => inRange(memoryBytes(text), 2 ** 22, 2 ** 44), 'must be from 4m to 16384g')
-    .default('1g'),
-  cpu: z
-    .string()
-    .max(16)
-    .regex(/^\d+(\.\d+)?$/, 'must be a number of cores in quotes, such as "0.5"')
-    .refine((text) => inRange(Number(text), 0.01, 1024), 'must be from 0.01 to 1024')
-    .default('0.5'),
+  timeout_seconds: timeoutSeconds.default(300),
+  memory: memory.default('1g'),
+  cpu: cpu.default('0.5'),
+});
+
+/** Some of the limits; the others stay what they are. */
+export const LimitsUpdate = z.object({
+  timeout_seconds: timeoutSeconds.optional(),
+  memory: memory.optional(),
+  cpu: cpu.optional(),
 });
 
 export const Config = z.record(z.string().max(1_000), z.json());

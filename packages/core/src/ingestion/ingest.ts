@@ -1,6 +1,7 @@
 import type { Answer } from '../api.ts';
 import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
 import type { IncomingRecord, Pinned } from './ingestions.ts';
 import { readRecords } from './ndjson.ts';
@@ -24,7 +25,7 @@ export async function ingest(
   request: { readonly convention: string; readonly batchSize: number; readonly upload: Upload },
 ): Promise<Answer<'ingest'>> {
   requireScope(writer.principal, 'ingestions:write', request.convention);
-  return store.write(writer, async ({ ingestions, event }) => {
+  const answer = await store.write(writer, async ({ ingestions, event }) => {
     const pinned = await ingestions.pin(request.convention);
     if (!pinned)
       throw new OsaError('not_found', `no convention is named ${request.convention}; deploy it first`);
@@ -42,8 +43,11 @@ export async function ingest(
     if (twins) throw twinRefusal(twins.sourceId, twins.lines);
     await ingestions.seal(id, pinned.convention);
     await event('ingestion.sealed', { ingestion: id, convention: pinned.convention, records });
+    await failpoint('submit.after-events');
     return ingestions.view(id);
   });
+  await failpoint('submit.after-commit');
+  return answer;
 }
 
 async function addBatches(

@@ -1,4 +1,5 @@
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import type { NodeIdentity } from '../record/srn.ts';
 import type { Claim, RunResult } from '../run/queue.ts';
 import { type RecordEnd, recordEnds } from '../run/verdict.ts';
@@ -35,8 +36,10 @@ async function write(
   ends: readonly RecordEnd[],
 ): Promise<void> {
   await endBatch(tx, claim, results, ends);
+  await failpoint('write.before-run-end');
   for (const result of results) {
     await endRun(tx, result);
+    await failpoint('write.after-run-end');
     const outcomes = await insertOutcomes(tx, claim, result);
     await insertRows(tx, result, outcomes);
   }
@@ -45,6 +48,7 @@ async function write(
   const payload = { batch: claim.batch, ingestion: claim.ingestion, ...countEnds(ends) };
   await tx`insert into events (type, payload) values ('batch.finished', ${tx.json(payload)}::jsonb)`;
   await tx`select pg_notify(${batchesChannel}, '')`;
+  await failpoint('write.before-commit');
 }
 
 function countEnds(ends: readonly RecordEnd[]) {

@@ -18,6 +18,7 @@ export type Transaction = Sql;
 export interface TransactionOptions {
   /** For error messages. */
   readonly name?: string;
+  /** Reads only, all of it from one moment. */
   readonly readOnly?: boolean;
   /** How often the callback is called again after a deadlock or serialisation failure; 5. */
   readonly retries?: number;
@@ -33,7 +34,13 @@ export async function runTransaction<T>(
 ): Promise<T> {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      return await once({ pool, maker, work, name, begin: readOnly ? 'begin read only' : 'begin' });
+      return await once({
+        pool,
+        maker,
+        work,
+        name,
+        begin: readOnly ? 'begin isolation level repeatable read read only' : 'begin',
+      });
     } catch (error) {
       if (!isSerializationConflict(error)) {
         throw error;

@@ -1,5 +1,6 @@
 import { v7 as uuid7 } from 'uuid';
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import type { FeatureContract } from '../hook/hook.ts';
 import type { ReleaseContent } from '../hook/release.ts';
 import type { NodeIdentity } from '../record/srn.ts';
@@ -32,8 +33,10 @@ async function claim(
   worker: { readonly name: string; readonly leaseMs: number },
 ): Promise<Claim | undefined> {
   for (;;) {
+    await failpoint('claim.before');
     const outcome = await database.transaction((tx) => claimOne(tx, worker));
     if (outcome === 'none') return undefined;
+    await failpoint('claim.after-commit');
     if (outcome !== 'parked') return load(database, outcome);
   }
 }
@@ -44,9 +47,12 @@ async function claimOne(
 ): Promise<Held | 'none' | 'parked'> {
   const candidate = await lockCandidate(tx);
   if (!candidate) return 'none';
+  await failpoint('claim.mid');
   if (candidate.hasSnapshot) await abandonAttempts(tx, candidate.id);
   else if (!(await snapshot(tx, candidate))) return 'parked';
-  return take(tx, candidate.id, worker);
+  const held = await take(tx, candidate.id, worker);
+  await failpoint('claim.after-snapshot');
+  return held;
 }
 
 interface Candidate {

@@ -2,7 +2,7 @@ import type { Answer } from '../api.ts';
 import type { Page, RegistryReads } from '../hook/registry.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';
 import type { Database, Sql } from './connection.ts';
-import { decodeNumberCursor, paged } from './cursor.ts';
+import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
 
 /** The registry's look-ups. Each is one statement, so that what it says holds together. */
 export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
@@ -14,6 +14,8 @@ export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
     releases: (name, page) => releases(sql, name, page),
     release: (name, version) => release(sql, name, version),
     history: (name, page) => history(sql, name, page),
+    deploys: (page) => deploys(sql, page),
+    deploy: (id) => deploy(sql, id),
     blobSize: async (sha256) => {
       const [row] = await sql<{ size: string }[]>`select size from files where sha256 = ${sha256}`;
       return row && Number(row.size);
@@ -110,14 +112,20 @@ async function releases(sql: Sql, name: string, page: Page): Promise<Answer<'lis
 }
 
 async function release(sql: Sql, name: string, version: number): Promise<Answer<'showRelease'> | undefined> {
-  const [row] = await sql<ReleaseRow[]>`
-    select ${releaseColumns(sql)}
+  const [row] = await sql<(ReleaseRow & { rows: number })[]>`
+    select ${releaseColumns(sql)},
+           (select coalesce(sum(row_count), 0)::float8 from runs where runs.hook = r.hook and runs.version = r.version)
+             as rows
     from releases r join hooks h on h.name = r.hook join actors a on a.id = r.built_by
     where r.hook = ${name} and r.version = ${version}`;
   return row && { ...withConfigDigest(row), live: row.is_live };
 }
 
-async function history(sql: Sql, name: string, page: Page): Promise<Answer<'history'> | undefined> {
+async function history(
+  sql: Sql,
+  name: string,
+  page: Page & { readonly at?: string | undefined },
+): Promise<Answer<'history'> | undefined> {
   const before = decodeNumberCursor(page.cursor) ?? null;
   const [row] = await sql<{ changes: Answer<'history'>['changes'] }[]>`
     select coalesce((
@@ -126,9 +134,43 @@ async function history(sql: Sql, name: string, page: Page): Promise<Answer<'hist
                jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as actor, c.at
         from live_changes c join actors a on a.id = c.actor
         where c.hook = h.name and (${before}::integer is null or c.seq < ${before})
+          and (${page.at ?? null}::text is null or c.at <= ${page.at ?? null}::text::timestamptz)
         order by c.seq desc limit ${page.limit + 1}) list), '[]') as changes
     from hooks h where h.name = ${name}`;
   if (!row) return undefined;
   const { page: list, next_cursor } = paged(row.changes, page.limit, ({ seq }) => ({ s: null, id: seq }));
   return { hook_name: name, changes: list, next_cursor };
+}
+
+type DeployItem = Answer<'listDeploys'>['items'][number];
+
+/** What every reading of a deploy selects, from `deploys d` and `actors a`. */
+function deployColumns(sql: Sql) {
+  return sql`d.id, d.slug, d.manifest_digest, d.changed, d.changes, d.at,
+    jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as actor,
+    array(select distinct h -> 'release' ->> 'source_ref' from jsonb_array_elements(d.manifest -> 'hooks') h order by 1)
+      as source_refs`;
+}
+
+async function deploys(
+  sql: Sql,
+  { cursor, limit, convention }: Page & { readonly convention?: string | undefined },
+): Promise<Answer<'listDeploys'>> {
+  const before = decodeCursor(cursor);
+  const id = before ? String(before.id) : null;
+  const rows = await sql<DeployItem[]>`
+    select ${deployColumns(sql)}
+    from deploys d join actors a on a.id = d.actor
+    where (${id}::uuid is null or d.id < ${id}::uuid)
+      and (${convention ?? null}::text is null or d.slug = ${convention ?? null})
+    order by d.id desc limit ${limit + 1}`;
+  const { page, next_cursor } = paged(rows, limit, (row) => ({ s: null, id: row.id }));
+  return { items: page, next_cursor };
+}
+
+async function deploy(sql: Sql, id: string): Promise<Answer<'showDeploy'> | undefined> {
+  const [row] = await sql<Answer<'showDeploy'>[]>`
+    select ${deployColumns(sql)}, d.manifest
+    from deploys d join actors a on a.id = d.actor where d.id = ${id}`;
+  return row;
 }

@@ -4,28 +4,25 @@ import { OsaError } from '../error.ts';
 import type { FeatureContract } from '../hook/hook.ts';
 import type { LiveChange, RegistryWrites, StoredConvention, StoredHook } from '../hook/registry.ts';
 import { canonicalJson, type ReleaseContent, sha256 } from '../hook/release.ts';
-import type { FieldDefinition } from '../record/schema.ts';
 import { arrayText } from './array.ts';
 import type { Transaction } from './connection.ts';
+import { readConvention, readHooks, registryState } from './registry-state.ts';
 
 /** The registry's writes, within one transaction of one actor. */
 export function registryWrites(tx: Transaction, actor: number): RegistryWrites {
   return {
+    ...registryState(tx),
     lockConvention: (slug, request) => lockConvention(tx, slug, request),
-    schemaFields: (id, version) => schemaFields(tx, id, version),
     insertSchema: (schema) => insertSchema(tx, actor, schema),
     lockHooks: (slug, hooks) => lockHooks(tx, slug, hooks),
-    lockHook: async (name) => (await selectHooks(tx, [name]))[0],
-    findRelease: (hook, fingerprint) => findRelease(tx, hook, fingerprint),
-    hasBlob: async (digest) => {
-      const rows = await tx`select from files where sha256 = ${digest.replace('sha256:', '')}`;
-      return rows.length > 0;
-    },
+    lockHook: async (name) => (await readHooks(tx, [name], 'locked'))[0],
     recordBlob: async (digest, size) => {
       await tx`
         insert into files (sha256, size, actor) values (${digest}, ${size}, ${actor}) on conflict (sha256) do nothing`;
     },
-    mint: (hook, content, fingerprint) => mint(tx, actor, hook, content, fingerprint),
+    mint: (hook, content, options) => mint(tx, actor, hook, { content, ...options }),
+    releaseContent: (hook, version) => releaseContent(tx, hook, version),
+    minted: (hook, version) => minted(tx, hook, version),
     move: (hook, change) => move(tx, actor, hook, change),
     currentChange: (hook) => currentChange(tx, hook),
     rollbackTarget: (hook, liveVersion) => rollbackTarget(tx, hook, liveVersion),
@@ -54,26 +51,11 @@ async function lockConvention(
             ${tx.json(request.file_requirements)}::jsonb)
     on conflict (slug) do nothing returning slug`;
   if (made.length > 0) return undefined;
-  const [row] = await tx<
-    (Omit<StoredConvention, 'schema' | 'hooks'> & { schema_id: string; schema_version: string })[]
-  >`
-    select slug, title, description, schema_id, schema_version, file_requirements, docs, ingester
-    from conventions where slug = ${slug} for no key update`;
-  if (!row) throw new OsaError('internal', `convention ${slug} was there and is gone`);
-  const hooks = await tx<{ hook: string }[]>`
-    select hook from convention_hooks where slug = ${slug} order by position`;
-  const { schema_id: id, schema_version: version, ...rest } = row;
-  return { ...rest, schema: { id, version }, hooks: hooks.map(({ hook }) => hook) };
-}
-
-async function schemaFields(
-  tx: Transaction,
-  id: string,
-  version: string,
-): Promise<FieldDefinition[] | undefined> {
-  const [row] = await tx<{ fields: FieldDefinition[] }[]>`
-    select fields from schemas where id = ${id} and version = ${version}`;
-  return row?.fields;
+  // Locked first and read after, since another deploy may have changed it while we waited.
+  await tx`select from conventions where slug = ${slug} for no key update`;
+  const convention = await readConvention(tx, slug);
+  if (!convention) throw new OsaError('internal', `convention ${slug} was there and is gone`);
+  return convention;
 }
 
 /** Two deploys that register the same version meet here; the second sees what the first stored, and is refused. */
@@ -107,26 +89,9 @@ async function lockHooks(
     order by name collate "C"
     on conflict (name) do nothing returning name`;
   const created = new Set(made.map((row) => row.name));
-  const locked = await selectHooks(
-    tx,
-    sorted.map((hook) => hook.name),
-  );
+  const names = sorted.map((hook) => hook.name);
+  const locked = await readHooks(tx, names, 'locked');
   return locked.map((hook) => ({ ...hook, created: created.has(hook.name) }));
-}
-
-/** Locks in name order; claims (`for share`) wait for it, foreign-key checks do not. */
-async function selectHooks(tx: Transaction, names: readonly string[]): Promise<StoredHook[]> {
-  return tx<StoredHook[]>`
-    select name, owner, feature, release_count as "releaseCount", live_seq as "liveSeq",
-           live_version as "liveVersion", false as created
-    from hooks where name = any (${arrayText(names)}::text::text[])
-    order by name collate "C" for no key update`;
-}
-
-async function findRelease(tx: Transaction, hook: string, fingerprint: string): Promise<number | undefined> {
-  const [row] = await tx<{ version: number }[]>`
-    select version from releases where hook = ${hook} and fingerprint = ${fingerprint}`;
-  return row?.version;
 }
 
 /**
@@ -137,14 +102,16 @@ async function mint(
   tx: Transaction,
   actor: number,
   hook: StoredHook,
-  content: ReleaseContent,
-  fingerprint: string,
+  minting: Minting,
 ): Promise<{ version: number }> {
+  const { content, fingerprint, live, reason } = minting;
   const command = content.command === null ? null : JSON.stringify(content.command);
   const [row] = await tx<{ version: number }[]>`
     with counted as (
       update hooks
-      set release_count = release_count + 1, live_seq = coalesce(live_seq, 0) + 1, live_version = release_count + 1
+      set release_count = release_count + 1,
+          live_seq = case when ${live} then coalesce(live_seq, 0) + 1 else live_seq end,
+          live_version = case when ${live} then release_count + 1 else live_version end
       where name = ${hook.name}
       returning name, release_count, live_seq
     ), minted as (
@@ -155,11 +122,36 @@ async function mint(
              ${fingerprint}, ${content.source_ref}, ${actor}
       from counted returning version
     ), moved as (
-      insert into live_changes (hook, seq, from_version, to_version, kind, actor)
-      select name, live_seq, ${hook.liveVersion}, release_count, 'release', ${actor} from counted
+      insert into live_changes (hook, seq, from_version, to_version, kind, reason, actor)
+      select name, live_seq, ${hook.liveVersion}, release_count, 'release', ${reason}, ${actor}
+      from counted where ${live}
     )
     select version from minted`;
   if (!row) throw new OsaError('internal', `hook ${hook.name} is locked and not there`);
+  return row;
+}
+
+interface Minting {
+  readonly content: ReleaseContent;
+  readonly fingerprint: string;
+  readonly live: boolean;
+  readonly reason: string | null;
+}
+
+async function releaseContent(tx: Transaction, hook: string, version: number): Promise<ReleaseContent> {
+  const [row] = await tx<ReleaseContent[]>`
+    select runtime, image, digest, command, config, limits, source_ref
+    from releases where hook = ${hook} and version = ${version}`;
+  if (!row) throw new OsaError('internal', `release ${version} of ${hook} is live and not there`);
+  return row;
+}
+
+async function minted(tx: Transaction, hook: string, version: number): ReturnType<RegistryWrites['minted']> {
+  const [row] = await tx<Awaited<ReturnType<RegistryWrites['minted']>>[]>`
+    select r.hook as hook_name, r.version, r.id, r.digest, r.source_ref, r.built_at, h.live_version, h.live_seq,
+           coalesce(h.live_version = r.version, false) as live, coalesce(h.live_version = r.version, false) as is_live
+    from releases r join hooks h on h.name = r.hook where r.hook = ${hook} and r.version = ${version}`;
+  if (!row) throw new OsaError('internal', `release ${version} of ${hook} was minted and is not there`);
   return row;
 }
 
@@ -218,12 +210,12 @@ async function updateConvention(tx: Transaction, slug: string, request: DeployRe
 async function recordDeploy(
   tx: Transaction,
   actor: number,
-  { slug, manifest, changes }: Parameters<RegistryWrites['recordDeploy']>[0],
+  { slug, manifest, plan }: Parameters<RegistryWrites['recordDeploy']>[0],
 ): Promise<{ id: string; at: string }> {
   const [row] = await tx<{ id: string; at: string }[]>`
-    insert into deploys (id, slug, manifest, manifest_digest, changes, actor)
+    insert into deploys (id, slug, manifest, manifest_digest, changed, changes, actor)
     values (${uuid7()}, ${slug}, ${tx.json(manifest)}::jsonb, ${sha256(canonicalJson(manifest))},
-            ${tx.json(changes)}::jsonb, ${actor})
+            ${plan.changed}, ${tx.json(plan.changes)}::jsonb, ${actor})
     returning id, at`;
   if (!row) throw new OsaError('internal', 'the deploy was not recorded');
   return row;

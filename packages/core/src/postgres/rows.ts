@@ -1,4 +1,5 @@
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import { columnSqlType } from '../run/output-encode.ts';
 import type { RunResult } from '../run/queue.ts';
 import { arrayText } from './array.ts';
@@ -32,6 +33,7 @@ export async function insertRows(
     const outcomeIds = chunk.recordIds.map((id) => outcomes.get(id) ?? null);
     const parameters = [run.id, arrayText(outcomeIds), arrayText(chunk.ordinals), ...chunk.columns];
     await tx.unsafe(statement, parameters, { prepare: true });
+    await failpoint('write.mid-rows');
     inserted += chunk.rowCount;
   }
   if (inserted !== output.judgement.rowCount) {

@@ -7,6 +7,7 @@ import { datasetReads } from './dataset.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
 import { registryWrites } from './registry.ts';
 import { registryReads } from './registry-reads.ts';
+import { registryState } from './registry-state.ts';
 import { tracer } from './trace.ts';
 
 export function postgresStore(database: Database, node: NodeIdentity): Store {
@@ -23,6 +24,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
           }),
         ),
       ),
+    read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
     dataset: datasetReads(database),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { asOsaError, OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import { normaliseLimits } from '../hook/release.ts';
 import { readOutput } from './output.ts';
 import type { OutputThreads } from './output-threads.ts';
@@ -37,10 +38,14 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
     const decision = await runHooks(execution, claim, lease.signal, endings);
     await lease.stopRenewing();
     await settle(execution, claim, decision);
+    await failpoint('ack.after');
   } catch (error) {
     await letGo(execution, claim, error, stop);
   } finally {
-    for (const ending of endings) await ending.dispose();
+    for (const ending of endings) {
+      await ending.dispose();
+      await failpoint('cleanup.mid');
+    }
   }
   return true;
 }
@@ -185,6 +190,7 @@ async function settle(execution: Execution, claim: Claim, decision: Decision): P
   const { batch } = claim;
   if (decision.action === 'commit') {
     await queue.finish(claim, decision.results);
+    await failpoint('write.after-commit');
     log('batch.finished', { batch, fence: claim.fence });
     return;
   }

@@ -1,4 +1,5 @@
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import { type FeatureContract, reservedColumns } from '../hook/hook.ts';
 import { bounds } from '../limits.ts';
 import type { Judged, OutputLimits } from './output-judge.ts';
@@ -34,6 +35,7 @@ export async function readOutput(options: OutputOptions): Promise<OutputReader> 
   const rules = { hook, contract, reserved: reservedColumns, rowsPerRecord: limits.rowsPerRecord };
   const task = { directory, rules, limits, recordIds };
   const { plan, ...judged } = await judge(converse(threads, { kind: 'judge', task }, signal));
+  await failpoint('parse.mid');
   return {
     judgement: { ...judged, verdicts: byRecord(recordIds, judged) },
     async *rows({ rowsPerChunk }) {

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import { unpack } from '../hook/unpack.ts';
 import { bounds } from '../limits.ts';
 import type { Ending, Runner, Task } from '../run/runner.ts';
@@ -46,6 +47,7 @@ async function run(task: Task, { blobs, path, signal }: Means): Promise<Ending> 
   let attempt: AttemptDirectory | undefined;
   try {
     attempt = await stage(task);
+    await failpoint('stage.after');
     const { root, code, output } = attempt;
     const resolvedDigest = await unpackCode(task, blobs, code);
     const ended = await supervise({
@@ -123,6 +125,7 @@ async function sweep(workspace: string): Promise<number> {
     await endAll({ directory, group: await livingLeader(join(directory, leaderFile)) });
   }
   await endAll({ directory: root, group: undefined });
+  await failpoint('recovery.mid-sweep');
   for (const directory of attempts) await removeTree(directory);
   return attempts.length;
 }

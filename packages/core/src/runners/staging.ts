@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import { canonicalJson } from '../hook/release.ts';
 import type { InputRecord, Task } from '../run/runner.ts';
 import { systemCode } from '../system-error.ts';
@@ -80,6 +81,7 @@ async function writeInput(task: Task, directory: string): Promise<void> {
     Readable.from(recordLines(task.records)),
     createWriteStream(join(directory, 'records.jsonl')),
   );
+  await failpoint('stage.partial');
   const { config } = task.release;
   if (Object.keys(config).length > 0) await writeFile(join(directory, 'config.json'), canonicalJson(config));
 }

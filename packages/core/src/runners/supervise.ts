@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import { bounds } from '../limits.ts';
 import type { Ending } from '../run/runner.ts';
 import { asUnavailable, systemCode } from '../system-error.ts';
@@ -45,6 +46,7 @@ export async function supervise(start: Start): Promise<Ended> {
   const ended = await untilEnded(child, start).finally(() =>
     endAll({ directory: start.attempt.root, group: child.pid }),
   );
+  await failpoint('process.exited');
   await drain(child);
   const flooded = ended.outcome === 'exited' && (await outgrown(start.attempt.output));
   return { ...ended, ...(flooded && { outcome: 'output_too_large' }), log: log.bytes() };
@@ -52,6 +54,7 @@ export async function supervise(start: Start): Promise<Ended> {
 
 async function untilEnded(child: Running, start: Start): Promise<Omit<Ended, 'log'>> {
   recordLeader(start.attempt.root, child.pid);
+  await failpoint('process.started');
   const guard = guardGroup(child, start);
   try {
     const [[exitCode, exitSignal]] = await Promise.all([child.exited, guard.watching]);

@@ -1,16 +1,29 @@
 import type { Answer } from '@osa/core/api';
 import type { Principal } from '@osa/core/auth/principal';
-import { deploy } from '@osa/core/convention/deploy';
+import { grants } from '@osa/core/auth/scope';
+import { deploy, planConvention } from '@osa/core/convention/deploy';
 import { OsaError } from '@osa/core/error';
 import type { Store } from '@osa/core/store';
 import { hideConfig } from '@osa/core/trace/trace';
 import type { Handlers } from '../mount.ts';
 
-type Routes = Pick<Handlers, 'deploy' | 'listConventions' | 'showConvention'>;
+type Routes = Pick<
+  Handlers,
+  'deploy' | 'planDeploy' | 'listConventions' | 'showConvention' | 'listDeploys' | 'showDeploy'
+>;
 
 export function conventionRoutes({ store }: { readonly store: Store }): Routes {
   return {
-    deploy: (call) => deploy(store, call.writer(), call.body),
+    deploy: (call) => deploy(store, call.writer(), call.body, call.query),
+    planDeploy: (call) => planConvention(store, call.writer().principal, call.body, call.query),
+    listDeploys: ({ query }) => store.registry.deploys(query),
+    async showDeploy({ params: { id }, principal }) {
+      const found = await store.registry.deploy(id);
+      if (!found) throw new OsaError('not_found', `no deploy has the id ${id}`, { field: 'id' });
+      // What was sent holds the configs of hooks, which may be secrets.
+      const mayRead = principal !== undefined && grants(principal.scopes, 'runs:read');
+      return mayRead ? found : { ...found, manifest: null };
+    },
     listConventions: () => store.registry.conventions(),
     async showConvention({ params: { slug }, principal }) {
       const convention = await store.registry.convention(slug);

@@ -4,12 +4,11 @@ import type { Handlers } from '../mount.ts';
 
 export function dataRoutes({ store }: { readonly store: Store }): Pick<Handlers, 'readRecords' | 'readRows'> {
   return {
-    readRecords: ({ params, query }) =>
-      readRecords(store, params.schema, { ...query, history: query.history === 'true' }),
+    readRecords: ({ params, query }) => readRecords(store, params.schema, query),
     readRows: ({ params, query }) =>
       readRows(store, params.schema, params.feature, {
         ...query,
-        history: query.history === 'true',
+        history: query.history,
         release: query.release,
       }),
   };

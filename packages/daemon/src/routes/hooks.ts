@@ -1,13 +1,14 @@
-import type { Answer, ParsedBody } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
-import { rollback } from '@osa/core/hook/live';
+import { activate, type Expected, rollback } from '@osa/core/hook/live';
+import { release } from '@osa/core/hook/mint';
 import type { Store } from '@osa/core/store';
 import { hideConfig } from '@osa/core/trace/trace';
+import type { FastifyRequest } from 'fastify';
 import type { Handlers } from '../mount.ts';
 
 type Routes = Pick<
   Handlers,
-  'listHooks' | 'showHook' | 'listReleases' | 'showRelease' | 'history' | 'rollback'
+  'listHooks' | 'showHook' | 'listReleases' | 'showRelease' | 'history' | 'release' | 'activate' | 'rollback'
 >;
 
 export function hookRoutes({ store }: { readonly store: Store }): Routes {
@@ -26,10 +27,13 @@ export function hookRoutes({ store }: { readonly store: Store }): Routes {
         principal,
       ),
     history: async ({ params: { name }, query }) => found(await registry.history(name, query), name),
-    rollback: (call): Promise<Answer<'rollback'>> => {
-      const seen = seqOf(call.request.headers['if-match']);
-      return rollback(store, call.writer(), call.params.name, expecting(call.body, seen));
+    async release(call) {
+      const answer = await release(store, call.writer(), call.params.name, expecting(call));
+      if (answer.created) call.reply.code(201);
+      return answer;
     },
+    activate: (call) => activate(store, call.writer(), call.params.name, expecting(call)),
+    rollback: (call) => rollback(store, call.writer(), call.params.name, expecting(call)),
   };
 }
 
@@ -38,16 +42,21 @@ function found<T>(answer: T | undefined, name: string): T {
   return answer;
 }
 
-/** @throws OsaError `invalid` when header and body expect different changes */
-function expecting(body: ParsedBody<'rollback'>, seen: number | undefined): ParsedBody<'rollback'> {
+/** The body with what If-Match expects. @throws OsaError `invalid` when header and body expect different changes */
+function expecting<B extends Expected>({
+  body,
+  request,
+}: {
+  readonly body: B;
+  readonly request: FastifyRequest;
+}): B {
+  const seen = seqOf(request.headers['if-match']);
   if (seen === undefined) return body;
   if (body.expected_live_seq !== undefined && body.expected_live_seq !== seen) {
     throw new OsaError(
       'invalid',
       `If-Match: "${seen}" and expected_live_seq ${body.expected_live_seq} differ; send one`,
-      {
-        field: 'If-Match',
-      },
+      { field: 'If-Match' },
     );
   }
   return { ...body, expected_live_seq: seen };

@@ -88,6 +88,7 @@ create table deploys (
   slug text not null references conventions,
   manifest jsonb not null,
   manifest_digest text not null,
+  changed boolean not null,
   changes jsonb not null,
   actor bigint not null references actors,
   at timestamptz not null default now()
@@ -105,7 +106,8 @@ create table hooks (
   live_version integer,
   created_at timestamptz not null default now(),
   last_version integer generated always as (nullif(release_count, 0)) stored,
-  check ((live_seq is null) = (live_version is null))
+  check ((live_seq is null) = (live_version is null)),
+  check (coalesce(feature ->> 'cardinality' in ('one', 'many') and jsonb_typeof(feature -> 'columns') = 'array', false))
 );
 
 create table convention_hooks (
@@ -688,8 +690,10 @@ begin
   if to_regclass(format('features.%I', hook_name)) is not null then
     return;
   end if;
-  if exists (select from jsonb_array_elements(contract -> 'columns') c where c ->> 'name' !~ '^[a-z][a-z0-9_]{0,62}$') then
-    raise exception 'hook %: a column name is not allowed', hook_name using errcode = '42602';
+  if exists (select from jsonb_array_elements(contract -> 'columns') c
+             where c ->> 'name' ~ '^[a-z][a-z0-9_]{0,62}$' is not true
+               or public.column_type(c ->> 'json_type', c ->> 'format') is null) then
+    raise exception 'hook %: a column has a name or type that is not allowed', hook_name using errcode = '42602';
   end if;
   select coalesce(string_agg(format(', %I %s%s', c ->> 'name', public.column_type(c ->> 'json_type', c ->> 'format'),
            case when (c ->> 'required')::boolean then ' not null' else '' end), '' order by position), ''),

@@ -11,7 +11,7 @@ declare
     'insert (id, version, title, fields, actor) on schemas',
     'insert (slug, title, description, schema_id, schema_version, file_requirements) on conventions',
     'insert (slug, position, hook) on convention_hooks',
-    'insert (id, slug, manifest, manifest_digest, changes, actor) on deploys',
+    'insert (id, slug, manifest, manifest_digest, changed, changes, actor) on deploys',
     'insert (name, owner, feature) on hooks',
     'insert (id, hook, version, runtime, image, digest, command, config, limits, fingerprint, source_ref, built_by) '
       'on releases',

@@ -1,0 +1,76 @@
+import { channel } from 'node:diagnostics_channel';
+
+/**
+ * The steps at which tests stop, kill or cut off a daemon. Each is named after the step that it stands in; what the
+ * name does not say is said here.
+ */
+export const failpoints = [
+  // Deploy: the handler's entry, its locks, the last release minted, history written, committed but not answered.
+  'release.before-lock',
+  'release.after-lock',
+  'release.after-insert',
+  'release.after-pointer',
+  'release.after-commit',
+  // Rollback and activate: the hook is locked; committed but not answered.
+  'live.after-lock',
+  'live.after-commit',
+  // Upload: batches and event are written; committed but not answered.
+  'submit.after-events',
+  'submit.after-commit',
+  // Claim: asked for; the batch is locked; runs, lease and fence are written; committed.
+  'claim.before',
+  'claim.mid',
+  'claim.after-snapshot',
+  'claim.after-commit',
+  // The attempt's directory: the records are written, the config is not; all is.
+  'stage.partial',
+  'stage.after',
+  // The code: started; ended, and what it left not looked at yet.
+  'process.started',
+  'process.exited',
+  // The output is judged, and no row is read yet.
+  'parse.mid',
+  // The final transaction: the fence holds; a run has ended; rows of one run are in; all is, before COMMIT; after it.
+  'write.before-run-end',
+  'write.after-run-end',
+  'write.mid-rows',
+  'write.before-commit',
+  'write.after-commit',
+  // The batch is settled and the directories of its attempts stand; one of them is removed.
+  'ack.after',
+  'cleanup.mid',
+  // Boot: before the sweep; the orphans are ended and their directories stand.
+  'recovery.start',
+  'recovery.mid-sweep',
+  // The daemon was asked to stop, and batches run.
+  'shutdown.sigterm',
+] as const;
+
+export type Failpoint = (typeof failpoints)[number];
+
+/**
+ * Does nothing, unless somebody has called `holdAtFailpoints` in this process; then it waits for their answer.
+ * Built programs have no failpoints: the build replaces this file.
+ */
+export function failpoint(point: Failpoint): Promise<unknown> | undefined {
+  if (!reached.hasSubscribers) return undefined;
+  const holds: Promise<void>[] = [];
+  reached.publish({ point, holds } satisfies Reached);
+  return Promise.all(holds);
+}
+
+/** From here on, whoever reaches a failpoint waits until `hold` resolves. */
+export function holdAtFailpoints(hold: (point: Failpoint) => Promise<void>): void {
+  reached.subscribe((message) => {
+    const { point, holds } = message as Reached;
+    holds.push(hold(point));
+  });
+}
+
+interface Reached {
+  readonly point: Failpoint;
+  /** What the one who reached it has to wait for. */
+  readonly holds: Promise<void>[];
+}
+
+const reached = channel('osa.failpoint');

@@ -1,0 +1,209 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { asOsaError } from '@osa/core/error';
+import { type DaemonConfig, productionConfig, readSettings } from '@osa/daemon/config';
+import { startDaemon } from '@osa/daemon/daemon';
+import { httpLimits } from '@osa/daemon/http-limits';
+import { createLog } from '@osa/daemon/log';
+import { mountRoutes } from '@osa/daemon/mount';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { signingKey, testConfig } from './daemon-support.ts';
+import { scratch, type TestDatabase, testDatabase } from './harness.ts';
+
+/** What a daemon refuses to start with, and what it says of it. */
+
+const log = createLog({ level: 'silent', readable: false });
+let directory: Awaited<ReturnType<typeof scratch>>;
+let database: TestDatabase;
+let publicKey: string;
+let base: DaemonConfig;
+beforeAll(async () => {
+  directory = await scratch();
+  database = await testDatabase();
+  const key = await signingKey();
+  publicKey = JSON.stringify(key.publicJwk);
+  const config = await testConfig({ url: database.appUrl, directory: directory.path, key });
+  base = { ...config, mode: 'production', runner: 'none' };
+});
+afterAll(async () => {
+  await database.close();
+  await directory.dispose();
+});
+
+async function refusal(
+  start: () => unknown,
+): Promise<{ code: string; field: string | undefined; message: string }> {
+  try {
+    await start();
+  } catch (error) {
+    const known = asOsaError(error);
+    if (!known) throw error;
+    return { code: known.code, field: known.field, message: known.message };
+  }
+  return expect.fail('it started');
+}
+
+describe('in production', () => {
+  const dev = (issuers: DaemonConfig['issuers']) => issuers.map((entry) => ({ ...entry, issuer: 'osa-dev' }));
+
+  test.each<[string, (config: DaemonConfig) => Partial<DaemonConfig>, string, string]>([
+    ['without an issuer', () => ({ issuers: [] }), 'usage', 'OSA_ISSUER'],
+    ['the process runner', () => ({ runner: 'process' }), 'usage', 'OSA_RUNNER'],
+    [
+      'the issuer of development, for others to reach',
+      ({ issuers }) => ({ host: '0.0.0.0', issuers: dev(issuers) }),
+      'usage',
+      'OSA_ISSUER',
+    ],
+    [
+      'the owner of the tables',
+      ({ database: { connections } }) => ({ database: { url: database.ownerUrl, connections } }),
+      'access_denied',
+      'DATABASE_URL',
+    ],
+  ])('refuses %s', async (_name, changes, code, field) => {
+    const found = await refusal(() => startDaemon({ ...base, ...changes(base) }, { log }));
+    expect(found).toMatchObject({ code, field });
+    expect(found.message).toContain(field);
+  });
+
+  test('starts with an issuer and the application role', async () => {
+    const daemon = await startDaemon(base, { log });
+    await daemon.close();
+  });
+
+  test('says when the port is taken', async () => {
+    const first = await startDaemon(base, { log });
+    const port = Number(new URL(first.url).port);
+    const found = await refusal(() => startDaemon({ ...base, port }, { log }));
+    expect(found).toMatchObject({ code: 'conflict', field: 'port' });
+    expect(found.message).toContain(`${port}`);
+    await first.close();
+  });
+});
+
+test('development is not for others to reach', async () => {
+  const found = await refusal(() => startDaemon({ ...base, mode: 'development', host: '0.0.0.0' }, { log }));
+  expect(found).toMatchObject({ code: 'usage', field: 'OSA_HOST' });
+});
+
+test.each([
+  ['ahead', "insert into schema_migrations (name, checksum) values ('9999_future', 'x')"],
+  ['not migrated', 'drop table schema_migrations'],
+])('refuses a database that is %s', async (_name, statement) => {
+  const other = await testDatabase();
+  try {
+    await other.open(other.ownerUrl).sql.unsafe(statement);
+    const found = await refusal(() =>
+      startDaemon({ ...base, database: { url: other.appUrl, connections: 2 } }, { log }),
+    );
+    expect(found.code).toBe('conflict');
+  } finally {
+    await other.close();
+  }
+});
+
+test('refuses a database that is not there', async () => {
+  const url = 'postgres://osa@127.0.0.1:9/osa';
+  const found = await refusal(() => startDaemon({ ...base, database: { url, connections: 2 } }, { log }));
+  expect(found.code).toBe('unavailable');
+});
+
+test('refuses routes without a handler, and handlers without a route', async () => {
+  // It looks before it mounts anything.
+  const found = await refusal(() =>
+    mountRoutes({} as never, { stray: async () => ({}) } as never, httpLimits),
+  );
+  expect(found.code).toBe('internal');
+  expect(found.message).toMatch(/rollback[\s\S]*without a route: stray/);
+});
+
+describe('settings', () => {
+  const environment = () => ({
+    DATABASE_URL: 'postgres://osa_app@db/osa',
+    OSA_DOMAIN: 'data.example.org',
+    OSA_DATA_DIR: '/var/lib/osa',
+    OSA_ISSUER: 'ci',
+    OSA_PUBLIC_KEY: publicKey,
+  });
+  const production = (variables: NodeJS.ProcessEnv, file?: string) =>
+    productionConfig({ version: '1', settings: readSettings(variables, file), environment: variables });
+
+  test('come from the environment', async () => {
+    const config = await production({
+      ...environment(),
+      OSA_PORT: '9',
+      OSA_READS: 'authenticated',
+      OSA_HOST: '',
+    });
+    expect(config).toMatchObject({
+      mode: 'production',
+      domain: 'data.example.org',
+      host: '127.0.0.1',
+      port: 9,
+      reads: 'authenticated',
+      runner: 'none',
+      issuers: [{ issuer: 'ci', audience: 'https://data.example.org' }],
+    });
+  });
+
+  test('come from a file below the environment', async () => {
+    const file = join(directory.path, 'osad.yaml');
+    const keyFile = join(directory.path, 'ci.jwk');
+    await writeFile(keyFile, publicKey);
+    await writeFile(
+      file,
+      `port: 1\nlease_seconds: 7\nissuers:\n  - { issuer: a, public_key_file: ${keyFile} }\n  - { issuer: b, audience: us, public_key_file: ${keyFile} }\n`,
+    );
+    const { OSA_ISSUER: _, OSA_PUBLIC_KEY: __, ...others } = environment();
+    const config = await production({ ...others, OSA_PORT: '2' }, file);
+    expect(config).toMatchObject({ port: 2, worker: { leaseSeconds: 7 } });
+    expect(config.issuers.map(({ issuer, audience }) => [issuer, audience])).toEqual([
+      ['a', 'https://data.example.org'],
+      ['b', 'us'],
+    ]);
+  });
+
+  test.each([
+    ['DATABASE_URL', ''],
+    ['OSA_DOMAIN', ''],
+    ['OSA_DATA_DIR', ''],
+    ['OSA_DOMAIN', 'Not A Domain'],
+    ['OSA_PORT', 'abc'],
+    ['OSA_PORT', '65536'],
+    ['OSA_READS', 'all'],
+    ['OSA_RUNNER', 'container'],
+    ['OSA_LEASE_SECONDS', '0'],
+    ['OSA_WORKER_CONCURRENCY', '-1'],
+    ['OSA_LOG_LEVEL', 'loud'],
+  ])('refuse %s=%s by its name', async (name, value) => {
+    const found = await refusal(() => production({ ...environment(), [name]: value }));
+    expect(found).toMatchObject({ code: 'usage', field: name });
+    expect(found.message).toContain(name);
+  });
+
+  test.each([
+    ['a key that is none', 'prot: 1', 'prot'],
+    ['a wrong value', 'port: x', 'port'],
+    ['an issuer without a key', 'issuers: [{ issuer: a }]', 'issuers[0]'],
+    ['a key twice', 'port: 1\nport: 2', 'port'],
+    ['no mapping', '- port', 'settings'],
+    ['no YAML', '{', ':1:'],
+  ])('refuse a file with %s', async (_name, text, shown) => {
+    const file = join(directory.path, 'wrong.yaml');
+    await writeFile(file, text);
+    const found = await refusal(() => readSettings({}, file));
+    expect(found.code).toBe('usage');
+    expect(found.message).toContain(file);
+    expect(found.message).toContain(shown);
+  });
+
+  test('never show a key or the URL of the database', async () => {
+    const secret = 'postgres://osa:hunter2@db/osa';
+    const found = await refusal(() =>
+      production({ ...environment(), DATABASE_URL: secret, OSA_PUBLIC_KEY: 'hunter2' }),
+    );
+    expect(found.code).toBe('credentials');
+    expect(found.message).not.toContain('hunter2');
+  });
+});
