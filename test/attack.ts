@@ -123,10 +123,10 @@ function result(claim: Claim, run: Claim['runs'][number]): RunResult {
   return { run, status: 'passed', reason: null, attempt: 1, startedAt: null, inputDigest, output };
 }
 
-/** One row for every record but `rejected`. */
+/** One row for every record but `rejected`, where the verdict counts two: room for an attack to add one. */
 function outputOf(ids: readonly string[]): OutputReader {
   const verdict = (id: string): Verdict =>
-    id === 'rejected' ? { status: 'rejected', reason: 'not for us' } : { status: 'passed', rowCount: 1 };
+    id === 'rejected' ? { status: 'rejected', reason: 'not for us' } : { status: 'passed', rowCount: 2 };
   const recordIds = ids.filter((id) => id !== 'rejected');
   const rowCount = recordIds.length;
   return {

@@ -109,13 +109,15 @@ describe('methods', () => {
   const all: readonly Route[] = Object.values(routes);
 
   test.each(paths)('%s takes what it declares and says so', async (path) => {
-    const declared = all.filter((route) => route.path === path).map((route) => route.method);
+    const target = path.replaceAll(/:\w+/g, 'x1');
+    // A path without parameters may also be one of another route's: /conventions/plan is a /conventions/:slug.
+    const serves = (route: Route) => new RegExp(`^${route.path.replaceAll(/:\w+/g, '[^/]+')}$`).test(target);
+    const declared = [...new Set(all.filter(serves).map((route) => route.method))];
     const allowed = declared.includes('GET') ? [...declared, 'HEAD'] : declared;
     const others = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'].filter(
       (method) => !(allowed as string[]).includes(method),
     );
     for (const method of others) {
-      const target = path.replaceAll(/:\w+/g, 'x1');
       const answer = await exchange(get(target).replace('GET', method));
       expect([method, statuses(answer)]).toEqual([method, [405]]);
       expect(

@@ -51,6 +51,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const state = { draining: false };
   await using stack = new AsyncDisposableStack();
   const requests = stack.adopt(open(config, 'requests'), (database) => database.close());
+  const uploads = stack.adopt(open(config, 'uploads'), (database) => database.close());
   const work = stack.adopt(open(config, 'worker'), (database) => database.close());
   await requireFit(requests, config);
   await prepareDirectories(config);
@@ -61,7 +62,15 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
-  const app = server(config, { requests, blobs, metrics, worker, log, isDraining: () => state.draining });
+  const app = server(config, {
+    requests,
+    uploads,
+    blobs,
+    metrics,
+    worker,
+    log,
+    isDraining: () => state.draining,
+  });
   const stopServer = once(() => closeServer(app, drainMs));
   stack.defer(stopServer);
   const forgetting = setInterval(() => void forget(requests, log), 3_600_000).unref();
@@ -89,10 +98,22 @@ function once(work: () => Promise<void>): () => Promise<void> {
   };
 }
 
-function open({ database, worker }: DaemonConfig, part: 'requests' | 'worker'): Database {
-  // Each batch holds one connection, and its lease is renewed on another.
-  const max = part === 'requests' ? database.connections : Math.max(1, worker.concurrency * 2);
-  return connect({ url: database.url, max, applicationName: `osad ${part}` });
+/**
+ * Three pools, so that none waits behind another's work: requests are quick; an upload may take minutes; a worker's
+ * batch holds one connection while its lease is renewed on another, and may wait its turn to publish.
+ */
+function open({ database, worker }: DaemonConfig, part: 'requests' | 'uploads' | 'worker'): Database {
+  const minute = 60_000;
+  const settings = {
+    requests: { max: database.connections },
+    uploads: { max: 2, acquireTimeoutMs: minute, statementTimeoutMs: 30 * minute, lockTimeoutMs: 5 * minute },
+    worker: {
+      max: Math.max(1, worker.concurrency * 2),
+      statementTimeoutMs: 10 * minute,
+      lockTimeoutMs: 5 * minute,
+    },
+  };
+  return connect({ url: database.url, applicationName: `osad ${part}`, ...settings[part] });
 }
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
@@ -107,6 +128,7 @@ function spoolOf(dataDirectory: string): string {
 
 interface ServerNeeds {
   readonly requests: Database;
+  readonly uploads: Database;
   readonly blobs: BlobStore;
   readonly metrics: Metrics;
   readonly worker: Worker;
@@ -118,16 +140,17 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
   const { requests, blobs, metrics, worker, log, isDraining } = needs;
   const limits = { ...httpLimits, ...config.http };
   const store = postgresStore(requests, { domain: config.domain });
-  const uploads = { store, blobs, spoolDirectory: spoolOf(config.dataDirectory), ...limits };
+  const bulk = postgresStore(needs.uploads, { domain: config.domain });
+  const parts = { store, bulk, blobs, spoolDirectory: spoolOf(config.dataDirectory), ...limits };
   const verifier = tokenVerifier(config.issuers, { clockSkewSeconds: 30, maxLifetimeSeconds: 3_600 });
   const check = () => components(config, { database: requests, worker, isDraining, log });
   return buildServer({
     handlers: {
       ...serviceRoutes({ version: config.version, reads: config.reads, metrics, check }),
       ...conventionRoutes({ store }),
-      ...blobRoutes(uploads),
+      ...blobRoutes(parts),
       ...hookRoutes({ store }),
-      ...ingestionRoutes(uploads),
+      ...ingestionRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
     },

@@ -86,10 +86,16 @@ function mount<N extends RouteName>(
       const answer = await handler(call).catch((error: unknown) => {
         throw blameCursor(error, call.query);
       });
-      if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(route.status);
+      if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(statusOf(route, answer));
       return reply.send(answer);
     },
   });
+}
+
+function statusOf({ status, createdStatus }: Route, answer: unknown): number {
+  const isCreated =
+    typeof answer === 'object' && answer !== null && 'created' in answer && answer.created === true;
+  return (isCreated ? createdStatus : undefined) ?? status;
 }
 
 /**

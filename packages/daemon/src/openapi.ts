@@ -26,7 +26,7 @@ export function openApi(options: {
       parameters: [
         ...parametersOf('path', route.params),
         ...parametersOf('query', route.query),
-        ...headersOf(name, route),
+        ...headersOf(route),
       ],
       ...requestOf(name, route, add),
       responses: responsesOf(name, route, { add, problem }),
@@ -97,7 +97,7 @@ function parametersOf(place: 'path' | 'query', schema: z.ZodObject | undefined):
   }));
 }
 
-function headersOf(name: string, route: Route): Json[] {
+function headersOf(route: Route): Json[] {
   const header = (title: string, description: string, pattern: string) => ({
     name: title,
     in: 'header',
@@ -111,7 +111,12 @@ function headersOf(name: string, route: Route): Json[] {
     '^[!-~]{1,200}$',
   );
   const match = header('If-Match', 'The ETag of the hook that the caller saw', '^"[1-9][0-9]*"$');
-  return [...(route.idempotent ? [key] : []), ...(name === 'rollback' ? [match] : [])];
+  return [...(route.idempotent ? [key] : []), ...(expectsPointer(route) ? [match] : [])];
+}
+
+/** Whether the caller may say where it saw the live pointer. */
+function expectsPointer({ body }: Route): boolean {
+  return body instanceof z.ZodObject && 'expected_live_seq' in body.shape;
 }
 
 function requestOf(name: string, route: Route, add: AddSchema): Json {
@@ -144,6 +149,7 @@ function responsesOf(
   ]);
   return {
     [route.status]: success,
+    ...(route.createdStatus && { [route.createdStatus]: { ...success, description: 'Created' } }),
     ...Object.fromEntries(refusals),
     // Answered with the same body, so that it says what is wrong.
     ...(name === 'ready' && { '503': { ...success, description: 'Not ready' } }),

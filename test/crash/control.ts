@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { Failpoint } from '@osa/core/failpoint';
+
+/** A step of the system: a failpoint of the daemon, or the middle of what a hook writes, which the hook tells. */
+export type Point = Failpoint | 'process.mid-output';
+
+/** Who has reached a point and waits there. */
+export interface Reached {
+  readonly point: Point;
+  /** The index of the daemon; undefined for a hook. */
+  readonly daemon: number | undefined;
+  readonly hook?: { readonly pid: number; readonly run: string };
+}
+
+/** What a hook in the middle of its output does next. */
+export type HookOrder = 'go' | 'exit' | 'exit-zero';
+
+export interface Control extends AsyncDisposable {
+  readonly hookSocket: string;
+  daemonSocket(index: number): string;
+}
+
+/** Listens where daemons and hooks tell where they are; each goes on when `decide` resolves. */
+export async function startControl(
+  directory: string,
+  daemons: number,
+  decide: (reached: Reached) => Promise<HookOrder>,
+): Promise<Control> {
+  const servers: Server[] = [];
+  const sockets = new Set<Socket>();
+  const listen = async (path: string, serve: (line: string, answer: (text: string) => void) => Promise<void>) => {
+    const server = createServer((socket) => {
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+      // The other side may be killed at any moment.
+      socket.on('error', () => socket.destroy());
+      const answer = (text: string) => {
+        if (socket.writable) socket.write(`${text}\n`);
+      };
+      createInterface({ input: socket }).on('line', (line) => void serve(line, answer));
+    });
+    server.listen(path);
+    await once(server, 'listening');
+    servers.push(server);
+  };
+  const hookSocket = `${directory}/hook.sock`;
+  const daemonSocket = (index: number) => `${directory}/d${index}.sock`;
+  await listen(hookSocket, async (line, answer) => {
+    const hook = JSON.parse(line) as { pid: number; run: string };
+    answer(await decide({ point: 'process.mid-output', daemon: undefined, hook }));
+  });
+  for (let index = 0; index < daemons; index += 1) {
+    await listen(daemonSocket(index), async (line, answer) => {
+      const { n, point } = JSON.parse(line) as { n?: number; point?: Failpoint };
+      if (n === undefined || point === undefined) return;
+      await decide({ point, daemon: index });
+      answer(JSON.stringify({ n }));
+    });
+  }
+  return {
+    hookSocket,
+    daemonSocket,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(
+        servers.map(async (server) => {
+          server.close();
+          await once(server, 'close');
+        }),
+      );
+    },
+  };
+}

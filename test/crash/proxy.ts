@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
+
+/** Stands between one daemon and PostgreSQL, and loses what it is told to lose. */
+export interface Proxy {
+  readonly port: number;
+  /** Ends all connections at once, both ways. */
+  cut(): void;
+  /** Passes nothing on any more, both ways; after `ms` the connections end. New ones are taken and stay silent. */
+  blackhole(ms: number): void;
+  /**
+   * The next COMMIT reaches the server, its answer does not reach the daemon: the connection is cut, or goes silent
+   * for `silentMs` and is cut then. Resolves when it has happened.
+   */
+  loseCommitAnswer(silentMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+  silent: boolean;
+}
+
+/** Long enough for the server to have worked on a COMMIT that it was sent. */
+const commitMs = 60;
+
+export async function startProxy(socketPath: string): Promise<Proxy> {
+  const pairs = new Set<Pair>();
+  const state = { silent: false, loseAnswer: undefined as ((pair: Pair) => void) | undefined };
+  const listener = createServer((client) => {
+    const pair = { client, server: createConnection(socketPath), silent: state.silent };
+    pairs.add(pair);
+    join(pair, state, () => pairs.delete(pair));
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const cut = () => {
+    for (const pair of pairs) end(pair);
+  };
+  return {
+    port: (listener.address() as AddressInfo).port,
+    cut,
+    blackhole(ms) {
+      state.silent = true;
+      for (const pair of pairs) pair.silent = true;
+      setTimeout(() => {
+        state.silent = false;
+        for (const pair of pairs) if (pair.silent) end(pair);
+      }, ms);
+    },
+    async loseCommitAnswer(silentMs) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      state.loseAnswer = (pair) => {
+        state.loseAnswer = undefined;
+        pair.silent = true;
+        setTimeout(() => end(pair), commitMs + silentMs);
+        resolve();
+      };
+      await promise;
+    },
+    async close() {
+      cut();
+      listener.close();
+      await once(listener, 'close');
+    },
+  };
+}
+
+function join(
+  pair: Pair,
+  state: { readonly loseAnswer: ((pair: Pair) => void) | undefined },
+  ended: () => void,
+): void {
+  const { client, server } = pair;
+  client.on('data', (chunk: Buffer) => {
+    if (pair.silent) return;
+    server.write(chunk);
+    // A simple query of this one word; the statement's text ends with a zero byte.
+    if (state.loseAnswer && /commit\0/i.test(chunk.toString('latin1'))) state.loseAnswer(pair);
+  });
+  server.on('data', (chunk: Buffer) => {
+    if (!pair.silent) client.write(chunk);
+  });
+  for (const side of [client, server]) {
+    side.setNoDelay(true);
+    side.on('error', () => end(pair));
+    side.on('close', () => {
+      // A silent line tells nobody of its end.
+      if (!pair.silent) end(pair);
+      if (client.destroyed && server.destroyed) ended();
+    });
+  }
+}
+
+function end({ client, server }: Pair): void {
+  client.resetAndDestroy();
+  server.destroy();
+}

@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Arena, arena, attack, rehearse, state } from './attack.ts';
+import { commit, named, publish, type Step, startAttempt } from './commit-by-hand.ts';
+import { type TestDatabase, testDatabase } from './harness.ts';
+
+/** What leads to rows: records, runs and attempts come in their order or not at all, and are published as they came. */
+
+let database: TestDatabase;
+let a: Arena;
+beforeAll(async () => {
+  database = await testDatabase();
+  a = await arena(database);
+});
+afterAll(() => database.close());
+
+async function refuses(code: string, statements: string): Promise<void> {
+  const before = await state(a.owner);
+  expect(await attack(a.app, statements)).toBe(code);
+  expect(await state(a.owner)).toEqual(before);
+}
+
+const insertOnly = (sources: string) =>
+  `${publish(sources).split('returning srn')[0]?.replace('with published as (', '')}`;
+const recordOf = (source: string, version: number) =>
+  `(select srn from records where source_id = '${source}' and version = ${version})`;
+
+test.each<readonly [string, string, Partial<Record<Step, string>>]>([
+  ['that no batch brought in', '23503', { publish: insertOnly("'one'") }],
+  [
+    'that is inserted first and claimed later',
+    '23503',
+    {
+      publish: `${insertOnly("'one'")}; update batch_records set status = 'published', record = ${recordOf('one', 1)} where batch = $held and source_id = 'one'`,
+    },
+  ],
+  ['that a hook rejected', '23503', { publish: publish("'two'") }],
+  [
+    'while the batch is not done',
+    '23503',
+    { batch: '', runs: '', energy: '', radius: '', energyRows: '', moreEnergyRows: '', radiusRows: '' },
+  ],
+  ['that a hook was not asked about', '23503', { radius: '', radiusRows: '' }],
+  ['with other metadata', '23503', { publish: publish("'one'", { metadata: "'{}'" }) }],
+  ['with another digest', '23503', { publish: publish("'one'", { content_digest: "'x'" }) }],
+  ['of another convention', '23503', { publish: publish("'one'", { convention: "'forged'" }) }],
+  ['of another source', '23503', { publish: publish("'one'", { source_id: "'two'" }) }],
+  ['of another schema', '23503', { publish: publish("'one'", { schema_version: "'2.0.0'" }) }],
+  [
+    'that skips a version',
+    '23503',
+    { publish: publish("'one'", { version: '2', srn: "'urn:osa:localhost:rec:x@2'" }) },
+  ],
+  ['under another version than its name says', '23514', { publish: publish("'one'", { version: '2' }) }],
+  ['under another’s name', '23505', { publish: publish("'one'", { srn: recordOf('same', 1) }) }],
+  [
+    'under a name that its first version did not have',
+    '23503',
+    { publish: publish("'passed'", { srn: "'urn:osa:localhost:rec:x@3'" }) },
+  ],
+  ['under no name', '23514', { publish: publish("'one'", { srn: "'x@1'" }) }],
+  [
+    'that is published already',
+    '23505',
+    {
+      publish: `update batch_records set status = 'published', record = ${recordOf('passed', 2)} where batch = $held and source_id = 'passed'`,
+    },
+  ],
+  [
+    'as unchanged that is another source’s',
+    '23503',
+    {
+      publish: `update batch_records set status = 'unchanged', record = ${recordOf('same', 1)} where batch = $held and source_id = 'one'`,
+    },
+  ],
+  [
+    'as unchanged that has changed',
+    '23503',
+    {
+      publish: `update batch_records set status = 'unchanged', record = ${recordOf('passed', 2)} where batch = $held and source_id = 'passed'`,
+    },
+  ],
+  [
+    'as unchanged that is not there',
+    '23503',
+    {
+      publish:
+        "update batch_records set status = 'unchanged', record = 'urn:osa:localhost:rec:x@1' where batch = $held and source_id = 'one'",
+    },
+  ],
+  [
+    'for two batch records',
+    '23505',
+    {
+      publish: `${publish("'one'")}; update batch_records set status = 'published', record = ${recordOf('one', 1)} where batch = $held and source_id = 'passed'`,
+    },
+  ],
+  [
+    'and no name for it',
+    '23514',
+    { publish: "update batch_records set status = 'published' where batch = $held and source_id = 'one'" },
+  ],
+])('no record %s: %s', async (_, code, changed) => {
+  await refuses(code, commit(a, changed));
+});
+
+const join = (batch: string) =>
+  `insert into batch_records (batch, source_id, line, metadata, content_digest) values (${batch}, 'late', 9, '{}', 'x')`;
+const batchOf = (convention: string) =>
+  `insert into batches (id, ingestion, convention, index, records) select gen_random_uuid(), ingestion, '${convention}', 9, 1 from batches where id = $held`;
+
+describe('before the commit', () => {
+  test.each([
+    [
+      'a run of the waiting batch, under the live release',
+      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $queued, 'energy', 1)`,
+    ],
+    ['the next attempt, under the present fence', startAttempt('$held', 2)],
+  ])('accepted: %s', async (_, statement) => {
+    expect(await rehearse(a.app, named(a, statement))).toBe('done');
+  });
+
+  test.each([
+    [
+      'a run under a release that is not live',
+      '23503',
+      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $queued, 'energy', 2)`,
+    ],
+    [
+      'a run under another hook’s release',
+      '23503',
+      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $queued, 'radius', 2)`,
+    ],
+    [
+      'a run of a hook that is not there',
+      '23503',
+      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $queued, 'forged', 1)`,
+    ],
+    [
+      'a run after the snapshot',
+      '23503',
+      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $held, 'energy', 1)`,
+    ],
+    [
+      'a run of an ended batch',
+      '23503',
+      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $done, 'energy', 1)`,
+    ],
+    ['an attempt under an older fence', '23503', startAttempt('$held', 2, '- 1')],
+    ['an attempt under a later fence', '23503', startAttempt('$held', 2, '+ 1')],
+    ['an attempt that is there already', '23503', startAttempt('$held', 1)],
+    ['an attempt that skips a number', '23503', startAttempt('$held', 3)],
+    ['an attempt of an ended run', '23503', startAttempt('$done', 2)],
+    ['a record that joins an ended batch', '23503', join('$done')],
+    ['a record that joins a batch that runs', '23503', join('$held')],
+    ['a record that joins a batch that waits', '23503', join('$queued')],
+    ['a record that comes twice', '23505', join('$queued').replace("'late'", "'queued'")],
+    ['a batch of another convention than its ingestion', '23503', batchOf('forged')],
+  ])('%s: %s', async (_, code, statement) => {
+    await refuses(code, named(a, statement));
+  });
+});
