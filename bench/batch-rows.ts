@@ -13,7 +13,6 @@ export interface BatchRows {
 }
 
 export const rowsPerBatch = 10_000;
-export const recordsPerBatch = 1_000;
 
 const column = (name: string, json_type: Column['json_type'], format?: Column['format']): Column => ({
   name,
@@ -37,7 +36,7 @@ export const contract: FeatureContract = {
 };
 
 /** Random rows for the records of batch `index`. Numbers have as many digits as doubles have on average. */
-export function makeRows(index: number): BatchRows {
+export function makeRows(index: number, recordsPerBatch: number): BatchRows {
   const rowsPerRecord = rowsPerBatch / recordsPerBatch;
   const digits = (value: number, width: number) => String(value).padStart(width, '0');
   const recordIds = Array.from({ length: recordsPerBatch }, (_, i) => `s${digits(index, 5)}-${digits(i, 5)}`);

@@ -6,7 +6,7 @@ import { median, type Options, type Result, timed } from './report.ts';
 const program = fileURLToPath(new URL('../packages/cli/dist/osa.js', import.meta.url));
 
 /** What `osa` costs before it does anything, against a node that does nothing. */
-export async function benchCli({ quick }: Options): Promise<Result> {
+export async function benchCli({ quick }: Options): Promise<Result[]> {
   await access(program).catch((cause: unknown) => {
     throw new Error(`${program} is not there: run \`npm run build\``, { cause });
   });
@@ -20,7 +20,7 @@ export async function benchCli({ quick }: Options): Promise<Result> {
     ours.push(pair.ours);
     theirs.push(pair.theirs);
   }
-  return {
+  const result: Result = {
     name: 'osa --version',
     what: `${runs} runs of the built \`osa --version\``,
     limit: '`node -e 0` of the same node, run in turn with it',
@@ -30,6 +30,7 @@ export async function benchCli({ quick }: Options): Promise<Result> {
     target: { atMost: 1.5 },
     notes: [],
   };
+  return [result];
 }
 
 function time(args: readonly string[]): Promise<number> {

@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Database } from '@osa/core/postgres/connection';
 import { execa } from 'execa';
 import postgres from 'postgres';
-import { type BatchRows, contract } from './batch-rows.ts';
+import { contract } from './batch-rows.ts';
 import type { HeldBatch } from './dataset.ts';
 
 /** The limit: COPY of prepared text into a feature table, on one connection. */
@@ -57,10 +57,11 @@ function driverCopier(url: string): Copier {
       const connection = await sql.reserve();
       await connection.unsafe(`begin; ${before}`);
       const start = performance.now();
-      await pipeline(
-        createReadStream(file, { highWaterMark: 1 << 18 }),
-        await connection.unsafe(`copy ${into} from stdin`).writable(),
-      );
+      const target = await connection.unsafe(`copy ${into} from stdin`).writable();
+      // The driver does not settle a COPY that fails.
+      await pipeline(createReadStream(file, { highWaterMark: 2 ** 18 }), target, {
+        signal: AbortSignal.timeout(120_000),
+      });
       await connection.unsafe('commit');
       const milliseconds = performance.now() - start;
       connection.release();
@@ -89,36 +90,45 @@ function libpqEnvironment(url: string): Record<string, string> {
 export async function copyBatches(
   copier: Copier,
   owner: Database,
-  batches: readonly { readonly held: HeldBatch; readonly rows: BatchRows }[],
+  batches: readonly HeldBatch[],
 ): Promise<number> {
-  const file = join(tmpdir(), `osa-bench-${process.pid}.copy`);
   const parts: string[] = [];
-  const outcomes: string[] = [];
-  for (const { held, rows } of batches) {
-    const first = await reserveOutcomes(owner, rows.recordIds.length);
-    parts.push(copyText(held, rows, first));
-    outcomes.push(endBatch(held), insertOutcomes(held, rows, first));
+  const before: string[] = [];
+  for (const batch of batches) {
+    const first = await reserveOutcomes(owner, batch.rows.recordIds.length);
+    parts.push(copyText(batch, first));
+    before.push(endBatch(batch, first));
   }
-  await writeFile(file, parts.join(''), { mode: 0o644 });
-  const [{ held } = {}] = batches;
   const columns = ['run_id', 'outcome_id', 'ordinal', ...contract.columns.map(({ name }) => name)];
+  const into = `features.${batches[0]?.result.run.hook} (${columns.join(', ')})`;
+  const directory = await mkdtemp(join(tmpdir(), 'osa-bench-'));
+  const file = join(directory, 'rows');
   try {
-    return await copier.copy(
-      outcomes.join('\n'),
-      `features.${held?.result.run.hook} (${columns.join(', ')})`,
-      file,
-    );
+    await writeFile(file, parts.join(''));
+    return await copier.copy(before.join('\n'), into, file);
   } finally {
-    await rm(file);
+    await rm(directory, { recursive: true });
   }
 }
 
-/** Outcomes are taken only by the transaction that ends their batch and run. */
-function endBatch({ claim, result }: HeldBatch): string {
-  return (
-    `update batches set status = 'done', lease_until = null, finished_at = now() where id = '${claim.batch}';\n` +
-    `update runs set status = 'passed', finished_at = now() where id = '${result.run.id}';`
-  );
+/**
+ * Outcomes are taken only by the transaction that ends their batch and run, and a batch ends only with all of its
+ * records. To publish them is no part of the limit: they end as errored, which asks nothing more.
+ */
+function endBatch({ claim, result, rows }: HeldBatch, first: number): string {
+  const records = rows.recordIds.length;
+  const count = records * rows.rowsPerRecord;
+  const [batch, run] = [claim.batch, result.run.id];
+  const ids = claim.records.map(({ id }) => id).join(',');
+  return [
+    `update batches set status = 'done', lease_until = null, finished_at = now(), errored = ${records}, rows = ${count}`,
+    `where id = '${batch}';`,
+    `update runs set status = 'passed', finished_at = now(), row_count = ${count} where id = '${run}';`,
+    'insert into outcomes (id, run, batch, hook, batch_record, attempt, status, row_count) overriding system value',
+    `select ${first} + n - 1, '${run}', '${batch}', '${result.run.hook}', r, ${result.attempt}, 'passed',`,
+    `${rows.rowsPerRecord} from unnest('{${ids}}'::bigint[]) with ordinality as records (r, n);`,
+    `update batch_records set status = 'errored', reason = 'benchmark' where batch = '${batch}';`,
+  ].join('\n');
 }
 
 /** Draws consecutive ids: nobody else is at work on this database meanwhile. */
@@ -130,21 +140,9 @@ async function reserveOutcomes({ sql }: Database, count: number): Promise<number
   return Number(row?.first);
 }
 
-function insertOutcomes({ claim, result }: HeldBatch, rows: BatchRows, first: number): string {
-  const ids = claim.records.map(({ id }) => id).join(',');
-  return (
-    'insert into outcomes (id, run, batch, hook, batch_record, attempt, status, row_count) overriding system value ' +
-    `select ${first} + n - 1, '${result.run.id}', '${claim.batch}', '${result.run.hook}', r, ${result.attempt}, ` +
-    `'passed', ${rows.rowsPerRecord} from unnest('{${ids}}'::bigint[]) with ordinality as records (r, n);`
-  );
-}
-
 /** The text format of COPY; no cell holds a tab, a line end or a backslash. */
-function copyText(
-  { result }: HeldBatch,
-  { columns, recordIds, rowsPerRecord }: BatchRows,
-  first: number,
-): string {
+function copyText({ result, rows }: HeldBatch, first: number): string {
+  const { columns, recordIds, rowsPerRecord } = rows;
   const lines: string[] = [];
   for (let row = 0; row < recordIds.length * rowsPerRecord; row++) {
     const outcome = first + Math.floor(row / rowsPerRecord);

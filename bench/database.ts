@@ -16,6 +16,11 @@ export interface BenchDatabase {
   readonly owner: Database;
   /** Such as `PostgreSQL 18.4, embedded, fsync on, synchronous_commit on`. */
   readonly server: string;
+  /**
+   * Brings the server to where it is after a while: statistics that fit, no dirty pages, log files to reuse. Else
+   * what is timed pays for what came before it.
+   */
+  settle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -32,6 +37,7 @@ export async function benchDatabase(): Promise<BenchDatabase> {
   const ownerUrl = withDatabase(place.url, name);
   const owner = connect({ url: ownerUrl, max: 1, applicationName: 'osa bench', statementTimeoutMs: 0 });
   await migrate(owner, { appRole: name });
+  const mayCheckpoint = await isSuperuser(owner);
   const password = randomBytes(16).toString('hex');
   await admin.sql.unsafe(`alter role "${name}" login password '${password}'`);
   const appUrl = new URL(ownerUrl);
@@ -42,6 +48,10 @@ export async function benchDatabase(): Promise<BenchDatabase> {
     ownerUrl,
     owner,
     server: `${await describeServer(owner)}${given ? '' : ', embedded'}`,
+    async settle() {
+      await owner.sql`analyze`;
+      if (mayCheckpoint) await owner.sql`checkpoint`;
+    },
     async close() {
       await owner.close();
       await admin.sql.unsafe(`drop database "${name}" with (force)`);
@@ -71,6 +81,13 @@ async function describeServer({ sql }: Database): Promise<string> {
     select format('PostgreSQL %s, fsync %s, synchronous_commit %s', current_setting('server_version'),
                   current_setting('fsync'), current_setting('synchronous_commit')) as text`;
   return row?.text ?? '';
+}
+
+async function isSuperuser({ sql }: Database): Promise<boolean> {
+  const [row] = await sql<
+    { rolsuper: boolean }[]
+  >`select rolsuper from pg_roles where rolname = current_user`;
+  return row?.rolsuper === true;
 }
 
 function withDatabase(url: string, database: string): string {

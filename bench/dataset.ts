@@ -15,6 +15,7 @@ import { type BatchRows, contract, outputOf } from './batch-rows.ts';
 export interface HeldBatch {
   readonly claim: Claim;
   readonly result: RunResult;
+  readonly rows: BatchRows;
 }
 
 /** One convention with one hook, and the way to batches of it that have come as far as the final transaction. */
@@ -61,16 +62,14 @@ async function claimBatch(queue: BatchQueue, rows: BatchRows): Promise<HeldBatch
   const claim = await queue.claim({ name: 'bench', leaseMs });
   const [run] = claim?.runs ?? [];
   if (!claim || !run) throw new Error('a batch was ingested and cannot be claimed');
-  const startedAt = new Date().toISOString();
-  const { n } = await queue.startAttempt(claim, { run: run.id, memoryBytes: 2 ** 30, runner: 'bench' });
+  const start = { run: run.id, memoryBytes: 2 ** 30, runner: 'bench' };
+  const { n, startedAt } = await queue.startAttempt(claim, start);
   const exited = { outcome: 'exited', exitCode: 0, exitSignal: null, detail: null, log: null } as const;
   await queue.endAttempt({ run: run.id, n }, { ...exited, resolvedDigest: run.release.digest });
   const output = outputOf(claim, rows);
   const inputDigest = sha256(claim.batch);
-  return {
-    claim,
-    result: { run, status: 'passed', reason: null, attempt: n, startedAt, inputDigest, output },
-  };
+  const result = { run, status: 'passed', reason: null, attempt: n, startedAt, inputDigest, output } as const;
+  return { claim, result, rows };
 }
 
 function recordLine(sourceId: string, value: number): string {

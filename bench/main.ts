@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchCli } from './cli.ts';
 import { describe, type Options, type Result, table } from './report.ts';
@@ -6,7 +6,7 @@ import { benchRows } from './rows.ts';
 import { benchTrace } from './trace.ts';
 
 /** Runs each benchmark beside its limit. A target that is missed is said, and is no failure of the program. */
-const benchmarks: Readonly<Record<string, (options: Options) => Promise<Result>>> = {
+const benchmarks: Readonly<Record<string, (options: Options) => Promise<readonly Result[]>>> = {
   rows: benchRows,
   trace: benchTrace,
   cli: benchCli,
@@ -20,14 +20,17 @@ const results: Result[] = [];
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 const log = (line: string) => void process.stderr.write(`  ${line}\n`);
 
-say(`node ${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} cores`);
+const busy = loadavg()[0]?.toFixed(1);
+say(
+  `node ${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} cores, load ${busy} before`,
+);
 if (values.quick) say('--quick: little data and few rounds; the ratios are rough');
 for (const name of names) {
   const benchmark = benchmarks[name];
   if (!benchmark) throw new Error(`--only ${name}: there are ${Object.keys(benchmarks).join(', ')}`);
   say(`\n${name}`);
-  const result = await benchmark({ quick: values.quick, log });
-  say(describe(result));
-  results.push(result);
+  const found = await benchmark({ quick: values.quick, log });
+  say(found.map(describe).join('\n\n'));
+  results.push(...found);
 }
 say(`\n${table(results)}`);

@@ -8,7 +8,7 @@ import { median, type Options, quantile, type Result, timed } from './report.ts'
 const hook = 'traced';
 
 /** The story of one row, as `osa trace hook/id` asks for it, against the shortest statement there is. */
-export async function benchTrace({ quick, log }: Options): Promise<Result> {
+export async function benchTrace({ quick, log }: Options): Promise<Result[]> {
   const batches = quick ? 10 : 100;
   const rounds = quick ? 20 : 100;
   const callsPerRound = 50;
@@ -32,7 +32,7 @@ export async function benchTrace({ quick, log }: Options): Promise<Result> {
       for (let call = 0; call < callsPerRound; call++) ours.push(await timed(trace));
       for (let call = 0; call < callsPerRound; call++) theirs.push(await timed(select));
     }
-    return {
+    const result: Result = {
       name: 'trace a row',
       what: `${ours.length} random rows of ${(batches * rowsPerBatch).toLocaleString('en-US')}, one after the other`,
       limit: '`select 1` over the same connections',
@@ -45,6 +45,7 @@ export async function benchTrace({ quick, log }: Options): Promise<Result> {
         place.server,
       ],
     };
+    return [result];
   } finally {
     await database.close();
     await place.close();
@@ -54,7 +55,7 @@ export async function benchTrace({ quick, log }: Options): Promise<Result> {
 async function fill(database: Database, batches: number, log: Options['log']): Promise<void> {
   const dataset = await deployDataset(database, hook);
   for (let index = 0; index < batches; index++) {
-    for (const { claim, result } of await dataset.hold([makeRows(index)]))
+    for (const { claim, result } of await dataset.hold([makeRows(index, 1_000)]))
       await dataset.queue.finish(claim, [result]);
   }
   log(`${batches * rowsPerBatch} rows are stored`);

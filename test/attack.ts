@@ -30,9 +30,12 @@ export interface Arena {
   readonly queued: string;
 }
 
-export async function arena(test: TestDatabase): Promise<Arena> {
-  const app = test.open(test.appUrl);
-  const owner = test.open(test.ownerUrl);
+export function arena(test: TestDatabase): Promise<Arena> {
+  return fill({ app: test.open(test.appUrl), owner: test.open(test.ownerUrl) });
+}
+
+/** Brings a migrated database there. */
+export async function fill({ app, owner }: Pick<Arena, 'app' | 'owner'>): Promise<Arena> {
   const store = postgresStore(app, { domain: 'localhost' });
   const queue = postgresQueue(app, { domain: 'localhost' });
   const writer = { principal: admin };
@@ -59,10 +62,13 @@ export async function arena(test: TestDatabase): Promise<Arena> {
     );
     return claimed;
   };
+  // The outcomes count a row more than there is, so that an attack finds room; the database would not take that.
+  await owner.sql`alter table batches disable trigger complete`;
   await send({ passed: 1, same: 1, rejected: 1 });
   const done = await finish();
   await send({ passed: 2 });
   const again = await finish();
+  await owner.sql`alter table batches enable trigger complete`;
   await send({ one: 1, passed: 3, same: 1, two: 1 });
   const held = await claim();
   await send({ queued: 1 });
@@ -123,7 +129,7 @@ function result(claim: Claim, run: Claim['runs'][number]): RunResult {
   return { run, status: 'passed', reason: null, attempt: 1, startedAt: null, inputDigest, output };
 }
 
-/** One row for every record but `rejected`, where the verdict counts two: room for an attack to add one. */
+/** One row for every record but `rejected`, where the verdict counts two. */
 function outputOf(ids: readonly string[]): OutputReader {
   const verdict = (id: string): Verdict =>
     id === 'rejected' ? { status: 'rejected', reason: 'not for us' } : { status: 'passed', rowCount: 2 };

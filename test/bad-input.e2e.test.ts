@@ -1,84 +1,29 @@
-import { generateKeyPairSync } from 'node:crypto';
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import { connect as connectSocket, type Socket } from 'node:net';
+import { readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { removeEmbedded } from '@osa/core/postgres/embedded';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { scratch, until } from './harness.ts';
-import { type Http, signedHttp, stored } from './http.ts';
-import { type Daemon, osa, osaJson, startDaemon } from './programs.ts';
-import { writeProject, writeRecords } from './project.ts';
+import { osaJson } from './programs.ts';
+import { writeProject } from './project.ts';
+import { editConvention, type Refusal, refused, refusedPlainly, type Stage, startStage } from './stage.ts';
 import { hookCode } from './workbench.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-/** What goes wrong on the first day: each a clear refusal with its exit code, and nothing half done. */
+/** Files that are wrong: each a clear refusal with its exit code, and nothing half done. */
 
-let directory: Awaited<ReturnType<typeof scratch>>;
-let daemon: Daemon;
-let http: Http;
+let stage: Stage;
 let place: string;
 beforeAll(async () => {
-  directory = await scratch();
-  daemon = await startDaemon(directory.path);
-  http = await signedHttp(daemon.url, directory.path);
+  stage = await startStage();
 });
 beforeEach(async () => {
-  place = await mkdtemp(join(directory.path, 'project-'));
+  place = await stage.project();
   await writeProject(place, { code: doubles });
 });
-afterAll(async () => {
-  const code = await daemon.end('SIGTERM');
-  await removeEmbedded(join(directory.path, '.osa'));
-  await directory.dispose();
-  expect(code).toBe(0);
-  expect(daemon.output()).not.toMatch(stackTrace);
-});
+afterAll(() => stage.close());
 
 const doubles = hookCode('return { features: [{ value: metadata.value * 2 }] }');
-const stackTrace = /\n\s+at .*[:(]/;
-/** Bad input stops the daemon in no case: it answers afterwards, and has written no stack trace. */
 
-interface Refusal {
-  readonly code: string;
-  readonly message: string;
-  readonly field: string | null;
-  // biome-ignore lint/suspicious/noExplicitAny: facts of any shape, which each test looks into
-  readonly details: any;
-}
-
-/** Runs a command that must be refused, as people and as programs call it. */
-async function refused(
-  args: readonly string[],
-  { exit, env = {}, cwd = place }: { exit: number; env?: Record<string, string>; cwd?: string },
-): Promise<Refusal & { readonly stderr: string }> {
-  const plain = await osa(cwd, args, env);
-  expect([plain.exitCode, plain.stdout], plain.stderr).toEqual([exit, '']);
-  const asked = await osa(cwd, [...args, '--json'], env);
-  expect(asked.exitCode).toBe(exit);
-  for (const text of [plain.stderr, asked.stdout, asked.stderr]) expect(text).not.toMatch(stackTrace);
-  const { error } = JSON.parse(asked.stdout);
-  expect(error.message.length).toBeGreaterThan(10);
-  return { ...error, stderr: plain.stderr };
-}
-
-/** Runs `act`, after which the database must be as it was. */
-async function changingNothing<T>(act: () => Promise<T>): Promise<T> {
-  const before = await stored(directory.path);
-  const result = await act();
-  expect(await stored(directory.path)).toEqual(before);
-  return result;
-}
-
-async function edit(from: string | RegExp, to: string): Promise<string> {
-  const file = join(place, 'convention.yaml');
-  const text = await readFile(file, 'utf8');
-  const edited = text.replace(from, () => to);
-  expect(edited).not.toBe(text);
-  await writeFile(file, edited);
-  return edited;
-}
+const edit = (from: string | RegExp, to: string) => editConvention(place, from, to);
 
 /** `line:column` of where `text` first stands, from 1. */
 function placeOf(file: string, text: string): string {
@@ -86,96 +31,73 @@ function placeOf(file: string, text: string): string {
   return `${before.length}:${(before.at(-1) ?? '').length + 1}`;
 }
 
-describe('convention.yaml', () => {
-  const column = '{ name: value, json_type: number, required: true }';
+/** A deploy that is refused before anything is sent. */
+function refusedDeploy(): Promise<Refusal> {
+  return stage.changingNothing(() => refused(place, ['deploy'], { exit: 2 }));
+}
 
-  test.each<[string, { from: string | RegExp; to: string; at: string; path: string }]>([
-    ['an unknown field', { from: 'title:', to: 'titel:', at: 'titel', path: 'titel' }],
-    [
-      'an unknown type',
-      {
-        from: 'json_type: number',
-        to: 'json_type: numbr',
-        at: 'numbr',
-        path: 'hooks[0].feature.columns[0].json_type',
-      },
-    ],
+describe('convention.yaml', () => {
+  const first = 'hooks[0].feature.columns[0]';
+  const placeAndPath = (problem: { line: number; column: number; path: string }) =>
+    `${problem.line}:${problem.column} ${problem.path}`;
+
+  test.each<[string, string | RegExp, string, { at: string; path: string }]>([
+    ['an unknown field', 'title:', 'titel:', { at: 'titel', path: 'titel' }],
+    ['an unknown type', 'json_type: number', 'json_type: numbr', { at: 'numbr', path: `${first}.json_type` }],
     [
       'text for a boolean',
-      {
-        from: 'number, required: true',
-        to: 'number, required: "yes"',
-        at: '"yes"',
-        path: 'schema.fields[0].required',
-      },
+      'number, required: true',
+      'number, required: "yes"',
+      { at: '"yes"', path: 'schema.fields[0].required' },
     ],
     [
       'a number for a text',
-      {
-        from: 'description: Numbers, to be doubled.',
-        to: 'description: 1234',
-        at: '1234',
-        path: 'description',
-      },
+      'description: Numbers, to be doubled.',
+      'description: 12',
+      { at: '12', path: 'description' },
     ],
     [
       'a list for a mapping',
-      { from: /schema:\n[^]*?(?=files:)/, to: 'schema: [earthquake]\n', at: '[earthquake]', path: 'schema' },
+      /schema:\n[\s\S]*?(?=files:)/,
+      'schema: [quake]\n',
+      { at: '[quake]', path: 'schema' },
     ],
     [
       'a column twice',
-      {
-        from: `[${column}]`,
-        to: `[${column}, { name:  value, json_type: string, required: true }]`,
-        at: ' value, json_type: string',
-        path: 'hooks[0].feature.columns[1].name',
-      },
+      '}]',
+      '}, { name: value, json_type: string }]',
+      { at: 'value, json_type: string', path: 'hooks[0].feature.columns[1].name' },
     ],
     [
       'a reserved column',
-      {
-        from: 'name: value, json_type',
-        to: 'name: run_id, json_type',
-        at: 'run_id',
-        path: 'hooks[0].feature.columns[0].name',
-      },
+      'name: value, json_type',
+      'name: run_id, json_type',
+      { at: 'run_id', path: `${first}.name` },
     ],
     [
       'a system column',
-      {
-        from: 'name: value, json_type',
-        to: 'name: xmin, json_type',
-        at: 'xmin',
-        path: 'hooks[0].feature.columns[0].name',
-      },
+      'name: value, json_type',
+      'name: xmin, json_type',
+      { at: 'xmin', path: `${first}.name` },
     ],
-    [
-      'a reserved hook',
-      { from: '- name: doubled', to: '- name: releases', at: 'releases', path: 'hooks[0].name' },
-    ],
-    ['a hook as a path', { from: '- name: doubled', to: '- name: ../x', at: '../x', path: 'hooks[0].name' }],
-    [
-      'a reserved schema',
-      { from: 'id: number-record', to: 'id: datasets', at: 'datasets', path: 'schema.id' },
-    ],
-    [
-      'a version that is none',
-      { from: 'version: 1.0.0', to: 'version: one', at: 'one\n', path: 'schema.version' },
-    ],
-  ])('with %s: the place, exit code 2, and nothing is sent', async (_, { from, to, at, path }) => {
-    const text = await edit(from, to);
-    const { code, details, stderr } = await changingNothing(() => refused(['deploy'], { exit: 2 }));
+    ['a reserved hook', '- name: doubled', '- name: releases', { at: 'releases', path: 'hooks[0].name' }],
+    ['a hook as a path', '- name: doubled', '- name: ../x', { at: '../x', path: 'hooks[0].name' }],
+    ['a reserved schema', 'id: number-record', 'id: datasets', { at: 'datasets', path: 'schema.id' }],
+    ['a version that is none', 'version: 1.0.0', 'version: one', { at: 'one\n', path: 'schema.version' }],
+  ])('with %s: the place, exit code 2, and nothing is sent', async (_, from, to, { at, path }) => {
+    const found = `${placeOf(await edit(from, to), at)} ${path}`;
+    const { code, message, details } = await refusedDeploy();
     expect(code).toBe('usage');
-    const found = placeOf(text, at).replace(
-      /:(\d+)$/,
-      (_match, n) => `:${Number(n) + (at.startsWith(' ') ? 1 : 0)}`,
+    expect(details.problems.map(placeAndPath)).toContain(found);
+    expect(message).toContain(`convention.yaml:${found}: `);
+  });
+
+  test('is told to people in lines that an editor can jump to', async () => {
+    const text = await edit('json_type: number', 'json_type: numbr');
+    const told = await stage.changingNothing(() => refusedPlainly(place, ['deploy'], { exit: 2 }));
+    expect(told).toMatch(
+      new RegExp(`^convention\\.yaml:${placeOf(text, 'numbr')} hooks\\[0\\]\\..*"numbr".*"number".*$`),
     );
-    const places = details.problems.map(
-      (problem: { line: number; column: number; path: string }) =>
-        `${problem.line}:${problem.column} ${problem.path}`,
-    );
-    expect(places).toContain(`${found} ${path}`);
-    expect(stderr).toContain(`convention.yaml:${found} ${path}: `);
   });
 
   test('with a hook twice: both places', async () => {
@@ -183,11 +105,10 @@ describe('convention.yaml', () => {
     const text = await readFile(file, 'utf8');
     const hook = text.slice(text.indexOf('  - name: doubled'));
     await writeFile(file, `${text}${hook}`);
-    const { details, stderr } = await changingNothing(() => refused(['deploy'], { exit: 2 }));
-    const first = placeOf(text, 'doubled\n    feature');
+    const { details, message } = await refusedDeploy();
     expect(details.problems).toMatchObject([{ path: 'hooks[1].name' }]);
-    expect(stderr).toContain('hooks[0]');
-    expect(stderr).toContain(first);
+    expect(message).toContain('hooks[0]');
+    expect(message).toContain(placeOf(text, 'doubled\n    feature'));
   });
 
   test.each([
@@ -197,9 +118,9 @@ describe('convention.yaml', () => {
     ['an alias to nowhere', 'title: Numbers', 'title: *nothing'],
   ])('that is not YAML, with %s: a place and exit code 2', async (_, from, to) => {
     await edit(from, to);
-    const { code, stderr } = await changingNothing(() => refused(['deploy'], { exit: 2 }));
+    const { code, message } = await refusedDeploy();
     expect(code).toBe('usage');
-    expect(stderr).toMatch(/^convention\.yaml:\d+:\d+/m);
+    expect(message).toMatch(/^convention\.yaml:\d+:\d+/m);
   });
 
   test.each([
@@ -208,21 +129,21 @@ describe('convention.yaml', () => {
     ['is not text', '\u0000\u0001'],
   ])('that %s', async (_, text) => {
     await writeFile(join(place, 'convention.yaml'), text);
-    expect((await changingNothing(() => refused(['deploy'], { exit: 2 }))).code).toBe('usage');
+    expect((await refusedDeploy()).code).toBe('usage');
   });
 
   test('that is not there: what to do', async () => {
     await rm(join(place, 'convention.yaml'));
-    const { stderr } = await changingNothing(() => refused(['deploy'], { exit: 2 }));
-    expect(stderr).toContain('osa init');
-    await refused(['deploy', 'hooks'], { exit: 2 });
+    const { message } = await refusedDeploy();
+    expect(message).toContain('osa init');
+    await refused(place, ['deploy', 'hooks'], { exit: 2 });
   });
 
   test('all problems are told at once', async () => {
     await edit('title:', 'titel:');
     await edit('json_type: number', 'json_type: numbr');
     await edit('max_count: 0', 'max_count: many');
-    const { details } = await refused(['deploy'], { exit: 2 });
+    const { details } = await refusedDeploy();
     const paths = details.problems.map(({ path }: { path: string }) => path);
     expect(paths).toEqual(
       expect.arrayContaining(['titel', 'hooks[0].feature.columns[0].json_type', 'files.max_count']),
@@ -259,11 +180,11 @@ describe('a hook’s directory', () => {
   });
 
   async function expectDirectoryProblem(named = ''): Promise<void> {
-    const { code, details, stderr } = await changingNothing(() => refused(['deploy'], { exit: 2 }));
+    const { code, details, message } = await refusedDeploy();
     expect(code).toBe('usage');
     expect(details.problems).toMatchObject([{ path: 'hooks[0].release.directory' }]);
-    expect(stderr).toMatch(/^convention\.yaml:\d+:\d+ hooks\[0\]\.release\.directory: /m);
-    expect(stderr).toContain(named);
+    expect(message).toMatch(/^convention\.yaml:\d+:\d+ hooks\[0\]\.release\.directory: /m);
+    expect(message).toContain(named);
   }
 });
 
@@ -284,13 +205,15 @@ describe('what is deployed does not change', () => {
     );
     await writeFile(join(place, 'convention.yaml'), `${text.trimEnd()}${second('beside_schema')}`);
     await edit('title: Numbers', 'title: Words');
-    const { code, field, details } = await changingNothing(() => refused(['deploy'], { exit: 1 }));
+    const { code, field, details } = await stage.changingNothing(() =>
+      refused(place, ['deploy'], { exit: 1 }),
+    );
     expect([code, field]).toEqual(['conflict', 'schema.fields.value.required']);
     expect(details.differences).toEqual([
       { path: 'schema.fields.value.required', from: true, to: false },
       { path: 'schema.fields.value.type', from: 'number', to: 'text' },
     ]);
-    expect((await http.get('/api/v1/hooks/beside_schema')).status).toBe(404);
+    expect((await stage.http.get('/api/v1/hooks/beside_schema')).status).toBe(404);
   });
 
   test('a contract: the differences, and nothing else of the deploy happens', async () => {
@@ -300,13 +223,13 @@ describe('what is deployed does not change', () => {
       'columns: [{ name: value, json_type: number, required: true, unit: m }, { name: more, json_type: string, required: false }]',
     );
     await writeFile(join(place, 'convention.yaml'), `${text.trimEnd()}${second('beside_contract')}`);
-    const { code, details } = await changingNothing(() => refused(['deploy'], { exit: 1 }));
+    const { code, details } = await stage.changingNothing(() => refused(place, ['deploy'], { exit: 1 }));
     expect(code).toBe('conflict');
     expect(details.differences).toEqual([
       { path: 'hooks[0].feature.columns.more', from: null, to: 'string' },
       { path: 'hooks[0].feature.columns.value.unit', from: null, to: 'm' },
     ]);
-    expect((await http.get('/api/v1/hooks/beside_contract')).status).toBe(404);
+    expect((await stage.http.get('/api/v1/hooks/beside_contract')).status).toBe(404);
   });
 
   /** A convention, schema and hook of their own. */
@@ -321,7 +244,7 @@ describe('what is deployed does not change', () => {
 describe('records', () => {
   const valid = (id: string, value = 1) => `${JSON.stringify({ source_id: id, metadata: { value } })}\n`;
   beforeAll(async () => {
-    const own = await mkdtemp(join(directory.path, 'records-'));
+    const own = await stage.project();
     await writeProject(own, { code: doubles });
     await osaJson(own, ['deploy']);
   });
@@ -383,9 +306,9 @@ describe('records', () => {
   ])('a file %s changes nothing', async (_, content, { exit, code, line }) => {
     await writeFile(join(place, 'records.ndjson'), content);
     const args = ['ingest', 'numbers', 'records.ndjson', '--batch-size', '1'];
-    const found = await changingNothing(() => refused(args, { exit }));
+    const found = await stage.changingNothing(() => refused(place, args, { exit }));
     expect([found.code, found.details.line]).toEqual([code, line]);
-    if (line !== undefined) expect(found.stderr).toContain(`line ${line}`);
+    if (line !== undefined) expect(found.message).toContain(`line ${line}`);
     expect(await spooled()).toEqual([]);
   });
 
@@ -393,20 +316,22 @@ describe('records', () => {
     const lines = ['a', 'b', 'c', 'd', 'e', 'b'].map((id, index) => valid(id, index));
     await writeFile(join(place, 'records.ndjson'), lines.join(''));
     const args = ['ingest', 'numbers', 'records.ndjson', '--batch-size', '2'];
-    const found = await changingNothing(() => refused(args, { exit: 1 }));
+    const found = await stage.changingNothing(() => refused(place, args, { exit: 1 }));
     expect(found).toMatchObject({ code: 'invalid', field: 'source_id', details: { line: 6, first_line: 2 } });
-    expect(found.stderr).toMatch(/line 6\b.*"b".*line 2\b/);
+    expect(found.message).toMatch(/line 6\b.*"b".*line 2\b/);
   });
 
   test('a file that is not there, or is a directory', async () => {
-    await changingNothing(() => refused(['ingest', 'numbers', 'nothing.ndjson'], { exit: 2 }));
-    await changingNothing(() => refused(['ingest', 'numbers', 'hooks'], { exit: 2 }));
+    await stage.changingNothing(() => refused(place, ['ingest', 'numbers', 'nothing.ndjson'], { exit: 2 }));
+    await stage.changingNothing(() => refused(place, ['ingest', 'numbers', 'hooks'], { exit: 2 }));
   });
 
   test('a convention that is not there', async () => {
     await writeFile(join(place, 'records.ndjson'), valid('a'));
-    const found = await changingNothing(() => refused(['ingest', 'nothing', 'records.ndjson'], { exit: 1 }));
-    expect([found.code, found.stderr]).toEqual(['not_found', expect.stringContaining('nothing')]);
+    const found = await stage.changingNothing(() =>
+      refused(place, ['ingest', 'nothing', 'records.ndjson'], { exit: 1 }),
+    );
+    expect([found.code, found.message]).toEqual(['not_found', expect.stringContaining('nothing')]);
   });
 
   test('an ingestion or a hook that is not there', async () => {
@@ -420,8 +345,8 @@ describe('records', () => {
       ['hooks', 'rollback', 'nothing', '--yes'],
       ['rows', 'nothing'],
     ]) {
-      const found = await changingNothing(() => refused(args, { exit: 1 }));
-      expect([found.code, found.stderr]).toEqual([
+      const found = await stage.changingNothing(() => refused(place, args, { exit: 1 }));
+      expect([found.code, found.message]).toEqual([
         'not_found',
         expect.stringMatching(new RegExp(`${id}|nothing`)),
       ]);
@@ -430,351 +355,5 @@ describe('records', () => {
 });
 
 async function spooled(): Promise<string[]> {
-  return readdir(join(directory.path, '.osa/data/spool'));
+  return readdir(join(stage.directory, '.osa/data/spool'));
 }
-
-describe('an upload that is cut off', () => {
-  beforeAll(() => writeRecords(join(directory.path, 'whole.ndjson'), [['cut', 1]]));
-
-  test.each([
-    ['records, with a length', 'POST', '/api/v1/conventions/numbers/ingestions', 'Content-Length: 100000'],
-    ['records, in chunks', 'POST', '/api/v1/conventions/numbers/ingestions', 'Transfer-Encoding: chunked'],
-    ['code, with a length', 'PUT', `/api/v1/blobs/${'0'.repeat(64)}`, 'Content-Length: 100000'],
-    ['code, in chunks', 'PUT', `/api/v1/blobs/${'0'.repeat(64)}`, 'Transfer-Encoding: chunked'],
-  ])('%s: nothing is stored', async (_, method, path, framing) => {
-    const lines = await readFile(join(directory.path, 'whole.ndjson'), 'utf8');
-    const type = method === 'POST' ? 'application/x-ndjson' : 'application/octet-stream';
-    await changingNothing(async () => {
-      const socket = await opened();
-      const head = [`${method} ${path} HTTP/1.1`, 'Host: x', `Authorization: ${await http.bearer()}`];
-      socket.write([...head, `Content-Type: ${type}`, framing, '', ''].join('\r\n'));
-      socket.write(framing.startsWith('T') ? `${lines.length.toString(16)}\r\n${lines}\r\n` : lines);
-      // The file of an upload has no name; that the daemon holds it shows that the bytes have come.
-      await until('the upload to begin', async () => (await heldUploads()) === 1);
-      socket.destroy();
-      await until('the daemon to let go of it', async () => (await heldUploads()) === 0);
-    });
-    expect(await spooled()).toEqual([]);
-    expect((await http.get(`/api/v1/blobs/${'0'.repeat(64)}`)).status).toBe(404);
-  });
-
-  async function opened(): Promise<Socket> {
-    const socket = connectSocket({ host: '127.0.0.1', port: http.port });
-    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-    return socket;
-  }
-
-  async function heldUploads(): Promise<number> {
-    const { readlink } = await import('node:fs/promises');
-    const descriptors = `/proc/${daemon.process.pid}/fd`;
-    const names = await readdir(descriptors);
-    const targets = await Promise.all(names.map((name) => readlink(join(descriptors, name)).catch(() => '')));
-    return targets.filter((target) => target.includes('/.osa/data/spool/')).length;
-  }
-});
-
-describe('Idempotency-Key', () => {
-  const path = '/api/v1/conventions/numbers/ingestions';
-  const body = (id: string, value = 1) => `${JSON.stringify({ source_id: id, metadata: { value } })}\n`;
-  const post = (key: string, content: string) =>
-    http.send('POST', path, {
-      headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': key },
-      body: content,
-    });
-  const count = async () => Number((await stored(directory.path)).ingestions);
-
-  test('the same key and body give the same answer, and one ingestion', async () => {
-    const before = await count();
-    const first = await post('key-same', body('idempotent'));
-    const second = await post('key-same', body('idempotent'));
-    expect([first.status, second.status]).toEqual([201, 201]);
-    expect(second.json).toEqual(first.json);
-    expect(await count()).toBe(before + 1);
-  });
-
-  test('another body under the same key is refused', async () => {
-    await post('key-other', body('idempotent-a'));
-    await changingNothing(async () => {
-      const { status, problem } = await post('key-other', body('idempotent-b'));
-      expect([status, problem?.code]).toEqual([422, 'idempotency_mismatch']);
-    });
-  });
-
-  test('a request that was refused may be sent again, mended', async () => {
-    const before = await count();
-    expect((await post('key-mended', '{')).status).toBe(400);
-    expect((await post('key-mended', body('idempotent-mended'))).status).toBe(201);
-    expect(await count()).toBe(before + 1);
-  });
-
-  test('the key of another actor is another key', async () => {
-    const before = await count();
-    const headers = {
-      'content-type': 'application/x-ndjson',
-      'idempotency-key': 'key-actor',
-      authorization: await http.bearer({ subject: 'somebody-else' }),
-    };
-    const [mine, theirs] = [
-      await post('key-actor', body('idempotent-actor')),
-      await http.send('POST', path, { headers, body: body('idempotent-actor') }),
-    ];
-    expect([mine.status, theirs.status]).toEqual([201, 201]);
-    expect(theirs.json).not.toMatchObject({ id: (mine.json as { id: string }).id });
-    expect(await count()).toBe(before + 2);
-  });
-
-  test('many at once are one ingestion', async () => {
-    const before = await count();
-    const lines = Array.from({ length: 2_000 }, (_, index) => body(`idempotent-${index}`, index)).join('');
-    const replies = await Promise.all([1, 2, 3, 4].map(() => post('key-race', lines)));
-    const made = replies.filter(({ status }) => status === 201);
-    expect(made.length).toBeGreaterThan(0);
-    for (const { json } of made) expect(json).toEqual(made[0]?.json);
-    for (const { status, problem } of replies.filter((reply) => reply.status !== 201)) {
-      expect([status, problem?.code]).toEqual([409, 'in_progress']);
-    }
-    expect(await count()).toBe(before + 1);
-  });
-});
-
-describe('the server', () => {
-  test('that does not answer: exit code 5, and where it was looked for', async () => {
-    const found = await refused(['deploy', '--server', 'http://127.0.0.1:9'], { exit: 5, env: ownKey() });
-    expect([found.code, found.stderr]).toEqual(['unreachable', expect.stringContaining('127.0.0.1:9')]);
-  });
-
-  test('that is configured nowhere', async () => {
-    await using elsewhere = await disposable();
-    expect((await refused(['hooks', 'list'], { exit: 5, cwd: elsewhere.path })).code).toBe('unreachable');
-  });
-
-  test('whose daemon has ended', async () => {
-    await using elsewhere = await disposable();
-    await mkdir(join(elsewhere.path, '.osa'));
-    const announced = JSON.parse(await readFile(join(directory.path, '.osa/daemon.json'), 'utf8'));
-    const ended = { ...announced, pid: 2 ** 22 + 1 };
-    await writeFile(join(elsewhere.path, '.osa/daemon.json'), JSON.stringify(ended));
-    const found = await refused(['hooks', 'list'], { exit: 5, cwd: elsewhere.path });
-    expect(found.stderr).toContain('osad --dev');
-  });
-
-  test('that speaks another language', async () => {
-    const other = createServer((_, response) => response.end('<html>hello</html>'));
-    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
-    const address = other.address();
-    const port = typeof address === 'object' ? address?.port : undefined;
-    try {
-      await refused(['hooks', 'list', '--server', `http://127.0.0.1:${port}`], { exit: 1 });
-    } finally {
-      other.close();
-    }
-  });
-
-  test.each(['nonsense', 'ftp://x', 'http://user:secret@127.0.0.1:1'])('as %s', async (url) => {
-    const found = await refused(['hooks', 'list', '--server', url], { exit: 2 });
-    expect(found.code).toBe('usage');
-  });
-});
-
-/** The settings of somebody who has a key of their own. */
-function ownKey(): Record<string, string> {
-  const { privateKey } = generateKeyPairSync('ed25519');
-  return { OSA_KEY: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString() };
-}
-
-async function disposable() {
-  const made = await scratch();
-  return { ...made, [Symbol.asyncDispose]: () => made.dispose() };
-}
-
-describe('the key', () => {
-  const server = () => ({ OSA_SERVER: daemon.url });
-
-  test('that is not there', async () => {
-    await using elsewhere = await disposable();
-    await cp(place, elsewhere.path, { recursive: true });
-    const found = await changingNothing(() =>
-      refused(['deploy'], { exit: 4, cwd: elsewhere.path, env: server() }),
-    );
-    expect([found.code, found.stderr]).toEqual(['credentials', expect.stringContaining('osa keys generate')]);
-  });
-
-  test.each<[string, () => string]>([
-    ['garbage', () => 'hunter2-hunter2-hunter2'],
-    ['half a PEM', () => `-----BEGIN PRIVATE KEY-----\n${'hunter2'.repeat(9)}`],
-    ['a JWK without its secret', () => '{"kty":"OKP","crv":"Ed25519","x":"hunter2hunter2hunter2"}'],
-    ['JSON that breaks off', () => '{"kty":"OKP","d":"hunter2hunter2hunter2'],
-    ['RSA', () => pem(generateKeyPairSync('rsa', { modulusLength: 2048 }))],
-    ['of another curve', () => pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }))],
-  ])('that is %s: exit code 4, and none of it is shown', async (_, make) => {
-    const text = make();
-    const secrets = text.split('\n').filter((line) => line.length > 12 && !line.startsWith('-----'));
-    const env = { ...server(), OSA_KEY: text };
-    const found = await changingNothing(() => refused(['deploy'], { exit: 4, env }));
-    expect([found.code, found.message]).toEqual(['credentials', expect.stringContaining('OSA_KEY')]);
-    const debugged = await osa(place, ['deploy'], { ...env, OSA_DEBUG: '1' });
-    for (const output of [found.stderr, JSON.stringify(found), debugged.stderr, debugged.stdout]) {
-      for (const secret of [...secrets, 'hunter2']) expect(output).not.toContain(secret);
-    }
-  });
-
-  test('in a file that others may read', async () => {
-    const file = join(place, 'key.pem');
-    await writeFile(file, ownKey().OSA_KEY ?? '', { mode: 0o644 });
-    await chmod(file, 0o644);
-    const found = await refused(['deploy'], { exit: 4, env: { ...server(), OSA_KEY_FILE: file } });
-    expect(found.details).toMatchObject({ path: file, mode: '0644' });
-  });
-
-  test('in a file that is not there, or is a directory', async () => {
-    for (const file of [join(place, 'nothing.pem'), join(place, 'hooks')]) {
-      const found = await refused(['deploy'], { exit: 4, env: { ...server(), OSA_KEY_FILE: file } });
-      expect(found.message).toContain(file);
-    }
-  });
-
-  test.skipIf(process.getuid?.() === 0)('in a file that cannot be read', async () => {
-    const file = join(place, 'key.pem');
-    await writeFile(file, ownKey().OSA_KEY ?? '', { mode: 0o000 });
-    const found = await refused(['deploy'], { exit: 4, env: { ...server(), OSA_KEY_FILE: file } });
-    expect(found.message).toContain('EACCES');
-  });
-
-  test.each<[string, () => Record<string, string>]>([
-    ['that the daemon does not know', ownKey],
-    ['with another issuer', () => ({ OSA_ISSUER: 'somebody' })],
-    ['for another audience', () => ({ OSA_AUDIENCE: 'https://elsewhere.example' })],
-  ])('%s: exit code 4', async (_, env) => {
-    const found = await changingNothing(() => refused(['deploy'], { exit: 4, env: env() }));
-    expect(found.code).toBe('invalid_token');
-  });
-
-  test('whose token has expired is refused by the daemon', async () => {
-    const body = JSON.stringify({ source_id: 'late', metadata: { value: 1 } });
-    const authorization = await http.bearer({ lifetimeSeconds: -300 });
-    const headers = { authorization, 'content-type': 'application/x-ndjson' };
-    await changingNothing(async () => {
-      const { status, problem } = await http.send('POST', '/api/v1/conventions/numbers/ingestions', {
-        headers,
-        body,
-      });
-      expect([status, problem?.code]).toEqual([401, 'invalid_token']);
-    });
-  });
-
-  function pem({ privateKey }: { privateKey: import('node:crypto').KeyObject }): string {
-    return privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
-  }
-});
-
-describe('a hook', () => {
-  const values = [
-    ['a', 1],
-    ['b', 2],
-  ] as const;
-
-  test.each<[string, string, { code: string; said: RegExp }]>([
-    [
-      'crashes',
-      'crashing',
-      { code: 'console.error("out of luck"); process.exit(3);', said: /exited with code 3/ },
-    ],
-    ['throws', 'throwing', { code: 'throw new Error("out of luck");', said: /exited with code 1/ }],
-    [
-      'is killed',
-      'killed',
-      { code: 'process.kill(process.pid, "SIGKILL"); setInterval(() => {}, 1000);', said: /SIGKILL/ },
-    ],
-    ['is not JavaScript', 'broken', { code: 'this is no code', said: /exited with code 1/ }],
-    ['writes nothing', 'silent', { code: '', said: /did not answer/ }],
-    [
-      'writes garbage',
-      'garbage',
-      {
-        code: 'import { writeFileSync } from "node:fs"; writeFileSync(process.env.OSA_OUT + "/features.jsonl", Buffer.from([0xff, 0x00, 0x0a, 0x7b, 0x0a]));',
-        said: /did not answer/,
-      },
-    ],
-    [
-      'prints garbage and writes half a line for one record',
-      'partial',
-      {
-        code: `import { writeFileSync } from 'node:fs'; process.stdout.write(Buffer.from([0xff, 0xfe, 0x00])); console.error('\\u001b[2J');
-writeFileSync(process.env.OSA_OUT + '/features.jsonl', '{"id": "a", "features": [{"value": 1}]}\\n{"id": "b", "features": [{"val');`,
-        said: /features\.jsonl line 2|value/,
-      },
-    ],
-  ])('that %s costs its records their rows, and says why', async (_, name, { code, said }) => {
-    const answer = await ran(name, { code });
-    const passed = name === 'partial' ? 1 : 0;
-    expect(answer).toMatchObject({
-      status: 'completed',
-      published: passed,
-      errored: 2 - passed,
-      rows: passed,
-    });
-    const { items } = await osaJson(place, ['ingestions', 'show', answer.id, '--failed']);
-    expect(items).toHaveLength(2 - passed);
-    for (const item of items) {
-      expect(item).toMatchObject({
-        status: 'errored',
-        outcomes: [{ hook: name, version: 1, status: 'errored' }],
-      });
-      expect(item.outcomes[0].reason).toMatch(said);
-    }
-    const shown = await osa(place, ['ingestions', 'show', answer.id, '--failed']);
-    expect(shown.stdout).toMatch(said);
-    expect(shown.stdout).not.toMatch(stackTrace);
-  });
-
-  test('whose command does not exist ends the ingestion with its reason, and exit code 1', async () => {
-    await project('missing_command', doubles);
-    await edit('command: [node, hook.mjs]', 'command: [no-such-program, hook.mjs]');
-    await osaJson(place, ['deploy']);
-    const { exitCode, stdout, stderr } = await osa(place, [...ingestArgs('missing_command'), '--json']);
-    expect([exitCode, stderr]).toEqual([1, expect.not.stringMatching(stackTrace)]);
-    expect(JSON.parse(stdout)).toMatchObject({
-      status: 'failed',
-      published: 0,
-      rows: 0,
-      reasons: [expect.stringContaining('no-such-program')],
-    });
-  });
-
-  test('that never ends is stopped and tried again later, and does not hold up the others', async () => {
-    await project('endless', 'setInterval(() => {}, 1000);');
-    await edit(
-      /command: \[node, hook.mjs\].*/,
-      'command: [node, hook.mjs], source_ref: git:test }\n    limits: { timeout_seconds: 1 }',
-    );
-    await osaJson(place, ['deploy']);
-    const { id } = await osaJson(place, [...ingestArgs('endless'), '--no-wait']);
-    const own = place;
-    place = await mkdtemp(join(directory.path, 'project-'));
-    expect(await ran('going_on', { code: doubles })).toMatchObject({ status: 'completed', published: 2 });
-    const shown = await until('the reason', async () => {
-      const answer = await osaJson(own, ['ingestions', 'show', id]);
-      return answer.reasons.length > 0 && answer;
-    });
-    expect(shown).toMatchObject({
-      status: 'running',
-      pending: 2,
-      reasons: [expect.stringMatching(/endless.*did not end within 1 s/)],
-    });
-    expect((await osa(own, ['ingestions', 'show', id])).stdout).toContain('did not end within 1 s');
-  });
-
-  const ingestArgs = (name: string) => ['ingest', slugOf(name), 'records.ndjson'];
-  const slugOf = (name: string) => `${name.replaceAll('_', '-')}-numbers`;
-
-  async function project(name: string, code: string): Promise<void> {
-    await writeProject(place, { code, hook: name, slug: slugOf(name) });
-    await writeRecords(join(place, 'records.ndjson'), values);
-  }
-
-  async function ran(name: string, { code }: { code: string }) {
-    await project(name, code);
-    await osaJson(place, ['deploy']);
-    return osaJson(place, ingestArgs(name));
-  }
-});

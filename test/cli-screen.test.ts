@@ -1,7 +1,8 @@
 import { PassThrough, Writable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
-import { askRollback } from '../packages/cli/src/ui/ask-rollback.tsx';
+import { ask } from '../packages/cli/src/ui/ask.tsx';
+import { choose } from '../packages/cli/src/ui/choose.tsx';
 import { openProgress } from '../packages/cli/src/ui/ingest-progress.tsx';
 
 /** A terminal that keeps what is written to it. */
@@ -23,23 +24,19 @@ function fakeKeyboard() {
   return Object.assign(new PassThrough(), raw);
 }
 
-describe('the question before a rollback', () => {
-  const question = {
-    hook: 'seismic_energy',
-    from: { version: 'v3', built: '2026-03-01', source: 'git+https://example.org/quakes@3' },
-    to: { version: 'v2', built: '2026-02-01', source: 'git+https://example.org/quakes@2' },
-  };
+describe('a question', () => {
+  const question = 'Roll back seismic_energy to v2?';
 
   it.each([
     ['y', true],
     ['Y', true],
     ['n', false],
     ['\r', false],
-  ])('shows from and to, and takes %j for %s', async (typed, expected) => {
+  ])('takes %j for %s', async (typed, expected) => {
     const { stream: stderr, shown } = fakeTerminal();
     const stdin = fakeKeyboard();
-    const answer = askRollback({ ...question, stdin, stderr, signal: new AbortController().signal });
-    await vi.waitFor(() => expect(shown()).toMatch(/from v3 .*@3\s+to +v2 .*@2\s+Roll back\?/));
+    const answer = ask({ question, stdin, stderr, signal: new AbortController().signal });
+    await vi.waitFor(() => expect(shown()).toContain('Roll back seismic_energy to v2? (y/N)'));
     stdin.write(typed);
     expect(await answer).toBe(expected);
   });
@@ -47,11 +44,48 @@ describe('the question before a rollback', () => {
   it('is interrupted by Ctrl-C, which a terminal in raw mode sends as a character', async () => {
     const { stream: stderr, shown } = fakeTerminal();
     const stdin = fakeKeyboard();
-    const answer = askRollback({ ...question, stdin, stderr, signal: new AbortController().signal });
+    const answer = ask({ question, stdin, stderr, signal: new AbortController().signal });
     const refusal = expect(answer).rejects.toMatchObject({ code: 'interrupted' });
-    await vi.waitFor(() => expect(shown()).toContain('Roll back?'));
+    await vi.waitFor(() => expect(shown()).toContain('Roll back'));
     stdin.write('\u0003');
     await refusal;
+  });
+});
+
+describe('a list to pick from', () => {
+  const choices = [
+    { value: '3', label: 'v3   sha256:aaaa' },
+    { value: '2', label: 'v2   sha256:bbbb' },
+    { value: '1', label: 'v1   sha256:cccc' },
+  ];
+
+  async function picking(keys: readonly string[]) {
+    const { stream: stderr, shown } = fakeTerminal();
+    const stdin = fakeKeyboard();
+    const title = 'seismic_energy: v4 is live; which one shall be?';
+    const answer = choose({ title, choices, stdin, stderr, signal: new AbortController().signal });
+    await vi.waitFor(() => expect(shown()).toMatch(/which one[\s\S]*v3[\s\S]*v2[\s\S]*v1/));
+    for (const key of keys) {
+      const before = shown();
+      stdin.write(key);
+      if (key === down) await vi.waitFor(() => expect(shown().length).toBeGreaterThan(before.length));
+    }
+    return answer;
+  }
+
+  const down = '\u001b[B';
+
+  it.each([
+    ['the first by Enter', ['\r'], '3'],
+    ['another after arrow keys', [down, down, '\r'], '1'],
+    ['nothing by q', [down, 'q'], undefined],
+    ['nothing by Escape', ['\u001b'], undefined],
+  ])('gives %s', async (_, keys, expected) => {
+    expect(await picking(keys)).toBe(expected);
+  });
+
+  it('is interrupted by Ctrl-C', async () => {
+    await expect(picking(['\u0003'])).rejects.toMatchObject({ code: 'interrupted' });
   });
 });
 

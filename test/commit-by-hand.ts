@@ -4,8 +4,10 @@ import type { Arena } from './attack.ts';
 
 /** An honest commit of the held batch: `one` and `passed` pass both hooks, `two` is rejected by the second. */
 export const steps = {
-  batch: "update batches set status = 'done', lease_until = null, finished_at = now() where id = $held",
-  runs: "update runs set status = 'passed', finished_at = now() where batch = $held",
+  batch: `update batches set status = 'done', lease_until = null, finished_at = now(), published = 2, rejected = 1, rows = 5
+    where id = $held`,
+  runs: `update runs set status = 'passed', finished_at = now(), row_count = case hook when 'energy' then 3 else 2 end
+    where batch = $held`,
   energy: outcomes(
     'energy',
     "(one, 'passed', null, 1, 1), (two, 'passed', null, 1, 1), (passed, 'passed', null, 1, 1)",

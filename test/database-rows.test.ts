@@ -145,18 +145,44 @@ test('an attempt that ended badly, ran something else or had an older fence answ
   await refuses('23503', `${takenOver}; ${commit(a)}`);
 });
 
+test.each<readonly [string, Partial<Record<Step, string>>]>([
+  ['with a record that is open', { others: '' }],
+  [
+    'with a record that is errored and not counted',
+    { others: steps.others.replace("'rejected', reason", "'errored', reason") },
+  ],
+  ['with more published than there are', { batch: steps.batch.replace('published = 2', 'published = 3') }],
+  ['with fewer rejected than there are', { batch: steps.batch.replace(', rejected = 1', '') }],
+  ['with other rows than its runs', { batch: steps.batch.replace('rows = 5', 'rows = 6') }],
+  [
+    'with a run that counts other rows',
+    { runs: steps.runs.replace('else 2', 'else 3'), batch: steps.batch.replace('rows = 5', 'rows = 6') },
+  ],
+  [
+    'with a run that lacks an outcome',
+    { radius: outcomes('radius', "(one, 'passed', null, 2, 1), (passed, 'passed', null, 0, 1)") },
+  ],
+  [
+    'with a run that is open',
+    {
+      runs: `${steps.runs} and hook = 'energy'`,
+      batch: steps.batch
+        .replace('published = 2, rejected = 1', 'rejected = 3')
+        .replace('rows = 5', 'rows = 3'),
+      radius: '',
+      radiusRows: '',
+      publish: '',
+      others: steps.others.replace(" and source_id = 'two'", " and status = 'pending'"),
+    },
+  ],
+])('no batch ends %s', async (_, changed) => {
+  await refuses('23503', commit(a, changed));
+});
+
 test('what is committed takes nothing more', async () => {
-  expect(
-    await attack(
-      a.app,
-      commit(a, {
-        moreEnergyRows: '',
-        radius: outcomes('radius', "(one, 'passed', null, 2, 1), (passed, 'passed', null, 0, 1)"),
-      }),
-    ),
-  ).toBe('done');
+  expect(await attack(a.app, commit(a, { moreEnergyRows: '' }))).toBe('done');
   await refuses('23503', named(a, steps.moreEnergyRows));
-  await refuses('23503', named(a, outcomes('radius', "(two, 'passed', null, 1, 1)")));
+  await refuses('23503', named(a, outcomes('radius', "(same, 'passed', null, 1, 1)")));
   await refuses('42501', commit(a, { batch: '' }));
   await refuses(
     '23503',

@@ -3,8 +3,6 @@ import { join } from 'node:path';
 import type { Problem } from '@osa/core/api';
 import { readPrivateKey, signToken, type TokenRequest } from '@osa/core/auth/token';
 import { packDirectory } from '@osa/core/hook/pack';
-import { connect } from '@osa/core/postgres/connection';
-import { findEmbedded } from '@osa/core/postgres/embedded';
 import { request } from 'undici';
 
 /** Plain HTTP to an `osad --dev` of its own process, signed with the key of its directory. */
@@ -77,27 +75,4 @@ export async function signedHttp(url: string, directory: string): Promise<Http> 
 function toReply(status: number, contentType: string, text: string): Reply {
   const json: unknown = /^application\/(problem\+)?json\b/.test(contentType) ? JSON.parse(text) : undefined;
   return { status, text, json, problem: status >= 400 ? (json as Problem) : undefined };
-}
-
-/** All that a write can leave behind, counted in the database itself, and the feature tables by name. */
-export async function stored(directory: string): Promise<Record<string, unknown>> {
-  const server = await findEmbedded(join(directory, '.osa'));
-  if (!server) throw new Error(`no PostgreSQL runs for ${directory}`);
-  const pool = connect({ url: { ...server.connection, database: 'osa' }, max: 1, applicationName: 'tests' });
-  try {
-    const [counts] = await pool.sql<Record<string, unknown>[]>`
-      select
-        (select count(*) from schemas) as schemas, (select count(*) from conventions) as conventions,
-        (select count(*) from convention_hooks) as convention_hooks, (select count(*) from hooks) as hooks,
-        (select count(*) from releases) as releases, (select count(*) from live_changes) as live_changes,
-        (select count(*) from deploys) as deploys, (select count(*) from ingestions) as ingestions,
-        (select count(*) from batches) as batches, (select count(*) from batch_records) as batch_records,
-        (select count(*) from records) as records, (select count(*) from sources) as sources,
-        (select count(*) from events) as events,
-        (select coalesce(array_agg(tablename::text order by tablename), '{}') from pg_tables
-          where schemaname = 'features') as tables`;
-    return counts ?? {};
-  } finally {
-    await pool.close();
-  }
 }

@@ -1,31 +1,23 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packDirectory } from '@osa/core/hook/pack';
-import { removeEmbedded } from '@osa/core/postgres/embedded';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { prepare } from '../examples/usgs-earthquakes/prepare.ts';
-import { scratch } from './harness.ts';
-import { type Daemon, osa, osaJson, startDaemon } from './programs.ts';
+import { osa, osaJson } from './programs.ts';
+import { type Stage, startStage } from './stage.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 /** The first hour of somebody who has read the first screen of the README, in the order in which it happens. */
 
-let directory: Awaited<ReturnType<typeof scratch>>;
-let daemon: Daemon;
+let stage: Stage;
 let place: string;
 beforeAll(async () => {
-  directory = await scratch();
-  daemon = await startDaemon(directory.path);
-  place = join(directory.path, 'minerals');
+  stage = await startStage();
+  place = join(stage.directory, 'minerals');
   await mkdir(place);
 });
-afterAll(async () => {
-  const code = await daemon.end('SIGTERM');
-  await removeEmbedded(join(directory.path, '.osa'));
-  await directory.dispose();
-  expect(code).toBe(0);
-});
+afterAll(() => stage.close());
 
 /** The CLI's answer, which must be one JSON object on stdout. */
 async function ask(...args: string[]) {
@@ -238,7 +230,7 @@ describe('a dataset of one’s own', () => {
 });
 
 test('the earthquakes: 1,707 events, 1,679 published, 28 rejected with a reason, 137 felt distances', async () => {
-  place = join(directory.path, 'quakes');
+  place = join(stage.directory, 'quakes');
   const example = join(import.meta.dirname, '../examples/usgs-earthquakes');
   await mkdir(place);
   for (const name of ['convention.yaml', 'convention.v2.yaml', 'hooks']) {
@@ -284,6 +276,9 @@ test('the earthquakes: 1,707 events, 1,679 published, 28 rejected with a reason,
   expect(await everyRow('seismic_energy', '--release', '1')).toHaveLength(1649);
   const { release, record } = await ask('trace', `seismic_energy/${second[0]?.id}`);
   expect([release.version, release.digest, record.version]).toEqual([2, digest, 2]);
+  // The hint to the next page keeps the filters: a cursor alone would go on with other rows.
+  const { stderr } = await osa(place, ['rows', 'seismic_energy', '--release', '2', '--limit', '3']);
+  for (const part of ['--release 2', '--limit 3', '--cursor ']) expect(stderr).toContain(part);
 });
 
 /** Page after page, each within a bound: the tables are as fresh as they are for a newcomer, and have no statistics. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import { migrations, roles } from '../../packages/core/src/postgres/migrations/index.ts';
+import { type Migration, migrations, roles } from '../../packages/core/src/postgres/migrations/index.ts';
 
 /** A defect that is put into the source while it is bundled: `find` stands once in `file`. */
 export interface Defect {
@@ -33,17 +33,37 @@ export async function bundleDaemon(
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);',
     },
-    plugins: [inlineMigrations, withDefects(root, defects, used)],
+    plugins: [inlineMigrations(migrationsWith(defects)), withDefects(root, defects, used)],
     logLevel: 'warning',
   });
-  const unused = defects.filter((defect) => !used.has(defect));
+  const unused = defects.filter((defect) => !used.has(defect) && !isMigration(defect));
   if (unused.length > 0) {
-    throw new Error(`does not fit the source any more: ${unused.map(({ file, find }) => `${file}: ${find}`).join('; ')}`);
+    throw new Error(
+      `does not fit the source any more: ${unused.map(({ file, find }) => `${file}: ${find}`).join('; ')}`,
+    );
   }
   return join(outdir, 'osad.mjs');
 }
 
-const inlineMigrations: Plugin = {
+/** The migrations that the daemon expects and that the harness applies. */
+export function migrationsWith(defects: readonly Defect[]): Migration[] {
+  return defects.filter(isMigration).reduce(
+    (all, { file, find, replace }) =>
+      all.map((migration) => {
+        if (!file.endsWith(`/${migration.name}.sql`) && !file.endsWith(`/${migration.name}`))
+          return migration;
+        if (migration.sql.split(find).length !== 2) throw new Error(`${file} does not hold once: ${find}`);
+        return { ...migration, sql: migration.sql.replace(find, () => replace) };
+      }),
+    [...migrations],
+  );
+}
+
+function isMigration({ file }: Defect): boolean {
+  return file.endsWith('.sql');
+}
+
+const inlineMigrations = (migrations: readonly Migration[]): Plugin => ({
   name: 'inline-migrations',
   setup({ onLoad }) {
     onLoad({ filter: /postgres[\\/]migrations[\\/]index\.ts$/ }, () => ({
@@ -51,7 +71,7 @@ const inlineMigrations: Plugin = {
       loader: 'js',
     }));
   },
-};
+});
 
 function withDefects(root: string, defects: readonly Defect[], used: Set<Defect>): Plugin {
   return {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { connect, type Database } from '@osa/core/postgres/connection';
 import { type EmbeddedPostgres, startEmbedded } from '@osa/core/postgres/embedded';
 import { migrate } from '@osa/core/postgres/migrate';
+import type { Migration } from '@osa/core/postgres/migrations/index';
 
 /** A PostgreSQL of the harness's own, which runs may stop, with one migrated template that each run clones. */
 export interface Cluster {
@@ -20,7 +21,7 @@ export interface Cluster {
 export const appRole = 'osa_crash_app';
 const template = 'crash_template';
 
-export async function startCluster(directory: string): Promise<Cluster> {
+export async function startCluster(directory: string, migrations: readonly Migration[]): Promise<Cluster> {
   await mkdir(directory, { recursive: true, mode: 0o755 });
   const server = await startEmbedded({
     directory,
@@ -28,7 +29,7 @@ export async function startCluster(directory: string): Promise<Cluster> {
   });
   const open = (database: string, max = 2) =>
     connect({ url: { ...server.connection, database }, max, applicationName: 'osa crash' });
-  await prepare(server, open);
+  await prepare(server, open, migrations);
   const administer = async (statement: string) => {
     const admin = open('postgres', 1);
     try {
@@ -52,11 +53,15 @@ export async function startCluster(directory: string): Promise<Cluster> {
   };
 }
 
-async function prepare(server: EmbeddedPostgres, open: (name: string) => Database): Promise<void> {
+async function prepare(
+  server: EmbeddedPostgres,
+  open: (name: string) => Database,
+  migrations: readonly Migration[],
+): Promise<void> {
   const admin = open(server.connection.database);
   await admin.sql.unsafe(`create database ${template}`);
   const owner = open(template);
-  await migrate(owner, { appRole });
+  await migrate(owner, { appRole, migrations });
   await owner.close();
   await admin.sql.unsafe(`alter role ${appRole} login`);
   await admin.close();

@@ -9,9 +9,10 @@ export type Point = Failpoint | 'process.mid-output';
 /** Who has reached a point and waits there. */
 export interface Reached {
   readonly point: Point;
-  /** The index of the daemon; undefined for a hook. */
-  readonly daemon: number | undefined;
-  readonly hook?: { readonly pid: number; readonly run: string };
+  /** The index of the daemon: that which reached it, or that whose hook did. */
+  readonly daemon: number;
+  /** The process, and the id of the task: run, fence and attempt. */
+  readonly hook?: { readonly pid: number; readonly task: string };
 }
 
 /** What a hook in the middle of its output does next. */
@@ -30,16 +31,21 @@ export async function startControl(
 ): Promise<Control> {
   const servers: Server[] = [];
   const sockets = new Set<Socket>();
-  const listen = async (path: string, serve: (line: string, answer: (text: string) => void) => Promise<void>) => {
+  const listen = async (
+    path: string,
+    serve: (line: string, answer: (text: string) => void) => Promise<void>,
+  ) => {
     const server = createServer((socket) => {
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
-      // The other side may be killed at any moment.
-      socket.on('error', () => socket.destroy());
       const answer = (text: string) => {
         if (socket.writable) socket.write(`${text}\n`);
       };
-      createInterface({ input: socket }).on('line', (line) => void serve(line, answer));
+      // The other side may be killed at any moment; the reader of lines passes on what the socket meets.
+      for (const part of [socket, createInterface({ input: socket })]) {
+        part.on('error', () => socket.destroy());
+        part.on('line', (line: string) => void serve(line, answer));
+      }
     });
     server.listen(path);
     await once(server, 'listening');
@@ -48,8 +54,9 @@ export async function startControl(
   const hookSocket = `${directory}/hook.sock`;
   const daemonSocket = (index: number) => `${directory}/d${index}.sock`;
   await listen(hookSocket, async (line, answer) => {
-    const hook = JSON.parse(line) as { pid: number; run: string };
-    answer(await decide({ point: 'process.mid-output', daemon: undefined, hook }));
+    const { pid, place } = JSON.parse(line) as { pid: number; place: string };
+    const [, daemon, task = ''] = /\/d(\d+)\/work\/([^/]+)\//.exec(place) ?? [];
+    answer(await decide({ point: 'process.mid-output', daemon: Number(daemon), hook: { pid, task } }));
   });
   for (let index = 0; index < daemons; index += 1) {
     await listen(daemonSocket(index), async (line, answer) => {

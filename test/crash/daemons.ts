@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Proxy, startProxy } from './proxy.ts';
+import { type Line, startProxy } from './proxy.ts';
 
 /** The daemons of one run, as processes; one that ends although nobody ended it is started again, and told. */
 export class Daemons {
@@ -71,7 +71,8 @@ export class Daemons {
         this.resume(member.index);
         const running = member.process !== undefined;
         const code = await this.end(member, 'SIGTERM');
-        if (running && code !== 0) this.troubles.push(`daemon ${member.index} ended with ${code} after SIGTERM`);
+        if (running && code !== 0)
+          this.troubles.push(`daemon ${member.index} ended with ${code} after SIGTERM`);
         await member.proxy.close();
       }),
     );
@@ -169,7 +170,7 @@ export interface DaemonOptions {
 export interface Member {
   readonly index: number;
   readonly place: string;
-  readonly proxy: Proxy;
+  readonly proxy: Line;
   process?: ChildProcess | undefined;
   /** While it listens. */
   url?: string | undefined;

@@ -19,7 +19,12 @@ export interface Row {
 export function expectedRows(hook: string, oracle: string, source: string, value: number): Row[] | undefined {
   if (hook === 'beta' && value < 0) return undefined;
   const count = hook === 'beta' ? value % 4 : 1;
-  return Array.from({ length: count }, (_, ordinal) => ({ ordinal, oracle, source, value: value * 10 + ordinal }));
+  return Array.from({ length: count }, (_, ordinal) => ({
+    ordinal,
+    oracle,
+    source,
+    value: value * 10 + ordinal,
+  }));
 }
 
 export function featureOf(hook: HookName): object {
@@ -37,7 +42,6 @@ export function featureOf(hook: HookName): object {
  */
 function codeOf(hook: HookName, token: string, socket: string): string {
   return `import { appendFileSync, readFileSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
 import { createConnection } from 'node:net';
 const oracle = ${JSON.stringify(token)};
 const rowsOf = (source, value) => {
@@ -45,9 +49,9 @@ const rowsOf = (source, value) => {
   const count = ${hook === 'beta' ? 'value % 4' : '1'};
   return Array.from({ length: count }, (_, n) => ({ oracle, source, value: value * 10 + n }));
 };
-const ask = (run) => new Promise((resolve) => {
+const ask = (place) => new Promise((resolve) => {
   const socket = createConnection(${JSON.stringify(socket)});
-  socket.on('connect', () => socket.write(JSON.stringify({ pid: process.pid, run }) + '\\n'));
+  socket.on('connect', () => socket.write(JSON.stringify({ pid: process.pid, place }) + '\\n'));
   socket.on('data', (answer) => { socket.destroy(); resolve(String(answer).trim()); });
   socket.on('error', () => resolve('go'));
   socket.on('end', () => resolve('go'));
@@ -63,7 +67,7 @@ for (const line of readFileSync(process.env.OSA_IN + '/records.jsonl', 'utf8').s
 const write = (name, text) => { if (text) appendFileSync(process.env.OSA_OUT + '/' + name, text); };
 const half = Math.floor(features.length / 2);
 write('features.jsonl', features.slice(0, half));
-const order = await ask(basename(dirname(process.env.TMPDIR)));
+const order = await ask(process.env.TMPDIR + '/');
 if (order === 'exit') process.exit(3);
 if (order === 'exit-zero') process.exit(0);
 write('features.jsonl', features.slice(half));
@@ -73,7 +77,7 @@ write('rejections.jsonl', rejections);
 
 export interface Packed {
   readonly token: string;
-  /** \`sha256:…\` */
+  /** `sha256:…` */
   readonly digest: string;
   readonly bytes: Buffer;
 }

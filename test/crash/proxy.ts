@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 
 /** Stands between one daemon and PostgreSQL, and loses what it is told to lose. */
-export interface Proxy {
+export interface Line {
   readonly port: number;
   /** Ends all connections at once, both ways. */
   cut(): void;
@@ -25,7 +25,7 @@ interface Pair {
 /** Long enough for the server to have worked on a COMMIT that it was sent. */
 const commitMs = 60;
 
-export async function startProxy(socketPath: string): Promise<Proxy> {
+export async function startProxy(socketPath: string): Promise<Line> {
   const pairs = new Set<Pair>();
   const state = { silent: false, loseAnswer: undefined as ((pair: Pair) => void) | undefined };
   const listener = createServer((client) => {

@@ -35,6 +35,7 @@ export function seeded(seed: number): Random {
       while (indexes.size < Math.min(count, from.length)) indexes.add(int(0, from.length - 1));
       return from.filter((_, index) => indexes.has(index));
     },
-    fork: (name) => seeded([...name].reduce((hash, letter) => Math.imul(hash, 31) + letter.charCodeAt(0), seed)),
+    fork: (name) =>
+      seeded([...name].reduce((hash, letter) => Math.imul(hash, 31) + letter.charCodeAt(0), seed)),
   };
 }

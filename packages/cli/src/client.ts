@@ -29,6 +29,8 @@ export type CallInput<N extends RouteName> = Given<'params', Params<N>> &
     readonly resource?: string;
     /** More scopes than the route's own. On a route that anybody may read, a token is sent only for these. */
     readonly scopes?: readonly string[];
+    /** For a POST that changes nothing: it is sent again like a read when the connection is lost. */
+    readonly repeatable?: true;
   };
 
 type Given<K extends string, T> = [T] extends [undefined]
@@ -61,7 +63,7 @@ export function createClient(options: ClientOptions): Client {
           method: route.method,
           headers: headersOf(route, { token, idempotencyKey }),
           body: input.upload ?? (input.body === undefined ? undefined : JSON.stringify(input.body)),
-          repeatable: route.method !== 'POST' || route.idempotent === true,
+          repeatable: route.method !== 'POST' || route.idempotent === true || input.repeatable === true,
           signal: options.signal,
         });
       const response = await withToken({ route, input, sign, attempt, options });

@@ -22,8 +22,15 @@ export interface Input<A extends ArgumentTable, O extends OptionTable> {
   readonly arguments: {
     readonly [K in keyof A]: A[K] extends { optional: true } ? string | undefined : string;
   };
-  readonly options: { readonly [K in keyof O]: O[K] extends Parsed<infer T> ? T | undefined : boolean };
+  readonly options: { readonly [K in keyof O]: OptionInput<O[K]> };
 }
+
+type OptionInput<D> =
+  D extends Parsed<infer T>
+    ? D extends { readonly repeatable: true }
+      ? readonly T[]
+      : T | undefined
+    : boolean;
 
 export type ArgumentTable = Readonly<Record<string, Argument>>;
 
@@ -46,6 +53,8 @@ export interface Parsed<T> {
   readonly description: string;
   /** What the help calls the value, such as `N`. */
   readonly value: string;
+  /** The option may be given again and again; its values come as a list, empty when it is not given. */
+  readonly repeatable?: true;
   /** Throws OsaError `usage`; its message follows "option '--limit <N>' argument 'x' is invalid". */
   parse(text: string): T;
 }

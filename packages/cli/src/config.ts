@@ -103,6 +103,20 @@ export function wantsStacks({ OSA_DEBUG }: NodeJS.ProcessEnv): boolean {
   return Boolean(OSA_DEBUG);
 }
 
+/** What GitHub's runner tells a step; undefined elsewhere. */
+export interface GithubActions {
+  /** The root of the checkout. */
+  readonly workspace: string | undefined;
+  /** The file that the step's summary is appended to. */
+  readonly summary: string | undefined;
+}
+
+export function githubActions(environment: NodeJS.ProcessEnv): GithubActions | undefined {
+  const { GITHUB_ACTIONS, GITHUB_WORKSPACE, GITHUB_STEP_SUMMARY } = environment;
+  if (GITHUB_ACTIONS !== 'true') return undefined;
+  return { workspace: GITHUB_WORKSPACE || undefined, summary: GITHUB_STEP_SUMMARY || undefined };
+}
+
 /** Running daemons first, then the configured servers; ended daemons last. */
 function knownServers({ cwd, userDirectory }: Sources): ServerSettings[] {
   const known = projectDirectories(cwd).flatMap(settingsIn);

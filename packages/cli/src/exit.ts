@@ -11,6 +11,7 @@ export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[]
   [0, 'done'],
   [1, 'refused, failed or not found'],
   [2, 'wrong usage, or a file that cannot be used'],
+  [3, 'changes pending (deploy --plan)'],
   [4, 'no usable key, or a token that is not accepted'],
   [5, 'the server cannot be reached or cannot answer'],
   [130, 'interrupted'],

@@ -1,3 +1,4 @@
+import type { Server } from './config.ts';
 import type { Line } from './paint.ts';
 import { dim, green, line, yellow } from './paint.ts';
 
@@ -71,7 +72,55 @@ export function liveness(shown: number, live: number | null): Line {
   return live === null ? yellow('not live; none is') : yellow(`not live; v${live} is`);
 }
 
-/** `--cursor` for the next page, on stderr. */
-export function nextPage(commandLine: string, cursor: string | null): Line[] {
-  return cursor === null ? [] : [line`${dim('more:')} ${commandLine} --cursor ${cursor}`];
+/** `3 days`, for how long ago `text` is, in its largest unit; `-` when there is no such time. */
+export function age(text: string | null, now = Date.now()): string {
+  const seconds = text === null ? Number.NaN : Math.max(0, (now - Date.parse(text)) / 1000);
+  if (Number.isNaN(seconds)) return '-';
+  const [size, unit] = ageUnits.find(([least]) => seconds >= least) ?? [1, 'second'];
+  return counted(Math.floor(seconds / size), unit);
+}
+
+const ageUnits = [
+  [365 * 86_400, 'year'],
+  [30 * 86_400, 'month'],
+  [86_400, 'day'],
+  [3_600, 'hour'],
+  [60, 'minute'],
+] as const;
+
+/** `git+https://host/repository@0123456789ab`: a commit by its first 12 digits. */
+export function shortSource(ref: string): string {
+  return ref.replace(/([@:][0-9a-f]{12})(?:[0-9a-f]{28}|[0-9a-f]{52})(?=$|-dirty$)/, '$1');
+}
+
+/** `sha256:` and 12 digits: enough to tell digests apart at a glance. */
+export function shortDigest(digest: string): string {
+  return digest.slice(0, 19);
+}
+
+/**
+ * The command for the next page, on stderr: `commandLine` with the options that it was given, the server's too, and
+ * `--cursor`.
+ */
+export function nextPage(page: {
+  readonly commandLine: string;
+  readonly options: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly server: Server;
+  readonly cursor: string | null;
+}): Line[] {
+  const { commandLine, options, server, cursor } = page;
+  if (cursor === null) return [];
+  const given = { ...options, ...(server.from === '--server' && { server: server.url }), cursor };
+  return [line`${dim('more:')} ${commandLine}${Object.entries(given).map(optionText).join('')}`];
+}
+
+function optionText([key, given]: readonly [string, string | number | boolean | undefined]): string {
+  const name = ` --${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  if (given === undefined || given === false) return '';
+  return given === true ? name : `${name} ${shellWord(String(given))}`;
+}
+
+/** Text as a POSIX shell takes it for one word. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

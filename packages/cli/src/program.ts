@@ -125,13 +125,16 @@ function optionOf(name: string, definition: NonNullable<Command['options']>[stri
       ? new Option(`--no-${name}`, definition.description).default(true)
       : new Option(`--${name}`, definition.description);
   }
-  return new Option(`--${name} <${definition.value}>`, definition.description).argParser((text) => {
+  const parse = (text: string) => {
     try {
       return definition.parse(text);
     } catch (error) {
       throw asOsaError(error) ? new InvalidArgumentError(asOsaError(error)?.message ?? '') : error;
     }
-  });
+  };
+  const option = new Option(`--${name} <${definition.value}>`, definition.description);
+  if (!definition.repeatable) return option.argParser(parse);
+  return option.default([], 'none').argParser((text, before: unknown[]) => [...before, parse(text)]);
 }
 
 /** A flag that is not given is false; an option with a value that is not given is undefined. */

@@ -1,6 +1,7 @@
 import type { Answer } from '@osa/core/api';
-import { command, time } from './format.ts';
-import { dim, type Line, line } from './paint.ts';
+import { command, liveness, shortDigest, shortSource, time, version } from './format.ts';
+import { bold, dim, green, type Line, line } from './paint.ts';
+import { pairs, table } from './table.ts';
 
 type Release = NonNullable<Answer<'showHook'>['live']>;
 
@@ -21,4 +22,35 @@ export function releaseLines(release: Release): (readonly [name: string, value: 
 function configLine({ config, config_digest }: Release): Line {
   if (config !== null) return JSON.stringify(config);
   return line`${config_digest} ${dim('(shown with the scope runs:read)')}`;
+}
+
+/** Releases as a list, and which of them is live. */
+export function releaseTable(releases: Answer<'listReleases'>['releases'], live: number | null): Line[] {
+  return table(
+    ['release', '', 'digest', 'source', 'built by', 'built'],
+    releases.map((release) => [
+      version(release.version),
+      release.is_live ? liveness(release.version, live) : '',
+      shortDigest(release.digest),
+      shortSource(release.source_ref),
+      release.built_by,
+      time(release.built_at),
+    ]),
+  );
+}
+
+/** What minting a release came to; `before` was live until then. */
+export function mintedLines(answer: Answer<'release'>, before: Answer<'showHook'>['live']): Line[] {
+  const { hook_name: hook, version: minted, created, digest, source_ref, is_live, live_version } = answer;
+  const what = created ? green(`new release v${minted}`) : `known release v${minted}`;
+  const was = created && before ? ` (was ${version(before.version)})` : '';
+  const standing = is_live ? line`live${was}` : liveness(minted, live_version);
+  return [
+    line`${bold(hook)}: ${what}, ${standing}`,
+    ...pairs([
+      ['digest', digest],
+      ['source', source_ref],
+    ]),
+    ...(is_live ? [] : [line`to make it live: ${bold(`osa hooks activate ${hook} ${minted}`)}`]),
+  ];
 }

@@ -17,7 +17,7 @@ export const failpoints = [
   // Upload: batches and event are written; committed but not answered.
   'submit.after-events',
   'submit.after-commit',
-  // Claim: asked for; the batch is locked; runs, lease and fence are written; committed.
+  // Claim: asked for; the batch is locked; the runs are written, lease and fence are not; committed.
   'claim.before',
   'claim.mid',
   'claim.after-snapshot',

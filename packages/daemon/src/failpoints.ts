@@ -24,11 +24,13 @@ export async function obeyFailpoints(environment: NodeJS.ProcessEnv): Promise<vo
     socket.write(`${JSON.stringify({ n, point })}\n`);
     await promise;
   });
-  createInterface({ input: socket }).on('line', (line) => {
+  const lines = createInterface({ input: socket });
+  lines.on('line', (line) => {
     const { n } = JSON.parse(line) as { readonly n: number };
     waiting.get(n)?.();
     waiting.delete(n);
   });
-  socket.on('error', () => socket.destroy());
+  // The reader of lines passes on what the socket meets.
+  for (const part of [socket, lines]) part.on('error', () => socket.destroy());
   socket.on('close', () => process.kill(process.pid, 'SIGKILL'));
 }

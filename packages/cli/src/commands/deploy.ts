@@ -1,13 +1,10 @@
-import { readFile, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
-import type { Manifest, ManifestHook, ResolvedRelease } from '@osa/core/convention/manifest';
-import { asOsaError, OsaError } from '@osa/core/error';
-import type { PackedDirectory } from '@osa/core/hook/pack';
-import { systemCode } from '@osa/core/system-error';
-import type { Client } from '../client.ts';
+import { OsaError } from '@osa/core/error';
 import { type Context, defineCommand } from '../command.ts';
-import { deployLines } from '../deploy-lines.ts';
-import { bytes, counted } from '../format.ts';
+import { type BuiltImage, type Declaration, readDeclaration } from '../deploy-file.ts';
+import { type Changes, deployLines, deployParts, differenceValue, planLines } from '../deploy-lines.ts';
+import { annotate, annotating, placed, summarise } from '../github.ts';
+import { uploadCode } from '../hook-code.ts';
+import { parseImage } from '../image.ts';
 
 export const deploy = defineCommand({
   description:
@@ -15,9 +12,25 @@ export const deploy = defineCommand({
     'Doing it again changes nothing and says so.\n\n' +
     'All problems of the file are told at once, and nothing is sent. Directories of hooks are packed here and ' +
     "uploaded by digest. A release's source_ref comes from the file, else from git, else from CI.\n\n" +
-    'A release that is known and not live stays so, that a repeated deploy may not undo a rollback.',
+    'A release that is known and not live stays so, that a repeated deploy may not undo a rollback; --activate makes ' +
+    'it live.\n\n' +
+    'With --plan nothing is uploaded or changed: it tells what a deploy would do, and exits with 0 when that is ' +
+    'nothing, 3 when there are changes, 1 when it would be refused.\n\n' +
+    'Under GitHub Actions, problems become annotations of the file, and the parts a summary of the job.',
   arguments: { file: { description: 'the declaration', fallback: 'convention.yaml' } },
   options: {
+    plan: { description: 'tell what a deploy would change, and change nothing' },
+    dryRun: { description: 'the same as --plan' },
+    release: {
+      value: 'HOOK=IMAGE',
+      description:
+        'run this image, REF@sha256:…, for the hook instead of what the file says; once for each hook',
+      repeatable: true,
+      parse: parseBuiltImage,
+    },
+    activate: {
+      description: 'make known releases live as well; needs hooks:write for the hooks of the file',
+    },
     scope: {
       value: 'SCOPES',
       description:
@@ -27,107 +40,101 @@ export const deploy = defineCommand({
   },
   examples: [
     ['osa deploy', 'what convention.yaml in this directory declares'],
+    ['osa deploy --plan', 'what that would change'],
     ['osa deploy datasets/quakes.yaml --json', 'another file, for a program'],
+    [
+      'osa deploy --release find_pockets=ghcr.io/acme/find_pockets@sha256:…',
+      'with an image that CI has built',
+    ],
   ],
-  json: '{"slug", "changed", "deploy_id", "schema_id", "hooks", "changes": {"convention", "convention_fields", "schema",\n"hooks": [{"name", "hook", "release", "version", "is_live", "live_version"}], "removed_hooks", "ingester"}, …}',
-  async run(context, { arguments: { file }, options: { scope = [] } }) {
-    const { output, sources } = context;
-    const path = resolve(sources.cwd, file);
-    const { parseManifest, deployRequest } = await import('@osa/core/convention/manifest');
-    const manifest = parseManifest(await readManifest(path, file), { file });
-    const packed = await packAll(manifest, dirname(path));
-    const releases = await resolveReleases(context, manifest, { packed, directory: dirname(path) });
-    const body = deployRequest(manifest, releases);
-
-    const client = context.client();
-    for (const [name, directory] of packed) {
-      if (await uploaded(client, manifest.slug, directory)) {
-        output.note(`${name}: uploaded ${counted(directory.files, 'file')}, ${bytes(directory.size)}`);
-      }
-    }
-    const answer = await client.call('deploy', { body, resource: manifest.slug, scopes: scope });
-    output.result(answer, deployLines(answer));
-    return undefined;
+  json:
+    '{"slug", "changed", "deploy_id", "schema_id", "hooks", "changes": {"convention", "convention_fields", "schema",\n' +
+    '"schema_differences", "hooks": [{"name", "owner", "hook", "differences", "release", "version", "is_live",\n' +
+    '"live_version", "activated"}], "removed_hooks", "ingester"}, …}\n' +
+    'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}}',
+  async run(context, { arguments: { file }, options }) {
+    const { release, activate, scope = [] } = options;
+    const declared = await annotating(context, undefined, () => readDeclaration(context, file, release));
+    const { manifest } = declared;
+    const hookScopes = activate ? manifest.hooks.map(({ name }) => `hooks:write:${name}`) : [];
+    const call: Call = {
+      query: { activate: activate ? 'true' : 'false' },
+      resource: manifest.slug,
+      scopes: [...hookScopes, ...scope],
+      again: ['osa', 'deploy', ...(file === 'convention.yaml' ? [] : [file])],
+    };
+    const send = options.plan || options.dryRun ? plan : apply;
+    return annotating(context, manifest, () => send(context, declared, call));
   },
 });
 
-const maxBytes = 1024 * 1024;
-
-/** @throws OsaError `usage` when there is no such file, or it is none. */
-async function readManifest(path: string, file: string): Promise<string> {
-  try {
-    const stats = await stat(path);
-    if (!stats.isFile()) throw new OsaError('usage', `${file} is not a file`, { field: 'file' });
-    if (stats.size > maxBytes) {
-      throw new OsaError('usage', `${file} has ${stats.size} bytes, at most ${maxBytes} are read`, {
-        field: 'file',
-      });
-    }
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    const code = systemCode(cause);
-    if (code === undefined) throw cause;
-    const problem = code === 'ENOENT' ? 'is not there; start one with: osa init' : `cannot be read (${code})`;
-    throw new OsaError('usage', `${file} ${problem}`, { field: 'file', cause });
-  }
+interface Call {
+  readonly query: { readonly activate: 'true' | 'false' };
+  readonly resource: string;
+  readonly scopes: readonly string[];
+  /** The command line, to be shown where it is to be repeated. */
+  readonly again: readonly string[];
 }
 
-/** Packs the directory of each hook that has one, by hook. */
-async function packAll(manifest: Manifest, directory: string): Promise<Map<string, PackedDirectory>> {
-  const { packDirectory } = await import('@osa/core/hook/pack');
-  const packed = new Map<string, PackedDirectory>();
-  for (const [index, { name, release }] of manifest.hooks.entries()) {
-    if (release.kind !== 'directory') continue;
-    try {
-      packed.set(name, await packDirectory(resolve(directory, release.directory)));
-    } catch (error) {
-      const known = asOsaError(error);
-      throw known ? manifest.problem(`hooks[${index}].release.directory`, known.message) : error;
-    }
+async function apply(
+  context: Context,
+  { manifest, body, packed }: Declaration,
+  call: Call,
+): Promise<undefined> {
+  const { again, ...input } = call;
+  const client = context.client();
+  for (const [hook, directory] of packed) {
+    await uploadCode(context, client, { hook, owner: manifest.slug, packed: directory });
   }
-  return packed;
+  const answer = await client.call('deploy', { body, ...input });
+  context.output.result(answer, deployLines(answer, again));
+  const { slug, changed, changes } = answer;
+  const parts = deployParts(changes, { slug, schema: schemaName(manifest) });
+  const title = changed ? `${slug} deployed` : `${slug}: nothing changed`;
+  await summarise(context, { title, parts, reasons: [] });
 }
 
-async function resolveReleases(
-  { sources, output }: Context,
-  manifest: Manifest,
-  {
-    packed,
-    directory,
-  }: { readonly packed: ReadonlyMap<string, PackedDirectory>; readonly directory: string },
-): Promise<Map<string, ResolvedRelease>> {
-  const { sourceRef } = await import('../source-ref.ts');
-  const found = async ({ release }: ManifestHook) =>
-    release.sourceRef ??
-    (await sourceRef(
-      release.kind === 'directory' ? resolve(directory, release.directory) : directory,
-      sources.environment,
-    ));
-  const releases = new Map<string, ResolvedRelease>();
-  for (const hook of manifest.hooks) {
-    const digest = hook.release.kind === 'image' ? hook.release.digest : packed.get(hook.name)?.digest;
-    const ref = await found(hook);
-    if (ref === undefined) {
-      output.note(
-        `${hook.name}: neither git nor CI says where the code comes from; its source_ref is "${unknownSource}"`,
-      );
-    }
-    releases.set(hook.name, { digest: digest ?? '', sourceRef: ref ?? unknownSource });
-  }
-  return releases;
+/** 0: nothing to do; 3: changes pending; 1: it would be refused. */
+async function plan(context: Context, { manifest, body }: Declaration, call: Call): Promise<number> {
+  const { again, ...input } = call;
+  const answer = await context.client().call('planDeploy', { body, ...input, repeatable: true });
+  const { slug, changed, refused, reasons, changes } = answer;
+  const schema = schemaName(manifest);
+  context.output.result(answer, planLines(answer, { schema, again }));
+  annotate(
+    context,
+    refusals(changes).flatMap((refusal) => placed(manifest, refusal)),
+  );
+  const verdict = refused ? 'a deploy would be refused' : changed ? 'changes pending' : 'nothing to change';
+  const parts = deployParts(changes, { slug, schema });
+  await summarise(context, { title: `${slug}: ${verdict}`, parts, reasons });
+  if (refused) return 1;
+  return changed ? 3 : 0;
 }
 
-const unknownSource = 'unknown';
+/** What a plan refuses, each difference at its field. */
+function refusals({ schema_differences, hooks }: Changes): { field: string; message: string }[] {
+  const list = [
+    ...schema_differences.map((difference) => ({ place: 'schema', difference })),
+    ...hooks.flatMap(({ differences }, index) =>
+      differences.map((difference) => ({ place: `hooks[${index}].feature`, difference })),
+    ),
+  ];
+  return list.map(({ place, difference }) => ({
+    field: `${place}.${difference.path}`,
+    message: `${differenceValue(difference.from)} → ${differenceValue(difference.to)}; what is registered never changes`,
+  }));
+}
 
-/** Whether the directory had to be uploaded; the server may have it already. */
-async function uploaded(client: Client, slug: string, { digest, open }: PackedDirectory): Promise<boolean> {
-  const params = { sha256: digest.replace(/^sha256:/, '') };
-  try {
-    await client.call('findBlob', { params, resource: slug });
-    return false;
-  } catch (error) {
-    if (asOsaError(error)?.code !== 'not_found') throw error;
+function schemaName({ schema }: Declaration['manifest']): string {
+  return `${schema.id}@${schema.version}`;
+}
+
+/** @throws OsaError `usage` */
+function parseBuiltImage(text: string): BuiltImage {
+  const [, hook, image] = /^([a-z][a-z0-9_]*)=(.*)$/.exec(text) ?? [];
+  if (hook === undefined || image === undefined) {
+    throw new OsaError('usage', 'It must be a hook and its image, such as find_pockets=REF@sha256:….');
   }
-  await client.call('putBlob', { params, resource: slug, upload: { open, replayable: true } });
-  return true;
+  return { hook, ...parseImage(image) };
 }

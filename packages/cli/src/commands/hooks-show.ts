@@ -1,8 +1,8 @@
 import type { Answer } from '@osa/core/api';
 import { defineCommand } from '../command.ts';
-import { liveness, time, version } from '../format.ts';
+import { nextPage, version } from '../format.ts';
 import { bold, green, type Line, line } from '../paint.ts';
-import { releaseLines } from '../release-lines.ts';
+import { releaseLines, releaseTable } from '../release-lines.ts';
 import { pairs, table } from '../table.ts';
 
 export const hooksShow = defineCommand({
@@ -13,15 +13,25 @@ export const hooksShow = defineCommand({
   async run({ client, output }, { arguments: { hook } }) {
     const server = client();
     const shown = await server.call('showHook', { params: { name: hook }, scopes: ['runs:read'] });
-    const { releases } = await server.call('listReleases', { params: { name: hook } });
+    const { releases, live_version, next_cursor } = await server.call('listReleases', {
+      params: { name: hook },
+    });
     output.result({ ...shown, releases }, [
       line`${bold(shown.name)}  ${shown.feature.cardinality === 'one' ? 'one row' : 'many rows'} a record, of convention ${shown.owner}`,
       ...liveLines(shown),
       '',
       ...table(['column', 'type', 'unit', 'description'], columnCells(shown.feature.columns)),
       '',
-      ...releaseTable(releases),
+      ...releaseTable(releases, live_version),
     ]);
+    output.note(
+      ...nextPage({
+        commandLine: `osa hooks releases ${hook}`,
+        options: {},
+        server: server.server,
+        cursor: next_cursor,
+      }),
+    );
     return undefined;
   },
 });
@@ -38,19 +48,4 @@ function columnCells(columns: Answer<'showHook'>['feature']['columns']) {
     unit ?? null,
     description ?? null,
   ]);
-}
-
-function releaseTable(releases: Answer<'listReleases'>['releases']): Line[] {
-  const live = releases.find(({ is_live }) => is_live)?.version ?? null;
-  return table(
-    ['release', '', 'digest', 'source', 'built by', 'built'],
-    releases.map((release) => [
-      version(release.version),
-      release.is_live ? liveness(release.version, live) : '',
-      release.digest.slice(0, 19),
-      release.source_ref,
-      release.built_by,
-      time(release.built_at),
-    ]),
-  );
 }

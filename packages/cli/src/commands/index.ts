@@ -13,6 +13,23 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./deploy.ts')).deploy,
   },
   {
+    name: 'deploys',
+    summary: 'what was deployed, by whom, with what changes',
+    example: ['osa deploys list usgs-earthquakes', 'the deploys of one convention'],
+    commands: [
+      {
+        name: 'list',
+        summary: 'deploys, newest first',
+        load: async () => (await import('./deploys-list.ts')).deploysList,
+      },
+      {
+        name: 'show',
+        summary: 'one deploy: what was sent, and what it changed',
+        load: async () => (await import('./deploys-show.ts')).deploysShow,
+      },
+    ],
+  },
+  {
     name: 'ingest',
     summary: 'take records in and run the hooks over them',
     load: async () => (await import('./ingest.ts')).ingest,
@@ -55,6 +72,16 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         load: async () => (await import('./hooks-show.ts')).hooksShow,
       },
       {
+        name: 'releases',
+        summary: 'the releases of a hook',
+        load: async () => (await import('./hooks-releases.ts')).hooksReleases,
+      },
+      {
+        name: 'diff',
+        summary: 'what two releases differ in',
+        load: async () => (await import('./hooks-diff.ts')).hooksDiff,
+      },
+      {
         name: 'history',
         summary: 'the moves of the live pointer',
         load: async () => (await import('./hooks-history.ts')).hooksHistory,
@@ -63,6 +90,16 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         name: 'rollback',
         summary: 'make an earlier release live',
         load: async () => (await import('./hooks-rollback.ts')).hooksRollback,
+      },
+      {
+        name: 'activate',
+        summary: 'make any release live',
+        load: async () => (await import('./hooks-activate.ts')).hooksActivate,
+      },
+      {
+        name: 'release',
+        summary: 'mint a release without a deploy',
+        load: async () => (await import('./hooks-release.ts')).hooksRelease,
       },
     ],
   },

@@ -9,7 +9,8 @@ export const ingestionsList = defineCommand({
   examples: [['osa ingestions list --limit 10', 'the last ten']],
   json: '{"items": [{an ingestion, as `osa ingestions show`}], "next_cursor"}',
   async run({ client, output }, { options }) {
-    const answer = await client().call('listIngestions', { query: options });
+    const archive = client();
+    const answer = await archive.call('listIngestions', { query: options });
     const rows = answer.items.map((item) => [
       item.id,
       item.convention_id,
@@ -24,7 +25,14 @@ export const ingestionsList = defineCommand({
       answer,
       table(['ingestion', 'convention', 'status', 'in', 'passed', 'failed', 'rows', 'began'], rows),
     );
-    output.note(...nextPage('osa ingestions list', answer.next_cursor));
+    output.note(
+      ...nextPage({
+        commandLine: 'osa ingestions list',
+        options,
+        server: archive.server,
+        cursor: answer.next_cursor,
+      }),
+    );
     return undefined;
   },
 });

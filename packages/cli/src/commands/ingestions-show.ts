@@ -33,7 +33,14 @@ export const ingestionsShow = defineCommand({
       query: { ...page, status: 'failed' },
     });
     output.result(answer, failedLines(answer));
-    output.note(...nextPage(`osa ingestions show ${id} --failed`, answer.next_cursor));
+    output.note(
+      ...nextPage({
+        commandLine: `osa ingestions show ${id}`,
+        options: { failed, ...page },
+        server: client.server,
+        cursor: answer.next_cursor,
+      }),
+    );
     return undefined;
   },
 });

@@ -30,7 +30,14 @@ export const rows = defineCommand({
       query: { ...page, history: history ? 'true' : 'false' },
     });
     output.result(answer, rowLines(hook, feature.columns, answer));
-    output.note(...nextPage(`osa rows ${hook}`, answer.next_cursor));
+    output.note(
+      ...nextPage({
+        commandLine: `osa rows ${hook}`,
+        options: { ...page, history },
+        server: server.server,
+        cursor: answer.next_cursor,
+      }),
+    );
     return undefined;
   },
 });

@@ -55,6 +55,10 @@ export const ReleaseSource = z
         message: `is not for runtime "${release.runtime}"`,
       });
     }
+    if (release.image?.includes('@')) {
+      const message = 'must be a name without a digest, which stands in digest';
+      context.addIssue({ code: 'custom', path: ['image'], message });
+    }
   });
 
 export const HookDeclaration = z.strictObject({

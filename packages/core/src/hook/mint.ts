@@ -3,7 +3,7 @@ import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { Store, Writer } from '../store.ts';
 import { requireExpected } from './live.ts';
-import { fingerprint, type Limits, type ReleaseContent } from './release.ts';
+import { Digest, fingerprint, type Limits, type ReleaseContent } from './release.ts';
 
 /**
  * Mints a release of a hook without a deploy. What the request leaves out is carried over from the live release,
@@ -45,20 +45,23 @@ type Given = ParsedBody<'release'>;
 function merge(request: Given, live: ReleaseContent | undefined): ReleaseContent {
   const { image, digest } = splitImage(request);
   const runtime = request.runtime ?? (image ? 'image' : request.command ? 'directory' : live?.runtime);
-  if (runtime === undefined) throw missing('image or command');
+  const why = live
+    ? `the live release runs ${live.runtime === 'image' ? 'an image' : 'a directory'}`
+    : 'there is no live release to carry it over from';
+  if (runtime === undefined) throw missing('image or command', why);
   const base = live?.runtime === runtime ? live : undefined;
   if (image && !digest && image !== base?.image) throw missing('digest', 'an image runs by digest');
   const chosenDigest = digest ?? base?.digest;
-  if (chosenDigest === undefined) throw missing('digest');
+  if (chosenDigest === undefined) throw missing('digest', why);
   const sourceRef = request.source_ref ?? live?.source_ref;
-  if (sourceRef === undefined) throw missing('source_ref');
+  if (sourceRef === undefined) throw missing('source_ref', why);
   const named = {
     image: runtime === 'image' ? (image ?? base?.image ?? null) : null,
     command: runtime === 'directory' ? (request.command ?? base?.command ?? null) : null,
   };
   refuseStrays(request, runtime);
-  if (runtime === 'image' && named.image === null) throw missing('image');
-  if (runtime === 'directory' && named.command === null) throw missing('command');
+  if (runtime === 'image' && named.image === null) throw missing('image', why);
+  if (runtime === 'directory' && named.command === null) throw missing('command', why);
   return {
     runtime,
     ...named,
@@ -69,10 +72,15 @@ function merge(request: Given, live: ReleaseContent | undefined): ReleaseContent
   };
 }
 
-/** `ref@sha256:…` says image and digest at once. @throws OsaError `invalid` when the two digests differ */
+/** `ref@sha256:…` says image and digest at once. @throws OsaError `invalid` for another digest, or two that differ */
 function splitImage({ image, digest }: Given): { image: string | undefined; digest: string | undefined } {
-  const [, name, carried] = /^(.+)@(sha256:[0-9a-f]{64})$/.exec(image ?? '') ?? [];
-  if (name === undefined || carried === undefined) return { image, digest };
+  const at = image?.indexOf('@') ?? -1;
+  if (image === undefined || at < 0) return { image, digest };
+  const [name, carried] = [image.slice(0, at), image.slice(at + 1)];
+  if (name === '' || !Digest.safeParse(carried).success) {
+    const rule = 'must be a name, after an @ only "sha256:" and 64 lower-case hexadecimal digits';
+    throw new OsaError('invalid', `image: ${JSON.stringify(image)} ${rule}`, { field: 'image' });
+  }
   if (digest !== undefined && digest !== carried) {
     throw new OsaError('invalid', `digest: ${digest} is not the digest in image, ${carried}`, {
       field: 'digest',
@@ -96,6 +104,6 @@ function mergeLimits(update: Given['limits'], live: Limits | undefined): Limits 
   };
 }
 
-function missing(field: string, why = 'there is no live release to carry it over from'): OsaError {
+function missing(field: string, why: string): OsaError {
   return new OsaError('invalid', `${field}: is needed, since ${why}`, { field });
 }

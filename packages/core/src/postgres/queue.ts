@@ -50,9 +50,8 @@ async function claimOne(
   await failpoint('claim.mid');
   if (candidate.hasSnapshot) await abandonAttempts(tx, candidate.id);
   else if (!(await snapshot(tx, candidate))) return 'parked';
-  const held = await take(tx, candidate.id, worker);
   await failpoint('claim.after-snapshot');
-  return held;
+  return take(tx, candidate.id, worker);
 }
 
 interface Candidate {

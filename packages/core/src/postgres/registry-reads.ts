@@ -1,3 +1,4 @@
+import type postgres from 'postgres';
 import type { Answer } from '../api.ts';
 import type { Page, RegistryReads } from '../hook/registry.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';
@@ -48,7 +49,7 @@ async function hooks(sql: Sql): Promise<Answer<'listHooks'>> {
   const items = await sql<HookItem[]>`
     select h.name, h.owner, h.feature, h.release_count,
            case when r.version is not null then jsonb_build_object('version', r.version, 'digest', r.digest,
-             'source_ref', r.source_ref, 'built_at', r.built_at) end as live_release
+             'source_ref', r.source_ref, 'built_at', ${utc(sql, sql`r.built_at`)}) end as live_release
     from hooks h left join releases r on r.hook = h.name and r.version = h.live_version
     order by h.name collate "C"`;
   return { items: [...items] };
@@ -62,7 +63,13 @@ type ReleaseRow = Omit<Answer<'showRelease'>, 'config_digest' | 'config' | 'live
 /** What every reading of a release selects, from `releases r`, `actors a` and `hooks h`. */
 export function releaseColumns(sql: Sql) {
   return sql`r.id, r.hook as hook_name, r.version, coalesce(r.version = h.live_version, false) as is_live, r.runtime,
-    r.image, r.digest, r.command, r.config, r.limits, r.source_ref, a.subject as built_by, r.built_at`;
+    r.image, r.digest, r.command, r.config, r.limits, r.source_ref, a.subject as built_by,
+    ${utc(sql, sql`r.built_at`)} as built_at`;
+}
+
+/** A time as the driver reads it, for where it is a part of JSON: there PostgreSQL writes UTC as `+00:00`. */
+function utc(sql: Sql, time: postgres.PendingQuery<postgres.Row[]>) {
+  return sql`replace(to_jsonb(${time}) #>> '{}', '+00:00', 'Z')`;
 }
 
 export function withConfigDigest<T extends { readonly config: unknown }>(
@@ -92,15 +99,18 @@ async function hook(sql: Sql, name: string): Promise<Answer<'showHook'> | undefi
   return { ...row, live, live_release };
 }
 
+/** Beyond every version and sequence number, which start at 1 and are integers of PostgreSQL. */
+const last = 2 ** 31 - 1;
+
 async function releases(sql: Sql, name: string, page: Page): Promise<Answer<'listReleases'> | undefined> {
-  const before = decodeNumberCursor(page.cursor) ?? null;
+  const before = decodeNumberCursor(page.cursor) ?? last;
   const [row] = await sql<{ live_version: number | null; releases: Answer<'listReleases'>['releases'] }[]>`
     select h.live_version, coalesce((
       select jsonb_agg(to_jsonb(list) order by version desc) from (
-        select r.version, r.version = h.live_version as is_live, r.runtime, r.image, r.digest, r.source_ref,
-               a.subject as built_by, r.built_at
+        select r.version, coalesce(r.version = h.live_version, false) as is_live, r.runtime, r.image,
+               r.digest, r.source_ref, a.subject as built_by, ${utc(sql, sql`r.built_at`)} as built_at
         from releases r join actors a on a.id = r.built_by
-        where r.hook = h.name and (${before}::integer is null or r.version < ${before})
+        where r.hook = h.name and r.version < ${before}
         order by r.version desc limit ${page.limit + 1}) list), '[]') as releases
     from hooks h where h.name = ${name}`;
   if (!row) return undefined;
@@ -126,14 +136,15 @@ async function history(
   name: string,
   page: Page & { readonly at?: string | undefined },
 ): Promise<Answer<'history'> | undefined> {
-  const before = decodeNumberCursor(page.cursor) ?? null;
+  const before = decodeNumberCursor(page.cursor) ?? last;
   const [row] = await sql<{ changes: Answer<'history'>['changes'] }[]>`
     select coalesce((
       select jsonb_agg(to_jsonb(list) order by seq desc) from (
         select c.seq, c.from_version, c.to_version, c.kind, c.reason,
-               jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as actor, c.at
+               jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as actor,
+               ${utc(sql, sql`c.at`)} as at
         from live_changes c join actors a on a.id = c.actor
-        where c.hook = h.name and (${before}::integer is null or c.seq < ${before})
+        where c.hook = h.name and c.seq < ${before}
           and (${page.at ?? null}::text is null or c.at <= ${page.at ?? null}::text::timestamptz)
         order by c.seq desc limit ${page.limit + 1}) list), '[]') as changes
     from hooks h where h.name = ${name}`;
@@ -157,12 +168,11 @@ async function deploys(
   { cursor, limit, convention }: Page & { readonly convention?: string | undefined },
 ): Promise<Answer<'listDeploys'>> {
   const before = decodeCursor(cursor);
-  const id = before ? String(before.id) : null;
   const rows = await sql<DeployItem[]>`
     select ${deployColumns(sql)}
     from deploys d join actors a on a.id = d.actor
-    where (${id}::uuid is null or d.id < ${id}::uuid)
-      and (${convention ?? null}::text is null or d.slug = ${convention ?? null})
+    where true ${before ? sql`and d.id < ${String(before.id)}` : sql``}
+      ${convention === undefined ? sql`` : sql`and d.slug = ${convention}`}
     order by d.id desc limit ${limit + 1}`;
   const { page, next_cursor } = paged(rows, limit, (row) => ({ s: null, id: row.id }));
   return { items: page, next_cursor };

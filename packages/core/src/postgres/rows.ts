@@ -1,6 +1,6 @@
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
-import { columnSqlType } from '../run/output-encode.ts';
+import { arrayLiteral, columnSqlType, nullElement } from '../run/output-encode.ts';
 import type { RunResult } from '../run/queue.ts';
 import { arrayText } from './array.ts';
 import type { Transaction } from './connection.ts';
@@ -30,8 +30,9 @@ export async function insertRows(
     `select $1::text::uuid, unnest($2::text::bigint[]), unnest($3::text::integer[])${arrays}`;
   let inserted = 0;
   for await (const chunk of output.rows({ rowsPerChunk: rowsPerStatement })) {
-    const outcomeIds = chunk.recordIds.map((id) => outcomes.get(id) ?? null);
-    const parameters = [run.id, arrayText(outcomeIds), arrayText(chunk.ordinals), ...chunk.columns];
+    // Ids are digits: nothing in them needs a quote.
+    const outcomeIds = arrayLiteral(chunk.recordIds.map((id) => outcomes.get(id) ?? nullElement));
+    const parameters = [run.id, outcomeIds, arrayText(chunk.ordinals), ...chunk.columns];
     await tx.unsafe(statement, parameters, { prepare: true });
     await failpoint('write.mid-rows');
     inserted += chunk.rowCount;

@@ -580,6 +580,33 @@ end $$;
 create trigger prove after insert on outcomes referencing new table as inserted
   for each statement execute function prove_outcomes();
 
+-- A batch ends whole: it counts its records as they ended, none is left open, every run has ended with as many rows
+-- as its outcomes say, and when it is done each run has an outcome for each record that was given to it.
+create function guard_batch_end() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
+begin
+  perform from public.batch_records b where b.batch = new.id
+  having count(*) filter (where b.status = 'pending') > 0
+    or (new.invalid, new.unchanged, new.published, new.rejected, new.errored) is distinct from (
+      count(*) filter (where b.status = 'invalid'), count(*) filter (where b.status = 'unchanged'),
+      count(*) filter (where b.status = 'published'), count(*) filter (where b.status = 'rejected'),
+      count(*) filter (where b.status = 'errored'));
+  if found then
+    raise exception 'batch % ends with records that it does not count', new.id using errcode = '23503', table = 'batches';
+  end if;
+  perform from public.runs r left join public.outcomes o on o.run = r.id where r.batch = new.id
+  group by r.id
+  having r.finished_at is null or coalesce(r.row_count, 0) <> coalesce(sum(o.row_count), 0)
+    or (new.status = 'done' and count(o.id) <> new.published + new.rejected + new.errored);
+  if found or new.rows <> (select coalesce(sum(r.row_count), 0) from public.runs r where r.batch = new.id) then
+    raise exception 'batch % ends with a run that is open, or lacks outcomes or rows', new.id
+      using errcode = '23503', table = 'batches';
+  end if;
+  return null;
+end $$;
+create constraint trigger complete after update on batches deferrable initially deferred
+  for each row when (old.finished_at is null and new.finished_at is not null) execute function guard_batch_end();
+
 -- Publication ---------------------------------------------------------------------------------------------------------------
 
 -- A record that comes of a batch record is of the same source and content. Published, it was made by this

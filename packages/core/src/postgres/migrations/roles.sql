@@ -56,7 +56,7 @@ begin
   execute format('revoke temporary, create on database %I from public, %I', current_database(), app);
   execute format('revoke create on schema public from public, %I', app);
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
-    guard_declaration(), guard_batch(), prove_batch_records(), guard_run(), guard_attempt(), guard_supersession(),
-    prove_outcomes(), prove_publication(), prove_records(), prove_rows(), column_type(text, text),
-    create_feature_table(text), rows_of_record(text) from public;
+    guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_supersession(),
+    prove_batch_records(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(),
+    column_type(text, text), create_feature_table(text), rows_of_record(text) from public;
 end $$;

@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type SigningKey, signToken } from '@osa/core/auth/token';
+import { Agent, fetch } from 'undici';
+import type { Daemons } from './daemons.ts';
+import type { Model } from './model.ts';
+import type { Random } from './random.ts';
+
+/** One write, told until there is an answer: to any daemon, always under the same key. */
+export interface Write {
+  readonly method: 'POST' | 'PUT';
+  readonly path: string;
+  readonly type: 'application/json' | 'application/x-ndjson' | 'application/octet-stream';
+  readonly body: string | Buffer;
+  /** Codes of refusals that are answers. */
+  readonly accept?: readonly string[];
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  /** The code, of a refusal. */
+  readonly code: string | undefined;
+}
+
+export interface Client {
+  write(request: Write): Promise<Answered>;
+}
+
+const answerWithinMs = 60_000;
+const tryMs = 12_000;
+const scopes = ['conventions:write', 'hooks:write', 'ingestions:write', 'ingestions:read', 'runs:read'];
+
+export interface ClientParts {
+  readonly daemons: Daemons;
+  readonly key: SigningKey;
+  readonly random: Random;
+  readonly model: Model;
+}
+
+export function createClient({ daemons, key, random, model }: ClientParts): Client {
+  const dispatcher = new Agent({ keepAliveTimeout: 1_000, connectTimeout: 2_000 });
+  const once = async (request: Write, idempotencyKey: string): Promise<Answered | undefined> => {
+    const urls = daemons.urls();
+    if (urls.length === 0) return undefined;
+    const token = await signToken(key, {
+      issuer: 'osa-dev',
+      audience: 'osa-dev',
+      subject: 'crash',
+      scopes,
+      lifetimeSeconds: 300,
+    });
+    try {
+      const response = await fetch(`${random.pick(urls)}${request.path}`, {
+        method: request.method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': request.type,
+          'idempotency-key': idempotencyKey,
+        },
+        body: request.body,
+        dispatcher,
+        signal: AbortSignal.timeout(tryMs),
+      });
+      const body = (await response.json()) as Record<string, unknown>;
+      const code = response.ok ? undefined : String(body.code);
+      return { status: response.status, body, code };
+    } catch {
+      // No answer, or half of one: what came of it is not known.
+      return undefined;
+    }
+  };
+  return {
+    async write(request) {
+      const idempotencyKey = randomUUID();
+      const deadline = Date.now() + answerWithinMs;
+      for (;;) {
+        const answered = await once(request, idempotencyKey);
+        if (answered) {
+          const { code } = answered;
+          if (code === undefined || request.accept?.includes(code)) return answered;
+          const passing = ['unavailable', 'interrupted', 'in_progress'].includes(code);
+          if (!passing)
+            model.strangeAnswers.push(`${request.method} ${request.path}: ${JSON.stringify(answered.body)}`);
+        }
+        if (Date.now() > deadline) {
+          throw new Error(`${request.method} ${request.path}: no answer within ${answerWithinMs} ms`);
+        }
+        await delay(80);
+      }
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import { failpoints } from '@osa/core/failpoint';
+import type { HookOrder, Point } from './control.ts';
+import type { Random } from './random.ts';
+
+export const actions = [
+  'hold',
+  'kill',
+  'pg-immediate',
+  'pg-fast',
+  'cut',
+  'blackhole',
+  'stop-past-lease',
+  'lose-commit',
+  'lose-commit-silent',
+  'hook-kill',
+  'hook-exit',
+  'hook-exit-zero',
+  'disk-full',
+] as const;
+export type Action = (typeof actions)[number];
+
+/** One fault: what happens to whoever reaches the point for the n-th time in a run, counted over all daemons. */
+export interface Fault {
+  readonly point: Point;
+  readonly nth: number;
+  readonly action: Action;
+}
+
+/** Faults that no point triggers. */
+export interface TimedFault {
+  readonly atMs: number;
+  readonly daemon: number;
+  readonly action: 'kill' | 'pg-immediate' | 'cut' | 'blackhole' | 'stop-past-lease' | 'terminate';
+}
+
+export interface FaultPlan {
+  readonly faults: readonly Fault[];
+  readonly timed: readonly TimedFault[];
+}
+
+const everywhere = [
+  'hold',
+  'kill',
+  'pg-immediate',
+  'pg-fast',
+  'cut',
+  'blackhole',
+  'stop-past-lease',
+] as const;
+const beforeCommit: readonly Point[] = [
+  'release.after-pointer',
+  'live.after-lock',
+  'submit.after-events',
+  'claim.after-snapshot',
+  'write.before-commit',
+];
+
+/** Every point with every action that makes sense there. */
+export function allPairs({ canFillDisk }: { readonly canFillDisk: boolean }): Fault[] {
+  const pairs: Fault[] = [];
+  const add = (point: Point, action: Action) => pairs.push({ point, action, nth: 1 });
+  for (const point of [...failpoints, 'process.mid-output'] as const) {
+    const usual = point === 'shutdown.sigterm' ? (['kill', 'pg-immediate', 'cut'] as const) : everywhere;
+    for (const action of usual) add(point, action);
+    if (beforeCommit.includes(point)) {
+      add(point, 'lose-commit');
+      add(point, 'lose-commit-silent');
+    }
+  }
+  for (const action of ['hook-kill', 'hook-exit', 'hook-exit-zero'] as const)
+    add('process.mid-output', action);
+  if (canFillDisk) add('stage.partial', 'disk-full');
+  return pairs;
+}
+
+/** How often a point is reached in a run at least, about; a fault at a later time would never happen. */
+function mostOften(point: Point): number {
+  if (/^(recovery|shutdown)/.test(point)) return 1;
+  if (/^(live|parse)/.test(point)) return 1;
+  if (/^(release|submit)/.test(point)) return 2;
+  return 3;
+}
+
+/** The seed walks through all pairs, so that as many seeds as there are pairs meet each; chance adds more. */
+export function planFaults(
+  seed: number,
+  random: Random,
+  pairs: readonly Fault[],
+  daemons: number,
+): FaultPlan {
+  const main = pairs[(seed * 7919) % pairs.length];
+  const extra = Array.from({ length: random.pick([0, 1, 1, 2]) }, () => random.pick(pairs));
+  const faults = [...(main ? [main] : []), ...extra]
+    .filter(
+      ({ action }, index, all) =>
+        action !== 'disk-full' || all.findIndex((one) => one.action === action) === index,
+    )
+    .map((fault) => ({ ...fault, nth: random.int(1, mostOften(fault.point)) }));
+  const timed: TimedFault[] = [];
+  const atMs = () => random.int(200, 2_500);
+  if (faults.some(({ point }) => point === 'shutdown.sigterm')) {
+    timed.push({ atMs: atMs(), daemon: random.int(0, daemons - 1), action: 'terminate' });
+  }
+  if (random.chance(0.4)) {
+    const action = random.pick([
+      'kill',
+      'cut',
+      'blackhole',
+      'stop-past-lease',
+      'pg-immediate',
+      'terminate',
+    ] as const);
+    timed.push({ atMs: atMs(), daemon: random.int(0, daemons - 1), action });
+  }
+  return { faults, timed };
+}
+
+export const orders: Readonly<Partial<Record<Action, HookOrder>>> = {
+  'hook-exit': 'exit',
+  'hook-exit-zero': 'exit-zero',
+};

@@ -1,0 +1,62 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleDaemon, type Defect, migrationsWith } from './bundle.ts';
+import { type Cluster, startCluster } from './cluster.ts';
+import type { Point } from './control.ts';
+import { canMount } from './disk.ts';
+import { allPairs, type Fault } from './faults.ts';
+import { type RunResult, runOnce } from './run.ts';
+
+export interface HarnessOptions {
+  /** Runs at a time, each slot with a PostgreSQL of its own. */
+  readonly slots: number;
+  readonly defects?: readonly Defect[];
+  /** Only these points get faults. */
+  readonly focus?: readonly Point[] | undefined;
+}
+
+/** All that runs share; closing it leaves the directories of broken runs. */
+export interface Harness extends AsyncDisposable {
+  readonly pairs: readonly Fault[];
+  /** Faults that this machine does not allow. */
+  readonly skipped: readonly string[];
+  /** Runs the seeds until there are no more, `enough` says so, or `stop` aborts. */
+  run(seeds: Iterator<number>, onResult: (result: RunResult) => void, enough: () => boolean): Promise<void>;
+}
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+export async function openHarness({ slots, defects = [], focus }: HarnessOptions): Promise<Harness> {
+  const directory = await mkdtemp(join(tmpdir(), 'osa-crash-'));
+  const bundle = await bundleDaemon(root, join(directory, 'bundle'), defects);
+  const canFillDisk = await canMount(directory);
+  const pairs = allPairs({ canFillDisk }).filter(({ point }) => !focus || focus.includes(point));
+  const key = JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }));
+  const clusters: Cluster[] = [];
+  for (let slot = 0; slot < slots; slot += 1)
+    clusters.push(await startCluster(join(directory, `pg${slot}`), migrationsWith(defects)));
+  let broken = 0;
+  return {
+    pairs,
+    skipped: canFillDisk ? [] : ['disk-full (no right to mount)'],
+    async run(seeds, onResult, enough) {
+      const work = async (cluster: Cluster) => {
+        while (!enough()) {
+          const { value: seed, done } = seeds.next();
+          if (done) return;
+          const result = await runOnce({ seed, cluster, bundle, directory, key, pairs });
+          if (result.violations.length > 0) broken += 1;
+          onResult(result);
+        }
+      };
+      await Promise.all(clusters.map(work));
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(clusters.map((cluster) => cluster.close()));
+      if (broken === 0) await rm(directory, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import type { Model } from './model.ts';
+import type { State } from './state.ts';
+import type { Report } from './violations.ts';
+
+/** I1–I3, I9: versions, releases, pointers, and the writes of clients. */
+export function checkRegistry(state: State, model: Model, report: Report): void {
+  checkVersions(state, report);
+  checkPointers(state, model, report);
+  checkDeploys(state, model, report);
+  checkMoves(state, model, report);
+  checkIngestions(state, model, report);
+}
+
+function checkVersions({ hooks, releases }: State, report: Report): void {
+  for (const { name, release_count: count } of hooks) {
+    const own = releases.filter(({ hook }) => hook === name);
+    const versions = own.map(({ version }) => version).join();
+    const expected = Array.from({ length: count }, (_, index) => index + 1).join();
+    if (versions !== expected) report('I1', `${name} has the versions ${versions} and counts ${count}`);
+    if (new Set(own.map(({ fingerprint }) => fingerprint)).size !== own.length) {
+      report('I2', `${name} has two releases of one fingerprint`);
+    }
+  }
+}
+
+function checkPointers({ hooks, changes, releases }: State, model: Model, report: Report): void {
+  for (const hook of hooks) {
+    const own = changes.filter((change) => change.hook === hook.name);
+    const last = own.at(-1);
+    if (hook.live_seq !== (last?.seq ?? null) || hook.live_version !== (last?.to_version ?? null)) {
+      report('I3', `${hook.name}: live is ${hook.live_version}, the last change says ${last?.to_version}`);
+    }
+    for (const [index, change] of own.entries()) {
+      if (change.seq !== index + 1 || change.from_version !== (own[index - 1]?.to_version ?? null)) {
+        report('I3', `${hook.name}: change ${change.seq} does not follow the one before it`);
+      }
+    }
+    const acked = model.moves.filter((move) => move.hook === hook.name).map((move) => move.seq ?? 0);
+    if ((hook.live_seq ?? 0) < Math.max(0, ...acked))
+      report('I3', `${hook.name}: an answered change is gone`, 'lost');
+  }
+  for (const { hook, version, digest } of releases) {
+    if (model.codes.get(digest)?.hook !== hook)
+      report('I3', `${hook} ${version} is not a code of it: ${digest}`);
+  }
+}
+
+function checkDeploys({ deploys, releases }: State, model: Model, report: Report): void {
+  const stored = new Set(deploys.map(({ id }) => id));
+  for (const { id, versions, digests } of model.deploys) {
+    if (id === undefined) continue;
+    if (!stored.has(id)) report('I9', `the answered deploy ${id} is gone`, 'lost');
+    for (const [hook, version] of versions ?? []) {
+      const release = releases.find((one) => one.hook === hook && one.version === version);
+      const wanted = [...digests].find(([name]) => name === hook)?.[1];
+      if (release?.digest !== wanted)
+        report('I9', `deploy ${id}: ${hook} ${version} is not what was sent`, 'lost');
+    }
+  }
+  const answered = model.deploys.filter(({ id }) => id !== undefined).length;
+  const unknown = model.deploys.length - answered;
+  if (stored.size > answered + unknown)
+    report('I9', `${stored.size} deploys of ${answered} sent`, 'duplicated');
+}
+
+function checkMoves({ changes, deploys }: State, model: Model, report: Report): void {
+  for (const { hook, seq, version, changed } of model.moves) {
+    if (seq === undefined) continue;
+    const stored = changes.find((change) => change.hook === hook && change.seq === seq);
+    if (stored?.to_version !== version)
+      report('I9', `${hook}: the answered change ${seq} to ${version} is gone`, 'lost');
+    const twins = model.moves.filter((move) => move.changed && move.hook === hook && move.seq === seq);
+    if (changed && twins.length > 1)
+      report('I9', `${hook}: change ${seq} was told to two clients`, 'duplicated');
+  }
+  const byDeploys = new Set(deploys.map(({ xact }) => xact));
+  const moved = changes.filter(({ xact }) => !byDeploys.has(xact)).length;
+  const sent = model.moves.filter(({ changed, ackedAt }) => changed === true || ackedAt === undefined).length;
+  if (moved > sent) report('I9', `${moved} moves of ${sent} sent`, 'duplicated');
+}
+
+function checkIngestions({ ingestions, batches, batchRecords }: State, model: Model, report: Report): void {
+  const ingestionOf = new Map(batches.map(({ id, ingestion }) => [id, ingestion]));
+  for (const { id, records } of model.ingestions) {
+    if (id === undefined) continue;
+    const arrived = batchRecords.filter((record) => ingestionOf.get(record.batch) === id);
+    const firsts = arrived.filter((record) => !arrived.some(({ retried_in }) => retried_in === record.batch));
+    const stored = firsts.map(({ source_id, value }) => JSON.stringify([source_id, value])).sort();
+    const sent = records.map(({ source, value }) => JSON.stringify([source, value])).sort();
+    if (stored.join() !== sent.join())
+      report('I9', `ingestion ${id}: ${sent} was sent, ${stored} is stored`, 'lost');
+  }
+  if (ingestions.length > model.ingestions.length) {
+    report('I9', `${ingestions.length} ingestions of ${model.ingestions.length} sent`, 'duplicated');
+  }
+}

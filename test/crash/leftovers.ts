@@ -1,0 +1,44 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Daemons } from './daemons.ts';
+import type { State } from './state.ts';
+
+/** I10 and I14: what should be gone when nothing runs any more. */
+export async function findLeftovers(state: State, daemons: Daemons, directory: string): Promise<string[]> {
+  const places = [...daemons.members.map(({ place }) => join(place, 'work')), join(directory, 'data/spool')];
+  const entries = await Promise.all(
+    places.map(async (place) => {
+      const names = await readdir(place).catch(() => []);
+      return names.map((name) => `${join(place, name)} is left`);
+    }),
+  );
+  return [...entries.flat(), ...(await processesOf(directory)), ...state.leftovers];
+}
+
+/** What a daemon must never log: an error that it cannot explain. */
+export async function findInternalErrors(daemons: Daemons): Promise<string[]> {
+  const found = await Promise.all(
+    daemons.members.map(async ({ index, place }) => {
+      const lines = (await readFile(join(place, 'log'), 'utf8').catch(() => '')).split('\n');
+      return lines.flatMap((line, at) => {
+        if (!/code=internal|status=500|uncaughtException|unhandledRejection/.test(line)) return [];
+        return [
+          `daemon ${index}: ${[line, ...lines.slice(at + 1, at + 3)].map((part) => part.trim()).join(' / ')}`,
+        ];
+      });
+    }),
+  );
+  return found.flat();
+}
+
+/** Hooks are known by their TMPDIR, which stands in the work directory of their daemon. */
+async function processesOf(directory: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+      return environment.includes(`TMPDIR=${directory}/`) ? [`process ${pid} of a hook is alive`] : [];
+    }),
+  );
+  return found.flat();
+}
