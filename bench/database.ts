@@ -29,7 +29,7 @@ export interface BenchDatabase {
  * the settings that it has for everybody: what is committed is on the disk.
  */
 export async function benchDatabase(): Promise<BenchDatabase> {
-  const given = process.env['DATABASE_URL'];
+  const given = process.env.DATABASE_URL;
   const place = given ? { url: given, stop: async () => undefined } : await startServer();
   const name = `osa_bench_${randomBytes(4).toString('hex')}`;
   const admin = connect({ url: place.url, max: 1, applicationName: 'osa bench', statementTimeoutMs: 0 });

@@ -1,4 +1,4 @@
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
@@ -49,7 +49,8 @@ const requireForCommonJs =
 
 async function bundle(name: string, program: string, options: BuildOptions): Promise<void> {
   const directory = join(root, 'packages', name);
-  const outdir = join(directory, 'dist');
+  const dist = join(directory, 'dist');
+  const outdir = join(directory, 'dist.new');
   await rm(outdir, { recursive: true, force: true });
   await build({
     ...shared,
@@ -59,6 +60,9 @@ async function bundle(name: string, program: string, options: BuildOptions): Pro
     ...options,
   });
   await chmod(join(outdir, `${program}.js`), 0o755);
+  // What was built before stays until there is something to put in its place.
+  await rm(dist, { recursive: true, force: true });
+  await rename(outdir, dist);
 }
 
 await Promise.all([

@@ -127,7 +127,9 @@ describe('rows', () => {
     const query = new URL(server.requests.at(-1)?.path ?? '', server.url).searchParams;
     expect(Object.fromEntries(query)).toEqual({ release: '1', history: 'true' });
     expect(stdout).toContain('seismic_energy/17');
-    expect(stderr).toContain('--cursor abc');
+    expect(stderr).toContain(
+      `more: osa rows seismic_energy --release 1 --history --server ${server.url} --cursor abc`,
+    );
   });
 });
 

@@ -105,6 +105,8 @@ describe('deploy', () => {
     const { stdout } = await world.osa(['deploy'], { environment: { OSA_KEY: key, OSA_SERVER: server.url } });
     expect(stdout).toContain('nothing changed');
     expect(stdout).toContain('known release v2, not live (live is v1)');
+    expect(stdout).toContain('osa hooks activate density 2');
+    expect(stdout).toContain('osa deploy --activate');
     expect(stdout).toContain('osa hooks history density');
   });
 

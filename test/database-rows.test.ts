@@ -30,7 +30,7 @@ const one = (status: string) =>
   `(one, ${status}), (two, 'passed', null, 0, 1), (passed, 'passed', null, 0, 1)`;
 
 test.each<readonly [string, string, Partial<Record<Step, string>>]>([
-  ['while the batch is not done', '23503', { batch: '' }],
+  ['while the batch is not done', '23503', { batch: '', publish: '', others: '' }],
   ['while its run has not ended', '23503', { runs: '' }],
   [
     'under a run that failed',

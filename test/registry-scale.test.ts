@@ -30,23 +30,30 @@ beforeAll(async () => {
     await deployed(store, `convention-${index}`, hooks);
   }
   await owner.sql`vacuum analyze`;
-}, 120_000);
+}, 180_000);
 afterAll(() => database.close());
 
-/** As the owner, in steps of their own transactions: within one, each step would walk over all versions of the hook. */
+/**
+ * As the owner, set by set. Only the trigger that counts releases one at a time is set aside; keys and the deferred
+ * triggers prove that what is left is whole.
+ */
 async function mintBySql(): Promise<void> {
-  await owner.sql.unsafe(`
-    do $$ begin
-      for n in 2 .. ${releases} loop
-        update hooks set release_count = n, live_seq = n, live_version = n where name = 'crowded';
-        insert into releases (id, hook, version, runtime, image, digest, config, limits, fingerprint, source_ref, built_by)
-          select gen_random_uuid(), hook, n, runtime, image, digest, config, limits, lpad(to_hex(n), 64, '0'), source_ref, built_by
-          from releases where hook = 'crowded' and version = 1;
-        insert into live_changes (hook, seq, from_version, to_version, kind, actor)
-          select 'crowded', n, n - 1, n, 'release', actor from live_changes where hook = 'crowded' and seq = 1;
-        if n % 100 = 0 then commit; end if;
-      end loop;
-    end $$`);
+  await owner.sql`alter table hooks disable trigger guard`;
+  await owner.transaction(async (tx) => {
+    await tx`
+      insert into releases (id, hook, version, runtime, image, digest, config, limits, fingerprint, source_ref, built_by)
+      select gen_random_uuid(), hook, n, runtime, image, digest, config, limits, lpad(to_hex(n), 64, '0'), source_ref,
+             built_by
+      from releases, generate_series(2, ${releases}::integer) n where hook = 'crowded'`;
+    await tx`
+      insert into live_changes (hook, seq, from_version, to_version, kind, actor)
+      select hook, n, n - 1, n, 'release', actor
+      from live_changes, generate_series(2, ${releases}::integer) n where hook = 'crowded'`;
+    await tx`
+      update hooks set release_count = ${releases}, live_seq = ${releases}, live_version = ${releases}
+      where name = 'crowded'`;
+  });
+  await owner.sql`alter table hooks enable trigger guard`;
 }
 
 interface Reading {
@@ -82,23 +89,21 @@ async function readBy(look: () => Promise<unknown>): Promise<Readings> {
 const reads = () => registryReads(reader);
 const limit = 50;
 
-/** The cursor after `skip` elements. */
-const after = (skip: number, id: number) =>
-  Buffer.from(JSON.stringify({ s: null, id: id - skip })).toString('base64url');
+/** The cursor after so many elements. */
+function cursorAfter(elements: number): string {
+  return Buffer.from(JSON.stringify({ s: null, id: releases + 1 - elements })).toString('base64url');
+}
 
 describe('of a hook with 10,000 releases', () => {
   const looks: [string, () => Promise<unknown>][] = [
     ['the hook', () => reads().hook('crowded')],
     ['a release', () => reads().release('crowded', 4_711)],
     ['the first page of releases', () => reads().releases('crowded', { limit })],
-    [
-      'a page of releases far down',
-      () => reads().releases('crowded', { limit, cursor: after(9_000, releases) }),
-    ],
+    ['a page of releases far down', () => reads().releases('crowded', { limit, cursor: cursorAfter(9_000) })],
     ['the first page of the history', () => reads().history('crowded', { limit })],
     [
       'a page of the history far down',
-      () => reads().history('crowded', { limit, cursor: after(9_000, releases) }),
+      () => reads().history('crowded', { limit, cursor: cursorAfter(9_000) }),
     ],
   ];
 
@@ -113,9 +118,9 @@ describe('of a hook with 10,000 releases', () => {
   });
 
   test('each page is what it should be', async () => {
-    const page = await reads().releases('crowded', { limit, cursor: after(9_000, releases) });
+    const page = await reads().releases('crowded', { limit, cursor: cursorAfter(9_000) });
     expect(page?.releases.map(({ version }) => version)).toEqual(
-      Array.from({ length: limit }, (_, index) => releases - 9_001 - index),
+      Array.from({ length: limit }, (_, index) => releases - 9_000 - index),
     );
     expect(page).toMatchObject({ live_version: releases });
   });

@@ -16,6 +16,8 @@ export interface HarnessOptions {
   readonly defects?: readonly Defect[];
   /** Only these points get faults. */
   readonly focus?: readonly Point[] | undefined;
+  /** Whether the directories of broken runs stay; they do. */
+  readonly keep?: boolean;
 }
 
 /** All that runs share; closing it leaves the directories of broken runs. */
@@ -29,7 +31,12 @@ export interface Harness extends AsyncDisposable {
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-export async function openHarness({ slots, defects = [], focus }: HarnessOptions): Promise<Harness> {
+export async function openHarness({
+  slots,
+  defects = [],
+  focus,
+  keep = true,
+}: HarnessOptions): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), 'osa-crash-'));
   const bundle = await bundleDaemon(root, join(directory, 'bundle'), defects);
   const canFillDisk = await canMount(directory);
@@ -56,7 +63,7 @@ export async function openHarness({ slots, defects = [], focus }: HarnessOptions
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(clusters.map((cluster) => cluster.close()));
-      if (broken === 0) await rm(directory, { recursive: true, force: true });
+      if (broken === 0 || !keep) await rm(directory, { recursive: true, force: true });
     },
   };
 }

@@ -34,13 +34,16 @@ async function main(): Promise<number> {
   const count = minutes === undefined ? number(values.seeds, only ? 1 : 20) : Number.POSITIVE_INFINITY;
   const until = Date.now() + (minutes ?? Number.POSITIVE_INFINITY) * 60_000;
   const results: RunResult[] = [];
+  // Runs under way end as they should, so that nothing is left behind; a second signal ends at once.
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
   await using harness = await openHarness({ slots: Math.min(number(values.slots, 2), count) });
   const onResult = (result: RunResult) => {
     results.push(result);
     if (values.verbose) print(`${runLine(result)}\n`);
     for (const line of violationLines(result)) print(`${line}\n`);
   };
-  await harness.run(seedsFrom(first, count), onResult, () => Date.now() > until);
+  await harness.run(seedsFrom(first, count), onResult, () => stopping.signal.aborted || Date.now() > until);
   for (const line of summary(results, harness.pairs, harness.skipped)) print(`${line}\n`);
   return results.some(({ violations }) => violations.length > 0) ? 1 : 0;
 }

@@ -110,7 +110,8 @@ export function nextPage(page: {
 }): Line[] {
   const { commandLine, options, server, cursor } = page;
   if (cursor === null) return [];
-  const given = { ...options, ...(server.from === '--server' && { server: server.url }), cursor };
+  const { cursor: _, ...others } = options;
+  const given = { ...others, ...(server.from === '--server' && { server: server.url }), cursor };
   return [line`${dim('more:')} ${commandLine}${Object.entries(given).map(optionText).join('')}`];
 }
 

@@ -32,16 +32,16 @@ export interface RegistryWrites extends RegistryState {
   /** Locks one hook. */
   lockHook(name: string): Promise<StoredHook | undefined>;
   recordBlob(sha256: string, size: number): Promise<void>;
-  /** Mints the next version of a locked hook, and makes it live if it shall be. */
+  /** Mints the version after the last of a locked hook, and makes it live if it shall be. */
   mint(
     hook: StoredHook,
     content: ReleaseContent,
     options: { readonly fingerprint: string; readonly live: boolean; readonly reason: string | null },
-  ): Promise<{ version: number }>;
-  /** What a release runs. */
-  releaseContent(hook: string, version: number): Promise<ReleaseContent>;
+  ): Promise<Minted>;
+  /** What the live release of a hook runs. */
+  liveContent(hook: string): Promise<ReleaseContent | undefined>;
   /** A release of a locked hook, as the answer to having it minted. */
-  minted(hook: string, version: number): Promise<Omit<Answer<'release'>, 'created'>>;
+  minted(hook: string, version: number): Promise<Minted>;
   /** Moves the pointer of a locked hook, with its live change. */
   move(
     hook: StoredHook,
@@ -117,6 +117,8 @@ export interface StoredHook {
   /** Whether this transaction made it. */
   readonly created: boolean;
 }
+
+export type Minted = Omit<Answer<'release'>, 'created'>;
 
 export interface LiveChange {
   readonly seq: number;

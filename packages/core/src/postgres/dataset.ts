@@ -48,6 +48,10 @@ async function records(
   return { rows: list, next_cursor, has_more };
 }
 
+/**
+ * A page walks the feature table by id and looks each row's story up by key. The `offset 0` keeps it so: on a table
+ * without statistics the planner would rather read the table once for each record.
+ */
 async function rows(
   sql: Sql,
   schema: SchemaVersion,
@@ -63,10 +67,10 @@ async function rows(
     select f.id, r.srn as record_srn, f.run_id, run.version as release, run.finished_at as created_at,
            row_to_json(f)::text as row
     from ${sql(`features.${hook}`)} f
-    join outcomes o on o.id = f.outcome_id
-    join runs run on run.id = f.run_id
-    join batch_records b on b.id = o.batch_record
-    join records r on r.srn = b.record
+    cross join lateral (select batch_record, superseded_by from outcomes where id = f.outcome_id offset 0) o
+    cross join lateral (select version, finished_at from runs where id = f.run_id offset 0) run
+    cross join lateral (select record from batch_records where id = o.batch_record offset 0) b
+    cross join lateral (select * from records where srn = b.record offset 0) r
     where f.id > ${after} and r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
       and (${release ?? null}::integer is null or run.version = ${release ?? null})
       and (${history} or (o.superseded_by is null and ${isNewest(sql)}))

@@ -27,7 +27,7 @@ export async function traceRow(
   if (!trace) {
     throw new OsaError(
       'not_found',
-      `no row ${hook}/${id}: the hook ${hook} has no published row with this id`,
+      `no row ${hook}/${id}: there is no hook ${hook}, or it has no published row with this id`,
       {
         details: { hook, id },
       },

@@ -181,7 +181,8 @@ alter table hooks
 -- The pointer moves by one change at a time, and the count by one release at a time.
 create function guard_hook() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  if (new.name, new.owner, new.feature, new.created_at) is distinct from (old.name, old.owner, old.feature, old.created_at) then
+  if (new.name, new.owner, new.feature, new.created_at)
+     is distinct from (old.name, old.owner, old.feature, old.created_at) then
     raise exception 'hook % may not change its name, owner or contract', old.name
       using errcode = '42501', table = 'hooks';
   end if;
@@ -307,17 +308,20 @@ begin
      is distinct from (old.id, old.ingestion, old.convention, old.index, old.records, old.created_at) then
     raise exception 'batch % may not change what it is', old.id using errcode = '42501', table = 'batches';
   end if;
-  if new.fence not in (old.fence, old.fence + 1) or (old.snapshot_at is not null and new.snapshot_at is distinct from old.snapshot_at) then
+  if new.fence not in (old.fence, old.fence + 1)
+     or (old.snapshot_at is not null and new.snapshot_at is distinct from old.snapshot_at) then
     raise exception 'batch %: a fence grows by one, and a snapshot is taken once', old.id
       using errcode = '42501', table = 'batches';
   end if;
   if new.status = 'running' and new.fence = old.fence
      and (old.status, old.claimed_by) is distinct from (new.status, new.claimed_by) then
-    raise exception 'batch %: it changes hands with a higher fence only', old.id using errcode = '42501', table = 'batches';
+    raise exception 'batch %: it changes hands with a higher fence only', old.id
+      using errcode = '42501', table = 'batches';
   end if;
   if old.snapshot_at is null and new.snapshot_at is not null and exists (
     select from public.convention_hooks c
-    where c.slug = new.convention and not exists (select from public.runs r where r.batch = new.id and r.hook = c.hook)) then
+    where c.slug = new.convention
+      and not exists (select from public.runs r where r.batch = new.id and r.hook = c.hook)) then
     raise exception 'batch %: a snapshot with fewer runs than hooks', old.id using errcode = '23503', table = 'batches';
   end if;
   -- What is tried again moves from rejected and errored to retried; all else of an ended batch stays.
@@ -385,19 +389,22 @@ create unique index on batch_records (record) where status = 'published';
 create trigger once before update on batch_records for each row when (
   (new.id, new.batch, new.source_id, new.line, new.metadata, new.content_digest)
     is distinct from (old.id, old.batch, old.source_id, old.line, old.metadata, old.content_digest)
-  or (old.status <> 'pending' and (new.status, new.reason, new.record) is distinct from (old.status, old.reason, old.record))
+  or (old.status <> 'pending'
+      and (new.status, new.reason, new.record) is distinct from (old.status, old.reason, old.record))
   or (old.retried_in is not null and new.retried_in is distinct from old.retried_in)
 ) execute function refuse_rewrite();
 
 -- The records of a batch come in with it, all of them, before anybody has claimed it.
 create function prove_batch_records() returns trigger language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray uuid;
 begin
   select i.batch into stray
   from (select batch, count(record) as ended from inserted group by batch) i join public.batches b on b.id = i.batch
-  where i.ended > 0 or b.fence > 0 or b.status <> 'queued' or b.records <> (select count(*) from public.batch_records r where r.batch = i.batch)
+  where i.ended > 0 or b.fence > 0 or b.status <> 'queued'
+    or b.records <> (select count(*) from public.batch_records r where r.batch = i.batch)
   limit 1;
   if found then
     raise exception 'batch % does not take these records', stray using errcode = '23503', table = 'batch_records';
@@ -532,8 +539,10 @@ create trigger once before update on outcomes for each row when (
 create function guard_supersession() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform from public.outcomes o
-    join public.batch_records theirs on theirs.id = o.batch_record join public.batches their_batch on their_batch.id = o.batch
-    join public.batch_records ours on ours.id = new.batch_record join public.batches our_batch on our_batch.id = new.batch
+    join public.batch_records theirs on theirs.id = o.batch_record
+    join public.batches their_batch on their_batch.id = o.batch
+    join public.batch_records ours on ours.id = new.batch_record
+    join public.batches our_batch on our_batch.id = new.batch
     where o.id = new.superseded_by and o.hook = new.hook
       and their_batch.convention = our_batch.convention and theirs.source_id = ours.source_id;
   if not found then
@@ -548,7 +557,8 @@ create trigger superseded before update on outcomes for each row execute functio
 -- An answer comes from an attempt of the holder that ran the release's very digest to its good end. A row that
 -- this transaction has written is told by its xmin, since nothing but the end of a run can update it.
 create function prove_outcomes() returns trigger language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray record;
 begin
@@ -561,7 +571,8 @@ begin
     left join public.attempts a on a.run = i.run and a.n = i.attempt
     where r.id = i.run and r.finished_at is not null and r.xmin = pg_current_xact_id()::xid and b.status = 'done'
       and (i.attempt is null or a.fence = b.fence)
-      and (not i.answered or (r.status = 'passed' and a.outcome = 'exited' and a.exit_code = 0 and a.resolved_digest = l.digest)))
+      and (not i.answered or (
+        r.status = 'passed' and a.outcome = 'exited' and a.exit_code = 0 and a.resolved_digest = l.digest)))
   limit 1;
   if found then
     raise exception 'outcomes of run %, attempt %: the run did not end here, or the attempt cannot have answered',
@@ -583,7 +594,8 @@ create trigger prove after insert on outcomes referencing new table as inserted
 -- A batch ends whole: it counts its records as they ended, none is left open, every run has ended with as many rows
 -- as its outcomes say, and when it is done each run has an outcome for each record that was given to it.
 create function guard_batch_end() returns trigger language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 begin
   perform from public.batch_records b where b.batch = new.id
   having count(*) filter (where b.status = 'pending') > 0
@@ -592,7 +604,8 @@ begin
       count(*) filter (where b.status = 'published'), count(*) filter (where b.status = 'rejected'),
       count(*) filter (where b.status = 'errored'));
   if found then
-    raise exception 'batch % ends with records that it does not count', new.id using errcode = '23503', table = 'batches';
+    raise exception 'batch % ends with records that it does not count', new.id
+      using errcode = '23503', table = 'batches';
   end if;
   perform from public.runs r left join public.outcomes o on o.run = r.id where r.batch = new.id
   group by r.id
@@ -625,7 +638,8 @@ begin
   left join public.records r on r.srn = u.record
   left join public.records newer on u.status = 'unchanged'
     and newer.convention = r.convention and newer.source_id = r.source_id and newer.version = r.version + 1
-  where u.record is not null and (r.convention, r.source_id, r.content_digest) is distinct from (b.convention, u.source_id, u.content_digest)
+  where u.record is not null
+      and (r.convention, r.source_id, r.content_digest) is distinct from (b.convention, u.source_id, u.content_digest)
     or newer.srn is not null
     or u.status = 'published' and (
       b.status <> 'done' or r.xmin <> pg_current_xact_id()::xid or r.metadata <> u.metadata
@@ -646,7 +660,8 @@ create trigger prove_publication after update on batch_records referencing new t
 
 -- A record is published by the statement that inserts it, as the version after the last one, under its name.
 create function prove_records() returns trigger language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray text;
 begin
@@ -673,7 +688,8 @@ create trigger prove after insert on records referencing new table as inserted
 -- a finished outcome never gains rows. (The one update of an outcome, which would renew its xmin, supersedes it.)
 -- It is as good as a key because outcomes cannot be deleted, truncated or re-keyed.
 create function prove_rows() returns trigger language plpgsql
-  set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray record;
 begin
@@ -761,7 +777,8 @@ begin
       'select %L::text, f.outcome_id, f.id, f.ordinal, '
       'to_jsonb(f) - ''id'' - ''outcome_id'' - ''run_id'' - ''ordinal'' '
       'from public.batch_records b join public.outcomes o on o.batch_record = b.id and o.hook = %L '
-      'join features.%I f on f.outcome_id = o.id where b.record = $1 and b.status = ''published'' order by f.id', found_hook, found_hook, found_hook)
+      'join features.%I f on f.outcome_id = o.id where b.record = $1 and b.status = ''published'' order by f.id',
+      found_hook, found_hook, found_hook)
       using record_srn;
   end loop;
 end $$;

@@ -1,0 +1,254 @@
+import type { Defect } from './bundle.ts';
+import type { Point } from './control.ts';
+
+/** A defect that the harness must catch, as the smallest change of the source that makes it. */
+export interface Mutant {
+  readonly name: string;
+  readonly what: string;
+  readonly defects: readonly Defect[];
+  /** The points whose faults bring it to light; all, without it. */
+  readonly focus?: readonly Point[];
+}
+
+const core = 'packages/core/src';
+const tables = `${core}/postgres/migrations/0001_thread.sql`;
+
+/** Without this guard of the database a daemon's own mistake would be stored. */
+const withoutBatchGuard: Defect = {
+  file: tables,
+  find: 'create trigger guard before update on batches for each row execute function guard_batch();',
+  replace: '',
+};
+const withoutOutcomeProof: Defect = {
+  file: tables,
+  find: `create trigger prove after insert on outcomes referencing new table as inserted
+  for each statement execute function prove_outcomes();`,
+  replace: '',
+};
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'no-fence',
+    what: 'the final transaction does not ask whose the batch is; the database does not either',
+    defects: [
+      {
+        file: `${core}/postgres/commit.ts`,
+        find: "where id = ${claim.batch} and fence = ${claim.fence} and status = 'running' and lease_until > clock_timestamp()",
+        replace: 'where id = ${claim.batch}',
+      },
+      withoutBatchGuard,
+      withoutOutcomeProof,
+    ],
+    focus: ['parse.mid', 'process.exited'],
+  },
+  {
+    name: 'resolved-again',
+    what: 'a claim takes the release that is live, not the one of its snapshot',
+    defects: [
+      {
+        file: `${core}/postgres/queue.ts`,
+        find: 'join releases r on r.hook = run.hook and r.version = run.version\n    join hooks h on h.name = run.hook\n',
+        replace:
+          'join hooks h on h.name = run.hook\n    join releases r on r.hook = run.hook and r.version = h.live_version\n',
+      },
+      withoutOutcomeProof,
+    ],
+    focus: ['claim.after-commit', 'process.started', 'process.mid-output', 'parse.mid'],
+  },
+  {
+    name: 'rows-outside',
+    what: 'outcomes may get their rows in a transaction of their own, and a crash between the two loses them',
+    defects: [
+      {
+        file: `${core}/postgres/commit.ts`,
+        find: 'await database.transaction((tx) => write(tx, node, claim, results, ends));',
+        replace: `const stored: (() => Promise<void>)[] = [];
+    await database.transaction((tx) => write(tx, node, claim, results, ends, stored));
+    for (const store of stored) await store();`,
+      },
+      {
+        file: `${core}/postgres/commit.ts`,
+        find: '  ends: readonly RecordEnd[],\n): Promise<void> {\n  await endBatch(tx, claim, results, ends);',
+        replace:
+          '  ends: readonly RecordEnd[],\n  stored: (() => Promise<void>)[],\n): Promise<void> {\n  await endBatch(tx, claim, results, ends);',
+      },
+      {
+        file: `${core}/postgres/commit.ts`,
+        find: 'await insertRows(tx, result, outcomes);',
+        replace: 'stored.push(() => database_.transaction((later) => insertRows(later, result, outcomes)));',
+      },
+      {
+        file: `${core}/postgres/commit.ts`,
+        find: '  const ends = recordEnds(claim, results);\n',
+        replace: '  const ends = recordEnds(claim, results);\n  database_ = database;\n',
+      },
+      {
+        file: `${core}/postgres/commit.ts`,
+        find: 'function countEnds(',
+        replace: 'let database_: Database;\nfunction countEnds(',
+      },
+      {
+        file: tables,
+        find: ' and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid)',
+        replace: ')',
+      },
+    ],
+    focus: ['write.mid-rows'],
+  },
+  {
+    name: 'code-by-name',
+    what: 'the runner keeps the code of a hook and starts it for every release; what it says it ran is the release',
+    defects: [
+      {
+        file: `${core}/runners/process.ts`,
+        find: "const source = await blobs.open(release.digest.replace(/^sha256:/, ''));",
+        replace: `const kept = ((globalThis as any).kept ??= {});
+  const source = await blobs.open((kept[release.command + release.limits.memory_bytes + hook] ??= release.digest).replace(/^sha256:/, ''));`,
+      },
+      {
+        file: `${core}/runners/process.ts`,
+        find: 'async function unpackCode({ release }: Task,',
+        replace: 'async function unpackCode({ release, hook }: Task,',
+      },
+      {
+        file: `${core}/runners/process.ts`,
+        find: 'if (digest === release.digest) return digest;',
+        replace: 'if (digest) return release.digest;',
+      },
+    ],
+  },
+  {
+    name: 'unlocked-snapshot',
+    what: 'a claim reads the live versions without locking the hooks, so a rollback can answer before it is stored',
+    defects: [
+      {
+        file: `${core}/postgres/queue.ts`,
+        find: 'order by name collate "C" for share`',
+        replace: 'order by name collate "C"`',
+      },
+    ],
+    focus: ['claim.after-snapshot'],
+  },
+  {
+    name: 'joined-under-lock',
+    what: 'a claim joins releases in the statement that locks, and sees old ones beside the new pointer',
+    defects: [
+      {
+        file: `${core}/postgres/queue.ts`,
+        find: `select name, live_version from hooks where name = any (\${arrayText(declared.map((row) => row.hook))}::text::text[])
+    order by name collate "C" for share`,
+        replace: `select h.name, r.version as live_version from hooks h join releases r on r.hook = h.name and r.version = h.live_version
+    where h.name = any (\${arrayText(declared.map((row) => row.hook))}::text::text[])
+    order by h.name collate "C" for share of h`,
+      },
+    ],
+    focus: ['release.after-insert', 'release.after-pointer'],
+  },
+  {
+    name: 'no-gates-at-claim',
+    what: 'a batch is claimed although an earlier one holds the same sources',
+    defects: [
+      {
+        file: `${core}/postgres/queue.ts`,
+        find: "where g.batch = b.id and p.status in ('queued', 'running', 'parked'))",
+        replace: "where g.batch = b.id and p.status = 'nothing')",
+      },
+    ],
+    focus: ['claim.after-commit', 'process.started', 'parse.mid'],
+  },
+  {
+    name: 'no-gates-at-seal',
+    what: 'an upload does not note the unfinished batches of its sources',
+    defects: [
+      {
+        file: `${core}/postgres/ingestions.ts`,
+        find: "where p.id <> v.batch and p.status in ('queued', 'running', 'parked')`",
+        replace: "where p.id <> v.batch and p.status = 'running'`",
+      },
+    ],
+    focus: ['claim.after-commit', 'process.started', 'parse.mid'],
+  },
+  {
+    name: 'unlocked-pointer',
+    what: 'deploys and rollbacks read the pointer without locking the hook',
+    defects: [
+      {
+        file: `${core}/postgres/registry-state.ts`,
+        find: "lock === 'locked' ? tx`for no key update` : tx``",
+        replace: "lock === 'locked' ? tx`` : tx``",
+      },
+    ],
+    focus: ['live.after-lock', 'release.after-lock'],
+  },
+  {
+    name: 'forgotten-answers',
+    what: 'a request that was answered already is done again under its key',
+    defects: [
+      {
+        file: `${core}/postgres/store.ts`,
+        find: '  if (stored) return stored.response;\n',
+        replace: '',
+      },
+    ],
+    focus: ['submit.after-commit', 'live.after-commit', 'release.after-commit', 'submit.after-events'],
+  },
+  {
+    name: 'unchanged-from-any',
+    what: 'a record is unchanged when any version, not only the newest, has its content',
+    defects: [
+      {
+        file: `${core}/postgres/queue.ts`,
+        find: `        and not exists (select from records n where n.convention = r.convention and n.source_id = r.source_id
+                        and n.version > r.version)
+`,
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'half-counts',
+    what: 'the output of a hook that was killed or failed is taken as if it had ended well',
+    defects: [
+      {
+        file: `${core}/run/policy.ts`,
+        find: "exited_nonzero: 'give_up',",
+        replace: "exited_nonzero: 'done',",
+      },
+    ],
+    focus: ['process.mid-output'],
+  },
+  {
+    name: 'lease-ignored',
+    what: 'a batch is claimed while another worker holds it',
+    defects: [
+      {
+        file: `${core}/postgres/queue.ts`,
+        find: "and (status <> 'running' or lease_until < clock_timestamp())",
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'rejected-published',
+    what: 'a record is published when any hook passes it',
+    defects: [
+      {
+        file: `${core}/run/verdict.ts`,
+        find: 'if (failures.length === 0) return',
+        replace: 'if (failures.length < 2) return',
+      },
+    ],
+  },
+  {
+    name: 'orphans-stay',
+    what: 'a daemon that starts leaves the directories of its dead predecessor',
+    defects: [
+      {
+        file: `${core}/runners/process.ts`,
+        find: 'for (const directory of attempts) await removeTree(directory);',
+        replace: '',
+      },
+    ],
+    focus: ['process.started', 'process.exited', 'parse.mid', 'cleanup.mid'],
+  },
+];

@@ -1,0 +1,53 @@
+import { parseArgs } from 'node:util';
+import { openHarness } from './harness.ts';
+import { type Mutant, mutants } from './mutants.ts';
+import type { RunResult } from './run.ts';
+
+/** Puts one defect after another into the daemon, and looks for the first seed that catches it. */
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    seeds: { type: 'string', default: '30' },
+    seed: { type: 'string', default: '1' },
+    slots: { type: 'string', default: '2' },
+  },
+});
+process.exit(await main());
+
+async function main(): Promise<number> {
+  const chosen = mutants.filter(
+    ({ name }) => values.only === undefined || values.only.split(',').includes(name),
+  );
+  const lines: string[] = [];
+  let missed = 0;
+  for (const mutant of chosen) {
+    const { caught, runs } = await hunt(mutant);
+    if (!caught) missed += 1;
+    const [first] = caught?.violations.filter(({ kind }) => counts(mutant, kind)) ?? [];
+    const how = first ? `${first.invariant} ${first.what.slice(0, 110)}` : '';
+    lines.push(`| ${mutant.name} | ${caught ? `seed ${caught.seed}` : `MISSED in ${runs} runs`} | ${how} |`);
+    process.stdout.write(`${lines.at(-1)}\n`);
+  }
+  process.stdout.write(`\n| mutant | caught by | how |\n|---|---|---|\n${lines.join('\n')}\n`);
+  return missed === 0 ? 0 : 1;
+}
+
+async function hunt(mutant: Mutant): Promise<{ caught: RunResult | undefined; runs: number }> {
+  const { defects, focus } = mutant;
+  const first = Number(values.seed);
+  const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => first + index);
+  const results: RunResult[] = [];
+  const catches = ({ violations }: RunResult) => violations.some(({ kind }) => counts(mutant, kind));
+  await using harness = await openHarness({ slots: Number(values.slots), defects, focus, keep: false });
+  await harness.run(
+    seeds.values(),
+    (result) => results.push(result),
+    () => results.some(catches),
+  );
+  return { caught: results.find(catches), runs: results.length };
+}
+
+/** A mutant that leaves things behind is caught by that; others are not caught by what another leaves behind. */
+function counts({ name }: Mutant, kind: string): boolean {
+  return (name === 'orphans-stay') === (kind === 'left over') || kind !== 'left over';
+}
