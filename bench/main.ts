@@ -1,6 +1,7 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchCli } from './cli.ts';
+import { benchMint } from './mint.ts';
 import { describe, type Options, type Result, table } from './report.ts';
 import { benchRows } from './rows.ts';
 import { benchTrace } from './trace.ts';
@@ -9,6 +10,7 @@ import { benchTrace } from './trace.ts';
 const benchmarks: Readonly<Record<string, (options: Options) => Promise<readonly Result[]>>> = {
   rows: benchRows,
   trace: benchTrace,
+  mint: benchMint,
   cli: benchCli,
 };
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Arena, arena, attack, rehearse, state } from './attack.ts';
+import { type Arena, arena, attack, attackAtOnce, rehearse, state } from './attack.ts';
 import { commit, named, publish, type Step, startAttempt } from './commit-by-hand.ts';
 import { type TestDatabase, testDatabase } from './harness.ts';
 
@@ -100,62 +100,85 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
     { publish: "update batch_records set status = 'published' where batch = $held and source_id = 'one'" },
   ],
 ])('no record %s: %s', async (_, code, changed) => {
+  expect(await attackAtOnce(a.app, commit(a, changed))).toBe(code);
   await refuses(code, commit(a, changed));
 });
 
 const join = (batch: string) =>
   `insert into batch_records (batch, source_id, line, metadata, content_digest) values (${batch}, 'late', 9, '{}', 'x')`;
-const batchOf = (convention: string) =>
-  `insert into batches (id, ingestion, convention, index, records) select gen_random_uuid(), ingestion, '${convention}', 9, 1 from batches where id = $held`;
+const batchOf = (convention: string, records: number) =>
+  `insert into batches (id, ingestion, convention, index, records)
+   select gen_random_uuid(), ingestion, '${convention}', 9, ${records} from batches where id = $held`;
+const theNew = '(select id from batches where index = 9)';
+const runOf = (batch: string, hook: string, version: number) =>
+  `insert into runs (id, batch, hook, version) values (gen_random_uuid(), ${batch}, '${hook}', ${version})`;
+const claim = (batch: string) => `${runOf(batch, 'energy', 1)}; ${runOf(batch, 'radius', 1)};
+  update batches set status = 'running', fence = fence + 1, snapshot_at = now(), lease_until = now() + interval '1 min'
+  where id = ${batch}`;
+const deployed = `insert into deploys (id, slug, manifest, manifest_digest, changed, changes, actor)
+  select gen_random_uuid(), slug, manifest, manifest_digest, changed, changes, actor from deploys limit 1`;
 
 describe('before the commit', () => {
   test.each([
+    ['a claim of the waiting batch', claim('$queued')],
     [
-      'a run of the waiting batch, under the live release',
-      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $queued, 'energy', 1)`,
+      'a claim after the convention has lost a hook',
+      `${deployed}; delete from convention_hooks where hook = 'radius';
+      ${claim('$queued').replace(runOf('$queued', 'radius', 1), 'select')}`,
     ],
     ['the next attempt, under the present fence', startAttempt('$held', 2)],
+    ['a batch with its record', `${batchOf('quakes', 1)}; ${join(theNew)}`],
   ])('accepted: %s', async (_, statement) => {
     expect(await rehearse(a.app, named(a, statement))).toBe('done');
   });
 
   test.each([
+    ['a run under a release that is not live', '23503', runOf('$queued', 'energy', 2)],
+    ['a run under another hook’s release', '23503', runOf('$queued', 'radius', 2)],
+    ['a run of a hook that is not there', '23503', runOf('$queued', 'forged', 1)],
     [
-      'a run under a release that is not live',
+      'a run of a hook that the convention has not',
       '23503',
-      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $queued, 'energy', 2)`,
+      `${deployed}; delete from convention_hooks where hook = 'radius'; ${runOf('$queued', 'radius', 1)}`,
     ],
-    [
-      'a run under another hook’s release',
-      '23503',
-      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $queued, 'radius', 2)`,
-    ],
-    [
-      'a run of a hook that is not there',
-      '23503',
-      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $queued, 'forged', 1)`,
-    ],
-    [
-      'a run after the snapshot',
-      '23503',
-      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $held, 'energy', 1)`,
-    ],
-    [
-      'a run of an ended batch',
-      '23503',
-      `insert into runs (id, batch, hook, version) values (gen_random_uuid(), $done, 'energy', 1)`,
-    ],
+    ['a run after the snapshot', '23503', runOf('$held', 'energy', 1)],
+    ['a run of an ended batch', '23503', runOf('$done', 'energy', 1)],
+    ['a second run of a hook', '23505', `${runOf('$queued', 'energy', 1)}; ${runOf('$queued', 'energy', 1)}`],
     ['an attempt under an older fence', '23503', startAttempt('$held', 2, '- 1')],
     ['an attempt under a later fence', '23503', startAttempt('$held', 2, '+ 1')],
     ['an attempt that is there already', '23503', startAttempt('$held', 1)],
     ['an attempt that skips a number', '23503', startAttempt('$held', 3)],
-    ['an attempt of an ended run', '23503', startAttempt('$done', 2)],
+    ['an attempt of an ended batch', '23503', startAttempt('$done', 2)],
+    [
+      'an attempt of an ended run',
+      '23503',
+      `update runs set status = 'error', finished_at = now() where batch = $held; ${startAttempt('$held', 2)}`,
+    ],
+    [
+      'an attempt after the lease',
+      '23503',
+      `update batches set lease_until = now() - interval '1 s' where id = $held; ${startAttempt('$held', 2)}`,
+    ],
     ['a record that joins an ended batch', '23503', join('$done')],
     ['a record that joins a batch that runs', '23503', join('$held')],
     ['a record that joins a batch that waits', '23503', join('$queued')],
+    [
+      'a record that comes after the claim',
+      '23503',
+      `${batchOf('quakes', 1)}; ${claim(theNew)}; ${join(theNew)}`,
+    ],
+    ['a batch with fewer records than it says', '23503', `${batchOf('quakes', 2)}; ${join(theNew)}`],
     ['a record that comes twice', '23505', join('$queued').replace("'late'", "'queued'")],
-    ['a batch of another convention than its ingestion', '23503', batchOf('forged')],
+    ['a batch of another convention than its ingestion', '23503', batchOf('forged', 0)],
   ])('%s: %s', async (_, code, statement) => {
+    expect(await attackAtOnce(a.app, named(a, statement))).toBe(code);
     await refuses(code, named(a, statement));
+  });
+
+  test('a batch without the records that it counts does not end', async () => {
+    const end = `update runs set status = 'passed', finished_at = now() where batch = ${theNew};
+      update batches set status = 'done', lease_until = null, finished_at = now() where id = ${theNew}`;
+    expect(await rehearse(a.app, named(a, `${batchOf('quakes', 0)}; ${claim(theNew)}; ${end}`))).toBe('done');
+    await refuses('23503', named(a, `${batchOf('quakes', 1)}; ${claim(theNew)}; ${end}`));
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Arena, arena, attack, rehearse, state } from './attack.ts';
+import { type Arena, arena, attack, attackAtOnce, rehearse, state } from './attack.ts';
 import { commit, named, outcomes, rows, type Step, startAttempt, steps } from './commit-by-hand.ts';
 import { type TestDatabase, testDatabase } from './harness.ts';
 
@@ -74,6 +74,7 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
   ['of another hook', '23503', { radius: steps.radius.replace('r.hook, b.id', "'energy', b.id") }],
   ['after the record has ended', '23503', { radius: `${steps.others}; ${steps.radius}` }],
 ])('no outcome %s: %s', async (_, code, changed) => {
+  expect(await attackAtOnce(a.app, commit(a, changed))).toBe(code);
   await refuses(code, commit(a, changed));
 });
 
@@ -122,6 +123,7 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
     },
   ],
 ])('no row %s: %s', async (_, code, changed) => {
+  expect(await attackAtOnce(a.app, commit(a, changed))).toBe(code);
   await refuses(code, commit(a, changed));
 });
 

@@ -34,6 +34,14 @@ function expectChain(changes: readonly Change[]): void {
     null,
     ...changes.slice(0, -1).map(({ to_version }) => to_version),
   ]);
+  // What came later says so, also where it waited for its turn.
+  const times = changes.map(({ at }) => microseconds(at));
+  expect(times).toEqual(times.toSorted((a, b) => a - b));
+}
+
+function microseconds(time: string): number {
+  const [, fraction = ''] = /\.(\d+)/.exec(time) ?? [];
+  return Math.floor(Date.parse(time) / 1_000) * 1_000_000 + Number(fraction.padEnd(6, '0'));
 }
 
 describe.each([

@@ -33,7 +33,7 @@ export async function traceRow(
       },
     );
   }
-  return { ...trace, release: hideConfig(trace.release, principal) };
+  return { ...trace, release: hideConfig(trace.release, principal, hook) };
 }
 
 /** @throws OsaError `not_found`, `invalid` for what is not an SRN */
@@ -49,11 +49,18 @@ export async function traceRecord(store: Store, text: string): Promise<Answer<'t
   return trace;
 }
 
-/** A release without its config, unless the reader may see it: a config may hold secrets. */
+/**
+ * A release or ingester without its config, unless the reader may see it: a config may hold secrets.
+ * `resource` is the hook, or the convention, that it belongs to.
+ */
 export function hideConfig<T extends { readonly config: unknown }>(
-  release: T,
+  holder: T,
   principal: Principal | undefined,
+  resource: string,
 ): T {
-  const mayRead = principal !== undefined && grants(principal.scopes, 'runs:read');
-  return mayRead ? release : { ...release, config: null };
+  return mayReadRuns(principal, resource) ? holder : { ...holder, config: null };
+}
+
+export function mayReadRuns(principal: Principal | undefined, resource: string): boolean {
+  return principal !== undefined && grants(principal.scopes, 'runs:read', resource);
 }

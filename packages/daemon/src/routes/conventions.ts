@@ -1,10 +1,9 @@
 import type { Answer } from '@osa/core/api';
 import type { Principal } from '@osa/core/auth/principal';
-import { grants } from '@osa/core/auth/scope';
 import { deploy, planConvention } from '@osa/core/convention/deploy';
 import { OsaError } from '@osa/core/error';
 import type { Store } from '@osa/core/store';
-import { hideConfig } from '@osa/core/trace/trace';
+import { hideConfig, mayReadRuns } from '@osa/core/trace/trace';
 import type { Handlers } from '../mount.ts';
 
 type Routes = Pick<
@@ -21,14 +20,13 @@ export function conventionRoutes({ store }: { readonly store: Store }): Routes {
       const found = await store.registry.deploy(id);
       if (!found) throw new OsaError('not_found', `no deploy has the id ${id}`, { field: 'id' });
       // What was sent holds the configs of hooks, which may be secrets.
-      const mayRead = principal !== undefined && grants(principal.scopes, 'runs:read');
-      return mayRead ? found : { ...found, manifest: null };
+      return mayReadRuns(principal, found.slug) ? found : { ...found, manifest: null };
     },
     listConventions: () => store.registry.conventions(),
     async showConvention({ params: { slug }, principal }) {
       const convention = await store.registry.convention(slug);
       if (!convention) throw new OsaError('not_found', `no convention is named ${slug}`, { field: 'slug' });
-      return { ...convention, ingester: hideIngesterConfig(convention.ingester, principal) };
+      return { ...convention, ingester: hideIngesterConfig(convention.ingester, principal, slug) };
     },
   };
 }
@@ -37,7 +35,8 @@ export function conventionRoutes({ store }: { readonly store: Store }): Routes {
 function hideIngesterConfig(
   ingester: Answer<'showConvention'>['ingester'],
   principal: Principal | undefined,
+  slug: string,
 ): Answer<'showConvention'>['ingester'] {
   if (ingester?.config === undefined) return ingester;
-  return hideConfig({ ...ingester, config: ingester.config }, principal);
+  return hideConfig({ ...ingester, config: ingester.config }, principal, slug);
 }

@@ -18,13 +18,14 @@ export function hookRoutes({ store }: { readonly store: Store }): Routes {
     async showHook({ params: { name }, principal, reply }) {
       const hook = found(await registry.hook(name), name);
       if (hook.live_seq !== null) reply.header('etag', `"${hook.live_seq}"`);
-      return { ...hook, live: hook.live && hideConfig(hook.live, principal) };
+      return { ...hook, live: hook.live && hideConfig(hook.live, principal, name) };
     },
     listReleases: async ({ params: { name }, query }) => found(await registry.releases(name, query), name),
     showRelease: async ({ params: { name, version }, principal }) =>
       hideConfig(
         found(await registry.release(name, version), `${name} with a release ${version}`),
         principal,
+        name,
       ),
     history: async ({ params: { name }, query }) => found(await registry.history(name, query), name),
     release: (call) => release(store, call.writer(), call.params.name, expecting(call)),

@@ -158,7 +158,8 @@ create table live_changes (
   kind text not null check (kind in ('release', 'rollback', 'activate')),
   reason text,
   actor bigint not null references actors,
-  at timestamptz not null default now(),
+  -- By the clock, not the transaction: the change that waited for another one is the later one.
+  at timestamptz not null default clock_timestamp(),
   previous_seq integer generated always as (nullif(seq - 1, 0)) stored,
   primary key (hook, seq),
   unique (hook, seq, to_version),
@@ -598,7 +599,7 @@ create function guard_batch_end() returns trigger language plpgsql
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 begin
   perform from public.batch_records b where b.batch = new.id
-  having count(*) filter (where b.status = 'pending') > 0
+  having count(*) <> new.records or count(*) filter (where b.status = 'pending') > 0
     or (new.invalid, new.unchanged, new.published, new.rejected, new.errored) is distinct from (
       count(*) filter (where b.status = 'invalid'), count(*) filter (where b.status = 'unchanged'),
       count(*) filter (where b.status = 'published'), count(*) filter (where b.status = 'rejected'),
