@@ -6,7 +6,7 @@ import { median, type Options, type Result, timed } from './report.ts';
 const program = fileURLToPath(new URL('../packages/cli/dist/osa.js', import.meta.url));
 
 /** What `osa` costs before it does anything, against a node that does nothing. */
-export async function benchCli({ quick }: Options): Promise<Result[]> {
+export async function benchCli({ quick, signal }: Options): Promise<Result[]> {
   await access(program).catch((cause: unknown) => {
     throw new Error(`${program} is not there: run \`npm run build\``, { cause });
   });
@@ -15,6 +15,7 @@ export async function benchCli({ quick }: Options): Promise<Result[]> {
   const theirs: number[] = [];
   // The first run writes the compile cache, and does not count.
   for (let run = 0; run <= runs; run++) {
+    signal.throwIfAborted();
     const pair = { ours: await time([program, '--version']), theirs: await time(['-e', '0']) };
     if (run === 0) continue;
     ours.push(pair.ours);

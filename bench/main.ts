@@ -18,6 +18,10 @@ const { values } = parseArgs({
   options: { only: { type: 'string' }, quick: { type: 'boolean', default: false } },
 });
 const names = values.only === undefined ? Object.keys(benchmarks) : [values.only];
+const stop = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => stop.abort(new Error(`stopped by ${name}`)));
+}
 const results: Result[] = [];
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 const log = (line: string) => void process.stderr.write(`  ${line}\n`);
@@ -31,7 +35,7 @@ for (const name of names) {
   const benchmark = benchmarks[name];
   if (!benchmark) throw new Error(`--only ${name}: there are ${Object.keys(benchmarks).join(', ')}`);
   say(`\n${name}`);
-  const found = await benchmark({ quick: values.quick, log });
+  const found = await benchmark({ quick: values.quick, log, signal: stop.signal });
   say(found.map(describe).join('\n\n'));
   results.push(...found);
 }

@@ -25,6 +25,8 @@ export interface Options {
   readonly quick: boolean;
   /** Told, in a line each, what is under way. */
   readonly log: (line: string) => void;
+  /** Aborted when the program is to stop; looked at between rounds, so that the database goes away with it. */
+  readonly signal: AbortSignal;
 }
 
 export function median(values: readonly number[]): number {

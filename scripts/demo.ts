@@ -156,7 +156,9 @@ async function listening(directory: string, daemon: ChildProcess): Promise<void>
 function explainKeep(directory: string, daemon: ChildProcess): void {
   daemon.unref();
   say('The daemon is kept. To go on:');
-  console.log(`\n  cd ${directory}\n  alias osa="node ${join(root, programs.osa)}"\n  osa hooks list`);
+  console.log(
+    `\n  cd ${directory}\n  alias osa="${process.execPath} ${join(root, programs.osa)}"\n  osa hooks list`,
+  );
   console.log(`\nTo end it: kill ${daemon.pid}, wait a moment, then rm -r ${directory}`);
 }
 

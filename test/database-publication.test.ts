@@ -80,6 +80,13 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
     },
   ],
   [
+    'as unchanged that has changed since',
+    '23503',
+    {
+      publish: `update batch_records set status = 'unchanged', record = ${recordOf('passed', 1)} where batch = $held and source_id = 'passed'`,
+    },
+  ],
+  [
     'as unchanged that is not there',
     '23503',
     {
@@ -175,10 +182,12 @@ describe('before the commit', () => {
     await refuses(code, named(a, statement));
   });
 
-  test('a batch without the records that it counts does not end', async () => {
-    const end = `update runs set status = 'passed', finished_at = now() where batch = ${theNew};
-      update batches set status = 'done', lease_until = null, finished_at = now() where id = ${theNew}`;
-    expect(await rehearse(a.app, named(a, `${batchOf('quakes', 0)}; ${claim(theNew)}; ${end}`))).toBe('done');
-    await refuses('23503', named(a, `${batchOf('quakes', 1)}; ${claim(theNew)}; ${end}`));
+  test('a batch without the records that it counts, or with an open run, does not end', async () => {
+    const runs = `update runs set status = 'passed', finished_at = now() where batch = ${theNew}`;
+    const end = `update batches set status = 'done', lease_until = null, finished_at = now() where id = ${theNew}`;
+    const claimed = (records: number) => `${batchOf('quakes', records)}; ${claim(theNew)}`;
+    expect(await rehearse(a.app, named(a, `${claimed(0)}; ${runs}; ${end}`))).toBe('done');
+    await refuses('23503', named(a, `${claimed(1)}; ${runs}; ${end}`));
+    await refuses('23503', named(a, `${claimed(0)}; ${end}`));
   });
 });

@@ -137,7 +137,7 @@ test('an attempt that ended badly, ran something else or had an older fence answ
   );
   for (const end of [
     `outcome = 'exited', exit_code = 1, ${digest}`,
-    `outcome = 'timeout', ${digest}`,
+    `outcome = 'timeout', exit_code = 0, ${digest}`,
     "outcome = 'exited', exit_code = 0, resolved_digest = 'sha256:' || repeat('b', 64)",
     "outcome = 'exited', exit_code = 0",
   ]) {

@@ -1,21 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { migrate } from '@osa/core/postgres/migrate';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { dumpSchema, schemaFile } from '../scripts/dump-schema.ts';
 import { emptyDatabase } from './empty-database.ts';
 
 test('the committed dump is what the migrations make; `node scripts/dump-schema.ts` renews it', async () => {
   const database = await emptyDatabase();
+  onTestFinished(() => database.close());
   const owner = database.open();
   await migrate(owner, { appRole: database.appRole });
   const dump = await dumpSchema(owner, database.appRole);
   expect(dump).toBe(readFileSync(schemaFile, 'utf8'));
   expect(await dumpSchema(owner, database.appRole)).toBe(dump);
-  await database.close();
 });
 
 test('the dump shows each kind of change', async () => {
   const database = await emptyDatabase();
+  onTestFinished(() => database.close());
   const owner = database.open();
   const { appRole } = database;
   await migrate(owner, { appRole });
@@ -47,5 +48,4 @@ test('the dump shows each kind of change', async () => {
     expect(next, change).not.toBe(last);
     last = next;
   }
-  await database.close();
 });

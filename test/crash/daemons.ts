@@ -52,8 +52,7 @@ export class Daemons {
   async restart(index: number): Promise<void> {
     const member = this.member(index);
     member.wanted = true;
-    if (!member.process) this.launch(member);
-    await this.untilUp(member);
+    await this.bringUp(member);
   }
 
   pause(index: number): void {
@@ -101,6 +100,11 @@ export class Daemons {
     return child.exitCode;
   }
 
+  private async bringUp(member: Member): Promise<void> {
+    if (!member.process) this.launch(member);
+    await this.untilUp(member).catch((error: unknown) => this.troubles.push(String(error)));
+  }
+
   private launch(member: Member): void {
     const { bundle, data, leaseSeconds, role, database, control } = this.options;
     const url = `postgres://${role}@127.0.0.1:${member.proxy.port}/${database}`;
@@ -133,7 +137,7 @@ export class Daemons {
       if (!member.wanted) return;
       // Who starts without a database may give up; who has been up may not.
       if (wasUp) this.troubles.push(`daemon ${member.index} ended by itself with ${signal ?? code}`);
-      setTimeout(() => member.wanted && !member.process && this.launch(member), 150);
+      setTimeout(() => member.wanted && this.bringUp(member), 150);
     });
   }
 

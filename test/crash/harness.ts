@@ -7,17 +7,22 @@ import { bundleDaemon, type Defect, migrationsWith } from './bundle.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import type { Point } from './control.ts';
 import { canMount } from './disk.ts';
-import { allPairs, type Fault } from './faults.ts';
+import { type Action, allPairs, type Fault } from './faults.ts';
 import { type RunResult, runOnce } from './run.ts';
 
 export interface HarnessOptions {
   /** Runs at a time, each slot with a PostgreSQL of its own. */
   readonly slots: number;
   readonly defects?: readonly Defect[];
-  /** Only these points get faults. */
-  readonly focus?: readonly Point[] | undefined;
+  readonly focus?: Focus | undefined;
   /** Whether the directories of broken runs stay; they do. */
   readonly keep?: boolean;
+}
+
+/** Only these points get faults, and only these. */
+export interface Focus {
+  readonly points: readonly Point[];
+  readonly actions?: readonly Action[];
 }
 
 /** All that runs share; closing it leaves the directories of broken runs. */
@@ -40,7 +45,7 @@ export async function openHarness({
   const directory = await mkdtemp(join(tmpdir(), 'osa-crash-'));
   const bundle = await bundleDaemon(root, join(directory, 'bundle'), defects);
   const canFillDisk = await canMount(directory);
-  const pairs = allPairs({ canFillDisk }).filter(({ point }) => !focus || focus.includes(point));
+  const pairs = allPairs({ canFillDisk }).filter(isWanted(focus));
   const key = JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }));
   const clusters: Cluster[] = [];
   for (let slot = 0; slot < slots; slot += 1)
@@ -66,4 +71,9 @@ export async function openHarness({
       if (broken === 0 || !keep) await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+function isWanted(focus: Focus | undefined): (fault: Fault) => boolean {
+  const { points, actions } = focus ?? {};
+  return ({ point, action }) => (points?.includes(point) ?? true) && (actions?.includes(action) ?? true);
 }

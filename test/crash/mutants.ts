@@ -1,13 +1,13 @@
 import type { Defect } from './bundle.ts';
-import type { Point } from './control.ts';
+import type { Focus } from './harness.ts';
 
 /** A defect that the harness must catch, as the smallest change of the source that makes it. */
 export interface Mutant {
   readonly name: string;
   readonly what: string;
   readonly defects: readonly Defect[];
-  /** The points whose faults bring it to light; all, without it. */
-  readonly focus?: readonly Point[];
+  /** The faults that bring it to light; all, without it. */
+  readonly focus?: Focus;
 }
 
 const core = 'packages/core/src';
@@ -33,13 +33,13 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/commit.ts`,
-        find: "where id = ${claim.batch} and fence = ${claim.fence} and status = 'running' and lease_until > clock_timestamp()",
-        replace: 'where id = ${claim.batch}',
+        find: `where id = \${claim.batch} and fence = \${claim.fence} and status = 'running' and lease_until > clock_timestamp()`,
+        replace: `where id = \${claim.batch}`,
       },
       withoutBatchGuard,
       withoutOutcomeProof,
     ],
-    focus: ['parse.mid', 'process.exited'],
+    focus: { points: ['write.before'], actions: ['stop-past-lease'] },
   },
   {
     name: 'resolved-again',
@@ -53,7 +53,7 @@ export const mutants: readonly Mutant[] = [
       },
       withoutOutcomeProof,
     ],
-    focus: ['claim.after-commit', 'process.started', 'process.mid-output', 'parse.mid'],
+    focus: { points: ['claim.after-commit', 'process.started', 'process.mid-output', 'parse.mid'] },
   },
   {
     name: 'rows-outside',
@@ -93,7 +93,7 @@ export const mutants: readonly Mutant[] = [
         replace: ')',
       },
     ],
-    focus: ['write.mid-rows'],
+    focus: { points: ['write.mid-rows'] },
   },
   {
     name: 'code-by-name',
@@ -127,7 +127,7 @@ export const mutants: readonly Mutant[] = [
         replace: 'order by name collate "C"`',
       },
     ],
-    focus: ['claim.after-snapshot'],
+    focus: { points: ['claim.after-snapshot'], actions: ['hold', 'stop-past-lease'] },
   },
   {
     name: 'joined-under-lock',
@@ -142,7 +142,10 @@ export const mutants: readonly Mutant[] = [
     order by h.name collate "C" for share of h`,
       },
     ],
-    focus: ['release.after-insert', 'release.after-pointer'],
+    focus: {
+      points: ['release.after-insert', 'release.after-pointer'],
+      actions: ['hold', 'stop-past-lease'],
+    },
   },
   {
     name: 'no-gates-at-claim',
@@ -154,7 +157,7 @@ export const mutants: readonly Mutant[] = [
         replace: "where g.batch = b.id and p.status = 'nothing')",
       },
     ],
-    focus: ['claim.after-commit', 'process.started', 'parse.mid'],
+    focus: { points: ['claim.after-commit', 'process.started', 'parse.mid'] },
   },
   {
     name: 'no-gates-at-seal',
@@ -166,7 +169,7 @@ export const mutants: readonly Mutant[] = [
         replace: "where p.id <> v.batch and p.status = 'running'`",
       },
     ],
-    focus: ['claim.after-commit', 'process.started', 'parse.mid'],
+    focus: { points: ['claim.after-commit', 'process.started', 'parse.mid'] },
   },
   {
     name: 'unlocked-pointer',
@@ -178,7 +181,7 @@ export const mutants: readonly Mutant[] = [
         replace: "lock === 'locked' ? tx`` : tx``",
       },
     ],
-    focus: ['live.after-lock', 'release.after-lock'],
+    focus: { points: ['live.after-lock', 'release.after-lock'], actions: ['hold', 'stop-past-lease'] },
   },
   {
     name: 'forgotten-answers',
@@ -190,7 +193,9 @@ export const mutants: readonly Mutant[] = [
         replace: '',
       },
     ],
-    focus: ['submit.after-commit', 'live.after-commit', 'release.after-commit', 'submit.after-events'],
+    focus: {
+      points: ['submit.after-commit', 'live.after-commit', 'release.after-commit', 'submit.after-events'],
+    },
   },
   {
     name: 'unchanged-from-any',
@@ -215,7 +220,7 @@ export const mutants: readonly Mutant[] = [
         replace: "exited_nonzero: 'done',",
       },
     ],
-    focus: ['process.mid-output'],
+    focus: { points: ['process.mid-output'] },
   },
   {
     name: 'lease-ignored',
@@ -249,6 +254,6 @@ export const mutants: readonly Mutant[] = [
         replace: '',
       },
     ],
-    focus: ['process.started', 'process.exited', 'parse.mid', 'cleanup.mid'],
+    focus: { points: ['process.started', 'process.exited', 'parse.mid', 'cleanup.mid'] },
   },
 ];

@@ -5,4 +5,4 @@ export interface Violation {
   readonly what: string;
 }
 
-export type Report = (invariant: Violation['invariant'], what: string, kind?: Violation['kind']) => void;
+export type Report = (invariant: Violation['invariant'], what: string, kind?: Violation['kind']) => unknown;

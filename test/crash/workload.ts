@@ -36,8 +36,8 @@ export function planClients(random: Random): Step[][] {
 function planOperation(random: Random): Operation {
   const dice = random.next();
   const hook = random.pick(['alpha', 'beta'] as const);
-  if (dice < 0.5) return planIngest(random);
-  if (dice < 0.78) {
+  if (dice < 0.45) return planIngest(random);
+  if (dice < 0.7) {
     const fresh = random.some(hookNames, random.pick([0, 1, 1, 2, 3]));
     return {
       kind: 'deploy',
@@ -47,7 +47,7 @@ function planOperation(random: Random): Operation {
     };
   }
   if (dice < 0.9) return { kind: 'rollback', hook };
-  if (dice < 0.96) return { kind: 'activate', hook, version: random.int(1, 3) };
+  if (dice < 0.97) return { kind: 'activate', hook, version: random.int(1, 3) };
   return { kind: 'retry' };
 }
 

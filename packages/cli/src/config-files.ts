@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 
@@ -66,6 +66,9 @@ function toSettings(path: string, content: Record<string, unknown>, serverKey: s
   const server = text(serverKey);
   if (server === undefined) throw wrong(path, serverKey, "the server's URL");
   const keyFile = text('key_file');
+  if (keyFile !== undefined && basename(keyFile) !== keyFile) {
+    throw wrong(path, 'key_file', 'the name of a file beside it; set OSA_KEY_FILE for one elsewhere');
+  }
   return {
     path,
     server,
@@ -79,9 +82,16 @@ function toSettings(path: string, content: Record<string, unknown>, serverKey: s
 /** The JSON object in the file at `path`; undefined when there is no such file. */
 function readObject(path: string): Record<string, unknown> | undefined {
   try {
-    const { size } = statSync(path);
+    const { size, uid } = statSync(path);
     if (size > maxBytes)
       throw new OsaError('usage', `${path} has ${size} bytes, at most ${maxBytes} are read`);
+    // Anybody can leave a .osa in a directory above this one, such as /tmp, and have our tokens sent to them.
+    const user = process.getuid?.();
+    if (user !== undefined && uid !== user && uid !== 0)
+      throw new OsaError(
+        'usage',
+        `${path} belongs to another user; give --server or OSA_SERVER, or remove it`,
+      );
     const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (isObject(content)) return content;
   } catch (cause) {

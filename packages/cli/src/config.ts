@@ -78,12 +78,23 @@ export function resolveIdentity(sources: Sources, server: Server): Identity | un
   const settings = knownServers(sources).find((known) => names(known, server));
   const key = keyFromEnvironment(environment) ?? keyFromFiles(sources, server, settings);
   if (!key) return undefined;
+  const own = settings && speaksFor(settings, key, sources) ? settings : undefined;
   return {
     key,
-    issuer: environment.OSA_ISSUER || settings?.issuer || defaultIssuer,
-    audience: environment.OSA_AUDIENCE || settings?.audience || new URL(server.url).origin,
-    subject: environment.OSA_SUBJECT || settings?.subject || defaultSubject(environment),
+    issuer: environment.OSA_ISSUER || own?.issuer || defaultIssuer,
+    audience: environment.OSA_AUDIENCE || own?.audience || new URL(server.url).origin,
+    subject: environment.OSA_SUBJECT || own?.subject || defaultSubject(environment),
   };
+}
+
+/**
+ * Whether settings may say what a key signs: those of the user's own directory, and those that the key stands with.
+ * Otherwise a cloned project could name its own server and the audience of another one, and be sent a token that is
+ * good there.
+ */
+function speaksFor(settings: ServerSettings, key: KeySource, { userDirectory }: Sources): boolean {
+  const directory = dirname(settings.path);
+  return directory === userDirectory || ('path' in key && dirname(key.path) === directory);
 }
 
 const defaultIssuer = 'osa-cli';
@@ -160,7 +171,7 @@ function normaliseUrl(text: string, from: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
   if (!url || !isHttp || url.search !== '' || url.hash !== '') {
-    throw new OsaError('usage', `${from}: "${text}" is not a server's URL, such as http://127.0.0.1:8080`, {
+    throw new OsaError('usage', `${from}: "${text}" is not a server's URL, such as http://127.0.0.1:8470`, {
       field: from,
     });
   }

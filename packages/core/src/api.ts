@@ -306,7 +306,7 @@ const RowTrace = z.object({
   run: TracedRun,
   release: ReleaseDetail.extend({
     live_version: z.int().nullable(),
-    /** The deploys of the hook's convention that came with this release's introduction, oldest first. */
+    /** The live change that first made this release live; null when none has. */
     introduced_by: z.object({ kind: z.string(), actor: Actor, at: time }).nullable(),
   }),
   hook: z.object({ name: z.string(), owner: z.string(), feature: FeatureContract }),

@@ -30,6 +30,8 @@ export const failpoints = [
   'process.exited',
   // The output is judged, and no row is read yet.
   'parse.mid',
+  // The lease is renewed no more and nothing is written.
+  'write.before',
   // The final transaction: the fence holds; a run has ended; rows of one run are in; all is, before COMMIT; after it.
   'write.before-run-end',
   'write.after-run-end',

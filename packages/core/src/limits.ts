@@ -22,6 +22,8 @@ export const bounds = {
   /** Records of a batch, at most and by default. */
   batchRecords: 10_000,
   defaultBatchRecords: 1_000,
+  /** Metadata of a batch, which is held in memory whole; the record that reaches it is the last one. */
+  batchBytes: 16 * 1024 * 1024,
   /** All output files of one attempt together. */
   outputBytes: 1024 * 1024 * 1024,
   /** Rows that one record may produce, and one batch under one hook. */

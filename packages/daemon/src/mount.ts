@@ -185,5 +185,7 @@ function idempotencyKey(request: FastifyRequest): string | undefined {
 }
 
 function digestOf(request: FastifyRequest, bodySha256: string): string {
-  return createHash('sha256').update(`${request.method} ${request.url}\n${bodySha256}`).digest('hex');
+  const { method, url, headers } = request;
+  const text = `${method} ${url}\n${headers['if-match'] ?? ''}\n${bodySha256}`;
+  return createHash('sha256').update(text).digest('hex');
 }

@@ -83,7 +83,7 @@ function chooseSlug(request: DeployRequest): string {
   throw new OsaError('invalid', message, { field: 'title' });
 }
 
-/** Locks and reads all that the deploy names, in the order of locks: convention, schema, hooks by name. */
+/** Locks the convention, then the hooks by name, and reads what else the deploy names. */
 async function lockState(
   registry: RegistryWrites,
   slug: string,

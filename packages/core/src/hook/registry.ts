@@ -7,7 +7,7 @@ import type { ReleaseContent } from './release.ts';
 
 /**
  * The registry: conventions, schemas, hooks, releases and the live pointer, as they are stored.
- * Locks are taken in one order everywhere: convention, schema, hooks by name.
+ * Locks are taken in one order everywhere: convention, hooks by name, schema.
  */
 export interface RegistryWrites extends RegistryState {
   /**

@@ -102,13 +102,20 @@ function readHeader(bytes: Buffer, at: number) {
   };
 }
 
+/** Longer than any path and link target that is packed; what is longer would only cost time. */
+const paxBytes = 16 * 1024;
+
 /** Records of the form `<length> <key>=<value>\n`; what else they may hold does not survive the comparison. */
 function readPax(data: Buffer): Map<string, string> {
+  if (data.length > paxBytes) {
+    const message = `The archive holds a pax header of ${data.length} bytes; at most ${paxBytes} are read`;
+    throw new OsaError('invalid', message);
+  }
   const records = new Map<string, string>();
   for (let at = 0; at < data.length; ) {
     const length = Number.parseInt(data.toString('latin1', at, at + 8), 10);
     const space = data.indexOf(' ', at);
-    if (!(length > 0) || space < 0 || at + length > data.length) {
+    if (!(length > 0) || space < 0 || space - at > 8 || at + length > data.length) {
       throw new OsaError('invalid', 'The archive holds a pax header that cannot be read: it is damaged');
     }
     const text = utf8(data.subarray(space + 1, at + length - 1), at);

@@ -3,6 +3,7 @@ import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
+import { isFull } from './batches.ts';
 import type { IncomingRecord, Pinned } from './ingestions.ts';
 import { readRecords } from './ndjson.ts';
 
@@ -59,10 +60,12 @@ async function addBatches(
   let total = 0;
   let lines = new Map<string, number>();
   let batch: IncomingRecord[] = [];
+  let bytes = 0;
   const flush = async () => {
     await ingestions.addBatch(ingestion, index++, batch);
     total += batch.length;
     batch = [];
+    bytes = 0;
     lines = new Map();
   };
   for await (const record of incoming) {
@@ -70,7 +73,8 @@ async function addBatches(
     if (earlier !== undefined) throw twinRefusal(record.sourceId, [earlier, record.line]);
     lines.set(record.sourceId, record.line);
     batch.push(record);
-    if (batch.length === ingestion.batchSize) await flush();
+    bytes += Buffer.byteLength(record.metadata);
+    if (isFull(batch.length, bytes, ingestion.batchSize)) await flush();
   }
   if (batch.length > 0) await flush();
   return total;

@@ -1,4 +1,5 @@
 import { asOsaError, OsaError } from '../error.ts';
+import { cut } from '../excerpt.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';
 import { parseJson } from '../json.ts';
 import { bounds } from '../limits.ts';
@@ -27,7 +28,7 @@ export async function* readRecords(
       line,
       metadata: canonicalJson(metadata),
       contentDigest: sha256(canonicalJson({ schema, metadata, files: [] })),
-      problem: problems.length === 0 ? null : problems.join('; ').slice(0, bounds.reasonLength),
+      problem: problems.length === 0 ? null : cut(problems.join('; '), bounds.reasonLength),
     };
   }
 }

@@ -20,6 +20,7 @@ export async function finish(
   results: readonly RunResult[],
 ): Promise<void> {
   const ends = recordEnds(claim, results);
+  await failpoint('write.before');
   try {
     await database.transaction((tx) => write(tx, node, claim, results, ends));
   } catch (error) {

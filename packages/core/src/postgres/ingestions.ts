@@ -2,6 +2,7 @@ import { v7 as uuid7 } from 'uuid';
 import type { Answer } from '../api.ts';
 import { OsaError } from '../error.ts';
 import type { Page } from '../hook/registry.ts';
+import { cutBatches } from '../ingestion/batches.ts';
 import type {
   IncomingRecord,
   IngestionReads,
@@ -103,7 +104,7 @@ async function findTwins(tx: Transaction, id: string): Promise<readonly Twins[]>
 
 /**
  * Statement by statement, since each must see what the one before it waited for: make the missing heads, lock
- * all of them, note the unfinished batches met there, put ours in their place. Heads are taken in one order, so
+ * all of them, note the batches met there that are not done, put ours in their place. Heads are taken in one order, so
  * that two uploads never wait for each other in a ring.
  */
 async function seal(tx: Transaction, id: string, convention: string): Promise<void> {
@@ -124,42 +125,52 @@ async function seal(tx: Transaction, id: string, convention: string): Promise<vo
     from (${valid}) v
     join sources s on s.convention = ${convention} and s.source_id = v.source_id
     join batches p on p.id = s.last_batch
-    where p.id <> v.batch and p.status in ('queued', 'running', 'parked')`;
+    where p.id <> v.batch and p.status <> 'done'`;
   await tx`
     update sources s set last_batch = v.batch from (${valid}) v
     where s.convention = ${convention} and s.source_id = v.source_id and s.last_batch <> v.batch`;
   await tx`select pg_notify(${batchesChannel}, '')`;
 }
 
-/** Copies into new batches what failed, unless its source came in again since: then that content goes first. */
+/**
+ * Copies into new batches what failed, unless its source came in again since: then that content goes first. The
+ * ingestion is locked against another retry and the sources against uploads, and only what was locked is looked at.
+ */
 async function retry(
   tx: Transaction,
   id: string,
 ): Promise<{ retried: number; overtaken: number; batches: number }> {
-  const failed = tx`
-    select r.id, r.source_id, r.batch, r.line, r.metadata, r.content_digest, r.status, b.convention
-    from batch_records r join batches b on b.id = r.batch
-    where b.ingestion = ${id} and r.status in ('rejected', 'errored') and r.retried_in is null`;
-  await tx`
-    select from sources s join (${failed}) f on f.convention = s.convention and f.source_id = s.source_id
-    order by s.source_id for update of s`;
-  const candidates = await tx<{ id: string; batch: string; status: string; newest: boolean }[]>`
-    select f.id, f.batch, f.status, s.last_batch = f.batch as newest
-    from (${failed}) f join sources s on s.convention = f.convention and s.source_id = f.source_id
-    order by f.line`;
-  const chosen = candidates.filter((candidate) => candidate.newest);
-  const [ingestion] = await tx<{ batch_size: number; next_index: number }[]>`
-    select batch_size, (select max(index) + 1 from batches where ingestion = i.id) as next_index
-    from ingestions i where id = ${id} for no key update`;
+  const [ingestion] = await tx<{ batch_size: number }[]>`
+    select batch_size from ingestions where id = ${id} for no key update`;
   if (!ingestion) throw new OsaError('not_found', `no ingestion has the id ${id}`);
-  let batches = 0;
-  for (let start = 0; start < chosen.length; start += ingestion.batch_size) {
-    const ids = chosen.slice(start, start + ingestion.batch_size).map((candidate) => candidate.id);
-    await retryBatch(tx, id, ingestion.next_index + batches, ids);
-    batches += 1;
+  const locked = await tx<{ id: string }[]>`
+    select r.id
+    from batch_records r
+    join batches b on b.id = r.batch
+    join sources s on s.convention = b.convention and s.source_id = r.source_id
+    where b.ingestion = ${id} and r.status in ('rejected', 'errored') and r.retried_in is null
+    order by s.source_id for update of s`;
+  const candidates = await tx<{ id: string; newest: boolean; bytes: number }[]>`
+    select r.id, s.last_batch = r.batch as newest, octet_length(r.metadata::text) as bytes
+    from batch_records r
+    join batches b on b.id = r.batch
+    join sources s on s.convention = b.convention and s.source_id = r.source_id
+    where r.id = any (${arrayText(locked.map((row) => row.id))}::text::bigint[])
+    order by r.line`;
+  const chosen = candidates.filter((candidate) => candidate.newest);
+  const [next] = await tx<{ index: number }[]>`
+    select max(index) + 1 as index from batches where ingestion = ${id}`;
+  const groups = cutBatches(chosen, { records: ingestion.batch_size, bytes: (record) => record.bytes });
+  for (const [offset, group] of groups.entries()) {
+    const ids = group.map((candidate) => candidate.id);
+    await retryBatch(tx, id, (next?.index ?? 0) + offset, ids);
   }
-  if (batches > 0) await tx`select pg_notify(${batchesChannel}, '')`;
-  return { retried: chosen.length, overtaken: candidates.length - chosen.length, batches };
+  if (groups.length > 0) await tx`select pg_notify(${batchesChannel}, '')`;
+  return {
+    retried: chosen.length,
+    overtaken: candidates.length - chosen.length,
+    batches: groups.length,
+  };
 }
 
 async function retryBatch(
@@ -177,6 +188,11 @@ async function retryBatch(
     insert into batch_records (batch, source_id, line, metadata, content_digest)
     select ${batch}, source_id, line, metadata, content_digest from batch_records
     where id = any (${chosen}::text::bigint[])`;
+  // A batch that failed without having run may stand behind another one, and so does what takes its place.
+  await tx`
+    insert into batch_gates (batch, predecessor)
+    select distinct ${batch}::uuid, r.batch from batch_records r join batches p on p.id = r.batch
+    where r.id = any (${chosen}::text::bigint[]) and p.status = 'failed'`;
   await tx`update batch_records set retried_in = ${batch} where id = any (${chosen}::text::bigint[])`;
   await tx`
     update batches b

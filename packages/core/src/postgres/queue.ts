@@ -62,7 +62,8 @@ interface Candidate {
 
 /**
  * The oldest batch that may run: queued, or held by a lease that ran out, and not behind an unfinished batch with
- * one of its sources. Gates never come back once they are open, so reading them in an older state is safe.
+ * one of its sources. A batch that failed without having run is no end of the row: what it waited for counts on.
+ * Gates never come back once they are open, so reading them in an older state is safe.
  */
 async function lockCandidate(tx: Transaction): Promise<Candidate | undefined> {
   const [row] = await tx<Candidate[]>`
@@ -72,8 +73,13 @@ async function lockCandidate(tx: Transaction): Promise<Candidate | undefined> {
       and status in ('queued', 'running', 'parked')
       and (status <> 'running' or lease_until < clock_timestamp())
       and not exists (
-        select from batch_gates g join batches p on p.id = g.predecessor
-        where g.batch = b.id and p.status in ('queued', 'running', 'parked'))
+        with recursive ahead (id) as (
+          select g.predecessor from batch_gates g where g.batch = b.id
+          union
+          select g.predecessor from ahead a
+          join batches p on p.id = a.id and p.status = 'failed'
+          join batch_gates g on g.batch = p.id)
+        select from ahead a join batches p on p.id = a.id where p.status in ('queued', 'running', 'parked'))
     order by available_at, id
     limit 1
     for update of b skip locked`;
@@ -244,25 +250,27 @@ async function postpone(
     select pg_notify(${batchesChannel}, '') from given`;
 }
 
+/** All statements are about the batches that the first one locks; a retry may make new ones meanwhile. */
 async function stopIngestion(tx: Transaction, claim: Claim, reason: string): Promise<void> {
-  const [held] = await tx`
-    select from batches where id = ${claim.batch} and fence = ${claim.fence} and status = 'running'
-      and lease_until > clock_timestamp() for update`;
-  if (!held) throw leaseLost(claim.batch);
-  const open = tx`select id from batches where ingestion = ${claim.ingestion} and status in ('queued', 'running', 'parked')`;
-  await tx`select from batches where id in (${open}) order by id for update`;
+  const open = await tx<{ id: string; held: boolean }[]>`
+    select id, id = ${claim.batch} and fence = ${claim.fence} and status = 'running'
+               and lease_until > clock_timestamp() as held
+    from batches where ingestion = ${claim.ingestion} and status in ('queued', 'running', 'parked')
+    order by id for update`;
+  if (!open.some((batch) => batch.held)) throw leaseLost(claim.batch);
+  const ids = arrayText(open.map((batch) => batch.id));
   await tx`
     update batch_records set status = 'errored', reason = ${`the ingestion was stopped: ${reason}`}
-    where batch in (${open}) and status = 'pending'`;
+    where batch = any (${ids}::text::uuid[]) and status = 'pending'`;
   await tx`
     update batches b
     set status = 'failed', reason = ${reason}, lease_until = null, finished_at = clock_timestamp(),
         errored = errored + (select count(*) from batch_records r where r.batch = b.id and r.status = 'errored')
-    where id in (${open})`;
-  await tx`update ingestions set stopped_at = clock_timestamp(), stop_reason = ${reason} where id = ${claim.ingestion}`;
+    where id = any (${ids}::text::uuid[])`;
   await tx`
     update runs set status = 'error', reason = ${reason}, finished_at = clock_timestamp()
-    where status is null and batch in (select id from batches where ingestion = ${claim.ingestion})`;
+    where status is null and batch = any (${ids}::text::uuid[])`;
+  await tx`update ingestions set stopped_at = clock_timestamp(), stop_reason = ${reason} where id = ${claim.ingestion}`;
   await tx`select pg_notify(${batchesChannel}, '')`;
 }
 

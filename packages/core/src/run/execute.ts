@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { asOsaError, OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { normaliseLimits } from '../hook/release.ts';
+import { holdLease } from './lease.ts';
 import { readOutput } from './output.ts';
 import type { OutputThreads } from './output-threads.ts';
 import { type Action, backoffMs, type Fact, maxFailures, parkedMs, policy } from './policy.ts';
@@ -61,6 +62,12 @@ async function runHooks(
   signal: AbortSignal,
   endings: Ending[],
 ): Promise<Decision> {
+  // Known before any code starts: otherwise the first hooks would run again and again for one that cannot.
+  const stuck = claim.records.length === 0 ? undefined : claim.runs.find((run) => !runnerFor(execution, run));
+  if (stuck) {
+    const reason = `hook ${stuck.hook}: this worker has no runner for ${stuck.release.runtime} releases`;
+    return { action: policy.no_runner, reason };
+  }
   const inputDigest = digestInput(claim);
   const results: RunResult[] = [];
   for (const run of claim.runs) {
@@ -69,6 +76,10 @@ async function runHooks(
     results.push(result);
   }
   return { action: 'commit', results };
+}
+
+function runnerFor({ runners }: Execution, { release }: ClaimedRun): Runner | undefined {
+  return runners.find((runner) => runner.runtimes.includes(release.runtime));
 }
 
 async function runHook(
@@ -80,74 +91,82 @@ async function runHook(
   const { inputDigest, signal } = context;
   const empty = { run, attempt: null, startedAt: null, inputDigest, output: null };
   if (claim.records.length === 0) return { ...empty, status: 'passed', reason: null };
-  const runner = execution.runners.find((candidate) => candidate.runtimes.includes(run.release.runtime));
-  if (!runner) {
-    return {
-      action: 'park',
-      reason: `hook ${run.hook}: this worker has no runner for ${run.release.runtime} releases`,
-    };
-  }
-  const { n, startedAt, fact, reason, ending } = await attempt(execution, claim, run, runner, signal);
-  if (ending) context.endings.push(ending);
+  const runner = runnerFor(execution, run);
+  if (!runner) throw new OsaError('internal', `hook ${run.hook}: its runner is gone`);
+  const { n, startedAt, fact, reason, ending } = await attempt(execution, claim, run, { runner, ...context });
   const base = { run, attempt: ending ? n : null, startedAt, inputDigest };
   const action = policy[fact];
-  if (action === 'done' && ending) return judge(execution, { ...base, attempt: n }, claim, ending, signal);
+  if (action === 'done') {
+    if (!ending) throw new OsaError('internal', `hook ${run.hook}: it answered without an end`);
+    return judge(execution, { ...base, attempt: n }, claim, ending, signal);
+  }
   const exhausted = action === 'retry_later' && claim.failures + 1 >= maxFailures;
   if (action === 'give_up' || exhausted) {
     return { ...base, status: ending ? 'failed' : 'error', reason, output: null };
   }
-  return { action: action === 'done' ? 'let_go' : action, reason: `hook ${run.hook}: ${reason}` };
+  return { action, reason: `hook ${run.hook}: ${reason}` };
 }
 
-/** Starts the code once, and stores that it was about to start and how it ended. */
+interface Attempted {
+  readonly n: number;
+  readonly startedAt: string;
+  readonly fact: Fact;
+  readonly reason: string;
+  /** Undefined where the code was not started. */
+  readonly ending: Ending | undefined;
+}
+
+/** Starts the code once, and stores that it is about to start and how it ended. */
 async function attempt(
-  execution: Execution,
+  { queue, workspace }: Execution,
   claim: Claim,
   run: ClaimedRun,
-  runner: Runner,
-  signal: AbortSignal,
-) {
+  { runner, signal, endings }: { runner: Runner; signal: AbortSignal; endings: Ending[] },
+): Promise<Attempted> {
   const limits = normaliseLimits(run.release.limits);
   const memoryBytes = limits.memory_bytes;
-  const { n, startedAt } = await execution.queue.startAttempt(claim, {
-    run: run.id,
-    memoryBytes,
-    runner: runner.name,
-  });
+  const start = { run: run.id, memoryBytes, runner: runner.name };
+  const { n, startedAt } = await queue.startAttempt(claim, start);
   const task = {
     id: `${run.id}-${claim.fence}-${n}`,
-    workspace: execution.workspace,
+    workspace,
     hook: run.hook,
     release: { ...run.release, limits },
     memoryBytes,
     records: claim.records.map(({ sourceId, metadata }) => ({ id: sourceId, metadata })),
   };
-  try {
-    const ending = await runner.run(task, signal);
-    const { outcome, exitCode, exitSignal, resolvedDigest, log } = ending;
-    const end = { outcome, exitCode, exitSignal, resolvedDigest, log, detail: null };
-    await execution.queue.endAttempt({ run: run.id, n }, end);
-    if (resolvedDigest !== run.release.digest) {
-      await ending.dispose();
-      const reason = `ran ${resolvedDigest} instead of ${run.release.digest}`;
-      return { n, startedAt, fact: 'not_started_unavailable' as Fact, reason, ending: undefined };
-    }
-    return { n, startedAt, ...describeEnding(ending, limits.timeout_seconds), ending };
-  } catch (error) {
-    const known = asOsaError(error);
-    if (!known) throw error;
-    const never = known.code === 'invalid' || known.code === 'not_found';
-    const end = {
-      outcome: 'not_started',
-      exitCode: null,
-      exitSignal: null,
-      resolvedDigest: null,
-      log: null,
-    } as const;
-    await execution.queue.endAttempt({ run: run.id, n }, { ...end, detail: known.message });
-    const fact: Fact = never ? 'not_started_never' : 'not_started_unavailable';
-    return { n, startedAt, fact, reason: known.message, ending: undefined };
+  const ended = await runner.run(task, signal).catch((error: unknown) => notStarted(error, signal));
+  if (ended instanceof OsaError) {
+    await queue.endAttempt({ run: run.id, n }, { ...neverStarted, detail: ended.message });
+    const isFinal = ended.code === 'invalid' || ended.code === 'not_found';
+    const fact = isFinal ? 'not_started_never' : 'not_started_unavailable';
+    return { n, startedAt, fact, reason: ended.message, ending: undefined };
   }
+  // From here on the directory is disposed of, whatever comes next.
+  endings.push(ended);
+  const { outcome, exitCode, exitSignal, resolvedDigest, log } = ended;
+  const end = { outcome, exitCode, exitSignal, resolvedDigest, log, detail: null };
+  await queue.endAttempt({ run: run.id, n }, end);
+  if (resolvedDigest !== run.release.digest) {
+    const reason = `ran ${resolvedDigest} instead of ${run.release.digest}`;
+    return { n, startedAt, fact: 'not_started_unavailable', reason, ending: undefined };
+  }
+  return { n, startedAt, ...describeEnding(ended, limits.timeout_seconds), ending: ended };
+}
+
+const neverStarted = {
+  outcome: 'not_started',
+  exitCode: null,
+  exitSignal: null,
+  resolvedDigest: null,
+  log: null,
+} as const;
+
+/** Why the code did not start. What is not about that goes on: a fault of ours, or that we are to stop. */
+function notStarted(error: unknown, signal: AbortSignal): OsaError {
+  const known = asOsaError(error);
+  if (!known || signal.aborted) throw error;
+  return known;
 }
 
 function describeEnding(ending: Ending, timeoutSeconds: number): { fact: Fact; reason: string } {
@@ -196,12 +215,16 @@ async function settle(execution: Execution, claim: Claim, decision: Decision): P
   }
   const { action, reason } = decision;
   log(`batch.${action}`, { batch, fence: claim.fence, reason });
-  if (action === 'stop_ingestion') await queue.stopIngestion(claim, reason);
-  if (action === 'retry_later') {
-    await queue.postpone(claim, { reason, delayMs: backoffMs(claim.failures + 1), failed: true });
+  switch (action) {
+    case 'stop_ingestion':
+      return queue.stopIngestion(claim, reason);
+    case 'retry_later':
+      return queue.postpone(claim, { reason, delayMs: backoffMs(claim.failures + 1), failed: true });
+    case 'park':
+      return queue.postpone(claim, { reason, delayMs: parkedMs, failed: false });
+    case 'let_go':
+      return queue.postpone(claim, { reason: null, delayMs: 0, failed: false });
   }
-  if (action === 'park') await queue.postpone(claim, { reason, delayMs: parkedMs, failed: false });
-  if (action === 'let_go') await queue.postpone(claim, { reason: null, delayMs: 0, failed: false });
 }
 
 /**
@@ -238,41 +261,6 @@ async function whileLeased({ worker }: Execution, tell: () => Promise<void>): Pr
       await wait(retellMs);
     }
   }
-}
-
-/**
- * Renews the lease; its signal aborts when the lease is lost, or may be, or the worker stops. Renewing ends before
- * the batch is settled: from then on the row's lock holds the batch, and a renewal would only wait for it.
- */
-function holdLease(execution: Execution, claim: Claim, stop: AbortSignal) {
-  const { leaseMs } = execution.worker;
-  const lost = new AbortController();
-  const lose = (reason: string) => lost.abort(new OsaError('lease_lost', `batch ${claim.batch}: ${reason}`));
-  const expire = () => setTimeout(lose, leaseMs, 'the lease was not renewed in time');
-  let expiry = expire();
-  let renewal: Promise<void> = Promise.resolve();
-  const renew = async () => {
-    // The lease counts from before the question, since the answer may be late.
-    const next = expire();
-    try {
-      if (!(await execution.queue.renew(claim, leaseMs))) lose('another worker holds it');
-      clearTimeout(expiry);
-      expiry = next;
-    } catch (error) {
-      // The next renewal may reach the database; if none does, the expiry speaks.
-      clearTimeout(next);
-      execution.log('batch.not_renewed', { batch: claim.batch, fence: claim.fence, error });
-    }
-  };
-  const timer = setInterval(() => {
-    renewal = renewal.then(renew);
-  }, leaseMs / 3);
-  const stopRenewing = async () => {
-    clearInterval(timer);
-    await renewal;
-    clearTimeout(expiry);
-  };
-  return { signal: AbortSignal.any([lost.signal, stop]), stopRenewing, [Symbol.asyncDispose]: stopRenewing };
 }
 
 /** SHA-256, hex, over each record's id and metadata as given to the hooks. */

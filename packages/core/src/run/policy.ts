@@ -12,7 +12,7 @@ export type Action =
   | 'give_up'
   /** No batch of the ingestion can do better: all of it ends with the reason. */
   | 'stop_ingestion'
-  /** Somebody has the batch now, or we are stopping: write nothing. */
+  /** We are stopping, or somebody has the batch now: give it back at once, counted as no failure. */
   | 'let_go';
 
 /** What can come of a start: how the code ended, or why it did not start. */
@@ -23,7 +23,7 @@ export type Fact =
   | 'not_started_unavailable'
   | 'not_started_never';
 
-export const policy: Readonly<Record<Fact, Action>> = {
+export const policy = {
   exited: 'done',
   exited_nonzero: 'give_up',
   timeout: 'retry_later',
@@ -33,7 +33,7 @@ export const policy: Readonly<Record<Fact, Action>> = {
   no_runner: 'park',
   not_started_unavailable: 'retry_later',
   not_started_never: 'stop_ingestion',
-};
+} as const satisfies Record<Fact, Action>;
 
 export const maxFailures = 5;
 

@@ -1,3 +1,4 @@
+import { cut } from '../excerpt.ts';
 import { bounds } from '../limits.ts';
 import type { Claim, RunResult } from './queue.ts';
 
@@ -24,6 +25,6 @@ export function recordEnds(claim: Claim, results: readonly RunResult[]): RecordE
     if (failures.length === 0) return { id, status: 'published', reason: null };
     const status = failures.some((failure) => failure.status === 'errored') ? 'errored' : 'rejected';
     const reason = failures.map((failure) => failure.reason).join('; ');
-    return { id, status, reason: reason.slice(0, bounds.reasonLength) };
+    return { id, status, reason: cut(reason, bounds.reasonLength) };
   });
 }

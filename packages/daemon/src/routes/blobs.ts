@@ -31,7 +31,8 @@ export function blobRoutes({
       // A release of what cannot be unpacked would fail at its first run, when nobody looks.
       readArchive(bytes, { maxFiles: bounds.blobFiles });
       const { size } = await blobs.put(sha256, Readable.from([bytes]), { maxBytes: blobBytes });
-      return store.write(call.writer(sha256), async ({ registry }) => {
+      // Awaited here: what rejects while the upload is being closed would be nobody's, and end the daemon.
+      return await store.write(call.writer(sha256), async ({ registry }) => {
         await registry.recordBlob(sha256, size);
         return { sha256, size };
       });

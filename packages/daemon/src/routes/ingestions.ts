@@ -1,3 +1,4 @@
+import { requireScope } from '@osa/core/auth/scope';
 import { OsaError } from '@osa/core/error';
 import { ingest } from '@osa/core/ingestion/ingest';
 import { retryIngestion } from '@osa/core/ingestion/retry';
@@ -32,10 +33,22 @@ export function ingestionRoutes({ store, bulk, spoolDirectory, uploadBytes }: In
       const request = { convention: slug, batchSize: call.query.batch_size, upload };
       return await ingest(bulk, call.writer(upload.sha256), request);
     },
-    listIngestions: ({ query }) => ingestions.list(query),
-    showIngestion: async ({ params: { id } }) => found(await ingestions.show(id), id),
-    listIngestionRecords: async ({ params: { id }, query }) => found(await ingestions.records(id, query), id),
-    retryIngestion: (call) => retryIngestion(store, call.writer(), call.params.id),
+    listIngestions: ({ query, principal }) => {
+      // A scope for some conventions shows those one by one, not the list of all.
+      if (principal) requireScope(principal, 'ingestions:read');
+      return ingestions.list(query);
+    },
+    async showIngestion({ params: { id }, principal }) {
+      const ingestion = found(await ingestions.show(id), id);
+      if (principal) requireScope(principal, 'ingestions:read', ingestion.convention_id);
+      return ingestion;
+    },
+    async listIngestionRecords({ params: { id }, query, principal }) {
+      const { convention_id } = found(await ingestions.show(id), id);
+      if (principal) requireScope(principal, 'ingestions:read', convention_id);
+      return found(await ingestions.records(id, query), id);
+    },
+    retryIngestion: (call) => retryIngestion(bulk, call.writer(), call.params.id),
   };
 }
 
