@@ -78,7 +78,7 @@ function mostOften(point: Point): number {
   if (/^(recovery|shutdown)/.test(point)) return 1;
   if (/^(live|parse)/.test(point)) return 1;
   if (/^(release|submit)/.test(point)) return 2;
-  return 3;
+  return 6;
 }
 
 /** The seed walks through all pairs, so that as many seeds as there are pairs meet each; chance adds more. */
@@ -89,7 +89,9 @@ export function planFaults(
   daemons: number,
 ): FaultPlan {
   const main = pairs[(seed * 7919) % pairs.length];
-  const extra = Array.from({ length: random.pick([0, 1, 1, 2]) }, () => random.pick(pairs));
+  // A plan of few points is made to bring one thing to light.
+  const more = pairs.length < 20 ? [3, 4] : [0, 1, 1, 2];
+  const extra = Array.from({ length: random.pick(more) }, () => random.pick(pairs));
   const faults = [...(main ? [main] : []), ...extra]
     .filter(
       ({ action }, index, all) =>

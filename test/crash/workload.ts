@@ -69,9 +69,11 @@ export interface WorkloadParts {
   readonly hookSocket: string;
 }
 
-/** Makes the convention with its first releases, so that there is something to do. */
+/** Makes the convention with two releases of its hooks, so that there is something to do, and to go back to. */
 export async function firstDeploy(parts: WorkloadParts): Promise<void> {
-  await perform(parts, { kind: 'deploy', fresh: ['alpha', 'beta'], gamma: false, schema: '1.0.0' });
+  for (const gamma of [false, true]) {
+    await perform(parts, { kind: 'deploy', fresh: ['alpha', 'beta'], gamma, schema: '1.0.0' });
+  }
 }
 
 export async function runClient(parts: WorkloadParts, steps: readonly Step[]): Promise<void> {
