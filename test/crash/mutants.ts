@@ -153,8 +153,8 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue.ts`,
-        find: "where g.batch = b.id and p.status in ('queued', 'running', 'parked'))",
-        replace: "where g.batch = b.id and p.status = 'nothing')",
+        find: "select from ahead a join batches p on p.id = a.id where p.status in ('queued', 'running', 'parked'))",
+        replace: "select from ahead a join batches p on p.id = a.id where p.status = 'nothing')",
       },
     ],
     focus: { points: ['claim.after-commit', 'process.started', 'parse.mid'] },
@@ -165,7 +165,7 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/ingestions.ts`,
-        find: "where p.id <> v.batch and p.status in ('queued', 'running', 'parked')`",
+        find: "where p.id <> v.batch and p.status <> 'done'`",
         replace: "where p.id <> v.batch and p.status = 'running'`",
       },
     ],

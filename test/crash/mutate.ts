@@ -21,7 +21,10 @@ async function main(): Promise<number> {
   const lines: string[] = [];
   let missed = 0;
   for (const mutant of chosen) {
-    const { caught, runs } = await hunt(mutant);
+    const { caught, runs } = await hunt(mutant).catch((error: unknown) => {
+      process.stdout.write(`${mutant.name}: ${error instanceof Error ? error.message : error}\n`);
+      return { caught: undefined, runs: 0 };
+    });
     if (!caught) missed += 1;
     const [first] = caught?.violations.filter(({ kind }) => counts(mutant, kind)) ?? [];
     const how = first ? `${first.invariant} ${first.what.slice(0, 110)}` : '';

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -9,7 +9,6 @@ import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { canonicalJson } from '../hook/release.ts';
 import type { InputRecord, Task } from '../run/runner.ts';
-import { systemCode } from '../system-error.ts';
 
 /** The places of one attempt, as absolute paths without symbolic links. `root` is the daemon's own (0700). */
 export interface AttemptDirectory {
@@ -55,11 +54,12 @@ export async function stage(task: Task): Promise<AttemptDirectory> {
 
 /** Removes a directory whatever a hook made of it: locked directories and paths longer than the system takes. */
 export async function removeTree(directory: string): Promise<void> {
+  // The program, not Node's `rm`: that one fails at paths that are too long, and then goes on in the background.
+  const run = promisify(execFile);
   try {
-    await rm(directory, { recursive: true, force: true });
-  } catch (error) {
-    if (!['EACCES', 'EPERM', 'ENAMETOOLONG', 'ENOTEMPTY'].includes(systemCode(error) ?? '')) throw error;
-    const run = promisify(execFile);
+    await run('rm', ['-rf', '--', directory]);
+  } catch {
+    // What the code has locked is unlocked first; what is wrong beyond that, the second try says.
     await run('chmod', ['-R', 'u+rwX', '--', directory]);
     await run('rm', ['-rf', '--', directory]);
   }
