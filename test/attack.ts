@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { DeployRequest } from '@osa/core/convention/convention';
 import { deploy } from '@osa/core/convention/deploy';
 import { rollback } from '@osa/core/hook/live';
-import { sha256 } from '@osa/core/hook/release';
+import { runtimes, sha256 } from '@osa/core/hook/release';
 import { ingest } from '@osa/core/ingestion/ingest';
 import type { Database } from '@osa/core/postgres/connection';
 import { postgresQueue } from '@osa/core/postgres/queue';
@@ -49,7 +49,7 @@ export async function fill({ app, owner }: Pick<Arena, 'app' | 'owner'>): Promis
     await ingest(store, writer, { convention: 'quakes', batchSize: 10, upload });
   };
   const claim = async () => {
-    const claimed = await queue.claim({ name: 'worker', leaseMs: 600_000 });
+    const claimed = await queue.claim({ name: 'worker', leaseMs: 600_000, runtimes });
     if (!claimed) throw new Error('no batch can be claimed');
     for (const run of claimed.runs) await answer(queue, claimed, run.id, run.release.digest);
     return claimed;

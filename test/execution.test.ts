@@ -1,3 +1,5 @@
+import { rollback } from '@osa/core/hook/live';
+import { release } from '@osa/core/hook/mint';
 import { retryIngestion } from '@osa/core/ingestion/retry';
 import { readRecords, readRows } from '@osa/core/record/read';
 import { executeNext } from '@osa/core/run/execute';
@@ -133,7 +135,7 @@ test('a worker that has lost its lease writes nothing', async () => {
   await bench.deploy({ doubled: { code: double } });
   const { id } = await bench.ingest([record('a', 1)]);
   const { queue } = bench.execution;
-  const stale = await queue.claim({ name: 'stale', leaseMs: 1 });
+  const stale = await queue.claim({ name: 'stale', leaseMs: 1, runtimes: ['directory'] });
   expect(stale).toBeDefined();
   await bench.drain();
   expect(await bench.store.ingestions.show(id)).toMatchObject({ published: 1, rows: 1 });
@@ -147,7 +149,7 @@ test('a worker that has lost its lease writes nothing', async () => {
 test('a batch that has its snapshot keeps it through a rollback and a new claim', async () => {
   await bench.deploy({ doubled: { code: double } });
   await bench.ingest([record('a', 1)]);
-  const first = await bench.execution.queue.claim({ name: 'dies', leaseMs: 1 });
+  const first = await bench.execution.queue.claim({ name: 'dies', leaseMs: 1, runtimes: ['directory'] });
   await bench.deploy({ doubled: { code: hookCode('return { features: [{ value: 999 }] }') } });
   await bench.drain();
   expect(first?.runs.map((run) => run.version)).toEqual([1]);
@@ -194,6 +196,26 @@ test('stopping gives the batch back, and the next claim starts from all records'
   stop.abort();
   await running;
   expect(await bench.store.ingestions.show(id)).toMatchObject({ status: 'running', batches: { queued: 1 } });
+});
+
+test('a batch whose live release no worker can start waits without a snapshot, and a rollback frees it', async () => {
+  await bench.deploy({ doubled: { code: double } });
+  const digest = `sha256:${'a'.repeat(64)}`;
+  await release(bench.store, { principal: admin }, 'doubled', {
+    image: `ghcr.io/acme/doubled@${digest}`,
+    source_ref: 'git:2',
+    live: true,
+  });
+  const { id } = await bench.ingest([record('a', 1)]);
+  await bench.drain();
+  const waiting = await bench.store.ingestions.show(id);
+  expect(waiting).toMatchObject({ status: 'running', batches: { parked: 1 } });
+  expect(waiting?.reasons[0]).toContain('doubled v2 (image)');
+  await rollback(bench.store, { principal: admin }, 'doubled', {});
+  const owner = database.open(database.ownerUrl);
+  await owner.sql`update batches set available_at = now()`;
+  await bench.drain();
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ status: 'completed', published: 1, rows: 1 });
 });
 
 test('zero hooks publish every valid record', async () => {

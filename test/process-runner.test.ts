@@ -251,7 +251,8 @@ describe('code that floods', () => {
     const ending = await run(
       `fs.writeFileSync(process.env.OSA_OUT + '/big', ''); fs.truncateSync(process.env.OSA_OUT + '/big', ${bounds.outputBytes + 1});`,
     );
-    expect(ending).toMatchObject({ outcome: 'output_too_large', exitCode: 0 });
+    // It may have ended by itself, or been looked at in time and killed.
+    expect(ending).toMatchObject({ outcome: 'output_too_large' });
   });
 
   it('is killed when it writes files without end', async () => {

@@ -122,7 +122,7 @@ export const mutants: readonly Mutant[] = [
     what: 'a claim reads the live versions without locking the hooks, so a rollback can answer before it is stored',
     defects: [
       {
-        file: `${core}/postgres/queue.ts`,
+        file: `${core}/postgres/snapshot.ts`,
         find: 'order by name collate "C" for share`',
         replace: 'order by name collate "C"`',
       },
@@ -134,7 +134,7 @@ export const mutants: readonly Mutant[] = [
     what: 'a claim joins releases in the statement that locks, and sees old ones beside the new pointer',
     defects: [
       {
-        file: `${core}/postgres/queue.ts`,
+        file: `${core}/postgres/snapshot.ts`,
         find: `select name, live_version from hooks where name = any (\${arrayText(declared.map((row) => row.hook))}::text::text[])
     order by name collate "C" for share`,
         replace: `select h.name, r.version as live_version from hooks h join releases r on r.hook = h.name and r.version = h.live_version
@@ -202,7 +202,7 @@ export const mutants: readonly Mutant[] = [
     what: 'a record is unchanged when any version, not only the newest, has its content',
     defects: [
       {
-        file: `${core}/postgres/queue.ts`,
+        file: `${core}/postgres/snapshot.ts`,
         find: `        and not exists (select from records n where n.convention = r.convention and n.source_id = r.source_id
                         and n.version > r.version)
 `,

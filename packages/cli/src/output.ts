@@ -50,6 +50,8 @@ export function errorDocument({ code, message, field, details }: OsaError) {
 /** Problems of a file stand as they are, one per line, so that an editor can jump to them. */
 function failureLines({ message, details }: OsaError): Line[] {
   const [first = '', ...rest] = message.split('\n');
-  if (Array.isArray(details.problems)) return [first, ...rest];
+  const { problems } = details;
+  const areOfFile = Array.isArray(problems) && problems.some((problem) => 'file' in Object(problem));
+  if (areOfFile) return [first, ...rest];
   return [line`${red('error:')} ${first}`, ...rest.map((text) => `       ${text}`)];
 }

@@ -1,5 +1,5 @@
 import type { Answer } from '@osa/core/api';
-import { bytes, counted, duration, liveness, secondsBetween, time, value, version } from './format.ts';
+import { bytes, duration, liveness, secondsBetween, time, value, version } from './format.ts';
 import { bold, dim, green, type Line, line, red, yellow } from './paint.ts';
 import { releaseLines } from './release-lines.ts';
 import { pairs, table } from './table.ts';
@@ -28,7 +28,7 @@ export function rowTraceLines(trace: RowTrace): Line[] {
       [
         ['ran', line`${time(run.started_at)}, for ${runtime}`],
         ...attemptEntries(run.attempts, release.digest),
-        ['rows', run.row_count === null ? '-' : counted(run.row_count, 'row')],
+        ['rows', run.row_count === null ? '-' : String(run.row_count)],
         ['snapshot', line`${time(run.snapshot_at)}, batch ${run.batch}`],
       ],
       nameWidth,

@@ -115,7 +115,8 @@ async function chooseRollback(
     const versions = await registry.versions(hook.name);
     throw new OsaError(
       'conflict',
-      `hook ${hook.name}: nothing was live before version ${live}; its releases are ${versions.join(', ')}`,
+      `hook ${hook.name}: no older version was live before version ${live}; its releases are ${versions.join(', ')}, ` +
+        `and \`osa hooks activate ${hook.name} <version>\` makes any of them live`,
       { field: 'to', details: { live_version: live, versions } },
     );
   }

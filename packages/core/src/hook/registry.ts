@@ -49,7 +49,8 @@ export interface RegistryWrites extends RegistryState {
   ): Promise<LiveChange>;
   /** The live change that made a locked hook's pointer what it is. */
   currentChange(hook: StoredHook): Promise<LiveChange>;
-  /** `from_version` of the latest release or activation into the live version: what a rollback goes back to. */
+  /** `from_version` of the latest release or activation into the live version from an older one: what a rollback goes
+   * back to. */
   rollbackTarget(hook: string, liveVersion: number): Promise<number | undefined>;
   versions(hook: string): Promise<number[]>;
   createFeatureTable(hook: string): Promise<void>;

@@ -1,15 +1,22 @@
-import { v7 as uuid7 } from 'uuid';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { FeatureContract } from '../hook/hook.ts';
 import type { ReleaseContent } from '../hook/release.ts';
 import type { NodeIdentity } from '../record/srn.ts';
-import { parkedMs } from '../run/policy.ts';
-import type { AttemptEnd, BatchQueue, Claim, ClaimedRecord, ClaimedRun, Lease } from '../run/queue.ts';
+import type {
+  AttemptEnd,
+  BatchQueue,
+  Claim,
+  Claimant,
+  ClaimedRecord,
+  ClaimedRun,
+  Lease,
+} from '../run/queue.ts';
 import { arrayText } from './array.ts';
 import { finish } from './commit.ts';
 import type { Database, Transaction } from './connection.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
+import { snapshot } from './snapshot.ts';
 
 /**
  * The queue in PostgreSQL: `batches` with `skip locked`, a lease and a growing fence. All times are the database's.
@@ -28,10 +35,7 @@ export function postgresQueue(database: Database, node: NodeIdentity): BatchQueu
   };
 }
 
-async function claim(
-  database: Database,
-  worker: { readonly name: string; readonly leaseMs: number },
-): Promise<Claim | undefined> {
+async function claim(database: Database, worker: Claimant): Promise<Claim | undefined> {
   for (;;) {
     await failpoint('claim.before');
     const outcome = await database.transaction((tx) => claimOne(tx, worker));
@@ -41,15 +45,12 @@ async function claim(
   }
 }
 
-async function claimOne(
-  tx: Transaction,
-  worker: { readonly name: string; readonly leaseMs: number },
-): Promise<Held | 'none' | 'parked'> {
+async function claimOne(tx: Transaction, worker: Claimant): Promise<Held | 'none' | 'parked'> {
   const candidate = await lockCandidate(tx);
   if (!candidate) return 'none';
   await failpoint('claim.mid');
   if (candidate.hasSnapshot) await abandonAttempts(tx, candidate.id);
-  else if (!(await snapshot(tx, candidate))) return 'parked';
+  else if (!(await snapshot(tx, candidate, worker.runtimes))) return 'parked';
   await failpoint('claim.after-snapshot');
   return take(tx, candidate.id, worker);
 }
@@ -93,62 +94,6 @@ async function abandonAttempts(tx: Transaction, batch: string): Promise<void> {
     where finished_at is null and run in (select id from runs where batch = ${batch})`;
 }
 
-/**
- * Stores which release of each hook runs this batch. The hooks are locked first, in name order, and their live
- * versions are read from the locked rows, in a statement that joins nothing: a rollback that has answered is
- * seen, and one under way waits for us or we for it. False when a hook has no live release; the batch is parked.
- */
-async function snapshot(tx: Transaction, { id, convention }: Candidate): Promise<boolean> {
-  await tx`select from conventions where slug = ${convention} for share`;
-  const declared = await tx<{ hook: string }[]>`select hook from convention_hooks where slug = ${convention}`;
-  const hooks = await tx<{ name: string; live_version: number | null }[]>`
-    select name, live_version from hooks where name = any (${arrayText(declared.map((row) => row.hook))}::text::text[])
-    order by name collate "C" for share`;
-  const dead = hooks.filter((hook) => hook.live_version === null).map((hook) => hook.name);
-  if (dead.length > 0) {
-    await park(tx, id, `no live release: ${dead.join(', ')}`);
-    return false;
-  }
-  const runs = await tx`
-    insert into runs (id, batch, hook, version)
-    select id, ${id}, hook, version
-    from unnest(${arrayText(hooks.map(() => uuid7()))}::text::uuid[],
-                ${arrayText(hooks.map((hook) => hook.name))}::text::text[],
-                ${arrayText(hooks.map((hook) => hook.live_version))}::text::integer[]) as r (id, hook, version)
-    returning id`;
-  if (runs.length !== declared.length) {
-    throw new OsaError(
-      'internal',
-      `batch ${id}: ${declared.length} hooks and ${runs.length} runs; it is not claimed`,
-    );
-  }
-  await markUnchanged(tx, id, convention);
-  return true;
-}
-
-async function park(tx: Transaction, id: string, reason: string): Promise<void> {
-  await tx`
-    update batches
-    set status = 'parked', reason = ${reason}, lease_until = null, claimed_by = null,
-        available_at = clock_timestamp() + ${parkedMs} * interval '1 millisecond'
-    where id = ${id}`;
-}
-
-/** Unchanged: the newest published version has the same content. The gate keeps that true until the commit. */
-async function markUnchanged(tx: Transaction, id: string, convention: string): Promise<void> {
-  await tx`
-    with marked as (
-      update batch_records b set status = 'unchanged', record = r.srn
-      from records r
-      where b.batch = ${id} and b.status = 'pending'
-        and r.convention = ${convention} and r.source_id = b.source_id and r.content_digest = b.content_digest
-        and not exists (select from records n where n.convention = r.convention and n.source_id = r.source_id
-                        and n.version > r.version)
-      returning b.id
-    )
-    update batches set unchanged = (select count(*) from marked) where id = ${id}`;
-}
-
 interface Held {
   readonly batch: string;
   readonly fence: string;
@@ -161,7 +106,7 @@ async function take(
 ): Promise<Held> {
   const [row] = await tx<Held[]>`
     update batches
-    set status = 'running', fence = fence + 1, claimed_by = ${name}, reason = null,
+    set status = 'running', fence = fence + 1, claimed_by = ${name},
         lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond',
         snapshot_at = coalesce(snapshot_at, clock_timestamp())
     where id = ${id} returning id as batch, fence`;

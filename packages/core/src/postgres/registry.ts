@@ -185,6 +185,7 @@ async function rollbackTarget(
   const [row] = await tx<{ from_version: number | null }[]>`
     select from_version from live_changes
     where hook = ${hook} and to_version = ${liveVersion} and kind in ('release', 'activate')
+      and from_version < ${liveVersion}
     order by seq desc limit 1`;
   return row?.from_version ?? undefined;
 }

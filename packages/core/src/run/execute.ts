@@ -30,7 +30,8 @@ const retellMs = 500;
  * The answer says whether there was one. Aborting `stop` kills the code that runs and gives the batch back.
  */
 export async function executeNext(execution: Execution, stop: AbortSignal): Promise<boolean> {
-  const claim = await execution.queue.claim(execution.worker);
+  const runtimes = execution.runners.flatMap((runner) => runner.runtimes);
+  const claim = await execution.queue.claim({ ...execution.worker, runtimes });
   if (!claim) return false;
   execution.log('batch.claimed', { batch: claim.batch, fence: claim.fence, records: claim.records.length });
   await using lease = holdLease(execution, claim, stop);

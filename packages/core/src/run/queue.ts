@@ -1,5 +1,5 @@
 import type { FeatureContract } from '../hook/hook.ts';
-import type { ReleaseContent } from '../hook/release.ts';
+import type { ReleaseContent, Runtime } from '../hook/release.ts';
 import type { OutputReader } from './output.ts';
 import type { Ending } from './runner.ts';
 
@@ -12,7 +12,7 @@ export interface BatchQueue {
    * Takes one batch: lease, fence and snapshot (which release of each hook runs) in one transaction, before any
    * code starts. A batch that has its snapshot keeps it. Undefined when nothing can be claimed at the moment.
    */
-  claim(worker: { readonly name: string; readonly leaseMs: number }): Promise<Claim | undefined>;
+  claim(worker: Claimant): Promise<Claim | undefined>;
   /** Extends the lease; false when it is lost. */
   renew(lease: Lease, leaseMs: number): Promise<boolean>;
   /** Stores that the code of a run is about to start. @throws OsaError `lease_lost` */
@@ -34,6 +34,13 @@ export interface BatchQueue {
   giveBack(workerName: string): Promise<number>;
   /** Calls `wake` when there may be something to claim; the answer stops it. */
   watch(wake: () => void): Promise<() => Promise<void>>;
+}
+
+export interface Claimant {
+  readonly name: string;
+  readonly leaseMs: number;
+  /** What the worker can start. A batch whose live releases need another runtime is parked without a snapshot. */
+  readonly runtimes: readonly Runtime[];
 }
 
 export interface Lease {

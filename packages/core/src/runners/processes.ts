@@ -102,7 +102,9 @@ async function orGone(answer: Promise<string>): Promise<string | undefined> {
   try {
     return await answer;
   } catch (error) {
-    if (isGone(error) || systemCode(error) === 'EACCES' || systemCode(error) === 'EPERM') return undefined;
+    // ENAMETOOLONG: some process, perhaps nobody's of ours, stands deeper than a path can say.
+    if (isGone(error) || ['EACCES', 'EPERM', 'ENAMETOOLONG'].includes(systemCode(error) ?? ''))
+      return undefined;
     throw error;
   }
 }
