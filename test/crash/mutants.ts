@@ -26,6 +26,18 @@ const withoutOutcomeProof: Defect = {
   replace: '',
 };
 
+/** The guard locks the hook and looks at the pointer itself. */
+const withoutRunGuard: Defect = {
+  file: tables,
+  find: 'create trigger guard before insert on runs for each row execute function guard_run();',
+  replace: '',
+};
+const withoutConventionLock: Defect = {
+  file: `${core}/postgres/snapshot.ts`,
+  find: `  await tx\`select from conventions where slug = \${convention} for share\`;\n`,
+  replace: '',
+};
+
 export const mutants: readonly Mutant[] = [
   {
     name: 'no-fence',
@@ -119,19 +131,20 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'unlocked-snapshot',
-    what: 'a claim reads the live versions without locking the hooks, so a rollback can answer before it is stored',
+    what: 'a claim reads the live versions without locking the hooks, so a rollback can answer before it is stored; the database does not lock either',
     defects: [
       {
         file: `${core}/postgres/snapshot.ts`,
         find: 'order by name collate "C" for share`',
         replace: 'order by name collate "C"`',
       },
+      withoutRunGuard,
     ],
     focus: { points: ['claim.after-snapshot'], actions: ['hold', 'stop-past-lease'] },
   },
   {
     name: 'joined-under-lock',
-    what: 'a claim joins releases in the statement that locks, and sees old ones beside the new pointer',
+    what: 'a claim joins releases in the statement that locks, and sees old ones beside the new pointer; the convention is not locked',
     defects: [
       {
         file: `${core}/postgres/snapshot.ts`,
@@ -141,6 +154,7 @@ export const mutants: readonly Mutant[] = [
     where h.name = any (\${arrayText(declared.map((row) => row.hook))}::text::text[])
     order by h.name collate "C" for share of h`,
       },
+      withoutConventionLock,
     ],
     focus: {
       points: ['release.after-insert', 'release.after-pointer'],
