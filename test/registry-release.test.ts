@@ -6,6 +6,7 @@ import { postgresStore } from '@osa/core/postgres/store';
 import type { Store } from '@osa/core/store';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admin, type TestDatabase, testDatabase } from './harness.ts';
+import { backendThatRuns } from './postgres-support.ts';
 import {
   deployed,
   digestOf,
@@ -128,6 +129,30 @@ test('what is known is decided on the whole: the same parts over another live re
     live: false,
     is_live: false,
     live_version: 3,
+  });
+  expect(moves(await historyOf(store, hook))).toBe('-1 1-2 2-3');
+});
+
+test('what is carried over is what is live once the hook is locked, not what was read before', async () => {
+  const hook = await oneRelease();
+  await minted(store, hook, { config: { relation: 'kanamori' }, live: false });
+  const operator = database.open(database.appUrl, { max: 1 });
+  const watcher = database.open(database.ownerUrl, { max: 1 });
+  const { promise: release, resolve: locked } = Promise.withResolvers<ReturnType<typeof minted>>();
+  await postgresStore(operator, { domain: 'localhost' }).write({ principal: admin }, async ({ registry }) => {
+    const before = await registry.lockHook(hook);
+    if (!before) throw new Error('the hook is gone');
+    // It reads version 1, and then waits for the lock that is held here.
+    const waiting = minted(store, hook, { digest: digestOf('late') });
+    await backendThatRuns(watcher, 'mint_release');
+    locked(waiting);
+    await registry.move(before, { to: 2, kind: 'activate', reason: null });
+    return {};
+  });
+  expect(await release).toMatchObject({ created: true, version: 3 });
+  expect(await store.registry.release(hook, 3)).toMatchObject({
+    digest: digestOf('late'),
+    config: { relation: 'kanamori' },
   });
   expect(moves(await historyOf(store, hook))).toBe('-1 1-2 2-3');
 });

@@ -1,5 +1,5 @@
 import type { Principal } from './auth/principal.ts';
-import type { RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
+import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { DatasetReads } from './record/dataset.ts';
 import type { Tracer } from './trace/trace.ts';
@@ -14,6 +14,8 @@ export interface Store {
    * first request is under way, `unavailable` when the database cannot answer.
    */
   write<T extends object>(writer: Writer, work: (transaction: WriteTransaction) => Promise<T>): Promise<T>;
+  /** `RegistryWrites.mint` as a transaction of its own, which is one statement: other clients wait for it alone. */
+  mint(principal: Principal, minting: Minting): Promise<MintOutcome>;
   /** One read-only look at the registry: all of it at the same moment, nothing locked. */
   read<T>(work: (registry: RegistryState) => Promise<T>): Promise<T>;
   readonly registry: RegistryReads;

@@ -170,11 +170,31 @@ async function apply(
     }
     if (change.hook === 'created') await registry.createFeatureTable(change.name);
     if (change.release === 'created') {
-      const content = releaseContent(declaration);
-      await registry.mint(hook, content, { fingerprint: fingerprint(content), live: true, reason: null });
+      await mintDeclared(registry, hook, declaration);
     }
     if (change.activated) {
       await registry.move(hook, { to: change.version, kind: 'activate', reason: 'deploy --activate' });
     }
   }
+}
+
+async function mintDeclared(
+  registry: RegistryWrites,
+  { name, liveVersion }: StoredHook,
+  declaration: HookDeclaration,
+): Promise<void> {
+  const content = releaseContent(declaration);
+  const { outcome } = await registry.mint({
+    hook: name,
+    content,
+    fingerprint: fingerprint(content),
+    live: true,
+    reason: null,
+    seen: liveVersion,
+    carriesDigest: false,
+    expected: {},
+    told: false,
+  });
+  if (outcome !== 'minted')
+    throw new OsaError('internal', `hook ${name} is locked, and its release is ${outcome}`);
 }

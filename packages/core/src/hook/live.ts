@@ -3,7 +3,7 @@ import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer } from '../store.ts';
-import type { RegistryWrites, StoredHook } from './registry.ts';
+import type { Expected, RegistryWrites, StoredHook } from './registry.ts';
 
 /**
  * Moves the live pointer of a hook back. Once this has answered, no batch is claimed with the release that was
@@ -43,18 +43,24 @@ export async function activate(
   });
 }
 
-/** Where the caller saw the pointer. */
-export type Expected = Pick<ParsedBody<'activate'>, 'expected_live_seq' | 'expected_live_version'>;
-
 /** @throws OsaError `precondition_failed` when the locked pointer is not where the caller saw it */
-export function requireExpected({ name, liveSeq, liveVersion }: StoredHook, expected: Expected): void {
+function requireExpected({ name, liveSeq, liveVersion }: StoredHook, expected: Expected): void {
   const { expected_live_seq: seq, expected_live_version: version } = expected;
   if ((seq === undefined || seq === liveSeq) && (version === undefined || version === liveVersion)) return;
-  const state = liveVersion === null ? 'none is live' : `version ${liveVersion} is live (change ${liveSeq})`;
-  throw new OsaError(
+  throw pointerMoved(name, { live_seq: liveSeq, live_version: liveVersion });
+}
+
+/** The pointer is not where the caller saw it, but as `state` says. */
+export function pointerMoved(
+  hook: string,
+  state: { readonly live_seq: number | null; readonly live_version: number | null },
+): OsaError {
+  const { live_seq, live_version } = state;
+  const now = live_version === null ? 'none is live' : `version ${live_version} is live (change ${live_seq})`;
+  return new OsaError(
     'precondition_failed',
-    `the live pointer of ${name} has moved meanwhile: ${state}; look again and repeat`,
-    { details: { live_version: liveVersion, live_seq: liveSeq } },
+    `the live pointer of ${hook} has moved meanwhile: ${now}; look again and repeat`,
+    { details: { live_version, live_seq } },
   );
 }
 

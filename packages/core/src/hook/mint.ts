@@ -2,7 +2,8 @@ import type { Answer, ParsedBody } from '../api.ts';
 import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { Store, Writer } from '../store.ts';
-import { requireExpected } from './live.ts';
+import { pointerMoved } from './live.ts';
+import type { LiveContent, Minting, MintOutcome } from './registry.ts';
 import { Digest, fingerprint, type Limits, type ReleaseContent } from './release.ts';
 
 /**
@@ -20,28 +21,59 @@ export async function release(
   request: ParsedBody<'release'>,
 ): Promise<Answer<'release'>> {
   requireScope(writer.principal, 'hooks:write', hookName);
-  return store.write(writer, async ({ registry, event }) => {
-    // Other clients wait while the lock is held, so what can be asked together goes out together: the content is
-    // read by a statement of its own that comes after the lock.
-    const [hook, live] = await Promise.all([registry.lockHook(hookName), registry.liveContent(hookName)]);
-    if (!hook) throw new OsaError('not_found', `no hook is named ${hookName}`, { field: 'name' });
-    requireExpected(hook, request);
-    const content = merge(request, live);
-    if (content.runtime === 'directory' && !(await registry.hasBlob(content.digest))) {
-      const message = `digest: ${content.digest} is not stored; upload the packed directory first`;
-      throw new OsaError('invalid', message, { field: 'digest' });
-    }
-    const print = fingerprint(content);
-    const known = await registry.findRelease(hook.name, print);
-    if (known !== undefined) return { ...(await registry.minted(hook.name, known)), created: false };
-    const options = { fingerprint: print, live: request.live, reason: request.reason ?? null };
-    const version = hook.releaseCount + 1;
-    const [minted] = await Promise.all([
-      registry.mint(hook, content, options),
-      event('hook.released', { hook: hook.name, version, live: request.live }),
-    ]);
-    return { ...minted, created: true };
+  // Other clients wait while the hook is locked. Where no answer has to be stored beside it, the statement that mints
+  // is the whole transaction, and only it locks.
+  if (!writer.idempotency) {
+    const minting = merged(hookName, request, await store.registry.liveContent(hookName));
+    const minted = await store.mint(writer.principal, minting);
+    if (minted.outcome !== 'moved') return answer(hookName, request, minted);
+  }
+  return store.write(writer, async ({ registry }) => {
+    await registry.lockHook(hookName);
+    const minting = merged(hookName, request, await registry.liveContent(hookName));
+    return answer(hookName, request, await registry.mint(minting));
   });
+}
+
+/** @throws OsaError `not_found`, `invalid` */
+function merged(hook: string, request: Given, live: LiveContent | null | undefined): Minting {
+  if (live === undefined) throw unknownHook(hook);
+  const content = merge(request, live ?? undefined);
+  return {
+    hook,
+    content,
+    fingerprint: fingerprint(content),
+    live: request.live,
+    reason: request.reason ?? null,
+    seen: live?.version ?? null,
+    carriesDigest: request.digest === undefined && !request.image?.includes('@'),
+    expected: request,
+    told: true,
+  };
+}
+
+function answer(hook: string, { digest, image }: Given, minted: MintOutcome): Answer<'release'> {
+  switch (minted.outcome) {
+    case 'minted':
+    case 'known':
+      return { ...minted.release, created: minted.outcome === 'minted' };
+    case 'unknown':
+      throw unknownHook(hook);
+    case 'unexpected':
+      throw pointerMoved(hook, minted);
+    case 'missing':
+      throw new OsaError(
+        'invalid',
+        `digest: ${digest ?? image} is not stored; upload the packed directory first`,
+        { field: 'digest' },
+      );
+    case 'moved':
+      throw new OsaError('internal', `hook ${hook}: its live release changed under the lock`);
+  }
+}
+
+function unknownHook(hook: string): OsaError {
+  return new OsaError('not_found', `no hook is named ${hook}`, { field: 'name' });
 }
 
 type Given = ParsedBody<'release'>;

@@ -1,4 +1,4 @@
-import type { Answer } from '../api.ts';
+import type { Answer, ParsedBody } from '../api.ts';
 import type { DeployRequest } from '../convention/convention.ts';
 import type { DeployPlan } from '../convention/plan.ts';
 import type { FieldDefinition } from '../record/schema.ts';
@@ -32,16 +32,10 @@ export interface RegistryWrites extends RegistryState {
   /** Locks one hook. */
   lockHook(name: string): Promise<StoredHook | undefined>;
   recordBlob(sha256: string, size: number): Promise<void>;
-  /** Mints the version after the last of a locked hook, and makes it live if it shall be. */
-  mint(
-    hook: StoredHook,
-    content: ReleaseContent,
-    options: { readonly fingerprint: string; readonly live: boolean; readonly reason: string | null },
-  ): Promise<Minted>;
-  /** What the live release of a hook runs. */
-  liveContent(hook: string): Promise<ReleaseContent | undefined>;
-  /** A release of a locked hook, as the answer to having it minted. */
-  minted(hook: string, version: number): Promise<Minted>;
+  /** Mints the version after the last of a hook, and makes it live if it shall be. */
+  mint(minting: Minting): Promise<MintOutcome>;
+  /** What a hook runs now; null without a live release, undefined without such a hook. Nothing is locked. */
+  liveContent(hook: string): Promise<LiveContent | null | undefined>;
   /** Moves the pointer of a locked hook, with its live change. */
   move(
     hook: StoredHook,
@@ -83,6 +77,8 @@ export interface RegistryReads {
   hook(name: string): Promise<Answer<'showHook'> | undefined>;
   releases(name: string, page: Page): Promise<Answer<'listReleases'> | undefined>;
   release(name: string, version: number): Promise<Answer<'showRelease'> | undefined>;
+  /** What a hook runs now; null without a live release, undefined without such a hook. Nothing is locked. */
+  liveContent(hook: string): Promise<LiveContent | null | undefined>;
   history(
     name: string,
     page: Page & { readonly at?: string | undefined },
@@ -118,6 +114,39 @@ export interface StoredHook {
   /** Whether this transaction made it. */
   readonly created: boolean;
 }
+
+export type LiveContent = ReleaseContent & { readonly version: number };
+
+/** A release to be minted, and under which conditions. */
+export interface Minting {
+  readonly hook: string;
+  readonly content: ReleaseContent;
+  readonly fingerprint: string;
+  readonly live: boolean;
+  readonly reason: string | null;
+  /** The live version that parts of the content were carried over from; null where none was live. */
+  readonly seen: number | null;
+  /** Whether the digest is among these parts. */
+  readonly carriesDigest: boolean;
+  readonly expected: Expected;
+  /** Whether to append `hook.released` to the outbox; a deploy tells of its releases itself. */
+  readonly told: boolean;
+}
+
+/** Where a caller saw the live pointer. */
+export type Expected = Pick<ParsedBody<'activate'>, 'expected_live_seq' | 'expected_live_version'>;
+
+/**
+ * `known`: this very release was there. Nothing was done for `unknown` (no such hook), `unexpected` (the pointer is
+ * elsewhere), `moved` (what was carried over is not what is live) and `missing` (the packed directory is not stored).
+ */
+export type MintOutcome =
+  | { readonly outcome: 'minted' | 'known'; readonly release: Minted }
+  | {
+      readonly outcome: 'unknown' | 'unexpected' | 'moved' | 'missing';
+      readonly live_seq: number | null;
+      readonly live_version: number | null;
+    };
 
 export type Minted = Omit<Answer<'release'>, 'created'>;
 

@@ -4,6 +4,7 @@ import type { Page, RegistryReads } from '../hook/registry.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';
 import type { Database, Sql } from './connection.ts';
 import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
+import { liveContent } from './mint.ts';
 
 /** The registry's look-ups. Each is one statement, so that what it says holds together. */
 export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
@@ -14,6 +15,7 @@ export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
     hook: (name) => hook(sql, name),
     releases: (name, page) => releases(sql, name, page),
     release: (name, version) => release(sql, name, version),
+    liveContent: (hook) => liveContent(sql, hook),
     history: (name, page) => history(sql, name, page),
     deploys: (page) => deploys(sql, page),
     deploy: (id) => deploy(sql, id),

@@ -1,15 +1,17 @@
 import { v7 as uuid7 } from 'uuid';
+import type { Principal } from '../auth/principal.ts';
 import type { DeployRequest } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
 import type { FeatureContract } from '../hook/hook.ts';
-import type { LiveChange, Minted, RegistryWrites, StoredConvention, StoredHook } from '../hook/registry.ts';
-import { canonicalJson, type ReleaseContent, sha256 } from '../hook/release.ts';
+import type { LiveChange, RegistryWrites, StoredConvention, StoredHook } from '../hook/registry.ts';
+import { canonicalJson, sha256 } from '../hook/release.ts';
 import { arrayText } from './array.ts';
 import type { Transaction } from './connection.ts';
+import { liveContent, mintRelease } from './mint.ts';
 import { readConvention, readHooks, registryState } from './registry-state.ts';
 
 /** The registry's writes, within one transaction of one actor. */
-export function registryWrites(tx: Transaction, actor: number): RegistryWrites {
+export function registryWrites(tx: Transaction, actor: number, principal: Principal): RegistryWrites {
   return {
     ...registryState(tx),
     lockConvention: (slug, request) => lockConvention(tx, slug, request),
@@ -20,9 +22,12 @@ export function registryWrites(tx: Transaction, actor: number): RegistryWrites {
       await tx`
         insert into files (sha256, size, actor) values (${digest}, ${size}, ${actor}) on conflict (sha256) do nothing`;
     },
-    mint: (hook, content, options) => mint(tx, actor, hook, { content, ...options }),
+    mint: async (minting) => {
+      const outcome = await mintRelease(tx, principal, minting);
+      if (!outcome) throw new OsaError('internal', 'the actor of this transaction is not there');
+      return outcome;
+    },
     liveContent: (hook) => liveContent(tx, hook),
-    minted: (hook, version) => minted(tx, hook, version),
     move: (hook, change) => move(tx, actor, hook, change),
     currentChange: (hook) => currentChange(tx, hook),
     rollbackTarget: (hook, liveVersion) => rollbackTarget(tx, hook, liveVersion),
@@ -92,64 +97,6 @@ async function lockHooks(
   const names = sorted.map((hook) => hook.name);
   const locked = await readHooks(tx, names, 'locked');
   return locked.map((hook) => ({ ...hook, created: created.has(hook.name) }));
-}
-
-/**
- * Counts, mints and moves in one statement; the counter on the locked hook's row gives the version, so that
- * there are no gaps.
- */
-async function mint(tx: Transaction, actor: number, hook: StoredHook, minting: Minting): Promise<Minted> {
-  const { content, fingerprint, live, reason } = minting;
-  const command = content.command === null ? null : JSON.stringify(content.command);
-  const [row] = await tx<Minted[]>`
-    with counted as (
-      update hooks
-      set release_count = release_count + 1,
-          live_seq = case when ${live} then coalesce(live_seq, 0) + 1 else live_seq end,
-          live_version = case when ${live} then release_count + 1 else live_version end
-      where name = ${hook.name}
-      returning name, release_count, live_seq, live_version
-    ), minted as (
-      insert into releases (id, hook, version, runtime, image, digest, command, config, limits, fingerprint,
-                            source_ref, built_by)
-      select ${uuid7()}::uuid, name, release_count, ${content.runtime}, ${content.image}, ${content.digest},
-             ${command}::text::jsonb, ${tx.json(content.config)}::jsonb, ${tx.json(content.limits)}::jsonb,
-             ${fingerprint}, ${content.source_ref}, ${actor}
-      from counted returning hook, version, id, digest, source_ref, built_at
-    ), moved as (
-      insert into live_changes (hook, seq, from_version, to_version, kind, reason, actor)
-      select name, live_seq, ${hook.liveVersion}, release_count, 'release', ${reason}, ${actor}
-      from counted where ${live}
-    )
-    select m.hook as hook_name, m.version, m.id, m.digest, m.source_ref, m.built_at, c.live_version, c.live_seq,
-           ${live}::boolean as live, ${live}::boolean as is_live
-    from minted m, counted c`;
-  if (!row) throw new OsaError('internal', `hook ${hook.name} is locked and not there`);
-  return row;
-}
-
-interface Minting {
-  readonly content: ReleaseContent;
-  readonly fingerprint: string;
-  readonly live: boolean;
-  readonly reason: string | null;
-}
-
-/** Under the lock of the hook, which a statement before this one has taken, it stays what it is. */
-async function liveContent(tx: Transaction, hook: string): Promise<ReleaseContent | undefined> {
-  const [row] = await tx<ReleaseContent[]>`
-    select r.runtime, r.image, r.digest, r.command, r.config, r.limits, r.source_ref
-    from hooks h join releases r on r.hook = h.name and r.version = h.live_version where h.name = ${hook}`;
-  return row;
-}
-
-async function minted(tx: Transaction, hook: string, version: number): Promise<Minted> {
-  const [row] = await tx<Minted[]>`
-    select r.hook as hook_name, r.version, r.id, r.digest, r.source_ref, r.built_at, h.live_version, h.live_seq,
-           coalesce(h.live_version = r.version, false) as live, coalesce(h.live_version = r.version, false) as is_live
-    from releases r join hooks h on h.name = r.hook where r.hook = ${hook} and r.version = ${version}`;
-  if (!row) throw new OsaError('internal', `release ${version} of ${hook} was minted and is not there`);
-  return row;
 }
 
 async function move(

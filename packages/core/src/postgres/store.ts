@@ -2,9 +2,10 @@ import { actorUuid, type Principal } from '../auth/principal.ts';
 import { OsaError } from '../error.ts';
 import type { NodeIdentity } from '../record/srn.ts';
 import type { Store, Writer } from '../store.ts';
-import type { Database, Transaction } from './connection.ts';
+import type { Database, Sql, Transaction } from './connection.ts';
 import { datasetReads } from './dataset.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
+import { mintRelease } from './mint.ts';
 import { registryWrites } from './registry.ts';
 import { registryReads } from './registry-reads.ts';
 import { registryState } from './registry-state.ts';
@@ -16,7 +17,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
       database.transaction((tx) =>
         once(tx, writer, async (actor) =>
           work({
-            registry: registryWrites(tx, actor),
+            registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
             event: async (type, payload) => {
               await tx`insert into events (type, payload) values (${type}, ${tx.json({ ...payload, actor })}::jsonb)`;
@@ -24,6 +25,13 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
           }),
         ),
       ),
+    async mint(principal, minting) {
+      const { sql } = database;
+      const outcome = await mintRelease(sql, principal, minting);
+      if (outcome) return outcome;
+      await actorId(sql, principal);
+      return (await mintRelease(sql, principal, minting)) ?? missingActor();
+    },
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
@@ -68,7 +76,7 @@ async function once<T extends object>(
   return answer;
 }
 
-async function actorId(tx: Transaction, principal: Principal): Promise<number> {
+async function actorId(tx: Sql, principal: Principal): Promise<number> {
   const { issuer, subject } = principal;
   const find = () =>
     tx<{ id: string }[]>`select id from actors where issuer = ${issuer} and subject = ${subject}`;
@@ -78,8 +86,11 @@ async function actorId(tx: Transaction, principal: Principal): Promise<number> {
     insert into actors (issuer, subject, uuid) values (${issuer}, ${subject}, ${actorUuid(principal)})
     on conflict (issuer, subject) do nothing`;
   const [made] = await find();
-  if (!made) throw new OsaError('internal', 'an actor was made and is not there');
-  return Number(made.id);
+  return Number((made ?? missingActor()).id);
+}
+
+function missingActor(): never {
+  throw new OsaError('internal', 'an actor was made and is not there');
 }
 
 /** Forgets stored answers that are older than a day. */

@@ -1,6 +1,7 @@
 import { OsaError } from '@osa/core/error';
-import { activate, type Expected, rollback } from '@osa/core/hook/live';
+import { activate, rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
+import type { Expected } from '@osa/core/hook/registry';
 import type { Store } from '@osa/core/store';
 import { hideConfig } from '@osa/core/trace/trace';
 import type { FastifyRequest } from 'fastify';

@@ -233,6 +233,75 @@ end $$;
 create constraint trigger has_table after insert on hooks deferrable initially deferred
   for each row execute function guard_new_hook();
 
+-- Mints the version after a hook's last, all in one call, so that other clients wait for its commit and nothing else.
+-- Parts of the release may have been carried over from the version that the caller had `seen` live before anything was
+-- locked. Where another one is live by now and does not say the same, nothing is done, and the outcome is `moved`.
+-- Nothing is done either for `stranger` (an actor who was never seen), `unknown` (no such hook), `unexpected` (the
+-- pointer is not where it is expected), `missing` (the packed directory is not stored) and `known` (this very release
+-- is there, and comes back). `told`, where given, goes to the outbox with the version.
+create function mint_release(
+  wanted text, seen integer, carries_digest boolean, expected_seq integer, expected_version integer,
+  new_id uuid, new_runtime text, new_image text, new_digest text, new_command jsonb, new_config jsonb, new_limits jsonb,
+  new_fingerprint text, new_source_ref text, by_issuer text, by_subject text, goes_live boolean, why text,
+  told jsonb, out outcome text, out version integer, out id uuid, out source_ref text, out built_at timestamptz,
+  out live_seq integer, out live_version integer)
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  hook public.hooks;
+  who bigint := (select a.id from public.actors a where a.issuer = by_issuer and a.subject = by_subject);
+begin
+  select * into hook from public.hooks h where h.name = wanted for no key update;
+  mint_release.live_seq := hook.live_seq;
+  mint_release.live_version := hook.live_version;
+  mint_release.outcome := case
+    when who is null then 'stranger'
+    when hook.name is null then 'unknown'
+    when hook.live_seq is distinct from coalesce(expected_seq, hook.live_seq)
+      or hook.live_version is distinct from coalesce(expected_version, hook.live_version) then 'unexpected'
+    when hook.live_version is distinct from seen and not exists (
+      select from public.releases a, public.releases b
+      where a.hook = wanted and a.version = seen and b.hook = wanted and b.version = hook.live_version
+        and (a.runtime, a.image, a.command, a.config, a.limits, a.source_ref)
+            is not distinct from (b.runtime, b.image, b.command, b.config, b.limits, b.source_ref)
+        and (a.digest = b.digest or not carries_digest)) then 'moved'
+  end;
+  if mint_release.outcome is not null then
+    return;
+  end if;
+  select 'known', r.version, r.id, r.source_ref, r.built_at
+    into mint_release.outcome, mint_release.version, mint_release.id, mint_release.source_ref, mint_release.built_at
+    from public.releases r where r.hook = wanted and r.fingerprint = new_fingerprint;
+  if found then
+    return;
+  end if;
+  if new_runtime = 'directory'
+     and not exists (select from public.files f where f.sha256 = substr(new_digest, 8)) then
+    mint_release.outcome := 'missing';
+    return;
+  end if;
+  update public.hooks h set
+      release_count = release_count + 1,
+      live_seq = case when goes_live then coalesce(live_seq, 0) + 1 else live_seq end,
+      live_version = case when goes_live then release_count + 1 else live_version end
+    where h.name = wanted
+    returning 'minted', release_count, live_seq, live_version
+    into mint_release.outcome, mint_release.version, mint_release.live_seq, mint_release.live_version;
+  insert into public.releases (id, hook, version, runtime, image, digest, command, config, limits, fingerprint,
+                               source_ref, built_by)
+    values (new_id, wanted, mint_release.version, new_runtime, new_image, new_digest, new_command, new_config, new_limits,
+            new_fingerprint, new_source_ref, who)
+    returning id, source_ref, built_at into mint_release.id, mint_release.source_ref, mint_release.built_at;
+  if goes_live then
+    insert into public.live_changes (hook, seq, from_version, to_version, kind, reason, actor)
+      values (wanted, mint_release.live_seq, hook.live_version, mint_release.version, 'release', why, who);
+  end if;
+  if told is not null then
+    insert into public.events (type, payload)
+      values ('hook.released', told || jsonb_build_object('version', mint_release.version, 'actor', who));
+  end if;
+end $$;
+
 -- A convention, and the list of its hooks, change by a deploy only: one that the same transaction has written down.
 create function guard_declaration() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
