@@ -2,6 +2,7 @@ import { OsaError } from '@osa/core/error';
 import { decodeUtf8, parseJson } from '@osa/core/json';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { busyFor } from './busy.ts';
 
 const accepted = [
   ...['null', 'true', 'false', '0', '-0', '1', '-1', '10', '1.5', '-0.25', '1e5', '1E+5', '1e-5', '0e400'],
@@ -249,12 +250,13 @@ describe('what JSON allows but nobody can keep', () => {
   });
 
   test('long input in linear time', () => {
-    const started = performance.now();
-    expect(refusal(`{${'"a":1,'.repeat(1)}"b":"${'\\n'.repeat(2_000_000)}`).code).toBe('malformed');
-    expect(refusal(`[${'9'.repeat(4_000_000)}]`).message).toContain('4000000 characters');
-    expect(refusal(`${' '.repeat(4_000_000)}x`).code).toBe('malformed');
-    expect(refusal(`[${'{},'.repeat(1_000_000)}`).code).toBe('malformed');
-    expect(performance.now() - started).toBeLessThan(3_000);
+    const spent = busyFor(() => {
+      expect(refusal(`{${'"a":1,'.repeat(1)}"b":"${'\\n'.repeat(2_000_000)}`).code).toBe('malformed');
+      expect(refusal(`[${'9'.repeat(4_000_000)}]`).message).toContain('4000000 characters');
+      expect(refusal(`${' '.repeat(4_000_000)}x`).code).toBe('malformed');
+      expect(refusal(`[${'{},'.repeat(1_000_000)}`).code).toBe('malformed');
+    });
+    expect(spent).toBeLessThan(3_000);
   });
 });
 

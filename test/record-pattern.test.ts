@@ -4,6 +4,7 @@ import { compilePattern } from '@osa/core/record/pattern';
 import type { FieldDefinition } from '@osa/core/record/schema';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { busyFor } from './busy.ts';
 
 const fieldWith = (pattern: string): FieldDefinition => ({
   name: 'x',
@@ -119,9 +120,8 @@ describe('patterns', () => {
   });
 
   test.each(['^(a+)+$', '^(a|a)*$', '(a*)*b', '^(.*)*x$', '(a|aa)+$'])('cannot hang: %s', (pattern) => {
-    const started = performance.now();
-    expect(compilePattern(pattern).test(`${'a'.repeat(100_000)}!`)).toBe(false);
-    expect(performance.now() - started).toBeLessThan(1_000);
+    const spent = busyFor(() => expect(compilePattern(pattern).test(`${'a'.repeat(100_000)}!`)).toBe(false));
+    expect(spent).toBeLessThan(1_000);
   });
 
   test('values that are too long for a large pattern are refused', () => {
