@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Answer } from '@osa/core/api';
 import { DeployRequest } from '@osa/core/convention/convention';
 import { describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { deployed } from './fixtures/cli-answers.ts';
 import { type CliWorld, createCliWorld, problem, startFakeServer } from './fixtures/cli-world.ts';
 
@@ -146,6 +147,21 @@ describe('deploy --release', () => {
     const { hooks } = DeployRequest.parse(JSON.parse(server.requests[0]?.body ?? ''));
     expect(hooks[0]?.release).toMatchObject({ runtime: 'image', image: 'ghcr.io/acme/density:1', digest });
     expect(hooks[0]?.release.command).toBeUndefined();
+  });
+
+  it('needs no release in the file', async () => {
+    await using world = await dataset();
+    await using server = await archive();
+    const file = join(world.cwd, 'convention.yaml');
+    const declared = parse(await readFile(file, 'utf8'));
+    for (const hook of declared.hooks) delete hook.release;
+    await writeFile(file, stringify(declared));
+    const without = await world.osa(['deploy'], asCi(server));
+    expect([without.code, without.stderr]).toEqual([2, expect.stringContaining('hooks[0].release')]);
+    const argv = ['deploy', '--release', `density=ghcr.io/acme/density:1@${digest}`];
+    expect((await world.osa(argv, asCi(server))).code).toBe(0);
+    const { hooks } = DeployRequest.parse(JSON.parse(server.requests[0]?.body ?? ''));
+    expect(hooks[0]?.release).toMatchObject({ runtime: 'image', image: 'ghcr.io/acme/density:1', digest });
   });
 
   it.each([

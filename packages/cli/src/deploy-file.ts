@@ -1,11 +1,10 @@
 import { dirname, resolve } from 'node:path';
 import type { DeployRequest } from '@osa/core/convention/convention';
-import type { Manifest, ManifestHook, ResolvedRelease } from '@osa/core/convention/manifest';
+import type { BuiltImage, Manifest, ManifestHook, ResolvedRelease } from '@osa/core/convention/manifest';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { PackedDirectory } from '@osa/core/hook/pack';
 import type { Context } from './command.ts';
 import { findSource } from './hook-code.ts';
-import type { Image } from './image.ts';
 import { readTextFile } from './text-file.ts';
 
 /** A `convention.yaml`, ready to be sent. */
@@ -16,8 +15,8 @@ export interface Declaration {
   readonly packed: ReadonlyMap<string, PackedDirectory>;
 }
 
-/** An image that was built for a hook of the file; it runs instead of what the file says. */
-export interface BuiltImage extends Image {
+/** What `--release` says. */
+export interface HookImage extends BuiltImage {
   readonly hook: string;
 }
 
@@ -29,14 +28,15 @@ export interface BuiltImage extends Image {
 export async function readDeclaration(
   context: Context,
   file: string,
-  images: readonly BuiltImage[],
+  images: readonly HookImage[],
 ): Promise<Declaration> {
   const path = resolve(context.sources.cwd, file);
   const directory = dirname(path);
   const { parseManifest, deployRequest } = await import('@osa/core/convention/manifest');
   const ifMissing = 'start one with: osa init';
   const text = await readTextFile(path, { shown: file, field: 'file', ifMissing });
-  const manifest = withImages(parseManifest(text, { file }), file, images);
+  const manifest = parseManifest(text, { file, images: byHook(images) });
+  requireHooks(manifest, file, images);
   const packed = await packAll(manifest, directory);
   const releases = new Map<string, ResolvedRelease>();
   for (const hook of manifest.hooks) {
@@ -47,27 +47,21 @@ export async function readDeclaration(
   return { manifest, packed, body: deployRequest(manifest, releases) };
 }
 
-function withImages(manifest: Manifest, file: string, images: readonly BuiltImage[]): Manifest {
-  const byHook = new Map(images.map((image) => [image.hook, image]));
-  const unknown = [...byHook.keys()].find((name) => manifest.hooks.every((hook) => hook.name !== name));
-  if (unknown !== undefined) {
-    const names = manifest.hooks.map(({ name }) => name).join(', ') || 'none';
-    throw new OsaError('usage', `--release: ${file} has no hook ${unknown}; its hooks: ${names}`, {
-      field: 'release',
-    });
-  }
-  if (byHook.size < images.length) {
-    throw new OsaError('usage', '--release: a hook is named twice; give each one image', {
-      field: 'release',
-    });
-  }
-  const hooks = manifest.hooks.map((hook): ManifestHook => {
-    const image = byHook.get(hook.name);
-    if (!image) return hook;
-    const { sourceRef } = hook.release;
-    return { ...hook, release: { kind: 'image', image: image.name, digest: image.digest, sourceRef } };
+/** @throws OsaError `usage` */
+function byHook(images: readonly HookImage[]): ReadonlyMap<string, BuiltImage> {
+  const found = new Map(images.map((image) => [image.hook, image]));
+  if (found.size === images.length) return found;
+  throw new OsaError('usage', '--release: a hook is named twice; give each one image', { field: 'release' });
+}
+
+/** @throws OsaError `usage` */
+function requireHooks({ hooks }: Manifest, file: string, images: readonly HookImage[]): void {
+  const unknown = images.find((image) => hooks.every(({ name }) => name !== image.hook));
+  if (!unknown) return;
+  const names = hooks.map(({ name }) => name).join(', ') || 'none';
+  throw new OsaError('usage', `--release: ${file} has no hook ${unknown.hook}; its hooks: ${names}`, {
+    field: 'release',
   });
-  return { ...manifest, hooks };
 }
 
 async function sourceOf(

@@ -1,6 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import { type Context, defineCommand } from '../command.ts';
-import { type BuiltImage, type Declaration, readDeclaration } from '../deploy-file.ts';
+import { type Declaration, type HookImage, readDeclaration } from '../deploy-file.ts';
 import { type Changes, deployLines, deployParts, differenceValue, planLines } from '../deploy-lines.ts';
 import { annotate, annotating, placed, summarise } from '../github.ts';
 import { uploadCode } from '../hook-code.ts';
@@ -24,7 +24,8 @@ export const deploy = defineCommand({
     release: {
       value: 'HOOK=IMAGE',
       description:
-        'run this image, REF@sha256:…, for the hook instead of what the file says; once for each hook',
+        'run this image, REF@sha256:…, for the hook instead of what the file says, which may then leave its release out; ' +
+        'once for each hook',
       repeatable: true,
       parse: parseBuiltImage,
     },
@@ -131,7 +132,7 @@ function schemaName({ schema }: Declaration['manifest']): string {
 }
 
 /** @throws OsaError `usage` */
-function parseBuiltImage(text: string): BuiltImage {
+function parseBuiltImage(text: string): HookImage {
   const [, hook, image] = /^([a-z][a-z0-9_]*)=(.*)$/.exec(text) ?? [];
   if (hook === undefined || image === undefined) {
     throw new OsaError('usage', 'It must be a hook and its image, such as find_pockets=REF@sha256:….');

@@ -3,18 +3,35 @@ import type { FeatureContract } from '../hook/hook.ts';
 import { type Config, Limits } from '../hook/release.ts';
 import type { FieldDefinition, SchemaDefinition } from '../record/schema.ts';
 import { DeployRequest, type Docs, type FileRequirements, type Ingester, slugOf } from './convention.ts';
-import { type Finding, findings, type Problem, placeOf, problemsError } from './manifest-problems.ts';
+import {
+  type Finding,
+  findings,
+  type Problem,
+  placeOf,
+  problemsError,
+  valueAt,
+} from './manifest-problems.ts';
 import { ruleFindings, splitImage } from './manifest-rules.ts';
 import { ManifestShape } from './manifest-shape.ts';
 import { pathText, readYaml, type YamlTree } from './manifest-yaml.ts';
 
+/** An image that was built for a hook: it runs instead of what the file says, or where the file says nothing. */
+export interface BuiltImage {
+  /** The name without its digest. */
+  readonly name: string;
+  readonly digest: string;
+}
+
 /**
- * Reads a `convention.yaml` (at most 1 MiB). `file` is its name as errors show it.
+ * Reads a `convention.yaml` (at most 1 MiB). `file` is its name as errors show it; `images` are by hook.
  * Throws `usage` with every problem of the text at once: in the message one line each, sorted by place, and in
  * `details.problems` as `Problem[]`.
  */
-export function parseManifest(text: string, { file }: { readonly file: string }): Manifest {
-  const tree = readYaml(text);
+export function parseManifest(
+  text: string,
+  { file, images = new Map() }: { readonly file: string; readonly images?: ReadonlyMap<string, BuiltImage> },
+): Manifest {
+  const tree = withImages(readYaml(text), images);
   const flaws = tree.flaws.map(({ place, path, message }) => ({
     file,
     ...place,
@@ -108,6 +125,20 @@ function wireRelease(release: ManifestRelease, { digest, sourceRef }: ResolvedRe
       ? { runtime: 'directory' as const, command: [...release.command] }
       : { runtime: 'image' as const, image: release.image };
   return { ...code, digest, source_ref: sourceRef };
+}
+
+/** The tree with what these hooks run put in place; positions stay those of the file. */
+function withImages(tree: YamlTree, images: ReadonlyMap<string, BuiltImage>): YamlTree {
+  const hooks = valueAt(tree.value, ['hooks']);
+  if (!Array.isArray(hooks) || images.size === 0) return tree;
+  const filled = hooks.map((hook) => {
+    const image = images.get(String(valueAt(hook, ['name'])));
+    if (!image) return hook;
+    const sourceRef = valueAt(hook, ['release', 'source_ref']);
+    const release = { image: image.name, digest: image.digest, source_ref: sourceRef };
+    return { ...hook, release };
+  });
+  return { ...tree, value: { ...(tree.value as object), hooks: filled } };
 }
 
 function emptyFile(file: string): Problem {
