@@ -59,7 +59,12 @@ export async function deployDataset(database: Database, hook: string): Promise<D
 }
 
 async function claimBatch(queue: BatchQueue, rows: BatchRows): Promise<HeldBatch> {
-  const claim = await queue.claim({ name: 'bench', leaseMs, runtimes: ['directory', 'image'] });
+  const claim = await queue.claim({
+    name: 'bench',
+    leaseMs,
+    runtimes: ['directory', 'image'],
+    fullHooks: [],
+  });
   const [run] = claim?.runs ?? [];
   if (!claim || !run) throw new Error('a batch was ingested and cannot be claimed');
   const start = { run: run.id, memoryBytes: 2 ** 30, runner: 'bench' };

@@ -20,7 +20,7 @@ beforeEach(async () => {
   };
 });
 
-const worker = { name: 'test', leaseMs: 60_000, runtimes: ['directory'] } as const;
+const worker = { name: 'test', leaseMs: 60_000, runtimes: ['directory'], fullHooks: [] } as const;
 
 async function claim(): Promise<Claim | undefined> {
   return bench.execution.queue.claim(worker);

@@ -49,7 +49,7 @@ export async function fill({ app, owner }: Pick<Arena, 'app' | 'owner'>): Promis
     await ingest(store, writer, { convention: 'quakes', batchSize: 10, upload });
   };
   const claim = async () => {
-    const claimed = await queue.claim({ name: 'worker', leaseMs: 600_000, runtimes });
+    const claimed = await queue.claim({ name: 'worker', leaseMs: 600_000, runtimes, fullHooks: [] });
     if (!claimed) throw new Error('no batch can be claimed');
     for (const run of claimed.runs) await answer(queue, claimed, run.id, run.release.digest);
     return claimed;

@@ -132,12 +132,12 @@ test('a daemon without a runner lets batches wait, and says why', async () => {
     return ingestion.reasons.length > 0 && ingestion;
   });
   expect(shown).toMatchObject({ status: 'running', pending: 1 });
-  expect(shown.reasons.join()).toContain('no runner');
+  expect(shown.reasons.join()).toContain('a runner for');
 });
 
 test('too many requests for the connections are told to come back, and then served', async () => {
   daemon = await testDaemon({
-    worker: { name: 'none', isInherited: false, concurrency: 0, leaseSeconds: 30 },
+    worker: { name: 'none', isInherited: false, concurrency: 0, perHook: 1, leaseSeconds: 30 },
   });
   const owner = daemon.database.open(daemon.database.ownerUrl, { max: 1 });
   const locked = Promise.withResolvers<void>();

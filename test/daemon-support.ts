@@ -127,6 +127,7 @@ export async function testConfig({ url, directory, key }: TestConfigParts): Prom
   const trusted = await readPublicKey(JSON.stringify(key.publicJwk), 'a key for tests');
   return {
     mode: 'development',
+    role: 'all',
     version: '0.0.0-test',
     database: { url, connections: 5 },
     domain: 'localhost',
@@ -137,7 +138,7 @@ export async function testConfig({ url, directory, key }: TestConfigParts): Prom
     reads: 'public',
     issuers: [{ issuer: 'test', audience: 'osa', keys: [trusted] }],
     runner: 'process',
-    worker: { name: 'tests', isInherited: true, concurrency: 1, leaseSeconds: 30 },
+    worker: { name: 'tests', isInherited: true, concurrency: 1, perHook: 1, leaseSeconds: 30 },
     drainSeconds: 10,
     environment: process.env,
   };

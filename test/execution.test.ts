@@ -135,7 +135,7 @@ test('a worker that has lost its lease writes nothing', async () => {
   await bench.deploy({ doubled: { code: double } });
   const { id } = await bench.ingest([record('a', 1)]);
   const { queue } = bench.execution;
-  const stale = await queue.claim({ name: 'stale', leaseMs: 1, runtimes: ['directory'] });
+  const stale = await queue.claim({ name: 'stale', leaseMs: 1, runtimes: ['directory'], fullHooks: [] });
   expect(stale).toBeDefined();
   await bench.drain();
   expect(await bench.store.ingestions.show(id)).toMatchObject({ published: 1, rows: 1 });
@@ -149,7 +149,12 @@ test('a worker that has lost its lease writes nothing', async () => {
 test('a batch that has its snapshot keeps it through a rollback and a new claim', async () => {
   await bench.deploy({ doubled: { code: double } });
   await bench.ingest([record('a', 1)]);
-  const first = await bench.execution.queue.claim({ name: 'dies', leaseMs: 1, runtimes: ['directory'] });
+  const first = await bench.execution.queue.claim({
+    name: 'dies',
+    leaseMs: 1,
+    runtimes: ['directory'],
+    fullHooks: [],
+  });
   await bench.deploy({ doubled: { code: hookCode('return { features: [{ value: 999 }] }') } });
   await bench.drain();
   expect(first?.runs.map((run) => run.version)).toEqual([1]);

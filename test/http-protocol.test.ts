@@ -253,7 +253,7 @@ describe('an Idempotency-Key', () => {
 describe('what an answer says of us', () => {
   test('is nothing, where the fault is ours', async () => {
     const broken = await testDaemon({
-      worker: { name: 'none', isInherited: false, concurrency: 0, leaseSeconds: 30 },
+      worker: { name: 'none', isInherited: false, concurrency: 0, perHook: 1, leaseSeconds: 30 },
     });
     try {
       const owner = broken.database.open(broken.database.ownerUrl);

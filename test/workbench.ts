@@ -13,6 +13,7 @@ import { postgresQueue } from '@osa/core/postgres/queue';
 import { postgresStore } from '@osa/core/postgres/store';
 import { type Execution, executeNext } from '@osa/core/run/execute';
 import { outputThreads } from '@osa/core/run/output-threads';
+import { hookSlots } from '@osa/core/run/slots';
 import { runners } from '@osa/core/runners/index';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import type { Store } from '@osa/core/store';
@@ -56,6 +57,8 @@ export async function workbench(test: TestDatabase): Promise<Workbench> {
     queue: postgresQueue(database, { domain: 'localhost' }),
     runners: [runners.process({ blobs, environment: process.env })],
     worker: { name: 'bench', leaseMs: 30_000 },
+    slots: hookSlots(8),
+    held: new Map(),
     threads,
     workspace: join(directory.path, 'work'),
     log: () => undefined,

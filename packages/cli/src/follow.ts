@@ -4,6 +4,7 @@ import { asOsaError, OsaError } from '@osa/core/error';
 import type { Client } from './client.ts';
 import { duration } from './format.ts';
 import { green, type Line, line, red, yellow } from './paint.ts';
+import { pauseLine } from './pause.ts';
 import { countsOf, type Progress, secondsOf } from './progress.ts';
 import { pairs } from './table.ts';
 
@@ -16,7 +17,7 @@ const slowestPollMs = 1_000;
 const patienceMs = 60_000;
 
 /**
- * Waits until the ingestion is no longer running.
+ * Waits until nothing of the ingestion is left to run, through pauses too.
  *
  * @throws OsaError `interrupted`; the ingestion itself goes on, and the message says how to look at it.
  */
@@ -32,7 +33,7 @@ export async function follow(
       if (ingestion) {
         lastAnswer = performance.now();
         progress.running(ingestion);
-        if (ingestion.status !== 'running') return ingestion;
+        if (!isOpen(ingestion)) return ingestion;
       }
       await wait(pollMs, undefined, { signal });
     }
@@ -43,6 +44,10 @@ export async function follow(
       cause,
     });
   }
+}
+
+export function isOpen({ status }: Pick<Ingestion, 'status'>): boolean {
+  return status === 'running' || status === 'paused';
 }
 
 /** The ingestion, or undefined while the server is away and has not been for long. */
@@ -60,11 +65,12 @@ async function look(client: Client, id: string, lastAnswer: number): Promise<Ing
 /** How an ingestion ended, and where to look next. */
 export function ingestionLines(ingestion: Ingestion): Line[] {
   const { id, status, convention_id, schema_id, reasons, invalid, rejected, errored } = ingestion;
-  const colour = status === 'completed' ? green : status === 'failed' ? red : yellow;
+  const colour = status === 'completed' ? green : isOpen(ingestion) ? yellow : red;
   const failed = invalid + rejected + errored;
   return [
     line`ingestion ${id}: ${colour(status)} after ${duration(secondsOf(ingestion))}, ${convention_id}, schema ${schema_id.id}@${schema_id.version}`,
     ...countLines(ingestion),
+    ...(ingestion.paused ? [line`  ${pauseLine(ingestion.paused)}; osa ingestions resume ${id}`] : []),
     ...reasons.map((reason) => line`  ${yellow('!')} ${reason}`),
     ...(failed > 0 ? [`see what failed: osa ingestions show ${id} --failed`] : []),
   ];
@@ -80,5 +86,5 @@ function countLines(ingestion: Ingestion): Line[] {
 
 /** 1 when the ingestion failed as a whole; records that failed are an answer and no failure of the command. */
 export function exitCodeFor({ status }: Ingestion): number {
-  return status === 'failed' ? 1 : 0;
+  return status === 'failed' || status === 'cancelled' ? 1 : 0;
 }

@@ -1,7 +1,7 @@
 import type { Answer } from '@osa/core/api';
 import { count, duration, secondsBetween } from './format.ts';
 import type { Output } from './output.ts';
-import { printable } from './paint.ts';
+import { line, printable, yellow } from './paint.ts';
 import type { ProgressView } from './ui/ingest-progress.tsx';
 
 type Ingestion = Answer<'showIngestion'>;
@@ -34,6 +34,7 @@ export async function withProgress<T>(output: Output, work: (progress: Progress)
 function lineProgress(output: Output): Progress {
   // The first line waits too: what is done at once needs no progress.
   let last = performance.now();
+  const told = new Set<string>();
   const say = (text: () => string) => {
     if (performance.now() - last < lineEveryMs) return;
     last = performance.now();
@@ -42,7 +43,12 @@ function lineProgress(output: Output): Progress {
   return {
     uploading: (sent, total) =>
       say(() => `uploading: ${count(sent)}${total ? ` of ${count(total)}` : ''} bytes`),
-    running: (ingestion) => say(() => summaryText(ingestion)),
+    running: (ingestion) => {
+      const news = ingestion.reasons.filter((reason) => !told.has(reason));
+      for (const reason of news) told.add(reason);
+      if (news.length > 0) output.note(...news.map((reason) => line`${yellow('!')} ${reason}`));
+      say(() => summaryText(ingestion));
+    },
   };
 }
 
@@ -76,7 +82,7 @@ function viewOf(ingestion: Ingestion): ProgressView {
   const { records, pending, convention_id, status, reasons } = ingestion;
   return {
     title: `${printable(convention_id)}: ${status}, ${duration(secondsOf(ingestion))}`,
-    isRunning: status === 'running',
+    isRunning: status === 'running' || status === 'paused',
     share: records === 0 ? undefined : (records - pending) / records,
     counts: countsOf(ingestion),
     notes: reasons.map(printable),

@@ -88,6 +88,9 @@ const ReleaseDetail = ReleaseSummary.extend({
   limits: Limits,
 });
 
+/** Who has paused what, when and why. */
+const Pause = z.object({ at: time, reason: z.string().nullable(), by: Actor });
+
 const HookSummary = z.object({
   name: z.string(),
   owner: z.string(),
@@ -96,7 +99,12 @@ const HookSummary = z.object({
   live_release: z
     .object({ version: z.int(), digest: z.string(), source_ref: z.string(), built_at: time })
     .nullable(),
+  /** While it is paused, no batch is claimed that it would run over. */
+  paused: Pause.nullable(),
 });
+
+/** Whether a hook is paused; `changed` is false when it was so before. */
+const HookPause = z.object({ hook_name: z.string(), changed: z.boolean(), paused: Pause.nullable() });
 
 /** A release as it is minted without a deploy. The digest says which code; an image may carry it (`ref@sha256:…`). */
 const ReleaseRequest = z.strictObject({
@@ -218,7 +226,9 @@ const Ingestion = z.object({
   srn: z.string(),
   convention_id: z.string(),
   schema_id: SchemaRef,
-  status: z.enum(['running', 'completed', 'failed']),
+  status: z.enum(['running', 'paused', 'completed', 'failed', 'cancelled']),
+  /** While it is paused, none of its batches is claimed; those that run end. */
+  paused: Pause.nullable(),
   records: z.int(),
   invalid: z.int(),
   unchanged: z.int(),
@@ -229,7 +239,7 @@ const Ingestion = z.object({
   retried: z.int(),
   rows: z.int(),
   batches: z.record(BatchStatus, z.int()),
-  /** Why batches wait, are parked or failed: each reason once. */
+  /** Why batches wait, are parked or failed, a paused hook among it: each reason once. */
   reasons: z.array(z.string()),
   started_by: Actor,
   started_at: time,
@@ -584,6 +594,28 @@ export const routes = {
     response: PointerMove,
     idempotent: true,
   }),
+  pauseHook: route({
+    method: 'POST',
+    path: '/api/v1/hooks/:name/pause',
+    summary: 'Claim no more batches that a hook would run over; those that run end',
+    gate: scope('hooks:write', 'name'),
+    params: hookParams,
+    body: z.strictObject({ reason: reason.optional() }),
+    status: 200,
+    response: HookPause,
+    idempotent: true,
+  }),
+  resumeHook: route({
+    method: 'POST',
+    path: '/api/v1/hooks/:name/resume',
+    summary: 'End the pause of a hook',
+    gate: scope('hooks:write', 'name'),
+    params: hookParams,
+    body: z.strictObject({}),
+    status: 200,
+    response: HookPause,
+    idempotent: true,
+  }),
 
   ingest: route({
     method: 'POST',
@@ -646,6 +678,39 @@ export const routes = {
       overtaken: z.int(),
       batches: z.int(),
     }),
+    idempotent: true,
+  }),
+  pauseIngestion: route({
+    method: 'POST',
+    path: '/api/v1/ingestions/:id/pause',
+    summary: 'Claim no more batches of an ingestion; those that run end',
+    gate: scope('ingestions:write'),
+    params: z.object({ id: z.uuid() }),
+    body: z.strictObject({ reason: reason.optional() }),
+    status: 200,
+    response: Ingestion,
+    idempotent: true,
+  }),
+  resumeIngestion: route({
+    method: 'POST',
+    path: '/api/v1/ingestions/:id/resume',
+    summary: 'End the pause of an ingestion',
+    gate: scope('ingestions:write'),
+    params: z.object({ id: z.uuid() }),
+    body: z.strictObject({}),
+    status: 200,
+    response: Ingestion,
+    idempotent: true,
+  }),
+  cancelIngestion: route({
+    method: 'POST',
+    path: '/api/v1/ingestions/:id/cancel',
+    summary: 'End an ingestion: batches that are not done write nothing, and their records are errored',
+    gate: scope('ingestions:write'),
+    params: z.object({ id: z.uuid() }),
+    body: z.strictObject({ reason: reason.optional() }),
+    status: 200,
+    response: Ingestion,
     idempotent: true,
   }),
 

@@ -15,6 +15,8 @@ import { type LogLevel, logLevels } from './log.ts';
 /** All that a daemon is told; `startDaemon` reads nothing else. */
 export interface DaemonConfig {
   readonly mode: 'development' | 'production';
+  /** Whether it answers requests, runs batches, or both. A worker still tells how it is. */
+  readonly role: Role;
   readonly version: string;
   readonly database: {
     readonly url: string | Endpoint;
@@ -39,6 +41,8 @@ export interface DaemonConfig {
     readonly isInherited: boolean;
     /** Batches at once; 0 runs none. */
     readonly concurrency: number;
+    /** Of these, how many of one hook. */
+    readonly perHook: number;
     readonly leaseSeconds: number;
   };
   readonly drainSeconds: number;
@@ -47,6 +51,9 @@ export interface DaemonConfig {
   /** Where tests cannot wait as long as people must. */
   readonly http?: Partial<HttpLimits>;
 }
+
+export const roles = ['all', 'server', 'worker'] as const;
+export type Role = (typeof roles)[number];
 
 const Issuer = z
   .strictObject({
@@ -78,7 +85,9 @@ const Settings = z.strictObject({
   data_dir: z.string().min(1).optional(),
   reads: z.enum(['public', 'authenticated']).default('public'),
   runner: z.enum(['process', 'none']).optional(),
-  worker_concurrency: whole(0, 256).default(Math.min(availableParallelism(), 8)),
+  role: z.enum(roles).default('all'),
+  worker_concurrency: whole(1, 256).default(Math.min(availableParallelism(), 8) + 1),
+  worker_per_hook: whole(1, 256).optional(),
   lease_seconds: whole(1, 3_600).default(30),
   drain_seconds: whole(0, 3_600).default(20),
   log_level: z.enum(logLevels).optional(),
@@ -137,6 +146,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
   const name = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`;
   return {
     mode: 'production',
+    role: settings.role,
     version,
     database: { url, connections: settings.database_connections },
     domain: ownDomain,
@@ -147,14 +157,21 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     reads: settings.reads,
     issuers: await Promise.all(settings.issuers.map((entry) => trust(entry, ownDomain))),
     runner: settings.runner ?? 'none',
-    worker: {
-      name,
-      isInherited: false,
-      concurrency: settings.worker_concurrency,
-      leaseSeconds: settings.lease_seconds,
-    },
+    worker: { name, isInherited: false, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
     environment,
+  };
+}
+
+/** One slot more than a hook may take is left for the others, so that a slow one does not hold them up. */
+export function workerSettings(
+  settings: Settings,
+): Pick<DaemonConfig['worker'], 'concurrency' | 'perHook' | 'leaseSeconds'> {
+  const { role, worker_concurrency, worker_per_hook, lease_seconds } = settings;
+  return {
+    concurrency: role === 'server' ? 0 : worker_concurrency,
+    perHook: worker_per_hook ?? Math.max(1, worker_concurrency - 1),
+    leaseSeconds: lease_seconds,
   };
 }
 

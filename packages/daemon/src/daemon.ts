@@ -145,6 +145,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
   const verifier = tokenVerifier(config.issuers, { clockSkewSeconds: 30, maxLifetimeSeconds: 3_600 });
   const check = () => components(config, { database: requests, worker, isDraining, log });
   return buildServer({
+    role: config.role,
     handlers: {
       ...serviceRoutes({ version: config.version, reads: config.reads, metrics, check }),
       ...conventionRoutes({ store }),

@@ -4,6 +4,7 @@ import { postgresQueue } from '@osa/core/postgres/queue';
 import type { Execution } from '@osa/core/run/execute';
 import type { OutputThreads } from '@osa/core/run/output-threads';
 import type { Runner } from '@osa/core/run/runner';
+import { hookSlots } from '@osa/core/run/slots';
 import { runners } from '@osa/core/runners/index';
 import type { BlobStore } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
@@ -38,6 +39,8 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
     queue,
     runners: own,
     worker: { name: worker.name, leaseMs: worker.leaseSeconds * 1_000 },
+    slots: hookSlots(worker.perHook),
+    held: new Map(),
     threads,
     workspace,
     log: (event, details) => report(event, details, { metrics, log }),

@@ -35,7 +35,8 @@ async function run(): Promise<number> {
     const url = ownerUrl(environment, options.database);
     return print(`osad: ${await migrateDatabase({ url, appRole: appRole(environment) })}\n`);
   }
-  const settings = readSettings(environment, options.config);
+  const fromSettings = readSettings(environment, options.config);
+  const settings = { ...fromSettings, role: options.role ?? fromSettings.role };
   const { obeyFailpoints } = await import('./failpoints.ts');
   await obeyFailpoints(environment);
   const { createLog } = await import('./log.ts');

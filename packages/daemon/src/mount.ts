@@ -15,6 +15,7 @@ import type { Writer } from '@osa/core/store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { bodyChunks, readJson, requireMediaType, requireSize } from './body.ts';
+import type { Role } from './config.ts';
 import { invalidInput } from './errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 
@@ -52,7 +53,11 @@ export type Handlers = { readonly [N in RouteName]: Handler<N> };
  *
  * @throws OsaError `internal` when a route has no handler, or a handler no route
  */
-export function mountRoutes(app: FastifyInstance, handlers: Handlers, limits: HttpLimits): void {
+export function mountRoutes(
+  app: FastifyInstance,
+  handlers: Handlers,
+  { limits, role }: { readonly limits: HttpLimits; readonly role: Role },
+): void {
   const names = Object.keys(routes) as RouteName[];
   const missing = names.filter((name) => !Object.hasOwn(handlers, name));
   const stray = Object.keys(handlers).filter((name) => !Object.hasOwn(routes, name));
@@ -66,8 +71,11 @@ export function mountRoutes(app: FastifyInstance, handlers: Handlers, limits: Ht
     if (!config?.contract)
       throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
   });
-  for (const name of names) mount(app, name, handlers, limits);
+  for (const name of role === 'worker' ? workerRoutes : names) mount(app, name, handlers, limits);
 }
+
+/** What a daemon answers that only runs batches. */
+const workerRoutes = ['health', 'ready', 'metrics'] as const satisfies readonly RouteName[];
 
 function mount<N extends RouteName>(
   app: FastifyInstance,

@@ -1,15 +1,17 @@
 import { parseArgs } from 'node:util';
 import { OsaError } from '@osa/core/error';
+import type { Role } from './config.ts';
 
 /** What the command line asks for. */
 export type Options =
   | { readonly command: 'help' }
   | { readonly command: 'version' }
   | { readonly command: 'migrate'; readonly database: string | undefined }
-  | { readonly command: 'serve'; readonly config: string | undefined }
+  | { readonly command: 'serve'; readonly config: string | undefined; readonly role: Role | undefined }
   | {
       readonly command: 'dev';
       readonly config: string | undefined;
+      readonly role: Role | undefined;
       readonly directory: string;
       readonly port: number | undefined;
       readonly database: string | undefined;
@@ -18,14 +20,14 @@ export type Options =
 
 export const help = `osad, the daemon of osa
 
-  osad --dev [--dir DIR] [--port N] [--data DIR] [--database URL]
+  osad --dev [--dir DIR] [--port N] [--data DIR] [--database URL] [--no-worker | --worker-only]
       For development; needs nothing installed. Starts an embedded PostgreSQL and a daemon on 127.0.0.1 that runs
       hooks as processes. All of it lives in DIR (.osa), which one daemon holds at a time.
         --port N         where to listen (8470); 0 takes a free port
         --data DIR       where uploaded files are kept (<dir>/data)
         --database URL   use this migrated database, as the application's role in the URL, instead of the embedded
                          one; needs a --dir of its own, and a --data that all daemons of the database share
-  osad [--config FILE]
+  osad [--config FILE] [--no-worker | --worker-only]
       For production: serves the database of DATABASE_URL. Settings come from the environment or, below it, from a
       YAML file (--config or OSA_CONFIG_FILE) with the names in brackets.
         DATABASE_URL [database_url]                  as the application's role, which \`osad migrate\` makes
@@ -39,7 +41,12 @@ export const help = `osad, the daemon of osa
                                                      [issuers] of issuer, audience, public_key or public_key_file
         OSA_READS [reads]                            public (the default) or authenticated
         OSA_RUNNER [runner]                          none: this version runs no hooks in production, batches wait
-        OSA_WORKER_CONCURRENCY [worker_concurrency]  batches at once (processors, at most 8); 0 runs none
+        OSA_ROLE [role]                              all (the default), server (--no-worker: answers requests, runs no
+                                                     batches) or worker (--worker-only: runs batches, and answers
+                                                     nothing but /health, /ready and /metrics)
+        OSA_WORKER_CONCURRENCY [worker_concurrency]  batches at once (processors, at most 8, and one more)
+        OSA_WORKER_PER_HOOK [worker_per_hook]        of these, how many of one hook (all but one), so that a slow hook
+                                                     does not hold up the others
         OSA_LEASE_SECONDS [lease_seconds]            how soon another worker takes over from a dead one (30)
         OSA_DRAIN_SECONDS [drain_seconds]            what runs may take to end at SIGTERM (20)
         OSA_LOG_LEVEL [log_level]                    fatal, error, warn, info, debug, trace or silent (info)
@@ -71,17 +78,18 @@ export function readOptions(argv: readonly string[]): Options {
     throw wrong(`${positionals.join(' ')}: the only command is migrate`);
   }
   const { dev, dir, port, data, database, config } = values;
+  const role = roleOf(values);
   if (command === 'migrate') {
     only(values, ['database'], 'osad migrate');
     return { command, database };
   }
   if (!dev) {
-    only(values, ['config'], 'osad without --dev');
-    return { command: 'serve', config };
+    only(values, ['config', 'no-worker', 'worker-only'], 'osad without --dev');
+    return { command: 'serve', config, role };
   }
   if (database !== undefined && dir === undefined)
     throw wrong('--database: needs a directory of its own; give --dir');
-  return { command: 'dev', config, directory: dir ?? '.osa', port: portOf(port), database, data };
+  return { command: 'dev', config, role, directory: dir ?? '.osa', port: portOf(port), database, data };
 }
 
 function parse(argv: readonly string[]) {
@@ -98,6 +106,8 @@ function parse(argv: readonly string[]) {
         data: { type: 'string' },
         database: { type: 'string' },
         config: { type: 'string' },
+        'no-worker': { type: 'boolean' },
+        'worker-only': { type: 'boolean' },
       },
     });
   } catch (cause) {
@@ -108,6 +118,14 @@ function parse(argv: readonly string[]) {
 function only(values: Readonly<Record<string, unknown>>, allowed: readonly string[], where: string): void {
   const [other] = Object.keys(values).filter((name) => !allowed.includes(name));
   if (other !== undefined) throw wrong(`--${other}: is not for ${where}`);
+}
+
+/** What the command line says; without it the settings decide. */
+function roleOf(values: { 'no-worker'?: boolean; 'worker-only'?: boolean }): Role | undefined {
+  const { 'no-worker': noWorker, 'worker-only': workerOnly } = values;
+  if (noWorker && workerOnly) throw wrong('--no-worker: leaves nothing to do beside --worker-only');
+  if (noWorker) return 'server';
+  return workerOnly ? 'worker' : undefined;
 }
 
 function portOf(text: string | undefined): number | undefined {

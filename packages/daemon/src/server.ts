@@ -13,12 +13,14 @@ import {
 import type { Logger } from 'pino';
 import type { Authenticate } from './authenticate.ts';
 import { lingering } from './body.ts';
+import type { Role } from './config.ts';
 import { type ProblemAnswer, problemOf } from './errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Metrics } from './metrics.ts';
 import { type Handlers, mountRoutes } from './mount.ts';
 
 export interface ServerParts {
+  readonly role: Role;
   readonly handlers: Handlers;
   readonly authenticate: Authenticate;
   readonly limits: HttpLimits;
@@ -58,7 +60,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   app.setNotFoundHandler((request) => {
     throw notMounted(request);
   });
-  mountRoutes(app, parts.handlers, limits);
+  mountRoutes(app, parts.handlers, parts);
   return app;
 }
 

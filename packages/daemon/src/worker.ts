@@ -26,7 +26,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const stop = new AbortController();
   const bell = new Bell();
   const state: State = { draining: false, trouble: undefined };
-  const unwatch = concurrency === 0 ? undefined : await execution.queue.watch(() => bell.ring());
+  const unwatch =
+    concurrency === 0
+      ? undefined
+      : await execution.queue.watch((ended) => {
+          if (ended !== undefined) execution.held.get(ended)?.();
+          bell.ring();
+        });
   const loops = Array.from({ length: concurrency }, () =>
     runLoop(options, { bell, state, stop: stop.signal }),
   );

@@ -1,16 +1,16 @@
 import { defineCommand } from '../command.ts';
 import { time } from '../format.ts';
-import { green } from '../paint.ts';
+import { green, line, yellow } from '../paint.ts';
 import { table } from '../table.ts';
 
 export const hooksList = defineCommand({
   description: 'Lists all hooks by name, with the release that is live.',
   examples: [['osa hooks list', 'all hooks']],
-  json: '{"items": [{"name", "owner", "feature", "release_count", "live_release"}]}',
+  json: '{"items": [{"name", "owner", "feature", "release_count", "live_release", "paused"}]}',
   async run({ client, output }) {
     const answer = await client().call('listHooks', {});
-    const rows = answer.items.map(({ name, owner, release_count, live_release }) => [
-      name,
+    const rows = answer.items.map(({ name, owner, release_count, live_release, paused }) => [
+      paused ? line`${name} ${yellow('(paused)')}` : name,
       live_release ? green(`v${live_release.version}`) : null,
       release_count,
       live_release?.source_ref ?? null,

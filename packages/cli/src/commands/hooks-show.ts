@@ -2,6 +2,7 @@ import type { Answer } from '@osa/core/api';
 import { defineCommand } from '../command.ts';
 import { nextPage, version } from '../format.ts';
 import { bold, green, type Line, line } from '../paint.ts';
+import { pauseLine } from '../pause.ts';
 import { releaseLines, releaseTable } from '../release-lines.ts';
 import { pairs, table } from '../table.ts';
 
@@ -9,7 +10,7 @@ export const hooksShow = defineCommand({
   description: 'Shows a hook: its live release, its feature contract and its releases, the newest first.',
   arguments: { hook: { description: "the hook's name" } },
   examples: [['osa hooks show seismic_energy', 'what runs, and what has run']],
-  json: '{"name", "owner", "feature", "release_count", "live_seq", "live": {the live release}, "releases": [the newest 50]}',
+  json: '{"name", "owner", "feature", "release_count", "live_seq", "live": {the live release}, "paused": {"at", "reason", "by"}, "releases": [the newest 50]}',
   async run({ client, output }, { arguments: { hook } }) {
     const server = client();
     const shown = await server.call('showHook', { params: { name: hook }, scopes: ['runs:read'] });
@@ -18,6 +19,7 @@ export const hooksShow = defineCommand({
     });
     output.result({ ...shown, releases }, [
       line`${bold(shown.name)}  ${shown.feature.cardinality === 'one' ? 'one row' : 'many rows'} a record, of convention ${shown.owner}`,
+      ...(shown.paused ? [pauseLine(shown.paused)] : []),
       ...liveLines(shown),
       '',
       ...table(['column', 'type', 'unit', 'description'], columnCells(shown.feature.columns)),

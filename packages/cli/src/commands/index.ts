@@ -54,6 +54,21 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         summary: 'try again what was rejected or errored',
         load: async () => (await import('./ingestions-retry.ts')).ingestionsRetry,
       },
+      {
+        name: 'pause',
+        summary: 'claim no more of its batches for now',
+        load: async () => (await import('./ingestions-pause.ts')).ingestionsPause,
+      },
+      {
+        name: 'resume',
+        summary: 'end its pause',
+        load: async () => (await import('./ingestions-resume.ts')).ingestionsResume,
+      },
+      {
+        name: 'cancel',
+        summary: 'end it; what is published stays',
+        load: async () => (await import('./ingestions-cancel.ts')).ingestionsCancel,
+      },
     ],
   },
   {
@@ -100,6 +115,16 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         name: 'release',
         summary: 'mint a release without a deploy',
         load: async () => (await import('./hooks-release.ts')).hooksRelease,
+      },
+      {
+        name: 'pause',
+        summary: 'claim no more batches that it would run over',
+        load: async () => (await import('./hooks-pause.ts')).hooksPause,
+      },
+      {
+        name: 'resume',
+        summary: 'end its pause',
+        load: async () => (await import('./hooks-resume.ts')).hooksResume,
       },
     ],
   },

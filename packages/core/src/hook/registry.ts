@@ -41,6 +41,11 @@ export interface RegistryWrites extends RegistryState {
     hook: StoredHook,
     change: { to: number; kind: 'rollback' | 'activate'; reason: string | null },
   ): Promise<LiveChange>;
+  /** Pauses a hook, or ends its pause where there is no `pause`; undefined when there is no such hook. */
+  setPause(
+    hook: string,
+    pause: { readonly reason: string | null } | null,
+  ): Promise<Answer<'pauseHook'> | undefined>;
   /** The live change that made a locked hook's pointer what it is. */
   currentChange(hook: StoredHook): Promise<LiveChange>;
   /** `from_version` of the latest release or activation into the live version from an older one: what a rollback goes

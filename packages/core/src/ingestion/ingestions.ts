@@ -22,6 +22,10 @@ export interface IngestionWrites {
   view(id: string): Promise<Answer<'showIngestion'>>;
   /** The convention of an ingestion. */
   conventionOf(id: string): Promise<string | undefined>;
+  /** Pauses an ingestion, or ends its pause where there is no `pause`; false when it was so before. */
+  setPause(id: string, pause: { readonly reason: string | null } | null): Promise<boolean>;
+  /** Ends what is not done of an ingestion; the answer counts the batches. */
+  cancel(id: string, reason: string): Promise<number>;
   /** Copies what was rejected or errored into new batches, in the order of the upload. */
   retry(id: string): Promise<{ retried: number; overtaken: number; batches: number }>;
 }

@@ -17,6 +17,8 @@ import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection.ts';
 import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
 import { batchesChannel } from './lease.ts';
+import { pausedJson, setIngestionPause } from './pause.ts';
+import { cancelIngestion } from './queue-end.ts';
 
 /** The writes of ingestions, within one transaction of one actor. */
 export function ingestionWrites(tx: Transaction, actor: number, options: NodeIdentity): IngestionWrites {
@@ -35,6 +37,8 @@ export function ingestionWrites(tx: Transaction, actor: number, options: NodeIde
       const [row] = await tx<{ convention: string }[]>`select convention from ingestions where id = ${id}`;
       return row?.convention;
     },
+    setPause: (id, pause) => setIngestionPause(tx, actor, id, pause),
+    cancel: (id, reason) => cancelIngestion(tx, id, reason),
     retry: (id) => retry(tx, id),
   };
 }
@@ -214,11 +218,18 @@ function views(sql: Sql, options: NodeIdentity) {
   return sql`
     select i.id, ${`urn:osa:${options.domain}:ing:`} || i.id as srn, i.convention as convention_id,
            jsonb_build_object('id', i.schema_id, 'version', i.schema_version) as schema_id,
-           case when b.open > 0 then 'running' when b.failed > 0 then 'failed' else 'completed' end as status,
+           case when b.open > 0 and i.paused_at is not null then 'paused' when b.open > 0 then 'running'
+                when b.failed > 0 and i.cancelled then 'cancelled' when b.failed > 0 then 'failed'
+                else 'completed' end as status,
+           ${pausedJson(sql, sql`i`)} as paused,
            (b.records - b.retried)::integer as records, b.invalid::integer, b.unchanged::integer,
            b.published::integer, b.rejected::integer, b.errored::integer,
            (b.records - b.retried - b.invalid - b.unchanged - b.published - b.rejected - b.errored)::integer as pending,
-           b.retried::integer, b.rows::float8 as rows, b.batches, b.reasons,
+           b.retried::integer, b.rows::float8 as rows, b.batches,
+           b.reasons || case when b.open > 0 then array(
+             select format('hook %s is paused', h.name) || coalesce(': ' || h.pause_reason, '')
+             from convention_hooks c join hooks h on h.name = c.hook
+             where c.slug = i.convention and h.paused_at is not null order by c.position) else '{}' end as reasons,
            jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as started_by,
            i.sealed_at as started_at, case when b.open = 0 then b.finished_at end as finished_at
     from ingestions i

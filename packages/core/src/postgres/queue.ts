@@ -12,11 +12,15 @@ import type {
   ClaimedRun,
   Lease,
 } from '../run/queue.ts';
-import { arrayText } from './array.ts';
 import { finish } from './commit.ts';
 import type { Database, Transaction } from './connection.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
+import { type Candidate, lockCandidate } from './queue-candidate.ts';
+import { endBatches, stopIngestion } from './queue-end.ts';
 import { snapshot } from './snapshot.ts';
+
+/** How often a worker may be lost with a batch. A few losses are accidents; one a batch that ends its workers. */
+const maxLost = 10;
 
 /**
  * The queue in PostgreSQL: `batches` with `skip locked`, a lease and a growing fence. All times are the database's.
@@ -31,7 +35,7 @@ export function postgresQueue(database: Database, node: NodeIdentity): BatchQueu
     postpone: (lease, later) => postpone(database, lease, later),
     stopIngestion: (held, reason) => database.transaction((tx) => stopIngestion(tx, held, reason)),
     giveBack: (workerName) => giveBack(database, workerName),
-    watch: (wake) => database.listen(batchesChannel, wake),
+    watch: (wake) => database.listen(batchesChannel, (payload) => wake(payload || undefined)),
   };
 }
 
@@ -41,50 +45,42 @@ async function claim(database: Database, worker: Claimant): Promise<Claim | unde
     const outcome = await database.transaction((tx) => claimOne(tx, worker));
     if (outcome === 'none') return undefined;
     await failpoint('claim.after-commit');
-    if (outcome !== 'parked') return load(database, outcome);
+    if (outcome !== 'passed over') return load(database, outcome);
   }
 }
 
-async function claimOne(tx: Transaction, worker: Claimant): Promise<Held | 'none' | 'parked'> {
-  const candidate = await lockCandidate(tx);
+/** A batch is passed over when it turns out, under the locks, that it must wait or has come to its end. */
+async function claimOne(tx: Transaction, worker: Claimant): Promise<Held | 'none' | 'passed over'> {
+  const candidate = await lockCandidate(tx, worker);
   if (!candidate) return 'none';
   await failpoint('claim.mid');
+  if (candidate.lost >= maxLost) {
+    await endBatches(tx, [candidate.id], `${candidate.lost} workers were lost while they ran it`);
+    return 'passed over';
+  }
+  const mayRun = candidate.hasSnapshot
+    ? await isFree(tx, candidate)
+    : (await isOpen(tx, candidate)) && (await snapshot(tx, candidate, worker.runtimes));
+  if (!mayRun) return 'passed over';
   if (candidate.hasSnapshot) await abandonAttempts(tx, candidate.id);
-  else if (!(await snapshot(tx, candidate, worker.runtimes))) return 'parked';
   await failpoint('claim.after-snapshot');
   return take(tx, candidate.id, worker);
 }
 
-interface Candidate {
-  readonly id: string;
-  readonly convention: string;
-  readonly hasSnapshot: boolean;
+/** Whether nobody has paused the ingestion. The lock makes a pause a barrier: it waits for us, or we see it. */
+async function isOpen(tx: Transaction, { ingestion }: Candidate): Promise<boolean> {
+  const [row] = await tx<{ paused: boolean }[]>`
+    select paused_at is not null as paused from ingestions where id = ${ingestion} for share`;
+  return row?.paused === false;
 }
 
-/**
- * The oldest batch that may run: queued, or held by a lease that ran out, and not behind an unfinished batch with
- * one of its sources. A batch that failed without having run is no end of the row: what it waited for counts on.
- * Gates never come back once they are open, so reading them in an older state is safe.
- */
-async function lockCandidate(tx: Transaction): Promise<Candidate | undefined> {
-  const [row] = await tx<Candidate[]>`
-    select id, convention, snapshot_at is not null as "hasSnapshot"
-    from batches b
-    where available_at <= clock_timestamp()
-      and status in ('queued', 'running', 'parked')
-      and (status <> 'running' or lease_until < clock_timestamp())
-      and not exists (
-        with recursive ahead (id) as (
-          select g.predecessor from batch_gates g where g.batch = b.id
-          union
-          select g.predecessor from ahead a
-          join batches p on p.id = a.id and p.status = 'failed'
-          join batch_gates g on g.batch = p.id)
-        select from ahead a join batches p on p.id = a.id where p.status in ('queued', 'running', 'parked'))
-    order by available_at, id
-    limit 1
-    for update of b skip locked`;
-  return row;
+/** The same for a batch whose hooks were chosen earlier: none of them is paused either. */
+async function isFree(tx: Transaction, candidate: Candidate): Promise<boolean> {
+  if (!(await isOpen(tx, candidate))) return false;
+  const hooks = await tx<{ paused: boolean }[]>`
+    select paused_at is not null as paused from hooks
+    where name in (select hook from runs where batch = ${candidate.id}) order by name collate "C" for share`;
+  return hooks.every((hook) => !hook.paused);
 }
 
 /** What the worker before us started and did not end is over. */
@@ -106,7 +102,8 @@ async function take(
 ): Promise<Held> {
   const [row] = await tx<Held[]>`
     update batches
-    set status = 'running', fence = fence + 1, claimed_by = ${name},
+    set status = 'running', fence = fence + 1, claimed_by = ${name}, reason = null,
+        lost = lost + (status = 'running')::integer,
         lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond',
         snapshot_at = coalesce(snapshot_at, clock_timestamp())
     where id = ${id} returning id as batch, fence`;
@@ -193,30 +190,6 @@ async function postpone(
       returning id
     )
     select pg_notify(${batchesChannel}, '') from given`;
-}
-
-/** All statements are about the batches that the first one locks; a retry may make new ones meanwhile. */
-async function stopIngestion(tx: Transaction, claim: Claim, reason: string): Promise<void> {
-  const open = await tx<{ id: string; held: boolean }[]>`
-    select id, id = ${claim.batch} and fence = ${claim.fence} and status = 'running'
-               and lease_until > clock_timestamp() as held
-    from batches where ingestion = ${claim.ingestion} and status in ('queued', 'running', 'parked')
-    order by id for update`;
-  if (!open.some((batch) => batch.held)) throw leaseLost(claim.batch);
-  const ids = arrayText(open.map((batch) => batch.id));
-  await tx`
-    update batch_records set status = 'errored', reason = ${`the ingestion was stopped: ${reason}`}
-    where batch = any (${ids}::text::uuid[]) and status = 'pending'`;
-  await tx`
-    update batches b
-    set status = 'failed', reason = ${reason}, lease_until = null, finished_at = clock_timestamp(),
-        errored = errored + (select count(*) from batch_records r where r.batch = b.id and r.status = 'errored')
-    where id = any (${ids}::text::uuid[])`;
-  await tx`
-    update runs set status = 'error', reason = ${reason}, finished_at = clock_timestamp()
-    where status is null and batch = any (${ids}::text::uuid[])`;
-  await tx`update ingestions set stopped_at = clock_timestamp(), stop_reason = ${reason} where id = ${claim.ingestion}`;
-  await tx`select pg_notify(${batchesChannel}, '')`;
 }
 
 async function giveBack({ sql }: Database, workerName: string): Promise<number> {

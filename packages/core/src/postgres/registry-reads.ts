@@ -1,10 +1,10 @@
-import type postgres from 'postgres';
 import type { Answer } from '../api.ts';
 import type { Page, RegistryReads } from '../hook/registry.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';
 import type { Database, Sql } from './connection.ts';
 import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
 import { liveContent } from './mint.ts';
+import { pausedJson, utc } from './pause.ts';
 
 /** The registry's look-ups. Each is one statement, so that what it says holds together. */
 export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
@@ -51,7 +51,8 @@ async function hooks(sql: Sql): Promise<Answer<'listHooks'>> {
   const items = await sql<HookItem[]>`
     select h.name, h.owner, h.feature, h.release_count,
            case when r.version is not null then jsonb_build_object('version', r.version, 'digest', r.digest,
-             'source_ref', r.source_ref, 'built_at', ${utc(sql, sql`r.built_at`)}) end as live_release
+             'source_ref', r.source_ref, 'built_at', ${utc(sql, sql`r.built_at`)}) end as live_release,
+           ${pausedJson(sql, sql`h`)} as paused
     from hooks h left join releases r on r.hook = h.name and r.version = h.live_version
     order by h.name collate "C"`;
   return { items: [...items] };
@@ -69,11 +70,6 @@ export function releaseColumns(sql: Sql) {
     ${utc(sql, sql`r.built_at`)} as built_at`;
 }
 
-/** A time as the driver reads it, for where it is a part of JSON: there PostgreSQL writes UTC as `+00:00`. */
-function utc(sql: Sql, time: postgres.PendingQuery<postgres.Row[]>) {
-  return sql`replace(to_jsonb(${time}) #>> '{}', '+00:00', 'Z')`;
-}
-
 export function withConfigDigest<T extends { readonly config: unknown }>(
   row: T,
 ): T & { config_digest: string } {
@@ -84,7 +80,7 @@ async function hook(sql: Sql, name: string): Promise<Answer<'showHook'> | undefi
   const [row] = await sql<
     (Omit<HookItem, 'live_release'> & { live_seq: number | null; live: ReleaseRow | null })[]
   >`
-    select h.name, h.owner, h.feature, h.release_count, h.live_seq,
+    select h.name, h.owner, h.feature, h.release_count, h.live_seq, ${pausedJson(sql, sql`h`)} as paused,
            (select to_jsonb(live) from (select ${releaseColumns(sql)}) live where r.id is not null) as live
     from hooks h
     left join releases r on r.hook = h.name and r.version = h.live_version

@@ -8,6 +8,7 @@ import { canonicalJson, sha256 } from '../hook/release.ts';
 import { arrayText } from './array.ts';
 import type { Transaction } from './connection.ts';
 import { liveContent, mintRelease } from './mint.ts';
+import { setHookPause } from './pause.ts';
 import { readConvention, readHooks, registryState } from './registry-state.ts';
 
 /** The registry's writes, within one transaction of one actor. */
@@ -29,6 +30,7 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
     },
     liveContent: (hook) => liveContent(tx, hook),
     move: (hook, change) => move(tx, actor, hook, change),
+    setPause: (hook, pause) => setHookPause(tx, actor, hook, pause),
     currentChange: (hook) => currentChange(tx, hook),
     rollbackTarget: (hook, liveVersion) => rollbackTarget(tx, hook, liveVersion),
     versions: async (hook) => {

@@ -8,8 +8,8 @@ import type { Transaction } from './connection.ts';
 /**
  * Stores which release of each hook runs this batch. The hooks are locked first, in name order, and their live
  * versions are read from the locked rows, in a statement that joins nothing: a rollback that has answered is
- * seen, and one under way waits for us or we for it. False when a hook has no live release, or one that this
- * worker cannot start; the batch is parked, and resolved anew when it is looked at again.
+ * seen, and one under way waits for us or we for it. False when a hook is paused; or has no live release, or one that
+ * this worker cannot start: then the batch is parked with that reason, and resolved anew when it is looked at again.
  */
 export async function snapshot(
   tx: Transaction,
@@ -18,17 +18,18 @@ export async function snapshot(
 ): Promise<boolean> {
   await tx`select from conventions where slug = ${convention} for share`;
   const declared = await tx<{ hook: string }[]>`select hook from convention_hooks where slug = ${convention}`;
-  const hooks = await tx<{ name: string; live_version: number | null }[]>`
-    select name, live_version from hooks where name = any (${arrayText(declared.map((row) => row.hook))}::text::text[])
+  const hooks = await tx<{ name: string; live_version: number | null; paused: boolean }[]>`
+    select name, live_version, paused_at is not null as paused from hooks where name = any (${arrayText(declared.map((row) => row.hook))}::text::text[])
     order by name collate "C" for share`;
+  if (hooks.some((hook) => hook.paused)) return false;
   const dead = hooks.filter((hook) => hook.live_version === null).map((hook) => hook.name);
   if (dead.length > 0) {
-    await park(tx, id, `no live release: ${dead.join(', ')}`);
+    await park(tx, id, { reason: `no live release: ${dead.join(', ')}`, delayMs: parkedMs });
     return false;
   }
   const foreign = await releasesBeyond(tx, hooks, runtimes);
   if (foreign.length > 0) {
-    await park(tx, id, `this worker has no runner for ${foreign.join(', ')}`);
+    await park(tx, id, { reason: `waits for a worker with a runner for ${foreign.join(', ')}`, delayMs: 0 });
     return false;
   }
   const runs = await tx`
@@ -64,11 +65,15 @@ async function releasesBeyond(
   return rows.map(({ hook, version, runtime }) => `${hook} v${version} (${runtime})`);
 }
 
-async function park(tx: Transaction, id: string, reason: string): Promise<void> {
+async function park(
+  tx: Transaction,
+  id: string,
+  { reason, delayMs }: { readonly reason: string; readonly delayMs: number },
+): Promise<void> {
   await tx`
     update batches
     set status = 'parked', reason = ${reason}, lease_until = null, claimed_by = null,
-        available_at = clock_timestamp() + ${parkedMs} * interval '1 millisecond'
+        available_at = clock_timestamp() + ${delayMs} * interval '1 millisecond'
     where id = ${id}`;
 }
 

@@ -6,14 +6,18 @@ import { normaliseLimits } from '../hook/release.ts';
 import { holdLease } from './lease.ts';
 import { readOutput } from './output.ts';
 import type { OutputThreads } from './output-threads.ts';
-import { type Action, backoffMs, type Fact, maxFailures, parkedMs, policy } from './policy.ts';
+import { type Action, backoffMs, type Fact, maxFailures, policy } from './policy.ts';
 import type { BatchQueue, Claim, ClaimedRun, RunResult } from './queue.ts';
 import type { Ending, Runner } from './runner.ts';
+import type { HookSlots } from './slots.ts';
 
 export interface Execution {
   readonly queue: BatchQueue;
   readonly runners: readonly Runner[];
   readonly worker: { readonly name: string; readonly leaseMs: number };
+  readonly slots: HookSlots;
+  /** The batches that are run here, each with what makes sure of its lease at once. */
+  readonly held: Map<string, () => void>;
   /** The threads that read output; without them each reading starts one of its own. */
   readonly threads?: OutputThreads;
   /** The directory below which attempts have theirs. */
@@ -31,7 +35,8 @@ const retellMs = 500;
  */
 export async function executeNext(execution: Execution, stop: AbortSignal): Promise<boolean> {
   const runtimes = execution.runners.flatMap((runner) => runner.runtimes);
-  const claim = await execution.queue.claim({ ...execution.worker, runtimes });
+  const { queue, slots, worker } = execution;
+  const claim = await slots.claim((fullHooks) => queue.claim({ ...worker, runtimes, fullHooks }));
   if (!claim) return false;
   execution.log('batch.claimed', { batch: claim.batch, fence: claim.fence, records: claim.records.length });
   await using lease = holdLease(execution, claim, stop);
@@ -48,6 +53,7 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
       await ending.dispose();
       await failpoint('cleanup.mid');
     }
+    slots.free(claim);
   }
   return true;
 }
@@ -63,12 +69,6 @@ async function runHooks(
   signal: AbortSignal,
   endings: Ending[],
 ): Promise<Decision> {
-  // Known before any code starts: otherwise the first hooks would run again and again for one that cannot.
-  const stuck = claim.records.length === 0 ? undefined : claim.runs.find((run) => !runnerFor(execution, run));
-  if (stuck) {
-    const reason = `hook ${stuck.hook}: this worker has no runner for ${stuck.release.runtime} releases`;
-    return { action: policy.no_runner, reason };
-  }
   const inputDigest = digestInput(claim);
   const results: RunResult[] = [];
   for (const run of claim.runs) {
@@ -221,8 +221,6 @@ async function settle(execution: Execution, claim: Claim, decision: Decision): P
       return queue.stopIngestion(claim, reason);
     case 'retry_later':
       return queue.postpone(claim, { reason, delayMs: backoffMs(claim.failures + 1), failed: true });
-    case 'park':
-      return queue.postpone(claim, { reason, delayMs: parkedMs, failed: false });
     case 'let_go':
       return queue.postpone(claim, { reason: null, delayMs: 0, failed: false });
   }

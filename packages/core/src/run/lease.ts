@@ -3,8 +3,9 @@ import type { Execution } from './execute.ts';
 import type { Claim } from './queue.ts';
 
 /**
- * Renews the lease; its signal aborts when the lease is lost, or may be, or the worker stops. Renewing ends before
- * the batch is settled: from then on the row's lock holds the batch, and a renewal would only wait for it.
+ * Renews the lease; its signal aborts when the lease is lost, or may be, or the worker stops. Who hears that somebody
+ * has ended the batch calls what stands in `execution.held`, and it is renewed at once. Renewing ends before the batch
+ * is settled: from then on the row's lock holds the batch, and a renewal would only wait for it.
  */
 export function holdLease(execution: Execution, claim: Claim, stop: AbortSignal) {
   const { leaseMs } = execution.worker;
@@ -26,10 +27,13 @@ export function holdLease(execution: Execution, claim: Claim, stop: AbortSignal)
       execution.log('batch.not_renewed', { batch: claim.batch, fence: claim.fence, error });
     }
   };
-  const timer = setInterval(() => {
+  const look = () => {
     renewal = renewal.then(renew);
-  }, leaseMs / 3);
+  };
+  const timer = setInterval(look, leaseMs / 3);
+  execution.held.set(claim.batch, look);
   const stopRenewing = async () => {
+    if (execution.held.get(claim.batch) === look) execution.held.delete(claim.batch);
     clearInterval(timer);
     await renewal;
     clearTimeout(expiry);

@@ -6,8 +6,6 @@ export type Action =
   | 'done'
   /** Give the batch back, to run again later; after `maxFailures` give the hook up instead. */
   | 'retry_later'
-  /** Give the batch back until a worker can run it; it waits as long as it takes. */
-  | 'park'
   /** Every record of this run is errored with the reason; other hooks go on. */
   | 'give_up'
   /** No batch of the ingestion can do better: all of it ends with the reason. */
@@ -16,12 +14,7 @@ export type Action =
   | 'let_go';
 
 /** What can come of a start: how the code ended, or why it did not start. */
-export type Fact =
-  | Ending['outcome']
-  | 'exited_nonzero'
-  | 'no_runner'
-  | 'not_started_unavailable'
-  | 'not_started_never';
+export type Fact = Ending['outcome'] | 'exited_nonzero' | 'not_started_unavailable' | 'not_started_never';
 
 export const policy = {
   exited: 'done',
@@ -30,14 +23,13 @@ export const policy = {
   out_of_memory: 'give_up',
   output_too_large: 'give_up',
   cancelled: 'let_go',
-  no_runner: 'park',
   not_started_unavailable: 'retry_later',
   not_started_never: 'stop_ingestion',
 } as const satisfies Record<Fact, Action>;
 
 export const maxFailures = 5;
 
-/** Milliseconds until a parked batch is looked at again. */
+/** Milliseconds until a batch of a hook without a live release is looked at again. */
 export const parkedMs = 30_000;
 
 /** Milliseconds until a batch may be claimed again after its n-th failure, from 1: 2 s, 4 s, 8 s … at most 5 min. */

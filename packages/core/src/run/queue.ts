@@ -32,15 +32,20 @@ export interface BatchQueue {
   stopIngestion(claim: Claim, reason: string): Promise<void>;
   /** Gives back at once what a dead worker of this name held; the answer counts the batches. */
   giveBack(workerName: string): Promise<number>;
-  /** Calls `wake` when there may be something to claim; the answer stops it. */
-  watch(wake: () => void): Promise<() => Promise<void>>;
+  /**
+   * Calls `wake` when there may be something to claim, with the id of a batch when that one was ended by somebody else;
+   * the answer stops it.
+   */
+  watch(wake: (ended: string | undefined) => void): Promise<() => Promise<void>>;
 }
 
 export interface Claimant {
   readonly name: string;
   readonly leaseMs: number;
-  /** What the worker can start. A batch whose live releases need another runtime is parked without a snapshot. */
+  /** What the worker can start. A batch whose releases need another runtime is left for a worker that can. */
   readonly runtimes: readonly Runtime[];
+  /** Hooks that run over as many batches here as they may. */
+  readonly fullHooks: readonly string[];
 }
 
 export interface Lease {

@@ -1,6 +1,7 @@
 import { OsaError } from '@osa/core/error';
 import { activate, rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
+import { pauseHook, resumeHook } from '@osa/core/hook/pause';
 import type { Expected } from '@osa/core/hook/registry';
 import type { Store } from '@osa/core/store';
 import { hideConfig } from '@osa/core/trace/trace';
@@ -9,7 +10,16 @@ import type { Handlers } from '../mount.ts';
 
 type Routes = Pick<
   Handlers,
-  'listHooks' | 'showHook' | 'listReleases' | 'showRelease' | 'history' | 'release' | 'activate' | 'rollback'
+  | 'listHooks'
+  | 'showHook'
+  | 'listReleases'
+  | 'showRelease'
+  | 'history'
+  | 'release'
+  | 'activate'
+  | 'rollback'
+  | 'pauseHook'
+  | 'resumeHook'
 >;
 
 export function hookRoutes({ store }: { readonly store: Store }): Routes {
@@ -32,6 +42,8 @@ export function hookRoutes({ store }: { readonly store: Store }): Routes {
     release: (call) => release(store, call.writer(), call.params.name, expecting(call)),
     activate: (call) => activate(store, call.writer(), call.params.name, expecting(call)),
     rollback: (call) => rollback(store, call.writer(), call.params.name, expecting(call)),
+    pauseHook: (call) => pauseHook(store, call.writer(), call.params.name, call.body),
+    resumeHook: (call) => resumeHook(store, call.writer(), call.params.name),
   };
 }
 

@@ -1,5 +1,6 @@
 import { requireScope } from '@osa/core/auth/scope';
 import { OsaError } from '@osa/core/error';
+import { cancelIngestion, pauseIngestion, resumeIngestion } from '@osa/core/ingestion/control';
 import { ingest } from '@osa/core/ingestion/ingest';
 import { retryIngestion } from '@osa/core/ingestion/retry';
 import type { Store } from '@osa/core/store';
@@ -8,7 +9,14 @@ import { spool } from '../spool.ts';
 
 type Routes = Pick<
   Handlers,
-  'ingest' | 'listIngestions' | 'showIngestion' | 'listIngestionRecords' | 'retryIngestion'
+  | 'ingest'
+  | 'listIngestions'
+  | 'showIngestion'
+  | 'listIngestionRecords'
+  | 'retryIngestion'
+  | 'pauseIngestion'
+  | 'resumeIngestion'
+  | 'cancelIngestion'
 >;
 
 export interface IngestionParts {
@@ -49,6 +57,9 @@ export function ingestionRoutes({ store, bulk, spoolDirectory, uploadBytes }: In
       return found(await ingestions.records(id, query), id);
     },
     retryIngestion: (call) => retryIngestion(bulk, call.writer(), call.params.id),
+    pauseIngestion: (call) => pauseIngestion(store, call.writer(), call.params.id, call.body),
+    resumeIngestion: (call) => resumeIngestion(store, call.writer(), call.params.id),
+    cancelIngestion: (call) => cancelIngestion(bulk, call.writer(), call.params.id, call.body),
   };
 }
 

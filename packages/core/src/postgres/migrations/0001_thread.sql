@@ -105,8 +105,13 @@ create table hooks (
   live_seq integer,
   live_version integer,
   created_at timestamptz not null default now(),
+  -- While it is set, no batch is claimed that the hook would run over.
+  paused_at timestamptz,
+  pause_reason text,
+  paused_by bigint references actors,
   last_version integer generated always as (nullif(release_count, 0)) stored,
   check ((live_seq is null) = (live_version is null)),
+  check ((paused_at is null) = (paused_by is null) and (paused_at is not null or pause_reason is null)),
   check (coalesce(feature ->> 'cardinality' in ('one', 'many') and jsonb_typeof(feature -> 'columns') = 'array', false))
 );
 
@@ -332,10 +337,19 @@ create table ingestions (
   sealed_at timestamptz not null default now(),
   stopped_at timestamptz,
   stop_reason text,
+  -- Stopped by somebody, not by what its hooks did.
+  cancelled boolean not null default false,
+  -- While it is set, none of its batches is claimed.
+  paused_at timestamptz,
+  pause_reason text,
+  paused_by bigint references actors,
   unique (id, convention),
-  foreign key (schema_id, schema_version) references schemas
+  foreign key (schema_id, schema_version) references schemas,
+  check ((paused_at is null) = (paused_by is null) and (paused_at is not null or pause_reason is null)),
+  check (stopped_at is not null or not cancelled)
 );
 create index on ingestions (convention, sealed_at desc);
+create index on ingestions (id) where paused_at is not null;
 
 create table batches (
   id uuid primary key,
@@ -352,6 +366,8 @@ create table batches (
   snapshot_at timestamptz,
   available_at timestamptz not null default now(),
   failures integer not null default 0,
+  -- How often a worker was lost with it: its lease ran out, or it died.
+  lost integer not null default 0,
   created_at timestamptz not null default now(),
   finished_at timestamptz,
   records integer not null,
@@ -368,7 +384,7 @@ create table batches (
   check ((status in ('done', 'failed')) = (finished_at is not null)),
   -- No code starts, and nothing is written, before it is stored which releases run.
   check (status not in ('running', 'done') or (snapshot_at is not null and fence > 0)),
-  check (least(records, invalid, unchanged, published, rejected, errored, retried, failures) >= 0 and rows >= 0)
+  check (least(records, invalid, unchanged, published, rejected, errored, retried, failures, lost) >= 0 and rows >= 0)
 );
 create index batches_open on batches (available_at, id) where status in ('queued', 'running', 'parked');
 
@@ -397,10 +413,10 @@ begin
   -- What is tried again moves from rejected and errored to retried; all else of an ended batch stays.
   if old.status in ('done', 'failed') and (
     (new.status, new.reason, new.fence, new.claimed_by, new.lease_until, new.snapshot_at, new.available_at, new.failures,
-     new.finished_at, new.invalid, new.unchanged, new.published, new.rows)
+     new.lost, new.finished_at, new.invalid, new.unchanged, new.published, new.rows)
     is distinct from
     (old.status, old.reason, old.fence, old.claimed_by, old.lease_until, old.snapshot_at, old.available_at, old.failures,
-     old.finished_at, old.invalid, old.unchanged, old.published, old.rows)
+     old.lost, old.finished_at, old.invalid, old.unchanged, old.published, old.rows)
     or new.rejected > old.rejected or new.errored > old.errored
     or new.rejected + new.errored + new.retried <> old.rejected + old.errored + old.retried) then
     raise exception 'batch % has ended', old.id using errcode = '42501', table = 'batches';

@@ -28,11 +28,11 @@ declare
     'insert (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata) on records',
     'insert (type, payload) on events',
     'insert (actor, key, request_digest, response) on idempotency_keys',
-    'update (release_count, live_seq, live_version) on hooks',
+    'update (release_count, live_seq, live_version, paused_at, pause_reason, paused_by) on hooks',
     'update (title, description, schema_id, schema_version, file_requirements, docs, ingester, updated_at) on conventions',
     'delete on convention_hooks, idempotency_keys',
-    'update (stopped_at, stop_reason) on ingestions',
-    'update (status, reason, fence, claimed_by, lease_until, snapshot_at, available_at, failures, finished_at, '
+    'update (stopped_at, stop_reason, cancelled, paused_at, pause_reason, paused_by) on ingestions',
+    'update (status, reason, fence, claimed_by, lease_until, snapshot_at, available_at, failures, lost, finished_at, '
       'invalid, unchanged, published, rejected, errored, retried, rows) on batches',
     'update (status, reason, record, retried_in) on batch_records',
     'update (last_batch) on sources',

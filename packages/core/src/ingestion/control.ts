@@ -1,0 +1,70 @@
+import type { Answer } from '../api.ts';
+import { requireScope } from '../auth/scope.ts';
+import { OsaError } from '../error.ts';
+import type { Store, Writer, WriteTransaction } from '../store.ts';
+
+type Ingestion = Answer<'showIngestion'>;
+type Reason = { readonly reason?: string | null | undefined };
+
+/**
+ * Pauses an ingestion: once this has answered, none of its batches is claimed. Those that run by then end as they
+ * would, and later ingestions of the same sources wait behind it.
+ *
+ * @throws OsaError `not_found`, `access_denied`, `conflict` (nothing of it is left to run)
+ */
+export async function pauseIngestion(
+  store: Store,
+  writer: Writer,
+  id: string,
+  { reason = null }: Reason,
+): Promise<Ingestion> {
+  return control(store, writer, id, async ({ ingestions, event }) => {
+    const { status } = await ingestions.view(id);
+    if (status !== 'running' && status !== 'paused') {
+      throw new OsaError('conflict', `ingestion ${id} is ${status}: nothing of it is left to pause`);
+    }
+    if (await ingestions.setPause(id, { reason })) await event('ingestion.paused', { ingestion: id, reason });
+  });
+}
+
+/** Ends the pause of an ingestion; without one nothing changes. @throws OsaError `not_found`, `access_denied` */
+export async function resumeIngestion(store: Store, writer: Writer, id: string): Promise<Ingestion> {
+  return control(store, writer, id, async ({ ingestions, event }) => {
+    if (await ingestions.setPause(id, null)) await event('ingestion.resumed', { ingestion: id });
+  });
+}
+
+/**
+ * Ends an ingestion. What is done stays; what runs is stopped and writes nothing; the other records are errored with
+ * the reason, and `ingestions retry` can bring them in again. Cancelling what has ended changes nothing.
+ *
+ * @throws OsaError `not_found`, `access_denied`
+ */
+export async function cancelIngestion(
+  store: Store,
+  writer: Writer,
+  id: string,
+  { reason }: Reason,
+): Promise<Ingestion> {
+  const { subject } = writer.principal;
+  const why = reason ? `cancelled by ${subject}: ${reason}` : `cancelled by ${subject}`;
+  return control(store, writer, id, async ({ ingestions, event }) => {
+    const batches = await ingestions.cancel(id, why);
+    if (batches > 0) await event('ingestion.cancelled', { ingestion: id, batches, reason: reason ?? null });
+  });
+}
+
+async function control(
+  store: Store,
+  writer: Writer,
+  id: string,
+  work: (parts: WriteTransaction) => Promise<void>,
+): Promise<Ingestion> {
+  return store.write(writer, async (parts) => {
+    const convention = await parts.ingestions.conventionOf(id);
+    if (convention === undefined) throw new OsaError('not_found', `no ingestion has the id ${id}`);
+    requireScope(writer.principal, 'ingestions:write', convention);
+    await work(parts);
+    return parts.ingestions.view(id);
+  });
+}

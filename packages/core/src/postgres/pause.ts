@@ -1,0 +1,60 @@
+import type postgres from 'postgres';
+import type { Answer } from '../api.ts';
+import type { Sql, Transaction } from './connection.ts';
+import { batchesChannel } from './lease.ts';
+
+type Pause = { readonly reason: string | null } | null;
+
+/** Pauses a hook or ends its pause. The row's lock conflicts with that of claims, which makes it a barrier. */
+export async function setHookPause(
+  tx: Transaction,
+  actor: number,
+  hook: string,
+  pause: Pause,
+): Promise<Answer<'pauseHook'> | undefined> {
+  const changed = await tx`
+    update hooks set ${pauseColumns(tx, actor, pause)}
+    where name = ${hook} and (paused_at is null) = ${pause !== null} returning name`;
+  const [row] = await tx<Omit<Answer<'pauseHook'>, 'changed'>[]>`
+    select h.name as hook_name, ${pausedJson(tx, tx`h`)} as paused from hooks h where h.name = ${hook}`;
+  if (!row) return undefined;
+  if (changed.length > 0) await wake(tx);
+  return { ...row, changed: changed.length > 0 };
+}
+
+/** The same for an ingestion. */
+export async function setIngestionPause(
+  tx: Transaction,
+  actor: number,
+  id: string,
+  pause: Pause,
+): Promise<boolean> {
+  const changed = await tx`
+    update ingestions set ${pauseColumns(tx, actor, pause)}
+    where id = ${id} and (paused_at is null) = ${pause !== null} returning id`;
+  if (changed.length > 0) await wake(tx);
+  return changed.length > 0;
+}
+
+/** The pause of the row `of`, a hook or an ingestion, as JSON. */
+export function pausedJson(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
+  return sql`case when ${of}.paused_at is not null then (
+    select jsonb_build_object('at', ${utc(sql, sql`${of}.paused_at`)}, 'reason', ${of}.pause_reason,
+                              'by', jsonb_build_object('issuer', p.issuer, 'subject', p.subject))
+    from actors p where p.id = ${of}.paused_by) end`;
+}
+
+/** A time as the driver reads it, for where it is a part of JSON: there PostgreSQL writes UTC as `+00:00`. */
+export function utc(sql: Sql, time: postgres.PendingQuery<postgres.Row[]>) {
+  return sql`replace(to_jsonb(${time}) #>> '{}', '+00:00', 'Z')`;
+}
+
+function pauseColumns(tx: Transaction, actor: number, pause: Pause) {
+  return pause
+    ? tx`paused_at = clock_timestamp(), pause_reason = ${pause.reason}, paused_by = ${actor}`
+    : tx`paused_at = null, pause_reason = null, paused_by = null`;
+}
+
+async function wake(tx: Transaction): Promise<void> {
+  await tx`select pg_notify(${batchesChannel}, '')`;
+}
