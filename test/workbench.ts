@@ -57,7 +57,7 @@ export async function workbench(test: TestDatabase): Promise<Workbench> {
     queue: postgresQueue(database, { domain: 'localhost' }),
     runners: [runners.process({ blobs, environment: process.env })],
     worker: { name: 'bench', leaseMs: 30_000 },
-    slots: hookSlots(8),
+    slots: hookSlots(2),
     held: new Map(),
     threads,
     workspace: join(directory.path, 'work'),

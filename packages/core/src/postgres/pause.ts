@@ -5,13 +5,17 @@ import { batchesChannel } from './lease.ts';
 
 type Pause = { readonly reason: string | null } | null;
 
-/** Pauses a hook or ends its pause. The row's lock conflicts with that of claims, which makes it a barrier. */
+/**
+ * Pauses a hook or ends its pause. The row's lock conflicts with that of claims, which makes it a barrier; it is taken
+ * first, so that the time of the pause comes after every claim that did not see it.
+ */
 export async function setHookPause(
   tx: Transaction,
   actor: number,
   hook: string,
   pause: Pause,
 ): Promise<Answer<'pauseHook'> | undefined> {
+  await tx`select from hooks where name = ${hook} for no key update`;
   const changed = await tx`
     update hooks set ${pauseColumns(tx, actor, pause)}
     where name = ${hook} and (paused_at is null) = ${pause !== null} returning name`;
@@ -29,6 +33,7 @@ export async function setIngestionPause(
   id: string,
   pause: Pause,
 ): Promise<boolean> {
+  await tx`select from ingestions where id = ${id} for no key update`;
   const changed = await tx`
     update ingestions set ${pauseColumns(tx, actor, pause)}
     where id = ${id} and (paused_at is null) = ${pause !== null} returning id`;
