@@ -43,13 +43,19 @@ export async function openHarness({
   keep = true,
 }: HarnessOptions): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), 'osa-crash-'));
+  await using opening = new AsyncDisposableStack();
+  opening.defer(() => rm(directory, { recursive: true, force: true }));
   const bundle = await bundleDaemon(root, join(directory, 'bundle'), defects);
   const canFillDisk = await canMount(directory);
   const pairs = allPairs({ canFillDisk }).filter(isWanted(focus));
   const key = JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }));
   const clusters: Cluster[] = [];
-  for (let slot = 0; slot < slots; slot += 1)
-    clusters.push(await startCluster(join(directory, `pg${slot}`), migrationsWith(defects)));
+  for (let slot = 0; slot < slots; slot += 1) {
+    const cluster = await startCluster(join(directory, `pg${slot}`), migrationsWith(defects));
+    opening.defer(() => cluster.close());
+    clusters.push(cluster);
+  }
+  opening.move();
   let broken = 0;
   return {
     pairs,

@@ -148,9 +148,10 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/snapshot.ts`,
-        find: `select name, live_version from hooks where name = any (\${arrayText(declared.map((row) => row.hook))}::text::text[])
+        find: `select name, live_version, paused_at is not null as paused from hooks where name = any (\${arrayText(declared.map((row) => row.hook))}::text::text[])
     order by name collate "C" for share`,
-        replace: `select h.name, r.version as live_version from hooks h join releases r on r.hook = h.name and r.version = h.live_version
+        replace: `select h.name, r.version as live_version, h.paused_at is not null as paused
+    from hooks h join releases r on r.hook = h.name and r.version = h.live_version
     where h.name = any (\${arrayText(declared.map((row) => row.hook))}::text::text[])
     order by h.name collate "C" for share of h`,
       },
@@ -166,7 +167,7 @@ export const mutants: readonly Mutant[] = [
     what: 'a batch is claimed although an earlier one holds the same sources',
     defects: [
       {
-        file: `${core}/postgres/queue.ts`,
+        file: `${core}/postgres/queue-candidate.ts`,
         find: "select from ahead a join batches p on p.id = a.id where p.status in ('queued', 'running', 'parked'))",
         replace: "select from ahead a join batches p on p.id = a.id where p.status = 'nothing')",
       },
@@ -241,7 +242,7 @@ export const mutants: readonly Mutant[] = [
     what: 'a batch is claimed while another worker holds it',
     defects: [
       {
-        file: `${core}/postgres/queue.ts`,
+        file: `${core}/postgres/queue-candidate.ts`,
         find: "and (status <> 'running' or lease_until < clock_timestamp())",
         replace: '',
       },
