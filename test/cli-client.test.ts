@@ -2,7 +2,8 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { chmod, writeFile } from 'node:fs/promises';
 import { createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
-import { readPublicKey, tokenVerifier } from '@osa/core/auth/token';
+import { readPublicKeys } from '@osa/core/auth/token';
+import { tokenVerifier } from '@osa/core/auth/verify';
 import { describe, expect, it } from 'vitest';
 import { ingestion, rolledBack, showConvention, showHook, traceRow } from './fixtures/cli-answers.ts';
 import { createCliWorld, problem, type SeenRequest, startFakeServer } from './fixtures/cli-world.ts';
@@ -14,8 +15,10 @@ const rollback = ['hooks', 'rollback', 'seismic_energy', '--to', '1', '--yes'];
 /** Who the request's token says that it is from, verified as the daemon verifies it. */
 async function principalOf({ headers }: SeenRequest, audience: string) {
   const publicPem = createPublicKey(key).export({ format: 'pem', type: 'spki' }).toString();
-  const issuer = { issuer: 'osa-cli', audience, keys: [await readPublicKey(publicPem, 'test')] };
-  const verifier = tokenVerifier([issuer], { clockSkewSeconds: 5, maxLifetimeSeconds: 300 });
+  const keys = await readPublicKeys(publicPem, 'test');
+  const issuer = { issuer: 'osa-cli', audience, scopeClaim: 'scope', scopes: undefined, keys };
+  const trusted = { machines: [issuer], primary: undefined, clockSkewSeconds: 5, maxLifetimeSeconds: 300 };
+  const verifier = tokenVerifier(trusted);
   return verifier.verify(String(headers.authorization).replace(/^Bearer /, ''));
 }
 

@@ -44,17 +44,20 @@ async function refusal(
 }
 
 describe('in production', () => {
-  const dev = (issuers: DaemonConfig['issuers']) => issuers.map((entry) => ({ ...entry, issuer: 'osa-dev' }));
+  const dev = ({ machines, ...trusted }: DaemonConfig['trusted']) => ({
+    ...trusted,
+    machines: machines.map((entry) => ({ ...entry, issuer: 'osa-dev' })),
+  });
 
   test.each<[string, (config: DaemonConfig) => Partial<DaemonConfig>, string, string]>([
-    ['without an issuer', () => ({ issuers: [] }), 'usage', 'OSA_ISSUER'],
-    ['the process runner', () => ({ runner: 'process' }), 'usage', 'OSA_RUNNER'],
     [
-      'the issuer of development, for others to reach',
-      ({ issuers }) => ({ host: '0.0.0.0', issuers: dev(issuers) }),
+      'without an issuer',
+      ({ trusted }) => ({ trusted: { ...trusted, machines: [] } }),
       'usage',
       'OSA_ISSUER',
     ],
+    ['the process runner', () => ({ runner: 'process' }), 'usage', 'OSA_RUNNER'],
+    ['the issuer of development', ({ trusted }) => ({ trusted: dev(trusted) }), 'usage', 'OSA_ISSUER'],
     [
       'the owner of the tables',
       ({ database: { connections } }) => ({ database: { url: database.ownerUrl, connections } }),
@@ -143,7 +146,7 @@ describe('settings', () => {
       port: 9,
       reads: 'authenticated',
       runner: 'none',
-      issuers: [{ issuer: 'ci', audience: 'https://data.example.org' }],
+      trusted: { machines: [{ issuer: 'ci', audience: 'https://data.example.org' }], primary: undefined },
     });
   });
 
@@ -158,7 +161,7 @@ describe('settings', () => {
     const { OSA_ISSUER: _, OSA_PUBLIC_KEY: __, ...others } = environment();
     const config = await production({ ...others, OSA_PORT: '2' }, file);
     expect(config).toMatchObject({ port: 2, worker: { leaseSeconds: 7 } });
-    expect(config.issuers.map(({ issuer, audience }) => [issuer, audience])).toEqual([
+    expect(config.trusted.machines.map(({ issuer, audience }) => [issuer, audience])).toEqual([
       ['a', 'https://data.example.org'],
       ['b', 'us'],
     ]);

@@ -35,9 +35,12 @@ test.each(Object.entries<Route>(routes))(
       gate.kind === 'scope' ? { kind: 'scope', scope: gate.verb } : { kind: gate.kind },
     );
     expect(operation?.security).toEqual(
-      { public: [], read: [{}, { token: [] }], scope: [{ token: [gate.kind === 'scope' ? gate.verb : ''] }] }[
-        gate.kind
-      ],
+      {
+        public: [],
+        authenticated: [{ token: [] }],
+        read: [{}, { token: [] }],
+        scope: [{ token: [gate.kind === 'scope' ? gate.verb : ''] }],
+      }[gate.kind],
     );
     expect(operation?.responses).toHaveProperty([route.status]);
     const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };

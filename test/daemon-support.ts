@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { type Answer, type Problem, type Route, type RouteName, routes } from '@osa/core/api';
 import {
   readPrivateKey,
-  readPublicKey,
+  readPublicKeys,
   type SigningKey,
   signToken,
   type TokenRequest,
@@ -124,7 +124,7 @@ export interface TestConfigParts {
 }
 
 export async function testConfig({ url, directory, key }: TestConfigParts): Promise<DaemonConfig> {
-  const trusted = await readPublicKey(JSON.stringify(key.publicJwk), 'a key for tests');
+  const keys = await readPublicKeys(JSON.stringify(key.publicJwk), 'a key for tests');
   return {
     mode: 'development',
     role: 'all',
@@ -136,7 +136,12 @@ export async function testConfig({ url, directory, key }: TestConfigParts): Prom
     dataDirectory: join(directory, 'data'),
     workDirectory: join(directory, 'work'),
     reads: 'public',
-    issuers: [{ issuer: 'test', audience: 'osa', keys: [trusted] }],
+    trusted: {
+      machines: [{ issuer: 'test', audience: 'osa', scopeClaim: 'scope', scopes: undefined, keys }],
+      primary: undefined,
+      clockSkewSeconds: 30,
+      maxLifetimeSeconds: 3_600,
+    },
     runner: 'process',
     worker: { name: 'tests', isInherited: true, concurrency: 1, perHook: 1, leaseSeconds: 30 },
     drainSeconds: 10,

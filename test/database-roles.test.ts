@@ -20,6 +20,7 @@ async function refuses(statements: string, codes: readonly string[] = ['42501'])
 
 /** A column of each table that the role may not update. */
 const columns = {
+  role_assignments: 'role',
   actors: 'subject',
   schemas: 'fields',
   conventions: 'slug',

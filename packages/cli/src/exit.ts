@@ -38,6 +38,7 @@ const exitCodes = {
   missing_token: 4,
   invalid_token: 4,
   access_denied: 4,
+  rate_limited: 4,
   credentials: 4,
 
   unreachable: 5,

@@ -13,12 +13,13 @@ import { FieldDefinition } from './record/schema.ts';
 
 /**
  * Who may call a route. `public` is open to everybody; `read` is open unless the daemon says
- * `reads: authenticated`; a scope needs a token that grants it, on the resource named by a path parameter if one
+ * `reads: authenticated`; `authenticated` takes any token that is accepted; a scope needs one that grants it, on the resource named by a path parameter if one
  * is given (a use case may ask for more, once it knows the resource).
  */
 export type Gate =
   | { readonly kind: 'public' }
   | { readonly kind: 'read' }
+  | { readonly kind: 'authenticated' }
   | { readonly kind: 'scope'; readonly verb: ScopeVerb; readonly resourceParam?: string };
 
 export interface Route {
@@ -346,6 +347,7 @@ const scope = (verb: ScopeVerb, resourceParam?: string): Gate =>
   resourceParam === undefined ? { kind: 'scope', verb } : { kind: 'scope', verb, resourceParam };
 const read: Gate = { kind: 'read' };
 const open: Gate = { kind: 'public' };
+const anybody: Gate = { kind: 'authenticated' };
 
 /** Checks names and completeness of one entry without widening its type. */
 const route = <const T extends Route>(definition: T): T => definition;
@@ -712,6 +714,51 @@ export const routes = {
     status: 200,
     response: Ingestion,
     idempotent: true,
+  }),
+
+  whoami: route({
+    method: 'GET',
+    path: '/api/v1/auth/me',
+    summary: 'Who the token says that you are, and what it grants',
+    gate: anybody,
+    status: 200,
+    response: z.object({
+      /** Of an actor: a person's own, a machine's from its issuer and subject. */
+      id: z.string(),
+      kind: z.enum(['machine', 'person']),
+      issuer: z.string(),
+      subject: z.string(),
+      scopes: z.array(z.string()),
+      /** A person's, in lower case. */
+      roles: z.array(z.string()),
+      expires_at: time,
+      /** As clients of the existing archive read them. */
+      display_name: z.string(),
+      provider: z.string(),
+      external_id: z.string(),
+    }),
+  }),
+  listIssuers: route({
+    method: 'GET',
+    path: '/api/v1/auth/issuers',
+    summary: 'Whose machine tokens are accepted, with which keys, and what time it is here',
+    gate: open,
+    status: 200,
+    response: z.object({
+      now: time,
+      clock_skew_seconds: z.int(),
+      max_token_seconds: z.int(),
+      issuers: z.array(
+        z.object({
+          issuer: z.string(),
+          audience: z.string(),
+          scope_claim: z.string(),
+          keys: z.array(z.object({ kid: z.string(), thumbprint: z.string() })),
+          /** What its tokens may carry at most; null for no bound. */
+          scopes: z.array(z.string()).nullable(),
+        }),
+      ),
+    }),
   }),
 
   readRecords: route({

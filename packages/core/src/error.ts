@@ -41,6 +41,7 @@ export const errorCodes = {
   missing_token: 'A token is needed',
   invalid_token: 'The token is not accepted',
   access_denied: 'The token lacks a scope',
+  rate_limited: 'Too many requests',
   credentials: 'No usable key or token',
   // What is there.
   not_found: 'Not found',

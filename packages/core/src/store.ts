@@ -1,4 +1,5 @@
 import type { Principal } from './auth/principal.ts';
+import type { Role } from './auth/role.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { DatasetReads } from './record/dataset.ts';
@@ -15,17 +16,35 @@ export interface Store {
    */
   write<T extends object>(writer: Writer, work: (transaction: WriteTransaction) => Promise<T>): Promise<T>;
   /** `RegistryWrites.mint` as a transaction of its own, which is one statement: other clients wait for it alone. */
-  mint(principal: Principal, minting: Minting): Promise<MintOutcome>;
+  mint(writer: Omit<Writer, 'idempotency'>, minting: Minting): Promise<MintOutcome>;
   /** One read-only look at the registry: all of it at the same moment, nothing locked. */
   read<T>(work: (registry: RegistryState) => Promise<T>): Promise<T>;
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
   readonly dataset: DatasetReads;
   readonly tracer: Tracer;
+  readonly access: Access;
+}
+
+/** Who may do what, beside the tokens. */
+export interface Access {
+  /** The roles of a person, by the uuid of the tokens. */
+  rolesOf(user: string): Promise<readonly Role[]>;
+  /** Tells in the outbox that somebody was refused. */
+  denied(principal: Principal, request: AskedFor): Promise<void>;
+}
+
+/** What was asked for: the route, and the scope that it takes. */
+export interface AskedFor {
+  /** `POST /api/v1/hooks/:name/rollback` */
+  readonly route: string;
+  readonly scope: string | null;
 }
 
 export interface Writer {
   readonly principal: Principal;
+  /** The request that this is done for; told of in the outbox. */
+  readonly request?: AskedFor | undefined;
   readonly idempotency?: { readonly key: string; readonly requestDigest: string } | undefined;
 }
 

@@ -1,48 +1,92 @@
 import type { Gate } from '@osa/core/api';
+import { TokenFlaw } from '@osa/core/auth/compact';
 import type { Principal } from '@osa/core/auth/principal';
+import { isAdminRole } from '@osa/core/auth/role';
 import { requireScope } from '@osa/core/auth/scope';
-import type { Verifier } from '@osa/core/auth/token';
-import { OsaError } from '@osa/core/error';
+import type { VerifiedToken, Verifier } from '@osa/core/auth/verify';
+import { asOsaError, OsaError } from '@osa/core/error';
+import type { FailureLimit } from './failure-limit.ts';
 
 export interface AuthenticateOptions {
   readonly verifier: Verifier;
+  /** The roles of a person, as they are now. */
+  readonly rolesOf: (user: string) => Promise<readonly string[]>;
   /** Whether a route of the gate `read` needs a token. */
   readonly reads: 'public' | 'authenticated';
+  readonly failures: FailureLimit;
+  /** Told of each request that is refused for its token, or for having none. */
+  readonly onRefused: (refusal: { readonly address: string; readonly reason: string }) => void;
 }
 
-/** What the gates need to know of a request. */
+/** What is known of who calls, once the token holds. */
 export interface Caller {
+  readonly principal: Principal;
+  readonly token: VerifiedToken;
+  /** Of a person. */
+  readonly roles: readonly string[];
+}
+
+/** What is looked at of a request. */
+export interface Presented {
   readonly authorization: string | undefined;
-  /** Path parameters, decoded. */
-  readonly params: Readonly<Record<string, string>>;
+  readonly address: string;
 }
 
 /**
- * Who calls, if the gate lets them through; undefined for nobody in particular. A token that is not accepted is
- * refused wherever tokens are looked at, so that nobody takes a public answer for one with their rights.
+ * Who calls; undefined for nobody in particular. A token that is not accepted is refused wherever tokens are looked
+ * at, so that nobody takes a public answer for one with their rights.
  */
-export type Authenticate = (gate: Gate, caller: Caller) => Promise<Principal | undefined>;
+export type Authenticate = (gate: Gate, presented: Presented) => Promise<Caller | undefined>;
 
-/** @throws OsaError `missing_token`, `invalid_token`, `access_denied` */
-export function authenticator({ verifier, reads }: AuthenticateOptions): Authenticate {
-  return async (gate, { authorization, params }) => {
+/** @throws OsaError `missing_token`, `invalid_token`, `rate_limited` */
+export function authenticator(options: AuthenticateOptions): Authenticate {
+  const { verifier, rolesOf, reads, failures, onRefused } = options;
+  return async (gate, { authorization, address }) => {
     if (gate.kind === 'public') return undefined;
-    const principal =
-      authorization === undefined ? undefined : await verifier.verify(bearerOf(authorization));
-    if (!principal && (gate.kind === 'scope' || reads === 'authenticated')) {
+    try {
+      if (authorization !== undefined)
+        return await callerOf(verifier.verify(bearerOf(authorization)), rolesOf);
+      if (gate.kind === 'read' && reads === 'public') return undefined;
       throw new OsaError('missing_token', 'this needs a token: send `Authorization: Bearer <token>`');
+    } catch (error) {
+      const known = asOsaError(error);
+      if (known?.code !== 'invalid_token' && known?.code !== 'missing_token') throw error;
+      failures.count(address);
+      onRefused({ address, reason: reasonOf(known) });
+      throw error;
     }
-    if (principal && gate.kind === 'scope') {
-      const { verb, resourceParam } = gate;
-      requireScope(principal, verb, resourceParam === undefined ? undefined : (params[resourceParam] ?? ''));
-    }
-    return principal;
   };
 }
 
-/** RFC 6750, section 2.1. The message repeats nothing of the header. */
+/** @throws OsaError `missing_token`, `access_denied` */
+export function requireGate(
+  gate: Gate,
+  caller: Caller | undefined,
+  params: Readonly<Record<string, string>>,
+): void {
+  const verb = gate.kind === 'scope' ? gate.verb : undefined;
+  if (caller && gate.kind === 'scope' && verb) {
+    requireScope(caller.principal, verb, gate.resourceParam && (params[gate.resourceParam] ?? ''));
+  }
+}
+
+async function callerOf(token: VerifiedToken, rolesOf: AuthenticateOptions['rolesOf']): Promise<Caller> {
+  const { issuer, subject, scopes, tokenId } = token;
+  // Roles are read for each request, so that one which was taken away is gone at once.
+  const roles = token.kind === 'person' ? await rolesOf(subject) : [];
+  return { token, roles, principal: { issuer, subject, scopes, tokenId, isAdmin: roles.some(isAdminRole) } };
+}
+
+/** RFC 6750, section 2.1. The answer is that to any other bad token. */
 function bearerOf(authorization: string): string {
   const [, token] = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization) ?? [];
   if (token !== undefined) return token;
-  throw new OsaError('invalid_token', 'the Authorization header must be `Bearer <token>`');
+  throw new OsaError('invalid_token', 'the token is not accepted', {
+    cause: new TokenFlaw('the header is not `Bearer <token>`'),
+  });
+}
+
+function reasonOf({ code, cause }: OsaError): string {
+  if (cause instanceof TokenFlaw) return cause.message;
+  return code === 'missing_token' ? 'no token' : 'unknown';
 }

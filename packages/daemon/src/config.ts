@@ -1,16 +1,16 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { readPublicKey, type TrustedIssuer } from '@osa/core/auth/token';
+import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { valueAt } from '@osa/core/convention/manifest-problems';
 import { pathText, readYaml } from '@osa/core/convention/manifest-yaml';
 import { OsaError } from '@osa/core/error';
 import { excerpt } from '@osa/core/excerpt';
 import type { Endpoint } from '@osa/core/postgres/connection';
-import { systemCode } from '@osa/core/system-error';
 import { z } from 'zod';
 import type { HttpLimits } from './http-limits.ts';
+import { issuerSettings, issuersOf, trustedIssuers } from './issuers.ts';
 import { type LogLevel, logLevels } from './log.ts';
+import { readText, required } from './setting.ts';
 
 /** All that a daemon is told; `startDaemon` reads nothing else. */
 export interface DaemonConfig {
@@ -33,7 +33,8 @@ export interface DaemonConfig {
   /** Below it, each attempt of a hook has its directory. No other daemon may use it. */
   readonly workDirectory: string;
   readonly reads: 'public' | 'authenticated';
-  readonly issuers: readonly TrustedIssuer[];
+  /** Whose tokens are accepted, to begin with. */
+  readonly trusted: TrustedIssuers;
   readonly runner: 'process' | 'none';
   readonly worker: {
     readonly name: string;
@@ -54,17 +55,6 @@ export interface DaemonConfig {
 
 export const roles = ['all', 'server', 'worker'] as const;
 export type Role = (typeof roles)[number];
-
-const Issuer = z
-  .strictObject({
-    issuer: z.string().min(1).max(1_000),
-    audience: z.string().min(1).max(1_000).optional(),
-    public_key: z.string().min(1).optional(),
-    public_key_file: z.string().min(1).optional(),
-  })
-  .refine((entry) => (entry.public_key === undefined) !== (entry.public_key_file === undefined), {
-    message: 'needs either public_key or public_key_file',
-  });
 
 const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 const domain = z
@@ -91,7 +81,7 @@ const Settings = z.strictObject({
   lease_seconds: whole(1, 3_600).default(30),
   drain_seconds: whole(0, 3_600).default(20),
   log_level: z.enum(logLevels).optional(),
-  issuers: z.array(Issuer).max(100).default([]),
+  ...issuerSettings,
 });
 export type Settings = z.infer<typeof Settings>;
 
@@ -114,7 +104,7 @@ export function readSettings(environment: NodeJS.ProcessEnv, file = environment.
       .filter((key) => key !== 'issuers' && environment[variableOf(key)])
       .map((key) => [key, environment[variableOf(key)]]),
   );
-  const issuers = issuerOf(environment);
+  const issuers = issuersOf(environment);
   const all = { ...fromFile, ...fromEnvironment, ...(issuers && { issuers }) };
   const parsed = Settings.safeParse(all);
   if (parsed.success) return parsed.data;
@@ -155,7 +145,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     dataDirectory,
     workDirectory: join(dataDirectory, 'work', name.replaceAll(/[^\w.-]/g, '_')),
     reads: settings.reads,
-    issuers: await Promise.all(settings.issuers.map((entry) => trust(entry, ownDomain))),
+    trusted: await trustedIssuers(settings, ownDomain),
     runner: settings.runner ?? 'none',
     worker: { name, isInherited: false, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
@@ -199,34 +189,6 @@ function variableOf(key: string): string {
   return key === 'issuers' ? 'OSA_ISSUER' : `OSA_${key.toUpperCase()}`;
 }
 
-/** One issuer can be named in the environment; it takes the place of the file's list. */
-function issuerOf(environment: NodeJS.ProcessEnv): unknown[] | undefined {
-  const { OSA_ISSUER, OSA_AUDIENCE, OSA_PUBLIC_KEY, OSA_PUBLIC_KEY_FILE } = environment;
-  if (!OSA_ISSUER && !OSA_PUBLIC_KEY && !OSA_PUBLIC_KEY_FILE) return undefined;
-  if (!OSA_ISSUER) throw missing('OSA_ISSUER', 'the `iss` of the tokens that the public key verifies');
-  if (!OSA_PUBLIC_KEY && !OSA_PUBLIC_KEY_FILE) {
-    throw missing(
-      'OSA_PUBLIC_KEY_FILE',
-      'a file with the issuer’s public key (or OSA_PUBLIC_KEY with its text)',
-    );
-  }
-  return [
-    {
-      issuer: OSA_ISSUER,
-      ...(OSA_AUDIENCE && { audience: OSA_AUDIENCE }),
-      ...(OSA_PUBLIC_KEY && { public_key: OSA_PUBLIC_KEY }),
-      ...(OSA_PUBLIC_KEY_FILE && { public_key_file: OSA_PUBLIC_KEY_FILE }),
-    },
-  ];
-}
-
-async function trust(entry: z.infer<typeof Issuer>, ownDomain: string): Promise<TrustedIssuer> {
-  const { issuer, audience = `https://${ownDomain}`, public_key_file: file } = entry;
-  const text = file === undefined ? (entry.public_key ?? '') : readText(file);
-  const key = await readPublicKey(text, file ?? `the public key of the issuer ${issuer}`);
-  return { issuer, audience, keys: [key] };
-}
-
 function readFile(path: string): Record<string, unknown> {
   const { value, flaws } = readYaml(readText(path));
   const [flaw] = flaws;
@@ -240,30 +202,9 @@ function readFile(path: string): Record<string, unknown> {
   return Object.fromEntries(Object.entries(value).filter(([, setting]) => setting !== null));
 }
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new OsaError('usage', `${path} cannot be read (${systemCode(cause) ?? 'unknown error'})`, {
-      cause,
-    });
-  }
-}
-
-function required(value: string | undefined, name: string, what: string): string {
-  if (value) return value;
-  throw missing(name, what);
-}
-
-function missing(name: string, what: string): OsaError {
-  return new OsaError('usage', `${name} is not set: it is ${what}; osad --help lists the settings`, {
-    field: name,
-  });
-}
-
 function wrongSetting(name: string, value: unknown, rule: string, key: string): OsaError {
   // A URL and a key are secrets, or hold one.
-  const isSecret = key === 'database_url' || key === 'issuers';
+  const isSecret = key === 'database_url' || key === 'issuers' || key === 'primary_secret';
   const shown = value === undefined || isSecret ? '' : `${excerpt(value)}: `;
   return new OsaError('usage', `${name}: ${shown}${rule.replace(/^Invalid input: /, '')}`, { field: name });
 }

@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { tokenVerifier } from '@osa/core/auth/token';
+import type { TrustedIssuers } from '@osa/core/auth/issuer';
+import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
 import { OsaError } from '@osa/core/error';
 import { failpoint } from '@osa/core/failpoint';
 import { connect, type Database } from '@osa/core/postgres/connection';
@@ -15,9 +16,11 @@ import type { Logger } from 'pino';
 import { authenticator } from './authenticate.ts';
 import type { DaemonConfig } from './config.ts';
 import { prepareExecution } from './execution.ts';
+import { failureLimit } from './failure-limit.ts';
 import { httpLimits } from './http-limits.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { components } from './ready.ts';
+import { authRoutes } from './routes/auth.ts';
 import { blobRoutes } from './routes/blobs.ts';
 import { conventionRoutes } from './routes/conventions.ts';
 import { dataRoutes } from './routes/data.ts';
@@ -32,6 +35,8 @@ import { startWorker, type Worker } from './worker.ts';
 
 export interface Daemon {
   readonly url: string;
+  /** From now on accepts tokens of these issuers only. */
+  trust(issuers: TrustedIssuers): void;
   /**
    * Drains: takes no new work, lets what runs end within the drain time, gives the rest back, closes everything.
    * A second call waits for the first.
@@ -62,7 +67,9 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
+  const verifier = tokenVerifier(config.trusted);
   const app = server(config, {
+    verifier,
     requests,
     uploads,
     blobs,
@@ -86,7 +93,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     await Promise.all([stopServer(), stopWork()]);
     await kept.disposeAsync();
   });
-  return { url, close };
+  return { url, trust: verifier.trust, close };
 }
 
 /** `work`, done at the first call; later calls wait for it. */
@@ -127,6 +134,7 @@ function spoolOf(dataDirectory: string): string {
 }
 
 interface ServerNeeds {
+  readonly verifier: Verifier;
   readonly requests: Database;
   readonly uploads: Database;
   readonly blobs: BlobStore;
@@ -137,12 +145,11 @@ interface ServerNeeds {
 }
 
 function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
-  const { requests, blobs, metrics, worker, log, isDraining } = needs;
+  const { requests, blobs, metrics, worker, log, isDraining, verifier } = needs;
   const limits = { ...httpLimits, ...config.http };
   const store = postgresStore(requests, { domain: config.domain });
   const bulk = postgresStore(needs.uploads, { domain: config.domain });
   const parts = { store, bulk, blobs, spoolDirectory: spoolOf(config.dataDirectory), ...limits };
-  const verifier = tokenVerifier(config.issuers, { clockSkewSeconds: 30, maxLifetimeSeconds: 3_600 });
   const check = () => components(config, { database: requests, worker, isDraining, log });
   return buildServer({
     role: config.role,
@@ -154,8 +161,19 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
       ...ingestionRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
+      ...authRoutes({ verifier }),
     },
-    authenticate: authenticator({ verifier, reads: config.reads }),
+    authenticate: authenticator({
+      verifier,
+      rolesOf: store.access.rolesOf,
+      reads: config.reads,
+      failures: failureLimit(),
+      onRefused(refusal) {
+        metrics.countRefused(refusal.reason);
+        log.warn(refusal, 'a request without an accepted token was refused');
+      },
+    }),
+    denied: store.access.denied,
     limits,
     metrics,
     log,

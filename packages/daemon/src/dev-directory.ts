@@ -1,7 +1,8 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { chmod, link, mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readPrivateKey, readPublicKey, type TrustedIssuer } from '@osa/core/auth/token';
+import type { MachineIssuer } from '@osa/core/auth/issuer';
+import { readPrivateKey, readPublicKeys } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { devIssuer } from './safety.ts';
@@ -39,14 +40,14 @@ export async function makeDirectory(path: string): Promise<string> {
 }
 
 /** The directory's own key, made at the first start; its public half is what the daemon trusts. */
-export async function ownIssuer(directory: string): Promise<TrustedIssuer> {
+export async function ownIssuer(directory: string): Promise<MachineIssuer> {
   const path = join(directory, keyFile);
   const { privateKey } = generateKeyPairSync('ed25519');
   await writeNew(path, `${JSON.stringify(privateKey.export({ format: 'jwk' }))}\n`, 0o600);
   await chmod(path, 0o600);
   const { publicJwk } = await readPrivateKey(await readFile(path, 'utf8'), path);
-  const key = await readPublicKey(JSON.stringify(publicJwk), path);
-  return { issuer: devIssuer, audience: devIssuer, keys: [key] };
+  const keys = await readPublicKeys(JSON.stringify(publicJwk), path);
+  return { issuer: devIssuer, audience: devIssuer, scopeClaim: 'scope', scopes: undefined, keys };
 }
 
 /** The worker's name, which stays with the directory: whatever it held at a start, a dead daemon held. */

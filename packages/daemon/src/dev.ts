@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import type { Endpoint } from '@osa/core/postgres/connection';
 import { prepareDevelopmentDatabase } from '@osa/core/postgres/development';
 import { startEmbedded } from '@osa/core/postgres/embedded';
@@ -7,6 +8,7 @@ import { type DaemonConfig, type Settings, workerSettings } from './config.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { announceDaemon, makeDirectory, ownIssuer, withdrawDaemon, workerName } from './dev-directory.ts';
 import { lockDirectory } from './dev-lock.ts';
+import { trustedIssuers } from './issuers.ts';
 import { requireSafe } from './safety.ts';
 
 export interface DevOptions {
@@ -47,6 +49,7 @@ export async function startDev(options: DevOptions, { log }: { readonly log: Log
   let closing: Promise<void> | undefined;
   return {
     url: daemon.url,
+    trust: daemon.trust,
     close() {
       closing ??= kept.disposeAsync();
       return closing;
@@ -64,6 +67,12 @@ async function embeddedDatabase(
   return prepareDevelopmentDatabase(server.connection);
 }
 
+/** The directory's own key, and what the settings name. */
+export async function devIssuers(settings: Settings, directory: string): Promise<TrustedIssuers> {
+  const trusted = await trustedIssuers(settings, settings.domain ?? 'localhost');
+  return { ...trusted, machines: [await ownIssuer(directory), ...trusted.machines] };
+}
+
 async function devConfig(
   { version, port, data, settings, environment }: DevOptions,
   directory: string,
@@ -78,7 +87,7 @@ async function devConfig(
     dataDirectory: resolve(data ?? settings.data_dir ?? join(directory, 'data')),
     workDirectory: join(directory, 'work'),
     reads: settings.reads,
-    issuers: [await ownIssuer(directory)],
+    trusted: await devIssuers(settings, directory),
     runner: settings.runner ?? 'process',
     worker: { name: await workerName(directory), isInherited: true, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,

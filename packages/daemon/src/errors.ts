@@ -16,6 +16,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   missing_token: 401,
   invalid_token: 401,
   access_denied: 403,
+  rate_limited: 429,
   not_found: 404,
   conflict: 409,
   precondition_failed: 412,
@@ -143,9 +144,10 @@ function toProblem(
   };
 }
 
-/** RFC 6750, section 3. */
+/** RFC 6750, section 3; and when to come back. */
 function challenge({ code, details }: OsaError): Record<string, string> {
   if (code === 'missing_token') return { 'www-authenticate': 'Bearer' };
+  if (code === 'rate_limited') return { 'retry-after': String(details.retry_after_seconds ?? 1) };
   if (code === 'invalid_token') return { 'www-authenticate': 'Bearer error="invalid_token"' };
   if (code !== 'access_denied') return {};
   const { scope } = details;

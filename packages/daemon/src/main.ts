@@ -1,5 +1,10 @@
 #!/usr/bin/env node
+import { resolve } from 'node:path';
+import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { isOutputWorker, serveOutputWorker } from '@osa/core/run/output-worker';
+import type { Logger } from 'pino';
+import type { Settings } from './config.ts';
+import type { Daemon } from './daemon.ts';
 
 // A thread that reads the output of hooks starts here too where all is one file, and needs nothing else.
 if (isOutputWorker()) serveOutputWorker();
@@ -35,8 +40,13 @@ async function run(): Promise<number> {
     const url = ownerUrl(environment, options.database);
     return print(`osad: ${await migrateDatabase({ url, appRole: appRole(environment) })}\n`);
   }
+  if (options.command === 'roles') {
+    const { changeRoles } = await import('./roles.ts');
+    return print(await changeRoles({ url: ownerUrl(environment, options.database), change: options.change }));
+  }
   const fromSettings = readSettings(environment, options.config);
-  const settings = { ...fromSettings, role: options.role ?? fromSettings.role };
+  const withRole = (read: Settings): Settings => ({ ...read, role: options.role ?? read.role });
+  const settings = withRole(fromSettings);
   const { obeyFailpoints } = await import('./failpoints.ts');
   await obeyFailpoints(environment);
   const { createLog } = await import('./log.ts');
@@ -44,9 +54,11 @@ async function run(): Promise<number> {
   const log = createLog({ level: logLevelOf(settings, isDev), readable: isDev });
   const signals = watchSignals(log, settings.drain_seconds);
   const shared = { version: manifest.version, settings, environment };
+  const read = () => withRole(readSettings(environment, options.config));
   if (options.command === 'dev') {
-    const { startDev } = await import('./dev.ts');
+    const { devIssuers, startDev } = await import('./dev.ts');
     const daemon = await startDev({ ...shared, ...options }, { log });
+    reloadIssuers(daemon, log, () => devIssuers(read(), resolve(options.directory)));
     await print(
       `osad listens on ${daemon.url}; deploy with: osa deploy <convention.yaml>, stop with Ctrl-C\n`,
     );
@@ -56,17 +68,27 @@ async function run(): Promise<number> {
   }
   const { startDaemon } = await import('./daemon.ts');
   const daemon = await startDaemon(await productionConfig(shared), { log });
+  reloadIssuers(daemon, log, async () => (await productionConfig({ ...shared, settings: read() })).trusted);
   await signals.stop;
   await daemon.close();
   return 0;
 }
 
-interface FatalLog {
-  fatal(details: object, message: string): void;
+/** SIGHUP reads settings and keys again. What cannot be used is told, and the issuers stay as they were. */
+function reloadIssuers(daemon: Daemon, log: Logger, read: () => Promise<TrustedIssuers>): void {
+  process.on('SIGHUP', async () => {
+    try {
+      const trusted = await read();
+      daemon.trust(trusted);
+      log.info({ issuers: trusted.machines.map(({ issuer }) => issuer) }, 'issuers are read again');
+    } catch (error) {
+      log.error({ err: error }, 'issuers cannot be read again, and stay as they were');
+    }
+  });
 }
 
 /** The first signal drains, within a bound; the second one ends at once. So does an error that nobody handles. */
-function watchSignals(log: FatalLog, drainSeconds: number): { readonly stop: Promise<void> } {
+function watchSignals(log: Logger, drainSeconds: number): { readonly stop: Promise<void> } {
   const { promise, resolve } = Promise.withResolvers<void>();
   let count = 0;
   const onSignal = () => {

@@ -8,6 +8,8 @@ export interface Metrics {
     readonly status: number;
     readonly seconds: number;
   }): void;
+  /** A request was refused for its token, or for having none. */
+  countRefused(reason: string): void;
   /** A batch was claimed, finished, or given back, and how. */
   countBatch(outcome: string): void;
   /** The queue, with its finished runs and rows counted. */
@@ -47,7 +49,14 @@ export function createMetrics(): Metrics {
     labelNames: ['hook'] as const,
     registers,
   });
+  const refused = new Counter({
+    name: 'osa_tokens_refused_total',
+    help: 'Requests without an accepted token, by what was wrong',
+    labelNames: ['reason'] as const,
+    registers,
+  });
   return {
+    countRefused: (reason) => refused.inc({ reason }),
     observeRequest: ({ route, status, seconds }) => requests.observe({ route, status }, seconds),
     countBatch: (outcome) => batches.inc({ outcome }),
     counted: (queue) => ({

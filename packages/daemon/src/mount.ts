@@ -11,9 +11,10 @@ import {
 import type { Principal } from '@osa/core/auth/principal';
 import { OsaError } from '@osa/core/error';
 import { databaseError } from '@osa/core/postgres/sqlstate';
-import type { Writer } from '@osa/core/store';
+import type { AskedFor, Writer } from '@osa/core/store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import type { Caller } from './authenticate.ts';
 import { bodyChunks, readJson, requireMediaType, requireSize } from './body.ts';
 import type { Role } from './config.ts';
 import { invalidInput } from './errors.ts';
@@ -25,8 +26,8 @@ declare module 'fastify' {
     contract?: Route;
   }
   interface FastifyRequest {
-    /** Who calls, once the gate has let them through. */
-    principal: Principal | undefined;
+    /** Who calls, once the token holds. */
+    caller: Caller | undefined;
   }
 }
 
@@ -129,7 +130,7 @@ async function decode<N extends RouteName>(
   const query = check(route.query?.strict(), request.query, 'query');
   if (typeof route.body === 'string') requireMediaType(request.raw, route.body);
   const json = typeof route.body === 'object' ? await readBody(route.body, request, limits) : undefined;
-  const { principal } = request;
+  const principal = request.caller?.principal;
   const call = {
     params,
     query,
@@ -143,13 +144,29 @@ async function decode<N extends RouteName>(
     },
     writer(uploadSha256?: string): Writer {
       if (!principal) throw new OsaError('internal', `${route.path} writes and has a gate without a scope`);
-      if (key === undefined) return { principal };
+      const asked = askedFor(route, request);
+      if (key === undefined) return { principal, request: asked };
       const bodySha256 = uploadSha256 ?? json?.sha256 ?? '';
-      return { principal, idempotency: { key, requestDigest: digestOf(request, bodySha256) } };
+      return {
+        principal,
+        request: asked,
+        idempotency: { key, requestDigest: digestOf(request, bodySha256) },
+      };
     },
   };
   // The shapes are those of the contract's schemas, which TypeScript cannot follow through a look-up by name.
   return call as unknown as Call<N>;
+}
+
+/** What a request asks for, as the outbox tells it. */
+export function askedFor(
+  { method, path, gate }: Route,
+  { params }: Pick<FastifyRequest, 'params'>,
+): AskedFor {
+  const resource = gate.kind === 'scope' && gate.resourceParam ? gate.resourceParam : undefined;
+  const name = resource && (params as Readonly<Record<string, string>>)[resource];
+  const scope = gate.kind === 'scope' ? [gate.verb, ...(name ? [name] : [])].join(':') : null;
+  return { route: `${method} ${path}`, scope };
 }
 
 async function readBody(schema: z.ZodType, request: FastifyRequest, limits: HttpLimits) {

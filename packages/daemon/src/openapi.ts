@@ -83,7 +83,7 @@ function gateOf(gate: Gate): Json {
 function securityOf(gate: Gate, reads: 'public' | 'authenticated'): Json[] {
   if (gate.kind === 'public') return [];
   if (gate.kind === 'scope') return [{ token: [gate.verb] }];
-  return reads === 'public' ? [{}, { token: [] }] : [{ token: [] }];
+  return gate.kind === 'read' && reads === 'public' ? [{}, { token: [] }] : [{ token: [] }];
 }
 
 function parametersOf(place: 'path' | 'query', schema: z.ZodObject | undefined): Json[] {

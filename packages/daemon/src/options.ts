@@ -1,12 +1,15 @@
 import { parseArgs } from 'node:util';
+import { roles } from '@osa/core/auth/role';
 import { OsaError } from '@osa/core/error';
 import type { Role } from './config.ts';
+import type { RoleChange } from './roles.ts';
 
 /** What the command line asks for. */
 export type Options =
   | { readonly command: 'help' }
   | { readonly command: 'version' }
   | { readonly command: 'migrate'; readonly database: string | undefined }
+  | { readonly command: 'roles'; readonly database: string | undefined; readonly change: RoleChange }
   | { readonly command: 'serve'; readonly config: string | undefined; readonly role: Role | undefined }
   | {
       readonly command: 'dev';
@@ -35,10 +38,16 @@ export const help = `osad, the daemon of osa
         OSA_DOMAIN [domain]                          stands in the name of every record
         OSA_DATA_DIR [data_dir]                      uploaded files
         OSA_HOST [host], OSA_PORT [port]             where to listen (127.0.0.1, 8470)
-        OSA_ISSUER, OSA_AUDIENCE, OSA_PUBLIC_KEY_FILE or OSA_PUBLIC_KEY
-                                                     whose tokens are accepted: \`iss\`, \`aud\` (https://<domain>) and
-                                                     an Ed25519 public key as PEM or JWK; more than one as a list
-                                                     [issuers] of issuer, audience, public_key or public_key_file
+        OSA_ISSUER, OSA_AUDIENCE, OSA_PUBLIC_KEY_FILE or OSA_PUBLIC_KEY, OSA_ISSUER_SCOPES
+                                                     whose machine tokens are accepted: \`iss\`, \`aud\`
+                                                     (https://<domain>), Ed25519 public keys as PEM, JWK or JWK set, and
+                                                     the scopes that they may carry at most; more issuers as a list
+                                                     [issuers] of issuer, audience, public_key or public_key_file,
+                                                     scope_claim and scopes. SIGHUP reads them again
+        OSA_PRIMARY_SECRET or OSA_PRIMARY_SECRET_FILE [primary_secret, primary_secret_file]
+                                                     of the issuer for people (HS256), 32 bytes or more
+        OSA_MAX_TOKEN_SECONDS [max_token_seconds]    how long a machine token may live (3600)
+        OSA_CLOCK_SKEW_SECONDS [clock_skew_seconds]  by how much clocks may differ (30, at most 60)
         OSA_READS [reads]                            public (the default) or authenticated
         OSA_RUNNER [runner]                          none: this version runs no hooks in production, batches wait
         OSA_ROLE [role]                              all (the default), server (--no-worker: answers requests, runs no
@@ -53,6 +62,9 @@ export const help = `osad, the daemon of osa
   osad migrate [--database URL]
       Brings the tables up to date, as the owner of the database (OSA_OWNER_DATABASE_URL or DATABASE_URL), and gives
       the role OSA_APP_ROLE (osa_app) its rights.
+  osad roles grant|revoke USER ROLE | list [--database URL]
+      Roles of people, whose tokens come from the primary issuer: USER is the uuid in \`sub\`, ROLE one of PUBLIC,
+      DEPOSITOR, CURATOR, ADMIN and SUPERADMIN. The last two pass every gate. As the owner of the database.
   osad --help | --version
 
 Examples
@@ -74,8 +86,12 @@ export function readOptions(argv: readonly string[]): Options {
   if (values.help) return { command: 'help' };
   if (values.version) return { command: 'version' };
   const [command, ...others] = positionals;
+  if (command === 'roles') {
+    only(values, ['database'], 'osad roles');
+    return { command, database: values.database, change: roleChange(others) };
+  }
   if (others.length > 0 || (command !== undefined && command !== 'migrate')) {
-    throw wrong(`${positionals.join(' ')}: the only command is migrate`);
+    throw wrong(`${positionals.join(' ')}: the commands are migrate and roles`);
   }
   const { dev, dir, port, data, database, config } = values;
   const role = roleOf(values);
@@ -126,6 +142,16 @@ function roleOf(values: { 'no-worker'?: boolean; 'worker-only'?: boolean }): Rol
   if (noWorker && workerOnly) throw wrong('--no-worker: leaves nothing to do beside --worker-only');
   if (noWorker) return 'server';
   return workerOnly ? 'worker' : undefined;
+}
+
+function roleChange([verb, user = '', role = '', ...others]: readonly string[]): RoleChange {
+  if (verb === 'list' && user === '') return { verb };
+  const known = roles.find((one) => one === role.toUpperCase());
+  const isUser = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(user);
+  if ((verb === 'grant' || verb === 'revoke') && isUser && known && others.length === 0) {
+    return { verb, user: user.toLowerCase(), role: known };
+  }
+  throw wrong(`osad roles: it must be list, or grant or revoke with a uuid and one of ${roles.join(', ')}`);
 }
 
 function portOf(text: string | undefined): number | undefined {

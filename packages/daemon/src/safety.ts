@@ -11,23 +11,21 @@ export const devIssuer = 'osa-dev';
  *
  * @throws OsaError `usage` that names the setting
  */
-export function requireSafe({ mode, role, host, issuers, runner }: Omit<DaemonConfig, 'database'>): void {
+export function requireSafe({ mode, role, host, trusted, runner }: Omit<DaemonConfig, 'database'>): void {
+  const { machines, primary } = trusted;
   const isLoopback = /^(127(\.\d+){3}|::1|localhost)$/.test(host);
   if (mode === 'development' && !isLoopback) {
     throw refused('OSA_HOST', `${host} can be reached from other machines; --dev listens on 127.0.0.1 only`);
   }
   if (mode === 'development') return;
-  if (issuers.length === 0 && role !== 'worker') {
+  if (machines.length === 0 && !primary && role !== 'worker') {
     throw refused(
       'OSA_ISSUER',
       'no issuer is trusted, so nobody could deploy; set OSA_ISSUER and OSA_PUBLIC_KEY_FILE, or issuers in the file',
     );
   }
-  if (!isLoopback && issuers.some(({ issuer }) => issuer === devIssuer)) {
-    throw refused(
-      'OSA_ISSUER',
-      `${devIssuer} is the issuer of development, and ${host} can be reached by others`,
-    );
+  if (machines.some(({ issuer }) => issuer === devIssuer)) {
+    throw refused('OSA_ISSUER', `${devIssuer} is the issuer of development, for osad --dev only`);
   }
   if (runner === 'process') {
     throw refused(

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { type Route, routes } from '@osa/core/api';
-import { OsaError } from '@osa/core/error';
+import { asOsaError, OsaError } from '@osa/core/error';
+import type { Access } from '@osa/core/store';
 import { systemCode } from '@osa/core/system-error';
 import {
   type FastifyBaseLogger,
@@ -11,13 +12,13 @@ import {
   LogController,
 } from 'fastify';
 import type { Logger } from 'pino';
-import type { Authenticate } from './authenticate.ts';
+import { type Authenticate, requireGate } from './authenticate.ts';
 import { lingering } from './body.ts';
 import type { Role } from './config.ts';
 import { type ProblemAnswer, problemOf } from './errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Metrics } from './metrics.ts';
-import { type Handlers, mountRoutes } from './mount.ts';
+import { askedFor, type Handlers, mountRoutes } from './mount.ts';
 
 export interface ServerParts {
   readonly role: Role;
@@ -26,6 +27,8 @@ export interface ServerParts {
   readonly limits: HttpLimits;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** Stores that somebody with an accepted token was refused. */
+  readonly denied: Access['denied'];
   readonly isDraining: () => boolean;
 }
 
@@ -54,9 +57,13 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   // Handlers read bodies themselves, when they know what to expect.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  app.decorateRequest('principal', undefined);
+  app.decorateRequest('caller', undefined);
   addHooks(app, parts);
-  app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, log));
+  app.setErrorHandler(async (error, request, reply) => {
+    await tellDenial(error, request, parts);
+    answerProblem(error, request, reply, log);
+    return reply;
+  });
   app.setNotFoundHandler((request) => {
     throw notMounted(request);
   });
@@ -73,7 +80,8 @@ function addHooks(app: FastifyInstance, { authenticate, limits, metrics, isDrain
     if (!contract) return;
     const { authorization } = request.headers;
     const params = request.params as Readonly<Record<string, string>>;
-    request.principal = await authenticate(contract.gate, { authorization, params });
+    request.caller = await authenticate(contract.gate, { authorization, address: request.ip });
+    requireGate(contract.gate, request.caller, params);
   });
   app.addHook('onSend', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff');
@@ -92,6 +100,22 @@ function addHooks(app: FastifyInstance, { authenticate, limits, metrics, isDrain
 /** What fastify itself has to say counts from warnings on; the rest is ours to tell. */
 function warningsOf(log: Logger): FastifyBaseLogger {
   return log.isLevelEnabled('warn') ? log.child({}, { level: 'warn' }) : log;
+}
+
+/** A refusal is answered also where it cannot be stored. */
+async function tellDenial(
+  error: unknown,
+  request: FastifyRequest,
+  { denied, log }: ServerParts,
+): Promise<void> {
+  const { contract } = request.routeOptions.config;
+  const principal = request.caller?.principal;
+  if (!principal || !contract || asOsaError(error)?.code !== 'access_denied') return;
+  const asked = askedFor(contract, request);
+  const scope = asOsaError(error)?.details.scope;
+  await denied(principal, { ...asked, scope: typeof scope === 'string' ? scope : asked.scope }).catch(
+    (cause: unknown) => log.error({ err: cause, ...asked }, 'a refusal is not stored'),
+  );
 }
 
 /** 405 with what is allowed for a path that exists, else 404. */

@@ -1,13 +1,21 @@
 import { v5 as uuid5 } from 'uuid';
+import { primaryIssuer } from './issuer.ts';
 
 /** Who calls: issuer and subject as the verified token said them, and what they may do. */
 export interface Principal {
   readonly issuer: string;
   readonly subject: string;
   readonly scopes: ReadonlySet<string>;
+  /** Passes every gate: a person with the role ADMIN. */
+  readonly isAdmin?: boolean;
+  /** The token's `jti`, where it has one. */
+  readonly tokenId?: string | undefined;
 }
 
-/** The uuid that the archive gives a machine: `uuid5(url namespace, "<issuer>#<subject>")`. For display only. */
+/**
+ * The uuid that the archive gives an actor, for display: of a person the subject itself, of a machine
+ * `uuid5(url namespace, "<issuer>#<subject>")`.
+ */
 export function actorUuid({ issuer, subject }: Pick<Principal, 'issuer' | 'subject'>): string {
-  return uuid5(`${issuer}#${subject}`, uuid5.URL);
+  return issuer === primaryIssuer ? subject : uuid5(`${issuer}#${subject}`, uuid5.URL);
 }

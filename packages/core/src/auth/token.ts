@@ -1,22 +1,10 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import {
-  calculateJwkThumbprint,
-  decodeJwt,
-  errors,
-  type JWK,
-  type JWTPayload,
-  jwtVerify,
-  SignJWT,
-} from 'jose';
+import { calculateJwkThumbprint, type JWK, SignJWT } from 'jose';
 import { OsaError } from '../error.ts';
-import type { Principal } from './principal.ts';
+import { keyBytesOf, keyFlaw } from './ed25519.ts';
+import type { MachineKey } from './issuer.ts';
 
-/**
- * Machine tokens: short-lived JWTs signed with Ed25519. Both names of the algorithm are accepted (`EdDSA` of
- * RFC 8037 and `Ed25519` of RFC 9864), no other.
- */
-
-const algorithms = ['EdDSA', 'Ed25519'];
+/** Machine tokens and the keys that sign them: short-lived JWTs, Ed25519. `verify.ts` is the other side. */
 
 export interface SigningKey {
   readonly key: KeyObject;
@@ -31,18 +19,6 @@ export interface TokenRequest {
   readonly subject: string;
   readonly scopes: readonly string[];
   readonly lifetimeSeconds: number;
-}
-
-export interface TrustedIssuer {
-  readonly issuer: string;
-  readonly audience: string;
-  /** Ed25519 public keys. A token's `kid` picks one where several are configured. */
-  readonly keys: readonly { readonly key: KeyObject; readonly kid: string }[];
-}
-
-export interface Verifier {
-  /** @throws OsaError `invalid_token`, with the same message whatever was wrong but for an expired token. */
-  verify(token: string): Promise<Principal>;
 }
 
 export async function signToken(signingKey: SigningKey, request: TokenRequest): Promise<string> {
@@ -74,77 +50,46 @@ export async function readPrivateKey(text: string, source: string): Promise<Sign
   return { key, publicJwk, kid: await calculateJwkThumbprint(publicJwk) };
 }
 
-/** @throws OsaError `credentials`, also for a private key where a public one belongs. */
-export async function readPublicKey(text: string, source: string): Promise<{ key: KeyObject; kid: string }> {
+/**
+ * The public keys of a text: PEM, a JWK or a JWK set. `source` names where the text came from, for the error.
+ *
+ * @throws OsaError `credentials`, also for a private key where a public one belongs, and for one that no signature
+ * should be trusted with
+ */
+export async function readPublicKeys(text: string, source: string): Promise<MachineKey[]> {
   if (isPrivate(text)) {
     throw new OsaError('credentials', `${source}: this is a private key; give the daemon the public one`);
   }
+  const members = jwkSet(text) ?? text.match(/-----BEGIN.+?-----END.+?-----/gs) ?? [text.trim()];
+  if (members.length === 0) throw new OsaError('credentials', `${source}: the set holds no key`);
+  const keys = await Promise.all(members.map((member) => publicKey(member, source)));
+  const twin = keys.find(({ kid }, index) => keys.findIndex((other) => other.kid === kid) < index);
+  if (twin) throw new OsaError('credentials', `${source}: two keys have the kid ${JSON.stringify(twin.kid)}`);
+  return keys;
+}
+
+async function publicKey(member: string | object, source: string): Promise<MachineKey> {
+  const text = typeof member === 'string' ? member : JSON.stringify(member);
   const key = parseKey(text, source, (input) => createPublicKey(input));
   if (key.asymmetricKeyType !== 'ed25519') {
     throw new OsaError('credentials', `${source}: the key is ${key.asymmetricKeyType}, it must be Ed25519`);
   }
-  return { key, kid: await calculateJwkThumbprint(key.export({ format: 'jwk' }) as JWK) };
+  const flaw = keyFlaw(keyBytesOf(key));
+  if (flaw !== undefined) throw new OsaError('credentials', `${source}: the key cannot be trusted: ${flaw}`);
+  const thumbprint = await calculateJwkThumbprint(key.export({ format: 'jwk' }) as JWK);
+  const own = text.startsWith('{') ? (JSON.parse(text) as { kid?: unknown }).kid : undefined;
+  return { key, thumbprint, kid: typeof own === 'string' && own !== '' ? own : thumbprint };
 }
 
-/** Verifies tokens of `issuers`: signature, `iss`, `aud`, `sub`, `exp`, `iat`, lifetime. */
-export function tokenVerifier(
-  issuers: readonly TrustedIssuer[],
-  options: { readonly clockSkewSeconds: number; readonly maxLifetimeSeconds: number },
-): Verifier {
-  const byIssuer = new Map(issuers.map((entry) => [entry.issuer, entry]));
-  return {
-    async verify(token) {
-      try {
-        const trusted = byIssuer.get(decodeJwt(token).iss ?? '');
-        if (!trusted) throw new errors.JWTClaimValidationFailed('the issuer is not trusted', {}, 'iss');
-        return await verifyWith(trusted, token, options);
-      } catch (cause) {
-        if (!(cause instanceof errors.JOSEError)) throw cause;
-        const expired = cause instanceof errors.JWTExpired;
-        throw new OsaError('invalid_token', expired ? 'the token has expired' : 'the token is not accepted', {
-          cause,
-        });
-      }
-    },
-  };
-}
-
-async function verifyWith(
-  trusted: TrustedIssuer,
-  token: string,
-  options: { readonly clockSkewSeconds: number; readonly maxLifetimeSeconds: number },
-): Promise<Principal> {
-  const { payload } = await jwtVerify(token, (header) => pickKey(trusted, header.kid), {
-    algorithms,
-    issuer: trusted.issuer,
-    audience: trusted.audience,
-    clockTolerance: options.clockSkewSeconds,
-    requiredClaims: ['sub', 'exp', 'iat'],
-  });
-  const { sub, iat, exp, scope } = payload;
-  if (typeof sub !== 'string' || sub === '')
-    throw new errors.JWTClaimValidationFailed('sub is missing', payload, 'sub');
-  if (typeof iat !== 'number' || typeof exp !== 'number' || exp - iat > options.maxLifetimeSeconds) {
-    throw new errors.JWTClaimValidationFailed('the token lives too long', payload, 'exp');
+/** The members of a JWK set (RFC 7517, section 5); undefined for what is none. */
+function jwkSet(text: string): object[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const keys = typeof value === 'object' && value !== null && 'keys' in value ? value.keys : undefined;
+    return Array.isArray(keys) ? keys : undefined;
+  } catch {
+    return undefined;
   }
-  if (iat > Date.now() / 1000 + options.clockSkewSeconds) {
-    throw new errors.JWTClaimValidationFailed('iat lies in the future', payload, 'iat');
-  }
-  return { issuer: trusted.issuer, subject: sub, scopes: readScopes(scope, payload) };
-}
-
-function pickKey(trusted: TrustedIssuer, kid: string | undefined): KeyObject {
-  const [only, ...others] = trusted.keys;
-  const picked = others.length === 0 ? only : trusted.keys.find((entry) => entry.kid === kid);
-  if (!picked) throw new errors.JWSSignatureVerificationFailed('no key of the issuer has this kid');
-  return picked.key;
-}
-
-function readScopes(scope: unknown, payload: JWTPayload): ReadonlySet<string> {
-  if (scope === undefined) return new Set();
-  if (typeof scope === 'string') return new Set(scope.split(' ').filter((item) => item !== ''));
-  if (Array.isArray(scope) && scope.every((item) => typeof item === 'string')) return new Set(scope);
-  throw new errors.JWTClaimValidationFailed('scope is neither text nor a list of texts', payload, 'scope');
 }
 
 function isPrivate(text: string): boolean {

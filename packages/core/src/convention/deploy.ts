@@ -116,7 +116,7 @@ async function readState(
 function requireHookScopes(principal: Principal, { slug, changes }: DeployPlan): void {
   for (const { name, owner, release, activated } of changes.hooks) {
     const needsHook = activated || (release === 'created' && owner !== slug);
-    if (!needsHook || grants(principal.scopes, 'hooks:write', name)) continue;
+    if (!needsHook || grants(principal, 'hooks:write', name)) continue;
     const what = activated ? 'to activate a release of it' : 'a new release of it';
     throw new OsaError(
       'access_denied',

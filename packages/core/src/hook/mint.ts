@@ -25,7 +25,7 @@ export async function release(
   // is the whole transaction, and only it locks.
   if (!writer.idempotency) {
     const minting = merged(hookName, request, await store.registry.liveContent(hookName));
-    const minted = await store.mint(writer.principal, minting);
+    const minted = await store.mint(writer, minting);
     if (minted.outcome !== 'moved') return answer(hookName, request, minted);
   }
   return store.write(writer, async ({ registry }) => {

@@ -1,7 +1,7 @@
 import { v7 as uuid7 } from 'uuid';
-import type { Principal } from '../auth/principal.ts';
 import { OsaError } from '../error.ts';
 import type { LiveContent, Minting, MintOutcome } from '../hook/registry.ts';
+import type { Writer } from '../store.ts';
 import type { Sql } from './connection.ts';
 
 /**
@@ -10,19 +10,21 @@ import type { Sql } from './connection.ts';
  */
 export async function mintRelease(
   sql: Sql,
-  { issuer, subject }: Principal,
+  { principal, request }: Omit<Writer, 'idempotency'>,
   minting: Minting,
 ): Promise<MintOutcome | undefined> {
   const { hook, content, fingerprint, live, reason, seen, carriesDigest, expected } = minting;
   const { runtime, image, digest, config, limits } = content;
   const command = content.command === null ? null : JSON.stringify(content.command);
+  const { issuer, subject, tokenId: jti = null } = principal;
+  const accepted = request ? sql.json({ ...request, jti, outcome: 'accepted' }) : null;
   const told = minting.told ? sql.json({ hook, live }) : null;
   const [row] = await sql<MintRow[]>`
     select * from mint_release(
       ${hook}, ${seen}, ${carriesDigest}, ${expected.expected_live_seq ?? null}, ${expected.expected_live_version ?? null},
       ${uuid7()}, ${runtime}, ${image}, ${digest}, ${command}::text::jsonb, ${sql.json(config)}::jsonb,
       ${sql.json(limits)}::jsonb, ${fingerprint}, ${content.source_ref}, ${issuer}, ${subject},
-      ${live}, ${reason}, ${told}::jsonb)`;
+      ${live}, ${reason}, ${told}::jsonb, ${accepted}::jsonb)`;
   if (!row) throw new OsaError('internal', `hook ${hook}: minting a release had no answer`);
   const { outcome, live_seq, live_version, ...made } = row;
   if (outcome === 'stranger') return undefined;

@@ -24,7 +24,7 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
         insert into files (sha256, size, actor) values (${digest}, ${size}, ${actor}) on conflict (sha256) do nothing`;
     },
     mint: async (minting) => {
-      const outcome = await mintRelease(tx, principal, minting);
+      const outcome = await mintRelease(tx, { principal }, minting);
       if (!outcome) throw new OsaError('internal', 'the actor of this transaction is not there');
       return outcome;
     },

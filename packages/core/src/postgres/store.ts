@@ -1,7 +1,8 @@
-import { actorUuid, type Principal } from '../auth/principal.ts';
 import { OsaError } from '../error.ts';
 import type { NodeIdentity } from '../record/srn.ts';
 import type { Store, Writer } from '../store.ts';
+import { access } from './access.ts';
+import { missingActor, rememberActor } from './actor.ts';
 import type { Database, Sql, Transaction } from './connection.ts';
 import { datasetReads } from './dataset.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
@@ -25,13 +26,14 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
           }),
         ),
       ),
-    async mint(principal, minting) {
+    async mint(writer, minting) {
       const { sql } = database;
-      const outcome = await mintRelease(sql, principal, minting);
+      const outcome = await mintRelease(sql, writer, minting);
       if (outcome) return outcome;
-      await actorId(sql, principal);
-      return (await mintRelease(sql, principal, minting)) ?? missingActor();
+      await rememberActor(sql, writer.principal);
+      return (await mintRelease(sql, writer, minting)) ?? missingActor();
     },
+    access: access(database),
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
@@ -46,9 +48,14 @@ async function once<T extends object>(
   writer: Writer,
   work: (actor: number) => Promise<T>,
 ): Promise<T> {
-  const actor = await actorId(tx, writer.principal);
+  const actor = await rememberActor(tx, writer.principal);
   const { idempotency } = writer;
-  if (!idempotency) return work(actor);
+  const worked = async () => {
+    const answer = await work(actor);
+    await recordAccepted(tx, writer, actor);
+    return answer;
+  };
+  if (!idempotency) return worked();
   const { key, requestDigest } = idempotency;
   const [lock] = await tx<{ held: boolean }[]>`
     select pg_try_advisory_xact_lock(hashtextextended(${`${actor} ${key}`}, 0)) as held`;
@@ -68,7 +75,7 @@ async function once<T extends object>(
     );
   }
   if (stored) return stored.response;
-  const answer = await work(actor);
+  const answer = await worked();
   await tx`delete from idempotency_keys where actor = ${actor} and key = ${key}`;
   await tx`
     insert into idempotency_keys (actor, key, request_digest, response)
@@ -76,21 +83,11 @@ async function once<T extends object>(
   return answer;
 }
 
-async function actorId(tx: Sql, principal: Principal): Promise<number> {
-  const { issuer, subject } = principal;
-  const find = () =>
-    tx<{ id: string }[]>`select id from actors where issuer = ${issuer} and subject = ${subject}`;
-  const [known] = await find();
-  if (known) return Number(known.id);
-  await tx`
-    insert into actors (issuer, subject, uuid) values (${issuer}, ${subject}, ${actorUuid(principal)})
-    on conflict (issuer, subject) do nothing`;
-  const [made] = await find();
-  return Number((made ?? missingActor()).id);
-}
-
-function missingActor(): never {
-  throw new OsaError('internal', 'an actor was made and is not there');
+/** Each write that somebody asked for is told of in the outbox, whatever it changed. */
+async function recordAccepted(tx: Sql, { principal, request }: Writer, actor: number): Promise<void> {
+  if (!request) return;
+  const payload = { ...request, actor, jti: principal.tokenId ?? null, outcome: 'accepted' };
+  await tx`insert into events (type, payload) values ('request.accepted', ${tx.json(payload)}::jsonb)`;
 }
 
 /** Forgets stored answers that are older than a day. */

@@ -62,5 +62,5 @@ export function hideConfig<T extends { readonly config: unknown }>(
 }
 
 export function mayReadRuns(principal: Principal | undefined, resource: string): boolean {
-  return principal !== undefined && grants(principal.scopes, 'runs:read', resource);
+  return principal !== undefined && grants(principal, 'runs:read', resource);
 }

@@ -1,6 +1,7 @@
 -- What osa stores. The names are those of the README; an arrow is a foreign key.
 --
 --   actors                                  who does things: (issuer, subject) as the token said
+--   role_assignments                        which people have which role
 --   schemas                                 immutable                       (id, version)
 --   conventions → schemas                   a dataset's declaration; changed by deploy only
 --   convention_hooks → conventions, hooks   the hooks of a convention, in order
@@ -54,6 +55,14 @@ create table actors (
   uuid uuid not null,
   first_seen_at timestamptz not null default now(),
   unique (issuer, subject)
+);
+
+-- The roles of people, whose tokens come from the primary issuer; the owner of the database gives and takes them.
+create table role_assignments (
+  user_id uuid not null,
+  role text not null check (role in ('PUBLIC', 'DEPOSITOR', 'CURATOR', 'ADMIN', 'SUPERADMIN')),
+  assigned_at timestamptz not null default now(),
+  primary key (user_id, role)
 );
 
 -- What is declared ---------------------------------------------------------------------------------------------------
@@ -243,12 +252,13 @@ create constraint trigger has_table after insert on hooks deferrable initially d
 -- locked. Where another one is live by now and does not say the same, nothing is done, and the outcome is `moved`.
 -- Nothing is done either for `stranger` (an actor who was never seen), `unknown` (no such hook), `unexpected` (the
 -- pointer is not where it is expected), `missing` (the packed directory is not stored) and `known` (this very release
--- is there, and comes back). `told`, where given, goes to the outbox with the version.
+-- is there, and comes back). `told`, where given, goes to the outbox with the version, and so does `accepted` for a
+-- release that is minted or known.
 create function mint_release(
   wanted text, seen integer, carries_digest boolean, expected_seq integer, expected_version integer,
   new_id uuid, new_runtime text, new_image text, new_digest text, new_command jsonb, new_config jsonb, new_limits jsonb,
   new_fingerprint text, new_source_ref text, by_issuer text, by_subject text, goes_live boolean, why text,
-  told jsonb, out outcome text, out version integer, out id uuid, out source_ref text, out built_at timestamptz,
+  told jsonb, accepted jsonb, out outcome text, out version integer, out id uuid, out source_ref text, out built_at timestamptz,
   out live_seq integer, out live_version integer)
   language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -278,6 +288,9 @@ begin
     into mint_release.outcome, mint_release.version, mint_release.id, mint_release.source_ref, mint_release.built_at
     from public.releases r where r.hook = wanted and r.fingerprint = new_fingerprint;
   if found then
+    if accepted is not null then
+      insert into public.events (type, payload) values ('request.accepted', accepted || jsonb_build_object('actor', who));
+    end if;
     return;
   end if;
   if new_runtime = 'directory'
@@ -304,6 +317,9 @@ begin
   if told is not null then
     insert into public.events (type, payload)
       values ('hook.released', told || jsonb_build_object('version', mint_release.version, 'actor', who));
+  end if;
+  if accepted is not null then
+    insert into public.events (type, payload) values ('request.accepted', accepted || jsonb_build_object('actor', who));
   end if;
 end $$;
 

@@ -1,0 +1,46 @@
+import { actorUuid } from '@osa/core/auth/principal';
+import type { Verifier } from '@osa/core/auth/verify';
+import { OsaError } from '@osa/core/error';
+import type { Handlers } from '../mount.ts';
+
+export function authRoutes({
+  verifier,
+}: {
+  readonly verifier: Verifier;
+}): Pick<Handlers, 'whoami' | 'listIssuers'> {
+  return {
+    async whoami({ request }) {
+      const { caller } = request;
+      if (!caller) throw new OsaError('internal', 'a gate let somebody through without a token');
+      const { principal, token, roles } = caller;
+      const { kind, issuer, subject } = token;
+      return {
+        id: actorUuid(principal),
+        kind,
+        issuer,
+        subject,
+        scopes: [...token.scopes].sort(),
+        roles: roles.map((role) => role.toLowerCase()),
+        expires_at: new Date(token.expiresAt * 1_000).toISOString(),
+        display_name: subject,
+        provider: kind === 'machine' ? 'm2m' : issuer,
+        external_id: subject,
+      };
+    },
+    async listIssuers() {
+      const { machines, clockSkewSeconds, maxLifetimeSeconds } = verifier.trusted;
+      return {
+        now: new Date().toISOString(),
+        clock_skew_seconds: clockSkewSeconds,
+        max_token_seconds: maxLifetimeSeconds,
+        issuers: machines.map(({ issuer, audience, scopeClaim, keys, scopes }) => ({
+          issuer,
+          audience,
+          scope_claim: scopeClaim,
+          keys: keys.map(({ kid, thumbprint }) => ({ kid, thumbprint })),
+          scopes: scopes ? [...scopes] : null,
+        })),
+      };
+    },
+  };
+}
