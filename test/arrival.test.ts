@@ -1,3 +1,4 @@
+import { cancelIngestion } from '@osa/core/ingestion/control';
 import { retryIngestion } from '@osa/core/ingestion/retry';
 import { bounds } from '@osa/core/limits';
 import { readRecords } from '@osa/core/record/read';
@@ -57,6 +58,24 @@ test('stopping an ingestion in the middle does not let the one behind it pass th
   const sibling = await claimed();
   expect(sibling.records.map(({ sourceId }) => sourceId)).toEqual(['y']);
   await queue.stopIngestion(sibling, 'it can never run');
+  expect(await claim()).toBeUndefined();
+  await queue.finish(oldest, []);
+  await bench.drain();
+  expect(await versions()).toEqual([
+    [1, 1],
+    [2, 3],
+  ]);
+});
+
+test('cancelling an ingestion in the middle does not let the one behind it pass the one before it', async () => {
+  const { queue } = bench.execution;
+  await bench.ingest([record('x', 1)]);
+  const { id } = await bench.ingest([record('x', 2), record('y', 2)], 1);
+  await bench.ingest([record('x', 3)]);
+  const oldest = await claimed();
+  const stopped = await claimed();
+  await cancelIngestion(bench.store, { principal: admin }, id, {});
+  await expect(queue.finish(stopped, [])).rejects.toMatchObject({ code: 'lease_lost' });
   expect(await claim()).toBeUndefined();
   await queue.finish(oldest, []);
   await bench.drain();

@@ -171,8 +171,12 @@ describe('a paused ingestion', () => {
     await bench.drain();
     expect([await shown(first), await shown(second), await shown(third)]).toMatchObject([
       { status: 'paused', pending: 2 },
-      { status: 'running', pending: 1 },
-      { status: 'completed', published: 1 },
+      {
+        status: 'running',
+        pending: 1,
+        reasons: [`waits behind ingestion ${first}, which is paused: to look`],
+      },
+      { status: 'completed', published: 1, reasons: [] },
     ]);
     expect(await resumeIngestion(bench.store, writer, first)).toMatchObject({
       status: 'running',

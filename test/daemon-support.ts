@@ -159,6 +159,7 @@ export async function deployHook(
   daemon: TestDaemon,
   code: string,
   name = 'probe',
+  slug = 'tests',
 ): Promise<Answer<'deploy'>> {
   const place = join(daemon.directory, 'hooks', crypto.randomUUID());
   await mkdir(place, { recursive: true });
@@ -166,7 +167,7 @@ export async function deployHook(
   const pack = await packDirectory(place);
   const sha256 = pack.digest.replace('sha256:', '');
   await daemon.call('putBlob', { params: { sha256 }, body: await buffer(pack.open()) });
-  return daemon.call('deploy', { json: deployRequest([declaration(name, pack.digest)]) });
+  return daemon.call('deploy', { json: { ...deployRequest([declaration(name, pack.digest)]), slug } });
 }
 
 export function declaration(name: string, digest: string): Record<string, unknown> {

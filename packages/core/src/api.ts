@@ -240,7 +240,7 @@ const Ingestion = z.object({
   retried: z.int(),
   rows: z.int(),
   batches: z.record(BatchStatus, z.int()),
-  /** Why batches wait, are parked or failed, a paused hook among it: each reason once. */
+  /** Why batches wait, are parked or failed, pauses of hooks and earlier ingestions among it: each reason once. */
   reasons: z.array(z.string()),
   started_by: Actor,
   started_at: time,

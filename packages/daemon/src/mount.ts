@@ -72,11 +72,13 @@ export function mountRoutes(
     if (!config?.contract)
       throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
   });
-  for (const name of role === 'worker' ? workerRoutes : names) mount(app, name, handlers, limits);
+  for (const name of routesOf(role)) mount(app, name, handlers, limits);
 }
 
-/** What a daemon answers that only runs batches. */
-const workerRoutes = ['health', 'ready', 'metrics'] as const satisfies readonly RouteName[];
+/** What a daemon of this role answers; one that only runs batches tells no more than how it is. */
+export function routesOf(role: Role): readonly RouteName[] {
+  return role === 'worker' ? ['health', 'ready', 'metrics'] : (Object.keys(routes) as RouteName[]);
+}
 
 function mount<N extends RouteName>(
   app: FastifyInstance,

@@ -18,7 +18,7 @@ import type { Role } from './config.ts';
 import { type ProblemAnswer, problemOf } from './errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Metrics } from './metrics.ts';
-import { askedFor, type Handlers, mountRoutes } from './mount.ts';
+import { askedFor, type Handlers, mountRoutes, routesOf } from './mount.ts';
 
 export interface ServerParts {
   readonly role: Role;
@@ -65,7 +65,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     return reply;
   });
   app.setNotFoundHandler((request) => {
-    throw notMounted(request);
+    throw notMounted(request, parts.role);
   });
   mountRoutes(app, parts.handlers, parts);
   return app;
@@ -119,12 +119,16 @@ async function tellDenial(
 }
 
 /** 405 with what is allowed for a path that exists, else 404. */
-function notMounted(request: FastifyRequest): OsaError {
+function notMounted(request: FastifyRequest, role: Role): OsaError {
   const [path = ''] = request.url.split('?', 1);
-  const all: readonly Route[] = Object.values(routes);
+  const all: readonly Route[] = routesOf(role).map((name) => routes[name]);
   const methods = all.filter((route) => patternOf(route).test(path)).map((route) => route.method);
   if (methods.length === 0) {
-    return new OsaError('not_found', 'nothing is at this path; /openapi.json lists what there is');
+    const instead =
+      role === 'worker'
+        ? `this daemon only runs batches and answers ${all.map((route) => route.path).join(', ')}; ask one that serves`
+        : '/openapi.json lists what there is';
+    return new OsaError('not_found', `nothing is at this path; ${instead}`);
   }
   const allow = [...new Set(methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
   return new OsaError('method_not_allowed', `this path takes ${allow.join(', ')}`, { details: { allow } });

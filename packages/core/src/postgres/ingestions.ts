@@ -17,7 +17,7 @@ import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection.ts';
 import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
 import { batchesChannel } from './lease.ts';
-import { pausedJson, setIngestionPause } from './pause.ts';
+import { heldUp, pausedJson, setIngestionPause } from './pause.ts';
 import { cancelIngestion } from './queue-end.ts';
 
 /** The writes of ingestions, within one transaction of one actor. */
@@ -226,10 +226,7 @@ function views(sql: Sql, options: NodeIdentity) {
            b.published::integer, b.rejected::integer, b.errored::integer,
            (b.records - b.retried - b.invalid - b.unchanged - b.published - b.rejected - b.errored)::integer as pending,
            b.retried::integer, b.rows::float8 as rows, b.batches,
-           b.reasons || case when b.open > 0 then array(
-             select format('hook %s is paused', h.name) || coalesce(': ' || h.pause_reason, '')
-             from convention_hooks c join hooks h on h.name = c.hook
-             where c.slug = i.convention and h.paused_at is not null order by c.position) else '{}' end as reasons,
+           b.reasons || case when b.open > 0 then ${heldUp(sql, sql`i`)} else '{}' end as reasons,
            jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as started_by,
            i.sealed_at as started_at, case when b.open = 0 then b.finished_at end as finished_at
     from ingestions i

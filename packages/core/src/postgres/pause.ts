@@ -49,6 +49,29 @@ export function pausedJson(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) 
     from actors p where p.id = ${of}.paused_by) end`;
 }
 
+/**
+ * Which pauses of others hold up the ingestion `of`, for people: those of hooks that would run over it, and those of
+ * ingestions before it that brought some of the same sources. A batch that failed passes on what it waited for.
+ */
+export function heldUp(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
+  return sql`array(
+      select format('hook %s is paused', h.name) || coalesce(': ' || h.pause_reason, '')
+      from convention_hooks c join hooks h on h.name = c.hook
+      where c.slug = ${of}.convention and h.paused_at is not null order by c.position)
+    || case when exists (select from ingestions where paused_at is not null) then array(
+      with recursive ahead (id) as (
+        select g.predecessor from batches w join batch_gates g on g.batch = w.id
+        where w.ingestion = ${of}.id and w.status in ('queued', 'parked')
+        union
+        select g.predecessor from ahead a
+        join batches p on p.id = a.id and p.status <> 'done'
+        join batch_gates g on g.batch = p.id)
+      select distinct format('waits behind ingestion %s, which is paused', p.id) || coalesce(': ' || p.pause_reason, '')
+      from ahead a join batches b on b.id = a.id and b.status in ('queued', 'running', 'parked')
+      join ingestions p on p.id = b.ingestion
+      where p.paused_at is not null and p.id <> ${of}.id) else '{}' end`;
+}
+
 /** A time as the driver reads it, for where it is a part of JSON: there PostgreSQL writes UTC as `+00:00`. */
 export function utc(sql: Sql, time: postgres.PendingQuery<postgres.Row[]>) {
   return sql`replace(to_jsonb(${time}) #>> '{}', '+00:00', 'Z')`;

@@ -38,6 +38,8 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
   const { queue, slots, worker } = execution;
   const claim = await slots.claim((fullHooks) => queue.claim({ ...worker, runtimes, fullHooks }));
   if (!claim) return false;
+  using held = new DisposableStack();
+  held.defer(() => slots.free(claim));
   execution.log('batch.claimed', { batch: claim.batch, fence: claim.fence, records: claim.records.length });
   await using lease = holdLease(execution, claim, stop);
   const endings: Ending[] = [];
@@ -53,7 +55,6 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
       await ending.dispose();
       await failpoint('cleanup.mid');
     }
-    slots.free(claim);
   }
   return true;
 }
