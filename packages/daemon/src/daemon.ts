@@ -167,7 +167,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
       verifier,
       rolesOf: store.access.rolesOf,
       reads: config.reads,
-      failures: failureLimit(),
+      failures: failureLimit(limits.failedAuthentications),
       onRefused(refusal) {
         metrics.countRefused(refusal.reason);
         log.warn(refusal, 'a request without an accepted token was refused');

@@ -6,17 +6,15 @@ export interface FailureLimit {
   count(address: string): void;
 }
 
-/** So many at once, and so many a second in the long run. */
-const burst = 60;
 const perSecond = 1;
 /** Addresses that are remembered; the one that failed longest ago goes first. */
 const most = 10_000;
 
 /**
- * A token bucket for each address. A good token is never asked: who shares an address with somebody who guesses is not
+ * A token bucket for each address: `burst` at once, one a second in the long run. A good token is never asked: who shares an address with somebody who guesses is not
  * locked out, and the guesses get a shorter answer.
  */
-export function failureLimit(now: () => number = Date.now): FailureLimit {
+export function failureLimit(burst: number, now: () => number = Date.now): FailureLimit {
   const buckets = new Map<string, { left: number; at: number }>();
   return {
     count(address) {

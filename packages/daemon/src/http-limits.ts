@@ -17,6 +17,8 @@ export interface HttpLimits {
   readonly requestBytes: number;
   readonly uploadBytes: number;
   readonly blobBytes: number;
+  /** Requests of one address without an accepted token, at once; one a second in the long run. */
+  readonly failedAuthentications: number;
 }
 
 export const httpLimits: HttpLimits = {
@@ -30,4 +32,5 @@ export const httpLimits: HttpLimits = {
   requestBytes: bounds.requestBytes,
   uploadBytes: bounds.uploadBytes,
   blobBytes: bounds.blobBytes,
+  failedAuthentications: 100,
 };

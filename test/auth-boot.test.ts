@@ -1,0 +1,178 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { asOsaError } from '@osa/core/error';
+import { productionConfig, readSettings } from '@osa/daemon/config';
+import { requireSafe } from '@osa/daemon/safety';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ed25519, pemOf, secret } from './auth-support.ts';
+import { scratch } from './harness.ts';
+
+/** Settings of issuers with which a daemon does not start. Each refusal names the setting, and repeats no secret. */
+
+let directory: Awaited<ReturnType<typeof scratch>>;
+beforeAll(async () => {
+  directory = await scratch();
+});
+afterAll(() => directory.dispose());
+
+const key = ed25519();
+const base = {
+  DATABASE_URL: 'postgres://osa_app@db/osa',
+  OSA_DOMAIN: 'data.example.org',
+  OSA_DATA_DIR: '/var/lib/osa',
+  OSA_ISSUER: 'ci',
+  OSA_PUBLIC_KEY: pemOf(key),
+};
+
+async function start(variables: NodeJS.ProcessEnv, file?: string) {
+  const environment = { ...base, ...variables };
+  const config = await productionConfig({
+    version: '1',
+    settings: readSettings(environment, file),
+    environment,
+  });
+  requireSafe(config);
+  return config;
+}
+
+async function refusal(starting: Promise<unknown>): Promise<{ code: string; message: string }> {
+  const error = asOsaError(
+    await starting.then(
+      () => new Error('it started'),
+      (caught: unknown) => caught,
+    ),
+  );
+  if (!error) return expect.fail('it was not refused');
+  return { code: error.code, message: error.message };
+}
+
+const rawKey = (bytes: Buffer) =>
+  JSON.stringify({ kty: 'OKP', crv: 'Ed25519', x: bytes.toString('base64url') });
+const lowOrder = Buffer.from('26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', 'hex');
+const signedZero = Buffer.from(`01${'00'.repeat(30)}80`, 'hex');
+const overPrime = Buffer.from(`ee${'ff'.repeat(30)}7f`, 'hex');
+const offCurve = Buffer.from(`02${'00'.repeat(31)}`, 'hex');
+const pem = (type: 'x25519' | 'ed448' | 'rsa' | 'ec') =>
+  (type === 'rsa'
+    ? generateKeyPairSync('rsa', { modulusLength: 2_048 })
+    : type === 'ec'
+      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      : generateKeyPairSync(type as 'ed448')
+  ).publicKey
+    .export({ type: 'spki', format: 'pem' })
+    .toString();
+const privatePem = key.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+const privateJwk = JSON.stringify(key.privateKey.export({ format: 'jwk' }));
+const twice = JSON.stringify({
+  keys: [ed25519(), ed25519()].map(({ publicKey }) => ({
+    ...publicKey.export({ format: 'jwk' }),
+    kid: 'same',
+  })),
+});
+
+describe('a key in OSA_PUBLIC_KEY', () => {
+  test.each([
+    ['of low order', rawKey(lowOrder)],
+    ['of x = 0 with a sign', rawKey(signedZero)],
+    ['in another spelling', rawKey(overPrime)],
+    ['that is no point', rawKey(offCurve)],
+    ['for X25519', pem('x25519')],
+    ['for Ed448', pem('ed448')],
+    ['for P-256', pem('ec')],
+    ['for RSA', pem('rsa')],
+    ['that is private', privatePem],
+    ['that is private, as JWK', privateJwk],
+    ['that is nothing', ' '],
+    ['that is no key', 'a key'],
+    ['whose kid another one has', twice],
+    ['of an empty set', '{"keys":[]}'],
+  ])('%s', async (_, text) => {
+    const { code, message } = await refusal(start({ OSA_PUBLIC_KEY: text }));
+    expect(code).toBe('credentials');
+    expect(message).toContain('OSA_PUBLIC_KEY');
+    expect(message).not.toContain(text.split('\n')[1] ?? '-');
+    expect(message).not.toContain(String(key.privateKey.export({ format: 'jwk' }).d));
+  });
+
+  test('or one in a file that is not there', async () => {
+    const { message } = await refusal(
+      start({ OSA_PUBLIC_KEY: '', OSA_PUBLIC_KEY_FILE: join(directory.path, 'none') }),
+    );
+    expect(message).toContain('none');
+  });
+});
+
+describe('a file with issuers', () => {
+  const entry = (more: string) => `issuers:\n  - { issuer: a, public_key_file: KEY${more} }\n`;
+  test.each([
+    ['without a name', 'issuers: [{ issuer: "", public_key_file: KEY }]', 'issuers[0].issuer'],
+    [
+      'with the name of the primary one',
+      'issuers: [{ issuer: primary, public_key_file: KEY }]',
+      'issuers[0].issuer',
+    ],
+    ['of development', 'issuers: [{ issuer: osa-dev, public_key_file: KEY }]', 'OSA_ISSUER'],
+    ['twice', `${entry('')}  - { issuer: a, public_key_file: KEY }\n`, 'issuers'],
+    ['for nobody', entry(', audience: ""'), 'issuers[0].audience'],
+    ['with scopes in __proto__', entry(', scope_claim: __proto__'), 'issuers[0].scope_claim'],
+    ['with scopes in constructor', entry(', scope_claim: constructor'), 'issuers[0].scope_claim'],
+    ['bound to what is no scope', entry(', scopes: [hooks]'), 'issuers[0].scopes[0]'],
+    ['with two keys in two places', entry(', public_key: x'), 'issuers[0]'],
+    [
+      'with an algorithm for people that is not HS256',
+      `${entry('')}primary_algorithm: none\n`,
+      'primary_algorithm',
+    ],
+    ['with RS256 for people', `${entry('')}primary_algorithm: RS256\n`, 'primary_algorithm'],
+    ['with clocks that differ by hours', `${entry('')}clock_skew_seconds: 3600\n`, 'clock_skew_seconds'],
+  ])('%s', async (_, text, setting) => {
+    const keyFile = join(directory.path, 'key.pem');
+    await writeFile(keyFile, pemOf(key));
+    const file = join(directory.path, 'osad.yaml');
+    await writeFile(file, text.replaceAll('KEY', keyFile));
+    const { code, message } = await refusal(start({ OSA_ISSUER: '', OSA_PUBLIC_KEY: '' }, file));
+    expect([code, message]).toEqual(['usage', expect.stringContaining(setting)]);
+  });
+});
+
+describe('OSA_PRIMARY_SECRET', () => {
+  test.each([
+    ['shorter than 32 bytes', 'short secret, of 31 bytes or so'],
+    ['of one letter', 'a'.repeat(64)],
+    [
+      'of the development of the existing archive',
+      'osa-local-dev-jwt-secret-CHANGE-IN-PRODUCTION-not-suitable-for-real-use',
+    ],
+  ])('%s', async (_, text) => {
+    const { code, message } = await refusal(start({ OSA_PRIMARY_SECRET: text }));
+    expect([code, message]).toEqual(['usage', expect.stringContaining('OSA_PRIMARY_SECRET')]);
+    expect(message).not.toContain(text);
+  });
+
+  test('that is good starts, also alone', async () => {
+    const config = await start({ OSA_PRIMARY_SECRET: secret.toString(), OSA_ISSUER: '', OSA_PUBLIC_KEY: '' });
+    expect(config.trusted.primary?.secret).toEqual(secret);
+    expect(config.trusted.machines).toEqual([]);
+  });
+
+  test('from a file, without the end of its line', async () => {
+    const file = join(directory.path, 'secret');
+    await writeFile(file, `${secret}\n`);
+    expect((await start({ OSA_PRIMARY_SECRET_FILE: file })).trusted.primary?.secret).toEqual(secret);
+  });
+});
+
+test('keys come as PEM, several of them, as JWK and as a set, with their kids', async () => {
+  const keys = [ed25519(), ed25519()];
+  const jwks = {
+    keys: keys.map(({ publicKey }, n) => ({ ...publicKey.export({ format: 'jwk' }), kid: `k${n}` })),
+  };
+  const kidsOf = async (text: string) =>
+    (
+      await start({ OSA_PUBLIC_KEY: text, OSA_ISSUER_SCOPES: 'hooks:write:a*, runs:read' })
+    ).trusted.machines[0]?.keys.map(({ kid, thumbprint }) => (kid === thumbprint ? 'thumbprint' : kid));
+  expect(await kidsOf(keys.map(pemOf).join('\n'))).toEqual(['thumbprint', 'thumbprint']);
+  expect(await kidsOf(JSON.stringify(jwks.keys[0]))).toEqual(['k0']);
+  expect(await kidsOf(JSON.stringify(jwks))).toEqual(['k0', 'k1']);
+});
