@@ -37,7 +37,8 @@ export async function problemError(
   const problem = Problem.safeParse(contentType.includes('json') ? parseExactly(text) : undefined);
   if (problem.success) {
     const { code, message, field, details } = problem.data;
-    return new OsaError(isErrorCode(code) ? code : codeOfStatus(status), message, { field, details });
+    const known = isErrorCode(code) ? code : codeOfStatus(status);
+    return new OsaError(known, `${message}${advice[known] ?? ''}`, { field, details });
   }
   return new OsaError(
     codeOfStatus(status),
@@ -45,6 +46,12 @@ export async function problemError(
     { details: { status, url: server.url } },
   );
 }
+
+/** What helps here and the server cannot know. */
+const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
+  invalid_token: '; `osa auth check` finds out why',
+  access_denied: '; `osa auth whoami` shows what yours grants',
+};
 
 function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(errorCodes, code);

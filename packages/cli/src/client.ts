@@ -3,8 +3,8 @@ import type { Answer, Body, Params, Query, Route, RouteName } from '@osa/core/ap
 import type { SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { problemError, readAnswer } from './answer.ts';
-import { type Identity, resolveIdentity, resolveServer, type Server, type Sources } from './config.ts';
-import { loadKey } from './key.ts';
+import { resolveCredential, resolveServer, type Server, type Sources } from './config.ts';
+import { loadKey, sign } from './key.ts';
 import { type HttpResponse, send, type Upload } from './request.ts';
 
 /** The server, as one typed function over the routes of the wire contract. */
@@ -49,7 +49,7 @@ export interface ClientOptions {
 /** @throws OsaError `usage`, `unreachable` when no server is configured. */
 export function createClient(options: ClientOptions): Client {
   const server = resolveServer(options.sources, options.server);
-  const sign = signer(options.sources, server);
+  const tokenFor = signer(options.sources, server);
   return {
     server,
     async call(name, input) {
@@ -66,7 +66,7 @@ export function createClient(options: ClientOptions): Client {
           repeatable: route.method !== 'POST' || route.idempotent === true || input.repeatable === true,
           signal: options.signal,
         });
-      const response = await withToken({ route, input, sign, attempt, options });
+      const response = await withToken({ route, input, sign: tokenFor, attempt, options });
       if (response.status >= 200 && response.status < 300) return (await readAnswer(name, response)) as never;
       throw await problemError(response, server);
     },
@@ -91,6 +91,11 @@ async function withToken(call: {
   const { gate } = route;
   if (gate.kind === 'public') return attempt(undefined);
   const extra = input.scopes ?? [];
+  if (gate.kind === 'authenticated') {
+    const token = await sign(extra);
+    if (token === undefined) throw keyNeeded();
+    return attempt(token);
+  }
   if (gate.kind === 'scope') {
     const params: Readonly<Record<string, unknown>> = input.params ?? {};
     const resource = gate.resourceParam === undefined ? input.resource : params[gate.resourceParam];
@@ -111,27 +116,22 @@ async function withToken(call: {
   return open;
 }
 
-/** Signs with the key for `server`, which is read once and only when it is needed. */
+/** The token of the environment, or one signed with the key for `server`, which is read once and only when needed. */
 function signer(sources: Sources, server: Server): Sign {
-  let loading: Promise<{ key: SigningKey; identity: Identity }> | undefined;
+  let loading: Promise<SigningKey> | undefined;
   return async (scopes) => {
-    const identity = resolveIdentity(sources, server);
-    if (!identity) return undefined;
-    loading ??= loadKey(identity.key).then((key) => ({ key, identity }));
-    const { key } = await loading;
-    const { signToken } = await import('@osa/core/auth/token');
-    const { issuer, audience, subject } = identity;
-    return signToken(key, { issuer, audience, subject, scopes, lifetimeSeconds: tokenSeconds });
+    const credential = resolveCredential(sources, server);
+    if (credential?.kind !== 'key') return credential?.token;
+    loading ??= loadKey(credential.identity.key);
+    return sign(await loading, credential.identity, { scopes });
   };
 }
-
-const tokenSeconds = 300;
 
 function keyNeeded(): OsaError {
   return new OsaError(
     'credentials',
-    'this needs a signed token, and there is no key for this server: set OSA_KEY or OSA_KEY_FILE, make one with ' +
-      '`osa keys generate`, or work in a directory with a running `osad --dev`',
+    'this needs a token, and there is no key for this server: set OSA_KEY, OSA_KEY_FILE or OSA_TOKEN, make a key ' +
+      'with `osa keys generate`, or work in a directory with a running `osad --dev`',
   );
 }
 

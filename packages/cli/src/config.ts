@@ -63,6 +63,37 @@ export interface Identity {
   readonly key: KeySource;
 }
 
+/** What a request's token comes from: one that was made elsewhere, or a key that signs one. */
+export type Credential =
+  | { readonly kind: 'token'; readonly token: string }
+  | { readonly kind: 'key'; readonly identity: Identity };
+
+/**
+ * The credential for `server`; undefined when there is none.
+ *
+ * @throws OsaError `credentials` for an `OSA_TOKEN` that is no token, or stands beside a key in the environment
+ */
+export function resolveCredential(sources: Sources, server: Server): Credential | undefined {
+  const { OSA_TOKEN, OSA_KEY, OSA_KEY_FILE } = sources.environment;
+  if (OSA_TOKEN) {
+    const other = OSA_KEY ? 'OSA_KEY' : OSA_KEY_FILE ? 'OSA_KEY_FILE' : undefined;
+    if (other !== undefined) {
+      throw new OsaError(
+        'credentials',
+        `OSA_TOKEN and ${other} are both set; unset the one that is not meant`,
+      );
+    }
+    const token = OSA_TOKEN.trim();
+    if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return { kind: 'token', token };
+    throw new OsaError(
+      'credentials',
+      'OSA_TOKEN is no token: it must be three parts of base64url between two dots',
+    );
+  }
+  const identity = resolveIdentity(sources, server);
+  return identity && { kind: 'key', identity };
+}
+
 /** A private key as text, or the file that holds it. `name` is how errors call it. */
 export type KeySource =
   | { readonly name: string; readonly text: string }
@@ -97,6 +128,12 @@ function speaksFor(settings: ServerSettings, key: KeySource, { userDirectory }: 
   return directory === userDirectory || ('path' in key && dirname(key.path) === directory);
 }
 
+/** The key that signs where no server is known: of the environment, or the user's own. */
+export function resolveKey({ environment, userDirectory }: Sources): KeySource | undefined {
+  const path = join(userDirectory, 'key.jwk');
+  return keyFromEnvironment(environment) ?? (existsSync(path) ? { name: path, path } : undefined);
+}
+
 const defaultIssuer = 'osa-cli';
 
 /** The issuer of tokens that are signed with a key which no settings file goes with. */
@@ -107,6 +144,11 @@ export function issuerOf({ OSA_ISSUER }: NodeJS.ProcessEnv): string {
 /** Colours are for terminals, and only where `NO_COLOR` is unset or empty (no-color.org). */
 export function allowsColours({ NO_COLOR, TERM }: NodeJS.ProcessEnv): boolean {
   return !NO_COLOR && TERM !== 'dumb';
+}
+
+/** Whether this is a CI job: nobody sits at its terminal, if it has one. */
+export function isCi({ CI }: NodeJS.ProcessEnv): boolean {
+  return Boolean(CI) && CI !== 'false' && CI !== '0';
 }
 
 /** Whether errors come with their stack and causes. */
@@ -143,7 +185,8 @@ function names(settings: ServerSettings, server: Server): boolean {
 }
 
 function keyFromEnvironment({ OSA_KEY, OSA_KEY_FILE }: NodeJS.ProcessEnv): KeySource | undefined {
-  if (OSA_KEY) return { name: 'OSA_KEY', text: OSA_KEY };
+  // Where a secret cannot hold the ends of lines, they are written out.
+  if (OSA_KEY) return { name: 'OSA_KEY', text: OSA_KEY.replaceAll('\\n', '\n') };
   return OSA_KEY_FILE ? { name: `OSA_KEY_FILE (${OSA_KEY_FILE})`, path: OSA_KEY_FILE } : undefined;
 }
 

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import type { SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
-import type { KeySource } from './config.ts';
+import type { Identity, KeySource } from './config.ts';
 
 const maxBytes = 64 * 1024;
 
@@ -15,6 +15,19 @@ export async function loadKey(source: KeySource): Promise<SigningKey> {
   const text = 'text' in source ? source.text : await readKeyFile(source.path, source.name);
   const { readPrivateKey } = await import('@osa/core/auth/token');
   return readPrivateKey(text, source.name);
+}
+
+/** Seconds that a token may live. */
+export const longestToken = 300;
+
+/** A token of `identity`, for these scopes and nothing else. */
+export async function sign(
+  key: SigningKey,
+  { issuer, audience, subject }: Identity,
+  { scopes, seconds = longestToken }: { readonly scopes: readonly string[]; readonly seconds?: number },
+): Promise<string> {
+  const { signToken } = await import('@osa/core/auth/token');
+  return signToken(key, { issuer, audience, subject, scopes, lifetimeSeconds: seconds });
 }
 
 async function readKeyFile(path: string, name: string): Promise<string> {

@@ -8,7 +8,7 @@ import { type Line, line, red, render } from './paint.ts';
  */
 export interface Output {
   readonly json: boolean;
-  /** Whether a person can be asked and shown things that move: terminals on both sides, and no `--json`. */
+  /** Whether a person can be asked and shown things that move: terminals on both sides, no CI, and no `--json`. */
   readonly interactive: boolean;
   /** The result, once per command: the document of `--json`, or lines. */
   result(document: unknown, lines: readonly Line[]): void;
@@ -26,7 +26,7 @@ export interface Streams {
 
 export function createOutput(
   streams: Streams,
-  options: { readonly json: boolean; readonly colours: boolean },
+  options: { readonly json: boolean; readonly colours: boolean; readonly attended: boolean },
 ): Output {
   const { json } = options;
   const write = (stream: Streams['stdout'], lines: readonly Line[]) => {
@@ -36,7 +36,7 @@ export function createOutput(
   const writeJson = (document: unknown) => streams.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   return {
     json,
-    interactive: !json && streams.stdin.isTTY === true && streams.stderr.isTTY === true,
+    interactive: !json && options.attended && streams.stdin.isTTY === true && streams.stderr.isTTY === true,
     result: (document, lines) => (json ? writeJson(document) : write(streams.stdout, lines)),
     note: (...lines) => write(streams.stderr, lines),
     failure: (error) => (json ? writeJson(errorDocument(error)) : write(streams.stderr, failureLines(error))),

@@ -4,7 +4,7 @@ import { Argument, CommanderError, InvalidArgumentError, Option, Command as Pars
 import { createClient } from './client.ts';
 import type { Command, Context } from './command.ts';
 import { type CommandEntry, type CommandGroup, commands } from './commands/index.ts';
-import { allowsColours, type Sources, wantsStacks } from './config.ts';
+import { allowsColours, isCi, type Sources, wantsStacks } from './config.ts';
 import { exitCodeHelp, exitCodeOf } from './exit.ts';
 import { createOutput, type Output, type Streams } from './output.ts';
 
@@ -21,6 +21,7 @@ export async function run(argv: readonly string[], world: World): Promise<number
   const output = createOutput(world.streams, {
     json: options.includes('--json'),
     colours: allowsColours(world.sources.environment),
+    attended: !isCi(world.sources.environment),
   });
   let code = 0;
   const program = buildProgram(world, output, (result) => {
@@ -170,6 +171,7 @@ Environment:
   OSA_SERVER                               the server's URL
   OSA_KEY, OSA_KEY_FILE                    the private key that signs tokens, as PEM or JWK: its text, or its file
   OSA_ISSUER, OSA_AUDIENCE, OSA_SUBJECT    who signs, for which server, in whose name
+  OSA_TOKEN                                a token from elsewhere, to be sent instead of one that a key signs
   NO_COLOR                                 no colours
   OSA_DEBUG                                errors with their stack and causes
 

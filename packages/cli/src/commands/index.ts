@@ -140,6 +140,33 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         summary: 'make an Ed25519 key',
         load: async () => (await import('./keys-generate.ts')).keysGenerate,
       },
+      {
+        name: 'show',
+        summary: 'the public half of the key that is used here',
+        load: async () => (await import('./keys-show.ts')).keysShow,
+      },
+    ],
+  },
+  {
+    name: 'token',
+    summary: 'a token for another program',
+    load: async () => (await import('./token.ts')).token,
+  },
+  {
+    name: 'auth',
+    summary: 'who you are to the server',
+    example: ['osa auth check', 'why a token would be refused'],
+    commands: [
+      {
+        name: 'whoami',
+        summary: 'ask the server who you are',
+        load: async () => (await import('./auth-whoami.ts')).authWhoami,
+      },
+      {
+        name: 'check',
+        summary: 'find out why a token would be refused',
+        load: async () => (await import('./auth-check.ts')).authCheck,
+      },
     ],
   },
 ];

@@ -5,7 +5,7 @@ import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { defineCommand } from '../command.ts';
 import { issuerOf } from '../config.ts';
-import { bold, line } from '../paint.ts';
+import { publicKeyLines } from '../key-lines.ts';
 import { text } from '../parse.ts';
 
 export const keysGenerate = defineCommand({
@@ -33,14 +33,16 @@ export const keysGenerate = defineCommand({
     await writePrivately(file, `${JSON.stringify({ ...privateJwk, kid, alg: 'EdDSA' })}\n`, force);
     const shown = { ...publicJwk, kid, alg: 'EdDSA' };
     const issuer = issuerOf(sources.environment);
-    output.result({ file, issuer, public_jwk: shown, thumbprint: kid }, [
-      line`private key  ${file} (only you can read it; tell nobody)`,
-      line`thumbprint   ${bold(kid)}`,
-      '',
-      'osad trusts it with these settings:',
-      line`  OSA_ISSUER=${issuer}`,
-      `  OSA_PUBLIC_KEY='${JSON.stringify(shown)}'`,
-    ]);
+    output.result(
+      { file, issuer, public_jwk: shown, thumbprint: kid },
+      publicKeyLines({
+        title: 'private key',
+        from: `${file} (only you can read it; tell nobody)`,
+        issuer,
+        publicJwk: shown,
+        thumbprint: kid,
+      }),
+    );
     return undefined;
   },
 });
