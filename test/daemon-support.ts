@@ -138,6 +138,8 @@ export async function testConfig({ url, directory, key }: TestConfigParts): Prom
     reads: 'public',
     issuers: [{ issuer: 'test', audience: 'osa', keys: [trusted] }],
     runner: 'process',
+    containers: { engineOptions: [], pullSeconds: 60 },
+    maxHookMemoryBytes: 2 ** 40,
     worker: { name: 'tests', isInherited: true, concurrency: 1, perHook: 1, leaseSeconds: 30 },
     drainSeconds: 10,
     environment: process.env,

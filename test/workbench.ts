@@ -61,6 +61,7 @@ export async function workbench(test: TestDatabase): Promise<Workbench> {
     held: new Map(),
     threads,
     workspace: join(directory.path, 'work'),
+    maxMemoryBytes: 2 ** 40,
     log: () => undefined,
   };
   let packed = 0;

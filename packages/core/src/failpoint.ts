@@ -28,6 +28,12 @@ export const failpoints = [
   // The code: started; ended, and what it left not looked at yet.
   'process.started',
   'process.exited',
+  // The image is looked for, and pulled if need be; the container is made; it was started; it ended and was not
+  // inspected yet.
+  'image.resolve',
+  'container.created',
+  'container.started',
+  'container.exited',
   // The output is judged, and no row is read yet.
   'parse.mid',
   // The lease is renewed no more and nothing is written.

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism, hostname } from 'node:os';
+import { availableParallelism, hostname, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { readPublicKey, type TrustedIssuer } from '@osa/core/auth/token';
 import { valueAt } from '@osa/core/convention/manifest-problems';
 import { pathText, readYaml } from '@osa/core/convention/manifest-yaml';
 import { OsaError } from '@osa/core/error';
 import { excerpt } from '@osa/core/excerpt';
+import { MemoryText, memoryBytes } from '@osa/core/hook/release';
 import type { Endpoint } from '@osa/core/postgres/connection';
 import { systemCode } from '@osa/core/system-error';
 import { z } from 'zod';
@@ -34,7 +35,15 @@ export interface DaemonConfig {
   readonly workDirectory: string;
   readonly reads: 'public' | 'authenticated';
   readonly issuers: readonly TrustedIssuer[];
-  readonly runner: 'process' | 'none';
+  /** What starts hooks: packed directories as processes, images through a container engine, or nothing. */
+  readonly runner: RunnerName;
+  readonly containers: {
+    /** Options of the engine itself, before its command, such as `--cgroup-manager`. */
+    readonly engineOptions: readonly string[];
+    readonly pullSeconds: number;
+  };
+  /** What an attempt may have at most, however often it ran out of memory. */
+  readonly maxHookMemoryBytes: number;
   readonly worker: {
     readonly name: string;
     /** Whether a daemon that died before this one had the same name, so that its batches are ours to give back. */
@@ -54,6 +63,10 @@ export interface DaemonConfig {
 
 export const roles = ['all', 'server', 'worker'] as const;
 export type Role = (typeof roles)[number];
+
+/** `auto` takes the engine that is there. Development has the process runner beside an engine. */
+export const runnerNames = ['process', 'podman', 'docker', 'auto', 'none'] as const;
+export type RunnerName = (typeof runnerNames)[number];
 
 const Issuer = z
   .strictObject({
@@ -84,7 +97,14 @@ const Settings = z.strictObject({
   port: whole(0, 65_535).default(8470),
   data_dir: z.string().min(1).optional(),
   reads: z.enum(['public', 'authenticated']).default('public'),
-  runner: z.enum(['process', 'none']).optional(),
+  runner: z.enum(runnerNames).optional(),
+  engine_options: z
+    .string()
+    .max(1_000)
+    .default('')
+    .transform((text) => text.split(/\s+/).filter(Boolean)),
+  pull_timeout_seconds: whole(1, 86_400).default(300),
+  max_hook_memory: MemoryText.default(`${totalmem()}`).transform(memoryBytes),
   role: z.enum(roles).default('all'),
   worker_concurrency: whole(1, 256).default(Math.min(availableParallelism(), 8) + 1),
   worker_per_hook: whole(1, 256).optional(),
@@ -157,6 +177,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     reads: settings.reads,
     issuers: await Promise.all(settings.issuers.map((entry) => trust(entry, ownDomain))),
     runner: settings.runner ?? 'none',
+    ...limitsOfHooks(settings),
     worker: { name, isInherited: false, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
     environment,
@@ -173,6 +194,11 @@ export function workerSettings(
     perHook: worker_per_hook ?? Math.max(1, worker_concurrency - 1),
     leaseSeconds: lease_seconds,
   };
+}
+
+export function limitsOfHooks(settings: Settings): Pick<DaemonConfig, 'containers' | 'maxHookMemoryBytes'> {
+  const { engine_options: engineOptions, pull_timeout_seconds: pullSeconds, max_hook_memory } = settings;
+  return { containers: { engineOptions, pullSeconds }, maxHookMemoryBytes: max_hook_memory };
 }
 
 /** In development only what needs a look is told. */

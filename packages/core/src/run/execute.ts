@@ -22,6 +22,8 @@ export interface Execution {
   readonly threads?: OutputThreads;
   /** The directory below which attempts have theirs. */
   readonly workspace: string;
+  /** What the machine gives one attempt at most. */
+  readonly maxMemoryBytes: number;
   /** Called with what a person may want to know; never with a record's content. */
   readonly log: (event: string, details: Readonly<Record<string, unknown>>) => void;
 }
@@ -139,9 +141,7 @@ async function attempt(
   const ended = await runner.run(task, signal).catch((error: unknown) => notStarted(error, signal));
   if (ended instanceof OsaError) {
     await queue.endAttempt({ run: run.id, n }, { ...neverStarted, detail: ended.message });
-    const isFinal = ended.code === 'invalid' || ended.code === 'not_found';
-    const fact = isFinal ? 'not_started_never' : 'not_started_unavailable';
-    return { n, startedAt, fact, reason: ended.message, ending: undefined };
+    return { n, startedAt, fact: factOf(ended), reason: ended.message, ending: undefined };
   }
   // From here on the directory is disposed of, whatever comes next.
   endings.push(ended);
@@ -153,6 +153,20 @@ async function attempt(
     return { n, startedAt, fact: 'not_started_unavailable', reason, ending: undefined };
   }
   return { n, startedAt, ...describeEnding(ended, limits.timeout_seconds), ending: ended };
+}
+
+/** Why the code did not start, as a fact. */
+function factOf({ code }: OsaError): Fact {
+  switch (code) {
+    case 'not_found':
+      return 'digest_not_found';
+    case 'access_denied':
+      return 'pull_denied';
+    case 'invalid':
+      return 'not_started_never';
+    default:
+      return 'not_started_unavailable';
+  }
 }
 
 const neverStarted = {

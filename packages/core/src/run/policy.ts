@@ -14,7 +14,15 @@ export type Action =
   | 'let_go';
 
 /** What can come of a start: how the code ended, or why it did not start. */
-export type Fact = Ending['outcome'] | 'exited_nonzero' | 'not_started_unavailable' | 'not_started_never';
+export type Fact =
+  | Ending['outcome']
+  | 'exited_nonzero'
+  | 'not_started_unavailable'
+  /** No store or registry has the code. */
+  | 'digest_not_found'
+  | 'pull_denied'
+  /** The code can never start: no command, a broken image. */
+  | 'not_started_never';
 
 export const policy = {
   exited: 'done',
@@ -24,6 +32,8 @@ export const policy = {
   output_too_large: 'give_up',
   cancelled: 'let_go',
   not_started_unavailable: 'retry_later',
+  digest_not_found: 'stop_ingestion',
+  pull_denied: 'stop_ingestion',
   not_started_never: 'stop_ingestion',
 } as const satisfies Record<Fact, Action>;
 
