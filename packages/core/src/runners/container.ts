@@ -55,7 +55,6 @@ async function run(task: Task, means: Means): Promise<Ending> {
   try {
     attempt = await stage(task);
     await share(attempt);
-    await failpoint('stage.after');
     const ended = await runStaged(task, attempt, means);
     const { root, output } = attempt;
     return { ...ended, outputDirectory: output, dispose: () => removeTree(root) };

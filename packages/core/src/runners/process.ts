@@ -2,7 +2,6 @@ import { constants } from 'node:fs';
 import { open, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OsaError } from '../error.ts';
-import { failpoint } from '../failpoint.ts';
 import { unpack } from '../hook/unpack.ts';
 import { bounds } from '../limits.ts';
 import type { Ending, Runner, Task } from '../run/runner.ts';
@@ -47,7 +46,6 @@ async function run(task: Task, { blobs, path, signal }: Means): Promise<Ending> 
   let attempt: AttemptDirectory | undefined;
   try {
     attempt = await stage(task);
-    await failpoint('stage.after');
     const { root, code, output } = attempt;
     const resolvedDigest = await unpackCode(task, blobs, code);
     const ended = await supervise({
