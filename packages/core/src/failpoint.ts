@@ -34,6 +34,10 @@ export const failpoints = [
   'container.created',
   'container.started',
   'container.exited',
+  // An attempt ran out of memory: before anything is done about it; what it finished is kept; the next one is stored.
+  'oom.detected',
+  'oom.partial-kept',
+  'oom.after-store',
   // The output is judged, and no row is read yet.
   'parse.mid',
   // The lease is renewed no more and nothing is written.
