@@ -1,9 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sha256 } from '@osa/core/hook/release';
 import type { Ending, InputRecord, Runner, Task } from '@osa/core/run/runner';
 import { runners } from '@osa/core/runners/index';
 import { execa } from 'execa';
@@ -155,16 +156,8 @@ export async function containerBench(): Promise<ContainerBench> {
     run,
     runScript: async (script, options) => run(await buildImage({ script }), options),
     async containers() {
-      const format = '{{.ID}} {{.Labels}}';
-      const listed = await podman(
-        'ps',
-        '--all',
-        '--no-trunc',
-        '--filter',
-        'label=osa.attempt',
-        '--format',
-        format,
-      );
+      const label = `osa.workspace=${sha256(await realpath(workspace)).slice(0, 32)}`;
+      const listed = await podman('ps', '--all', '--quiet', '--no-trunc', '--filter', `label=${label}`);
       return listed.split('\n').filter((line) => line !== '');
     },
     async dispose() {
@@ -284,4 +277,22 @@ export async function freePort(): Promise<number> {
   await new Promise((closed) => server.close(closed));
   if (address === null || typeof address === 'string') throw new Error('no port');
   return address.port;
+}
+
+/**
+ * A shell script that answers each record, in order, with what `body` prints; `$id` is the record's id, and
+ * `answer VALUE` prints the line of a record with one row `{"value": VALUE}`.
+ */
+export function answering(body: string): string {
+  return `count=$(wc -l < $OSA_IN/records.jsonl)
+answer() { printf '{"id":"%s","features":[{"value":%s}]}\\n' "$id" "$1" >> $OSA_OUT/features.jsonl; }
+while IFS= read -r line; do
+  id=\${line#*'"id":"'}; id=\${id%%'"'*}
+  ${body}
+done < $OSA_IN/records.jsonl`;
+}
+
+/** A line of shell that takes as much memory as it says, for a moment. */
+export function takeMemory(mebibytes: number): string {
+  return `{ dd if=/dev/zero of=/dev/null bs=${mebibytes}M count=1 2> /dev/null || exit 1; }`;
 }

@@ -6,7 +6,7 @@ import { systemCode } from '../system-error.ts';
 
 const root = '/sys/fs/cgroup';
 /** The counters die with the container's last process, some 50 ms after it: look more often than that. */
-const lookEveryMs = 10;
+const lookEveryMs = 20;
 const deepest = 6;
 const mostDirectories = 4_000;
 

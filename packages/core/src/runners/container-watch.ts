@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
@@ -9,6 +10,7 @@ import { withPrefix } from './container-image.ts';
 import { type Engine, lastLine, type Streaming } from './engine.ts';
 import { boundedLog } from './log.ts';
 import { outgrown, untilOutgrown } from './outgrown.ts';
+import type { AttemptDirectory } from './staging.ts';
 
 /** Between SIGTERM and SIGKILL after a timeout. */
 const graceMs = 2_000;
@@ -19,8 +21,7 @@ export interface Watch {
   readonly engine: Engine;
   /** The container's full id; it is created and was not started. */
   readonly id: string;
-  /** The directory that it writes to. */
-  readonly output: string;
+  readonly attempt: AttemptDirectory;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly hint: CgroupHint;
@@ -37,10 +38,10 @@ export interface Watched extends Pick<Ending, 'outcome' | 'exitCode' | 'exitSign
  * @throws OsaError `invalid` when its entrypoint cannot start, `unavailable` when the engine cannot start or lost it
  */
 export async function watchContainer(watch: Watch): Promise<Watched> {
-  const { engine, id, output, hint } = watch;
+  const { engine, id, attempt, hint } = watch;
   const log = boundedLog(bounds.logBytes);
   const counter = countOomKills(id, hint);
-  const attached = engine.stream(['start', '--attach', id]);
+  const attached = engine.stream(['start', '--attach', id], attempt.temporary);
   let complaint = '';
   attached.stdout.on('data', log.append);
   attached.stderr.on('data', (chunk: Buffer) => {
@@ -59,9 +60,14 @@ export async function watchContainer(watch: Watch): Promise<Watched> {
     throw new OsaError('unavailable', `${engine.name} lost the container ${id.slice(0, 12)}`);
   const ended = { ...exitOf(state.ExitCode), log: log.bytes(), image: withPrefix(state.image) };
   if (outcome !== 'exited') return { ...ended, outcome };
-  if (await outgrown(output)) return { ...ended, outcome: 'output_too_large' };
-  const starved = state.ExitCode !== 0 && (state.OOMKilled || counter.kills() > 0);
-  return { ...ended, outcome: starved ? 'out_of_memory' : 'exited' };
+  if (await outgrown(attempt.output)) return { ...ended, outcome: 'output_too_large' };
+  const starved = state.OOMKilled || counter.kills() > 0 || (await monitorSawOom(attempt.temporary));
+  return { ...ended, outcome: starved && state.ExitCode !== 0 ? 'out_of_memory' : 'exited' };
+}
+
+/** Podman's monitor, conmon, leaves a file of this name in the directory that it was started in. */
+async function monitorSawOom(directory: string): Promise<boolean> {
+  return (await readdir(directory)).includes('oom');
 }
 
 /** A shell's way to say that a signal ended the code, which is all that engines tell. */
@@ -105,7 +111,7 @@ async function endState(engine: Engine, id: string): Promise<State> {
 
 /** Ends the code on timeout, on cancellation and when its output outgrows its bound; the first of them names it. */
 async function untilEnded(
-  { engine, id, output, timeoutMs, signal }: Watch,
+  { engine, id, attempt, timeoutMs, signal }: Watch,
   attached: Streaming,
 ): Promise<Ending['outcome']> {
   let outcome: Ending['outcome'] = 'exited';
@@ -126,7 +132,7 @@ async function untilEnded(
     await kill(engine, id, ended.signal);
   };
   const contain = async () => {
-    if (!(await untilOutgrown(output, ended.signal))) return;
+    if (!(await untilOutgrown(attempt.output, ended.signal))) return;
     because('output_too_large');
     await kill(engine, id, ended.signal);
   };

@@ -79,7 +79,7 @@ async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
     const { image: ran, ...ended } = await watchContainer({
       engine,
       id,
-      output: attempt.output,
+      attempt,
       timeoutMs,
       signal,
       hint,

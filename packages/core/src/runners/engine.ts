@@ -14,8 +14,8 @@ export interface Engine {
   call(args: readonly string[], options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Answered>;
   /** As `call`, for a command that must succeed. @throws OsaError `unavailable` with what the engine says */
   require(args: readonly string[], options?: { timeoutMs?: number }): Promise<string>;
-  /** Starts a command whose output is read as it comes. */
-  stream(args: readonly string[]): Streaming;
+  /** Starts a command in a directory; its output is read as it comes. */
+  stream(args: readonly string[], directory: string): Streaming;
 }
 
 export const engineNames = ['podman', 'docker'] as const;
@@ -72,8 +72,8 @@ export function engineOf({ name, options, environment }: EngineSettings): Engine
       if (!ok) throw unavailable(name, args, lastLine(stderr));
       return stdout.trim();
     },
-    stream(args) {
-      const child = execa(name, [...options, ...args], { ...shared, buffer: false });
+    stream(args, cwd) {
+      const child = execa(name, [...options, ...args], { ...shared, cwd, buffer: false });
       const exited = child.then(({ exitCode }) => exitCode);
       return { stdout: child.stdout, stderr: child.stderr, exited, kill: () => child.kill('SIGKILL') };
     },
