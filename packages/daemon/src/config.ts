@@ -12,6 +12,7 @@ import { systemCode } from '@osa/core/system-error';
 import { z } from 'zod';
 import type { HttpLimits } from './http-limits.ts';
 import { type LogLevel, logLevels } from './log.ts';
+import { workspaceName } from './workspace.ts';
 
 /** All that a daemon is told; `startDaemon` reads nothing else. */
 export interface DaemonConfig {
@@ -173,7 +174,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     host: settings.host,
     port: settings.port,
     dataDirectory,
-    workDirectory: join(dataDirectory, 'work', name.replaceAll(/[^\w.-]/g, '_')),
+    workDirectory: join(dataDirectory, 'work', workspaceName()),
     reads: settings.reads,
     issuers: await Promise.all(settings.issuers.map((entry) => trust(entry, ownDomain))),
     runner: settings.runner ?? 'none',

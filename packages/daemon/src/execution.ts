@@ -12,6 +12,7 @@ import type { BlobStore } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from './config.ts';
 import type { Metrics } from './metrics.ts';
+import { sweepDead } from './workspace.ts';
 
 export interface ExecutionParts {
   readonly database: Database;
@@ -31,7 +32,7 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
   const queue = metrics.counted(postgresQueue(database, { domain: config.domain }));
   const own = await ownRunners(config, blobs);
   await failpoint('recovery.start');
-  const swept = await sweep(own, workspace);
+  const swept = await sweepOrphans(config, own);
   if (swept > 0) log.warn({ attempts: swept }, 'ended what an earlier daemon left running');
   const given = worker.isInherited ? await queue.giveBack(worker.name) : 0;
   if (given > 0) log.info({ batches: given }, 'gave back what an earlier daemon held');
@@ -46,6 +47,15 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
     maxMemoryBytes: config.maxHookMemoryBytes,
     log: (event, details) => report(event, details, { metrics, log }),
   };
+}
+
+/** In development the workspace stays the same; in production each daemon has its own, beside those of the dead. */
+async function sweepOrphans(
+  { mode, runner, workDirectory }: DaemonConfig,
+  own: readonly Runner[],
+): Promise<number> {
+  if (runner === 'none') return 0;
+  return mode === 'production' ? sweepDead(own, workDirectory) : sweep(own, workDirectory);
 }
 
 /** Development runs directories whatever engine it has; production runs images only. */
