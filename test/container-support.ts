@@ -65,33 +65,58 @@ export interface BuiltImage {
 
 let built = 0;
 
-/** Builds an image `FROM scratch`. */
+/** Images of this test file, also when they have come back from a registry. */
+const label = `osa.test=${process.pid}`;
+
+/** Builds an image of a script and busybox, from nothing else. */
 export async function buildImage(source: ImageSource, name?: string): Promise<BuiltImage> {
   built += 1;
   const image = name ?? `localhost/osa-test-${process.pid}-${built}`;
-  const context = await mkdtemp(join(tmpdir(), 'osa-image-'));
-  try {
-    await writeContext(context, source);
-    await podman('build', '--quiet', '--tag', `${image}:latest`, context);
-  } finally {
-    await rm(context, { recursive: true });
-  }
-  images.add(`${image}:latest`);
+  const base = await baseImage();
+  await inContext(async (context) => {
+    await writeContext(context, base, source);
+    await podman('build', '--quiet', '--layers=false', '--label', label, '--tag', `${image}:latest`, context);
+  });
   return { image, digest: await podman('image', 'inspect', `${image}:latest`, '--format', '{{.Digest}}') };
 }
 
-const images = new Set<string>();
-
 /** Removes the images of this test file. */
 export async function removeImages(): Promise<void> {
-  if (images.size > 0) await podman('rmi', '--force', '--ignore', ...images);
-  images.clear();
+  const ids = await podman('images', '--all', '--quiet', '--no-trunc', '--filter', `label=${label}`);
+  const unique = [...new Set(ids.split('\n').filter(Boolean))];
+  if (unique.length > 0) await podman('rmi', '--force', ...unique);
 }
 
-async function writeContext(context: string, { script, lines = [], files = {}, modes = {} }: ImageSource) {
-  const bin = join(context, 'bin');
-  await mkdir(bin);
-  await copyFile(busybox ?? '', join(bin, 'busybox'));
+/** The static busybox with its programs; it stays on the machine, as it costs more to make than all else. */
+async function baseImage(): Promise<string> {
+  const name = 'localhost/osa-test-busybox:latest';
+  const { exitCode } = await execa('podman', ['image', 'exists', name], { reject: false });
+  if (exitCode === 0) return name;
+  await inContext(async (context) => {
+    await copyFile(busybox ?? '', join(context, 'busybox'));
+    const lines = [
+      'FROM scratch',
+      'COPY busybox /bin/busybox',
+      'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
+      'ENV PATH=/bin',
+    ];
+    await writeFile(join(context, 'Containerfile'), `${lines.join('\n')}\n`);
+    await podman('build', '--quiet', '--layers=false', '--tag', name, context);
+  });
+  return name;
+}
+
+async function inContext(work: (context: string) => Promise<void>): Promise<void> {
+  const context = await mkdtemp(join(tmpdir(), 'osa-image-'));
+  try {
+    await work(context);
+  } finally {
+    await rm(context, { recursive: true });
+  }
+}
+
+async function writeContext(context: string, base: string, source: ImageSource): Promise<void> {
+  const { script, lines = [], files = {}, modes = {} } = source;
   await writeFile(join(context, 'hook.sh'), `${script ?? ''}\n`);
   const copies: string[] = [];
   for (const [index, [path, content]] of Object.entries(files).entries()) {
@@ -99,12 +124,9 @@ async function writeContext(context: string, { script, lines = [], files = {}, m
     copies.push(`COPY --chmod=${modes[path] ?? '644'} file-${index} ${path}`);
   }
   const containerfile = [
-    'FROM scratch',
-    'COPY bin/busybox /bin/busybox',
-    'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
+    `FROM ${base}`,
     'COPY hook.sh /hook.sh',
     ...copies,
-    'ENV PATH=/bin',
     ...(script === undefined ? [] : ['ENTRYPOINT ["/bin/sh", "/hook.sh"]']),
     ...lines,
   ];
@@ -167,10 +189,10 @@ export async function containerBench(): Promise<ContainerBench> {
   };
 }
 
-export function podmanRunner(pullTimeoutMs = 20_000): Runner {
+export function podmanRunner(pullTimeoutMs = 20_000, environment: NodeJS.ProcessEnv = {}): Runner {
   return runners.container({
     engine: { name: 'podman', options: [] },
-    environment: { ...process.env, ...registryEnvironment() },
+    environment: { ...process.env, ...registryEnvironment(), ...environment },
     pullTimeoutMs,
   });
 }
@@ -211,6 +233,8 @@ export interface Registry {
   readonly host: string;
   /** Pushes a built image; the answer names it as the registry has it. */
   push(image: BuiltImage, name: string): Promise<BuiltImage>;
+  /** Pushes a manifest list with what it lists; the answer is its digest. */
+  pushIndex(list: string, name: string): Promise<string>;
   /** Removes a manifest from the registry by its digest. */
   remove(image: BuiltImage): Promise<void>;
   close(): Promise<void>;
@@ -249,6 +273,19 @@ http: { addr: "${host}" }
         `${there}:latest`,
       );
       return { image: there, digest: (await readFile(digestFile, 'utf8')).trim() };
+    },
+    async pushIndex(list, name) {
+      const digestFile = join(place, 'digest');
+      await podman(
+        'manifest',
+        'push',
+        '--all',
+        '--digestfile',
+        digestFile,
+        list,
+        `docker://${host}/${name}:index`,
+      );
+      return (await readFile(digestFile, 'utf8')).trim();
     },
     async remove({ image, digest }) {
       const url = `http://${image.replace('/', '/v2/')}/manifests/${digest}`;

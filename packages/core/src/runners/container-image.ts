@@ -1,4 +1,5 @@
 import { OsaError } from '../error.ts';
+import { type KnownPlatforms, platformDigest } from './container-platform.ts';
 import { type Engine, lastLine } from './engine.ts';
 
 /** An image that is present, under the digest that was asked for. */
@@ -14,6 +15,7 @@ export interface ImageRequest {
   readonly image: string | null;
   readonly digest: string;
   readonly pullTimeoutMs: number;
+  readonly known: KnownPlatforms;
   readonly signal: AbortSignal;
 }
 
@@ -26,11 +28,18 @@ export interface ImageRequest {
 export async function resolveImage(engine: Engine, request: ImageRequest): Promise<PresentImage> {
   const name = repositoryOf(request.image);
   const reference = `${name}@${request.digest}`;
-  const present = await inspect(engine, request.digest, reference);
-  if (present) return requireRunnable(present, request.digest, reference);
+  const image =
+    (await inspect(engine, request.digest, reference)) ?? (await pulled(engine, reference, request));
+  requireRunnable(engine, image, reference);
+  const { Os: os, Architecture: architecture } = image;
+  const question = { reference, digest: request.digest, digests: digestsOf(image), os, architecture };
+  return { id: withPrefix(image.Id), platformDigest: await platformDigest(engine, request.known, question) };
+}
+
+async function pulled(engine: Engine, reference: string, request: ImageRequest): Promise<Inspected> {
   await pull(engine, reference, request);
-  const pulled = await inspect(engine, request.digest, reference);
-  if (pulled) return requireRunnable(pulled, request.digest, reference);
+  const image = await inspect(engine, request.digest, reference);
+  if (image) return image;
   throw new OsaError('unavailable', `${reference} was pulled and is not there`, { details: { reference } });
 }
 
@@ -38,6 +47,8 @@ interface Inspected {
   readonly Id: string;
   readonly Digest?: string;
   readonly RepoDigests?: readonly string[] | null;
+  readonly Os: string;
+  readonly Architecture: string;
   readonly Config?: {
     readonly Entrypoint?: readonly string[] | string | null;
     readonly Cmd?: readonly string[] | string | null;
@@ -50,14 +61,15 @@ async function inspect(engine: Engine, digest: string, reference: string): Promi
   for (const name of [reference, digest]) {
     const { ok, stdout } = await engine.call(['image', 'inspect', name]);
     const found = ok ? (JSON.parse(stdout) as Inspected[])[0] : undefined;
-    if (found && digestsOf(found).has(digest)) return found;
+    if (found && (withPrefix(found.Id) === digest || digestsOf(found).has(digest))) return found;
   }
   return undefined;
 }
 
-function digestsOf({ Id, Digest, RepoDigests }: Inspected): Set<string> {
+/** What the image is known by in registries. */
+function digestsOf({ Digest, RepoDigests }: Inspected): Set<string> {
   const ofNames = (RepoDigests ?? []).map((name) => name.slice(name.indexOf('@') + 1));
-  return new Set([withPrefix(Id), ...(Digest ? [Digest] : []), ...ofNames]);
+  return new Set([...(Digest ? [Digest] : []), ...ofNames]);
 }
 
 /** Podman leaves the prefix of an image's id out, docker does not. */
@@ -65,13 +77,15 @@ export function withPrefix(id: string): string {
   return id.startsWith('sha256:') ? id : `sha256:${id}`;
 }
 
-function requireRunnable(image: Inspected, digest: string, reference: string): PresentImage {
-  const { Entrypoint, Cmd } = image.Config ?? {};
+function requireRunnable(engine: Engine, image: Inspected, reference: string): void {
+  const { Entrypoint, Cmd, Volumes } = image.Config ?? {};
   if (!Entrypoint?.length && !Cmd?.length) {
     throw refused(reference, 'has neither an entrypoint nor a command, so there is nothing to start');
   }
-  const own = image.Digest;
-  return { id: withPrefix(image.Id), platformDigest: own !== undefined && own !== digest ? own : null };
+  // Podman is told to ignore them; docker would make each a writable directory without a bound.
+  if (engine.name === 'docker' && Object.keys(Volumes ?? {}).length > 0) {
+    throw refused(reference, 'declares a volume; a hook writes to $OSA_OUT and /tmp only');
+  }
 }
 
 function refused(reference: string, why: string): OsaError {

@@ -52,9 +52,8 @@ export async function watchContainer(watch: Watch): Promise<Watched> {
   const outcome = await untilEnded(watch, attached).finally(() => counter.stop());
   await failpoint('container.exited');
   const state = await endState(engine, id);
-  const exitCode = await attached.exited;
   if (state.Status === 'created' || state.Status === 'initialized' || state.Status === 'configured') {
-    throw notStarted(engine, exitCode, complaint);
+    throw notStarted(engine, complaint);
   }
   if (state.Running)
     throw new OsaError('unavailable', `${engine.name} lost the container ${id.slice(0, 12)}`);
@@ -78,14 +77,16 @@ function exitOf(code: number): Pick<Ending, 'exitCode' | 'exitSignal'> {
   };
 }
 
-function notStarted(engine: Engine, exitCode: number | undefined, complaint: string): OsaError {
+function notStarted(engine: Engine, complaint: string): OsaError {
   const why = lastLine(complaint);
-  // 126 and 127, as from a shell: the program cannot be executed, or is not there.
-  if (exitCode === 126 || exitCode === 127) {
+  if (unusable.test(why)) {
     return new OsaError('invalid', `the image's entrypoint cannot start: ${why}`, { field: 'release.image' });
   }
   return new OsaError('unavailable', `${engine.name} could not start the container: ${why}`);
 }
+
+/** How runc and crun, by way of either engine, say that the program is not there or is none; nothing else tells. */
+const unusable = /command that was not found|executable file .* not found|exec: "[^"]*": |open executable: /i;
 
 interface State {
   readonly Status: string;

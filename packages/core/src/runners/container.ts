@@ -8,6 +8,7 @@ import { asUnavailable } from '../system-error.ts';
 import type { CgroupHint } from './cgroup.ts';
 import { resolveImage } from './container-image.ts';
 import { createArguments, labels } from './container-options.ts';
+import type { KnownPlatforms } from './container-platform.ts';
 import { watchContainer } from './container-watch.ts';
 import { type Engine, type EngineSettings, engineOf } from './engine.ts';
 import { type AttemptDirectory, removeTree, stage } from './staging.ts';
@@ -29,10 +30,11 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
   const { environment, pullTimeoutMs } = parts;
   const engine = engineOf({ ...parts.engine, environment });
   const hint: CgroupHint = {};
+  const known: KnownPlatforms = new Map();
   return {
     name: engine.name,
     runtimes: ['image'],
-    run: (task, signal) => run(task, { engine, hint, pullTimeoutMs, signal }),
+    run: (task, signal) => run(task, { engine, hint, known, pullTimeoutMs, signal }),
     sweep: (workspace) => sweep(engine, workspace),
   };
 }
@@ -40,6 +42,7 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
 interface Means {
   readonly engine: Engine;
   readonly hint: CgroupHint;
+  readonly known: KnownPlatforms;
   readonly pullTimeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -65,10 +68,10 @@ async function run(task: Task, means: Means): Promise<Ending> {
 }
 
 async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
-  const { engine, hint, signal } = means;
+  const { engine, hint, known, pullTimeoutMs, signal } = means;
   const { digest, image, limits } = task.release;
   await failpoint('image.resolve');
-  const present = await resolveImage(engine, { image, digest, pullTimeoutMs: means.pullTimeoutMs, signal });
+  const present = await resolveImage(engine, { image, digest, pullTimeoutMs, known, signal });
   const name = `osa-${task.id}`;
   const workspace = await workspaceLabel(task.workspace);
   const plan = { engine: engine.name, name, task, attempt, image: present.id, workspace };
