@@ -22,6 +22,8 @@ export interface ContainerPlan {
   readonly attempt: AttemptDirectory;
   /** The id of the image. */
   readonly image: string;
+  /** A file with the profile of allowed system calls; the engine's default without it. */
+  readonly seccomp: string | undefined;
   /** The value of the workspace's label. */
   readonly workspace: string;
 }
@@ -34,6 +36,7 @@ export function createArguments(plan: ContainerPlan): string[] {
     ...['--label', `${labels.workspace}=${plan.workspace}`, '--label', `${labels.attempt}=${task.id}`],
     ...['--network', 'none', '--ipc', 'none', '--read-only', '--user', '65534:65534'],
     ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--restart', 'no'],
+    ...(plan.seccomp === undefined ? [] : ['--security-opt', `seccomp=${plan.seccomp}`]),
     ...['--no-healthcheck', '--log-driver', 'none', '--stop-timeout', '0'],
     ...limits(task),
     ...['--tmpfs', `/tmp:rw,noexec,nosuid,nodev,size=${temporaryBytes},mode=1777`],

@@ -1,4 +1,4 @@
-import { chmod, readdir, realpath } from 'node:fs/promises';
+import { chmod, readdir, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
@@ -9,6 +9,7 @@ import type { CgroupHint } from './cgroup.ts';
 import { resolveImage } from './container-image.ts';
 import { createArguments, labels } from './container-options.ts';
 import type { KnownPlatforms } from './container-platform.ts';
+import { seccompProfile } from './container-seccomp.ts';
 import { watchContainer } from './container-watch.ts';
 import { type Engine, type EngineSettings, engineOf } from './engine.ts';
 import { type AttemptDirectory, removeTree, stage } from './staging.ts';
@@ -31,10 +32,11 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
   const engine = engineOf({ ...parts.engine, environment });
   const hint: CgroupHint = {};
   const known: KnownPlatforms = new Map();
+  const profile = onceItWorks(() => seccompProfile(engine));
   return {
     name: engine.name,
     runtimes: ['image'],
-    run: (task, signal) => run(task, { engine, hint, known, pullTimeoutMs, signal }),
+    run: (task, signal) => run(task, { engine, hint, known, profile, pullTimeoutMs, signal }),
     sweep: (workspace) => sweep(engine, workspace),
   };
 }
@@ -43,6 +45,7 @@ interface Means {
   readonly engine: Engine;
   readonly hint: CgroupHint;
   readonly known: KnownPlatforms;
+  readonly profile: () => Promise<string | undefined>;
   readonly pullTimeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -74,7 +77,8 @@ async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
   const present = await resolveImage(engine, { image, digest, pullTimeoutMs, known, signal });
   const name = `osa-${task.id}`;
   const workspace = await workspaceLabel(task.workspace);
-  const plan = { engine: engine.name, name, task, attempt, image: present.id, workspace };
+  const seccomp = await writeProfile(attempt, await means.profile());
+  const plan = { engine: engine.name, name, task, attempt, image: present.id, seccomp, workspace };
   try {
     const id = (await engine.require(createArguments(plan))).split('\n').at(-1) ?? '';
     await failpoint('container.created');
@@ -96,6 +100,25 @@ async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
   } finally {
     await remove(engine, [name]);
   }
+}
+
+async function writeProfile({ root }: AttemptDirectory, profile: string | undefined) {
+  if (profile === undefined) return undefined;
+  const path = join(root, 'seccomp.json');
+  await writeFile(path, profile);
+  return path;
+}
+
+/** The answer of the first call that succeeds. */
+function onceItWorks<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {
+  let answer: Promise<Answer> | undefined;
+  return () => {
+    answer ??= ask().catch((error: unknown) => {
+      answer = undefined;
+      throw error;
+    });
+    return answer;
+  };
 }
 
 /** The code is another user: it may read its input and write its output. Around both, the attempt's root is closed. */
