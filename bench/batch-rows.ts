@@ -72,6 +72,7 @@ export function outputOf(claim: Claim, rows: BatchRows): OutputReader {
       strayLines: 0,
       strayExamples: [],
       failure: null,
+      open: [],
     },
     async *rows({ rowsPerChunk }) {
       if (rowsPerChunk < chunk.rowCount) throw new RangeError(`chunks of ${rowsPerBatch} rows are prepared`);

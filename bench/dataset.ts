@@ -70,10 +70,14 @@ async function claimBatch(queue: BatchQueue, rows: BatchRows): Promise<HeldBatch
   const start = { run: run.id, memoryBytes: 2 ** 30, runner: 'bench' };
   const { n, startedAt } = await queue.startAttempt(claim, start);
   const exited = { outcome: 'exited', exitCode: 0, exitSignal: null, detail: null, log: null } as const;
-  await queue.endAttempt({ run: run.id, n }, { ...exited, resolvedDigest: run.release.digest });
+  await queue.endAttempt(
+    { run: run.id, n },
+    { ...exited, resolvedDigest: run.release.digest, platformDigest: null },
+  );
   const output = outputOf(claim, rows);
   const inputDigest = sha256(claim.batch);
-  const result = { run, status: 'passed', reason: null, attempt: n, startedAt, inputDigest, output } as const;
+  const ended = { status: 'passed', reason: null, attempt: n, answeredBy: new Map(), startedAt } as const;
+  const result = { run, ...ended, inputDigest, output };
   return { claim, result, rows };
 }
 

@@ -125,13 +125,23 @@ export async function state({ sql }: Database): Promise<Readonly<Record<string, 
 async function answer(queue: BatchQueue, claim: Claim, run: string, digest: string): Promise<void> {
   const { n } = await queue.startAttempt(claim, { run, memoryBytes: 1, runner: 'test' });
   const end = { outcome: 'exited', exitCode: 0, exitSignal: null, detail: null, log: null } as const;
-  await queue.endAttempt({ run, n }, { ...end, resolvedDigest: digest });
+  await queue.endAttempt({ run, n }, { ...end, resolvedDigest: digest, platformDigest: null });
 }
 
 function result(claim: Claim, run: Claim['runs'][number]): RunResult {
   const inputDigest = sha256('input');
   const output = outputOf(claim.records.map(({ sourceId }) => sourceId));
-  return { run, status: 'passed', reason: null, attempt: 1, startedAt: null, inputDigest, output };
+  const answeredBy = new Map<string, number>();
+  return {
+    run,
+    status: 'passed',
+    reason: null,
+    attempt: 1,
+    answeredBy,
+    startedAt: null,
+    inputDigest,
+    output,
+  };
 }
 
 /** One row for every record but `rejected`, where the verdict counts two. */
@@ -147,6 +157,7 @@ function outputOf(ids: readonly string[]): OutputReader {
       rowCount,
       strayLines: 0,
       strayExamples: [],
+      open: [],
       failure: null,
     },
     async *rows() {

@@ -143,6 +143,8 @@ export async function testConfig({ url, directory, key }: TestConfigParts): Prom
       maxLifetimeSeconds: 3_600,
     },
     runner: 'process',
+    containers: { engineOptions: [], pullSeconds: 60 },
+    maxHookMemoryBytes: 2 ** 40,
     worker: { name: 'tests', isInherited: true, concurrency: 1, perHook: 1, leaseSeconds: 30 },
     drainSeconds: 10,
     environment: process.env,

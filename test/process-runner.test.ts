@@ -8,6 +8,7 @@ import { bounds } from '@osa/core/limits';
 import type { Task } from '@osa/core/run/runner';
 import { runners } from '@osa/core/runners/index';
 import { boundedLog } from '@osa/core/runners/log';
+import { sweep } from '@osa/core/runners/sweep';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -326,10 +327,10 @@ describe('sweep', () => {
     await daemonEnded;
     expect(pids.map(isAlive)).toEqual([true, true, true]);
 
-    expect(await runner().sweep(workspace)).toBe(1);
+    expect(await sweep([runner()], workspace)).toBe(1);
     expect(pids.map(isAlive)).toEqual([false, false, false]);
     expect(await readdir(workspace)).toEqual([]);
-    expect(await runner().sweep(workspace)).toBe(0);
+    expect(await sweep([runner()], workspace)).toBe(0);
   });
 
   it.runIf(onLinux)('ends code whose pid was not written down yet', async () => {
@@ -341,7 +342,7 @@ describe('sweep', () => {
       stdio: 'ignore',
     });
     const ended = new Promise((resolve) => orphan.once('exit', (_code, signal) => resolve(signal)));
-    expect(await runner().sweep(workspace)).toBe(1);
+    expect(await sweep([runner()], workspace)).toBe(1);
     expect(await ended).toBe('SIGKILL');
   });
 
@@ -356,12 +357,12 @@ describe('sweep', () => {
     }
     await mkdir(join(workspace, 'linked'));
     await symlink('/dev/zero', join(workspace, 'linked', 'leader.json'));
-    expect(await runner().sweep(workspace)).toBe(4);
+    expect(await sweep([runner()], workspace)).toBe(4);
     expect(await readdir(workspace)).toEqual([]);
   });
 
   it('finds nothing where there is nothing', async () => {
-    expect(await runner().sweep(join(place, 'missing'))).toBe(0);
+    expect(await sweep([runner()], join(place, 'missing'))).toBe(0);
   });
 });
 

@@ -13,6 +13,7 @@ import { postgresQueue } from '@osa/core/postgres/queue';
 import { postgresStore } from '@osa/core/postgres/store';
 import { type Execution, executeNext } from '@osa/core/run/execute';
 import { outputThreads } from '@osa/core/run/output-threads';
+import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';
 import { runners } from '@osa/core/runners/index';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
@@ -37,7 +38,9 @@ export interface Workbench {
 
 export interface HookSource {
   /** The text of hook.mjs; `answer(record)` is called for each record and gives an output line. */
-  readonly code: string;
+  readonly code?: string;
+  /** An image instead. */
+  readonly image?: { readonly image: string; readonly digest: string };
   readonly columns?: readonly object[];
   readonly cardinality?: 'one' | 'many';
   readonly limits?: object;
@@ -47,7 +50,13 @@ export interface HookSource {
 
 export const convention = 'bench';
 
-export async function workbench(test: TestDatabase): Promise<Workbench> {
+export interface WorkbenchOptions {
+  /** Instead of the process runner. */
+  readonly runners?: readonly Runner[];
+  readonly maxMemoryBytes?: number;
+}
+
+export async function workbench(test: TestDatabase, options: WorkbenchOptions = {}): Promise<Workbench> {
   const directory = await scratch();
   const database = test.open(test.appUrl, { max: 10 });
   const store = postgresStore(database, { domain: 'localhost' });
@@ -55,12 +64,13 @@ export async function workbench(test: TestDatabase): Promise<Workbench> {
   const threads = outputThreads({ idle: 1 });
   const execution: Execution = {
     queue: postgresQueue(database, { domain: 'localhost' }),
-    runners: [runners.process({ blobs, environment: process.env })],
+    runners: options.runners ?? [runners.process({ blobs, environment: process.env })],
     worker: { name: 'bench', leaseMs: 30_000 },
     slots: hookSlots(2),
     held: new Map(),
     threads,
     workspace: join(directory.path, 'work'),
+    maxMemoryBytes: options.maxMemoryBytes ?? 2 ** 40,
     log: () => undefined,
   };
   let packed = 0;
@@ -71,10 +81,14 @@ export async function workbench(test: TestDatabase): Promise<Workbench> {
     async deploy(hooks, overrides = {}) {
       const declared = [];
       for (const [name, source] of Object.entries(hooks)) {
+        if (source.image) {
+          declared.push(declaration(name, source, { runtime: 'image', ...source.image }));
+          continue;
+        }
         packed += 1;
         const place = join(directory.path, 'hooks', `${name}-${packed}`);
         await mkdir(place, { recursive: true });
-        await writeFile(join(place, 'hook.mjs'), source.code);
+        await writeFile(join(place, 'hook.mjs'), source.code ?? '');
         const pack = await packDirectory(place);
         const digest = pack.digest.replace('sha256:', '');
         await blobs.put(digest, pack.open(), { maxBytes: bounds.blobBytes });
@@ -82,7 +96,8 @@ export async function workbench(test: TestDatabase): Promise<Workbench> {
           await registry.recordBlob(digest, pack.size);
           return {};
         });
-        declared.push(declaration(name, source, pack.digest));
+        const command = source.command ?? ['node', 'hook.mjs'];
+        declared.push(declaration(name, source, { runtime: 'directory', digest: pack.digest, command }));
       }
       return deploy(store, { principal: admin }, request(declared, overrides));
     },
@@ -119,7 +134,7 @@ export function record(sourceId: string, value: number): object {
   return { source_id: sourceId, metadata: { value } };
 }
 
-function declaration(name: string, source: HookSource, digest: string): object {
+function declaration(name: string, source: HookSource, runtime: object): object {
   return {
     name,
     feature: {
@@ -128,12 +143,7 @@ function declaration(name: string, source: HookSource, digest: string): object {
     },
     config: source.config ?? {},
     ...(source.limits ? { limits: source.limits } : {}),
-    release: {
-      runtime: 'directory',
-      digest,
-      command: source.command ?? ['node', 'hook.mjs'],
-      source_ref: 'git+https://example.org/repo@1',
-    },
+    release: { ...runtime, source_ref: 'git+https://example.org/repo@1' },
   };
 }
 

@@ -264,8 +264,8 @@ export const mutants: readonly Mutant[] = [
     what: 'a daemon that starts leaves the directories of its dead predecessor',
     defects: [
       {
-        file: `${core}/runners/process.ts`,
-        find: 'for (const directory of attempts) await removeTree(directory);',
+        file: `${core}/runners/sweep.ts`,
+        find: 'for (const name of attempts) await removeTree(join(root, name));',
         replace: '',
       },
     ],

@@ -28,6 +28,7 @@ export function rowTraceLines(trace: RowTrace): Line[] {
       [
         ['ran', line`${time(run.started_at)}, for ${runtime}`],
         ...attemptEntries(run.attempts, release.digest),
+        ...memoryEntries(run.oom_retries),
         ['rows', run.row_count === null ? '-' : String(run.row_count)],
         ['snapshot', line`${time(run.snapshot_at)}, batch ${run.batch}`],
       ],
@@ -100,6 +101,11 @@ function attemptEntries(attempts: RowTrace['run']['attempts'], released: string)
     const shown = facts.filter((fact) => fact !== undefined && fact !== null).join(', ');
     return [`attempt ${n}`, line`${shown}${digestNote(resolved_digest, released)}`];
   });
+}
+
+function memoryEntries(oomRetries: number): Entry[] {
+  if (oomRetries === 0) return [];
+  return [['retried', `${oomRetries === 1 ? 'once' : `${oomRetries} times`} with more memory`]];
 }
 
 /** What the runtime says it ran, against the release. */

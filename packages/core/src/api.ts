@@ -273,6 +273,8 @@ const Attempt = z.object({
   exit_signal: z.string().nullable(),
   detail: z.string().nullable(),
   resolved_digest: z.string().nullable(),
+  /** Of the one platform that ran, where the release's digest is that of an index. */
+  platform_digest: z.string().nullable(),
   started_at: time,
   finished_at: time.nullable(),
 });
@@ -300,6 +302,8 @@ const TracedRun = z.object({
   row_count: z.int().nullable(),
   input_digest: z.string().nullable(),
   output_digest: z.string().nullable(),
+  /** Attempts that ran out of memory and were followed by one with more. */
+  oom_retries: z.int(),
   attempts: z.array(Attempt),
 });
 

@@ -28,6 +28,16 @@ export const failpoints = [
   // The code: started; ended, and what it left not looked at yet.
   'process.started',
   'process.exited',
+  // The image is looked for, and pulled if need be; the container is made; it was started; it ended and was not
+  // inspected yet.
+  'image.resolve',
+  'container.created',
+  'container.started',
+  'container.exited',
+  // An attempt ran out of memory: before anything is done about it; what it finished is kept; the next one is stored.
+  'oom.detected',
+  'oom.partial-kept',
+  'oom.after-store',
   // The output is judged, and no row is read yet.
   'parse.mid',
   // The lease is renewed no more and nothing is written.

@@ -1,16 +1,18 @@
-import { availableParallelism, hostname } from 'node:os';
+import { availableParallelism, hostname, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { valueAt } from '@osa/core/convention/manifest-problems';
 import { pathText, readYaml } from '@osa/core/convention/manifest-yaml';
 import { OsaError } from '@osa/core/error';
 import { excerpt } from '@osa/core/excerpt';
+import { MemoryText, memoryBytes } from '@osa/core/hook/release';
 import type { Endpoint } from '@osa/core/postgres/connection';
 import { z } from 'zod';
 import type { HttpLimits } from './http-limits.ts';
 import { issuerSettings, issuersOf, trustedIssuers } from './issuers.ts';
 import { type LogLevel, logLevels } from './log.ts';
 import { readText, required } from './setting.ts';
+import { workspaceName } from './workspace.ts';
 
 /** All that a daemon is told; `startDaemon` reads nothing else. */
 export interface DaemonConfig {
@@ -35,7 +37,15 @@ export interface DaemonConfig {
   readonly reads: 'public' | 'authenticated';
   /** Whose tokens are accepted, to begin with. */
   readonly trusted: TrustedIssuers;
-  readonly runner: 'process' | 'none';
+  /** What starts hooks: packed directories as processes, images through a container engine, or nothing. */
+  readonly runner: RunnerName;
+  readonly containers: {
+    /** Options of the engine itself, before its command, such as `--cgroup-manager`. */
+    readonly engineOptions: readonly string[];
+    readonly pullSeconds: number;
+  };
+  /** What an attempt may have at most, however often it ran out of memory. */
+  readonly maxHookMemoryBytes: number;
   readonly worker: {
     readonly name: string;
     /** Whether a daemon that died before this one had the same name, so that its batches are ours to give back. */
@@ -56,6 +66,10 @@ export interface DaemonConfig {
 export const roles = ['all', 'server', 'worker'] as const;
 export type Role = (typeof roles)[number];
 
+/** `auto` takes the engine that is there. Development has the process runner beside an engine. */
+export const runnerNames = ['process', 'podman', 'docker', 'auto', 'none'] as const;
+export type RunnerName = (typeof runnerNames)[number];
+
 const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 const domain = z
   .string()
@@ -74,7 +88,14 @@ const Settings = z.strictObject({
   port: whole(0, 65_535).default(8470),
   data_dir: z.string().min(1).optional(),
   reads: z.enum(['public', 'authenticated']).default('public'),
-  runner: z.enum(['process', 'none']).optional(),
+  runner: z.enum(runnerNames).optional(),
+  engine_options: z
+    .string()
+    .max(1_000)
+    .default('')
+    .transform((text) => text.split(/\s+/).filter(Boolean)),
+  pull_timeout_seconds: whole(1, 86_400).default(300),
+  max_hook_memory: MemoryText.default(`${totalmem()}`).transform(memoryBytes),
   role: z.enum(roles).default('all'),
   worker_concurrency: whole(1, 256).default(Math.min(availableParallelism(), 8) + 1),
   worker_per_hook: whole(1, 256).optional(),
@@ -143,10 +164,11 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     host: settings.host,
     port: settings.port,
     dataDirectory,
-    workDirectory: join(dataDirectory, 'work', name.replaceAll(/[^\w.-]/g, '_')),
+    workDirectory: join(dataDirectory, 'work', workspaceName()),
     reads: settings.reads,
     trusted: await trustedIssuers(settings, ownDomain),
     runner: settings.runner ?? 'none',
+    ...limitsOfHooks(settings),
     worker: { name, isInherited: false, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
     environment,
@@ -163,6 +185,11 @@ export function workerSettings(
     perHook: worker_per_hook ?? Math.max(1, worker_concurrency - 1),
     leaseSeconds: lease_seconds,
   };
+}
+
+export function limitsOfHooks(settings: Settings): Pick<DaemonConfig, 'containers' | 'maxHookMemoryBytes'> {
+  const { engine_options: engineOptions, pull_timeout_seconds: pullSeconds, max_hook_memory } = settings;
+  return { containers: { engineOptions, pullSeconds }, maxHookMemoryBytes: max_hook_memory };
 }
 
 /** In development only what needs a look is told. */

@@ -32,6 +32,7 @@ import { requireFit, requireSafe } from './safety.ts';
 import { buildServer } from './server.ts';
 import { prepareSpool } from './spool.ts';
 import { startWorker, type Worker } from './worker.ts';
+import { holdWorkspace } from './workspace.ts';
 
 export interface Daemon {
   readonly url: string;
@@ -60,6 +61,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const work = stack.adopt(open(config, 'worker'), (database) => database.close());
   await requireFit(requests, config);
   await prepareDirectories(config);
+  if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
   const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
   const metrics = createMetrics();
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
@@ -127,6 +129,11 @@ async function prepareDirectories({ dataDirectory, workDirectory, runner }: Daem
   await mkdir(join(dataDirectory, 'blobs'), { recursive: true, mode: 0o700 });
   await prepareSpool(spoolOf(dataDirectory));
   if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
+}
+
+/** In development the whole directory is locked. */
+function needsLock({ mode, runner }: DaemonConfig): boolean {
+  return mode === 'production' && runner !== 'none';
 }
 
 function spoolOf(dataDirectory: string): string {

@@ -4,7 +4,7 @@ import type { Endpoint } from '@osa/core/postgres/connection';
 import { prepareDevelopmentDatabase } from '@osa/core/postgres/development';
 import { startEmbedded } from '@osa/core/postgres/embedded';
 import type { Logger } from 'pino';
-import { type DaemonConfig, type Settings, workerSettings } from './config.ts';
+import { type DaemonConfig, limitsOfHooks, type Settings, workerSettings } from './config.ts';
 import { type Daemon, startDaemon } from './daemon.ts';
 import { announceDaemon, makeDirectory, ownIssuer, withdrawDaemon, workerName } from './dev-directory.ts';
 import { lockDirectory } from './dev-lock.ts';
@@ -89,6 +89,7 @@ async function devConfig(
     reads: settings.reads,
     trusted: await devIssuers(settings, directory),
     runner: settings.runner ?? 'process',
+    ...limitsOfHooks(settings),
     worker: { name: await workerName(directory), isInherited: true, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
     environment,

@@ -5,11 +5,14 @@ import type { Execution } from '@osa/core/run/execute';
 import type { OutputThreads } from '@osa/core/run/output-threads';
 import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';
+import { findEngine } from '@osa/core/runners/engine';
 import { runners } from '@osa/core/runners/index';
+import { sweep } from '@osa/core/runners/sweep';
 import type { BlobStore } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from './config.ts';
 import type { Metrics } from './metrics.ts';
+import { sweepDead } from './workspace.ts';
 
 export interface ExecutionParts {
   readonly database: Database;
@@ -24,15 +27,13 @@ export interface ExecutionParts {
  * so that no code runs twice at a time.
  */
 export async function prepareExecution(config: DaemonConfig, parts: ExecutionParts): Promise<Execution> {
-  const { worker, workDirectory: workspace, environment } = config;
+  const { worker, workDirectory: workspace } = config;
   const { database, blobs, threads, metrics, log } = parts;
   const queue = metrics.counted(postgresQueue(database, { domain: config.domain }));
-  const own: Runner[] = config.runner === 'none' ? [] : [runners[config.runner]({ blobs, environment })];
+  const own = await ownRunners(config, blobs);
   await failpoint('recovery.start');
-  for (const runner of own) {
-    const swept = await runner.sweep(workspace);
-    if (swept > 0) log.warn({ attempts: swept }, 'ended what an earlier daemon left running');
-  }
+  const swept = await sweepOrphans(config, own);
+  if (swept > 0) log.warn({ attempts: swept }, 'ended what an earlier daemon left running');
   const given = worker.isInherited ? await queue.giveBack(worker.name) : 0;
   if (given > 0) log.info({ batches: given }, 'gave back what an earlier daemon held');
   return {
@@ -43,8 +44,32 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
     held: new Map(),
     threads,
     workspace,
+    maxMemoryBytes: config.maxHookMemoryBytes,
     log: (event, details) => report(event, details, { metrics, log }),
   };
+}
+
+/** In development the workspace stays the same; in production each daemon has its own, beside those of the dead. */
+async function sweepOrphans(
+  { mode, runner, workDirectory }: DaemonConfig,
+  own: readonly Runner[],
+): Promise<number> {
+  if (runner === 'none') return 0;
+  return mode === 'production' ? sweepDead(own, workDirectory) : sweep(own, workDirectory);
+}
+
+/** Development runs directories whatever engine it has; production runs images only. */
+async function ownRunners(
+  { mode, runner, containers, environment }: DaemonConfig,
+  blobs: BlobStore,
+): Promise<Runner[]> {
+  if (runner === 'none') return [];
+  const own: Runner[] = mode === 'development' ? [runners.process({ blobs, environment })] : [];
+  if (runner === 'process') return own;
+  const options = containers.engineOptions;
+  const name = runner === 'auto' ? await findEngine({ options, environment }) : runner;
+  const pullTimeoutMs = containers.pullSeconds * 1_000;
+  return [...own, runners.container({ engine: { name, options }, environment, pullTimeoutMs })];
 }
 
 /** Claims and ends are for who looks for them; what does not go as it should is told. */

@@ -25,7 +25,8 @@ export const help = `osad, the daemon of osa
 
   osad --dev [--dir DIR] [--port N] [--data DIR] [--database URL] [--no-worker | --worker-only]
       For development; needs nothing installed. Starts an embedded PostgreSQL and a daemon on 127.0.0.1 that runs
-      hooks as processes. All of it lives in DIR (.osa), which one daemon holds at a time.
+      hooks as processes. All of it lives in DIR (.osa), which one daemon holds at a time. With OSA_RUNNER=podman,
+      docker or auto it runs images too.
         --port N         where to listen (8470); 0 takes a free port
         --data DIR       where uploaded files are kept (<dir>/data)
         --database URL   use this migrated database, as the application's role in the URL, instead of the embedded
@@ -49,7 +50,12 @@ export const help = `osad, the daemon of osa
         OSA_MAX_TOKEN_SECONDS [max_token_seconds]    how long a machine token may live (3600)
         OSA_CLOCK_SKEW_SECONDS [clock_skew_seconds]  by how much clocks may differ (30, at most 60)
         OSA_READS [reads]                            public (the default) or authenticated
-        OSA_RUNNER [runner]                          none: this version runs no hooks in production, batches wait
+        OSA_RUNNER [runner]                          what starts hooks that are images: podman, docker, auto (the one
+                                                     that is there), or none: batches wait
+        OSA_ENGINE_OPTIONS [engine_options]          options of the engine itself, such as
+                                                     "--runtime runc --cgroup-manager cgroupfs"
+        OSA_PULL_TIMEOUT_SECONDS [pull_timeout_seconds]  what pulling an image may take (300)
+        OSA_MAX_HOOK_MEMORY [max_hook_memory]        what an attempt may have at most, such as 8g (all of the machine)
         OSA_ROLE [role]                              all (the default), server (--no-worker: answers requests, runs no
                                                      batches) or worker (--worker-only: runs batches, and answers
                                                      nothing but /health, /ready and /metrics)

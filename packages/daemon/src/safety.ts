@@ -30,8 +30,8 @@ export function requireSafe({ mode, role, host, trusted, runner }: Omit<DaemonCo
   if (runner === 'process') {
     throw refused(
       'OSA_RUNNER',
-      'process is for development only: its hooks can do all that the daemon can; containers are not available in ' +
-        'this version, so leave it out and batches wait',
+      'process is for development only: its hooks can do all that the daemon can; set podman, docker or auto, and ' +
+        'deploy hooks as images',
     );
   }
 }

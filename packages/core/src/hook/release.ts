@@ -15,7 +15,8 @@ const memoryPattern = /^(\d+(?:\.\d+)?)([gmk]?)i?$/i;
 const memoryUnits = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
 
 const timeoutSeconds = z.int().min(1).max(86_400);
-const memory = z
+/** Memory as it is written, with a binary unit: `256m`, `1.5g`. */
+export const MemoryText = z
   .string()
   .max(32)
   .regex(memoryPattern, 'must be a number with an optional unit g, m or k, such as "256m"')
@@ -29,14 +30,14 @@ const cpu = z
 /** Limits as they are written: memory with a binary unit (`256m`, `1g`), cpu in cores, time in seconds. */
 export const Limits = z.object({
   timeout_seconds: timeoutSeconds.default(300),
-  memory: memory.default('1g'),
+  memory: MemoryText.default('1g'),
   cpu: cpu.default('0.5'),
 });
 
 /** Some of the limits; the others stay what they are. */
 export const LimitsUpdate = z.object({
   timeout_seconds: timeoutSeconds.optional(),
-  memory: memory.optional(),
+  memory: MemoryText.optional(),
   cpu: cpu.optional(),
 });
 

@@ -91,22 +91,22 @@ async function insertOutcomes(
   result: RunResult,
 ): Promise<ReadonlyMap<string, string>> {
   const verdicts = claim.records.map(({ id, sourceId }) => {
+    const attempt = result.answeredBy.get(sourceId) ?? result.attempt;
     const verdict = result.output?.judgement.verdicts.get(sourceId);
-    if (verdict) return { id, verdict };
-    return {
-      id,
-      verdict: { status: 'errored' as const, reason: result.reason ?? 'the hook gave no answer' },
-    };
+    if (verdict) return { id, attempt, verdict };
+    const reason = result.reason ?? 'the hook gave no answer';
+    return { id, attempt, verdict: { status: 'errored' as const, reason } };
   });
   const rows = await tx<{ id: string; batch_record: string }[]>`
     insert into outcomes (run, batch, hook, batch_record, attempt, status, reason, row_count)
-    select ${result.run.id}, ${claim.batch}, ${result.run.hook}, batch_record, ${result.attempt}, status, reason, row_count
+    select ${result.run.id}, ${claim.batch}, ${result.run.hook}, batch_record, attempt, status, reason, row_count
     from unnest(
       ${arrayText(verdicts.map(({ id }) => id))}::text::bigint[],
+      ${arrayText(verdicts.map(({ attempt }) => attempt))}::text::integer[],
       ${arrayText(verdicts.map(({ verdict }) => verdict.status))}::text::text[],
       ${arrayText(verdicts.map(({ verdict }) => ('reason' in verdict ? verdict.reason : null)))}::text::text[],
       ${arrayText(verdicts.map(({ verdict }) => ('rowCount' in verdict ? verdict.rowCount : 0)))}::text::integer[]
-    ) as v (batch_record, status, reason, row_count)
+    ) as v (batch_record, attempt, status, reason, row_count)
     returning id, batch_record`;
   const sourceIds = new Map(claim.records.map((record) => [record.id, record.sourceId]));
   return new Map(rows.map((row) => [sourceIds.get(row.batch_record) ?? '', row.id]));

@@ -170,6 +170,7 @@ async function endAttempt(
   await sql`
     update attempts
     set finished_at = clock_timestamp(), outcome = ${end.outcome}, resolved_digest = ${end.resolvedDigest},
+        platform_digest = ${end.platformDigest},
         exit_code = ${end.exitCode}, exit_signal = ${end.exitSignal}, detail = ${end.detail},
         log = ${end.log === null ? null : Buffer.from(end.log)}
     where run = ${run} and n = ${n} and finished_at is null`;

@@ -28,6 +28,13 @@ function recordColumns(sql: Sql) {
       as newest_version`;
 }
 
+/** How often `run` was started again with more memory: within one claim, after an attempt that ran out of it. */
+export function oomRetries(sql: Sql) {
+  return sql`(
+    select count(*)::integer from attempts a join attempts b on b.run = a.run and b.n = a.n + 1 and b.fence = a.fence
+    where a.run = run.id and a.outcome = 'out_of_memory')`;
+}
+
 /** Row → record → run → release → hook, in one prepared statement for each hook. */
 async function row(sql: Sql, hook: string, id: number): Promise<RowTrace | undefined> {
   const found = await sql<Traced[]>`
@@ -36,9 +43,10 @@ async function row(sql: Sql, hook: string, id: number): Promise<RowTrace | undef
       (select to_jsonb(t) from (select ${recordColumns(sql)}) t) as record,
       (select to_jsonb(t) from (
         select run.id, run.batch, run.status, run.started_at, run.finished_at, bt.snapshot_at, run.row_count,
-               run.input_digest, run.output_digest,
+               run.input_digest, run.output_digest, ${oomRetries(sql)} as oom_retries,
                (select jsonb_agg(to_jsonb(start) order by start.n) from (
-                 select n, runner, memory_bytes, outcome, exit_code, exit_signal, detail, resolved_digest, started_at,
+                 select n, runner, memory_bytes, outcome, exit_code, exit_signal, detail, resolved_digest,
+                        platform_digest, started_at,
                         finished_at
                  from attempts where attempts.run = run.id) start) as attempts) t) as run,
       (select to_jsonb(t) from (

@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { asOsaError, OsaError } from '../error.ts';
+import { asOsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
-import { normaliseLimits } from '../hook/release.ts';
 import { holdLease } from './lease.ts';
-import { readOutput } from './output.ts';
 import type { OutputThreads } from './output-threads.ts';
-import { type Action, backoffMs, type Fact, maxFailures, policy } from './policy.ts';
-import type { BatchQueue, Claim, ClaimedRun, RunResult } from './queue.ts';
+import { backoffMs, maxFailures } from './policy.ts';
+import type { BatchQueue, Claim, RunResult } from './queue.ts';
+import { runHook, type StoppedClaim } from './run-hook.ts';
 import type { Ending, Runner } from './runner.ts';
 import type { HookSlots } from './slots.ts';
 
@@ -22,6 +21,8 @@ export interface Execution {
   readonly threads?: OutputThreads;
   /** The directory below which attempts have theirs. */
   readonly workspace: string;
+  /** What the machine gives one attempt at most. */
+  readonly maxMemoryBytes: number;
   /** Called with what a person may want to know; never with a record's content. */
   readonly log: (event: string, details: Readonly<Record<string, unknown>>) => void;
 }
@@ -60,9 +61,7 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
 }
 
 /** What the hooks of a batch came to: results to commit, or one action that ends this claim. */
-type Decision =
-  | { readonly action: 'commit'; readonly results: readonly RunResult[] }
-  | { readonly action: Exclude<Action, 'done' | 'give_up'>; readonly reason: string };
+type Decision = { readonly action: 'commit'; readonly results: readonly RunResult[] } | StoppedClaim;
 
 async function runHooks(
   execution: Execution,
@@ -78,132 +77,6 @@ async function runHooks(
     results.push(result);
   }
   return { action: 'commit', results };
-}
-
-function runnerFor({ runners }: Execution, { release }: ClaimedRun): Runner | undefined {
-  return runners.find((runner) => runner.runtimes.includes(release.runtime));
-}
-
-async function runHook(
-  execution: Execution,
-  claim: Claim,
-  run: ClaimedRun,
-  context: { signal: AbortSignal; endings: Ending[]; inputDigest: string },
-): Promise<RunResult | Exclude<Decision, { action: 'commit' }>> {
-  const { inputDigest, signal } = context;
-  const empty = { run, attempt: null, startedAt: null, inputDigest, output: null };
-  if (claim.records.length === 0) return { ...empty, status: 'passed', reason: null };
-  const runner = runnerFor(execution, run);
-  if (!runner) throw new OsaError('internal', `hook ${run.hook}: its runner is gone`);
-  const { n, startedAt, fact, reason, ending } = await attempt(execution, claim, run, { runner, ...context });
-  const base = { run, attempt: ending ? n : null, startedAt, inputDigest };
-  const action = policy[fact];
-  if (action === 'done') {
-    if (!ending) throw new OsaError('internal', `hook ${run.hook}: it answered without an end`);
-    return judge(execution, { ...base, attempt: n }, claim, ending, signal);
-  }
-  const exhausted = action === 'retry_later' && claim.failures + 1 >= maxFailures;
-  if (action === 'give_up' || exhausted) {
-    return { ...base, status: ending ? 'failed' : 'error', reason, output: null };
-  }
-  return { action, reason: `hook ${run.hook}: ${reason}` };
-}
-
-interface Attempted {
-  readonly n: number;
-  readonly startedAt: string;
-  readonly fact: Fact;
-  readonly reason: string;
-  /** Undefined where the code was not started. */
-  readonly ending: Ending | undefined;
-}
-
-/** Starts the code once, and stores that it is about to start and how it ended. */
-async function attempt(
-  { queue, workspace }: Execution,
-  claim: Claim,
-  run: ClaimedRun,
-  { runner, signal, endings }: { runner: Runner; signal: AbortSignal; endings: Ending[] },
-): Promise<Attempted> {
-  const limits = normaliseLimits(run.release.limits);
-  const memoryBytes = limits.memory_bytes;
-  const start = { run: run.id, memoryBytes, runner: runner.name };
-  const { n, startedAt } = await queue.startAttempt(claim, start);
-  const task = {
-    id: `${run.id}-${claim.fence}-${n}`,
-    workspace,
-    hook: run.hook,
-    release: { ...run.release, limits },
-    memoryBytes,
-    records: claim.records.map(({ sourceId, metadata }) => ({ id: sourceId, metadata })),
-  };
-  const ended = await runner.run(task, signal).catch((error: unknown) => notStarted(error, signal));
-  if (ended instanceof OsaError) {
-    await queue.endAttempt({ run: run.id, n }, { ...neverStarted, detail: ended.message });
-    const isFinal = ended.code === 'invalid' || ended.code === 'not_found';
-    const fact = isFinal ? 'not_started_never' : 'not_started_unavailable';
-    return { n, startedAt, fact, reason: ended.message, ending: undefined };
-  }
-  // From here on the directory is disposed of, whatever comes next.
-  endings.push(ended);
-  const { outcome, exitCode, exitSignal, resolvedDigest, log } = ended;
-  const end = { outcome, exitCode, exitSignal, resolvedDigest, log, detail: null };
-  await queue.endAttempt({ run: run.id, n }, end);
-  if (resolvedDigest !== run.release.digest) {
-    const reason = `ran ${resolvedDigest} instead of ${run.release.digest}`;
-    return { n, startedAt, fact: 'not_started_unavailable', reason, ending: undefined };
-  }
-  return { n, startedAt, ...describeEnding(ended, limits.timeout_seconds), ending: ended };
-}
-
-const neverStarted = {
-  outcome: 'not_started',
-  exitCode: null,
-  exitSignal: null,
-  resolvedDigest: null,
-  log: null,
-} as const;
-
-/** Why the code did not start. What is not about that goes on: a fault of ours, or that we are to stop. */
-function notStarted(error: unknown, signal: AbortSignal): OsaError {
-  const known = asOsaError(error);
-  if (!known || signal.aborted) throw error;
-  return known;
-}
-
-function describeEnding(ending: Ending, timeoutSeconds: number): { fact: Fact; reason: string } {
-  const { outcome, exitCode, exitSignal } = ending;
-  if (outcome === 'exited' && exitCode !== 0) {
-    const how = exitSignal ? `was ended by ${exitSignal}` : `exited with code ${exitCode}`;
-    return { fact: 'exited_nonzero', reason: `the hook ${how}` };
-  }
-  const reasons = {
-    exited: 'the hook answered',
-    timeout: `the hook did not end within ${timeoutSeconds} s`,
-    out_of_memory: 'the hook ran out of memory',
-    output_too_large: 'the hook wrote too much output',
-    cancelled: 'the hook was stopped',
-  };
-  return { fact: outcome, reason: reasons[outcome] };
-}
-
-async function judge(
-  { threads }: Execution,
-  base: Pick<RunResult, 'run' | 'attempt' | 'startedAt' | 'inputDigest'>,
-  claim: Claim,
-  ending: Ending,
-  signal: AbortSignal,
-): Promise<RunResult> {
-  const output = await readOutput({
-    directory: ending.outputDirectory,
-    hook: base.run.hook,
-    contract: base.run.feature,
-    recordIds: claim.records.map((record) => record.sourceId),
-    signal,
-    ...(threads ? { threads } : {}),
-  });
-  const { failure } = output.judgement;
-  return { ...base, status: failure ? 'failed' : 'passed', reason: failure, output };
 }
 
 async function settle(execution: Execution, claim: Claim, decision: Decision): Promise<void> {

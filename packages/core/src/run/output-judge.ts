@@ -25,6 +25,8 @@ export interface JudgeTask {
 /** What the files say of each record, by the record's place in `recordIds`. */
 export interface Judged {
   readonly verdicts: readonly Verdict[];
+  /** The records without one whole answer. */
+  readonly open: readonly number[];
   readonly outputDigest: string;
   readonly rowCount: number;
   readonly strayLines: number;
@@ -71,6 +73,8 @@ interface Answer {
   readonly verdict: Verdict;
   readonly place: string;
   readonly line: number;
+  /** Whether the line could be read and keeps the contract. */
+  readonly isWhole: boolean;
   /** The place of the second answer, which makes both worthless. */
   again?: string;
 }
@@ -123,13 +127,15 @@ class Judge {
     if (failure !== null) {
       const verdict: Verdict = { status: 'errored', reason: failure };
       const plan = { sha256: undefined, lines: [] };
-      return { ...common, verdicts: this.answers.map(() => verdict), rowCount: 0, plan };
+      const open = [...this.answers.keys()];
+      return { ...common, verdicts: this.answers.map(() => verdict), open, rowCount: 0, plan };
     }
     const verdicts = this.answers.map(finalVerdict);
     const lines = this.plannedLines(verdicts);
     const rowCount = lines.reduce((sum, line) => sum + line.rowCount, 0);
     const plan = { sha256: this.digests.get('features.jsonl'), lines };
-    return { ...common, verdicts, rowCount, plan };
+    const open = [...this.answers.keys()].filter((record) => !isWholeAnswer(this.answers[record]));
+    return { ...common, verdicts, open, rowCount, plan };
   }
 
   private readLine(name: OutputFile, line: FileLine): void {
@@ -144,7 +150,7 @@ class Judge {
     const before = this.answers[record];
     const verdict = said.problem === undefined ? said.verdict : errored(`${place}, ${said.problem}`);
     if (before) before.again ??= place;
-    else this.answers[record] = { verdict, place, line: line.number };
+    else this.answers[record] = { verdict, place, line: line.number, isWhole: said.problem === undefined };
   }
 
   private whatLineSays(name: OutputFile, line: FileLine): Line & { readonly verdict: Verdict } {
@@ -196,6 +202,10 @@ class Judge {
 }
 
 const unanswered: Verdict = { status: 'errored', reason: 'the hook did not answer for this record' };
+
+function isWholeAnswer(answer: Answer | undefined): boolean {
+  return answer?.isWhole === true && answer.again === undefined;
+}
 
 function finalVerdict(answer: Answer | undefined): Verdict {
   if (!answer) return unanswered;

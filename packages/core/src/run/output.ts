@@ -36,8 +36,9 @@ export async function readOutput(options: OutputOptions): Promise<OutputReader> 
   const task = { directory, rules, limits, recordIds };
   const { plan, ...judged } = await judge(converse(threads, { kind: 'judge', task }, signal));
   await failpoint('parse.mid');
+  const nameOf = (index: number) => recordIds[index] ?? '';
   return {
-    judgement: { ...judged, verdicts: byRecord(recordIds, judged) },
+    judgement: { ...judged, verdicts: byRecord(recordIds, judged), open: judged.open.map(nameOf) },
     async *rows({ rowsPerChunk }) {
       if (judged.rowCount === 0) return;
       const rowsTask = { directory, rules, limits, plan, rowsPerChunk };
@@ -98,6 +99,8 @@ export interface OutputReader {
 /** What one attempt's output makes of each record of the batch, by record id. Every id of the batch is a key. */
 export interface Judgement {
   readonly verdicts: ReadonlyMap<string, Verdict>;
+  /** The ids without one whole answer: absent, answered twice, or in a line that cannot be read. */
+  readonly open: readonly string[];
   /**
    * SHA-256, hex, of what `sha256sum features.jsonl rejections.jsonl errors.jsonl` prints for the files that are
    * there; after a failure, for those that were read to their end.

@@ -4,6 +4,8 @@ import type { Ending } from './runner.ts';
 export type Action =
   /** Read the output. */
   | 'done'
+  /** Start again at once with more memory, over what is not answered yet; give up where there is no more. */
+  | 'more_memory'
   /** Give the batch back, to run again later; after `maxFailures` give the hook up instead. */
   | 'retry_later'
   /** Every record of this run is errored with the reason; other hooks go on. */
@@ -14,20 +16,42 @@ export type Action =
   | 'let_go';
 
 /** What can come of a start: how the code ended, or why it did not start. */
-export type Fact = Ending['outcome'] | 'exited_nonzero' | 'not_started_unavailable' | 'not_started_never';
+export type Fact =
+  | Ending['outcome']
+  | 'exited_nonzero'
+  | 'not_started_unavailable'
+  /** No store or registry has the code. */
+  | 'digest_not_found'
+  | 'pull_denied'
+  /** The code can never start: no command, a broken image. */
+  | 'not_started_never';
 
 export const policy = {
   exited: 'done',
   exited_nonzero: 'give_up',
   timeout: 'retry_later',
-  out_of_memory: 'give_up',
+  out_of_memory: 'more_memory',
   output_too_large: 'give_up',
   cancelled: 'let_go',
   not_started_unavailable: 'retry_later',
+  digest_not_found: 'stop_ingestion',
+  pull_denied: 'stop_ingestion',
   not_started_never: 'stop_ingestion',
 } as const satisfies Record<Fact, Action>;
 
 export const maxFailures = 5;
+
+/** How often within one claim a run may start again with more memory. */
+export const maxMemoryRetries = 3;
+
+/** Twice as much, but not more than the machine gives; undefined when that is not more, or was done too often. */
+export function moreMemory(
+  memoryBytes: number,
+  { retries, mostBytes }: { readonly retries: number; readonly mostBytes: number },
+): number | undefined {
+  const next = Math.min(memoryBytes * 2, mostBytes);
+  return retries < maxMemoryRetries && next > memoryBytes ? next : undefined;
+}
 
 /** Milliseconds until a batch of a hook without a live release is looked at again. */
 export const parkedMs = 30_000;

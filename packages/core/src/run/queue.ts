@@ -85,6 +85,7 @@ export interface ClaimedRun {
 export interface AttemptEnd {
   readonly outcome: Ending['outcome'] | 'not_started';
   readonly resolvedDigest: string | null;
+  readonly platformDigest: string | null;
   readonly exitCode: number | null;
   readonly exitSignal: string | null;
   readonly detail: string | null;
@@ -99,8 +100,10 @@ export interface RunResult {
   readonly reason: string | null;
   /** The attempt that computed it; null when no code was started. */
   readonly attempt: number | null;
+  /** By source, the attempt that answered for it, where that may be another one. */
+  readonly answeredBy: ReadonlyMap<string, number>;
   readonly startedAt: string | null;
   readonly inputDigest: string;
-  /** The checked output; null where there is none, and then every record is errored with `reason`. */
+  /** The checked output; null where there is none. A record without a verdict in it is errored with `reason`. */
   readonly output: OutputReader | null;
 }

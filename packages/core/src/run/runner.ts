@@ -14,10 +14,11 @@ export interface Runner {
    * and nothing of it is alive, whatever its end was; aborting `signal` kills it and ends as `cancelled`.
    *
    * @throws OsaError `unavailable` when the code could not be started for a reason that may pass, `not_found`
-   * when the digest does not exist, `invalid` when it can never be started (the command is missing).
+   * when the digest does not exist, `access_denied` when it may not be pulled, `invalid` when it can never be started
+   * (the command is missing).
    */
   run(task: Task, signal: AbortSignal): Promise<Ending>;
-  /** Ends and removes what a dead daemon left below `workspace`; the answer counts what was found. */
+  /** Ends the code that a dead daemon left running for `workspace`, which exists; the answer counts what was found. */
   sweep(workspace: string): Promise<number>;
 }
 
@@ -58,6 +59,8 @@ export interface Ending {
   readonly exitSignal: string | null;
   /** The digest of what really ran, computed or reported at the start of this attempt. */
   readonly resolvedDigest: string;
+  /** Where that is the digest of an index of several platforms, the digest of the one that ran. */
+  readonly platformDigest?: string | null;
   /** Where the output files stand; the code can no longer write there. */
   readonly outputDirectory: string;
   /** First and last bytes of stdout and stderr, interleaved as they came. */

@@ -2,7 +2,6 @@ import { constants } from 'node:fs';
 import { open, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OsaError } from '../error.ts';
-import { failpoint } from '../failpoint.ts';
 import { unpack } from '../hook/unpack.ts';
 import { bounds } from '../limits.ts';
 import type { Ending, Runner, Task } from '../run/runner.ts';
@@ -47,7 +46,6 @@ async function run(task: Task, { blobs, path, signal }: Means): Promise<Ending> 
   let attempt: AttemptDirectory | undefined;
   try {
     attempt = await stage(task);
-    await failpoint('stage.after');
     const { root, code, output } = attempt;
     const resolvedDigest = await unpackCode(task, blobs, code);
     const ended = await supervise({
@@ -117,26 +115,17 @@ function environmentOf(task: Task, attempt: AttemptDirectory, path: string): Rec
  * its pid is killed with its group; on Linux so is every process that was started for, or stands in, the workspace.
  */
 async function sweep(workspace: string): Promise<number> {
-  const root = await existing(workspace);
-  if (root === undefined) return 0;
-  const entries = await readdir(root, { withFileTypes: true });
-  const attempts = entries.filter((entry) => entry.isDirectory()).map((entry) => join(root, entry.name));
-  for (const directory of attempts) {
-    await endAll({ directory, group: await livingLeader(join(directory, leaderFile)) });
+  const root = await realpath(workspace);
+  let ended = 0;
+  for (const entry of await readdir(root, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    const directory = join(root, entry.name);
+    const group = await livingLeader(join(directory, leaderFile));
+    ended += group === undefined ? 0 : 1;
+    await endAll({ directory, group });
   }
   await endAll({ directory: root, group: undefined });
-  await failpoint('recovery.mid-sweep');
-  for (const directory of attempts) await removeTree(directory);
-  return attempts.length;
-}
-
-async function existing(path: string): Promise<string | undefined> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  return ended;
 }
 
 /** The code could write the file too, so nothing in it is trusted but the pid of a process that started just then. */

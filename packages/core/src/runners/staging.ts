@@ -45,6 +45,7 @@ export async function stage(task: Task): Promise<AttemptDirectory> {
     const { code, input, output, files, temporary } = attempt;
     for (const directory of [code, input, output, files, temporary]) await mkdir(directory);
     await writeInput(task, input);
+    await failpoint('stage.after');
     return attempt;
   } catch (error) {
     await removeTree(attempt.root);

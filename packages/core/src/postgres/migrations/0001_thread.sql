@@ -577,6 +577,8 @@ create table attempts (
   memory_bytes bigint not null,
   runner text not null,
   resolved_digest text,
+  -- Of the one platform that ran, where the release's digest is that of an index.
+  platform_digest text,
   started_at timestamptz not null default now(),
   finished_at timestamptz,
   outcome text,
@@ -656,7 +658,8 @@ end $$;
 create trigger superseded before update on outcomes for each row execute function guard_supersession();
 
 -- Outcomes are written by the transaction that ends their batch and run, for records that were open until then.
--- An answer comes from an attempt of the holder that ran the release's very digest to its good end. A row that
+-- An answer comes from an attempt of the holder that ran the release's very digest, to its good end or until it ran
+-- out of memory: what it had finished by then is kept, also when the run failed in the end. A row that
 -- this transaction has written is told by its xmin, since nothing but the end of a run can update it.
 create function prove_outcomes() returns trigger language plpgsql
   set search_path = pg_catalog, pg_temp
@@ -674,7 +677,9 @@ begin
     where r.id = i.run and r.finished_at is not null and r.xmin = pg_current_xact_id()::xid and b.status = 'done'
       and (i.attempt is null or a.fence = b.fence)
       and (not i.answered or (
-        r.status = 'passed' and a.outcome = 'exited' and a.exit_code = 0 and a.resolved_digest = l.digest)))
+        a.resolved_digest = l.digest and (
+          r.status = 'passed' and a.outcome = 'exited' and a.exit_code = 0
+          or r.status in ('passed', 'failed') and a.outcome = 'out_of_memory'))))
   limit 1;
   if found then
     raise exception 'outcomes of run %, attempt %: the run did not end here, or the attempt cannot have answered',

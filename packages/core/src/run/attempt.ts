@@ -1,0 +1,107 @@
+import { asOsaError, OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
+import { normaliseLimits } from '../hook/release.ts';
+import type { Execution } from './execute.ts';
+import type { Fact } from './policy.ts';
+import type { Claim, ClaimedRecord, ClaimedRun } from './queue.ts';
+import type { Ending, Runner } from './runner.ts';
+
+/** One start of a run's code. */
+export interface Start {
+  readonly run: ClaimedRun;
+  readonly runner: Runner;
+  /** What the code is given: all records of the claim, or those that an attempt before did not finish. */
+  readonly records: readonly ClaimedRecord[];
+  readonly memoryBytes: number;
+  /** Whether it has more memory than the attempt before it. */
+  readonly isRetry: boolean;
+  readonly signal: AbortSignal;
+  /** Where the end is put, so that its directory is disposed of whatever comes next. */
+  readonly endings: Ending[];
+}
+
+export interface Attempted {
+  readonly n: number;
+  readonly startedAt: string;
+  readonly fact: Fact;
+  readonly reason: string;
+  /** Undefined where the code was not started. */
+  readonly ending: Ending | undefined;
+}
+
+/** Starts the code once, and stores that it is about to start and how it ended. */
+export async function attempt(execution: Execution, claim: Claim, start: Start): Promise<Attempted> {
+  const { queue, workspace } = execution;
+  const { run, runner, records, memoryBytes, signal } = start;
+  const limits = normaliseLimits(run.release.limits);
+  const { n, startedAt } = await queue.startAttempt(claim, { run: run.id, memoryBytes, runner: runner.name });
+  if (start.isRetry) await failpoint('oom.after-store');
+  const task = {
+    id: `${run.id}-${claim.fence}-${n}`,
+    workspace,
+    hook: run.hook,
+    release: { ...run.release, limits },
+    memoryBytes,
+    records: records.map(({ sourceId, metadata }) => ({ id: sourceId, metadata })),
+  };
+  const ended = await runner.run(task, signal).catch((error: unknown) => notStarted(error, signal));
+  if (ended instanceof OsaError) {
+    await queue.endAttempt({ run: run.id, n }, { ...neverStarted, detail: ended.message });
+    return { n, startedAt, fact: factOf(ended), reason: ended.message, ending: undefined };
+  }
+  start.endings.push(ended);
+  const { outcome, exitCode, exitSignal, resolvedDigest, platformDigest = null, log } = ended;
+  const end = { outcome, exitCode, exitSignal, resolvedDigest, platformDigest, log, detail: null };
+  await queue.endAttempt({ run: run.id, n }, end);
+  if (resolvedDigest !== run.release.digest) {
+    const reason = `ran ${resolvedDigest} instead of ${run.release.digest}`;
+    return { n, startedAt, fact: 'not_started_unavailable', reason, ending: undefined };
+  }
+  return { n, startedAt, ...describeEnding(ended, limits.timeout_seconds), ending: ended };
+}
+
+/** Why the code did not start, as a fact. */
+function factOf({ code }: OsaError): Fact {
+  switch (code) {
+    case 'not_found':
+      return 'digest_not_found';
+    case 'access_denied':
+      return 'pull_denied';
+    case 'invalid':
+      return 'not_started_never';
+    default:
+      return 'not_started_unavailable';
+  }
+}
+
+const neverStarted = {
+  outcome: 'not_started',
+  exitCode: null,
+  exitSignal: null,
+  resolvedDigest: null,
+  platformDigest: null,
+  log: null,
+} as const;
+
+/** Why the code did not start. What is not about that goes on: a fault of ours, or that we are to stop. */
+function notStarted(error: unknown, signal: AbortSignal): OsaError {
+  const known = asOsaError(error);
+  if (!known || signal.aborted) throw error;
+  return known;
+}
+
+function describeEnding(ending: Ending, timeoutSeconds: number): { fact: Fact; reason: string } {
+  const { outcome, exitCode, exitSignal } = ending;
+  if (outcome === 'exited' && exitCode !== 0) {
+    const how = exitSignal ? `was ended by ${exitSignal}` : `exited with code ${exitCode}`;
+    return { fact: 'exited_nonzero', reason: `the hook ${how}` };
+  }
+  const reasons = {
+    exited: 'the hook answered',
+    timeout: `the hook did not end within ${timeoutSeconds} s`,
+    out_of_memory: 'the hook ran out of memory',
+    output_too_large: 'the hook wrote too much output',
+    cancelled: 'the hook was stopped',
+  };
+  return { fact: outcome, reason: reasons[outcome] };
+}

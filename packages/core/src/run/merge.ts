@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import type { Judgement, OutputReader, Verdict } from './output.ts';
+import type { RunResult } from './queue.ts';
+
+/** What one attempt answered. */
+export interface Answers {
+  readonly attempt: number;
+  readonly output: OutputReader;
+  /** Whether its word on every record that it was given counts, or only its whole answers do. */
+  readonly isFinal: boolean;
+}
+
+/**
+ * The answers of the attempts of one run as one output. Each attempt was given only what those before it left open,
+ * so that no record is answered by two.
+ */
+export function mergeAnswers(parts: readonly Answers[]): Pick<RunResult, 'output' | 'answeredBy'> {
+  const [only] = parts;
+  if (only === undefined) return { output: null, answeredBy: new Map() };
+  if (parts.length === 1 && only.isFinal) return { output: only.output, answeredBy: new Map() };
+  const verdicts = new Map<string, Verdict>();
+  const answeredBy = new Map<string, number>();
+  for (const { attempt, output, isFinal } of parts) {
+    const open = new Set(isFinal ? [] : output.judgement.open);
+    for (const [id, verdict] of output.judgement.verdicts) {
+      if (open.has(id)) continue;
+      verdicts.set(id, verdict);
+      answeredBy.set(id, attempt);
+    }
+  }
+  return {
+    output: { judgement: mergeJudgements(parts, verdicts), rows: (options) => rowsOf(parts, options) },
+    answeredBy,
+  };
+}
+
+function mergeJudgements(parts: readonly Answers[], verdicts: ReadonlyMap<string, Verdict>): Judgement {
+  const judgements = parts.map((part) => part.output.judgement);
+  const last = judgements.at(-1);
+  const sum = (count: (judgement: Judgement) => number) =>
+    judgements.reduce((total, judgement) => total + count(judgement), 0);
+  return {
+    verdicts,
+    open: last?.open ?? [],
+    outputDigest: digestOf(judgements),
+    rowCount: sum((judgement) => judgement.rowCount),
+    strayLines: sum((judgement) => judgement.strayLines),
+    strayExamples: judgements.flatMap((judgement) => judgement.strayExamples),
+    failure: last?.failure ?? null,
+  };
+}
+
+/** SHA-256, hex, over the digests of the attempts' outputs, a line each; of a single one, its own. */
+function digestOf(judgements: readonly Judgement[]): string {
+  const [only] = judgements;
+  if (judgements.length === 1 && only) return only.outputDigest;
+  const hash = createHash('sha256');
+  for (const { outputDigest } of judgements) hash.update(`${outputDigest}\n`);
+  return hash.digest('hex');
+}
+
+async function* rowsOf(parts: readonly Answers[], options: { readonly rowsPerChunk: number }) {
+  for (const { output } of parts) yield* output.rows(options);
+}

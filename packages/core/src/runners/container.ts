@@ -1,0 +1,157 @@
+import { chmod, readdir, realpath, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
+import { sha256 } from '../hook/release.ts';
+import type { Ending, Runner, Task } from '../run/runner.ts';
+import { asUnavailable } from '../system-error.ts';
+import type { CgroupHint } from './cgroup.ts';
+import { resolveImage } from './container-image.ts';
+import { createArguments, labels } from './container-options.ts';
+import type { KnownPlatforms } from './container-platform.ts';
+import { seccompProfile } from './container-seccomp.ts';
+import { watchContainer } from './container-watch.ts';
+import { type Engine, type EngineSettings, engineOf } from './engine.ts';
+import { type AttemptDirectory, removeTree, stage } from './staging.ts';
+
+export interface ContainerRunnerParts {
+  readonly engine: Omit<EngineSettings, 'environment'>;
+  /** The daemon's, of which the engine sees what it needs and the code nothing. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** What a pull may take; it comes before the batch's own time. */
+  readonly pullTimeoutMs: number;
+}
+
+/**
+ * Runs OCI images as containers of podman or docker: by digest, without network, privileges or a writable root.
+ * The image needs nothing but the contract: OSA_IN, OSA_OUT, OSA_FILES and OSA_HOOK_NAME in its environment, and the
+ * files behind them.
+ */
+export function containerRunner(parts: ContainerRunnerParts): Runner {
+  const { environment, pullTimeoutMs } = parts;
+  const engine = engineOf({ ...parts.engine, environment });
+  const hint: CgroupHint = {};
+  const known: KnownPlatforms = new Map();
+  const profile = onceItWorks(() => seccompProfile(engine));
+  return {
+    name: engine.name,
+    runtimes: ['image'],
+    run: (task, signal) => run(task, { engine, hint, known, profile, pullTimeoutMs, signal }),
+    sweep: (workspace) => sweep(engine, workspace),
+  };
+}
+
+interface Means {
+  readonly engine: Engine;
+  readonly hint: CgroupHint;
+  readonly known: KnownPlatforms;
+  readonly profile: () => Promise<string | undefined>;
+  readonly pullTimeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+async function run(task: Task, means: Means): Promise<Ending> {
+  const { release } = task;
+  if (release.runtime !== 'image') {
+    throw new OsaError('invalid', `The container runner runs images, not the runtime "${release.runtime}"`, {
+      field: 'release.runtime',
+    });
+  }
+  let attempt: AttemptDirectory | undefined;
+  try {
+    attempt = await stage(task);
+    await share(attempt);
+    const ended = await runStaged(task, attempt, means);
+    const { root, output } = attempt;
+    return { ...ended, outputDirectory: output, dispose: () => removeTree(root) };
+  } catch (error) {
+    if (attempt !== undefined) await removeTree(attempt.root);
+    throw asUnavailable(error, `Starting hook ${task.hook}`);
+  }
+}
+
+async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
+  const { engine, hint, known, pullTimeoutMs, signal } = means;
+  const { digest, image, limits } = task.release;
+  await failpoint('image.resolve');
+  const present = await resolveImage(engine, { image, digest, pullTimeoutMs, known, signal });
+  const name = `osa-${task.id}`;
+  const workspace = await workspaceLabel(task.workspace);
+  const seccomp = await writeProfile(attempt, await means.profile());
+  const plan = { engine: engine.name, name, task, attempt, image: present.id, seccomp, workspace };
+  try {
+    const id = (await engine.require(createArguments(plan))).split('\n').at(-1) ?? '';
+    await failpoint('container.created');
+    const timeoutMs = limits.timeout_seconds * 1_000;
+    const { image: ran, ...ended } = await watchContainer({
+      engine,
+      id,
+      attempt,
+      timeoutMs,
+      signal,
+      hint,
+    });
+    const isRelease = ran === present.id;
+    return {
+      ...ended,
+      resolvedDigest: isRelease ? digest : ran,
+      platformDigest: isRelease ? present.platformDigest : null,
+    };
+  } finally {
+    await remove(engine, [name]);
+  }
+}
+
+async function writeProfile({ root }: AttemptDirectory, profile: string | undefined) {
+  if (profile === undefined) return undefined;
+  const path = join(root, 'seccomp.json');
+  await writeFile(path, profile);
+  return path;
+}
+
+/** The answer of the first call that succeeds. */
+function onceItWorks<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {
+  let answer: Promise<Answer> | undefined;
+  return () => {
+    answer ??= ask().catch((error: unknown) => {
+      answer = undefined;
+      throw error;
+    });
+    return answer;
+  };
+}
+
+/** The code is another user: it may read its input and write its output. Around both, the attempt's root is closed. */
+async function share({ input, output, files }: AttemptDirectory): Promise<void> {
+  for (const directory of [input, files]) await chmod(directory, 0o755);
+  for (const name of await readdir(input)) await chmod(join(input, name), 0o644);
+  await chmod(output, 0o777);
+}
+
+/** Kills what lives of them and removes them with their volumes; one that is gone is no error. */
+async function remove(engine: Engine, containers: readonly string[]): Promise<void> {
+  if (containers.length === 0) return;
+  const command = ['rm', '--force', '--volumes', ...containers];
+  if ((await engine.call(command)).ok) return;
+  const left = await engine.require([
+    'ps',
+    '--all',
+    '--quiet',
+    ...containers.flatMap((name) => ['--filter', `name=^${name}$`]),
+  ]);
+  if (left !== '') await engine.require(command);
+}
+
+/** A path can be long and say things about the machine; its hash is as good a name. */
+async function workspaceLabel(workspace: string): Promise<string> {
+  return sha256(await realpath(workspace)).slice(0, 32);
+}
+
+/** Containers of this workspace, whatever daemon made them: a daemon holds its workspace alone, so that one is dead. */
+async function sweep(engine: Engine, workspace: string): Promise<number> {
+  const label = `label=${labels.workspace}=${await workspaceLabel(workspace)}`;
+  const listed = await engine.require(['ps', '--all', '--quiet', '--no-trunc', '--filter', label]);
+  const containers = listed.split('\n').filter(Boolean);
+  await remove(engine, containers);
+  return containers.length;
+}

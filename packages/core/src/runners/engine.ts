@@ -1,0 +1,119 @@
+import type { Readable } from 'node:stream';
+import { execa } from 'execa';
+import { OsaError } from '../error.ts';
+
+/** Podman or docker, spoken to through its command line; what differs between the two stands in `dialect`. */
+export interface Engine {
+  readonly name: EngineName;
+  /**
+   * Runs one command to its end.
+   *
+   * @throws OsaError `unavailable` when the engine cannot be started, or does not end in time; what the command
+   * itself refuses is in the answer.
+   */
+  call(args: readonly string[], options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Answered>;
+  /** As `call`, for a command that must succeed. @throws OsaError `unavailable` with what the engine says */
+  require(args: readonly string[], options?: { timeoutMs?: number }): Promise<string>;
+  /** Starts a command in a directory; its output is read as it comes. */
+  stream(args: readonly string[], directory: string): Streaming;
+}
+
+export const engineNames = ['podman', 'docker'] as const;
+export type EngineName = (typeof engineNames)[number];
+
+export interface Streaming {
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** The exit code, once its output has been read too; undefined when a signal ended it, or it never started. */
+  readonly exited: Promise<number | undefined>;
+  kill(): void;
+}
+
+export interface Answered {
+  readonly ok: boolean;
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface EngineSettings {
+  readonly name: EngineName;
+  /** Options of the engine itself, which stand before its command, such as `--runtime`. */
+  readonly options: readonly string[];
+  /** The daemon's environment, of which the engine sees what it needs. */
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+const callMs = 60_000;
+const answerBytes = 8 * 1024 * 1024;
+
+export function engineOf({ name, options, environment }: EngineSettings): Engine {
+  const env = engineEnvironment(environment);
+  const shared = { env, extendEnv: false, reject: false, stdin: 'ignore' } as const;
+  const call: Engine['call'] = async (args, { timeoutMs = callMs, signal } = {}) => {
+    const result = await execa(name, [...options, ...args], {
+      ...shared,
+      timeout: timeoutMs,
+      forceKillAfterDelay: 2_000,
+      maxBuffer: answerBytes,
+      ...(signal && { cancelSignal: signal }),
+    });
+    const { exitCode, stdout, stderr, timedOut, isCanceled } = result;
+    if (isCanceled) throw signal?.reason ?? new OsaError('interrupted', `${name} ${args[0]} was stopped`);
+    if (timedOut) throw unavailable(name, args, `did not end within ${timeoutMs / 1_000} s`);
+    if (exitCode === undefined) throw unavailable(name, args, result.shortMessage ?? 'did not start', result);
+    return { ok: exitCode === 0, exitCode, stdout, stderr };
+  };
+  return {
+    name,
+    call,
+    async require(args, callOptions) {
+      const { ok, stdout, stderr } = await call(args, callOptions);
+      if (!ok) throw unavailable(name, args, lastLine(stderr));
+      return stdout.trim();
+    },
+    stream(args, cwd) {
+      const child = execa(name, [...options, ...args], { ...shared, cwd, buffer: false });
+      const exited = child.then(({ exitCode }) => exitCode);
+      return { stdout: child.stdout, stderr: child.stderr, exited, kill: () => child.kill('SIGKILL') };
+    },
+  };
+}
+
+/** The engine that is there, podman before docker. @throws OsaError `unavailable` when there is none */
+export async function findEngine(settings: Omit<EngineSettings, 'name'>): Promise<EngineName> {
+  for (const name of engineNames) {
+    const found = await engineOf({ ...settings, options: [], name })
+      .call(['--version'], { timeoutMs: 10_000 })
+      .catch(() => undefined);
+    if (found?.ok) return name;
+  }
+  throw new OsaError(
+    'unavailable',
+    `no container engine is on the PATH; install ${engineNames.join(' or ')}, or set OSA_RUNNER to another runner`,
+    { field: 'OSA_RUNNER' },
+  );
+}
+
+/** What the engine said last; it tends to put the cause at the end. */
+export function lastLine(text: string): string {
+  const lines = text.trim().split('\n');
+  return (lines.at(-1) ?? '').replace(/^Error:\s*/, '').slice(0, 1_000) || 'it gave no reason';
+}
+
+function unavailable(name: string, args: readonly string[], why: string, cause?: unknown): OsaError {
+  return new OsaError('unavailable', `${name} ${args.slice(0, 2).join(' ')}: ${why}`, {
+    details: { engine: name, command: args[0] },
+    cause,
+  });
+}
+
+/**
+ * Where the engine finds its programs, storage, socket, registries and logins; a database URL or a token of the
+ * daemon is not among it.
+ */
+function engineEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const needed =
+    /^(PATH|HOME|USER|LOGNAME|TMPDIR|LANG|LC_.*|XDG_.*|DBUS_SESSION_BUS_ADDRESS|DOCKER_.*|CONTAINERS?_.*|REGISTRY_AUTH_FILE|SSL_CERT_.*|(https?|no|all)_proxy)$/i;
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => needed.test(name)));
+}

@@ -1,0 +1,277 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { rollback } from '@osa/core/hook/live';
+import { readRows } from '@osa/core/record/read';
+import { traceRow } from '@osa/core/trace/trace';
+import { execa } from 'execa';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  answering,
+  type BuiltImage,
+  buildImage,
+  type ContainerBench,
+  containerBench,
+  describeContainers,
+  logOf,
+  podman,
+  podmanRunner,
+  type Registry,
+  removeImages,
+  startRegistry,
+} from './container-support.ts';
+import { admin, type TestDatabase, testDatabase } from './harness.ts';
+import { record, type Workbench, workbench } from './workbench.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+const zero = `sha256:${'0'.repeat(64)}`;
+const page = { limit: 100, history: false, release: undefined };
+
+let registry: Registry;
+let containers: ContainerBench;
+describeContainers('the image of a release', () => {
+  beforeAll(async () => {
+    registry = await startRegistry();
+    containers = await containerBench();
+  });
+  afterAll(async () => {
+    await containers.dispose();
+    await registry.close();
+    await removeImages();
+  });
+
+  /** Builds an image that says `text`, pushes it, and forgets it here. */
+  async function pushed(text: string, name: string): Promise<BuiltImage> {
+    const local = await buildImage({ script: `echo ${text}` });
+    const there = await registry.push(local, name);
+    await podman('rmi', '--force', `${local.image}:latest`);
+    return there;
+  }
+
+  it('is pulled by its digest when it is not there', async () => {
+    const image = await pushed('one', 'pull/me');
+    const ending = await containers.run(image);
+    expect(ending).toMatchObject({ outcome: 'exited', resolvedDigest: image.digest, platformDigest: null });
+    expect(logOf(ending)).toBe('one\n');
+    await ending.dispose();
+  });
+
+  it('is never asked for by its tag', async () => {
+    const first = await pushed('one', 'moving/tag');
+    const second = await pushed('two', 'moving/tag');
+    expect(second.digest).not.toBe(first.digest);
+    const tagged = { image: `${first.image}:latest`, digest: first.digest };
+    expect(logOf(await containers.run(tagged))).toBe('one\n');
+    expect(logOf(await containers.run(second))).toBe('two\n');
+  });
+
+  it('stays what it is when its local tag is moved', async () => {
+    const one = await buildImage({ script: 'echo one' });
+    await buildImage({ script: 'echo two' }, one.image);
+    expect(logOf(await containers.run({ ...one, image: `${one.image}:latest` }))).toBe('one\n');
+  });
+
+  it('that was never pushed is known by its id', async () => {
+    const { image } = await buildImage({ script: 'echo local' });
+    const id = await podman('image', 'inspect', `${image}:latest`, '--format', '{{.Id}}');
+    const digest = `sha256:${id}`;
+    expect(await containers.run({ image, digest })).toMatchObject({
+      outcome: 'exited',
+      resolvedDigest: digest,
+    });
+  });
+
+  it('of an index is recorded with the digest for this platform', async () => {
+    const platform = await pushed('of a platform', 'an/index');
+    const list = `localhost/osa-test-list-${process.pid}`;
+    await podman('manifest', 'create', list, `docker://${platform.image}@${platform.digest}`);
+    const digest = await registry.pushIndex(list, 'an/index');
+    const index = { image: platform.image, digest };
+    expect(await containers.run(index)).toMatchObject({
+      resolvedDigest: digest,
+      platformDigest: platform.digest,
+    });
+    expect(await containers.run(platform)).toMatchObject({
+      resolvedDigest: platform.digest,
+      platformDigest: null,
+    });
+    await podman('manifest', 'rm', list);
+  });
+
+  it.each(['moving/tag', 'no/such/name'])(
+    'is not found when the registry lacks the digest of %s',
+    async (name) => {
+      const refusal = { code: 'not_found', message: expect.stringContaining('digest not found') };
+      await expect(containers.run({ image: `${registry.host}/${name}`, digest: zero })).rejects.toMatchObject(
+        refusal,
+      );
+      expect(await containers.containers()).toEqual([]);
+    },
+  );
+
+  it('is refused when it has nothing to start', async () => {
+    const image = await buildImage({});
+    await expect(containers.run(image)).rejects.toMatchObject({ code: 'invalid', field: 'release.image' });
+  });
+
+  it.each([
+    ['is not there', ['/nothing/here']],
+    ['is no program', ['/hook.sh']],
+  ])('is refused when its entrypoint %s', async (_what, entrypoint) => {
+    const image = await buildImage({ lines: [`ENTRYPOINT ${JSON.stringify(entrypoint)}`] });
+    await expect(containers.run(image)).rejects.toMatchObject({ code: 'invalid', field: 'release.image' });
+    expect(await containers.containers()).toEqual([]);
+  });
+
+  it('gets no volume of those that it declares', async () => {
+    const image = await buildImage({ script: 'echo x > /cache/x || echo refused', lines: ['VOLUME /cache'] });
+    const before = await podman('volume', 'ls', '--quiet');
+    expect(logOf(await containers.run(image))).toContain('refused');
+    expect(await podman('volume', 'ls', '--quiet')).toBe(before);
+  });
+
+  describe('in a registry that', () => {
+    let server: Server | undefined;
+    afterEach(() => {
+      server?.close();
+    });
+    const listen = async (made: Server) => {
+      server = made;
+      await new Promise<void>((listening) => made.listen(0, '127.0.0.1', listening));
+      const address = made.address();
+      return typeof address === 'object' ? `127.0.0.1:${address?.port}/a/hook` : '';
+    };
+
+    it('hangs may be there later, and the pull ends in its time', async () => {
+      const image = await listen(createServer((socket) => socket.on('error', () => undefined)));
+      const runner = podmanRunner(1_000);
+      await expect(containers.run({ image, digest: zero }, { runner })).rejects.toMatchObject({
+        code: 'unavailable',
+      });
+    });
+
+    it('hangs does not hold up who is told to stop', async () => {
+      const image = await listen(createServer((socket) => socket.on('error', () => undefined)));
+      const reason = new Error('stop');
+      const abort = new AbortController();
+      setTimeout(() => abort.abort(reason), 300);
+      await expect(containers.run({ image, digest: zero }, { signal: abort.signal })).rejects.toBe(reason);
+    });
+
+    it('wants a login is one without the right to pull', async () => {
+      const image = await listen(
+        createHttpServer((_request, response) => {
+          response.writeHead(401, {
+            'www-authenticate': 'Basic realm="test"',
+            'content-type': 'application/json',
+          });
+          response.end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}');
+        }),
+      );
+      await expect(containers.run({ image, digest: zero })).rejects.toMatchObject({ code: 'access_denied' });
+    });
+
+    it('fails may answer later', async () => {
+      const image = await listen(
+        createHttpServer((_request, response) => {
+          response.writeHead(404, { connection: 'close' });
+          response.end();
+          server?.close();
+        }),
+      );
+      const runner = podmanRunner(3_000);
+      await expect(containers.run({ image, digest: zero }, { runner })).rejects.toMatchObject({
+        code: 'unavailable',
+      });
+    });
+  });
+
+  it('without an engine may run later', async () => {
+    const image = await buildImage({ script: 'echo one' });
+    const runner = podmanRunner(1_000, { PATH: '/nowhere' });
+    await expect(containers.run(image, { runner })).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('is compared with what the engine says it ran', async () => {
+    const image = await buildImage({ script: 'echo one' });
+    const other = `sha256:${'1'.repeat(64)}`;
+    const place = await mkdtemp(join(tmpdir(), 'osa-engine-'));
+    const { stdout: real } = await execa('sh', ['-c', 'command -v podman']);
+    // An engine that says it ran another image.
+    await writeFile(
+      join(place, 'podman'),
+      `#!/bin/sh
+if [ "$1 $2" = 'container inspect' ]; then ${real} "$@" | sed 's/^\\( *"Image": "\\).*"/\\1${other}"/'; else exec ${real} "$@"; fi
+`,
+    );
+    await chmod(join(place, 'podman'), 0o755);
+    const runner = podmanRunner(1_000, { PATH: `${place}:${process.env.PATH}` });
+    expect(await containers.run(image, { runner })).toMatchObject({
+      outcome: 'exited',
+      resolvedDigest: other,
+    });
+    await rm(place, { recursive: true });
+  });
+});
+
+describeContainers('a hook whose images move', () => {
+  let database: TestDatabase;
+  let bench: Workbench;
+  beforeEach(async () => {
+    registry = await startRegistry();
+    database = await testDatabase();
+    bench = await workbench(database, { runners: [podmanRunner()] });
+    return async () => {
+      await bench.dispose();
+      await database.close();
+      await registry.close();
+      await removeImages();
+    };
+  });
+
+  /** An image whose rows say which version it is. */
+  const versionImage = async (version: number, name: string) =>
+    registry.push(await buildImage({ script: answering(`answer ${version}`) }), name);
+
+  it('runs the image of each release, whatever its tag has become', async () => {
+    const name = 'versions/hook';
+    const first = await versionImage(1, name);
+    await bench.deploy({ versioned: { image: { ...first, image: `${first.image}:latest` } } });
+    const second = await versionImage(2, name);
+    await bench.ingest([record('a', 1)]);
+    await bench.drain();
+    await bench.deploy({ versioned: { image: { ...second, image: `${second.image}:latest` } } });
+    await bench.ingest([record('b', 1)]);
+    await bench.drain();
+    await rollback(bench.store, { principal: admin }, 'versioned', { reason: 'compare' });
+    await bench.ingest([record('c', 1)]);
+    await bench.drain();
+    const { rows } = await readRows(bench.store, 'bench-record', 'versioned', page);
+    expect(rows.map(({ value, release }) => [value, release])).toEqual([
+      [1, 1],
+      [2, 2],
+      [1, 1],
+    ]);
+    for (const row of rows) {
+      const { run, release } = await traceRow(bench.store, admin, { hook: 'versioned', id: Number(row.id) });
+      expect(run.attempts).toMatchObject([{ outcome: 'exited', resolved_digest: release.digest }]);
+    }
+  });
+
+  it('stops the ingestion when its digest is gone', async () => {
+    const local = await buildImage({ script: answering('answer 41') });
+    const image = await registry.push(local, 'soon/gone');
+    await bench.deploy({ gone: { image } });
+    await registry.remove(image);
+    await removeImages();
+    const { id } = await bench.ingest([record('a', 1)]);
+    await bench.drain();
+    const shown = await bench.store.ingestions.show(id);
+    expect(shown).toMatchObject({ status: 'failed', published: 0 });
+    expect(JSON.stringify(shown)).toContain('digest not found');
+    expect(await bench.database.sql`select outcome from attempts`).toEqual([{ outcome: 'not_started' }]);
+  });
+});

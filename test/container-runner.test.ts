@@ -1,0 +1,92 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import {
+  buildImage,
+  type ContainerBench,
+  containerBench,
+  describeContainers,
+  logOf,
+  removeImages,
+} from './container-support.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+let bench: ContainerBench;
+describeContainers('a hook in a container', () => {
+  beforeAll(async () => {
+    bench = await containerBench();
+  });
+  afterAll(async () => {
+    await bench.dispose();
+    await removeImages();
+  });
+
+  it('gets its records, config and places, and its output is handed back', async () => {
+    const ending = await bench.runScript(
+      `cp $OSA_IN/records.jsonl $OSA_OUT/records; cp $OSA_IN/config.json $OSA_OUT/config
+      env | sort > $OSA_OUT/env; ls $OSA_FILES; echo to stdout; echo to stderr >&2`,
+      {
+        records: [
+          { id: 'a', metadata: '{"n":1.10,"big":12345678901234567890}' },
+          { id: 'é\n"', metadata: '{}' },
+        ],
+        config: { b: 1, a: 'x' },
+      },
+    );
+    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0, exitSignal: null });
+    const written = (name: string) => readFile(join(ending.outputDirectory, name), 'utf8');
+    expect(await written('records')).toBe(
+      '{"id":"a","metadata":{"n":1.10,"big":12345678901234567890},"size_hint_mb":0}\n' +
+        '{"id":"é\\n\\"","metadata":{},"size_hint_mb":0}\n',
+    );
+    expect(await written('config')).toBe('{"a":"x","b":1}');
+    expect(await written('env')).toContain(
+      'OSA_FILES=/osa/files\nOSA_HOOK_NAME=a_hook\nOSA_IN=/osa/in\nOSA_OUT=/osa/out\n',
+    );
+    expect(logOf(ending).split('\n').sort()).toEqual(['', 'to stderr', 'to stdout']);
+    await ending.dispose();
+    expect(await readdir(bench.workspace)).toEqual([]);
+    expect(await bench.containers()).toEqual([]);
+  });
+
+  it('reports an exit code', async () => {
+    const ending = await bench.runScript('exit 7');
+    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 7, exitSignal: null });
+    await ending.dispose();
+  });
+
+  it('that kills itself has not run out of memory', async () => {
+    const ending = await bench.runScript('sh -c "kill -9 \\$\\$"; exit $?');
+    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 137, exitSignal: 'SIGKILL' });
+    await ending.dispose();
+  });
+
+  it('that takes more memory than it has is known to have run out of it', async () => {
+    const image = await buildImage({ script: 'x=0123456789; while :; do x=$x$x; done' });
+    for (let time = 0; time < 3; time += 1) {
+      const ending = await bench.run(image);
+      expect(ending).toMatchObject({ outcome: 'out_of_memory', exitCode: 137 });
+      await ending.dispose();
+    }
+  });
+
+  it('that ignores SIGTERM is killed after its time and the grace', async () => {
+    const ending = await bench.runScript(`trap 'echo asked' TERM; while :; do sleep 1; done`, {
+      timeoutSeconds: 1,
+    });
+    expect(ending).toMatchObject({ outcome: 'timeout', exitCode: 137 });
+    expect(logOf(ending)).toContain('asked');
+    await ending.dispose();
+    expect(await bench.containers()).toEqual([]);
+  });
+
+  it('is killed at once when it is cancelled, also before it started', async () => {
+    const image = await buildImage({ script: 'while :; do sleep 1; done' });
+    const ending = await bench.run(image, { signal: AbortSignal.abort() }).catch((error: unknown) => error);
+    expect(ending).toMatchObject({ outcome: 'cancelled' });
+    const signal = AbortSignal.timeout(1_000);
+    expect(await bench.run(image, { signal })).toMatchObject({ outcome: 'cancelled', exitCode: 137 });
+    expect(await bench.containers()).toEqual([]);
+  });
+});
