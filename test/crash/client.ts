@@ -6,7 +6,7 @@ import type { Daemons } from './daemons.ts';
 import type { Model } from './model.ts';
 import type { Random } from './random.ts';
 
-/** One write, told until there is an answer: to any daemon, always under the same key. */
+/** One write, told until there is an answer: to any daemon, and always under the same key. */
 export interface Write {
   readonly method: 'POST' | 'PUT';
   readonly path: string;
@@ -14,6 +14,8 @@ export interface Write {
   readonly body: string | Buffer;
   /** Codes of refusals that are answers. */
   readonly accept?: readonly string[];
+  /** False for one that finds by itself what an earlier try has done; undefined is true. */
+  readonly keyed?: boolean;
 }
 
 export interface Answered {
@@ -56,7 +58,7 @@ export function createClient({ daemons, key, random, model }: ClientParts): Clie
         headers: {
           authorization: `Bearer ${token}`,
           'content-type': request.type,
-          'idempotency-key': idempotencyKey,
+          ...(request.keyed === false ? {} : { 'idempotency-key': idempotencyKey }),
         },
         body: request.body,
         dispatcher,

@@ -115,6 +115,8 @@ export class Daemons {
         env: {
           PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
           HOME: member.place,
+          // They are started thousands of times from the same file.
+          NODE_COMPILE_CACHE: join(dirname(bundle), 'compiled'),
           OSA_LEASE_SECONDS: String(leaseSeconds),
           OSA_WORKER_CONCURRENCY: '2',
           OSA_DRAIN_SECONDS: '2',

@@ -29,6 +29,11 @@ export class Injector {
     this.waiting = new Set(parts.plan.faults);
   }
 
+  /** Whether each fault of the plan that waits for a point has been carried out. */
+  get isSpent(): boolean {
+    return this.waiting.size === 0;
+  }
+
   /** Called by whoever reaches a point; they go on when it resolves. */
   async decide(reached: Reached): Promise<HookOrder> {
     const times = (this.passed.get(reached.point) ?? 0) + 1;

@@ -94,6 +94,12 @@ function windowsOf({ changes, deploys }: State, model: Model): Windows {
   for (const move of model.moves) {
     if (move.seq !== undefined && move.changed) found.set(`${move.hook} ${move.seq}`, windowOf(move));
   }
+  const byDeploys = new Set(deploys.map(({ xact }) => xact));
+  for (const mint of model.mints) {
+    const change = changes.find((one) => one.hook === mint.hook && one.to_version === mint.version);
+    // A deploy of the same code may have been first.
+    if (change && !byDeploys.has(change.xact)) found.set(`${change.hook} ${change.seq}`, windowOf(mint));
+  }
   return {
     changes: found,
     deploys: deploys.map(({ id, hooks }) => ({ hooks, window: windowOfDeploy(id) })),

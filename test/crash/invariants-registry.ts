@@ -8,6 +8,7 @@ export function checkRegistry(state: State, model: Model, report: Report): void 
   checkPointers(state, model, report);
   checkDeploys(state, model, report);
   checkMoves(state, model, report);
+  checkMints(state, model, report);
   checkIngestions(state, model, report);
 }
 
@@ -74,9 +75,25 @@ function checkMoves({ changes, deploys }: State, model: Model, report: Report): 
       report('I9', `${hook}: change ${seq} was told to two clients`, 'duplicated');
   }
   const byDeploys = new Set(deploys.map(({ xact }) => xact));
-  const moved = changes.filter(({ xact }) => !byDeploys.has(xact)).length;
+  const moved = changes.filter(({ xact, kind }) => !byDeploys.has(xact) && kind !== 'release').length;
   const sent = model.moves.filter(({ changed, ackedAt }) => changed === true || ackedAt === undefined).length;
   if (moved > sent) report('I9', `${moved} moves of ${sent} sent`, 'duplicated');
+}
+
+function checkMints({ releases, changes, deploys }: State, model: Model, report: Report): void {
+  for (const { hook, digest, live, version, created } of model.mints) {
+    if (version === undefined) continue;
+    const release = releases.find((one) => one.hook === hook && one.version === version);
+    if (release?.digest !== digest) report('I9', `${hook}: the answered release ${version} is gone`, 'lost');
+    const wentLive = changes.some(
+      (one) => one.hook === hook && one.to_version === version && one.kind === 'release',
+    );
+    if (created && live && !wentLive) report('I9', `${hook}: release ${version} did not go live`, 'lost');
+  }
+  const byDeploys = new Set(deploys.map(({ xact }) => xact));
+  const minted = changes.filter(({ xact, kind }) => !byDeploys.has(xact) && kind === 'release').length;
+  const sent = model.mints.filter(({ live }) => live).length;
+  if (minted > sent) report('I9', `${minted} releases went live of ${sent} sent`, 'duplicated');
 }
 
 function checkIngestions({ ingestions, batches, batchRecords }: State, model: Model, report: Report): void {

@@ -6,7 +6,7 @@ import type { Report } from './violations.ts';
 /** I4–I6, I8, I11, I12: what became of every record, and every row of it. The answer counts the rows. */
 export function checkRows(state: State, model: Model, report: Report): number {
   const index = indexed(state, model);
-  for (const batch of state.batches) checkBatch(batch, index, report);
+  for (const batch of state.batches) checkBatch(batch, index, model, report);
   for (const record of state.batchRecords) checkRecord(record, index, model, report);
   for (const outcome of state.outcomes) checkOutcome(outcome, index, report);
   for (const row of state.rows) {
@@ -43,8 +43,10 @@ function indexed(state: State, model: Model) {
   };
 }
 
-function checkBatch(batch: Batch, { runsOf }: Index, report: Report): void {
-  if (batch.status !== 'done') report('I12', `batch ${batch.id} is ${batch.status}: ${batch.reason}`, 'lost');
+function checkBatch(batch: Batch, { runsOf }: Index, model: Model, report: Report): void {
+  const mayFail = batch.status === 'failed' && model.cancels.some(({ of }) => of === batch.ingestion);
+  if (batch.status !== 'done' && !mayFail)
+    report('I12', `batch ${batch.id} is ${batch.status}: ${batch.reason}`, 'lost');
   for (const run of runsOf.get(batch.id) ?? []) {
     if (run.status === null) report('I12', `run ${run.id} of batch ${batch.id} has no end`);
   }
@@ -52,6 +54,10 @@ function checkBatch(batch: Batch, { runsOf }: Index, report: Report): void {
 
 function checkRecord(record: BatchRecord, index: Index, model: Model, report: Report): void {
   const { id, batch, source_id: source, value, status } = record;
+  if (index.batches.get(batch)?.status === 'failed') {
+    checkCancelled(record, index, report);
+    return;
+  }
   const expected =
     typeof value !== 'number' ? ['invalid'] : value < 0 ? ['rejected'] : ['published', 'unchanged'];
   const mayFail =
@@ -70,6 +76,13 @@ function checkRecord(record: BatchRecord, index: Index, model: Model, report: Re
   const allPassed = outcomes.every((outcome) => outcome.status === 'passed');
   if ((status === 'published') !== allPassed)
     report('I6', `record ${id} is ${status}, all passed: ${allPassed}`);
+}
+
+/** Nothing of a batch that was cancelled is written. */
+function checkCancelled({ id, status }: BatchRecord, { outcomesOf }: Index, report: Report): void {
+  const isExpected = ['errored', 'invalid', 'unchanged'].includes(status);
+  if (!isExpected || outcomesOf.has(id))
+    report('I11', `record ${id} of a cancelled batch is ${status}, and has outcomes`);
 }
 
 function checkOutcome(outcome: Outcome, index: Index, report: Report): void {

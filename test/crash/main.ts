@@ -9,7 +9,7 @@ const help = `Breaks daemons, PostgreSQL, connections and hooks at every step, a
     --seeds N     so many runs, with the seeds from S on (20)
     --minutes M   as many as fit
     --seed S      the first seed; alone, only that one (1)
-    --slots K     runs at a time (2)
+    --slots K     runs at a time (4): much of a run is waiting
     --verbose     a line for every run
 
 Exit codes: 0 nothing was broken · 1 something was; the seeds are printed · 2 wrong usage
@@ -37,7 +37,7 @@ async function main(): Promise<number> {
   // Runs under way end as they should, so that nothing is left behind; a second signal ends at once.
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
-  await using harness = await openHarness({ slots: Math.min(number(values.slots, 2), count) });
+  await using harness = await openHarness({ slots: Math.min(number(values.slots, 4), count) });
   const onResult = (result: RunResult) => {
     results.push(result);
     if (values.verbose) print(`${runLine(result)}\n`);

@@ -6,6 +6,12 @@ export class Model {
   readonly moves: Move[] = [];
   readonly ingestions: Ingestion[] = [];
   readonly retries: Told[] = [];
+  readonly mints: Mint[] = [];
+  /** Of a hook, by its name, or of an ingestion, by its id. */
+  readonly pauses: Hold[] = [];
+  /** What ends pauses. */
+  readonly resumes: Hold[] = [];
+  readonly cancels: Hold[] = [];
   /** Codes by digest: the only way from a release to what its rows must say. */
   readonly codes = new Map<string, { readonly hook: HookName; readonly token: string }>();
   /** The newest code of each hook, which a deploy that does not change it declares again. */
@@ -40,6 +46,21 @@ export interface Deploy extends Told {
   id?: string;
   /** The version of each hook, as the answer said. */
   versions?: ReadonlyMap<string, number>;
+}
+
+/** A release without a deploy. */
+export interface Mint extends Told {
+  readonly hook: HookName;
+  readonly digest: string;
+  /** Whether it was to go live. */
+  readonly live: boolean;
+  version?: number;
+  /** False when the answer says that it was there already. */
+  created?: boolean;
+}
+
+export interface Hold extends Told {
+  readonly of: string;
 }
 
 export interface Move extends Told {

@@ -144,7 +144,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'joined-under-lock',
-    what: 'a claim joins releases in the statement that locks, and sees old ones beside the new pointer; the convention is not locked',
+    what: 'a claim joins releases in the statement that locks, and sees old ones beside the new pointer; the convention is not locked, and hooks that are missing are not missed',
     defects: [
       {
         file: `${core}/postgres/snapshot.ts`,
@@ -155,11 +155,16 @@ export const mutants: readonly Mutant[] = [
     where h.name = any (\${arrayText(declared.map((row) => row.hook))}::text::text[])
     order by h.name collate "C" for share of h`,
       },
+      {
+        file: `${core}/postgres/snapshot.ts`,
+        find: 'if (runs.length !== declared.length) {',
+        replace: 'if (runs.length > declared.length) {',
+      },
       withoutConventionLock,
     ],
     focus: {
-      points: ['release.after-insert', 'release.after-pointer'],
-      actions: ['hold', 'stop-past-lease'],
+      points: ['mint.after-insert', 'release.after-insert', 'release.after-pointer'],
+      actions: ['hold'],
     },
   },
   {

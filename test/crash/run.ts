@@ -7,13 +7,15 @@ import type { Point } from './control.ts';
 import type { Daemons } from './daemons.ts';
 import { type History, readHistory, rewritten } from './history.ts';
 import type { Injected } from './injector.ts';
+import { checkHolds } from './invariants-holds.ts';
 import { checkOrder } from './invariants-order.ts';
 import { checkRegistry } from './invariants-registry.ts';
 import { checkRows } from './invariants-rows.ts';
 import { findInternalErrors, findLeftovers } from './leftovers.ts';
 import { readState, type State } from './state.ts';
 import type { Report, Violation } from './violations.ts';
-import { firstDeploy, planClients, retryAll, runClient, type WorkloadParts } from './workload.ts';
+import { firstDeploy, retryAll, runClient } from './workload.ts';
+import { planClients, type WorkloadParts } from './workload-plan.ts';
 import { makeWorld, type RunOptions, type World } from './world.ts';
 
 export interface RunResult extends Counts {
@@ -74,10 +76,12 @@ async function play(world: World, key: string): Promise<number> {
   });
   const codes = join(directory, 'code');
   const parts: WorkloadParts = { client, model, directory: codes, hookSocket: control.hookSocket };
-  const clients = planClients(random.fork('workload'));
+  const clients = planClients(random.fork('workload'), world.points);
   await firstDeploy(parts);
   injector.start();
   await Promise.all(clients.map((steps) => runClient(parts, steps)));
+  // Faults also meet what the clients have left in the queue.
+  await untilEnded(database, () => injector.isSpent);
   await injector.stop();
   const silentSince = Date.now();
   await untilEnded(database);
@@ -95,6 +99,7 @@ async function verify(
   const state = await untilGone(database, daemons, directory, (what) => report('I14', what, 'left over'));
   checkRegistry(state, model, report);
   checkOrder(state, model, report);
+  checkHolds(state, model, report);
   const final = await readHistory(database);
   for (const reading of readings) for (const what of rewritten(reading, final)) report('I7', what);
   return { rows: checkRows(state, model, report), batches: state.batches.length };
@@ -121,14 +126,14 @@ function watchHistory(database: Database): { stop(): Promise<readonly History[]>
   };
 }
 
-async function untilEnded(database: Database): Promise<void> {
+async function untilEnded(database: Database, enough = () => false): Promise<void> {
   const deadline = Date.now() + endWithinMs;
   for (;;) {
     const open = await database.sql<{ id: string; status: string; reason: string | null }[]>`
       select id, status, reason from batches where status in ('queued', 'running', 'parked')`.catch(
       () => undefined,
     );
-    if (open?.length === 0) return;
+    if (open?.length === 0 || enough()) return;
     if (Date.now() > deadline) {
       throw new Error(`batches have not ended within ${endWithinMs} ms: ${JSON.stringify(open)}`);
     }

@@ -47,6 +47,7 @@ export interface LiveChange {
   readonly seq: number;
   readonly from_version: number | null;
   readonly to_version: number;
+  readonly kind: string;
   readonly xact: string;
 }
 
@@ -58,6 +59,7 @@ export interface Batch {
   readonly fence: string;
   /** Milliseconds since 1970. */
   readonly snapshot_ms: number | null;
+  readonly finished_ms: number | null;
 }
 
 export interface BatchRecord {
@@ -103,12 +105,13 @@ export async function readState(database: Database): Promise<State> {
       releases: await tx<State['releases'][number][]>`
         select hook, version, digest, fingerprint from releases order by hook, version`,
       changes: await tx<LiveChange[]>`
-        select hook, seq, from_version, to_version, xmin::text as xact from live_changes order by hook, seq`,
+        select hook, seq, from_version, to_version, kind, xmin::text as xact from live_changes order by hook, seq`,
       deploys: await tx<State['deploys'][number][]>`
         select id, xmin::text as xact, jsonb_path_query_array(manifest, '$.hooks[*].name') as hooks from deploys order by id`,
       ingestions: await tx<{ id: string }[]>`select id from ingestions`,
       batches: await tx<Batch[]>`
-        select id, ingestion, status, reason, fence, extract(epoch from snapshot_at)::float8 * 1000 as snapshot_ms
+        select id, ingestion, status, reason, fence, extract(epoch from snapshot_at)::float8 * 1000 as snapshot_ms,
+               extract(epoch from finished_at)::float8 * 1000 as finished_ms
         from batches order by id`,
       batchRecords: await tx<BatchRecord[]>`
         select id, batch, source_id, metadata -> 'value' as value, content_digest, status, reason, record, retried_in

@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database } from '@osa/core/postgres/connection';
 import { appRole, type Cluster } from './cluster.ts';
-import { type Control, startControl } from './control.ts';
+import { type Control, type Point, startControl } from './control.ts';
 import { Daemons } from './daemons.ts';
 import { type Disk, mountDisk } from './disk.ts';
 import { type Fault, type FaultPlan, planFaults } from './faults.ts';
@@ -27,6 +27,8 @@ export interface World {
   readonly directory: string;
   readonly model: Model;
   readonly injector: Injector;
+  /** Where faults are planned. */
+  readonly points: readonly Point[];
   readonly control: Control;
   readonly daemons: Daemons;
   /** Straight to the server. */
@@ -65,6 +67,7 @@ export async function makeWorld(options: RunOptions): Promise<World> {
   const database = cluster.open(name);
   return {
     ...{ random, directory, model, injector, control, daemons, database },
+    points: plan.faults.map(({ point }) => point),
     async close() {
       await daemons.discard();
       await control[Symbol.asyncDispose]();

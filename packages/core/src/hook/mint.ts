@@ -1,6 +1,7 @@
 import type { Answer, ParsedBody } from '../api.ts';
 import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Store, Writer } from '../store.ts';
 import { pointerMoved } from './live.ts';
 import type { LiveContent, Minting, MintOutcome } from './registry.ts';
@@ -21,17 +22,43 @@ export async function release(
   request: ParsedBody<'release'>,
 ): Promise<Answer<'release'>> {
   requireScope(writer.principal, 'hooks:write', hookName);
-  // Other clients wait while the hook is locked. Where no answer has to be stored beside it, the statement that mints
-  // is the whole transaction, and only it locks.
-  if (!writer.idempotency) {
-    const minting = merged(hookName, request, await store.registry.liveContent(hookName));
-    const minted = await store.mint(writer, minting);
-    if (minted.outcome !== 'moved') return answer(hookName, request, minted);
-  }
+  await failpoint('mint.before-lock');
+  const minted =
+    (await mintAtOnce(store, writer, hookName, request)) ??
+    (await mintLocked(store, writer, hookName, request));
+  await failpoint('mint.after-commit');
+  return minted;
+}
+
+/**
+ * Other clients wait while the hook is locked. Where no answer has to be stored beside it, the statement that mints is
+ * the whole transaction, and only it locks. Undefined when another has moved the pointer since it was read.
+ */
+async function mintAtOnce(
+  store: Store,
+  writer: Writer,
+  hookName: string,
+  request: Given,
+): Promise<Answer<'release'> | undefined> {
+  if (writer.idempotency) return undefined;
+  const minting = merged(hookName, request, await store.registry.liveContent(hookName));
+  const minted = await store.mint(writer, minting);
+  return minted.outcome === 'moved' ? undefined : answer(hookName, request, minted);
+}
+
+async function mintLocked(
+  store: Store,
+  writer: Writer,
+  hookName: string,
+  request: Given,
+): Promise<Answer<'release'>> {
   return store.write(writer, async ({ registry }) => {
     await registry.lockHook(hookName);
+    await failpoint('mint.after-lock');
     const minting = merged(hookName, request, await registry.liveContent(hookName));
-    return answer(hookName, request, await registry.mint(minting));
+    const minted = answer(hookName, request, await registry.mint(minting));
+    await failpoint('mint.after-insert');
+    return minted;
   });
 }
 

@@ -1,0 +1,48 @@
+import type { Hold, Model } from './model.ts';
+import type { State } from './state.ts';
+import type { Report } from './violations.ts';
+
+/** The clocks of the harness and of PostgreSQL are one; its times are cut to milliseconds. */
+const slackMs = 2;
+
+/** Pauses and cancellations are barriers: after their answer nothing is claimed, or written, that they forbid. */
+export function checkHolds(state: State, model: Model, report: Report): void {
+  checkPauses(state, model, report);
+  checkCancels(state, model, report);
+}
+
+function checkPauses({ batches, runs }: State, model: Model, report: Report): void {
+  const hooksOf = Map.groupBy(runs, (run) => run.batch);
+  for (const { id, ingestion, snapshot_ms: at } of batches) {
+    if (at === null) continue;
+    const named = [ingestion, ...(hooksOf.get(id) ?? []).map(({ hook }) => hook)];
+    for (const pause of model.pauses) {
+      if (!named.includes(pause.of) || pause.ackedAt === undefined) continue;
+      if (at <= pause.ackedAt + slackMs || at >= endOf(pause, model.resumes) - slackMs) continue;
+      report('I8', `batch ${id} was claimed while ${pause.of} was paused`);
+    }
+  }
+}
+
+/** When the pause may have been ended, by anyone. */
+function endOf({ of, sentAt }: Hold, resumes: readonly Hold[]): number {
+  const ends = resumes.filter((one) => one.of === of && (one.ackedAt ?? Number.POSITIVE_INFINITY) >= sentAt);
+  return Math.min(...ends.map((one) => one.sentAt), Number.POSITIVE_INFINITY);
+}
+
+function checkCancels({ batches }: State, model: Model, report: Report): void {
+  for (const { of, sentAt, ackedAt } of model.cancels) {
+    for (const batch of batches) {
+      // What a retry made since is not cancelled.
+      if (batch.ingestion !== of || madeAt(batch.id) >= sentAt || ackedAt === undefined) continue;
+      if (batch.status === 'done' && (batch.finished_ms ?? 0) > ackedAt + slackMs) {
+        report('I11', `batch ${batch.id} was done after its ingestion was cancelled`);
+      }
+    }
+  }
+}
+
+/** The milliseconds in a UUID of version 7. */
+function madeAt(id: string): number {
+  return Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
+}

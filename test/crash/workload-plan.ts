@@ -1,0 +1,99 @@
+import type { Client } from './client.ts';
+import type { Point } from './control.ts';
+import type { HookName } from './hooks.ts';
+import { hookNames } from './hooks.ts';
+import type { Model, Sent } from './model.ts';
+import type { Random } from './random.ts';
+
+/** What the clients of one run do, decided before it starts. */
+export type Operation =
+  | {
+      readonly kind: 'deploy';
+      readonly fresh: readonly HookName[];
+      readonly gamma: boolean;
+      readonly schema: string;
+    }
+  | { readonly kind: 'mint'; readonly hook: HookName; readonly live: boolean; readonly keyed: boolean }
+  | { readonly kind: 'rollback'; readonly hook: HookName }
+  | { readonly kind: 'activate'; readonly hook: HookName; readonly version: number }
+  | { readonly kind: 'ingest'; readonly records: readonly Sent[]; readonly batchSize: number }
+  /** Paused, and resumed after a while; without a hook it is the ingestion that came in last. */
+  | { readonly kind: 'pause'; readonly hook: HookName | undefined; readonly forMs: number }
+  /** The ingestion that came in last. */
+  | { readonly kind: 'cancel' }
+  | { readonly kind: 'retry' };
+
+export interface Step {
+  readonly waitMs: number;
+  readonly operation: Operation;
+}
+
+export interface WorkloadParts {
+  readonly client: Client;
+  readonly model: Model;
+  /** Where codes are packed. */
+  readonly directory: string;
+  readonly hookSocket: string;
+}
+
+/** The convention of a run. */
+export const slug = 'crash';
+
+/** The operations of two or three clients. Each point that is to have a fault is reached by one of them. */
+export function planClients(random: Random, points: readonly Point[]): Step[][] {
+  const clients = Array.from({ length: random.int(2, 3) }, (_, client) =>
+    Array.from({ length: random.int(3, 5) }, (_, index) => ({
+      waitMs: random.int(0, 250),
+      operation: client === 0 && index === 0 ? planIngest(random) : planOperation(random),
+    })),
+  );
+  for (const point of points) {
+    const operation = reaching(point, random);
+    if (operation) random.pick(clients.slice(1)).splice(1, 0, { waitMs: random.int(0, 250), operation });
+  }
+  return clients;
+}
+
+function reaching(point: Point, random: Random): Operation | undefined {
+  const hook = random.pick(ownHooks);
+  if (point.startsWith('mint')) return { kind: 'mint', hook, live: random.chance(0.8), keyed: true };
+  if (point.startsWith('live')) return { kind: 'rollback', hook };
+  return undefined;
+}
+
+/** Those that every deploy declares. */
+const ownHooks = ['alpha', 'beta'] as const;
+
+function planOperation(random: Random): Operation {
+  const dice = random.next();
+  const hook = random.pick(ownHooks);
+  if (dice < 0.4) return planIngest(random);
+  if (dice < 0.6) return planDeploy(random);
+  if (dice < 0.7) return { kind: 'mint', hook, live: random.chance(0.8), keyed: random.chance(0.5) };
+  if (dice < 0.84) return { kind: 'rollback', hook };
+  if (dice < 0.9) return { kind: 'activate', hook, version: random.int(1, 3) };
+  if (dice < 0.96) {
+    return { kind: 'pause', hook: random.chance(0.5) ? hook : undefined, forMs: random.int(50, 600) };
+  }
+  return { kind: dice < 0.98 ? 'cancel' : 'retry' };
+}
+
+function planDeploy(random: Random): Operation {
+  const fresh = random.some(hookNames, random.pick([0, 1, 1, 2, 3]));
+  return {
+    kind: 'deploy',
+    fresh,
+    gamma: random.chance(0.4),
+    schema: random.pick(['1.0.0', '1.0.0', '1.1.0']),
+  };
+}
+
+function planIngest(random: Random): Operation {
+  const sources = Array.from({ length: 12 }, (_, index) => `s${index}`);
+  const records = random.some(sources, random.int(3, 10)).map((source) => {
+    const dice = random.next();
+    if (dice < 0.05) return { source, value: 'not a number' };
+    return { source, value: dice < 0.15 ? -1 : random.int(0, 7) };
+  });
+  return { kind: 'ingest', records, batchSize: random.int(2, 6) };
+}
