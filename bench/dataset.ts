@@ -72,7 +72,7 @@ async function claimBatch(queue: BatchQueue, rows: BatchRows): Promise<HeldBatch
   const exited = { outcome: 'exited', exitCode: 0, exitSignal: null, detail: null, log: null } as const;
   await queue.endAttempt(
     { run: run.id, n },
-    { ...exited, resolvedDigest: run.release.digest, platformDigest: null },
+    { ...exited, resolvedDigest: run.release.digest, platformDigest: null, logBytes: null },
   );
   const output = outputOf(claim, rows);
   const inputDigest = sha256(claim.batch);

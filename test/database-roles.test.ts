@@ -37,6 +37,7 @@ const columns = {
   sources: 'record_id',
   runs: 'version',
   attempts: 'fence',
+  running_logs: 'attempt',
   outcomes: 'status',
   records: 'metadata',
   events: 'payload',
@@ -44,7 +45,7 @@ const columns = {
   schema_migrations: 'checksum',
   'features.energy': 'value',
 };
-const deletable = ['convention_hooks', 'idempotency_keys'];
+const deletable = ['convention_hooks', 'idempotency_keys', 'running_logs'];
 
 test('every table is in the list', async () => {
   const rows = await a.owner.sql<{ name: string }[]>`

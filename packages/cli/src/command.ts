@@ -45,6 +45,8 @@ export type OptionTable = Readonly<Record<string, Flag | Parsed<unknown>>>;
 
 export interface Flag {
   readonly description: string;
+  /** A letter that stands for it. */
+  readonly short?: string;
   /** The option is spelled `--no-<name>`, and the value is true without it. */
   readonly negated?: true;
 }

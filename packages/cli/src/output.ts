@@ -12,6 +12,8 @@ export interface Output {
   readonly interactive: boolean;
   /** The result, once per command: the document of `--json`, or lines. */
   result(document: unknown, lines: readonly Line[]): void;
+  /** A part of a result that comes little by little, to stdout; with `--json` each line is a document. */
+  stream(lines: readonly Line[]): void;
   /** Messages and progress, to stderr. */
   note(...lines: readonly Line[]): void;
   /** An error: the document `{"error": {code, message, field, details}}` with `--json`, lines on stderr else. */
@@ -38,6 +40,8 @@ export function createOutput(
     json,
     interactive: !json && options.attended && streams.stdin.isTTY === true && streams.stderr.isTTY === true,
     result: (document, lines) => (json ? writeJson(document) : write(streams.stdout, lines)),
+    stream: (lines) =>
+      json ? streams.stdout.write(lines.map((text) => `${text}\n`).join('')) : write(streams.stdout, lines),
     note: (...lines) => write(streams.stderr, lines),
     failure: (error) => (json ? writeJson(errorDocument(error)) : write(streams.stderr, failureLines(error))),
   };

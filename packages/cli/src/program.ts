@@ -124,7 +124,7 @@ function optionOf(name: string, definition: NonNullable<Command['options']>[stri
   if (!('parse' in definition)) {
     return 'negated' in definition
       ? new Option(`--no-${name}`, definition.description).default(true)
-      : new Option(`--${name}`, definition.description);
+      : new Option(`${definition.short ? `-${definition.short}, ` : ''}--${name}`, definition.description);
   }
   const parse = (text: string) => {
     try {

@@ -31,6 +31,8 @@ export const bounds = {
   rowsPerBatch: 5_000_000,
   /** Bytes kept of the start and of the end of an attempt's log. */
   logBytes: 512 * 1024,
+  /** Of the log of an attempt that is going: its end. */
+  liveLogBytes: 64 * 1024,
   /** Characters of a reason that a hook or a person gives. */
   reasonLength: 2_000,
   /** Columns of a feature contract, fields of a schema, hooks of a convention. */

@@ -3,6 +3,7 @@ import type { Role } from './auth/role.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { DatasetReads } from './record/dataset.ts';
+import type { RunReads } from './run/runs.ts';
 import type { Tracer } from './trace/trace.ts';
 
 /** What the use cases need of a database. */
@@ -23,6 +24,7 @@ export interface Store {
   readonly ingestions: IngestionReads;
   readonly dataset: DatasetReads;
   readonly tracer: Tracer;
+  readonly runs: RunReads;
   readonly access: Access;
 }
 

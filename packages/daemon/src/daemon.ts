@@ -26,6 +26,7 @@ import { conventionRoutes } from './routes/conventions.ts';
 import { dataRoutes } from './routes/data.ts';
 import { hookRoutes } from './routes/hooks.ts';
 import { ingestionRoutes } from './routes/ingestions.ts';
+import { runRoutes } from './routes/runs.ts';
 import { serviceRoutes } from './routes/service.ts';
 import { traceRoutes } from './routes/trace.ts';
 import { requireFit, requireSafe } from './safety.ts';
@@ -168,6 +169,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
       ...ingestionRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
+      ...runRoutes({ store }),
       ...authRoutes({ verifier }),
     },
     authenticate: authenticator({

@@ -128,6 +128,28 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
       },
     ],
   },
+  {
+    name: 'runs',
+    summary: 'runs of hooks, and what their code said',
+    example: ['osa runs logs 0198c0de-…', 'what the code of a run said'],
+    commands: [
+      {
+        name: 'list',
+        summary: 'runs, newest first',
+        load: async () => (await import('./runs-list.ts')).runsList,
+      },
+      {
+        name: 'show',
+        summary: 'one run and its starts',
+        load: async () => (await import('./runs-show.ts')).runsShow,
+      },
+      {
+        name: 'logs',
+        summary: 'what its code said',
+        load: async () => (await import('./runs-logs.ts')).runsLogs,
+      },
+    ],
+  },
   { name: 'rows', summary: "a hook's rows", load: async () => (await import('./rows.ts')).rows },
   { name: 'trace', summary: 'where a row came from', load: async () => (await import('./trace.ts')).trace },
   {

@@ -1,5 +1,6 @@
 import type { Claim } from '../run/queue.ts';
 import { arrayText } from './array.ts';
+import { abandonAttempts } from './attempts.ts';
 import type { Transaction } from './connection.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
 
@@ -9,9 +10,7 @@ import { batchesChannel, leaseLost } from './lease.ts';
  */
 export async function endBatches(tx: Transaction, batches: readonly string[], reason: string): Promise<void> {
   const ids = arrayText(batches);
-  await tx`
-    update attempts set outcome = 'abandoned', finished_at = clock_timestamp()
-    where finished_at is null and run in (select id from runs where batch = any (${ids}::text::uuid[]))`;
+  await abandonAttempts(tx, batches);
   await tx`
     update batch_records set status = 'errored', reason = ${`the ingestion was stopped: ${reason}`}
     where batch = any (${ids}::text::uuid[]) and status = 'pending'`;

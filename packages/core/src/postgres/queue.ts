@@ -3,18 +3,11 @@ import { failpoint } from '../failpoint.ts';
 import type { FeatureContract } from '../hook/hook.ts';
 import type { ReleaseContent } from '../hook/release.ts';
 import type { NodeIdentity } from '../record/srn.ts';
-import type {
-  AttemptEnd,
-  BatchQueue,
-  Claim,
-  Claimant,
-  ClaimedRecord,
-  ClaimedRun,
-  Lease,
-} from '../run/queue.ts';
+import type { BatchQueue, Claim, Claimant, ClaimedRecord, ClaimedRun, Lease } from '../run/queue.ts';
+import { abandonAttempts, endAttempt, keepLog, startAttempt } from './attempts.ts';
 import { finish } from './commit.ts';
 import type { Database, Transaction } from './connection.ts';
-import { batchesChannel, leaseLost } from './lease.ts';
+import { batchesChannel } from './lease.ts';
 import { type Candidate, lockCandidate } from './queue-candidate.ts';
 import { endBatches, stopIngestion } from './queue-end.ts';
 import { snapshot } from './snapshot.ts';
@@ -30,6 +23,7 @@ export function postgresQueue(database: Database, node: NodeIdentity): BatchQueu
     claim: (worker) => claim(database, worker),
     renew: (lease, leaseMs) => renew(database, lease, leaseMs),
     startAttempt: (lease, attempt) => startAttempt(database, lease, attempt),
+    keepLog: (attempt, log) => keepLog(database, attempt, log),
     endAttempt: (attempt, end) => endAttempt(database, attempt, end),
     finish: (held, results) => finish(database, node, held, results),
     postpone: (lease, later) => postpone(database, lease, later),
@@ -62,7 +56,7 @@ async function claimOne(tx: Transaction, worker: Claimant): Promise<Held | 'none
     ? await isFree(tx, candidate)
     : (await isOpen(tx, candidate)) && (await snapshot(tx, candidate, worker.runtimes));
   if (!mayRun) return 'passed over';
-  if (candidate.hasSnapshot) await abandonAttempts(tx, candidate.id);
+  if (candidate.hasSnapshot) await abandonAttempts(tx, [candidate.id]);
   await failpoint('claim.after-snapshot');
   return take(tx, candidate.id, worker);
 }
@@ -81,13 +75,6 @@ async function isFree(tx: Transaction, candidate: Candidate): Promise<boolean> {
     select paused_at is not null as paused from hooks
     where name in (select hook from runs where batch = ${candidate.id}) order by name collate "C" for share`;
   return hooks.every((hook) => !hook.paused);
-}
-
-/** What the worker before us started and did not end is over. */
-async function abandonAttempts(tx: Transaction, batch: string): Promise<void> {
-  await tx`
-    update attempts set outcome = 'abandoned', finished_at = clock_timestamp()
-    where finished_at is null and run in (select id from runs where batch = ${batch})`;
 }
 
 interface Held {
@@ -144,36 +131,6 @@ async function renew({ sql }: Database, { batch, fence }: Lease, leaseMs: number
     where id = ${batch} and fence = ${fence} and status = 'running' and lease_until > clock_timestamp()
     returning id`;
   return rows.length > 0;
-}
-
-async function startAttempt(
-  { sql }: Database,
-  { batch, fence }: Lease,
-  { run, memoryBytes, runner }: { run: string; memoryBytes: number; runner: string },
-): Promise<{ n: number; startedAt: string }> {
-  const [row] = await sql<{ n: number; startedAt: string }[]>`
-    insert into attempts (run, n, fence, memory_bytes, runner)
-    select ${run}, coalesce((select max(n) from attempts where run = ${run}), 0) + 1, fence, ${memoryBytes}, ${runner}
-    from batches
-    where id = ${batch} and fence = ${fence} and status = 'running' and lease_until > clock_timestamp()
-    returning n, started_at as "startedAt"`;
-  if (!row) throw leaseLost(batch);
-  return row;
-}
-
-/** An attempt that another claim has declared abandoned stays so. */
-async function endAttempt(
-  { sql }: Database,
-  { run, n }: { run: string; n: number },
-  end: AttemptEnd,
-): Promise<void> {
-  await sql`
-    update attempts
-    set finished_at = clock_timestamp(), outcome = ${end.outcome}, resolved_digest = ${end.resolvedDigest},
-        platform_digest = ${end.platformDigest},
-        exit_code = ${end.exitCode}, exit_signal = ${end.exitSignal}, detail = ${end.detail},
-        log = ${end.log === null ? null : Buffer.from(end.log)}
-    where run = ${run} and n = ${n} and finished_at is null`;
 }
 
 async function postpone(

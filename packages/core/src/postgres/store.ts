@@ -10,6 +10,7 @@ import { mintRelease } from './mint.ts';
 import { registryWrites } from './registry.ts';
 import { registryReads } from './registry-reads.ts';
 import { registryState } from './registry-state.ts';
+import { runReads } from './runs.ts';
 import { tracer } from './trace.ts';
 
 export function postgresStore(database: Database, node: NodeIdentity): Store {
@@ -39,6 +40,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     ingestions: ingestionReads(database, node),
     dataset: datasetReads(database),
     tracer: tracer(database),
+    runs: runReads(database),
   };
 }
 

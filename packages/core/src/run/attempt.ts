@@ -2,6 +2,7 @@ import { asOsaError, OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { normaliseLimits } from '../hook/release.ts';
 import type { Execution } from './execute.ts';
+import { liveLog } from './live-log.ts';
 import type { Fact } from './policy.ts';
 import type { Claim, ClaimedRecord, ClaimedRun } from './queue.ts';
 import type { Ending, Runner } from './runner.ts';
@@ -36,6 +37,7 @@ export async function attempt(execution: Execution, claim: Claim, start: Start):
   const limits = normaliseLimits(run.release.limits);
   const { n, startedAt } = await queue.startAttempt(claim, { run: run.id, memoryBytes, runner: runner.name });
   if (start.isRetry) await failpoint('oom.after-store');
+  await using live = liveLog(execution, { run: run.id, n });
   const task = {
     id: `${run.id}-${claim.fence}-${n}`,
     workspace,
@@ -43,6 +45,7 @@ export async function attempt(execution: Execution, claim: Claim, start: Start):
     release: { ...run.release, limits },
     memoryBytes,
     records: records.map(({ sourceId, metadata }) => ({ id: sourceId, metadata })),
+    onLog: live.append,
   };
   const ended = await runner.run(task, signal).catch((error: unknown) => notStarted(error, signal));
   if (ended instanceof OsaError) {
@@ -50,8 +53,8 @@ export async function attempt(execution: Execution, claim: Claim, start: Start):
     return { n, startedAt, fact: factOf(ended), reason: ended.message, ending: undefined };
   }
   start.endings.push(ended);
-  const { outcome, exitCode, exitSignal, resolvedDigest, platformDigest = null, log } = ended;
-  const end = { outcome, exitCode, exitSignal, resolvedDigest, platformDigest, log, detail: null };
+  const { outcome, exitCode, exitSignal, resolvedDigest, platformDigest = null, log, logBytes } = ended;
+  const end = { outcome, exitCode, exitSignal, resolvedDigest, platformDigest, log, logBytes, detail: null };
   await queue.endAttempt({ run: run.id, n }, end);
   if (resolvedDigest !== run.release.digest) {
     const reason = `ran ${resolvedDigest} instead of ${run.release.digest}`;
@@ -81,6 +84,7 @@ const neverStarted = {
   resolvedDigest: null,
   platformDigest: null,
   log: null,
+  logBytes: null,
 } as const;
 
 /** Why the code did not start. What is not about that goes on: a fault of ours, or that we are to stop. */

@@ -20,6 +20,11 @@ export interface BatchQueue {
     lease: Lease,
     attempt: { run: string; memoryBytes: number; runner: string },
   ): Promise<{ n: number; startedAt: string }>;
+  /** Keeps the end of the log of an attempt that is going; of one that has ended nothing is kept. */
+  keepLog(
+    attempt: { run: string; n: number },
+    log: { readonly tail: Uint8Array; readonly bytes: number },
+  ): Promise<void>;
   endAttempt(attempt: { run: string; n: number }, end: AttemptEnd): Promise<void>;
   /**
    * The final transaction: outcomes, rows, run ends, published records, events, all or nothing.
@@ -90,6 +95,8 @@ export interface AttemptEnd {
   readonly exitSignal: string | null;
   readonly detail: string | null;
   readonly log: Uint8Array | null;
+  /** Of all that was said; the log keeps the start and the end. */
+  readonly logBytes: number | null;
 }
 
 /** What one run made of the batch. */

@@ -41,6 +41,8 @@ export interface Task {
   readonly memoryBytes: number;
   /** The records, in order. Written to `records.jsonl`; an id is data, never part of a path. */
   readonly records: readonly InputRecord[];
+  /** Told of what the code says on stdout and stderr, as it comes. */
+  readonly onLog?: ((chunk: Uint8Array) => void) | undefined;
 }
 
 export interface InputRecord {
@@ -65,6 +67,8 @@ export interface Ending {
   readonly outputDirectory: string;
   /** First and last bytes of stdout and stderr, interleaved as they came. */
   readonly log: Uint8Array;
+  /** Of all that was said. */
+  readonly logBytes: number;
   /** Removes the attempt's directory. Call it when the output has been read. */
   dispose(): Promise<void>;
 }

@@ -25,9 +25,10 @@ export interface Watch {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly hint: CgroupHint;
+  readonly onLog: ((chunk: Uint8Array) => void) | undefined;
 }
 
-export interface Watched extends Pick<Ending, 'outcome' | 'exitCode' | 'exitSignal' | 'log'> {
+export interface Watched extends Pick<Ending, 'outcome' | 'exitCode' | 'exitSignal' | 'log' | 'logBytes'> {
   /** The image that the engine says it ran. */
   readonly image: string;
 }
@@ -39,7 +40,7 @@ export interface Watched extends Pick<Ending, 'outcome' | 'exitCode' | 'exitSign
  */
 export async function watchContainer(watch: Watch): Promise<Watched> {
   const { engine, id, attempt, hint } = watch;
-  const log = boundedLog(bounds.logBytes);
+  const log = boundedLog(bounds.logBytes, watch.onLog);
   const counter = countOomKills(id, hint);
   const attached = engine.stream(['start', '--attach', id], attempt.temporary);
   let complaint = '';
@@ -57,7 +58,12 @@ export async function watchContainer(watch: Watch): Promise<Watched> {
   }
   if (state.Running)
     throw new OsaError('unavailable', `${engine.name} lost the container ${id.slice(0, 12)}`);
-  const ended = { ...exitOf(state.ExitCode), log: log.bytes(), image: withPrefix(state.image) };
+  const ended = {
+    ...exitOf(state.ExitCode),
+    log: log.bytes(),
+    logBytes: log.length(),
+    image: withPrefix(state.image),
+  };
   if (outcome !== 'exited') return { ...ended, outcome };
   if (await outgrown(attempt.output)) return { ...ended, outcome: 'output_too_large' };
   const starved = state.OOMKilled || counter.kills() > 0 || (await monitorSawOom(attempt.temporary));

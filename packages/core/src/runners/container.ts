@@ -90,6 +90,7 @@ async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
       timeoutMs,
       signal,
       hint,
+      onLog: task.onLog,
     });
     const isRelease = ran === present.id;
     return {

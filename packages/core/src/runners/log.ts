@@ -3,17 +3,21 @@ export interface BoundedLog {
   append(chunk: Uint8Array): void;
   /** What was kept; between its two parts a line says how many bytes were left out. */
   bytes(): Uint8Array;
+  /** Of all that came. */
+  length(): number;
 }
 
-/** Keeps `keep` bytes of the start and `keep` of the end. */
-export function boundedLog(keep: number): BoundedLog {
+/** Keeps `keep` bytes of the start and `keep` of the end; `heard` is told of all that comes. */
+export function boundedLog(keep: number, heard?: (chunk: Uint8Array) => void): BoundedLog {
   const head = Buffer.alloc(keep);
   /** A ring: the byte at position `n` of what follows the head stands at `n % keep`. */
   const tail = Buffer.alloc(keep);
   let length = 0;
 
   return {
+    length: () => length,
     append(chunk) {
+      heard?.(chunk);
       const first = chunk.subarray(0, Math.max(0, keep - length));
       head.set(first, length < keep ? length : 0);
       const kept = chunk.subarray(Math.max(first.length, chunk.length - keep));

@@ -54,6 +54,7 @@ async function run(task: Task, { blobs, path, signal }: Means): Promise<Ending> 
       environment: environmentOf(task, attempt, path),
       timeoutMs: task.release.limits.timeout_seconds * 1000,
       signal,
+      onLog: task.onLog,
     });
     return { ...ended, resolvedDigest, outputDirectory: output, dispose: () => removeTree(root) };
   } catch (error) {

@@ -28,9 +28,10 @@ export interface Start {
   readonly environment: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  readonly onLog?: ((chunk: Uint8Array) => void) | undefined;
 }
 
-type Ended = Pick<Ending, 'outcome' | 'exitCode' | 'exitSignal' | 'log'>;
+type Ended = Pick<Ending, 'outcome' | 'exitCode' | 'exitSignal' | 'log' | 'logBytes'>;
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
 /**
@@ -41,7 +42,7 @@ type Child = ChildProcessByStdio<null, Readable, Readable>;
  */
 export async function supervise(start: Start): Promise<Ended> {
   const child = await launch(start);
-  const log = boundedLog(bounds.logBytes);
+  const log = boundedLog(bounds.logBytes, start.onLog);
   for (const stream of [child.process.stdout, child.process.stderr]) stream.on('data', log.append);
   const ended = await untilEnded(child, start).finally(() =>
     endAll({ directory: start.attempt.root, group: child.pid }),
@@ -49,10 +50,15 @@ export async function supervise(start: Start): Promise<Ended> {
   await failpoint('process.exited');
   await drain(child);
   const flooded = ended.outcome === 'exited' && (await outgrown(start.attempt.output));
-  return { ...ended, ...(flooded && { outcome: 'output_too_large' }), log: log.bytes() };
+  return {
+    ...ended,
+    ...(flooded && { outcome: 'output_too_large' }),
+    log: log.bytes(),
+    logBytes: log.length(),
+  };
 }
 
-async function untilEnded(child: Running, start: Start): Promise<Omit<Ended, 'log'>> {
+async function untilEnded(child: Running, start: Start): Promise<Omit<Ended, 'log' | 'logBytes'>> {
   recordLeader(start.attempt.root, child.pid);
   await failpoint('process.started');
   const guard = guardGroup(child, start);

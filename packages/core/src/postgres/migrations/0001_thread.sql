@@ -20,6 +20,7 @@
 --   sources                                 the newest arrival of each source of a convention
 --   runs → batches, releases                one hook over one batch under one release
 --   attempts → runs                         one start of the hook's code
+--   running_logs → attempts                 the end of its log, while it is going
 --   outcomes → runs, batch_records, attempts  what one run made of one record
 --   records                                 immutable: published, versioned; convention and schema are the batch's
 --   features.<hook>                         rows; each (outcome_id, run_id) is proved when it is inserted
@@ -545,6 +546,7 @@ create table runs (
   check ((status is null) = (finished_at is null))
 );
 create index on runs (hook, version);
+create index on runs (created_at, id);
 -- A run ends once, and nothing of it is written before or after that.
 create trigger once before update on runs for each row when (
   old.finished_at is not null or new.finished_at is null
@@ -586,6 +588,8 @@ create table attempts (
   exit_signal text,
   detail text,
   log bytea,
+  -- Of all that it said; the log keeps the start and the end.
+  log_bytes bigint,
   primary key (run, n),
   check ((outcome is null) = (finished_at is null))
 );
@@ -594,6 +598,17 @@ create trigger once before update on attempts for each row when (
   or (new.run, new.n, new.fence, new.memory_bytes, new.runner, new.started_at)
     is distinct from (old.run, old.n, old.fence, old.memory_bytes, old.runner, old.started_at)
 ) execute function refuse_rewrite();
+
+-- What an attempt that is still going has said last, and how much it has said: for who follows it, and all that is left
+-- of the log where its worker is lost. It goes when the attempt ends.
+create table running_logs (
+  run uuid not null,
+  attempt integer not null,
+  tail bytea not null,
+  bytes bigint not null,
+  primary key (run, attempt),
+  foreign key (run, attempt) references attempts (run, n)
+);
 
 -- An attempt is the next one of a run that is open, started by who holds the batch.
 create function guard_attempt() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$

@@ -1,0 +1,104 @@
+import type { Answer } from '../api.ts';
+import type { RunReads, RunTail } from '../run/runs.ts';
+import type { Database, Sql } from './connection.ts';
+import { decodeCursor, paged } from './cursor.ts';
+import { oomRetries } from './trace.ts';
+
+export function runReads({ sql }: Pick<Database, 'sql'>): RunReads {
+  return {
+    list: (query) => list(sql, query),
+    show: (id) => show(sql, id),
+    log: (id, attempt) => log(sql, id, attempt),
+    tail: (id, place) => tail(sql, id, place),
+  };
+}
+
+type RunItem = Answer<'listRuns'>['items'][number];
+
+function summaryColumns(sql: Sql) {
+  return sql`run.id, run.hook as hook_name, run.version, rel.id as release_id, run.status, run.reason, run.batch,
+    b.ingestion, b.convention, run.row_count::float8 as rows, run.created_at, run.started_at, run.finished_at,
+    extract(epoch from run.finished_at - run.started_at)::float8 as duration_s,
+    (select count(*)::integer from attempts t where t.run = run.id) as attempts,
+    ${oomRetries(sql)} as oom_retries,
+    exists (select from attempts t where t.run = run.id and length(t.log) > 0)
+      or exists (select from running_logs l where l.run = run.id) as has_logs`;
+}
+
+async function list(sql: Sql, query: Parameters<RunReads['list']>[0]): Promise<Answer<'listRuns'>> {
+  const { cursor, limit, hook, status, release, ingestion } = query;
+  const before = decodeCursor(cursor);
+  const open = status === 'open';
+  const rows = await sql<RunItem[]>`
+    select ${summaryColumns(sql)}
+    from runs run
+    join batches b on b.id = run.batch
+    join releases rel on rel.hook = run.hook and rel.version = run.version
+    where true
+      ${before ? sql`and (run.created_at, run.id) < (${String(before.s)}::text::timestamptz, ${String(before.id)}::uuid)` : sql``}
+      ${hook === undefined ? sql`` : sql`and run.hook = ${hook}`}
+      ${release === undefined ? sql`` : sql`and run.version = ${release}`}
+      ${ingestion === undefined ? sql`` : sql`and b.ingestion = ${ingestion}`}
+      ${status === undefined ? sql`` : open ? sql`and run.status is null` : sql`and run.status = ${status}`}
+    order by run.created_at desc, run.id desc limit ${limit + 1}`;
+  const { page: items, next_cursor } = paged(rows, limit, ({ created_at, id }) => ({ s: created_at, id }));
+  return { items, next_cursor };
+}
+
+async function show(sql: Sql, id: string): Promise<Answer<'showRun'> | undefined> {
+  const [row] = await sql<Answer<'showRun'>[]>`
+    select ${summaryColumns(sql)}, rel.digest,
+      (select jsonb_build_object('passed', count(*) filter (where o.status = 'passed'),
+                                 'rejected', count(*) filter (where o.status = 'rejected'),
+                                 'errored', count(*) filter (where o.status = 'errored'))
+       from outcomes o where o.run = run.id) as records,
+      coalesce((select jsonb_agg(to_jsonb(start) order by start.n) from (
+        select n, runner, memory_bytes, outcome, exit_code, exit_signal, detail, resolved_digest, platform_digest,
+               started_at, finished_at, log_bytes
+        from attempts where attempts.run = run.id) start), '[]') as starts
+    from runs run
+    join batches b on b.id = run.batch
+    join releases rel on rel.hook = run.hook and rel.version = run.version
+    where run.id = ${id}`;
+  return row;
+}
+
+async function log(
+  sql: Sql,
+  id: string,
+  attempt: number | undefined,
+): Promise<{ hook: string; log: Uint8Array | null } | undefined> {
+  const [row] = await sql<{ hook: string; log: Uint8Array | null }[]>`
+    select run.hook, coalesce(a.log, l.tail) as log
+    from runs run
+    left join attempts a on a.run = run.id
+      and a.n = ${attempt === undefined ? sql`(select max(n) from attempts m where m.run = run.id)` : sql`${attempt}`}
+    left join running_logs l on l.run = a.run and l.attempt = a.n
+    where run.id = ${id}`;
+  return row && { hook: row.hook, log: row.log && row.log.length > 0 ? row.log : null };
+}
+
+/** Where all of the log is not kept, what is new is taken from its end. */
+async function tail(
+  sql: Sql,
+  id: string,
+  { attempt, after }: { readonly attempt: number; readonly after: number },
+): Promise<RunTail | undefined> {
+  type Row = Pick<RunTail, 'hook' | 'status' | 'outcome' | 'attempts'> & {
+    log: Uint8Array | null;
+    bytes: string | null;
+  };
+  const [row] = await sql<Row[]>`
+    select run.hook, run.status, a.outcome, coalesce(a.log, l.tail) as log, coalesce(a.log_bytes, l.bytes) as bytes,
+           (select count(*)::integer from attempts t where t.run = run.id) as attempts
+    from runs run
+    left join attempts a on a.run = run.id and a.n = ${attempt}
+    left join running_logs l on l.run = a.run and l.attempt = a.n
+    where run.id = ${id}`;
+  if (!row) return undefined;
+  const { log: kept, bytes: said, ...rest } = row;
+  const bytes = Number(said ?? 0);
+  const wanted = Math.max(0, bytes - after);
+  const end = wanted === 0 ? new Uint8Array() : (kept ?? new Uint8Array()).slice(-wanted);
+  return { ...rest, attempt, bytes, skipped: wanted - end.length, log: Buffer.from(end).toString('base64') };
+}

@@ -1,0 +1,70 @@
+import type { Answer, ParsedQuery } from '../api.ts';
+import type { Principal } from '../auth/principal.ts';
+import { requireScope } from '../auth/scope.ts';
+import { OsaError } from '../error.ts';
+import type { Store } from '../store.ts';
+
+/** Runs as they are stored. Each answer is one statement; undefined is "not found". */
+export interface RunReads {
+  list(query: ParsedQuery<'listRuns'>): Promise<Answer<'listRuns'>>;
+  show(id: string): Promise<Answer<'showRun'> | undefined>;
+  /** The log of an attempt, of the last one without a number; null when it has said nothing, or nothing is kept. */
+  log(
+    id: string,
+    attempt: number | undefined,
+  ): Promise<{ readonly hook: string; readonly log: Uint8Array | null } | undefined>;
+  tail(id: string, place: { readonly attempt: number; readonly after: number }): Promise<RunTail | undefined>;
+}
+
+export interface RunTail extends Answer<'followRun'> {
+  readonly hook: string;
+}
+
+/** Runs of one hook for who may read those, of all hooks for who may read all. @throws OsaError `access_denied` */
+export async function listRuns(
+  store: Store,
+  principal: Principal,
+  query: ParsedQuery<'listRuns'>,
+): Promise<Answer<'listRuns'>> {
+  requireScope(principal, 'runs:read', query.hook ?? '*');
+  return store.runs.list(query);
+}
+
+/** @throws OsaError `not_found`, `access_denied` */
+export async function showRun(store: Store, principal: Principal, id: string): Promise<Answer<'showRun'>> {
+  const run = found(await store.runs.show(id), id);
+  requireScope(principal, 'runs:read', run.hook_name);
+  return run;
+}
+
+/** @throws OsaError `not_found` (also for an attempt that has no log), `access_denied` */
+export async function readRunLog(
+  store: Store,
+  principal: Principal,
+  { id, attempt }: { readonly id: string; readonly attempt: number | undefined },
+): Promise<Uint8Array> {
+  const { hook, log } = found(await store.runs.log(id, attempt), id);
+  requireScope(principal, 'runs:read', hook);
+  if (log) return log;
+  const which = attempt === undefined ? 'run' : `attempt ${attempt} of the run`;
+  throw new OsaError(
+    'not_found',
+    `${which} ${id} has no log: its code was not started, or has not said anything`,
+  );
+}
+
+/** @throws OsaError `not_found`, `access_denied` */
+export async function followRun(
+  store: Store,
+  principal: Principal,
+  { id, ...place }: { readonly id: string; readonly attempt: number; readonly after: number },
+): Promise<Answer<'followRun'>> {
+  const { hook, ...tail } = found(await store.runs.tail(id, place), id);
+  requireScope(principal, 'runs:read', hook);
+  return tail;
+}
+
+function found<T>(answer: T | undefined, id: string): T {
+  if (answer === undefined) throw new OsaError('not_found', `no run has the id ${id}`, { field: 'id' });
+  return answer;
+}
