@@ -96,8 +96,10 @@ function windowsOf({ changes, deploys }: State, model: Model): Windows {
   }
   const byDeploys = new Set(deploys.map(({ xact }) => xact));
   for (const mint of model.mints) {
-    const change = changes.find((one) => one.hook === mint.hook && one.to_version === mint.version);
-    // A deploy of the same code may have been first.
+    // One that did not go live may have been activated later; a deploy of the same code may have been first.
+    const change = changes.find(
+      (one) => one.hook === mint.hook && one.to_version === mint.version && one.kind === 'release',
+    );
     if (change && !byDeploys.has(change.xact)) found.set(`${change.hook} ${change.seq}`, windowOf(mint));
   }
   return {
