@@ -79,7 +79,7 @@ function mostOften(point: Point): number {
   if (/^(recovery|shutdown|live|mint|control)/.test(point)) return 1;
   if (point.startsWith('submit')) return 3;
   if (point.startsWith('release')) return 5;
-  return 6;
+  return 4;
 }
 
 /**

@@ -144,7 +144,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'joined-under-lock',
-    what: 'a claim joins releases in the statement that locks, and sees old ones beside the new pointer; the convention is not locked, and hooks that are missing are not missed',
+    what: 'a claim joins releases in the statement that locks, and sees old ones beside the new pointer; the convention is not locked, and neither the claim nor the database misses a hook',
     defects: [
       {
         file: `${core}/postgres/snapshot.ts`,
@@ -161,6 +161,7 @@ export const mutants: readonly Mutant[] = [
         replace: 'if (runs.length > declared.length) {',
       },
       withoutConventionLock,
+      withoutBatchGuard,
     ],
     focus: {
       points: ['mint.after-insert', 'release.after-insert', 'release.after-pointer'],
