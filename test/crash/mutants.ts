@@ -169,6 +169,30 @@ export const mutants: readonly Mutant[] = [
     },
   },
   {
+    name: 'unlocked-pause',
+    what: 'a claim looks whether its ingestion is paused without locking it, so a pause can answer before it is stored',
+    defects: [
+      {
+        file: `${core}/postgres/queue.ts`,
+        find: `from ingestions where id = \${ingestion} for share`,
+        replace: `from ingestions where id = \${ingestion}`,
+      },
+    ],
+    focus: { points: ['claim.after-snapshot'], actions: ['hold'], operations: ['pause'] },
+  },
+  {
+    name: 'cancel-passes-by',
+    what: 'a cancellation ends what waits, and lets go on what runs',
+    defects: [
+      {
+        file: `${core}/postgres/queue-end.ts`,
+        find: "status in ('queued', 'running', 'parked')\n    order by id for update`",
+        replace: "status in ('queued', 'parked')\n    order by id for update`",
+      },
+    ],
+    focus: { points: ['process.mid-output'], actions: ['hold'], operations: ['cancel'] },
+  },
+  {
     name: 'no-gates-at-claim',
     what: 'a batch is claimed although an earlier one holds the same sources',
     defects: [
