@@ -79,8 +79,11 @@ function mostOften(point: Point): number {
   if (/^(recovery|shutdown|live|mint|control)/.test(point)) return 1;
   if (point.startsWith('submit')) return 3;
   if (point.startsWith('release')) return 5;
-  return 6;
+  return 4;
 }
+
+/** A prime that no number of points divides, so that neighbouring seeds are for points that lie apart. */
+const stride = 97;
 
 /**
  * The fault that a seed is for: as many consecutive seeds as there are points meet each point once, and each round of
@@ -88,7 +91,7 @@ function mostOften(point: Point): number {
  */
 function mainFault(seed: number, pairs: readonly Fault[]): Fault | undefined {
   const points = [...Map.groupBy(pairs, ({ point }) => point).values()];
-  const own = points[seed % points.length] ?? [];
+  const own = points[(seed * stride) % points.length] ?? [];
   return own[Math.floor(seed / points.length) % own.length];
 }
 

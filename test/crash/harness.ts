@@ -9,6 +9,7 @@ import type { Point } from './control.ts';
 import { canMount } from './disk.ts';
 import { type Action, allPairs, type Fault } from './faults.ts';
 import { type RunResult, runOnce } from './run.ts';
+import type { Operation } from './workload-plan.ts';
 
 export interface HarnessOptions {
   /** Runs at a time, each slot with a PostgreSQL of its own. */
@@ -19,10 +20,11 @@ export interface HarnessOptions {
   readonly keep?: boolean;
 }
 
-/** Only these points get faults, and only these. */
+/** Only these points get faults, and only these; and each client does these operations too. */
 export interface Focus {
   readonly points: readonly Point[];
   readonly actions?: readonly Action[];
+  readonly operations?: readonly Operation['kind'][];
 }
 
 /** All that runs share; closing it leaves the directories of broken runs. */
@@ -65,7 +67,8 @@ export async function openHarness({
         while (!enough()) {
           const { value: seed, done } = seeds.next();
           if (done) return;
-          const result = await runOnce({ seed, cluster, bundle, directory, key, pairs });
+          const operations = focus?.operations ?? [];
+          const result = await runOnce({ seed, cluster, bundle, directory, key, pairs, operations });
           if (result.violations.length > 0) broken += 1;
           onResult(result);
         }

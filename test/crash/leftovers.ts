@@ -15,13 +15,16 @@ export async function findLeftovers(state: State, daemons: Daemons, directory: s
   return [...entries.flat(), ...(await processesOf(directory)), ...state.leftovers];
 }
 
-/** What a daemon must never log: an error that it cannot explain. */
+/** An error that a daemon cannot explain, or one by which a guard of the database has told it that it is wrong. */
+const internal = /code=internal|status=500|uncaughtException|unhandledRejection|^\s*PostgresError:/;
+
+/** What a daemon must never log. */
 export async function findInternalErrors(daemons: Daemons): Promise<string[]> {
   const found = await Promise.all(
     daemons.members.map(async ({ index, place }) => {
       const lines = (await readFile(join(place, 'log'), 'utf8').catch(() => '')).split('\n');
       return lines.flatMap((line, at) => {
-        if (!/code=internal|status=500|uncaughtException|unhandledRejection/.test(line)) return [];
+        if (!internal.test(line)) return [];
         return [
           `daemon ${index}: ${[line, ...lines.slice(at + 1, at + 3)].map((part) => part.trim()).join(' / ')}`,
         ];

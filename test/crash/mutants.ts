@@ -144,7 +144,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'joined-under-lock',
-    what: 'a claim joins releases in the statement that locks, and sees old ones beside the new pointer; the convention is not locked, and hooks that are missing are not missed',
+    what: 'a claim joins releases in the statement that locks, and sees old ones beside the new pointer; the convention is not locked, and neither the claim nor the database misses a hook',
     defects: [
       {
         file: `${core}/postgres/snapshot.ts`,
@@ -161,11 +161,36 @@ export const mutants: readonly Mutant[] = [
         replace: 'if (runs.length > declared.length) {',
       },
       withoutConventionLock,
+      withoutBatchGuard,
     ],
     focus: {
       points: ['mint.after-insert', 'release.after-insert', 'release.after-pointer'],
       actions: ['hold'],
     },
+  },
+  {
+    name: 'unlocked-pause',
+    what: 'a claim looks whether its ingestion is paused without locking it, so a pause can answer before it is stored',
+    defects: [
+      {
+        file: `${core}/postgres/queue.ts`,
+        find: `from ingestions where id = \${ingestion} for share`,
+        replace: `from ingestions where id = \${ingestion}`,
+      },
+    ],
+    focus: { points: ['claim.after-snapshot'], actions: ['hold'], operations: ['pause'] },
+  },
+  {
+    name: 'cancel-passes-by',
+    what: 'a cancellation ends what waits, and lets go on what runs',
+    defects: [
+      {
+        file: `${core}/postgres/queue-end.ts`,
+        find: "status in ('queued', 'running', 'parked')\n    order by id for update`",
+        replace: "status in ('queued', 'parked')\n    order by id for update`",
+      },
+    ],
+    focus: { points: ['process.mid-output'], actions: ['hold'], operations: ['cancel'] },
   },
   {
     name: 'no-gates-at-claim',

@@ -47,7 +47,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
   const monitor = watchHistory(world.database);
   let counts: Counts = { rows: 0, batches: 0, recoveryMs: 0 };
   try {
-    const recoveryMs = await play(world, options.key);
+    const recoveryMs = await play(world, options);
     counts = { recoveryMs, ...(await verify(world, await monitor.stop(), report)) };
     await daemons.close();
   } catch (error) {
@@ -66,7 +66,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
 }
 
 /** The workload under its faults, until all has ended; the answer is how long that took after the last fault. */
-async function play(world: World, key: string): Promise<number> {
+async function play(world: World, { key, operations }: RunOptions): Promise<number> {
   const { random, directory, model, injector, control, daemons, database } = world;
   await daemons.start();
   const client = createClient({
@@ -76,7 +76,7 @@ async function play(world: World, key: string): Promise<number> {
   });
   const codes = join(directory, 'code');
   const parts: WorkloadParts = { client, model, directory: codes, hookSocket: control.hookSocket };
-  const clients = planClients(random.fork('workload'), world.points);
+  const clients = planClients(random.fork('workload'), { points: world.points, operations });
   await firstDeploy(parts);
   injector.start();
   await Promise.all(clients.map((steps) => runClient(parts, steps)));

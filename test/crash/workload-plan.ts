@@ -39,43 +39,76 @@ export interface WorkloadParts {
 /** The convention of a run. */
 export const slug = 'crash';
 
-/** The operations of two or three clients. Each point that is to have a fault is reached by one of them. */
-export function planClients(random: Random, points: readonly Point[]): Step[][] {
+/**
+ * The operations of two or three clients. Each point that is to have a fault is reached by one of them; each of them
+ * does what is wanted of all.
+ */
+export function planClients(
+  random: Random,
+  wanted: { readonly points: readonly Point[]; readonly operations: readonly Operation['kind'][] },
+): Step[][] {
+  const step = (operation: Operation) => ({ waitMs: random.int(0, 250), operation });
   const clients = Array.from({ length: random.int(2, 3) }, (_, client) =>
-    Array.from({ length: random.int(3, 5) }, (_, index) => ({
-      waitMs: random.int(0, 250),
-      operation: client === 0 && index === 0 ? planIngest(random) : planOperation(random),
-    })),
+    Array.from({ length: random.int(3, 5) }, (_, index) =>
+      step(client === 0 && index === 0 ? planIngest(random) : planOperation(random)),
+    ),
   );
-  for (const point of points) {
-    const operation = reaching(point, random);
-    if (operation) random.pick(clients.slice(1)).splice(1, 0, { waitMs: random.int(0, 250), operation });
+  for (const point of wanted.points) {
+    const kind = reaching(point);
+    if (kind) random.pick(clients.slice(1)).splice(1, 0, step(operationOf(kind, random)));
+  }
+  for (const kind of wanted.operations) {
+    for (const client of clients) client.splice(1, 0, step(operationOf(kind, random)));
   }
   return clients;
 }
 
-function reaching(point: Point, random: Random): Operation | undefined {
-  const hook = random.pick(ownHooks);
-  if (point.startsWith('mint')) return { kind: 'mint', hook, live: random.chance(0.8), keyed: true };
-  if (point.startsWith('live')) return { kind: 'rollback', hook };
-  return undefined;
+function reaching(point: Point): Operation['kind'] | undefined {
+  if (point.startsWith('mint')) return 'mint';
+  return point.startsWith('live') ? 'rollback' : undefined;
 }
 
 /** Those that every deploy declares. */
 const ownHooks = ['alpha', 'beta'] as const;
 
+/** How likely each operation is, in hundredths. */
+const weights: readonly (readonly [Operation['kind'], number])[] = [
+  ['ingest', 40],
+  ['deploy', 20],
+  ['mint', 10],
+  ['rollback', 14],
+  ['activate', 6],
+  ['pause', 6],
+  ['cancel', 2],
+  ['retry', 2],
+];
+
 function planOperation(random: Random): Operation {
-  const dice = random.next();
+  return operationOf(
+    random.pick(weights.flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind))),
+    random,
+  );
+}
+
+function operationOf(kind: Operation['kind'], random: Random): Operation {
   const hook = random.pick(ownHooks);
-  if (dice < 0.4) return planIngest(random);
-  if (dice < 0.6) return planDeploy(random);
-  if (dice < 0.7) return { kind: 'mint', hook, live: random.chance(0.8), keyed: random.chance(0.5) };
-  if (dice < 0.84) return { kind: 'rollback', hook };
-  if (dice < 0.9) return { kind: 'activate', hook, version: random.int(1, 3) };
-  if (dice < 0.96) {
-    return { kind: 'pause', hook: random.chance(0.5) ? hook : undefined, forMs: random.int(50, 600) };
+  switch (kind) {
+    case 'ingest':
+      return planIngest(random);
+    case 'deploy':
+      return planDeploy(random);
+    case 'mint':
+      return { kind, hook, live: random.chance(0.8), keyed: random.chance(0.7) };
+    case 'rollback':
+      return { kind, hook };
+    case 'activate':
+      return { kind, hook, version: random.int(1, 3) };
+    case 'pause':
+      return { kind, hook: random.chance(0.5) ? hook : undefined, forMs: random.int(50, 600) };
+    case 'cancel':
+    case 'retry':
+      return { kind };
   }
-  return { kind: dice < 0.98 ? 'cancel' : 'retry' };
 }
 
 function planDeploy(random: Random): Operation {

@@ -9,6 +9,7 @@ import { type Fault, type FaultPlan, planFaults } from './faults.ts';
 import { Injector } from './injector.ts';
 import { Model } from './model.ts';
 import { type Random, seeded } from './random.ts';
+import type { Operation } from './workload-plan.ts';
 
 export interface RunOptions {
   readonly seed: number;
@@ -19,6 +20,8 @@ export interface RunOptions {
   /** The private key of all daemons, as JWK. */
   readonly key: string;
   readonly pairs: readonly Fault[];
+  /** What each client does whatever chance says. */
+  readonly operations: readonly Operation['kind'][];
 }
 
 /** All that one run has to itself. */
