@@ -5,8 +5,9 @@ import { findEmbedded, removeEmbedded } from '@osa/core/postgres/embedded';
 import { afterAll, expect, it } from 'vitest';
 import { buildImages } from '../examples/usgs-earthquakes/images.ts';
 import { prepare } from '../examples/usgs-earthquakes/prepare.ts';
-import { describeContainers, podman } from './container-support.ts';
+import { describeContainers } from './container-support.ts';
 import { scratch } from './harness.ts';
+import { podman } from './images.ts';
 import { osaJson, startDaemon } from './programs.ts';
 
 const prefix = `localhost/osa-example-${process.pid}`;

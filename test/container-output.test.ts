@@ -4,14 +4,9 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { bounds } from '@osa/core/limits';
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
-import {
-  answering,
-  buildImage,
-  describeContainers,
-  podmanRunner,
-  removeImages,
-} from './container-support.ts';
+import { describeContainers } from './container-support.ts';
 import { scratch, type TestDatabase, testDatabase } from './harness.ts';
+import { answering, buildImage, podmanRunner, removeImages } from './images.ts';
 import { record, type Workbench, workbench } from './workbench.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

@@ -7,14 +7,9 @@ import { runners } from '@osa/core/runners/index';
 import { sweep } from '@osa/core/runners/sweep';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import { afterAll, vi } from 'vitest';
-import {
-  type BuiltImage,
-  buildImage,
-  describeContainers,
-  podmanRunner,
-  removeImages,
-} from './container-support.ts';
+import { describeContainers } from './container-support.ts';
 import { runnerContract } from './contract/runner.ts';
+import { type BuiltImage, buildImage, podmanRunner, removeImages } from './images.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
