@@ -30,7 +30,7 @@ const domain = 'localhost';
 const digest = `sha256:${'0'.repeat(64)}`;
 /** No lease runs out while a round is prepared. */
 const leaseMs = 60 * 60 * 1_000;
-const principal: Principal = {
+export const principal: Principal = {
   issuer: 'bench',
   subject: 'bench',
   scopes: new Set(['conventions:write', 'hooks:write', 'ingestions:write']),

@@ -1,6 +1,7 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchCli } from './cli.ts';
+import { benchContainer } from './container.ts';
 import { benchMint } from './mint.ts';
 import { describe, type Options, type Result, table } from './report.ts';
 import { benchRows } from './rows.ts';
@@ -12,6 +13,7 @@ const benchmarks: Readonly<Record<string, (options: Options) => Promise<readonly
   trace: benchTrace,
   mint: benchMint,
   cli: benchCli,
+  container: benchContainer,
 };
 
 const { values } = parseArgs({

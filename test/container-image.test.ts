@@ -8,21 +8,10 @@ import { readRows } from '@osa/core/record/read';
 import { traceRow } from '@osa/core/trace/trace';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import {
-  answering,
-  type BuiltImage,
-  buildImage,
-  type ContainerBench,
-  containerBench,
-  describeContainers,
-  logOf,
-  podman,
-  podmanRunner,
-  type Registry,
-  removeImages,
-  startRegistry,
-} from './container-support.ts';
+import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
 import { admin, type TestDatabase, testDatabase } from './harness.ts';
+import { answering, type BuiltImage, buildImage, podman, podmanRunner, removeImages } from './images.ts';
+import { type Registry, startRegistry } from './registry.ts';
 import { record, type Workbench, workbench } from './workbench.ts';
 
 vi.setConfig({ testTimeout: 60_000 });

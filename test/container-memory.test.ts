@@ -1,15 +1,9 @@
 import { readRows } from '@osa/core/record/read';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, afterEach, beforeEach, expect, it, vi } from 'vitest';
-import {
-  answering,
-  buildImage,
-  describeContainers,
-  podmanRunner,
-  removeImages,
-  takeMemory,
-} from './container-support.ts';
+import { describeContainers } from './container-support.ts';
 import { admin, type TestDatabase, testDatabase } from './harness.ts';
+import { answering, buildImage, podmanRunner, removeImages, takeMemory } from './images.ts';
 import { record, type Workbench, type WorkbenchOptions, workbench } from './workbench.ts';
 
 vi.setConfig({ testTimeout: 60_000 });

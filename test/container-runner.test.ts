@@ -1,14 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import {
-  buildImage,
-  type ContainerBench,
-  containerBench,
-  describeContainers,
-  logOf,
-  removeImages,
-} from './container-support.ts';
+import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
+import { buildImage, removeImages } from './images.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

@@ -5,18 +5,15 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import {
-  buildImage,
   type ContainerBench,
   containerBench,
   describeContainers,
   logOf,
-  podman,
-  podmanRunner,
-  removeImages,
   type TaskOptions,
 } from './container-support.ts';
 import { systemCall, threadBomb } from './elf.ts';
 import { until } from './harness.ts';
+import { buildImage, podman, podmanRunner, removeImages } from './images.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

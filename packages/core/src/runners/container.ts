@@ -75,8 +75,9 @@ async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
   const { digest, image, limits } = task.release;
   await failpoint('image.resolve');
   const present = await resolveImage(engine, { image, digest, pullTimeoutMs, known, signal });
-  const name = `osa-${task.id}`;
   const workspace = await workspaceLabel(task.workspace);
+  // The engine has one set of names for all workspaces.
+  const name = `osa-${workspace.slice(0, 12)}-${task.id}`;
   const seccomp = await writeProfile(attempt, await means.profile());
   const plan = { engine: engine.name, name, task, attempt, image: present.id, seccomp, workspace };
   try {
@@ -132,15 +133,11 @@ async function share({ input, output, files }: AttemptDirectory): Promise<void> 
 /** Kills what lives of them and removes them with their volumes; one that is gone is no error. */
 async function remove(engine: Engine, containers: readonly string[]): Promise<void> {
   if (containers.length === 0) return;
-  const command = ['rm', '--force', '--volumes', ...containers];
-  if ((await engine.call(command)).ok) return;
-  const left = await engine.require([
-    'ps',
-    '--all',
-    '--quiet',
-    ...containers.flatMap((name) => ['--filter', `name=^${name}$`]),
-  ]);
-  if (left !== '') await engine.require(command);
+  if ((await engine.call(['rm', '--force', '--volumes', ...containers])).ok) return;
+  for (const container of containers) {
+    const isThere = (await engine.call(['container', 'inspect', container])).ok;
+    if (isThere) await engine.require(['rm', '--force', '--volumes', container]);
+  }
 }
 
 /** A path can be long and say things about the machine; its hash is as good a name. */

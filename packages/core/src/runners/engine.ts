@@ -49,7 +49,8 @@ const answerBytes = 8 * 1024 * 1024;
 
 export function engineOf({ name, options, environment }: EngineSettings): Engine {
   const env = engineEnvironment(environment);
-  const shared = { env, extendEnv: false, reject: false, stdin: 'ignore' } as const;
+  // In a process group of its own: Ctrl-C in the daemon's terminal is for the daemon, which lets hooks end.
+  const shared = { env, extendEnv: false, reject: false, stdin: 'ignore', detached: true } as const;
   const call: Engine['call'] = async (args, { timeoutMs = callMs, signal } = {}) => {
     const result = await execa(name, [...options, ...args], {
       ...shared,
