@@ -151,6 +151,11 @@ export function isCi({ CI }: NodeJS.ProcessEnv): boolean {
   return Boolean(CI) && CI !== 'false' && CI !== '0';
 }
 
+/** Options of the container engine itself, as the daemon takes them. */
+export function engineOptions({ OSA_ENGINE_OPTIONS = '' }: NodeJS.ProcessEnv): string[] {
+  return OSA_ENGINE_OPTIONS.split(/\s+/).filter((option) => option !== '');
+}
+
 /** Whether errors come with their stack and causes. */
 export function wantsStacks({ OSA_DEBUG }: NodeJS.ProcessEnv): boolean {
   return Boolean(OSA_DEBUG);

@@ -1,9 +1,14 @@
 #!/usr/bin/env node
+import { isMainThread } from 'node:worker_threads';
 import manifest from '../package.json' with { type: 'json' };
 
 // Everything else is imported where it is used: `osa --version` must not wait for it.
 const argv = process.argv.slice(2);
-if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+if (!isMainThread) {
+  // A thread that reads what a hook wrote starts here too.
+  const { serveOutputWorker } = await import('@osa/core/run/output-worker');
+  serveOutputWorker();
+} else if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   process.stdout.write(`${manifest.version}\n`);
 } else {
   await main();
@@ -34,6 +39,7 @@ async function main(): Promise<void> {
     sources: await systemSources(),
     signal: interruption.signal,
     version: manifest.version,
+    entry: new URL(import.meta.url),
   });
   // A standard input that nobody closes would keep the process.
   stdin.destroy();

@@ -13,6 +13,8 @@ export interface World {
   readonly sources: Sources;
   readonly signal: AbortSignal;
   readonly version: string;
+  /** The file that was started. */
+  readonly entry?: URL;
 }
 
 /** Runs one command line, without the program's own name, and gives the exit code. Never throws. */
@@ -143,12 +145,13 @@ function flagDefault(option: Option): false | undefined {
   return option.required ? undefined : false;
 }
 
-function contextOf({ sources, signal, streams }: World, output: Output, program: Parser): Context {
+function contextOf({ sources, signal, streams, entry }: World, output: Output, program: Parser): Context {
   return {
     sources,
     output,
     signal,
     stdin: streams.stdin as Readable,
+    ...(entry && { entry }),
     client: () =>
       createClient({
         sources,

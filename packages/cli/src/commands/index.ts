@@ -117,6 +117,11 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         load: async () => (await import('./hooks-release.ts')).hooksRelease,
       },
       {
+        name: 'test',
+        summary: 'run one on records of a file, without a server',
+        load: async () => (await import('./hooks-test.ts')).hooksTest,
+      },
+      {
         name: 'pause',
         summary: 'claim no more batches that it would run over',
         load: async () => (await import('./hooks-pause.ts')).hooksPause,

@@ -94,7 +94,11 @@ function notStarted(error: unknown, signal: AbortSignal): OsaError {
   return known;
 }
 
-function describeEnding(ending: Ending, timeoutSeconds: number): { fact: Fact; reason: string } {
+/** What an end means, as a fact and in words. */
+export function describeEnding(
+  ending: Pick<Ending, 'outcome' | 'exitCode' | 'exitSignal'>,
+  timeoutSeconds: number,
+): { fact: Fact; reason: string } {
   const { outcome, exitCode, exitSignal } = ending;
   if (outcome === 'exited' && exitCode !== 0) {
     const how = exitSignal ? `was ended by ${exitSignal}` : `exited with code ${exitCode}`;

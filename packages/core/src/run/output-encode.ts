@@ -46,3 +46,15 @@ const needsBackslash = /["\\]/;
 export function arrayLiteral(elements: readonly string[]): string {
   return `{${elements.join(',')}}`;
 }
+
+/** The elements of such a literal; null for the SQL null. */
+export function readArrayLiteral(literal: string): (string | null)[] {
+  const found: (string | null)[] = [];
+  for (const [element, quoted] of literal.slice(1, -1).matchAll(elements)) {
+    if (quoted !== undefined) found.push(quoted.replace(/\\(.)/gs, '$1'));
+    else found.push(element === nullElement ? null : element);
+  }
+  return found;
+}
+
+const elements = /"((?:[^"\\]|\\.)*)"|[^,]+/gs;

@@ -13,13 +13,22 @@ export interface OutputThreads extends AsyncDisposable {
   giveBack(worker: Worker): void;
 }
 
-/** At most `idle` threads wait for their next task; beyond that, each ends with its task. */
-export function outputThreads({ idle }: { readonly idle: number }): OutputThreads {
+/**
+ * At most `idle` threads wait for their next task; beyond that, each ends with its task. `entry` is the file of a bundle
+ * that asks `isOutputWorker` first of all; without one it is the file that this module is bundled into.
+ */
+export function outputThreads({
+  idle,
+  entry,
+}: {
+  readonly idle: number;
+  readonly entry?: URL;
+}): OutputThreads {
   const waiting = new Set<Worker>();
   return {
     take() {
       const [worker] = waiting;
-      if (!worker) return startWorker((gone) => waiting.delete(gone));
+      if (!worker) return startWorker(entry, (gone) => waiting.delete(gone));
       waiting.delete(worker);
       worker.ref();
       return worker;
@@ -77,10 +86,10 @@ async function* replies(worker: Worker, signal: AbortSignal | undefined): AsyncG
   for await (const [reply] of messages) yield reply;
 }
 
-/** In a bundle this module is the bundle, which asks `isOutputWorker` first of all. */
-function startWorker(onGone: (worker: Worker) => void): Worker {
+function startWorker(entry: URL | undefined, onGone: (worker: Worker) => void): Worker {
   const isSource = import.meta.url.endsWith('.ts');
-  const worker = new Worker(new URL(isSource ? './output.worker.ts' : '', import.meta.url), {
+  const bundle = entry ?? new URL('', import.meta.url);
+  const worker = new Worker(isSource ? new URL('./output.worker.ts', import.meta.url) : bundle, {
     name: 'osa output',
     workerData: outputWorkerData,
     env: {},

@@ -1,0 +1,207 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import type { Manifest, ManifestHook } from '@osa/core/convention/manifest';
+import { OsaError } from '@osa/core/error';
+import type { IncomingRecord } from '@osa/core/ingestion/ingestions';
+import type { Runner } from '@osa/core/run/runner';
+import type { TrialResult } from '@osa/core/run/trial';
+import type { Context } from './command.ts';
+import { engineOptions } from './config.ts';
+import type { Image } from './image.ts';
+import { readTextFile } from './text-file.ts';
+
+export interface TrialRequest {
+  readonly hook: string;
+  /** A path, or `-`. */
+  readonly records: string;
+  readonly convention: string;
+  readonly directory: string | undefined;
+  readonly image: Image | undefined;
+  readonly limit: number;
+}
+
+export interface Tried extends TrialResult {
+  readonly hook: ManifestHook;
+  readonly invalid: readonly IncomingRecord[];
+  readonly ids: readonly string[];
+  readonly ok: boolean;
+}
+
+/** More are no trial; `osa ingest` takes any number. */
+const mostRecords = 10_000;
+
+/** @throws OsaError `usage`, `malformed`, `invalid`, `unavailable`; whatever the code cannot be started for */
+export async function trial(context: Context, request: TrialRequest): Promise<Tried> {
+  const { sources, signal, entry } = context;
+  const { manifest, hook } = await readHook(context, request);
+  const { valid, invalid } = await readInput(context, manifest, request.records);
+  const { outputThreads } = await import('@osa/core/run/output-threads');
+  const { tryHook } = await import('@osa/core/run/trial');
+  const place = await mkdtemp(join(tmpdir(), 'osa-trial-'));
+  await using threads = outputThreads({ idle: 1, ...(entry && { entry }) });
+  try {
+    const code = await prepare(request, hook, { place, cwd: sources.cwd, environment: sources.environment });
+    const result = await tryHook({
+      hook: hook.name,
+      contract: hook.feature,
+      release: { ...code.release, config: hook.config, limits: hook.limits },
+      records: valid.map(({ sourceId, metadata }) => ({ id: sourceId, metadata })),
+      runner: code.runner,
+      workspace: join(place, 'work'),
+      threads,
+      limit: request.limit,
+      signal,
+    });
+    const errored = [...result.verdicts.values()].some(({ status }) => status === 'errored');
+    return {
+      ...result,
+      hook,
+      invalid,
+      ids: valid.map(({ sourceId }) => sourceId),
+      ok: result.failure === null && !errored,
+    };
+  } finally {
+    await rm(place, { recursive: true, force: true });
+  }
+}
+
+async function readHook(
+  { sources }: Context,
+  { hook: name, convention, image, directory }: TrialRequest,
+): Promise<{ manifest: Manifest; hook: ManifestHook }> {
+  const { parseManifest } = await import('@osa/core/convention/manifest');
+  const path = resolve(sources.cwd, convention);
+  const content = await readTextFile(path, {
+    shown: convention,
+    field: 'convention',
+    ifMissing: 'start one with: osa init',
+  });
+  // What the file says it runs may be missing where another code is given.
+  const stand = { name: 'none', digest: `sha256:${'0'.repeat(64)}` };
+  const images = image || directory !== undefined ? new Map([[name, image ?? stand]]) : new Map();
+  const manifest = parseManifest(content, { file: convention, images });
+  const hook = manifest.hooks.find((declared) => declared.name === name);
+  if (hook) return { manifest, hook };
+  const names = manifest.hooks.map((declared) => declared.name).join(', ') || 'none';
+  throw new OsaError('usage', `${convention} has no hook ${name}; its hooks: ${names}`, { field: 'hook' });
+}
+
+async function readInput(
+  { sources, stdin }: Context,
+  manifest: Manifest,
+  file: string,
+): Promise<{ valid: IncomingRecord[]; invalid: IncomingRecord[] }> {
+  const { readRecords } = await import('@osa/core/ingestion/ndjson');
+  const { id, version, fields } = manifest.schema;
+  const source = file === '-' ? stdin : createReadStream(resolve(sources.cwd, file));
+  const pinned = { convention: manifest.slug, schema: { id, version }, fields };
+  const [valid, invalid]: [IncomingRecord[], IncomingRecord[]] = [[], []];
+  const lines = new Map<string, number>();
+  try {
+    for await (const record of readRecords(source, pinned)) {
+      const earlier = lines.get(record.sourceId);
+      if (earlier !== undefined) {
+        const id = JSON.stringify(record.sourceId);
+        throw new OsaError(
+          'invalid',
+          `line ${record.line}: source_id ${id} stands already on line ${earlier}`,
+        );
+      }
+      lines.set(record.sourceId, record.line);
+      if (lines.size > mostRecords)
+        throw new OsaError('too_large', `${file} has more than ${mostRecords} records; try a few of them`);
+      (record.problem === null ? valid : invalid).push(record);
+    }
+  } catch (cause) {
+    if (cause instanceof OsaError) throw cause;
+    throw new OsaError('usage', `${file} cannot be read`, { field: 'records', cause });
+  }
+  if (lines.size === 0) throw new OsaError('usage', `${file} holds no record`, { field: 'records' });
+  return { valid, invalid };
+}
+
+interface Place {
+  readonly place: string;
+  readonly cwd: string;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+interface Code {
+  readonly runner: Runner;
+  readonly release: {
+    readonly runtime: 'directory' | 'image';
+    readonly image: string | null;
+    readonly digest: string;
+    readonly command: readonly string[] | null;
+  };
+}
+
+async function prepare(request: TrialRequest, { release }: ManifestHook, place: Place): Promise<Code> {
+  if (request.directory === undefined && release.kind === 'image') {
+    return image({ name: release.image, digest: release.digest }, place);
+  }
+  const command = release.kind === 'directory' ? release.command : await commandOf(request, place);
+  const base = dirname(resolve(place.cwd, request.convention));
+  const own = release.kind === 'directory' ? resolve(base, release.directory) : base;
+  return directory(
+    request.directory === undefined ? own : resolve(place.cwd, request.directory),
+    command,
+    place,
+  );
+}
+
+/** What starts another directory than the file's is what the file says starts its own. */
+async function commandOf({ hook, convention }: TrialRequest, { cwd }: Place): Promise<readonly string[]> {
+  const { readYaml } = await import('@osa/core/convention/manifest-yaml');
+  const { valueAt } = await import('@osa/core/convention/manifest-problems');
+  const content = await readTextFile(resolve(cwd, convention), {
+    shown: convention,
+    field: 'convention',
+    ifMissing: '',
+  });
+  const hooks = valueAt(readYaml(content).value, ['hooks']);
+  const declared = Array.isArray(hooks) ? hooks.find((one) => valueAt(one, ['name']) === hook) : undefined;
+  const command = valueAt(declared, ['release', 'command']);
+  if (Array.isArray(command) && command.length > 0 && command.every((word) => typeof word === 'string'))
+    return command;
+  throw new OsaError(
+    'usage',
+    `${convention}: hook ${hook} has no release.command, which starts a directory`,
+    {
+      field: 'directory',
+    },
+  );
+}
+
+async function directory(
+  path: string,
+  command: readonly string[],
+  { place, environment }: Place,
+): Promise<Code> {
+  const [{ packDirectory }, { processRunner }, { filesystemBlobs }, { bounds }] = await Promise.all([
+    import('@osa/core/hook/pack'),
+    import('@osa/core/runners/process'),
+    import('@osa/core/storage/filesystem'),
+    import('@osa/core/limits'),
+  ]);
+  const blobs = filesystemBlobs(join(place, 'blobs'));
+  const { digest, open } = await packDirectory(path);
+  await blobs.put(digest.replace('sha256:', ''), open(), { maxBytes: bounds.blobBytes });
+  return {
+    runner: processRunner({ blobs, environment }),
+    release: { runtime: 'directory', image: null, digest, command },
+  };
+}
+
+async function image({ name, digest }: Image, { environment }: Place): Promise<Code> {
+  const [{ containerRunner }, { findEngine }] = await Promise.all([
+    import('@osa/core/runners/container'),
+    import('@osa/core/runners/engine'),
+  ]);
+  const options = engineOptions(environment);
+  const engine = { name: await findEngine({ options, environment }), options };
+  const runner = containerRunner({ engine, environment, pullTimeoutMs: 600_000 });
+  return { runner, release: { runtime: 'image', image: name, digest, command: null } };
+}

@@ -1,0 +1,102 @@
+import { OsaError } from '../error.ts';
+import { parseExactJson } from '../exact-json.ts';
+import type { FeatureContract } from '../hook/hook.ts';
+import { normaliseLimits, type ReleaseContent } from '../hook/release.ts';
+import { describeEnding } from './attempt.ts';
+import type { Verdict } from './output.ts';
+import { readOutput } from './output.ts';
+import { readArrayLiteral } from './output-encode.ts';
+import type { OutputThreads } from './output-threads.ts';
+import type { Ending, InputRecord, Runner } from './runner.ts';
+
+/** A hook tried on a few records, without a server, by the runner and the checks that a daemon uses. */
+export interface Trial {
+  readonly hook: string;
+  readonly contract: FeatureContract;
+  readonly release: Omit<ReleaseContent, 'source_ref'>;
+  readonly records: readonly InputRecord[];
+  readonly runner: Runner;
+  readonly workspace: string;
+  readonly threads: OutputThreads;
+  /** Of rows. */
+  readonly limit: number;
+  readonly signal: AbortSignal;
+}
+
+export interface TrialResult {
+  readonly outcome: Ending['outcome'];
+  readonly exitCode: number | null;
+  readonly exitSignal: string | null;
+  /** Why the hook broke its contract as a whole; null when it kept it. */
+  readonly failure: string | null;
+  readonly milliseconds: number;
+  readonly verdicts: ReadonlyMap<string, Verdict>;
+  readonly rowCount: number;
+  /** The first rows, by column. */
+  readonly rows: readonly { readonly id: string; readonly values: Readonly<Record<string, unknown>> }[];
+  /** Lines that are about no record, a few of them. */
+  readonly strays: readonly string[];
+  readonly log: Uint8Array;
+}
+
+/** @throws OsaError of the runner, when the code cannot be started */
+export async function tryHook(trial: Trial): Promise<TrialResult> {
+  const limits = normaliseLimits(trial.release.limits);
+  const { hook, runner, workspace, records, signal } = trial;
+  const release = { ...trial.release, limits };
+  const started = performance.now();
+  const task = {
+    id: `trial-${crypto.randomUUID()}`,
+    workspace,
+    hook,
+    release,
+    memoryBytes: limits.memory_bytes,
+    records,
+  };
+  const ending = await runner.run(task, signal);
+  try {
+    const milliseconds = performance.now() - started;
+    return { ...(await judge(trial, ending)), milliseconds };
+  } finally {
+    await ending.dispose();
+  }
+}
+
+async function judge(trial: Trial, ending: Ending): Promise<Omit<TrialResult, 'milliseconds'>> {
+  const { outcome, exitCode, exitSignal, outputDirectory: directory, log } = ending;
+  if (outcome === 'cancelled') throw new OsaError('interrupted', 'interrupted; the hook was stopped');
+  const { fact, reason } = describeEnding(ending, trial.release.limits.timeout_seconds);
+  const facts = { outcome, exitCode, exitSignal, log };
+  const nothing = { verdicts: new Map<string, Verdict>(), rowCount: 0, rows: [], strays: [] };
+  if (fact !== 'exited') return { ...facts, ...nothing, failure: reason };
+  const { hook, contract, records, threads, signal } = trial;
+  const recordIds = records.map(({ id }) => id);
+  const output = await readOutput({ directory, hook, contract, recordIds, threads, signal });
+  const { failure, verdicts, rowCount, strayExamples: strays } = output.judgement;
+  if (failure !== null) return { ...facts, ...nothing, strays, failure };
+  return { ...facts, failure, verdicts, rowCount, strays, rows: await firstRows(trial, output) };
+}
+
+async function firstRows(
+  { contract, limit }: Trial,
+  output: Awaited<ReturnType<typeof readOutput>>,
+): Promise<TrialResult['rows']> {
+  const found: { id: string; values: Record<string, unknown> }[] = [];
+  for await (const { recordIds, columns } of output.rows({ rowsPerChunk: 1_000 })) {
+    const read = columns.map(readArrayLiteral);
+    for (const [place, id] of recordIds.entries()) {
+      if (found.length >= limit) return found;
+      const values = contract.columns.map(({ name, json_type }, index) => [
+        name,
+        cellValue(read[index]?.[place] ?? null, json_type),
+      ]);
+      found.push({ id, values: Object.fromEntries(values) });
+    }
+  }
+  return found;
+}
+
+/** As it would be read back: text for what is text, else JSON, number for number as it was written. */
+function cellValue(text: string | null, jsonType: string): unknown {
+  return text === null || jsonType === 'string' ? text : parseExactJson(text);
+}
