@@ -108,6 +108,6 @@ function mount(engine: EngineName, source: string, target: string, readOnly: boo
   const access = readOnly ? ',readonly' : '';
   if (engine === 'podman')
     return ['--mount', `type=bind,source=${source},target=${target},${flags}${access}`];
-  const options = `type=volume,target=${target},volume-driver=local,volume-opt=type=none,volume-opt=device=${source}`;
+  const options = `type=volume,target=${target},volume-driver=local,volume-opt=type=none,volume-opt=device=${source},volume-nocopy=true`;
   return ['--mount', `${options},"volume-opt=o=bind,${flags}"${access}`];
 }
