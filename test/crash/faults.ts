@@ -56,11 +56,15 @@ const beforeCommit: readonly Point[] = [
   'write.before-commit',
 ];
 
+/** The points of a runner that starts containers; the hooks of these runs are processes. */
+const ofContainers = /^(image|container|oom)\./;
+
 /** Every point with every action that makes sense there. */
 export function allPairs({ canFillDisk }: { readonly canFillDisk: boolean }): Fault[] {
   const pairs: Fault[] = [];
   const add = (point: Point, action: Action) => pairs.push({ point, action, nth: 1 });
-  for (const point of [...failpoints, 'process.mid-output'] as const) {
+  const reached = failpoints.filter((point) => !ofContainers.test(point));
+  for (const point of [...reached, 'process.mid-output'] as const) {
     const usual = point === 'shutdown.sigterm' ? (['kill', 'pg-immediate', 'cut'] as const) : everywhere;
     for (const action of usual) add(point, action);
     if (beforeCommit.includes(point)) {

@@ -90,24 +90,16 @@ function mounts({ engine, attempt }: ContainerPlan): string[] {
   ];
 }
 
-/**
- * A bind mount on which nothing can be executed. Docker's own bind mounts know no such options; a volume without
- * a name that binds the directory does, and is removed with its container.
- */
+/** A bind mount, on podman one on which nothing can be executed; docker has no such option. */
 function mount(engine: EngineName, source: string, target: string, readOnly: boolean): string[] {
   if (/[,"\n]/.test(source)) {
     throw new OsaError(
       'usage',
       `${source}: a directory of containers must have no comma, quote or line end in its path`,
-      {
-        field: 'OSA_DATA_DIR',
-      },
+      { field: 'OSA_DATA_DIR' },
     );
   }
-  const flags = 'nosuid,nodev,noexec';
+  const flags = engine === 'podman' ? ',nosuid,nodev,noexec' : '';
   const access = readOnly ? ',readonly' : '';
-  if (engine === 'podman')
-    return ['--mount', `type=bind,source=${source},target=${target},${flags}${access}`];
-  const options = `type=volume,target=${target},volume-driver=local,volume-opt=type=none,volume-opt=device=${source}`;
-  return ['--mount', `${options},"volume-opt=o=bind,${flags}"${access}`];
+  return ['--mount', `type=bind,source=${source},target=${target}${flags}${access}`];
 }
