@@ -18,8 +18,13 @@ const concepts = ['auth', 'convention', 'hook', 'record', 'ingestion', 'run', 't
 const forbidden: readonly { readonly from: RegExp; readonly to: RegExp; readonly why: string }[] = [
   {
     from: /^packages\/cli\//,
-    to: /^packages\/core\/src\/(postgres|runners)\/|^postgres$/,
+    to: /^packages\/core\/src\/postgres\/|^postgres$/,
     why: 'the CLI talks to a daemon',
+  },
+  {
+    from: /^packages\/cli\/src\/(?!hook-trial\.ts)/,
+    to: /^packages\/core\/src\/runners\//,
+    why: 'only a trial of a hook does without a daemon',
   },
   { from: /^packages\/cli\//, to: /^packages\/daemon\//, why: 'CLI and daemon share core only' },
   { from: /^packages\/daemon\//, to: /^packages\/cli\//, why: 'CLI and daemon share core only' },
