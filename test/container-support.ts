@@ -53,7 +53,7 @@ export async function containerBench(): Promise<ContainerBench> {
   let count = 0;
   const task: ContainerBench['task'] = (image, options = {}) => {
     count += 1;
-    return taskOf(image, { workspace, id: `task-${count}`, ...options });
+    return taskOf(image, { workspace, id: `task-${process.pid}-${count}`, ...options });
   };
   const run: ContainerBench['run'] = (image, options = {}) =>
     (options.runner ?? runner).run(task(image, options), options.signal ?? new AbortController().signal);
