@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { runners } from '@osa/core/runners/index';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
 import { buildImage, removeImages } from './images.ts';
@@ -42,6 +43,20 @@ describeContainers('a hook in a container', () => {
     await ending.dispose();
     expect(await readdir(bench.workspace)).toEqual([]);
     expect(await bench.containers()).toEqual([]);
+  });
+
+  it('is started with the options of the engine', async () => {
+    const image = await buildImage({ script: 'exit 0' });
+    const withOptions = (...options: string[]) =>
+      bench.run(image, {
+        runner: runners.container({
+          engine: { name: 'podman', options },
+          environment: process.env,
+          pullTimeoutMs: 1_000,
+        }),
+      });
+    expect(await withOptions('--runtime', 'runc')).toMatchObject({ outcome: 'exited', exitCode: 0 });
+    await expect(withOptions('--runtime', 'no-such-runtime')).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   it('reports an exit code', async () => {

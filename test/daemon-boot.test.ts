@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asOsaError } from '@osa/core/error';
 import { type DaemonConfig, productionConfig, readSettings } from '@osa/daemon/config';
@@ -73,6 +73,27 @@ describe('in production', () => {
   test('starts with an issuer and the application role', async () => {
     const daemon = await startDaemon(base, { log });
     await daemon.close();
+  });
+
+  test.each(['podman', 'docker', 'auto'] as const)(
+    'refuses the runner %s when no engine is there',
+    async (runner) => {
+      const config = { ...base, runner, environment: { PATH: directory.path } };
+      const found = await refusal(() => startDaemon(config, { log }));
+      expect(found).toMatchObject({ code: 'usage', field: 'OSA_RUNNER' });
+    },
+  );
+
+  test('takes the engine that is there', async () => {
+    const bin = join(directory.path, 'bin');
+    await mkdir(bin);
+    // Docker’s place is taken by a program that says how it was called.
+    await writeFile(join(bin, 'docker'), '#!/bin/sh\necho "$@" >> "$HOME/calls"\n', { mode: 0o755 });
+    const environment = { PATH: bin, HOME: bin };
+    const workDirectory = join(directory.path, 'work', 'own');
+    const daemon = await startDaemon({ ...base, runner: 'auto', environment, workDirectory }, { log });
+    await daemon.close();
+    expect(await readFile(join(bin, 'calls'), 'utf8')).toBe('--version\n');
   });
 
   test('says when the port is taken', async () => {

@@ -5,7 +5,7 @@ import type { Execution } from '@osa/core/run/execute';
 import type { OutputThreads } from '@osa/core/run/output-threads';
 import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';
-import { findEngine } from '@osa/core/runners/engine';
+import { engineNames, findEngine } from '@osa/core/runners/engine';
 import { runners } from '@osa/core/runners/index';
 import { sweep } from '@osa/core/runners/sweep';
 import type { BlobStore } from '@osa/core/storage/index';
@@ -67,7 +67,8 @@ async function ownRunners(
   const own: Runner[] = mode === 'development' ? [runners.process({ blobs, environment })] : [];
   if (runner === 'process') return own;
   const options = containers.engineOptions;
-  const name = runner === 'auto' ? await findEngine({ options, environment }) : runner;
+  const names = runner === 'auto' ? engineNames : [runner];
+  const name = await findEngine(names, { options, environment });
   const pullTimeoutMs = containers.pullSeconds * 1_000;
   return [...own, runners.container({ engine: { name, options }, environment, pullTimeoutMs })];
 }

@@ -81,17 +81,19 @@ export function engineOf({ name, options, environment }: EngineSettings): Engine
   };
 }
 
-/** The engine that is there, podman before docker. @throws OsaError `unavailable` when there is none */
-export async function findEngine(settings: Omit<EngineSettings, 'name'>): Promise<EngineName> {
-  for (const name of engineNames) {
-    const found = await engineOf({ ...settings, options: [], name })
-      .call(['--version'], { timeoutMs: 10_000 })
-      .catch(() => undefined);
+/** The first of the named engines that is there. @throws OsaError `usage` when none is */
+export async function findEngine(
+  names: readonly EngineName[],
+  settings: Omit<EngineSettings, 'name'>,
+): Promise<EngineName> {
+  for (const name of names) {
+    const engine = engineOf({ ...settings, options: [], name });
+    const found = await engine.call(['--version'], { timeoutMs: 10_000 }).catch(() => undefined);
     if (found?.ok) return name;
   }
   throw new OsaError(
-    'unavailable',
-    `no container engine is on the PATH; install ${engineNames.join(' or ')}, or set OSA_RUNNER to another runner`,
+    'usage',
+    `OSA_RUNNER: ${names.join(' or ')} is not on the PATH of the daemon; install it, or choose another runner`,
     { field: 'OSA_RUNNER' },
   );
 }
