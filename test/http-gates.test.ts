@@ -40,7 +40,7 @@ describe.each(gated)('%s', (_name, route) => {
   });
 
   test('refuses a token without its scope', async () => {
-    const authorization = await daemon.bearer(['conventions:writer', 'hooks:write:other', 'runs:read']);
+    const authorization = await daemon.bearer(['conventions:writer', 'hooks:write:other', 'runs:reader']);
     const { status, headers, problem } = await daemon.send(method, path, { headers: { authorization } });
     const verb = route.gate.kind === 'scope' ? route.gate.verb : '';
     const resource = route.gate.kind === 'scope' && route.gate.resourceParam ? ':x1' : '';

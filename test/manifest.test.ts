@@ -6,7 +6,7 @@ import { suggest } from '@osa/core/convention/suggest';
 import { asOsaError } from '@osa/core/error';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import { parse, parse } from 'yaml';
 import { z } from 'zod';
 import { changed, digest, good, parseText } from './manifest-fixture.ts';
 
@@ -49,7 +49,12 @@ describe('a convention that keeps the rules', () => {
     expect(files.length).toBeGreaterThan(0);
     for (const file of files) {
       const text = readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
-      expect(parseManifest(text, { file }).hooks.length).toBeGreaterThan(0);
+      // A release that the file leaves out is given by --release.
+      const open = parse(text).hooks.filter((hook: { release?: object }) => !hook.release);
+      const images = new Map<string, { name: string; digest: string }>(
+        open.map(({ name }: { name: string }) => [name, { name, digest: `sha256:${'0'.repeat(64)}` }]),
+      );
+      expect(parseManifest(text, { file, images }).hooks.length).toBeGreaterThan(0);
     }
   });
 

@@ -93,7 +93,7 @@ export async function findEngine(
   }
   throw new OsaError(
     'usage',
-    `OSA_RUNNER: ${names.join(' or ')} is not on the PATH of the daemon; install it, or choose another runner`,
+    `OSA_RUNNER: ${names.join(' or ')} is not on the PATH; install it, or run something else`,
     { field: 'OSA_RUNNER' },
   );
 }
