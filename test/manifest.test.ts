@@ -6,7 +6,7 @@ import { suggest } from '@osa/core/convention/suggest';
 import { asOsaError } from '@osa/core/error';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parse, parse } from 'yaml';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { changed, digest, good, parseText } from './manifest-fixture.ts';
 
