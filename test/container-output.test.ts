@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { bounds } from '@osa/core/limits';
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
+import { longestBusy } from './busy.ts';
 import { describeContainers } from './container-support.ts';
 import { scratch, type TestDatabase, testDatabase } from './harness.ts';
 import { answering, buildImage, podmanRunner, removeImages } from './images.ts';
@@ -36,11 +36,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
       good: { image: await buildImage({ script: answerAll }) },
     });
     await bench.ingest([record('a', 1), record('b', 1)]);
-    const delay = monitorEventLoopDelay({ resolution: 5 });
-    delay.enable();
-    await bench.drain();
-    delay.disable();
-    const stallMs = delay.max / 1e6;
+    const stallMs = await longestBusy(() => bench.drain());
     const { sql } = bench.database;
     const runs = await sql<{ hook: string; status: string; reason: string | null; rows: number }[]>`
       select hook, status, reason, row_count::int as rows from runs`;

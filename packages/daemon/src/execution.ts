@@ -68,7 +68,7 @@ async function ownRunners(
   if (runner === 'process') return own;
   const options = containers.engineOptions;
   const names = runner === 'auto' ? engineNames : [runner];
-  const name = await findEngine(names, { options, environment });
+  const name = await findEngine({ options, environment }, names);
   const pullTimeoutMs = containers.pullSeconds * 1_000;
   return [...own, runners.container({ engine: { name, options }, environment, pullTimeoutMs })];
 }

@@ -83,8 +83,8 @@ export function engineOf({ name, options, environment }: EngineSettings): Engine
 
 /** The first of the named engines that is there. @throws OsaError `usage` when none is */
 export async function findEngine(
-  names: readonly EngineName[],
   settings: Omit<EngineSettings, 'name'>,
+  names: readonly EngineName[] = engineNames,
 ): Promise<EngineName> {
   for (const name of names) {
     const engine = engineOf({ ...settings, options: [], name });
@@ -93,7 +93,7 @@ export async function findEngine(
   }
   throw new OsaError(
     'usage',
-    `OSA_RUNNER: ${names.join(' or ')} is not on the PATH; install it, or run something else`,
+    `${names.join(' or ')} is not on the PATH; install it, or set OSA_RUNNER to another runner`,
     { field: 'OSA_RUNNER' },
   );
 }
