@@ -196,12 +196,12 @@ async function directory(
 }
 
 async function image({ name, digest }: Image, { environment }: Place): Promise<Code> {
-  const [{ containerRunner }, { engineNames, findEngine }] = await Promise.all([
+  const [{ containerRunner }, { findEngine }] = await Promise.all([
     import('@osa/core/runners/container'),
     import('@osa/core/runners/engine'),
   ]);
   const options = engineOptions(environment);
-  const engine = { name: await findEngine(engineNames, { options, environment }), options };
+  const engine = { name: await findEngine({ options, environment }), options };
   const runner = containerRunner({ engine, environment, pullTimeoutMs: 600_000 });
   return { runner, release: { runtime: 'image', image: name, digest, command: null } };
 }
