@@ -82,8 +82,9 @@ export function createClient({ daemons, key, random, model }: ClientParts): Clie
           const { code } = answered;
           if (code === undefined || request.accept?.includes(code)) return answered;
           const passing = ['unavailable', 'interrupted', 'in_progress'].includes(code);
-          if (!passing)
-            model.strangeAnswers.push(`${request.method} ${request.path}: ${JSON.stringify(answered.body)}`);
+          const strange = `${request.method} ${request.path}: ${JSON.stringify(answered.body)}`;
+          if (!passing && answered.status < 500) throw new Error(strange);
+          if (!passing) model.strangeAnswers.push(strange);
         }
         if (Date.now() > deadline) {
           throw new Error(`${request.method} ${request.path}: no answer within ${answerWithinMs} ms`);

@@ -4,6 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type EngineOfDaemon, engineOf } from './containers.ts';
 import { type Line, startProxy } from './proxy.ts';
 
 /** The daemons of one run, as processes; one that ends although nobody ended it is started again, and told. */
@@ -23,7 +24,9 @@ export class Daemons {
       const place = join(directory, `d${index}`);
       await mkdir(place, { recursive: true, mode: 0o755 });
       await writeFile(join(place, 'dev-key.jwk'), key, { mode: 0o600 });
-      this.members.push({ index, place, proxy: await startProxy(postgresSocket), wanted: true });
+      const engine = this.options.inContainers ? await engineOf(place) : undefined;
+      const proxy = await startProxy(postgresSocket);
+      this.members.push({ index, place, proxy, engine, wanted: true });
     }
     for (const member of this.members) this.launch(member);
     await Promise.all(this.members.map((member) => this.untilUp(member)));
@@ -113,7 +116,12 @@ export class Daemons {
       [bundle, '--dev', '--port', '0', '--dir', member.place, '--data', data, '--database', url],
       {
         env: {
-          PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+          PATH: [
+            ...(member.engine ? [member.engine.path] : []),
+            dirname(process.execPath),
+            process.env.PATH,
+          ].join(':'),
+          OSA_RUNNER: member.engine ? 'podman' : 'process',
           HOME: member.place,
           // They are started thousands of times from the same file.
           NODE_COMPILE_CACHE: join(dirname(bundle), 'compiled'),
@@ -170,6 +178,7 @@ export interface DaemonOptions {
   readonly role: string;
   readonly database: string;
   readonly postgresSocket: string;
+  readonly inContainers: boolean;
   control(index: number): string;
 }
 
@@ -177,6 +186,8 @@ export interface Member {
   readonly index: number;
   readonly place: string;
   readonly proxy: Line;
+  /** Where hooks run in containers. */
+  readonly engine: EngineOfDaemon | undefined;
   process?: ChildProcess | undefined;
   /** While it listens. */
   url?: string | undefined;

@@ -16,6 +16,8 @@ export const actions = [
   'hook-exit',
   'hook-exit-zero',
   'disk-full',
+  'container-kill',
+  'engine-gone',
 ] as const;
 export type Action = (typeof actions)[number];
 
@@ -56,10 +58,23 @@ const beforeCommit: readonly Point[] = [
   'write.before-commit',
 ];
 
-/** The points of a runner that starts containers; the hooks of these runs are processes. */
+/** The points of a runner that starts containers. */
 const ofContainers = /^(image|container|oom)\./;
 
-/** Every point with every action that makes sense there. */
+/** Every point of containers with every action that makes sense there. */
+export function containerPairs(): Fault[] {
+  return failpoints
+    .filter((point) => ofContainers.test(point))
+    .flatMap((point) =>
+      ([...everywhere, 'container-kill', 'engine-gone'] as const).map((action) => ({
+        point,
+        action,
+        nth: 1,
+      })),
+    );
+}
+
+/** Every other point with every action that makes sense there. */
 export function allPairs({ canFillDisk }: { readonly canFillDisk: boolean }): Fault[] {
   const pairs: Fault[] = [];
   const add = (point: Point, action: Action) => pairs.push({ point, action, nth: 1 });
@@ -80,7 +95,7 @@ export function allPairs({ canFillDisk }: { readonly canFillDisk: boolean }): Fa
 
 /** How often a point is reached in a run at least, about; a fault at a later time would never happen. */
 function mostOften(point: Point): number {
-  if (/^(recovery|shutdown|live|mint|control)/.test(point)) return 1;
+  if (/^(recovery|shutdown|live|mint|oom)/.test(point)) return 1;
   if (point.startsWith('submit')) return 3;
   if (point.startsWith('release')) return 5;
   return 4;

@@ -5,9 +5,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleDaemon, type Defect, migrationsWith } from './bundle.ts';
 import { type Cluster, startCluster } from './cluster.ts';
+import { makeContainers } from './containers.ts';
 import type { Point } from './control.ts';
 import { canMount } from './disk.ts';
-import { type Action, allPairs, type Fault } from './faults.ts';
+import { type Action, allPairs, containerPairs, type Fault } from './faults.ts';
 import { type RunResult, runOnce } from './run.ts';
 import type { Operation } from './workload-plan.ts';
 
@@ -16,6 +17,8 @@ export interface HarnessOptions {
   readonly slots: number;
   readonly defects?: readonly Defect[];
   readonly focus?: Focus | undefined;
+  /** Whether hooks run in containers. */
+  readonly inContainers?: boolean;
   /** Whether the directories of broken runs stay; they do. */
   readonly keep?: boolean;
 }
@@ -42,6 +45,7 @@ export async function openHarness({
   slots,
   defects = [],
   focus,
+  inContainers = false,
   keep = true,
 }: HarnessOptions): Promise<Harness> {
   const directory = await mkdtemp(join(tmpdir(), 'osa-crash-'));
@@ -49,7 +53,8 @@ export async function openHarness({
   opening.defer(() => rm(directory, { recursive: true, force: true }));
   const bundle = await bundleDaemon(root, join(directory, 'bundle'), defects);
   const canFillDisk = await canMount(directory);
-  const pairs = allPairs({ canFillDisk }).filter(isWanted(focus));
+  const pairs = (inContainers ? containerPairs() : allPairs({ canFillDisk })).filter(isWanted(focus));
+  const containers = inContainers ? opening.use(await makeContainers()) : undefined;
   const key = JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }));
   const clusters: Cluster[] = [];
   for (let slot = 0; slot < slots; slot += 1) {
@@ -68,7 +73,16 @@ export async function openHarness({
           const { value: seed, done } = seeds.next();
           if (done) return;
           const operations = focus?.operations ?? [];
-          const result = await runOnce({ seed, cluster, bundle, directory, key, pairs, operations });
+          const result = await runOnce({
+            seed,
+            cluster,
+            bundle,
+            directory,
+            key,
+            pairs,
+            operations,
+            containers,
+          });
           if (result.violations.length > 0) broken += 1;
           onResult(result);
         }
@@ -77,6 +91,7 @@ export async function openHarness({
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(clusters.map((cluster) => cluster.close()));
+      await containers?.[Symbol.asyncDispose]();
       if (broken === 0 || !keep) await rm(directory, { recursive: true, force: true });
     },
   };

@@ -79,7 +79,10 @@ export interface Packed {
   readonly token: string;
   /** `sha256:…` */
   readonly digest: string;
-  readonly bytes: Buffer;
+  /** The name of the image; without one it is a directory. */
+  readonly image?: string;
+  /** What is uploaded of a directory. */
+  readonly bytes: Buffer | undefined;
 }
 
 export async function packHook(

@@ -124,6 +124,7 @@ export class Injector {
       await delay(leaseMs + random.int(200, 900));
       daemons.resume(daemon);
     }
+    if (action === 'container-kill' || action === 'engine-gone') await this.breakEngine(action, daemon);
     if (action === 'disk-full') {
       const disk = this.parts.disks.get(daemon);
       if (!disk) return;
@@ -131,6 +132,20 @@ export class Injector {
       await disk.fill();
       this.track(delay(1_000).then(() => disk.free()));
     }
+  }
+
+  private async breakEngine(action: 'container-kill' | 'engine-gone', daemon: number): Promise<void> {
+    const { model, random } = this.parts;
+    const { engine } = this.parts.daemons().member(daemon);
+    if (!engine) return;
+    if (action === 'container-kill') {
+      for (const run of await engine.killAll()) model.brokenRuns.add(run);
+      return;
+    }
+    // A hook that cannot be started again and again is given up.
+    model.anyMayFail = true;
+    await engine.down();
+    this.track(delay(random.int(300, 1_500)).then(() => engine.up()));
   }
 
   /** The one who is ended waits for nothing: what it held is gone with it. */

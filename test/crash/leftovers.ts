@@ -12,7 +12,9 @@ export async function findLeftovers(state: State, daemons: Daemons, directory: s
       return names.map((name) => `${join(place, name)} is left`);
     }),
   );
-  return [...entries.flat(), ...(await processesOf(directory)), ...state.leftovers];
+  const containers = await Promise.all(daemons.members.map(async ({ engine }) => engine?.left() ?? []));
+  const left = containers.flat().map((name) => `container ${name} is left`);
+  return [...entries.flat(), ...left, ...(await processesOf(directory)), ...state.leftovers];
 }
 
 /** An error that a daemon cannot explain, or one by which a guard of the database has told it that it is wrong. */

@@ -5,11 +5,12 @@ import type { RunResult } from './run.ts';
 
 const help = `Breaks daemons, PostgreSQL, connections and hooks at every step, and counts what went wrong.
 
-  npm run crash -- [--seeds N | --minutes M] [--seed S] [--slots K] [--verbose]
+  npm run crash -- [--seeds N | --minutes M] [--seed S] [--slots K] [--containers] [--verbose]
     --seeds N     so many runs, with the seeds from S on (20)
     --minutes M   as many as fit
     --seed S      the first seed; alone, only that one (1)
-    --slots K     runs at a time (4): much of a run is waiting
+    --slots K     runs at a time (4, and 2 with containers)
+    --containers  the hooks run in containers, and the faults are at their steps
     --verbose     a line for every run
 
 Exit codes: 0 nothing was broken · 1 something was; the seeds are printed · 2 wrong usage
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     minutes: { type: 'string' },
     seed: { type: 'string' },
     slots: { type: 'string' },
+    containers: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -37,7 +39,8 @@ async function main(): Promise<number> {
   // Runs under way end as they should, so that nothing is left behind; a second signal ends at once.
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
-  await using harness = await openHarness({ slots: Math.min(number(values.slots, 4), count) });
+  const slots = Math.min(number(values.slots, values.containers ? 2 : 4), count);
+  await using harness = await openHarness({ slots, inContainers: values.containers });
   const onResult = (result: RunResult) => {
     results.push(result);
     if (values.verbose) print(`${runLine(result)}\n`);

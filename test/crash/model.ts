@@ -23,6 +23,16 @@ export class Model {
   /** Answers that no client should get. */
   readonly strangeAnswers: string[] = [];
   private tokens = 0;
+  private readonly imagesUsed = new Map<string, number>();
+
+  /** The next of a hook's images. */
+  nextImage(images: readonly Packed[]): Packed {
+    const [first] = images;
+    if (!first) throw new Error('there is no image');
+    const used = this.imagesUsed.get(first.digest) ?? 0;
+    this.imagesUsed.set(first.digest, used + 1);
+    return images[used % images.length] ?? first;
+  }
 
   token(hook: HookName): string {
     this.tokens += 1;

@@ -8,6 +8,8 @@ export interface Mutant {
   readonly defects: readonly Defect[];
   /** The faults that bring it to light; all, without it. */
   readonly focus?: Focus;
+  /** Whether it is one of hooks in containers. */
+  readonly inContainers?: true;
 }
 
 const core = 'packages/core/src';

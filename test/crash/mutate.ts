@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util';
+import { hasContainers } from '../container-support.ts';
 import { openHarness } from './harness.ts';
 import { type Mutant, mutants } from './mutants.ts';
+import { containerMutants } from './mutants-containers.ts';
 import type { RunResult } from './run.ts';
 
 /** Puts one defect after another into the daemon, and looks for the first seed that catches it. */
@@ -15,9 +17,8 @@ const { values } = parseArgs({
 process.exit(await main());
 
 async function main(): Promise<number> {
-  const chosen = mutants.filter(
-    ({ name }) => values.only === undefined || values.only.split(',').includes(name),
-  );
+  const all = [...mutants, ...(hasContainers ? containerMutants : [])];
+  const chosen = all.filter(({ name }) => values.only === undefined || values.only.split(',').includes(name));
   const lines: string[] = [];
   let missed = 0;
   for (const mutant of chosen) {
@@ -36,12 +37,18 @@ async function main(): Promise<number> {
 }
 
 async function hunt(mutant: Mutant): Promise<{ caught: RunResult | undefined; runs: number }> {
-  const { defects, focus } = mutant;
+  const { defects, focus, inContainers = false } = mutant;
   const first = Number(values.seed);
   const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => first + index);
   const results: RunResult[] = [];
   const catches = ({ violations }: RunResult) => violations.some(({ kind }) => counts(mutant, kind));
-  await using harness = await openHarness({ slots: Number(values.slots), defects, focus, keep: false });
+  await using harness = await openHarness({
+    slots: Number(values.slots),
+    defects,
+    focus,
+    inContainers,
+    keep: false,
+  });
   await harness.run(
     seeds.values(),
     (result) => results.push(result),
@@ -50,7 +57,7 @@ async function hunt(mutant: Mutant): Promise<{ caught: RunResult | undefined; ru
   return { caught: results.find(catches), runs: results.length };
 }
 
-/** A mutant that leaves things behind is caught by that; others are not caught by what another leaves behind. */
+/** A mutant that leaves things behind is caught by that; another one is not. */
 function counts({ name }: Mutant, kind: string): boolean {
-  return (name === 'orphans-stay') === (kind === 'left over') || kind !== 'left over';
+  return kind !== 'left over' || ['orphans-stay', 'containers-stay'].includes(name);
 }

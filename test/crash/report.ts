@@ -38,8 +38,8 @@ export function summary(
     .map(([action, all]) => `${action} ${all?.length ?? 0}`)
     .sort();
   const points = new Set(pairs.map(({ point }) => point));
-  const hit = new Set(injected.flatMap(({ point }) => (point ? [point] : [])));
-  const passed = new Set(results.flatMap((result) => [...result.passed.keys()]));
+  const hit = new Set(injected.flatMap(({ point }) => (point ? [point] : []))).intersection(points);
+  const passed = new Set(results.flatMap(({ passed: all }) => [...all.keys()])).intersection(points);
   const missing = (seen: ReadonlySet<Point>) => [...points].filter((point) => !seen.has(point));
   const done = new Set(injected.map(({ point, action }) => `${point} ${action}`));
   const slowest = results.toSorted((a, b) => b.recoveryMs - a.recoveryMs)[0];

@@ -8,6 +8,7 @@ import type { Daemons } from './daemons.ts';
 import { type History, readHistory, rewritten } from './history.ts';
 import type { Injected } from './injector.ts';
 import { checkHolds } from './invariants-holds.ts';
+import { checkMemory } from './invariants-memory.ts';
 import { checkOrder } from './invariants-order.ts';
 import { checkRegistry } from './invariants-registry.ts';
 import { checkRows } from './invariants-rows.ts';
@@ -66,7 +67,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
 }
 
 /** The workload under its faults, until all has ended; the answer is how long that took after the last fault. */
-async function play(world: World, { key, operations }: RunOptions): Promise<number> {
+async function play(world: World, { key, operations, containers }: RunOptions): Promise<number> {
   const { random, directory, model, injector, control, daemons, database } = world;
   await daemons.start();
   const client = createClient({
@@ -75,13 +76,24 @@ async function play(world: World, { key, operations }: RunOptions): Promise<numb
     random: random.fork('client'),
   });
   const codes = join(directory, 'code');
-  const parts: WorkloadParts = { client, model, directory: codes, hookSocket: control.hookSocket };
-  const clients = planClients(random.fork('workload'), { points: world.points, operations });
+  const parts: WorkloadParts = {
+    client,
+    model,
+    directory: codes,
+    hookSocket: control.hookSocket,
+    containers,
+  };
+  const clients = planClients(random.fork('workload'), {
+    points: world.points,
+    operations,
+    isSmall: containers !== undefined,
+  });
   await firstDeploy(parts);
   injector.start();
   await Promise.all(clients.map((steps) => runClient(parts, steps)));
   // Faults also meet what the clients have left in the queue.
-  await untilEnded(database, () => injector.isSpent);
+  const late = Date.now() + endWithinMs;
+  await untilEnded(database, () => injector.isSpent || Date.now() > late - 1_000);
   await injector.stop();
   const silentSince = Date.now();
   await untilEnded(database);
@@ -100,6 +112,7 @@ async function verify(
   checkRegistry(state, model, report);
   checkOrder(state, model, report);
   checkHolds(state, model, report);
+  await checkMemory(state, daemons, report);
   const final = await readHistory(database);
   for (const reading of readings) for (const what of rewritten(reading, final)) report('I7', what);
   return { rows: checkRows(state, model, report), batches: state.batches.length };

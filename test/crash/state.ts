@@ -28,6 +28,9 @@ export interface State {
     fence: string;
     finished: boolean;
     digest: string | null;
+    runner: string;
+    memory_bytes: string;
+    outcome: string | null;
   }[];
   readonly outcomes: readonly Outcome[];
   readonly records: readonly {
@@ -118,7 +121,9 @@ export async function readState(database: Database): Promise<State> {
         from batch_records order by id`,
       runs: await tx<State['runs'][number][]>`select id, batch, hook, version, status from runs`,
       attempts: await tx<State['attempts'][number][]>`
-        select run, n, fence, finished_at is not null as finished, resolved_digest as digest from attempts`,
+        select run, n, fence, finished_at is not null as finished, resolved_digest as digest, runner, memory_bytes,
+               outcome
+        from attempts`,
       outcomes: await tx<Outcome[]>`
         select id, run, batch, hook, batch_record, attempt, status, reason, row_count from outcomes order by id`,
       records: await tx<State['records'][number][]>`

@@ -1,3 +1,4 @@
+import { containerMemory } from './containers.ts';
 import { featureOf, type HookName, hookNames, type Packed, packHook } from './hooks.ts';
 import type { Deploy, Mint, Move } from './model.ts';
 import { type Operation, slug, type WorkloadParts } from './workload-plan.ts';
@@ -23,7 +24,7 @@ export async function deploy(parts: WorkloadParts, wanted: Deploying): Promise<v
     method: 'POST',
     path: '/api/v1/conventions',
     type: 'application/json',
-    body: JSON.stringify(manifest(hooks, digests, wanted.schema)),
+    body: JSON.stringify(manifest(codes, wanted.schema)),
   });
   const answer = body as { deploy_id: string; changes: { hooks: { name: string; version: number }[] } };
   sent.id = answer.deploy_id;
@@ -32,24 +33,24 @@ export async function deploy(parts: WorkloadParts, wanted: Deploying): Promise<v
 }
 
 async function freshCode(parts: WorkloadParts, hook: HookName): Promise<Packed> {
-  const { client, model, directory, hookSocket } = parts;
-  const packed = await packHook(directory, hook, model.token(hook), hookSocket);
+  const { client, model, directory, hookSocket, containers } = parts;
+  const packed = containers
+    ? model.nextImage(containers.images.get(hook) ?? [])
+    : await packHook(directory, hook, model.token(hook), hookSocket);
   model.codes.set(packed.digest, { hook, token: packed.token });
-  await client.write({
-    method: 'PUT',
-    path: `/api/v1/blobs/${packed.digest.replace('sha256:', '')}`,
-    type: 'application/octet-stream',
-    body: packed.bytes,
-  });
+  if (packed.bytes) {
+    await client.write({
+      method: 'PUT',
+      path: `/api/v1/blobs/${packed.digest.replace('sha256:', '')}`,
+      type: 'application/octet-stream',
+      body: packed.bytes,
+    });
+  }
   model.newest.set(hook, packed);
   return packed;
 }
 
-function manifest(
-  hooks: readonly HookName[],
-  digests: ReadonlyMap<HookName, string>,
-  schema: string,
-): object {
+function manifest(codes: ReadonlyMap<HookName, Packed>, schema: string): object {
   const value = { name: 'value', type: 'number', required: true, cardinality: 'exactly_one' };
   const note = { name: 'note', type: 'text', required: false, cardinality: 'exactly_one' };
   return {
@@ -58,30 +59,31 @@ function manifest(
     description: 'A convention that is broken on purpose.',
     schema: { id: 'crash-record', version: schema, fields: schema === '1.0.0' ? [value] : [value, note] },
     file_requirements: { accepted_types: [], max_count: 0 },
-    hooks: hooks.map((name) => ({
+    hooks: [...codes].map(([name, code]) => ({
       name,
       feature: featureOf(name),
-      release: {
-        runtime: 'directory',
-        digest: digests.get(name),
-        command: ['node', 'hook.mjs'],
-        source_ref: 'git:crash',
-      },
+      ...(code.image === undefined ? {} : { limits: { memory: containerMemory } }),
+      release: { ...releaseOf(code), digest: code.digest, source_ref: 'git:crash' },
     })),
   };
+}
+
+function releaseOf({ image }: Packed): object {
+  if (image === undefined) return { runtime: 'directory', command: ['node', 'hook.mjs'] };
+  return { runtime: 'image', image };
 }
 
 /** A release without a deploy. Its code is new, so that a repetition without a key finds the release by what it is. */
 export async function mint(parts: WorkloadParts, { hook, live, keyed }: Minting): Promise<void> {
   const { client, model } = parts;
-  const { digest } = await freshCode(parts, hook);
+  const { digest, image } = await freshCode(parts, hook);
   const sent: Mint = { what: 'mint', sentAt: Date.now(), hook, digest, live };
   model.mints.push(sent);
   const { body } = await client.write({
     method: 'POST',
     path: `/api/v1/hooks/${hook}/releases`,
     type: 'application/json',
-    body: JSON.stringify({ digest, source_ref: 'git:crash', live, reason: 'crash' }),
+    body: JSON.stringify({ digest, image, source_ref: 'git:crash', live, reason: 'crash' }),
     keyed,
   });
   sent.version = Number(body.version);

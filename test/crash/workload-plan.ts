@@ -1,4 +1,5 @@
 import type { Client } from './client.ts';
+import type { Containers } from './containers.ts';
 import type { Point } from './control.ts';
 import type { HookName } from './hooks.ts';
 import { hookNames } from './hooks.ts';
@@ -34,6 +35,8 @@ export interface WorkloadParts {
   /** Where codes are packed. */
   readonly directory: string;
   readonly hookSocket: string;
+  /** Where the hooks run in containers. */
+  readonly containers: Containers | undefined;
 }
 
 /** The convention of a run. */
@@ -45,11 +48,17 @@ export const slug = 'crash';
  */
 export function planClients(
   random: Random,
-  wanted: { readonly points: readonly Point[]; readonly operations: readonly Operation['kind'][] },
+  wanted: {
+    readonly points: readonly Point[];
+    readonly operations: readonly Operation['kind'][];
+    /** Few operations, where each batch takes long. */
+    readonly isSmall: boolean;
+  },
 ): Step[][] {
+  const { isSmall } = wanted;
   const step = (operation: Operation) => ({ waitMs: random.int(0, 250), operation });
-  const clients = Array.from({ length: random.int(2, 3) }, (_, client) =>
-    Array.from({ length: random.int(3, 5) }, (_, index) =>
+  const clients = Array.from({ length: isSmall ? 2 : random.int(2, 3) }, (_, client) =>
+    Array.from({ length: isSmall ? random.int(1, 2) : random.int(3, 5) }, (_, index) =>
       step(client === 0 && index === 0 ? planIngest(random) : planOperation(random)),
     ),
   );

@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database } from '@osa/core/postgres/connection';
 import { appRole, type Cluster } from './cluster.ts';
+import type { Containers } from './containers.ts';
 import { type Control, type Point, startControl } from './control.ts';
 import { Daemons } from './daemons.ts';
 import { type Disk, mountDisk } from './disk.ts';
@@ -22,6 +23,7 @@ export interface RunOptions {
   readonly pairs: readonly Fault[];
   /** What each client does whatever chance says. */
   readonly operations: readonly Operation['kind'][];
+  readonly containers: Containers | undefined;
 }
 
 /** All that one run has to itself. */
@@ -94,12 +96,13 @@ async function mountDisks(plan: FaultPlan, directory: string, count: number): Pr
 }
 
 function makeDaemons(
-  { cluster, bundle, key }: RunOptions,
+  { cluster, bundle, key, containers }: RunOptions,
   { directory, count, control, name }: { directory: string; count: number; control: Control; name: string },
 ): Daemons {
   return new Daemons({
     ...{ bundle, count, directory, key, leaseSeconds },
     data: join(directory, 'data'),
+    inContainers: containers !== undefined,
     role: appRole,
     database: name,
     postgresSocket: join(cluster.socket.directory, `.s.PGSQL.${cluster.socket.port}`),

@@ -1,0 +1,23 @@
+import { memoryBytes } from '@osa/core/hook/release';
+import { containerMemory } from './containers.ts';
+import type { Daemons } from './daemons.ts';
+import type { State } from './state.ts';
+import type { Report } from './violations.ts';
+
+/** I13: each attempt in a container had the memory that is stored, which doubles with each that ran out of it. */
+export async function checkMemory(state: State, daemons: Daemons, report: Report): Promise<void> {
+  const made = await Promise.all(daemons.members.map(async ({ engine }) => engine?.made() ?? []));
+  const memoryOf = new Map(made.flat().map(({ run, n, memoryBytes: bytes }) => [`${run} ${n}`, bytes]));
+  const inContainers = state.attempts.filter(({ runner }) => runner === 'podman');
+  for (const attempts of Map.groupBy(inContainers, ({ run, fence }) => `${run} ${fence}`).values()) {
+    let expected = memoryBytes(containerMemory);
+    for (const { run, n, memory_bytes, outcome } of attempts.toSorted((a, b) => a.n - b.n)) {
+      const given = memoryOf.get(`${run} ${n}`);
+      if (Number(memory_bytes) !== expected || (given !== undefined && given !== expected)) {
+        const what = `${memory_bytes} is stored, ${given} was given, ${expected} was its turn`;
+        report('I13', `attempt ${n} of run ${run}: ${what}`);
+      }
+      if (outcome === 'out_of_memory') expected *= 2;
+    }
+  }
+}
