@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
 import { execa } from 'execa';
-import { buildImage, hasContainers, removeImages, takeMemory } from '../container-support.ts';
+import { buildImage, missing, removeImages, takeMemory } from '../images.ts';
 import { type HookName, hookNames, type Packed } from './hooks.ts';
 
 /** What a campaign with containers shares: images that are made once, since a run could wait for none. */
@@ -18,7 +18,7 @@ const greedyValue = 6;
 const codesPerHook = 6;
 
 export async function makeContainers(): Promise<Containers> {
-  if (!hasContainers) throw new Error('containers need podman, runc, docker-registry and busybox-static');
+  if (missing.length > 0) throw new Error(`containers need ${missing.join(', ')}`);
   const images = new Map<HookName, Packed[]>();
   for (const hook of hookNames) {
     const codes: Packed[] = [];

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { hasContainers } from '../container-support.ts';
+import { missing } from '../images.ts';
 import { openHarness } from './harness.ts';
 import { type Mutant, mutants } from './mutants.ts';
 import { containerMutants } from './mutants-containers.ts';
@@ -17,7 +17,7 @@ const { values } = parseArgs({
 process.exit(await main());
 
 async function main(): Promise<number> {
-  const all = [...mutants, ...(hasContainers ? containerMutants : [])];
+  const all = [...mutants, ...(missing.length === 0 ? containerMutants : [])];
   const chosen = all.filter(({ name }) => values.only === undefined || values.only.split(',').includes(name));
   const lines: string[] = [];
   let missed = 0;
