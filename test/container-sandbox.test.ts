@@ -272,7 +272,7 @@ describeContainers('hostile code in a container', () => {
     const memory = 48 * 2 ** 20;
     expect(found.Config).toMatchObject({ User: '65534:65534' });
     expect(found.Config.Labels['osa.workspace']).toMatch(/^[0-9a-f]{32}$/);
-    expect(found.Config.Labels['osa.attempt']).toMatch(/^task-\d+$/);
+    expect(found.Config.Labels['osa.attempt']).toMatch(/^task-\d+-\d+$/);
     expect(found.Config.Healthcheck?.Test ?? ['NONE']).toEqual(['NONE']);
     expect(found.EffectiveCaps ?? []).toEqual([]);
     expect(found.BoundingCaps ?? []).toEqual([]);
