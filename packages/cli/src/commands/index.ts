@@ -56,7 +56,7 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
       },
       {
         name: 'pause',
-        summary: 'claim no more of its batches for now',
+        summary: 'claim no more of its batches until it is resumed',
         load: async () => (await import('./ingestions-pause.ts')).ingestionsPause,
       },
       {
