@@ -97,7 +97,7 @@ exec '${podman}' "$@"
       const names = await list();
       // One may have ended by itself meanwhile.
       if (names.length > 0) await execa(podman, ['kill', '--signal', 'KILL', ...names], { reject: false });
-      return names.map((name) => name.slice('osa-'.length, 'osa-'.length + 36));
+      return names.map((name) => taskOf(name).run);
     },
     left: () => list('--all'),
     async made() {
@@ -108,7 +108,14 @@ exec '${podman}' "$@"
 }
 
 function madeOf(line: string): Made {
-  const [, run = '', fence = '', n] = /--name osa-([0-9a-f-]{36})-(\d+)-(\d+) /.exec(line) ?? [];
+  const [, name = ''] = /--name (\S+) /.exec(line) ?? [];
   const [, memory] = /--memory (\d+)b /.exec(line) ?? [];
-  return { run, fence, n: Number(n), memoryBytes: Number(memory) };
+  return { ...taskOf(name), memoryBytes: Number(memory) };
+}
+
+/** The name of a container ends with its run, which is a UUID, its fence and its attempt. */
+function taskOf(name: string): Omit<Made, 'memoryBytes'> {
+  const [, run, fence, n] = /([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d+)-(\d+)$/.exec(name) ?? [];
+  if (run === undefined || fence === undefined) throw new Error(`a container is named ${name}`);
+  return { run, fence, n: Number(n) };
 }

@@ -17,6 +17,9 @@ export async function checkMemory(state: State, daemons: Daemons, report: Report
         const what = `${memory_bytes} is stored, ${given} was given, ${expected} was its turn`;
         report('I13', `attempt ${n} of run ${run}: ${what}`);
       }
+      const hasRun = outcome !== null && outcome !== 'not_started' && outcome !== 'abandoned';
+      if (hasRun && given === undefined)
+        report('I13', `attempt ${n} of run ${run} has ${outcome}, and was never made`);
       if (outcome === 'out_of_memory') expected *= 2;
     }
   }
