@@ -131,6 +131,21 @@ describe('rows', () => {
       `more: osa rows seismic_energy --release 1 --history --server ${server.url} --cursor abc`,
     );
   });
+
+  it('tells a release without rows from one that there is not', async () => {
+    await using world = await createCliWorld();
+    await using full = await archive();
+    await using server = await startFakeServer(async ({ path }) => {
+      if (path.startsWith('/api/v1/data/')) return { body: { rows: [], next_cursor: null, has_more: false } };
+      if (path.endsWith('/releases/99')) return problem(404, 'not_found', 'no such release');
+      return { body: await (await fetch(full.url + path)).json() };
+    });
+    const ask = (version: string) =>
+      world.osa(['rows', 'seismic_energy', '--release', version, '--json', '--server', server.url]);
+    expect((await ask('1')).code).toBe(0);
+    const { code, stdout } = await ask('99');
+    expect([code, JSON.parse(stdout).error.code]).toEqual([1, 'not_found']);
+  });
 });
 
 describe('trace', () => {
