@@ -64,7 +64,7 @@ async function archive() {
   const at = (path: string): FakeAnswer => {
     if (path.startsWith('/api/v1/hooks/seismic_energy/history')) return { body: history };
     if (path.startsWith('/api/v1/hooks/seismic_energy/releases/')) {
-      return { body: { ...showHook.live, version: 1, live: false } };
+      return { body: { ...showHook.live, version: 1, live: false, rows: 0 } };
     }
     if (path.startsWith('/api/v1/hooks/seismic_energy/releases')) {
       return { body: { hook_name: 'seismic_energy', live_version: 2, releases: [], next_cursor: null } };
