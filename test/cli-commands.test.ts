@@ -64,7 +64,7 @@ async function archive() {
   const at = (path: string): FakeAnswer => {
     if (path.startsWith('/api/v1/hooks/seismic_energy/history')) return { body: history };
     if (path.startsWith('/api/v1/hooks/seismic_energy/releases/')) {
-      return { body: { ...showHook.live, version: 1, live: false } };
+      return { body: { ...showHook.live, version: 1, live: false, rows: 0 } };
     }
     if (path.startsWith('/api/v1/hooks/seismic_energy/releases')) {
       return { body: { hook_name: 'seismic_energy', live_version: 2, releases: [], next_cursor: null } };
@@ -130,6 +130,21 @@ describe('rows', () => {
     expect(stderr).toContain(
       `more: osa rows seismic_energy --release 1 --history --server ${server.url} --cursor abc`,
     );
+  });
+
+  it('tells a release without rows from one that there is not', async () => {
+    await using world = await createCliWorld();
+    await using full = await archive();
+    await using server = await startFakeServer(async ({ path }) => {
+      if (path.startsWith('/api/v1/data/')) return { body: { rows: [], next_cursor: null, has_more: false } };
+      if (path.endsWith('/releases/99')) return problem(404, 'not_found', 'no such release');
+      return { body: await (await fetch(full.url + path)).json() };
+    });
+    const ask = (version: string) =>
+      world.osa(['rows', 'seismic_energy', '--release', version, '--json', '--server', server.url]);
+    expect((await ask('1')).code).toBe(0);
+    const { code, stdout } = await ask('99');
+    expect([code, JSON.parse(stdout).error.code]).toEqual([1, 'not_found']);
   });
 });
 

@@ -7,16 +7,25 @@ export type Trusted = Answer<'listIssuers'>;
 
 /** What is known of a token without verifying it. */
 export interface TokenFacts {
+  /** A person's token names no issuer. */
+  readonly kind: 'machine' | 'person';
+  /** Whether it is signed here for each request, by the clock of this machine. */
+  readonly isSignedHere: boolean;
   readonly issuer: string | undefined;
   readonly audience: readonly string[];
-  readonly scopes: readonly string[];
+  /** The texts of its claims by name; the issuer's settings say which one holds the scopes. */
+  readonly claims: ReadonlyMap<string, readonly string[]>;
   /** What its key is known by: the thumbprint where we sign, else the `kid` that it names. */
   readonly thumbprint: string | undefined;
   readonly kid: string | undefined;
   /** Seconds since 1970, by the clock of who signed. */
   readonly issuedAt: number | undefined;
   readonly expiresAt: number | undefined;
+  readonly notBefore: number | undefined;
 }
+
+/** Where tokens that are signed here have their scopes. */
+export const scopeClaim = 'scope';
 
 export interface Clocks {
   /** Milliseconds since 1970, before the server was asked and after. */
@@ -24,7 +33,7 @@ export interface Clocks {
   readonly answered: number;
 }
 
-export const checks = ['clock', 'issuer', 'key', 'audience', 'lifetime', 'scope'] as const;
+export const checks = ['clock', 'issuer', 'key', 'audience', 'lifetime', 'scope', 'server'] as const;
 
 export interface Finding {
   readonly check: (typeof checks)[number];
@@ -47,35 +56,56 @@ export function diagnose(
 ): Finding[] {
   const offset = clockOffset(trusted, clocks);
   const issuer = trusted.issuers.find((known) => known.issuer === facts.issuer);
-  const first = [clockFinding(offset, trusted), issuerFinding(facts, trusted)];
+  const now = clocks.answered / 1_000 + offset;
+  const first = [clockFinding(offset, facts, trusted), issuerFinding(facts, trusted)];
+  if (facts.kind === 'person') return [...first, lifetimeFinding(facts, trusted, now)];
   if (!issuer) return first;
   return [
     ...first,
     keyFinding(facts, issuer),
     audienceFinding(facts, issuer),
-    lifetimeFinding(facts, trusted, clocks.answered / 1_000 + offset),
+    lifetimeFinding(facts, trusted, now),
     ...scopeFindings(facts, issuer, wanted),
   ];
 }
 
 type Issuer = Trusted['issuers'][number];
 
-const fine = (check: Finding['check'], detail: string): Finding => ({ check, ok: true, detail, hint: null });
-const wrong = (check: Finding['check'], detail: string, hint: string): Finding => ({
+export const fine = (check: Finding['check'], detail: string, hint: string | null = null): Finding => ({
+  check,
+  ok: true,
+  detail,
+  hint,
+});
+export const wrong = (check: Finding['check'], detail: string, hint: string): Finding => ({
   check,
   ok: false,
   detail,
   hint,
 });
 
-function clockFinding(offset: number, { clock_skew_seconds: most }: Trusted): Finding {
-  const size = Math.round(Math.abs(offset));
-  if (Math.abs(offset) <= most) return fine('clock', `within ${Math.max(1, size)} s of the server's`);
-  const detail = `this clock is ${span(size)} ${offset > 0 ? 'behind' : 'ahead of'} the server's; ${most} s are allowed`;
-  return wrong('clock', detail, 'set the clock of this machine, or of the server');
+/**
+ * A token of a clock that is ahead was issued in the future; one of a clock that is behind lives less long, and not at
+ * all when that is its whole life. A token from elsewhere has no need of this clock.
+ */
+function clockFinding(
+  offset: number,
+  { isSignedHere, issuedAt = 0, expiresAt = 0 }: TokenFacts,
+  { clock_skew_seconds: skew }: Trusted,
+): Finding {
+  const size = Math.abs(offset);
+  if (size <= skew) return fine('clock', `within ${Math.max(1, Math.round(size))} s of the server's`);
+  const detail = `this clock is ${span(size)} ${offset > 0 ? 'behind' : 'ahead of'} the server's`;
+  const hint = 'set the clock of this machine, or of the server';
+  if (!isSignedHere) return fine('clock', `${detail}, which this token has no need of`, hint);
+  if (offset < 0) return wrong('clock', `${detail}; ${skew} s are allowed`, hint);
+  const left = expiresAt - issuedAt + skew - offset;
+  if (left <= 0) return wrong('clock', `${detail}; tokens have ended before they are sent`, hint);
+  return fine('clock', `${detail}; tokens are good for ${span(left)} only`, hint);
 }
 
-function issuerFinding({ issuer }: TokenFacts, { issuers }: Trusted): Finding {
+function issuerFinding({ kind, issuer }: TokenFacts, { issuers }: Trusted): Finding {
+  if (kind === 'person') return fine('issuer', 'none named: the token of a person, which the server judges');
   if (issuer === undefined)
     return wrong('issuer', 'the token names no issuer', 'a machine token needs `iss`');
   if (issuers.some((known) => known.issuer === issuer)) return fine('issuer', issuer);
@@ -91,7 +121,12 @@ function issuerFinding({ issuer }: TokenFacts, { issuers }: Trusted): Finding {
 function keyFinding({ thumbprint, kid }: TokenFacts, { issuer, keys }: Issuer): Finding {
   const hint = `have the daemon trust this key for ${issuer}: osa keys show`;
   if (thumbprint !== undefined) {
-    if (keys.some((key) => key.thumbprint === thumbprint)) return fine('key', thumbprint);
+    const known = keys.find((key) => key.thumbprint === thumbprint);
+    if (known && (keys.length === 1 || known.kid === kid)) return fine('key', thumbprint);
+    if (known) {
+      const detail = `the server knows the key ${thumbprint} by the kid ${known.kid} only, and tokens name it by its thumbprint`;
+      return wrong('key', detail, 'leave `kid` out of that key in the settings of the daemon: osa keys show');
+    }
     return wrong('key', `the server does not know the key ${thumbprint} for ${issuer}`, hint);
   }
   if (keys.length === 1) return fine('key', 'the issuer has one, which the signature must be of');
@@ -106,39 +141,47 @@ function audienceFinding({ audience }: TokenFacts, issuer: Issuer): Finding {
   return wrong('audience', detail, `set OSA_AUDIENCE=${issuer.audience}`);
 }
 
-function lifetimeFinding({ issuedAt, expiresAt }: TokenFacts, trusted: Trusted, now: number): Finding {
-  if (issuedAt === undefined || expiresAt === undefined) {
+function lifetimeFinding(facts: TokenFacts, trusted: Trusted, now: number): Finding {
+  const { kind, isSignedHere, issuedAt, expiresAt, notBefore } = facts;
+  const isUndated = issuedAt === undefined && kind === 'machine';
+  if (expiresAt === undefined || isUndated) {
+    const needed = kind === 'machine' ? '`iat` and `exp`' : '`exp`';
     return wrong(
       'lifetime',
-      'the token does not say when it was issued and when it ends',
-      'it needs `iat` and `exp`',
+      'the token does not say from when and until when it is good',
+      `it needs ${needed}`,
     );
   }
   const { clock_skew_seconds: skew, max_token_seconds: most } = trusted;
-  const lifetime = expiresAt - issuedAt;
-  if (lifetime > most) {
-    return wrong(
-      'lifetime',
-      `the token lives for ${span(lifetime)}, ${span(most)} are allowed`,
-      'make one that ends earlier',
-    );
+  const lifetime = expiresAt - (issuedAt ?? expiresAt);
+  if (kind === 'machine' && lifetime > most) {
+    const detail = `the token lives for ${span(lifetime)}, ${span(most)} are allowed`;
+    return wrong('lifetime', detail, 'make one that ends earlier');
   }
+  if (isSignedHere) return fine('lifetime', span(lifetime));
   if (expiresAt + skew <= now)
     return wrong('lifetime', `the token ended ${span(now - expiresAt)} ago`, 'make another one');
-  return fine('lifetime', `${span(lifetime)}`);
+  const start = Math.max(issuedAt ?? 0, notBefore ?? 0);
+  if (start <= now + skew) return fine('lifetime', `good for ${span(expiresAt + skew - now)}`);
+  const detail = `the token begins in ${span(start - now)}, by the server's clock`;
+  return wrong('lifetime', detail, 'set the clock of the machine that made it');
 }
 
-function scopeFindings(
-  { scopes }: TokenFacts,
-  { issuer, scopes: bounds }: Issuer,
-  wanted: readonly string[],
-): Finding[] {
+function scopeFindings(facts: TokenFacts, issuer: Issuer, wanted: readonly string[]): Finding[] {
+  const { issuer: name, scope_claim: claim, scopes: bounds } = issuer;
+  const carried = facts.claims.get(claim) ?? [];
+  if (facts.isSignedHere && claim !== scopeClaim) {
+    const detail = `the server reads scopes from the claim ${claim}, and tokens signed here have them in ${scopeClaim}`;
+    return [
+      wrong('scope', detail, `set \`scope_claim\` of ${name} to ${scopeClaim} in the settings of the daemon`),
+    ];
+  }
   return wanted.map((scope) => {
-    if (!scopes.some((own) => covers(own, scope))) {
-      return wrong('scope', `the token does not carry ${scope}`, 'make one that does: osa token --scope …');
+    if (!carried.some((own) => covers(own, scope))) {
+      return wrong('scope', `the token does not carry ${scope} in its claim ${claim}`, 'make one that does');
     }
     if (bounds === null || bounds.some((bound) => covers(bound, scope))) return fine('scope', scope);
-    const detail = `the server lets tokens of ${issuer} carry no more than ${bounds.join(', ')}; ${scope} is not among it`;
+    const detail = `the server lets tokens of ${name} carry no more than ${bounds.join(', ') || 'nothing'}; ${scope} is not among it`;
     return wrong('scope', detail, 'widen `scopes` of the issuer in the settings of the daemon');
   });
 }

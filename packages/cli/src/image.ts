@@ -1,4 +1,5 @@
 import { OsaError } from '@osa/core/error';
+import { isImage, splitImage } from '@osa/core/hook/image';
 
 export interface Image {
   /** The name without its digest. */
@@ -12,8 +13,9 @@ export interface Image {
  * @throws OsaError `usage`
  */
 export function parseImage(text: string): Image {
-  const [, name, digest] = /^([^\s@]{1,900})@(sha256:[0-9a-f]{64})$/.exec(text) ?? [];
-  if (name !== undefined && digest !== undefined) return { name, digest };
+  const reference = splitImage(text);
+  const { name, digest } = reference;
+  if (digest !== undefined && isImage(reference) && /^\S{1,900}$/.test(name)) return { name, digest };
   throw new OsaError(
     'usage',
     'It must be an image with its digest, REF@sha256: and 64 lower-case hexadecimal digits: a tag may move.',

@@ -1,6 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import { type Identity, resolveCredential, type Server, type Sources } from './config.ts';
-import type { TokenFacts } from './diagnosis.ts';
+import { scopeClaim, type TokenFacts } from './diagnosis.ts';
 import { loadKey, longestToken } from './key.ts';
 
 /**
@@ -30,13 +30,16 @@ async function factsOfKey(identity: Identity, scopes: readonly string[]): Promis
   const issuedAt = Math.floor(Date.now() / 1_000);
   const { issuer, audience } = identity;
   return {
+    kind: 'machine',
+    isSignedHere: true,
     issuer,
     audience: [audience],
-    scopes,
+    claims: new Map([[scopeClaim, scopes]]),
     thumbprint: kid,
     kid,
     issuedAt,
     expiresAt: issuedAt + longestToken,
+    notBefore: undefined,
   };
 }
 
@@ -44,20 +47,33 @@ async function factsOf(token: string): Promise<TokenFacts> {
   const { readCompact, readObject, TokenFlaw } = await import('@osa/core/auth/compact');
   try {
     const { header, payload } = readCompact(token);
-    const { iss, aud, scope, iat, exp } = readObject(payload, 'payload');
+    const claims = readObject(payload, 'payload');
+    const { iss, aud, iat, exp, nbf } = claims;
     return {
+      kind: iss === undefined && header.alg === 'HS256' ? 'person' : 'machine',
+      isSignedHere: false,
       issuer: typeof iss === 'string' ? iss : undefined,
       audience: texts([aud].flat()),
-      scopes: typeof scope === 'string' ? scope.split(' ') : texts([scope].flat()),
+      claims: new Map(
+        Object.entries(claims).map(([name, value]) => [
+          name,
+          typeof value === 'string' ? value.split(' ') : texts([value].flat()),
+        ]),
+      ),
       thumbprint: undefined,
       kid: header.kid,
-      issuedAt: typeof iat === 'number' ? iat : undefined,
-      expiresAt: typeof exp === 'number' ? exp : undefined,
+      issuedAt: instant(iat),
+      expiresAt: instant(exp),
+      notBefore: instant(nbf),
     };
   } catch (cause) {
     if (!(cause instanceof TokenFlaw)) throw cause;
     throw new OsaError('credentials', `OSA_TOKEN cannot be accepted anywhere: ${cause.message}`);
   }
+}
+
+function instant(value: unknown): number | undefined {
+  return typeof value === 'number' ? Math.floor(value) : undefined;
 }
 
 function texts(values: readonly unknown[]): string[] {

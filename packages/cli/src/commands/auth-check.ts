@@ -1,6 +1,9 @@
+import type { Answer } from '@osa/core/api';
+import { isAdminRole } from '@osa/core/auth/role';
 import { asOsaError, OsaError } from '@osa/core/error';
+import type { Client } from '../client.ts';
 import { defineCommand } from '../command.ts';
-import { clockOffset, diagnose, type Finding } from '../diagnosis.ts';
+import { clockOffset, diagnose, type Finding, fine, wrong } from '../diagnosis.ts';
 import { exitCodeOf } from '../exit.ts';
 import { green, type Line, line, red } from '../paint.ts';
 import { scopeOption } from '../scopes.ts';
@@ -20,17 +23,14 @@ export const authCheck = defineCommand({
     const archive = client();
     const wanted = scope.flat();
     const { from, facts } = await tokenFacts(sources, archive.server, wanted);
-    const asked = Date.now();
+    const start = Date.now();
     const trusted = await archive.call('listIssuers', {});
-    const clocks = { asked, answered: Date.now() };
-    const found: Finding[] = diagnose(facts, trusted, { clocks, wanted });
-    const refusal = found.every(({ ok }) => ok)
-      ? await archive.call('whoami', { scopes: wanted }).then(
-          () => undefined,
-          (error: unknown) => asOsaError(error) ?? Promise.reject(error),
-        )
-      : undefined;
-    const ok = refusal === undefined && found.every((finding) => finding.ok);
+    const clocks = { asked: start, answered: Date.now() };
+    const expected = diagnose(facts, trusted, { clocks, wanted });
+    const found = expected.every(({ ok }) => ok)
+      ? [...expected, ...(await asked(archive, wanted))]
+      : expected;
+    const ok = found.every((finding) => finding.ok);
     const document = {
       ok,
       from,
@@ -41,11 +41,33 @@ export const authCheck = defineCommand({
       line`token from ${from}, for ${archive.server.url}`,
       ...found.flatMap(findingLines),
     ]);
-    if (refusal) throw refusal;
     if (ok) output.note(green('the server accepts it'));
     return ok ? undefined : exitCodeOf(new OsaError('credentials', 'refused'));
   },
 });
+
+/** What the server itself says, which knows more than it publishes. @throws OsaError when it does not say. */
+async function asked(client: Client, wanted: readonly string[]): Promise<Finding[]> {
+  try {
+    const answer = await client.call('whoami', { scopes: wanted });
+    const { kind, issuer, subject } = answer;
+    const accepted = fine('server', `takes it as ${subject}, a ${kind} of ${issuer}`);
+    return [accepted, ...(kind === 'person' ? roleFindings(answer, wanted) : [])];
+  } catch (error) {
+    const refusal = asOsaError(error);
+    if (refusal?.code !== 'invalid_token' && refusal?.code !== 'rate_limited') throw error;
+    const why = 'nothing that it publishes says why; its log does, without the token';
+    return [wrong('server', `does not accept it: ${refusal.code}`, why)];
+  }
+}
+
+/** A person's rights are roles, which only the server knows. */
+function roleFindings({ subject, roles }: Answer<'whoami'>, wanted: readonly string[]): Finding[] {
+  if (roles.some((role) => isAdminRole(role.toUpperCase())))
+    return wanted.map((scope) => fine('scope', scope));
+  const detail = `needs the role ADMIN; ${subject} has ${roles.join(', ') || 'none'}`;
+  return wanted.map((scope) => wrong('scope', `${scope} ${detail}`, `osad roles grant ${subject} ADMIN`));
+}
 
 function findingLines({ check, ok, detail, hint }: Finding): Line[] {
   const mark = ok ? green('ok   ') : red('wrong');

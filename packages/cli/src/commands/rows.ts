@@ -29,6 +29,10 @@ export const rows = defineCommand({
       params: { schema: schema.id, feature: hook },
       query: { ...page, history: history ? 'true' : 'false' },
     });
+    // No rows of a release that there is, and a release that there is not, are two answers.
+    if (page.release !== undefined && answer.rows.length === 0) {
+      await server.call('showRelease', { params: { name: hook, version: page.release } });
+    }
     output.result(answer, rowLines(hook, feature.columns, answer));
     output.note(
       ...nextPage({

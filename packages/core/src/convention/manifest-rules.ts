@@ -1,4 +1,5 @@
 import { jsonTypes } from '../hook/hook.ts';
+import { isImage, splitImage } from '../hook/image.ts';
 import { slugOf } from './convention.ts';
 import { type Finding, placeOf, quote, valueAt } from './manifest-problems.ts';
 import { constraintsOf } from './manifest-shape.ts';
@@ -22,14 +23,6 @@ export function ruleFindings(tree: YamlTree): Finding[] {
     ]),
     ...imageRules(tree, ['ingester', 'release']),
   ];
-}
-
-/** An image's name and the digest that it may carry: `name[:tag][@sha256:…]`. */
-export function splitImage(image: string): { name: string; digest: string | undefined } {
-  const at = image.indexOf('@');
-  return at < 0
-    ? { name: image, digest: undefined }
-    : { name: image.slice(0, at), digest: image.slice(at + 1) };
 }
 
 function slugRule(tree: YamlTree): Finding[] {
@@ -150,9 +143,10 @@ function directoryRules(tree: YamlTree, path: Path): Finding[] {
 function imageRules(tree: YamlTree, path: Path): Finding[] {
   const image = text(tree, [...path, 'image']);
   if (!image) return [];
-  const { name, digest } = splitImage(image);
+  const reference = splitImage(image);
+  const { digest } = reference;
   const given = text(tree, [...path, 'digest']);
-  if (name === '' || (digest !== undefined && !/^sha256:[0-9a-f]{64}$/.test(digest))) {
+  if (!isImage(reference)) {
     const message = `${quote(image)} must be a name, after an @ only "sha256:" and 64 lower-case hexadecimal digits`;
     return [{ path: [...path, 'image'], message }];
   }

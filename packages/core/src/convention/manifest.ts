@@ -1,5 +1,6 @@
 import { OsaError } from '../error.ts';
 import type { FeatureContract } from '../hook/hook.ts';
+import { splitImage } from '../hook/image.ts';
 import { type Config, Limits } from '../hook/release.ts';
 import type { FieldDefinition, SchemaDefinition } from '../record/schema.ts';
 import { DeployRequest, type Docs, type FileRequirements, type Ingester, slugOf } from './convention.ts';
@@ -11,7 +12,7 @@ import {
   problemsError,
   valueAt,
 } from './manifest-problems.ts';
-import { ruleFindings, splitImage } from './manifest-rules.ts';
+import { ruleFindings } from './manifest-rules.ts';
 import { ManifestShape } from './manifest-shape.ts';
 import { pathText, readYaml, type YamlTree } from './manifest-yaml.ts';
 

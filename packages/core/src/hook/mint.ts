@@ -3,9 +3,10 @@ import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer } from '../store.ts';
+import { isImage, splitImage } from './image.ts';
 import { pointerMoved } from './live.ts';
 import type { LiveContent, Minting, MintOutcome } from './registry.ts';
-import { Digest, fingerprint, type Limits, type ReleaseContent } from './release.ts';
+import { fingerprint, type Limits, type ReleaseContent } from './release.ts';
 
 /**
  * Mints a release of a hook without a deploy. What the request leaves out is carried over from the live release,
@@ -106,7 +107,7 @@ function unknownHook(hook: string): OsaError {
 type Given = ParsedBody<'release'>;
 
 function merge(request: Given, live: ReleaseContent | undefined): ReleaseContent {
-  const { image, digest } = splitImage(request);
+  const { image, digest } = imageOf(request);
   const runtime = request.runtime ?? (image ? 'image' : request.command ? 'directory' : live?.runtime);
   const why = live
     ? `the live release runs ${live.runtime === 'image' ? 'an image' : 'a directory'}`
@@ -136,11 +137,12 @@ function merge(request: Given, live: ReleaseContent | undefined): ReleaseContent
 }
 
 /** `ref@sha256:…` says image and digest at once. @throws OsaError `invalid` for another digest, or two that differ */
-function splitImage({ image, digest }: Given): { image: string | undefined; digest: string | undefined } {
-  const at = image?.indexOf('@') ?? -1;
-  if (image === undefined || at < 0) return { image, digest };
-  const [name, carried] = [image.slice(0, at), image.slice(at + 1)];
-  if (name === '' || !Digest.safeParse(carried).success) {
+function imageOf({ image, digest }: Given): { image: string | undefined; digest: string | undefined } {
+  if (image === undefined) return { image, digest };
+  const reference = splitImage(image);
+  const { name, digest: carried } = reference;
+  if (carried === undefined) return { image, digest };
+  if (!isImage(reference)) {
     const rule = 'must be a name, after an @ only "sha256:" and 64 lower-case hexadecimal digits';
     throw new OsaError('invalid', `image: ${JSON.stringify(image)} ${rule}`, { field: 'image' });
   }

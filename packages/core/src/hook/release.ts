@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
+import { digestPattern } from './image.ts';
 
 /**
  * A release is what a hook runs. It is immutable, and its identity is a fingerprint over everything that can
@@ -9,7 +10,7 @@ import { z } from 'zod';
 
 export const Digest = z
   .string()
-  .regex(/^sha256:[0-9a-f]{64}$/, 'must be "sha256:" and 64 lower-case hexadecimal digits');
+  .regex(digestPattern, 'must be "sha256:" and 64 lower-case hexadecimal digits');
 
 const memoryPattern = /^(\d+(?:\.\d+)?)([gmk]?)i?$/i;
 const memoryUnits = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
