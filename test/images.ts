@@ -10,9 +10,11 @@ import { execa } from 'execa';
 /** Images made from a shell script and a static busybox; nothing comes from the network. */
 
 const busybox = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
-/** The programs that containers need and this machine lacks. */
+/** What containers need and this machine, or this user, lacks. */
 export const missing = ['podman', 'runc', 'docker-registry'].filter((program) => !isThere(program));
 if (busybox === undefined) missing.push('busybox-static');
+// What a hook may take is bounded for root's containers on every host; for those of others it depends on the host.
+if (process.getuid?.() !== 0) missing.push('root');
 
 function isThere(program: string): boolean {
   try {
