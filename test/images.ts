@@ -145,6 +145,6 @@ export function takeMemory(mebibytes: number): string {
 }
 
 /** A registries.conf(5) under which loopback needs no TLS. */
-function registryEnvironment(): NodeJS.ProcessEnv {
+export function registryEnvironment(): NodeJS.ProcessEnv {
   return { CONTAINERS_REGISTRIES_CONF: join(import.meta.dirname, 'fixtures', 'registries.conf') };
 }

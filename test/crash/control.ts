@@ -2,21 +2,24 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Failpoint } from '@osa/core/failpoint';
+import { watchOutputs } from './outputs.ts';
 
-/** A step of the system: a failpoint of the daemon, or the middle of what a hook writes, which the hook tells. */
-export type Point = Failpoint | 'process.mid-output';
+/** A step of the system: a failpoint of the daemon, or one in the middle of what a hook writes, which the hook tells. */
+export type Point = Failpoint | 'process.mid-output' | 'container.mid-output' | 'container.last-byte';
 
 /** Who has reached a point and waits there. */
 export interface Reached {
   readonly point: Point;
   /** The index of the daemon: that which reached it, or that whose hook did. */
   readonly daemon: number;
-  /** The process, and the id of the task: run, fence and attempt. */
-  readonly hook?: { readonly pid: number; readonly task: string };
+  /** Of a hook the id of its task: run, fence and attempt. */
+  readonly task?: string;
+  /** Of a hook that is a process. */
+  readonly pid?: number;
 }
 
 /** What a hook in the middle of its output does next. */
-export type HookOrder = 'go' | 'exit' | 'exit-zero';
+export type HookOrder = 'go' | 'exit' | 'exit-zero' | 'stall';
 
 export interface Control extends AsyncDisposable {
   readonly hookSocket: string;
@@ -56,8 +59,9 @@ export async function startControl(
   await listen(hookSocket, async (line, answer) => {
     const { pid, place } = JSON.parse(line) as { pid: number; place: string };
     const [, daemon, task = ''] = /\/d(\d+)\/work\/([^/]+)\//.exec(place) ?? [];
-    answer(await decide({ point: 'process.mid-output', daemon: Number(daemon), hook: { pid, task } }));
+    answer(await decide({ point: 'process.mid-output', daemon: Number(daemon), task, pid }));
   });
+  const outputs = watchOutputs(directory, daemons, decide);
   for (let index = 0; index < daemons; index += 1) {
     await listen(daemonSocket(index), async (line, answer) => {
       const { n, point } = JSON.parse(line) as { n?: number; point?: Failpoint };
@@ -70,6 +74,7 @@ export async function startControl(
     hookSocket,
     daemonSocket,
     async [Symbol.asyncDispose]() {
+      await outputs[Symbol.asyncDispose]();
       for (const socket of sockets) socket.destroy();
       await Promise.all(
         servers.map(async (server) => {

@@ -4,7 +4,8 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type EngineOfDaemon, engineOf } from './containers.ts';
+import { registryEnvironment } from '../images.ts';
+import { type EngineOfDaemon, engineOf } from './engine.ts';
 import { type Line, startProxy } from './proxy.ts';
 
 /** The daemons of one run, as processes; one that ends although nobody ended it is started again, and told. */
@@ -122,6 +123,8 @@ export class Daemons {
             process.env.PATH,
           ].join(':'),
           OSA_RUNNER: member.engine ? 'podman' : 'process',
+          OSA_PULL_TIMEOUT_SECONDS: String(pullMs / 1_000),
+          ...registryEnvironment(),
           HOME: member.place,
           // They are started thousands of times from the same file.
           NODE_COMPILE_CACHE: join(dirname(bundle), 'compiled'),
@@ -195,5 +198,7 @@ export interface Member {
   wanted: boolean;
 }
 
+/** What a daemon gives a pull. */
+export const pullMs = 3_000;
 const upWithinMs = 60_000;
 const endWithinMs = 20_000;

@@ -15,9 +15,11 @@ export const actions = [
   'hook-kill',
   'hook-exit',
   'hook-exit-zero',
+  'hook-stall',
   'disk-full',
   'container-kill',
   'engine-gone',
+  'registry-hang',
 ] as const;
 export type Action = (typeof actions)[number];
 
@@ -61,17 +63,24 @@ const beforeCommit: readonly Point[] = [
 /** The points of a runner that starts containers. */
 const ofContainers = /^(image|container|oom)\./;
 
+const inOutputOfContainers = ['container.mid-output', 'container.last-byte'] as const;
+
 /** Every point of containers with every action that makes sense there. */
-export function containerPairs(): Fault[] {
-  return failpoints
-    .filter((point) => ofContainers.test(point))
-    .flatMap((point) =>
-      ([...everywhere, 'container-kill', 'engine-gone'] as const).map((action) => ({
-        point,
-        action,
-        nth: 1,
-      })),
-    );
+export function containerPairs({ canFillDisk }: { readonly canFillDisk: boolean }): Fault[] {
+  const daemons = failpoints.filter((point) => ofContainers.test(point));
+  const usual: readonly Action[] = [
+    ...everywhere,
+    'container-kill',
+    'engine-gone',
+    ...(canFillDisk ? (['disk-full'] as const) : []),
+  ];
+  const pairs = (points: readonly Point[], actions: readonly Action[]) =>
+    points.flatMap((point) => actions.map((action) => ({ point, action, nth: 1 })));
+  return [
+    ...pairs([...daemons, ...inOutputOfContainers], usual),
+    ...pairs(inOutputOfContainers, ['hook-exit', 'hook-exit-zero', 'hook-stall']),
+    ...pairs(['image.resolve'], ['registry-hang']),
+  ];
 }
 
 /** Every other point with every action that makes sense there. */
@@ -153,4 +162,5 @@ export function planFaults(
 export const orders: Readonly<Partial<Record<Action, HookOrder>>> = {
   'hook-exit': 'exit',
   'hook-exit-zero': 'exit-zero',
+  'hook-stall': 'stall',
 };

@@ -53,7 +53,8 @@ export async function openHarness({
   opening.defer(() => rm(directory, { recursive: true, force: true }));
   const bundle = await bundleDaemon(root, join(directory, 'bundle'), defects);
   const canFillDisk = await canMount(directory);
-  const pairs = (inContainers ? containerPairs() : allPairs({ canFillDisk })).filter(isWanted(focus));
+  const pairsOf = inContainers ? containerPairs : allPairs;
+  const pairs = pairsOf({ canFillDisk }).filter(isWanted(focus));
   const containers = inContainers ? opening.use(await makeContainers()) : undefined;
   const key = JSON.stringify(generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }));
   const clusters: Cluster[] = [];

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import type { HookOrder, Point, Reached } from './control.ts';
-import type { Daemons } from './daemons.ts';
+import { type Daemons, pullMs } from './daemons.ts';
 import type { Disk } from './disk.ts';
 import { type Action, type Fault, type FaultPlan, orders, type TimedFault } from './faults.ts';
 import type { Model } from './model.ts';
+import type { Line } from './proxy.ts';
 import type { Random } from './random.ts';
 
 /** What was done in a run. */
@@ -80,11 +81,12 @@ export class Injector {
 
   private async inject(fault: Fault, reached: Reached): Promise<void> {
     const { model } = this.parts;
-    const { hook } = reached;
-    if (hook && ['hook-kill', 'hook-exit', 'hook-exit-zero'].includes(fault.action)) {
+    const { task, pid } = reached;
+    if (task !== undefined && fault.action.startsWith('hook-')) {
       this.note(fault.action, reached.point);
-      model.brokenRuns.add(hook.task.slice(0, 36));
-      if (fault.action === 'hook-kill') process.kill(hook.pid, 'SIGKILL');
+      // One that takes too long is only tried again.
+      if (fault.action !== 'hook-stall') model.brokenRuns.add(task.slice(0, 36));
+      if (fault.action === 'hook-kill' && pid !== undefined) process.kill(pid, 'SIGKILL');
       return;
     }
     await this.act({ action: fault.action, daemon: reached.daemon }, reached.point);
@@ -125,6 +127,7 @@ export class Injector {
       daemons.resume(daemon);
     }
     if (action === 'container-kill' || action === 'engine-gone') await this.breakEngine(action, daemon);
+    if (action === 'registry-hang') this.parts.registry?.blackhole(random.pick([500, pullMs + 1_000]));
     if (action === 'disk-full') {
       const disk = this.parts.disks.get(daemon);
       if (!disk) return;
@@ -142,8 +145,6 @@ export class Injector {
       for (const run of await engine.killAll()) model.brokenRuns.add(run);
       return;
     }
-    // A hook that cannot be started again and again is given up.
-    model.anyMayFail = true;
     await engine.down();
     this.track(delay(random.int(300, 1_500)).then(() => engine.up()));
   }
@@ -175,4 +176,6 @@ export interface InjectorParts {
   /** Asked for when they are needed, since the daemons tell their points to the injector. */
   readonly daemons: () => Daemons;
   readonly disks: ReadonlyMap<number, Disk>;
+  /** The way to the registry of images. */
+  readonly registry: Line | undefined;
 }

@@ -8,6 +8,8 @@ import type { Report } from './violations.ts';
 export async function checkMemory(state: State, daemons: Daemons, report: Report): Promise<void> {
   const made = await Promise.all(daemons.members.map(async ({ engine }) => engine?.made() ?? []));
   const memoryOf = new Map(made.flat().map(({ run, n, memoryBytes: bytes }) => [`${run} ${n}`, bytes]));
+  const late = await Promise.all(daemons.members.map(async ({ engine }) => engine?.timedOut() ?? []));
+  const timedOut = new Set(late.flat().map(({ run, n }) => `${run} ${n}`));
   const inContainers = state.attempts.filter(({ runner }) => runner === 'podman');
   for (const attempts of Map.groupBy(inContainers, ({ run, fence }) => `${run} ${fence}`).values()) {
     let expected = memoryBytes(containerMemory);
@@ -21,6 +23,8 @@ export async function checkMemory(state: State, daemons: Daemons, report: Report
       if (hasRun && given === undefined)
         report('I13', `attempt ${n} of run ${run} has ${outcome}, and was never made`);
       if (outcome === 'out_of_memory') expected *= 2;
+      if (outcome === 'out_of_memory' && timedOut.has(`${run} ${n}`))
+        report('I13', `attempt ${n} of run ${run} took too long, and is said to have run out of memory`);
     }
   }
 }

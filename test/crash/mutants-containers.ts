@@ -1,6 +1,7 @@
 import type { Mutant } from './mutants.ts';
 
 const core = 'packages/core/src';
+const tables = `${core}/postgres/migrations/0001_thread.sql`;
 
 /** Defects of hooks in containers. */
 export const containerMutants: readonly Mutant[] = [
@@ -37,6 +38,85 @@ export const containerMutants: readonly Mutant[] = [
         file: `${core}/run/run-hook.ts`,
         find: 'this.open = this.open.filter(({ sourceId }) => unanswered.has(sourceId));',
         replace: '',
+      },
+    ],
+    inContainers: true,
+  },
+  {
+    name: 'image-by-tag',
+    what: 'the image is looked for by its tag, and nobody asks whether it is that of the release',
+    defects: [
+      {
+        file: `${core}/runners/container-image.ts`,
+        find: `const reference = \`\${name}@\${request.digest}\`;`,
+        replace: `const reference = \`\${name}:latest\`;`,
+      },
+      {
+        file: `${core}/runners/container-image.ts`,
+        find: 'if (found && (withPrefix(found.Id) === digest || digestsOf(found).has(digest))) return found;',
+        replace: 'if (found) return found;',
+      },
+    ],
+    inContainers: true,
+  },
+  {
+    name: 'output-reused',
+    what: 'the attempts of a claim share one directory, with what was written to it',
+    defects: [
+      {
+        file: `${core}/runners/staging.ts`,
+        find: 'const attempt = placesOf(join(await realpath(task.workspace), task.id));',
+        replace: `const attempt = placesOf(join(await realpath(task.workspace), task.id.replace(/\\d+$/, '1')));`,
+      },
+      {
+        file: `${core}/runners/staging.ts`,
+        find: 'await mkdir(attempt.root, { mode: 0o700 });',
+        replace: 'await mkdir(attempt.root, { recursive: true, mode: 0o700 });',
+      },
+      {
+        file: `${core}/runners/staging.ts`,
+        find: 'for (const directory of [code, input, output, files, temporary]) await mkdir(directory);',
+        replace:
+          'for (const directory of [code, input, output, files, temporary]) await mkdir(directory, { recursive: true });',
+      },
+    ],
+    inContainers: true,
+  },
+  {
+    name: 'timeout-as-memory',
+    what: 'the end that the runner itself makes of code that takes too long is taken for a lack of memory',
+    defects: [
+      {
+        file: `${core}/runners/container-watch.ts`,
+        find: "if (outcome !== 'exited') return { ...ended, outcome };",
+        replace:
+          "if (outcome !== 'exited') return { ...ended, outcome: outcome === 'timeout' ? 'out_of_memory' : outcome };",
+      },
+    ],
+    focus: { points: ['container.mid-output'], actions: ['hook-stall'] },
+    inContainers: true,
+  },
+  {
+    name: 'memory-on-release',
+    what: 'more memory is stored on the release; the database does not refuse it',
+    defects: [
+      {
+        file: `${core}/postgres/attempts.ts`,
+        find: '  if (!row) throw leaseLost(batch);\n  return row;',
+        replace: `  if (!row) throw leaseLost(batch);\n  await sql\`select raise_limit(\${run}, \${memoryBytes})\`;\n  return row;`,
+      },
+      {
+        file: tables,
+        find: "array['actors', 'schemas', 'deploys', 'releases', 'live_changes',",
+        replace: "array['actors', 'schemas', 'deploys', 'live_changes',",
+      },
+      {
+        file: tables,
+        find: 'create index on idempotency_keys (at);',
+        replace: `create index on idempotency_keys (at);
+create function raise_limit(run_id uuid, bytes bigint) returns void language sql security definer as $$
+  update public.releases l set limits = jsonb_set(l.limits, '{memory}', to_jsonb((bytes / 1048576) || 'm'))
+  from public.runs r where r.id = run_id and l.hook = r.hook and l.version = r.version $$;`,
       },
     ],
     inContainers: true,

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 
-/** Stands between one daemon and PostgreSQL, and loses what it is told to lose. */
+/** Stands between one daemon and PostgreSQL, or engines and a registry, and loses what it is told to lose. */
 export interface Line {
   readonly port: number;
   /** Ends all connections at once, both ways. */
@@ -25,11 +25,12 @@ interface Pair {
 /** Long enough for the server to have worked on a COMMIT that it was sent. */
 const commitMs = 60;
 
-export async function startProxy(socketPath: string): Promise<Line> {
+/** `target` is a socket's path, or a port of the loopback address. */
+export async function startProxy(target: string | number): Promise<Line> {
   const pairs = new Set<Pair>();
   const state = { silent: false, loseAnswer: undefined as ((pair: Pair) => void) | undefined };
   const listener = createServer((client) => {
-    const pair = { client, server: createConnection(socketPath), silent: state.silent };
+    const pair = { client, server: connectTo(target), silent: state.silent };
     pairs.add(pair);
     join(pair, state, () => pairs.delete(pair));
   });
@@ -65,6 +66,10 @@ export async function startProxy(socketPath: string): Promise<Line> {
       await once(listener, 'close');
     },
   };
+}
+
+function connectTo(target: string | number): Socket {
+  return typeof target === 'string' ? createConnection(target) : createConnection(target, '127.0.0.1');
 }
 
 function join(

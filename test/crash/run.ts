@@ -81,7 +81,8 @@ async function play(world: World, { key, operations, containers }: RunOptions): 
     model,
     directory: codes,
     hookSocket: control.hookSocket,
-    containers,
+    images: containers?.images,
+    registry: world.registry ? `127.0.0.1:${world.registry.port}` : '',
   };
   const clients = planClients(random.fork('workload'), {
     points: world.points,

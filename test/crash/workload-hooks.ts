@@ -1,4 +1,4 @@
-import { containerMemory } from './containers.ts';
+import { containerMemory, containerSeconds } from './containers.ts';
 import { featureOf, type HookName, hookNames, type Packed, packHook } from './hooks.ts';
 import type { Deploy, Mint, Move } from './model.ts';
 import { type Operation, slug, type WorkloadParts } from './workload-plan.ts';
@@ -33,9 +33,9 @@ export async function deploy(parts: WorkloadParts, wanted: Deploying): Promise<v
 }
 
 async function freshCode(parts: WorkloadParts, hook: HookName): Promise<Packed> {
-  const { client, model, directory, hookSocket, containers } = parts;
-  const packed = containers
-    ? model.nextImage(containers.images.get(hook) ?? [])
+  const { client, model, directory, hookSocket, images, registry } = parts;
+  const packed = images
+    ? named(model.nextImage(images.get(hook) ?? []), registry)
     : await packHook(directory, hook, model.token(hook), hookSocket);
   model.codes.set(packed.digest, { hook, token: packed.token });
   if (packed.bytes) {
@@ -50,6 +50,10 @@ async function freshCode(parts: WorkloadParts, hook: HookName): Promise<Packed> 
   return packed;
 }
 
+function named(image: Packed, registry: string): Packed {
+  return { ...image, image: `${registry}/${image.image}` };
+}
+
 function manifest(codes: ReadonlyMap<HookName, Packed>, schema: string): object {
   const value = { name: 'value', type: 'number', required: true, cardinality: 'exactly_one' };
   const note = { name: 'note', type: 'text', required: false, cardinality: 'exactly_one' };
@@ -62,7 +66,9 @@ function manifest(codes: ReadonlyMap<HookName, Packed>, schema: string): object 
     hooks: [...codes].map(([name, code]) => ({
       name,
       feature: featureOf(name),
-      ...(code.image === undefined ? {} : { limits: { memory: containerMemory } }),
+      ...(code.image === undefined
+        ? {}
+        : { limits: { memory: containerMemory, timeout_seconds: containerSeconds } }),
       release: { ...releaseOf(code), digest: code.digest, source_ref: 'git:crash' },
     })),
   };

@@ -35,8 +35,9 @@ export interface WorkloadParts {
   /** Where codes are packed. */
   readonly directory: string;
   readonly hookSocket: string;
-  /** Where the hooks run in containers. */
-  readonly containers: Containers | undefined;
+  /** Where the hooks run in containers, and the registry that has them. */
+  readonly images: Containers['images'] | undefined;
+  readonly registry: string;
 }
 
 /** The convention of a run. */

@@ -9,6 +9,7 @@ import { type Disk, mountDisk } from './disk.ts';
 import { type Fault, type FaultPlan, planFaults } from './faults.ts';
 import { Injector } from './injector.ts';
 import { Model } from './model.ts';
+import { type Line, startProxy } from './proxy.ts';
 import { type Random, seeded } from './random.ts';
 import type { Operation } from './workload-plan.ts';
 
@@ -36,6 +37,8 @@ export interface World {
   readonly points: readonly Point[];
   readonly control: Control;
   readonly daemons: Daemons;
+  /** The way to the registry of images. */
+  readonly registry: Line | undefined;
   /** Straight to the server. */
   readonly database: Database;
   /** Ends everything; the logs are still there. */
@@ -58,8 +61,10 @@ export async function makeWorld(options: RunOptions): Promise<World> {
   const model = new Model();
   const disks = await mountDisks(plan, directory, count);
   const late: { daemons?: Daemons } = {};
+  const { containers } = options;
+  const registry = containers && (await startProxy(containers.registryPort));
   const injector = new Injector({
-    ...{ plan, model, cluster, disks, leaseMs: leaseSeconds * 1_000 },
+    ...{ plan, model, cluster, disks, registry, leaseMs: leaseSeconds * 1_000 },
     random: random.fork('injector'),
     daemons: () => {
       if (!late.daemons) throw new Error('the daemons are not made yet');
@@ -71,13 +76,14 @@ export async function makeWorld(options: RunOptions): Promise<World> {
   late.daemons = daemons;
   const database = cluster.open(name);
   return {
-    ...{ random, directory, model, injector, control, daemons, database },
+    ...{ random, directory, model, injector, control, daemons, registry, database },
     points: plan.faults.map(({ point }) => point),
     async close() {
       await daemons.discard();
       await control[Symbol.asyncDispose]();
       await database.close();
       for (const disk of disks.values()) await disk.remove();
+      await registry?.close();
     },
     async remove(keep) {
       await cluster.drop(name);
