@@ -73,6 +73,20 @@ describe('a key in the environment', () => {
     }
   });
 
+  test('beside a file with another is refused, whichever is meant', async () => {
+    const { code, stderr } = await osa(['auth', 'whoami'], here({ OSA_KEY: pem, OSA_KEY_FILE: 'key.pem' }));
+    expect([code, stderr]).toEqual([4, expect.stringContaining('OSA_KEY and OSA_KEY_FILE are both set')]);
+  });
+
+  test('is named in its tokens by the kid that it has', async () => {
+    const OSA_KEY = JSON.stringify({ ...daemon.key.key.export({ format: 'jwk' }), kid: 'ci-2026' });
+    const { stdout } = await osa(['token'], here({ OSA_KEY }));
+    const [head = ''] = stdout.split('.');
+    expect(JSON.parse(Buffer.from(head, 'base64url').toString())).toMatchObject({ kid: 'ci-2026' });
+    const shown = JSON.parse((await osa(['keys', 'show', '--json'], here({ OSA_KEY }))).stdout);
+    expect(shown).toMatchObject({ public_jwk: { kid: 'ci-2026' }, thumbprint: daemon.key.thumbprint });
+  });
+
   test('is shown by its public half only', async () => {
     const { code, stdout, stderr } = await osa(['keys', 'show']);
     expect(code).toBe(0);
@@ -114,6 +128,7 @@ describe('OSA_TOKEN', () => {
     const sent = await token();
     for (const environment of [
       { OSA_TOKEN: sent, OSA_KEY: pem },
+      { OSA_TOKEN: sent, OSA_KEY_FILE: 'key.pem' },
       { OSA_TOKEN: 'not a token' },
       { OSA_TOKEN: `${sent}.x` },
     ]) {

@@ -64,7 +64,7 @@ describe('stopping', () => {
     const hook = patientHook();
     const id = await startBatch(hook);
     const asking = await rawConnection(daemon.port);
-    asking.socket.write('GET /ready HTTP/1.1\r\nHost: x\r\n');
+    asking.socket.write('GET /ready HTTP/1.1\r\nHost: localhost\r\n');
     await until('the daemon to see it', async () => (await connections()) > 1);
     const stopped = daemon.stop();
     asking.socket.write('\r\n');

@@ -6,6 +6,7 @@ import { executeNext } from '@osa/core/run/execute';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import { beforeEach, expect, test } from 'vitest';
 import { admin, type TestDatabase, testDatabase, until } from './harness.ts';
+import { backendThatRuns } from './postgres-support.ts';
 import { hookCode, record, type Workbench, workbench } from './workbench.ts';
 
 let database: TestDatabase;
@@ -144,6 +145,27 @@ test('a worker that has lost its lease writes nothing', async () => {
   await expect(
     queue.startAttempt(stale, { run: stale.runs[0]?.id ?? '', memoryBytes: 1, runner: 'x' }),
   ).rejects.toMatchObject({ code: 'lease_lost' });
+});
+
+test('a lease that ends while a start is being stored is no fault of ours', async () => {
+  await bench.deploy({ doubled: { code: double } });
+  await bench.ingest([record('a', 1)]);
+  const { queue } = bench.execution;
+  const claim = await queue.claim({ name: 'slow', leaseMs: 1_000, runtimes: ['directory'], fullHooks: [] });
+  if (!claim) throw new Error('there was nothing to claim');
+  const other = database.open(database.ownerUrl);
+  const start = await other.transaction(async (tx) => {
+    await tx`select from batches where id = ${claim.batch} for update`;
+    const starting = queue.startAttempt(claim, { run: claim.runs[0]?.id ?? '', memoryBytes: 1, runner: 'x' });
+    await backendThatRuns(other, 'insert into attempts');
+    await until('the end of the lease', async () => {
+      const [row] = await other.sql<{ over: boolean }[]>`
+        select lease_until < clock_timestamp() as over from batches where id = ${claim.batch}`;
+      return row?.over;
+    });
+    return { starting };
+  });
+  expect(await start.starting).toMatchObject({ n: 1 });
 });
 
 test('a batch that has its snapshot keeps it through a rollback and a new claim', async () => {

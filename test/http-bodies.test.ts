@@ -62,7 +62,7 @@ async function open(path: string, headers: readonly string[], method = 'POST'): 
         : 'application/octet-stream';
   const lines = [
     `${method} ${path} HTTP/1.1`,
-    'Host: x',
+    'Host: localhost',
     `Authorization: ${authorization}`,
     `Content-Type: ${type}`,
     ...headers,

@@ -69,6 +69,21 @@ test.each(open)('%s looks at no token', async (_name, route) => {
   expect(status).toBe(200);
 });
 
+test.each(['evil.example', 'evil.example:4070', 'localhost.evil.example', '127.0.0.1.evil.example'])(
+  'a daemon for development does not answer to the name %s',
+  async (host) => {
+    const { status, problem } = await daemon.send('GET', '/api/v1/hooks', { headers: { host } });
+    expect([status, problem?.code, problem?.field]).toEqual([400, 'malformed', 'host']);
+  },
+);
+
+test.each(['localhost', 'localhost:4070', '127.0.0.1:1', '[::1]:4070'])(
+  'a daemon for development answers to %s',
+  async (host) => {
+    expect((await daemon.send('GET', '/api/v1/hooks', { headers: { host } })).status).toBe(200);
+  },
+);
+
 test.each([
   ['another issuer', { issuer: 'elsewhere' }],
   ['another audience', { audience: 'elsewhere' }],

@@ -20,7 +20,7 @@ async function exchange(request: string): Promise<string> {
 }
 
 function get(path: string, ...headers: string[]): string {
-  return [`GET ${path} HTTP/1.1`, 'Host: x', 'Connection: close', ...headers, '', ''].join('\r\n');
+  return [`GET ${path} HTTP/1.1`, 'Host: localhost', 'Connection: close', ...headers, '', ''].join('\r\n');
 }
 
 function statuses(answer: string): number[] {
@@ -55,13 +55,10 @@ describe('headers', () => {
 
   test.each([
     ['none', 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
-    ['a stranger', get('/health').replace('Host: x', 'Host: evil.example'), 200],
     ['two', get('/health', 'Host: y'), 400],
-  ])('the host %s changes nothing', async (_name, request, expected) => {
-    const answer = await exchange(request);
-    expect([200, 400]).toContain(expected);
-    expect([expected, 200]).toContain(statuses(answer)[0]);
-    expect(answer).not.toContain('evil');
+    ['two that are the same', get('/health', 'Host: localhost'), 400],
+  ])('with the host %s', async (_name, request, expected) => {
+    expect(statuses(await exchange(request))).toEqual([expected]);
   });
 
   test('of another origin get no permission', async () => {
@@ -79,15 +76,15 @@ describe('headers', () => {
 
 test.each([
   ['garbage', 'garbage\r\n\r\n'],
-  ['an unknown method', 'FROB /health HTTP/1.1\r\nHost: x\r\n\r\n'],
+  ['an unknown method', 'FROB /health HTTP/1.1\r\nHost: localhost\r\n\r\n'],
   ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
   [
     'two lengths',
-    'POST /api/v1/conventions HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
+    'POST /api/v1/conventions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
   ],
   [
     'a length and chunks',
-    'POST /api/v1/conventions HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'POST /api/v1/conventions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
   ],
   ['a space in a header name', 'GET /health HTTP/1.1\r\nHost : x\r\n\r\n'],
 ])('%s is refused and the connection closed', async (_name, request) => {
@@ -97,7 +94,9 @@ test.each([
 });
 
 test('requests in a row on one connection are answered in a row', async () => {
-  const requests = Array.from({ length: 100 }, () => 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n').join('');
+  const requests = Array.from({ length: 100 }, () => 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n').join(
+    '',
+  );
   const answer = await exchange(requests + get('/nothing'));
   expect(statuses(answer)).toEqual([...Array(100).fill(200), 404]);
 });

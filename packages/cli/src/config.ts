@@ -71,18 +71,17 @@ export type Credential =
 /**
  * The credential for `server`; undefined when there is none.
  *
- * @throws OsaError `credentials` for an `OSA_TOKEN` that is no token, or stands beside a key in the environment
+ * @throws OsaError `credentials` for an `OSA_TOKEN` that is no token, and where two credentials are set
  */
 export function resolveCredential(sources: Sources, server: Server): Credential | undefined {
-  const { OSA_TOKEN, OSA_KEY, OSA_KEY_FILE } = sources.environment;
+  const { OSA_TOKEN } = sources.environment;
+  const [first, second] = (['OSA_TOKEN', 'OSA_KEY', 'OSA_KEY_FILE'] as const).filter(
+    (name) => sources.environment[name],
+  );
+  if (first !== undefined && second !== undefined) {
+    throw new OsaError('credentials', `${first} and ${second} are both set; unset the one that is not meant`);
+  }
   if (OSA_TOKEN) {
-    const other = OSA_KEY ? 'OSA_KEY' : OSA_KEY_FILE ? 'OSA_KEY_FILE' : undefined;
-    if (other !== undefined) {
-      throw new OsaError(
-        'credentials',
-        `OSA_TOKEN and ${other} are both set; unset the one that is not meant`,
-      );
-    }
     const token = OSA_TOKEN.trim();
     if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return { kind: 'token', token };
     throw new OsaError(

@@ -124,8 +124,8 @@ function keyFinding({ thumbprint, kid }: TokenFacts, { issuer, keys }: Issuer): 
     const known = keys.find((key) => key.thumbprint === thumbprint);
     if (known && (keys.length === 1 || known.kid === kid)) return fine('key', thumbprint);
     if (known) {
-      const detail = `the server knows the key ${thumbprint} by the kid ${known.kid} only, and tokens name it by its thumbprint`;
-      return wrong('key', detail, 'leave `kid` out of that key in the settings of the daemon: osa keys show');
+      const detail = `the server knows the key ${thumbprint} by the kid ${known.kid}, and tokens name it by ${kid}`;
+      return wrong('key', detail, 'give both halves of the key the same `kid`, or none');
     }
     return wrong('key', `the server does not know the key ${thumbprint} for ${issuer}`, hint);
   }

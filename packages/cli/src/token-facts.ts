@@ -26,7 +26,7 @@ export async function tokenFacts(
 }
 
 async function factsOfKey(identity: Identity, scopes: readonly string[]): Promise<TokenFacts> {
-  const { kid } = await loadKey(identity.key);
+  const { kid, thumbprint } = await loadKey(identity.key);
   const issuedAt = Math.floor(Date.now() / 1_000);
   const { issuer, audience } = identity;
   return {
@@ -35,7 +35,7 @@ async function factsOfKey(identity: Identity, scopes: readonly string[]): Promis
     issuer,
     audience: [audience],
     claims: new Map([[scopeClaim, scopes]]),
-    thumbprint: kid,
+    thumbprint,
     kid,
     issuedAt,
     expiresAt: issuedAt + longestToken,

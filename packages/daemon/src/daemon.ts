@@ -161,6 +161,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
   const check = () => components(config, { database: requests, worker, isDraining, log });
   return buildServer({
     role: config.role,
+    isLocal: config.mode === 'development',
     handlers: {
       ...serviceRoutes({ version: config.version, reads: config.reads, metrics, check }),
       ...conventionRoutes({ store }),

@@ -11,8 +11,8 @@ const perSecond = 1;
 const most = 10_000;
 
 /**
- * A token bucket for each address: `burst` at once, one a second in the long run. A good token is never asked: who shares an address with somebody who guesses is not
- * locked out, and the guesses get a shorter answer.
+ * A token bucket for each address: `burst` at once, one a second in the long run. A good token is never asked: who
+ * shares an address with somebody who guesses is not locked out, and the guesses get a shorter answer.
  */
 export function failureLimit(burst: number, now: () => number = Date.now): FailureLimit {
   const buckets = new Map<string, { left: number; at: number }>();

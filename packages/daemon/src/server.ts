@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { type Route, routes } from '@osa/core/api';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { Access } from '@osa/core/store';
@@ -22,6 +22,8 @@ import { askedFor, type Handlers, mountRoutes, routesOf } from './mount.ts';
 
 export interface ServerParts {
   readonly role: Role;
+  /** Whether the only names are `localhost` and addresses: a page in a browser can give a name of its own our address. */
+  readonly isLocal: boolean;
   readonly handlers: Handlers;
   readonly authenticate: Authenticate;
   readonly limits: HttpLimits;
@@ -71,8 +73,11 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   return app;
 }
 
-function addHooks(app: FastifyInstance, { authenticate, limits, metrics, isDraining }: ServerParts): void {
+function addHooks(app: FastifyInstance, parts: ServerParts): void {
+  const { authenticate, isLocal, limits, metrics, isDraining } = parts;
   app.addHook('onRequest', async (request) => {
+    requireOneHost(request);
+    if (isLocal) requireLocalName(request.hostname);
     if (request.raw.rawHeaders.length / 2 > limits.headers) {
       throw Object.assign(new Error('too many headers'), { code: 'HPE_HEADER_OVERFLOW' });
     }
@@ -95,6 +100,24 @@ function addHooks(app: FastifyInstance, { authenticate, limits, metrics, isDrain
     const route = request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
     metrics.observeRequest({ route, status: reply.statusCode, seconds: reply.elapsedTime / 1_000 });
   });
+}
+
+/** RFC 9112, section 3.2; Node takes the first of several. @throws OsaError `malformed` */
+function requireOneHost({ raw }: FastifyRequest): void {
+  const hosts = raw.headersDistinct.host ?? [];
+  if (hosts.length <= 1) return;
+  throw new OsaError('malformed', `a request names one host, not ${hosts.length}`, { field: 'host' });
+}
+
+/** @throws OsaError `malformed` */
+function requireLocalName(hostname: string): void {
+  const name = hostname.replace(/^\[(.*)\]$/, '$1');
+  if (name === 'localhost' || isIP(name) !== 0) return;
+  throw new OsaError(
+    'malformed',
+    `a daemon for development answers to localhost and to addresses, not to ${JSON.stringify(hostname)}`,
+    { field: 'host' },
+  );
 }
 
 /** What fastify itself has to say counts from warnings on; the rest is ours to tell. */

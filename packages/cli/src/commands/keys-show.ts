@@ -14,13 +14,13 @@ export const keysShow = defineCommand({
     const identity = identityHere(() => resolveCredential(sources, client().server));
     const key = identity?.key ?? resolveKey(sources);
     if (!key) throw new OsaError('credentials', 'there is no key here; make one with: osa keys generate');
-    const { kid, publicJwk } = await loadKey(key);
+    const { kid, thumbprint, publicJwk } = await loadKey(key);
     const shown = { ...publicJwk, kid, alg: 'EdDSA' };
     const issuer = identity?.issuer ?? issuerOf(sources.environment);
-    const document = { from: key.name, issuer, public_jwk: shown, thumbprint: kid };
+    const document = { from: key.name, issuer, public_jwk: shown, thumbprint };
     output.result(
       document,
-      publicKeyLines({ title: 'key', from: key.name, issuer, publicJwk: shown, thumbprint: kid }),
+      publicKeyLines({ title: 'key', from: key.name, issuer, publicJwk: shown, thumbprint }),
     );
     return undefined;
   },

@@ -8,7 +8,9 @@ import type { MachineKey } from './issuer.ts';
 
 export interface SigningKey {
   readonly key: KeyObject;
-  /** The thumbprint of the public key (RFC 7638). */
+  /** Of the public key (RFC 7638). */
+  readonly thumbprint: string;
+  /** What tokens name it by: the JWK's own `kid`, or else the thumbprint. */
   readonly kid: string;
   readonly publicJwk: JWK;
 }
@@ -47,7 +49,8 @@ export async function readPrivateKey(text: string, source: string): Promise<Sign
     );
   }
   const publicJwk = createPublicKey(key).export({ format: 'jwk' }) as JWK;
-  return { key, publicJwk, kid: await calculateJwkThumbprint(publicJwk) };
+  const thumbprint = await calculateJwkThumbprint(publicJwk);
+  return { key, publicJwk, thumbprint, kid: ownKid(text) ?? thumbprint };
 }
 
 /**
@@ -77,8 +80,14 @@ async function publicKey(member: string | object, source: string): Promise<Machi
   const flaw = keyFlaw(keyBytesOf(key));
   if (flaw !== undefined) throw new OsaError('credentials', `${source}: the key cannot be trusted: ${flaw}`);
   const thumbprint = await calculateJwkThumbprint(key.export({ format: 'jwk' }) as JWK);
-  const own = text.startsWith('{') ? (JSON.parse(text) as { kid?: unknown }).kid : undefined;
-  return { key, thumbprint, kid: typeof own === 'string' && own !== '' ? own : thumbprint };
+  return { key, thumbprint, kid: ownKid(text) ?? thumbprint };
+}
+
+/** Of a JWK that has one; the text has been read as a key. */
+function ownKid(text: string): string | undefined {
+  const trimmed = text.trim();
+  const { kid } = trimmed.startsWith('{') ? (JSON.parse(trimmed) as { kid?: unknown }) : {};
+  return typeof kid === 'string' && kid !== '' ? kid : undefined;
 }
 
 /** The members of a JWK set (RFC 7517, section 5); undefined for what is none. */

@@ -3,7 +3,7 @@ import { arrayText } from './array.ts';
 import type { Database, Transaction } from './connection.ts';
 import { leaseLost } from './lease.ts';
 
-/** Only for who holds the batch. @throws OsaError `lease_lost` */
+/** Only for who holds the batch, which nobody claims meanwhile. @throws OsaError `lease_lost` */
 export async function startAttempt(
   { sql }: Database,
   { batch, fence }: Lease,
@@ -14,6 +14,7 @@ export async function startAttempt(
     select ${run}, coalesce((select max(n) from attempts where run = ${run}), 0) + 1, fence, ${memoryBytes}, ${runner}
     from batches
     where id = ${batch} and fence = ${fence} and status = 'running' and lease_until > clock_timestamp()
+    for share
     returning n, started_at as "startedAt"`;
   if (!row) throw leaseLost(batch);
   return row;

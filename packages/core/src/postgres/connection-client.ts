@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import postgres from 'postgres';
 import { OsaError } from '../error.ts';
 import { makeUnsafe, notOffered, type Statement, whenSettled } from './connection-statement.ts';
-import { translate } from './sqlstate.ts';
+import { translateRefusal } from './sqlstate.ts';
 
 /**
  * One connection to PostgreSQL. It lives once: the driver under it is given a single socket, so when that breaks
@@ -57,7 +57,7 @@ export async function openClient(maker: postgres.Sql, options: ClientOptions): P
     return client({ maker, driver, reserved, lost: lost.signal, destroy, ...options });
   } catch (error) {
     destroy();
-    throw deadline.aborted ? connectTimeout(options.connectTimeoutMs, error) : translate(error);
+    throw deadline.aborted ? connectTimeout(options.connectTimeoutMs, error) : translateRefusal(error);
   }
 }
 

@@ -70,6 +70,15 @@ export function translate(error: unknown): unknown {
   return error;
 }
 
+/** As `translate`, of an error by which no connection came about: whatever the server says, it may be mended there. */
+export function translateRefusal(error: unknown): unknown {
+  const known = translate(error);
+  if (known instanceof OsaError || !databaseError(known)) {
+    return known;
+  }
+  return unavailable(`The database refuses connections (${reason(known)})`, known);
+}
+
 /** The connection went away after `what` was sent and before its answer came. */
 export function commitUnknown(what: string, cause: unknown): OsaError {
   return new OsaError(

@@ -611,11 +611,13 @@ create table running_logs (
 );
 
 -- An attempt is the next one of a run that is open, started by who holds the batch.
+-- The lease counts as at the statement's beginning: who has asked for it within the statement must not be refused here
+-- because it ended meanwhile.
 create function guard_attempt() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform from public.runs r join public.batches b on b.id = r.batch
     where r.id = new.run and r.finished_at is null and b.status = 'running' and b.fence = new.fence
-      and b.lease_until > clock_timestamp();
+      and b.lease_until > statement_timestamp();
   if not found or new.n <> (select coalesce(max(a.n), 0) + 1 from public.attempts a where a.run = new.run) then
     raise exception 'attempt % of run %: it is not the next one, or the batch is not held with fence %', new.n, new.run,
       new.fence using errcode = '23503', table = 'attempts';
