@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
 import type { Ending, InputRecord, Runner, Task } from '@osa/core/run/runner';
-import { describe } from 'vitest';
+import { describe, expect } from 'vitest';
+import { longestBusy } from './busy.ts';
 import { type BuiltImage, buildImage, missing, podman, podmanRunner } from './images.ts';
 
 /** Hooks in containers, for tests: single tasks that the real runner runs. */
@@ -41,6 +42,7 @@ export interface ContainerBench {
   runScript(script: string, options?: TaskOptions): Promise<Ending>;
   /** Containers of this workspace, running or not, by id. */
   containers(): Promise<string[]>;
+  /** Also asserts that no task has held up this thread. */
   dispose(): Promise<void>;
 }
 
@@ -55,8 +57,16 @@ export async function containerBench(): Promise<ContainerBench> {
     count += 1;
     return taskOf(image, { workspace, id: `task-${process.pid}-${count}`, ...options });
   };
-  const run: ContainerBench['run'] = (image, options = {}) =>
-    (options.runner ?? runner).run(task(image, options), options.signal ?? new AbortController().signal);
+  let longestStallMs = 0;
+  const run: ContainerBench['run'] = async (image, options = {}) => {
+    const work = (options.runner ?? runner).run(
+      task(image, options),
+      options.signal ?? new AbortController().signal,
+    );
+    const stallMs = await longestBusy(async () => void (await Promise.allSettled([work])));
+    longestStallMs = Math.max(longestStallMs, stallMs);
+    return work;
+  };
   return {
     workspace,
     runner,
@@ -71,6 +81,8 @@ export async function containerBench(): Promise<ContainerBench> {
     async dispose() {
       await runner.sweep(workspace);
       await rm(place, { recursive: true, force: true });
+      // Whatever a hook did, the daemon would have gone on answering.
+      expect(longestStallMs).toBeLessThan(100);
     },
   };
 }
