@@ -6,11 +6,18 @@ import { join } from 'node:path';
 import { rollback } from '@osa/core/hook/live';
 import { readRows } from '@osa/core/record/read';
 import { traceRow } from '@osa/core/trace/trace';
-import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
 import { admin, type TestDatabase, testDatabase } from './harness.ts';
-import { answering, type BuiltImage, buildImage, podman, podmanRunner, removeImages } from './images.ts';
+import {
+  answering,
+  type BuiltImage,
+  buildImage,
+  podman,
+  podmanPath,
+  podmanRunner,
+  removeImages,
+} from './images.ts';
 import { type Registry, startRegistry } from './registry.ts';
 import { record, type Workbench, workbench } from './workbench.ts';
 
@@ -188,7 +195,7 @@ describeContainers('the image of a release', () => {
     const image = await buildImage({ script: 'echo one' });
     const other = `sha256:${'1'.repeat(64)}`;
     const place = await mkdtemp(join(tmpdir(), 'osa-engine-'));
-    const { stdout: real } = await execa('sh', ['-c', 'command -v podman']);
+    const real = await podmanPath();
     // An engine that says it ran another image.
     await writeFile(
       join(place, 'podman'),

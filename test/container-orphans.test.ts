@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sweep } from '@osa/core/runners/sweep';
 import { afterAll, afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { type ContainerBench, containerBench, describeContainers } from './container-support.ts';
-import { until } from './harness.ts';
-import { buildImage, podman, podmanRunner, removeImages } from './images.ts';
+import { scratch, until } from './harness.ts';
+import { buildImage, podman, podmanPath, podmanRunner, removeImages } from './images.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -68,6 +68,37 @@ describeContainers('the containers of a daemon that died', () => {
   it('cannot be looked for without an engine, and then nothing is taken for gone', async () => {
     const runner = podmanRunner(1_000, { PATH: '/nowhere' });
     await expect(sweep([runner], bench.workspace)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});
+
+describeContainers('a container that the engine does not remove', () => {
+  it('is told, costs nobody the result, and is removed when the engine can', async () => {
+    await using stack = new AsyncDisposableStack();
+    const bench = await containerBench();
+    stack.defer(() => bench.dispose());
+    stack.defer(removeImages);
+    const place = await scratch();
+    stack.defer(() => place.dispose());
+    const refusing = join(place.path, 'refusing');
+    const script = `#!/bin/sh
+[ "$1" = rm ] && [ -e '${refusing}' ] && { echo 'Error: not now' >&2; exit 125; }
+exec '${await podmanPath()}' "$@"
+`;
+    await writeFile(join(place.path, 'podman'), script, { mode: 0o755 });
+    await writeFile(refusing, '');
+    const left: string[] = [];
+    const runner = podmanRunner(
+      1_000,
+      { PATH: `${place.path}:${process.env.PATH}` },
+      (container, { message }) => left.push(`${container}: ${message}`),
+    );
+    const ending = await bench.run(await buildImage({ script: 'echo done' }), { runner });
+    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
+    expect(left).toEqual([expect.stringMatching(/^osa-.*: podman rm --force: not now/)]);
+    expect(await bench.containers()).toHaveLength(1);
+    await rm(refusing);
+    await until('the container’s end', async () => (await bench.containers()).length === 0);
+    expect(left).toHaveLength(1);
   });
 });
 

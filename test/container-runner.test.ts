@@ -53,6 +53,7 @@ describeContainers('a hook in a container', () => {
           engine: { name: 'podman', options },
           environment: process.env,
           pullTimeoutMs: 1_000,
+          onLeft: () => undefined,
         }),
       });
     expect(await withOptions('--runtime', 'runc')).toMatchObject({ outcome: 'exited', exitCode: 0 });

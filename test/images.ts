@@ -4,6 +4,7 @@ import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Runner } from '@osa/core/run/runner';
+import type { OnLeft } from '@osa/core/runners/container-removal';
 import { runners } from '@osa/core/runners/index';
 import { execa } from 'execa';
 
@@ -29,6 +30,12 @@ function isThere(program: string): boolean {
 export async function podman(...args: string[]): Promise<string> {
   const { stdout } = await execa('podman', args, { env: registryEnvironment() });
   return stdout.trim();
+}
+
+/** Where the real program is, for what stands in front of it. */
+export async function podmanPath(): Promise<string> {
+  const { stdout } = await execa('sh', ['-c', 'command -v podman']);
+  return stdout;
 }
 
 export interface ImageSource {
@@ -118,11 +125,16 @@ async function writeContext(context: string, base: string, source: ImageSource):
   await writeFile(join(context, 'Containerfile'), `${containerfile.join('\n')}\n`);
 }
 
-export function podmanRunner(pullTimeoutMs = 20_000, environment: NodeJS.ProcessEnv = {}): Runner {
+export function podmanRunner(
+  pullTimeoutMs = 20_000,
+  environment: NodeJS.ProcessEnv = {},
+  onLeft: OnLeft = () => undefined,
+): Runner {
   return runners.container({
     engine: { name: 'podman', options: [] },
     environment: { ...process.env, ...registryEnvironment(), ...environment },
     pullTimeoutMs,
+    onLeft,
   });
 }
 

@@ -2,6 +2,7 @@ import { chmod, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
 import { execa } from 'execa';
+import { podmanPath } from '../images.ts';
 
 /**
  * The engine as one daemon sees it: it can be gone for a while, it has no image that this daemon has not pulled, and it
@@ -41,7 +42,7 @@ export async function engineOf(place: string): Promise<EngineOfDaemon> {
     string,
     string,
   ];
-  const { stdout: podman } = await execa('sh', ['-c', 'command -v podman']);
+  const podman = await podmanPath();
   const script = `#!/bin/sh
 [ -e '${gone}' ] && { echo 'Error: the engine is gone' >&2; exit 125; }
 digest() { case $1 in *sha256:*) echo "\${1##*sha256:}" ;; *) echo "$1" | tr / _ ;; esac; }

@@ -24,7 +24,7 @@ export const containerMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/runners/container.ts`,
-        find: 'await remove(engine, [name]);',
+        find: 'await remove(name);',
         replace: '',
       },
     ],

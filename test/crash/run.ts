@@ -155,7 +155,7 @@ async function untilEnded(database: Database, enough = () => false): Promise<voi
   }
 }
 
-/** Directories, processes and sessions may take a moment to go. */
+/** Directories, processes and sessions may take a moment to go; a worker's next transaction is none that stays. */
 async function untilGone(
   database: Database,
   daemons: Daemons,
@@ -163,14 +163,16 @@ async function untilGone(
   tell: (what: string) => void,
 ): Promise<State> {
   const deadline = Date.now() + goneWithinMs;
+  let before: ReadonlySet<string> = new Set();
   for (;;) {
     const state = await readState(database);
-    const left = await findLeftovers(state, daemons, directory);
-    if (left.length === 0) return state;
+    const left = new Set(await findLeftovers(state, daemons, directory));
+    if (left.size === 0) return state;
     if (Date.now() > deadline) {
-      for (const what of left) tell(what);
+      for (const what of left.intersection(before)) tell(what);
       return state;
     }
+    before = left;
     await delay(100);
   }
 }

@@ -132,10 +132,10 @@ export async function readState(database: Database): Promise<State> {
       rows: await tx.unsafe<StoredRow[]>(await rowsOfAll(tx)),
       leftovers: (
         await tx<{ what: string }[]>`
-          select 'session ' || application_name || ' is ' || state as what from pg_stat_activity
+          select concat('session ', pid, ' of ', application_name, ' is ', state, ' since ', xact_start) as what from pg_stat_activity
           where datname = current_database() and state like 'idle in transaction%'
           union all
-          select 'advisory lock of ' || a.application_name from pg_locks l join pg_stat_activity a on a.pid = l.pid
+          select concat('advisory lock of ', a.application_name, ', session ', a.pid) from pg_locks l join pg_stat_activity a on a.pid = l.pid
           where l.locktype = 'advisory' and a.datname = current_database() and a.pid <> pg_backend_pid()`
       ).map(({ what }) => what),
     }),

@@ -42,7 +42,8 @@ export async function trial(context: Context, request: TrialRequest): Promise<Tr
   const place = await mkdtemp(join(tmpdir(), 'osa-trial-'));
   await using threads = outputThreads({ idle: 1, ...(entry && { entry }) });
   try {
-    const code = await prepare(request, hook, { place, cwd: sources.cwd, environment: sources.environment });
+    const { cwd, environment } = sources;
+    const code = await prepare(request, hook, { place, cwd, environment, note: context.output.note });
     const result = await tryHook({
       hook: hook.name,
       contract: hook.feature,
@@ -126,6 +127,7 @@ interface Place {
   readonly place: string;
   readonly cwd: string;
   readonly environment: NodeJS.ProcessEnv;
+  readonly note: (text: string) => void;
 }
 
 interface Code {
@@ -195,13 +197,15 @@ async function directory(
   };
 }
 
-async function image({ name, digest }: Image, { environment }: Place): Promise<Code> {
+async function image({ name, digest }: Image, { environment, note }: Place): Promise<Code> {
   const [{ containerRunner }, { findEngine }] = await Promise.all([
     import('@osa/core/runners/container'),
     import('@osa/core/runners/engine'),
   ]);
   const options = engineOptions(environment);
   const engine = { name: await findEngine({ options, environment }), options };
-  const runner = containerRunner({ engine, environment, pullTimeoutMs: 600_000 });
+  const onLeft = (container: string, { message }: Error) =>
+    note(`a container is left (${message}); remove it with: ${engine.name} rm --force ${container}`);
+  const runner = containerRunner({ engine, environment, pullTimeoutMs: 600_000, onLeft });
   return { runner, release: { runtime: 'image', image: name, digest, command: null } };
 }

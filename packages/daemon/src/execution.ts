@@ -5,6 +5,7 @@ import type { Execution } from '@osa/core/run/execute';
 import type { OutputThreads } from '@osa/core/run/output-threads';
 import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';
+import type { OnLeft } from '@osa/core/runners/container-removal';
 import { engineNames, findEngine } from '@osa/core/runners/engine';
 import { runners } from '@osa/core/runners/index';
 import { sweep } from '@osa/core/runners/sweep';
@@ -30,7 +31,7 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
   const { worker, workDirectory: workspace } = config;
   const { database, blobs, threads, metrics, log } = parts;
   const queue = metrics.counted(postgresQueue(database, { domain: config.domain }));
-  const own = await ownRunners(config, blobs);
+  const own = await ownRunners(config, { blobs, log });
   await failpoint('recovery.start');
   const swept = await sweepOrphans(config, own);
   if (swept > 0) log.warn({ attempts: swept }, 'ended what an earlier daemon left running');
@@ -61,7 +62,7 @@ async function sweepOrphans(
 /** Development runs directories whatever engine it has; production runs images only. */
 async function ownRunners(
   { mode, runner, containers, environment }: DaemonConfig,
-  blobs: BlobStore,
+  { blobs, log }: Pick<ExecutionParts, 'blobs' | 'log'>,
 ): Promise<Runner[]> {
   if (runner === 'none') return [];
   const own: Runner[] = mode === 'development' ? [runners.process({ blobs, environment })] : [];
@@ -70,7 +71,9 @@ async function ownRunners(
   const names = runner === 'auto' ? engineNames : [runner];
   const name = await findEngine({ options, environment }, names);
   const pullTimeoutMs = containers.pullSeconds * 1_000;
-  return [...own, runners.container({ engine: { name, options }, environment, pullTimeoutMs })];
+  const onLeft: OnLeft = (container, err) =>
+    log.warn({ container, err }, 'container not removed; trying again');
+  return [...own, runners.container({ engine: { name, options }, environment, pullTimeoutMs, onLeft })];
 }
 
 /** Claims and ends are for who looks for them; what does not go as it should is told. */

@@ -9,6 +9,7 @@ import type { CgroupHint } from './cgroup.ts';
 import { resolveImage } from './container-image.ts';
 import { createArguments, labels } from './container-options.ts';
 import type { KnownPlatforms } from './container-platform.ts';
+import { containerRemoval, type OnLeft, removeContainers } from './container-removal.ts';
 import { seccompProfile } from './container-seccomp.ts';
 import { watchContainer } from './container-watch.ts';
 import { type Engine, type EngineSettings, engineOf } from './engine.ts';
@@ -20,6 +21,7 @@ export interface ContainerRunnerParts {
   readonly environment: NodeJS.ProcessEnv;
   /** What a pull may take; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
+  readonly onLeft: OnLeft;
 }
 
 /**
@@ -32,11 +34,12 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
   const engine = engineOf({ ...parts.engine, environment });
   const hint: CgroupHint = {};
   const known: KnownPlatforms = new Map();
+  const remove = containerRemoval(engine, parts.onLeft);
   const profile = onceItWorks(() => seccompProfile(engine));
   return {
     name: engine.name,
     runtimes: ['image'],
-    run: (task, signal) => run(task, { engine, hint, known, profile, pullTimeoutMs, signal }),
+    run: (task, signal) => run(task, { engine, hint, known, profile, remove, pullTimeoutMs, signal }),
     sweep: (workspace) => sweep(engine, workspace),
   };
 }
@@ -46,6 +49,7 @@ interface Means {
   readonly hint: CgroupHint;
   readonly known: KnownPlatforms;
   readonly profile: () => Promise<string | undefined>;
+  readonly remove: (container: string) => Promise<void>;
   readonly pullTimeoutMs: number;
   readonly signal: AbortSignal;
 }
@@ -71,7 +75,7 @@ async function run(task: Task, means: Means): Promise<Ending> {
 }
 
 async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
-  const { engine, hint, known, pullTimeoutMs, signal } = means;
+  const { engine, hint, known, remove, pullTimeoutMs, signal } = means;
   const { digest, image, limits } = task.release;
   await failpoint('image.resolve');
   const present = await resolveImage(engine, { image, digest, pullTimeoutMs, known, signal });
@@ -100,7 +104,7 @@ async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
       platformDigest: isRelease ? present.platformDigest : null,
     };
   } finally {
-    await remove(engine, [name]);
+    await remove(name);
   }
 }
 
@@ -130,16 +134,6 @@ async function share({ input, output, files }: AttemptDirectory): Promise<void> 
   await chmod(output, 0o777);
 }
 
-/** Kills what lives of them and removes them with their volumes; one that is gone is no error. */
-async function remove(engine: Engine, containers: readonly string[]): Promise<void> {
-  if (containers.length === 0) return;
-  if ((await engine.call(['rm', '--force', '--volumes', ...containers])).ok) return;
-  for (const container of containers) {
-    const isThere = (await engine.call(['container', 'inspect', container])).ok;
-    if (isThere) await engine.require(['rm', '--force', '--volumes', container]);
-  }
-}
-
 /** A path can be long and say things about the machine; its hash is as good a name. */
 async function workspaceLabel(workspace: string): Promise<string> {
   return sha256(await realpath(workspace)).slice(0, 32);
@@ -150,6 +144,6 @@ async function sweep(engine: Engine, workspace: string): Promise<number> {
   const label = `label=${labels.workspace}=${await workspaceLabel(workspace)}`;
   const listed = await engine.require(['ps', '--all', '--quiet', '--no-trunc', '--filter', label]);
   const containers = listed.split('\n').filter(Boolean);
-  await remove(engine, containers);
+  await removeContainers(engine, containers);
   return containers.length;
 }

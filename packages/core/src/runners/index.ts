@@ -1,6 +1,7 @@
 import type { Runner } from '../run/runner.ts';
 import type { BlobStore } from '../storage/index.ts';
 import { containerRunner } from './container.ts';
+import type { OnLeft } from './container-removal.ts';
 import type { EngineName } from './engine.ts';
 import { processRunner } from './process.ts';
 
@@ -17,6 +18,7 @@ export interface RunnerParts {
   };
   /** What a pull may take; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
+  readonly onLeft: OnLeft;
 }
 
 /** Every runner by the name that the configuration uses. A runner is one file and one line here. */
