@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { OsaError } from '@osa/core/error';
 import { type Execution, executeNext } from '@osa/core/run/execute';
 import type { Logger } from 'pino';
 
@@ -42,7 +43,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     async drain(graceMs) {
       state.draining = true;
       bell.ring();
-      const timer = setTimeout(() => stop.abort(), graceMs);
+      const timer = setTimeout(() => stop.abort(new OsaError('interrupted', 'the daemon stops')), graceMs);
       await ended;
       clearTimeout(timer);
       await unwatch?.();
