@@ -1,5 +1,5 @@
 import type { Database } from '@osa/core/postgres/connection';
-import { excessRights, migrate, requireMigrated } from '@osa/core/postgres/migrate';
+import { excessRights, migrate, requireDurable, requireMigrated } from '@osa/core/postgres/migrate';
 import { migrations } from '@osa/core/postgres/migrations/index';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { dumpSchema } from '../scripts/dump-schema.ts';
@@ -28,6 +28,13 @@ async function applied(): Promise<string[]> {
   const rows = await owner.sql<{ name: string }[]>`select name from schema_migrations order by name`;
   return rows.map((row) => row.name);
 }
+
+test('a schema that is named after the owner takes nothing in', async () => {
+  await owner.sql.unsafe('create schema authorization current_user');
+  await migrate(owner, { appRole });
+  await requireMigrated(owner);
+  expect(await exists('public.schema_migrations')).toBe(true);
+});
 
 describe('files', () => {
   test('are applied to an empty database, once', async () => {
@@ -217,6 +224,13 @@ describe('what stops a daemon', () => {
     // A right of the whole server: it would outlive the database and hold the role.
     await run(undo);
     expect(found).toContain(`${role} ${flaw}`);
+  });
+
+  test('is a role whose commits are not kept', async () => {
+    const role = await database.role('hasty');
+    await requireDurable(database.open(role));
+    await owner.sql.unsafe(`alter role "${role}" set synchronous_commit to off`);
+    await expect(requireDurable(database.open(role))).rejects.toMatchObject({ field: 'synchronous_commit' });
   });
 
   test.each(['superuser', 'createrole'])('an app role that is a %s is not migrated to', async (attribute) => {

@@ -8,7 +8,7 @@ import { failpoint } from '@osa/core/failpoint';
 import { connect, type Database } from '@osa/core/postgres/connection';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { outputThreads } from '@osa/core/run/output-threads';
-import { filesystemBlobs } from '@osa/core/storage/filesystem';
+import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
 import type { BlobStore } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
@@ -133,7 +133,7 @@ function open(
 }
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
-  await mkdir(join(dataDirectory, 'blobs'), { recursive: true, mode: 0o700 });
+  await prepareBlobs(join(dataDirectory, 'blobs'));
   await prepareSpool(spoolOf(dataDirectory));
   if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
 }
