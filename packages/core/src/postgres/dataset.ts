@@ -1,7 +1,8 @@
 import type { Answer } from '../api.ts';
 import { parseExactJson } from '../exact-json.ts';
-import { HookName } from '../hook/hook.ts';
+import { HookName, type reservedFields } from '../hook/hook.ts';
 import type { DatasetReads } from '../record/dataset.ts';
+import { parseRecordSrn } from '../record/srn.ts';
 import type { Database, Sql } from './connection.ts';
 import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
 
@@ -36,14 +37,16 @@ async function records(
   const { page, next_cursor, has_more } = paged(found, limit, (row) => ({ s: row.created_at, id: row.srn }));
   const schemaId = `${schema.id}@${schema.version}`;
   const list = page.map(({ srn, version, created_at, metadata }) => {
+    const id = parseRecordSrn(srn)?.id ?? srn;
+    // Fields of the metadata have other names than these: both stand on the same list.
     const head = {
-      id: srn.split(':').at(-1)?.split('@')[0] ?? srn,
+      id,
       srn,
       schema_id: schemaId,
       version,
       created_at,
-    };
-    return { ...head, ...(parseExactJson(metadata) as object), ...head };
+    } satisfies Record<(typeof reservedFields)[number], unknown>;
+    return { ...head, ...(parseExactJson(metadata) as object) };
   });
   return { rows: list, next_cursor, has_more };
 }
