@@ -107,6 +107,21 @@ test('a failed run keeps its log, and only who may read it does', async () => {
   expect((await list(['runs:read:broken'])).status).toBe(403);
 });
 
+test('what a hook wrote about no record is told with its run', async () => {
+  const write = (lines: string) =>
+    `import { appendFileSync } from 'node:fs'; appendFileSync(process.env.OSA_OUT + '/features.jsonl', ${lines});`;
+  const garbage = await runOf('garbage', write(`'garbage\\n'`));
+  const why = 'the hook did not answer for any record: features.jsonl line 1: at byte 0: unexpected "g"';
+  expect(await ended(garbage)).toMatchObject({ status: 'failed', reason: why, records: { errored: 2 } });
+  expect((await osa('runs', 'show', garbage)).stdout).toContain(why);
+  const stray = await runOf('stray', `${answer}\n${write(`'{"id":"theirs","features":[]}\\n'`)}`);
+  expect(await ended(stray)).toMatchObject({
+    status: 'passed',
+    reason: 'features.jsonl line 3: no record of the batch has the id "theirs"',
+    records: { passed: 2 },
+  });
+});
+
 describe('what a hook says', () => {
   test('cannot act on a terminal, forge a line or hide', async () => {
     const evil = '\\u001b[2J\\u001b]0;owned\\u0007 \\u202egnp.exe \\u0000 \\r\\n{level: fatal}';

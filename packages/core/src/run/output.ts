@@ -110,7 +110,10 @@ export interface Judgement {
   /** Lines that belong to no record of the batch (unknown id, unreadable), counted; the first few are described. */
   readonly strayLines: number;
   readonly strayExamples: readonly string[];
-  /** Set when the output as a whole breaks the contract (too large, not a regular file): every record is errored. */
+  /**
+   * Set when the output as a whole breaks the contract (too large, not a regular file, lines but no answer among them):
+   * every record is errored.
+   */
   readonly failure: string | null;
 }
 
