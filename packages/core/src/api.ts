@@ -46,6 +46,17 @@ const rowId = z.int().min(1);
 const cursor = z.string().max(1_000).optional();
 const limit = z.coerce.number().int().min(1).max(bounds.pageRows).default(bounds.defaultPageRows);
 const page = z.object({ cursor, limit });
+/** Of a list that most read whole. */
+const wholePage = z.object({ cursor, limit: limit.default(bounds.pageRows) });
+/** Clients of the existing archive ask for more than there may be, and get what there may be. */
+const dataPage = z.object({
+  cursor,
+  limit: z.coerce
+    .number()
+    .int()
+    .transform((rows) => Math.min(Math.max(rows, 1), bounds.pageRows))
+    .default(bounds.defaultPageRows),
+});
 const hookParams = z.object({ name: z.string().max(200) });
 const version = z
   .int()
@@ -372,8 +383,8 @@ const RecordTrace = z.object({
   ),
 });
 
-const table = <T extends z.ZodType>(row: T) =>
-  z.object({ rows: z.array(row), next_cursor: z.string().nullable(), has_more: z.boolean() });
+const nextPage = { next_cursor: z.string().nullable(), has_more: z.boolean() };
+const table = <T extends z.ZodType>(row: T) => z.object({ rows: z.array(row), ...nextPage });
 
 const scope = (verb: ScopeVerb, resourceParam?: string): Gate =>
   resourceParam === undefined ? { kind: 'scope', verb } : { kind: 'scope', verb, resourceParam };
@@ -467,8 +478,9 @@ export const routes = {
   listConventions: route({
     method: 'GET',
     path: '/api/v1/conventions',
-    summary: 'All conventions, newest first',
+    summary: 'Conventions, newest first',
     gate: read,
+    query: wholePage,
     status: 200,
     response: z.object({
       items: z.array(
@@ -480,6 +492,7 @@ export const routes = {
           created_at: time,
         }),
       ),
+      ...nextPage,
     }),
   }),
   showConvention: route({
@@ -518,10 +531,11 @@ export const routes = {
   listHooks: route({
     method: 'GET',
     path: '/api/v1/hooks',
-    summary: 'All hooks by name, with their live release',
+    summary: 'Hooks by name, with their live release',
     gate: read,
+    query: wholePage,
     status: 200,
-    response: z.object({ items: z.array(HookSummary) }),
+    response: z.object({ items: z.array(HookSummary), ...nextPage }),
   }),
   showHook: route({
     method: 'GET',
@@ -867,7 +881,7 @@ export const routes = {
     summary: 'Published records of a schema (`id` or `id@version`), newest first',
     gate: read,
     params: z.object({ schema: z.string().max(200) }),
-    query: page.extend({ history: flag }),
+    query: dataPage.extend({ history: flag }),
     status: 200,
     response: table(
       z.looseObject({
@@ -885,7 +899,7 @@ export const routes = {
     summary: 'Rows of a feature over the published records of a schema, by id',
     gate: read,
     params: z.object({ schema: z.string().max(200), feature: z.string().max(200) }),
-    query: page.extend({
+    query: dataPage.extend({
       history: flag,
       release: z.coerce
         .number()

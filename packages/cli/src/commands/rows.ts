@@ -26,7 +26,7 @@ export const rows = defineCommand({
     const { owner, feature } = await server.call('showHook', { params: { name: hook } });
     const { schema_id: schema } = await server.call('showConvention', { params: { slug: owner } });
     const answer = await server.call('readRows', {
-      params: { schema: schema.id, feature: hook },
+      params: { schema: `${schema.id}@${schema.version}`, feature: hook },
       query: { ...page, history: history ? 'true' : 'false' },
     });
     // No rows of a release that there is, and a release that there is not, are two answers.

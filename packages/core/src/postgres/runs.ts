@@ -1,7 +1,7 @@
 import type { Answer } from '../api.ts';
 import type { RunReads, RunTail } from '../run/runs.ts';
 import type { Database, Sql } from './connection.ts';
-import { decodeCursor, paged } from './cursor.ts';
+import { pagesOf } from './cursor.ts';
 import { oomRetries } from './trace.ts';
 
 export function runReads({ sql }: Pick<Database, 'sql'>): RunReads {
@@ -25,9 +25,11 @@ function summaryColumns(sql: Sql) {
       or exists (select from running_logs l where l.run = run.id) as has_logs`;
 }
 
+const pages = pagesOf('listRuns');
+
 async function list(sql: Sql, query: Parameters<RunReads['list']>[0]): Promise<Answer<'listRuns'>> {
   const { cursor, limit, hook, status, release, ingestion } = query;
-  const before = decodeCursor(cursor);
+  const before = pages.after(cursor);
   const open = status === 'open';
   const rows = await sql<RunItem[]>`
     select ${summaryColumns(sql)}
@@ -41,7 +43,10 @@ async function list(sql: Sql, query: Parameters<RunReads['list']>[0]): Promise<A
       ${ingestion === undefined ? sql`` : sql`and b.ingestion = ${ingestion}`}
       ${status === undefined ? sql`` : open ? sql`and run.status is null` : sql`and run.status = ${status}`}
     order by run.created_at desc, run.id desc limit ${limit + 1}`;
-  const { page: items, next_cursor } = paged(rows, limit, ({ created_at, id }) => ({ s: created_at, id }));
+  const { page: items, next_cursor } = pages.cut(rows, limit, ({ created_at, id }) => ({
+    s: created_at,
+    id,
+  }));
   return { items, next_cursor };
 }
 
