@@ -42,6 +42,29 @@ describe('rows of a hook', () => {
   });
 });
 
+test('times end in Z and digests begin with sha256: in everything that tells of a row', async () => {
+  const [row] = (await read('test-record@1.0.0/first')).rows;
+  const traced = await daemon.call('traceRow', { params: { hook: 'first', id: row.id } });
+  const { items: deploys } = await daemon.call('listDeploys');
+  const documents = [
+    traced,
+    await daemon.call('traceRecord', { params: { srn: row.record_srn } }),
+    await daemon.call('showRun', { params: { id: row.run_id } }),
+    await daemon.call('history', { params: { name: 'first' } }),
+    await daemon.call('listConventions'),
+    deploys,
+  ];
+  for (const document of documents) {
+    const times = JSON.stringify(document).match(/\d{4}-\d\d-\d\dT[^"]*/g) ?? [];
+    expect(times.length).toBeGreaterThan(0);
+    expect(times.filter((time) => !time.endsWith('Z'))).toEqual([]);
+  }
+  const { input_digest, output_digest } = traced.run;
+  for (const digest of [input_digest, output_digest, deploys[0]?.manifest_digest]) {
+    expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+  }
+});
+
 test.each([
   ['0', 1],
   ['-1', 1],

@@ -41,7 +41,7 @@ export interface Route {
   readonly idempotent?: true;
 }
 
-const time = z.iso.datetime({ offset: true });
+const time = z.iso.datetime();
 const rowId = z.int().min(1);
 const cursor = z.string().max(1_000).optional();
 const limit = z.coerce.number().int().min(1).max(bounds.pageRows).default(bounds.defaultPageRows);
@@ -96,7 +96,7 @@ const ReleaseDetail = ReleaseSummary.extend({
   hook_name: z.string(),
   command: z.array(z.string()).nullable(),
   config: Config.nullable(),
-  config_digest: z.string(),
+  config_digest: Digest,
   limits: Limits,
 });
 
@@ -205,7 +205,7 @@ const DeployAnswer = z.object({
 const DeploySummary = z.object({
   id: z.string(),
   slug: z.string(),
-  manifest_digest: z.string(),
+  manifest_digest: Digest,
   changed: z.boolean(),
   changes: DeployChanges,
   source_refs: z.array(z.string()),
@@ -301,7 +301,7 @@ const RunSummary = z.object({
   batch: z.string(),
   ingestion: z.string(),
   convention: z.string(),
-  attempts: z.int(),
+  attempt_count: z.int(),
   oom_retries: z.int(),
   rows: z.int().nullable(),
   created_at: time,
@@ -315,7 +315,7 @@ const RunDetail = RunSummary.extend({
   digest: z.string(),
   /** The outcomes of its records. */
   records: z.object({ passed: z.int(), rejected: z.int(), errored: z.int() }),
-  starts: z.array(Attempt.extend({ log_bytes: z.int().nullable() })),
+  attempts: z.array(Attempt.extend({ log_bytes: z.int().nullable() })),
 });
 
 const TracedRecord = z.object({
@@ -339,8 +339,8 @@ const TracedRun = z.object({
   finished_at: time.nullable(),
   snapshot_at: time.nullable(),
   row_count: z.int().nullable(),
-  input_digest: z.string().nullable(),
-  output_digest: z.string().nullable(),
+  input_digest: Digest.nullable(),
+  output_digest: Digest.nullable(),
   /** Attempts that ran out of memory and were followed by one with more. */
   oom_retries: z.int(),
   attempts: z.array(Attempt),
@@ -582,7 +582,7 @@ export const routes = {
     summary: 'The moves of the live pointer, newest first; the first one until `at` says what was live then',
     gate: read,
     params: hookParams,
-    query: page.extend({ at: time.optional() }),
+    query: page.extend({ at: z.iso.datetime({ offset: true }).optional() }),
     status: 200,
     response: z.object({
       hook_name: z.string(),
@@ -784,7 +784,7 @@ export const routes = {
   showRun: route({
     method: 'GET',
     path: '/api/v1/hooks/runs/:id',
-    summary: 'One run: its release, its records and each start of its code',
+    summary: 'One run: its release, its records and each attempt',
     gate: scope('runs:read'),
     params: z.object({ id: z.uuid() }),
     status: 200,
@@ -826,7 +826,7 @@ export const routes = {
       /** Of the run; null while it is going. */
       status: z.enum(['passed', 'failed', 'error']).nullable(),
       /** Attempts that were started. */
-      attempts: z.int(),
+      attempt_count: z.int(),
     }),
   }),
 

@@ -4,7 +4,8 @@ import { canonicalJson, sha256 } from '../hook/release.ts';
 import type { Database, Sql } from './connection.ts';
 import { pagesOf } from './cursor.ts';
 import { liveContent } from './mint.ts';
-import { pausedJson, utc } from './pause.ts';
+import { pausedJson } from './pause.ts';
+import { digest, utc } from './wire.ts';
 
 /** The registry's look-ups. Each is one statement, so that what it says holds together. */
 export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
@@ -176,7 +177,7 @@ type DeployItem = Answer<'listDeploys'>['items'][number];
 
 /** What every reading of a deploy selects, from `deploys d` and `actors a`. */
 function deployColumns(sql: Sql) {
-  return sql`d.id, d.slug, d.manifest_digest, d.changed, d.changes, d.at,
+  return sql`d.id, d.slug, ${digest(sql, sql`d.manifest_digest`)} as manifest_digest, d.changed, d.changes, d.at,
     jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as actor,
     array(select distinct h -> 'release' ->> 'source_ref' from jsonb_array_elements(d.manifest -> 'hooks') h order by 1)
       as source_refs`;
