@@ -206,7 +206,7 @@ describe('deploys', () => {
       ];
       ids.push((await deployed(store, 'listed', declared)).deploy_id);
     }
-    await deployed(store, 'unlisted', []);
+    await deployed(store, 'unlisted', [], { overrides: { source_ref: 'git:own' } });
   });
 
   test('come newest first, in pages, of one convention or of all', async () => {
@@ -240,6 +240,8 @@ describe('deploys', () => {
     });
     expect(third).toMatchObject({ changed: false, manifest_digest: second?.manifest_digest });
     expect(fourth?.manifest_digest).not.toBe(third?.manifest_digest);
+    const [unlisted] = (await store.registry.deploys({ limit: 1, convention: 'unlisted' })).items;
+    expect(unlisted?.source_refs).toEqual(['git:own']);
   });
 
   test('are shown with what was sent', async () => {

@@ -208,6 +208,7 @@ const DeploySummary = z.object({
   manifest_digest: Digest,
   changed: z.boolean(),
   changes: DeployChanges,
+  /** Where the declaration and what its hooks and ingester run come from, each place once. */
   source_refs: z.array(z.string()),
   actor: Actor,
   at: time,

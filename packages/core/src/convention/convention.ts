@@ -104,6 +104,8 @@ export const DeployRequest = z.strictObject({
   hooks: z.array(HookDeclaration).max(bounds.hooks).default([]).superRefine(refuseTwins),
   ingester: Ingester.nullish(),
   docs: Docs.nullish(),
+  /** Where the declaration itself comes from; no part of what it declares. */
+  source_ref: SourceRef.nullish(),
 });
 
 export type FileRequirements = z.infer<typeof FileRequirements>;

@@ -179,8 +179,11 @@ type DeployItem = Answer<'listDeploys'>['items'][number];
 function deployColumns(sql: Sql) {
   return sql`d.id, d.slug, ${digest(sql, sql`d.manifest_digest`)} as manifest_digest, d.changed, d.changes, d.at,
     jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as actor,
-    array(select distinct h -> 'release' ->> 'source_ref' from jsonb_array_elements(d.manifest -> 'hooks') h order by 1)
-      as source_refs`;
+    array(select distinct source_ref from (
+        select h -> 'release' ->> 'source_ref' from jsonb_array_elements(d.manifest -> 'hooks') h
+        union all select d.manifest #>> '{ingester,release,source_ref}'
+        union all select d.manifest ->> 'source_ref') refs (source_ref)
+      where source_ref is not null order by 1) as source_refs`;
 }
 
 const deployPages = pagesOf('listDeploys');
