@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ScopeVerb } from './auth/scope.ts';
 import { DeployRequest } from './convention/convention.ts';
 import { FeatureContract } from './hook/hook.ts';
-import { Config, Digest, Limits, LimitsUpdate, runtimes } from './hook/release.ts';
+import { Command, Config, Digest, Limits, LimitsUpdate, ReleaseVersion, runtimes } from './hook/release.ts';
 import { bounds } from './limits.ts';
 import { FieldDefinition } from './record/schema.ts';
 
@@ -58,10 +58,8 @@ const dataPage = z.object({
     .default(bounds.defaultPageRows),
 });
 const hookParams = z.object({ name: z.string().max(200) });
-const version = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
+/** A release's version in a path or a query. */
+const versionText = z.coerce.number().pipe(ReleaseVersion);
 /** Where the caller saw the live pointer; 412 if it has moved since. The header If-Match says the first too. */
 const expected = {
   expected_live_seq: z.int().min(1).optional(),
@@ -123,7 +121,7 @@ const ReleaseRequest = z.strictObject({
   runtime: z.enum(runtimes).optional(),
   image: z.string().min(1).max(1_000).optional(),
   digest: Digest.optional(),
-  command: z.array(z.string().min(1).max(10_000)).min(1).max(100).optional(),
+  command: Command.optional(),
   config: Config.optional(),
   limits: LimitsUpdate.optional(),
   source_ref: z.string().min(1).max(1_000).optional(),
@@ -568,7 +566,7 @@ export const routes = {
     summary: 'One release',
     gate: read,
     params: hookParams.extend({
-      version: z.coerce.number().pipe(version),
+      version: versionText,
     }),
     status: 200,
     response: ReleaseDetail.extend({
@@ -622,7 +620,7 @@ export const routes = {
     summary: 'Make any release of a hook the live one; If-Match takes the ETag of the hook',
     gate: scope('hooks:write', 'name'),
     params: hookParams,
-    body: z.strictObject({ version, reason: reason.optional(), ...expected }),
+    body: z.strictObject({ version: ReleaseVersion, reason: reason.optional(), ...expected }),
     status: 200,
     response: PointerMove,
     idempotent: true,
@@ -635,7 +633,7 @@ export const routes = {
     params: hookParams,
     body: z.strictObject({
       /** The version to go back to; without it, the one that was live before the present one was introduced. */
-      to: version.optional(),
+      to: ReleaseVersion.optional(),
       reason: reason.optional(),
       ...expected,
     }),
@@ -771,12 +769,7 @@ export const routes = {
     query: page.extend({
       hook: z.string().max(200).optional(),
       status: z.enum(['passed', 'failed', 'error', 'open']).optional(),
-      release: z.coerce
-        .number()
-        .int()
-        .min(1)
-        .max(2 ** 31 - 1)
-        .optional(),
+      release: versionText.optional(),
       ingestion: z.uuid().optional(),
     }),
     status: 200,
@@ -902,12 +895,7 @@ export const routes = {
     params: z.object({ schema: z.string().max(200), feature: z.string().max(200) }),
     query: dataPage.extend({
       history: flag,
-      release: z.coerce
-        .number()
-        .int()
-        .min(1)
-        .max(2 ** 31 - 1)
-        .optional(),
+      release: versionText.optional(),
     }),
     status: 200,
     response: table(

@@ -1,6 +1,7 @@
 import type { Answer } from '../api.ts';
 import type { Page, RegistryReads } from '../hook/registry.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';
+import { bounds } from '../limits.ts';
 import type { Database, Sql } from './connection.ts';
 import { pagesOf } from './cursor.ts';
 import { liveContent } from './mint.ts';
@@ -113,7 +114,7 @@ async function hook(sql: Sql, name: string): Promise<Answer<'showHook'> | undefi
 }
 
 /** Beyond every version and sequence number, which start at 1 and are integers of PostgreSQL. */
-const last = 2 ** 31 - 1;
+const last = bounds.releaseVersion;
 
 const releasePages = pagesOf('listReleases');
 

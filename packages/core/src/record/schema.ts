@@ -9,7 +9,8 @@ import { patternProblem } from './pattern.ts';
 export const fieldTypes = ['text', 'number', 'date', 'boolean', 'url'] as const;
 export const fieldCardinalities = ['exactly_one', 'one_or_more', 'zero_or_more'] as const;
 
-const count = z
+/** Characters that a value may have at least, or at most. */
+export const TextLength = z
   .int()
   .min(0)
   .max(2 ** 31);
@@ -26,8 +27,8 @@ const Pattern = z
 export const Constraints = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('text'),
-    min_length: count.nullish(),
-    max_length: count.nullish(),
+    min_length: TextLength.nullish(),
+    max_length: TextLength.nullish(),
     pattern: Pattern.nullish(),
     unit: z.string().max(100).nullish(),
   }),

@@ -59,7 +59,6 @@ export interface Lease {
 }
 
 export interface Claim extends Lease {
-  readonly index: number;
   readonly ingestion: string;
   readonly convention: string;
   readonly schema: { readonly id: string; readonly version: string };

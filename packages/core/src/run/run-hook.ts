@@ -163,7 +163,7 @@ class Attempts {
       contract: run.feature,
       recordIds: open.map((record) => record.sourceId),
       signal: context.signal,
-      ...(execution.threads ? { threads: execution.threads } : {}),
+      threads: execution.threads,
     });
   }
 }
