@@ -75,7 +75,7 @@ export async function benchContainer({ quick, log, signal }: Options): Promise<R
 interface Parts {
   readonly image: BuiltImage;
   readonly directory: string;
-  readonly threads: Execution['threads'] & {};
+  readonly threads: Execution['threads'];
 }
 
 async function prepare(database: Database, { image, directory, threads }: Parts) {

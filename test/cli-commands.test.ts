@@ -71,9 +71,14 @@ async function archive() {
     }
     if (path === '/api/v1/hooks/seismic_energy/rollback') return { body: rolledBack };
     if (path === '/api/v1/hooks/seismic_energy') return { body: showHook };
-    if (path === '/api/v1/hooks') return { body: { items: [showHook] } };
+    if (path === '/api/v1/hooks') {
+      return { body: { items: [showHook], next_cursor: 'page two', has_more: true } };
+    }
+    if (path === '/api/v1/hooks?cursor=page+two') {
+      return { body: { items: [{ ...showHook, name: 'felt_radius' }], next_cursor: null, has_more: false } };
+    }
     if (path === '/api/v1/conventions/usgs-earthquakes') return { body: showConvention };
-    if (path.startsWith('/api/v1/data/earthquake/seismic_energy?')) {
+    if (path.startsWith('/api/v1/data/earthquake%401.0.0/seismic_energy?')) {
       const row = { id: 17, record_srn: traceRow.record.srn, run_id: traceRow.run.id, release: 1 };
       const rows = [{ ...row, created_at: null, energy_j: 2.5e14, events: 3, note: null }];
       return { body: { rows, next_cursor: 'abc', has_more: true } };
@@ -104,6 +109,18 @@ describe('--json', () => {
     expect(code).toBe(expected);
     const document: unknown = JSON.parse(stdout);
     expect(Object.keys(document as object).includes('error')).toBe(expected !== 0);
+  });
+});
+
+describe('hooks list', () => {
+  it('follows the pages to the last hook', async () => {
+    await using world = await createCliWorld();
+    await using server = await archive();
+    const { stdout } = await world.osa(['hooks', 'list', '--json', '--server', server.url]);
+    expect(JSON.parse(stdout).items.map(({ name }: { name: string }) => name)).toEqual([
+      'seismic_energy',
+      'felt_radius',
+    ]);
   });
 });
 
@@ -185,7 +202,7 @@ it('what a server says cannot act on the terminal', async () => {
   await using server = await startFakeServer(({ path }) =>
     path.endsWith('/history')
       ? problem(404, 'not_found', evil)
-      : { body: { items: [{ ...showHook, owner: evil }] } },
+      : { body: { items: [{ ...showHook, owner: evil }], next_cursor: null, has_more: false } },
   );
   for (const argv of [
     ['hooks', 'list'],

@@ -86,6 +86,21 @@ describe('deploy', () => {
     expect(sent.hooks[0]?.release.digest).toBe(`sha256:${digest}`);
   });
 
+  it('says where the file comes from, also when it has no hooks', async () => {
+    await using world = await createCliWorld();
+    await using server = await archive();
+    await world.osa(['init']);
+    const file = join(world.cwd, 'convention.yaml');
+    await writeFile(file, (await readFile(file, 'utf8')).replace(/^hooks:\n(?:[ \n].*)*/m, ''));
+    const commit = 'ab'.repeat(20);
+    const ci = { GIT_URL: 'https://git.example.org/acme/samples', GIT_COMMIT: commit };
+    await world.osa(['deploy'], { environment: { OSA_KEY: key, OSA_SERVER: server.url, ...ci } });
+    expect(DeployRequest.parse(JSON.parse(server.requests.at(-1)?.body ?? ''))).toMatchObject({
+      hooks: [],
+      source_ref: `git+https://git.example.org/acme/samples@${commit}`,
+    });
+  });
+
   it('says when nothing changed, and when a known release stays not live', async () => {
     await using world = await createCliWorld();
     const [hook] = deployed.changes.hooks;

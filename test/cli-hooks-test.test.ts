@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readArrayLiteral } from '@osa/core/run/output-encode';
+import { readArrayLiteral } from '@osa/core/array-literal';
 import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { describeContainers } from './container-support.ts';

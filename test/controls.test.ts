@@ -249,7 +249,7 @@ describe('a worker', () => {
       'waits for a worker with a runner for doubled v1 (directory)',
     ]);
     const first = await claim({ leaseMs: 1 });
-    expect(first?.index).toBe(0);
+    expect(first?.records).toMatchObject([{ sourceId: 'a' }]);
     // The lease is over, and the batch is still nothing for the other one.
     await until('the end of the lease', async () => {
       const [row] = await bench.database.sql`

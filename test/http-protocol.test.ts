@@ -196,7 +196,7 @@ test('a page of published rows answers a forged cursor', async () => {
     { s: null, id: 2 ** 40 },
   ];
   for (const place of places) {
-    const cursor = Buffer.from(JSON.stringify(place)).toString('base64url');
+    const cursor = Buffer.from(JSON.stringify({ list: 'readRecords', ...place })).toString('base64url');
     const { status, text } = await daemon.send('GET', `/api/v1/data/test-record/records?cursor=${cursor}`);
     expect([JSON.stringify(place), status < 500, text]).toEqual([JSON.stringify(place), true, text]);
   }

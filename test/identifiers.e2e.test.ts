@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { reservedColumns, reservedNames } from '@osa/core/hook/hook';
+import { reservedColumns, reservedFields, reservedNames } from '@osa/core/hook/hook';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Reply } from './http.ts';
 import { osaJson } from './programs.ts';
@@ -187,6 +187,11 @@ describe('reserved names', () => {
     );
   });
 
+  test.each([...reservedFields])('%s is no field', async (name) => {
+    const schema = { id: 'reserved-record', version: '1.0.0', fields: [field(name)] };
+    await expectRefused(() => deploy('reserved', {}, { schema }), 'schema.fields[0].name');
+  });
+
   test.each([...reservedNames])('%s is no hook and no schema', async (name) => {
     await expectRefused(() => deploy('reserved', { name }), 'hooks[0].name');
     const schema = { id: name, version: '1.0.0', fields: [field('value')] };
@@ -201,6 +206,7 @@ describe('reserved names', () => {
     const columns = 'id outcome_id run_id ordinal record_srn release created_at';
     const system = 'oid xmin xmax cmin cmax ctid tableoid';
     expect([...reservedColumns].sort()).toEqual(`${columns} ${system}`.split(' ').sort());
+    expect([...reservedFields].sort()).toEqual('id srn schema_id version created_at'.split(' ').sort());
     const names = 'records datasets runs live releases history plan';
     expect([...reservedNames].sort()).toEqual(names.split(' ').sort());
   });

@@ -128,6 +128,13 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
     ],
   ],
   [
+    'a reserved field',
+    { from: 'name: place', to: 'name: version' },
+    [
+      '10:15 schema.fields[2].name: "version" is reserved, since every record has it beside its metadata (id, srn, schema_id, version, created_at); take another name',
+    ],
+  ],
+  [
     'a field twice',
     { from: 'name: place', to: 'name: depth' },
     ['10:15 schema.fields[2].name: "depth" is already the name of schema.fields[1] (at 9:15)'],

@@ -1,6 +1,7 @@
+import { arrayLiteral, nullElement, quoteElement } from '@osa/core/array-literal';
 import type { Column } from '@osa/core/hook/hook';
+import { columnSqlType } from '@osa/core/postgres/column-type';
 import type { Database } from '@osa/core/postgres/connection';
-import { arrayLiteral, columnSqlType, nullElement, quoteElement } from '@osa/core/run/output-encode';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from './harness.ts';

@@ -36,6 +36,22 @@ describe('verdicts', () => {
     expect(await allChunks(reader)).toEqual([]);
   });
 
+  test('a hook that answered for nobody with what it wrote broke its contract as a whole', async () => {
+    await write('features.jsonl', 'garbage\n'.repeat(3));
+    const reader = await read({ contract, recordIds: ['a', 'b'] });
+    const failure =
+      'the hook did not answer for any record: features.jsonl line 1: at byte 0: unexpected "g" (the first of 3 lines about no record of the batch)';
+    expect(reader.judgement).toMatchObject({ failure, open: ['a', 'b'], rowCount: 0, strayLines: 3 });
+    expect(said(reader, 'b')).toBe(`errored: ${failure}`);
+    await write('errors.jsonl', [{ id: 'a', error: 'no magnitude' }]);
+    const other = await read({ contract, recordIds: ['a', 'b'] });
+    expect(other.judgement.failure).toBeNull();
+    expect([said(other, 'a'), said(other, 'b')]).toEqual([
+      'errored: no magnitude',
+      expect.stringContaining('did not answer for this record: features.jsonl line 1'),
+    ]);
+  });
+
   test('a record answered twice has no answer, in one file or in two', async () => {
     await write('features.jsonl', [
       { id: 'a', features: [row(1)] },
@@ -129,9 +145,11 @@ describe('broken lines cost only themselves', () => {
     await write('features.jsonl', [line, good]);
     const reader = await read({ contract, recordIds: ['good', 'bad'] });
     expect(said(reader, 'good')).toBe('passed');
-    expect(said(reader, 'bad')).toContain('did not answer');
     expect(reader.judgement.strayLines).toBe(1);
-    expect(reader.judgement.strayExamples[0]).toMatch(/^features\.jsonl line 1: ./);
+    const [stray = ''] = reader.judgement.strayExamples;
+    expect(stray).toMatch(/^features\.jsonl line 1: ./);
+    expect(said(reader, 'bad')).toBe(`errored: the hook did not answer for this record: ${stray}`);
+    expect(reader.judgement.failure).toBeNull();
   });
 
   test.each([

@@ -1,5 +1,5 @@
 import { parseJson } from '@osa/core/json';
-import { checkMetadata } from '@osa/core/record/check';
+import { metadataChecker } from '@osa/core/record/check';
 import type { FieldDefinition } from '@osa/core/record/schema';
 import { describe, expect, test } from 'vitest';
 
@@ -17,9 +17,12 @@ const fields = [
   field({ name: 'url', type: 'url' }),
 ];
 
+const wrongWith = (schema: readonly FieldDefinition[], metadata: unknown) =>
+  metadataChecker(schema)(metadata);
+
 /** What is wrong with one value of a field that is the whole schema. */
 function check(part: Partial<FieldDefinition> & Pick<FieldDefinition, 'type'>, value: unknown): string[] {
-  return checkMetadata([field({ name: 'x', ...part })], { x: value });
+  return wrongWith([field({ name: 'x', ...part })], { x: value });
 }
 
 describe('fields', () => {
@@ -31,13 +34,13 @@ describe('fields', () => {
       felt: true,
       url: 'https://a.example/b?c=d#e',
     };
-    expect(checkMetadata(fields, record)).toEqual([]);
-    expect(checkMetadata(fields, { magnitude: 0 })).toEqual([]);
+    expect(wrongWith(fields, record)).toEqual([]);
+    expect(wrongWith(fields, { magnitude: 0 })).toEqual([]);
   });
 
   test('all problems at once, each with field, value and rule', () => {
     expect(
-      checkMetadata(fields, {
+      wrongWith(fields, {
         magnitude: 'abc',
         place: 7,
         time: '2026-02-30',
@@ -54,29 +57,27 @@ describe('fields', () => {
   });
 
   test('a required field that is absent or null', () => {
-    expect(checkMetadata(fields, {})).toEqual(['magnitude: is required, but is absent']);
-    expect(checkMetadata(fields, { magnitude: null })).toEqual(['magnitude: is required, but is null']);
+    expect(wrongWith(fields, {})).toEqual(['magnitude: is required, but is absent']);
+    expect(wrongWith(fields, { magnitude: null })).toEqual(['magnitude: is required, but is null']);
   });
 
   test('an unknown field, with the one that was meant', () => {
-    expect(checkMetadata(fields, { magnitude: 1, magntude: 1 })).toEqual([
+    expect(wrongWith(fields, { magnitude: 1, magntude: 1 })).toEqual([
       '"magntude": is not a field of the schema (did you mean "magnitude"?)',
     ]);
-    expect(checkMetadata(fields, parseJson('{"magnitude":1,"__proto__":{"place":1}}'))).toEqual([
+    expect(wrongWith(fields, parseJson('{"magnitude":1,"__proto__":{"place":1}}'))).toEqual([
       '"__proto__": is not a field of the schema',
     ]);
   });
 
   test('a field may be called as what objects inherit', () => {
     const odd = [field({ name: 'constructor', type: 'text', required: true })];
-    expect(checkMetadata(odd, {})).toEqual(['constructor: is required, but is absent']);
-    expect(checkMetadata(odd, { constructor: 'Bunsen' })).toEqual([]);
+    expect(wrongWith(odd, {})).toEqual(['constructor: is required, but is absent']);
+    expect(wrongWith(odd, { constructor: 'Bunsen' })).toEqual([]);
   });
 
   test.each([null, [], 'a', 1, true])('metadata that is no object: %j', (metadata) => {
-    expect(checkMetadata(fields, metadata)).toEqual([
-      expect.stringMatching(/^metadata: .* is not an object$/),
-    ]);
+    expect(wrongWith(fields, metadata)).toEqual([expect.stringMatching(/^metadata: .* is not an object$/)]);
   });
 
   test('values are cut and escaped', () => {
@@ -89,7 +90,7 @@ describe('fields', () => {
     const flood = Object.fromEntries(
       Array.from({ length: 100_000 }, (_, index) => [`field_${index}`, index]),
     );
-    const reasons = checkMetadata(fields, { magnitude: 1, ...flood });
+    const reasons = wrongWith(fields, { magnitude: 1, ...flood });
     expect(reasons).toHaveLength(101);
     expect(reasons.at(-1)).toBe('and 99900 more problems');
   });

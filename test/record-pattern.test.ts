@@ -1,6 +1,6 @@
 import { OsaError } from '@osa/core/error';
-import { checkMetadata, metadataChecker, patternProblem } from '@osa/core/record/check';
-import { compilePattern } from '@osa/core/record/pattern';
+import { metadataChecker } from '@osa/core/record/check';
+import { compilePattern, patternProblem } from '@osa/core/record/pattern';
 import type { FieldDefinition } from '@osa/core/record/schema';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -14,7 +14,7 @@ const fieldWith = (pattern: string): FieldDefinition => ({
   constraints: { type: 'text', pattern },
 });
 
-const check = (pattern: string, value: unknown) => checkMetadata([fieldWith(pattern)], { x: value });
+const check = (pattern: string, value: unknown) => metadataChecker([fieldWith(pattern)])({ x: value });
 
 describe('patterns', () => {
   test('are searched anywhere unless anchored', () => {

@@ -62,7 +62,7 @@ describe('releases', () => {
     const shown = await store.registry.hook('told');
     const detail = await store.registry.release('told', 2);
     const list = await store.registry.releases('told', { limit: 10 });
-    const { items } = await store.registry.hooks();
+    const { items } = await store.registry.hooks({ limit: 1_000 });
     if (!detail) throw new Error('release 2 is not there');
     const { rows, live, ...release } = detail;
     expect([rows, live]).toEqual([0, true]);
@@ -89,14 +89,41 @@ describe('releases', () => {
 
   test('a cursor of another list is refused', async () => {
     await hookWith(store, 'cursors', 2);
-    const { next_cursor } = await store.registry.deploys({ limit: 1 });
-    for (const cursor of ['%%%', 'e30', next_cursor ?? '']) {
-      for (const read of [store.registry.releases, store.registry.history]) {
-        const error = await refusal(read('cursors', { limit: 1, cursor }));
-        expect(error).toMatchObject({ code: 'invalid', field: 'cursor' });
-      }
+    const { deploys, releases, history } = store.registry;
+    const after = {
+      deploys: (await deploys({ limit: 1 })).next_cursor ?? '',
+      releases: (await releases('cursors', { limit: 1 }))?.next_cursor ?? '',
+      history: (await history('cursors', { limit: 1 }))?.next_cursor ?? '',
+    };
+    const refused = { code: 'invalid', field: 'cursor' };
+    for (const cursor of ['%%%', 'e30', after.deploys, after.history]) {
+      expect(await refusal(releases('cursors', { limit: 1, cursor }))).toMatchObject(refused);
+    }
+    for (const cursor of ['%%%', 'e30', after.deploys, after.releases]) {
+      expect(await refusal(history('cursors', { limit: 1, cursor }))).toMatchObject(refused);
     }
   });
+});
+
+test('hooks and conventions come in pages, too, each once', async () => {
+  await hookWith(store, 'listed_a', 1);
+  await hookWith(store, 'listed_b', 1);
+  const { hooks, conventions } = store.registry;
+  const all = (await hooks({ limit: 1_000 })).items.map(({ name }) => name);
+  const found = await pages(
+    (cursor) => hooks({ limit: 2, cursor }),
+    ({ items }) => items.map(({ name }) => name),
+  );
+  expect(found.flat()).toEqual(all);
+  expect(all).toEqual(all.toSorted());
+  expect(Math.max(...found.map((page) => page.length))).toBe(2);
+  const slugs = await pages(
+    (cursor) => conventions({ limit: 1, cursor }),
+    ({ items, has_more }) => items.map(({ id }) => [id, has_more]),
+  );
+  const { items, next_cursor } = await conventions({ limit: 1_000 });
+  expect(next_cursor).toBeNull();
+  expect(slugs.flat()).toEqual(items.map(({ id }, index) => [id, index < items.length - 1]));
 });
 
 describe('the history', () => {
@@ -179,7 +206,7 @@ describe('deploys', () => {
       ];
       ids.push((await deployed(store, 'listed', declared)).deploy_id);
     }
-    await deployed(store, 'unlisted', []);
+    await deployed(store, 'unlisted', [], { overrides: { source_ref: 'git:own' } });
   });
 
   test('come newest first, in pages, of one convention or of all', async () => {
@@ -213,6 +240,8 @@ describe('deploys', () => {
     });
     expect(third).toMatchObject({ changed: false, manifest_digest: second?.manifest_digest });
     expect(fourth?.manifest_digest).not.toBe(third?.manifest_digest);
+    const [unlisted] = (await store.registry.deploys({ limit: 1, convention: 'unlisted' })).items;
+    expect(unlisted?.source_refs).toEqual(['git:own']);
   });
 
   test('are shown with what was sent', async () => {

@@ -47,20 +47,20 @@ async function osa(...argv: string[]) {
   return world.osa(argv, { environment: await environment() });
 }
 
-test('a run is listed and shown with its starts, its records and its release', async () => {
+test('a run is listed and shown with its attempts, its records and its release', async () => {
   const id = await runOf('plain', `console.log('hello'); console.error('there');\n${answer}`);
   const run = await ended(id);
   expect(run).toMatchObject({
     hook_name: 'plain',
     version: 1,
     status: 'passed',
-    attempts: 1,
+    attempt_count: 1,
     oom_retries: 0,
     rows: 2,
     has_logs: true,
     convention: 'of-plain',
     records: { passed: 2, rejected: 0, errored: 0 },
-    starts: [{ n: 1, outcome: 'exited', exit_code: 0, runner: 'process', log_bytes: 12 }],
+    attempts: [{ n: 1, outcome: 'exited', exit_code: 0, runner: 'process', log_bytes: 12 }],
   });
   expect((await daemon.call('listRuns', { query: { ingestion: run.ingestion } })).items).toHaveLength(1);
   expect((await daemon.call('listRuns', { query: { hook: 'plain', status: 'failed' } })).items).toEqual([]);
@@ -92,7 +92,10 @@ test('pages go on where the one before ended', async () => {
 
 test('a failed run keeps its log, and only who may read it does', async () => {
   const id = await runOf('broken', "console.log('before the end'); process.exit(3);");
-  expect(await ended(id)).toMatchObject({ status: 'failed', starts: [{ outcome: 'exited', exit_code: 3 }] });
+  expect(await ended(id)).toMatchObject({
+    status: 'failed',
+    attempts: [{ outcome: 'exited', exit_code: 3 }],
+  });
   expect((await osa('runs', 'logs', id)).stdout).toBe('before the end\n');
   const path = `/api/v1/hooks/runs/${id}/logs`;
   const status = async (scopes: string[]) =>
@@ -105,6 +108,21 @@ test('a failed run keeps its log, and only who may read it does', async () => {
       .bearer(scopes)
       .then((authorization) => daemon.send('GET', '/api/v1/hooks/runs', { headers: { authorization } }));
   expect((await list(['runs:read:broken'])).status).toBe(403);
+});
+
+test('what a hook wrote about no record is told with its run', async () => {
+  const write = (lines: string) =>
+    `import { appendFileSync } from 'node:fs'; appendFileSync(process.env.OSA_OUT + '/features.jsonl', ${lines});`;
+  const garbage = await runOf('garbage', write(`'garbage\\n'`));
+  const why = 'the hook did not answer for any record: features.jsonl line 1: at byte 0: unexpected "g"';
+  expect(await ended(garbage)).toMatchObject({ status: 'failed', reason: why, records: { errored: 2 } });
+  expect((await osa('runs', 'show', garbage)).stdout).toContain(why);
+  const stray = await runOf('stray', `${answer}\n${write(`'{"id":"theirs","features":[]}\\n'`)}`);
+  expect(await ended(stray)).toMatchObject({
+    status: 'passed',
+    reason: 'features.jsonl line 3: no record of the batch has the id "theirs"',
+    records: { passed: 2 },
+  });
 });
 
 describe('what a hook says', () => {
@@ -130,7 +148,7 @@ ${answer}`;
     const id = await runOf('chatty', code);
     const run = await ended(id);
     expect(run).toMatchObject({ status: 'passed' });
-    expect(run.starts[0]?.log_bytes).toBe(20_000 * 1_001 + 18);
+    expect(run.attempts[0]?.log_bytes).toBe(20_000 * 1_001 + 18);
     const log = await daemon.call('runLogs', { params: { id } });
     expect(log.length).toBeLessThan(1_100_000);
     expect([log.startsWith('the start\n'), log.endsWith('the end\n')]).toEqual([true, true]);

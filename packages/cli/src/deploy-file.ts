@@ -40,11 +40,13 @@ export async function readDeclaration(
   const packed = await packAll(manifest, directory);
   const releases = new Map<string, ResolvedRelease>();
   for (const hook of manifest.hooks) {
-    const sourceRef = hook.release.sourceRef ?? (await sourceOf(context, hook, directory));
+    const source = hook.release.sourceRef ?? (await sourceOf(context, hook, directory));
     const digest = hook.release.kind === 'image' ? hook.release.digest : packed.get(hook.name)?.digest;
-    releases.set(hook.name, { digest: digest ?? '', sourceRef });
+    releases.set(hook.name, { digest: digest ?? '', sourceRef: source });
   }
-  return { manifest, packed, body: deployRequest(manifest, releases) };
+  const { sourceRef } = await import('./source-ref.ts');
+  const ownSource = await sourceRef(directory, context.sources.environment);
+  return { manifest, packed, body: deployRequest(manifest, releases, ownSource) };
 }
 
 /** @throws OsaError `usage` */

@@ -14,7 +14,7 @@ import { table } from './table.ts';
 type Hook = Answer<'showHook'>;
 
 /** The largest version that there can be. */
-export const newestVersion = 2 ** 31 - 1;
+export const newestVersion = bounds.releaseVersion;
 
 export const moveOptions = {
   choose: { description: 'pick the release from a list, on a terminal' },

@@ -6,8 +6,8 @@ import manifest from '../package.json' with { type: 'json' };
 const argv = process.argv.slice(2);
 if (!isMainThread) {
   // A thread that reads what a hook wrote starts here too.
-  const { serveOutputWorker } = await import('@osa/core/run/output-worker');
-  serveOutputWorker();
+  const { serveOutputThread } = await import('@osa/core/run/output-thread');
+  serveOutputThread();
 } else if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   process.stdout.write(`${manifest.version}\n`);
 } else {

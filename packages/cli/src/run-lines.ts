@@ -17,13 +17,13 @@ export function runTable(items: Answer<'listRuns'>['items']): Line[] {
     run.id,
     `${run.hook_name} ${version(run.version)}`,
     runStatus(run.status),
-    run.attempts,
+    run.attempt_count,
     run.rows ?? null,
     duration(run.duration_s ?? undefined),
     time(run.created_at),
     run.reason,
   ]);
-  return table(['run', 'release', 'status', 'starts', 'rows', 'took', 'chosen', 'reason'], rows);
+  return table(['run', 'release', 'status', 'attempts', 'rows', 'took', 'chosen', 'reason'], rows);
 }
 
 export function runLines(run: Run): Line[] {
@@ -42,22 +42,22 @@ export function runLines(run: Run): Line[] {
       ['rows', rows === null ? '-' : count(rows)],
     ]),
     '',
-    ...startTable(run.starts),
+    ...attemptTable(run.attempts),
     ...(has_logs ? ['', `what it said: osa runs logs ${id}`] : []),
   ];
 }
 
-function startTable(starts: Run['starts']): Line[] {
-  if (starts.length === 0) return ['its code was not started yet'];
-  const rows = starts.map((start) => [
-    start.n,
-    start.outcome ?? yellow('going'),
-    start.exit_signal ?? start.exit_code,
-    bytes(start.memory_bytes),
-    duration(secondsBetween(start.started_at, start.finished_at)),
-    start.runner,
-    start.log_bytes === null ? null : bytes(start.log_bytes),
-    start.detail,
+function attemptTable(attempts: Run['attempts']): Line[] {
+  if (attempts.length === 0) return ['its code was not started yet'];
+  const rows = attempts.map((attempt) => [
+    attempt.n,
+    attempt.outcome ?? yellow('going'),
+    attempt.exit_signal ?? attempt.exit_code,
+    bytes(attempt.memory_bytes),
+    duration(secondsBetween(attempt.started_at, attempt.finished_at)),
+    attempt.runner,
+    attempt.log_bytes === null ? null : bytes(attempt.log_bytes),
+    attempt.detail,
   ]);
-  return table(['start', 'ended', 'exit', 'memory', 'took', 'runner', 'log', 'why'], rows);
+  return table(['attempt', 'ended', 'exit', 'memory', 'took', 'runner', 'log', 'why'], rows);
 }

@@ -45,7 +45,7 @@ export async function followLog(
     place = { ...place, after: tail.bytes };
     if (isOver) {
       output.note(dim(`start ${place.attempt}: ${tail.outcome}`));
-      if (tail.status !== null && place.attempt >= tail.attempts) return undefined;
+      if (tail.status !== null && place.attempt >= tail.attempt_count) return undefined;
       place = { attempt: place.attempt + 1, after: 0 };
       decoder = new StringDecoder('utf8');
       continue;

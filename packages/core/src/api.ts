@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ScopeVerb } from './auth/scope.ts';
 import { DeployRequest } from './convention/convention.ts';
 import { FeatureContract } from './hook/hook.ts';
-import { Config, Digest, Limits, LimitsUpdate, runtimes } from './hook/release.ts';
+import { Command, Config, Digest, Limits, LimitsUpdate, ReleaseVersion, runtimes } from './hook/release.ts';
 import { bounds } from './limits.ts';
 import { FieldDefinition } from './record/schema.ts';
 
@@ -41,16 +41,25 @@ export interface Route {
   readonly idempotent?: true;
 }
 
-const time = z.iso.datetime({ offset: true });
+const time = z.iso.datetime();
 const rowId = z.int().min(1);
 const cursor = z.string().max(1_000).optional();
 const limit = z.coerce.number().int().min(1).max(bounds.pageRows).default(bounds.defaultPageRows);
 const page = z.object({ cursor, limit });
+/** Of a list that most read whole. */
+const wholePage = z.object({ cursor, limit: limit.default(bounds.pageRows) });
+/** Clients of the existing archive ask for more than there may be, and get what there may be. */
+const dataPage = z.object({
+  cursor,
+  limit: z.coerce
+    .number()
+    .int()
+    .transform((rows) => Math.min(Math.max(rows, 1), bounds.pageRows))
+    .default(bounds.defaultPageRows),
+});
 const hookParams = z.object({ name: z.string().max(200) });
-const version = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
+/** A release's version in a path or a query. */
+const versionText = z.coerce.number().pipe(ReleaseVersion);
 /** Where the caller saw the live pointer; 412 if it has moved since. The header If-Match says the first too. */
 const expected = {
   expected_live_seq: z.int().min(1).optional(),
@@ -85,7 +94,7 @@ const ReleaseDetail = ReleaseSummary.extend({
   hook_name: z.string(),
   command: z.array(z.string()).nullable(),
   config: Config.nullable(),
-  config_digest: z.string(),
+  config_digest: Digest,
   limits: Limits,
 });
 
@@ -112,7 +121,7 @@ const ReleaseRequest = z.strictObject({
   runtime: z.enum(runtimes).optional(),
   image: z.string().min(1).max(1_000).optional(),
   digest: Digest.optional(),
-  command: z.array(z.string().min(1).max(10_000)).min(1).max(100).optional(),
+  command: Command.optional(),
   config: Config.optional(),
   limits: LimitsUpdate.optional(),
   source_ref: z.string().min(1).max(1_000).optional(),
@@ -194,9 +203,10 @@ const DeployAnswer = z.object({
 const DeploySummary = z.object({
   id: z.string(),
   slug: z.string(),
-  manifest_digest: z.string(),
+  manifest_digest: Digest,
   changed: z.boolean(),
   changes: DeployChanges,
+  /** Where the declaration and what its hooks and ingester run come from, each place once. */
   source_refs: z.array(z.string()),
   actor: Actor,
   at: time,
@@ -290,7 +300,7 @@ const RunSummary = z.object({
   batch: z.string(),
   ingestion: z.string(),
   convention: z.string(),
-  attempts: z.int(),
+  attempt_count: z.int(),
   oom_retries: z.int(),
   rows: z.int().nullable(),
   created_at: time,
@@ -304,7 +314,7 @@ const RunDetail = RunSummary.extend({
   digest: z.string(),
   /** The outcomes of its records. */
   records: z.object({ passed: z.int(), rejected: z.int(), errored: z.int() }),
-  starts: z.array(Attempt.extend({ log_bytes: z.int().nullable() })),
+  attempts: z.array(Attempt.extend({ log_bytes: z.int().nullable() })),
 });
 
 const TracedRecord = z.object({
@@ -328,8 +338,8 @@ const TracedRun = z.object({
   finished_at: time.nullable(),
   snapshot_at: time.nullable(),
   row_count: z.int().nullable(),
-  input_digest: z.string().nullable(),
-  output_digest: z.string().nullable(),
+  input_digest: Digest.nullable(),
+  output_digest: Digest.nullable(),
   /** Attempts that ran out of memory and were followed by one with more. */
   oom_retries: z.int(),
   attempts: z.array(Attempt),
@@ -372,8 +382,8 @@ const RecordTrace = z.object({
   ),
 });
 
-const table = <T extends z.ZodType>(row: T) =>
-  z.object({ rows: z.array(row), next_cursor: z.string().nullable(), has_more: z.boolean() });
+const nextPage = { next_cursor: z.string().nullable(), has_more: z.boolean() };
+const table = <T extends z.ZodType>(row: T) => z.object({ rows: z.array(row), ...nextPage });
 
 const scope = (verb: ScopeVerb, resourceParam?: string): Gate =>
   resourceParam === undefined ? { kind: 'scope', verb } : { kind: 'scope', verb, resourceParam };
@@ -467,8 +477,9 @@ export const routes = {
   listConventions: route({
     method: 'GET',
     path: '/api/v1/conventions',
-    summary: 'All conventions, newest first',
+    summary: 'Conventions, newest first',
     gate: read,
+    query: wholePage,
     status: 200,
     response: z.object({
       items: z.array(
@@ -480,6 +491,7 @@ export const routes = {
           created_at: time,
         }),
       ),
+      ...nextPage,
     }),
   }),
   showConvention: route({
@@ -518,10 +530,11 @@ export const routes = {
   listHooks: route({
     method: 'GET',
     path: '/api/v1/hooks',
-    summary: 'All hooks by name, with their live release',
+    summary: 'Hooks by name, with their live release',
     gate: read,
+    query: wholePage,
     status: 200,
-    response: z.object({ items: z.array(HookSummary) }),
+    response: z.object({ items: z.array(HookSummary), ...nextPage }),
   }),
   showHook: route({
     method: 'GET',
@@ -553,7 +566,7 @@ export const routes = {
     summary: 'One release',
     gate: read,
     params: hookParams.extend({
-      version: z.coerce.number().pipe(version),
+      version: versionText,
     }),
     status: 200,
     response: ReleaseDetail.extend({
@@ -568,7 +581,7 @@ export const routes = {
     summary: 'The moves of the live pointer, newest first; the first one until `at` says what was live then',
     gate: read,
     params: hookParams,
-    query: page.extend({ at: time.optional() }),
+    query: page.extend({ at: z.iso.datetime({ offset: true }).optional() }),
     status: 200,
     response: z.object({
       hook_name: z.string(),
@@ -607,7 +620,7 @@ export const routes = {
     summary: 'Make any release of a hook the live one; If-Match takes the ETag of the hook',
     gate: scope('hooks:write', 'name'),
     params: hookParams,
-    body: z.strictObject({ version, reason: reason.optional(), ...expected }),
+    body: z.strictObject({ version: ReleaseVersion, reason: reason.optional(), ...expected }),
     status: 200,
     response: PointerMove,
     idempotent: true,
@@ -620,7 +633,7 @@ export const routes = {
     params: hookParams,
     body: z.strictObject({
       /** The version to go back to; without it, the one that was live before the present one was introduced. */
-      to: version.optional(),
+      to: ReleaseVersion.optional(),
       reason: reason.optional(),
       ...expected,
     }),
@@ -756,12 +769,7 @@ export const routes = {
     query: page.extend({
       hook: z.string().max(200).optional(),
       status: z.enum(['passed', 'failed', 'error', 'open']).optional(),
-      release: z.coerce
-        .number()
-        .int()
-        .min(1)
-        .max(2 ** 31 - 1)
-        .optional(),
+      release: versionText.optional(),
       ingestion: z.uuid().optional(),
     }),
     status: 200,
@@ -770,7 +778,7 @@ export const routes = {
   showRun: route({
     method: 'GET',
     path: '/api/v1/hooks/runs/:id',
-    summary: 'One run: its release, its records and each start of its code',
+    summary: 'One run: its release, its records and each attempt',
     gate: scope('runs:read'),
     params: z.object({ id: z.uuid() }),
     status: 200,
@@ -812,7 +820,7 @@ export const routes = {
       /** Of the run; null while it is going. */
       status: z.enum(['passed', 'failed', 'error']).nullable(),
       /** Attempts that were started. */
-      attempts: z.int(),
+      attempt_count: z.int(),
     }),
   }),
 
@@ -867,7 +875,7 @@ export const routes = {
     summary: 'Published records of a schema (`id` or `id@version`), newest first',
     gate: read,
     params: z.object({ schema: z.string().max(200) }),
-    query: page.extend({ history: flag }),
+    query: dataPage.extend({ history: flag }),
     status: 200,
     response: table(
       z.looseObject({
@@ -885,14 +893,9 @@ export const routes = {
     summary: 'Rows of a feature over the published records of a schema, by id',
     gate: read,
     params: z.object({ schema: z.string().max(200), feature: z.string().max(200) }),
-    query: page.extend({
+    query: dataPage.extend({
       history: flag,
-      release: z.coerce
-        .number()
-        .int()
-        .min(1)
-        .max(2 ** 31 - 1)
-        .optional(),
+      release: versionText.optional(),
     }),
     status: 200,
     response: table(

@@ -35,6 +35,8 @@ export const bounds = {
   liveLogBytes: 64 * 1024,
   /** Characters of a reason that a hook or a person gives. */
   reasonLength: 2_000,
+  /** The highest version of a release: an integer of PostgreSQL. */
+  releaseVersion: 2 ** 31 - 1,
   /** Columns of a feature contract, fields of a schema, hooks of a convention. */
   columns: 500,
   fields: 500,

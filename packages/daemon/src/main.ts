@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
-import { isOutputWorker, serveOutputWorker } from '@osa/core/run/output-worker';
+import { isOutputThread, serveOutputThread } from '@osa/core/run/output-thread';
 import type { Logger } from 'pino';
 import type { Settings } from './config.ts';
 import type { Daemon } from './daemon.ts';
 
 // A thread that reads the output of hooks starts here too where all is one file, and needs nothing else.
-if (isOutputWorker()) serveOutputWorker();
+if (isOutputThread()) serveOutputThread();
 else await main();
 
 /** The only place that ends the process. */

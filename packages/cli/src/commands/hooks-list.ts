@@ -1,3 +1,5 @@
+import type { Answer } from '@osa/core/api';
+import type { Client } from '../client.ts';
 import { defineCommand } from '../command.ts';
 import { time } from '../format.ts';
 import { green, line, yellow } from '../paint.ts';
@@ -8,8 +10,8 @@ export const hooksList = defineCommand({
   examples: [['osa hooks list', 'all hooks']],
   json: '{"items": [{"name", "owner", "feature", "release_count", "live_release", "paused"}]}',
   async run({ client, output }) {
-    const answer = await client().call('listHooks', {});
-    const rows = answer.items.map(({ name, owner, release_count, live_release, paused }) => [
+    const items = await allHooks(client());
+    const rows = items.map(({ name, owner, release_count, live_release, paused }) => [
       paused ? line`${name} ${yellow('(paused)')}` : name,
       live_release ? green(`v${live_release.version}`) : null,
       release_count,
@@ -18,7 +20,7 @@ export const hooksList = defineCommand({
       owner,
     ]);
     output.result(
-      answer,
+      { items },
       rows.length === 0
         ? ['no hooks yet; deploy a convention with: osa deploy']
         : table(['hook', 'live', 'releases', 'source', 'built', 'convention'], rows),
@@ -26,3 +28,13 @@ export const hooksList = defineCommand({
     return undefined;
   },
 });
+
+async function allHooks(client: Client): Promise<Answer<'listHooks'>['items']> {
+  const items: Answer<'listHooks'>['items'] = [];
+  for (let cursor: string | undefined; ; ) {
+    const answer = await client.call('listHooks', { query: { cursor } });
+    items.push(...answer.items);
+    if (answer.next_cursor === null) return items;
+    cursor = answer.next_cursor;
+  }
+}

@@ -2,7 +2,7 @@ import type { Answer } from '@osa/core/api';
 import { defineCommand } from '../command.ts';
 import { ingestionLines } from '../follow.ts';
 import { nextPage } from '../format.ts';
-import type { Line } from '../paint.ts';
+import { type Line, line } from '../paint.ts';
 import { table } from '../table.ts';
 import { pagingOptions } from './paging.ts';
 
@@ -50,7 +50,14 @@ type FailedRecord = Answer<'listIngestionRecords'>['items'][number];
 function failedLines({ items }: Answer<'listIngestionRecords'>): Line[] {
   if (items.length === 0) return ['nothing failed'];
   const rows = items.flatMap((record) =>
-    reasonsOf(record).map(({ by, reason }) => [record.line, record.source_id, record.status, by, reason]),
+    reasonsOf(record).map(({ by, reason }) => [
+      record.line,
+      record.source_id,
+      record.status,
+      by,
+      // A styled line, which the table does not cut: the reason is what was asked for.
+      reason === null ? null : line`${reason}`,
+    ]),
   );
   return table(['line', 'source id', 'status', 'by', 'reason'], rows);
 }

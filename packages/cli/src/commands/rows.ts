@@ -1,6 +1,7 @@
 import type { Answer } from '@osa/core/api';
 import { defineCommand } from '../command.ts';
 import { nextPage, value, version } from '../format.ts';
+import { newestVersion } from '../live-move.ts';
 import type { Line } from '../paint.ts';
 import { integer } from '../parse.ts';
 import { type Cell, table } from '../table.ts';
@@ -13,7 +14,7 @@ export const rows = defineCommand({
   arguments: { hook: { description: "the hook's name" } },
   options: {
     ...pagingOptions,
-    release: { value: 'V', description: 'only rows made by this version', parse: integer(1, 2 ** 31 - 1) },
+    release: { value: 'V', description: 'only rows made by this version', parse: integer(1, newestVersion) },
     history: { description: 'older versions of records and superseded rows as well' },
   },
   examples: [
@@ -26,7 +27,7 @@ export const rows = defineCommand({
     const { owner, feature } = await server.call('showHook', { params: { name: hook } });
     const { schema_id: schema } = await server.call('showConvention', { params: { slug: owner } });
     const answer = await server.call('readRows', {
-      params: { schema: schema.id, feature: hook },
+      params: { schema: `${schema.id}@${schema.version}`, feature: hook },
       query: { ...page, history: history ? 'true' : 'false' },
     });
     // No rows of a release that there is, and a release that there is not, are two answers.

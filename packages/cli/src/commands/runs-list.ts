@@ -21,7 +21,7 @@ export const runsList = defineCommand({
     ['osa runs list seismic_energy --status failed', 'what broke'],
     ['osa runs list --ingestion 0198c0de-…', 'the runs of one ingestion'],
   ],
-  json: '{"items": [{"id", "hook_name", "version", "status", "reason", "attempts", "oom_retries", "rows", …}], "next_cursor"}',
+  json: '{"items": [{"id", "hook_name", "version", "status", "reason", "attempt_count", "oom_retries", "rows", …}], "next_cursor"}',
   async run({ client, output }, { arguments: { hook }, options }) {
     const archive = client();
     const answer = await archive.call('listRuns', {

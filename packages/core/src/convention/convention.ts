@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FeatureContract, HookName } from '../hook/hook.ts';
-import { Config, Digest, Limits, type ReleaseContent } from '../hook/release.ts';
+import { Command, Config, Digest, Limits, type ReleaseContent } from '../hook/release.ts';
 import { bounds } from '../limits.ts';
 import { SchemaDefinition } from '../record/schema.ts';
 import { refuseTwins } from '../twins.ts';
@@ -35,7 +35,7 @@ export const ReleaseSource = z
     runtime: z.enum(['image', 'directory']).default('image'),
     image: z.string().min(1).max(1_000).nullish(),
     digest: Digest,
-    command: z.array(z.string().min(1).max(10_000)).min(1).max(100).nullish(),
+    command: Command.nullish(),
     source_ref: SourceRef,
   })
   .superRefine((release, context) => {
@@ -104,6 +104,8 @@ export const DeployRequest = z.strictObject({
   hooks: z.array(HookDeclaration).max(bounds.hooks).default([]).superRefine(refuseTwins),
   ingester: Ingester.nullish(),
   docs: Docs.nullish(),
+  /** Where the declaration itself comes from; no part of what it declares. */
+  source_ref: SourceRef.nullish(),
 });
 
 export type FileRequirements = z.infer<typeof FileRequirements>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Column, ColumnName, FeatureContract, HookName, jsonTypes, stringFormats } from '../hook/hook.ts';
-import { Config, Digest, Limits } from '../hook/release.ts';
+import { Command, Config, Digest, Limits } from '../hook/release.ts';
 import { bounds } from '../limits.ts';
 import {
   FieldDefinition,
@@ -9,6 +9,7 @@ import {
   fieldTypes,
   SchemaId,
   SchemaVersion,
+  TextLength,
 } from '../record/schema.ts';
 import { DeployRequest, Docs, FileRequirements, Ingester, Slug } from './convention.ts';
 
@@ -41,8 +42,8 @@ export const constraintsOf = {
 
 const Constraints = z.strictObject({
   type: z.enum(fieldTypes).nullish().describe("The field's own type; may be left out"),
-  min_length: count.max(2 ** 31).nullish(),
-  max_length: count.max(2 ** 31).nullish(),
+  min_length: TextLength.nullish(),
+  max_length: TextLength.nullish(),
   pattern: pattern.nullish().describe('A regular expression'),
   min_value: z.number().nullish(),
   max_value: z.number().nullish(),
@@ -110,12 +111,7 @@ const imageRelease = {
 const Release = z
   .strictObject({
     directory: z.string().min(1).max(1_000).nullish().describe("The hook's code, relative to this file"),
-    command: z
-      .array(z.string().min(1).max(10_000))
-      .min(1)
-      .max(100)
-      .nullish()
-      .describe('The arguments that start the code of a directory'),
+    command: Command.nullish().describe('The arguments that start the code of a directory'),
     ...imageRelease,
     image: imageRelease.image.nullish(),
   })

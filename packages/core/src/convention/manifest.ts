@@ -99,12 +99,13 @@ export interface ResolvedRelease {
 }
 
 /**
- * The body of the deploy. `releases` has an entry for every hook, by name.
+ * The body of the deploy. `releases` has an entry for every hook, by name; `sourceRef` says where the file comes from.
  * Throws `usage` when an entry is missing or breaks the wire's rules, such as a source ref of over 1,000 characters.
  */
 export function deployRequest(
   manifest: Manifest,
   releases: ReadonlyMap<string, ResolvedRelease>,
+  sourceRef?: string,
 ): DeployRequest {
   const hooks = manifest.hooks.map(({ name, feature, config, limits, release }, index) => {
     const resolved = releases.get(name);
@@ -112,7 +113,8 @@ export function deployRequest(
     return { name, feature, config, limits, release: wireRelease(release, resolved) };
   });
   const { slug, title, description, schema, files, ingester, docs } = manifest;
-  const body = { slug, title, description, schema, file_requirements: files, hooks, ingester, docs };
+  const declared = { slug, title, description, schema, file_requirements: files, hooks, ingester, docs };
+  const body = sourceRef === undefined ? declared : { ...declared, source_ref: sourceRef };
   const parsed = DeployRequest.safeParse(body);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -16,24 +16,28 @@ export const reservedColumns = [
   ...['oid', 'xmin', 'xmax', 'cmin', 'cmax', 'ctid', 'tableoid'],
 ] as const;
 
+/** Field names taken by what a reading of records puts beside the metadata. */
+export const reservedFields = ['id', 'srn', 'schema_id', 'version', 'created_at'] as const;
+
 export const jsonTypes = ['string', 'number', 'integer', 'boolean', 'array', 'object'] as const;
 export const stringFormats = ['date-time', 'date', 'uuid'] as const;
 
 const namePattern = /^[a-z][a-z0-9_]*$/;
-const isReserved = (list: readonly string[]) => (name: string) => !list.includes(name);
+/** Matches all but the names of `list`. A pattern, so that JSON Schema and OpenAPI tell of the rule, too. */
+export const noneOf = (list: readonly string[]) => new RegExp(`^(?!(?:${list.join('|')})$)`);
 
 export const HookName = z
   .string()
   .regex(namePattern, 'must start with a-z and hold only a-z, 0-9 and _')
   .max(40, 'must have at most 40 characters')
   .refine((name) => !name.startsWith('pg_') && name !== 'information_schema', 'must not start with pg_')
-  .refine(isReserved(reservedNames), { error: `is reserved (${reservedNames.join(', ')})` });
+  .regex(noneOf(reservedNames), `is reserved (${reservedNames.join(', ')})`);
 
 export const ColumnName = z
   .string()
   .regex(namePattern, 'must start with a-z and hold only a-z, 0-9 and _')
   .max(63, 'must have at most 63 characters')
-  .refine(isReserved(reservedColumns), { error: `is reserved (${reservedColumns.join(', ')})` });
+  .regex(noneOf(reservedColumns), `is reserved (${reservedColumns.join(', ')})`);
 
 export const Column = z
   .object({

@@ -6,7 +6,7 @@ import type { Store, Writer } from '../store.ts';
 import { isImage, splitImage } from './image.ts';
 import { pointerMoved } from './live.ts';
 import type { LiveContent, Minting, MintOutcome } from './registry.ts';
-import { fingerprint, type Limits, type ReleaseContent } from './release.ts';
+import { fingerprint, Limits, type ReleaseContent } from './release.ts';
 
 /**
  * Mints a release of a hook without a deploy. What the request leaves out is carried over from the live release,
@@ -161,7 +161,7 @@ function refuseStrays(request: Given, runtime: ReleaseContent['runtime']): void 
 }
 
 function mergeLimits(update: Given['limits'], live: Limits | undefined): Limits {
-  const base = live ?? { timeout_seconds: 300, memory: '1g', cpu: '0.5' };
+  const base = live ?? Limits.parse({});
   return {
     timeout_seconds: update?.timeout_seconds ?? base.timeout_seconds,
     memory: update?.memory ?? base.memory,

@@ -16,8 +16,6 @@ import {
   typesByPath,
 } from './tar.ts';
 
-export { unpack } from './unpack.ts';
-
 export interface PackedDirectory {
   /** `sha256:` and 64 lower-case hex digits over the tar's bytes. */
   readonly digest: string;

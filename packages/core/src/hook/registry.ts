@@ -76,9 +76,9 @@ export interface RegistryState {
 
 /** Each answer is the route's body; undefined is "not found". */
 export interface RegistryReads {
-  conventions(): Promise<Answer<'listConventions'>>;
+  conventions(page: Page): Promise<Answer<'listConventions'>>;
   convention(slug: string): Promise<Answer<'showConvention'> | undefined>;
-  hooks(): Promise<Answer<'listHooks'>>;
+  hooks(page: Page): Promise<Answer<'listHooks'>>;
   hook(name: string): Promise<Answer<'showHook'> | undefined>;
   releases(name: string, page: Page): Promise<Answer<'listReleases'> | undefined>;
   release(name: string, version: number): Promise<Answer<'showRelease'> | undefined>;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
+import { bounds } from '../limits.ts';
 import { digestPattern } from './image.ts';
 
 /**
@@ -11,6 +12,12 @@ import { digestPattern } from './image.ts';
 export const Digest = z
   .string()
   .regex(digestPattern, 'must be "sha256:" and 64 lower-case hexadecimal digits');
+
+/** The arguments that start a directory's code. */
+export const Command = z.array(z.string().min(1).max(10_000)).min(1).max(100);
+
+/** The number of a release among those of its hook. */
+export const ReleaseVersion = z.int().min(1).max(bounds.releaseVersion);
 
 const memoryPattern = /^(\d+(?:\.\d+)?)([gmk]?)i?$/i;
 const memoryUnits = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 } as const;
@@ -69,16 +76,6 @@ export interface ReleaseContent {
   readonly config: Config;
   readonly limits: Limits;
   readonly source_ref: string;
-}
-
-/** A release as it is stored and read back. `built_by` is the subject that had it minted. */
-export interface Release extends ReleaseContent {
-  readonly id: string;
-  readonly hook: string;
-  readonly version: number;
-  readonly fingerprint: string;
-  readonly built_by: string;
-  readonly built_at: string;
 }
 
 /** SHA-256, as hex, over the RFC 8785 form of what decides a result. */

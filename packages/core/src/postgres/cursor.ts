@@ -1,45 +1,59 @@
+import type { RouteName } from '../api.ts';
 import { OsaError } from '../error.ts';
 
-/** The place after the last row of a page: its sort value and its tie-break, as opaque text. */
+/** The place after the last row of a page: its sort value and its tie-break. */
 export interface Place {
   readonly s: string | number | null;
   readonly id: string | number;
 }
 
-export function encodeCursor(place: Place): string {
-  return Buffer.from(JSON.stringify(place)).toString('base64url');
+/** The pages of one list. A cursor is a place in it as opaque text, and belongs to this list alone. */
+export interface Pages {
+  /** @throws OsaError `invalid` */
+  after(cursor: string | undefined): Place | undefined;
+  /** Where the tie-break is a whole number, such as a row's id or a version. @throws OsaError `invalid` */
+  afterNumber(cursor: string | undefined): number | undefined;
+  /** One page of `rows`, which were read with one row more than `limit`. */
+  cut<T>(
+    rows: readonly T[],
+    limit: number,
+    place: (row: T) => Place,
+  ): { readonly page: T[]; readonly next_cursor: string | null; readonly has_more: boolean };
 }
 
-/** @throws OsaError `invalid` */
-export function decodeCursor(text: string | undefined): Place | undefined {
-  if (text === undefined) return undefined;
-  const place = parse(Buffer.from(text, 'base64url').toString('utf8'));
-  if (isPlace(place)) return place;
-  throw new OsaError('invalid', 'cursor: not a cursor of this list; leave it out to start again', {
+export function pagesOf(list: RouteName): Pages {
+  const after = (cursor: string | undefined): Place | undefined => {
+    if (cursor === undefined) return undefined;
+    const place = parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+    if (!isPlace(place) || place.list !== list) throw strangeCursor();
+    return place;
+  };
+  return {
+    after,
+    afterNumber(cursor) {
+      const id = after(cursor)?.id;
+      if (id === undefined || (typeof id === 'number' && Number.isSafeInteger(id))) return id;
+      throw strangeCursor();
+    },
+    cut(rows, limit, place) {
+      const page = rows.slice(0, limit);
+      const last = page.at(-1);
+      const more = rows.length > limit && last !== undefined;
+      return { page, next_cursor: more ? encode({ list, ...place(last) }) : null, has_more: more };
+    },
+  };
+}
+
+type Cursor = Place & { readonly list: string };
+
+function encode(cursor: Cursor): string {
+  return Buffer.from(JSON.stringify(cursor)).toString('base64url');
+}
+
+function strangeCursor(): OsaError {
+  return new OsaError('invalid', 'cursor: not a cursor of this list; leave it out to start again', {
     field: 'cursor',
   });
-}
-
-/** A cursor whose place is a whole number, such as a row id or a version. */
-export function decodeNumberCursor(text: string | undefined): number | undefined {
-  const place = decodeCursor(text);
-  if (place === undefined) return undefined;
-  if (typeof place.id === 'number' && Number.isSafeInteger(place.id)) return place.id;
-  throw new OsaError('invalid', 'cursor: not a cursor of this list; leave it out to start again', {
-    field: 'cursor',
-  });
-}
-
-/** One page of `rows`, which were read with one row more than `limit`. */
-export function paged<T>(
-  rows: readonly T[],
-  limit: number,
-  place: (row: T) => Place,
-): { readonly page: T[]; readonly next_cursor: string | null; readonly has_more: boolean } {
-  const page = rows.slice(0, limit);
-  const last = page.at(-1);
-  const more = rows.length > limit && last !== undefined;
-  return { page, next_cursor: more ? encodeCursor(place(last)) : null, has_more: more };
 }
 
 function parse(text: string): unknown {
@@ -50,9 +64,9 @@ function parse(text: string): unknown {
   }
 }
 
-function isPlace(value: unknown): value is Place {
+function isPlace(value: unknown): value is Cursor {
   if (typeof value !== 'object' || value === null || !('id' in value) || !('s' in value)) return false;
   const { id, s } = value;
   const isKey = (part: unknown) => typeof part === 'string' || typeof part === 'number';
-  return isKey(id) && (s === null || isKey(s));
+  return 'list' in value && isKey(id) && (s === null || isKey(s));
 }

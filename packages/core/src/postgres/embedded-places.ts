@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmod, chown, lstat, mkdir, readdir, realpath, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { OsaError } from '../error.ts';
+import { systemCode } from '../system-error.ts';
 import { type Account, ourselves, serverAccounts, unreachablePart } from './embedded-account.ts';
 
 /** Where an embedded server keeps its things, and the account it runs under. All paths are absolute. */
@@ -81,11 +82,6 @@ export async function removeBase(base: string): Promise<void> {
 
 export async function exists(path: string): Promise<boolean> {
   return (await lstatIfThere(path)) !== undefined;
-}
-
-/** The code of a system error, such as `ENOENT`; undefined for any other error. */
-export function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** The base whose data exists, with the account that owns the data. */

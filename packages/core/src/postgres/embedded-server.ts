@@ -5,10 +5,11 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { OsaError } from '../error.ts';
+import { systemCode } from '../system-error.ts';
 import { spawnIdentity } from './embedded-account.ts';
 import { serverEnvironment } from './embedded-cluster.ts';
 import { openLog } from './embedded-log.ts';
-import { type Places, socketPort, systemCode } from './embedded-places.ts';
+import { type Places, socketPort } from './embedded-places.ts';
 
 /** A running postmaster, started by us or found running. */
 export interface Server {

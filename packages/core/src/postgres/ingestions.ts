@@ -15,7 +15,7 @@ import type { FieldDefinition } from '../record/schema.ts';
 import type { NodeIdentity } from '../record/srn.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection.ts';
-import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
+import { pagesOf } from './cursor.ts';
 import { batchesChannel } from './lease.ts';
 import { heldUp, pausedJson, setIngestionPause } from './pause.ts';
 import { cancelIngestion, takeTurn } from './queue-end.ts';
@@ -251,14 +251,18 @@ async function view(sql: Sql, options: NodeIdentity, id: string): Promise<Ingest
   return row;
 }
 
+const listPages = pagesOf('listIngestions');
+
 async function list(sql: Sql, options: NodeIdentity, page: Page): Promise<Answer<'listIngestions'>> {
-  const before = decodeCursor(page.cursor);
+  const before = listPages.after(page.cursor);
   const rows = await sql<IngestionView[]>`
     ${views(sql, options)} where ${before ? String(before.id) : null}::uuid is null or i.id < ${before ? String(before.id) : null}::uuid
     order by i.id desc limit ${page.limit + 1}`;
-  const { page: items, next_cursor } = paged(rows, page.limit, ({ id }) => ({ s: null, id }));
+  const { page: items, next_cursor } = listPages.cut(rows, page.limit, ({ id }) => ({ s: null, id }));
   return { items, next_cursor };
 }
+
+const recordPages = pagesOf('listIngestionRecords');
 
 async function records(
   sql: Sql,
@@ -267,7 +271,7 @@ async function records(
 ): Promise<Answer<'listIngestionRecords'> | undefined> {
   const [known] = await sql`select from ingestions where id = ${id}`;
   if (!known) return undefined;
-  const after = decodeNumberCursor(page.cursor) ?? 0;
+  const after = recordPages.afterNumber(page.cursor) ?? 0;
   const failed = page.status === 'failed';
   const wanted = failed ? ['invalid', 'rejected', 'errored'] : page.status ? [page.status] : null;
   type Row = Answer<'listIngestionRecords'>['items'][number] & { id: string };
@@ -281,6 +285,9 @@ async function records(
       and (${wanted === null} or r.status = any (${arrayText(wanted ?? [])}::text::text[]))
       and (${!failed} or r.retried_in is null)
     order by r.id limit ${page.limit + 1}`;
-  const { page: items, next_cursor } = paged(rows, page.limit, (row) => ({ s: null, id: Number(row.id) }));
+  const { page: items, next_cursor } = recordPages.cut(rows, page.limit, (row) => ({
+    s: null,
+    id: Number(row.id),
+  }));
   return { items: items.map(({ id: _, ...item }) => item), next_cursor };
 }

@@ -2,6 +2,7 @@ import type postgres from 'postgres';
 import type { Answer } from '../api.ts';
 import type { Sql, Transaction } from './connection.ts';
 import { batchesChannel } from './lease.ts';
+import { utc } from './wire.ts';
 
 type Pause = { readonly reason: string | null } | null;
 
@@ -70,11 +71,6 @@ export function heldUp(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
       from ahead a join batches b on b.id = a.id and b.status in ('queued', 'running', 'parked')
       join ingestions p on p.id = b.ingestion
       where p.paused_at is not null and p.id <> ${of}.id) else '{}' end`;
-}
-
-/** A time as the driver reads it, for where it is a part of JSON: there PostgreSQL writes UTC as `+00:00`. */
-export function utc(sql: Sql, time: postgres.PendingQuery<postgres.Row[]>) {
-  return sql`replace(to_jsonb(${time}) #>> '{}', '+00:00', 'Z')`;
 }
 
 function pauseColumns(tx: Transaction, actor: number, pause: Pause) {

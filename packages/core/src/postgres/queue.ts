@@ -130,7 +130,7 @@ async function take(
 /** Reads what was claimed. None of it changes any more, so it is read after the claim's transaction. */
 async function load({ sql }: Database, { batch, fence }: Held): Promise<Claim> {
   const [row] = await sql<Omit<Claim, 'records' | 'runs' | 'batch' | 'fence'>[]>`
-    select b.index, b.ingestion, b.convention, b.failures,
+    select b.ingestion, b.convention, b.failures,
            jsonb_build_object('id', i.schema_id, 'version', i.schema_version) as schema
     from batches b join ingestions i on i.id = b.ingestion where b.id = ${batch}`;
   if (!row) throw new OsaError('internal', `batch ${batch} was claimed and is not there`);

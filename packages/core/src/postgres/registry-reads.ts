@@ -1,17 +1,19 @@
 import type { Answer } from '../api.ts';
 import type { Page, RegistryReads } from '../hook/registry.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';
+import { bounds } from '../limits.ts';
 import type { Database, Sql } from './connection.ts';
-import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
+import { pagesOf } from './cursor.ts';
 import { liveContent } from './mint.ts';
-import { pausedJson, utc } from './pause.ts';
+import { pausedJson } from './pause.ts';
+import { digest, utc } from './wire.ts';
 
 /** The registry's look-ups. Each is one statement, so that what it says holds together. */
 export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
   return {
-    conventions: () => conventions(sql),
+    conventions: (page) => conventions(sql, page),
     convention: (slug) => convention(sql, slug),
-    hooks: () => hooks(sql),
+    hooks: (page) => hooks(sql, page),
     hook: (name) => hook(sql, name),
     releases: (name, page) => releases(sql, name, page),
     release: (name, version) => release(sql, name, version),
@@ -26,12 +28,21 @@ export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
   };
 }
 
-async function conventions(sql: Sql): Promise<Answer<'listConventions'>> {
-  const items = await sql<Answer<'listConventions'>['items']>`
+const conventionPages = pagesOf('listConventions');
+
+async function conventions(sql: Sql, { cursor, limit }: Page): Promise<Answer<'listConventions'>> {
+  const before = conventionPages.after(cursor);
+  const rows = await sql<Answer<'listConventions'>['items']>`
     select slug as id, title, description, jsonb_build_object('id', schema_id, 'version', schema_version) as schema_id,
            created_at
-    from conventions order by created_at desc, slug`;
-  return { items: [...items] };
+    from conventions
+    where true ${before ? sql`and (created_at, slug) < (${String(before.s)}::text::timestamptz, ${String(before.id)})` : sql``}
+    order by created_at desc, slug desc limit ${limit + 1}`;
+  const { page: items, ...rest } = conventionPages.cut(rows, limit, (row) => ({
+    s: row.created_at,
+    id: row.id,
+  }));
+  return { items, ...rest };
 }
 
 async function convention(sql: Sql, slug: string): Promise<Answer<'showConvention'> | undefined> {
@@ -47,15 +58,20 @@ async function convention(sql: Sql, slug: string): Promise<Answer<'showConventio
 
 type HookItem = Answer<'listHooks'>['items'][number];
 
-async function hooks(sql: Sql): Promise<Answer<'listHooks'>> {
-  const items = await sql<HookItem[]>`
+const hookPages = pagesOf('listHooks');
+
+async function hooks(sql: Sql, { cursor, limit }: Page): Promise<Answer<'listHooks'>> {
+  const after = hookPages.after(cursor);
+  const rows = await sql<HookItem[]>`
     select h.name, h.owner, h.feature, h.release_count,
            case when r.version is not null then jsonb_build_object('version', r.version, 'digest', r.digest,
              'source_ref', r.source_ref, 'built_at', ${utc(sql, sql`r.built_at`)}) end as live_release,
            ${pausedJson(sql, sql`h`)} as paused
     from hooks h left join releases r on r.hook = h.name and r.version = h.live_version
-    order by h.name collate "C"`;
-  return { items: [...items] };
+    where true ${after ? sql`and h.name collate "C" > ${String(after.id)}` : sql``}
+    order by h.name collate "C" limit ${limit + 1}`;
+  const { page: items, ...rest } = hookPages.cut(rows, limit, ({ name }) => ({ s: null, id: name }));
+  return { items, ...rest };
 }
 
 /** A release as it is read: `config` still with its content, which `releaseDetail` adds the digest to. */
@@ -98,10 +114,12 @@ async function hook(sql: Sql, name: string): Promise<Answer<'showHook'> | undefi
 }
 
 /** Beyond every version and sequence number, which start at 1 and are integers of PostgreSQL. */
-const last = 2 ** 31 - 1;
+const last = bounds.releaseVersion;
+
+const releasePages = pagesOf('listReleases');
 
 async function releases(sql: Sql, name: string, page: Page): Promise<Answer<'listReleases'> | undefined> {
-  const before = decodeNumberCursor(page.cursor) ?? last;
+  const before = releasePages.afterNumber(page.cursor) ?? last;
   const [row] = await sql<{ live_version: number | null; releases: Answer<'listReleases'>['releases'] }[]>`
     select h.live_version, coalesce((
       select jsonb_agg(to_jsonb(list) order by version desc) from (
@@ -112,7 +130,7 @@ async function releases(sql: Sql, name: string, page: Page): Promise<Answer<'lis
         order by r.version desc limit ${page.limit + 1}) list), '[]') as releases
     from hooks h where h.name = ${name}`;
   if (!row) return undefined;
-  const { page: list, next_cursor } = paged(row.releases, page.limit, ({ version }) => ({
+  const { page: list, next_cursor } = releasePages.cut(row.releases, page.limit, ({ version }) => ({
     s: null,
     id: version,
   }));
@@ -129,12 +147,14 @@ async function release(sql: Sql, name: string, version: number): Promise<Answer<
   return row && { ...withConfigDigest(row), live: row.is_live };
 }
 
+const historyPages = pagesOf('history');
+
 async function history(
   sql: Sql,
   name: string,
   page: Page & { readonly at?: string | undefined },
 ): Promise<Answer<'history'> | undefined> {
-  const before = decodeNumberCursor(page.cursor) ?? last;
+  const before = historyPages.afterNumber(page.cursor) ?? last;
   const [row] = await sql<{ changes: Answer<'history'>['changes'] }[]>`
     select coalesce((
       select jsonb_agg(to_jsonb(list) order by seq desc) from (
@@ -147,7 +167,10 @@ async function history(
         order by c.seq desc limit ${page.limit + 1}) list), '[]') as changes
     from hooks h where h.name = ${name}`;
   if (!row) return undefined;
-  const { page: list, next_cursor } = paged(row.changes, page.limit, ({ seq }) => ({ s: null, id: seq }));
+  const { page: list, next_cursor } = historyPages.cut(row.changes, page.limit, ({ seq }) => ({
+    s: null,
+    id: seq,
+  }));
   return { hook_name: name, changes: list, next_cursor };
 }
 
@@ -155,24 +178,29 @@ type DeployItem = Answer<'listDeploys'>['items'][number];
 
 /** What every reading of a deploy selects, from `deploys d` and `actors a`. */
 function deployColumns(sql: Sql) {
-  return sql`d.id, d.slug, d.manifest_digest, d.changed, d.changes, d.at,
+  return sql`d.id, d.slug, ${digest(sql, sql`d.manifest_digest`)} as manifest_digest, d.changed, d.changes, d.at,
     jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as actor,
-    array(select distinct h -> 'release' ->> 'source_ref' from jsonb_array_elements(d.manifest -> 'hooks') h order by 1)
-      as source_refs`;
+    array(select distinct source_ref from (
+        select h -> 'release' ->> 'source_ref' from jsonb_array_elements(d.manifest -> 'hooks') h
+        union all select d.manifest #>> '{ingester,release,source_ref}'
+        union all select d.manifest ->> 'source_ref') refs (source_ref)
+      where source_ref is not null order by 1) as source_refs`;
 }
+
+const deployPages = pagesOf('listDeploys');
 
 async function deploys(
   sql: Sql,
   { cursor, limit, convention }: Page & { readonly convention?: string | undefined },
 ): Promise<Answer<'listDeploys'>> {
-  const before = decodeCursor(cursor);
+  const before = deployPages.after(cursor);
   const rows = await sql<DeployItem[]>`
     select ${deployColumns(sql)}
     from deploys d join actors a on a.id = d.actor
     where true ${before ? sql`and d.id < ${String(before.id)}` : sql``}
       ${convention === undefined ? sql`` : sql`and d.slug = ${convention}`}
     order by d.id desc limit ${limit + 1}`;
-  const { page, next_cursor } = paged(rows, limit, (row) => ({ s: null, id: row.id }));
+  const { page, next_cursor } = deployPages.cut(rows, limit, (row) => ({ s: null, id: row.id }));
   return { items: page, next_cursor };
 }
 

@@ -1,8 +1,9 @@
+import { arrayLiteral, nullElement } from '../array-literal.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
-import { arrayLiteral, columnSqlType, nullElement } from '../run/output-encode.ts';
 import type { RunResult } from '../run/queue.ts';
 import { arrayText } from './array.ts';
+import { columnSqlType } from './column-type.ts';
 import type { Transaction } from './connection.ts';
 
 const rowsPerStatement = 10_000;

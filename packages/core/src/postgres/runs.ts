@@ -1,8 +1,8 @@
 import type { Answer } from '../api.ts';
 import type { RunReads, RunTail } from '../run/runs.ts';
 import type { Database, Sql } from './connection.ts';
-import { decodeCursor, paged } from './cursor.ts';
-import { oomRetries } from './trace.ts';
+import { pagesOf } from './cursor.ts';
+import { attemptColumns, oomRetries } from './trace.ts';
 
 export function runReads({ sql }: Pick<Database, 'sql'>): RunReads {
   return {
@@ -19,15 +19,17 @@ function summaryColumns(sql: Sql) {
   return sql`run.id, run.hook as hook_name, run.version, rel.id as release_id, run.status, run.reason, run.batch,
     b.ingestion, b.convention, run.row_count::float8 as rows, run.created_at, run.started_at, run.finished_at,
     extract(epoch from run.finished_at - run.started_at)::float8 as duration_s,
-    (select count(*)::integer from attempts t where t.run = run.id) as attempts,
+    (select count(*)::integer from attempts t where t.run = run.id) as attempt_count,
     ${oomRetries(sql)} as oom_retries,
     exists (select from attempts t where t.run = run.id and length(t.log) > 0)
       or exists (select from running_logs l where l.run = run.id) as has_logs`;
 }
 
+const pages = pagesOf('listRuns');
+
 async function list(sql: Sql, query: Parameters<RunReads['list']>[0]): Promise<Answer<'listRuns'>> {
   const { cursor, limit, hook, status, release, ingestion } = query;
-  const before = decodeCursor(cursor);
+  const before = pages.after(cursor);
   const open = status === 'open';
   const rows = await sql<RunItem[]>`
     select ${summaryColumns(sql)}
@@ -41,7 +43,10 @@ async function list(sql: Sql, query: Parameters<RunReads['list']>[0]): Promise<A
       ${ingestion === undefined ? sql`` : sql`and b.ingestion = ${ingestion}`}
       ${status === undefined ? sql`` : open ? sql`and run.status is null` : sql`and run.status = ${status}`}
     order by run.created_at desc, run.id desc limit ${limit + 1}`;
-  const { page: items, next_cursor } = paged(rows, limit, ({ created_at, id }) => ({ s: created_at, id }));
+  const { page: items, next_cursor } = pages.cut(rows, limit, ({ created_at, id }) => ({
+    s: created_at,
+    id,
+  }));
   return { items, next_cursor };
 }
 
@@ -52,10 +57,8 @@ async function show(sql: Sql, id: string): Promise<Answer<'showRun'> | undefined
                                  'rejected', count(*) filter (where o.status = 'rejected'),
                                  'errored', count(*) filter (where o.status = 'errored'))
        from outcomes o where o.run = run.id) as records,
-      coalesce((select jsonb_agg(to_jsonb(start) order by start.n) from (
-        select n, runner, memory_bytes, outcome, exit_code, exit_signal, detail, resolved_digest, platform_digest,
-               started_at, finished_at, log_bytes
-        from attempts where attempts.run = run.id) start), '[]') as starts
+      coalesce((select jsonb_agg(to_jsonb(tried) order by tried.n) from (
+        select ${attemptColumns(sql)}, a.log_bytes from attempts a where a.run = run.id) tried), '[]') as attempts
     from runs run
     join batches b on b.id = run.batch
     join releases rel on rel.hook = run.hook and rel.version = run.version
@@ -84,13 +87,13 @@ async function tail(
   id: string,
   { attempt, after }: { readonly attempt: number; readonly after: number },
 ): Promise<RunTail | undefined> {
-  type Row = Pick<RunTail, 'hook' | 'status' | 'outcome' | 'attempts'> & {
+  type Row = Pick<RunTail, 'hook' | 'status' | 'outcome' | 'attempt_count'> & {
     log: Uint8Array | null;
     bytes: string | null;
   };
   const [row] = await sql<Row[]>`
     select run.hook, run.status, a.outcome, coalesce(a.log, l.tail) as log, coalesce(a.log_bytes, l.bytes) as bytes,
-           (select count(*)::integer from attempts t where t.run = run.id) as attempts
+           (select count(*)::integer from attempts t where t.run = run.id) as attempt_count
     from runs run
     left join attempts a on a.run = run.id and a.n = ${attempt}
     left join running_logs l on l.run = a.run and l.attempt = a.n

@@ -9,21 +9,6 @@ export function databaseError(error: unknown): postgres.PostgresError | undefine
   return causes(error).find((cause) => cause instanceof postgres.PostgresError);
 }
 
-/** 23505; with a constraint's name, of that constraint only. */
-export function isUniqueViolation(error: unknown, constraint?: string): boolean {
-  return violates(error, '23505', constraint);
-}
-
-/** 23503, which our row integrity triggers raise too. */
-export function isForeignKeyViolation(error: unknown, constraint?: string): boolean {
-  return violates(error, '23503', constraint);
-}
-
-/** 23514. */
-export function isCheckViolation(error: unknown, constraint?: string): boolean {
-  return violates(error, '23514', constraint);
-}
-
 /** 55P03: a lock was not had within `lock_timeout`, or at once under `nowait`. */
 export function isLockTimeout(error: unknown): boolean {
   return databaseError(error)?.code === '55P03';
@@ -102,11 +87,6 @@ export function commitUnknown(what: string, cause: unknown): OsaError {
 
 function unavailable(what: string, cause: unknown): OsaError {
   return new OsaError('unavailable', `${what}. Try again.`, { cause });
-}
-
-function violates(error: unknown, code: string, constraint: string | undefined): boolean {
-  const found = databaseError(error);
-  return found?.code === code && (constraint === undefined || found.constraint_name === constraint);
 }
 
 function reason(error: unknown): string {

@@ -5,6 +5,7 @@ import type { Database, Sql } from './connection.ts';
 import { rowValues } from './dataset.ts';
 import { releaseColumns, withConfigDigest } from './registry-reads.ts';
 import { databaseError } from './sqlstate.ts';
+import { digest, utc } from './wire.ts';
 
 export function tracer({ sql }: Pick<Database, 'sql'>): Tracer {
   return { row: (hook, id) => row(sql, hook, id), record: (srn) => record(sql, srn) };
@@ -22,7 +23,7 @@ type Traced = Omit<RowTrace, 'row' | 'record' | 'release'> & {
 
 /** The columns of a published record `r`, from batch record `b` of batch `bt`; `metadata` comes apart, as text. */
 function recordColumns(sql: Sql) {
-  return sql`r.srn, r.version, r.convention, r.source_id, r.published_at, bt.ingestion, b.line,
+  return sql`r.srn, r.version, r.convention, r.source_id, ${utc(sql, sql`r.published_at`)} as published_at, bt.ingestion, b.line,
     jsonb_build_object('id', r.schema_id, 'version', r.schema_version) as schema_id,
     (select max(n.version) from records n where n.convention = r.convention and n.source_id = r.source_id)
       as newest_version`;
@@ -35,6 +36,12 @@ export function oomRetries(sql: Sql) {
     where a.run = run.id and a.outcome = 'out_of_memory')`;
 }
 
+/** What every reading of an attempt selects, from `attempts a`. */
+export function attemptColumns(sql: Sql) {
+  return sql`a.n, a.runner, a.memory_bytes, a.outcome, a.exit_code, a.exit_signal, a.detail, a.resolved_digest,
+    a.platform_digest, ${utc(sql, sql`a.started_at`)} as started_at, ${utc(sql, sql`a.finished_at`)} as finished_at`;
+}
+
 /** Row → record → run → release → hook, in one prepared statement for each hook. */
 async function row(sql: Sql, hook: string, id: number): Promise<RowTrace | undefined> {
   const found = await sql<Traced[]>`
@@ -42,16 +49,15 @@ async function row(sql: Sql, hook: string, id: number): Promise<RowTrace | undef
       o.superseded_by is null as current,
       (select to_jsonb(t) from (select ${recordColumns(sql)}) t) as record,
       (select to_jsonb(t) from (
-        select run.id, run.batch, run.status, run.started_at, run.finished_at, bt.snapshot_at, run.row_count,
-               run.input_digest, run.output_digest, ${oomRetries(sql)} as oom_retries,
-               (select jsonb_agg(to_jsonb(start) order by start.n) from (
-                 select n, runner, memory_bytes, outcome, exit_code, exit_signal, detail, resolved_digest,
-                        platform_digest, started_at,
-                        finished_at
-                 from attempts where attempts.run = run.id) start) as attempts) t) as run,
+        select run.id, run.batch, run.status, run.row_count, ${utc(sql, sql`run.started_at`)} as started_at,
+               ${utc(sql, sql`run.finished_at`)} as finished_at, ${utc(sql, sql`bt.snapshot_at`)} as snapshot_at,
+               ${digest(sql, sql`run.input_digest`)} as input_digest,
+               ${digest(sql, sql`run.output_digest`)} as output_digest, ${oomRetries(sql)} as oom_retries,
+               (select jsonb_agg(to_jsonb(tried) order by tried.n) from (
+                 select ${attemptColumns(sql)} from attempts a where a.run = run.id) tried) as attempts) t) as run,
       (select to_jsonb(t) from (
         select ${releaseColumns(sql)}, h.live_version,
-               (select jsonb_build_object('kind', c.kind, 'at', c.at,
+               (select jsonb_build_object('kind', c.kind, 'at', ${utc(sql, sql`c.at`)},
                          'actor', jsonb_build_object('issuer', who.issuer, 'subject', who.subject))
                 from live_changes c join actors who on who.id = c.actor
                 where c.hook = r.hook and c.to_version = r.version order by c.seq limit 1) as introduced_by

@@ -1,15 +1,8 @@
 import { isDate, isDateTime } from '../calendar.ts';
 import { suggest } from '../convention/suggest.ts';
 import { excerpt } from '../excerpt.ts';
-import { compilePattern, type Pattern, patternProblem } from './pattern.ts';
+import { compilePattern, type Pattern } from './pattern.ts';
 import type { FieldDefinition } from './schema.ts';
-
-export { patternProblem };
-
-/** All that is wrong with `metadata` under the fields of a schema; empty when nothing is. See `metadataChecker`. */
-export function checkMetadata(fields: readonly FieldDefinition[], metadata: unknown): string[] {
-  return metadataChecker(fields)(metadata);
-}
 
 /**
  * Compiles the fields of a schema into a function that answers all reasons why a record's metadata, as `parseJson`

@@ -9,10 +9,10 @@ export interface DatasetReads {
     schema: { readonly id: string; readonly version: string },
     page: Page & { readonly history: boolean },
   ): Promise<Answer<'readRecords'>>;
-  /** Undefined when no hook has this name. */
+  /** Undefined when no convention of the schema has named the hook. */
   rows(
     schema: { readonly id: string; readonly version: string },
     hook: string,
-    page: Page & { readonly history: boolean; readonly release: number | undefined },
+    page: Page & { readonly history: boolean; readonly release?: number | undefined },
   ): Promise<Answer<'readRows'> | undefined>;
 }

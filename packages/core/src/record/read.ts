@@ -28,11 +28,16 @@ export async function readRows(
   store: Store,
   schema: string,
   hook: string,
-  page: Page & { readonly history: boolean; readonly release: number | undefined },
+  page: Page & { readonly history: boolean; readonly release?: number | undefined },
 ): Promise<Answer<'readRows'>> {
-  const rows = await store.dataset.rows(await resolveSchema(store, schema), hook, page);
-  if (!rows) throw new OsaError('not_found', `no hook is named ${hook}`, { field: 'feature' });
-  return rows;
+  const { id, version } = await resolveSchema(store, schema);
+  const rows = await store.dataset.rows({ id, version }, hook, page);
+  if (rows) return rows;
+  throw new OsaError(
+    'not_found',
+    `no convention of the schema ${id}@${version} has named a hook ${hook}; \`osa hooks list\` shows each with its convention`,
+    { field: 'feature' },
+  );
 }
 
 async function resolveSchema(store: Store, text: string): Promise<{ id: string; version: string }> {

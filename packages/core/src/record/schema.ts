@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Difference, reservedNames } from '../hook/hook.ts';
+import { type Difference, noneOf, reservedFields, reservedNames } from '../hook/hook.ts';
 import { bounds } from '../limits.ts';
 import { refuseTwins } from '../twins.ts';
 import { patternProblem } from './pattern.ts';
@@ -9,7 +9,8 @@ import { patternProblem } from './pattern.ts';
 export const fieldTypes = ['text', 'number', 'date', 'boolean', 'url'] as const;
 export const fieldCardinalities = ['exactly_one', 'one_or_more', 'zero_or_more'] as const;
 
-const count = z
+/** Characters that a value may have at least, or at most. */
+export const TextLength = z
   .int()
   .min(0)
   .max(2 ** 31);
@@ -26,8 +27,8 @@ const Pattern = z
 export const Constraints = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('text'),
-    min_length: count.nullish(),
-    max_length: count.nullish(),
+    min_length: TextLength.nullish(),
+    max_length: TextLength.nullish(),
     pattern: Pattern.nullish(),
     unit: z.string().max(100).nullish(),
   }),
@@ -46,7 +47,11 @@ export const Constraints = z.discriminatedUnion('type', [
 export const FieldName = z
   .string()
   .regex(/^[a-z][a-z0-9_]*$/, 'must start with a-z and hold only a-z, 0-9 and _')
-  .max(63, 'must have at most 63 characters');
+  .max(63, 'must have at most 63 characters')
+  .regex(
+    noneOf(reservedFields),
+    `is reserved, since every record has it beside its metadata (${reservedFields.join(', ')}); take another name`,
+  );
 
 export const FieldDefinition = z
   .object({
@@ -74,9 +79,7 @@ export const SchemaId = z
     /^[a-z][a-z0-9-]{2,63}$/,
     'must start with a-z, hold only a-z, 0-9 and -, and have 3 to 64 characters',
   )
-  .refine((id) => !(reservedNames as readonly string[]).includes(id), {
-    error: `is reserved (${reservedNames.join(', ')})`,
-  });
+  .regex(noneOf(reservedNames), `is reserved (${reservedNames.join(', ')})`);
 
 export const SchemaVersion = z
   .string()

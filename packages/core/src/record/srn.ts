@@ -8,10 +8,6 @@ export interface RecordSrn {
 const pattern =
   /^urn:osa:([a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*):rec:([a-z0-9-]{3,64})@([1-9]\d{0,8})$/;
 
-export function formatRecordSrn({ domain, id, version }: RecordSrn): string {
-  return `urn:osa:${domain}:rec:${id}@${version}`;
-}
-
 /** The parts of `text`, in any case, or undefined when it is not a record's SRN. */
 export function parseRecordSrn(text: string): RecordSrn | undefined {
   const [, domain, id, version] = pattern.exec(text.trim().toLowerCase()) ?? [];

@@ -17,8 +17,8 @@ export interface Execution {
   readonly slots: HookSlots;
   /** The batches that are run here, each with what makes sure of its lease at once. */
   readonly held: Map<string, () => void>;
-  /** The threads that read output; without them each reading starts one of its own. */
-  readonly threads?: OutputThreads;
+  /** The threads that read output. */
+  readonly threads: OutputThreads;
   /** The directory below which attempts have theirs. */
   readonly workspace: string;
   /** What the machine gives one attempt at most. */

@@ -1,8 +1,8 @@
+import { quoteElement } from '../array-literal.ts';
 import { isDate, isDateTime, isWithinMicroseconds } from '../calendar.ts';
 import type { Column } from '../hook/hook.ts';
 import type { JsonCursor } from '../json-cursor.ts';
 import { asInt64, isKeptByDouble } from '../json-number.ts';
-import { quoteElement } from './output-encode.ts';
 
 /**
  * How the values of one column are read. Nothing is coerced, and nothing is rounded:

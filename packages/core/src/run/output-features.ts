@@ -1,8 +1,8 @@
+import { nullElement } from '../array-literal.ts';
 import { excerptOfSource } from '../excerpt.ts';
 import type { FeatureContract } from '../hook/hook.ts';
 import type { JsonCursor } from '../json-cursor.ts';
 import { type Cell, cellOf } from './output-cell.ts';
-import { nullElement } from './output-encode.ts';
 import { describeColumn, type Line, LineMembers, malformedMessage } from './output-line.ts';
 
 export interface FeatureLine extends Line {

@@ -53,12 +53,23 @@ export function judgeOutput(task: JudgeTask): Judged {
   const judge = new Judge(task);
   try {
     for (const name of outputFiles) judge.readFile(name);
-    return judge.result(null);
+    return judge.result(judge.wholeFailure());
   } catch (error) {
     const broken = error instanceof OsaError && (error.code === 'invalid' || error.code === 'too_large');
     if (!broken) throw error;
     return judge.result(cut(error.message, bounds.reasonLength));
   }
+}
+
+/** What a hook wrote about no record of the batch, in words; null when it did not. */
+export function describeStrays({
+  strayLines,
+  strayExamples: [first],
+}: Pick<Judged, 'strayLines' | 'strayExamples'>): string | null {
+  if (first === undefined) return null;
+  return strayLines === 1
+    ? first
+    : `${first} (the first of ${strayLines} lines about no record of the batch)`;
 }
 
 const strayExamplesKept = 5;
@@ -86,8 +97,8 @@ class Judge {
   private readonly budget: { bytes: number; readonly of: number };
   private readonly answers: (Answer | undefined)[];
   private readonly digests = new Map<OutputFile, string>();
-  private readonly strayExamples: string[] = [];
-  private strayLines = 0;
+  readonly strayExamples: string[] = [];
+  strayLines = 0;
   private lines = 0;
   private rows = 0;
 
@@ -117,6 +128,13 @@ class Judge {
     }
   }
 
+  /** A hook that wrote lines and answered for nobody with them broke its contract as a whole. */
+  wholeFailure(): string | null {
+    const strays = describeStrays(this);
+    if (strays === null || this.answers.some((answer) => answer !== undefined)) return null;
+    return `the hook did not answer for any record: ${strays}`;
+  }
+
   result(failure: string | null): Judged {
     const common = {
       outputDigest: outputDigest(this.digests),
@@ -130,7 +148,9 @@ class Judge {
       const open = [...this.answers.keys()];
       return { ...common, verdicts: this.answers.map(() => verdict), open, rowCount: 0, plan };
     }
-    const verdicts = this.answers.map(finalVerdict);
+    const strays = describeStrays(this);
+    const missing = strays === null ? unanswered : errored(`${unanswered.reason}: ${strays}`);
+    const verdicts = this.answers.map((answer) => (answer ? finalVerdict(answer) : missing));
     const lines = this.plannedLines(verdicts);
     const rowCount = lines.reduce((sum, line) => sum + line.rowCount, 0);
     const plan = { sha256: this.digests.get('features.jsonl'), lines };
@@ -201,15 +221,16 @@ class Judge {
   }
 }
 
-const unanswered: Verdict = { status: 'errored', reason: 'the hook did not answer for this record' };
+const unanswered = {
+  status: 'errored',
+  reason: 'the hook did not answer for this record',
+} as const satisfies Verdict;
 
 function isWholeAnswer(answer: Answer | undefined): boolean {
   return answer?.isWhole === true && answer.again === undefined;
 }
 
-function finalVerdict(answer: Answer | undefined): Verdict {
-  if (!answer) return unanswered;
-  const { verdict, place, again } = answer;
+function finalVerdict({ verdict, place, again }: Answer): Verdict {
   return again === undefined ? verdict : errored(`answered more than once (${place}, ${again})`);
 }
 

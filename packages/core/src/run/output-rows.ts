@@ -1,6 +1,6 @@
+import { arrayLiteral } from '../array-literal.ts';
 import { OsaError } from '../error.ts';
 import { decodeUtf8 } from '../json.ts';
-import { arrayLiteral } from './output-encode.ts';
 import { FeatureReader, type FeatureRules } from './output-features.ts';
 import { type FileLine, readLines } from './output-files.ts';
 import type { OutputLimits, PlannedLine, RowPlan } from './output-judge.ts';

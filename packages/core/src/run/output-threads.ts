@@ -1,7 +1,7 @@
 import { on } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { OsaError } from '../error.ts';
-import { outputWorkerData, type Reply, type Request, type Task } from './output-worker.ts';
+import { outputThreadData, type Reply, type Request, type Task } from './output-thread.ts';
 
 /**
  * Threads in which outputs are read: starting one takes some 30 ms, so who reads many outputs keeps a few. Whoever
@@ -15,7 +15,7 @@ export interface OutputThreads extends AsyncDisposable {
 
 /**
  * At most `idle` threads wait for their next task; beyond that, each ends with its task. `entry` is the file of a bundle
- * that asks `isOutputWorker` first of all; without one it is the file that this module is bundled into.
+ * that asks `isOutputThread` first of all; without one it is the file that this module is bundled into.
  */
 export function outputThreads({
   idle,
@@ -89,9 +89,9 @@ async function* replies(worker: Worker, signal: AbortSignal | undefined): AsyncG
 function startWorker(entry: URL | undefined, onGone: (worker: Worker) => void): Worker {
   const isSource = import.meta.url.endsWith('.ts');
   const bundle = entry ?? new URL('', import.meta.url);
-  const worker = new Worker(isSource ? new URL('./output.worker.ts', import.meta.url) : bundle, {
+  const worker = new Worker(isSource ? new URL('./output-thread-main.ts', import.meta.url) : bundle, {
     name: 'osa output',
-    workerData: outputWorkerData,
+    workerData: outputThreadData,
     env: {},
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: 512, stackSizeMb: 4 },

@@ -4,7 +4,7 @@ import { type FeatureContract, reservedColumns } from '../hook/hook.ts';
 import { bounds } from '../limits.ts';
 import type { Judged, OutputLimits } from './output-judge.ts';
 import type { RawChunk } from './output-rows.ts';
-import { converse, type OutputThreads, outputThreads } from './output-threads.ts';
+import { converse, type OutputThreads } from './output-threads.ts';
 
 export interface OutputOptions {
   /** Where the output files stand; nothing may write there any more. */
@@ -15,8 +15,7 @@ export interface OutputOptions {
   /** The ids that the hook was given, each once. */
   readonly recordIds: readonly string[];
   readonly signal?: AbortSignal | undefined;
-  /** Threads to read in; without them each reading starts its own. */
-  readonly threads?: OutputThreads | undefined;
+  readonly threads: OutputThreads;
   readonly limits?: Partial<OutputLimits> | undefined;
 }
 
@@ -29,8 +28,7 @@ export interface OutputOptions {
  * not what was judged.
  */
 export async function readOutput(options: OutputOptions): Promise<OutputReader> {
-  const { directory, hook, contract, recordIds, signal } = options;
-  const threads = options.threads ?? outputThreads({ idle: 0 });
+  const { directory, hook, contract, recordIds, threads, signal } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const rules = { hook, contract, reserved: reservedColumns, rowsPerRecord: limits.rowsPerRecord };
   const task = { directory, rules, limits, recordIds };
@@ -110,7 +108,10 @@ export interface Judgement {
   /** Lines that belong to no record of the batch (unknown id, unreadable), counted; the first few are described. */
   readonly strayLines: number;
   readonly strayExamples: readonly string[];
-  /** Set when the output as a whole breaks the contract (too large, not a regular file): every record is errored. */
+  /**
+   * Set when the output as a whole breaks the contract (too large, not a regular file, lines but no answer among them):
+   * every record is errored.
+   */
   readonly failure: string | null;
 }
 

@@ -59,7 +59,6 @@ export interface Lease {
 }
 
 export interface Claim extends Lease {
-  readonly index: number;
   readonly ingestion: string;
   readonly convention: string;
   readonly schema: { readonly id: string; readonly version: string };
@@ -104,6 +103,7 @@ export interface RunResult {
   readonly run: ClaimedRun;
   /** `passed`: it answered. `failed`: it broke its contract as a whole. `error`: the infrastructure gave up. */
   readonly status: 'passed' | 'failed' | 'error';
+  /** Why it did not pass; of one that passed, what it wrote about no record. */
   readonly reason: string | null;
   /** The attempt that computed it; null when no code was started. */
   readonly attempt: number | null;

@@ -5,6 +5,7 @@ import { type Attempted, attempt } from './attempt.ts';
 import type { Execution } from './execute.ts';
 import { type Answers, mergeAnswers } from './merge.ts';
 import { type OutputReader, readOutput } from './output.ts';
+import { describeStrays } from './output-judge.ts';
 import { type Action, maxFailures, moreMemory, policy } from './policy.ts';
 import type { Claim, ClaimedRecord, ClaimedRun, RunResult } from './queue.ts';
 import type { Ending, Runner } from './runner.ts';
@@ -106,7 +107,8 @@ class Attempts {
     const output = await this.judge(tried);
     const { failure } = output.judgement;
     this.kept.push({ attempt: tried.n, output, isFinal: failure === null });
-    return this.result(failure ? 'failed' : 'passed', failure);
+    if (failure !== null) return this.result('failed', failure);
+    return this.result('passed', describeStrays(output.judgement));
   }
 
   /** Keeps what an attempt answered whole before it ran out of memory; broken and missing answers stay open. */
@@ -161,7 +163,7 @@ class Attempts {
       contract: run.feature,
       recordIds: open.map((record) => record.sourceId),
       signal: context.signal,
-      ...(execution.threads ? { threads: execution.threads } : {}),
+      threads: execution.threads,
     });
   }
 }

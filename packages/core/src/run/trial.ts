@@ -1,3 +1,4 @@
+import { readArrayLiteral } from '../array-literal.ts';
 import { OsaError } from '../error.ts';
 import { parseExactJson } from '../exact-json.ts';
 import type { FeatureContract } from '../hook/hook.ts';
@@ -5,7 +6,6 @@ import { normaliseLimits, type ReleaseContent } from '../hook/release.ts';
 import { describeEnding } from './attempt.ts';
 import type { Verdict } from './output.ts';
 import { readOutput } from './output.ts';
-import { readArrayLiteral } from './output-encode.ts';
 import type { OutputThreads } from './output-threads.ts';
 import type { Ending, InputRecord, Runner } from './runner.ts';
 
@@ -26,7 +26,6 @@ export interface Trial {
 export interface TrialResult {
   readonly outcome: Ending['outcome'];
   readonly exitCode: number | null;
-  readonly exitSignal: string | null;
   /** Why the hook broke its contract as a whole; null when it kept it. */
   readonly failure: string | null;
   readonly milliseconds: number;
@@ -63,10 +62,10 @@ export async function tryHook(trial: Trial): Promise<TrialResult> {
 }
 
 async function judge(trial: Trial, ending: Ending): Promise<Omit<TrialResult, 'milliseconds'>> {
-  const { outcome, exitCode, exitSignal, outputDirectory: directory, log } = ending;
+  const { outcome, exitCode, outputDirectory: directory, log } = ending;
   if (outcome === 'cancelled') throw new OsaError('interrupted', 'interrupted; the hook was stopped');
   const { fact, reason } = describeEnding(ending, trial.release.limits.timeout_seconds);
-  const facts = { outcome, exitCode, exitSignal, log };
+  const facts = { outcome, exitCode, log };
   const nothing = { verdicts: new Map<string, Verdict>(), rowCount: 0, rows: [], strays: [] };
   if (fact !== 'exited') return { ...facts, ...nothing, failure: reason };
   const { hook, contract, records, threads, signal } = trial;

@@ -22,7 +22,7 @@ export function conventionRoutes({ store }: { readonly store: Store }): Routes {
       // What was sent holds the configs of hooks, which may be secrets.
       return mayReadRuns(principal, found.slug) ? found : { ...found, manifest: null };
     },
-    listConventions: () => store.registry.conventions(),
+    listConventions: ({ query }) => store.registry.conventions(query),
     async showConvention({ params: { slug }, principal }) {
       const convention = await store.registry.convention(slug);
       if (!convention) throw new OsaError('not_found', `no convention is named ${slug}`, { field: 'slug' });

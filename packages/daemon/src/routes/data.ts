@@ -5,11 +5,6 @@ import type { Handlers } from '../mount.ts';
 export function dataRoutes({ store }: { readonly store: Store }): Pick<Handlers, 'readRecords' | 'readRows'> {
   return {
     readRecords: ({ params, query }) => readRecords(store, params.schema, query),
-    readRows: ({ params, query }) =>
-      readRows(store, params.schema, params.feature, {
-        ...query,
-        history: query.history,
-        release: query.release,
-      }),
+    readRows: ({ params, query }) => readRows(store, params.schema, params.feature, query),
   };
 }

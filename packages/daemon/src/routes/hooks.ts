@@ -25,7 +25,7 @@ type Routes = Pick<
 export function hookRoutes({ store }: { readonly store: Store }): Routes {
   const { registry } = store;
   return {
-    listHooks: () => registry.hooks(),
+    listHooks: ({ query }) => registry.hooks(query),
     async showHook({ params: { name }, principal, reply }) {
       const hook = found(await registry.hook(name), name);
       if (hook.live_seq !== null) reply.header('etag', `"${hook.live_seq}"`);

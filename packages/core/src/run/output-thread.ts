@@ -16,20 +16,20 @@ export type Reply =
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string; readonly stack: string };
 
-/** How a worker of a bundle, which has one file for everything, knows what it is for. */
-export const outputWorkerData = { osa: 'output' } as const;
+/** How a thread of a bundle, which has one file for everything, knows what it is for. */
+export const outputThreadData = { osa: 'output' } as const;
 
 /** Whether this thread was started to read outputs. A bundle's main asks first, before it loads anything heavy. */
-export function isOutputWorker(): boolean {
+export function isOutputThread(): boolean {
   const data: unknown = workerData;
   if (isMainThread || typeof data !== 'object' || data === null || !('osa' in data)) return false;
-  return data.osa === outputWorkerData.osa;
+  return data.osa === outputThreadData.osa;
 }
 
 /** Serves tasks until the thread is ended from outside. */
-export function serveOutputWorker(): void {
+export function serveOutputThread(): void {
   const port = parentPort;
-  if (!port) throw new OsaError('internal', 'an output worker runs in a thread of its own');
+  if (!port) throw new OsaError('internal', 'output is read in a thread of its own');
   let credit = new Credit();
   port.on('message', (request: Request) => {
     if (request.kind === 'more') return credit.give();

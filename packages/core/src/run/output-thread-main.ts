@@ -1,0 +1,3 @@
+import { serveOutputThread } from './output-thread.ts';
+
+serveOutputThread();

@@ -1,3 +1,0 @@
-import { serveOutputWorker } from './output-worker.ts';
-
-serveOutputWorker();
