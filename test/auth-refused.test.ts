@@ -172,8 +172,13 @@ test('a good one is still accepted', async () => {
   expect((await place.whoami(`Bearer ${good()}`)).status).toBe(200);
   expect((await place.write(`Bearer ${good()}`)).status).toBe(200);
   expect(Object.hasOwn(Object.prototype, 'alg')).toBe(false);
-  // A leak would have been found: one is made here.
-  await place.daemon.database.open(place.daemon.database.ownerUrl, { max: 1 })
-    .sql`insert into actors (issuer, subject, uuid) values ('x', ${place.presented.at(-1)?.slice(-40) ?? ''}, gen_random_uuid())`;
-  expect((await leaksOf(place)).length).toBeGreaterThan(0);
+});
+
+test('a piece of a token in a table would have been found', async () => {
+  const { sql } = place.daemon.database.open(place.daemon.database.ownerUrl, { max: 1 });
+  const token = good({ jti: 'leaked' });
+  await place.whoami(`Bearer ${token}`);
+  const subject = `before ${token.slice(-40)} after`;
+  await sql`insert into actors (issuer, subject, uuid) values ('x', ${subject}, gen_random_uuid())`;
+  expect(await leaksOf(place)).toContainEqual(expect.stringMatching(/^public\.actors: /));
 });
