@@ -1,9 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { asOsaError } from '@osa/core/error';
 import { productionConfig, readSettings } from '@osa/daemon/config';
 import { requireSafe } from '@osa/daemon/safety';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ed25519, pemOf, secret } from './auth-support.ts';
 import { scratch } from './harness.ts';
@@ -49,7 +51,19 @@ async function refusal(starting: Promise<unknown>): Promise<{ code: string; mess
 
 const rawKey = (bytes: Buffer) =>
   JSON.stringify({ kty: 'OKP', crv: 'Ed25519', x: bytes.toString('base64url') });
-const lowOrder = Buffer.from('26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', 'hex');
+/** The eight points whose order divides eight. */
+const lowOrder = [
+  `01${'00'.repeat(31)}`,
+  `ec${'ff'.repeat(30)}7f`,
+  '00'.repeat(32),
+  `${'00'.repeat(31)}80`,
+  ...['05', '85'].map((end) => `26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc${end}`),
+  ...['7a', 'fa'].map((end) => `c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03${end}`),
+].map((text) => Buffer.from(text, 'hex'));
+const pemOfBytes = (bytes: Buffer) => {
+  const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), bytes]);
+  return `-----BEGIN PUBLIC KEY-----\n${spki.toString('base64')}\n-----END PUBLIC KEY-----\n`;
+};
 const signedZero = Buffer.from(`01${'00'.repeat(30)}80`, 'hex');
 const overPrime = Buffer.from(`ee${'ff'.repeat(30)}7f`, 'hex');
 const offCurve = Buffer.from(`02${'00'.repeat(31)}`, 'hex');
@@ -72,18 +86,21 @@ const twice = JSON.stringify({
 });
 
 describe('a key in OSA_PUBLIC_KEY', () => {
-  test.each([
-    ['of low order', rawKey(lowOrder)],
-    ['of x = 0 with a sign', rawKey(signedZero)],
+  test.each<[string, string]>([
+    ...lowOrder.flatMap((bytes) => [
+      [`jwt-key-01 of low order, as JWK: ${bytes.toString('hex')}`, rawKey(bytes)] as [string, string],
+      [`jwt-key-01 of low order, as PEM: ${bytes.toString('hex')}`, pemOfBytes(bytes)] as [string, string],
+    ]),
+    ['jwt-key-03 of x = 0 with a sign', rawKey(signedZero)],
     ['in another spelling', rawKey(overPrime)],
-    ['that is no point', rawKey(offCurve)],
-    ['for X25519', pem('x25519')],
-    ['for Ed448', pem('ed448')],
-    ['for P-256', pem('ec')],
-    ['for RSA', pem('rsa')],
-    ['that is private', privatePem],
-    ['that is private, as JWK', privateJwk],
-    ['that is nothing', ' '],
+    ['jwt-key-04 that is no point', rawKey(offCurve)],
+    ['jwt-key-05 for X25519', pem('x25519')],
+    ['jwt-key-05 for Ed448', pem('ed448')],
+    ['jwt-key-05 for P-256', pem('ec')],
+    ['jwt-key-05 for RSA', pem('rsa')],
+    ['jwt-key-06 that is private', privatePem],
+    ['jwt-key-06 that is private, as JWK', privateJwk],
+    ['jwt-key-08 that is only spaces', ' '],
     ['that is no key', 'a key'],
     ['whose kid another one has', twice],
     ['of an empty set', '{"keys":[]}'],
@@ -95,36 +112,38 @@ describe('a key in OSA_PUBLIC_KEY', () => {
     expect(message).not.toContain(String(key.privateKey.export({ format: 'jwk' }).d));
   });
 
-  test('or one in a file that is not there', async () => {
-    const { message } = await refusal(
-      start({ OSA_PUBLIC_KEY: '', OSA_PUBLIC_KEY_FILE: join(directory.path, 'none') }),
-    );
-    expect(message).toContain('none');
+  test('jwt-key-08 or none, one in an empty file, or in a file that is not there', async () => {
+    const empty = join(directory.path, 'empty');
+    await writeFile(empty, '');
+    const file = (path: string) => start({ OSA_PUBLIC_KEY: '', OSA_PUBLIC_KEY_FILE: path });
+    expect((await refusal(start({ OSA_PUBLIC_KEY: '' }))).message).toContain('OSA_PUBLIC_KEY');
+    expect((await refusal(file(empty))).message).toContain(`public_key_file ${empty}`);
+    expect((await refusal(file(join(directory.path, 'none')))).message).toContain('none');
   });
 });
 
 describe('a file with issuers', () => {
   const entry = (more: string) => `issuers:\n  - { issuer: a, public_key_file: KEY${more} }\n`;
   test.each([
-    ['without a name', 'issuers: [{ issuer: "", public_key_file: KEY }]', 'issuers[0].issuer'],
+    ['jwt-key-09 without a name', 'issuers: [{ issuer: "", public_key_file: KEY }]', 'issuers[0].issuer'],
     [
-      'with the name of the primary one',
+      'jwt-key-09 with the name of the primary one',
       'issuers: [{ issuer: primary, public_key_file: KEY }]',
       'issuers[0].issuer',
     ],
     ['of development', 'issuers: [{ issuer: osa-dev, public_key_file: KEY }]', 'OSA_ISSUER'],
     ['twice', `${entry('')}  - { issuer: a, public_key_file: KEY }\n`, 'issuers'],
-    ['for nobody', entry(', audience: ""'), 'issuers[0].audience'],
-    ['with scopes in __proto__', entry(', scope_claim: __proto__'), 'issuers[0].scope_claim'],
+    ['jwt-key-10 for nobody', entry(', audience: ""'), 'issuers[0].audience'],
+    ['jwt-scope-15 with scopes in __proto__', entry(', scope_claim: __proto__'), 'issuers[0].scope_claim'],
     ['with scopes in constructor', entry(', scope_claim: constructor'), 'issuers[0].scope_claim'],
     ['bound to what is no scope', entry(', scopes: [hooks]'), 'issuers[0].scopes[0]'],
     ['with two keys in two places', entry(', public_key: x'), 'issuers[0]'],
     [
-      'with an algorithm for people that is not HS256',
+      'jwt-key-11 with an algorithm for people that is not HS256',
       `${entry('')}primary_algorithm: none\n`,
       'primary_algorithm',
     ],
-    ['with RS256 for people', `${entry('')}primary_algorithm: RS256\n`, 'primary_algorithm'],
+    ['jwt-key-11 with RS256 for people', `${entry('')}primary_algorithm: RS256\n`, 'primary_algorithm'],
     ['with clocks that differ by hours', `${entry('')}clock_skew_seconds: 3600\n`, 'clock_skew_seconds'],
   ])('%s', async (_, text, setting) => {
     const keyFile = join(directory.path, 'key.pem');
@@ -138,8 +157,9 @@ describe('a file with issuers', () => {
 
 describe('OSA_PRIMARY_SECRET', () => {
   test.each([
-    ['shorter than 32 bytes', 'short secret, of 31 bytes or so'],
-    ['of one letter', 'a'.repeat(64)],
+    ['jwt-key-12 of 31 bytes', 'a secret of 31 bytes, one short'],
+    ['jwt-key-12 of one letter, 32 times', 'a'.repeat(32)],
+    ['of one letter, more often', 'a'.repeat(64)],
     [
       'of the development of the existing archive',
       'osa-local-dev-jwt-secret-CHANGE-IN-PRODUCTION-not-suitable-for-real-use',
@@ -161,6 +181,22 @@ describe('OSA_PRIMARY_SECRET', () => {
     await writeFile(file, `${secret}\n`);
     expect((await start({ OSA_PRIMARY_SECRET_FILE: file })).trusted.primary?.secret).toEqual(secret);
   });
+});
+
+test.each([
+  ['jwt-key-01', { OSA_PUBLIC_KEY: pemOfBytes(lowOrder[4] ?? Buffer.alloc(32)) }, 'OSA_PUBLIC_KEY'],
+  ['jwt-key-06', { OSA_PUBLIC_KEY: privatePem }, 'OSA_PUBLIC_KEY'],
+  ['jwt-key-12', { OSA_PRIMARY_SECRET: 'a'.repeat(32) }, 'OSA_PRIMARY_SECRET'],
+])('%s the program itself ends, and has listened on nothing', async (_, variables, setting) => {
+  const main = fileURLToPath(import.meta.resolve('@osa/daemon/main'));
+  const env = { ...base, ...variables, PATH: process.env.PATH, HOME: directory.path, OSA_PORT: '0' };
+  const { exitCode, stdout, stderr } = await execa(process.execPath, [main], {
+    reject: false,
+    extendEnv: false,
+    env,
+  });
+  expect([exitCode, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(new RegExp(`^osad: .*${setting}.*$`));
 });
 
 test('keys come as PEM, several of them, as JWK and as a set, with their kids', async () => {

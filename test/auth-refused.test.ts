@@ -1,27 +1,61 @@
-import { createPublicKey } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type AuthDaemon, authDaemon, good, ours, pemOf } from './auth-support.ts';
+import dns from 'node:dns';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tokenVerifier } from '@osa/core/auth/verify';
+import { asOsaError } from '@osa/core/error';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { state } from './attack.ts';
+import { type AuthDaemon, authDaemon, deployHooks, leaksOf } from './auth-daemon.ts';
+import { attacker, claims, edDsa, forge, good, header, trustedForTests } from './auth-support.ts';
 import type { Received } from './daemon-support.ts';
-import { refusedTokens } from './fixtures/refused-tokens.ts';
+import { refusedClaims } from './fixtures/refused-claims.ts';
+import { refusedForms } from './fixtures/refused-forms.ts';
+import { refusedHeaders } from './fixtures/refused-headers.ts';
 
-/** Tokens that must not be accepted. Each gets the same answer, whatever is wrong with it. */
+/** Tokens that must not be accepted. Each gets the same answer, whatever is wrong with it, and leaves nothing behind. */
 
+const verifier = tokenVerifier(await trustedForTests());
+/** To a read, and to a write, whose body nobody reads. */
+const answers: { readonly reads: Received[]; readonly writes: Received[] } = { reads: [], writes: [] };
 let place: AuthDaemon;
-const presented: string[] = [];
-const answers: Received[] = [];
+let untouched: Awaited<ReturnType<typeof state>>;
+const stored = () => state(place.daemon.database.open(place.daemon.database.ownerUrl, { max: 1 }));
 beforeAll(async () => {
   place = await authDaemon();
+  await deployHooks(place);
+  untouched = await stored();
 });
 afterAll(() => place.daemon.close());
 
+/** By the verification alone, and by the daemon, for a read and for a write. */
 async function refused(token: string): Promise<void> {
-  presented.push(token);
-  const answer = await place.whoami(`Bearer ${token}`);
-  answers.push(answer);
-  expect([answer.status, answer.problem?.code]).toEqual([401, 'invalid_token']);
+  expect(codeOf(() => verifier.verify(token))).toBe('invalid_token');
+  if (/[\r\n]/.test(token)) {
+    // A line end ends the header: HTTP has refused it, or what is left of the token is no token.
+    expect(await place.raw(`Bearer ${token}`)).toMatch(/^HTTP\/1\.1 40[01] /);
+    return;
+  }
+  answers.reads.push(badToken(await place.whoami(`Bearer ${token}`)));
+  answers.writes.push(badToken(await place.write(`Bearer ${token}`)));
 }
 
-describe.each(Object.entries(refusedTokens))('%s', (_, cases) => {
+function badToken(answer: Received): Received {
+  expect([answer.status, answer.problem?.code]).toEqual([401, 'invalid_token']);
+  return answer;
+}
+
+function codeOf(act: () => unknown): string | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return asOsaError(error)?.code;
+  }
+}
+
+const families = Object.entries({ ...refusedHeaders, ...refusedForms, ...refusedClaims });
+describe.each(families)('%s', (_, cases) => {
   test.each(Object.entries(cases))('%s', async (__, make) => {
     const tokens = [make()].flat();
     expect(tokens.length).toBeGreaterThan(0);
@@ -29,50 +63,122 @@ describe.each(Object.entries(refusedTokens))('%s', (_, cases) => {
   });
 });
 
-test('the header itself', async () => {
-  for (const authorization of [
-    '',
-    'Bearer',
-    'Bearer ',
-    `Basic ${good()}`,
-    good(),
-    `Bearer ${good()} x`,
-    'Bearer {"a":1}',
-  ]) {
-    const { status } = await place.whoami(authorization);
-    expect(status).toBe(401);
-  }
-  const { status } = await place.daemon.send('GET', `/api/v1/auth/me?access_token=${good()}`);
-  expect([401, 422]).toContain(status);
-  expect(
-    (await place.daemon.send('GET', '/api/v1/auth/me', { headers: { cookie: `token=${good()}` } })).status,
-  ).not.toBe(200);
+describe('a key that the header brings is neither used nor fetched', () => {
+  const jwk = attacker.publicKey.export({ format: 'jwk' });
+  const server = createServer((_, response) => response.end(JSON.stringify({ keys: [jwk] })));
+  const lookup = vi.spyOn(dns, 'lookup');
+  let requests = 0;
+  let origin: string;
+  beforeAll(async () => {
+    server.on('request', () => {
+      requests += 1;
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    origin = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    lookup.mockClear();
+  });
+  afterAll(() => {
+    lookup.mockRestore();
+    server.close();
+  });
+
+  test.each<[string, () => readonly object[]]>([
+    ['jwt-hdrkey-01 as jwk', () => [{ jwk }, { jwk: { ...jwk, kid: 'first' }, kid: 'first' }]],
+    [
+      'jwt-hdrkey-02 behind jku',
+      () => [`http://${origin}/keys`, 'http://canary.invalid/keys'].map((jku) => ({ jku })),
+    ],
+    [
+      'jwt-hdrkey-03 behind x5u',
+      () => [`http://${origin}/cert`, 'http://canary.invalid/cert'].map((x5u) => ({ x5u })),
+    ],
+  ])('%s', async (_, changes) => {
+    for (const change of changes()) {
+      await refused(forge({ ...header, ...change }, claims(), edDsa(attacker)));
+      await refused(forge({ ...header, ...change }, claims()));
+    }
+    // Its own answer shows that the server would have counted.
+    await (await fetch(`http://${origin}/keys`)).arrayBuffer();
+    expect(requests).toBe(1);
+    expect(lookup.mock.calls.filter(([host]) => host !== '127.0.0.1')).toEqual([]);
+    requests = 0;
+  });
 });
 
-test('all of them get one answer', () => {
-  const bodies = new Set(answers.map(({ text }) => text));
-  const messages = [...bodies].map((text) => JSON.parse(text).message);
-  expect(messages.toSorted()).toEqual(['the token has expired', 'the token is not accepted']);
-  const challenges = answers.map(({ headers }) => headers['www-authenticate']);
-  expect(new Set(challenges)).toEqual(new Set(['Bearer error="invalid_token"']));
+test.each([
+  ['jwt-form-01 nothing behind the scheme', ['Bearer', 'Bearer ', 'Bearer    ', '']],
+  ['another scheme or none', [`Basic ${good()}`, good(), `Bearer${good()}`]],
+  ['two tokens', [`Bearer ${good()} x`, `Bearer ${good()}, Bearer ${good()}`, `Bearer ${good()},`]],
+])('the header with %s', async (_, headers) => {
+  for (const authorization of headers) {
+    answers.reads.push(badToken(await place.whoami(authorization)));
+  }
 });
 
-test('nothing of them is in the log or in the database', async () => {
-  const log = place.daemon.log.join('\n');
-  const parts = presented.flatMap((token) => token.split('.')).filter((part) => part.length >= 24);
-  expect(parts.length).toBeGreaterThan(200);
-  expect(parts.filter((part) => log.includes(part))).toEqual([]);
-  expect(log).toContain('its signature does not hold');
-  const owner = place.daemon.database.open(place.daemon.database.ownerUrl, { max: 1 });
-  for (const table of ['actors', 'events', 'idempotency_keys']) {
-    const rows = await owner.sql.unsafe(`select to_jsonb(t)::text as text from ${table} t`);
-    const text = rows.map((row) => row.text).join('\n');
-    expect(parts.filter((part) => text.includes(part))).toEqual([]);
-  }
-  expect(await owner.sql`select * from actors`).toEqual([]);
+test('jwt-dup-06 a token in the query, a cookie or the body is looked at by nobody', async () => {
+  const { send } = place.daemon;
+  const token = good();
+  const body = JSON.stringify({ access_token: token });
+  const form = `access_token=${token}`;
+  const found = [
+    await send('GET', `/api/v1/auth/me?access_token=${token}`),
+    await send('GET', '/api/v1/auth/me', { headers: { cookie: `access_token=${token}; token=${token}` } }),
+    await send('POST', '/api/v1/hooks/probe/resume', {
+      headers: { 'content-type': 'application/json' },
+      body,
+    }),
+    await send('POST', '/api/v1/hooks/probe/resume', {
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: form,
+    }),
+  ];
+  expect(found.map(({ status, problem }) => [status, problem?.code])).toEqual(
+    Array(found.length).fill([401, 'missing_token']),
+  );
+});
+
+test.each(['reads', 'writes'] as const)(
+  'jwt-oracle-02 all %s get one answer, but for tokens that have expired',
+  (kind) => {
+    const seen = answers[kind].map(({ status, headers: { date: _, ...others }, text }) => [
+      status,
+      others,
+      text,
+    ]);
+    const variants = [...new Set(seen.map((answer) => JSON.stringify(answer)))].toSorted();
+    expect(variants).toEqual([
+      expect.stringContaining('the token has expired'),
+      expect.stringContaining('the token is not accepted'),
+    ]);
+    for (const variant of variants)
+      expect(variant).toContain(String.raw`"www-authenticate":"Bearer error=\"invalid_token\""`);
+  },
+);
+
+test('jwt-oracle-03 nothing of them is in the log, whose lines give a reason out of a few, or in any table', async () => {
+  expect(place.presented.length).toBeGreaterThan(500);
+  expect(await leaksOf(place)).toEqual([]);
+  const refusals = place.daemon.log.flatMap((line) => {
+    const { time: _, ...facts } = JSON.parse(line);
+    return facts.level === 'warn' ? [JSON.stringify(facts)] : [];
+  });
+  expect(refusals.join()).toContain('its signature does not hold');
+  expect(new Set(refusals).size).toBeLessThan(60);
+  expect(await stored()).toEqual(untouched);
 });
 
 test('a good one is still accepted', async () => {
   expect((await place.whoami(`Bearer ${good()}`)).status).toBe(200);
-  expect(createPublicKey(pemOf(ours)).asymmetricKeyType).toBe('ed25519');
+  expect((await place.write(`Bearer ${good()}`)).status).toBe(200);
+  expect(Object.hasOwn(Object.prototype, 'alg')).toBe(false);
+});
+
+test('a piece of a token in a table would have been found', async () => {
+  const { sql } = place.daemon.database.open(place.daemon.database.ownerUrl, { max: 1 });
+  const token = good({ jti: 'leaked' });
+  await place.whoami(`Bearer ${token}`);
+  const subject = `before ${token.slice(-40)} after`;
+  await sql`insert into actors (issuer, subject, uuid) values ('x', ${subject}, gen_random_uuid())`;
+  expect(await leaksOf(place)).toContainEqual(expect.stringMatching(/^public\.actors: /));
 });

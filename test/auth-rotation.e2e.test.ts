@@ -94,7 +94,7 @@ test('publish a key, sign with it, retire the old one: no good token is refused 
   expect(seen.length).toBeGreaterThan(50);
 });
 
-test('what cannot be read changes nothing, and an issuer that is removed is refused at once', async () => {
+test('jwt-oracle-05 what cannot be read changes nothing, and an issuer that is removed is refused at once', async () => {
   const token = tokenOf('first');
   expect(await statusOf(token)).toBe(200);
   await write('keys.json', '{"keys":[{"kty":"RSA"}]}');

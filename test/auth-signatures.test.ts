@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { hmacSha256, readCompact, TokenFlaw } from '@osa/core/auth/compact';
 import { keyBytesOf, keyFlaw, keyFrom, verifyStrictly } from '@osa/core/auth/ed25519';
+import { tokenVerifier } from '@osa/core/auth/verify';
 import { describe, expect, test } from 'vitest';
+import { trustedForTests } from './auth-support.ts';
 
 /** Ed25519 and HMAC as they are published to be tried; files of vectors that are not here are skipped by name. */
 
@@ -31,7 +33,7 @@ function holds(publicKey: Buffer, message: Buffer, signature: Buffer): boolean {
 
 describe('Wycheproof', () => {
   const eddsa = vectors<{ msg: string; sig: string }, { publicKey: { pk: string } }>('ed25519_test.json');
-  test.skipIf(!eddsa)('Ed25519 (skipped without the file ed25519_test.json)', () => {
+  test.skipIf(!eddsa)('jwt-sig-01 Ed25519 (skipped without the file ed25519_test.json)', () => {
     const found = eddsa?.testGroups.flatMap(({ publicKey, tests }) =>
       tests.map(({ tcId, msg, sig, result }) => ({
         tcId,
@@ -40,6 +42,9 @@ describe('Wycheproof', () => {
     );
     expect(found?.filter(({ right }) => !right)).toEqual([]);
     expect(found).toHaveLength(151);
+    expect(
+      eddsa?.testGroups.flatMap(({ tests }) => tests.filter(({ result }) => result === 'valid')),
+    ).toHaveLength(88);
   });
 
   const jws = vectors<{ jws: string }, { private?: { alg?: string; k?: string } }>(
@@ -73,15 +78,21 @@ describe('Wycheproof', () => {
   }
 });
 
-test('RFC 8037, appendix A.4', () => {
-  const token = readCompact(
-    'eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg',
-  );
+test('jwt-ok-09 RFC 8037, appendix A.4, holds and is no access token', async () => {
+  const text =
+    'eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg';
+  const token = readCompact(text);
   const key = Buffer.from('11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo', 'base64url');
   expect(token.payload.toString()).toBe('Example of Ed25519 signing');
   expect(keyFlaw(key)).toBeUndefined();
   expect(verifyStrictly(keyFrom(key), token.signed, token.signature)).toBe(true);
   expect(keyBytesOf(keyFrom(key))).toEqual(key);
+  const trusted = await trustedForTests();
+  const machines = trusted.machines.map((issuer) => ({
+    ...issuer,
+    keys: [{ key: keyFrom(key), kid: 'A.4', thumbprint: 'A.4' }],
+  }));
+  expect(() => tokenVerifier({ ...trusted, machines }).verify(text)).toThrow('the token is not accepted');
 });
 
 describe('where implementations differ (Chalkias, Garillot, Nikolaenko: Taming the many EdDSAs, 2020)', () => {
@@ -148,14 +159,14 @@ describe('where implementations differ (Chalkias, Garillot, Nikolaenko: Taming t
   ] as const;
 
   test.each(rows.map((row, number) => [number, ...row] as const))(
-    'case %i is accepted only where all agree',
+    'jwt-sig-08 case %i is accepted only where all agree',
     (number, message, key, signature) => {
       expect(holds(hex(key), hex(message), hex(signature))).toBe(number === 3);
     },
   );
 });
 
-describe('a key that is none', () => {
+describe('jwt-key-01 jwt-key-04 a key that is none', () => {
   const lowOrder = [
     '00'.repeat(32),
     `01${'00'.repeat(31)}`,

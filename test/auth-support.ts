@@ -1,7 +1,6 @@
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { readPublicKeys } from '@osa/core/auth/token';
-import { type Received, type TestDaemon, testDaemon } from './daemon-support.ts';
 
 /** Tokens as anybody could make them: nothing here checks anything. */
 
@@ -88,6 +87,24 @@ export const good = (changes: Claims = {}): string => forge(header, claims(chang
 export const person = (user: string, changes: Claims = {}): string =>
   forge({ alg: 'HS256', typ: 'JWT' }, personClaims(user, changes), hmac(secret));
 
+/** A good token whose parts are what `change` makes of them, signed after that: no signature stands in for a check. */
+export function spelled(change: (first: string, second: string) => readonly [string, string]): string {
+  const signed = change(base64url(json(header)), base64url(json(claims()))).join('.');
+  return `${signed}.${base64url(edDsa(ours)(signed))}`;
+}
+
+/** The three parts of a good token. */
+export const parts = (token = good()): [string, string, string] =>
+  token.split('.') as [string, string, string];
+/** The good claims as text, with more of it at the end. */
+export const rawClaims = (more: string, changes: Claims = {}): string =>
+  `${json(claims(changes)).slice(0, -1)}${more}}`;
+/** A good token but for one claim that is not there. */
+export function without(name: string): string {
+  const { [name]: _, ...rest } = claims();
+  return forge(header, rest);
+}
+
 export async function trustedForTests(): Promise<TrustedIssuers> {
   const jwks = {
     keys: Object.entries(rotated).map(([kid, { publicKey }]) => ({
@@ -104,28 +121,5 @@ export async function trustedForTests(): Promise<TrustedIssuers> {
     primary: { secret },
     clockSkewSeconds: skewSeconds,
     maxLifetimeSeconds: 3_600,
-  };
-}
-
-/** A daemon that trusts these issuers, and how it takes a token. */
-export interface AuthDaemon {
-  readonly daemon: TestDaemon;
-  /** Asks who the token's bearer is. */
-  whoami(authorization: string): Promise<Received>;
-  /** Asks for what takes `hooks:write` on `probe`. */
-  write(authorization: string, hook?: string): Promise<Received>;
-}
-
-export async function authDaemon(failedAuthentications = 100_000): Promise<AuthDaemon> {
-  const trusted = await trustedForTests();
-  const daemon = await testDaemon({ trusted, http: { failedAuthentications } });
-  return {
-    daemon,
-    whoami: (authorization) => daemon.send('GET', '/api/v1/auth/me', { headers: { authorization } }),
-    write: (authorization, hook = 'probe') =>
-      daemon.send('POST', `/api/v1/hooks/${hook}/resume`, {
-        headers: { authorization, 'content-type': 'application/json' },
-        body: '{}',
-      }),
   };
 }

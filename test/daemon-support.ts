@@ -74,7 +74,7 @@ export async function testDaemon(changes: Partial<DaemonConfig> = {}): Promise<T
   const log: string[] = [];
   const daemon = await startDaemon(
     { ...(await testConfig({ url: database.appUrl, directory: directory.path, key })), ...changes },
-    { log: createLog({ level: 'debug', readable: false, destination: { write: (line) => log.push(line) } }) },
+    { log: createLog({ level: 'trace', readable: false, destination: { write: (line) => log.push(line) } }) },
   );
   const { url } = daemon;
   const bearer = async (scopes: readonly string[], other: Partial<TokenRequest> = {}) => {
