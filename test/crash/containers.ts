@@ -16,6 +16,8 @@ export interface Containers extends AsyncDisposable {
 export const containerMemory = '32m';
 /** Above what a hook takes with all that a fault holds up, and below what a recovery may. */
 export const containerSeconds = 8;
+/** More than the last of its attempts would be given. */
+const tooMuchMebibytes = 600;
 /** The value of a record that takes more memory than a release gives. */
 const greedyValue = 6;
 const codesPerHook = 6;
@@ -54,7 +56,9 @@ ask() {
   : > $OSA_OUT/at-$1
   while [ ! -s $OSA_OUT/at-$1 ]; do sleep 0.03; done
   read -r order < $OSA_OUT/at-$1
-  case $order in exit) exit 3 ;; exit-zero) exit 0 ;; stall) sleep 600 ;; esac
+  case $order in
+    exit) exit 3 ;; exit-zero) exit 0 ;; stall) sleep 600 ;; take-memory) ${takeMemory(tooMuchMebibytes)} ;;
+  esac
 }
 while IFS= read -r line; do
   at=$((at + 1))

@@ -18,11 +18,20 @@ export interface Reached {
   readonly pid?: number;
 }
 
-/** What a hook in the middle of its output does next. */
-export type HookOrder = 'go' | 'exit' | 'exit-zero' | 'stall';
+/** What a hook in the middle of its output does next; one that stalls waits until somebody ends it. */
+export type HookOrder = 'go' | 'exit' | 'exit-zero' | 'stall' | 'take-memory';
+
+/** From when to when a hook that is a process was alive, as its connection tells. */
+export interface Life {
+  /** Run, fence and attempt. */
+  readonly task: string;
+  readonly daemon: number;
+  endedAt?: number;
+}
 
 export interface Control extends AsyncDisposable {
   readonly hookSocket: string;
+  readonly lives: readonly Life[];
   daemonSocket(index: number): string;
 }
 
@@ -33,21 +42,22 @@ export async function startControl(
   decide: (reached: Reached) => Promise<HookOrder>,
 ): Promise<Control> {
   const servers: Server[] = [];
+  const lives: Life[] = [];
   const sockets = new Set<Socket>();
   const listen = async (
     path: string,
-    serve: (line: string, answer: (text: string) => void) => Promise<void>,
+    welcome: (socket: Socket, answer: (text: string) => void) => (line: string) => Promise<void>,
   ) => {
     const server = createServer((socket) => {
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
-      const answer = (text: string) => {
+      const serve = welcome(socket, (text) => {
         if (socket.writable) socket.write(`${text}\n`);
-      };
+      });
       // The other side may be killed at any moment; the reader of lines passes on what the socket meets.
       for (const part of [socket, createInterface({ input: socket })]) {
         part.on('error', () => socket.destroy());
-        part.on('line', (line: string) => void serve(line, answer));
+        part.on('line', (line: string) => void serve(line));
       }
     });
     server.listen(path);
@@ -56,14 +66,26 @@ export async function startControl(
   };
   const hookSocket = `${directory}/hook.sock`;
   const daemonSocket = (index: number) => `${directory}/d${index}.sock`;
-  await listen(hookSocket, async (line, answer) => {
-    const { pid, place } = JSON.parse(line) as { pid: number; place: string };
-    const [, daemon, task = ''] = /\/d(\d+)\/work\/([^/]+)\//.exec(place) ?? [];
-    answer(await decide({ point: 'process.mid-output', daemon: Number(daemon), task, pid }));
+  // A hook says first who it is, and a line later that it is in the middle of its output.
+  await listen(hookSocket, (socket, answer) => {
+    let reached: (Life & Required<Reached>) | undefined;
+    return async (line) => {
+      if (reached) {
+        const order = await decide(reached);
+        if (order !== 'stall') answer(order);
+        return;
+      }
+      const { pid, place } = JSON.parse(line) as { pid: number; place: string };
+      const [, daemon, task = ''] = /\/d(\d+)\/work\/([^/]+)\//.exec(place) ?? [];
+      const life = { point: 'process.mid-output', daemon: Number(daemon), task, pid } as const;
+      reached = life;
+      lives.push(reached);
+      socket.once('close', () => Object.assign(life, { endedAt: Date.now() }));
+    };
   });
   const outputs = watchOutputs(directory, daemons, decide);
   for (let index = 0; index < daemons; index += 1) {
-    await listen(daemonSocket(index), async (line, answer) => {
+    await listen(daemonSocket(index), (_socket, answer) => async (line) => {
       const { n, point } = JSON.parse(line) as { n?: number; point?: Failpoint };
       if (n === undefined || point === undefined) return;
       await decide({ point, daemon: index });
@@ -72,6 +94,7 @@ export async function startControl(
   }
   return {
     hookSocket,
+    lives,
     daemonSocket,
     async [Symbol.asyncDispose]() {
       await outputs[Symbol.asyncDispose]();

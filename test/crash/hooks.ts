@@ -37,8 +37,8 @@ export function featureOf(hook: HookName): object {
 }
 
 /**
- * The code of one release. It holds its own token as a constant. Half-way through its output, in the middle of a
- * line, it asks the harness how to go on.
+ * The code of one release. It holds its own token as a constant. It is connected to the harness for as long as it
+ * lives; half-way through its output, in the middle of a line, it asks how to go on.
  */
 function codeOf(hook: HookName, token: string, socket: string): string {
   return `import { appendFileSync, readFileSync } from 'node:fs';
@@ -49,13 +49,12 @@ const rowsOf = (source, value) => {
   const count = ${hook === 'beta' ? 'value % 4' : '1'};
   return Array.from({ length: count }, (_, n) => ({ oracle, source, value: value * 10 + n }));
 };
-const ask = (place) => new Promise((resolve) => {
-  const socket = createConnection(${JSON.stringify(socket)});
-  socket.on('connect', () => socket.write(JSON.stringify({ pid: process.pid, place }) + '\\n'));
-  socket.on('data', (answer) => { socket.destroy(); resolve(String(answer).trim()); });
-  socket.on('error', () => resolve('go'));
-  socket.on('end', () => resolve('go'));
-});
+const socket = createConnection(${JSON.stringify(socket)});
+const tell = (what) => socket.write(JSON.stringify(what) + '\\n');
+const answered = new Promise((resolve) => socket.once('data', (answer) => resolve(String(answer).trim())));
+// When the harness has gone, nobody waits for this any more.
+for (const gone of ['error', 'end']) socket.once(gone, () => process.exit(4));
+tell({ pid: process.pid, place: process.env.TMPDIR + '/' });
 let features = '';
 let rejections = '';
 for (const line of readFileSync(process.env.OSA_IN + '/records.jsonl', 'utf8').split('\\n').filter(Boolean)) {
@@ -67,11 +66,13 @@ for (const line of readFileSync(process.env.OSA_IN + '/records.jsonl', 'utf8').s
 const write = (name, text) => { if (text) appendFileSync(process.env.OSA_OUT + '/' + name, text); };
 const half = Math.floor(features.length / 2);
 write('features.jsonl', features.slice(0, half));
-const order = await ask(process.env.TMPDIR + '/');
+tell('mid-output');
+const order = await answered;
 if (order === 'exit') process.exit(3);
 if (order === 'exit-zero') process.exit(0);
 write('features.jsonl', features.slice(half));
 write('rejections.jsonl', rejections);
+process.exit(0);
 `;
 }
 

@@ -3,6 +3,7 @@ import { missing } from '../images.ts';
 import { openHarness } from './harness.ts';
 import { type Mutant, mutants } from './mutants.ts';
 import { containerMutants } from './mutants-containers.ts';
+import { historyMutants } from './mutants-history.ts';
 import type { RunResult } from './run.ts';
 
 /** Puts one defect after another into the daemon, and looks for the first seed that catches it. */
@@ -17,7 +18,7 @@ const { values } = parseArgs({
 process.exit(await main());
 
 async function main(): Promise<number> {
-  const all = [...mutants, ...(missing.length === 0 ? containerMutants : [])];
+  const all = [...mutants, ...historyMutants, ...(missing.length === 0 ? containerMutants : [])];
   const chosen = all.filter(({ name }) => values.only === undefined || values.only.split(',').includes(name));
   const lines: string[] = [];
   let missed = 0;
@@ -57,7 +58,6 @@ async function hunt(mutant: Mutant): Promise<{ caught: RunResult | undefined; ru
   return { caught: results.find(catches), runs: results.length };
 }
 
-/** A mutant that leaves things behind is caught by that; another one is not. */
-function counts({ name }: Mutant, kind: string): boolean {
-  return kind !== 'left over' || ['orphans-stay', 'containers-stay'].includes(name);
+function counts({ leavesBehind }: Mutant, kind: string): boolean {
+  return kind !== 'left over' || leavesBehind === true;
 }

@@ -53,6 +53,13 @@ export async function stage(task: Task): Promise<AttemptDirectory> {
   }
 }
 
+/** Removes all that an attempt left, its output first. */
+export async function removeAttempt({ root, output }: AttemptDirectory): Promise<void> {
+  await removeTree(output);
+  await failpoint('cleanup.mid');
+  await removeTree(root);
+}
+
 /** Removes a directory whatever a hook made of it: locked directories and paths longer than the system takes. */
 export async function removeTree(directory: string): Promise<void> {
   // The program, not Node's `rm`: that one fails at paths that are too long, and then goes on in the background.
@@ -78,13 +85,18 @@ function placesOf(root: string): AttemptDirectory {
 }
 
 async function writeInput(task: Task, directory: string): Promise<void> {
-  await pipeline(
-    Readable.from(recordLines(task.records)),
-    createWriteStream(join(directory, 'records.jsonl')),
-  );
+  const { records } = task;
+  const file = join(directory, 'records.jsonl');
+  const half = Math.ceil(records.length / 2);
+  await appendRecords(file, records.slice(0, half));
   await failpoint('stage.partial');
+  await appendRecords(file, records.slice(half));
   const { config } = task.release;
   if (Object.keys(config).length > 0) await writeFile(join(directory, 'config.json'), canonicalJson(config));
+}
+
+async function appendRecords(file: string, records: readonly InputRecord[]): Promise<void> {
+  await pipeline(Readable.from(recordLines(records)), createWriteStream(file, { flags: 'a' }));
 }
 
 /** The metadata's text is spliced in as it is, so that no number loses a digit on the way. */
