@@ -1,6 +1,6 @@
-import type { Life } from './control.ts';
 import type { Member } from './daemons.ts';
 import type { Ends } from './leases.ts';
+import type { Life } from './outputs.ts';
 import type { State } from './state.ts';
 import type { Report } from './violations.ts';
 

@@ -73,7 +73,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
 
 /** The workload under its faults, until all has ended; the answer is how long that took after the last fault. */
 async function play(world: World, { key, operations, containers }: RunOptions): Promise<number> {
-  const { random, directory, model, injector, control, daemons, database } = world;
+  const { random, directory, model, injector, daemons, database } = world;
   await daemons.start();
   const client = createClient({
     ...{ daemons, model },
@@ -85,7 +85,6 @@ async function play(world: World, { key, operations, containers }: RunOptions): 
     client,
     model,
     directory: codes,
-    hookSocket: control.hookSocket,
     images: containers?.images,
     registry: world.registry ? `127.0.0.1:${world.registry.port}` : '',
   };
@@ -117,9 +116,9 @@ async function verify(
   const state = await untilGone(database, daemons, directory, ({ invariant, what }) =>
     report(invariant, what, 'left over'),
   );
-  checkLives(state, { lives: control.lives, ends, members: daemons.members }, report);
-  checkEvents(state, model, report);
+  checkLives(state, { lives: control.outputs.lives, ends, members: daemons.members }, report);
   checkRegistry(state, model, report);
+  checkEvents(state, model, report);
   checkOrder(state, model, report);
   checkHolds(state, model, report);
   await checkMemory(state, daemons, report);

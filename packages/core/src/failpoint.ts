@@ -54,7 +54,7 @@ export const failpoints = [
   'write.mid-rows',
   'write.before-commit',
   'write.after-commit',
-  // The batch is settled and the directories of its attempts stand; of one of them the output is removed, the rest is not.
+  // The batch is settled and the directories of its attempts stand; of one of them the records are removed.
   'ack.after',
   'cleanup.mid',
   // Boot: before the sweep; the orphans are ended and their directories stand.

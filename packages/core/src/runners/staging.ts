@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdir, realpath, writeFile } from 'node:fs/promises';
+import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -24,6 +24,7 @@ export interface AttemptDirectory {
 }
 
 const writeBytes = 256 * 1024;
+const recordsFile = 'records.jsonl';
 
 /**
  * Makes the directory of an attempt and writes its input. Only the task's id becomes a part of a path.
@@ -53,9 +54,10 @@ export async function stage(task: Task): Promise<AttemptDirectory> {
   }
 }
 
-/** Removes all that an attempt left, its output first. */
-export async function removeAttempt({ root, output }: AttemptDirectory): Promise<void> {
-  await removeTree(output);
+/** Removes all that an attempt left, beginning with what it was given. */
+export async function removeAttempt({ root, input }: AttemptDirectory): Promise<void> {
+  // What is in the way of one file is in the way of the tree, whose removal tells.
+  await rm(join(input, recordsFile), { force: true }).catch(() => undefined);
   await failpoint('cleanup.mid');
   await removeTree(root);
 }
@@ -86,7 +88,7 @@ function placesOf(root: string): AttemptDirectory {
 
 async function writeInput(task: Task, directory: string): Promise<void> {
   const { records } = task;
-  const file = join(directory, 'records.jsonl');
+  const file = join(directory, recordsFile);
   const half = Math.ceil(records.length / 2);
   await appendRecords(file, records.slice(0, half));
   await failpoint('stage.partial');
