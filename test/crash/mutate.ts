@@ -28,13 +28,22 @@ async function main(): Promise<number> {
       return { caught: undefined, runs: 0 };
     });
     if (!caught) missed += 1;
-    const [first] = caught?.violations.filter(({ kind }) => counts(mutant, kind)) ?? [];
-    const how = first ? `${first.invariant} ${first.what.slice(0, 110)}` : '';
-    lines.push(`| ${mutant.name} | ${caught ? `seed ${caught.seed}` : `MISSED in ${runs} runs`} | ${how} |`);
+    const seed = caught ? `seed ${caught.seed}` : `MISSED in ${runs} runs`;
+    lines.push(`| ${mutant.name} | ${seed} | ${caught ? how(mutant, caught) : ''} |`);
     process.stdout.write(`${lines.at(-1)}\n`);
   }
   process.stdout.write(`\n| mutant | caught by | how |\n|---|---|---|\n${lines.join('\n')}\n`);
   return missed === 0 ? 0 : 1;
+}
+
+/** The first thing that was found, and the other invariants that were broken too. */
+function how(mutant: Mutant, { violations }: RunResult): string {
+  const [first, ...more] = violations.filter(({ kind }) => counts(mutant, kind));
+  if (!first) return '';
+  const { invariant } = first;
+  const others = new Set(more.map((one) => one.invariant)).difference(new Set([invariant]));
+  const what = first.what.split('\n', 1)[0]?.slice(0, 110);
+  return `${invariant}: ${what}${others.size > 0 ? ` (and ${[...others].toSorted().join(', ')})` : ''}`;
 }
 
 async function hunt(mutant: Mutant): Promise<{ caught: RunResult | undefined; runs: number }> {
