@@ -51,6 +51,7 @@ export function publish(sources: string, columns: Readonly<Record<string, string
     schema_version: "'1.0.0'",
     content_digest: 'b.content_digest',
     metadata: 'b.metadata',
+    batch_record: 'b.id',
     ...columns,
   };
   return `with published as (

@@ -44,6 +44,16 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
   ['with another digest', '23503', { publish: publish("'one'", { content_digest: "'x'" }) }],
   ['of another convention', '23503', { publish: publish("'one'", { convention: "'forged'" }) }],
   ['of another source', '23503', { publish: publish("'one'", { source_id: "'two'" }) }],
+  ['of another batch record', '23503', { publish: publish("'one'", { batch_record: 'b.id + 1' }) }],
+  [
+    'of a batch record that has become another one',
+    '23505',
+    {
+      publish: publish("'one'", {
+        batch_record: "(select id from batch_records where batch = $done and source_id = 'same')",
+      }),
+    },
+  ],
   ['of another schema', '23503', { publish: publish("'one'", { schema_version: "'2.0.0'" }) }],
   [
     'that skips a version',
@@ -60,7 +70,7 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
   ['under no name', '23514', { publish: publish("'one'", { srn: "'x@1'" }) }],
   [
     'that is published already',
-    '23505',
+    '23503',
     {
       publish: `update batch_records set status = 'published', record = ${recordOf('passed', 2)} where batch = $held and source_id = 'passed'`,
     },
@@ -96,7 +106,7 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
   ],
   [
     'for two batch records',
-    '23505',
+    '23503',
     {
       publish: `${publish("'one'")}; update batch_records set status = 'published', record = ${recordOf('one', 1)} where batch = $held and source_id = 'passed'`,
     },

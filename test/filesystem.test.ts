@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { filesystemBlobs } from '@osa/core/storage/filesystem';
+import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
 import { expect, it } from 'vitest';
 import { blobStoreContract } from './contract/blob-store.ts';
 
@@ -31,5 +31,20 @@ it('keeps a blob under its digest, for its own user only', async () => {
   const path = join(directory, 'blobs', emptyDigest.slice(0, 2), emptyDigest.slice(2));
   expect((await stat(path)).mode & 0o777).toBe(0o600);
   expect((await stat(join(directory, 'blobs'))).mode & 0o777).toBe(0o700);
+  await close();
+});
+
+it('loses what a daemon that died was writing, and not what another one writes', async () => {
+  const { directory, store, close } = await make();
+  const blobs = join(directory, 'blobs');
+  await prepareBlobs(blobs);
+  await store.put(emptyDigest, Readable.from([]), { maxBytes: 1 });
+  for (const name of ['left', 'written']) await writeFile(join(blobs, 'incoming', name), 'x');
+  const longAgo = new Date(Date.now() - 48 * 3_600_000);
+  await utimes(join(blobs, 'incoming', 'left'), longAgo, longAgo);
+  await prepareBlobs(blobs);
+  expect((await filesBelow(directory)).map(({ name }) => name).sort()).toEqual(
+    [emptyDigest.slice(2), 'written'].sort(),
+  );
   await close();
 });

@@ -1,5 +1,5 @@
 import type { Database } from '@osa/core/postgres/connection';
-import { excessRights, migrate, requireMigrated } from '@osa/core/postgres/migrate';
+import { excessRights, migrate, requireDurable, requireMigrated } from '@osa/core/postgres/migrate';
 import { migrations } from '@osa/core/postgres/migrations/index';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { dumpSchema } from '../scripts/dump-schema.ts';
@@ -28,6 +28,13 @@ async function applied(): Promise<string[]> {
   const rows = await owner.sql<{ name: string }[]>`select name from schema_migrations order by name`;
   return rows.map((row) => row.name);
 }
+
+test('a schema that is named after the owner takes nothing in', async () => {
+  await owner.sql.unsafe('create schema authorization current_user');
+  await migrate(owner, { appRole });
+  await requireMigrated(owner);
+  expect(await exists('public.schema_migrations')).toBe(true);
+});
 
 describe('files', () => {
   test('are applied to an empty database, once', async () => {
@@ -183,8 +190,54 @@ describe('what stops a daemon', () => {
     const { done } = await fill({ app: database.open(app), owner: database.open(ownerRole) });
     expect(done.runs).toHaveLength(2);
     for (const role of [ownerRole, member, silent]) {
-      expect(await excessRights(database.open(role))).toEqual([`${role} owns the tables of osa`]);
+      expect(await excessRights(database.open(role))).toContain(`${role} owns the tables of osa`);
     }
     expect(await excessRights(database.open(app))).toEqual([]);
+  });
+
+  test.each([
+    ['may make roles', 'createrole', 'select'],
+    ['is a member of pg_write_all_data', 'in role pg_write_all_data', 'select'],
+    ['owns the database', '', 'alter database :name owner to :role'],
+    ['owns schema public', '', 'alter schema public owner to :role'],
+    ['owns functions of osa', '', 'alter function prove_rows() owner to :role'],
+    ['may create in schema public', '', 'grant create on schema public to :role'],
+    ['has the right trigger on tables of osa', '', 'grant trigger on releases to :role'],
+    ['has the right truncate on tables of osa', '', 'grant truncate on features.energy to :role'],
+    [
+      'may set session_replication_role',
+      '',
+      'grant set on parameter session_replication_role to :role',
+      'revoke set on parameter session_replication_role from :role',
+    ],
+  ])('%s', async (flaw, attributes, change, undo = 'select') => {
+    const app = await database.role('own');
+    const role = await database.role('above', attributes);
+    await migrate(owner, { appRole: app });
+    await fill({ app: database.open(app), owner });
+    expect(await excessRights(database.open(role))).toEqual(attributes ? [`${role} ${flaw}`] : []);
+    const [row] = await owner.sql<{ name: string }[]>`select quote_ident(current_database()) as name`;
+    const run = (statement: string) =>
+      owner.sql.unsafe(statement.replace(':name', row?.name ?? '').replace(':role', `"${role}"`));
+    await run(change);
+    const found = await excessRights(database.open(role));
+    // A right of the whole server: it would outlive the database and hold the role.
+    await run(undo);
+    expect(found).toContain(`${role} ${flaw}`);
+  });
+
+  test('is a role whose commits are not kept', async () => {
+    const role = await database.role('hasty');
+    await requireDurable(database.open(role));
+    await owner.sql.unsafe(`alter role "${role}" set synchronous_commit to off`);
+    await expect(requireDurable(database.open(role))).rejects.toMatchObject({ field: 'synchronous_commit' });
+  });
+
+  test.each(['superuser', 'createrole'])('an app role that is a %s is not migrated to', async (attribute) => {
+    const above = await database.role('above', attribute);
+    await expect(migrate(owner, { appRole: above })).rejects.toMatchObject({
+      code: 'invalid',
+      field: 'app_role',
+    });
   });
 });

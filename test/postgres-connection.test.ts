@@ -153,6 +153,14 @@ describe('a transaction', () => {
     expect(calls).toBe(3);
   });
 
+  test.each(['53100', '53200', '58030'])(
+    'that meets a server in trouble is unavailable: %s',
+    async (code) => {
+      const raised = failure(open().sql.unsafe(`do $$ begin raise 'full' using errcode = '${code}'; end $$`));
+      expect(await raised).toMatchObject({ code: 'unavailable', cause: { code } });
+    },
+  );
+
   test('that waits too long for a lock is refused as unavailable', async () => {
     const database = open({ max: 2, lockTimeoutMs: 50 });
     await database.sql`insert into connection_test values ('locked')`;

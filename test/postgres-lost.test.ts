@@ -1,6 +1,7 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { type ConnectOptions, connect, type Database } from '@osa/core/postgres/connection';
 import { openClient } from '@osa/core/postgres/connection-client';
+import { createPool } from '@osa/core/postgres/connection-pool';
 import { isConnectionLost } from '@osa/core/postgres/sqlstate';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import {
@@ -229,6 +230,29 @@ describe('a server that says nothing', () => {
     expectLost(await failure(client.control('select pg_sleep(60)')), 'none');
     expect(client.lost.aborted).toBe(true);
     expectLost(await failure(client.control('select 2')), 'none');
+  });
+
+  test('takes the idle connections with the one that was asked', async () => {
+    let opened = 0;
+    const maker = driver(server.url, { max: 1, idle_timeout: 0, max_lifetime: null });
+    const pool = createPool({
+      max: 2,
+      acquireTimeoutMs: 5_000,
+      open: async () => {
+        opened += 1;
+        return openClient(maker, { connectTimeoutMs: 5_000, silenceMs: 500 });
+      },
+    });
+    onTestFinished(() => pool.close());
+    const [first, second] = [await pool.acquire(), await pool.acquire()];
+    pool.release(second);
+    expectLost(await failure(first.control('select pg_sleep(60)')), 'none');
+    pool.release(first);
+    expect(second.lost.aborted).toBe(true);
+    const third = await pool.acquire();
+    expect(await third.control('select 1')).toBe('SELECT');
+    expect(opened).toBe(3);
+    pool.release(third);
   });
 
   test('to a new connection is given up', async () => {

@@ -8,7 +8,7 @@ import { failpoint } from '@osa/core/failpoint';
 import { connect, type Database } from '@osa/core/postgres/connection';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { outputThreads } from '@osa/core/run/output-threads';
-import { filesystemBlobs } from '@osa/core/storage/filesystem';
+import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
 import type { BlobStore } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
@@ -59,14 +59,15 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await using stack = new AsyncDisposableStack();
   const requests = stack.adopt(open(config, 'requests'), (database) => database.close());
   const uploads = stack.adopt(open(config, 'uploads'), (database) => database.close());
-  const work = stack.adopt(open(config, 'worker'), (database) => database.close());
+  const claims = stack.adopt(open(config, 'claims'), (database) => database.close());
+  const endings = stack.adopt(open(config, 'endings'), (database) => database.close());
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
   const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
   const metrics = createMetrics();
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
-  const execution = await prepareExecution(config, { database: work, blobs, threads, metrics, log });
+  const execution = await prepareExecution(config, { claims, endings, blobs, threads, metrics, log });
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
@@ -109,25 +110,30 @@ function once(work: () => Promise<void>): () => Promise<void> {
 }
 
 /**
- * Three pools, so that none waits behind another's work: requests are quick; an upload may take minutes; a worker's
- * batch holds one connection while its lease is renewed on another, and may wait its turn to publish.
+ * Four pools, so that none waits behind another's work: requests are quick; an upload may take minutes; a worker's
+ * claims and renewals are quick, so that a connection that has gone silent is soon given up; the end of a batch writes
+ * much, and may wait its turn to publish.
  */
-function open({ database, worker }: DaemonConfig, part: 'requests' | 'uploads' | 'worker'): Database {
+function open(
+  { database, worker }: DaemonConfig,
+  part: 'requests' | 'uploads' | 'claims' | 'endings',
+): Database {
   const minute = 60_000;
   const settings = {
     requests: { max: database.connections },
     uploads: { max: 2, acquireTimeoutMs: minute, statementTimeoutMs: 30 * minute, lockTimeoutMs: 5 * minute },
-    worker: {
-      max: Math.max(1, worker.concurrency * 2),
-      statementTimeoutMs: 10 * minute,
-      lockTimeoutMs: 5 * minute,
+    claims: { max: worker.concurrency + 1, statementTimeoutMs: 10_000, lockTimeoutMs: 5_000 },
+    endings: {
+      max: Math.max(1, worker.concurrency),
+      statementTimeoutMs: 5 * minute,
+      lockTimeoutMs: 2 * minute,
     },
   };
   return connect({ url: database.url, applicationName: `osad ${part}`, ...settings[part] });
 }
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
-  await mkdir(join(dataDirectory, 'blobs'), { recursive: true, mode: 0o700 });
+  await prepareBlobs(join(dataDirectory, 'blobs'));
   await prepareSpool(spoolOf(dataDirectory));
   if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
 }

@@ -16,7 +16,10 @@ import type { Metrics } from './metrics.ts';
 import { sweepDead } from './workspace.ts';
 
 export interface ExecutionParts {
-  readonly database: Database;
+  /** Where batches are claimed and held. */
+  readonly claims: Database;
+  /** Where they end. */
+  readonly endings: Database;
   readonly blobs: BlobStore;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
@@ -29,8 +32,8 @@ export interface ExecutionParts {
  */
 export async function prepareExecution(config: DaemonConfig, parts: ExecutionParts): Promise<Execution> {
   const { worker, workDirectory: workspace } = config;
-  const { database, blobs, threads, metrics, log } = parts;
-  const queue = metrics.counted(postgresQueue(database, { domain: config.domain }));
+  const { claims, endings, blobs, threads, metrics, log } = parts;
+  const queue = metrics.counted(postgresQueue(claims, { domain: config.domain, endings }));
   const own = await ownRunners(config, { blobs, log });
   await failpoint('recovery.start');
   const swept = await sweepOrphans(config, own);

@@ -1,6 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import type { Database } from '@osa/core/postgres/connection';
-import { excessRights, requireMigrated } from '@osa/core/postgres/migrate';
+import { excessRights, requireDurable, requireMigrated } from '@osa/core/postgres/migrate';
 import type { DaemonConfig } from './config.ts';
 
 /** The issuer that `osad --dev` trusts, and the audience of its tokens. */
@@ -39,11 +39,12 @@ export function requireSafe({ mode, role, host, trusted, runner }: Omit<DaemonCo
 /**
  * That the database is ours and as we need it, and that its role is one that the rules bind.
  *
- * @throws OsaError `conflict` (not migrated, or ahead), `access_denied` (owner, superuser), `unavailable`
+ * @throws OsaError `conflict` (not migrated, or ahead; commits that are not kept), `access_denied` (owner, superuser), `unavailable`
  */
 export async function requireFit(database: Database, { mode }: DaemonConfig): Promise<void> {
   await requireMigrated(database);
   if (mode === 'development') return;
+  await requireDurable(database);
   const reasons = await excessRights(database);
   if (reasons.length === 0) return;
   throw new OsaError(

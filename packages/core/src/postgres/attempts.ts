@@ -46,6 +46,7 @@ export async function keepLog(
     insert into running_logs (run, attempt, tail, bytes)
     select run, n, ${Buffer.from(tail)}, ${bytes} from attempts
     where run = ${run} and n = ${n} and finished_at is null
+    for share
     on conflict (run, attempt) do update set tail = excluded.tail, bytes = excluded.bytes`;
 }
 

@@ -127,9 +127,10 @@ async function publish(
   await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;
   const published = await tx`
     with published as (
-      insert into records (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata)
+      insert into records (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata,
+                           batch_record)
       select ${`urn:osa:${domain}:rec:`} || s.record_id || '@' || v.version, s.convention, b.source_id, v.version,
-             ${claim.schema.id}, ${claim.schema.version}, b.content_digest, b.metadata
+             ${claim.schema.id}, ${claim.schema.version}, b.content_digest, b.metadata, b.id
       from batch_records b
       join sources s on s.convention = ${claim.convention} and s.source_id = b.source_id
       cross join lateral (
@@ -137,10 +138,10 @@ async function publish(
         where r.convention = s.convention and r.source_id = s.source_id) v
       where b.batch = ${claim.batch} and b.id = any (${arrayText(ids)}::text::bigint[])
       order by b.source_id
-      returning srn, source_id
+      returning srn, batch_record
     )
     update batch_records b set status = 'published', record = p.srn
-    from published p where b.batch = ${claim.batch} and b.source_id = p.source_id
+    from published p where b.id = p.batch_record
     returning b.id`;
   if (published.length !== ids.length) {
     throw new OsaError(

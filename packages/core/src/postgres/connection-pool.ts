@@ -8,7 +8,7 @@ export interface Pool {
    *   opened, or the pool is closed
    */
   acquire(): Promise<Client>;
-  /** Gives a connection back. A lost one is dropped, and an old one retired. */
+  /** Gives a connection back. An old one is retired; a lost one is dropped, and with it those that are idle. */
   release(client: Client): void;
   /** Refuses who waits, lets who works finish for `acquireTimeoutMs`, then cuts what is left. */
   close(): Promise<void>;
@@ -43,9 +43,12 @@ export function createPool({ max, acquireTimeoutMs, open }: PoolOptions): Pool {
     }
   };
   const release = (client: Client): void => {
-    if (performance.now() - client.openedAt > retireAfterMs) {
+    if (client.lost.aborted) {
+      // What took this one, such as a firewall that forgot it, may have taken those that nobody has asked since.
+      for (const other of [...idle]) other.destroy();
+    } else if (performance.now() - client.openedAt > retireAfterMs) {
       client.destroy();
-    } else if (!client.lost.aborted) {
+    } else {
       idle.push(client);
     }
     permits.give();

@@ -62,7 +62,7 @@ export interface ConnectOptions {
   readonly acquireTimeoutMs?: number;
   /**
    * The limits that the server keeps for us; 0 leaves the server's own settings. 30,000. A connection that owes an
-   * answer for 10 s more than this is cut, whatever a transaction set for itself: the server may be gone.
+   * answer for 5 s more than this is cut, whatever a transaction set for itself: the server may be gone.
    */
   readonly statementTimeoutMs?: number;
   /** 10,000. */
@@ -82,7 +82,7 @@ export function connect(options: ConnectOptions): Database {
   const maker = makeDriver(options);
   const limits = {
     connectTimeoutMs: acquireTimeoutMs,
-    silenceMs: statementTimeoutMs > 0 ? statementTimeoutMs + 10_000 : 0,
+    silenceMs: statementTimeoutMs > 0 ? statementTimeoutMs + 5_000 : 0,
   };
   const pool = createPool({ max, acquireTimeoutMs, open: () => openClient(maker, limits) });
   const listening = createListening((onNotify) => openClient(maker, { ...limits, onNotify }));
@@ -123,6 +123,8 @@ function makeDriver(options: ConnectOptions): postgres.Sql {
     statement_timeout: options.statementTimeoutMs ?? 30_000,
     lock_timeout: options.lockTimeoutMs ?? 10_000,
     idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 30_000,
+    // A schema that is named after the role would stand before ours.
+    search_path: 'public',
     TimeZone: 'UTC',
     DateStyle: 'ISO',
   };

@@ -18,7 +18,7 @@ import type { Database, Sql, Transaction } from './connection.ts';
 import { decodeCursor, decodeNumberCursor, paged } from './cursor.ts';
 import { batchesChannel } from './lease.ts';
 import { heldUp, pausedJson, setIngestionPause } from './pause.ts';
-import { cancelIngestion } from './queue-end.ts';
+import { cancelIngestion, takeTurn } from './queue-end.ts';
 
 /** The writes of ingestions, within one transaction of one actor. */
 export function ingestionWrites(tx: Transaction, actor: number, options: NodeIdentity): IngestionWrites {
@@ -137,15 +137,15 @@ async function seal(tx: Transaction, id: string, convention: string): Promise<vo
 }
 
 /**
- * Copies into new batches what failed, unless its source came in again since: then that content goes first. The
- * ingestion is locked against another retry and the sources against uploads, and only what was locked is looked at.
+ * Copies into new batches what failed, unless its source came in again since: then that content goes first. Retries
+ * take turns, the sources are locked against uploads, and only what was locked is looked at.
  */
 async function retry(
   tx: Transaction,
   id: string,
 ): Promise<{ retried: number; overtaken: number; batches: number }> {
-  const [ingestion] = await tx<{ batch_size: number }[]>`
-    select batch_size from ingestions where id = ${id} for no key update`;
+  await takeTurn(tx, id);
+  const [ingestion] = await tx<{ batch_size: number }[]>`select batch_size from ingestions where id = ${id}`;
   if (!ingestion) throw new OsaError('not_found', `no ingestion has the id ${id}`);
   const locked = await tx<{ id: string }[]>`
     select r.id

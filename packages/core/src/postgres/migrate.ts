@@ -26,7 +26,7 @@ export async function migrate(database: Database, options: MigrateOptions): Prom
     });
   }
   await inLock(database, async (tx) => {
-    await tx`create table if not exists schema_migrations (
+    await tx`create table if not exists public.schema_migrations (
       name text primary key, checksum text not null, applied_at timestamptz not null default now())`;
   });
   const applied: string[] = [];
@@ -73,14 +73,14 @@ async function apply(tx: Transaction, migration: Migration, all: readonly Migrat
   const missing = await compare(tx, all);
   if (!missing.includes(migration.name)) return false;
   await tx.unsafe(migration.sql);
-  await tx`insert into schema_migrations (name, checksum) values (${migration.name}, ${checksum(migration)})`;
+  await tx`insert into public.schema_migrations (name, checksum) values (${migration.name}, ${checksum(migration)})`;
   return true;
 }
 
 /** The names in `all` that are not applied. @throws OsaError `conflict` when what is applied is not in `all`. */
 async function compare(sql: Transaction, all: readonly Migration[]): Promise<string[]> {
   const rows = await sql<{ name: string; checksum: string }[]>`
-    select name, checksum from schema_migrations order by name`;
+    select name, checksum from public.schema_migrations order by name`;
   const known = new Map(all.map((migration) => [migration.name, checksum(migration)]));
   for (const row of rows) {
     const expected = known.get(row.name);
@@ -102,14 +102,16 @@ async function compare(sql: Transaction, all: readonly Migration[]): Promise<str
 }
 
 async function ensureRole(tx: Transaction, appRole: string): Promise<void> {
-  const [role] = await tx<{ rolsuper: boolean }[]>`select rolsuper from pg_roles where rolname = ${appRole}`;
-  if (role?.rolsuper) {
+  const [role] = await tx<{ above: string | null }[]>`
+    select case when r.rolsuper then 'is a superuser' when r.rolcreaterole then 'may make roles'
+                when r.oid = (select datdba from pg_database where datname = current_database()) then 'owns the database'
+           end as above
+    from pg_roles r where r.rolname = ${appRole}`;
+  if (role?.above) {
     throw new OsaError(
       'invalid',
-      `app role ${appRole} is a superuser; give the daemon a role without rights of its own`,
-      {
-        field: 'app_role',
-      },
+      `app role ${appRole} ${role.above}; give the daemon a role without rights of its own`,
+      { field: 'app_role' },
     );
   }
   if (!role) await tx.unsafe(`create role "${appRole}" nologin`);
@@ -119,13 +121,61 @@ function checksum({ sql }: Migration): string {
   return createHash('sha256').update(sql).digest('hex');
 }
 
-/** What stops a daemon from running as this role: it would be above the rules. Empty when it is fit. */
+/**
+ * What stops a daemon from running as this role: it would be above the rules, or could put itself there. Empty when
+ * it is fit. Looked at are the role of the session and all that it may become.
+ */
 export async function excessRights(database: Database): Promise<readonly string[]> {
   const rows = await database.sql<{ reason: string }[]>`
-    select rolname || ' is a superuser' as reason from pg_roles where rolname in (current_user, session_user) and rolsuper
-    union all
-    select distinct current_user || ' owns the tables of osa' from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where n.nspname in ('public', 'features', 'current') and c.relkind in ('r', 'v')
-        and (pg_has_role(current_user, c.relowner, 'member') or pg_has_role(session_user, c.relowner, 'member'))`;
+    with held as (
+      select r.oid, r.rolname, r.rolsuper, r.rolcreaterole, r.rolreplication, r.rolbypassrls
+      from pg_roles r
+      where pg_has_role(current_user, r.oid, 'member') or pg_has_role(session_user, r.oid, 'member')
+        or r.rolname in (current_user, session_user)
+    ), ours as (
+      select n.oid, n.nspname, n.nspowner from pg_namespace n where n.nspname in ('public', 'features', 'current')
+    )
+    select distinct format('%I %s', current_user, flaw) as reason
+    from (
+      select 'is a superuser' from held where rolsuper
+      union all select 'may make roles' from held where rolcreaterole
+      union all select 'may replicate' from held where rolreplication
+      union all select format('is a member of %I', rolname) from held
+        where rolname in ('pg_write_all_data', 'pg_maintain', 'pg_execute_server_program', 'pg_write_server_files')
+      union all select 'owns the database' from held
+        where oid = (select datdba from pg_database where datname = current_database())
+      union all select format('owns schema %I', nspname) from ours join held on held.oid = nspowner
+        -- Everybody's own database gives its owner this role, which is told as such.
+        where rolname <> 'pg_database_owner'
+      union all select 'owns the tables of osa' from pg_class c join ours on ours.oid = c.relnamespace
+        join held on held.oid = c.relowner
+      union all select 'owns functions of osa' from pg_proc p join ours on ours.oid = p.pronamespace
+        join held on held.oid = p.proowner
+      union all select format('may create in schema %I', nspname) from ours
+        where has_schema_privilege(current_user, oid, 'create') or has_schema_privilege(session_user, oid, 'create')
+      union all select format('has the right %s on tables of osa', lower(privilege))
+        from ours join pg_class c on c.relnamespace = ours.oid and c.relkind = 'r'
+        cross join (values ('TRUNCATE'), ('TRIGGER')) as excess (privilege)
+        where has_table_privilege(current_user, c.oid, privilege) or has_table_privilege(session_user, c.oid, privilege)
+      union all select 'may set session_replication_role'
+        where has_parameter_privilege(current_user, 'session_replication_role', 'set')
+          or has_parameter_privilege(session_user, 'session_replication_role', 'set')
+    ) as found (flaw)
+    order by reason`;
   return rows.map((row) => row.reason);
+}
+
+/**
+ * That what is answered is on the disk: a role or database may have been told otherwise.
+ * @throws OsaError `conflict`
+ */
+export async function requireDurable({ sql }: Database): Promise<void> {
+  const [row] = await sql<{ setting: string }[]>`select current_setting('synchronous_commit') as setting`;
+  if (row?.setting !== 'off') return;
+  throw new OsaError(
+    'conflict',
+    'synchronous_commit is off, so that a crash of the server would lose what was answered; ' +
+      'set it to on for the role of the daemon (alter role … reset synchronous_commit)',
+    { field: 'synchronous_commit' },
+  );
 }

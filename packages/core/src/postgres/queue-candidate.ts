@@ -21,7 +21,12 @@ export interface Candidate {
  * One of hooks that this worker cannot start is chosen once, while it is queued, to be parked with the reason; from
  * then on it is left for the workers that can.
  */
-export async function lockCandidate(tx: Transaction, worker: Claimant): Promise<Candidate | undefined> {
+export async function lockCandidate(
+  tx: Transaction,
+  worker: Claimant,
+  { busy, patienceMs }: { readonly busy: readonly string[]; readonly patienceMs: number },
+): Promise<Candidate | undefined> {
+  await limitClaim(tx, patienceMs);
   const full = arrayText(worker.fullHooks);
   const able = arrayText(worker.runtimes);
   const [row] = await tx<Candidate[]>`
@@ -29,6 +34,7 @@ export async function lockCandidate(tx: Transaction, worker: Claimant): Promise<
       select array(
           select c.slug from convention_hooks c join hooks h on h.name = c.hook
           where h.paused_at is not null or h.name = any (${full}::text::text[])) as conventions,
+        ${arrayText(busy)}::text::text[] as busy,
         ${beyond(tx, worker.runtimes)} as beyond,
         array(select id from ingestions where paused_at is not null) as ingestions
     )
@@ -39,6 +45,7 @@ export async function lockCandidate(tx: Transaction, worker: Claimant): Promise<
       and status in ('queued', 'running', 'parked')
       and (status <> 'running' or lease_until < clock_timestamp())
       and ingestion <> all ((select ingestions from closed)::uuid[])
+      and convention <> all ((select busy from closed)::text[])
       and case when snapshot_at is null
         then convention <> all ((select conventions from closed)::text[])
           and (status = 'queued' or convention <> all ((select beyond from closed)::text[]))
@@ -59,8 +66,19 @@ export async function lockCandidate(tx: Transaction, worker: Claimant): Promise<
         select from ahead a join batches p on p.id = a.id where p.status in ('queued', 'running', 'parked'))
     order by available_at, id
     limit 1
-    for update of b skip locked`;
+    for no key update of b skip locked`;
   return row;
+}
+
+/**
+ * For the rest of the claim: locks are waited for only so long, and plans are held to index look-ups, since without
+ * statistics of a queue that has just grown a look at its gates would compare all with all.
+ */
+async function limitClaim(tx: Transaction, patienceMs: number): Promise<void> {
+  await tx`
+    select set_config('lock_timeout', ${String(patienceMs)}, true), set_config('enable_seqscan', 'off', true),
+           set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+           set_config('enable_material', 'off', true)`;
 }
 
 /** The conventions with a hook whose live release the worker cannot start; a worker that can start all has none. */

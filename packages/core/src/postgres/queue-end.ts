@@ -36,14 +36,10 @@ export async function stopIngestion(tx: Transaction, claim: Claim, reason: strin
   await tx`update ingestions set stopped_at = clock_timestamp(), stop_reason = ${reason} where id = ${claim.ingestion}`;
 }
 
-/**
- * Ends all of an ingestion that is not done. The batches come before the ingestion, as everywhere; those that a retry
- * made meanwhile are there once the ingestion is locked.
- */
+/** Ends all of an ingestion that is not done. */
 export async function cancelIngestion(tx: Transaction, id: string, reason: string): Promise<number> {
-  const first = await lockOpen(tx, id);
-  await tx`select from ingestions where id = ${id} for no key update`;
-  const open = [...new Set([...first, ...(await lockOpen(tx, id))])];
+  await takeTurn(tx, id);
+  const open = await lockOpen(tx, id);
   if (open.length === 0) return 0;
   await endBatches(tx, open, reason);
   await tx`
@@ -54,10 +50,18 @@ export async function cancelIngestion(tx: Transaction, id: string, reason: strin
   return open.length;
 }
 
+/**
+ * Cancellations and retries of one ingestion come one after the other. The row itself would be the wrong thing to lock
+ * first: claims take a batch and then the row of its ingestion.
+ */
+export async function takeTurn(tx: Transaction, ingestion: string): Promise<void> {
+  await tx`select pg_advisory_xact_lock(hashtextextended('osa.ingestion ' || ${ingestion}, 0))`;
+}
+
 /** The batches of an ingestion that are not done, locked in one order. */
 export async function lockOpen(tx: Transaction, ingestion: string): Promise<string[]> {
   const open = await tx<{ id: string }[]>`
     select id from batches where ingestion = ${ingestion} and status in ('queued', 'running', 'parked')
-    order by id for update`;
+    order by id for no key update`;
   return open.map((batch) => batch.id);
 }

@@ -11,42 +11,71 @@ import { batchesChannel } from './lease.ts';
 import { type Candidate, lockCandidate } from './queue-candidate.ts';
 import { endBatches, stopIngestion } from './queue-end.ts';
 import { snapshot } from './snapshot.ts';
+import { isLockTimeout } from './sqlstate.ts';
 
 /** How often a worker may be lost with a batch. A few losses are accidents; one a batch that ends its workers. */
 const maxLost = 10;
 
+/** How long a claim waits for a lock that a deploy, a rollback or a pause holds, before it looks for other work. */
+const patienceMs = 500;
+
+export interface QueueOptions extends NodeIdentity {
+  /**
+   * For what may take long: ending batches with all that is in them. Its own, so that claims and renewals, which are
+   * quick or wrong, can have limits of some seconds.
+   */
+  readonly endings?: Database;
+}
+
 /**
  * The queue in PostgreSQL: `batches` with `skip locked`, a lease and a growing fence. All times are the database's.
  */
-export function postgresQueue(database: Database, node: NodeIdentity): BatchQueue {
+export function postgresQueue(database: Database, { endings = database, ...node }: QueueOptions): BatchQueue {
   return {
     claim: (worker) => claim(database, worker),
     renew: (lease, leaseMs) => renew(database, lease, leaseMs),
     startAttempt: (lease, attempt) => startAttempt(database, lease, attempt),
     keepLog: (attempt, log) => keepLog(database, attempt, log),
     endAttempt: (attempt, end) => endAttempt(database, attempt, end),
-    finish: (held, results) => finish(database, node, held, results),
+    finish: (held, results) => finish(endings, node, held, results),
     postpone: (lease, later) => postpone(database, lease, later),
-    stopIngestion: (held, reason) => database.transaction((tx) => stopIngestion(tx, held, reason)),
+    stopIngestion: (held, reason) => endings.transaction((tx) => stopIngestion(tx, held, reason)),
     giveBack: (workerName) => giveBack(database, workerName),
     watch: (wake) => database.listen(batchesChannel, (payload) => wake(payload || undefined)),
   };
 }
 
 async function claim(database: Database, worker: Claimant): Promise<Claim | undefined> {
+  // Conventions that somebody holds: one stuck deploy must not hold up the others.
+  const busy: string[] = [];
   for (;;) {
     await failpoint('claim.before');
-    const outcome = await database.transaction((tx) => claimOne(tx, worker));
+    const outcome = await claimOne(database, worker, busy);
     if (outcome === 'none') return undefined;
     await failpoint('claim.after-commit');
     if (outcome !== 'passed over') return load(database, outcome);
   }
 }
 
+type Outcome = Held | 'none' | 'passed over';
+
+/** A batch whose locks cannot be had is passed over, and its convention becomes one of the busy. */
+async function claimOne(database: Database, worker: Claimant, busy: string[]): Promise<Outcome> {
+  let candidate: Candidate | undefined;
+  try {
+    return await database.transaction(async (tx) => {
+      candidate = await lockCandidate(tx, worker, { busy, patienceMs });
+      return candidate ? await takeUp(tx, worker, candidate) : 'none';
+    });
+  } catch (error) {
+    if (!candidate || !isLockTimeout(error)) throw error;
+    busy.push(candidate.convention);
+    return 'passed over';
+  }
+}
+
 /** A batch is passed over when it turns out, under the locks, that it must wait or has come to its end. */
-async function claimOne(tx: Transaction, worker: Claimant): Promise<Held | 'none' | 'passed over'> {
-  const candidate = await lockCandidate(tx, worker);
-  if (!candidate) return 'none';
+async function takeUp(tx: Transaction, worker: Claimant, candidate: Candidate): Promise<Outcome> {
   await failpoint('claim.mid');
   if (candidate.lost >= maxLost) {
     await endBatches(tx, [candidate.id], `${candidate.lost} workers were lost while they ran it`);

@@ -40,6 +40,11 @@ export function isSerializationConflict(error: unknown): boolean {
   return code === '40001' || code === '40P01';
 }
 
+/** 53…, insufficient resources such as a full disk, and 58…, errors of the system: the server is to be mended. */
+function isOutOfOrder(error: unknown): boolean {
+  return /^5[38]/.test(databaseError(error)?.code ?? '');
+}
+
 /** The connection broke, was refused, or the server ended it or takes no more. */
 export function isConnectionLost(error: unknown): boolean {
   return causes(error).some((cause) => lostCodes.has(codeOf(cause)) || codeOf(cause).startsWith('08'));
@@ -66,6 +71,12 @@ export function translate(error: unknown): unknown {
   }
   if (isStatementTimeout(error)) {
     return unavailable('A statement took longer than statement_timeout, or was cancelled', error);
+  }
+  if (isOutOfOrder(error)) {
+    return unavailable(
+      `The database server has run out of something, or its disk fails (${reason(error)})`,
+      error,
+    );
   }
   return error;
 }

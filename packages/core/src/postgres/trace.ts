@@ -93,7 +93,7 @@ async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
         join runs run on run.id = o.run
         join releases rel on rel.hook = run.hook and rel.version = run.version), '[]')::text as rows
     from records r
-    join batch_records b on b.record = r.srn and b.status = 'published'
+    join batch_records b on b.id = r.batch_record
     join batches bt on bt.id = b.batch
     where r.srn = ${srn}`;
   if (!found) return undefined;

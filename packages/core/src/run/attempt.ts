@@ -5,7 +5,7 @@ import type { Execution } from './execute.ts';
 import { liveLog } from './live-log.ts';
 import type { Fact } from './policy.ts';
 import type { Claim, ClaimedRecord, ClaimedRun } from './queue.ts';
-import type { Ending, Runner } from './runner.ts';
+import type { Ending, Runner, Task } from './runner.ts';
 
 /** One start of a run's code. */
 export interface Start {
@@ -33,11 +33,10 @@ export interface Attempted {
 /** Starts the code once, and stores that it is about to start and how it ended. */
 export async function attempt(execution: Execution, claim: Claim, start: Start): Promise<Attempted> {
   const { queue, workspace } = execution;
-  const { run, runner, records, memoryBytes, signal } = start;
+  const { run, runner, records, memoryBytes } = start;
   const limits = normaliseLimits(run.release.limits);
   const { n, startedAt } = await queue.startAttempt(claim, { run: run.id, memoryBytes, runner: runner.name });
   if (start.isRetry) await failpoint('oom.after-store');
-  await using live = liveLog(execution, { run: run.id, n });
   const task = {
     id: `${run.id}-${claim.fence}-${n}`,
     workspace,
@@ -45,9 +44,8 @@ export async function attempt(execution: Execution, claim: Claim, start: Start):
     release: { ...run.release, limits },
     memoryBytes,
     records: records.map(({ sourceId, metadata }) => ({ id: sourceId, metadata })),
-    onLog: live.append,
   };
-  const ended = await runner.run(task, signal).catch((error: unknown) => notStarted(error, signal));
+  const ended = await carryOut(execution, { run: run.id, n }, start, task);
   if (ended instanceof OsaError) {
     await queue.endAttempt({ run: run.id, n }, { ...neverStarted, detail: ended.message });
     return { n, startedAt, fact: factOf(ended), reason: ended.message, ending: undefined };
@@ -61,6 +59,19 @@ export async function attempt(execution: Execution, claim: Claim, start: Start):
     return { n, startedAt, fact: 'not_started_unavailable', reason, ending: undefined };
   }
   return { n, startedAt, ...describeEnding(ended, limits.timeout_seconds), ending: ended };
+}
+
+/** What it says is kept until it ends; from then on nothing more is written about a running attempt. */
+async function carryOut(
+  execution: Execution,
+  attempt: { readonly run: string; readonly n: number },
+  { runner, signal }: Start,
+  task: Omit<Task, 'onLog'>,
+): Promise<Ending | OsaError> {
+  await using live = liveLog(execution, attempt);
+  return await runner
+    .run({ ...task, onLog: live.append }, signal)
+    .catch((error: unknown) => notStarted(error, signal));
 }
 
 /** Why the code did not start, as a fact. */

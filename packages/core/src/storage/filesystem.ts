@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OsaError } from '../error.ts';
@@ -8,7 +8,7 @@ import { asUnavailable, systemCode } from '../system-error.ts';
 import type { BlobStore } from './index.ts';
 
 /**
- * Blobs as files: `<directory>/ab/cdef…`. A blob is written beside its place, flushed, and renamed, so it is there
+ * Blobs as files: `<directory>/ab/cdef…`. A blob is written to `<directory>/incoming`, flushed, and renamed, so it is there
  * whole or not at all, and several writers of one blob do not disturb each other. `put` leaves the source
  * as it is when it stops early: a request that is destroyed could not be answered.
  */
@@ -16,9 +16,10 @@ export function filesystemBlobs(directory: string): BlobStore {
   return {
     async put(sha256, source, { maxBytes }) {
       const path = pathOf(directory, sha256);
-      const temporary = `${path}.${randomUUID()}`;
+      const temporary = join(directory, incoming, randomUUID());
       try {
         await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+        await mkdir(dirname(temporary), { recursive: true, mode: 0o700 });
         const { size, digest } = await write(temporary, source, maxBytes);
         if (digest !== sha256) throw mismatch(sha256, digest);
         await rename(temporary, path);
@@ -43,6 +44,26 @@ export function filesystemBlobs(directory: string): BlobStore {
       }
     },
   };
+}
+
+const incoming = 'incoming';
+
+/** No upload takes so long: what is older was left by a daemon that died. Others of this directory may be writing. */
+const abandonedAfterMs = 24 * 3_600_000;
+
+/** Makes the directory, and removes from it what was never stored whole. */
+export async function prepareBlobs(directory: string): Promise<void> {
+  const place = join(directory, incoming);
+  await mkdir(place, { recursive: true, mode: 0o700 });
+  for (const name of await readdir(place)) {
+    const file = await stat(join(place, name)).catch(ignoreMissing);
+    if (file && Date.now() - file.mtimeMs > abandonedAfterMs) await rm(join(place, name), { force: true });
+  }
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (systemCode(error) !== 'ENOENT') throw error;
+  return undefined;
 }
 
 /** Only a digest becomes a path. */

@@ -1,4 +1,4 @@
--- What osa stores. The names are those of the README; an arrow is a foreign key.
+-- What osa stores. The words are those of ARCHITECTURE.md; an arrow is a foreign key, or a trigger that stands for one.
 --
 --   actors                                  who does things: (issuer, subject) as the token said
 --   role_assignments                        which people have which role
@@ -22,7 +22,7 @@
 --   attempts → runs                         one start of the hook's code
 --   running_logs → attempts                 the end of its log, while it is going
 --   outcomes → runs, batch_records, attempts  what one run made of one record
---   records                                 immutable: published, versioned; convention and schema are the batch's
+--   records → batch_records                 immutable: published, versioned; convention and schema are the batch's
 --   features.<hook>                         rows; each (outcome_id, run_id) is proved when it is inserted
 --   current.<hook>                          the view of it for people
 --
@@ -154,7 +154,8 @@ create table releases (
   fingerprint text not null check (fingerprint ~ '^[0-9a-f]{64}$'),
   source_ref text not null,
   built_by bigint not null references actors,
-  built_at timestamptz not null default now(),
+  -- By the clock: a release that waited for another one's lock is the later one.
+  built_at timestamptz not null default clock_timestamp(),
   previous_version integer generated always as (nullif(version - 1, 0)) stored,
   -- The packed directory, which must be stored before anything can run it.
   blob text generated always as (case runtime when 'directory' then substr(digest, 8) end) stored references files,
@@ -240,7 +241,8 @@ create constraint trigger counted after insert on releases deferrable initially 
 
 create function guard_new_hook() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  if to_regclass(format('features.%I', new.name)) is null then
+  perform from pg_class c where c.oid = to_regclass(format('features.%I', new.name)) and c.relkind = 'r';
+  if not found then
     raise exception 'hook % has no feature table', new.name using errcode = '23503', table = 'hooks';
   end if;
   return null;
@@ -459,6 +461,8 @@ create table records (
   schema_version text not null,
   content_digest text not null,
   metadata jsonb not null,
+  -- What came in and became this record.
+  batch_record bigint not null unique,
   published_at timestamptz not null default now(),
   unique (convention, source_id, version),
   check (srn like 'urn:osa:%:rec:%@' || version)
@@ -480,13 +484,13 @@ create table batch_records (
   record text collate "C",
   -- The batch in which this record was tried again.
   retried_in uuid,
-  unique (id, batch),
   unique (batch, source_id),
   foreign key (retried_in, source_id) references batch_records (batch, source_id),
   check ((status in ('published', 'unchanged')) = (record is not null)),
   check (retried_in is null or status in ('rejected', 'errored'))
-);
-create unique index on batch_records (record) where status = 'published';
+) with (fillfactor = 45);
+-- Each is updated once, when its batch ends. No index has a column that changes then, and the page has room for what it
+-- becomes, so that the update touches no index.
 
 -- What came in stays; a status is found once, and what failed is tried again once.
 create trigger once before update on batch_records for each row when (
@@ -541,7 +545,6 @@ create table runs (
   output_digest text,
   row_count bigint,
   unique (batch, hook),
-  unique (id, batch, hook),
   foreign key (hook, version) references releases (hook, version),
   check ((status is null) = (finished_at is null))
 );
@@ -639,9 +642,6 @@ create table outcomes (
   superseded_by bigint references outcomes,
   unique (run, batch_record),
   unique (run, id),
-  foreign key (run, batch, hook) references runs (id, batch, hook),
-  foreign key (batch_record, batch) references batch_records (id, batch),
-  foreign key (run, attempt) references attempts (run, n),
   check ((status = 'passed') = (reason is null)),
   check (status = 'passed' or row_count = 0),
   -- What passed was computed by an attempt; what errored may never have been started.
@@ -674,6 +674,8 @@ begin
 end $$;
 create trigger superseded before update on outcomes for each row execute function guard_supersession();
 
+-- Stands for foreign keys from each outcome to its run, attempt and batch record, none of which can go away or be
+-- re-keyed; proved for all of a statement at once, since keys checked one by one cost more than the outcomes do.
 -- Outcomes are written by the transaction that ends their batch and run, for records that were open until then.
 -- An answer comes from an attempt of the holder that ran the release's very digest, to its good end or until it ran
 -- out of memory: what it had finished by then is kept, also when the run failed in the end. A row that
@@ -685,13 +687,15 @@ declare
   stray record;
 begin
   select i.run, i.attempt into stray
-  from (select run, attempt, bool_or(status <> 'errored') as answered from inserted group by run, attempt) i
+  from (select run, batch, hook, attempt, bool_or(status <> 'errored') as answered
+        from inserted group by run, batch, hook, attempt) i
   where not exists (
     select from public.runs r
     join public.batches b on b.id = r.batch
     join public.releases l on l.hook = r.hook and l.version = r.version
     left join public.attempts a on a.run = i.run and a.n = i.attempt
-    where r.id = i.run and r.finished_at is not null and r.xmin = pg_current_xact_id()::xid and b.status = 'done'
+    where (r.id, r.batch, r.hook) = (i.run, i.batch, i.hook) and b.status = 'done'
+      and r.finished_at is not null and r.xmin = pg_current_xact_id()::xid
       and (i.attempt is null or a.fence = b.fence)
       and (not i.answered or (
         a.resolved_digest = l.digest and (
@@ -704,7 +708,8 @@ begin
   end if;
   select i.run, i.batch_record into stray
   from inserted i
-  where not exists (select from public.batch_records b where b.id = i.batch_record and b.status = 'pending')
+  where not exists (
+    select from public.batch_records b where b.id = i.batch_record and b.batch = i.batch and b.status = 'pending')
   limit 1;
   if found then
     raise exception 'outcome of run % for record %, which is not open', stray.run, stray.batch_record
@@ -766,7 +771,7 @@ begin
       and (r.convention, r.source_id, r.content_digest) is distinct from (b.convention, u.source_id, u.content_digest)
     or newer.srn is not null
     or u.status = 'published' and (
-      b.status <> 'done' or r.xmin <> pg_current_xact_id()::xid or r.metadata <> u.metadata
+      b.status <> 'done' or r.xmin <> pg_current_xact_id()::xid or r.batch_record <> u.id or r.metadata <> u.metadata
       or (r.schema_id, r.schema_version) is distinct from (i.schema_id, i.schema_version)
       or exists (
         select from public.runs run
@@ -791,7 +796,7 @@ declare
 begin
   select i.srn into stray
   from inserted i
-  left join public.batch_records b on b.record = i.srn and b.status = 'published'
+  left join public.batch_records b on b.id = i.batch_record and b.record = i.srn and b.status = 'published'
   left join public.records p on p.convention = i.convention and p.source_id = i.source_id and p.version = i.version - 1
   where b.id is null
     or (i.version > 1 and split_part(i.srn, '@', 1) is distinct from split_part(p.srn, '@', 1))
@@ -854,7 +859,8 @@ declare
   names text;
 begin
   select h.feature into strict contract from public.hooks h where h.name = hook_name;
-  if to_regclass(format('features.%I', hook_name)) is not null then
+  perform from pg_class c where c.oid = to_regclass(format('features.%I', hook_name)) and c.relkind = 'r';
+  if found then
     return;
   end if;
   if exists (select from jsonb_array_elements(contract -> 'columns') c
@@ -867,10 +873,14 @@ begin
          coalesce(string_agg(format(', f.%I', c ->> 'name'), '' order by position), '')
     into definitions, names
     from jsonb_array_elements(contract -> 'columns') with ordinality as columns (c, position);
-  execute format('create table features.%I (id bigint generated always as identity primary key, '
-    'outcome_id bigint not null, run_id uuid not null, ordinal integer not null%s, unique (outcome_id, ordinal)%s)',
-    hook_name, case when contract ->> 'cardinality' = 'one' then ' check (ordinal = 0)' else ' check (ordinal >= 0)' end,
-    definitions);
+  -- Sequence and indexes have names that no hook can have, since relations of a schema share their names.
+  execute format('create table features.%1$I ('
+    'id bigint generated always as identity (sequence name features.%2$I) constraint %3$I primary key, '
+    'outcome_id bigint not null, run_id uuid not null, ordinal integer not null%4$s, '
+    'constraint %5$I unique (outcome_id, ordinal)%6$s)',
+    hook_name, hook_name || '$id', hook_name || '$key',
+    case when contract ->> 'cardinality' = 'one' then ' check (ordinal = 0)' else ' check (ordinal >= 0)' end,
+    hook_name || '$outcome', definitions);
   execute format('create trigger prove after insert on features.%I referencing new table as inserted '
     'for each statement execute function public.prove_rows()', hook_name);
   execute format('create trigger no_rewrite before update or delete or truncate on features.%I '
@@ -894,14 +904,14 @@ declare
   found_hook text;
 begin
   for found_hook in
-    select distinct o.hook from public.batch_records b join public.outcomes o on o.batch_record = b.id
-    where b.record = record_srn and b.status = 'published' and o.row_count > 0 order by 1
+    select distinct o.hook from public.records r join public.outcomes o on o.batch_record = r.batch_record
+    where r.srn = record_srn and o.row_count > 0 order by 1
   loop
     return query execute format(
       'select %L::text, f.outcome_id, f.id, f.ordinal, '
       'to_jsonb(f) - ''id'' - ''outcome_id'' - ''run_id'' - ''ordinal'' '
-      'from public.batch_records b join public.outcomes o on o.batch_record = b.id and o.hook = %L '
-      'join features.%I f on f.outcome_id = o.id where b.record = $1 and b.status = ''published'' order by f.id',
+      'from public.records r join public.outcomes o on o.batch_record = r.batch_record and o.hook = %L '
+      'join features.%I f on f.outcome_id = o.id where r.srn = $1 order by f.id',
       found_hook, found_hook, found_hook)
       using record_srn;
   end loop;

@@ -26,7 +26,8 @@ declare
     'insert (run, attempt, tail, bytes) on running_logs',
     'insert (run, n, fence, memory_bytes, runner) on attempts',
     'insert (run, batch, hook, batch_record, attempt, status, reason, row_count) on outcomes',
-    'insert (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata) on records',
+    'insert (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata, batch_record) '
+      'on records',
     'insert (type, payload) on events',
     'insert (actor, key, request_digest, response) on idempotency_keys',
     'update (release_count, live_seq, live_version, paused_at, pause_reason, paused_by) on hooks',
