@@ -190,8 +190,8 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue-end.ts`,
-        find: "status in ('queued', 'running', 'parked')\n    order by id for update`",
-        replace: "status in ('queued', 'parked')\n    order by id for update`",
+        find: "status in ('queued', 'running', 'parked')\n    order by id for no key update`",
+        replace: "status in ('queued', 'parked')\n    order by id for no key update`",
       },
     ],
     focus: { points: ['process.mid-output'], actions: ['hold'], operations: ['cancel'] },
