@@ -35,7 +35,7 @@ function uses(): string[] {
     )
     .flatMap((entry) => {
       const text = readFileSync(join(entry.parentPath, entry.name), 'utf8');
-      return [...text.matchAll(/await failpoint\('([^']+)'\)/g)].map(([, point = '']) => point);
+      return [...text.matchAll(/\bfailpoint\('([^']+)'\)/g)].map(([, point = '']) => point);
     });
 }
 

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type SigningKey, signToken } from '@osa/core/auth/token';
 import { Agent, fetch } from 'undici';
 import type { Daemons } from './daemons.ts';
-import type { Model } from './model.ts';
+import type { Model, Written } from './model.ts';
 import type { Random } from './random.ts';
 
 /** One write, told until there is an answer: to any daemon, and always under the same key. */
@@ -42,7 +42,10 @@ export interface ClientParts {
 
 export function createClient({ daemons, key, random, model }: ClientParts): Client {
   const dispatcher = new Agent({ keepAliveTimeout: 1_000, connectTimeout: 2_000 });
-  const once = async (request: Write, idempotencyKey: string): Promise<Answered | undefined> => {
+  const once = async (
+    request: Write,
+    { key: idempotencyKey, tokens }: { readonly key: string; readonly tokens: string[] },
+  ): Promise<Answered | undefined> => {
     const urls = daemons.urls();
     if (urls.length === 0) return undefined;
     const token = await signToken(key, {
@@ -52,6 +55,7 @@ export function createClient({ daemons, key, random, model }: ClientParts): Clie
       scopes,
       lifetimeSeconds: 300,
     });
+    tokens.push(idOf(token));
     try {
       const response = await fetch(`${random.pick(urls)}${request.path}`, {
         method: request.method,
@@ -74,23 +78,40 @@ export function createClient({ daemons, key, random, model }: ClientParts): Clie
   };
   return {
     async write(request) {
-      const idempotencyKey = randomUUID();
+      const written: Written = {
+        what: `${request.method} ${request.path}`,
+        keyed: request.keyed !== false,
+        tokens: [],
+        end: 'unknown',
+      };
+      model.writes.push(written);
+      const tried = { key: randomUUID(), tokens: written.tokens };
       const deadline = Date.now() + answerWithinMs;
       for (;;) {
-        const answered = await once(request, idempotencyKey);
+        const answered = await once(request, tried);
         if (answered) {
           const { code } = answered;
-          if (code === undefined || request.accept?.includes(code)) return answered;
+          if (code === undefined || request.accept?.includes(code)) {
+            written.end = code === undefined ? 'done' : 'refused';
+            return answered;
+          }
           const passing = ['unavailable', 'interrupted', 'in_progress'].includes(code);
-          const strange = `${request.method} ${request.path}: ${JSON.stringify(answered.body)}`;
+          const strange = `${written.what}: ${JSON.stringify(answered.body)}`;
           if (!passing && answered.status < 500) throw new Error(strange);
           if (!passing) model.strangeAnswers.push(strange);
         }
         if (Date.now() > deadline) {
-          throw new Error(`${request.method} ${request.path}: no answer within ${answerWithinMs} ms`);
+          throw new Error(`${written.what}: no answer within ${answerWithinMs} ms`);
         }
         await delay(80);
       }
     },
   };
+}
+
+/** The id in the claims of a token, by which the outbox names who asked. */
+function idOf(token: string): string {
+  const [, claims = ''] = token.split('.');
+  const { jti } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { readonly jti: string };
+  return jti;
 }

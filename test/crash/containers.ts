@@ -1,6 +1,6 @@
-import { buildImage, missing, removeImages, takeMemory } from '../images.ts';
+import { buildImage, missing, removeImages } from '../images.ts';
 import { startRegistry } from '../registry.ts';
-import { type HookName, hookNames, type Packed } from './hooks.ts';
+import { type HookName, hookNames, type Packed, scriptOf } from './hooks.ts';
 
 /** What a campaign with containers shares: images that are made once, in a registry of its own. */
 export interface Containers extends AsyncDisposable {
@@ -12,12 +12,10 @@ export interface Containers extends AsyncDisposable {
   readonly registryPort: number;
 }
 
-/** What a container gets by its release. Half of what `greedy` takes, so that a record of it needs a second try. */
+/** What a container gets by its release. Less than a greedy record takes, so that it needs a second try. */
 export const containerMemory = '32m';
 /** Above what a hook takes with all that a fault holds up, and below what a recovery may. */
 export const containerSeconds = 8;
-/** The value of a record that takes more memory than a release gives. */
-const greedyValue = 6;
 const codesPerHook = 6;
 
 export async function makeContainers(): Promise<Containers> {
@@ -31,7 +29,10 @@ export async function makeContainers(): Promise<Containers> {
     const codes: Packed[] = [];
     for (let n = 1; n <= codesPerHook; n += 1) {
       const token = `${hook}-${n}`;
-      const { digest } = await registry.push(await buildImage({ script: scriptOf(hook, token) }), hook);
+      const { digest } = await registry.push(
+        await buildImage({ script: scriptOf(hook, token, { inContainer: true }) }),
+        hook,
+      );
       codes.push({ token, digest, image: hook, bytes: undefined });
     }
     images.set(hook, codes);
@@ -39,36 +40,4 @@ export async function makeContainers(): Promise<Containers> {
   const made = making.move();
   const registryPort = Number(registry.host.split(':').at(-1));
   return { images, registryPort, [Symbol.asyncDispose]: () => made[Symbol.asyncDispose]() };
-}
-
-/**
- * The same rows as the code of a directory gives; what is finished is written before the next record is looked at, and
- * memory is asked for in the middle of a line.
- * Half-way through its records, and before the last byte of its last line, it makes a file and waits until that says
- * how to go on: it has no network by which it could ask.
- */
-function scriptOf(hook: HookName, token: string): string {
-  const row = `printf '%s{"oracle":"${token}","source":"%s","value":%s}' "$comma" "$id" $((value * 10 + n))`;
-  return `total=$(wc -l < $OSA_IN/records.jsonl); at=0
-ask() {
-  : > $OSA_OUT/at-$1
-  while [ ! -s $OSA_OUT/at-$1 ]; do sleep 0.03; done
-  read -r order < $OSA_OUT/at-$1
-  case $order in exit) exit 3 ;; exit-zero) exit 0 ;; stall) sleep 600 ;; esac
-}
-while IFS= read -r line; do
-  at=$((at + 1))
-  id=\${line#*'"id":"'}; id=\${id%%'"'*}
-  value=\${line#*'"value":'}; value=\${value# }; value=\${value%%[!0-9-]*}
-  ${hook === 'beta' ? `[ "$value" -lt 0 ] && { printf '{"id":"%s","reason":"negative"}\\n' "$id" >> $OSA_OUT/rejections.jsonl; continue; }` : ''}
-  count=${hook === 'beta' ? '$((value % 4))' : '1'}; n=0; comma=
-  printf '{"id":"%s","features":[' "$id" >> $OSA_OUT/features.jsonl
-  [ "$value" = ${greedyValue} ] && ${takeMemory(40)}
-  [ $at = $(((total + 1) / 2)) ] && ask mid-output
-  { while [ $n -lt $count ]; do ${row}; comma=,; n=$((n + 1)); done
-    printf ']'; } >> $OSA_OUT/features.jsonl
-  [ $at = $total ] && ask last-byte
-  printf '}\\n' >> $OSA_OUT/features.jsonl
-done < $OSA_IN/records.jsonl
-exit 0`;
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Failpoint } from '@osa/core/failpoint';
-import { watchOutputs } from './outputs.ts';
+import { type Outputs, watchOutputs } from './outputs.ts';
 
 /** A step of the system: a failpoint of the daemon, or one in the middle of what a hook writes, which the hook tells. */
 export type Point = Failpoint | 'process.mid-output' | 'container.mid-output' | 'container.last-byte';
@@ -13,20 +13,21 @@ export interface Reached {
   /** The index of the daemon: that which reached it, or that whose hook did. */
   readonly daemon: number;
   /** Of a hook the id of its task: run, fence and attempt. */
-  readonly task?: string;
+  readonly task?: string | undefined;
   /** Of a hook that is a process. */
-  readonly pid?: number;
+  readonly pid?: number | undefined;
 }
 
-/** What a hook in the middle of its output does next. */
-export type HookOrder = 'go' | 'exit' | 'exit-zero' | 'stall';
+/** What a hook in the middle of its output does next; one that stalls waits until somebody ends it. */
+export type HookOrder = 'go' | 'exit' | 'exit-zero' | 'stall' | 'take-memory';
 
 export interface Control extends AsyncDisposable {
-  readonly hookSocket: string;
+  /** Where hooks tell. */
+  readonly outputs: Outputs;
   daemonSocket(index: number): string;
 }
 
-/** Listens where daemons and hooks tell where they are; each goes on when `decide` resolves. */
+/** Hears where daemons and hooks are; each goes on when `decide` resolves. */
 export async function startControl(
   directory: string,
   daemons: number,
@@ -34,44 +35,30 @@ export async function startControl(
 ): Promise<Control> {
   const servers: Server[] = [];
   const sockets = new Set<Socket>();
-  const listen = async (
-    path: string,
-    serve: (line: string, answer: (text: string) => void) => Promise<void>,
-  ) => {
+  const serve = async (daemon: number, line: string, socket: Socket) => {
+    const { n, point } = JSON.parse(line) as { n?: number; point?: Failpoint };
+    if (n === undefined || point === undefined) return;
+    await decide({ point, daemon });
+    if (socket.writable) socket.write(`${JSON.stringify({ n })}\n`);
+  };
+  const daemonSocket = (index: number) => `${directory}/d${index}.sock`;
+  for (let index = 0; index < daemons; index += 1) {
     const server = createServer((socket) => {
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
-      const answer = (text: string) => {
-        if (socket.writable) socket.write(`${text}\n`);
-      };
       // The other side may be killed at any moment; the reader of lines passes on what the socket meets.
       for (const part of [socket, createInterface({ input: socket })]) {
         part.on('error', () => socket.destroy());
-        part.on('line', (line: string) => void serve(line, answer));
+        part.on('line', (line: string) => void serve(index, line, socket));
       }
     });
-    server.listen(path);
+    server.listen(daemonSocket(index));
     await once(server, 'listening');
     servers.push(server);
-  };
-  const hookSocket = `${directory}/hook.sock`;
-  const daemonSocket = (index: number) => `${directory}/d${index}.sock`;
-  await listen(hookSocket, async (line, answer) => {
-    const { pid, place } = JSON.parse(line) as { pid: number; place: string };
-    const [, daemon, task = ''] = /\/d(\d+)\/work\/([^/]+)\//.exec(place) ?? [];
-    answer(await decide({ point: 'process.mid-output', daemon: Number(daemon), task, pid }));
-  });
-  const outputs = watchOutputs(directory, daemons, decide);
-  for (let index = 0; index < daemons; index += 1) {
-    await listen(daemonSocket(index), async (line, answer) => {
-      const { n, point } = JSON.parse(line) as { n?: number; point?: Failpoint };
-      if (n === undefined || point === undefined) return;
-      await decide({ point, daemon: index });
-      answer(JSON.stringify({ n }));
-    });
   }
+  const outputs = watchOutputs(directory, daemons, decide);
   return {
-    hookSocket,
+    outputs,
     daemonSocket,
     async [Symbol.asyncDispose]() {
       await outputs[Symbol.asyncDispose]();

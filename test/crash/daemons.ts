@@ -27,7 +27,7 @@ export class Daemons {
       await writeFile(join(place, 'dev-key.jwk'), key, { mode: 0o600 });
       const engine = this.options.inContainers ? await engineOf(place) : undefined;
       const proxy = await startProxy(postgresSocket);
-      this.members.push({ index, place, proxy, engine, wanted: true });
+      this.members.push({ index, place, proxy, engine, wanted: true, away: [] });
     }
     for (const member of this.members) this.launch(member);
     await Promise.all(this.members.map((member) => this.untilUp(member)));
@@ -60,11 +60,15 @@ export class Daemons {
   }
 
   pause(index: number): void {
-    this.member(index).process?.kill('SIGSTOP');
+    const member = this.member(index);
+    leave(member);
+    member.process?.kill('SIGSTOP');
   }
 
   resume(index: number): void {
-    this.member(index).process?.kill('SIGCONT');
+    const member = this.member(index);
+    member.process?.kill('SIGCONT');
+    if (member.url !== undefined) comeBack(member);
   }
 
   /** Stops all, and says which did not end as asked. */
@@ -94,6 +98,7 @@ export class Daemons {
     member.url = undefined;
     const child = member.process;
     if (!child) return 0;
+    if (signal === 'SIGKILL') leave(member);
     child.kill(signal);
     const late = setTimeout(() => {
       this.troubles.push(`daemon ${member.index} does not end after ${signal}`);
@@ -145,6 +150,7 @@ export class Daemons {
       log.end();
       const wasUp = member.url !== undefined;
       if (member.process !== child) return;
+      leave(member);
       delete member.process;
       delete member.url;
       if (!member.wanted) return;
@@ -161,12 +167,23 @@ export class Daemons {
       const { pid, url } = JSON.parse(text) as { pid?: number; url?: string };
       if (url !== undefined && pid === member.process?.pid) {
         member.url = url;
+        comeBack(member);
         return;
       }
       if (Date.now() > deadline) throw new Error(`daemon ${member.index} is not up after ${upWithinMs} ms`);
       await delay(20);
     }
   }
+}
+
+function leave({ away }: Member): void {
+  const last = away.at(-1);
+  if (!last || last.to !== undefined) away.push({ from: Date.now() });
+}
+
+function comeBack({ away }: Member): void {
+  const last = away.at(-1);
+  if (last) last.to ??= Date.now();
 }
 
 export interface DaemonOptions {
@@ -196,6 +213,8 @@ export interface Member {
   url?: string | undefined;
   /** Whether it is to run. */
   wanted: boolean;
+  /** When it was stopped, ended or not up yet again, and so could do nothing. */
+  readonly away: { readonly from: number; to?: number }[];
 }
 
 /** What a daemon gives a pull. */

@@ -9,15 +9,19 @@ export const actions = [
   'pg-fast',
   'cut',
   'blackhole',
+  'blackhole-for-good',
   'stop-past-lease',
   'lose-commit',
   'lose-commit-silent',
+  'commit-kill',
+  'commit-pg-immediate',
   'hook-kill',
   'hook-exit',
   'hook-exit-zero',
   'hook-stall',
   'disk-full',
   'container-kill',
+  'container-oom',
   'engine-gone',
   'registry-hang',
 ] as const;
@@ -34,7 +38,7 @@ export interface Fault {
 export interface TimedFault {
   readonly atMs: number;
   readonly daemon: number;
-  readonly action: 'kill' | 'pg-immediate' | 'cut' | 'blackhole' | 'stop-past-lease' | 'terminate';
+  readonly action: (typeof byTheClock)[number];
 }
 
 export interface FaultPlan {
@@ -42,6 +46,15 @@ export interface FaultPlan {
   readonly timed: readonly TimedFault[];
 }
 
+const byTheClock = [
+  'kill',
+  'cut',
+  'blackhole',
+  'blackhole-for-good',
+  'stop-past-lease',
+  'pg-immediate',
+  'terminate',
+] as const;
 const everywhere = [
   'hold',
   'kill',
@@ -49,8 +62,18 @@ const everywhere = [
   'pg-fast',
   'cut',
   'blackhole',
+  'blackhole-for-good',
   'stop-past-lease',
 ] as const;
+const whileStopping = ['kill', 'pg-immediate', 'cut'] as const;
+/** What happens to a COMMIT that the server has been sent: its answer is lost, or whoever waits for it is, or the server. */
+const ofCommits = ['lose-commit', 'lose-commit-silent', 'commit-kill', 'commit-pg-immediate'] as const;
+export type CommitAction = (typeof ofCommits)[number];
+
+export function isOfCommit(action: string): action is CommitAction {
+  return (ofCommits as readonly string[]).includes(action);
+}
+
 const beforeCommit: readonly Point[] = [
   'release.after-pointer',
   'mint.after-insert',
@@ -65,12 +88,29 @@ const ofContainers = /^(image|container|oom)\./;
 
 const inOutputOfContainers = ['container.mid-output', 'container.last-byte'] as const;
 
+/** The other points at which it makes a difference that the code is in a container. */
+const aroundContainers = [
+  'write.before-commit',
+  'ack.after',
+  'cleanup.mid',
+  'recovery.start',
+  'recovery.mid-sweep',
+] as const;
+
+const inOutput: readonly Point[] = ['process.mid-output', ...inOutputOfContainers];
+
+/** Whether it is a hook that waits at the point, not its daemon. */
+export function isOfHook(point: Point | undefined): boolean {
+  return point !== undefined && inOutput.includes(point);
+}
+
 /** Every point of containers with every action that makes sense there. */
 export function containerPairs({ canFillDisk }: { readonly canFillDisk: boolean }): Fault[] {
   const daemons = failpoints.filter((point) => ofContainers.test(point));
   const usual: readonly Action[] = [
     ...everywhere,
     'container-kill',
+    'container-oom',
     'engine-gone',
     ...(canFillDisk ? (['disk-full'] as const) : []),
   ];
@@ -80,6 +120,9 @@ export function containerPairs({ canFillDisk }: { readonly canFillDisk: boolean 
     ...pairs([...daemons, ...inOutputOfContainers], usual),
     ...pairs(inOutputOfContainers, ['hook-exit', 'hook-exit-zero', 'hook-stall']),
     ...pairs(['image.resolve'], ['registry-hang']),
+    ...pairs(aroundContainers, everywhere),
+    ...pairs(['write.before-commit'], ofCommits),
+    ...pairs(['shutdown.sigterm'], whileStopping),
   ];
 }
 
@@ -89,12 +132,9 @@ export function allPairs({ canFillDisk }: { readonly canFillDisk: boolean }): Fa
   const add = (point: Point, action: Action) => pairs.push({ point, action, nth: 1 });
   const reached = failpoints.filter((point) => !ofContainers.test(point));
   for (const point of [...reached, 'process.mid-output'] as const) {
-    const usual = point === 'shutdown.sigterm' ? (['kill', 'pg-immediate', 'cut'] as const) : everywhere;
+    const usual = point === 'shutdown.sigterm' ? whileStopping : everywhere;
     for (const action of usual) add(point, action);
-    if (beforeCommit.includes(point)) {
-      add(point, 'lose-commit');
-      add(point, 'lose-commit-silent');
-    }
+    if (beforeCommit.includes(point)) for (const action of ofCommits) add(point, action);
   }
   for (const action of ['hook-kill', 'hook-exit', 'hook-exit-zero'] as const)
     add('process.mid-output', action);
@@ -123,6 +163,9 @@ function mainFault(seed: number, pairs: readonly Fault[]): Fault | undefined {
   return own[Math.floor(seed / points.length) % own.length];
 }
 
+/** A disk is full once; more memory than a release gives is asked for again and again, and in the end refused. */
+const onceOnly: readonly Action[] = ['disk-full', 'container-oom'];
+
 /** Chance adds more to the fault that the seed is for. */
 export function planFaults(
   seed: number,
@@ -137,7 +180,7 @@ export function planFaults(
   const faults = [...(main ? [main] : []), ...extra]
     .filter(
       ({ action }, index, all) =>
-        action !== 'disk-full' || all.findIndex((one) => one.action === action) === index,
+        !onceOnly.includes(action) || all.findIndex((one) => one.action === action) === index,
     )
     .map((fault) => ({ ...fault, nth: random.int(1, mostOften(fault.point)) }));
   const timed: TimedFault[] = [];
@@ -146,21 +189,24 @@ export function planFaults(
     timed.push({ atMs: atMs(), daemon: random.int(0, daemons - 1), action: 'terminate' });
   }
   if (random.chance(0.4)) {
-    const action = random.pick([
-      'kill',
-      'cut',
-      'blackhole',
-      'stop-past-lease',
-      'pg-immediate',
-      'terminate',
-    ] as const);
+    const action = random.pick(byTheClock);
     timed.push({ atMs: atMs(), daemon: random.int(0, daemons - 1), action });
   }
   return { faults, timed };
 }
 
-export const orders: Readonly<Partial<Record<Action, HookOrder>>> = {
+const orders: Readonly<Partial<Record<Action, HookOrder>>> = {
   'hook-exit': 'exit',
   'hook-exit-zero': 'exit-zero',
   'hook-stall': 'stall',
+  'container-oom': 'take-memory',
+  // Its daemon is gone or loses the lease: the hook goes on until it is ended, by that daemon or by the next one.
+  kill: 'stall',
+  blackhole: 'stall',
+  'stop-past-lease': 'stall',
 };
+
+/** What a hook does that has met the fault. */
+export function orderOf(action: Action): HookOrder {
+  return orders[action] ?? 'go';
+}

@@ -2,10 +2,17 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { packDirectory } from '@osa/core/hook/pack';
+import { takeMemory } from '../images.ts';
 
 /** The three hooks of the workload. `alpha` gives one row a record, `beta` none to three, `gamma` comes and goes. */
 export const hookNames = ['alpha', 'beta', 'gamma'] as const;
 export type HookName = (typeof hookNames)[number];
+
+/** The value of a record that takes more memory than a release gives, and how much that is. */
+const greedyValue = 6;
+const greedyMebibytes = 40;
+/** More than the last attempt of a claim would be given. */
+const tooMuchMebibytes = 600;
 
 export interface Row {
   readonly ordinal: number;
@@ -37,41 +44,43 @@ export function featureOf(hook: HookName): object {
 }
 
 /**
- * The code of one release. It holds its own token as a constant. Half-way through its output, in the middle of a
- * line, it asks the harness how to go on.
+ * The code of one release, as a shell script. It holds its own token as a constant, and writes what is finished before
+ * it looks at the next record. Half-way through its records, in the middle of a line, and before the last byte of its
+ * last line, it makes a file and waits until that says how to go on: in a container it has no network by which it could
+ * ask. A process says who it is in a file, too.
  */
-function codeOf(hook: HookName, token: string, socket: string): string {
-  return `import { appendFileSync, readFileSync } from 'node:fs';
-import { createConnection } from 'node:net';
-const oracle = ${JSON.stringify(token)};
-const rowsOf = (source, value) => {
-  ${hook === 'beta' ? 'if (value < 0) return undefined;' : ''}
-  const count = ${hook === 'beta' ? 'value % 4' : '1'};
-  return Array.from({ length: count }, (_, n) => ({ oracle, source, value: value * 10 + n }));
-};
-const ask = (place) => new Promise((resolve) => {
-  const socket = createConnection(${JSON.stringify(socket)});
-  socket.on('connect', () => socket.write(JSON.stringify({ pid: process.pid, place }) + '\\n'));
-  socket.on('data', (answer) => { socket.destroy(); resolve(String(answer).trim()); });
-  socket.on('error', () => resolve('go'));
-  socket.on('end', () => resolve('go'));
-});
-let features = '';
-let rejections = '';
-for (const line of readFileSync(process.env.OSA_IN + '/records.jsonl', 'utf8').split('\\n').filter(Boolean)) {
-  const { id, metadata } = JSON.parse(line);
-  const rows = rowsOf(id, metadata.value);
-  if (rows) features += JSON.stringify({ id, features: rows }) + '\\n';
-  else rejections += JSON.stringify({ id, reason: 'negative' }) + '\\n';
+export function scriptOf(
+  hook: HookName,
+  token: string,
+  { inContainer }: { readonly inContainer: boolean },
+): string {
+  const row = `printf '%s{"oracle":"${token}","source":"%s","value":%s}' "$comma" "$id" $((value * 10 + n))`;
+  const only = (line: string) => (inContainer ? line : ':');
+  return `${inContainer ? ':' : 'echo $$ > $TMPDIR/pid'}
+total=$(wc -l < $OSA_IN/records.jsonl); at=0
+ask() {
+  : > $OSA_OUT/at-$1
+  while [ ! -s $OSA_OUT/at-$1 ]; do sleep 0.03; done
+  read -r order < $OSA_OUT/at-$1
+  case $order in
+    exit) exit 3 ;; exit-zero) exit 0 ;; stall) exec sleep 600 ;; take-memory) ${takeMemory(tooMuchMebibytes)} ;;
+  esac
 }
-const write = (name, text) => { if (text) appendFileSync(process.env.OSA_OUT + '/' + name, text); };
-const half = Math.floor(features.length / 2);
-write('features.jsonl', features.slice(0, half));
-const order = await ask(process.env.TMPDIR + '/');
-if (order === 'exit') process.exit(3);
-if (order === 'exit-zero') process.exit(0);
-write('features.jsonl', features.slice(half));
-write('rejections.jsonl', rejections);
+while IFS= read -r line; do
+  at=$((at + 1))
+  id=\${line#*'"id":"'}; id=\${id%%'"'*}
+  value=\${line#*'"value":'}; value=\${value# }; value=\${value%%[!0-9-]*}
+  ${hook === 'beta' ? `[ "$value" -lt 0 ] && { printf '{"id":"%s","reason":"negative"}\\n' "$id" >> $OSA_OUT/rejections.jsonl; continue; }` : ''}
+  count=${hook === 'beta' ? '$((value % 4))' : '1'}; n=0; comma=
+  printf '{"id":"%s","features":[' "$id" >> $OSA_OUT/features.jsonl
+  ${only(`[ "$value" = ${greedyValue} ] && ${takeMemory(greedyMebibytes)}`)}
+  [ $at = $(((total + 1) / 2)) ] && ask mid-output
+  { while [ $n -lt $count ]; do ${row}; comma=,; n=$((n + 1)); done
+    printf ']'; } >> $OSA_OUT/features.jsonl
+  ${only('[ $at = $total ] && ask last-byte')}
+  printf '}\\n' >> $OSA_OUT/features.jsonl
+done < $OSA_IN/records.jsonl
+exit 0
 `;
 }
 
@@ -85,15 +94,10 @@ export interface Packed {
   readonly bytes: Buffer | undefined;
 }
 
-export async function packHook(
-  directory: string,
-  hook: HookName,
-  token: string,
-  socket: string,
-): Promise<Packed> {
+export async function packHook(directory: string, hook: HookName, token: string): Promise<Packed> {
   const place = join(directory, token);
   await mkdir(place, { recursive: true });
-  await writeFile(join(place, 'hook.mjs'), codeOf(hook, token, socket));
+  await writeFile(join(place, 'hook.sh'), scriptOf(hook, token, { inContainer: false }));
   const { digest, open } = await packDirectory(place);
   return { token, digest, bytes: await buffer(open()) };
 }

@@ -3,7 +3,16 @@ import type { Cluster } from './cluster.ts';
 import type { HookOrder, Point, Reached } from './control.ts';
 import { type Daemons, pullMs } from './daemons.ts';
 import type { Disk } from './disk.ts';
-import { type Action, type Fault, type FaultPlan, orders, type TimedFault } from './faults.ts';
+import {
+  type Action,
+  type CommitAction,
+  type Fault,
+  type FaultPlan,
+  isOfCommit,
+  isOfHook,
+  orderOf,
+  type TimedFault,
+} from './faults.ts';
 import type { Model } from './model.ts';
 import type { Line } from './proxy.ts';
 import type { Random } from './random.ts';
@@ -23,6 +32,8 @@ export class Injector {
   private readonly waiting: Set<Fault>;
   private readonly underWay = new Set<Promise<void>>();
   private restarting: Promise<void> = Promise.resolve();
+  /** Daemons whose next hook takes more memory than it is given. */
+  private readonly greedy = new Set<number>();
   private over = false;
 
   constructor(parts: InjectorParts) {
@@ -46,8 +57,10 @@ export class Injector {
       const doing = this.inject(fault, reached);
       this.track(doing);
       await doing;
-      return orders[fault.action] ?? 'go';
+      return orderOf(fault.action);
     }
+    // Only a hook that asks how to go on can be told to.
+    if (isOfHook(reached.point) && this.greedy.delete(reached.daemon)) return orderOf('container-oom');
     return 'go';
   }
 
@@ -118,15 +131,20 @@ export class Injector {
     // Nothing breaks, and others get ahead of whoever waits here.
     if (action === 'hold') return void (await delay(random.int(200, 1_200)));
     if (action === 'cut') return proxy.cut();
-    if (action === 'blackhole') return proxy.blackhole(random.pick([300, leaseMs + 500]));
-    if (action === 'lose-commit') return void proxy.loseCommitAnswer(0);
-    if (action === 'lose-commit-silent') return void proxy.loseCommitAnswer(leaseMs);
+    if (action === 'blackhole') {
+      // A hook that waits for its end does so for ever when the lease comes through it.
+      return proxy.blackhole(isOfHook(point) ? leaseMs + 500 : random.pick([300, leaseMs + 500]));
+    }
+    if (action === 'blackhole-for-good') return proxy.silence();
+    if (isOfCommit(action)) return this.loseCommit(action, daemon);
     if (action === 'stop-past-lease') {
       daemons.pause(daemon);
-      await delay(leaseMs + random.int(200, 900));
+      await delay(leaseMs + random.int(200, 1_500));
       daemons.resume(daemon);
     }
     if (action === 'container-kill' || action === 'engine-gone') await this.breakEngine(action, daemon);
+    // A hook that is there takes the memory itself.
+    if (action === 'container-oom' && !isOfHook(point)) this.greedy.add(daemon);
     if (action === 'registry-hang') this.parts.registry?.blackhole(random.pick([500, pullMs + 1_000]));
     if (action === 'disk-full') {
       const disk = this.parts.disks.get(daemon);
@@ -147,6 +165,18 @@ export class Injector {
     }
     await engine.down();
     this.track(delay(random.int(300, 1_500)).then(() => engine.up()));
+  }
+
+  /** The one who waits here goes on, and sends its COMMIT. */
+  private loseCommit(action: CommitAction, daemon: number): void {
+    const { leaseMs } = this.parts;
+    const { proxy } = this.parts.daemons().member(daemon);
+    const lost = proxy.loseCommitAnswer(action === 'lose-commit' ? 0 : leaseMs);
+    if (action === 'lose-commit' || action === 'lose-commit-silent') return;
+    const instead = action === 'commit-kill' ? 'kill' : 'pg-immediate';
+    void lost.then(() => {
+      if (!this.over) this.track(this.act({ action: instead, daemon }, undefined));
+    });
   }
 
   /** The one who is ended waits for nothing: what it held is gone with it. */

@@ -1,5 +1,6 @@
+import { canonicalJson, normaliseLimits } from '@osa/core/hook/release';
 import type { Model } from './model.ts';
-import type { State } from './state.ts';
+import type { Release, State } from './state.ts';
 import type { Report } from './violations.ts';
 
 /** I1–I3, I9: versions, releases, pointers, and the writes of clients. */
@@ -18,10 +19,17 @@ function checkVersions({ hooks, releases }: State, report: Report): void {
     const versions = own.map(({ version }) => version).join();
     const expected = Array.from({ length: count }, (_, index) => index + 1).join();
     if (versions !== expected) report('I1', `${name} has the versions ${versions} and counts ${count}`);
-    if (new Set(own.map(({ fingerprint }) => fingerprint)).size !== own.length) {
-      report('I2', `${name} has two releases of one fingerprint`);
+    for (const same of Map.groupBy(own, identityOf).values()) {
+      if (same.length < 2) continue;
+      const found = same.map(({ version }) => version).join(' and ');
+      report('I2', `${name}: the releases ${found} are the same`, 'duplicated');
     }
   }
+}
+
+/** What decides a result, whatever the stored fingerprint says. */
+function identityOf({ runtime, digest, command, config, limits }: Release): string {
+  return canonicalJson([runtime, digest, command, config, normaliseLimits(limits)]);
 }
 
 function checkPointers({ hooks, changes, releases }: State, model: Model, report: Report): void {

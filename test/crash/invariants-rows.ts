@@ -9,6 +9,9 @@ export function checkRows(state: State, model: Model, report: Report): number {
   for (const batch of state.batches) checkBatch(batch, index, model, report);
   for (const record of state.batchRecords) checkRecord(record, index, model, report);
   for (const outcome of state.outcomes) checkOutcome(outcome, index, report);
+  for (const { run, n, finished } of state.attempts) {
+    if (!finished) report('I12', `attempt ${n} of run ${run} has no end`);
+  }
   for (const row of state.rows) {
     if (index.outcomes.get(row.outcome_id)?.run !== row.run_id) {
       report(

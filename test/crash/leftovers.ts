@@ -3,8 +3,14 @@ import { join } from 'node:path';
 import type { Daemons } from './daemons.ts';
 import type { State } from './state.ts';
 
-/** I10 and I14: what should be gone when nothing runs any more. */
-export async function findLeftovers(state: State, daemons: Daemons, directory: string): Promise<string[]> {
+export interface Leftover {
+  /** I10: code that still runs, or could be started again. I14: what it has left, and locks. */
+  readonly invariant: 'I10' | 'I14';
+  readonly what: string;
+}
+
+/** What should be gone when nothing runs any more. */
+export async function findLeftovers(state: State, daemons: Daemons, directory: string): Promise<Leftover[]> {
   const places = [...daemons.members.map(({ place }) => join(place, 'work')), join(directory, 'data/spool')];
   const entries = await Promise.all(
     places.map(async (place) => {
@@ -14,7 +20,11 @@ export async function findLeftovers(state: State, daemons: Daemons, directory: s
   );
   const containers = await Promise.all(daemons.members.map(async ({ engine }) => engine?.left() ?? []));
   const left = containers.flat().map((name) => `container ${name} is left`);
-  return [...entries.flat(), ...left, ...(await processesOf(directory)), ...state.leftovers];
+  const alive = [...left, ...(await processesOf(directory))];
+  return [
+    ...alive.map((what) => ({ invariant: 'I10', what }) as const),
+    ...[...entries.flat(), ...state.leftovers].map((what) => ({ invariant: 'I14', what }) as const),
+  ];
 }
 
 /** An error that a daemon cannot explain, or one by which a guard of the database has told it that it is wrong. */

@@ -20,6 +20,7 @@ export class Model {
   readonly brokenRuns = new Set<string>();
   /** Set when the disk was full: any hook may have failed then. */
   anyMayFail = false;
+  readonly writes: Written[] = [];
   /** Answers that no client should get. */
   readonly strangeAnswers: string[] = [];
   private tokens = 0;
@@ -38,6 +39,16 @@ export class Model {
     this.tokens += 1;
     return `${hook}-${this.tokens}`;
   }
+}
+
+/** One write, with all its tries. */
+export interface Written {
+  readonly what: string;
+  /** Whether its tries have one key. */
+  readonly keyed: boolean;
+  /** The ids of the tokens of its tries. */
+  readonly tokens: string[];
+  end: 'done' | 'refused' | 'unknown';
 }
 
 /** One request. Times are milliseconds since 1970, by the clock that PostgreSQL has too. */

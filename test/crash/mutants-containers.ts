@@ -29,6 +29,7 @@ export const containerMutants: readonly Mutant[] = [
       },
     ],
     inContainers: true,
+    leavesBehind: true,
   },
   {
     name: 'finished-again',
@@ -94,6 +95,18 @@ export const containerMutants: readonly Mutant[] = [
       },
     ],
     focus: { points: ['container.mid-output'], actions: ['hook-stall'] },
+    inContainers: true,
+  },
+  {
+    name: 'memory-not-stored',
+    what: 'an attempt after one that ran out of memory gets more, and is stored with what the release says',
+    defects: [
+      {
+        file: `${core}/run/attempt.ts`,
+        find: '{ run: run.id, memoryBytes, runner: runner.name }',
+        replace: '{ run: run.id, memoryBytes: limits.memory_bytes, runner: runner.name }',
+      },
+    ],
     inContainers: true,
   },
   {

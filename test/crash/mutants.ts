@@ -10,6 +10,8 @@ export interface Mutant {
   readonly focus?: Focus;
   /** Whether it is one of hooks in containers. */
   readonly inContainers?: true;
+  /** Whether it is caught by what it leaves behind; another one is not. */
+  readonly leavesBehind?: true;
 }
 
 const core = 'packages/core/src';
@@ -188,8 +190,8 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue-end.ts`,
-        find: "status in ('queued', 'running', 'parked')\n    order by id for update`",
-        replace: "status in ('queued', 'parked')\n    order by id for update`",
+        find: "status in ('queued', 'running', 'parked')\n    order by id for no key update`",
+        replace: "status in ('queued', 'parked')\n    order by id for no key update`",
       },
     ],
     focus: { points: ['process.mid-output'], actions: ['hold'], operations: ['cancel'] },
@@ -302,5 +304,31 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     focus: { points: ['process.started', 'process.exited', 'parse.mid', 'cleanup.mid'] },
+    leavesBehind: true,
+  },
+  {
+    name: 'hooks-outlive-daemons',
+    what: 'a daemon that starts lets the code of its dead predecessor run on',
+    defects: [
+      {
+        file: `${core}/runners/process.ts`,
+        find: '    await endAll({ directory, group });\n  }\n  await endAll({ directory: root, group: undefined });\n',
+        replace: '  }\n',
+      },
+    ],
+    focus: { points: ['process.mid-output'], actions: ['kill'] },
+    leavesBehind: true,
+  },
+  {
+    name: 'loss-not-heard',
+    what: 'a daemon that has lost a lease lets the code run on',
+    defects: [
+      {
+        file: `${core}/run/lease.ts`,
+        find: 'return { signal: AbortSignal.any([lost.signal, stop]), stopRenewing',
+        replace: 'return { signal: stop, stopRenewing',
+      },
+    ],
+    focus: { points: ['process.mid-output'], actions: ['blackhole', 'stop-past-lease'] },
   },
 ];

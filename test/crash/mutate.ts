@@ -3,6 +3,7 @@ import { missing } from '../images.ts';
 import { openHarness } from './harness.ts';
 import { type Mutant, mutants } from './mutants.ts';
 import { containerMutants } from './mutants-containers.ts';
+import { historyMutants } from './mutants-history.ts';
 import type { RunResult } from './run.ts';
 
 /** Puts one defect after another into the daemon, and looks for the first seed that catches it. */
@@ -17,7 +18,7 @@ const { values } = parseArgs({
 process.exit(await main());
 
 async function main(): Promise<number> {
-  const all = [...mutants, ...(missing.length === 0 ? containerMutants : [])];
+  const all = [...mutants, ...historyMutants, ...(missing.length === 0 ? containerMutants : [])];
   const chosen = all.filter(({ name }) => values.only === undefined || values.only.split(',').includes(name));
   const lines: string[] = [];
   let missed = 0;
@@ -27,13 +28,22 @@ async function main(): Promise<number> {
       return { caught: undefined, runs: 0 };
     });
     if (!caught) missed += 1;
-    const [first] = caught?.violations.filter(({ kind }) => counts(mutant, kind)) ?? [];
-    const how = first ? `${first.invariant} ${first.what.slice(0, 110)}` : '';
-    lines.push(`| ${mutant.name} | ${caught ? `seed ${caught.seed}` : `MISSED in ${runs} runs`} | ${how} |`);
+    const seed = caught ? `seed ${caught.seed}` : `MISSED in ${runs} runs`;
+    lines.push(`| ${mutant.name} | ${seed} | ${caught ? how(mutant, caught) : ''} |`);
     process.stdout.write(`${lines.at(-1)}\n`);
   }
   process.stdout.write(`\n| mutant | caught by | how |\n|---|---|---|\n${lines.join('\n')}\n`);
   return missed === 0 ? 0 : 1;
+}
+
+/** The first thing that was found, and the other invariants that were broken too. */
+function how(mutant: Mutant, { violations }: RunResult): string {
+  const [first, ...more] = violations.filter(({ kind }) => counts(mutant, kind));
+  if (!first) return '';
+  const { invariant } = first;
+  const others = new Set(more.map((one) => one.invariant)).difference(new Set([invariant]));
+  const what = first.what.split('\n', 1)[0]?.slice(0, 110);
+  return `${invariant}: ${what}${others.size > 0 ? ` (and ${[...others].toSorted().join(', ')})` : ''}`;
 }
 
 async function hunt(mutant: Mutant): Promise<{ caught: RunResult | undefined; runs: number }> {
@@ -57,7 +67,6 @@ async function hunt(mutant: Mutant): Promise<{ caught: RunResult | undefined; ru
   return { caught: results.find(catches), runs: results.length };
 }
 
-/** A mutant that leaves things behind is caught by that; another one is not. */
-function counts({ name }: Mutant, kind: string): boolean {
-  return kind !== 'left over' || ['orphans-stay', 'containers-stay'].includes(name);
+function counts({ leavesBehind }: Mutant, kind: string): boolean {
+  return kind !== 'left over' || leavesBehind === true;
 }

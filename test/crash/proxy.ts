@@ -8,6 +8,8 @@ export interface Line {
   cut(): void;
   /** Passes nothing on any more, both ways; after `ms` the connections end. New ones are taken and stay silent. */
   blackhole(ms: number): void;
+  /** Passes nothing on any more over the connections that there are, until the daemon itself ends them. */
+  silence(): void;
   /**
    * The next COMMIT reaches the server, its answer does not reach the daemon: the connection is cut, or goes silent
    * for `silentMs` and is cut then. Resolves when it has happened.
@@ -20,6 +22,8 @@ interface Pair {
   readonly client: Socket;
   readonly server: Socket;
   silent: boolean;
+  /** Silent until the client ends it. */
+  dead: boolean;
 }
 
 /** Long enough for the server to have worked on a COMMIT that it was sent. */
@@ -30,7 +34,7 @@ export async function startProxy(target: string | number): Promise<Line> {
   const pairs = new Set<Pair>();
   const state = { silent: false, loseAnswer: undefined as ((pair: Pair) => void) | undefined };
   const listener = createServer((client) => {
-    const pair = { client, server: connectTo(target), silent: state.silent };
+    const pair = { client, server: connectTo(target), silent: state.silent, dead: false };
     pairs.add(pair);
     join(pair, state, () => pairs.delete(pair));
   });
@@ -47,8 +51,11 @@ export async function startProxy(target: string | number): Promise<Line> {
       for (const pair of pairs) pair.silent = true;
       setTimeout(() => {
         state.silent = false;
-        for (const pair of pairs) if (pair.silent) end(pair);
+        for (const pair of pairs) if (pair.silent && !pair.dead) end(pair);
       }, ms);
+    },
+    silence() {
+      for (const pair of pairs) Object.assign(pair, { silent: true, dead: true });
     },
     async loseCommitAnswer(silentMs) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -91,8 +98,8 @@ function join(
     side.setNoDelay(true);
     side.on('error', () => end(pair));
     side.on('close', () => {
-      // A silent line tells nobody of its end.
-      if (!pair.silent) end(pair);
+      // A silent line tells nobody of its end; the server of a dead one would keep its locks for a while.
+      if (!pair.silent || (pair.dead && side === client)) end(pair);
       if (client.destroyed && server.destroyed) ended();
     });
   }

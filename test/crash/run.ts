@@ -7,12 +7,15 @@ import type { Point } from './control.ts';
 import type { Daemons } from './daemons.ts';
 import { type History, readHistory, rewritten } from './history.ts';
 import type { Injected } from './injector.ts';
+import { checkEvents } from './invariants-events.ts';
 import { checkHolds } from './invariants-holds.ts';
+import { checkLives } from './invariants-leases.ts';
 import { checkMemory } from './invariants-memory.ts';
 import { checkOrder } from './invariants-order.ts';
 import { checkRegistry } from './invariants-registry.ts';
 import { checkRows } from './invariants-rows.ts';
-import { findInternalErrors, findLeftovers } from './leftovers.ts';
+import { type Ends, watchLeases } from './leases.ts';
+import { findInternalErrors, findLeftovers, type Leftover } from './leftovers.ts';
 import { readState, type State } from './state.ts';
 import type { Report, Violation } from './violations.ts';
 import { firstDeploy, retryAll, runClient } from './workload.ts';
@@ -46,15 +49,17 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
   const world = await makeWorld(options);
   const { daemons, model, injector, directory } = world;
   const monitor = watchHistory(world.database);
+  const leases = watchLeases(world.database);
   let counts: Counts = { rows: 0, batches: 0, recoveryMs: 0 };
   try {
     const recoveryMs = await play(world, options);
-    counts = { recoveryMs, ...(await verify(world, await monitor.stop(), report)) };
+    const [readings, ends] = await Promise.all([monitor.stop(), leases.stop()]);
+    counts = { recoveryMs, ...(await verify(world, { readings, ends }, report)) };
     await daemons.close();
   } catch (error) {
     report('I12', error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
-    await monitor.stop();
+    await Promise.all([monitor.stop(), leases.stop()]);
     await world.close();
   }
   for (const error of await findInternalErrors(daemons)) report('I12', error);
@@ -68,7 +73,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
 
 /** The workload under its faults, until all has ended; the answer is how long that took after the last fault. */
 async function play(world: World, { key, operations, containers }: RunOptions): Promise<number> {
-  const { random, directory, model, injector, control, daemons, database } = world;
+  const { random, directory, model, injector, daemons, database } = world;
   await daemons.start();
   const client = createClient({
     ...{ daemons, model },
@@ -80,7 +85,6 @@ async function play(world: World, { key, operations, containers }: RunOptions): 
     client,
     model,
     directory: codes,
-    hookSocket: control.hookSocket,
     images: containers?.images,
     registry: world.registry ? `127.0.0.1:${world.registry.port}` : '',
   };
@@ -105,12 +109,16 @@ async function play(world: World, { key, operations, containers }: RunOptions): 
 }
 
 async function verify(
-  { database, daemons, directory, model }: World,
-  readings: readonly History[],
+  { database, daemons, directory, model, control }: World,
+  { readings, ends }: { readonly readings: readonly History[]; readonly ends: Ends },
   report: Report,
 ): Promise<Omit<Counts, 'recoveryMs'>> {
-  const state = await untilGone(database, daemons, directory, (what) => report('I14', what, 'left over'));
+  const state = await untilGone(database, daemons, directory, ({ invariant, what }) =>
+    report(invariant, what, 'left over'),
+  );
+  checkLives(state, { lives: control.outputs.lives, ends, members: daemons.members }, report);
   checkRegistry(state, model, report);
+  checkEvents(state, model, report);
   checkOrder(state, model, report);
   checkHolds(state, model, report);
   await checkMemory(state, daemons, report);
@@ -160,19 +168,19 @@ async function untilGone(
   database: Database,
   daemons: Daemons,
   directory: string,
-  tell: (what: string) => void,
+  tell: (leftover: Leftover) => void,
 ): Promise<State> {
   const deadline = Date.now() + goneWithinMs;
   let before: ReadonlySet<string> = new Set();
   for (;;) {
     const state = await readState(database);
-    const left = new Set(await findLeftovers(state, daemons, directory));
-    if (left.size === 0) return state;
+    const left = await findLeftovers(state, daemons, directory);
+    if (left.length === 0) return state;
     if (Date.now() > deadline) {
-      for (const what of left.intersection(before)) tell(what);
+      for (const leftover of left) if (before.has(leftover.what)) tell(leftover);
       return state;
     }
-    before = left;
+    before = new Set(left.map(({ what }) => what));
     await delay(100);
   }
 }

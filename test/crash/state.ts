@@ -1,3 +1,4 @@
+import type { Limits } from '@osa/core/hook/release';
 import type { Database } from '@osa/core/postgres/connection';
 import { hookNames } from './hooks.ts';
 
@@ -9,10 +10,11 @@ export interface State {
     live_seq: number | null;
     live_version: number | null;
   }[];
-  readonly releases: readonly { hook: string; version: number; digest: string; fingerprint: string }[];
+  readonly releases: readonly Release[];
   readonly changes: readonly LiveChange[];
   readonly deploys: readonly { id: string; hooks: string[]; xact: string }[];
   readonly ingestions: readonly { id: string }[];
+  readonly events: readonly StoredEvent[];
   readonly batches: readonly Batch[];
   readonly batchRecords: readonly BatchRecord[];
   readonly runs: readonly {
@@ -43,6 +45,23 @@ export interface State {
   readonly rows: readonly StoredRow[];
   /** Sessions that hold a transaction open, and advisory locks: there should be none. */
   readonly leftovers: readonly string[];
+}
+
+export interface Release {
+  readonly hook: string;
+  readonly version: number;
+  readonly runtime: string;
+  readonly digest: string;
+  readonly command: readonly string[] | null;
+  readonly config: object;
+  readonly limits: Limits;
+  readonly xact: string;
+}
+
+export interface StoredEvent {
+  readonly type: string;
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly xact: string;
 }
 
 export interface LiveChange {
@@ -105,13 +124,15 @@ export async function readState(database: Database): Promise<State> {
       hooks: await tx<
         State['hooks'][number][]
       >`select name, release_count, live_seq, live_version from hooks`,
-      releases: await tx<State['releases'][number][]>`
-        select hook, version, digest, fingerprint from releases order by hook, version`,
+      releases: await tx<Release[]>`
+        select hook, version, runtime, digest, command, config, limits, xmin::text as xact from releases
+        order by hook, version`,
       changes: await tx<LiveChange[]>`
         select hook, seq, from_version, to_version, kind, xmin::text as xact from live_changes order by hook, seq`,
       deploys: await tx<State['deploys'][number][]>`
         select id, xmin::text as xact, jsonb_path_query_array(manifest, '$.hooks[*].name') as hooks from deploys order by id`,
       ingestions: await tx<{ id: string }[]>`select id from ingestions`,
+      events: await tx<StoredEvent[]>`select type, payload, xmin::text as xact from events order by id`,
       batches: await tx<Batch[]>`
         select id, ingestion, status, reason, fence, extract(epoch from snapshot_at)::float8 * 1000 as snapshot_ms,
                extract(epoch from finished_at)::float8 * 1000 as finished_ms

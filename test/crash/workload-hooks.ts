@@ -33,10 +33,10 @@ export async function deploy(parts: WorkloadParts, wanted: Deploying): Promise<v
 }
 
 async function freshCode(parts: WorkloadParts, hook: HookName): Promise<Packed> {
-  const { client, model, directory, hookSocket, images, registry } = parts;
+  const { client, model, directory, images, registry } = parts;
   const packed = images
     ? named(model.nextImage(images.get(hook) ?? []), registry)
-    : await packHook(directory, hook, model.token(hook), hookSocket);
+    : await packHook(directory, hook, model.token(hook));
   model.codes.set(packed.digest, { hook, token: packed.token });
   if (packed.bytes) {
     await client.write({
@@ -75,7 +75,7 @@ function manifest(codes: ReadonlyMap<HookName, Packed>, schema: string): object 
 }
 
 function releaseOf({ image }: Packed): object {
-  if (image === undefined) return { runtime: 'directory', command: ['node', 'hook.mjs'] };
+  if (image === undefined) return { runtime: 'directory', command: ['sh', 'hook.sh'] };
   return { runtime: 'image', image };
 }
 

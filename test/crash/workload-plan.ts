@@ -34,7 +34,6 @@ export interface WorkloadParts {
   readonly model: Model;
   /** Where codes are packed. */
   readonly directory: string;
-  readonly hookSocket: string;
   /** Where the hooks run in containers, and the registry that has them. */
   readonly images: Containers['images'] | undefined;
   readonly registry: string;

@@ -28,7 +28,7 @@ export const failpoints = [
   'claim.mid',
   'claim.after-snapshot',
   'claim.after-commit',
-  // The attempt's directory: the records are written, the config is not; all is.
+  // The attempt's directory: half of the records are written; all is.
   'stage.partial',
   'stage.after',
   // The code: started; ended, and what it left not looked at yet.
@@ -44,7 +44,7 @@ export const failpoints = [
   'oom.detected',
   'oom.partial-kept',
   'oom.after-store',
-  // The output is judged, and no row is read yet.
+  // A thread reads the output and judges it.
   'parse.mid',
   // The lease is renewed no more and nothing is written.
   'write.before',
@@ -54,7 +54,7 @@ export const failpoints = [
   'write.mid-rows',
   'write.before-commit',
   'write.after-commit',
-  // The batch is settled and the directories of its attempts stand; one of them is removed.
+  // The batch is settled and the directories of its attempts stand; of one of them the records are removed.
   'ack.after',
   'cleanup.mid',
   // Boot: before the sweep; the orphans are ended and their directories stand.

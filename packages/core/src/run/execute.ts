@@ -52,10 +52,7 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
   } catch (error) {
     await letGo(execution, claim, error, stop);
   } finally {
-    for (const ending of endings) {
-      await ending.dispose();
-      await failpoint('cleanup.mid');
-    }
+    for (const ending of endings) await ending.dispose();
   }
   return true;
 }

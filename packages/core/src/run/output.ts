@@ -32,8 +32,10 @@ export async function readOutput(options: OutputOptions): Promise<OutputReader> 
   const limits = { ...defaultLimits, ...options.limits };
   const rules = { hook, contract, reserved: reservedColumns, rowsPerRecord: limits.rowsPerRecord };
   const task = { directory, rules, limits, recordIds };
-  const { plan, ...judged } = await judge(converse(threads, { kind: 'judge', task }, signal));
-  await failpoint('parse.mid');
+  const [{ plan, ...judged }] = await Promise.all([
+    judge(converse(threads, { kind: 'judge', task }, signal)),
+    failpoint('parse.mid'),
+  ]);
   const nameOf = (index: number) => recordIds[index] ?? '';
   return {
     judgement: { ...judged, verdicts: byRecord(recordIds, judged), open: judged.open.map(nameOf) },

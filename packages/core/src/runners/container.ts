@@ -13,7 +13,7 @@ import { containerRemoval, type OnLeft, removeContainers } from './container-rem
 import { seccompProfile } from './container-seccomp.ts';
 import { watchContainer } from './container-watch.ts';
 import { type Engine, type EngineSettings, engineOf } from './engine.ts';
-import { type AttemptDirectory, removeTree, stage } from './staging.ts';
+import { type AttemptDirectory, removeAttempt, removeTree, stage } from './staging.ts';
 
 export interface ContainerRunnerParts {
   readonly engine: Omit<EngineSettings, 'environment'>;
@@ -63,11 +63,11 @@ async function run(task: Task, means: Means): Promise<Ending> {
   }
   let attempt: AttemptDirectory | undefined;
   try {
-    attempt = await stage(task);
-    await share(attempt);
-    const ended = await runStaged(task, attempt, means);
-    const { root, output } = attempt;
-    return { ...ended, outputDirectory: output, dispose: () => removeTree(root) };
+    const staged = await stage(task);
+    attempt = staged;
+    await share(staged);
+    const ended = await runStaged(task, staged, means);
+    return { ...ended, outputDirectory: staged.output, dispose: () => removeAttempt(staged) };
   } catch (error) {
     if (attempt !== undefined) await removeTree(attempt.root);
     throw asUnavailable(error, `Starting hook ${task.hook}`);

@@ -8,7 +8,7 @@ import type { Ending, Runner, Task } from '../run/runner.ts';
 import type { BlobStore } from '../storage/index.ts';
 import { asUnavailable, systemCode } from '../system-error.ts';
 import { endAll, startOf } from './processes.ts';
-import { type AttemptDirectory, removeTree, stage } from './staging.ts';
+import { type AttemptDirectory, removeAttempt, removeTree, stage } from './staging.ts';
 import { leaderFile, supervise } from './supervise.ts';
 
 /**
@@ -45,18 +45,19 @@ async function run(task: Task, { blobs, path, signal }: Means): Promise<Ending> 
   const command = commandOf(task);
   let attempt: AttemptDirectory | undefined;
   try {
-    attempt = await stage(task);
-    const { root, code, output } = attempt;
+    const staged = await stage(task);
+    attempt = staged;
+    const { code, output } = staged;
     const resolvedDigest = await unpackCode(task, blobs, code);
     const ended = await supervise({
       command,
-      attempt,
-      environment: environmentOf(task, attempt, path),
+      attempt: staged,
+      environment: environmentOf(task, staged, path),
       timeoutMs: task.release.limits.timeout_seconds * 1000,
       signal,
       onLog: task.onLog,
     });
-    return { ...ended, resolvedDigest, outputDirectory: output, dispose: () => removeTree(root) };
+    return { ...ended, resolvedDigest, outputDirectory: output, dispose: () => removeAttempt(staged) };
   } catch (error) {
     if (attempt !== undefined) await removeTree(attempt.root);
     throw asUnavailable(error, `Starting hook ${task.hook}`);

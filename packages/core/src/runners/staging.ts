@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdir, realpath, writeFile } from 'node:fs/promises';
+import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -24,6 +24,7 @@ export interface AttemptDirectory {
 }
 
 const writeBytes = 256 * 1024;
+const recordsFile = 'records.jsonl';
 
 /**
  * Makes the directory of an attempt and writes its input. Only the task's id becomes a part of a path.
@@ -53,6 +54,14 @@ export async function stage(task: Task): Promise<AttemptDirectory> {
   }
 }
 
+/** Removes all that an attempt left, beginning with what it was given. */
+export async function removeAttempt({ root, input }: AttemptDirectory): Promise<void> {
+  // What is in the way of one file is in the way of the tree, whose removal tells.
+  await rm(join(input, recordsFile), { force: true }).catch(() => undefined);
+  await failpoint('cleanup.mid');
+  await removeTree(root);
+}
+
 /** Removes a directory whatever a hook made of it: locked directories and paths longer than the system takes. */
 export async function removeTree(directory: string): Promise<void> {
   // The program, not Node's `rm`: that one fails at paths that are too long, and then goes on in the background.
@@ -78,13 +87,18 @@ function placesOf(root: string): AttemptDirectory {
 }
 
 async function writeInput(task: Task, directory: string): Promise<void> {
-  await pipeline(
-    Readable.from(recordLines(task.records)),
-    createWriteStream(join(directory, 'records.jsonl')),
-  );
+  const { records } = task;
+  const file = join(directory, recordsFile);
+  const half = Math.ceil(records.length / 2);
+  await appendRecords(file, records.slice(0, half));
   await failpoint('stage.partial');
+  await appendRecords(file, records.slice(half));
   const { config } = task.release;
   if (Object.keys(config).length > 0) await writeFile(join(directory, 'config.json'), canonicalJson(config));
+}
+
+async function appendRecords(file: string, records: readonly InputRecord[]): Promise<void> {
+  await pipeline(Readable.from(recordLines(records)), createWriteStream(file, { flags: 'a' }));
 }
 
 /** The metadata's text is spliced in as it is, so that no number loses a digit on the way. */
