@@ -2,7 +2,7 @@ import type { Gate } from '@osa/core/api';
 import { TokenFlaw } from '@osa/core/auth/compact';
 import type { Principal } from '@osa/core/auth/principal';
 import { isAdminRole } from '@osa/core/auth/role';
-import { requireScope } from '@osa/core/auth/scope';
+import { requireScope, requireVerb } from '@osa/core/auth/scope';
 import type { VerifiedToken, Verifier } from '@osa/core/auth/verify';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { FailureLimit } from './failure-limit.ts';
@@ -58,15 +58,30 @@ export function authenticator(options: AuthenticateOptions): Authenticate {
   };
 }
 
-/** @throws OsaError `missing_token`, `access_denied` */
+/**
+ * Whether whoever calls may pass. What it does not know, nobody passes.
+ *
+ * @throws OsaError `access_denied`, `internal` for a gate that should have asked for a token
+ */
 export function requireGate(
   gate: Gate,
   caller: Caller | undefined,
   params: Readonly<Record<string, string>>,
 ): void {
-  const verb = gate.kind === 'scope' ? gate.verb : undefined;
-  if (caller && gate.kind === 'scope' && verb) {
-    requireScope(caller.principal, verb, gate.resourceParam && (params[gate.resourceParam] ?? ''));
+  if (gate.kind === 'public' || gate.kind === 'read') return;
+  if (!caller)
+    throw new OsaError('internal', `nobody passes a gate of the kind ${gate.kind} without a token`);
+  switch (gate.kind) {
+    case 'authenticated':
+      return;
+    case 'scope': {
+      const { verb, orVerb, resourceParam } = gate;
+      if (resourceParam !== undefined) requireScope(caller.principal, verb, params[resourceParam] ?? '');
+      else requireVerb(caller.principal, orVerb === undefined ? [verb] : [verb, orVerb]);
+      return;
+    }
+    default:
+      throw new OsaError('internal', `there is no gate of the kind ${String((gate as Gate).kind)}`);
   }
 }
 

@@ -37,11 +37,14 @@ export interface Call<N extends RouteName> {
   readonly query: ParsedQuery<N>;
   /** The JSON body; undefined where there is none, or where it is a stream. */
   readonly body: ParsedBody<N>;
+  /** Who reads; undefined for anybody. A route whose gate needs a token asks `caller`. */
   readonly principal: Principal | undefined;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   /** A streamed body, to be read once. @throws OsaError `too_large` for one that announces so */
   upload(maxBytes: number): AsyncIterable<Uint8Array>;
+  /** Who calls. @throws OsaError `internal` on a route whose gate lets anybody through */
+  caller(): Caller;
   /** On whose behalf to write; for a streamed body, with the SHA-256 of what came. */
   writer(uploadSha256?: string): Writer;
 }
@@ -132,28 +135,27 @@ async function decode<N extends RouteName>(
   const query = check(route.query?.strict(), request.query, 'query');
   if (typeof route.body === 'string') requireMediaType(request.raw, route.body);
   const json = typeof route.body === 'object' ? await readBody(route.body, request, limits) : undefined;
-  const principal = request.caller?.principal;
+  const caller = (): Caller => {
+    if (request.caller) return request.caller;
+    throw new OsaError('internal', `${route.method} ${route.path} needs a caller, and its gate none`);
+  };
   const call = {
     params,
     query,
     body: json?.value,
-    principal,
+    principal: request.caller?.principal,
     request,
     reply,
+    caller,
     upload(maxBytes: number) {
       requireSize(request.raw, maxBytes);
       return bodyChunks(request.raw, { idleMs: limits.uploadIdleMs });
     },
     writer(uploadSha256?: string): Writer {
-      if (!principal) throw new OsaError('internal', `${route.path} writes and has a gate without a scope`);
-      const asked = askedFor(route, request);
-      if (key === undefined) return { principal, request: asked };
+      const onBehalf = { principal: caller().principal, request: askedFor(route, request) };
+      if (key === undefined) return onBehalf;
       const bodySha256 = uploadSha256 ?? json?.sha256 ?? '';
-      return {
-        principal,
-        request: asked,
-        idempotency: { key, requestDigest: digestOf(request, bodySha256) },
-      };
+      return { ...onBehalf, idempotency: { key, requestDigest: digestOf(request, bodySha256) } };
     },
   };
   // The shapes are those of the contract's schemas, which TypeScript cannot follow through a look-up by name.
