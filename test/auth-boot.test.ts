@@ -83,6 +83,8 @@ describe('a key in OSA_PUBLIC_KEY', () => {
     ['for RSA', pem('rsa')],
     ['that is private', privatePem],
     ['that is private, as JWK', privateJwk],
+    ['that is private, as a JWK in another spelling', privateJwk.replace('"d"', '"\\u0064"')],
+    ['that is private, in a set', `{"keys":[${privateJwk}]}`],
     ['that is nothing', ' '],
     ['that is no key', 'a key'],
     ['whose kid another one has', twice],
