@@ -1,17 +1,23 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Answer } from '@osa/core/api';
+import type { MachineIssuer } from '@osa/core/auth/issuer';
 import { asOsaError } from '@osa/core/error';
 import { type DaemonConfig, productionConfig, readSettings } from '@osa/daemon/config';
 import { startDaemon } from '@osa/daemon/daemon';
+import { ownIssuer } from '@osa/daemon/dev-directory';
 import { httpLimits } from '@osa/daemon/http-limits';
 import { createLog } from '@osa/daemon/log';
 import { mountRoutes } from '@osa/daemon/mount';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signingKey, testConfig } from './daemon-support.ts';
-import { scratch, type TestDatabase, testDatabase } from './harness.ts';
+import { scratch, type TestDatabase, testDatabase, until } from './harness.ts';
 
 /** What a daemon refuses to start with, and what it says of it. */
 
+const main = fileURLToPath(import.meta.resolve('@osa/daemon/main'));
 const log = createLog({ level: 'silent', readable: false });
 let directory: Awaited<ReturnType<typeof scratch>>;
 let database: TestDatabase;
@@ -48,6 +54,16 @@ describe('in production', () => {
     ...trusted,
     machines: machines.map((entry) => ({ ...entry, issuer: 'osa-dev' })),
   });
+  /** The key of an `osad --dev`, as somebody would copy it. */
+  let carriedOver: MachineIssuer;
+  beforeAll(async () => {
+    const own = await ownIssuer(directory.path);
+    carriedOver = { ...own, issuer: 'ci', audience: 'https://data.example.org' };
+  });
+  const issuersOf = async (url: string) => {
+    const { issuers } = (await (await fetch(`${url}/api/v1/auth/issuers`)).json()) as Answer<'listIssuers'>;
+    return issuers.map(({ issuer }) => issuer);
+  };
 
   test.each<[string, (config: DaemonConfig) => Partial<DaemonConfig>, string, string]>([
     [
@@ -58,6 +74,12 @@ describe('in production', () => {
     ],
     ['the process runner', () => ({ runner: 'process' }), 'usage', 'OSA_RUNNER'],
     ['the issuer of development', ({ trusted }) => ({ trusted: dev(trusted) }), 'usage', 'OSA_ISSUER'],
+    [
+      'a key of development under another name',
+      ({ trusted }) => ({ trusted: { ...trusted, machines: [carriedOver] } }),
+      'usage',
+      'OSA_PUBLIC_KEY',
+    ],
     [
       'the owner of the tables',
       ({ database: { connections } }) => ({ database: { url: database.ownerUrl, connections } }),
@@ -73,6 +95,56 @@ describe('in production', () => {
   test('starts with an issuer and the application role', async () => {
     const daemon = await startDaemon(base, { log });
     await daemon.close();
+  });
+
+  test('trusts nobody later with whom it would not have started, and may trust nobody at all', async () => {
+    const daemon = await startDaemon(base, { log });
+    try {
+      const { trusted } = base;
+      const others = [dev(trusted), { ...trusted, machines: [carriedOver] }];
+      for (const other of others) {
+        expect((await refusal(() => daemon.trust(other))).code).toBe('usage');
+        expect(await issuersOf(daemon.url)).toEqual(['test']);
+      }
+      daemon.trust({ ...trusted, machines: [] });
+      expect(await issuersOf(daemon.url)).toEqual([]);
+    } finally {
+      await daemon.close();
+    }
+  });
+
+  test('a SIGHUP while it starts does not end it, and is obeyed once it has started', async () => {
+    const fifo = join(directory.path, 'keys.fifo');
+    await execa('mkfifo', [fifo]);
+    const environment = {
+      PATH: process.env.PATH ?? '',
+      DATABASE_URL: database.appUrl,
+      OSA_DOMAIN: 'data.example.org',
+      OSA_DATA_DIR: join(directory.path, 'fifo-data'),
+      OSA_PORT: '0',
+      OSA_ISSUER: 'ci',
+      OSA_PUBLIC_KEY_FILE: fifo,
+    };
+    const child = execa(process.execPath, [main], { env: environment, extendEnv: false, reject: false });
+    let output = '';
+    child.stderr.on('data', (bytes) => {
+      output += bytes;
+    });
+    const keys = [await signingKey(), await signingKey()];
+    for (const [index, { publicJwk }] of keys.entries()) {
+      // Opens when the daemon has opened it to read.
+      await using file = await open(fifo, 'w');
+      if (index === 0) child.kill('SIGHUP');
+      await file.writeFile(JSON.stringify(publicJwk));
+    }
+    const lines = await until('the issuers to be read again', async () => {
+      return output.includes('read again') && output.trim().split('\n');
+    });
+    const { url } = lines.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'listening');
+    const { issuers } = (await (await fetch(`${url}/api/v1/auth/issuers`)).json()) as Answer<'listIssuers'>;
+    expect(issuers[0]?.keys[0]?.thumbprint).toBe(keys[1]?.thumbprint);
+    child.kill('SIGTERM');
+    expect((await child).exitCode).toBe(0);
   });
 
   test.each(['podman', 'docker', 'auto'] as const)(

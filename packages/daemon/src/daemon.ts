@@ -29,7 +29,7 @@ import { ingestionRoutes } from './routes/ingestions.ts';
 import { runRoutes } from './routes/runs.ts';
 import { serviceRoutes } from './routes/service.ts';
 import { traceRoutes } from './routes/trace.ts';
-import { requireFit, requireSafe } from './safety.ts';
+import { requireFit, requireSafe, requireSafeIssuers } from './safety.ts';
 import { buildServer } from './server.ts';
 import { prepareSpool } from './spool.ts';
 import { startWorker, type Worker } from './worker.ts';
@@ -37,7 +37,11 @@ import { holdWorkspace } from './workspace.ts';
 
 export interface Daemon {
   readonly url: string;
-  /** From now on accepts tokens of these issuers only. */
+  /**
+   * From now on accepts tokens of these issuers only; without any, none.
+   *
+   * @throws OsaError `usage` for issuers with which it would not have started
+   */
   trust(issuers: TrustedIssuers): void;
   /**
    * Drains: takes no new work, lets what runs end within the drain time, gives the rest back, closes everything.
@@ -96,7 +100,11 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     await Promise.all([stopServer(), stopWork()]);
     await kept.disposeAsync();
   });
-  return { url, trust: verifier.trust, close };
+  const trust = (trusted: TrustedIssuers) => {
+    requireSafeIssuers({ mode: config.mode, trusted });
+    verifier.trust(trusted);
+  };
+  return { url, trust, close };
 }
 
 /** `work`, done at the first call; later calls wait for it. */
