@@ -1,6 +1,7 @@
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { readPublicKeys } from '@osa/core/auth/token';
+import type { DaemonConfig } from '@osa/daemon/config';
 import { type Received, type TestDaemon, testDaemon } from './daemon-support.ts';
 
 /** Tokens as anybody could make them: nothing here checks anything. */
@@ -116,9 +117,12 @@ export interface AuthDaemon {
   write(authorization: string, hook?: string): Promise<Received>;
 }
 
-export async function authDaemon(failedAuthentications = 100_000): Promise<AuthDaemon> {
+export async function authDaemon(
+  failedAuthentications = 100_000,
+  changes: Partial<DaemonConfig> = {},
+): Promise<AuthDaemon> {
   const trusted = await trustedForTests();
-  const daemon = await testDaemon({ trusted, http: { failedAuthentications } });
+  const daemon = await testDaemon({ trusted, http: { failedAuthentications }, ...changes });
   return {
     daemon,
     whoami: (authorization) => daemon.send('GET', '/api/v1/auth/me', { headers: { authorization } }),

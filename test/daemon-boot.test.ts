@@ -231,6 +231,7 @@ describe('settings', () => {
       OSA_PORT: '9',
       OSA_READS: 'authenticated',
       OSA_HOST: '',
+      OSA_TRUSTED_PROXIES: '10.0.0.1, 2001:db8::/32',
     });
     expect(config).toMatchObject({
       mode: 'production',
@@ -239,6 +240,7 @@ describe('settings', () => {
       port: 9,
       reads: 'authenticated',
       runner: 'none',
+      trustedProxies: ['10.0.0.1', '2001:db8::/32'],
       trusted: { machines: [{ issuer: 'ci', audience: 'https://data.example.org' }], primary: undefined },
     });
   });
@@ -272,6 +274,7 @@ describe('settings', () => {
     ['OSA_LEASE_SECONDS', '0'],
     ['OSA_WORKER_CONCURRENCY', '-1'],
     ['OSA_LOG_LEVEL', 'loud'],
+    ['OSA_TRUSTED_PROXIES', '10.0.0.1, proxy.example.org'],
   ])('refuse %s=%s by its name', async (name, value) => {
     const found = await refusal(() => production({ ...environment(), [name]: value }));
     expect(found).toMatchObject({ code: 'usage', field: name });

@@ -6,6 +6,7 @@ import { requireScope, requireVerb } from '@osa/core/auth/scope';
 import type { VerifiedToken, Verifier } from '@osa/core/auth/verify';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { FailureLimit } from './failure-limit.ts';
+import { networkOf, noNetwork } from './network.ts';
 
 export interface AuthenticateOptions {
   readonly verifier: Verifier;
@@ -15,7 +16,16 @@ export interface AuthenticateOptions {
   readonly reads: 'public' | 'authenticated';
   readonly failures: FailureLimit;
   /** Told of each request that is refused for its token, or for having none. */
-  readonly onRefused: (refusal: { readonly address: string; readonly reason: string }) => void;
+  readonly onRefused: (refusal: Refusal) => void;
+}
+
+export interface Refusal {
+  readonly address: string;
+  /** By which failures are counted. */
+  readonly network: string;
+  readonly reason: string;
+  /** Whether its network had failed too often. */
+  readonly isLimited: boolean;
 }
 
 /** What is known of who calls, once the token holds. */
@@ -51,9 +61,17 @@ export function authenticator(options: AuthenticateOptions): Authenticate {
     } catch (error) {
       const known = asOsaError(error);
       if (known?.code !== 'invalid_token' && known?.code !== 'missing_token') throw error;
-      failures.count(address);
-      onRefused({ address, reason: reasonOf(known) });
-      throw error;
+      const network = networkOf(address);
+      const waitSeconds = failures.count(network);
+      // What a proxy says may be anything, and be long.
+      const shown = network === noNetwork ? noNetwork : address;
+      const isLimited = waitSeconds !== undefined;
+      onRefused({ address: shown, network, reason: reasonOf(known), isLimited });
+      if (waitSeconds === undefined) throw error;
+      throw new OsaError('rate_limited', 'too many requests without an accepted token; wait a second', {
+        details: { retry_after_seconds: waitSeconds },
+        cause: error,
+      });
     }
   };
 }

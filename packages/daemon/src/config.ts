@@ -11,6 +11,7 @@ import { z } from 'zod';
 import type { HttpLimits } from './http-limits.ts';
 import { issuerSettings, issuersOf, trustedIssuers } from './issuers.ts';
 import { type LogLevel, logLevels } from './log.ts';
+import { isNetwork } from './network.ts';
 import { readText, required } from './setting.ts';
 import { workspaceName } from './workspace.ts';
 
@@ -35,6 +36,8 @@ export interface DaemonConfig {
   /** Below it, each attempt of a hook has its directory. No other daemon may use it. */
   readonly workDirectory: string;
   readonly reads: 'public' | 'authenticated';
+  /** Addresses and networks of proxies, which say in X-Forwarded-For for whom they ask. */
+  readonly trustedProxies: readonly string[];
   /** Whose tokens are accepted, to begin with. */
   readonly trusted: TrustedIssuers;
   /** What starts hooks: packed directories as processes, images through a container engine, or nothing. */
@@ -88,6 +91,12 @@ const Settings = z.strictObject({
   port: whole(0, 65_535).default(8470),
   data_dir: z.string().min(1).optional(),
   reads: z.enum(['public', 'authenticated']).default('public'),
+  trusted_proxies: z
+    .string()
+    .max(10_000)
+    .default('')
+    .transform((text) => text.split(/[\s,]+/).filter(Boolean))
+    .refine((networks) => networks.every(isNetwork), 'must be addresses or networks, such as 10.0.0.0/8'),
   runner: z.enum(runnerNames).optional(),
   engine_options: z
     .string()
@@ -166,6 +175,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     dataDirectory,
     workDirectory: join(dataDirectory, 'work', workspaceName()),
     reads: settings.reads,
+    trustedProxies: settings.trusted_proxies,
     trusted: await trustedIssuers(settings, ownDomain),
     runner: settings.runner ?? 'none',
     ...limitsOfHooks(settings),

@@ -20,6 +20,7 @@ import { failureLimit } from './failure-limit.ts';
 import { httpLimits } from './http-limits.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { components } from './ready.ts';
+import { type Refusals, refusals } from './refusals.ts';
 import { authRoutes } from './routes/auth.ts';
 import { blobRoutes } from './routes/blobs.ts';
 import { conventionRoutes } from './routes/conventions.ts';
@@ -75,8 +76,10 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
   const verifier = tokenVerifier(config.trusted);
+  const refused = stack.use(refusals({ metrics, log }));
   const app = server(config, {
     verifier,
+    refused,
     requests,
     uploads,
     blobs,
@@ -151,6 +154,7 @@ function spoolOf(dataDirectory: string): string {
 
 interface ServerNeeds {
   readonly verifier: Verifier;
+  readonly refused: Refusals;
   readonly requests: Database;
   readonly uploads: Database;
   readonly blobs: BlobStore;
@@ -170,6 +174,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
   return buildServer({
     role: config.role,
     isLocal: config.mode === 'development',
+    trustedProxies: config.trustedProxies,
     handlers: {
       ...serviceRoutes({ version: config.version, reads: config.reads, metrics, check }),
       ...conventionRoutes({ store }),
@@ -186,10 +191,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
       rolesOf: store.access.rolesOf,
       reads: config.reads,
       failures: failureLimit(limits.failedAuthentications),
-      onRefused(refusal) {
-        metrics.countRefused(refusal.reason);
-        log.warn(refusal, 'a request without an accepted token was refused');
-      },
+      onRefused: needs.refused.tell,
     }),
     denied: store.access.denied,
     limits,

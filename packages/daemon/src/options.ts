@@ -50,6 +50,9 @@ export const help = `osad, the daemon of osa
         OSA_MAX_TOKEN_SECONDS [max_token_seconds]    how long a machine token may live (3600)
         OSA_CLOCK_SKEW_SECONDS [clock_skew_seconds]  by how much clocks may differ (30, at most 60)
         OSA_READS [reads]                            public (the default) or authenticated
+        OSA_TRUSTED_PROXIES [trusted_proxies]        addresses or networks (10.0.0.0/8), parted by spaces or commas, of
+                                                     proxies whose X-Forwarded-For tells the client (none): failed
+                                                     authentications are counted and limited for each client
         OSA_RUNNER [runner]                          what starts hooks that are images: podman, docker, auto (the one
                                                      that is there), or none: batches wait
         OSA_ENGINE_OPTIONS [engine_options]          options of the engine itself, such as

@@ -24,6 +24,8 @@ export interface ServerParts {
   readonly role: Role;
   /** Whether the only names are `localhost` and addresses: a page in a browser can give a name of its own our address. */
   readonly isLocal: boolean;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   readonly handlers: Handlers;
   readonly authenticate: Authenticate;
   readonly limits: HttpLimits;
@@ -36,8 +38,9 @@ export interface ServerParts {
 
 /** The HTTP server, not listening yet: limits, gates, errors, and the routes of the wire contract. */
 export function buildServer(parts: ServerParts): FastifyInstance {
-  const { limits, log } = parts;
+  const { limits, log, trustedProxies } = parts;
   const app = fastify({
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     loggerInstance: warningsOf(log),
     childLoggerFactory: (logger) => logger,
     // A line per request would halve what the server can do; metrics count them.
