@@ -4,12 +4,13 @@ import { fileURLToPath } from 'node:url';
 import type { Answer } from '@osa/core/api';
 import type { MachineIssuer } from '@osa/core/auth/issuer';
 import { asOsaError } from '@osa/core/error';
-import { type DaemonConfig, productionConfig, readSettings } from '@osa/daemon/config';
+import { type DaemonConfig, productionConfig, readSettings, settingNames } from '@osa/daemon/config';
 import { startDaemon } from '@osa/daemon/daemon';
 import { ownIssuer } from '@osa/daemon/dev-directory';
 import { httpLimits } from '@osa/daemon/http-limits';
 import { createLog } from '@osa/daemon/log';
 import { mountRoutes } from '@osa/daemon/mount';
+import { help } from '@osa/daemon/options';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signingKey, testConfig } from './daemon-support.ts';
@@ -295,6 +296,10 @@ describe('settings', () => {
     expect(found.code).toBe('usage');
     expect(found.message).toContain(file);
     expect(found.message).toContain(shown);
+  });
+
+  test.each(settingNames)('%s stands in the help text', (name) => {
+    expect(help.split(/[^a-z_]+/)).toContain(name);
   });
 
   test('never show a key or the URL of the database', async () => {
