@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Answer } from '@osa/core/api';
 import type { MachineIssuer } from '@osa/core/auth/issuer';
+import type { SigningKey } from '@osa/core/auth/token';
 import { asOsaError } from '@osa/core/error';
 import { type DaemonConfig, productionConfig, readSettings, settingNames } from '@osa/daemon/config';
 import { startDaemon } from '@osa/daemon/daemon';
@@ -131,19 +132,22 @@ describe('in production', () => {
     child.stderr.on('data', (bytes) => {
       output += bytes;
     });
-    const keys = [await signingKey(), await signingKey()];
-    for (const [index, { publicJwk }] of keys.entries()) {
+    const said = (text: string) => until(text, async () => output.includes(text));
+    const publish = async ({ publicJwk }: SigningKey, meanwhile: () => void = () => undefined) => {
       // Opens when the daemon has opened it to read.
       await using file = await open(fifo, 'w');
-      if (index === 0) child.kill('SIGHUP');
+      meanwhile();
       await file.writeFile(JSON.stringify(publicJwk));
-    }
-    const lines = await until('the issuers to be read again', async () => {
-      return output.includes('read again') && output.trim().split('\n');
-    });
+    };
+    const [first, second] = [await signingKey(), await signingKey()];
+    await publish(first, () => child.kill('SIGHUP'));
+    await said('listening');
+    await publish(second);
+    await said('read again');
+    const lines = output.trim().split('\n');
     const { url } = lines.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'listening');
     const { issuers } = (await (await fetch(`${url}/api/v1/auth/issuers`)).json()) as Answer<'listIssuers'>;
-    expect(issuers[0]?.keys[0]?.thumbprint).toBe(keys[1]?.thumbprint);
+    expect(issuers[0]?.keys[0]?.thumbprint).toBe(second.thumbprint);
     child.kill('SIGTERM');
     expect((await child).exitCode).toBe(0);
   });
