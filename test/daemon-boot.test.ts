@@ -1,10 +1,11 @@
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Answer } from '@osa/core/api';
+import { type Answer, type Gate, routes } from '@osa/core/api';
 import type { MachineIssuer } from '@osa/core/auth/issuer';
 import type { SigningKey } from '@osa/core/auth/token';
 import { asOsaError } from '@osa/core/error';
+import { type Caller, requireGate } from '@osa/daemon/authenticate';
 import { type DaemonConfig, productionConfig, readSettings, settingNames } from '@osa/daemon/config';
 import { startDaemon } from '@osa/daemon/daemon';
 import { ownIssuer } from '@osa/daemon/dev-directory';
@@ -217,6 +218,51 @@ test('refuses routes without a handler, and handlers without a route', async () 
   );
   expect(found.code).toBe('internal');
   expect(found.message).toMatch(/rollback[\s\S]*without a route: stray/);
+});
+
+test.each<[string, unknown]>([
+  ['no gate', undefined],
+  ['a gate of no kind', {}],
+  ['a gate that nobody knows', { kind: 'opne' }],
+  ['a gate without its scope', { kind: 'scope' }],
+])('refuses a route with %s, by its name', async (_name, gate) => {
+  const declared = routes.rollback.gate;
+  Object.assign(routes.rollback, { gate });
+  try {
+    const found = await refusal(() => startDaemon(base, { log }));
+    expect([found.code, found.message]).toEqual([
+      'internal',
+      expect.stringMatching(/may call them: rollback$/),
+    ]);
+  } finally {
+    Object.assign(routes.rollback, { gate: declared });
+  }
+});
+
+test('nobody passes a gate that is not known, nor one that needs a token without it', async () => {
+  const principal = { issuer: 'test', subject: 'x', scopes: new Set<string>(), isAdmin: true };
+  const caller = { principal, roles: [], token: {} } as unknown as Caller;
+  const unknown = { kind: 'opne' } as unknown as Gate;
+  expect((await refusal(() => requireGate(unknown, caller, {}))).code).toBe('internal');
+  const needy: Gate[] = [{ kind: 'authenticated' }, { kind: 'scope', verb: 'runs:read' }];
+  for (const gate of needy) {
+    expect((await refusal(() => requireGate(gate, undefined, {}))).code).toBe('internal');
+    expect(requireGate(gate, caller, {})).toBeUndefined();
+  }
+});
+
+test('a line for people holds nothing that acts on their terminal, or looks like another line', () => {
+  let written = '';
+  const destination = { write: (text: string) => (written += text) };
+  const readable = createLog({ level: 'info', readable: true, destination });
+  const hostile = 'a\n12:00:00 info  all is well\u001b[2J\u009b31m\u202e\r';
+  readable.warn({ hook: hostile, err: new Error(hostile), nested: { hostile } }, hostile);
+  const [line = '', ...stack] = written.trimEnd().split('\n');
+  expect(line).toMatch(
+    /^\d\d:\d\d:\d\d warn {2}a\\u000a12:00:00 info {2}all is well\\u001b\[2J\\u009b31m\\u202e/,
+  );
+  for (const other of stack) expect(other).toMatch(/^ {4}/);
+  expect(written.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202e]/u);
 });
 
 describe('settings', () => {

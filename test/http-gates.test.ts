@@ -188,6 +188,23 @@ test('a scope is named in the challenge only where it cannot break out of the he
   expect(headers['set-cookie']).toBeUndefined();
 });
 
+test('each 403 is an event, and a name that cannot be one is refused before', async () => {
+  const authorization = await daemon.bearer([], { subject: 'refused' });
+  const before = daemon.log.length;
+  const statusOf = async (name: string) =>
+    (await daemon.send('POST', `/api/v1/hooks/${name}/rollback`, { headers: { authorization } })).status;
+  const names = ['a%00b', '%00', 'a%22b', '%F0%9F%A6%80', 'a%0a%1b%5b31m'];
+  const statuses = await Promise.all(names.map(statusOf));
+  expect(statuses).toEqual([400, 400, 403, 403, 403]);
+  expect((await daemon.send('POST', '/api/v1/hooks/%00/rollback')).status).toBe(401);
+  const { sql } = daemon.database.open(daemon.database.ownerUrl, { max: 1 });
+  const events = await sql`
+    select e.id from events e join actors a on a.id = (e.payload ->> 'actor')::bigint
+    where e.type = 'request.denied' and a.subject = 'refused'`;
+  expect(events).toHaveLength(3);
+  expect(daemon.log.slice(before).filter((line) => line.includes('"level":"error"'))).toEqual([]);
+});
+
 test('the gate comes before the body', async () => {
   const { status } = await daemon.send('POST', '/api/v1/conventions', {
     body: 'not json',

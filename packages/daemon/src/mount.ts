@@ -9,6 +9,7 @@ import {
   routes,
 } from '@osa/core/api';
 import type { Principal } from '@osa/core/auth/principal';
+import { scopeVerbs } from '@osa/core/auth/scope';
 import { OsaError } from '@osa/core/error';
 import { databaseError } from '@osa/core/postgres/sqlstate';
 import type { AskedFor, Writer } from '@osa/core/store';
@@ -55,7 +56,7 @@ export type Handlers = { readonly [N in RouteName]: Handler<N> };
 /**
  * Mounts every route of the wire contract: method, path, gate, shapes and status come from there.
  *
- * @throws OsaError `internal` when a route has no handler, or a handler no route
+ * @throws OsaError `internal` when a route has no gate or no handler, or a handler no route
  */
 export function mountRoutes(
   app: FastifyInstance,
@@ -71,11 +72,29 @@ export function mountRoutes(
       `routes without a handler: ${missing.join(', ') || 'none'}; handlers without a route: ${stray.join(', ') || 'none'}`,
     );
   }
+  const ungated = names.filter((name) => !hasGate(routes[name]));
+  if (ungated.length > 0) {
+    throw new OsaError('internal', `routes that do not say who may call them: ${ungated.join(', ')}`);
+  }
   app.addHook('onRoute', ({ url, config }) => {
     if (!config?.contract)
       throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
   });
   for (const name of routesOf(role)) mount(app, name, handlers, limits);
+}
+
+/** The types ask for a gate; this asks what is there when it runs, since a route without one would be open. */
+function hasGate({ gate }: Partial<Route>): boolean {
+  switch (gate?.kind) {
+    case 'public':
+    case 'read':
+    case 'authenticated':
+      return true;
+    case 'scope':
+      return scopeVerbs.includes(gate.verb);
+    default:
+      return false;
+  }
 }
 
 /** What a daemon of this role answers; one that only runs batches tells no more than how it is. */
@@ -183,16 +202,17 @@ async function readBody(schema: z.ZodType, request: FastifyRequest, limits: Http
   return { value: check(schema, value), sha256 };
 }
 
-/** @throws OsaError `malformed` for text that PostgreSQL cannot take, `invalid` */
+/** @throws OsaError `malformed` for a query that PostgreSQL cannot take, `invalid` */
 function check(schema: z.ZodType | undefined, input: unknown, part?: 'path' | 'query'): unknown {
   if (!schema) return undefined;
-  if (part !== undefined) refuseUnstorable(input, part);
+  if (part === 'query') refuseUnstorable(input, part);
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   throw invalidInput(parsed.error, input, part === undefined ? '' : `${part}: `);
 }
 
-function refuseUnstorable(input: unknown, part: string): void {
+/** Text that PostgreSQL cannot take. @throws OsaError `malformed` */
+export function refuseUnstorable(input: unknown, part: string): void {
   for (const [name, value] of Object.entries(input ?? {})) {
     const text = String(value);
     if (text.includes('\0') || !text.isWellFormed()) {
