@@ -1,4 +1,5 @@
 import { actorUuid } from '@osa/core/auth/principal';
+import { tokenVerifier } from '@osa/core/auth/verify';
 import { grantRole, revokeRole } from '@osa/core/postgres/access';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AuthDaemon, authDaemon, deployHooks, leaksOf } from './auth-daemon.ts';
@@ -17,6 +18,7 @@ import {
   rotated,
   rotating,
   skewSeconds,
+  trustedForTests,
 } from './auth-support.ts';
 import { digestOf } from './registry-support.ts';
 
@@ -107,6 +109,26 @@ test('jwt-ok-05 jwt-confusion-13 a machine is its issuer and subject, byte for b
   const [actor] = await place.daemon.database.open(place.daemon.database.ownerUrl, { max: 1 }).sql`
     select issuer, subject from actors where subject = ${sub}`;
   expect(actor).toEqual({ issuer: machine, subject: sub });
+});
+
+test('who a token is tells its own end, whatever clocks may differ by', async () => {
+  const endOf = async (token: string) => JSON.parse((await place.whoami(`Bearer ${token}`)).text).expires_at;
+  const exp = now() + 60;
+  expect(await endOf(good({ exp }))).toBe(new Date(exp * 1_000).toISOString());
+  expect(await endOf(person(user, { exp }))).toBe(new Date(exp * 1_000).toISOString());
+  expect(await endOf(person(user, { exp: 253_402_300_799 }))).toBe('9999-12-31T23:59:59.000Z');
+});
+
+test('a token that is remembered is forgotten when it ends, and not before', async () => {
+  let clock = Date.now();
+  const verifier = tokenVerifier(await trustedForTests(), () => clock);
+  const exp = now() + 60;
+  const token = good({ exp });
+  const verified = verifier.verify(token);
+  clock = (exp + skewSeconds) * 1_000 - 1;
+  expect(verifier.verify(token)).toBe(verified);
+  clock += 1;
+  expect(() => verifier.verify(token)).toThrow('the token has expired');
 });
 
 describe('scopes', () => {

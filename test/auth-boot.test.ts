@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asOsaError } from '@osa/core/error';
@@ -100,6 +100,8 @@ describe('a key in OSA_PUBLIC_KEY', () => {
     ['jwt-key-05 for RSA', pem('rsa')],
     ['jwt-key-06 that is private', privatePem],
     ['jwt-key-06 that is private, as JWK', privateJwk],
+    ['jwt-key-06 that is private, as a JWK in another spelling', privateJwk.replace('"d"', '"\\u0064"')],
+    ['jwt-key-06 that is private, in a set', `{"keys":[${privateJwk}]}`],
     ['jwt-key-08 that is only spaces', ' '],
     ['that is no key', 'a key'],
     ['whose kid another one has', twice],
@@ -112,13 +114,34 @@ describe('a key in OSA_PUBLIC_KEY', () => {
     expect(message).not.toContain(String(key.privateKey.export({ format: 'jwk' }).d));
   });
 
-  test('jwt-key-08 or none, one in an empty file, or in a file that is not there', async () => {
+  test('jwt-key-08 or none, or one in an empty file', async () => {
     const empty = join(directory.path, 'empty');
     await writeFile(empty, '');
     const file = (path: string) => start({ OSA_PUBLIC_KEY: '', OSA_PUBLIC_KEY_FILE: path });
     expect((await refusal(start({ OSA_PUBLIC_KEY: '' }))).message).toContain('OSA_PUBLIC_KEY');
-    expect((await refusal(file(empty))).message).toContain(`public_key_file ${empty}`);
-    expect((await refusal(file(join(directory.path, 'none')))).message).toContain('none');
+    expect((await refusal(file(empty))).message).toContain('OSA_PUBLIC_KEY_FILE');
+  });
+
+  test.each([
+    ['that is not there', 'none', 'none cannot be read (ENOENT)'],
+    ['that is a directory', '.', 'cannot be read (EISDIR)'],
+    ['whose name is a key', privatePem, 'OSA_PUBLIC_KEY_FILE: what it names cannot be read'],
+  ])('or in a file %s', async (_, name, said) => {
+    const file = name === privatePem ? name : join(directory.path, name);
+    const { code, message } = await refusal(start({ OSA_PUBLIC_KEY: '', OSA_PUBLIC_KEY_FILE: file }));
+    expect([code, message]).toEqual(['usage', expect.stringContaining(said)]);
+    expect(message).toMatch(/^OSA_PUBLIC_KEY_FILE: /);
+    expect(message).not.toContain('PRIVATE');
+  });
+
+  test('or in a file with a private key', async () => {
+    const file = join(directory.path, 'private.jwk');
+    await writeFile(file, privateJwk);
+    const { code, message } = await refusal(start({ OSA_PUBLIC_KEY: '', OSA_PUBLIC_KEY_FILE: file }));
+    expect([code, message]).toEqual([
+      'credentials',
+      expect.stringMatching(/^OSA_PUBLIC_KEY_FILE: .*private key/),
+    ]);
   });
 });
 
@@ -153,6 +176,47 @@ describe('a file with issuers', () => {
     const { code, message } = await refusal(start({ OSA_ISSUER: '', OSA_PUBLIC_KEY: '' }, file));
     expect([code, message]).toEqual(['usage', expect.stringContaining(setting)]);
   });
+
+  test.each([
+    ['issuers: [{ issuer: a, public_key_file: NONE }]', 'issuers[0].public_key_file'],
+    ['issuers: [{ issuer: a, public_key: x }]', 'issuers[0].public_key'],
+    ['primary_secret_file: NONE', 'primary_secret_file'],
+    ['primary_secret: short', 'primary_secret'],
+  ])('%s is refused by file and setting', async (text, setting) => {
+    const file = join(directory.path, 'named.yaml');
+    await writeFile(file, text.replace('NONE', join(directory.path, 'none')));
+    const { message } = await refusal(start({ OSA_ISSUER: '', OSA_PUBLIC_KEY: '' }, file));
+    expect(message.startsWith(`${file}: ${setting}: `)).toBe(true);
+  });
+
+  test.each([
+    'primary_secret: 98765',
+    'primary_secret: [98765]',
+    'primary_secret: *98765',
+    'primary_secret: !98765',
+    'primary_secret: "98765',
+    'primary_secret: 98765\nprimary_secret: 98765',
+    `primary_secret: 98765${'0'.repeat(400)}`,
+    'primary_secret: { a: 98765',
+    'Primary_secret: "98765"',
+    'primary-secret: 98765',
+    'primary_secret:"98765"\nport: 1',
+    'port: 1\nprimary_secret:"98765"',
+    'port: 1\n? "98765 is it"\n: 1',
+    'database_url: [98765]',
+    'issuers: 98765',
+    'issuers: [{ issuer: a, public_key: *98765 }]',
+    'issuers: [{ issuer: a, audience: 98765 }]',
+    '98765',
+  ])('%j is refused without its text', async (text) => {
+    const file = join(directory.path, 'secrets.yaml');
+    await writeFile(file, `${text}\n`);
+    const { code, message } = await refusal(
+      start({ DATABASE_URL: '', OSA_ISSUER: '', OSA_PUBLIC_KEY: '' }, file),
+    );
+    expect([code, message]).toEqual(['usage', expect.stringContaining(file)]);
+    expect(message).not.toContain('98765');
+  });
 });
 
 describe('OSA_PRIMARY_SECRET', () => {
@@ -178,8 +242,28 @@ describe('OSA_PRIMARY_SECRET', () => {
 
   test('from a file, without the end of its line', async () => {
     const file = join(directory.path, 'secret');
-    await writeFile(file, `${secret}\n`);
+    await writeFile(file, `${secret}\n`, { mode: 0o600 });
     expect((await start({ OSA_PRIMARY_SECRET_FILE: file })).trusted.primary?.secret).toEqual(secret);
+  });
+
+  test.each([0o640, 0o604, 0o620])('in a file of the mode %o, which others may use', async (mode) => {
+    const file = join(directory.path, 'open secret');
+    await writeFile(file, secret);
+    await chmod(file, mode);
+    const { code, message } = await refusal(start({ OSA_PRIMARY_SECRET_FILE: file }));
+    expect([code, message]).toEqual([
+      'usage',
+      expect.stringMatching(/^OSA_PRIMARY_SECRET_FILE: .*chmod 600/),
+    ]);
+  });
+
+  test.each([
+    ['is not there', 'none', 'ENOENT'],
+    ['is a directory', '.', 'OSA_PRIMARY_SECRET_FILE'],
+  ])('in a file that %s', async (_, name, said) => {
+    const { message } = await refusal(start({ OSA_PRIMARY_SECRET_FILE: join(directory.path, name) }));
+    expect(message).toMatch(/^OSA_PRIMARY_SECRET_FILE: /);
+    expect(message).toContain(said);
   });
 });
 

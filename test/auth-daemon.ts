@@ -35,14 +35,16 @@ export interface AuthDaemon {
 export interface AuthDaemonOptions {
   readonly trusted?: Partial<TrustedIssuers>;
   readonly http?: DaemonConfig['http'];
+  readonly trustedProxies?: DaemonConfig['trustedProxies'];
 }
 
-export async function authDaemon({ trusted, http }: AuthDaemonOptions = {}): Promise<AuthDaemon> {
+export async function authDaemon({ trusted, http, ...others }: AuthDaemonOptions = {}): Promise<AuthDaemon> {
   const daemon = await testDaemon({
     role: 'server',
     worker: { name: 'none', isInherited: true, concurrency: 0, perHook: 1, leaseSeconds: 30 },
     trusted: { ...(await trustedForTests()), ...trusted },
     http: { failedAuthentications: 100_000, ...http },
+    ...others,
   });
   const presented: string[] = [];
   const headerOf = (authorization: string) => {

@@ -82,6 +82,9 @@ describe('deploy', () => {
       .update(upload?.body ?? '')
       .digest('hex');
     expect(upload?.path).toBe(`/api/v1/blobs/${digest}`);
+    const payload = upload?.headers.authorization?.split('.')[1] ?? '';
+    const { scope } = JSON.parse(Buffer.from(payload, 'base64url').toString());
+    expect(scope).toMatch(/^conventions:write:./);
     const sent = DeployRequest.parse(JSON.parse(server.requests.at(-1)?.body ?? ''));
     expect(sent.hooks[0]?.release.digest).toBe(`sha256:${digest}`);
   });

@@ -153,7 +153,7 @@ describe('hooks release', () => {
     expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
   });
 
-  it('packs and uploads a directory, for the convention that owns the hook', async () => {
+  it('packs and uploads a directory, with the right to release the hook and no other', async () => {
     await using world = await createCliWorld();
     const blobs = new Set<string>();
     await using server = await startFakeServer(({ method, path }) => {
@@ -176,7 +176,7 @@ describe('hooks release', () => {
     expect([...blobs]).toEqual([`/api/v1/blobs/${body.digest.replace('sha256:', '')}`]);
     const upload = server.requests.find(({ method }) => method === 'PUT');
     const payload = upload?.headers.authorization?.split('.')[1] ?? '';
-    expect(Buffer.from(payload, 'base64url').toString()).toContain('conventions:write:usgs-earthquakes');
+    expect(JSON.parse(Buffer.from(payload, 'base64url').toString()).scope).toBe('hooks:write:seismic_energy');
   });
 
   it('says when the release is known and not live, and how to make it live', async () => {

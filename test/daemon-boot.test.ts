@@ -1,17 +1,26 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Answer, type Gate, routes } from '@osa/core/api';
+import type { MachineIssuer } from '@osa/core/auth/issuer';
+import type { SigningKey } from '@osa/core/auth/token';
 import { asOsaError } from '@osa/core/error';
-import { type DaemonConfig, productionConfig, readSettings } from '@osa/daemon/config';
+import { type Caller, requireGate } from '@osa/daemon/authenticate';
+import { type DaemonConfig, productionConfig, readSettings, settingNames } from '@osa/daemon/config';
 import { startDaemon } from '@osa/daemon/daemon';
+import { ownIssuer } from '@osa/daemon/dev-directory';
 import { httpLimits } from '@osa/daemon/http-limits';
 import { createLog } from '@osa/daemon/log';
 import { mountRoutes } from '@osa/daemon/mount';
+import { help } from '@osa/daemon/options';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signingKey, testConfig } from './daemon-support.ts';
-import { scratch, type TestDatabase, testDatabase } from './harness.ts';
+import { scratch, type TestDatabase, testDatabase, until } from './harness.ts';
 
 /** What a daemon refuses to start with, and what it says of it. */
 
+const main = fileURLToPath(import.meta.resolve('@osa/daemon/main'));
 const log = createLog({ level: 'silent', readable: false });
 let directory: Awaited<ReturnType<typeof scratch>>;
 let database: TestDatabase;
@@ -48,6 +57,16 @@ describe('in production', () => {
     ...trusted,
     machines: machines.map((entry) => ({ ...entry, issuer: 'osa-dev' })),
   });
+  /** The key of an `osad --dev`, as somebody would copy it. */
+  let carriedOver: MachineIssuer;
+  beforeAll(async () => {
+    const own = await ownIssuer(directory.path);
+    carriedOver = { ...own, issuer: 'ci', audience: 'https://data.example.org' };
+  });
+  const issuersOf = async (url: string) => {
+    const { issuers } = (await (await fetch(`${url}/api/v1/auth/issuers`)).json()) as Answer<'listIssuers'>;
+    return issuers.map(({ issuer }) => issuer);
+  };
 
   test.each<[string, (config: DaemonConfig) => Partial<DaemonConfig>, string, string]>([
     [
@@ -58,6 +77,12 @@ describe('in production', () => {
     ],
     ['the process runner', () => ({ runner: 'process' }), 'usage', 'OSA_RUNNER'],
     ['the issuer of development', ({ trusted }) => ({ trusted: dev(trusted) }), 'usage', 'OSA_ISSUER'],
+    [
+      'a key of development under another name',
+      ({ trusted }) => ({ trusted: { ...trusted, machines: [carriedOver] } }),
+      'usage',
+      'OSA_PUBLIC_KEY',
+    ],
     [
       'the owner of the tables',
       ({ database: { connections } }) => ({ database: { url: database.ownerUrl, connections } }),
@@ -73,6 +98,59 @@ describe('in production', () => {
   test('starts with an issuer and the application role', async () => {
     const daemon = await startDaemon(base, { log });
     await daemon.close();
+  });
+
+  test('trusts nobody later with whom it would not have started, and may trust nobody at all', async () => {
+    const daemon = await startDaemon(base, { log });
+    try {
+      const { trusted } = base;
+      const others = [dev(trusted), { ...trusted, machines: [carriedOver] }];
+      for (const other of others) {
+        expect((await refusal(() => daemon.trust(other))).code).toBe('usage');
+        expect(await issuersOf(daemon.url)).toEqual(['test']);
+      }
+      daemon.trust({ ...trusted, machines: [] });
+      expect(await issuersOf(daemon.url)).toEqual([]);
+    } finally {
+      await daemon.close();
+    }
+  });
+
+  test('a SIGHUP while it starts does not end it, and is obeyed once it has started', async () => {
+    const fifo = join(directory.path, 'keys.fifo');
+    await execa('mkfifo', [fifo]);
+    const environment = {
+      PATH: process.env.PATH ?? '',
+      DATABASE_URL: database.appUrl,
+      OSA_DOMAIN: 'data.example.org',
+      OSA_DATA_DIR: join(directory.path, 'fifo-data'),
+      OSA_PORT: '0',
+      OSA_ISSUER: 'ci',
+      OSA_PUBLIC_KEY_FILE: fifo,
+    };
+    const child = execa(process.execPath, [main], { env: environment, extendEnv: false, reject: false });
+    let output = '';
+    child.stderr.on('data', (bytes) => {
+      output += bytes;
+    });
+    const said = (text: string) => until(text, async () => output.includes(text));
+    const publish = async ({ publicJwk }: SigningKey, meanwhile: () => void = () => undefined) => {
+      // Opens when the daemon has opened it to read.
+      await using file = await open(fifo, 'w');
+      meanwhile();
+      await file.writeFile(JSON.stringify(publicJwk));
+    };
+    const [first, second] = [await signingKey(), await signingKey()];
+    await publish(first, () => child.kill('SIGHUP'));
+    await said('listening');
+    await publish(second);
+    await said('read again');
+    const lines = output.trim().split('\n');
+    const { url } = lines.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'listening');
+    const { issuers } = (await (await fetch(`${url}/api/v1/auth/issuers`)).json()) as Answer<'listIssuers'>;
+    expect(issuers[0]?.keys[0]?.thumbprint).toBe(second.thumbprint);
+    child.kill('SIGTERM');
+    expect((await child).exitCode).toBe(0);
   });
 
   test.each(['podman', 'docker', 'auto'] as const)(
@@ -142,6 +220,51 @@ test('refuses routes without a handler, and handlers without a route', async () 
   expect(found.message).toMatch(/rollback[\s\S]*without a route: stray/);
 });
 
+test.each<[string, unknown]>([
+  ['no gate', undefined],
+  ['a gate of no kind', {}],
+  ['a gate that nobody knows', { kind: 'opne' }],
+  ['a gate without its scope', { kind: 'scope' }],
+])('refuses a route with %s, by its name', async (_name, gate) => {
+  const declared = routes.rollback.gate;
+  Object.assign(routes.rollback, { gate });
+  try {
+    const found = await refusal(() => startDaemon(base, { log }));
+    expect([found.code, found.message]).toEqual([
+      'internal',
+      expect.stringMatching(/may call them: rollback$/),
+    ]);
+  } finally {
+    Object.assign(routes.rollback, { gate: declared });
+  }
+});
+
+test('nobody passes a gate that is not known, nor one that needs a token without it', async () => {
+  const principal = { issuer: 'test', subject: 'x', scopes: new Set<string>(), isAdmin: true };
+  const caller = { principal, roles: [], token: {} } as unknown as Caller;
+  const unknown = { kind: 'opne' } as unknown as Gate;
+  expect((await refusal(() => requireGate(unknown, caller, {}))).code).toBe('internal');
+  const needy: Gate[] = [{ kind: 'authenticated' }, { kind: 'scope', verb: 'runs:read' }];
+  for (const gate of needy) {
+    expect((await refusal(() => requireGate(gate, undefined, {}))).code).toBe('internal');
+    expect(requireGate(gate, caller, {})).toBeUndefined();
+  }
+});
+
+test('a line for people holds nothing that acts on their terminal, or looks like another line', () => {
+  let written = '';
+  const destination = { write: (text: string) => (written += text) };
+  const readable = createLog({ level: 'info', readable: true, destination });
+  const hostile = 'a\n12:00:00 info  all is well\u001b[2J\u009b31m\u202e\r';
+  readable.warn({ hook: hostile, err: new Error(hostile), nested: { hostile } }, hostile);
+  const [line = '', ...stack] = written.trimEnd().split('\n');
+  expect(line).toMatch(
+    /^\d\d:\d\d:\d\d warn {2}a\\u000a12:00:00 info {2}all is well\\u001b\[2J\\u009b31m\\u202e/,
+  );
+  for (const other of stack) expect(other).toMatch(/^ {4}/);
+  expect(written.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202e]/u);
+});
+
 describe('settings', () => {
   const environment = () => ({
     DATABASE_URL: 'postgres://osa_app@db/osa',
@@ -159,6 +282,7 @@ describe('settings', () => {
       OSA_PORT: '9',
       OSA_READS: 'authenticated',
       OSA_HOST: '',
+      OSA_TRUSTED_PROXIES: '10.0.0.1, 2001:db8::/32',
     });
     expect(config).toMatchObject({
       mode: 'production',
@@ -167,6 +291,7 @@ describe('settings', () => {
       port: 9,
       reads: 'authenticated',
       runner: 'none',
+      trustedProxies: ['10.0.0.1', '2001:db8::/32'],
       trusted: { machines: [{ issuer: 'ci', audience: 'https://data.example.org' }], primary: undefined },
     });
   });
@@ -200,6 +325,7 @@ describe('settings', () => {
     ['OSA_LEASE_SECONDS', '0'],
     ['OSA_WORKER_CONCURRENCY', '-1'],
     ['OSA_LOG_LEVEL', 'loud'],
+    ['OSA_TRUSTED_PROXIES', '10.0.0.1, proxy.example.org'],
   ])('refuse %s=%s by its name', async (name, value) => {
     const found = await refusal(() => production({ ...environment(), [name]: value }));
     expect(found).toMatchObject({ code: 'usage', field: name });
@@ -220,6 +346,10 @@ describe('settings', () => {
     expect(found.code).toBe('usage');
     expect(found.message).toContain(file);
     expect(found.message).toContain(shown);
+  });
+
+  test.each(settingNames)('%s stands in the help text', (name) => {
+    expect(help.split(/[^a-z_]+/)).toContain(name);
   });
 
   test('never show a key or the URL of the database', async () => {

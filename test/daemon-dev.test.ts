@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Answer } from '@osa/core/api';
 import { readPrivateKey, signToken } from '@osa/core/auth/token';
 import { findEmbedded, removeEmbedded } from '@osa/core/postgres/embedded';
 import { execa } from 'execa';
@@ -70,6 +71,8 @@ function daemonFile(): DaemonFile | undefined {
 test('makes all it needs, tells how it is reached, and leaves no process', async () => {
   const { child, file } = await startDev();
   expect(file).toMatchObject({ issuer: 'osa-dev', audience: 'osa-dev', key_file: 'dev-key.jwk' });
+  const published = (await (await fetch(`${file.url}/api/v1/auth/issuers`)).json()) as Answer<'listIssuers'>;
+  expect(published.issuers[0]?.keys[0]?.kid).toMatch(/^osa-dev-/);
   expect(new URL(file.url).hostname).toBe('127.0.0.1');
   for (const name of ['daemon.json', 'dev-key.jwk', 'lock']) {
     expect([name, statSync(join(directory, name)).mode & 0o777]).toEqual([name, 0o600]);

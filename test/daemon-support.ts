@@ -136,6 +136,7 @@ export async function testConfig({ url, directory, key }: TestConfigParts): Prom
     dataDirectory: join(directory, 'data'),
     workDirectory: join(directory, 'work'),
     reads: 'public',
+    trustedProxies: [],
     trusted: {
       machines: [{ issuer: 'test', audience: 'osa', scopeClaim: 'scope', scopes: undefined, keys }],
       primary: undefined,

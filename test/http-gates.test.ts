@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { type Route, type RouteName, routes } from '@osa/core/api';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { signingKey, type TestDaemon, testDaemon } from './daemon-support.ts';
+import { deployHook, ndjson, signingKey, type TestDaemon, testDaemon } from './daemon-support.ts';
+import { hookCode } from './workbench.ts';
 
 /** Who may call what: each route's gate, as the wire contract declares it. */
 
@@ -40,7 +42,9 @@ describe.each(gated)('%s', (_name, route) => {
   });
 
   test('refuses a token without its scope', async () => {
-    const authorization = await daemon.bearer(['conventions:writer', 'hooks:write:other', 'runs:reader']);
+    const takesHooks = route.gate.kind === 'scope' && route.gate.orVerb === 'hooks:write';
+    const others = ['conventions:writer', takesHooks ? 'hooks:writer' : 'hooks:write:other', 'runs:reader'];
+    const authorization = await daemon.bearer(others);
     const { status, headers, problem } = await daemon.send(method, path, { headers: { authorization } });
     const verb = route.gate.kind === 'scope' ? route.gate.verb : '';
     const resource = route.gate.kind === 'scope' && route.gate.resourceParam ? ':x1' : '';
@@ -131,6 +135,49 @@ test('a scope for a hook opens that hook and those of its prefix only', async ()
   expect(await rollback('hooks:write:*', 'abc%22%0d%0aX-Evil:1')).not.toBe(403);
 });
 
+test('a scope for the ingestions of one convention shows those, not the list of all', async () => {
+  await deployHook(daemon, hookCode('return { features: [] }'));
+  const { id } = await daemon.call('ingest', { params: { slug: 'tests' }, body: ndjson(1) });
+  const statusOf = async (scope: string, path: string) => {
+    const headers = { authorization: await daemon.bearer([scope]) };
+    return (await daemon.send('GET', `/api/v1/ingestions${path}`, { headers })).status;
+  };
+  for (const own of ['ingestions:read:tests', 'ingestions:read:te*']) {
+    expect([own, await statusOf(own, `/${id}`), await statusOf(own, `/${id}/records`)]).toEqual([
+      own,
+      200,
+      200,
+    ]);
+    expect(await statusOf(own, '')).toBe(403);
+  }
+  for (const path of ['', `/${id}`, `/${id}/records`]) {
+    expect(await statusOf('ingestions:read:other', path)).toBe(403);
+    expect(await statusOf('ingestions:read', path)).toBe(200);
+    expect(await statusOf('ingestions:read:*', path)).toBe(200);
+  }
+});
+
+test.each(['conventions:write:tests', 'hooks:write:probe'])(
+  'who may %s may store the code of hooks',
+  async (scope) => {
+    const body = Buffer.alloc(1024);
+    const path = `/api/v1/blobs/${createHash('sha256').update(body).digest('hex')}`;
+    const authorization = await daemon.bearer([scope]);
+    const headers = { authorization, 'content-type': 'application/octet-stream' };
+    expect((await daemon.send('PUT', path, { headers, body })).status).toBe(200);
+    expect((await daemon.send('GET', path, { headers: { authorization } })).status).toBe(200);
+  },
+);
+
+test.each([
+  ['/api/v1/hooks/probe/releases/abc', 'version: "abc": must be a whole number from 1 to 2147483647'],
+  ['/api/v1/deploys/abc', 'id: "abc": must be a UUID'],
+  ['/api/v1/deploys?limit=1.5', 'limit: "1.5": must be a whole number from 1 to 1000'],
+])('%s is refused by its rule', async (path, rule) => {
+  const { status, problem } = await daemon.send('GET', path);
+  expect([status, problem?.message]).toEqual([422, expect.stringContaining(rule)]);
+});
+
 test('a scope is named in the challenge only where it cannot break out of the header', async () => {
   const authorization = await daemon.bearer([]);
   const { status, headers } = await daemon.send('POST', '/api/v1/hooks/a%22,b%0d%0aset-cookie:x/rollback', {
@@ -139,6 +186,23 @@ test('a scope is named in the challenge only where it cannot break out of the he
   expect(status).toBe(403);
   expect(headers['www-authenticate']).toBe('Bearer error="insufficient_scope"');
   expect(headers['set-cookie']).toBeUndefined();
+});
+
+test('each 403 is an event, and a name that cannot be one is refused before', async () => {
+  const authorization = await daemon.bearer([], { subject: 'refused' });
+  const before = daemon.log.length;
+  const statusOf = async (name: string) =>
+    (await daemon.send('POST', `/api/v1/hooks/${name}/rollback`, { headers: { authorization } })).status;
+  const names = ['a%00b', '%00', 'a%22b', '%F0%9F%A6%80', 'a%0a%1b%5b31m'];
+  const statuses = await Promise.all(names.map(statusOf));
+  expect(statuses).toEqual([400, 400, 403, 403, 403]);
+  expect((await daemon.send('POST', '/api/v1/hooks/%00/rollback')).status).toBe(401);
+  const { sql } = daemon.database.open(daemon.database.ownerUrl, { max: 1 });
+  const events = await sql`
+    select e.id from events e join actors a on a.id = (e.payload ->> 'actor')::bigint
+    where e.type = 'request.denied' and a.subject = 'refused'`;
+  expect(events).toHaveLength(3);
+  expect(daemon.log.slice(before).filter((line) => line.includes('"level":"error"'))).toEqual([]);
 });
 
 test('the gate comes before the body', async () => {

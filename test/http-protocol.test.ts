@@ -61,6 +61,20 @@ describe('headers', () => {
     expect(statuses(await exchange(request))).toEqual([expected]);
   });
 
+  test('with two tokens are refused, whichever is good', async () => {
+    const own = `Authorization: ${await daemon.bearer([])}`;
+    for (const tokens of [
+      [own, own],
+      [own, 'Authorization: Bearer x'],
+      ['Authorization: Bearer x', own],
+    ]) {
+      const answer = await exchange(get('/api/v1/auth/me', ...tokens));
+      expect(statuses(answer)).toEqual([400]);
+      expect(answer).toContain('"field":"authorization"');
+    }
+    expect(statuses(await exchange(get('/api/v1/auth/me', own)))).toEqual([200]);
+  });
+
   test('of another origin get no permission', async () => {
     const answer = await exchange(get('/api/v1/hooks', 'Origin: https://evil.example'));
     expect(answer).not.toMatch(/access-control/i);

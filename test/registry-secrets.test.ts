@@ -117,6 +117,15 @@ test('are told to who may read runs', async () => {
   for (const part of expected) expect(told.some((path) => path.includes(part))).toBe(true);
 });
 
+test('are told to who may read the runs of one hook where they are of that hook, whatever it is named', async () => {
+  const own = await telling(await daemon.bearer(['runs:read:probe']));
+  expect(own.length).toBe(4);
+  expect(own.some((path) => path.includes('/deploys/') || path.includes('/conventions/'))).toBe(false);
+  // `tests` is the convention that declares the hook, and could be the name of another hook.
+  expect(await telling(await daemon.bearer(['runs:read:tests']))).toEqual([]);
+  expect(await telling(await daemon.bearer(['runs:read:*']))).toHaveLength(6);
+});
+
 test('their digest is told to everybody, and tells them apart', async () => {
   const digests = await Promise.all(
     [2, 3].map(async (version) => {

@@ -27,6 +27,8 @@ export type CallInput<N extends RouteName> = Given<'params', Params<N>> &
     readonly upload?: Upload;
     /** The resource that the token is narrowed to, where no path parameter names it. */
     readonly resource?: string;
+    /** The scope of the token instead of the route's first one, where the route takes either. */
+    readonly scope?: string;
     /** More scopes than the route's own. On a route that anybody may read, a token is sent only for these. */
     readonly scopes?: readonly string[];
     /** For a POST that changes nothing: it is sent again like a read when the connection is lost. */
@@ -99,7 +101,8 @@ async function withToken(call: {
   if (gate.kind === 'scope') {
     const params: Readonly<Record<string, unknown>> = input.params ?? {};
     const resource = gate.resourceParam === undefined ? input.resource : params[gate.resourceParam];
-    const token = await sign([resource === undefined ? gate.verb : `${gate.verb}:${resource}`, ...extra]);
+    const own = input.scope ?? (resource === undefined ? gate.verb : `${gate.verb}:${resource}`);
+    const token = await sign([own, ...extra]);
     if (token === undefined) throw keyNeeded();
     return attempt(token);
   }

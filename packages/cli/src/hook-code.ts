@@ -6,21 +6,21 @@ import { bytes, counted } from './format.ts';
 
 /** A hook's code on its way to the server: the packed directory, and where it comes from. */
 
-/** Uploads a packed directory, unless the server has it already; `owner` is the convention that the token is for. */
+/** Uploads a packed directory, unless the server has it already; `scope` is that of the deploy or release it is for. */
 export async function uploadCode(
   { output }: Context,
   client: Client,
-  code: { readonly hook: string; readonly owner: string; readonly packed: PackedDirectory },
+  code: { readonly hook: string; readonly scope: string; readonly packed: PackedDirectory },
 ): Promise<void> {
   const { digest, files, size, open } = code.packed;
   const params = { sha256: digest.replace(/^sha256:/, '') };
   try {
-    await client.call('findBlob', { params, resource: code.owner });
+    await client.call('findBlob', { params, scope: code.scope });
     return;
   } catch (error) {
     if (asOsaError(error)?.code !== 'not_found') throw error;
   }
-  await client.call('putBlob', { params, resource: code.owner, upload: { open, replayable: true } });
+  await client.call('putBlob', { params, scope: code.scope, upload: { open, replayable: true } });
   output.note(`${code.hook}: uploaded ${counted(files, 'file')}, ${bytes(size)}`);
 }
 

@@ -13,14 +13,20 @@ import { FieldDefinition } from './record/schema.ts';
 
 /**
  * Who may call a route. `public` is open to everybody; `read` is open unless the daemon says
- * `reads: authenticated`; `authenticated` takes any token that is accepted; a scope needs one that grants it, on the resource named by a path parameter if one
- * is given (a use case may ask for more, once it knows the resource).
+ * `reads: authenticated`; `authenticated` takes any token that is accepted; a scope needs one that grants it on the
+ * resource named by a path parameter. Without one it must grant the verb, or the other one, on some resource; the use
+ * case asks for more, once it knows on which.
  */
 export type Gate =
   | { readonly kind: 'public' }
   | { readonly kind: 'read' }
   | { readonly kind: 'authenticated' }
-  | { readonly kind: 'scope'; readonly verb: ScopeVerb; readonly resourceParam?: string };
+  | {
+      readonly kind: 'scope';
+      readonly verb: ScopeVerb;
+      readonly orVerb?: ScopeVerb;
+      readonly resourceParam?: string;
+    };
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT';
@@ -41,10 +47,16 @@ export interface Route {
   readonly idempotent?: true;
 }
 
+/** A whole number as it stands in a path or a query. */
+const wholeText = (least: number, most: number) => {
+  const rule = `must be a whole number from ${least} to ${most}`;
+  return z.coerce.number(rule).int(rule).min(least, rule).max(most, rule);
+};
+const uuid = z.uuid('must be a UUID, such as 01a208ff-5d8e-7c60-9a4e-3f1f2b6c7d80');
 const time = z.iso.datetime();
 const rowId = z.int().min(1);
 const cursor = z.string().max(1_000).optional();
-const limit = z.coerce.number().int().min(1).max(bounds.pageRows).default(bounds.defaultPageRows);
+const limit = wholeText(1, bounds.pageRows).default(bounds.defaultPageRows);
 const page = z.object({ cursor, limit });
 /** Of a list that most read whole. */
 const wholePage = z.object({ cursor, limit: limit.default(bounds.pageRows) });
@@ -59,7 +71,11 @@ const dataPage = z.object({
 });
 const hookParams = z.object({ name: z.string().max(200) });
 /** A release's version in a path or a query. */
-const versionText = z.coerce.number().pipe(ReleaseVersion);
+const versionText = wholeText(1, bounds.releaseVersion);
+const idParams = z.object({ id: uuid });
+const blobParams = z.object({
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits'),
+});
 /** Where the caller saw the live pointer; 412 if it has moved since. The header If-Match says the first too. */
 const expected = {
   expected_live_seq: z.int().min(1).optional(),
@@ -387,6 +403,8 @@ const table = <T extends z.ZodType>(row: T) => z.object({ rows: z.array(row), ..
 
 const scope = (verb: ScopeVerb, resourceParam?: string): Gate =>
   resourceParam === undefined ? { kind: 'scope', verb } : { kind: 'scope', verb, resourceParam };
+/** The code of hooks: it comes with a deploy, or with a release without one. */
+const hookCode: Gate = { kind: 'scope', verb: 'conventions:write', orVerb: 'hooks:write' };
 const read: Gate = { kind: 'read' };
 const open: Gate = { kind: 'public' };
 const anybody: Gate = { kind: 'authenticated' };
@@ -468,9 +486,9 @@ export const routes = {
   showDeploy: route({
     method: 'GET',
     path: '/api/v1/deploys/:id',
-    summary: 'One deploy; what was sent is shown to who may read runs',
+    summary: 'One deploy; what was sent is shown to who may read all runs',
     gate: read,
-    params: z.object({ id: z.uuid() }),
+    params: idParams,
     status: 200,
     response: DeploySummary.extend({ manifest: z.record(z.string(), z.unknown()).nullable() }),
   }),
@@ -507,10 +525,8 @@ export const routes = {
     method: 'PUT',
     path: '/api/v1/blobs/:sha256',
     summary: 'Store a packed hook directory under its SHA-256',
-    gate: scope('conventions:write'),
-    params: z.object({
-      sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits'),
-    }),
+    gate: hookCode,
+    params: blobParams,
     body: 'application/octet-stream',
     status: 200,
     response: z.object({ sha256: z.string(), size: z.int() }),
@@ -519,10 +535,8 @@ export const routes = {
     method: 'GET',
     path: '/api/v1/blobs/:sha256',
     summary: 'Whether a blob is stored, and its size',
-    gate: scope('conventions:write'),
-    params: z.object({
-      sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits'),
-    }),
+    gate: hookCode,
+    params: blobParams,
     status: 200,
     response: z.object({ sha256: z.string(), size: z.int() }),
   }),
@@ -671,7 +685,7 @@ export const routes = {
     gate: scope('ingestions:write', 'slug'),
     params: z.object({ slug: z.string().max(200) }),
     query: z.object({
-      batch_size: z.coerce.number().int().min(1).max(bounds.batchRecords).default(bounds.defaultBatchRecords),
+      batch_size: wholeText(1, bounds.batchRecords).default(bounds.defaultBatchRecords),
     }),
     body: 'application/x-ndjson',
     status: 201,
@@ -692,7 +706,7 @@ export const routes = {
     path: '/api/v1/ingestions/:id',
     summary: 'Where an ingestion stands',
     gate: scope('ingestions:read'),
-    params: z.object({ id: z.uuid() }),
+    params: idParams,
     status: 200,
     response: Ingestion,
   }),
@@ -701,7 +715,7 @@ export const routes = {
     path: '/api/v1/ingestions/:id/records',
     summary: 'The records of an ingestion and what became of them, in the order of the upload',
     gate: scope('ingestions:read'),
-    params: z.object({ id: z.uuid() }),
+    params: idParams,
     query: page.extend({
       /** `failed` is invalid, rejected or errored, and not tried again since. */
       status: z.enum(['failed', ...RecordStatus.options]).optional(),
@@ -714,7 +728,7 @@ export const routes = {
     path: '/api/v1/ingestions/:id/retry',
     summary: 'Try again what was rejected or errored, in a new batch under the releases that are live then',
     gate: scope('ingestions:write'),
-    params: z.object({ id: z.uuid() }),
+    params: idParams,
     body: z.strictObject({}),
     status: 200,
     response: z.object({
@@ -732,7 +746,7 @@ export const routes = {
     path: '/api/v1/ingestions/:id/pause',
     summary: 'Claim no more batches of an ingestion; those that run end',
     gate: scope('ingestions:write'),
-    params: z.object({ id: z.uuid() }),
+    params: idParams,
     body: z.strictObject({ reason: reason.optional() }),
     status: 200,
     response: Ingestion,
@@ -743,7 +757,7 @@ export const routes = {
     path: '/api/v1/ingestions/:id/resume',
     summary: 'End the pause of an ingestion',
     gate: scope('ingestions:write'),
-    params: z.object({ id: z.uuid() }),
+    params: idParams,
     body: z.strictObject({}),
     status: 200,
     response: Ingestion,
@@ -754,7 +768,7 @@ export const routes = {
     path: '/api/v1/ingestions/:id/cancel',
     summary: 'End an ingestion: batches that are not done write nothing, and their records are errored',
     gate: scope('ingestions:write'),
-    params: z.object({ id: z.uuid() }),
+    params: idParams,
     body: z.strictObject({ reason: reason.optional() }),
     status: 200,
     response: Ingestion,
@@ -770,7 +784,7 @@ export const routes = {
       hook: z.string().max(200).optional(),
       status: z.enum(['passed', 'failed', 'error', 'open']).optional(),
       release: versionText.optional(),
-      ingestion: z.uuid().optional(),
+      ingestion: uuid.optional(),
     }),
     status: 200,
     response: z.object({ items: z.array(RunSummary), next_cursor: z.string().nullable() }),
@@ -780,7 +794,7 @@ export const routes = {
     path: '/api/v1/hooks/runs/:id',
     summary: 'One run: its release, its records and each attempt',
     gate: scope('runs:read'),
-    params: z.object({ id: z.uuid() }),
+    params: idParams,
     status: 200,
     response: RunDetail,
   }),
@@ -790,8 +804,8 @@ export const routes = {
     summary:
       'What the code of a run said on stdout and stderr: the start and the end of it; of the last attempt, or another',
     gate: scope('runs:read'),
-    params: z.object({ id: z.uuid() }),
-    query: z.object({ attempt: z.coerce.number().int().min(1).max(1_000_000).optional() }),
+    params: idParams,
+    query: z.object({ attempt: wholeText(1, 1_000_000).optional() }),
     status: 200,
     response: 'text',
   }),
@@ -800,11 +814,11 @@ export const routes = {
     path: '/api/v1/hooks/runs/:id/tail',
     summary: 'What an attempt has said since: for who follows a run that is going',
     gate: scope('runs:read'),
-    params: z.object({ id: z.uuid() }),
+    params: idParams,
     query: z.object({
-      attempt: z.coerce.number().int().min(1).max(1_000_000).default(1),
+      attempt: wholeText(1, 1_000_000).default(1),
       /** Bytes of its log that the caller has. */
-      after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+      after: wholeText(0, Number.MAX_SAFE_INTEGER).default(0),
     }),
     status: 200,
     response: z.object({
@@ -916,7 +930,7 @@ export const routes = {
     gate: read,
     params: z.object({
       hook: z.string().max(200),
-      id: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
+      id: wholeText(1, Number.MAX_SAFE_INTEGER),
     }),
     status: 200,
     response: RowTrace,

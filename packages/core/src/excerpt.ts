@@ -21,9 +21,15 @@ export function cut(text: string, length: number): string {
   return `${points.slice(0, length - 1).join('')}…`;
 }
 
+/** `text` with everything escaped that could act on a terminal, hide text, or end a line. */
+export function visible(text: string): string {
+  return escapeInvisible(text.toWellFormed().replaceAll(/\p{Cc}/gu, escaped));
+}
+
 function escapeInvisible(text: string): string {
-  return text.replace(
-    /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return text.replace(/[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, escaped);
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

@@ -2,10 +2,11 @@ import type { Gate } from '@osa/core/api';
 import { TokenFlaw } from '@osa/core/auth/compact';
 import type { Principal } from '@osa/core/auth/principal';
 import { isAdminRole } from '@osa/core/auth/role';
-import { requireScope } from '@osa/core/auth/scope';
+import { requireScope, requireVerb } from '@osa/core/auth/scope';
 import type { VerifiedToken, Verifier } from '@osa/core/auth/verify';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { FailureLimit } from './failure-limit.ts';
+import { networkOf, noNetwork } from './network.ts';
 
 export interface AuthenticateOptions {
   readonly verifier: Verifier;
@@ -15,7 +16,16 @@ export interface AuthenticateOptions {
   readonly reads: 'public' | 'authenticated';
   readonly failures: FailureLimit;
   /** Told of each request that is refused for its token, or for having none. */
-  readonly onRefused: (refusal: { readonly address: string; readonly reason: string }) => void;
+  readonly onRefused: (refusal: Refusal) => void;
+}
+
+export interface Refusal {
+  readonly address: string;
+  /** By which failures are counted. */
+  readonly network: string;
+  readonly reason: string;
+  /** Whether its network had failed too often. */
+  readonly isLimited: boolean;
 }
 
 /** What is known of who calls, once the token holds. */
@@ -51,22 +61,45 @@ export function authenticator(options: AuthenticateOptions): Authenticate {
     } catch (error) {
       const known = asOsaError(error);
       if (known?.code !== 'invalid_token' && known?.code !== 'missing_token') throw error;
-      failures.count(address);
-      onRefused({ address, reason: reasonOf(known) });
-      throw error;
+      const network = networkOf(address);
+      const waitSeconds = failures.count(network);
+      // What a proxy says may be anything, and be long.
+      const shown = network === noNetwork ? noNetwork : address;
+      const isLimited = waitSeconds !== undefined;
+      onRefused({ address: shown, network, reason: reasonOf(known), isLimited });
+      if (waitSeconds === undefined) throw error;
+      throw new OsaError('rate_limited', 'too many requests without an accepted token; wait a second', {
+        details: { retry_after_seconds: waitSeconds },
+        cause: error,
+      });
     }
   };
 }
 
-/** @throws OsaError `missing_token`, `access_denied` */
+/**
+ * Whether whoever calls may pass. What it does not know, nobody passes.
+ *
+ * @throws OsaError `access_denied`, `internal` for a gate that should have asked for a token
+ */
 export function requireGate(
   gate: Gate,
   caller: Caller | undefined,
   params: Readonly<Record<string, string>>,
 ): void {
-  const verb = gate.kind === 'scope' ? gate.verb : undefined;
-  if (caller && gate.kind === 'scope' && verb) {
-    requireScope(caller.principal, verb, gate.resourceParam && (params[gate.resourceParam] ?? ''));
+  if (gate.kind === 'public' || gate.kind === 'read') return;
+  if (!caller)
+    throw new OsaError('internal', `nobody passes a gate of the kind ${gate.kind} without a token`);
+  switch (gate.kind) {
+    case 'authenticated':
+      return;
+    case 'scope': {
+      const { verb, orVerb, resourceParam } = gate;
+      if (resourceParam !== undefined) requireScope(caller.principal, verb, params[resourceParam] ?? '');
+      else requireVerb(caller.principal, orVerb === undefined ? [verb] : [verb, orVerb]);
+      return;
+    }
+    default:
+      throw new OsaError('internal', `there is no gate of the kind ${String((gate as Gate).kind)}`);
   }
 }
 

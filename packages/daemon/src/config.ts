@@ -2,16 +2,18 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { valueAt } from '@osa/core/convention/manifest-problems';
-import { pathText, readYaml } from '@osa/core/convention/manifest-yaml';
+import type { Path } from '@osa/core/convention/manifest-yaml';
 import { OsaError } from '@osa/core/error';
 import { excerpt } from '@osa/core/excerpt';
 import { MemoryText, memoryBytes } from '@osa/core/hook/release';
 import type { Endpoint } from '@osa/core/postgres/connection';
 import { z } from 'zod';
 import type { HttpLimits } from './http-limits.ts';
-import { issuerSettings, issuersOf, trustedIssuers } from './issuers.ts';
+import { issuerSettings, issuersOf, issuerVariables, trustedIssuers } from './issuers.ts';
 import { type LogLevel, logLevels } from './log.ts';
-import { readText, required } from './setting.ts';
+import { isNetwork } from './network.ts';
+import { required } from './setting.ts';
+import { readSettingsFile, settingText } from './settings-file.ts';
 import { workspaceName } from './workspace.ts';
 
 /** All that a daemon is told; `startDaemon` reads nothing else. */
@@ -35,6 +37,8 @@ export interface DaemonConfig {
   /** Below it, each attempt of a hook has its directory. No other daemon may use it. */
   readonly workDirectory: string;
   readonly reads: 'public' | 'authenticated';
+  /** Addresses and networks of proxies, which say in X-Forwarded-For for whom they ask. */
+  readonly trustedProxies: readonly string[];
   /** Whose tokens are accepted, to begin with. */
   readonly trusted: TrustedIssuers;
   /** What starts hooks: packed directories as processes, images through a container engine, or nothing. */
@@ -80,7 +84,7 @@ const domain = z
   );
 
 /** The settings as the file names them; in the environment each is `OSA_` and its name in capitals. */
-const Settings = z.strictObject({
+const Shape = z.strictObject({
   database_url: z.string().optional(),
   database_connections: whole(1, 500).default(10),
   domain: domain.optional(),
@@ -88,6 +92,12 @@ const Settings = z.strictObject({
   port: whole(0, 65_535).default(8470),
   data_dir: z.string().min(1).optional(),
   reads: z.enum(['public', 'authenticated']).default('public'),
+  trusted_proxies: z
+    .string()
+    .max(10_000)
+    .default('')
+    .transform((text) => text.split(/[\s,]+/).filter(Boolean))
+    .refine((networks) => networks.every(isNetwork), 'must be addresses or networks, such as 10.0.0.0/8'),
   runner: z.enum(runnerNames).optional(),
   engine_options: z
     .string()
@@ -104,7 +114,12 @@ const Settings = z.strictObject({
   log_level: z.enum(logLevels).optional(),
   ...issuerSettings,
 });
-export type Settings = z.infer<typeof Settings>;
+export const settingNames: readonly string[] = Object.keys(Shape.shape);
+
+export interface Settings extends z.infer<typeof Shape> {
+  /** How the setting at a path was written: `OSA_PORT`, or `osad.yaml: port`. For refusals. */
+  readonly nameOf: (path: Path) => string;
+}
 
 export const defaultPort = 8470;
 
@@ -119,23 +134,26 @@ export function systemEnvironment(): NodeJS.ProcessEnv {
  * @throws OsaError `usage` that names the setting as it was written
  */
 export function readSettings(environment: NodeJS.ProcessEnv, file = environment.OSA_CONFIG_FILE): Settings {
-  const fromFile = file ? readFile(file) : {};
+  const fromFile = file ? readSettingsFile(file, isSecret) : {};
   const fromEnvironment = Object.fromEntries(
-    Object.keys(Settings.shape)
-      .filter((key) => key !== 'issuers' && environment[variableOf(key)])
-      .map((key) => [key, environment[variableOf(key)]]),
+    settingNames
+      .filter((key) => key !== 'issuers' && environment[variableOf([key])])
+      .map((key) => [key, environment[variableOf([key])]]),
   );
   const issuers = issuersOf(environment);
   const all = { ...fromFile, ...fromEnvironment, ...(issuers && { issuers }) };
-  const parsed = Settings.safeParse(all);
-  if (parsed.success) return parsed.data;
+  const nameOf = (path: Path): string => {
+    const [key = ''] = path.map(String);
+    const isVariable = Object.hasOwn(fromEnvironment, key) || (key === 'issuers' && issuers !== undefined);
+    return isVariable || file === undefined ? variableOf(path) : `${file}: ${settingText(path)}`;
+  };
+  const parsed = Shape.safeParse(all);
+  if (parsed.success) return { ...parsed.data, nameOf };
   const [issue] = parsed.error.issues;
   const path =
     issue?.code === 'unrecognized_keys' ? [...issue.path, ...issue.keys.slice(0, 1)] : (issue?.path ?? []);
-  const [key = ''] = path.map(String);
-  const isVariable = Object.hasOwn(fromEnvironment, key) || (key === 'issuers' && issuers !== undefined);
-  const name = isVariable ? variableOf(key) : `${file}: ${pathText(path)}`;
-  throw wrongSetting(name, valueAt(all, path), issue?.message ?? 'is not valid', key);
+  const rule = issue?.code === 'unrecognized_keys' ? 'is not a setting' : (issue?.message ?? 'is not valid');
+  throw wrongSetting(nameOf(path), isSecret(path) ? undefined : valueAt(all, path), rule);
 }
 
 export interface ProductionOptions {
@@ -166,6 +184,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     dataDirectory,
     workDirectory: join(dataDirectory, 'work', workspaceName()),
     reads: settings.reads,
+    trustedProxies: settings.trusted_proxies,
     trusted: await trustedIssuers(settings, ownDomain),
     runner: settings.runner ?? 'none',
     ...limitsOfHooks(settings),
@@ -211,27 +230,20 @@ export function appRole(environment: NodeJS.ProcessEnv): string {
   return environment.OSA_APP_ROLE || 'osa_app';
 }
 
-function variableOf(key: string): string {
+/** The variable of a setting; the one issuer of the environment has several. */
+function variableOf([key = '', , member]: Path): string {
   if (key === 'database_url') return 'DATABASE_URL';
-  return key === 'issuers' ? 'OSA_ISSUER' : `OSA_${key.toUpperCase()}`;
+  if (key === 'issuers') return issuerVariables[String(member)] ?? 'OSA_ISSUER';
+  return `OSA_${String(key).toUpperCase()}`;
 }
 
-function readFile(path: string): Record<string, unknown> {
-  const { value, flaws } = readYaml(readText(path));
-  const [flaw] = flaws;
-  if (flaw) {
-    const { place, message } = flaw;
-    throw new OsaError('usage', `${path}:${place.line}:${place.column} ${pathText(flaw.path)}: ${message}`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new OsaError('usage', `${path}: must hold settings, such as "port: 8470"`);
-  }
-  return Object.fromEntries(Object.entries(value).filter(([, setting]) => setting !== null));
+/** A URL and a key are secrets, or hold one; so may be what stands under a name that is misspelt. */
+function isSecret([key = '']: Path): boolean {
+  const secrets = ['database_url', 'issuers', 'primary_secret'];
+  return secrets.includes(String(key)) || !Object.hasOwn(Shape.shape, key);
 }
 
-function wrongSetting(name: string, value: unknown, rule: string, key: string): OsaError {
-  // A URL and a key are secrets, or hold one.
-  const isSecret = key === 'database_url' || key === 'issuers' || key === 'primary_secret';
-  const shown = value === undefined || isSecret ? '' : `${excerpt(value)}: `;
+function wrongSetting(name: string, value: unknown, rule: string): OsaError {
+  const shown = value === undefined ? '' : `${excerpt(value)}: `;
   return new OsaError('usage', `${name}: ${shown}${rule.replace(/^Invalid input: /, '')}`, { field: name });
 }

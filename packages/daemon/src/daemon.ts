@@ -20,6 +20,7 @@ import { failureLimit } from './failure-limit.ts';
 import { httpLimits } from './http-limits.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { components } from './ready.ts';
+import { type Refusals, refusals } from './refusals.ts';
 import { authRoutes } from './routes/auth.ts';
 import { blobRoutes } from './routes/blobs.ts';
 import { conventionRoutes } from './routes/conventions.ts';
@@ -29,7 +30,7 @@ import { ingestionRoutes } from './routes/ingestions.ts';
 import { runRoutes } from './routes/runs.ts';
 import { serviceRoutes } from './routes/service.ts';
 import { traceRoutes } from './routes/trace.ts';
-import { requireFit, requireSafe } from './safety.ts';
+import { requireFit, requireSafe, requireSafeIssuers } from './safety.ts';
 import { buildServer } from './server.ts';
 import { prepareSpool } from './spool.ts';
 import { startWorker, type Worker } from './worker.ts';
@@ -37,7 +38,11 @@ import { holdWorkspace } from './workspace.ts';
 
 export interface Daemon {
   readonly url: string;
-  /** From now on accepts tokens of these issuers only. */
+  /**
+   * From now on accepts tokens of these issuers only; without any, none.
+   *
+   * @throws OsaError `usage` for issuers with which it would not have started
+   */
   trust(issuers: TrustedIssuers): void;
   /**
    * Drains: takes no new work, lets what runs end within the drain time, gives the rest back, closes everything.
@@ -72,8 +77,10 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
   const verifier = tokenVerifier(config.trusted);
+  const refused = stack.use(refusals({ metrics, log }));
   const app = server(config, {
     verifier,
+    refused,
     requests,
     uploads,
     blobs,
@@ -97,7 +104,11 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     await Promise.all([stopServer(), stopWork()]);
     await kept.disposeAsync();
   });
-  return { url, trust: verifier.trust, close };
+  const trust = (trusted: TrustedIssuers) => {
+    requireSafeIssuers({ mode: config.mode, trusted });
+    verifier.trust(trusted);
+  };
+  return { url, trust, close };
 }
 
 /** `work`, done at the first call; later calls wait for it. */
@@ -149,6 +160,7 @@ function spoolOf(dataDirectory: string): string {
 
 interface ServerNeeds {
   readonly verifier: Verifier;
+  readonly refused: Refusals;
   readonly requests: Database;
   readonly uploads: Database;
   readonly blobs: BlobStore;
@@ -168,6 +180,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
   return buildServer({
     role: config.role,
     isLocal: config.mode === 'development',
+    trustedProxies: config.trustedProxies,
     handlers: {
       ...serviceRoutes({ version: config.version, reads: config.reads, metrics, check }),
       ...conventionRoutes({ store }),
@@ -184,10 +197,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
       rolesOf: store.access.rolesOf,
       reads: config.reads,
       failures: failureLimit(limits.failedAuthentications),
-      onRefused(refusal) {
-        metrics.countRefused(refusal.reason);
-        log.warn(refusal, 'a request without an accepted token was refused');
-      },
+      onRefused: needs.refused.tell,
     }),
     denied: store.access.denied,
     limits,

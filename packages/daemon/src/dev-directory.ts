@@ -39,14 +39,18 @@ export async function makeDirectory(path: string): Promise<string> {
   }
 }
 
-/** The directory's own key, made at the first start; its public half is what the daemon trusts. */
+/**
+ * The directory's own key, made at the first start; its public half is what the daemon trusts. Its kid says that it
+ * is for development, so that production can refuse it.
+ */
 export async function ownIssuer(directory: string): Promise<MachineIssuer> {
   const path = join(directory, keyFile);
   const { privateKey } = generateKeyPairSync('ed25519');
-  await writeNew(path, `${JSON.stringify(privateKey.export({ format: 'jwk' }))}\n`, 0o600);
+  const own = { ...privateKey.export({ format: 'jwk' }), kid: `${devIssuer}-${randomUUID()}` };
+  await writeNew(path, `${JSON.stringify(own)}\n`, 0o600);
   await chmod(path, 0o600);
-  const { publicJwk } = await readPrivateKey(await readFile(path, 'utf8'), path);
-  const keys = await readPublicKeys(JSON.stringify(publicJwk), path);
+  const { publicJwk, kid } = await readPrivateKey(await readFile(path, 'utf8'), path);
+  const keys = await readPublicKeys(JSON.stringify({ ...publicJwk, kid }), path);
   return { issuer: devIssuer, audience: devIssuer, scopeClaim: 'scope', scopes: undefined, keys };
 }
 

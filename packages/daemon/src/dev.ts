@@ -87,6 +87,8 @@ async function devConfig(
     dataDirectory: resolve(data ?? settings.data_dir ?? join(directory, 'data')),
     workDirectory: join(directory, 'work'),
     reads: settings.reads,
+    // Nobody but this machine can ask, and a page in a browser could forge the header.
+    trustedProxies: [],
     trusted: await devIssuers(settings, directory),
     runner: settings.runner ?? 'process',
     ...limitsOfHooks(settings),

@@ -9,7 +9,7 @@ import { readPublicKeys } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { z } from 'zod';
 import type { Settings } from './config.ts';
-import { missing, readText } from './setting.ts';
+import { missing, readSecret, readText } from './setting.ts';
 
 /** The settings that say whose tokens are accepted, and what comes of them. */
 
@@ -47,6 +47,15 @@ export const issuerSettings = {
   clock_skew_seconds: z.coerce.number().int().min(0).max(60).default(30),
 };
 
+/** What the members of the one issuer in the environment are called there. */
+export const issuerVariables: Readonly<Record<string, string>> = {
+  issuer: 'OSA_ISSUER',
+  audience: 'OSA_AUDIENCE',
+  public_key: 'OSA_PUBLIC_KEY',
+  public_key_file: 'OSA_PUBLIC_KEY_FILE',
+  scopes: 'OSA_ISSUER_SCOPES',
+};
+
 /** One issuer can be named in the environment; it takes the place of the file's list. @throws OsaError `usage` */
 export function issuersOf(environment: NodeJS.ProcessEnv): unknown[] | undefined {
   const { OSA_ISSUER, OSA_AUDIENCE, OSA_PUBLIC_KEY, OSA_PUBLIC_KEY_FILE, OSA_ISSUER_SCOPES } = environment;
@@ -76,7 +85,10 @@ export function issuersOf(environment: NodeJS.ProcessEnv): unknown[] | undefined
  */
 export async function trustedIssuers(settings: Settings, ownDomain: string): Promise<TrustedIssuers> {
   const machines = await Promise.all(
-    settings.issuers.map((entry, index) => machineIssuer(entry, `issuers[${index}]`, ownDomain)),
+    settings.issuers.map((entry, index) => {
+      const nameOf = (member: string) => settings.nameOf(['issuers', index, member]);
+      return machineIssuer(entry, nameOf, ownDomain);
+    }),
   );
   const twin = machines.find(
     ({ issuer }, index) => machines.findIndex((other) => other.issuer === issuer) < index,
@@ -95,14 +107,14 @@ export async function trustedIssuers(settings: Settings, ownDomain: string): Pro
 
 async function machineIssuer(
   entry: Settings['issuers'][number],
-  place: string,
+  nameOf: (member: string) => string,
   ownDomain: string,
 ): Promise<MachineIssuer> {
   const { issuer, audience = `https://${ownDomain}`, scope_claim: scopeClaim, scopes } = entry;
   const file = entry.public_key_file;
-  const source =
-    file === undefined ? `${place}.public_key (OSA_PUBLIC_KEY)` : `${place}.public_key_file ${file}`;
-  const keys = await readPublicKeys(file === undefined ? (entry.public_key ?? '') : readText(file), source);
+  const name = nameOf(file === undefined ? 'public_key' : 'public_key_file');
+  const text = file === undefined ? (entry.public_key ?? '') : readText(file, name);
+  const keys = await readPublicKeys(text, file === undefined ? name : `${name}: ${file}`);
   return { issuer, audience, scopeClaim, scopes, keys };
 }
 
@@ -112,13 +124,14 @@ const shortestSecret = 32;
 function primaryOf({
   primary_secret: secret,
   primary_secret_file: file,
+  nameOf,
 }: Settings): PrimaryIssuer | undefined {
   if (secret === undefined && file === undefined) return undefined;
-  const name = file === undefined ? 'OSA_PRIMARY_SECRET' : 'OSA_PRIMARY_SECRET_FILE';
+  const name = nameOf([file === undefined ? 'primary_secret' : 'primary_secret_file']);
   const refused = (rule: string) => new OsaError('usage', `${name}: ${rule}`, { field: name });
   if (secret !== undefined && file !== undefined)
-    throw refused('stands beside OSA_PRIMARY_SECRET; set one of them');
-  const text = file === undefined ? (secret ?? '') : readText(file).replace(/\r?\n$/, '');
+    throw refused(`stands beside ${nameOf(['primary_secret'])}; set one of them`);
+  const text = file === undefined ? (secret ?? '') : readSecret(file, name).replace(/\r?\n$/, '');
   const bytes = Buffer.from(text);
   if (bytes.length < shortestSecret) throw refused(`must have ${shortestSecret} bytes or more`);
   if (new Set(text).size < 8) throw refused('is too easy to guess; take 32 random bytes');

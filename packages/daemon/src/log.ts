@@ -1,3 +1,4 @@
+import { visible } from '@osa/core/excerpt';
 import { type DestinationStream, type Logger, pino } from 'pino';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -31,11 +32,13 @@ function toReadable(line: string): string {
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   const tail = facts.length > 0 ? ` · ${facts.join(' ')}` : '';
-  return `${clock} ${String(level).padEnd(5)} ${String(msg ?? '')}${tail}\n${errorLines(err)}`;
+  // Facts and errors hold what others sent: none of it may act on the terminal, or look like a line of ours.
+  return `${visible(`${clock} ${String(level).padEnd(5)} ${String(msg ?? '')}${tail}`)}\n${errorLines(err)}`;
 }
 
 /** The stack, which the logger makes of an error and its causes. */
 function errorLines(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('stack' in error)) return '';
-  return `${String(error.stack).replaceAll(/^/gm, '    ')}\n`;
+  const lines = String(error.stack).split('\n');
+  return lines.map((line) => `    ${visible(line)}\n`).join('');
 }

@@ -5,6 +5,7 @@ import { isOutputThread, serveOutputThread } from '@osa/core/run/output-thread';
 import type { Logger } from 'pino';
 import type { Settings } from './config.ts';
 import type { Daemon } from './daemon.ts';
+import type { Options } from './options.ts';
 
 // A thread that reads the output of hooks starts here too where all is one file, and needs nothing else.
 if (isOutputThread()) serveOutputThread();
@@ -31,60 +32,79 @@ async function run(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   if (options.command === 'help') return print(help);
   if (options.command === 'version') return print(`${manifest.version}\n`);
-  const { appRole, logLevelOf, ownerUrl, productionConfig, readSettings, systemEnvironment } = await import(
-    './config.ts'
-  );
+  if (options.command === 'serve' || options.command === 'dev') return serve(options, manifest.version);
+  const { appRole, ownerUrl, systemEnvironment } = await import('./config.ts');
   const environment = systemEnvironment();
+  const url = ownerUrl(environment, options.database);
   if (options.command === 'migrate') {
     const { migrateDatabase } = await import('./migrate.ts');
-    const url = ownerUrl(environment, options.database);
     return print(`osad: ${await migrateDatabase({ url, appRole: appRole(environment) })}\n`);
   }
-  if (options.command === 'roles') {
-    const { changeRoles } = await import('./roles.ts');
-    return print(await changeRoles({ url: ownerUrl(environment, options.database), change: options.change }));
-  }
-  const fromSettings = readSettings(environment, options.config);
-  const withRole = (read: Settings): Settings => ({ ...read, role: options.role ?? read.role });
-  const settings = withRole(fromSettings);
+  const { changeRoles } = await import('./roles.ts');
+  return print(await changeRoles({ url, change: options.change }));
+}
+
+/** A daemon, until it is told to stop. */
+async function serve(
+  options: Extract<Options, { command: 'serve' | 'dev' }>,
+  version: string,
+): Promise<number> {
+  const { obeyHangups } = watchHangups();
+  const { logLevelOf, productionConfig, readSettings, systemEnvironment } = await import('./config.ts');
+  const environment = systemEnvironment();
+  const read = (): Settings => {
+    const settings = readSettings(environment, options.config);
+    return { ...settings, role: options.role ?? settings.role };
+  };
+  const settings = read();
   const { obeyFailpoints } = await import('./failpoints.ts');
   await obeyFailpoints(environment);
   const { createLog } = await import('./log.ts');
   const isDev = options.command === 'dev';
   const log = createLog({ level: logLevelOf(settings, isDev), readable: isDev });
   const signals = watchSignals(log, settings.drain_seconds);
-  const shared = { version: manifest.version, settings, environment };
-  const read = () => withRole(readSettings(environment, options.config));
+  const shared = { version, settings, environment };
+  let daemon: Daemon;
   if (options.command === 'dev') {
     const { devIssuers, startDev } = await import('./dev.ts');
-    const daemon = await startDev({ ...shared, ...options }, { log });
-    reloadIssuers(daemon, log, () => devIssuers(read(), resolve(options.directory)));
+    daemon = await startDev({ ...shared, ...options }, { log });
+    obeyHangups(() => reload(daemon, log, () => devIssuers(read(), resolve(options.directory))));
     await print(
       `osad listens on ${daemon.url}; deploy with: osa deploy <convention.yaml>, stop with Ctrl-C\n`,
     );
-    await signals.stop;
-    await daemon.close();
-    return 0;
+  } else {
+    const { startDaemon } = await import('./daemon.ts');
+    daemon = await startDaemon(await productionConfig(shared), { log });
+    const issuers = async () => (await productionConfig({ ...shared, settings: read() })).trusted;
+    obeyHangups(() => reload(daemon, log, issuers));
   }
-  const { startDaemon } = await import('./daemon.ts');
-  const daemon = await startDaemon(await productionConfig(shared), { log });
-  reloadIssuers(daemon, log, async () => (await productionConfig({ ...shared, settings: read() })).trusted);
   await signals.stop;
   await daemon.close();
   return 0;
 }
 
-/** SIGHUP reads settings and keys again. What cannot be used is told, and the issuers stay as they were. */
-function reloadIssuers(daemon: Daemon, log: Logger, read: () => Promise<TrustedIssuers>): void {
-  process.on('SIGHUP', async () => {
-    try {
-      const trusted = await read();
-      daemon.trust(trusted);
-      log.info({ issuers: trusted.machines.map(({ issuer }) => issuer) }, 'issuers are read again');
-    } catch (error) {
-      log.error({ err: error }, 'issuers cannot be read again, and stay as they were');
-    }
+/** Reads settings and keys again. What cannot be used is told, and the issuers stay as they were. */
+async function reload(daemon: Daemon, log: Logger, read: () => Promise<TrustedIssuers>): Promise<void> {
+  try {
+    const trusted = await read();
+    daemon.trust(trusted);
+    log.info({ issuers: trusted.machines.map(({ issuer }) => issuer) }, 'issuers are read again');
+  } catch (error) {
+    log.error({ err: error }, 'issuers cannot be read again, and stay as they were');
+  }
+}
+
+/**
+ * SIGHUP ends a process that does not listen for it, so it is listened for from the start. One that comes while the
+ * daemon starts is obeyed once there is something to do; each waits for the one before, so that the last one counts.
+ */
+function watchHangups(): { readonly obeyHangups: (work: () => Promise<void>) => void } {
+  const { promise: work, resolve: obeyHangups } = Promise.withResolvers<() => Promise<void>>();
+  let last: Promise<unknown> = work;
+  process.on('SIGHUP', () => {
+    last = last.then(async () => (await work)());
   });
+  return { obeyHangups };
 }
 
 /** The first signal drains, within a bound; the second one ends at once. So does an error that nobody handles. */

@@ -9,6 +9,7 @@ import {
   routes,
 } from '@osa/core/api';
 import type { Principal } from '@osa/core/auth/principal';
+import { scopeVerbs } from '@osa/core/auth/scope';
 import { OsaError } from '@osa/core/error';
 import { databaseError } from '@osa/core/postgres/sqlstate';
 import type { AskedFor, Writer } from '@osa/core/store';
@@ -37,11 +38,14 @@ export interface Call<N extends RouteName> {
   readonly query: ParsedQuery<N>;
   /** The JSON body; undefined where there is none, or where it is a stream. */
   readonly body: ParsedBody<N>;
+  /** Who reads; undefined for anybody. A route whose gate needs a token asks `caller`. */
   readonly principal: Principal | undefined;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   /** A streamed body, to be read once. @throws OsaError `too_large` for one that announces so */
   upload(maxBytes: number): AsyncIterable<Uint8Array>;
+  /** Who calls. @throws OsaError `internal` on a route whose gate lets anybody through */
+  caller(): Caller;
   /** On whose behalf to write; for a streamed body, with the SHA-256 of what came. */
   writer(uploadSha256?: string): Writer;
 }
@@ -52,7 +56,7 @@ export type Handlers = { readonly [N in RouteName]: Handler<N> };
 /**
  * Mounts every route of the wire contract: method, path, gate, shapes and status come from there.
  *
- * @throws OsaError `internal` when a route has no handler, or a handler no route
+ * @throws OsaError `internal` when a route has no gate or no handler, or a handler no route
  */
 export function mountRoutes(
   app: FastifyInstance,
@@ -68,11 +72,29 @@ export function mountRoutes(
       `routes without a handler: ${missing.join(', ') || 'none'}; handlers without a route: ${stray.join(', ') || 'none'}`,
     );
   }
+  const ungated = names.filter((name) => !hasGate(routes[name]));
+  if (ungated.length > 0) {
+    throw new OsaError('internal', `routes that do not say who may call them: ${ungated.join(', ')}`);
+  }
   app.addHook('onRoute', ({ url, config }) => {
     if (!config?.contract)
       throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
   });
   for (const name of routesOf(role)) mount(app, name, handlers, limits);
+}
+
+/** The types ask for a gate; this asks what is there when it runs, since a route without one would be open. */
+function hasGate({ gate }: Partial<Route>): boolean {
+  switch (gate?.kind) {
+    case 'public':
+    case 'read':
+    case 'authenticated':
+      return true;
+    case 'scope':
+      return scopeVerbs.includes(gate.verb);
+    default:
+      return false;
+  }
 }
 
 /** What a daemon of this role answers; one that only runs batches tells no more than how it is. */
@@ -132,28 +154,27 @@ async function decode<N extends RouteName>(
   const query = check(route.query?.strict(), request.query, 'query');
   if (typeof route.body === 'string') requireMediaType(request.raw, route.body);
   const json = typeof route.body === 'object' ? await readBody(route.body, request, limits) : undefined;
-  const principal = request.caller?.principal;
+  const caller = (): Caller => {
+    if (request.caller) return request.caller;
+    throw new OsaError('internal', `${route.method} ${route.path} needs a caller, and its gate none`);
+  };
   const call = {
     params,
     query,
     body: json?.value,
-    principal,
+    principal: request.caller?.principal,
     request,
     reply,
+    caller,
     upload(maxBytes: number) {
       requireSize(request.raw, maxBytes);
       return bodyChunks(request.raw, { idleMs: limits.uploadIdleMs });
     },
     writer(uploadSha256?: string): Writer {
-      if (!principal) throw new OsaError('internal', `${route.path} writes and has a gate without a scope`);
-      const asked = askedFor(route, request);
-      if (key === undefined) return { principal, request: asked };
+      const onBehalf = { principal: caller().principal, request: askedFor(route, request) };
+      if (key === undefined) return onBehalf;
       const bodySha256 = uploadSha256 ?? json?.sha256 ?? '';
-      return {
-        principal,
-        request: asked,
-        idempotency: { key, requestDigest: digestOf(request, bodySha256) },
-      };
+      return { ...onBehalf, idempotency: { key, requestDigest: digestOf(request, bodySha256) } };
     },
   };
   // The shapes are those of the contract's schemas, which TypeScript cannot follow through a look-up by name.
@@ -181,16 +202,17 @@ async function readBody(schema: z.ZodType, request: FastifyRequest, limits: Http
   return { value: check(schema, value), sha256 };
 }
 
-/** @throws OsaError `malformed` for text that PostgreSQL cannot take, `invalid` */
+/** @throws OsaError `malformed` for a query that PostgreSQL cannot take, `invalid` */
 function check(schema: z.ZodType | undefined, input: unknown, part?: 'path' | 'query'): unknown {
   if (!schema) return undefined;
-  if (part !== undefined) refuseUnstorable(input, part);
+  if (part === 'query') refuseUnstorable(input, part);
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   throw invalidInput(parsed.error, input, part === undefined ? '' : `${part}: `);
 }
 
-function refuseUnstorable(input: unknown, part: string): void {
+/** Text that PostgreSQL cannot take. @throws OsaError `malformed` */
+export function refuseUnstorable(input: unknown, part: string): void {
   for (const [name, value] of Object.entries(input ?? {})) {
     const text = String(value);
     if (text.includes('\0') || !text.isWellFormed()) {

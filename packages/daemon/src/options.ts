@@ -46,10 +46,15 @@ export const help = `osad, the daemon of osa
                                                      [issuers] of issuer, audience, public_key or public_key_file,
                                                      scope_claim and scopes. SIGHUP reads them again
         OSA_PRIMARY_SECRET or OSA_PRIMARY_SECRET_FILE [primary_secret, primary_secret_file]
-                                                     of the issuer for people (HS256), 32 bytes or more
+                                                     of the issuer for people, 32 bytes or more; a file that nobody
+                                                     else may read
+        OSA_PRIMARY_ALGORITHM [primary_algorithm]    how that issuer signs: HS256, the only one
         OSA_MAX_TOKEN_SECONDS [max_token_seconds]    how long a machine token may live (3600)
         OSA_CLOCK_SKEW_SECONDS [clock_skew_seconds]  by how much clocks may differ (30, at most 60)
         OSA_READS [reads]                            public (the default) or authenticated
+        OSA_TRUSTED_PROXIES [trusted_proxies]        addresses or networks (10.0.0.0/8), parted by spaces or commas, of
+                                                     proxies whose X-Forwarded-For tells the client (none): failed
+                                                     authentications are counted and limited for each client
         OSA_RUNNER [runner]                          what starts hooks that are images: podman, docker, auto (the one
                                                      that is there), or none: batches wait
         OSA_ENGINE_OPTIONS [engine_options]          options of the engine itself, such as

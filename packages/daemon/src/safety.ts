@@ -1,9 +1,10 @@
 import { OsaError } from '@osa/core/error';
+import { excerpt } from '@osa/core/excerpt';
 import type { Database } from '@osa/core/postgres/connection';
 import { excessRights, requireDurable, requireMigrated } from '@osa/core/postgres/migrate';
 import type { DaemonConfig } from './config.ts';
 
-/** The issuer that `osad --dev` trusts, and the audience of its tokens. */
+/** The issuer that `osad --dev` trusts, the audience of its tokens, and the start of its keys' kids. */
 export const devIssuer = 'osa-dev';
 
 /**
@@ -24,15 +25,36 @@ export function requireSafe({ mode, role, host, trusted, runner }: Omit<DaemonCo
       'no issuer is trusted, so nobody could deploy; set OSA_ISSUER and OSA_PUBLIC_KEY_FILE, or issuers in the file',
     );
   }
-  if (machines.some(({ issuer }) => issuer === devIssuer)) {
-    throw refused('OSA_ISSUER', `${devIssuer} is the issuer of development, for osad --dev only`);
-  }
+  requireSafeIssuers({ mode, trusted });
   if (runner === 'process') {
     throw refused(
       'OSA_RUNNER',
       'process is for development only: its hooks can do all that the daemon can; set podman, docker or auto, and ' +
         'deploy hooks as images',
     );
+  }
+}
+
+/**
+ * That nobody is trusted in production who is for development, at the start and whenever issuers are read again. A
+ * key of `osad --dev` is known by its kid: that finds one which was carried over, not one that was meant to deceive.
+ *
+ * @throws OsaError `usage` that names the setting
+ */
+export function requireSafeIssuers({ mode, trusted }: Pick<DaemonConfig, 'mode' | 'trusted'>): void {
+  if (mode === 'development') return;
+  for (const { issuer, keys } of trusted.machines) {
+    if (issuer === devIssuer) {
+      throw refused('OSA_ISSUER', `${devIssuer} is the issuer of development, for osad --dev only`);
+    }
+    const devKey = keys.find(({ kid }) => kid.startsWith(devIssuer));
+    if (devKey) {
+      throw refused(
+        'OSA_PUBLIC_KEY',
+        `the key ${excerpt(devKey.kid)} of the issuer ${excerpt(issuer)} was made by osad --dev, whose keys are for ` +
+          'development only; make one with `osa keys generate`',
+      );
+    }
   }
 }
 

@@ -18,12 +18,14 @@ import type { Role } from './config.ts';
 import { type ProblemAnswer, problemOf } from './errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Metrics } from './metrics.ts';
-import { askedFor, type Handlers, mountRoutes, routesOf } from './mount.ts';
+import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
 
 export interface ServerParts {
   readonly role: Role;
   /** Whether the only names are `localhost` and addresses: a page in a browser can give a name of its own our address. */
   readonly isLocal: boolean;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   readonly handlers: Handlers;
   readonly authenticate: Authenticate;
   readonly limits: HttpLimits;
@@ -36,8 +38,9 @@ export interface ServerParts {
 
 /** The HTTP server, not listening yet: limits, gates, errors, and the routes of the wire contract. */
 export function buildServer(parts: ServerParts): FastifyInstance {
-  const { limits, log } = parts;
+  const { limits, log, trustedProxies } = parts;
   const app = fastify({
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     loggerInstance: warningsOf(log),
     childLoggerFactory: (logger) => logger,
     // A line per request would halve what the server can do; metrics count them.
@@ -76,7 +79,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
 function addHooks(app: FastifyInstance, parts: ServerParts): void {
   const { authenticate, isLocal, limits, metrics, isDraining } = parts;
   app.addHook('onRequest', async (request) => {
-    requireOneHost(request);
+    for (const name of ['host', 'authorization'] as const) requireOne(request, name);
     if (isLocal) requireLocalName(request.hostname);
     if (request.raw.rawHeaders.length / 2 > limits.headers) {
       throw Object.assign(new Error('too many headers'), { code: 'HPE_HEADER_OVERFLOW' });
@@ -86,6 +89,8 @@ function addHooks(app: FastifyInstance, parts: ServerParts): void {
     const { authorization } = request.headers;
     const params = request.params as Readonly<Record<string, string>>;
     request.caller = await authenticate(contract.gate, { authorization, address: request.ip });
+    // A gate may name them, and whatever it refuses is stored.
+    refuseUnstorable(params, 'path');
     requireGate(contract.gate, request.caller, params);
   });
   app.addHook('onSend', async (request, reply) => {
@@ -102,11 +107,11 @@ function addHooks(app: FastifyInstance, parts: ServerParts): void {
   });
 }
 
-/** RFC 9112, section 3.2; Node takes the first of several. @throws OsaError `malformed` */
-function requireOneHost({ raw }: FastifyRequest): void {
-  const hosts = raw.headersDistinct.host ?? [];
-  if (hosts.length <= 1) return;
-  throw new OsaError('malformed', `a request names one host, not ${hosts.length}`, { field: 'host' });
+/** A header that means one thing (RFC 9112, section 3.2); Node takes the first of several. @throws OsaError `malformed` */
+function requireOne({ raw }: FastifyRequest, name: 'host' | 'authorization'): void {
+  const found = raw.headersDistinct[name] ?? [];
+  if (found.length <= 1) return;
+  throw new OsaError('malformed', `a request has one header ${name}, not ${found.length}`, { field: name });
 }
 
 /** @throws OsaError `malformed` */

@@ -1,18 +1,52 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 
 /** What settings are read with. */
 
-/** @throws OsaError `usage` */
-export function readText(path: string): string {
+/** The text of the file that the setting `name` names. @throws OsaError `usage` */
+export function readText(path: string, name: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new OsaError('usage', `${path} cannot be read (${systemCode(cause) ?? 'unknown error'})`, {
-      cause,
-    });
+    throw unreadable(path, name, cause);
   }
+}
+
+/** As `readText`, of a file that nobody else may read or write. @throws OsaError `usage` */
+export function readSecret(path: string, name: string): string {
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    const mode = fstatSync(file).mode & 0o777;
+    if ((mode & 0o077) !== 0 && process.platform !== 'win32') {
+      const octal = mode.toString(8).padStart(4, '0');
+      throw new OsaError(
+        'usage',
+        `${name}: ${shown(path)} holds a secret and others may use it (mode ${octal}); run: chmod 600 ${shown(path)}`,
+        { field: name },
+      );
+    }
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    if (cause instanceof OsaError) throw cause;
+    throw unreadable(path, name, cause);
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+function unreadable(path: string, name: string, cause: unknown): OsaError {
+  const code = systemCode(cause) ?? 'unknown error';
+  return new OsaError('usage', `${name}: ${shown(path)} cannot be read (${code}); it must be a file`, {
+    field: name,
+    cause,
+  });
+}
+
+/** Where a path was asked for, a key may have been given. */
+function shown(path: string): string {
+  return /[\n{]/.test(path) || path.length > 4_096 ? 'what it names' : path;
 }
 
 export function required(value: string | undefined, name: string, what: string): string {

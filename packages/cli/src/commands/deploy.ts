@@ -85,7 +85,11 @@ async function apply(
   const { again, ...input } = call;
   const client = context.client();
   for (const [hook, directory] of packed) {
-    await uploadCode(context, client, { hook, owner: manifest.slug, packed: directory });
+    await uploadCode(context, client, {
+      hook,
+      scope: `conventions:write:${manifest.slug}`,
+      packed: directory,
+    });
   }
   const answer = await client.call('deploy', { body, ...input });
   context.output.result(answer, deployLines(answer, again));

@@ -111,12 +111,12 @@ function refuseClashes(given: Given): void {
 async function upload(
   context: Context,
   client: Client,
-  { name, owner }: Answer<'showHook'>,
+  { name }: Answer<'showHook'>,
   directory: string,
 ): Promise<string> {
   const { packDirectory } = await import('@osa/core/hook/pack');
   const packed = await packDirectory(resolve(context.sources.cwd, directory));
-  await uploadCode(context, client, { hook: name, owner, packed });
+  await uploadCode(context, client, { hook: name, scope: `hooks:write:${name}`, packed });
   return packed.digest;
 }
 

@@ -16,23 +16,28 @@ export const scopeVerbs = [
 
 export type ScopeVerb = (typeof scopeVerbs)[number];
 
-/** Whether the principal may do `verb` on `resource`; without a resource, on anything at all. */
-export function grants(principal: Principal, verb: ScopeVerb, resource?: string): boolean {
-  if (principal.isAdmin || principal.scopes.has(verb)) return true;
-  const prefix = `${verb}:`;
-  return [...principal.scopes].some(
-    (scope) =>
-      scope.startsWith(prefix) && (resource === undefined || matches(scope.slice(prefix.length), resource)),
-  );
+/** As a resource: all there are, so that only the verb itself, or its `*`, grants it. */
+export const everything = '*';
+
+/** Whether the principal may do `verb` on `resource`. */
+export function grants(principal: Principal, verb: ScopeVerb, resource: string): boolean {
+  return holds(principal, verb, (pattern) => matches(pattern, resource));
 }
 
 /** @throws OsaError `access_denied`, with the missing scope in `details.scope`. */
-export function requireScope(principal: Principal, verb: ScopeVerb, resource?: string): void {
+export function requireScope(principal: Principal, verb: ScopeVerb, resource: string): void {
   if (grants(principal, verb, resource)) return;
-  const scope = resource === undefined ? verb : `${verb}:${resource}`;
-  throw new OsaError('access_denied', `this needs the scope ${scope}; sign a token that carries it`, {
-    details: { scope },
-  });
+  throw lacking(resource === everything ? verb : `${verb}:${resource}`);
+}
+
+/**
+ * That the principal may do one of `verbs` on some resource, before it is known on which: a first gate, behind which
+ * the use case asks for the resource.
+ *
+ * @throws OsaError `access_denied`, with the first verb in `details.scope`.
+ */
+export function requireVerb(principal: Principal, verbs: readonly [ScopeVerb, ...ScopeVerb[]]): void {
+  if (!verbs.some((verb) => holds(principal, verb, () => true))) throw lacking(...verbs);
 }
 
 /** Whether whoever has `bound` has all that `scope` grants: they are equal, or the verb, or a wider pattern. */
@@ -46,6 +51,24 @@ export function covers(bound: string, scope: string): boolean {
 export function isScope(text: string): boolean {
   return scopeVerbs.some(
     (verb) => text === verb || (text.startsWith(`${verb}:`) && text.length > verb.length + 1),
+  );
+}
+
+function holds(
+  { isAdmin, scopes }: Principal,
+  verb: ScopeVerb,
+  covered: (pattern: string) => boolean,
+): boolean {
+  if (isAdmin || scopes.has(verb)) return true;
+  const prefix = `${verb}:`;
+  return [...scopes].some((scope) => scope.startsWith(prefix) && covered(scope.slice(prefix.length)));
+}
+
+function lacking(...scopes: readonly [string, ...string[]]): OsaError {
+  return new OsaError(
+    'access_denied',
+    `this needs the scope ${scopes.join(' or ')}; sign a token that carries it`,
+    { details: { scope: scopes[0] } },
   );
 }
 

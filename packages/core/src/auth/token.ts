@@ -60,9 +60,6 @@ export async function readPrivateKey(text: string, source: string): Promise<Sign
  * should be trusted with
  */
 export async function readPublicKeys(text: string, source: string): Promise<MachineKey[]> {
-  if (isPrivate(text)) {
-    throw new OsaError('credentials', `${source}: this is a private key; give the daemon the public one`);
-  }
   const members = jwkSet(text) ?? text.match(/-----BEGIN.+?-----END.+?-----/gs) ?? [text.trim()];
   if (members.length === 0) throw new OsaError('credentials', `${source}: the set holds no key`);
   const keys = await Promise.all(members.map((member) => publicKey(member, source)));
@@ -74,6 +71,10 @@ export async function readPublicKeys(text: string, source: string): Promise<Mach
 async function publicKey(member: string | object, source: string): Promise<MachineKey> {
   const text = typeof member === 'string' ? member : JSON.stringify(member);
   const key = parseKey(text, source, (input) => createPublicKey(input));
+  // A private key holds the public one, so it can be read as that.
+  if (isPrivate(text)) {
+    throw new OsaError('credentials', `${source}: this is a private key; give the daemon the public one`);
+  }
   if (key.asymmetricKeyType !== 'ed25519') {
     throw new OsaError('credentials', `${source}: the key is ${key.asymmetricKeyType}, it must be Ed25519`);
   }
@@ -85,8 +86,7 @@ async function publicKey(member: string | object, source: string): Promise<Machi
 
 /** Of a JWK that has one; the text has been read as a key. */
 function ownKid(text: string): string | undefined {
-  const trimmed = text.trim();
-  const { kid } = trimmed.startsWith('{') ? (JSON.parse(trimmed) as { kid?: unknown }) : {};
+  const kid = asJwk(text)?.kid;
   return typeof kid === 'string' && kid !== '' ? kid : undefined;
 }
 
@@ -101,8 +101,16 @@ function jwkSet(text: string): object[] | undefined {
   }
 }
 
+/** Of a text that has been read as a key. However a JWK spells the name of its private part, it is parsed here. */
 function isPrivate(text: string): boolean {
-  return text.includes('PRIVATE KEY') || /"d"\s*:/.test(text);
+  const jwk = asJwk(text);
+  return jwk ? Object.hasOwn(jwk, 'd') : text.includes('PRIVATE KEY');
+}
+
+/** The members of a JWK; undefined for PEM. The text has been read as a key. */
+function asJwk(text: string): Readonly<Record<string, unknown>> | undefined {
+  const trimmed = text.trim();
+  return trimmed.startsWith('{') ? (JSON.parse(trimmed) as Record<string, unknown>) : undefined;
 }
 
 type KeyInput = Parameters<typeof createPrivateKey>[0] & Parameters<typeof createPublicKey>[0];

@@ -27,7 +27,7 @@ export interface VerifiedToken {
   /** Of a machine; a person's rights are roles, and not in the token. */
   readonly scopes: ReadonlySet<string>;
   readonly tokenId: string | undefined;
-  /** Seconds since 1970. */
+  /** Its own `exp`, in seconds since 1970; it is accepted for the clock skew longer. */
   readonly expiresAt: number;
 }
 
@@ -67,7 +67,7 @@ export function tokenVerifier(first: TrustedIssuers, now: () => number = Date.no
       const seconds = now() / 1_000;
       const print = createHash('sha256').update(token).digest('base64');
       const before = known.get(print);
-      if (before && seconds < before.expiresAt) return before;
+      if (before && !isOver(before, trusted, seconds)) return before;
       try {
         const verified = verifyToken(readCompact(token), trusted, seconds);
         if (known.size >= cacheSize) known.clear();
@@ -80,6 +80,14 @@ export function tokenVerifier(first: TrustedIssuers, now: () => number = Date.no
       }
     },
   };
+}
+
+function isOver(
+  { expiresAt }: Pick<VerifiedToken, 'expiresAt'>,
+  trusted: TrustedIssuers,
+  now: number,
+): boolean {
+  return expiresAt + trusted.clockSkewSeconds <= now;
 }
 
 function verifyToken(token: CompactToken, trusted: TrustedIssuers, now: number): VerifiedToken {
@@ -104,23 +112,24 @@ function verifyMachine(
   const issuedAt = instant(claims.iat, 'iat');
   const expiresAt = instant(claims.exp, 'exp');
   if (expiresAt - issuedAt > trusted.maxLifetimeSeconds) throw new TokenFlaw('it lives too long');
-  requireTimes(claims, { issuedAt, expiresAt, now, skew: trusted.clockSkewSeconds });
+  requireTimes(claims, { issuedAt, expiresAt, now, trusted });
   return {
     kind: 'machine',
     issuer: issuer.issuer,
     subject,
     scopes: withinBounds(scopes, issuer.scopes),
     tokenId: tokenIdOf(claims),
-    expiresAt: expiresAt + trusted.clockSkewSeconds,
+    expiresAt,
   };
 }
 
 function verifyPerson(
   token: CompactToken,
   claims: JsonObject,
-  { primary, clockSkewSeconds: skew }: TrustedIssuers,
+  trusted: TrustedIssuers,
   now: number,
 ): VerifiedToken {
+  const { primary } = trusted;
   if (!primary) throw new TokenFlaw('it names no issuer');
   if (token.header.alg !== 'HS256') throw new TokenFlaw('its alg is not HS256');
   if (!hmacSha256(primary.secret, token)) throw new TokenFlaw('its signature does not hold');
@@ -129,16 +138,9 @@ function verifyPerson(
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(subject)) throw new TokenFlaw('its sub is no uuid');
   const expiresAt = instant(claims.exp, 'exp');
   const issuedAt = claims.iat === undefined ? undefined : instant(claims.iat, 'iat');
-  requireTimes(claims, { issuedAt, expiresAt, now, skew });
+  requireTimes(claims, { issuedAt, expiresAt, now, trusted });
   const tokenId = tokenIdOf(claims);
-  return {
-    kind: 'person',
-    issuer: primaryIssuer,
-    subject,
-    scopes: new Set(),
-    tokenId,
-    expiresAt: expiresAt + skew,
-  };
+  return { kind: 'person', issuer: primaryIssuer, subject, scopes: new Set(), tokenId, expiresAt };
 }
 
 /** With one key it must be that; with several the `kid` chooses among them, and nothing else is ever looked up. */
@@ -167,20 +169,24 @@ function tokenIdOf({ jti }: JsonObject): string | undefined {
   return jti === undefined ? undefined : text(jti, 'jti');
 }
 
-/** NumericDate (RFC 7519, section 2), its fraction dropped. */
+/** The last second of the year 9999, beyond which no time can be written as RFC 3339. */
+const lastInstant = 253_402_300_799;
+
+/** NumericDate (RFC 7519, section 2), its fraction dropped; milliseconds are none. */
 function instant(claim: JsonValue | undefined, name: string): number {
-  if (typeof claim === 'number' && claim > 0 && claim <= Number.MAX_SAFE_INTEGER) return Math.floor(claim);
+  if (typeof claim === 'number' && claim > 0 && claim <= lastInstant) return Math.floor(claim);
   throw new TokenFlaw(`its ${name} is no time`);
 }
 
 function requireTimes(
   { nbf }: JsonObject,
-  times: { issuedAt: number | undefined; expiresAt: number; now: number; skew: number },
+  times: { issuedAt: number | undefined; expiresAt: number; now: number; trusted: TrustedIssuers },
 ): void {
-  const { issuedAt = 0, expiresAt, now, skew } = times;
+  const { issuedAt = 0, expiresAt, now, trusted } = times;
+  const skew = trusted.clockSkewSeconds;
   if (issuedAt > now + skew) throw new TokenFlaw('it was issued in the future');
   if (nbf !== undefined && instant(nbf, 'nbf') > now + skew) throw new TokenFlaw('it is not valid yet');
-  if (expiresAt + skew <= now) throw new TokenFlaw('it has expired', { isExpired: true });
+  if (isOver({ expiresAt }, trusted, now)) throw new TokenFlaw('it has expired', { isExpired: true });
 }
 
 /** Items of a text are parted by U+0020 and nothing else; those of an array are taken as they are. */

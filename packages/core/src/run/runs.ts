@@ -1,6 +1,6 @@
 import type { Answer, ParsedQuery } from '../api.ts';
 import type { Principal } from '../auth/principal.ts';
-import { requireScope } from '../auth/scope.ts';
+import { everything, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { Store } from '../store.ts';
 
@@ -26,7 +26,7 @@ export async function listRuns(
   principal: Principal,
   query: ParsedQuery<'listRuns'>,
 ): Promise<Answer<'listRuns'>> {
-  requireScope(principal, 'runs:read', query.hook ?? '*');
+  requireScope(principal, 'runs:read', query.hook ?? everything);
   return store.runs.list(query);
 }
 

@@ -1,6 +1,6 @@
 import type { Answer } from '../api.ts';
 import type { Principal } from '../auth/principal.ts';
-import { grants } from '../auth/scope.ts';
+import { everything, grants } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { HookName } from '../hook/hook.ts';
 import { parseRecordSrn } from '../record/srn.ts';
@@ -49,18 +49,23 @@ export async function traceRecord(store: Store, text: string): Promise<Answer<'t
   return trace;
 }
 
-/**
- * A release or ingester without its config, unless the reader may see it: a config may hold secrets.
- * `resource` is the hook, or the convention, that it belongs to.
- */
+/** A release of `hook` without its config, unless the reader may see it: a config may hold secrets. */
 export function hideConfig<T extends { readonly config: unknown }>(
-  holder: T,
+  release: T,
   principal: Principal | undefined,
-  resource: string,
+  hook: string,
 ): T {
-  return mayReadRuns(principal, resource) ? holder : { ...holder, config: null };
+  return mayReadRuns(principal, hook) ? release : { ...release, config: null };
 }
 
-export function mayReadRuns(principal: Principal | undefined, resource: string): boolean {
-  return principal !== undefined && grants(principal, 'runs:read', resource);
+/**
+ * Whether somebody may see what belongs to no single hook: what was deployed, which holds the configs of several,
+ * and the config of an ingester. A scope that is narrowed names hooks, and never opens it, whatever it is named.
+ */
+export function mayReadAllRuns(principal: Principal | undefined): boolean {
+  return mayReadRuns(principal, everything);
+}
+
+function mayReadRuns(principal: Principal | undefined, hook: string): boolean {
+  return principal !== undefined && grants(principal, 'runs:read', hook);
 }

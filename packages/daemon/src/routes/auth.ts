@@ -1,6 +1,5 @@
 import { actorUuid } from '@osa/core/auth/principal';
 import type { Verifier } from '@osa/core/auth/verify';
-import { OsaError } from '@osa/core/error';
 import type { Handlers } from '../mount.ts';
 
 export function authRoutes({
@@ -9,10 +8,8 @@ export function authRoutes({
   readonly verifier: Verifier;
 }): Pick<Handlers, 'whoami' | 'listIssuers'> {
   return {
-    async whoami({ request }) {
-      const { caller } = request;
-      if (!caller) throw new OsaError('internal', 'a gate let somebody through without a token');
-      const { principal, token, roles } = caller;
+    async whoami({ caller }) {
+      const { principal, token, roles } = caller();
       const { kind, issuer, subject } = token;
       return {
         id: actorUuid(principal),

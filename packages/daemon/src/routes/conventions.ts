@@ -3,7 +3,7 @@ import type { Principal } from '@osa/core/auth/principal';
 import { deploy, planConvention } from '@osa/core/convention/deploy';
 import { OsaError } from '@osa/core/error';
 import type { Store } from '@osa/core/store';
-import { hideConfig, mayReadRuns } from '@osa/core/trace/trace';
+import { mayReadAllRuns } from '@osa/core/trace/trace';
 import type { Handlers } from '../mount.ts';
 
 type Routes = Pick<
@@ -20,13 +20,13 @@ export function conventionRoutes({ store }: { readonly store: Store }): Routes {
       const found = await store.registry.deploy(id);
       if (!found) throw new OsaError('not_found', `no deploy has the id ${id}`, { field: 'id' });
       // What was sent holds the configs of hooks, which may be secrets.
-      return mayReadRuns(principal, found.slug) ? found : { ...found, manifest: null };
+      return mayReadAllRuns(principal) ? found : { ...found, manifest: null };
     },
     listConventions: ({ query }) => store.registry.conventions(query),
     async showConvention({ params: { slug }, principal }) {
       const convention = await store.registry.convention(slug);
       if (!convention) throw new OsaError('not_found', `no convention is named ${slug}`, { field: 'slug' });
-      return { ...convention, ingester: hideIngesterConfig(convention.ingester, principal, slug) };
+      return { ...convention, ingester: hideIngesterConfig(convention.ingester, principal) };
     },
   };
 }
@@ -35,8 +35,7 @@ export function conventionRoutes({ store }: { readonly store: Store }): Routes {
 function hideIngesterConfig(
   ingester: Answer<'showConvention'>['ingester'],
   principal: Principal | undefined,
-  slug: string,
 ): Answer<'showConvention'>['ingester'] {
-  if (ingester?.config === undefined) return ingester;
-  return hideConfig({ ...ingester, config: ingester.config }, principal, slug);
+  if (ingester?.config === undefined || mayReadAllRuns(principal)) return ingester;
+  return { ...ingester, config: null };
 }

@@ -1,7 +1,7 @@
-import { requireScope } from '@osa/core/auth/scope';
 import { OsaError } from '@osa/core/error';
 import { cancelIngestion, pauseIngestion, resumeIngestion } from '@osa/core/ingestion/control';
 import { ingest } from '@osa/core/ingestion/ingest';
+import { listIngestionRecords, listIngestions, showIngestion } from '@osa/core/ingestion/read';
 import { retryIngestion } from '@osa/core/ingestion/retry';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
@@ -28,12 +28,11 @@ export interface IngestionParts {
 }
 
 export function ingestionRoutes({ store, bulk, spoolDirectory, uploadBytes }: IngestionParts): Routes {
-  const { ingestions, registry } = store;
   return {
     async ingest(call) {
       const { slug } = call.params;
       // Told before gigabytes are sent.
-      if (!(await registry.convention(slug))) {
+      if (!(await store.registry.convention(slug))) {
         throw new OsaError('not_found', `no convention is named ${slug}; deploy it first`, { field: 'slug' });
       }
       const limits = { directory: spoolDirectory, maxBytes: uploadBytes };
@@ -41,29 +40,13 @@ export function ingestionRoutes({ store, bulk, spoolDirectory, uploadBytes }: In
       const request = { convention: slug, batchSize: call.query.batch_size, upload };
       return await ingest(bulk, call.writer(upload.sha256), request);
     },
-    listIngestions: ({ query, principal }) => {
-      // A scope for some conventions shows those one by one, not the list of all.
-      if (principal) requireScope(principal, 'ingestions:read');
-      return ingestions.list(query);
-    },
-    async showIngestion({ params: { id }, principal }) {
-      const ingestion = found(await ingestions.show(id), id);
-      if (principal) requireScope(principal, 'ingestions:read', ingestion.convention_id);
-      return ingestion;
-    },
-    async listIngestionRecords({ params: { id }, query, principal }) {
-      const { convention_id } = found(await ingestions.show(id), id);
-      if (principal) requireScope(principal, 'ingestions:read', convention_id);
-      return found(await ingestions.records(id, query), id);
-    },
+    listIngestions: (call) => listIngestions(store, call.caller().principal, call.query),
+    showIngestion: (call) => showIngestion(store, call.caller().principal, call.params.id),
+    listIngestionRecords: (call) =>
+      listIngestionRecords(store, call.caller().principal, { ...call.params, ...call.query }),
     retryIngestion: (call) => retryIngestion(bulk, call.writer(), call.params.id),
     pauseIngestion: (call) => pauseIngestion(store, call.writer(), call.params.id, call.body),
     resumeIngestion: (call) => resumeIngestion(store, call.writer(), call.params.id),
     cancelIngestion: (call) => cancelIngestion(bulk, call.writer(), call.params.id, call.body),
   };
-}
-
-function found<T>(answer: T | undefined, id: string): T {
-  if (answer === undefined) throw new OsaError('not_found', `no ingestion has the id ${id}`, { field: 'id' });
-  return answer;
 }

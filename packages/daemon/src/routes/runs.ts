@@ -1,5 +1,3 @@
-import type { Principal } from '@osa/core/auth/principal';
-import { OsaError } from '@osa/core/error';
 import { followRun, listRuns, readRunLog, showRun } from '@osa/core/run/runs';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
@@ -8,19 +6,13 @@ type Routes = Pick<Handlers, 'listRuns' | 'showRun' | 'runLogs' | 'followRun'>;
 
 export function runRoutes({ store }: { readonly store: Store }): Routes {
   return {
-    listRuns: ({ query, principal }) => listRuns(store, caller(principal), query),
-    showRun: ({ params: { id }, principal }) => showRun(store, caller(principal), id),
-    async runLogs({ params: { id }, query: { attempt }, principal, reply }) {
-      const log = await readRunLog(store, caller(principal), { id, attempt });
+    listRuns: (call) => listRuns(store, call.caller().principal, call.query),
+    showRun: (call) => showRun(store, call.caller().principal, call.params.id),
+    async runLogs({ params: { id }, query: { attempt }, caller, reply }) {
+      const log = await readRunLog(store, caller().principal, { id, attempt });
       reply.type('text/plain; charset=utf-8');
       return Buffer.from(log) as never;
     },
-    followRun: ({ params: { id }, query, principal }) =>
-      followRun(store, caller(principal), { id, ...query }),
+    followRun: (call) => followRun(store, call.caller().principal, { ...call.params, ...call.query }),
   };
-}
-
-function caller(principal: Principal | undefined): Principal {
-  if (principal) return principal;
-  throw new OsaError('internal', 'a gate let somebody through without a token');
 }

@@ -17,7 +17,7 @@ export function serviceRoutes(
   parts: ServiceParts,
 ): Pick<Handlers, 'health' | 'ready' | 'metrics' | 'openapi'> {
   const { version, reads, metrics, check } = parts;
-  const document = openApi({ version, reads });
+  let document: ReturnType<typeof openApi> | undefined;
   return {
     health: async () => ({ status: 'ok', version }),
     async ready({ reply }) {
@@ -30,6 +30,9 @@ export function serviceRoutes(
       reply.type(metrics.contentType);
       return metrics.text();
     },
-    openapi: async () => document,
+    async openapi() {
+      document ??= openApi({ version, reads });
+      return document;
+    },
   };
 }

@@ -1,0 +1,45 @@
+import type { Answer, ParsedQuery } from '../api.ts';
+import type { Principal } from '../auth/principal.ts';
+import { everything, requireScope } from '../auth/scope.ts';
+import { OsaError } from '../error.ts';
+import type { Store } from '../store.ts';
+
+/**
+ * Ingestions of all conventions, for who may read all of them: who may read some conventions' reads these one by one.
+ *
+ * @throws OsaError `access_denied`
+ */
+export async function listIngestions(
+  { ingestions }: Store,
+  principal: Principal,
+  query: ParsedQuery<'listIngestions'>,
+): Promise<Answer<'listIngestions'>> {
+  requireScope(principal, 'ingestions:read', everything);
+  return ingestions.list(query);
+}
+
+/** @throws OsaError `not_found`, `access_denied` */
+export async function showIngestion(
+  { ingestions }: Store,
+  principal: Principal,
+  id: string,
+): Promise<Answer<'showIngestion'>> {
+  const ingestion = found(await ingestions.show(id), id);
+  requireScope(principal, 'ingestions:read', ingestion.convention_id);
+  return ingestion;
+}
+
+/** @throws OsaError `not_found`, `access_denied` */
+export async function listIngestionRecords(
+  store: Store,
+  principal: Principal,
+  { id, ...query }: ParsedQuery<'listIngestionRecords'> & { readonly id: string },
+): Promise<Answer<'listIngestionRecords'>> {
+  await showIngestion(store, principal, id);
+  return found(await store.ingestions.records(id, query), id);
+}
+
+function found<T>(answer: T | undefined, id: string): T {
+  if (answer === undefined) throw new OsaError('not_found', `no ingestion has the id ${id}`, { field: 'id' });
+  return answer;
+}
