@@ -264,6 +264,29 @@ describe.each([
   });
 });
 
+describe('hooks rollback where nobody can be asked', () => {
+  it.each([
+    ['the target that the server says, after the activation of an older version', 2, [], 2],
+    ['no target where there is none, though that is refused with --yes too', null, [], null],
+    ['a target that the server would refuse', 2, ['--to', '7'], 7],
+  ])('needs --yes, and shows %s', async (_, rollback_to, given, to_version) => {
+    await using world = await createCliWorld();
+    // The latest change into v2 that is no rollback came from v3, which a rollback does not go to.
+    const change = { ...history.changes[0], kind: 'activate', from_version: 3 };
+    await using server = await archive({
+      'GET /api/v1/hooks/seismic_energy': { body: { ...showHook, rollback_to } },
+      'GET /api/v1/hooks/seismic_energy/history': { body: { ...history, changes: [change] } },
+    });
+    const argv = ['hooks', 'rollback', 'seismic_energy', ...given];
+    const { code, stderr } = await world.osa(argv, asUser(server));
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--yes')]);
+    const { stdout } = await world.osa([...argv, '--json'], asUser(server));
+    const details = { hook: 'seismic_energy', from_version: 2, to_version };
+    expect(JSON.parse(stdout).error).toMatchObject({ code: 'usage', field: 'yes', details });
+    expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
+  });
+});
+
 describe('hooks rollback --yes', () => {
   it('leaves the choice of the target to the server, in two requests', async () => {
     await using world = await createCliWorld();

@@ -116,7 +116,7 @@ async function chooseRollback(
   if (live === null) {
     throw new OsaError('conflict', `hook ${hook.name} has no live release, so there is nothing to roll back`);
   }
-  const target = wanted ?? (await registry.rollbackTarget(hook.name, live));
+  const target = wanted ?? (await registry.rollbackTarget(hook.name));
   if (target === undefined) {
     const versions = await registry.versions(hook.name);
     throw new OsaError(
