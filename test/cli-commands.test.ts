@@ -73,7 +73,7 @@ async function archive() {
     if (path === '/api/v1/hooks/seismic_energy') return { body: showHook };
     if (path === '/api/v1/hooks') return { body: { items: [showHook] } };
     if (path === '/api/v1/conventions/usgs-earthquakes') return { body: showConvention };
-    if (path.startsWith('/api/v1/data/earthquake/seismic_energy?')) {
+    if (path.startsWith('/api/v1/data/earthquake%401.0.0/seismic_energy?')) {
       const row = { id: 17, record_srn: traceRow.record.srn, run_id: traceRow.run.id, release: 1 };
       const rows = [{ ...row, created_at: null, energy_j: 2.5e14, events: 3, note: null }];
       return { body: { rows, next_cursor: 'abc', has_more: true } };
@@ -132,6 +132,33 @@ describe('rows', () => {
     );
   });
 
+  it('reads another schema when told so, and says which one it read where there are no rows', async () => {
+    await using world = await createCliWorld();
+    await using full = await archive();
+    await using server = await startFakeServer(async ({ path }) => {
+      if (path.startsWith('/api/v1/data/')) return { body: { rows: [], next_cursor: null, has_more: false } };
+      return { body: await (await fetch(full.url + path)).json() };
+    });
+    const ask = async (...given: string[]) => {
+      const argv = ['rows', 'seismic_energy', ...given, '--server', server.url];
+      const { code, stderr } = await world.osa(argv);
+      return { code, stderr, path: server.requests.at(-1)?.path };
+    };
+    expect(await ask()).toEqual({
+      code: 0,
+      stderr: expect.stringMatching(/schema earthquake@1\.0\.0 .*--schema ID@VERSION/),
+      path: expect.stringContaining('/data/earthquake%401.0.0/seismic_energy'),
+    });
+    expect(await ask('--schema', 'earthquake@0.9.0')).toMatchObject({
+      stderr: expect.stringContaining('schema earthquake@0.9.0 '),
+      path: expect.stringContaining('/data/earthquake%400.9.0/seismic_energy'),
+    });
+    expect(await ask('--schema', 'earthquake')).toMatchObject({
+      stderr: expect.stringContaining('highest version'),
+      path: expect.stringContaining('/data/earthquake/seismic_energy'),
+    });
+  });
+
   it('tells a release without rows from one that there is not', async () => {
     await using world = await createCliWorld();
     await using full = await archive();
@@ -145,6 +172,34 @@ describe('rows', () => {
     expect((await ask('1')).code).toBe(0);
     const { code, stdout } = await ask('99');
     expect([code, JSON.parse(stdout).error.code]).toEqual([1, 'not_found']);
+  });
+});
+
+describe('a number that no double holds', () => {
+  const decimal = '0.12345678901234567890123';
+  const integer = '-12345678901234567890';
+  const values = `"energy_j":${decimal},"events":${integer},"note":null`;
+
+  it('is told digit by digit, in rows and traces, for programs and for people', async () => {
+    await using world = await createCliWorld();
+    await using full = await archive();
+    await using server = await startFakeServer(async ({ path }) => {
+      const body = await (await fetch(full.url + path)).text();
+      const { energy_j, events, note } = { energy_j: 2.5e14, events: 3, note: null };
+      const rounded = JSON.stringify({ energy_j, events, note }).slice(1, -1);
+      const traced = JSON.stringify(traceRow.row.values).slice(1, -1);
+      return { body: body.replace(rounded, values).replace(traced, values) };
+    });
+    for (const argv of [
+      ['rows', 'seismic_energy'],
+      ['trace', 'seismic_energy/17'],
+    ]) {
+      const { stdout } = await world.osa([...argv, '--json', '--server', server.url]);
+      expect(stdout).toMatch(new RegExp(`"energy_j": ${decimal},\\s+"events": ${integer},`));
+      const people = await world.osa([...argv, '--server', server.url]);
+      expect(people.stdout).toContain(decimal);
+      expect(people.stdout).toContain(integer);
+    }
   });
 });
 
