@@ -174,7 +174,8 @@ Environment:
   OSA_SERVER                               the server's URL
   OSA_KEY or OSA_KEY_FILE                  the private key that signs tokens, as PEM or JWK: its text, or its file
   OSA_ISSUER, OSA_AUDIENCE, OSA_SUBJECT    who signs, for which server, in whose name
-  OSA_TOKEN                                a token from elsewhere, to be sent instead of one that a key signs
+  OSA_TOKEN                                a token from elsewhere, to be sent instead of one that a key signs; like
+                                           the others, never to a server that only .osa/ of a project names
   NO_COLOR                                 no colours
   OSA_DEBUG                                errors with their stack and causes
 
