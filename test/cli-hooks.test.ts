@@ -256,7 +256,7 @@ describe.each([
     const { code, stderr } = await world.osa(['hooks', ...argv], asUser(server));
     expect(code).toBe(1);
     expect(stderr).toContain('v2 was live when this looked (change #2)');
-    expect(stderr).toMatch(/#3 .*v2 → v3 .*hotfix .*ada@example/);
+    expect(stderr).toMatch(/#3 .*v2 → v3 .*ada@example .*hotfix/);
     expect(stderr).not.toMatch(/#2 +release/);
     expect(stderr).toContain('v2 is live');
     const { stdout } = await world.osa(['hooks', ...argv, '--json'], asUser(server));
@@ -362,6 +362,17 @@ describe('hooks history --at', () => {
     );
     const { stdout: json } = await world.osa(at('2026-03-02', ['--json']), asUser(server));
     expect(JSON.parse(json)).toMatchObject({ at: '2026-03-02T00:00:00Z', live_version: 2 });
+  });
+
+  it('tells a reason to its end, on one line, with nothing in it that acts on the terminal', async () => {
+    await using world = await createCliWorld();
+    const reason = `${'because of it, '.repeat(20)}\u001b[2J\nforged: v9 is live`;
+    const [change] = history.changes;
+    const told = { body: { ...history, changes: [{ ...change, reason }] } };
+    await using server = await archive({ 'GET /api/v1/hooks/seismic_energy/history': told });
+    const { stdout } = await world.osa(['hooks', 'history', 'seismic_energy'], asUser(server));
+    expect(stdout.trimEnd().split('\n')).toHaveLength(2);
+    expect(stdout).toContain(`${'because of it, '.repeat(20)}\\x1b[2J\\nforged: v9 is live\n`);
   });
 
   it('says when nothing was', async () => {

@@ -167,11 +167,11 @@ export function changeTable(changes: Answer<'history'>['changes']): Line[] {
     `#${seq}`,
     kind,
     `${version(from_version)} → ${version(to_version)}`,
-    reason,
     actor.subject,
     time(at),
+    reason,
   ]);
-  return table(['change', 'kind', 'moved', 'reason', 'by', 'when'], rows);
+  return table(['change', 'kind', 'moved', 'by', 'when', 'reason'], rows);
 }
 
 /** How a move ended. */
