@@ -197,6 +197,11 @@ describe('hooks release', () => {
     ['a command for an image', ['--image', `x@${digest('ef')}`, '--command', 'node']],
     ['a command for a shell', ['--command', 'node "my hook.mjs"']],
     ['a command that is no list of texts', ['--command', '["node", 1]']],
+    ['memory that is none', ['--memory', '5q']],
+    ['memory out of range', ['--memory', '1k']],
+    ['cores that are none', ['--cpu', 'x']],
+    ['more cores than there are', ['--cpu', '1025']],
+    ['cores written at length', ['--cpu', '0.50000000000000000000']],
     ['a setting without a value', ['--set', 'relation']],
     ['a directory that is not there', ['--directory', 'nowhere']],
     ['a config that is not there', ['--config', 'nowhere.json']],
@@ -206,6 +211,16 @@ describe('hooks release', () => {
     expect((await world.osa([...release, ...given], asUser(server))).code).toBe(2);
     expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
   });
+});
+
+it('all problems that a server tells of are told', async () => {
+  await using world = await createCliWorld();
+  const problems = ['memory', 'cpu'].map((name) => ({ field: name, message: `${name}: is odd` }));
+  const answer = problem(422, 'invalid', 'memory: is odd (and 1 more)', { details: { problems } });
+  await using server = await archive({ 'POST /api/v1/hooks/seismic_energy/releases': answer });
+  const argv = ['hooks', 'release', 'seismic_energy', '--cpu', '1'];
+  const { code, stderr } = await world.osa(argv, asUser(server));
+  expect([code, stderr]).toEqual([1, 'error: memory: is odd (and 1 more)\n       cpu: is odd\n']);
 });
 
 describe('hooks activate', () => {
