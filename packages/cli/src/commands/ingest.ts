@@ -66,7 +66,8 @@ async function openSource({ stdin, sources }: Context, file: string): Promise<So
   const path = resolve(sources.cwd, file);
   try {
     const stats = await stat(path);
-    if (stats.isDirectory()) throw new OsaError('usage', `${file} is a directory; name a file of records`);
+    if (stats.isDirectory())
+      throw new OsaError('usage', `${file} is a directory; name a file of records`, { field: 'file' });
     const replayable = stats.isFile();
     return { open: () => createReadStream(path), replayable, size: replayable ? stats.size : undefined };
   } catch (cause) {
@@ -93,6 +94,6 @@ function watched(source: Source, progress: Progress): Upload {
 
 function unreadable(file: string, cause: unknown): unknown {
   const code = systemCode(cause);
-  if (code === undefined || cause instanceof OsaError) return cause;
+  if (code === undefined) return cause;
   return new OsaError('usage', `${file} cannot be read (${code})`, { field: 'file', cause });
 }
