@@ -34,6 +34,16 @@ describe('help', () => {
   );
 });
 
+it('help says what the environment may set, and what an error looks like with --json', async () => {
+  await using world = await createCliWorld();
+  const { stdout } = await world.osa(['--help']);
+  for (const name of ['OSA_SERVER', 'OSA_KEY', 'OSA_TOKEN', 'OSA_AUDIENCE', 'OSA_ENGINE_OPTIONS']) {
+    expect(stdout).toContain(name);
+  }
+  expect(stdout).toContain('{"error": {"code", "message", "field"');
+  expect((await world.osa(['hooks', 'test', '--help'])).stdout).toContain('OSA_ENGINE_OPTIONS');
+});
+
 describe('wrong usage', () => {
   it.each([
     ['an unknown command', ['depoly'], 'Did you mean deploy?'],
@@ -48,6 +58,10 @@ describe('wrong usage', () => {
     ['nothing at all', [], 'a command is missing'],
     ['what cannot be traced', ['trace', 'seventeen'], 'seventeen'],
     ['an id that is none', ['trace', 'x/0'], 'x/0'],
+    ['a deploy without an id', ['deploys', 'show', 'nix'], "'nix' is invalid for argument 'id'"],
+    ['an ingestion without an id', ['ingestions', 'retry', 'nix'], "'nix' is invalid for argument 'id'"],
+    ['a run without an id', ['runs', 'logs', 'nix'], "'nix' is invalid for argument 'run'"],
+    ['runs of an ingestion without an id', ['runs', 'list', '--ingestion', 'nix'], '--ingestion'],
   ])('%s exits with 2, and says what helps', async (_, argv, said) => {
     await using world = await createCliWorld();
     const plain = await world.osa([...argv, '--server', 'http://127.0.0.1:1']);

@@ -113,15 +113,7 @@ describe('hooks release', () => {
   it('changes keys of the live config, and carries the source over', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
-    const set = [
-      '--set',
-      'b=1',
-      '--set',
-      'name=true story',
-      '--set',
-      'big=12345678901234567890',
-      '--no-live',
-    ];
+    const set = ['--set', 'b=1', '--set', 'name=true story', '--no-live'];
     const { code } = await world.osa([...release, ...set], asUser(server));
     expect(code).toBe(0);
     const { body } = lastSent(server);
@@ -129,8 +121,24 @@ describe('hooks release', () => {
       config: { relation: 'gutenberg-richter', b: 1, name: 'true story' },
       live: false,
     });
-    expect(server.requests.at(-1)?.body).toContain('"big":12345678901234567890');
     expect(Object.keys(body)).not.toContain('source_ref');
+  });
+
+  it.each([
+    ['big=12345678901234567890', '12345678901234567890 is an integer that a double cannot hold exactly'],
+    ['twice={"a":1,"a":2}', '"a"'],
+  ])('refuses --set %s, which the server does not keep as it stands', async (setting, said) => {
+    await using world = await createCliWorld();
+    await using server = await archive();
+    const { code, stderr } = await world.osa([...release, '--set', setting], asUser(server));
+    expect(code).toBe(2);
+    expect(stderr).toContain('--set');
+    expect(stderr).toContain(setting);
+    expect(stderr).toContain(said);
+    await writeFile(join(world.cwd, 'c.json'), `{${setting.replace(/^(\w+)=/, '"$1":')}}`);
+    const file = await world.osa([...release, '--config', 'c.json'], asUser(server));
+    expect([file.code, file.stderr]).toEqual([2, expect.stringMatching(/c\.json .*at byte \d+/)]);
+    expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
   });
 
   it('takes a whole config from a file, with keys of --set over it', async () => {

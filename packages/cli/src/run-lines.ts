@@ -7,7 +7,7 @@ import { pairs, table } from './table.ts';
 
 type Run = Answer<'showRun'>;
 
-export function runStatus(status: Run['status']): Line {
+export function runStatus(status: string | null): Line {
   if (status === null) return yellow('open');
   return status === 'passed' ? green(status) : red(status);
 }
@@ -23,7 +23,7 @@ export function runTable(items: Answer<'listRuns'>['items']): Line[] {
     time(run.created_at),
     run.reason,
   ]);
-  return table(['run', 'release', 'status', 'starts', 'rows', 'took', 'chosen', 'reason'], rows);
+  return table(['run', 'release', 'status', 'attempts', 'rows', 'took', 'chosen', 'reason'], rows);
 }
 
 export function runLines(run: Run): Line[] {
@@ -42,16 +42,16 @@ export function runLines(run: Run): Line[] {
       ['rows', rows === null ? '-' : count(rows)],
     ]),
     '',
-    ...startTable(run.starts),
+    ...attemptTable(run.starts),
     ...(has_logs ? ['', `what it said: osa runs logs ${id}`] : []),
   ];
 }
 
-function startTable(starts: Run['starts']): Line[] {
+function attemptTable(starts: Run['starts']): Line[] {
   if (starts.length === 0) return ['its code was not started yet'];
   const rows = starts.map((start) => [
     start.n,
-    start.outcome ?? yellow('going'),
+    start.outcome ?? yellow('open'),
     start.exit_signal ?? start.exit_code,
     bytes(start.memory_bytes),
     duration(secondsBetween(start.started_at, start.finished_at)),
@@ -59,5 +59,5 @@ function startTable(starts: Run['starts']): Line[] {
     start.log_bytes === null ? null : bytes(start.log_bytes),
     start.detail,
   ]);
-  return table(['start', 'ended', 'exit', 'memory', 'took', 'runner', 'log', 'why'], rows);
+  return table(['attempt', 'ended', 'exit', 'memory', 'took', 'runner', 'log', 'why'], rows);
 }

@@ -145,7 +145,7 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
       },
       {
         name: 'show',
-        summary: 'one run and its starts',
+        summary: 'one run and its attempts',
         load: async () => (await import('./runs-show.ts')).runsShow,
       },
       {

@@ -1,5 +1,6 @@
 import type { Answer } from '../api.ts';
 import { OsaError } from '../error.ts';
+import { unknownHook } from '../hook/hook.ts';
 import type { Page } from '../hook/registry.ts';
 import type { Store } from '../store.ts';
 import { compareVersions } from './schema.ts';
@@ -31,7 +32,7 @@ export async function readRows(
   page: Page & { readonly history: boolean; readonly release: number | undefined },
 ): Promise<Answer<'readRows'>> {
   const rows = await store.dataset.rows(await resolveSchema(store, schema), hook, page);
-  if (!rows) throw new OsaError('not_found', `no hook is named ${hook}`, { field: 'feature' });
+  if (!rows) throw unknownHook(hook, 'feature');
   return rows;
 }
 

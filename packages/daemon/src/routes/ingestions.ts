@@ -1,7 +1,8 @@
 import { requireScope } from '@osa/core/auth/scope';
-import { OsaError } from '@osa/core/error';
+import { unknownConvention } from '@osa/core/convention/convention';
 import { cancelIngestion, pauseIngestion, resumeIngestion } from '@osa/core/ingestion/control';
 import { ingest } from '@osa/core/ingestion/ingest';
+import { unknownIngestion } from '@osa/core/ingestion/ingestions';
 import { retryIngestion } from '@osa/core/ingestion/retry';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
@@ -34,7 +35,7 @@ export function ingestionRoutes({ store, bulk, spoolDirectory, uploadBytes }: In
       const { slug } = call.params;
       // Told before gigabytes are sent.
       if (!(await registry.convention(slug))) {
-        throw new OsaError('not_found', `no convention is named ${slug}; deploy it first`, { field: 'slug' });
+        throw unknownConvention(slug);
       }
       const limits = { directory: spoolDirectory, maxBytes: uploadBytes };
       await using upload = await spool(call.upload(uploadBytes), limits);
@@ -64,6 +65,6 @@ export function ingestionRoutes({ store, bulk, spoolDirectory, uploadBytes }: In
 }
 
 function found<T>(answer: T | undefined, id: string): T {
-  if (answer === undefined) throw new OsaError('not_found', `no ingestion has the id ${id}`, { field: 'id' });
+  if (answer === undefined) throw unknownIngestion(id);
   return answer;
 }
