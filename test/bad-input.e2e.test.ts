@@ -268,12 +268,8 @@ describe('records', () => {
     ]);
   });
 
-  test.each<[string, string | Buffer, { exit: number; code: string; line?: number; args?: string[] }]>([
-    [
-      'whose last line is cut off',
-      `${valid('a')}${valid('b').slice(0, 30)}`,
-      { exit: 2, code: 'malformed', line: 2 },
-    ],
+  test.each<[string, string | Buffer, { code: string; line?: number }]>([
+    ['whose last line is cut off', `${valid('a')}${valid('b').slice(0, 30)}`, { code: 'malformed', line: 2 }],
     [
       'with a byte that is not UTF-8',
       Buffer.concat([
@@ -281,33 +277,33 @@ describe('records', () => {
         Buffer.from([0xc3, 0x28]),
         Buffer.from('", "metadata": {}}\n'),
       ]),
-      { exit: 2, code: 'malformed', line: 2 },
+      { code: 'malformed', line: 2 },
     ],
-    ['with a line that is no object', `${valid('a')}[1]\n`, { exit: 1, code: 'invalid', line: 2 }],
-    ['with a line that is no JSON', `source_id,value\na,1\n`, { exit: 2, code: 'malformed', line: 1 }],
+    ['with a line that is no object', `${valid('a')}[1]\n`, { code: 'invalid', line: 2 }],
+    ['with a line that is no JSON', `source_id,value\na,1\n`, { code: 'malformed', line: 1 }],
     [
       'with an id that is a number',
       '{"source_id": 7, "metadata": {"value": 1}}\n',
-      { exit: 1, code: 'invalid', line: 1 },
+      { code: 'invalid', line: 1 },
     ],
-    ['without an id', '{"metadata": {"value": 1}}\n', { exit: 1, code: 'invalid', line: 1 }],
+    ['without an id', '{"metadata": {"value": 1}}\n', { code: 'invalid', line: 1 }],
     [
       'with an unknown member',
       '{"source_id": "a", "metadata": {}, "run_id": "x"}\n',
-      { exit: 1, code: 'invalid', line: 1 },
+      { code: 'invalid', line: 1 },
     ],
     [
       'with a line that is too long',
       valid('a') + valid('x'.repeat(1024 * 1024)),
-      { exit: 1, code: 'too_large', line: 2 },
+      { code: 'too_large', line: 2 },
     ],
-    ['that is empty', '', { exit: 1, code: 'invalid' }],
-    ['that holds only blank lines', '\n \r\n\n', { exit: 1, code: 'invalid' }],
-  ])('a file %s changes nothing', async (_, content, { exit, code, line }) => {
+    ['that is empty', '', { code: 'invalid' }],
+    ['that holds only blank lines', '\n \r\n\n', { code: 'invalid' }],
+  ])('a file %s changes nothing', async (_, content, { code, line }) => {
     await writeFile(join(place, 'records.ndjson'), content);
     const args = ['ingest', 'numbers', 'records.ndjson', '--batch-size', '1'];
-    const found = await stage.changingNothing(() => refused(place, args, { exit }));
-    expect([found.code, found.details.line]).toEqual([code, line]);
+    const found = await stage.changingNothing(() => refused(place, args, { exit: 2 }));
+    expect([found.code, found.details.code, found.details.line]).toEqual(['usage', code, line]);
     if (line !== undefined) expect(found.message).toContain(`line ${line}`);
     expect(await spooled()).toEqual([]);
   });
@@ -316,8 +312,8 @@ describe('records', () => {
     const lines = ['a', 'b', 'c', 'd', 'e', 'b'].map((id, index) => valid(id, index));
     await writeFile(join(place, 'records.ndjson'), lines.join(''));
     const args = ['ingest', 'numbers', 'records.ndjson', '--batch-size', '2'];
-    const found = await stage.changingNothing(() => refused(place, args, { exit: 1 }));
-    expect(found).toMatchObject({ code: 'invalid', field: 'source_id', details: { line: 6, first_line: 2 } });
+    const found = await stage.changingNothing(() => refused(place, args, { exit: 2 }));
+    expect(found).toMatchObject({ code: 'usage', field: 'source_id', details: { line: 6, first_line: 2 } });
     expect(found.message).toMatch(/line 6\b.*"b".*line 2\b/);
   });
 
@@ -343,14 +339,34 @@ describe('records', () => {
       ['hooks', 'show', 'nothing'],
       ['hooks', 'history', 'nothing'],
       ['hooks', 'rollback', 'nothing', '--yes'],
+      ['hooks', 'releases', 'nothing'],
+      ['hooks', 'diff', 'nothing', '1', '2'],
+      ['hooks', 'pause', 'nothing'],
+      ['hooks', 'release', 'nothing', '--cpu', '1'],
       ['rows', 'nothing'],
+      ['deploys', 'list', 'nothing'],
+      ['deploys', 'show', id],
     ]) {
       const found = await stage.changingNothing(() => refused(place, args, { exit: 1 }));
       expect([found.code, found.message]).toEqual([
         'not_found',
         expect.stringMatching(new RegExp(`${id}|nothing`)),
       ]);
+      // Each says what shows those that there are.
+      expect(found.message).toMatch(/`osa (hooks|deploys|ingestions) list`/);
     }
+  });
+
+  test('a release that is not there: how many there are', async () => {
+    const found = await stage.changingNothing(() =>
+      refused(place, ['hooks', 'diff', 'doubled', '1', '9'], { exit: 1 }),
+    );
+    expect(found).toMatchObject({
+      code: 'not_found',
+      field: 'version',
+      message: expect.stringContaining('hook doubled has no release 9; '),
+      details: { hook: 'doubled', releases: expect.any(Number) },
+    });
   });
 });
 

@@ -1,5 +1,5 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
 import { readPublicKeys } from '@osa/core/auth/token';
@@ -72,6 +72,21 @@ describe('tokens', () => {
     expect(result.code).toBe(4);
     expect(JSON.parse(result.stdout).error.code).toBe('credentials');
     expect(server.requests).toHaveLength(0);
+  });
+
+  it('of the environment are not sent to a server that a project names, and its reads go without', async () => {
+    await using world = await createCliWorld();
+    await using server = await startFakeServer(() => ({ body: { items: [], next_cursor: null } }));
+    await mkdir(join(world.cwd, '.osa'));
+    await writeFile(join(world.cwd, '.osa', 'config.json'), JSON.stringify({ server: server.url }));
+    const environment = { OSA_TOKEN: 'aaaa.bbbb.cccc' };
+    const refused = await world.osa(['ingestions', 'list'], { environment });
+    expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining('--server')]);
+    expect(server.requests).toHaveLength(0);
+    expect((await world.osa(['hooks', 'list'], { environment })).code).toBe(0);
+    const argv = ['ingestions', 'list', '--server', server.url];
+    expect((await world.osa(argv, { environment })).code).toBe(0);
+    expect(server.requests.map(({ headers }) => headers.authorization !== undefined)).toEqual([false, true]);
   });
 
   it('are not signed with a key that others can read, and no key is ever shown', async () => {

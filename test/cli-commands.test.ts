@@ -34,6 +34,16 @@ describe('help', () => {
   );
 });
 
+it('help says what the environment may set, and what an error looks like with --json', async () => {
+  await using world = await createCliWorld();
+  const { stdout } = await world.osa(['--help']);
+  for (const name of ['OSA_SERVER', 'OSA_KEY', 'OSA_TOKEN', 'OSA_AUDIENCE', 'OSA_ENGINE_OPTIONS']) {
+    expect(stdout).toContain(name);
+  }
+  expect(stdout).toContain('{"error": {"code", "message", "field"');
+  expect((await world.osa(['hooks', 'test', '--help'])).stdout).toContain('OSA_ENGINE_OPTIONS');
+});
+
 describe('wrong usage', () => {
   it.each([
     ['an unknown command', ['depoly'], 'Did you mean deploy?'],
@@ -48,6 +58,10 @@ describe('wrong usage', () => {
     ['nothing at all', [], 'a command is missing'],
     ['what cannot be traced', ['trace', 'seventeen'], 'seventeen'],
     ['an id that is none', ['trace', 'x/0'], 'x/0'],
+    ['a deploy without an id', ['deploys', 'show', 'nix'], "'nix' is invalid for argument 'id'"],
+    ['an ingestion without an id', ['ingestions', 'retry', 'nix'], "'nix' is invalid for argument 'id'"],
+    ['a run without an id', ['runs', 'logs', 'nix'], "'nix' is invalid for argument 'run'"],
+    ['runs of an ingestion without an id', ['runs', 'list', '--ingestion', 'nix'], '--ingestion'],
   ])('%s exits with 2, and says what helps', async (_, argv, said) => {
     await using world = await createCliWorld();
     const plain = await world.osa([...argv, '--server', 'http://127.0.0.1:1']);
@@ -149,6 +163,33 @@ describe('rows', () => {
     );
   });
 
+  it('reads another schema when told so, and says which one it read where there are no rows', async () => {
+    await using world = await createCliWorld();
+    await using full = await archive();
+    await using server = await startFakeServer(async ({ path }) => {
+      if (path.startsWith('/api/v1/data/')) return { body: { rows: [], next_cursor: null, has_more: false } };
+      return { body: await (await fetch(full.url + path)).json() };
+    });
+    const ask = async (...given: string[]) => {
+      const argv = ['rows', 'seismic_energy', ...given, '--server', server.url];
+      const { code, stderr } = await world.osa(argv);
+      return { code, stderr, path: server.requests.at(-1)?.path };
+    };
+    expect(await ask()).toEqual({
+      code: 0,
+      stderr: expect.stringMatching(/schema earthquake@1\.0\.0 .*--schema ID@VERSION/),
+      path: expect.stringContaining('/data/earthquake%401.0.0/seismic_energy'),
+    });
+    expect(await ask('--schema', 'earthquake@0.9.0')).toMatchObject({
+      stderr: expect.stringContaining('schema earthquake@0.9.0 '),
+      path: expect.stringContaining('/data/earthquake%400.9.0/seismic_energy'),
+    });
+    expect(await ask('--schema', 'earthquake')).toMatchObject({
+      stderr: expect.stringContaining('highest version'),
+      path: expect.stringContaining('/data/earthquake/seismic_energy'),
+    });
+  });
+
   it('tells a release without rows from one that there is not', async () => {
     await using world = await createCliWorld();
     await using full = await archive();
@@ -162,6 +203,34 @@ describe('rows', () => {
     expect((await ask('1')).code).toBe(0);
     const { code, stdout } = await ask('99');
     expect([code, JSON.parse(stdout).error.code]).toEqual([1, 'not_found']);
+  });
+});
+
+describe('a number that no double holds', () => {
+  const decimal = '0.12345678901234567890123';
+  const integer = '-12345678901234567890';
+  const values = `"energy_j":${decimal},"events":${integer},"note":null`;
+
+  it('is told digit by digit, in rows and traces, for programs and for people', async () => {
+    await using world = await createCliWorld();
+    await using full = await archive();
+    await using server = await startFakeServer(async ({ path }) => {
+      const body = await (await fetch(full.url + path)).text();
+      const { energy_j, events, note } = { energy_j: 2.5e14, events: 3, note: null };
+      const rounded = JSON.stringify({ energy_j, events, note }).slice(1, -1);
+      const traced = JSON.stringify(traceRow.row.values).slice(1, -1);
+      return { body: body.replace(rounded, values).replace(traced, values) };
+    });
+    for (const argv of [
+      ['rows', 'seismic_energy'],
+      ['trace', 'seismic_energy/17'],
+    ]) {
+      const { stdout } = await world.osa([...argv, '--json', '--server', server.url]);
+      expect(stdout).toMatch(new RegExp(`"energy_j": ${decimal},\\s+"events": ${integer},`));
+      const people = await world.osa([...argv, '--server', server.url]);
+      expect(people.stdout).toContain(decimal);
+      expect(people.stdout).toContain(integer);
+    }
   });
 });
 

@@ -145,6 +145,24 @@ describe('deploy', () => {
     expect(server.requests).toHaveLength(0);
   });
 
+  it.each([
+    ['a directory', '.', 'is a directory'],
+    ['a file that is not UTF-8', 'latin.yaml', 'is not UTF-8: on line 2, at byte 14: '],
+    ['a file that is too large', 'large.yaml', 'has 1048577 bytes, at most 1048576'],
+    ['a file that is not there', 'none.yaml', 'is not there; start one with: osa init'],
+  ])('of %s says so, and sends nothing', async (_, file, said) => {
+    await using world = await createCliWorld();
+    await using server = await archive();
+    await writeFile(join(world.cwd, 'latin.yaml'), Buffer.from('slug: x\ntitle\xe9: y\n', 'latin1'));
+    await writeFile(join(world.cwd, 'large.yaml'), Buffer.alloc(1024 * 1024 + 1, '#'));
+    const { code, stdout } = await world.osa(['deploy', file, '--json', '--server', server.url]);
+    expect([code, JSON.parse(stdout).error]).toMatchObject([
+      2,
+      { code: 'usage', field: 'file', message: expect.stringContaining(`${file} ${said}`) },
+    ]);
+    expect(server.requests).toHaveLength(0);
+  });
+
   it('names the place of a directory that is not there', async () => {
     await using world = await createCliWorld();
     await using server = await archive();

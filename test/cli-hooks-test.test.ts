@@ -81,10 +81,18 @@ test('leaves out what breaks the schema, and refuses what is no NDJSON', async (
     0,
     { records: [{ id: 'a' }], invalid: [{ id: 'b', line: 2 }] },
   ]);
-  expect((await run('{"source_id":"a"')).code).toBe(2);
-  expect((await run('')).code).toBe(2);
   const twin = '{"source_id":"a","metadata":{"value":1}}\n';
-  expect((await run(twin + twin)).code).toBe(1);
+  for (const [lines, said] of [
+    ['{"source_id":"a"', /^standard input: line 1: /],
+    ['', /^standard input: holds no record/],
+    [twin + twin, /^standard input: line 2: source_id "a" stands already on line 1/],
+  ] as const) {
+    const { code, stdout } = await run(lines);
+    expect([code, JSON.parse(stdout).error]).toMatchObject([
+      2,
+      { code: 'usage', message: expect.stringMatching(said) },
+    ]);
+  }
 });
 
 test('runs another directory with the command of the file', async () => {
@@ -94,6 +102,22 @@ test('runs another directory with the command of the file', async () => {
   await writeFile(join(other, 'hook.mjs'), hookCode('return { features: [{ value: 7 }] }'));
   const { stdout } = await tried(world, double, '--directory', 'other', '--json');
   expect(JSON.parse(stdout).rows[0]).toEqual({ id: 'a', values: { value: 7 } });
+});
+
+test('does not run another directory where the file says nothing that starts one', async () => {
+  await using world = await createCliWorld();
+  await writeProject(world.cwd, { code: double });
+  await writeRecords(join(world.cwd, 'records.ndjson'), [['a', 1]]);
+  const file = join(world.cwd, 'convention.yaml');
+  const declared = parse(await readFile(file, 'utf8'));
+  for (const hook of declared.hooks) hook.release = { image: `x@sha256:${'a'.repeat(64)}` };
+  await writeFile(file, stringify(declared));
+  const argv = ['hooks', 'test', 'doubled', '--records', 'records.ndjson', '--directory', '.', '--json'];
+  const { code, stdout } = await world.osa(argv, { environment });
+  expect([code, JSON.parse(stdout).error]).toMatchObject([
+    2,
+    { code: 'usage', field: 'directory', message: expect.stringContaining('release.command') },
+  ]);
 });
 
 test('needs a hook of the file, records, and one kind of code', async () => {

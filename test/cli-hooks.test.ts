@@ -113,15 +113,7 @@ describe('hooks release', () => {
   it('changes keys of the live config, and carries the source over', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
-    const set = [
-      '--set',
-      'b=1',
-      '--set',
-      'name=true story',
-      '--set',
-      'big=12345678901234567890',
-      '--no-live',
-    ];
+    const set = ['--set', 'b=1', '--set', 'name=true story', '--no-live'];
     const { code } = await world.osa([...release, ...set], asUser(server));
     expect(code).toBe(0);
     const { body } = lastSent(server);
@@ -129,8 +121,24 @@ describe('hooks release', () => {
       config: { relation: 'gutenberg-richter', b: 1, name: 'true story' },
       live: false,
     });
-    expect(server.requests.at(-1)?.body).toContain('"big":12345678901234567890');
     expect(Object.keys(body)).not.toContain('source_ref');
+  });
+
+  it.each([
+    ['big=12345678901234567890', '12345678901234567890 is an integer that a double cannot hold exactly'],
+    ['twice={"a":1,"a":2}', '"a"'],
+  ])('refuses --set %s, which the server does not keep as it stands', async (setting, said) => {
+    await using world = await createCliWorld();
+    await using server = await archive();
+    const { code, stderr } = await world.osa([...release, '--set', setting], asUser(server));
+    expect(code).toBe(2);
+    expect(stderr).toContain('--set');
+    expect(stderr).toContain(setting);
+    expect(stderr).toContain(said);
+    await writeFile(join(world.cwd, 'c.json'), `{${setting.replace(/^(\w+)=/, '"$1":')}}`);
+    const file = await world.osa([...release, '--config', 'c.json'], asUser(server));
+    expect([file.code, file.stderr]).toEqual([2, expect.stringMatching(/c\.json .*at byte \d+/)]);
+    expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
   });
 
   it('takes a whole config from a file, with keys of --set over it', async () => {
@@ -197,6 +205,11 @@ describe('hooks release', () => {
     ['a command for an image', ['--image', `x@${digest('ef')}`, '--command', 'node']],
     ['a command for a shell', ['--command', 'node "my hook.mjs"']],
     ['a command that is no list of texts', ['--command', '["node", 1]']],
+    ['memory that is none', ['--memory', '5q']],
+    ['memory out of range', ['--memory', '1k']],
+    ['cores that are none', ['--cpu', 'x']],
+    ['more cores than there are', ['--cpu', '1025']],
+    ['cores written at length', ['--cpu', '0.50000000000000000000']],
     ['a setting without a value', ['--set', 'relation']],
     ['a directory that is not there', ['--directory', 'nowhere']],
     ['a config that is not there', ['--config', 'nowhere.json']],
@@ -206,6 +219,16 @@ describe('hooks release', () => {
     expect((await world.osa([...release, ...given], asUser(server))).code).toBe(2);
     expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
   });
+});
+
+it('all problems that a server tells of are told', async () => {
+  await using world = await createCliWorld();
+  const problems = ['memory', 'cpu'].map((name) => ({ field: name, message: `${name}: is odd` }));
+  const answer = problem(422, 'invalid', 'memory: is odd (and 1 more)', { details: { problems } });
+  await using server = await archive({ 'POST /api/v1/hooks/seismic_energy/releases': answer });
+  const argv = ['hooks', 'release', 'seismic_energy', '--cpu', '1'];
+  const { code, stderr } = await world.osa(argv, asUser(server));
+  expect([code, stderr]).toEqual([1, 'error: memory: is odd (and 1 more)\n       cpu: is odd\n']);
 });
 
 describe('hooks activate', () => {
@@ -256,11 +279,34 @@ describe.each([
     const { code, stderr } = await world.osa(['hooks', ...argv], asUser(server));
     expect(code).toBe(1);
     expect(stderr).toContain('v2 was live when this looked (change #2)');
-    expect(stderr).toMatch(/#3 .*v2 → v3 .*hotfix .*ada@example/);
+    expect(stderr).toMatch(/#3 .*v2 → v3 .*ada@example .*hotfix/);
     expect(stderr).not.toMatch(/#2 +release/);
     expect(stderr).toContain('v2 is live');
     const { stdout } = await world.osa(['hooks', ...argv, '--json'], asUser(server));
     expect(JSON.parse(stdout).error).toMatchObject({ code: 'precondition_failed', details });
+  });
+});
+
+describe('hooks rollback where nobody can be asked', () => {
+  it.each([
+    ['the target that the server says, after the activation of an older version', 2, [], 2],
+    ['no target where there is none, though that is refused with --yes too', null, [], null],
+    ['a target that the server would refuse', 2, ['--to', '7'], 7],
+  ])('needs --yes, and shows %s', async (_, rollback_to, given, to_version) => {
+    await using world = await createCliWorld();
+    // The latest change into v2 that is no rollback came from v3, which a rollback does not go to.
+    const change = { ...history.changes[0], kind: 'activate', from_version: 3 };
+    await using server = await archive({
+      'GET /api/v1/hooks/seismic_energy': { body: { ...showHook, rollback_to } },
+      'GET /api/v1/hooks/seismic_energy/history': { body: { ...history, changes: [change] } },
+    });
+    const argv = ['hooks', 'rollback', 'seismic_energy', ...given];
+    const { code, stderr } = await world.osa(argv, asUser(server));
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--yes')]);
+    const { stdout } = await world.osa([...argv, '--json'], asUser(server));
+    const details = { hook: 'seismic_energy', from_version: 2, to_version };
+    expect(JSON.parse(stdout).error).toMatchObject({ code: 'usage', field: 'yes', details });
+    expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
   });
 });
 
@@ -339,6 +385,17 @@ describe('hooks history --at', () => {
     );
     const { stdout: json } = await world.osa(at('2026-03-02', ['--json']), asUser(server));
     expect(JSON.parse(json)).toMatchObject({ at: '2026-03-02T00:00:00Z', live_version: 2 });
+  });
+
+  it('tells a reason to its end, on one line, with nothing in it that acts on the terminal', async () => {
+    await using world = await createCliWorld();
+    const reason = `${'because of it, '.repeat(20)}\u001b[2J\nforged: v9 is live`;
+    const [change] = history.changes;
+    const told = { body: { ...history, changes: [{ ...change, reason }] } };
+    await using server = await archive({ 'GET /api/v1/hooks/seismic_energy/history': told });
+    const { stdout } = await world.osa(['hooks', 'history', 'seismic_energy'], asUser(server));
+    expect(stdout.trimEnd().split('\n')).toHaveLength(2);
+    expect(stdout).toContain(`${'because of it, '.repeat(20)}\\x1b[2J\\nforged: v9 is live\n`);
   });
 
   it('says when nothing was', async () => {

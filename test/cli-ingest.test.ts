@@ -94,17 +94,29 @@ describe('ingest', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  it('exits with 2 when the server cannot read the file', async () => {
+  it.each([
+    ['cannot read', problem(400, 'malformed', 'line 1: not JSON', { details: { line: 1 } })],
+    ['refuses', problem(422, 'invalid', 'line 1: twice', { field: 'source_id', details: { line: 1 } })],
+    ['finds too large', problem(413, 'too_large', 'line 1: too long', { details: { line: 1 } })],
+  ])('exits with 2 for a file whose content the server %s, and names it', async (_, refusal) => {
     await using world = await createCliWorld();
-    await writeFile(join(world.cwd, 'records.ndjson'), line.slice(0, 10));
+    await writeFile(join(world.cwd, 'records.ndjson'), line);
     await using server = await startFakeServer(({ method }) =>
-      method === 'GET' ? { body: showConvention } : problem(400, 'malformed', 'line 1: not JSON'),
+      method === 'GET' ? { body: showConvention } : refusal,
     );
-    const argv = ['ingest', 'usgs-earthquakes', 'records.ndjson'];
-    const { code, stderr } = await world.osa(argv, {
-      environment: { OSA_KEY: key, OSA_SERVER: server.url },
-    });
-    expect([code, stderr]).toEqual([2, 'error: line 1: not JSON\n']);
+    const argv = ['ingest', 'usgs-earthquakes', 'records.ndjson', '--json'];
+    const environment = { OSA_KEY: key, OSA_SERVER: server.url };
+    const { code, stdout } = await world.osa(argv, { environment });
+    const said = refusal.body as { code: string; message: string; field?: string };
+    expect([code, JSON.parse(stdout).error]).toEqual([
+      2,
+      {
+        code: 'usage',
+        message: `records.ndjson: ${said.message}`,
+        field: said.field ?? 'file',
+        details: { line: 1, code: said.code },
+      },
+    ]);
   });
 });
 

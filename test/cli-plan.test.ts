@@ -136,6 +136,23 @@ describe('deploy --activate', () => {
   });
 });
 
+describe('deploy --scope', () => {
+  it('asks for all that are given, by commas and by the option again', async () => {
+    await using world = await dataset();
+    await using server = await archive();
+    const argv = ['deploy', '--scope', 'hooks:write:a,hooks:write:b', '--scope', 'runs:read'];
+    expect((await world.osa(argv, asCi(server))).code).toBe(0);
+    expect(scopesOf(server)).toContain('conventions:write:project hooks:write:a hooks:write:b runs:read');
+  });
+
+  it.each([[','], ['hooks:write:"a"']])('refuses %j', async (scope) => {
+    await using world = await dataset();
+    await using server = await archive();
+    expect((await world.osa(['deploy', '--scope', scope], asCi(server))).code).toBe(2);
+    expect(server.requests).toHaveLength(0);
+  });
+});
+
 describe('deploy --release', () => {
   it('runs the image that was built, and packs nothing for it', async () => {
     await using world = await dataset();
@@ -216,6 +233,62 @@ describe('under GitHub Actions', () => {
         new RegExp(`^::error file=project/convention\\.yaml,line=${line},col=\\d+::`),
       );
     }
+  });
+
+  it('annotates and sums up each difference that a deploy is refused for', async () => {
+    await using world = await dataset();
+    const differences = [
+      { path: 'schema.fields.mass.unit', from: 'kg', to: 'g' },
+      { path: 'hooks[0].feature.columns.density.unit', from: 'kg/m3', to: 'g/cm3' },
+    ];
+    const conflict = problem(409, 'conflict', reason, {
+      field: differences[0]?.path,
+      details: { differences },
+    });
+    await using server = await archive(pending, conflict);
+    const lines = (await readFile(join(world.cwd, 'convention.yaml'), 'utf8')).split('\n');
+    const lineOf = (text: string) => lines.findIndex((line) => line.includes(text)) + 1;
+    const { stderr } = await world.osa(['deploy'], asCi(server, actions(world)));
+    const annotations = stderr.split('\n').filter((text) => text.startsWith('::error'));
+    expect(annotations).toEqual([
+      expect.stringMatching(
+        `,line=${lineOf('name: mass')},col=\\d+::schema.fields.mass.unit: "kg" → "g"; .* never changes`,
+      ),
+      expect.stringMatching(`,line=${lineOf('name: density, json_type')},.*: "kg/m3" → "g/cm3"; `),
+    ]);
+    const summary = await readFile(join(world.cwd, 'summary.md'), 'utf8');
+    expect(summary).toContain('### project: not deployed');
+    expect(summary).toMatch(/^- schema\.fields\.mass\.unit: "kg" → "g"/m);
+    expect(summary).toMatch(/^- hooks\\\[0\\\].*density\.unit: "kg\/m3"/m);
+    expect(summary).not.toContain('| part |');
+  });
+
+  it('annotates each problem that the server finds with what was sent', async () => {
+    await using world = await dataset();
+    const problems = [
+      { field: 'schema.fields[1].unit', message: 'schema.fields[1].unit: "g": is odd' },
+      { field: 'hooks[0].config', message: 'hooks[0].config: 1: must be an object' },
+    ];
+    const invalid = problem(422, 'invalid', 'two problems', { field: 'schema', details: { problems } });
+    await using server = await archive(pending, invalid);
+    const { stderr } = await world.osa(['deploy'], asCi(server, actions(world)));
+    const annotations = stderr.split('\n').filter((text) => text.startsWith('::error'));
+    expect(annotations).toEqual([
+      expect.stringMatching(
+        /file=project\/convention\.yaml,line=\d+,col=\d+::schema\.fields\[1\]\.unit: "g"/,
+      ),
+      expect.stringMatching(/file=project\/convention\.yaml,line=\d+,col=\d+::hooks\[0\]\.config: 1: must/),
+    ]);
+  });
+
+  it('sums up what is wrong with the file', async () => {
+    await using world = await dataset();
+    await using server = await archive();
+    const file = join(world.cwd, 'convention.yaml');
+    await writeFile(file, (await readFile(file, 'utf8')).replace('title: ', 'titel: '));
+    await world.osa(['deploy'], asCi(server, actions(world)));
+    const summary = await readFile(join(world.cwd, 'summary.md'), 'utf8');
+    expect(summary).toMatch(/^### convention\.yaml: not deployed\n(.*\n)*- titel: is not a key here/);
   });
 
   it('annotates no file for what is not of the file', async () => {

@@ -251,6 +251,15 @@ describe('JSON', () => {
     expect(problem?.details?.problems).toHaveLength(3);
   });
 
+  test('with limits that are none names each once', async () => {
+    const limits = { memory: '5q', cpu: 'x'.repeat(17) };
+    const { problem } = await post('/api/v1/hooks/nothing/releases', JSON.stringify({ limits }));
+    expect(problem?.details?.problems).toEqual([
+      { field: 'limits.memory', message: expect.stringContaining('must be a number with an optional unit') },
+      { field: 'limits.cpu', message: expect.stringContaining('must have at most 16 characters') },
+    ]);
+  });
+
   test.each(['"1"', '1.5', '-1', '0', '2147483648', '9007199254740993', 'true', '[1]', 'null', '{}'])(
     'a version %s is refused',
     async (version) => {

@@ -93,6 +93,17 @@ describe('rollback', () => {
     expect(await back('older')).toMatchObject({ from_version: 2, live_version: 1 });
   });
 
+  test('goes where the hook says that it would, and nowhere where it says so', async () => {
+    const told = async (hook: string) => (await store.registry.hook(hook))?.rollback_to;
+    await hookWith(store, 'told', 3);
+    expect(await told('told')).toBe(2);
+    await move('told', { version: 2 });
+    expect(await told('told')).toBe(1);
+    expect(await back('told')).toMatchObject({ from_version: 2, live_version: 1 });
+    expect(await told('told')).toBeNull();
+    expect(await refusal(back('told'))).toMatchObject({ code: 'conflict', field: 'to' });
+  });
+
   test('to a newer version is refused with a hint', async () => {
     await hookWith(store, 'newer', 3);
     await back('newer', { to: 1 });

@@ -1,5 +1,6 @@
 import type { Answer, RouteName } from '@osa/core/api';
 import { type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
+import { parseExactJson } from '@osa/core/exact-json';
 import type { Server } from './config.ts';
 import type { HttpResponse } from './request.ts';
 
@@ -65,25 +66,12 @@ function codeOfStatus(status: number): ErrorCode {
   return status >= 500 ? 'internal' : 'invalid';
 }
 
-/**
- * JSON with integers beyond 2^53 kept as they were written: `JSON.stringify` gives them back digit by digit. Text
- * that is not JSON is undefined, which no shape accepts.
- */
+/** The JSON in `text` with no number rounded. Text that is not JSON is undefined, which no shape accepts. */
 export function parseExactly(text: string): unknown {
   try {
-    return /\d{16}/.test(text) ? parse(text, exactInteger) : JSON.parse(text);
+    return parseExactJson(text);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
-
-function exactInteger(_: string, value: unknown, { source }: { readonly source?: string }): unknown {
-  const isRounded = Number.isInteger(value) && !Number.isSafeInteger(value) && /^-?\d+$/.test(source ?? '');
-  return isRounded ? rawJson(source ?? '') : value;
-}
-
-// Both are in every Node from 21 on, and not in TypeScript's library.
-type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
-const parse = JSON.parse as (text: string, reviver: Reviver) => unknown;
-const { rawJSON: rawJson } = JSON as unknown as { rawJSON(source: string): unknown };

@@ -3,7 +3,8 @@ import type { Answer, Body, Params, Query, Route, RouteName } from '@osa/core/ap
 import type { SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { problemError, readAnswer } from './answer.ts';
-import { resolveCredential, resolveServer, type Server, type Sources } from './config.ts';
+import { resolveServer, type Server, type Sources } from './config.ts';
+import { resolveCredential } from './credential.ts';
 import { loadKey, sign } from './key.ts';
 import { type HttpResponse, send, type Upload } from './request.ts';
 

@@ -38,6 +38,8 @@ export interface Argument {
   readonly description: string;
   readonly optional?: true;
   readonly fallback?: string;
+  /** Throws OsaError `usage`; its message follows "value 'x' is invalid for argument 'id'". */
+  parse?(text: string): string;
 }
 
 /** Keyed by the option's name in camel case: `batchSize` is `--batch-size`. */

@@ -5,7 +5,7 @@ import { table } from './table.ts';
 
 export type Changes = Answer<'deploy'>['changes'];
 type HookChange = Changes['hooks'][number];
-type Difference = HookChange['differences'][number];
+export type Difference = HookChange['differences'][number];
 
 /** One part of a convention, and what becomes of it. */
 export interface Part {

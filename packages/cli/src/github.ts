@@ -6,7 +6,7 @@ import { asOsaError, type OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import type { Context } from './command.ts';
 import { githubActions } from './config.ts';
-import type { Part } from './deploy-lines.ts';
+import { type Difference, differenceValue, type Part } from './deploy-lines.ts';
 import { printable, render } from './paint.ts';
 
 /**
@@ -15,17 +15,24 @@ import { printable, render } from './paint.ts';
  * The format of commands: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
  */
 
-/** Does `work`, and annotates what it throws; `manifest` knows the places of the server's refusals. */
+/**
+ * Does `work`; what it throws is annotated and put into the summary under `name`. `manifest` knows the places of the
+ * server's refusals.
+ */
 export async function annotating<T>(
   context: Context,
-  manifest: Manifest | undefined,
+  { name, manifest }: { readonly name: string; readonly manifest?: Manifest },
   work: () => Promise<T>,
 ): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const known = asOsaError(error);
-    if (known) annotate(context, problemsOf(known, manifest));
+    if (known) {
+      const problems = problemsOf(known, manifest);
+      annotate(context, problems);
+      await summarise(context, { title: `${name}: not deployed`, parts: [], reasons: problems.map(textOf) });
+    }
     throw error;
   }
 }
@@ -63,6 +70,15 @@ export function placed(
   return problemsIn(manifest.problem(path, message)).map((problem) => ({ ...problem, path: field, message }));
 }
 
+/** What a difference to something registered comes to, at its field. */
+export function differenceProblem({ path, from, to }: Difference): {
+  readonly field: string;
+  readonly message: string;
+} {
+  const message = `${differenceValue(from)} → ${differenceValue(to)}; what is registered never changes`;
+  return { field: path, message };
+}
+
 /** Appends a table of the parts to the job's summary. What is in the way of that is said, and stops nothing. */
 export async function summarise(
   { sources, output }: Context,
@@ -78,17 +94,9 @@ export async function summarise(
     const said = [render(state, false), ...differences].map(markdown).join('<br>');
     return `| ${kind} | ${markdown(name)} | ${said} |`;
   });
-  const refusals = reasons.map((reason) => `- **refused:** ${markdown(reason)}`);
-  const lines = [
-    `### ${markdown(title)}`,
-    '',
-    '| part | name | |',
-    '|---|---|---|',
-    ...rows,
-    '',
-    ...refusals,
-    '',
-  ];
+  const table = rows.length === 0 ? [] : ['| part | name | |', '|---|---|---|', ...rows, ''];
+  const list = reasons.map((reason) => `- ${markdown(reason)}`);
+  const lines = [`### ${markdown(title)}`, '', ...table, ...list, ''];
   try {
     await appendFile(file, `${lines.join('\n')}\n`);
   } catch (error) {
@@ -99,23 +107,52 @@ export async function summarise(
 }
 
 function problemsOf(error: OsaError, manifest: Manifest | undefined): FoundProblem[] {
-  const problems = problemsIn(error);
-  if (problems.length > 0) return problems;
-  const { field, message } = error;
-  return manifest && field !== undefined ? placed(manifest, { field, message }) : [{ message }];
+  const { field, message, details } = error;
+  const ofFile = problemsIn(error);
+  if (ofFile.length > 0) return ofFile;
+  if (!manifest) return [{ message }];
+  const told = [
+    ...listOf(details.problems, isInputProblem),
+    ...listOf(details.differences, isDifference).map(differenceProblem),
+  ];
+  if (told.length > 0) return told.flatMap((problem) => placed(manifest, problem));
+  return field === undefined ? [{ message }] : placed(manifest, { field, message });
 }
 
-function problemsIn({ details }: OsaError): FoundProblem[] {
-  return Array.isArray(details.problems) ? (details.problems as Problem[]) : [];
+/** The problems of a file among what an error tells. */
+function problemsIn({ details }: OsaError): Problem[] {
+  return listOf(details.problems, isFileProblem);
 }
 
-function annotation({ line, column, path, message }: FoundProblem, file: string | undefined): string {
-  const place = { file, line, col: column };
+function listOf<T>(details: unknown, isOne: (value: object) => value is T & object): T[] {
+  const list: unknown[] = Array.isArray(details) ? details : [];
+  return list.filter((value) => typeof value === 'object' && value !== null && isOne(value)) as T[];
+}
+
+function isFileProblem(value: object): value is Problem {
+  return 'file' in value && 'line' in value && 'message' in value;
+}
+
+function isInputProblem(value: object): value is { readonly field: string; readonly message: string } {
+  return 'field' in value && typeof value.field === 'string' && 'message' in value;
+}
+
+function isDifference(value: object): value is Difference {
+  return 'path' in value && typeof value.path === 'string' && 'from' in value && 'to' in value;
+}
+
+function annotation(problem: FoundProblem, file: string | undefined): string {
+  const place = { file, line: problem.line, col: problem.column };
   const properties = Object.entries(place)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${escapeProperty(String(value))}`);
   const command = properties.length === 0 ? '::error' : `::error ${properties.join(',')}`;
-  return `${command}::${escapeData(path ? `${path}: ${message}` : message)}`;
+  return `${command}::${escapeData(textOf(problem))}`;
+}
+
+/** A problem with its path, which the server's messages begin with. */
+function textOf({ path, message }: FoundProblem): string {
+  return path && !message.startsWith(path) ? `${path}: ${message}` : message;
 }
 
 function escapeData(text: string): string {

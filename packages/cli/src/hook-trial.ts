@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -10,6 +9,7 @@ import type { TrialResult } from '@osa/core/run/trial';
 import type { Context } from './command.ts';
 import { engineOptions } from './config.ts';
 import type { Image } from './image.ts';
+import { openRecords, unreadable, unusableRecords } from './records-file.ts';
 import { readTextFile } from './text-file.ts';
 
 export interface TrialRequest {
@@ -70,7 +70,7 @@ export async function trial(context: Context, request: TrialRequest): Promise<Tr
 
 async function readHook(
   { sources }: Context,
-  { hook: name, convention, image, directory }: TrialRequest,
+  { hook: name, convention, image }: TrialRequest,
 ): Promise<{ manifest: Manifest; hook: ManifestHook }> {
   const { parseManifest } = await import('@osa/core/convention/manifest');
   const path = resolve(sources.cwd, convention);
@@ -79,9 +79,7 @@ async function readHook(
     field: 'convention',
     ifMissing: 'start one with: osa init',
   });
-  // What the file says it runs may be missing where another code is given.
-  const stand = { name: 'none', digest: `sha256:${'0'.repeat(64)}` };
-  const images = image || directory !== undefined ? new Map([[name, image ?? stand]]) : new Map();
+  const images = new Map(image ? [[name, image]] : []);
   const manifest = parseManifest(content, { file: convention, images });
   const hook = manifest.hooks.find((declared) => declared.name === name);
   if (hook) return { manifest, hook };
@@ -90,36 +88,29 @@ async function readHook(
 }
 
 async function readInput(
-  { sources, stdin }: Context,
+  context: Context,
   manifest: Manifest,
   file: string,
 ): Promise<{ valid: IncomingRecord[]; invalid: IncomingRecord[] }> {
-  const { readRecords } = await import('@osa/core/ingestion/ndjson');
+  const { readRecords, twinRefusal } = await import('@osa/core/ingestion/ndjson');
   const { id, version, fields } = manifest.schema;
-  const source = file === '-' ? stdin : createReadStream(resolve(sources.cwd, file));
+  const source = await openRecords(context, { file, field: 'records' });
   const pinned = { convention: manifest.slug, schema: { id, version }, fields };
   const [valid, invalid]: [IncomingRecord[], IncomingRecord[]] = [[], []];
   const lines = new Map<string, number>();
   try {
-    for await (const record of readRecords(source, pinned)) {
+    for await (const record of readRecords(source.open(), pinned)) {
       const earlier = lines.get(record.sourceId);
-      if (earlier !== undefined) {
-        const id = JSON.stringify(record.sourceId);
-        throw new OsaError(
-          'invalid',
-          `line ${record.line}: source_id ${id} stands already on line ${earlier}`,
-        );
-      }
+      if (earlier !== undefined) throw twinRefusal(record.sourceId, [earlier, record.line]);
       lines.set(record.sourceId, record.line);
       if (lines.size > mostRecords)
-        throw new OsaError('too_large', `${file} has more than ${mostRecords} records; try a few of them`);
+        throw new OsaError('too_large', `has more than ${mostRecords} records; try a few of them`);
       (record.problem === null ? valid : invalid).push(record);
     }
-  } catch (cause) {
-    if (cause instanceof OsaError) throw cause;
-    throw new OsaError('usage', `${file} cannot be read`, { field: 'records', cause });
+    if (lines.size === 0) throw new OsaError('invalid', 'holds no record; write one JSON object a line');
+  } catch (error) {
+    throw unusableRecords(source, unreadable(source, error));
   }
-  if (lines.size === 0) throw new OsaError('usage', `${file} holds no record`, { field: 'records' });
   return { valid, invalid };
 }
 
@@ -140,40 +131,21 @@ interface Code {
   };
 }
 
-async function prepare(request: TrialRequest, { release }: ManifestHook, place: Place): Promise<Code> {
-  if (request.directory === undefined && release.kind === 'image') {
-    return image({ name: release.image, digest: release.digest }, place);
+async function prepare(
+  { directory: given, convention }: TrialRequest,
+  { name, release }: ManifestHook,
+  place: Place,
+): Promise<Code> {
+  if (release.kind === 'directory') {
+    const own = resolve(dirname(resolve(place.cwd, convention)), release.directory);
+    return directory(given === undefined ? own : resolve(place.cwd, given), release.command, place);
   }
-  const command = release.kind === 'directory' ? release.command : await commandOf(request, place);
-  const base = dirname(resolve(place.cwd, request.convention));
-  const own = release.kind === 'directory' ? resolve(base, release.directory) : base;
-  return directory(
-    request.directory === undefined ? own : resolve(place.cwd, request.directory),
-    command,
-    place,
-  );
-}
-
-/** What starts another directory than the file's is what the file says starts its own. */
-async function commandOf({ hook, convention }: TrialRequest, { cwd }: Place): Promise<readonly string[]> {
-  const { readYaml } = await import('@osa/core/convention/manifest-yaml');
-  const { valueAt } = await import('@osa/core/convention/manifest-problems');
-  const content = await readTextFile(resolve(cwd, convention), {
-    shown: convention,
-    field: 'convention',
-    ifMissing: '',
-  });
-  const hooks = valueAt(readYaml(content).value, ['hooks']);
-  const declared = Array.isArray(hooks) ? hooks.find((one) => valueAt(one, ['name']) === hook) : undefined;
-  const command = valueAt(declared, ['release', 'command']);
-  if (Array.isArray(command) && command.length > 0 && command.every((word) => typeof word === 'string'))
-    return command;
+  if (given === undefined) return image({ name: release.image, digest: release.digest }, place);
+  // What starts another directory than the file's is what the file says starts its own.
   throw new OsaError(
     'usage',
-    `${convention}: hook ${hook} has no release.command, which starts a directory`,
-    {
-      field: 'directory',
-    },
+    `${convention}: hook ${name} has no release.command, which starts a directory`,
+    { field: 'directory' },
   );
 }
 
@@ -198,14 +170,15 @@ async function directory(
 }
 
 async function image({ name, digest }: Image, { environment, note }: Place): Promise<Code> {
-  const [{ containerRunner }, { findEngine }] = await Promise.all([
+  const [{ containerRunner }, { findEngine }, { bounds }] = await Promise.all([
     import('@osa/core/runners/container'),
     import('@osa/core/runners/engine'),
+    import('@osa/core/limits'),
   ]);
   const options = engineOptions(environment);
   const engine = { name: await findEngine({ options, environment }), options };
   const onLeft = (container: string, { message }: Error) =>
     note(`a container is left (${message}); remove it with: ${engine.name} rm --force ${container}`);
-  const runner = containerRunner({ engine, environment, pullTimeoutMs: 600_000, onLeft });
+  const runner = containerRunner({ engine, environment, pullTimeoutMs: bounds.pullMs, onLeft });
   return { runner, release: { runtime: 'image', image: name, digest, command: null } };
 }

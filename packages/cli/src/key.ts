@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import type { SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
-import type { Identity, KeySource } from './config.ts';
+import type { Identity, KeySource } from './credential.ts';
 
 const maxBytes = 64 * 1024;
 

@@ -35,29 +35,37 @@ export function versionArgument(name: string, given: string): number {
 }
 
 /**
- * Shows the move from the live release to `target`, with what differs, and asks once.
+ * Shows the move from the live release to `target`, with what differs, and asks once; `isOpen` is false for a move that
+ * needs no question. Where nobody can be asked it is `usage`, whatever the hook's state: a script that leaves out
+ * --yes fails on the first day.
  *
  * @throws OsaError `usage` where nobody can be asked, `not_found` for a release that is not there, `interrupted`.
  */
 export async function confirmMove(
   { output, signal, stdin }: Context,
   client: Client,
-  move: { readonly hook: Hook; readonly target: number; readonly verb: 'Roll back' | 'Activate' },
+  move: {
+    readonly hook: Hook;
+    readonly target: number | undefined;
+    readonly isOpen: boolean;
+    readonly verb: 'Roll back' | 'Activate';
+  },
 ): Promise<boolean> {
-  const { hook, target, verb } = move;
+  const { hook, target, isOpen, verb } = move;
   const { name, live } = hook;
-  const fromTo = line`${bold(name)}: ${yellow(version(live?.version ?? null))} → ${green(version(target))}`;
   if (!output.interactive) {
-    const said = `${name}: ${version(live?.version ?? null)} → ${version(target)}`;
+    const said = `${name}: ${version(live?.version ?? null)} → ${version(target ?? null)}`;
     throw new OsaError('usage', `${said}: nobody can be asked here, so this needs --yes`, {
       field: 'yes',
-      details: { hook: name, from_version: live?.version ?? null, to_version: target },
+      details: { hook: name, from_version: live?.version ?? null, to_version: target ?? null },
     });
   }
+  if (!isOpen || target === undefined) return true;
   const [from, to] = await Promise.all([
     live ? showRelease(client, name, live.version) : null,
     showRelease(client, name, target),
   ]);
+  const fromTo = line`${bold(name)}: ${yellow(version(live?.version ?? null))} → ${green(version(target))}`;
   output.note(fromTo, ...comparisonLines(from, to));
   const { ask } = await import('./ui/ask.tsx');
   return ask({ question: `${verb} ${printable(name)} to ${version(target)}?`, signal, stdin });
@@ -159,11 +167,11 @@ export function changeTable(changes: Answer<'history'>['changes']): Line[] {
     `#${seq}`,
     kind,
     `${version(from_version)} → ${version(to_version)}`,
-    reason,
     actor.subject,
     time(at),
+    reason,
   ]);
-  return table(['change', 'kind', 'moved', 'reason', 'by', 'when'], rows);
+  return table(['change', 'kind', 'moved', 'by', 'when', 'reason'], rows);
 }
 
 /** How a move ended. */

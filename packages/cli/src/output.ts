@@ -51,11 +51,20 @@ export function errorDocument({ code, message, field, details }: OsaError) {
   return { error: { code, message, field: field ?? null, details } };
 }
 
-/** Problems of a file stand as they are, one per line, so that an editor can jump to them. */
+/**
+ * Problems of a file stand as they are, one per line, so that an editor can jump to them. Of what was sent, the message
+ * has the first; the others follow it.
+ */
 function failureLines({ message, details }: OsaError): Line[] {
   const [first = '', ...rest] = message.split('\n');
-  const { problems } = details;
-  const areOfFile = Array.isArray(problems) && problems.some((problem) => 'file' in Object(problem));
-  if (areOfFile) return [first, ...rest];
-  return [line`${red('error:')} ${first}`, ...rest.map((text) => `       ${text}`)];
+  const problems = listOf(details.problems);
+  if (problems.some((problem) => 'file' in problem)) return [first, ...rest];
+  const others = problems
+    .slice(1)
+    .flatMap((problem) => ('message' in problem ? [String(problem.message)] : []));
+  return [line`${red('error:')} ${first}`, ...[...rest, ...others].map((text) => `       ${text}`)];
+}
+
+function listOf(problems: unknown): object[] {
+  return Array.isArray(problems) ? problems.map(Object) : [];
 }

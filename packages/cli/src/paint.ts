@@ -11,14 +11,13 @@ interface Piece {
   readonly style: Style | undefined;
 }
 
-type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan';
+type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow';
 
 export const bold = styled('bold');
 export const dim = styled('dim');
 export const green = styled('green');
 export const red = styled('red');
 export const yellow = styled('yellow');
-export const cyan = styled('cyan');
 
 /** Puts lines, and whatever else has a text, together: line`live: ${bold('v2')} of ${count}`. */
 export function line(literals: TemplateStringsArray, ...values: readonly (Line | number)[]): Line {

@@ -1,7 +1,7 @@
 import { OsaError } from '@osa/core/error';
 import { parseExactly } from './answer.ts';
 
-/** Parsers for the values of options. */
+/** Parsers for arguments and the values of options. */
 
 export function integer(least: number, most: number): (text: string) => number {
   return (text) => {
@@ -55,3 +55,11 @@ export function instant(given: string): string {
   if (isReal && !Number.isNaN(Date.parse(rfc3339))) return rfc3339;
   throw new OsaError('usage', 'It must be a time, such as 2026-03-01 or "2026-03-01 03:04:05".');
 }
+
+/** An id of what the server made, as its answers show it. */
+export function storedId(given: string): string {
+  if (uuid.test(given)) return given;
+  throw new OsaError('usage', 'It must be an id, such as 0198c0de-0000-7000-8000-000000000009.');
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;

@@ -95,9 +95,10 @@ function addEntry(parent: Parser, entry: CommandEntry | CommandGroup, start: Sta
 function fill(parser: Parser, command: Command, start: Start): void {
   parser.description(command.description);
   const names = Object.keys(command.arguments ?? {});
-  for (const [name, { description, optional, fallback }] of Object.entries(command.arguments ?? {})) {
+  for (const [name, { description, optional, fallback, parse }] of Object.entries(command.arguments ?? {})) {
     const isOptional = optional === true || fallback !== undefined;
     const argument = new Argument(isOptional ? `[${name}]` : `<${name}>`, description);
+    if (parse) argument.argParser((text) => complaining(() => parse(text)));
     parser.addArgument(fallback === undefined ? argument : argument.default(fallback));
   }
   const options = Object.entries(command.options ?? {}).map(([key, definition]) => {
@@ -128,16 +129,20 @@ function optionOf(name: string, definition: NonNullable<Command['options']>[stri
       ? new Option(`--no-${name}`, definition.description).default(true)
       : new Option(`${definition.short ? `-${definition.short}, ` : ''}--${name}`, definition.description);
   }
-  const parse = (text: string) => {
-    try {
-      return definition.parse(text);
-    } catch (error) {
-      throw asOsaError(error) ? new InvalidArgumentError(asOsaError(error)?.message ?? '') : error;
-    }
-  };
+  const parse = (text: string) => complaining(() => definition.parse(text));
   const option = new Option(`--${name} <${definition.value}>`, definition.description);
   if (!definition.repeatable) return option.argParser(parse);
   return option.default([], 'none').argParser((text, before: unknown[]) => [...before, parse(text)]);
+}
+
+/** What `parse` refuses, as the parser's complaint about the value, which names its option or argument. */
+function complaining<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    const known = asOsaError(error);
+    throw known ? new InvalidArgumentError(known.message) : error;
+  }
 }
 
 /** A flag that is not given is false; an option with a value that is not given is undefined. */
@@ -174,9 +179,14 @@ Environment:
   OSA_SERVER                               the server's URL
   OSA_KEY or OSA_KEY_FILE                  the private key that signs tokens, as PEM or JWK: its text, or its file
   OSA_ISSUER, OSA_AUDIENCE, OSA_SUBJECT    who signs, for which server, in whose name
-  OSA_TOKEN                                a token from elsewhere, to be sent instead of one that a key signs
+  OSA_TOKEN                                a token from elsewhere, to be sent instead of one that a key signs; like
+                                           the others, never to a server that only .osa/ of a project names
+  OSA_ENGINE_OPTIONS                       options of podman or docker for hooks test, apart by spaces
   NO_COLOR                                 no colours
   OSA_DEBUG                                errors with their stack and causes
+
+With --json an error is a document too:
+  {"error": {"code", "message", "field": the input that it is about, or null, "details": {facts for programs}}}
 
 ${exitHelp()}`;
 }

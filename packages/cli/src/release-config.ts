@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Answer, Body } from '@osa/core/api';
-import { OsaError } from '@osa/core/error';
+import { asOsaError, OsaError } from '@osa/core/error';
+import { type JsonValue, parseJson } from '@osa/core/json';
 import { parseExactly } from './answer.ts';
 import { readTextFile } from './text-file.ts';
 
@@ -10,13 +11,30 @@ export type Setting = readonly [key: string, value: unknown];
 type Config = NonNullable<Body<'release'>['config']>;
 
 /**
- * Reads `key=value`; the value is JSON if it can be, else text. @throws OsaError `usage`
+ * Reads `key=value`; the value is JSON if it can be, else text.
+ *
+ * @throws OsaError `usage`, also for JSON that a server does not keep as it stands, such as an integer beyond 2^53
  */
 export function parseSetting(text: string): Setting {
   const at = text.indexOf('=');
   if (at < 1) throw new OsaError('usage', 'It must be a key and its value, such as relation=choy.');
   const source = text.slice(at + 1);
-  return [text.slice(0, at), parseExactly(source) ?? source];
+  if (parseExactly(source) === undefined) return [text.slice(0, at), source];
+  return [
+    text.slice(0, at),
+    keptJson(source, (flaw) => `Its value is JSON that is not kept as it stands: ${flaw}.`),
+  ];
+}
+
+/** @throws OsaError `usage` with what `said` makes of the flaw */
+function keptJson(text: string, said: (flaw: string) => string): JsonValue {
+  try {
+    return parseJson(text);
+  } catch (cause) {
+    const flaw = asOsaError(cause);
+    if (!flaw) throw cause;
+    throw new OsaError('usage', said(flaw.message), { field: 'config', cause });
+  }
 }
 
 /**
@@ -54,7 +72,8 @@ function liveConfig({ name, live }: Answer<'showHook'>): Config {
 }
 
 async function readConfig(path: string, shown: string): Promise<Config> {
-  const config = parseExactly(await readTextFile(path, { shown, field: 'config' }));
+  const text = await readTextFile(path, { shown, field: 'config' });
+  const config = keptJson(text, (flaw) => `${shown} cannot be used as a config: ${flaw}`);
   if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as Config;
   throw new OsaError('usage', `${shown} is not a JSON object, such as {"relation": "choy"}`, {
     field: 'config',

@@ -32,7 +32,8 @@ export function releaseTable(releases: Answer<'listReleases'>['releases'], live:
       version(release.version),
       release.is_live ? liveness(release.version, live) : '',
       shortDigest(release.digest),
-      shortSource(release.source_ref),
+      // Not cut: the commit stands at the end.
+      line`${shortSource(release.source_ref)}`,
       release.built_by,
       time(release.built_at),
     ]),

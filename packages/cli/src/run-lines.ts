@@ -7,7 +7,7 @@ import { pairs, table } from './table.ts';
 
 type Run = Answer<'showRun'>;
 
-export function runStatus(status: Run['status']): Line {
+export function runStatus(status: string | null): Line {
   if (status === null) return yellow('open');
   return status === 'passed' ? green(status) : red(status);
 }
@@ -51,7 +51,7 @@ function attemptTable(attempts: Run['attempts']): Line[] {
   if (attempts.length === 0) return ['its code was not started yet'];
   const rows = attempts.map((attempt) => [
     attempt.n,
-    attempt.outcome ?? yellow('going'),
+    attempt.outcome ?? yellow('open'),
     attempt.exit_signal ?? attempt.exit_code,
     bytes(attempt.memory_bytes),
     duration(secondsBetween(attempt.started_at, attempt.finished_at)),

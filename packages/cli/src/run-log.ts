@@ -44,7 +44,7 @@ export async function followLog(
       output.stream([JSON.stringify({ attempt: place.attempt, log: text, skipped: tail.skipped })]);
     place = { ...place, after: tail.bytes };
     if (isOver) {
-      output.note(dim(`start ${place.attempt}: ${tail.outcome}`));
+      output.note(dim(`attempt ${place.attempt}: ${tail.outcome}`));
       if (tail.status !== null && place.attempt >= tail.attempt_count) return undefined;
       place = { attempt: place.attempt + 1, after: 0 };
       decoder = new StringDecoder('utf8');

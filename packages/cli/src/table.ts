@@ -3,9 +3,12 @@ import { dim, type Line, line, widthOf } from './paint.ts';
 
 const longestCell = 60;
 
-/** Rows in aligned columns, two spaces apart. Columns that hold numbers only are aligned to the right. */
+/**
+ * Rows in aligned columns, two spaces apart. Columns that hold numbers only are aligned to the right. Text is cut, so that
+ * the columns after it stay in sight; in the last column it runs on, which is the place for reasons.
+ */
 export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): Line[] {
-  const cells = rows.map((row) => row.map(toLine));
+  const cells = rows.map((row) => row.map((cell, index) => toLine(cell, index === heads.length - 1)));
   const columns = heads.map((head, index) => ({
     head,
     width: Math.max(widthOf(head), ...cells.map((row) => widthOf(row[index] ?? ''))),
@@ -30,8 +33,8 @@ export function pairs(entries: readonly (readonly [name: string, value: Line])[]
   return entries.map(([name, value]) => line`  ${dim(name)}${' '.repeat(width - widthOf(name))}  ${value}`);
 }
 
-function toLine(cell: Cell): Line {
+function toLine(cell: Cell, isLast: boolean): Line {
   if (cell === null) return dim('-');
   if (typeof cell === 'number') return String(cell);
-  return typeof cell === 'string' ? cut(cell, longestCell) : cell;
+  return typeof cell === 'string' && !isLast ? cut(cell, longestCell) : cell;
 }

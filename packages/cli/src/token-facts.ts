@@ -1,5 +1,6 @@
 import { OsaError } from '@osa/core/error';
-import { type Identity, resolveCredential, type Server, type Sources } from './config.ts';
+import type { Server, Sources } from './config.ts';
+import { type Identity, resolveCredential } from './credential.ts';
 import { scopeClaim, type TokenFacts } from './diagnosis.ts';
 import { loadKey, longestToken } from './key.ts';
 

@@ -2,6 +2,7 @@ import type { Answer } from '@osa/core/api';
 import { bytes, duration, liveness, secondsBetween, time, value, version } from './format.ts';
 import { bold, dim, green, type Line, line, red, yellow } from './paint.ts';
 import { releaseLines } from './release-lines.ts';
+import { runStatus } from './run-lines.ts';
 import { pairs, table } from './table.ts';
 
 type RowTrace = Answer<'traceRow'>;
@@ -23,7 +24,7 @@ export function rowTraceLines(trace: RowTrace): Line[] {
     '',
     ...recordLines(trace.record),
     '',
-    line`${bold('run')}      ${run.id}  ${statusLine(run.status)}`,
+    line`${bold('run')}      ${run.id}  ${runStatus(run.status)}`,
     ...pairs(
       [
         ['ran', line`${time(run.started_at)}, for ${runtime}`],
@@ -91,7 +92,7 @@ function attemptEntries(attempts: RowTrace['run']['attempts'], released: string)
     const seconds = secondsBetween(attempt.started_at, attempt.finished_at);
     const end = exit_signal ?? (exit_code === null ? undefined : `exit ${exit_code}`);
     const facts = [
-      outcome ?? 'not ended',
+      outcome ?? 'open',
       end,
       `${runner} runner`,
       bytes(memory_bytes),
@@ -120,9 +121,4 @@ function introduction({ introduced_by: introduced }: RowTrace['release']): Entry
   if (!introduced) return [];
   const { kind, actor, at } = introduced;
   return [['went live', `${time(at)}, by ${actor.subject} (${actor.issuer}), ${kind}`]];
-}
-
-function statusLine(status: string | null): Line {
-  if (status === 'passed') return green(status);
-  return status === null ? yellow('running') : red(status);
 }

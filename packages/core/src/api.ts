@@ -557,7 +557,12 @@ export const routes = {
     gate: read,
     params: hookParams,
     status: 200,
-    response: HookSummary.extend({ live_seq: z.int().nullable(), live: ReleaseDetail.nullable() }),
+    response: HookSummary.extend({
+      live_seq: z.int().nullable(),
+      live: ReleaseDetail.nullable(),
+      /** The version that a rollback goes back to unless told otherwise; null where there is none. */
+      rollback_to: z.int().nullable(),
+    }),
   }),
   listReleases: route({
     method: 'GET',

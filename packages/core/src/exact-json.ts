@@ -1,5 +1,5 @@
 /**
- * Parses JSON that we wrote ourselves without rounding: a decimal that a double does not print
+ * Parses JSON that we wrote ourselves, or whose reader checks it, without rounding: a decimal that a double does not print
  * again digit by digit, such as an integer beyond 2^53, stays as it stands in the text, as raw JSON that
  * `JSON.stringify` writes out unchanged.
  */

@@ -41,6 +41,8 @@ export const bounds = {
   columns: 500,
   fields: 500,
   hooks: 100,
+  /** Pulling an image, by default. */
+  pullMs: 300_000,
   /** Rows of one page of any list. */
   pageRows: 1_000,
   defaultPageRows: 50,

@@ -3,9 +3,9 @@ import { OsaError } from './error.ts';
 /** What the operating system may refuse at one moment and grant at another. */
 const passing = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EIO']);
 
-/** `error.code` of an error of the operating system, such as `ENOENT`. */
+/** `error.code` of an error of the operating system, such as `ENOENT`; undefined for one of ours, whose codes are others. */
 export function systemCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  if (!(error instanceof Error) || error instanceof OsaError || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 

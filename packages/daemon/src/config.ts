@@ -6,6 +6,7 @@ import type { Path } from '@osa/core/convention/manifest-yaml';
 import { OsaError } from '@osa/core/error';
 import { excerpt } from '@osa/core/excerpt';
 import { MemoryText, memoryBytes } from '@osa/core/hook/release';
+import { bounds } from '@osa/core/limits';
 import type { Endpoint } from '@osa/core/postgres/connection';
 import { z } from 'zod';
 import type { HttpLimits } from './http-limits.ts';
@@ -104,7 +105,7 @@ const Shape = z.strictObject({
     .max(1_000)
     .default('')
     .transform((text) => text.split(/\s+/).filter(Boolean)),
-  pull_timeout_seconds: whole(1, 86_400).default(300),
+  pull_timeout_seconds: whole(1, 86_400).default(bounds.pullMs / 1_000),
   max_hook_memory: MemoryText.default(`${totalmem()}`).transform(memoryBytes),
   role: z.enum(roles).default('all'),
   worker_concurrency: whole(1, 256).default(Math.min(availableParallelism(), 8) + 1),

@@ -1,10 +1,11 @@
 import { OsaError } from '@osa/core/error';
 import { type Context, defineCommand } from '../command.ts';
 import { type Declaration, type HookImage, readDeclaration } from '../deploy-file.ts';
-import { type Changes, deployLines, deployParts, differenceValue, planLines } from '../deploy-lines.ts';
-import { annotate, annotating, placed, summarise } from '../github.ts';
+import { type Changes, deployLines, deployParts, planLines } from '../deploy-lines.ts';
+import { annotate, annotating, differenceProblem, placed, summarise } from '../github.ts';
 import { uploadCode } from '../hook-code.ts';
 import { parseImage } from '../image.ts';
+import { scopeOption } from '../scopes.ts';
 
 export const deploy = defineCommand({
   description:
@@ -16,7 +17,7 @@ export const deploy = defineCommand({
     'it live.\n\n' +
     'With --plan nothing is uploaded or changed: it tells what a deploy would do, and exits with 0 when that is ' +
     'nothing, 3 when there are changes, 1 when it would be refused.\n\n' +
-    'Under GitHub Actions, problems become annotations of the file, and the parts a summary of the job.',
+    'Under GitHub Actions, problems become annotations of the file, and the parts, or the refusal, a summary of the job.',
   arguments: { file: { description: 'the declaration', fallback: 'convention.yaml' } },
   options: {
     plan: { description: 'tell what a deploy would change, and change nothing' },
@@ -33,10 +34,10 @@ export const deploy = defineCommand({
       description: 'make known releases live as well; needs hooks:write for the hooks of the file',
     },
     scope: {
-      value: 'SCOPES',
+      ...scopeOption,
       description:
-        'more scopes for the token, separated by commas, such as hooks:write:find_pockets to release a hook of another convention',
-      parse: (text: string) => text.split(/[\s,]+/).filter((scope) => scope !== ''),
+        'more scopes for the token, such as hooks:write:find_pockets to release a hook of another convention; more ' +
+        'with commas, or the option again',
     },
   },
   examples: [
@@ -54,18 +55,18 @@ export const deploy = defineCommand({
     '"live_version", "activated"}], "removed_hooks", "ingester"}, …}\n' +
     'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}}',
   async run(context, { arguments: { file }, options }) {
-    const { release, activate, scope = [] } = options;
-    const declared = await annotating(context, undefined, () => readDeclaration(context, file, release));
+    const { release, activate, scope } = options;
+    const declared = await annotating(context, { name: file }, () => readDeclaration(context, file, release));
     const { manifest } = declared;
     const hookScopes = activate ? manifest.hooks.map(({ name }) => `hooks:write:${name}`) : [];
     const call: Call = {
       query: { activate: activate ? 'true' : 'false' },
       resource: manifest.slug,
-      scopes: [...hookScopes, ...scope],
+      scopes: [...hookScopes, ...scope.flat()],
       again: ['osa', 'deploy', ...(file === 'convention.yaml' ? [] : [file])],
     };
     const send = options.plan || options.dryRun ? plan : apply;
-    return annotating(context, manifest, () => send(context, declared, call));
+    return annotating(context, { name: manifest.slug, manifest }, () => send(context, declared, call));
   },
 });
 
@@ -120,15 +121,15 @@ async function plan(context: Context, { manifest, body }: Declaration, call: Cal
 /** What a plan refuses, each difference at its field. */
 function refusals({ schema_differences, hooks }: Changes): { field: string; message: string }[] {
   const list = [
-    ...schema_differences.map((difference) => ({ place: 'schema', difference })),
+    ...schema_differences.map((difference) => ({ ...difference, path: `schema.${difference.path}` })),
     ...hooks.flatMap(({ differences }, index) =>
-      differences.map((difference) => ({ place: `hooks[${index}].feature`, difference })),
+      differences.map((difference) => ({
+        ...difference,
+        path: `hooks[${index}].feature.${difference.path}`,
+      })),
     ),
   ];
-  return list.map(({ place, difference }) => ({
-    field: `${place}.${difference.path}`,
-    message: `${differenceValue(difference.from)} → ${differenceValue(difference.to)}; what is registered never changes`,
-  }));
+  return list.map(differenceProblem);
 }
 
 function schemaName({ schema }: Declaration['manifest']): string {

@@ -21,16 +21,16 @@ export const deploysList = defineCommand({
     const rows = answer.items.map(({ id, slug, changed, changes, source_refs, actor, at }) => [
       id,
       slug,
-      changed ? changeWords(changes).join(', ') : 'nothing',
       actor.subject,
       line`${source_refs.map(shortSource).join(', ')}`,
       time(at),
+      changed ? changeWords(changes).join(', ') : 'nothing',
     ]);
     output.result(
       answer,
       rows.length === 0
         ? ['no deploys']
-        : table(['deploy', 'convention', 'changed', 'by', 'source', 'when'], rows),
+        : table(['deploy', 'convention', 'by', 'source', 'when', 'changed'], rows),
     );
     output.note(
       ...nextPage({

@@ -3,6 +3,7 @@ import { defineCommand } from '../command.ts';
 import { deployParts, partTable } from '../deploy-lines.ts';
 import { time } from '../format.ts';
 import { bold, dim, type Line, line } from '../paint.ts';
+import { storedId } from '../parse.ts';
 import { pairs } from '../table.ts';
 
 export const deploysShow = defineCommand({
@@ -10,7 +11,7 @@ export const deploysShow = defineCommand({
     'Shows one deploy: what it changed, by whom, when and from which code.\n\n' +
     "What was sent may hold secrets: with --json it comes along where the key's tokens may carry runs:read, its " +
     'digest elsewhere.',
-  arguments: { id: { description: "the deploy's id" } },
+  arguments: { id: { description: "the deploy's id", parse: storedId } },
   examples: [
     ['osa deploys show 0198c0de-…', 'what it changed'],
     ['osa deploys show 0198c0de-… --json', 'and what was sent, for a program'],

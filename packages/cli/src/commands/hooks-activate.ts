@@ -36,11 +36,9 @@ export const hooksActivate = defineCommand({
     const hook = await client.call('showHook', { params: { name } });
     const target = given ?? (await chooseRelease(context, client, { hook, older: false }));
     // What the server will refuse, and what is live already, needs no question.
-    const isAsked = !yes && target !== hook.live?.version && (target ?? 0) <= hook.release_count;
-    if (
-      target === undefined ||
-      (isAsked && !(await confirmMove(context, client, { hook, target, verb: 'Activate' })))
-    ) {
+    const isOpen = target !== hook.live?.version && (target ?? 0) <= hook.release_count;
+    const move = { hook, target, isOpen, verb: 'Activate' } as const;
+    if (target === undefined || !(yes || (await confirmMove(context, client, move)))) {
       context.output.note('nothing was changed');
       return 1;
     }

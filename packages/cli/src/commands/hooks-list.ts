@@ -1,7 +1,7 @@
 import type { Answer } from '@osa/core/api';
 import type { Client } from '../client.ts';
 import { defineCommand } from '../command.ts';
-import { time } from '../format.ts';
+import { shortSource, time } from '../format.ts';
 import { green, line, yellow } from '../paint.ts';
 import { table } from '../table.ts';
 
@@ -15,7 +15,7 @@ export const hooksList = defineCommand({
       paused ? line`${name} ${yellow('(paused)')}` : name,
       live_release ? green(`v${live_release.version}`) : null,
       release_count,
-      live_release?.source_ref ?? null,
+      live_release && line`${shortSource(live_release.source_ref)}`,
       live_release ? time(live_release.built_at) : null,
       owner,
     ]);

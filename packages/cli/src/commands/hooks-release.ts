@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Answer, Body } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
+import { Limits } from '@osa/core/hook/release';
 import { bounds } from '@osa/core/limits';
 import type { Client } from '../client.ts';
 import { type Context, defineCommand } from '../command.ts';
@@ -35,8 +36,12 @@ export const hooksRelease = defineCommand({
       repeatable: true,
       parse: parseSetting,
     },
-    memory: { value: 'SIZE', description: 'memory with a binary unit, such as 256m', parse: text(32) },
-    cpu: { value: 'CORES', description: 'cores, such as 0.5', parse: text(16) },
+    memory: {
+      value: 'SIZE',
+      description: 'memory with a binary unit, such as 256m',
+      parse: limit(Limits.shape.memory),
+    },
+    cpu: { value: 'CORES', description: 'cores, such as 0.5', parse: limit(Limits.shape.cpu) },
     timeout: { value: 'SECONDS', description: 'seconds for one attempt', parse: integer(1, 86_400) },
     sourceRef: { value: 'REF', description: 'where the code comes from', parse: text(1_000) },
     live: { negated: true, description: 'mint it, and leave the live release as it is' },
@@ -80,6 +85,15 @@ export const hooksRelease = defineCommand({
     return undefined;
   },
 });
+
+/** Text that keeps the rules of a limit. */
+function limit(shape: (typeof Limits.shape)['memory' | 'cpu']): (given: string) => string {
+  return (given) => {
+    const parsed = shape.safeParse(given);
+    if (parsed.success) return parsed.data;
+    throw new OsaError('usage', `It ${parsed.error.issues[0]?.message}.`, { cause: parsed.error });
+  };
+}
 
 interface Given {
   readonly image: object | undefined;

@@ -1,7 +1,4 @@
-import type { Answer } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
-import { bounds } from '@osa/core/limits';
-import type { Client } from '../client.ts';
 import { defineCommand } from '../command.ts';
 import {
   chooseRelease,
@@ -43,11 +40,12 @@ export const hooksRollback = defineCommand({
     const target = choose
       ? await chooseRelease(context, client, { hook, older: true })
       : // Unasked, the server finds the target itself, under its lock.
-        (to ?? (yes ? undefined : await defaultTarget(client, hook)));
-    // What the server will refuse needs no question, and its refusal says what there is.
-    const isAsked = !yes && target !== undefined && target < (hook.live?.version ?? 0);
+        (to ?? (yes ? undefined : (hook.rollback_to ?? undefined)));
     const isLeft = choose && target === undefined;
-    if (isLeft || (isAsked && !(await confirmMove(context, client, { hook, target, verb: 'Roll back' })))) {
+    // What the server will refuse needs no question, and its refusal says what there is.
+    const isOpen = target !== undefined && target < (hook.live?.version ?? 0);
+    const move = { hook, target, isOpen, verb: 'Roll back' } as const;
+    if (isLeft || !(yes || (await confirmMove(context, client, move)))) {
       context.output.note('nothing was changed');
       return 1;
     }
@@ -61,22 +59,3 @@ export const hooksRollback = defineCommand({
     return undefined;
   },
 });
-
-/** The version that was live before the present one was introduced; undefined when there was none. */
-async function defaultTarget(
-  client: Client,
-  { name, live }: Answer<'showHook'>,
-): Promise<number | undefined> {
-  for (let cursor: string | undefined; ; ) {
-    const page = await client.call('history', {
-      params: { name },
-      query: { limit: bounds.pageRows, cursor },
-    });
-    const introduction = page.changes.find(
-      ({ kind, to_version }) => kind !== 'rollback' && to_version === live?.version,
-    );
-    if (introduction) return introduction.from_version ?? undefined;
-    if (page.next_cursor === null) return undefined;
-    cursor = page.next_cursor;
-  }
-}

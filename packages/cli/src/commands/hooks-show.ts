@@ -10,7 +10,7 @@ export const hooksShow = defineCommand({
   description: 'Shows a hook: its live release, its feature contract and its releases, the newest first.',
   arguments: { hook: { description: "the hook's name" } },
   examples: [['osa hooks show seismic_energy', 'what runs, and what has run']],
-  json: '{"name", "owner", "feature", "release_count", "live_seq", "live": {the live release}, "paused": {"at", "reason", "by"}, "releases": [the newest 50]}',
+  json: '{"name", "owner", "feature", "release_count", "live_seq", "live": {the live release}, "rollback_to", "paused": {"at", "reason", "by"}, "releases": [the newest 50]}',
   async run({ client, output }, { arguments: { hook } }) {
     const server = client();
     const shown = await server.call('showHook', { params: { name: hook }, scopes: ['runs:read'] });

@@ -10,7 +10,8 @@ export const hooksTest = defineCommand({
     'Runs a hook on records of a file, here and without a server, by the runner and the checks of a daemon; nothing is ' +
     'stored. The hook is that of a convention.yaml: its columns, config, limits, and what it runs unless --directory or ' +
     '--image says otherwise. Records that break the schema are told and left out, as a daemon does.\n\n' +
-    'A directory runs as a process of yours, an image in a container of podman or docker. Exits with 1 when the hook ' +
+    'A directory runs as a process of yours, an image in a container of podman or docker, which OSA_ENGINE_OPTIONS are ' +
+    'given to. Exits with 1 when the hook ' +
     'breaks its contract, or errors a record.',
   arguments: { hook: { description: 'its name in the file' } },
   options: {

@@ -1,14 +1,10 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
-import { systemCode } from '@osa/core/system-error';
-import { type Context, defineCommand } from '../command.ts';
+import { defineCommand } from '../command.ts';
 import { exitCodeFor, follow, ingestionLines } from '../follow.ts';
 import { integer } from '../parse.ts';
 import { type Progress, withProgress } from '../progress.ts';
+import { openRecords, type RecordsFile, unreadable, unusableRecords } from '../records-file.ts';
 import type { Upload } from '../request.ts';
 
 export const ingest = defineCommand({
@@ -39,15 +35,19 @@ export const ingest = defineCommand({
   async run(context, { arguments: { convention, file }, options }) {
     const { output, signal } = context;
     const client = context.client();
-    const source = await openSource(context, file);
+    const source = await openRecords(context, { file, field: 'file' });
     // An unknown convention is told before the upload, which may be long.
     await client.call('showConvention', { params: { slug: convention } });
     const ingestion = await withProgress(output, async (progress) => {
-      const opened = await client.call('ingest', {
-        params: { slug: convention },
-        query: { batch_size: options.batchSize },
-        upload: watched(source, progress),
-      });
+      const opened = await client
+        .call('ingest', {
+          params: { slug: convention },
+          query: { batch_size: options.batchSize },
+          upload: watched(source, progress),
+        })
+        .catch((error: unknown) => {
+          throw unusableRecords(source, error);
+        });
       return options.wait ? follow(client, opened, { progress, signal }) : opened;
     });
     output.result(ingestion, ingestionLines(ingestion));
@@ -55,27 +55,8 @@ export const ingest = defineCommand({
   },
 });
 
-interface Source extends Upload {
-  /** Bytes, if they are known. */
-  readonly size: number | undefined;
-}
-
-/** @throws OsaError `usage` for a file that is not there or cannot be read. */
-async function openSource({ stdin, sources }: Context, file: string): Promise<Source> {
-  if (file === '-') return { open: () => stdin, replayable: false, size: undefined };
-  const path = resolve(sources.cwd, file);
-  try {
-    const stats = await stat(path);
-    if (stats.isDirectory()) throw new OsaError('usage', `${file} is a directory; name a file of records`);
-    const replayable = stats.isFile();
-    return { open: () => createReadStream(path), replayable, size: replayable ? stats.size : undefined };
-  } catch (cause) {
-    throw unreadable(file, cause);
-  }
-}
-
 /** The same upload, its bytes counted on the way. */
-function watched(source: Source, progress: Progress): Upload {
+function watched(source: RecordsFile, progress: Progress): Upload {
   async function* counted() {
     let sent = 0;
     try {
@@ -85,14 +66,8 @@ function watched(source: Source, progress: Progress): Upload {
         yield chunk;
       }
     } catch (cause) {
-      throw systemCode(cause) === undefined ? cause : unreadable('the file of records', cause);
+      throw unreadable(source, cause);
     }
   }
   return { open: () => Readable.from(counted(), { objectMode: false }), replayable: source.replayable };
-}
-
-function unreadable(file: string, cause: unknown): unknown {
-  const code = systemCode(cause);
-  if (code === undefined || cause instanceof OsaError) return cause;
-  return new OsaError('usage', `${file} cannot be read (${code})`, { field: 'file', cause });
 }

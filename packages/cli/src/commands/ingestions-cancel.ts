@@ -3,6 +3,7 @@ import { defineCommand } from '../command.ts';
 import { ingestionLines } from '../follow.ts';
 import { count } from '../format.ts';
 import { printable } from '../paint.ts';
+import { storedId } from '../parse.ts';
 import { reasonOption } from '../pause.ts';
 
 export const ingestionsCancel = defineCommand({
@@ -10,7 +11,7 @@ export const ingestionsCancel = defineCommand({
     'Ends an ingestion. What is published stays. Hooks that run over it are stopped, and write nothing; its other records ' +
     'are errored with the reason, and osa ingestions retry brings them in again.\n\n' +
     'On a terminal it asks once; elsewhere it needs --yes.',
-  arguments: { id: { description: "the ingestion's id" } },
+  arguments: { id: { description: "the ingestion's id", parse: storedId } },
   options: { ...reasonOption, yes: { description: 'do not ask' } },
   examples: [
     ['osa ingestions cancel 0198c0de-…', 'after asking'],

@@ -1,9 +1,10 @@
 import { defineCommand } from '../command.ts';
 import { ingestionLines } from '../follow.ts';
+import { storedId } from '../parse.ts';
 
 export const ingestionsResume = defineCommand({
   description: 'Ends the pause of an ingestion.',
-  arguments: { id: { description: "the ingestion's id" } },
+  arguments: { id: { description: "the ingestion's id", parse: storedId } },
   examples: [['osa ingestions resume 0198c0de-…', 'its batches are claimed again']],
   json: 'the ingestion, as `osa ingestions show`',
   async run({ client, output }, { arguments: { id } }) {

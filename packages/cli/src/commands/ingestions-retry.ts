@@ -1,13 +1,14 @@
 import { defineCommand } from '../command.ts';
 import { exitCodeFor, follow, ingestionLines } from '../follow.ts';
 import { count, counted } from '../format.ts';
+import { storedId } from '../parse.ts';
 import { withProgress } from '../progress.ts';
 
 export const ingestionsRetry = defineCommand({
   description:
     'Tries again what was rejected or errored, in a new batch under the releases that are live then. Records whose ' +
     'source came in again later are left alone.',
-  arguments: { id: { description: "the ingestion's id" } },
+  arguments: { id: { description: "the ingestion's id", parse: storedId } },
   options: { wait: { negated: true, description: 'return as soon as the new batches are stored' } },
   examples: [['osa ingestions retry 0198c0de-…', 'after the hook was mended and deployed']],
   json: '{"id", "retried", "overtaken", "batches"}; the ingestion as well, under "ingestion", unless --no-wait',

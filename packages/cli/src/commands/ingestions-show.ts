@@ -3,6 +3,7 @@ import { defineCommand } from '../command.ts';
 import { ingestionLines } from '../follow.ts';
 import { nextPage } from '../format.ts';
 import { type Line, line } from '../paint.ts';
+import { storedId } from '../parse.ts';
 import { table } from '../table.ts';
 import { pagingOptions } from './paging.ts';
 
@@ -10,7 +11,7 @@ export const ingestionsShow = defineCommand({
   description:
     'Shows where an ingestion stands. With --failed, its records that are invalid, rejected or errored and have not ' +
     'been tried again since, each with the reason.',
-  arguments: { id: { description: "the ingestion's id" } },
+  arguments: { id: { description: "the ingestion's id", parse: storedId } },
   options: {
     failed: { description: 'the records that failed, and why' },
     ...pagingOptions,

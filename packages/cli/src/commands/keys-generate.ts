@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { defineCommand } from '../command.ts';
-import { issuerOf } from '../config.ts';
+import { issuerOf } from '../credential.ts';
 import { publicKeyLines } from '../key-lines.ts';
 import { text } from '../parse.ts';
 

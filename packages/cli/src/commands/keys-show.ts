@@ -1,6 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../command.ts';
-import { issuerOf, resolveCredential, resolveKey } from '../config.ts';
+import { issuerOf, resolveIdentity, resolveKey } from '../credential.ts';
 import { loadKey } from '../key.ts';
 import { publicKeyLines } from '../key-lines.ts';
 
@@ -11,7 +11,7 @@ export const keysShow = defineCommand({
   examples: [['osa keys show', 'what to give to who runs the daemon']],
   json: '{"from", "issuer", "public_jwk", "thumbprint"}',
   async run({ client, output, sources }) {
-    const identity = identityHere(() => resolveCredential(sources, client().server));
+    const identity = identityHere(() => resolveIdentity(sources, client().server));
     const key = identity?.key ?? resolveKey(sources);
     if (!key) throw new OsaError('credentials', 'there is no key here; make one with: osa keys generate');
     const { kid, thumbprint, publicJwk } = await loadKey(key);
@@ -26,11 +26,10 @@ export const keysShow = defineCommand({
   },
 });
 
-/** The identity for the server of this place; undefined where there is no server, or a ready token. */
-function identityHere(resolve: () => ReturnType<typeof resolveCredential>) {
+/** The identity for the server of this place; undefined where there is no server. */
+function identityHere(resolve: () => ReturnType<typeof resolveIdentity>) {
   try {
-    const credential = resolve();
-    return credential?.kind === 'key' ? credential.identity : undefined;
+    return resolve();
   } catch (error) {
     if (error instanceof OsaError && error.code === 'unreachable') return undefined;
     throw error;

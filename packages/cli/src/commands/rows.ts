@@ -1,33 +1,41 @@
 import type { Answer } from '@osa/core/api';
+import type { Client } from '../client.ts';
 import { defineCommand } from '../command.ts';
 import { nextPage, value, version } from '../format.ts';
 import { newestVersion } from '../live-move.ts';
 import type { Line } from '../paint.ts';
-import { integer } from '../parse.ts';
+import { integer, text } from '../parse.ts';
 import { type Cell, table } from '../table.ts';
 import { pagingOptions } from './paging.ts';
 
 export const rows = defineCommand({
   description:
-    "Lists a hook's rows over the published records of its convention's schema: the newest version of each record, " +
-    'as computed last.',
+    "Lists a hook's rows over the published records of its convention's schema, at the version that the convention " +
+    'has: the newest version of each record, as computed last. Records of other schema versions are listed with ' +
+    '--schema.',
   arguments: { hook: { description: "the hook's name" } },
   options: {
     ...pagingOptions,
     release: { value: 'V', description: 'only rows made by this version', parse: integer(1, newestVersion) },
+    schema: {
+      value: 'ID[@VERSION]',
+      description: 'records of this schema, at its highest version unless one is given',
+      parse: text(200),
+    },
     history: { description: 'older versions of records and superseded rows as well' },
   },
   examples: [
     ['osa rows seismic_energy --limit 3', 'three rows, to trace one'],
-    ['osa rows seismic_energy --release 1 --history', 'everything that v1 made'],
+    ['osa rows seismic_energy --release 1 --history', 'all that v1 made of records of this schema version'],
+    ['osa rows seismic_energy --schema earthquake@1.0.0', 'of records from before the schema changed'],
   ],
   json: '{"rows": [{"id", "record_srn", "run_id", "release", "created_at", …the columns}], "next_cursor", "has_more"}',
-  async run({ client, output }, { arguments: { hook }, options: { history, ...page } }) {
+  async run({ client, output }, { arguments: { hook }, options: { history, schema, ...page } }) {
     const server = client();
     const { owner, feature } = await server.call('showHook', { params: { name: hook } });
-    const { schema_id: schema } = await server.call('showConvention', { params: { slug: owner } });
+    const read = schema ?? (await schemaOf(server, owner));
     const answer = await server.call('readRows', {
-      params: { schema: `${schema.id}@${schema.version}`, feature: hook },
+      params: { schema: read, feature: hook },
       query: { ...page, history: history ? 'true' : 'false' },
     });
     // No rows of a release that there is, and a release that there is not, are two answers.
@@ -35,10 +43,14 @@ export const rows = defineCommand({
       await server.call('showRelease', { params: { name: hook, version: page.release } });
     }
     output.result(answer, rowLines(hook, feature.columns, answer));
+    if (answer.rows.length === 0) {
+      const which = read.includes('@') ? `schema ${read}` : `schema ${read}, at its highest version,`;
+      output.note(`records of ${which} were read; --schema ID@VERSION reads those of another`);
+    }
     output.note(
       ...nextPage({
         commandLine: `osa rows ${hook}`,
-        options: { ...page, history },
+        options: { ...page, schema, history },
         server: server.server,
         cursor: answer.next_cursor,
       }),
@@ -46,6 +58,12 @@ export const rows = defineCommand({
     return undefined;
   },
 });
+
+/** The schema of a convention, with its version: others may have registered a higher one. */
+async function schemaOf(client: Client, slug: string): Promise<string> {
+  const { schema_id: schema } = await client.call('showConvention', { params: { slug } });
+  return `${schema.id}@${schema.version}`;
+}
 
 type Columns = Answer<'showHook'>['feature']['columns'];
 type Row = Readonly<Record<string, unknown>> & { readonly release: number };

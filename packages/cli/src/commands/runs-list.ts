@@ -2,7 +2,7 @@ import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../command.ts';
 import { nextPage } from '../format.ts';
 import { newestVersion } from '../live-move.ts';
-import { integer, text } from '../parse.ts';
+import { integer, storedId } from '../parse.ts';
 import { runTable } from '../run-lines.ts';
 import { pagingOptions } from './paging.ts';
 
@@ -14,7 +14,7 @@ export const runsList = defineCommand({
   options: {
     status: { value: 'STATUS', description: `only ${statuses.join(', ')}`, parse: statusOf },
     release: { value: 'N', description: 'only of this release', parse: integer(1, newestVersion) },
-    ingestion: { value: 'ID', description: 'only of this ingestion', parse: text(36) },
+    ingestion: { value: 'ID', description: 'only of this ingestion', parse: storedId },
     ...pagingOptions,
   },
   examples: [

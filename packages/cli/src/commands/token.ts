@@ -1,6 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../command.ts';
-import { resolveCredential } from '../config.ts';
+import { resolveCredential } from '../credential.ts';
 import { time } from '../format.ts';
 import { loadKey, longestToken, sign } from '../key.ts';
 import { line } from '../paint.ts';

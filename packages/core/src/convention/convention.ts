@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { OsaError } from '../error.ts';
 import { FeatureContract, HookName } from '../hook/hook.ts';
 import { Command, Config, Digest, Limits, type ReleaseContent } from '../hook/release.ts';
 import { bounds } from '../limits.ts';
@@ -135,4 +136,10 @@ export function releaseContent({ config, limits, release }: HookDeclaration): Re
     limits,
     source_ref: release.source_ref,
   };
+}
+
+/** `field` is where the slug was given. */
+export function unknownConvention(slug: string, field = 'slug'): OsaError {
+  const next = 'deploy it first; `osa deploys list` shows what was deployed';
+  return new OsaError('not_found', `no convention is named ${slug}; ${next}`, { field });
 }

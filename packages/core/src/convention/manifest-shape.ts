@@ -163,13 +163,18 @@ export const ManifestShape = z.strictObject({
 
 export type ManifestShape = z.infer<typeof ManifestShape>;
 
-/** The JSON Schema (draft 2020-12) of `convention.yaml`, for editors. */
+/**
+ * The JSON Schema (draft 2020-12) of `convention.yaml`, for editors. A hook may stand without its release, since
+ * `osa deploy --release` can name it: an editor knows the file only.
+ */
 export function manifestJsonSchema(): Record<string, unknown> {
   const { $schema, ...schema } = z.toJSONSchema(ManifestShape, {
     io: 'input',
     target: 'draft-2020-12',
     override: ({ zodSchema, jsonSchema }) => {
       if (zodSchema === Cpu) jsonSchema.anyOf?.unshift({ type: 'number', minimum: 0.01, maximum: 1024 });
+      if (zodSchema === Hook)
+        jsonSchema.required = (jsonSchema.required ?? []).filter((key) => key !== 'release');
     },
   });
   return {

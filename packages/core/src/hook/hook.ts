@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { OsaError } from '../error.ts';
 import { bounds } from '../limits.ts';
 import { refuseTwins } from '../twins.ts';
 
@@ -89,4 +90,28 @@ function columnDifferences(name: string, from: Column | undefined, to: Column | 
   return (['json_type', 'format', 'required', 'unit'] as const)
     .map((key) => ({ path: `${path}.${key}`, from: from[key] ?? null, to: to[key] ?? null }))
     .filter((difference) => difference.from !== difference.to);
+}
+
+/** `field` is where the name was given. */
+export function unknownHook(name: string, field = 'name'): OsaError {
+  return new OsaError(
+    'not_found',
+    `no hook is named ${name}; \`osa hooks list\` shows those that there are`,
+    {
+      field,
+    },
+  );
+}
+
+export function unknownRelease(
+  { name, release_count: count }: { readonly name: string; readonly release_count: number },
+  version: number,
+  field = 'version',
+): OsaError {
+  const has =
+    count === 0 ? 'it has none' : count === 1 ? 'its only one is 1' : `it has ${count}, 1 to ${count}`;
+  return new OsaError('not_found', `${field}: hook ${name} has no release ${version}; ${has}`, {
+    field,
+    details: { hook: name, releases: count },
+  });
 }

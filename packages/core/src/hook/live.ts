@@ -3,6 +3,7 @@ import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer } from '../store.ts';
+import { unknownHook, unknownRelease } from './hook.ts';
 import type { Expected, RegistryWrites, StoredHook } from './registry.ts';
 
 /**
@@ -80,7 +81,7 @@ async function movePointer(
   const answer = await store.write(writer, async ({ registry, event }) => {
     const hook = await registry.lockHook(hookName);
     await failpoint('live.after-lock');
-    if (!hook) throw new OsaError('not_found', `no hook is named ${hookName}`, { field: 'name' });
+    if (!hook) throw unknownHook(hookName);
     requireExpected(hook, request);
     const target = await choose(registry, hook);
     const reason = request.reason ?? null;
@@ -116,7 +117,7 @@ async function chooseRollback(
   if (live === null) {
     throw new OsaError('conflict', `hook ${hook.name} has no live release, so there is nothing to roll back`);
   }
-  const target = wanted ?? (await registry.rollbackTarget(hook.name, live));
+  const target = wanted ?? (await registry.rollbackTarget(hook.name));
   if (target === undefined) {
     const versions = await registry.versions(hook.name);
     throw new OsaError(
@@ -140,8 +141,5 @@ async function chooseRollback(
 /** @throws OsaError `not_found` */
 function existing(hook: StoredHook, version: number, field: string): number {
   if (version <= hook.releaseCount) return version;
-  const newest = hook.releaseCount === 0 ? 'it has none' : `its newest is ${hook.releaseCount}`;
-  throw new OsaError('not_found', `${field}: hook ${hook.name} has no release ${version}; ${newest}`, {
-    field,
-  });
+  throw unknownRelease({ name: hook.name, release_count: hook.releaseCount }, version, field);
 }

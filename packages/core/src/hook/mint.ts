@@ -3,6 +3,7 @@ import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer } from '../store.ts';
+import { unknownHook } from './hook.ts';
 import { isImage, splitImage } from './image.ts';
 import { pointerMoved } from './live.ts';
 import type { LiveContent, Minting, MintOutcome } from './registry.ts';
@@ -98,10 +99,6 @@ function answer(hook: string, { digest, image }: Given, minted: MintOutcome): An
     case 'moved':
       throw new OsaError('internal', `hook ${hook}: its live release changed under the lock`);
   }
-}
-
-function unknownHook(hook: string): OsaError {
-  return new OsaError('not_found', `no hook is named ${hook}`, { field: 'name' });
 }
 
 type Given = ParsedBody<'release'>;

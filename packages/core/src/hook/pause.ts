@@ -1,7 +1,7 @@
 import type { Answer } from '../api.ts';
 import { requireScope } from '../auth/scope.ts';
-import { OsaError } from '../error.ts';
 import type { Store, Writer } from '../store.ts';
+import { unknownHook } from './hook.ts';
 
 /**
  * Pauses a hook: once this has answered, no batch is claimed that the hook would run over. Batches that run by then
@@ -32,7 +32,7 @@ async function setPause(
   requireScope(writer.principal, 'hooks:write', hook);
   return store.write(writer, async ({ registry, event }) => {
     const answer = await registry.setPause(hook, pause);
-    if (!answer) throw new OsaError('not_found', `no hook is named ${hook}`, { field: 'name' });
+    if (!answer) throw unknownHook(hook);
     if (answer.changed) await event(pause ? 'hook.paused' : 'hook.resumed', { hook, ...pause });
     return answer;
   });

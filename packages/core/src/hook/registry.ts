@@ -48,9 +48,8 @@ export interface RegistryWrites extends RegistryState {
   ): Promise<Answer<'pauseHook'> | undefined>;
   /** The live change that made a locked hook's pointer what it is. */
   currentChange(hook: StoredHook): Promise<LiveChange>;
-  /** `from_version` of the latest release or activation into the live version from an older one: what a rollback goes
-   * back to. */
-  rollbackTarget(hook: string, liveVersion: number): Promise<number | undefined>;
+  /** What a rollback of a locked hook goes back to: `rollback_to` of its `showHook`. */
+  rollbackTarget(hook: string): Promise<number | undefined>;
   versions(hook: string): Promise<number[]>;
   createFeatureTable(hook: string): Promise<void>;
   updateConvention(slug: string, request: DeployRequest): Promise<void>;

@@ -26,13 +26,16 @@ const timeoutSeconds = z.int().min(1).max(86_400);
 /** Memory as it is written, with a binary unit: `256m`, `1.5g`. */
 export const MemoryText = z
   .string()
-  .max(32)
-  .regex(memoryPattern, 'must be a number with an optional unit g, m or k, such as "256m"')
+  .max(32, { error: 'must have at most 32 characters', abort: true })
+  .regex(memoryPattern, {
+    error: 'must be a number with an optional unit g, m or k, such as "256m"',
+    abort: true,
+  })
   .refine((text) => inRange(memoryBytes(text), 2 ** 22, 2 ** 44), 'must be from 4m to 16384g');
 const cpu = z
   .string()
-  .max(16)
-  .regex(/^\d+(\.\d+)?$/, 'must be a number of cores in quotes, such as "0.5"')
+  .max(16, { error: 'must have at most 16 characters', abort: true })
+  .regex(/^\d+(\.\d+)?$/, { error: 'must be a number of cores, such as "0.5"', abort: true })
   .refine((text) => inRange(Number(text), 0.01, 1024), 'must be from 0.01 to 1024');
 
 /** Limits as they are written: memory with a binary unit (`256m`, `1g`), cpu in cores, time in seconds. */

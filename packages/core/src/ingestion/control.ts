@@ -2,6 +2,7 @@ import type { Answer } from '../api.ts';
 import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
+import { unknownIngestion } from './ingestions.ts';
 
 type Ingestion = Answer<'showIngestion'>;
 type Reason = { readonly reason?: string | null | undefined };
@@ -62,7 +63,7 @@ async function control(
 ): Promise<Ingestion> {
   return store.write(writer, async (parts) => {
     const convention = await parts.ingestions.conventionOf(id);
-    if (convention === undefined) throw new OsaError('not_found', `no ingestion has the id ${id}`);
+    if (convention === undefined) throw unknownIngestion(id);
     requireScope(writer.principal, 'ingestions:write', convention);
     await work(parts);
     return parts.ingestions.view(id);

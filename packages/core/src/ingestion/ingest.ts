@@ -1,11 +1,12 @@
 import type { Answer } from '../api.ts';
 import { requireScope } from '../auth/scope.ts';
+import { unknownConvention } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
 import { isFull } from './batches.ts';
 import type { IncomingRecord, Pinned } from './ingestions.ts';
-import { readRecords } from './ndjson.ts';
+import { readRecords, twinRefusal } from './ndjson.ts';
 
 /** A complete upload, kept where it can be read more than once. */
 export interface Upload {
@@ -28,8 +29,7 @@ export async function ingest(
   requireScope(writer.principal, 'ingestions:write', request.convention);
   const answer = await store.write(writer, async ({ ingestions, event }) => {
     const pinned = await ingestions.pin(request.convention);
-    if (!pinned)
-      throw new OsaError('not_found', `no convention is named ${request.convention}; deploy it first`);
+    if (!pinned) throw unknownConvention(request.convention);
     const { batchSize, upload } = request;
     const { id } = await ingestions.open({ pinned, batchSize, contentSha256: upload.sha256 });
     const records = await addBatches(
@@ -78,12 +78,4 @@ async function addBatches(
   }
   if (batch.length > 0) await flush();
   return total;
-}
-
-function twinRefusal(sourceId: string, [first, second]: readonly [number, number]): OsaError {
-  const message = `line ${second}: source_id ${JSON.stringify(sourceId)} stands already on line ${first}; send each source once`;
-  return new OsaError('invalid', message, {
-    field: 'source_id',
-    details: { line: second, first_line: first },
-  });
 }

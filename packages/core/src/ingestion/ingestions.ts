@@ -1,4 +1,5 @@
 import type { Answer } from '../api.ts';
+import { OsaError } from '../error.ts';
 import type { Page } from '../hook/registry.ts';
 import type { FieldDefinition } from '../record/schema.ts';
 
@@ -61,4 +62,9 @@ export interface IncomingRecord {
 export interface Twins {
   readonly sourceId: string;
   readonly lines: readonly [number, number];
+}
+
+export function unknownIngestion(id: string): OsaError {
+  const next = '`osa ingestions list` shows those that there are';
+  return new OsaError('not_found', `no ingestion has the id ${id}; ${next}`, { field: 'id' });
 }

@@ -33,6 +33,15 @@ export async function* readRecords(
   }
 }
 
+/** The refusal of a source that stands on two lines of an upload. */
+export function twinRefusal(sourceId: string, [first, second]: readonly [number, number]): OsaError {
+  const message = `line ${second}: source_id ${JSON.stringify(sourceId)} stands already on line ${first}; send each source once`;
+  return new OsaError('invalid', message, {
+    field: 'source_id',
+    details: { line: second, first_line: first },
+  });
+}
+
 /** The lines of `source` that are not blank, without their ends (`\n` or `\r\n`), counted from 1. */
 async function* splitLines(
   source: AsyncIterable<Uint8Array>,

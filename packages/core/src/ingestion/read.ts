@@ -1,8 +1,8 @@
 import type { Answer, ParsedQuery } from '../api.ts';
 import type { Principal } from '../auth/principal.ts';
 import { everything, requireScope } from '../auth/scope.ts';
-import { OsaError } from '../error.ts';
 import type { Store } from '../store.ts';
+import { unknownIngestion } from './ingestions.ts';
 
 /**
  * Ingestions of all conventions, for who may read all of them: who may read some conventions' reads these one by one.
@@ -40,6 +40,6 @@ export async function listIngestionRecords(
 }
 
 function found<T>(answer: T | undefined, id: string): T {
-  if (answer === undefined) throw new OsaError('not_found', `no ingestion has the id ${id}`, { field: 'id' });
+  if (answer === undefined) throw unknownIngestion(id);
   return answer;
 }

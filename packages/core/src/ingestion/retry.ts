@@ -1,7 +1,7 @@
 import type { Answer } from '../api.ts';
 import { requireScope } from '../auth/scope.ts';
-import { OsaError } from '../error.ts';
 import type { Store, Writer } from '../store.ts';
+import { unknownIngestion } from './ingestions.ts';
 
 /**
  * Tries again what an ingestion rejected or errored, in new batches under the releases that are live when those
@@ -16,7 +16,7 @@ export async function retryIngestion(
 ): Promise<Answer<'retryIngestion'>> {
   return store.write(writer, async ({ ingestions, event }) => {
     const convention = await ingestions.conventionOf(id);
-    if (convention === undefined) throw new OsaError('not_found', `no ingestion has the id ${id}`);
+    if (convention === undefined) throw unknownIngestion(id);
     requireScope(writer.principal, 'ingestions:write', convention);
     const { retried, overtaken, batches } = await ingestions.retry(id);
     if (retried > 0) await event('ingestion.retried', { ingestion: id, retried, overtaken });

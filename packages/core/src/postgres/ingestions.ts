@@ -3,13 +3,14 @@ import type { Answer } from '../api.ts';
 import { OsaError } from '../error.ts';
 import type { Page } from '../hook/registry.ts';
 import { cutBatches } from '../ingestion/batches.ts';
-import type {
-  IncomingRecord,
-  IngestionReads,
-  IngestionWrites,
-  Pinned,
-  RecordFilter,
-  Twins,
+import {
+  type IncomingRecord,
+  type IngestionReads,
+  type IngestionWrites,
+  type Pinned,
+  type RecordFilter,
+  type Twins,
+  unknownIngestion,
 } from '../ingestion/ingestions.ts';
 import type { FieldDefinition } from '../record/schema.ts';
 import type { NodeIdentity } from '../record/srn.ts';
@@ -146,7 +147,7 @@ async function retry(
 ): Promise<{ retried: number; overtaken: number; batches: number }> {
   await takeTurn(tx, id);
   const [ingestion] = await tx<{ batch_size: number }[]>`select batch_size from ingestions where id = ${id}`;
-  if (!ingestion) throw new OsaError('not_found', `no ingestion has the id ${id}`);
+  if (!ingestion) throw unknownIngestion(id);
   const locked = await tx<{ id: string }[]>`
     select r.id
     from batch_records r

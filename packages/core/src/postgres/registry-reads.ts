@@ -6,6 +6,7 @@ import type { Database, Sql } from './connection.ts';
 import { pagesOf } from './cursor.ts';
 import { liveContent } from './mint.ts';
 import { pausedJson } from './pause.ts';
+import { rollbackTarget } from './registry-state.ts';
 import { digest, utc } from './wire.ts';
 
 /** The registry's look-ups. Each is one statement, so that what it says holds together. */
@@ -94,9 +95,11 @@ export function withConfigDigest<T extends { readonly config: unknown }>(
 
 async function hook(sql: Sql, name: string): Promise<Answer<'showHook'> | undefined> {
   const [row] = await sql<
-    (Omit<HookItem, 'live_release'> & { live_seq: number | null; live: ReleaseRow | null })[]
+    (Omit<HookItem, 'live_release'> &
+      Pick<Answer<'showHook'>, 'live_seq' | 'rollback_to'> & { live: ReleaseRow | null })[]
   >`
-    select h.name, h.owner, h.feature, h.release_count, h.live_seq, ${pausedJson(sql, sql`h`)} as paused,
+    select h.name, h.owner, h.feature, h.release_count, h.live_seq, ${rollbackTarget(sql, sql`h`)} as rollback_to,
+           ${pausedJson(sql, sql`h`)} as paused,
            (select to_jsonb(live) from (select ${releaseColumns(sql)}) live where r.id is not null) as live
     from hooks h
     left join releases r on r.hook = h.name and r.version = h.live_version

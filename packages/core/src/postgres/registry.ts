@@ -9,7 +9,7 @@ import { arrayText } from './array.ts';
 import type { Transaction } from './connection.ts';
 import { liveContent, mintRelease } from './mint.ts';
 import { setHookPause } from './pause.ts';
-import { readConvention, readHooks, registryState } from './registry-state.ts';
+import { readConvention, readHooks, registryState, rollbackTarget } from './registry-state.ts';
 
 /** The registry's writes, within one transaction of one actor. */
 export function registryWrites(tx: Transaction, actor: number, principal: Principal): RegistryWrites {
@@ -32,7 +32,11 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
     move: (hook, change) => move(tx, actor, hook, change),
     setPause: (hook, pause) => setHookPause(tx, actor, hook, pause),
     currentChange: (hook) => currentChange(tx, hook),
-    rollbackTarget: (hook, liveVersion) => rollbackTarget(tx, hook, liveVersion),
+    rollbackTarget: async (hook) => {
+      const [row] = await tx<{ version: number | null }[]>`
+        select ${rollbackTarget(tx, tx`h`)} as version from hooks h where h.name = ${hook}`;
+      return row?.version ?? undefined;
+    },
     versions: async (hook) => {
       const rows = await tx<{ version: number }[]>`
         select version from releases where hook = ${hook} order by version desc limit 100`;
@@ -124,19 +128,6 @@ async function currentChange(tx: Transaction, hook: StoredHook): Promise<LiveCha
     where c.hook = ${hook.name} order by c.seq desc limit 1`;
   if (!row) throw new OsaError('internal', `hook ${hook.name} has no live change`);
   return row;
-}
-
-async function rollbackTarget(
-  tx: Transaction,
-  hook: string,
-  liveVersion: number,
-): Promise<number | undefined> {
-  const [row] = await tx<{ from_version: number | null }[]>`
-    select from_version from live_changes
-    where hook = ${hook} and to_version = ${liveVersion} and kind in ('release', 'activate')
-      and from_version < ${liveVersion}
-    order by seq desc limit 1`;
-  return row?.from_version ?? undefined;
 }
 
 async function updateConvention(tx: Transaction, slug: string, request: DeployRequest): Promise<void> {

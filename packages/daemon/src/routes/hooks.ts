@@ -1,4 +1,5 @@
 import { OsaError } from '@osa/core/error';
+import { unknownHook, unknownRelease } from '@osa/core/hook/hook';
 import { activate, rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
 import { pauseHook, resumeHook } from '@osa/core/hook/pause';
@@ -32,12 +33,11 @@ export function hookRoutes({ store }: { readonly store: Store }): Routes {
       return { ...hook, live: hook.live && hideConfig(hook.live, principal, name) };
     },
     listReleases: async ({ params: { name }, query }) => found(await registry.releases(name, query), name),
-    showRelease: async ({ params: { name, version }, principal }) =>
-      hideConfig(
-        found(await registry.release(name, version), `${name} with a release ${version}`),
-        principal,
-        name,
-      ),
+    async showRelease({ params: { name, version }, principal }) {
+      const release = await registry.release(name, version);
+      if (!release) throw unknownRelease(found(await registry.hook(name), name), version);
+      return hideConfig(release, principal, name);
+    },
     history: async ({ params: { name }, query }) => found(await registry.history(name, query), name),
     release: (call) => release(store, call.writer(), call.params.name, expecting(call)),
     activate: (call) => activate(store, call.writer(), call.params.name, expecting(call)),
@@ -48,7 +48,7 @@ export function hookRoutes({ store }: { readonly store: Store }): Routes {
 }
 
 function found<T>(answer: T | undefined, name: string): T {
-  if (answer === undefined) throw new OsaError('not_found', `no hook is named ${name}`, { field: 'name' });
+  if (answer === undefined) throw unknownHook(name);
   return answer;
 }
 

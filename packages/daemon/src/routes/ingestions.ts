@@ -1,4 +1,4 @@
-import { OsaError } from '@osa/core/error';
+import { unknownConvention } from '@osa/core/convention/convention';
 import { cancelIngestion, pauseIngestion, resumeIngestion } from '@osa/core/ingestion/control';
 import { ingest } from '@osa/core/ingestion/ingest';
 import { listIngestionRecords, listIngestions, showIngestion } from '@osa/core/ingestion/read';
@@ -33,7 +33,7 @@ export function ingestionRoutes({ store, bulk, spoolDirectory, uploadBytes }: In
       const { slug } = call.params;
       // Told before gigabytes are sent.
       if (!(await store.registry.convention(slug))) {
-        throw new OsaError('not_found', `no convention is named ${slug}; deploy it first`, { field: 'slug' });
+        throw unknownConvention(slug);
       }
       const limits = { directory: spoolDirectory, maxBytes: uploadBytes };
       await using upload = await spool(call.upload(uploadBytes), limits);
