@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runners } from '@osa/core/runners/index';
+import { containerRunner } from '@osa/core/runners/container';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
-import { buildImage, removeImages } from './images.ts';
+import { buildImage, removeImages, wall } from './images.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -49,11 +49,12 @@ describeContainers('a hook in a container', () => {
     const image = await buildImage({ script: 'exit 0' });
     const withOptions = (...options: string[]) =>
       bench.run(image, {
-        runner: runners.container({
+        runner: containerRunner({
           engine: { name: 'podman', options },
           environment: process.env,
           pullTimeoutMs: 1_000,
           onLeft: () => undefined,
+          wall,
         }),
       });
     expect(await withOptions('--runtime', 'runc')).toMatchObject({ outcome: 'exited', exitCode: 0 });
@@ -93,8 +94,8 @@ describeContainers('a hook in a container', () => {
 
   it('is killed at once when it is cancelled, also before it started', async () => {
     const image = await buildImage({ script: 'while :; do sleep 1; done' });
-    const ending = await bench.run(image, { signal: AbortSignal.abort() }).catch((error: unknown) => error);
-    expect(ending).toMatchObject({ outcome: 'cancelled' });
+    const reason = new Error('stop');
+    await expect(bench.run(image, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const signal = AbortSignal.timeout(1_000);
     expect(await bench.run(image, { signal })).toMatchObject({ outcome: 'cancelled', exitCode: 137 });
     expect(await bench.containers()).toEqual([]);

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { packDirectory } from '@osa/core/hook/pack';
 import { bounds } from '@osa/core/limits';
 import type { Task } from '@osa/core/run/runner';
-import { runners } from '@osa/core/runners/index';
 import { boundedLog } from '@osa/core/runners/log';
+import { processRunner } from '@osa/core/runners/process';
 import { sweep } from '@osa/core/runners/sweep';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import fc from 'fast-check';
@@ -170,7 +170,7 @@ describe('code that cannot start', () => {
     const digest = await store('');
     const task = taskOf({ digest });
     await expect(
-      runners.process({ blobs, environment }).run(task, new AbortController().signal),
+      processRunner({ blobs, environment }).run(task, new AbortController().signal),
     ).rejects.toMatchObject({ code: 'unavailable', details: { code: 'ENOSPC' } });
   });
 
@@ -378,7 +378,7 @@ interface Options {
 }
 
 function runner() {
-  return runners.process({ blobs: filesystemBlobs(join(place, 'blobs')), environment });
+  return processRunner({ blobs: filesystemBlobs(join(place, 'blobs')), environment });
 }
 
 async function run(code: string, options: Options = {}) {

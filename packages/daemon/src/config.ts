@@ -7,6 +7,7 @@ import { OsaError } from '@osa/core/error';
 import { excerpt } from '@osa/core/excerpt';
 import { MemoryText, memoryBytes } from '@osa/core/hook/release';
 import type { Endpoint } from '@osa/core/postgres/connection';
+import { type RunnerSetting, runnerSettings } from '@osa/core/runners/index';
 import { z } from 'zod';
 import type { HttpLimits } from './http-limits.ts';
 import { issuerSettings, issuersOf, trustedIssuers } from './issuers.ts';
@@ -66,9 +67,7 @@ export interface DaemonConfig {
 export const roles = ['all', 'server', 'worker'] as const;
 export type Role = (typeof roles)[number];
 
-/** `auto` takes the engine that is there. Development has the process runner beside an engine. */
-export const runnerNames = ['process', 'podman', 'docker', 'auto', 'none'] as const;
-export type RunnerName = (typeof runnerNames)[number];
+export type RunnerName = RunnerSetting | 'none';
 
 const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 const domain = z
@@ -88,7 +87,7 @@ const Settings = z.strictObject({
   port: whole(0, 65_535).default(8470),
   data_dir: z.string().min(1).optional(),
   reads: z.enum(['public', 'authenticated']).default('public'),
-  runner: z.enum(runnerNames).optional(),
+  runner: z.enum([...runnerSettings, 'none']).optional(),
   engine_options: z
     .string()
     .max(1_000)

@@ -1,6 +1,7 @@
 import { OsaError } from '@osa/core/error';
 import type { Database } from '@osa/core/postgres/connection';
 import { excessRights, requireMigrated } from '@osa/core/postgres/migrate';
+import { isDevelopmentOnly } from '@osa/core/runners/index';
 import type { DaemonConfig } from './config.ts';
 
 /** The issuer that `osad --dev` trusts, and the audience of its tokens. */
@@ -27,10 +28,10 @@ export function requireSafe({ mode, role, host, trusted, runner }: Omit<DaemonCo
   if (machines.some(({ issuer }) => issuer === devIssuer)) {
     throw refused('OSA_ISSUER', `${devIssuer} is the issuer of development, for osad --dev only`);
   }
-  if (runner === 'process') {
+  if (isDevelopmentOnly(runner)) {
     throw refused(
       'OSA_RUNNER',
-      'process is for development only: its hooks can do all that the daemon can; set podman, docker or auto, and ' +
+      `${runner} is for development only: its hooks can do all that the daemon can; set podman, docker or auto, and ` +
         'deploy hooks as images',
     );
   }

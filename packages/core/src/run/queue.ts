@@ -86,7 +86,7 @@ export interface ClaimedRun {
   readonly release: ReleaseContent;
 }
 
-/** How an attempt ended; `detail` says why where the code was never started. */
+/** How an attempt ended; `detail` says why where the code was never started, and what else is worth to know. */
 export interface AttemptEnd {
   readonly outcome: Ending['outcome'] | 'not_started';
   readonly resolvedDigest: string | null;
