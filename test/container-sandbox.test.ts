@@ -235,7 +235,8 @@ describeContainers('hostile code in a container', () => {
     const [name, ...mounts] = log.trim().split('\n');
     expect(name).toMatch(/^[0-9a-f]{12}$/);
     const ours = mounts.filter((line) => line.includes(bench.workspace)).map((line) => line.split(' ')[4]);
-    expect(ours.sort()).toEqual(['/osa/files', '/osa/in', '/osa/out']);
+    // The output is a file system of its own, whose place on the host is not said.
+    expect(ours.sort()).toEqual(['/osa/files', '/osa/in']);
   });
 
   it('leaves nothing behind for the next run', async () => {

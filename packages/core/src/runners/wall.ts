@@ -44,7 +44,7 @@ const unmountAgainMs = [20, 100, 500, 1_000];
 
 /** @throws OsaError `unavailable` that says what this machine, or this user, lacks for it */
 export async function outputWall(): Promise<OutputWall> {
-  const place = await mkdtemp(join(await realpath(tmpdir()), 'osa-wall-'));
+  const place = await mkdtemp(join(tmpdir(), 'osa-wall-'));
   try {
     const blocks = await emptyFileSystem(join(place, 'template'));
     const proof = { directory: join(place, 'proof'), image: join(place, 'image') };
@@ -77,7 +77,7 @@ export async function requireKept(directory: string): Promise<void> {
 
 /** Unmounts what is mounted below a directory, the last mount first; whoever has a file open there keeps it. */
 export async function unmountBelow(directory: string): Promise<void> {
-  const mounts = await mountsBelow(directory);
+  const mounts = await mountsBelow(await realpath(directory));
   for (const mount of mounts.reverse()) await unmount(mount);
 }
 
