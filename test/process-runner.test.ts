@@ -122,7 +122,9 @@ describe('a run', () => {
       fs.chmodSync(process.env.OSA_OUT + '/locked/inner', 0);
       fs.chmodSync(process.env.OSA_OUT + '/locked', 0);`,
     );
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
+    // What nobody but root can look into could hold anything.
+    const outcome = process.getuid?.() === 0 ? 'exited' : 'output_too_large';
+    expect(ending).toMatchObject({ outcome, exitCode: 0 });
     await ending.dispose();
     expect(await readdir(workspace)).toEqual([]);
   });
