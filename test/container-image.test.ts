@@ -1,14 +1,14 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rollback } from '@osa/core/hook/live';
 import { readRows } from '@osa/core/record/read';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
-import { admin, type TestDatabase, testDatabase } from './harness.ts';
+import { admin, scratch, type TestDatabase, testDatabase, until } from './harness.ts';
 import {
   answering,
   type BuiltImage,
@@ -55,7 +55,7 @@ describeContainers('the image of a release', () => {
     await ending.dispose();
   });
 
-  it('is never asked for by its tag', async () => {
+  it('image-02: is never asked for by its tag', async () => {
     const first = await pushed('one', 'moving/tag');
     const second = await pushed('two', 'moving/tag');
     expect(second.digest).not.toBe(first.digest);
@@ -64,7 +64,7 @@ describeContainers('the image of a release', () => {
     expect(logOf(await containers.run(second))).toBe('two\n');
   });
 
-  it('stays what it is when its local tag is moved', async () => {
+  it('image-01: stays what it is when its local tag is moved', async () => {
     const one = await buildImage({ script: 'echo one' });
     await buildImage({ script: 'echo two' }, one.image);
     expect(logOf(await containers.run({ ...one, image: `${one.image}:latest` }))).toBe('one\n');
@@ -98,7 +98,7 @@ describeContainers('the image of a release', () => {
   });
 
   it.each(['moving/tag', 'no/such/name'])(
-    'is not found when the registry lacks the digest of %s',
+    'image-03: is not found when the registry lacks the digest of %s',
     async (name) => {
       const refusal = { code: 'not_found', message: expect.stringContaining('digest not found') };
       await expect(containers.run({ image: `${registry.host}/${name}`, digest: zero })).rejects.toMatchObject(
@@ -108,9 +108,65 @@ describeContainers('the image of a release', () => {
     },
   );
 
-  it('is refused when it has nothing to start', async () => {
+  it('image-08: is refused when it has nothing to start', async () => {
     const image = await buildImage({});
     await expect(containers.run(image)).rejects.toMatchObject({ code: 'invalid', field: 'release.image' });
+  });
+
+  it.each(['--root=/tmp/elsewhere', 'a b', 'A/B', '../x', 'x\ny'])(
+    'is refused before the engine sees it when its name is %j',
+    async (image) => {
+      await expect(containers.run({ image, digest: zero })).rejects.toMatchObject({
+        code: 'invalid',
+        field: 'release.image',
+      });
+    },
+  );
+
+  it('is refused when it was built for another kind of machine', async () => {
+    const image = await buildImage({ script: 'echo one' });
+    const foreign = `sed 's/"Architecture": ".*"/"Architecture": "s390x"/'`;
+    await using engine = await standIn(`[ "$1 $2" = 'image inspect' ] && { $real "$@" | ${foreign}; exit; }`);
+    await expect(containers.run(image, { runner: engine.runner })).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining('linux/s390x'),
+    });
+  });
+
+  it.each([
+    ['unavailable', 'open /var/lib/containers/storage: permission denied'],
+    ['unavailable', 'permission denied while trying to connect to the Docker daemon socket'],
+    ['access_denied', 'denied: requested access to the resource is denied'],
+    ['access_denied', 'error from registry: denied'],
+    ['access_denied', 'unable to retrieve auth token: unauthorized'],
+  ])('whose pull ends as %s says: %s', async (code, said) => {
+    await using engine = await standIn(`[ "$1" = pull ] && { echo 'Error: ${said}' >&2; exit 125; }`);
+    const request = containers.run({ image: 'localhost/none', digest: zero }, { runner: engine.runner });
+    await expect(request).rejects.toMatchObject({ code });
+  });
+
+  it.each([
+    ['the index is looked up', `[ "$1 $2" = 'manifest inspect' ] && { touch $asked; exec sleep 30; }`],
+    ['the image is looked at', `[ "$1 $2" = 'image inspect' ] && { touch $asked; sleep 1; }`],
+  ])('is not started when the work is cancelled while %s', async (_when, script) => {
+    const platform = await pushed('of a platform', 'cancelled/index');
+    const list = `localhost/osa-test-cancelled-${process.pid}`;
+    await podman('manifest', 'create', list, `docker://${platform.image}@${platform.digest}`);
+    const digest = await registry.pushIndex(list, 'cancelled/index');
+    await podman('manifest', 'rm', list);
+    await podman('pull', '--quiet', `${platform.image}@${digest}`);
+    await using engine = await standIn(script);
+    const abort = new AbortController();
+    const reason = new Error('the lease is lost');
+    const work = containers.run(
+      { image: platform.image, digest },
+      { runner: engine.runner, signal: abort.signal },
+    );
+    const ended = expect(work).rejects.toBe(reason);
+    await until('the question', async () => existsSync(engine.asked));
+    abort.abort(reason);
+    await ended;
+    expect(engine.commands()).not.toMatch(/^(create|start) /m);
   });
 
   it.each([
@@ -141,7 +197,7 @@ describeContainers('the image of a release', () => {
       return typeof address === 'object' ? `127.0.0.1:${address?.port}/a/hook` : '';
     };
 
-    it('hangs may be there later, and the pull ends in its time', async () => {
+    it('image-09: hangs may be there later, and the pull ends in its time', async () => {
       const image = await listen(createServer((socket) => socket.on('error', () => undefined)));
       const runner = podmanRunner(1_000);
       await expect(containers.run({ image, digest: zero }, { runner })).rejects.toMatchObject({
@@ -194,24 +250,39 @@ describeContainers('the image of a release', () => {
   it('is compared with what the engine says it ran', async () => {
     const image = await buildImage({ script: 'echo one' });
     const other = `sha256:${'1'.repeat(64)}`;
-    const place = await mkdtemp(join(tmpdir(), 'osa-engine-'));
-    const real = await podmanPath();
     // An engine that says it ran another image.
-    await writeFile(
-      join(place, 'podman'),
-      `#!/bin/sh
-if [ "$1 $2" = 'container inspect' ]; then ${real} "$@" | sed 's/^\\( *"Image": "\\).*"/\\1${other}"/'; else exec ${real} "$@"; fi
-`,
-    );
-    await chmod(join(place, 'podman'), 0o755);
-    const runner = podmanRunner(1_000, { PATH: `${place}:${process.env.PATH}` });
-    expect(await containers.run(image, { runner })).toMatchObject({
+    const lie = `sed 's/^\\( *"Image": "\\).*"/\\1${other}"/'`;
+    await using engine = await standIn(`[ "$1 $2" = 'container inspect' ] && { $real "$@" | ${lie}; exit; }`);
+    expect(await containers.run(image, { runner: engine.runner })).toMatchObject({
       outcome: 'exited',
       resolvedDigest: other,
     });
-    await rm(place, { recursive: true });
   });
 });
+
+/** A program in the place of podman: a line of shell, and then the real one, `$real`; `$asked` is a file to make. */
+async function standIn(script: string) {
+  const place = await scratch();
+  const [path, asked, log] = ['podman', 'asked', 'log'].map((name) => join(place.path, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const lines = [
+    '#!/bin/sh',
+    `real='${await podmanPath()}' asked='${asked}'`,
+    `echo "$@" >> '${log}'`,
+    script,
+  ];
+  await writeFile(path, `${lines.join('\n')}\nexec $real "$@"\n`, { mode: 0o755 });
+  return {
+    runner: podmanRunner(5_000, { PATH: `${place.path}:${process.env.PATH}` }),
+    asked,
+    /** What it was called with, a line a call. */
+    commands: () => readFileSync(log, 'utf8'),
+    [Symbol.asyncDispose]: () => place.dispose(),
+  };
+}
 
 describeContainers('a hook whose images move', () => {
   let database: TestDatabase;
@@ -232,7 +303,7 @@ describeContainers('a hook whose images move', () => {
   const versionImage = async (version: number, name: string) =>
     registry.push(await buildImage({ script: answering(`answer ${version}`) }), name);
 
-  it('runs the image of each release, whatever its tag has become', async () => {
+  it('image-10: runs the image of each release, whatever its tag has become', async () => {
     const name = 'versions/hook';
     const first = await versionImage(1, name);
     await bench.deploy({ versioned: { image: { ...first, image: `${first.image}:latest` } } });

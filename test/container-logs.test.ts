@@ -17,8 +17,9 @@ describeContainers('the log of a container', () => {
     await removeImages();
   });
 
-  it('may be a flood: its start and its end are kept, and nothing is held up', async () => {
+  it('logs-01: may be a flood: its start and its end are kept, and neither memory nor the thread is filled', async () => {
     const bytes = 256 * 2 ** 20;
+    const memory = process.memoryUsage.rss();
     let ending: Awaited<ReturnType<ContainerBench['runScript']>> | undefined;
     const busy = await longestBusy(async () => {
       ending = await bench.runScript(`echo start; head -c ${bytes} /dev/zero | tr '\\0' x; echo; echo end`);
@@ -29,10 +30,11 @@ describeContainers('the log of a container', () => {
     expect([log.startsWith('start\n'), log.endsWith('\nend\n')]).toEqual([true, true]);
     expect(log).toMatch(/\[osa: \d+ bytes left out\]/);
     expect(busy).toBeLessThan(100);
+    expect(process.memoryUsage.rss() - memory).toBeLessThan(128 * 2 ** 20);
     await ending?.dispose();
   });
 
-  it('is kept as the bytes that it is', async () => {
+  it('logs-05: is kept as the bytes that it is', async () => {
     const ending = await bench.runScript(`printf '\\033]0;owned\\007\\377\\376\\000 no end of line'`);
     expect(Buffer.from(ending.log).toString('latin1')).toBe(
       '\u001b]0;owned\u0007\u00ff\u00fe\u0000 no end of line',
@@ -46,7 +48,7 @@ describeContainers('the log of a container', () => {
     await ending.dispose();
   });
 
-  it('holds no secret of the daemon', async () => {
+  it('logs-04: holds no secret of the daemon', async () => {
     const ending = await bench.runScript('env; cat $OSA_IN/records.jsonl', {
       records: [{ id: 'a', metadata: '{}' }],
     });

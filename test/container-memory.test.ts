@@ -1,3 +1,4 @@
+import { runReads } from '@osa/core/postgres/runs';
 import { readRows } from '@osa/core/record/read';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -129,6 +130,8 @@ describeContainers('a hook that runs out of memory', () => {
     const [ended] = await bench.database.sql<
       { status: string; reason: string }[]
     >`select status, reason from runs`;
+    const [listed] = (await runReads(bench.database).list({ limit: 1 })).items;
+    expect(listed).toMatchObject({ status: 'failed', oom_retries: 3, attempts: 4 });
     expect(ended).toMatchObject({ status: 'failed', reason: expect.stringContaining('128 MiB') });
   });
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sweep } from '@osa/core/runners/sweep';
 import { afterAll, afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -43,6 +43,7 @@ describeContainers('the containers of a daemon that died', () => {
     expect(await sweep([podmanRunner()], bench.workspace)).toBe(1);
     expect(await bench.containers()).toEqual([]);
     expect(await readdir(bench.workspace)).toEqual([]);
+    expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(bench.workspace);
     const [survivor = ''] = await living.containers();
     expect(await podman('container', 'inspect', survivor, '--format', '{{.State.Running}}')).toBe('true');
     abort.abort();

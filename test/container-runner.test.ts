@@ -1,9 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runners } from '@osa/core/runners/index';
+import { containerRunner } from '@osa/core/runners/container';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
-import { buildImage, removeImages } from './images.ts';
+import { until } from './harness.ts';
+import { buildImage, podman, removeImages, wall } from './images.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -49,11 +50,12 @@ describeContainers('a hook in a container', () => {
     const image = await buildImage({ script: 'exit 0' });
     const withOptions = (...options: string[]) =>
       bench.run(image, {
-        runner: runners.container({
+        runner: containerRunner({
           engine: { name: 'podman', options },
           environment: process.env,
           pullTimeoutMs: 1_000,
           onLeft: () => undefined,
+          wall,
         }),
       });
     expect(await withOptions('--runtime', 'runc')).toMatchObject({ outcome: 'exited', exitCode: 0 });
@@ -66,7 +68,7 @@ describeContainers('a hook in a container', () => {
     await ending.dispose();
   });
 
-  it('that kills itself has not run out of memory', async () => {
+  it('sandbox-13: that kills itself has not run out of memory', async () => {
     const ending = await bench.runScript('sh -c "kill -9 \\$\\$"; exit $?');
     expect(ending).toMatchObject({ outcome: 'exited', exitCode: 137, exitSignal: 'SIGKILL' });
     await ending.dispose();
@@ -81,10 +83,30 @@ describeContainers('a hook in a container', () => {
     }
   });
 
-  it('that ignores SIGTERM is killed after its time and the grace', async () => {
+  it('that lost a process for lack of memory and went on says so', async () => {
+    const ending = await bench.runScript('(x=0123456789; while :; do x=$x$x; done); exit 0');
+    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
+    expect(ending.detail).toContain('lack of memory');
+    await ending.dispose();
+    expect(await bench.runScript('exit 0')).toMatchObject({ outcome: 'exited', detail: null });
+  });
+
+  it('is ended by podman itself when nobody else is left to end it', async () => {
+    const image = await buildImage({ script: 'sleep 60' });
+    const abort = new AbortController();
+    const running = bench.run(image, { signal: abort.signal, timeoutSeconds: 7 });
+    const id = await until('the container', async () => (await bench.containers())[0]);
+    expect(await podman('container', 'inspect', id, '--format', '{{.Config.Timeout}}')).toBe('127');
+    abort.abort();
+    await running;
+  });
+
+  it('sandbox-17: that ignores SIGTERM is killed after its time and the grace', async () => {
+    const started = Date.now();
     const ending = await bench.runScript(`trap 'echo asked' TERM; while :; do sleep 1; done`, {
       timeoutSeconds: 1,
     });
+    expect(Date.now() - started).toBeLessThan(15_000);
     expect(ending).toMatchObject({ outcome: 'timeout', exitCode: 137 });
     expect(logOf(ending)).toContain('asked');
     await ending.dispose();
@@ -93,8 +115,8 @@ describeContainers('a hook in a container', () => {
 
   it('is killed at once when it is cancelled, also before it started', async () => {
     const image = await buildImage({ script: 'while :; do sleep 1; done' });
-    const ending = await bench.run(image, { signal: AbortSignal.abort() }).catch((error: unknown) => error);
-    expect(ending).toMatchObject({ outcome: 'cancelled' });
+    const reason = new Error('stop');
+    await expect(bench.run(image, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const signal = AbortSignal.timeout(1_000);
     expect(await bench.run(image, { signal })).toMatchObject({ outcome: 'cancelled', exitCode: 137 });
     expect(await bench.containers()).toEqual([]);

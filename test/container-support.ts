@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
 import type { Ending, InputRecord, Runner, Task } from '@osa/core/run/runner';
+import { sweep } from '@osa/core/runners/sweep';
 import { describe, expect } from 'vitest';
 import { longestBusy } from './busy.ts';
 import { type BuiltImage, buildImage, missing, podman, podmanRunner } from './images.ts';
@@ -79,7 +80,7 @@ export async function containerBench(): Promise<ContainerBench> {
       return listed.split('\n').filter((line) => line !== '');
     },
     async dispose() {
-      await runner.sweep(workspace);
+      await sweep([runner], workspace);
       await rm(place, { recursive: true, force: true });
       // Whatever a hook did, the daemon would have gone on answering.
       expect(longestStallMs).toBeLessThan(100);

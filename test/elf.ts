@@ -9,11 +9,21 @@ export function systemCall(number: number, ...args: readonly number[]): Uint8Arr
     ...[0xba, ...int32(rdx)], // mov edx, …
     ...[0x4d, 0x31, 0xd2, 0x4d, 0x31, 0xc0, 0x4d, 0x31, 0xc9], // xor r10, r8, r9
     ...[0xb8, ...int32(number), 0x0f, 0x05], // mov eax, number; syscall
-    ...[0x31, 0xff, 0x48, 0x85, 0xc0, 0x79, 0x05], // xor edi, edi; test rax, rax; jns over the next two
-    ...[0x48, 0xf7, 0xd8, 0x89, 0xc7], // neg rax; mov edi, eax
-    ...exit,
+    ...end,
   ];
   return elf(code);
+}
+
+/** A program that makes a unix socket of a name in its directory; it exits with the number of an error, or 0. */
+export function socketAt(name: string): Uint8Array {
+  const address = [1, 0, ...Buffer.from(name), 0]; // sockaddr_un: AF_UNIX, path
+  const socket = [0xbf, ...int32(1), 0xbe, ...int32(1), 0x31, 0xd2, 0xb8, ...int32(41), 0x0f, 0x05];
+  const bind = [
+    ...[0x89, 0xc7, 0x48, 0x8d, 0x35], // mov edi, eax; lea rsi, [rip + …]
+    ...int32(5 + 5 + 2 + end.length), // from behind this instruction to the address
+    ...[0xba, ...int32(address.length), 0xb8, ...int32(49), 0x0f, 0x05], // mov edx, length; mov eax, bind; syscall
+  ];
+  return elf([...socket, ...bind, ...end, ...address]);
 }
 
 /** A program that starts 10,000 threads which sleep; it exits with the number of the error that stopped it, or 0. */
@@ -28,12 +38,18 @@ export function threadBomb(): Uint8Array {
   const again = [0x41, 0xff, 0xc4, 0x41, 0x81, 0xfc, ...int32(10_000)]; // inc r12d; cmp r12d, 10000
   const length = clone.length + onChild.length + 2 + again.length + 2;
   const body = [...clone, ...onChild, 0x78, again.length + 2, ...again, 0x7c, 256 - length]; // jl to the start
-  const end = [0x31, 0xff, 0x48, 0x85, 0xc0, 0x79, 0x05, 0x48, 0xf7, 0xd8, 0x89, 0xc7, ...exit];
   return elf([0x45, 0x31, 0xe4, ...body, ...end]); // xor r12d, r12d
 }
 
 /** exit_group(edi) */
 const exit = [0xb8, ...int32(231), 0x0f, 0x05];
+
+/** Exits with the number of the last call's error, or 0. */
+const end = [
+  ...[0x31, 0xff, 0x48, 0x85, 0xc0, 0x79, 0x05], // xor edi, edi; test rax, rax; jns over the next two
+  ...[0x48, 0xf7, 0xd8, 0x89, 0xc7], // neg rax; mov edi, eax
+  ...exit,
+];
 
 function int32(value: number): number[] {
   return [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >> 24) & 0xff];

@@ -289,7 +289,7 @@ async function runHook(
     contract: hook.feature,
     release: { ...code, command: [process.execPath, 'hook.mjs'], config, limits: hook.limits },
     records: given.map(({ source_id, metadata }) => ({ id: source_id, metadata: JSON.stringify(metadata) })),
-    runner: runners.process({ blobs, environment: process.env }),
+    runner: runners.process.make({ blobs, environment: process.env }),
     workspace: join(place.path, 'work'),
     threads,
     limit: 100_000,

@@ -202,6 +202,10 @@ describe('reserved names', () => {
     await expectRefused(() => deploy('reserved', { name }), 'hooks[0].name');
   });
 
+  test.each(['..', 'con', 'nul', 'com1', 'lpt9'])('paths-07: %s is no hook', async (name) => {
+    await expectRefused(() => deploy('reserved', { name }), 'hooks[0].name');
+  });
+
   test('the list holds what a table has already and what the paths of the API mean', () => {
     const columns = 'id outcome_id run_id ordinal record_srn release created_at';
     const system = 'oid xmin xmax cmin cmax ctid tableoid';

@@ -4,8 +4,9 @@ import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Runner } from '@osa/core/run/runner';
+import { containerRunner } from '@osa/core/runners/container';
 import type { OnLeft } from '@osa/core/runners/container-removal';
-import { runners } from '@osa/core/runners/index';
+import { outputWall } from '@osa/core/runners/wall';
 import { execa } from 'execa';
 
 /** Images made from a shell script and a static busybox; nothing comes from the network. */
@@ -125,16 +126,20 @@ async function writeContext(context: string, base: string, source: ImageSource):
   await writeFile(join(context, 'Containerfile'), `${containerfile.join('\n')}\n`);
 }
 
+/** As root, which containers need here anyway, there is one. */
+export const wall = missing.length === 0 ? await outputWall() : undefined;
+
 export function podmanRunner(
   pullTimeoutMs = 20_000,
   environment: NodeJS.ProcessEnv = {},
   onLeft: OnLeft = () => undefined,
 ): Runner {
-  return runners.container({
+  return containerRunner({
     engine: { name: 'podman', options: [] },
     environment: { ...process.env, ...registryEnvironment(), ...environment },
     pullTimeoutMs,
     onLeft,
+    wall,
   });
 }
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { packDirectory } from '@osa/core/hook/pack';
 import { bounds } from '@osa/core/limits';
 import type { Task } from '@osa/core/run/runner';
-import { runners } from '@osa/core/runners/index';
 import { boundedLog } from '@osa/core/runners/log';
+import { processRunner } from '@osa/core/runners/process';
 import { sweep } from '@osa/core/runners/sweep';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import fc from 'fast-check';
@@ -122,7 +122,9 @@ describe('a run', () => {
       fs.chmodSync(process.env.OSA_OUT + '/locked/inner', 0);
       fs.chmodSync(process.env.OSA_OUT + '/locked', 0);`,
     );
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
+    // What nobody but root can look into could hold anything.
+    const outcome = process.getuid?.() === 0 ? 'exited' : 'output_too_large';
+    expect(ending).toMatchObject({ outcome, exitCode: 0 });
     await ending.dispose();
     expect(await readdir(workspace)).toEqual([]);
   });
@@ -170,7 +172,7 @@ describe('code that cannot start', () => {
     const digest = await store('');
     const task = taskOf({ digest });
     await expect(
-      runners.process({ blobs, environment }).run(task, new AbortController().signal),
+      processRunner({ blobs, environment }).run(task, new AbortController().signal),
     ).rejects.toMatchObject({ code: 'unavailable', details: { code: 'ENOSPC' } });
   });
 
@@ -378,7 +380,7 @@ interface Options {
 }
 
 function runner() {
-  return runners.process({ blobs: filesystemBlobs(join(place, 'blobs')), environment });
+  return processRunner({ blobs: filesystemBlobs(join(place, 'blobs')), environment });
 }
 
 async function run(code: string, options: Options = {}) {

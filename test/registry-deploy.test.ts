@@ -4,6 +4,7 @@ import type { Database } from '@osa/core/postgres/connection';
 import { postgresStore } from '@osa/core/postgres/store';
 import type { Store } from '@osa/core/store';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { images, notImages } from './fixtures/images.ts';
 import { admin, type TestDatabase, testDatabase } from './harness.ts';
 import {
   type Declared,
@@ -154,6 +155,18 @@ describe('what makes another release', () => {
     const image = `x@${digestOf('b')}`;
     const ask = () => request('stray', [{ name: 'stray', digest: digestOf('b'), release: { image } }]);
     expect(ask).toThrow(expect.objectContaining({ issues: [expect.objectContaining({ path: imagePath })] }));
+  });
+
+  test.each(notImages)('%j is no name of an image', (image) => {
+    const ask = () => request('stray', [{ name: 'stray', digest: digestOf('b'), release: { image } }]);
+    expect(ask).toThrow(expect.objectContaining({ issues: [expect.objectContaining({ path: imagePath })] }));
+  });
+
+  test.each(images)('%j is a name of an image', (image) => {
+    const release = { image };
+    expect(
+      request('named', [{ name: 'named', digest: digestOf('b'), release }]).hooks[0]?.release,
+    ).toMatchObject(release);
   });
 });
 

@@ -5,6 +5,7 @@ import { sha256 } from '@osa/core/hook/release';
 import { postgresStore } from '@osa/core/postgres/store';
 import type { Store } from '@osa/core/store';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { notImages } from './fixtures/images.ts';
 import { admin, type TestDatabase, testDatabase } from './harness.ts';
 import { backendThatRuns } from './postgres-support.ts';
 import {
@@ -183,6 +184,11 @@ test('its reason stands in the history', async () => {
   const hook = await oneRelease();
   await minted(store, hook, { digest: digestOf('b'), reason: 'rebuilt on a new base' });
   expect((await historyOf(store, hook)).at(-1)).toMatchObject({ reason: 'rebuilt on a new base' });
+});
+
+test.each(notImages)('%j is no name of an image', async (image) => {
+  const hook = await oneRelease();
+  await expectNothing(hook, { image, digest: digestOf('b') }, { code: 'invalid', field: 'image' });
 });
 
 test('from an image to a directory and back', async () => {

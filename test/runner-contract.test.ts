@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packDirectory } from '@osa/core/hook/pack';
 import { bounds } from '@osa/core/limits';
-import { runners } from '@osa/core/runners/index';
+import { processRunner } from '@osa/core/runners/process';
 import { sweep } from '@osa/core/runners/sweep';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import { afterAll, vi } from 'vitest';
@@ -16,7 +16,7 @@ vi.setConfig({ testTimeout: 60_000 });
 runnerContract('the process runner', async () => {
   const { place, workspace } = await places();
   const blobs = filesystemBlobs(join(place, 'blobs'));
-  const runner = runners.process({ blobs, environment: process.env });
+  const runner = processRunner({ blobs, environment: process.env });
   return {
     runner,
     workspace,

@@ -15,7 +15,7 @@ import { type Execution, executeNext } from '@osa/core/run/execute';
 import { outputThreads } from '@osa/core/run/output-threads';
 import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';
-import { runners } from '@osa/core/runners/index';
+import { processRunner } from '@osa/core/runners/process';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import type { Store } from '@osa/core/store';
 import { admin, scratch, type TestDatabase } from './harness.ts';
@@ -64,7 +64,7 @@ export async function workbench(test: TestDatabase, options: WorkbenchOptions = 
   const threads = outputThreads({ idle: 1 });
   const execution: Execution = {
     queue: postgresQueue(database, { domain: 'localhost' }),
-    runners: options.runners ?? [runners.process({ blobs, environment: process.env })],
+    runners: options.runners ?? [processRunner({ blobs, environment: process.env })],
     worker: { name: 'bench', leaseMs: 30_000 },
     slots: hookSlots(2),
     held: new Map(),

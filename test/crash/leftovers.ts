@@ -20,11 +20,22 @@ export async function findLeftovers(state: State, daemons: Daemons, directory: s
   );
   const containers = await Promise.all(daemons.members.map(async ({ engine }) => engine?.left() ?? []));
   const left = containers.flat().map((name) => `container ${name} is left`);
+  const mounts = await mountsOf(daemons.members.map(({ place }) => join(place, 'work')));
   const alive = [...left, ...(await processesOf(directory))];
   return [
     ...alive.map((what) => ({ invariant: 'I10', what }) as const),
-    ...[...entries.flat(), ...state.leftovers].map((what) => ({ invariant: 'I14', what }) as const),
+    ...[...entries.flat(), ...mounts, ...state.leftovers].map(
+      (what) => ({ invariant: 'I14', what }) as const,
+    ),
   ];
+}
+
+/** File systems below the work directories, of which each attempt in a container has one. */
+async function mountsOf(places: readonly string[]): Promise<string[]> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
+  const mounted = table.split('\n').map((line) => line.split(' ')[4] ?? '');
+  const below = mounted.filter((path) => places.some((place) => path.startsWith(`${place}/`)));
+  return below.map((path) => `${path} is still mounted`);
 }
 
 /** An error that a daemon cannot explain, or one by which a guard of the database has told it that it is wrong. */

@@ -62,7 +62,7 @@ export const containerMutants: readonly Mutant[] = [
   },
   {
     name: 'output-reused',
-    what: 'the attempts of a claim share one directory, with what was written to it',
+    what: 'the attempts of a claim share one directory, without a wall, with what was written to it',
     defects: [
       {
         file: `${core}/runners/staging.ts`,
@@ -79,6 +79,11 @@ export const containerMutants: readonly Mutant[] = [
         find: 'for (const directory of [code, input, output, files, temporary]) await mkdir(directory);',
         replace:
           'for (const directory of [code, input, output, files, temporary]) await mkdir(directory, { recursive: true });',
+      },
+      {
+        file: `${core}/runners/container.ts`,
+        find: `await means.wall?.raise(attempt.output, join(attempt.root, 'output.img'));`,
+        replace: '',
       },
     ],
     inContainers: true,

@@ -6,6 +6,8 @@ import { OsaError } from '@osa/core/error';
 import type { IncomingRecord } from '@osa/core/ingestion/ingestions';
 import type { Runner } from '@osa/core/run/runner';
 import type { TrialResult } from '@osa/core/run/trial';
+import type { RunnerSetting } from '@osa/core/runners/index';
+import type { BlobStore } from '@osa/core/storage/index';
 import type { Context } from './command.ts';
 import { engineOptions } from './config.ts';
 import type { Image } from './image.ts';
@@ -149,36 +151,46 @@ async function prepare(
   );
 }
 
-async function directory(
-  path: string,
-  command: readonly string[],
-  { place, environment }: Place,
-): Promise<Code> {
-  const [{ packDirectory }, { processRunner }, { filesystemBlobs }, { bounds }] = await Promise.all([
+async function directory(path: string, command: readonly string[], place: Place): Promise<Code> {
+  const [{ packDirectory }, { bounds }] = await Promise.all([
     import('@osa/core/hook/pack'),
-    import('@osa/core/runners/process'),
-    import('@osa/core/storage/filesystem'),
     import('@osa/core/limits'),
   ]);
-  const blobs = filesystemBlobs(join(place, 'blobs'));
+  const blobs = await blobsOf(place);
   const { digest, open } = await packDirectory(path);
   await blobs.put(digest.replace('sha256:', ''), open(), { maxBytes: bounds.blobBytes });
   return {
-    runner: processRunner({ blobs, environment }),
+    runner: await runnerOf('process', place),
     release: { runtime: 'directory', image: null, digest, command },
   };
 }
 
-async function image({ name, digest }: Image, { environment, note }: Place): Promise<Code> {
-  const [{ containerRunner }, { findEngine }, { bounds }] = await Promise.all([
-    import('@osa/core/runners/container'),
-    import('@osa/core/runners/engine'),
+async function image({ name, digest }: Image, place: Place): Promise<Code> {
+  const release = { runtime: 'image', image: name, digest, command: null } as const;
+  return { runner: await runnerOf('auto', place), release };
+}
+
+async function blobsOf({ place }: Place): Promise<BlobStore> {
+  const { filesystemBlobs } = await import('@osa/core/storage/filesystem');
+  return filesystemBlobs(join(place, 'blobs'));
+}
+
+async function runnerOf(setting: RunnerSetting, place: Place): Promise<Runner> {
+  const [{ makeRunners }, { bounds }] = await Promise.all([
+    import('@osa/core/runners/index'),
     import('@osa/core/limits'),
   ]);
-  const options = engineOptions(environment);
-  const engine = { name: await findEngine({ options, environment }), options };
-  const onLeft = (container: string, { message }: Error) =>
-    note(`a container is left (${message}); remove it with: ${engine.name} rm --force ${container}`);
-  const runner = containerRunner({ engine, environment, pullTimeoutMs: bounds.pullMs, onLeft });
-  return { runner, release: { runtime: 'image', image: name, digest, command: null } };
+  const { environment, note } = place;
+  const parts = {
+    isDevelopment: false,
+    blobs: await blobsOf(place),
+    environment,
+    engineOptions: engineOptions(environment),
+    pullTimeoutMs: bounds.pullMs,
+    warn: (message: string, { why, err }: Readonly<Record<string, unknown>>) =>
+      note(`${message} (${err instanceof Error ? err.message : why})`),
+  };
+  const [runner] = await makeRunners(setting, parts);
+  if (!runner) throw new OsaError('internal', `no runner is chosen by ${setting}`);
+  return runner;
 }

@@ -22,8 +22,8 @@ async function main(): Promise<void> {
     if (interruption.signal.aborted) process.exit(130);
     interruption.abort();
   };
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
+  // A terminal that is closed hangs up; what was started must end then, too.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, interrupt);
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       // Who reads our output has closed it, as `head` does: that is no error.

@@ -26,6 +26,8 @@ export const bounds = {
   batchBytes: 16 * 1024 * 1024,
   /** All output files of one attempt together. */
   outputBytes: 1024 * 1024 * 1024,
+  /** Files, directories and links of an attempt's output. */
+  outputFiles: 10_000,
   /** Rows that one record may produce, and one batch under one hook. */
   rowsPerRecord: 100_000,
   rowsPerBatch: 5_000_000,

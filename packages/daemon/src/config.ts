@@ -8,6 +8,7 @@ import { excerpt } from '@osa/core/excerpt';
 import { MemoryText, memoryBytes } from '@osa/core/hook/release';
 import { bounds } from '@osa/core/limits';
 import type { Endpoint } from '@osa/core/postgres/connection';
+import { type RunnerSetting, runnerSettings } from '@osa/core/runners/index';
 import { z } from 'zod';
 import type { HttpLimits } from './http-limits.ts';
 import { issuerSettings, issuersOf, issuerVariables, trustedIssuers } from './issuers.ts';
@@ -71,9 +72,7 @@ export interface DaemonConfig {
 export const roles = ['all', 'server', 'worker'] as const;
 export type Role = (typeof roles)[number];
 
-/** `auto` takes the engine that is there. Development has the process runner beside an engine. */
-export const runnerNames = ['process', 'podman', 'docker', 'auto', 'none'] as const;
-export type RunnerName = (typeof runnerNames)[number];
+export type RunnerName = RunnerSetting | 'none';
 
 const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 const domain = z
@@ -99,7 +98,7 @@ const Shape = z.strictObject({
     .default('')
     .transform((text) => text.split(/[\s,]+/).filter(Boolean))
     .refine((networks) => networks.every(isNetwork), 'must be addresses or networks, such as 10.0.0.0/8'),
-  runner: z.enum(runnerNames).optional(),
+  runner: z.enum([...runnerSettings, 'none']).optional(),
   engine_options: z
     .string()
     .max(1_000)

@@ -5,9 +5,7 @@ import type { Execution } from '@osa/core/run/execute';
 import type { OutputThreads } from '@osa/core/run/output-threads';
 import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';
-import type { OnLeft } from '@osa/core/runners/container-removal';
-import { engineNames, findEngine } from '@osa/core/runners/engine';
-import { runners } from '@osa/core/runners/index';
+import { makeRunners } from '@osa/core/runners/index';
 import { sweep } from '@osa/core/runners/sweep';
 import type { BlobStore } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
@@ -67,16 +65,14 @@ async function ownRunners(
   { mode, runner, containers, environment }: DaemonConfig,
   { blobs, log }: Pick<ExecutionParts, 'blobs' | 'log'>,
 ): Promise<Runner[]> {
-  if (runner === 'none') return [];
-  const own: Runner[] = mode === 'development' ? [runners.process({ blobs, environment })] : [];
-  if (runner === 'process') return own;
-  const options = containers.engineOptions;
-  const names = runner === 'auto' ? engineNames : [runner];
-  const name = await findEngine({ options, environment }, names);
-  const pullTimeoutMs = containers.pullSeconds * 1_000;
-  const onLeft: OnLeft = (container, err) =>
-    log.warn({ container, err }, 'container not removed; trying again');
-  return [...own, runners.container({ engine: { name, options }, environment, pullTimeoutMs, onLeft })];
+  return makeRunners(runner, {
+    isDevelopment: mode === 'development',
+    blobs,
+    environment,
+    engineOptions: containers.engineOptions,
+    pullTimeoutMs: containers.pullSeconds * 1_000,
+    warn: (message, details) => log.warn(details, message),
+  });
 }
 
 /** Claims and ends are for who looks for them; what does not go as it should is told. */

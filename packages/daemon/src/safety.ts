@@ -2,6 +2,7 @@ import { OsaError } from '@osa/core/error';
 import { excerpt } from '@osa/core/excerpt';
 import type { Database } from '@osa/core/postgres/connection';
 import { excessRights, requireDurable, requireMigrated } from '@osa/core/postgres/migrate';
+import { isDevelopmentOnly } from '@osa/core/runners/index';
 import type { DaemonConfig } from './config.ts';
 
 /** The issuer that `osad --dev` trusts, the audience of its tokens, and the start of its keys' kids. */
@@ -26,10 +27,10 @@ export function requireSafe({ mode, role, host, trusted, runner }: Omit<DaemonCo
     );
   }
   requireSafeIssuers({ mode, trusted });
-  if (runner === 'process') {
+  if (isDevelopmentOnly(runner)) {
     throw refused(
       'OSA_RUNNER',
-      'process is for development only: its hooks can do all that the daemon can; set podman, docker or auto, and ' +
+      `${runner} is for development only: its hooks can do all that the daemon can; set podman, docker or auto, and ` +
         'deploy hooks as images',
     );
   }

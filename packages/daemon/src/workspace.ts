@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
 import type { Runner } from '@osa/core/run/runner';
 import { sweep } from '@osa/core/runners/sweep';
+import { unmountBelow } from '@osa/core/runners/wall';
 import { tryLock } from './file-lock.ts';
 
 /**
@@ -31,6 +32,7 @@ export async function holdWorkspace(directory: string): Promise<AsyncDisposable>
   await rename(`${path}.new`, path);
   return {
     async [Symbol.asyncDispose]() {
+      await unmountBelow(directory);
       await rm(directory, { recursive: true, force: true });
       await rm(path, { force: true });
       lock?.[Symbol.dispose]();

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { OsaError } from '../error.ts';
 import { FeatureContract, HookName } from '../hook/hook.ts';
+import { imageRule, isImage, splitImage } from '../hook/image.ts';
 import { Command, Config, Digest, Limits, type ReleaseContent } from '../hook/release.ts';
 import { bounds } from '../limits.ts';
 import { SchemaDefinition } from '../record/schema.ts';
@@ -27,6 +28,16 @@ export const FileRequirements = z.object({
 
 const SourceRef = z.string().min(1).max(1_000);
 
+const ImageName = z
+  .string()
+  .max(1_000)
+  .superRefine((image, context) => {
+    const reference = splitImage(image);
+    const message =
+      reference.digest === undefined ? imageRule : 'must be a name without a digest, which stands in digest';
+    if (reference.digest !== undefined || !isImage(reference)) context.addIssue({ code: 'custom', message });
+  });
+
 /**
  * What a hook's release runs. With `image` alone it is an OCI image; `runtime: "directory"` names a packed
  * directory that was uploaded as a blob, with the command that starts it.
@@ -34,7 +45,7 @@ const SourceRef = z.string().min(1).max(1_000);
 export const ReleaseSource = z
   .strictObject({
     runtime: z.enum(['image', 'directory']).default('image'),
-    image: z.string().min(1).max(1_000).nullish(),
+    image: ImageName.nullish(),
     digest: Digest,
     command: Command.nullish(),
     source_ref: SourceRef,
@@ -56,10 +67,6 @@ export const ReleaseSource = z
         message: `is not for runtime "${release.runtime}"`,
       });
     }
-    if (release.image?.includes('@')) {
-      const message = 'must be a name without a digest, which stands in digest';
-      context.addIssue({ code: 'custom', path: ['image'], message });
-    }
   });
 
 export const HookDeclaration = z.strictObject({
@@ -77,7 +84,7 @@ export const Ingester = z.strictObject({
   schedule: z.object({ cron: z.string().max(200), limit: z.int().min(1).nullish() }).nullish(),
   initial_run: z.object({ limit: z.int().min(1).nullish() }).nullish(),
   release: z.strictObject({
-    image: z.string().min(1).max(1_000),
+    image: ImageName,
     digest: Digest,
     source_ref: SourceRef.nullish(),
   }),

@@ -1,5 +1,5 @@
 import { jsonTypes } from '../hook/hook.ts';
-import { isImage, splitImage } from '../hook/image.ts';
+import { imageRule, isImage, splitImage } from '../hook/image.ts';
 import { slugOf } from './convention.ts';
 import { type Finding, placeOf, quote, valueAt } from './manifest-problems.ts';
 import { constraintsOf } from './manifest-shape.ts';
@@ -147,8 +147,7 @@ function imageRules(tree: YamlTree, path: Path): Finding[] {
   const { digest } = reference;
   const given = text(tree, [...path, 'digest']);
   if (!isImage(reference)) {
-    const message = `${quote(image)} must be a name, after an @ only "sha256:" and 64 lower-case hexadecimal digits`;
-    return [{ path: [...path, 'image'], message }];
+    return [{ path: [...path, 'image'], message: `${quote(image)} ${imageRule}` }];
   }
   if (digest === undefined && !isSet(tree, [...path, 'digest'])) {
     return [

@@ -32,7 +32,14 @@ export const HookName = z
   .regex(namePattern, 'must start with a-z and hold only a-z, 0-9 and _')
   .max(40, 'must have at most 40 characters')
   .refine((name) => !name.startsWith('pg_') && name !== 'information_schema', 'must not start with pg_')
-  .regex(noneOf(reservedNames), `is reserved (${reservedNames.join(', ')})`);
+  .regex(noneOf(reservedNames), `is reserved (${reservedNames.join(', ')})`)
+  .refine(
+    (name) => !deviceName.test(name),
+    'must not be the name of a device under Windows (con, nul, com1 …)',
+  );
+
+/** A directory of code is named after its hook, and some machine on which it is checked out cannot have these. */
+const deviceName = /^(con|prn|aux|nul|com\d|lpt\d)$/;
 
 export const ColumnName = z
   .string()

@@ -4,7 +4,7 @@ import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer } from '../store.ts';
 import { unknownHook } from './hook.ts';
-import { isImage, splitImage } from './image.ts';
+import { imageRule, isImage, splitImage } from './image.ts';
 import { pointerMoved } from './live.ts';
 import type { LiveContent, Minting, MintOutcome } from './registry.ts';
 import { fingerprint, Limits, type ReleaseContent } from './release.ts';
@@ -138,11 +138,10 @@ function imageOf({ image, digest }: Given): { image: string | undefined; digest:
   if (image === undefined) return { image, digest };
   const reference = splitImage(image);
   const { name, digest: carried } = reference;
-  if (carried === undefined) return { image, digest };
   if (!isImage(reference)) {
-    const rule = 'must be a name, after an @ only "sha256:" and 64 lower-case hexadecimal digits';
-    throw new OsaError('invalid', `image: ${JSON.stringify(image)} ${rule}`, { field: 'image' });
+    throw new OsaError('invalid', `image: ${JSON.stringify(image)} ${imageRule}`, { field: 'image' });
   }
+  if (carried === undefined) return { image, digest };
   if (digest !== undefined && digest !== carried) {
     throw new OsaError('invalid', `digest: ${digest} is not the digest in image, ${carried}`, {
       field: 'digest',

@@ -139,7 +139,10 @@ async function load({ sql }: Database, { batch, fence }: Held): Promise<Claim> {
     from batch_records where batch = ${batch} and status = 'pending' order by source_id`;
   const runs = await sql<(Omit<ClaimedRun, 'release'> & ReleaseContent & { feature: FeatureContract })[]>`
     select run.id, run.hook, run.version, h.feature, r.runtime, r.image, r.digest, r.command, r.config, r.limits,
-           r.source_ref
+           r.source_ref,
+           (select count(*) filter (where outcome = 'timeout') from attempts a where a.run = run.id)::int as timeouts,
+           (select count(*) filter (where outcome = 'not_started' or resolved_digest <> r.digest)
+            from attempts a where a.run = run.id)::int as "notStarted"
     from runs run
     join releases r on r.hook = run.hook and r.version = run.version
     join hooks h on h.name = run.hook
@@ -150,7 +153,9 @@ async function load({ sql }: Database, { batch, fence }: Held): Promise<Claim> {
     batch,
     fence,
     records,
-    runs: runs.map(({ id, hook, version, feature, ...release }) => ({ id, hook, version, feature, release })),
+    runs: runs.map(({ id, hook, version, feature, timeouts, notStarted, ...release }) => {
+      return { id, hook, version, feature, timeouts, notStarted, release };
+    }),
   };
 }
 

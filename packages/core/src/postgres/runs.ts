@@ -1,4 +1,5 @@
 import type { Answer } from '../api.ts';
+import { bounds } from '../limits.ts';
 import type { RunReads, RunTail } from '../run/runs.ts';
 import type { Database, Sql } from './connection.ts';
 import { pagesOf } from './cursor.ts';
@@ -102,6 +103,11 @@ async function tail(
   const { log: kept, bytes: said, ...rest } = row;
   const bytes = Number(said ?? 0);
   const wanted = Math.max(0, bytes - after);
-  const end = wanted === 0 ? new Uint8Array() : (kept ?? new Uint8Array()).slice(-wanted);
+  const end = wanted === 0 ? new Uint8Array() : endOf(kept ?? new Uint8Array(), bytes).slice(-wanted);
   return { ...rest, attempt, bytes, skipped: wanted - end.length, log: Buffer.from(end).toString('base64') };
+}
+
+/** What follows the gap of a log that is kept in two parts; else all of it. */
+function endOf(kept: Uint8Array, bytes: number): Uint8Array {
+  return bytes > 2 * bounds.logBytes ? kept.slice(-bounds.logBytes) : kept;
 }

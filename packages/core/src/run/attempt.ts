@@ -52,7 +52,8 @@ export async function attempt(execution: Execution, claim: Claim, start: Start):
   }
   start.endings.push(ended);
   const { outcome, exitCode, exitSignal, resolvedDigest, platformDigest = null, log, logBytes } = ended;
-  const end = { outcome, exitCode, exitSignal, resolvedDigest, platformDigest, log, logBytes, detail: null };
+  const { detail = null } = ended;
+  const end = { outcome, exitCode, exitSignal, resolvedDigest, platformDigest, log, logBytes, detail };
   await queue.endAttempt({ run: run.id, n }, end);
   if (resolvedDigest !== run.release.digest) {
     const reason = `ran ${resolvedDigest} instead of ${run.release.digest}`;

@@ -85,15 +85,15 @@ async function settle(execution: Execution, claim: Claim, decision: Decision): P
     log('batch.finished', { batch, fence: claim.fence });
     return;
   }
-  const { action, reason } = decision;
+  const { action, reason, delayMs } = decision;
   log(`batch.${action}`, { batch, fence: claim.fence, reason });
   switch (action) {
     case 'stop_ingestion':
       return queue.stopIngestion(claim, reason);
     case 'retry_later':
-      return queue.postpone(claim, { reason, delayMs: backoffMs(claim.failures + 1), failed: true });
+      return queue.postpone(claim, { reason, delayMs, failed: false });
     case 'let_go':
-      return queue.postpone(claim, { reason: null, delayMs: 0, failed: false });
+      return queue.postpone(claim, { reason: null, delayMs, failed: false });
   }
 }
 

@@ -18,7 +18,7 @@ export interface FileLine {
 
 export interface FileReading {
   readonly directory: string;
-  readonly name: OutputFile;
+  readonly name: OutputFile | 'progress.jsonl';
   readonly lineBytes: number;
   /** What may still be read of all files together; counted down. */
   readonly budget: { bytes: number; readonly of: number };
@@ -101,7 +101,7 @@ function* splitLines(blocks: Iterable<Buffer>, lineBytes: number): Generator<Fil
 }
 
 /** Opens a file of the output: no link is followed, and opening a pipe does not wait for its writer. */
-function openOutput(directory: string, name: OutputFile): number | undefined {
+function openOutput(directory: string, name: FileReading['name']): number | undefined {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   let file: number;
   try {
@@ -117,7 +117,7 @@ function openOutput(directory: string, name: OutputFile): number | undefined {
 }
 
 /** Undefined for a file that is not there. */
-function whenNotOpened(error: unknown, name: OutputFile): undefined {
+function whenNotOpened(error: unknown, name: FileReading['name']): undefined {
   const code = systemCode(error);
   if (code === 'ENOENT') return undefined;
   const problem = code === undefined ? undefined : refusals.get(code);

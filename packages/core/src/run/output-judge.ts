@@ -7,6 +7,7 @@ import type { Verdict } from './output.ts';
 import { FeatureReader, type FeatureRules } from './output-features.ts';
 import { type FileLine, type OutputFile, outputFiles, readLines } from './output-files.ts';
 import { type Line, malformedMessage, readNote } from './output-line.ts';
+import { rejectAll, rejectionOfAll } from './output-progress.ts';
 
 export interface OutputLimits {
   readonly outputBytes: number;
@@ -53,7 +54,10 @@ export function judgeOutput(task: JudgeTask): Judged {
   const judge = new Judge(task);
   try {
     for (const name of outputFiles) judge.readFile(name);
-    return judge.result(judge.wholeFailure());
+    const rejection = rejectionOfAll(task);
+    return rejection === undefined
+      ? judge.result(judge.wholeFailure())
+      : rejectAll(judge.result(null), rejection);
   } catch (error) {
     const broken = error instanceof OsaError && (error.code === 'invalid' || error.code === 'too_large');
     if (!broken) throw error;

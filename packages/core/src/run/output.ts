@@ -20,8 +20,8 @@ export interface OutputOptions {
 }
 
 /**
- * Reads `features.jsonl`, `rejections.jsonl` and `errors.jsonl` (a file that is not there has no lines) in a thread
- * of its own and judges every record. What the hook did wrong is in the judgement, never an exception.
+ * Reads `features.jsonl`, `rejections.jsonl`, `errors.jsonl` and `progress.jsonl` (a file that is not there has no
+ * lines) in a thread of its own and judges every record. What the hook did wrong is in the judgement, never an exception.
  *
  * @throws OsaError `unavailable` when the files cannot be read at the moment, `interrupted` or the signal's own
  * reason when it aborts, `internal` when the thread dies. `rows` throws the same, and `internal` when the files are

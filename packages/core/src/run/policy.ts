@@ -6,7 +6,7 @@ export type Action =
   | 'done'
   /** Start again at once with more memory, over what is not answered yet; give up where there is no more. */
   | 'more_memory'
-  /** Give the batch back, to run again later; after `maxFailures` give the hook up instead. */
+  /** Give the batch back, to run again later; after `mostTries` of this end give the hook up instead. */
   | 'retry_later'
   /** Every record of this run is errored with the reason; other hooks go on. */
   | 'give_up'
@@ -39,7 +39,17 @@ export const policy = {
   not_started_never: 'stop_ingestion',
 } as const satisfies Record<Fact, Action>;
 
+/** How often we may fail with a batch for a reason of our own that we cannot explain. */
 export const maxFailures = 5;
+
+/**
+ * How often a run may end in a way that is tried again later. A timeout may be the hook's own doing. An engine, a
+ * registry or a disk is not, and comes back when somebody has repaired it: with `backoffMs` this is a day.
+ */
+export const mostTries: Readonly<Partial<Record<Fact, number>>> = {
+  timeout: 5,
+  not_started_unavailable: 300,
+};
 
 /** How often within one claim a run may start again with more memory. */
 export const maxMemoryRetries = 3;
@@ -56,7 +66,7 @@ export function moreMemory(
 /** Milliseconds until a batch of a hook without a live release is looked at again. */
 export const parkedMs = 30_000;
 
-/** Milliseconds until a batch may be claimed again after its n-th failure, from 1: 2 s, 4 s, 8 s … at most 5 min. */
+/** Milliseconds until a batch may be claimed again after the n-th failure of one kind, from 1: 2 s, 4 s, 8 s … at most 5 min. */
 export function backoffMs(failure: number): number {
-  return Math.min(300_000, 2_000 * 2 ** (failure - 1));
+  return Math.min(300_000, 2_000 * 2 ** Math.min(failure - 1, 16));
 }

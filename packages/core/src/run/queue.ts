@@ -62,7 +62,7 @@ export interface Claim extends Lease {
   readonly ingestion: string;
   readonly convention: string;
   readonly schema: { readonly id: string; readonly version: string };
-  /** How often the batch was postponed for a failure. */
+  /** How often the batch was postponed for a failure that was none of a hook's attempts. */
   readonly failures: number;
   /** The records to run, in source order. Invalid and unchanged ones are not among them. */
   readonly records: readonly ClaimedRecord[];
@@ -83,9 +83,13 @@ export interface ClaimedRun {
   readonly version: number;
   readonly feature: FeatureContract;
   readonly release: ReleaseContent;
+  /** Its attempts of earlier claims that ran out of time. */
+  readonly timeouts: number;
+  /** Those that could not start, or ran something else than the release. */
+  readonly notStarted: number;
 }
 
-/** How an attempt ended; `detail` says why where the code was never started. */
+/** How an attempt ended; `detail` says why where the code was never started, and what else is worth to know. */
 export interface AttemptEnd {
   readonly outcome: Ending['outcome'] | 'not_started';
   readonly resolvedDigest: string | null;

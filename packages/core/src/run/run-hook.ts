@@ -6,7 +6,7 @@ import type { Execution } from './execute.ts';
 import { type Answers, mergeAnswers } from './merge.ts';
 import { type OutputReader, readOutput } from './output.ts';
 import { describeStrays } from './output-judge.ts';
-import { type Action, maxFailures, moreMemory, policy } from './policy.ts';
+import { type Action, backoffMs, type Fact, moreMemory, mostTries, policy } from './policy.ts';
 import type { Claim, ClaimedRecord, ClaimedRun, RunResult } from './queue.ts';
 import type { Ending, Runner } from './runner.ts';
 
@@ -21,6 +21,8 @@ export interface HookContext {
 export interface StoppedClaim {
   readonly action: Exclude<Action, 'done' | 'give_up' | 'more_memory'>;
   readonly reason: string;
+  /** Until the batch may be claimed again. */
+  readonly delayMs: number;
 }
 
 /**
@@ -46,12 +48,18 @@ export async function runHook(
       if (started.raiseMemory()) continue;
       return started.result('failed', started.describeMemory());
     }
-    const exhausted = action === 'retry_later' && claim.failures + 1 >= maxFailures;
-    if (action === 'give_up' || exhausted) {
+    const tries = 1 + triesBefore(run, tried.fact);
+    if (action === 'give_up' || tries >= (mostTries[tried.fact] ?? Infinity)) {
       return started.result(tried.ending ? 'failed' : 'error', tried.reason);
     }
-    return { action, reason: `hook ${run.hook}: ${tried.reason}` };
+    const delayMs = action === 'retry_later' ? backoffMs(tries) : 0;
+    return { action, reason: `hook ${run.hook}: ${tried.reason}`, delayMs };
   }
+}
+
+/** Of this very hook: another one of the batch costs it nothing. */
+function triesBefore({ timeouts, notStarted }: ClaimedRun, fact: Fact): number {
+  return fact === 'timeout' ? timeouts : fact === 'not_started_unavailable' ? notStarted : 0;
 }
 
 function withoutRecords(run: ClaimedRun, { inputDigest }: HookContext): RunResult {

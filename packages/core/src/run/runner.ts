@@ -11,7 +11,8 @@ export interface Runner {
   readonly runtimes: readonly Runtime[];
   /**
    * Runs the code once, over `input`, in a fresh directory below `workspace`. Resolves when the code has ended
-   * and nothing of it is alive, whatever its end was; aborting `signal` kills it and ends as `cancelled`.
+   * and nothing of it is alive, whatever its end was; aborting `signal` kills it and ends as `cancelled`, or, before
+   * it has started, rejects with the signal's reason.
    *
    * @throws OsaError `unavailable` when the code could not be started for a reason that may pass, `not_found`
    * when the digest does not exist, `access_denied` when it may not be pulled, `invalid` when it can never be started
@@ -59,6 +60,8 @@ export interface Ending {
   readonly exitCode: number | null;
   /** The signal that ended the code, such as `SIGSEGV`. */
   readonly exitSignal: string | null;
+  /** What is worth to know beside it, where there is something. */
+  readonly detail?: string | null;
   /** The digest of what really ran, computed or reported at the start of this attempt. */
   readonly resolvedDigest: string;
   /** Where that is the digest of an index of several platforms, the digest of the one that ran. */

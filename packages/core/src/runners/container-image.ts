@@ -1,4 +1,6 @@
+import { arch } from 'node:os';
 import { OsaError } from '../error.ts';
+import { imageRule, isImage, splitImage } from '../hook/image.ts';
 import { type KnownPlatforms, platformDigest } from './container-platform.ts';
 import { type Engine, lastLine } from './engine.ts';
 
@@ -26,13 +28,14 @@ export interface ImageRequest {
  * image that cannot run here), `unavailable`
  */
 export async function resolveImage(engine: Engine, request: ImageRequest): Promise<PresentImage> {
+  const { signal } = request;
   const name = repositoryOf(request.image);
   const reference = `${name}@${request.digest}`;
   const image =
     (await inspect(engine, request.digest, reference)) ?? (await pulled(engine, reference, request));
   requireRunnable(engine, image, reference);
   const { Os: os, Architecture: architecture } = image;
-  const question = { reference, digest: request.digest, digests: digestsOf(image), os, architecture };
+  const question = { reference, digest: request.digest, digests: digestsOf(image), os, architecture, signal };
   return { id: withPrefix(image.Id), platformDigest: await platformDigest(engine, request.known, question) };
 }
 
@@ -59,7 +62,7 @@ interface Inspected {
 /** The image that has the digest: its manifest's, its index's, or, for one that was never pushed, its own id. */
 async function inspect(engine: Engine, digest: string, reference: string): Promise<Inspected | undefined> {
   for (const name of [reference, digest]) {
-    const { ok, stdout } = await engine.call(['image', 'inspect', name]);
+    const { ok, stdout } = await engine.call(['image', 'inspect', '--', name]);
     const found = ok ? (JSON.parse(stdout) as Inspected[])[0] : undefined;
     if (found && (withPrefix(found.Id) === digest || digestsOf(found).has(digest))) return found;
   }
@@ -82,11 +85,21 @@ function requireRunnable(engine: Engine, image: Inspected, reference: string): v
   if (!Entrypoint?.length && !Cmd?.length) {
     throw refused(reference, 'has neither an entrypoint nor a command, so there is nothing to start');
   }
+  const platform = `${image.Os}/${image.Architecture}`;
+  if (image.Architecture !== '' && platform !== hostPlatform) {
+    throw refused(
+      reference,
+      `is for ${platform}, and this machine is ${hostPlatform}; build it for that, too`,
+    );
+  }
   // Podman is told to ignore them; docker would make each a writable directory without a bound.
   if (engine.name === 'docker' && Object.keys(Volumes ?? {}).length > 0) {
     throw refused(reference, 'declares a volume; a hook writes to $OSA_OUT and /tmp only');
   }
 }
+
+/** As images name it. */
+const hostPlatform = `linux/${{ x64: 'amd64', ia32: '386', loong64: 'loong64' }[arch() as string] ?? arch()}`;
 
 function refused(reference: string, why: string): OsaError {
   return new OsaError('invalid', `the image ${reference} ${why}`, {
@@ -101,7 +114,7 @@ async function pull(
   { image, pullTimeoutMs, signal }: ImageRequest,
 ): Promise<void> {
   if (image === null) throw refused(reference, 'has no name to pull it by');
-  const { ok, stderr } = await engine.call(['pull', '--quiet', reference], {
+  const { ok, stderr } = await engine.call(['pull', '--quiet', '--', reference], {
     timeoutMs: pullTimeoutMs,
     signal,
   });
@@ -128,10 +141,15 @@ async function pull(
  * the OCI distribution specification (MANIFEST_UNKNOWN, NAME_UNKNOWN, UNAUTHORIZED, DENIED) as engines print them.
  */
 const absent = /manifest[ _]unknown|name[ _]unknown|repository name not known|manifest for \S+ not found/i;
+/** The registry's denial, not the operating system's "permission denied" for a socket or a directory of the engine. */
 const denied =
-  /unauthorized|authentication required|access (to the resource )?is denied|\bdenied\b|403 \(?forbidden/i;
+  /\bunauthorized\b|authentication required|access to the resource is denied|(?<!permission )\bdenied: |registry: denied|403 \(?forbidden/i;
 
-/** `ghcr.io:443/acme/hook:1.2` → `ghcr.io:443/acme/hook`. */
+/** `ghcr.io:443/acme/hook:1.2` → `ghcr.io:443/acme/hook`. @throws OsaError `invalid` for what is no name of an image */
 function repositoryOf(image: string | null): string {
-  return (image ?? 'localhost/osa').replace(/@.*$/, '').replace(/:[^/:]*$/, '');
+  const reference = splitImage(image ?? 'localhost/osa');
+  if (isImage(reference)) return reference.name.replace(/:[^/:]*$/, '');
+  throw new OsaError('invalid', `the image ${JSON.stringify(image)} ${imageRule}`, {
+    field: 'release.image',
+  });
 }

@@ -14,6 +14,8 @@ const places = { input: '/osa/in', output: '/osa/out', files: '/osa/files' } as 
 const mib = 2 ** 20;
 const temporaryBytes = 100 * mib;
 const processes = 256;
+/** Beyond its own time, what the code of a daemon that is gone may live. */
+const orphanSeconds = 120;
 
 export interface ContainerPlan {
   readonly engine: EngineName;
@@ -43,7 +45,8 @@ export function createArguments(plan: ContainerPlan): string[] {
     ...environment(task),
     ...mounts(plan),
     ...dialects[engine],
-    image,
+    ...deadline(plan),
+    ...['--', image],
   ];
 }
 
@@ -63,7 +66,13 @@ const dialects: Record<EngineName, readonly string[]> = {
   docker: [],
 };
 
-/** Swap counts as memory. The limit on file size holds where a directory has no quota. */
+/** When nobody is left to end the code: longer than we take ourselves, by podman's monitor. Docker has none. */
+function deadline({ engine, task }: ContainerPlan): string[] {
+  const seconds = task.release.limits.timeout_seconds + orphanSeconds;
+  return engine === 'podman' ? ['--timeout', String(seconds)] : [];
+}
+
+/** Swap counts as memory. The limit on file size holds where the output has no wall. */
 function limits({ memoryBytes, release }: Task): string[] {
   const cpus = Math.min(release.limits.cpu_millicores / 1_000, availableParallelism());
   const fileBytes = bounds.outputBytes + mib;
@@ -90,7 +99,7 @@ function mounts({ engine, attempt }: ContainerPlan): string[] {
   ];
 }
 
-/** A bind mount, on podman one on which nothing can be executed; docker has no such option. */
+/** A bind mount, on podman one on which nothing can be executed; docker has no such option, but keeps the wall's. */
 function mount(engine: EngineName, source: string, target: string, readOnly: boolean): string[] {
   if (/[,"\n]/.test(source)) {
     throw new OsaError(

@@ -1,8 +1,15 @@
 import { asOsaError } from '../error.ts';
 import type { Engine } from './engine.ts';
 
-/** What is known of digests: that of the platform's manifest for an index, null for what is a manifest itself. */
-export type KnownPlatforms = Map<string, string | null>;
+/** What is known of digests. */
+export type KnownPlatforms = Map<string, Known>;
+
+interface Known {
+  /** That of the platform's manifest for an index; null for what is a manifest itself, or where nobody answered. */
+  readonly platform: string | null;
+  /** When it is worth to ask again, by the process's clock in milliseconds. */
+  readonly until: number;
+}
 
 export interface PlatformQuestion {
   /** `name@digest`. */
@@ -12,9 +19,12 @@ export interface PlatformQuestion {
   readonly digests: ReadonlySet<string>;
   readonly os: string;
   readonly architecture: string;
+  readonly signal: AbortSignal;
 }
 
-const askMs = 10_000;
+const askMs = 5_000;
+/** A registry that did not answer is left alone for this long, so that not every start waits for it. */
+const askAgainMs = 600_000;
 
 /**
  * The digest of the manifest that an index names for this platform; null where the release's digest is that of a
@@ -26,21 +36,21 @@ export async function platformDigest(
   known: KnownPlatforms,
   question: PlatformQuestion,
 ): Promise<string | null> {
-  const { digest, digests, reference } = question;
+  const { digest, digests, reference, signal } = question;
   // Podman keeps both digests of an image that came by its index; docker keeps the one that was asked for.
   if (engine.name === 'podman' && digests.size === 1) return null;
   const before = known.get(digest);
-  if (before !== undefined) return before;
+  if (before !== undefined && performance.now() < before.until) return before.platform;
   const answer = await engine
-    .call(['manifest', 'inspect', reference], { timeoutMs: askMs })
+    .call(['manifest', 'inspect', '--', reference], { timeoutMs: askMs, signal })
     .catch((error: unknown) => {
+      signal.throwIfAborted();
       if (asOsaError(error)?.code === 'unavailable') return undefined;
       throw error;
     });
-  if (!answer?.ok) return null;
-  const found = manifestFor(question, JSON.parse(answer.stdout));
-  known.set(digest, found);
-  return found;
+  const platform = answer?.ok ? manifestFor(question, JSON.parse(answer.stdout)) : null;
+  known.set(digest, { platform, until: answer?.ok ? Infinity : performance.now() + askAgainMs });
+  return platform;
 }
 
 interface Index {

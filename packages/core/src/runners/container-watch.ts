@@ -11,6 +11,7 @@ import { type Engine, lastLine, type Streaming } from './engine.ts';
 import { boundedLog } from './log.ts';
 import { outgrown, untilOutgrown } from './outgrown.ts';
 import type { AttemptDirectory } from './staging.ts';
+import { requireKept, wallOutgrown } from './wall.ts';
 
 /** Between SIGTERM and SIGKILL after a timeout. */
 const graceMs = 2_000;
@@ -22,13 +23,16 @@ export interface Watch {
   /** The container's full id; it is created and was not started. */
   readonly id: string;
   readonly attempt: AttemptDirectory;
+  /** Whether the output is a file system of its own. */
+  readonly isWalled: boolean;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly hint: CgroupHint;
   readonly onLog: ((chunk: Uint8Array) => void) | undefined;
 }
 
-export interface Watched extends Pick<Ending, 'outcome' | 'exitCode' | 'exitSignal' | 'log' | 'logBytes'> {
+export interface Watched
+  extends Pick<Ending, 'outcome' | 'exitCode' | 'exitSignal' | 'detail' | 'log' | 'logBytes'> {
   /** The image that the engine says it ran. */
   readonly image: string;
 }
@@ -39,7 +43,8 @@ export interface Watched extends Pick<Ending, 'outcome' | 'exitCode' | 'exitSign
  * @throws OsaError `invalid` when its entrypoint cannot start, `unavailable` when the engine cannot start or lost it
  */
 export async function watchContainer(watch: Watch): Promise<Watched> {
-  const { engine, id, attempt, hint } = watch;
+  const { engine, id, attempt, hint, signal } = watch;
+  signal.throwIfAborted();
   const log = boundedLog(bounds.logBytes, watch.onLog);
   const counter = countOomKills(id, hint);
   const attached = engine.stream(['start', '--attach', id], attempt.temporary);
@@ -65,9 +70,18 @@ export async function watchContainer(watch: Watch): Promise<Watched> {
     image: withPrefix(state.image),
   };
   if (outcome !== 'exited') return { ...ended, outcome };
-  if (await outgrown(attempt.output)) return { ...ended, outcome: 'output_too_large' };
+  if (await hasOutgrown(watch)) return { ...ended, outcome: 'output_too_large' };
+  if (watch.isWalled) await requireKept(attempt.output);
   const starved = state.OOMKilled || counter.kills() > 0 || (await monitorSawOom(attempt.temporary));
-  return { ...ended, outcome: starved && state.ExitCode !== 0 ? 'out_of_memory' : 'exited' };
+  if (starved && state.ExitCode !== 0) return { ...ended, outcome: 'out_of_memory' };
+  return { ...ended, outcome, detail: starved ? survived : null };
+}
+
+const survived = 'one of its processes was killed for lack of memory; the hook went on and exited with 0';
+
+/** At the end names and lengths are looked at, too: a file with holes takes less than it would be to read. */
+async function hasOutgrown({ attempt, isWalled }: Watch): Promise<boolean> {
+  return (isWalled && (await wallOutgrown(attempt.output))) || outgrown(attempt.output);
 }
 
 /** Podman's monitor, conmon, leaves a file of this name in the directory that it was started in. */
@@ -118,7 +132,7 @@ async function endState(engine: Engine, id: string): Promise<State> {
 
 /** Ends the code on timeout, on cancellation and when its output outgrows its bound; the first of them names it. */
 async function untilEnded(
-  { engine, id, attempt, timeoutMs, signal }: Watch,
+  { engine, id, attempt, isWalled, timeoutMs, signal }: Watch,
   attached: Streaming,
 ): Promise<Ending['outcome']> {
   let outcome: Ending['outcome'] = 'exited';
@@ -139,7 +153,8 @@ async function untilEnded(
     await kill(engine, id, ended.signal);
   };
   const contain = async () => {
-    if (!(await untilOutgrown(attempt.output, ended.signal))) return;
+    const look = () => (isWalled ? wallOutgrown : outgrown)(attempt.output);
+    if (!(await untilOutgrown(look, ended.signal))) return;
     because('output_too_large');
     await kill(engine, id, ended.signal);
   };

@@ -1,6 +1,6 @@
 import { chmod, readdir, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OsaError } from '../error.ts';
+import { asOsaError, OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { sha256 } from '../hook/release.ts';
 import type { Ending, Runner, Task } from '../run/runner.ts';
@@ -12,8 +12,10 @@ import type { KnownPlatforms } from './container-platform.ts';
 import { containerRemoval, type OnLeft, removeContainers } from './container-removal.ts';
 import { seccompProfile } from './container-seccomp.ts';
 import { watchContainer } from './container-watch.ts';
-import { type Engine, type EngineSettings, engineOf } from './engine.ts';
-import { type AttemptDirectory, removeAttempt, removeTree, stage } from './staging.ts';
+import { type Engine, type EngineSettings, engineNames, engineOf, findEngine } from './engine.ts';
+import type { RunnerParts } from './index.ts';
+import { type AttemptDirectory, removeAttempt, stage } from './staging.ts';
+import { type OutputWall, outputWall, unmountBelow } from './wall.ts';
 
 export interface ContainerRunnerParts {
   readonly engine: Omit<EngineSettings, 'environment'>;
@@ -22,7 +24,33 @@ export interface ContainerRunnerParts {
   /** What a pull may take; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
   readonly onLeft: OnLeft;
+  /** Bounds what code writes; undefined where the machine or the user has none, and the output is watched only. */
+  readonly wall: OutputWall | undefined;
 }
+
+/**
+ * The runner of the engine that `setting` names, or for `auto` of the one that is there.
+ *
+ * @throws OsaError `usage` when there is none
+ */
+export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> {
+  const { setting, engineOptions: options, environment, pullTimeoutMs, warn } = parts;
+  const named = engineNames.filter((engine) => engine === setting);
+  const name = await findEngine({ options, environment }, named.length > 0 ? named : engineNames);
+  const wall = await outputWall().catch((error: unknown) => {
+    const known = asOsaError(error);
+    if (!known) throw error;
+    warn(softBound, { why: known.message });
+    return undefined;
+  });
+  const onLeft: OnLeft = (container, err) =>
+    warn(`a container is left; it is tried again, or: ${name} rm --force ${container}`, { container, err });
+  return containerRunner({ engine: { name, options }, environment, pullTimeoutMs, onLeft, wall });
+}
+
+const softBound =
+  'the bound on what hooks write is soft: output is only watched, and could fill the disk between two looks; for a ' +
+  'hard one run as root on Linux, with loop devices, mount and mkfs.ext4';
 
 /**
  * Runs OCI images as containers of podman or docker: by digest, without network, privileges or a writable root.
@@ -30,7 +58,7 @@ export interface ContainerRunnerParts {
  * files behind them.
  */
 export function containerRunner(parts: ContainerRunnerParts): Runner {
-  const { environment, pullTimeoutMs } = parts;
+  const { environment, pullTimeoutMs, wall } = parts;
   const engine = engineOf({ ...parts.engine, environment });
   const hint: CgroupHint = {};
   const known: KnownPlatforms = new Map();
@@ -39,7 +67,7 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
   return {
     name: engine.name,
     runtimes: ['image'],
-    run: (task, signal) => run(task, { engine, hint, known, profile, remove, pullTimeoutMs, signal }),
+    run: (task, signal) => run(task, { engine, hint, known, profile, remove, pullTimeoutMs, wall, signal }),
     sweep: (workspace) => sweep(engine, workspace),
   };
 }
@@ -51,6 +79,7 @@ interface Means {
   readonly profile: () => Promise<string | undefined>;
   readonly remove: (container: string) => Promise<void>;
   readonly pullTimeoutMs: number;
+  readonly wall: OutputWall | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -65,17 +94,23 @@ async function run(task: Task, means: Means): Promise<Ending> {
   try {
     const staged = await stage(task);
     attempt = staged;
+    await means.wall?.raise(staged.output, join(staged.root, 'output.img'));
     await share(staged);
     const ended = await runStaged(task, staged, means);
-    return { ...ended, outputDirectory: staged.output, dispose: () => removeAttempt(staged) };
+    return { ...ended, outputDirectory: staged.output, dispose: () => removeWalled(staged) };
   } catch (error) {
-    if (attempt !== undefined) await removeTree(attempt.root);
+    if (attempt !== undefined) await removeWalled(attempt);
     throw asUnavailable(error, `Starting hook ${task.hook}`);
   }
 }
 
+async function removeWalled(attempt: AttemptDirectory): Promise<void> {
+  await unmountBelow(attempt.root);
+  await removeAttempt(attempt);
+}
+
 async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
-  const { engine, hint, known, remove, pullTimeoutMs, signal } = means;
+  const { engine, hint, known, remove, pullTimeoutMs, wall, signal } = means;
   const { digest, image, limits } = task.release;
   await failpoint('image.resolve');
   const present = await resolveImage(engine, { image, digest, pullTimeoutMs, known, signal });
@@ -84,6 +119,7 @@ async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
   const name = `osa-${workspace.slice(0, 12)}-${task.id}`;
   const seccomp = await writeProfile(attempt, await means.profile());
   const plan = { engine: engine.name, name, task, attempt, image: present.id, seccomp, workspace };
+  signal.throwIfAborted();
   try {
     const id = (await engine.require(createArguments(plan))).split('\n').at(-1) ?? '';
     await failpoint('container.created');
@@ -92,6 +128,7 @@ async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
       engine,
       id,
       attempt,
+      isWalled: wall !== undefined,
       timeoutMs,
       signal,
       hint,

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
-import { OsaError } from '../error.ts';
+import { asOsaError, OsaError } from '../error.ts';
+import { systemCode } from '../system-error.ts';
 
 /** Podman or docker, spoken to through its command line; what differs between the two stands in `dialect`. */
 export interface Engine {
@@ -13,7 +14,7 @@ export interface Engine {
    */
   call(args: readonly string[], options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Answered>;
   /** As `call`, for a command that must succeed. @throws OsaError `unavailable` with what the engine says */
-  require(args: readonly string[], options?: { timeoutMs?: number }): Promise<string>;
+  require(args: readonly string[], options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<string>;
   /** Starts a command in a directory; its output is read as it comes. */
   stream(args: readonly string[], directory: string): Streaming;
 }
@@ -81,21 +82,37 @@ export function engineOf({ name, options, environment }: EngineSettings): Engine
   };
 }
 
-/** The first of the named engines that is there. @throws OsaError `usage` when none is */
+/** The first of the named engines that works. @throws OsaError `usage` that says of each what is wrong with it */
 export async function findEngine(
   settings: Omit<EngineSettings, 'name'>,
   names: readonly EngineName[] = engineNames,
 ): Promise<EngineName> {
+  const flaws: { readonly text: string; readonly cause: unknown }[] = [];
   for (const name of names) {
-    const engine = engineOf({ ...settings, options: [], name });
-    const found = await engine.call(['--version'], { timeoutMs: 10_000 }).catch(() => undefined);
-    if (found?.ok) return name;
+    const flaw = await flawOf(engineOf({ ...settings, options: [], name }));
+    if (flaw === undefined) return name;
+    flaws.push(flaw);
   }
   throw new OsaError(
     'usage',
-    `${names.join(' or ')} is not on the PATH; install it, or set OSA_RUNNER to another runner`,
-    { field: 'OSA_RUNNER' },
+    `${flaws.map(({ text }) => text).join(', and ')}; repair or install it, or set OSA_RUNNER to another runner`,
+    { field: 'OSA_RUNNER', cause: flaws.find(({ cause }) => cause !== undefined)?.cause },
   );
+}
+
+async function flawOf(engine: Engine): Promise<{ text: string; cause: unknown } | undefined> {
+  const { name } = engine;
+  try {
+    const { ok, exitCode, stderr } = await engine.call(['--version'], { timeoutMs: 10_000 });
+    if (ok) return undefined;
+    const text = `${name} does not work (${name} --version exits with ${exitCode}: ${lastLine(stderr)})`;
+    return { text, cause: undefined };
+  } catch (cause) {
+    const known = asOsaError(cause);
+    if (!known) throw cause;
+    const isMissing = known.details?.code === 'ENOENT';
+    return { text: isMissing ? `${name} is not on the PATH` : known.message, cause };
+  }
 }
 
 /** What the engine said last; it tends to put the cause at the end. */
@@ -106,7 +123,7 @@ export function lastLine(text: string): string {
 
 function unavailable(name: string, args: readonly string[], why: string, cause?: unknown): OsaError {
   return new OsaError('unavailable', `${name} ${args.slice(0, 2).join(' ')}: ${why}`, {
-    details: { engine: name, command: args[0] },
+    details: { engine: name, command: args[0], code: systemCode(cause) },
     cause,
   });
 }

@@ -1,28 +1,63 @@
 import type { Runner } from '../run/runner.ts';
 import type { BlobStore } from '../storage/index.ts';
-import { containerRunner } from './container.ts';
-import type { OnLeft } from './container-removal.ts';
-import type { EngineName } from './engine.ts';
+import { foundContainerRunner } from './container.ts';
+import { engineNames } from './engine.ts';
 import { processRunner } from './process.ts';
 
 /** What a runner may be made of. */
 export interface RunnerParts {
+  /** What has chosen it, of its `settings`. */
+  readonly setting: RunnerSetting;
   /** Where packed hook directories are kept. */
   readonly blobs: BlobStore;
   /** The daemon's environment. A runner passes nothing of it on that it does not name. */
   readonly environment: NodeJS.ProcessEnv;
-  readonly engine: {
-    readonly name: EngineName;
-    /** Options of the engine itself, which stand before its command, such as `--runtime`. */
-    readonly options: readonly string[];
-  };
+  /** Options of a container engine itself, which stand before its command, such as `--runtime`. */
+  readonly engineOptions: readonly string[];
   /** What a pull may take; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
-  readonly onLeft: OnLeft;
+  /** Told of what a person should know, such as a bound that this machine cannot keep. */
+  readonly warn: Warn;
 }
 
-/** Every runner by the name that the configuration uses. A runner is one file and one line here. */
+export type Warn = (message: string, details: Readonly<Record<string, unknown>>) => void;
+
+interface RunnerKind {
+  /** The values of OSA_RUNNER that choose it. */
+  readonly settings: readonly string[];
+  /** Its code can do all that the daemon can: production refuses it, development always has it. */
+  readonly isDevelopmentOnly: boolean;
+  /** @throws OsaError `usage` when this machine lacks what it needs */
+  readonly make: (parts: RunnerParts) => Runner | Promise<Runner>;
+}
+
+/** Every runner. One is a file and an entry here: the configuration, its checks and its help follow. */
 export const runners = {
-  process: processRunner,
-  container: containerRunner,
-} as const satisfies Record<string, (parts: RunnerParts) => Runner>;
+  process: { settings: ['process'], isDevelopmentOnly: true, make: processRunner },
+  container: { settings: [...engineNames, 'auto'], isDevelopmentOnly: false, make: foundContainerRunner },
+} as const satisfies Record<string, RunnerKind>;
+
+export type RunnerSetting = (typeof runners)[keyof typeof runners]['settings'][number];
+
+export const runnerSettings: readonly RunnerSetting[] = Object.values(runners).flatMap(
+  ({ settings }) => settings,
+);
+
+/** The runners of a daemon: what `setting` chooses and, in development, what is only for that. */
+export async function makeRunners(
+  setting: RunnerSetting | 'none',
+  parts: Omit<RunnerParts, 'setting'> & { readonly isDevelopment: boolean },
+): Promise<Runner[]> {
+  if (setting === 'none') return [];
+  const kinds: RunnerKind[] = Object.values(runners).filter(
+    ({ isDevelopmentOnly, settings }: RunnerKind) =>
+      settings.includes(setting) || (isDevelopmentOnly && parts.isDevelopment),
+  );
+  return Promise.all(kinds.map(({ make }) => make({ ...parts, setting })));
+}
+
+/** Whether a setting chooses a runner whose code can do all that the daemon can. */
+export function isDevelopmentOnly(setting: RunnerSetting | 'none'): boolean {
+  const kinds: RunnerKind[] = Object.values(runners);
+  return kinds.some((kind) => kind.isDevelopmentOnly && kind.settings.includes(setting));
+}

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -5,15 +6,19 @@ import { bounds } from '../limits.ts';
 import { systemCode } from '../system-error.ts';
 
 const lookEveryMs = 200;
-/** Files, directories and links of an attempt's output. */
-const outputFiles = 10_000;
+/** A long look is followed by a longer rest. */
+const restFactor = 4;
+/** Entries that are asked for at a time: the answers of many at once would hold up everything else. */
+const sliceEntries = 64;
 
-/** Looks at a directory until it is outgrown (true) or until `stopped` (false). */
-export async function untilOutgrown(directory: string, stopped: AbortSignal): Promise<boolean> {
+/** Looks again and again, until it is outgrown (true) or until `stopped` (false). */
+export async function untilOutgrown(look: () => Promise<boolean>, stopped: AbortSignal): Promise<boolean> {
   while (!stopped.aborted) {
-    if (await outgrown(directory)) return true;
+    const started = performance.now();
+    if (await look()) return true;
+    const restMs = Math.max(lookEveryMs, restFactor * (performance.now() - started));
     try {
-      await delay(lookEveryMs, undefined, { signal: stopped });
+      await delay(restMs, undefined, { signal: stopped });
     } catch (error) {
       if (!stopped.aborted) throw error;
     }
@@ -21,45 +26,60 @@ export async function untilOutgrown(directory: string, stopped: AbortSignal): Pr
   return false;
 }
 
-/** Whether the files below a directory exceed the bound in bytes or number; links are counted, not followed. */
+/**
+ * Whether the files below a directory exceed the bound in bytes or number; links are counted, not followed. A file
+ * counts with its length or, where that is more, with what it takes. What cannot be looked into could hold anything,
+ * and so has outgrown the bound.
+ */
 export async function outgrown(directory: string): Promise<boolean> {
   let bytes = 0;
   let count = 0;
   let level = [directory];
-  while (level.length > 0) {
-    const found = await Promise.all(level.map((path) => orVanished(lstat(path))));
-    for (const stats of found) bytes += stats === undefined || stats.isDirectory() ? 0 : stats.size;
-    if (bytes > bounds.outputBytes) return true;
-    const directories = level.filter((_path, index) => found[index]?.isDirectory());
-    level = [];
-    for (const path of directories) {
-      level.push(...(await namesIn(path, outputFiles)).map((name) => join(path, name)));
-      if (count + level.length > outputFiles) return true;
+  try {
+    while (level.length > 0) {
+      const below: string[] = [];
+      for (let at = 0; at < level.length; at += sliceEntries) {
+        const slice = level.slice(at, at + sliceEntries);
+        const found = await Promise.all(slice.map((path) => orVanished(lstat(path))));
+        for (const [index, path] of slice.entries()) {
+          const stats = found[index];
+          bytes += sizeOf(stats);
+          if (stats?.isDirectory()) below.push(...(await pathsIn(path)));
+          if (bytes > bounds.outputBytes || count + below.length > bounds.outputFiles) return true;
+        }
+      }
+      count += below.length;
+      level = below;
     }
-    count += level.length;
+  } catch (error) {
+    if (['ENAMETOOLONG', 'EACCES'].includes(systemCode(error) ?? '')) return true;
+    throw error;
   }
   return false;
 }
 
-/** The names in a directory, one more than `most` of them at most. */
-async function namesIn(path: string, most: number): Promise<string[]> {
-  const names: string[] = [];
-  const children = await orVanished(opendir(path, { bufferSize: 1_000 }));
-  if (children === undefined) return names;
-  for await (const child of children) {
-    names.push(child.name);
-    if (names.length > most) break;
-  }
-  return names;
+function sizeOf(stats: Stats | undefined): number {
+  return stats === undefined || stats.isDirectory() ? 0 : Math.max(stats.size, stats.blocks * 512);
 }
 
-/** The code goes on changing the directory while it is looked at; it may also lock a part of it. */
+/** What is in a directory, one more than the bound at most. */
+async function pathsIn(path: string): Promise<string[]> {
+  const paths: string[] = [];
+  const children = await orVanished(opendir(path, { bufferSize: 1_000 }));
+  if (children === undefined) return paths;
+  for await (const child of children) {
+    paths.push(join(path, child.name));
+    if (paths.length > bounds.outputFiles) break;
+  }
+  return paths;
+}
+
+/** The code goes on changing the directory while it is looked at. */
 async function orVanished<Found>(answer: Promise<Found>): Promise<Found | undefined> {
   try {
     return await answer;
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG'].includes(systemCode(error) ?? ''))
-      return undefined;
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) return undefined;
     throw error;
   }
 }

@@ -156,7 +156,7 @@ function guardGroup({ pid, exited }: Running, { attempt, timeoutMs, signal }: St
     clearTimeout(grace);
     signal.removeEventListener('abort', cancel);
   };
-  const watching = untilOutgrown(attempt.output, stopped.signal).then((found) => {
+  const watching = untilOutgrown(() => outgrown(attempt.output), stopped.signal).then((found) => {
     if (found) end('output_too_large', 'SIGKILL');
   });
   void exited.then(stop);

@@ -4,6 +4,7 @@ import { failpoint } from '../failpoint.ts';
 import type { Runner } from '../run/runner.ts';
 import { systemCode } from '../system-error.ts';
 import { removeTree } from './staging.ts';
+import { unmountBelow } from './wall.ts';
 
 /**
  * Ends whatever code a dead daemon left running for a workspace, then removes the directories of its attempts. The
@@ -15,6 +16,7 @@ export async function sweep(runners: readonly Runner[], workspace: string): Prom
   let ended = 0;
   for (const runner of runners) ended += await runner.sweep(root);
   await failpoint('recovery.mid-sweep');
+  await unmountBelow(root);
   const attempts = await readdir(root);
   for (const name of attempts) await removeTree(join(root, name));
   return Math.max(ended, attempts.length);
