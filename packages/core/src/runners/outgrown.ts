@@ -5,8 +5,6 @@ import { bounds } from '../limits.ts';
 import { systemCode } from '../system-error.ts';
 
 const lookEveryMs = 200;
-/** Files, directories and links of an attempt's output. */
-const outputFiles = 10_000;
 
 /** Looks at a directory until it is outgrown (true) or until `stopped` (false). */
 export async function untilOutgrown(directory: string, stopped: AbortSignal): Promise<boolean> {
@@ -33,8 +31,8 @@ export async function outgrown(directory: string): Promise<boolean> {
     const directories = level.filter((_path, index) => found[index]?.isDirectory());
     level = [];
     for (const path of directories) {
-      level.push(...(await namesIn(path, outputFiles)).map((name) => join(path, name)));
-      if (count + level.length > outputFiles) return true;
+      level.push(...(await namesIn(path, bounds.outputEntries)).map((name) => join(path, name)));
+      if (count + level.length > bounds.outputEntries) return true;
     }
     count += level.length;
   }
