@@ -43,7 +43,7 @@ describeContainers('the file system of an output', () => {
     const { bavail, bsize, ffree } = await statfs(output);
     expect(bavail * bsize).toBeGreaterThan(bounds.outputBytes + 16 * 2 ** 20);
     expect(bavail * bsize).toBeLessThan(bounds.outputBytes + 128 * 2 ** 20);
-    expect(ffree).toBeGreaterThan(bounds.outputFiles);
+    expect(ffree).toBeGreaterThan(bounds.outputEntries);
     expect(await wallOutgrown(output)).toBe(false);
     await writeFile(join(output, 'program'), '#!/bin/sh\n', { mode: 0o755 });
     await expect(shell('./program', output)).rejects.toMatchObject({ code: 126 });
@@ -52,7 +52,7 @@ describeContainers('the file system of an output', () => {
   test.each([
     ['blocks that no length shows', 'touch hidden; fallocate --keep-size --length 1025M hidden'],
     ['files that have no name any more', 'exec 3> x; rm x; fallocate --length 1025M /proc/self/fd/3; cat'],
-    ['files without end', `seq ${bounds.outputFiles + 20} | xargs touch`],
+    ['files without end', `seq ${bounds.outputEntries + 20} | xargs touch`],
   ])('is outgrown by %s', async (_what, script) => {
     const child = execFile('sh', ['-ec', script], { cwd: output });
     await untilOutgrown(() => wallOutgrown(output), AbortSignal.timeout(20_000));
@@ -115,7 +115,7 @@ describe('a look at an output', () => {
   });
 
   test('at as many files as there may be holds nobody up', async () => {
-    await shell(`seq ${bounds.outputFiles - 100} | xargs touch`, output);
+    await shell(`seq ${bounds.outputEntries - 100} | xargs touch`, output);
     const looks = Array.from({ length: 8 }, () => outgrown(output));
     const stallMs = await longestBusy(async () => {
       expect(await Promise.all(looks)).toEqual(looks.map(() => false));

@@ -1,6 +1,7 @@
 /**
- * Every bound in one place. Sizes are bytes, times are milliseconds unless the name says otherwise.
- * A bound that an operator may change is a setting of the daemon and has its default here.
+ * The bounds on what comes from outside: requests, files, records, outputs, contracts, pages. Sizes are bytes, times are
+ * milliseconds unless the name says otherwise. A bound that an operator may change is a setting of the daemon and has its
+ * default here. What belongs to one mechanism alone, such as a lock's wait or a container's processes, stands beside it.
  */
 export const bounds = {
   /** A JSON request body. */
@@ -11,6 +12,10 @@ export const bounds = {
   blobBytes: 64 * 1024 * 1024,
   /** Files in a packed hook directory. */
   blobFiles: 10_000,
+  /** One `convention.yaml`. */
+  manifestBytes: 1024 * 1024,
+  /** Files, directories and links of an attempt's output. */
+  outputEntries: 10_000,
   /** One line of NDJSON: of an upload or of a hook's output. */
   lineBytes: 1024 * 1024,
   /** Nesting of any JSON that is read. */
@@ -26,8 +31,6 @@ export const bounds = {
   batchBytes: 16 * 1024 * 1024,
   /** All output files of one attempt together. */
   outputBytes: 1024 * 1024 * 1024,
-  /** Files, directories and links of an attempt's output. */
-  outputFiles: 10_000,
   /** Rows that one record may produce, and one batch under one hook. */
   rowsPerRecord: 100_000,
   rowsPerBatch: 5_000_000,

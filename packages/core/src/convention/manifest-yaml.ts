@@ -22,8 +22,8 @@ import { bounds } from '../limits.ts';
  * numbers that a double cannot hold. Never throws for any text.
  */
 export function readYaml(text: string): YamlTree {
-  if (Buffer.byteLength(text) > manifestBytes) {
-    const message = `the file has ${Buffer.byteLength(text)} bytes, at most ${manifestBytes} are read`;
+  if (Buffer.byteLength(text) > bounds.manifestBytes) {
+    const message = `the file has ${Buffer.byteLength(text)} bytes, at most ${bounds.manifestBytes} are read`;
     return failedTree([{ place: start, path: [], message }]);
   }
   const lines = new LineCounter();
@@ -36,8 +36,6 @@ export function readYaml(text: string): YamlTree {
   return syntax.length > 0 ? failedTree(syntax) : new TreeReader(document, lines).read();
 }
 
-/** Bytes of a manifest. */
-export const manifestBytes = 1024 * 1024;
 /** Uses of aliases in one file. */
 const maxAliases = 100;
 /**

@@ -45,7 +45,7 @@ export async function outgrown(directory: string): Promise<boolean> {
           const stats = found[index];
           bytes += sizeOf(stats);
           if (stats?.isDirectory()) below.push(...(await pathsIn(path)));
-          if (bytes > bounds.outputBytes || count + below.length > bounds.outputFiles) return true;
+          if (bytes > bounds.outputBytes || count + below.length > bounds.outputEntries) return true;
         }
       }
       count += below.length;
@@ -69,7 +69,7 @@ async function pathsIn(path: string): Promise<string[]> {
   if (children === undefined) return paths;
   for await (const child of children) {
     paths.push(join(path, child.name));
-    if (paths.length > bounds.outputFiles) break;
+    if (paths.length > bounds.outputEntries) break;
   }
   return paths;
 }

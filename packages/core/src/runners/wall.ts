@@ -62,7 +62,7 @@ export async function outputWall(): Promise<OutputWall> {
 /** Whether more has been written behind a wall than an output may have; unnamed and unreadable files count too. */
 export async function wallOutgrown(directory: string): Promise<boolean> {
   const { bsize, blocks, bfree, files, ffree } = await statfs(directory);
-  return (blocks - bfree) * bsize > bounds.outputBytes || files - ffree > bounds.outputFiles + ownFiles;
+  return (blocks - bfree) * bsize > bounds.outputBytes || files - ffree > bounds.outputEntries + ownFiles;
 }
 
 /**
@@ -90,7 +90,7 @@ interface Block {
 async function emptyFileSystem(path: string): Promise<readonly Block[]> {
   await using file = await open(path, 'w+', 0o600);
   await file.truncate(sizeBytes);
-  const inodes = String(bounds.outputFiles + spareFiles);
+  const inodes = String(bounds.outputEntries + spareFiles);
   const features = '^has_journal,^resize_inode,sparse_super2';
   const shape = ['-b', String(blockBytes), '-m', '0', '-N', inodes, '-O', features];
   const extended = 'num_backup_sb=0,lazy_itable_init=1,nodiscard';
