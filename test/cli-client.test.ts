@@ -55,7 +55,9 @@ describe('tokens', () => {
   it('are sent with a read where the server wants one for every read', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(({ headers }) =>
-      headers.authorization ? { body: { items: [] } } : problem(401, 'missing_token', 'a token is needed'),
+      headers.authorization
+        ? { body: { items: [], next_cursor: null, has_more: false } }
+        : problem(401, 'missing_token', 'a token is needed'),
     );
     const options = { environment: { OSA_KEY: pem, OSA_SERVER: server.url } };
     expect((await world.osa(['hooks', 'list'], options)).code).toBe(0);
