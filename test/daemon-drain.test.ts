@@ -114,7 +114,9 @@ test('counts what it did', async () => {
     return (await daemon.call('showIngestion', { params: { id } })).status === 'completed';
   });
   const text = await daemon.call('metrics');
-  expect(text).toContain('osa_batches_total{outcome="finished"} 3');
+  expect(text.split('\n').filter((line) => line.startsWith('osa_batches_total'))).toEqual([
+    'osa_batches_total{end="finished"} 3',
+  ]);
   expect(text).toContain('osa_hook_runs_total{hook="probe",status="passed"} 3');
   expect(text).toContain('osa_rows_total{hook="probe"} 5');
   expect(text).toMatch(

@@ -39,12 +39,26 @@ test.each(Object.entries<Route>(routes))(
         public: [],
         authenticated: [{ token: [] }],
         read: [{}, { token: [] }],
-        scope: [{ token: [gate.kind === 'scope' ? gate.verb : ''] }],
+        scope:
+          gate.kind !== 'scope'
+            ? []
+            : [gate.verb, ...(gate.orVerb ? [gate.orVerb] : [])].map((verb) => ({ token: [verb] })),
       }[gate.kind],
     );
     expect(operation?.responses).toHaveProperty([route.status]);
     const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
     expect(operation?.responses).toMatchObject({ '500': { content: problem } });
+    const comeBack = { headers: { 'Retry-After': {} }, content: problem };
+    if (gate.kind === 'public') expect(operation?.responses).not.toHaveProperty('429');
+    else expect(operation?.responses).toMatchObject({ '429': comeBack, '503': comeBack });
+    const responses: Readonly<Record<string, unknown>> = { ...(operation?.responses as object) };
+    const success = responses[route.status];
+    if (route.etag) expect(success).toMatchObject({ headers: { ETag: { description: route.etag } } });
+    else expect(success).not.toHaveProperty('headers');
+    if (route.troubleStatus) {
+      const { content } = success as { content: object };
+      expect(operation?.responses).toMatchObject({ [route.troubleStatus[0]]: { content } });
+    }
     if (gate.kind === 'scope')
       expect(operation?.responses).toMatchObject({ '401': { content: problem }, '403': {} });
   },

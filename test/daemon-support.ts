@@ -127,7 +127,7 @@ export async function testConfig({ url, directory, key }: TestConfigParts): Prom
   const keys = await readPublicKeys(JSON.stringify(key.publicJwk), 'a key for tests');
   return {
     mode: 'development',
-    role: 'all',
+    part: 'all',
     version: '0.0.0-test',
     database: { url, connections: 5 },
     domain: 'localhost',

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { sha256 } from '@osa/core/hook/release';
+import { turns } from '@osa/daemon/turns';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   declaration,
@@ -297,6 +298,55 @@ describe('a blob', () => {
     expect(await daemon.call('findBlob', { params })).toEqual({ ...params, size: 1024 });
     expect(await spooled()).toEqual([]);
   });
+});
+
+describe('works that wait their turn', () => {
+  test('run as many at a time as may, in order, whatever becomes of them', async () => {
+    const inTurn = turns(2);
+    const running = new Map<number, (failure?: Error) => void>();
+    const most: number[] = [];
+    const works = [0, 1, 2, 3, 4].map((n) =>
+      inTurn(async () => {
+        const { promise, resolve, reject } = Promise.withResolvers<number>();
+        running.set(n, (failure) => (failure ? reject(failure) : resolve(n)));
+        most.push(running.size);
+        return await promise.finally(() => running.delete(n));
+      }),
+    );
+    const settled = Promise.allSettled(works);
+    for (const [n, failure] of [[1, new Error('broken')], [0], [3], [2], [4]] as const) {
+      (await until(`work ${n}`, async () => running.get(n)))(failure);
+    }
+    expect((await settled).map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'rejected',
+      ...Array(3).fill('fulfilled'),
+    ]);
+    expect(Math.max(...most)).toBe(2);
+    expect(await inTurn(async () => 'one more')).toBe('one more');
+  });
+});
+
+test('many blobs at once take no more memory than a few', { timeout: 60_000 }, async () => {
+  const size = 40 * 1024 * 1024;
+  // Not in the heap; what the daemon and this client hold of it is in buffers.
+  const body = Buffer.alloc(size, 'no tar');
+  const path = blobPath(sha256(body));
+  const other = await testDaemon();
+  const bearer = await other.bearer(everything);
+  const headers = { authorization: bearer, 'content-type': 'application/octet-stream' };
+  let peak = 0;
+  const watch = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage().arrayBuffers);
+  }, 2);
+  const before = process.memoryUsage().arrayBuffers;
+  const answers = await Promise.all(
+    Array.from({ length: 14 }, () => other.send('PUT', path, { headers, body })),
+  );
+  clearInterval(watch);
+  await other.close();
+  expect(new Set(answers.map(({ problem }) => problem?.code))).toEqual(new Set(['invalid']));
+  expect(peak - before).toBeLessThan(10 * size);
 });
 
 describe('records', () => {

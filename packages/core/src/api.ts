@@ -43,6 +43,10 @@ export interface Route {
   /** A second status of success: 201 where the answer says `created: true`. */
   readonly createdStatus?: 201;
   readonly response: z.ZodType | 'text';
+  /** What the ETag of the answer stands for, where it has one. */
+  readonly etag?: string;
+  /** A status that is no success and comes with the same body, which says what is wrong; and what it means. */
+  readonly troubleStatus?: readonly [503, string];
   /** Writes take an `Idempotency-Key`. */
   readonly idempotent?: true;
 }
@@ -427,6 +431,7 @@ export const routes = {
     summary: 'Whether it can do its work; 503 when it cannot',
     gate: open,
     status: 200,
+    troubleStatus: [503, 'Not ready'],
     response: z.object({
       status: z.enum(['ready', 'degraded']),
       version: z.string(),
@@ -563,6 +568,7 @@ export const routes = {
       /** The version that a rollback goes back to unless told otherwise; null where there is none. */
       rollback_to: z.int().nullable(),
     }),
+    etag: 'The sequence number of the last live change',
   }),
   listReleases: route({
     method: 'GET',

@@ -10,6 +10,8 @@ export const bounds = {
   uploadBytes: 4 * 1024 * 1024 * 1024,
   /** One blob: a packed hook directory. */
   blobBytes: 64 * 1024 * 1024,
+  /** Blobs that are checked at a time, each of which is in memory whole. */
+  blobChecks: 2,
   /** Files in a packed hook directory. */
   blobFiles: 10_000,
   /** One `convention.yaml`. */

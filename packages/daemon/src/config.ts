@@ -22,7 +22,7 @@ import { workspaceName } from './workspace.ts';
 export interface DaemonConfig {
   readonly mode: 'development' | 'production';
   /** Whether it answers requests, runs batches, or both. A worker still tells how it is. */
-  readonly role: Role;
+  readonly part: Part;
   readonly version: string;
   readonly database: {
     readonly url: string | Endpoint;
@@ -69,8 +69,8 @@ export interface DaemonConfig {
   readonly http?: Partial<HttpLimits>;
 }
 
-export const roles = ['all', 'server', 'worker'] as const;
-export type Role = (typeof roles)[number];
+export const parts = ['all', 'server', 'worker'] as const;
+export type Part = (typeof parts)[number];
 
 export type RunnerName = RunnerSetting | 'none';
 
@@ -106,7 +106,7 @@ const Shape = z.strictObject({
     .transform((text) => text.split(/\s+/).filter(Boolean)),
   pull_timeout_seconds: whole(1, 86_400).default(bounds.pullMs / 1_000),
   max_hook_memory: MemoryText.default(`${totalmem()}`).transform(memoryBytes),
-  role: z.enum(roles).default('all'),
+  part: z.enum(parts).default('all'),
   worker_concurrency: whole(1, 256).default(Math.min(availableParallelism(), 8) + 1),
   worker_per_hook: whole(1, 256).optional(),
   lease_seconds: whole(1, 3_600).default(30),
@@ -175,7 +175,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
   const name = `${hostname()}:${process.pid}:${crypto.randomUUID().slice(0, 8)}`;
   return {
     mode: 'production',
-    role: settings.role,
+    part: settings.part,
     version,
     database: { url, connections: settings.database_connections },
     domain: ownDomain,
@@ -198,9 +198,9 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
 export function workerSettings(
   settings: Settings,
 ): Pick<DaemonConfig['worker'], 'concurrency' | 'perHook' | 'leaseSeconds'> {
-  const { role, worker_concurrency, worker_per_hook, lease_seconds } = settings;
+  const { part, worker_concurrency, worker_per_hook, lease_seconds } = settings;
   return {
-    concurrency: role === 'server' ? 0 : worker_concurrency,
+    concurrency: part === 'server' ? 0 : worker_concurrency,
     perHook: worker_per_hook ?? Math.max(1, worker_concurrency - 1),
     leaseSeconds: lease_seconds,
   };

@@ -178,7 +178,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
   const parts = { store, bulk, blobs, spoolDirectory: spoolOf(config.dataDirectory), ...limits };
   const check = () => components(config, { database: requests, worker, isDraining, log });
   return buildServer({
-    role: config.role,
+    part: config.part,
     isLocal: config.mode === 'development',
     trustedProxies: config.trustedProxies,
     handlers: {

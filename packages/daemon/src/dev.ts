@@ -79,7 +79,7 @@ async function devConfig(
 ): Promise<Omit<DaemonConfig, 'database'>> {
   return {
     mode: 'development',
-    role: settings.role,
+    part: settings.part,
     version,
     domain: settings.domain ?? 'localhost',
     host: settings.host,

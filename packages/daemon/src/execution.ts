@@ -75,13 +75,17 @@ async function ownRunners(
   });
 }
 
+/** What ends a claim, and how it is counted; the other events tell of its way there. */
+const ends: readonly string[] = ['finished', 'let_go', 'retry_later', 'stop_ingestion'];
+
 /** Claims and ends are for who looks for them; what does not go as it should is told. */
 function report(
   event: string,
   { error, ...details }: Readonly<Record<string, unknown>>,
   { metrics, log }: Pick<ExecutionParts, 'metrics' | 'log'>,
 ): void {
-  metrics.countBatch(event.replace('batch.', ''));
+  const end = event.replace(/^batch\./, '');
+  if (ends.includes(end)) metrics.countBatch(end);
   const isUsual = event === 'batch.claimed' || event === 'batch.finished' || details.stopping === true;
   const facts = error === undefined ? details : { ...details, err: error };
   log[isUsual ? 'debug' : 'warn'](facts, event.replaceAll(/[._]/g, ' '));

@@ -54,7 +54,7 @@ async function serve(
   const environment = systemEnvironment();
   const read = (): Settings => {
     const settings = readSettings(environment, options.config);
-    return { ...settings, role: options.role ?? settings.role };
+    return { ...settings, part: options.part ?? settings.part };
   };
   const settings = read();
   const { obeyFailpoints } = await import('./failpoints.ts');

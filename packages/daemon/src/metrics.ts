@@ -10,8 +10,8 @@ export interface Metrics {
   }): void;
   /** A request was refused for its token, or for having none. */
   countRefused(reason: string): void;
-  /** A batch was claimed, finished, or given back, and how. */
-  countBatch(outcome: string): void;
+  /** A claim of a batch ended, and how. */
+  countBatch(end: string): void;
   /** The queue, with its finished runs and rows counted. */
   counted(queue: BatchQueue): BatchQueue;
   /** In Prometheus' text format. */
@@ -33,8 +33,8 @@ export function createMetrics(): Metrics {
   });
   const batches = new Counter({
     name: 'osa_batches_total',
-    help: 'What became of batches that this worker claimed',
-    labelNames: ['outcome'] as const,
+    help: 'How the claims of batches by this worker ended: finished, let_go, retry_later, stop_ingestion',
+    labelNames: ['end'] as const,
     registers,
   });
   const runs = new Counter({
@@ -58,7 +58,7 @@ export function createMetrics(): Metrics {
   return {
     countRefused: (reason) => refused.inc({ reason }),
     observeRequest: ({ route, status, seconds }) => requests.observe({ route, status }, seconds),
-    countBatch: (outcome) => batches.inc({ outcome }),
+    countBatch: (end) => batches.inc({ end }),
     counted: (queue) => ({
       ...queue,
       async finish(claim, results) {

@@ -17,7 +17,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { Caller } from './authenticate.ts';
 import { bodyChunks, readJson, requireMediaType, requireSize } from './body.ts';
-import type { Role } from './config.ts';
+import type { Part } from './config.ts';
 import { invalidInput } from './errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 
@@ -61,7 +61,7 @@ export type Handlers = { readonly [N in RouteName]: Handler<N> };
 export function mountRoutes(
   app: FastifyInstance,
   handlers: Handlers,
-  { limits, role }: { readonly limits: HttpLimits; readonly role: Role },
+  { limits, part }: { readonly limits: HttpLimits; readonly part: Part },
 ): void {
   const names = Object.keys(routes) as RouteName[];
   const missing = names.filter((name) => !Object.hasOwn(handlers, name));
@@ -80,7 +80,7 @@ export function mountRoutes(
     if (!config?.contract)
       throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
   });
-  for (const name of routesOf(role)) mount(app, name, handlers, limits);
+  for (const name of routesOf(part)) mount(app, name, handlers, limits);
 }
 
 /** The types ask for a gate; this asks what is there when it runs, since a route without one would be open. */
@@ -97,9 +97,9 @@ function hasGate({ gate }: Partial<Route>): boolean {
   }
 }
 
-/** What a daemon of this role answers; one that only runs batches tells no more than how it is. */
-export function routesOf(role: Role): readonly RouteName[] {
-  return role === 'worker' ? ['health', 'ready', 'metrics'] : (Object.keys(routes) as RouteName[]);
+/** What this part of a daemon answers; one that only runs batches tells no more than how it is. */
+export function routesOf(part: Part): readonly RouteName[] {
+  return part === 'worker' ? ['health', 'ready', 'metrics'] : (Object.keys(routes) as RouteName[]);
 }
 
 function mount<N extends RouteName>(

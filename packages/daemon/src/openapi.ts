@@ -77,12 +77,20 @@ function addSchema(
 
 function gateOf(gate: Gate): Json {
   if (gate.kind !== 'scope') return { kind: gate.kind };
-  return { kind: 'scope', scope: gate.verb, ...(gate.resourceParam && { resource: gate.resourceParam }) };
+  const { verb, orVerb, resourceParam } = gate;
+  return {
+    kind: 'scope',
+    scope: verb,
+    ...(orVerb && { or_scope: orVerb }),
+    ...(resourceParam && { resource: resourceParam }),
+  };
 }
 
 function securityOf(gate: Gate, reads: 'public' | 'authenticated'): Json[] {
   if (gate.kind === 'public') return [];
-  if (gate.kind === 'scope') return [{ token: [gate.verb] }];
+  if (gate.kind === 'scope') {
+    return [gate.verb, ...(gate.orVerb ? [gate.orVerb] : [])].map((verb) => ({ token: [verb] }));
+  }
   return gate.kind === 'read' && reads === 'public' ? [{}, { token: [] }] : [{ token: [] }];
 }
 
@@ -141,22 +149,30 @@ function responsesOf(
   const success: Json = {
     description: 'Done',
     content,
-    ...(name === 'showHook' && { headers: { ETag: etag } }),
+    ...(route.etag !== undefined && {
+      headers: { ETag: { description: route.etag, schema: { type: 'string' } } },
+    }),
   };
   const refusals = refusalsOf(route).map(([status, description]) => [
     status,
-    { description, content: { 'application/problem+json': { schema: problem } } },
+    {
+      description,
+      ...(comeBack.includes(status) && { headers: { 'Retry-After': retryAfter } }),
+      content: { 'application/problem+json': { schema: problem } },
+    },
   ]);
+  const [troubleStatus, trouble] = route.troubleStatus ?? [];
   return {
     [route.status]: success,
     ...(route.createdStatus && { [route.createdStatus]: { ...success, description: 'Created' } }),
     ...Object.fromEntries(refusals),
-    // Answered with the same body, so that it says what is wrong.
-    ...(name === 'ready' && { '503': { ...success, description: 'Not ready' } }),
+    ...(troubleStatus && { [troubleStatus]: { ...success, description: trouble } }),
   };
 }
 
-const etag = { description: 'The sequence number of the last live change', schema: { type: 'string' } };
+/** Refusals that say when to come back. */
+const comeBack = ['429', '503'];
+const retryAfter = { description: 'Seconds to wait', schema: { type: 'integer' } };
 
 function refusalsOf(route: Route): [string, string][] {
   const all: [string, string, boolean][] = [
@@ -174,6 +190,7 @@ function refusalsOf(route: Route): [string, string][] {
       'The request breaks a rule',
       route.params !== undefined || route.query !== undefined || route.body !== undefined,
     ],
+    ['429', 'Too many requests of this client came without an accepted token', route.gate.kind !== 'public'],
     ['431', 'The headers are too large', true],
     ['500', 'Internal error', true],
     ['503', 'The service cannot answer at the moment', true],

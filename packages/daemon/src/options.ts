@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { roles } from '@osa/core/auth/role';
 import { OsaError } from '@osa/core/error';
-import type { Role } from './config.ts';
+import type { Part } from './config.ts';
 import type { RoleChange } from './roles.ts';
 
 /** What the command line asks for. */
@@ -10,11 +10,11 @@ export type Options =
   | { readonly command: 'version' }
   | { readonly command: 'migrate'; readonly database: string | undefined }
   | { readonly command: 'roles'; readonly database: string | undefined; readonly change: RoleChange }
-  | { readonly command: 'serve'; readonly config: string | undefined; readonly role: Role | undefined }
+  | { readonly command: 'serve'; readonly config: string | undefined; readonly part: Part | undefined }
   | {
       readonly command: 'dev';
       readonly config: string | undefined;
-      readonly role: Role | undefined;
+      readonly part: Part | undefined;
       readonly directory: string;
       readonly port: number | undefined;
       readonly database: string | undefined;
@@ -61,7 +61,7 @@ export const help = `osad, the daemon of osa
                                                      "--runtime runc --cgroup-manager cgroupfs"
         OSA_PULL_TIMEOUT_SECONDS [pull_timeout_seconds]  what pulling an image may take (300)
         OSA_MAX_HOOK_MEMORY [max_hook_memory]        what an attempt may have at most, such as 8g (all of the machine)
-        OSA_ROLE [role]                              all (the default), server (--no-worker: answers requests, runs no
+        OSA_PART [part]                              all (the default), server (--no-worker: answers requests, runs no
                                                      batches) or worker (--worker-only: runs batches, and answers
                                                      nothing but /health, /ready and /metrics)
         OSA_WORKER_CONCURRENCY [worker_concurrency]  batches at once (processors, at most 8, and one more)
@@ -105,18 +105,18 @@ export function readOptions(argv: readonly string[]): Options {
     throw wrong(`${positionals.join(' ')}: the commands are migrate and roles`);
   }
   const { dev, dir, port, data, database, config } = values;
-  const role = roleOf(values);
+  const part = partOf(values);
   if (command === 'migrate') {
     only(values, ['database'], 'osad migrate');
     return { command, database };
   }
   if (!dev) {
     only(values, ['config', 'no-worker', 'worker-only'], 'osad without --dev');
-    return { command: 'serve', config, role };
+    return { command: 'serve', config, part };
   }
   if (database !== undefined && dir === undefined)
     throw wrong('--database: needs a directory of its own; give --dir');
-  return { command: 'dev', config, role, directory: dir ?? '.osa', port: portOf(port), database, data };
+  return { command: 'dev', config, part, directory: dir ?? '.osa', port: portOf(port), database, data };
 }
 
 function parse(argv: readonly string[]) {
@@ -148,7 +148,7 @@ function only(values: Readonly<Record<string, unknown>>, allowed: readonly strin
 }
 
 /** What the command line says; without it the settings decide. */
-function roleOf(values: { 'no-worker'?: boolean; 'worker-only'?: boolean }): Role | undefined {
+function partOf(values: { 'no-worker'?: boolean; 'worker-only'?: boolean }): Part | undefined {
   const { 'no-worker': noWorker, 'worker-only': workerOnly } = values;
   if (noWorker && workerOnly) throw wrong('--no-worker: leaves nothing to do beside --worker-only');
   if (noWorker) return 'server';

@@ -13,14 +13,14 @@ export const devIssuer = 'osa-dev';
  *
  * @throws OsaError `usage` that names the setting
  */
-export function requireSafe({ mode, role, host, trusted, runner }: Omit<DaemonConfig, 'database'>): void {
+export function requireSafe({ mode, part, host, trusted, runner }: Omit<DaemonConfig, 'database'>): void {
   const { machines, primary } = trusted;
   const isLoopback = /^(127(\.\d+){3}|::1|localhost)$/.test(host);
   if (mode === 'development' && !isLoopback) {
     throw refused('OSA_HOST', `${host} can be reached from other machines; --dev listens on 127.0.0.1 only`);
   }
   if (mode === 'development') return;
-  if (machines.length === 0 && !primary && role !== 'worker') {
+  if (machines.length === 0 && !primary && part !== 'worker') {
     throw refused(
       'OSA_ISSUER',
       'no issuer is trusted, so nobody could deploy; set OSA_ISSUER and OSA_PUBLIC_KEY_FILE, or issuers in the file',

@@ -14,14 +14,14 @@ import {
 import type { Logger } from 'pino';
 import { type Authenticate, requireGate } from './authenticate.ts';
 import { lingering } from './body.ts';
-import type { Role } from './config.ts';
+import type { Part } from './config.ts';
 import { type ProblemAnswer, problemOf } from './errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Metrics } from './metrics.ts';
 import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
 
 export interface ServerParts {
-  readonly role: Role;
+  readonly part: Part;
   /** Whether the only names are `localhost` and addresses: a page in a browser can give a name of its own our address. */
   readonly isLocal: boolean;
   /** Addresses and networks whose X-Forwarded-For is believed. */
@@ -70,7 +70,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     return reply;
   });
   app.setNotFoundHandler((request) => {
-    throw notMounted(request, parts.role);
+    throw notMounted(request, parts.part);
   });
   mountRoutes(app, parts.handlers, parts);
   return app;
@@ -147,13 +147,13 @@ async function tellDenial(
 }
 
 /** 405 with what is allowed for a path that exists, else 404. */
-function notMounted(request: FastifyRequest, role: Role): OsaError {
+function notMounted(request: FastifyRequest, part: Part): OsaError {
   const [path = ''] = request.url.split('?', 1);
-  const all: readonly Route[] = routesOf(role).map((name) => routes[name]);
+  const all: readonly Route[] = routesOf(part).map((name) => routes[name]);
   const methods = all.filter((route) => patternOf(route).test(path)).map((route) => route.method);
   if (methods.length === 0) {
     const instead =
-      role === 'worker'
+      part === 'worker'
         ? `this daemon only runs batches and answers ${all.map((route) => route.path).join(', ')}; ask one that serves`
         : '/openapi.json lists what there is';
     return new OsaError('not_found', `nothing is at this path; ${instead}`);

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import { asUnavailable } from '@osa/core/system-error';
 
@@ -10,7 +11,9 @@ export interface Spooled extends AsyncDisposable {
   readonly sha256: string;
   readonly size: number;
   /** From its start, as often as wanted. */
-  open(): AsyncIterable<Uint8Array>;
+  open(): Readable;
+  /** All of it, in memory. */
+  bytes(): Promise<Buffer>;
 }
 
 /**
@@ -30,6 +33,7 @@ export async function spool(
       size,
       sha256,
       open: () => file.createReadStream({ start: 0, autoClose: false }),
+      bytes: () => readAll(file, size),
       [Symbol.asyncDispose]: () => file.close(),
     };
   } catch (error) {
@@ -53,6 +57,16 @@ async function openNameless(directory: string): Promise<FileHandle> {
   } catch (error) {
     throw asUnavailable(error, 'Storing an upload');
   }
+}
+
+async function readAll(file: FileHandle, size: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(size);
+  for (let at = 0; at < size; ) {
+    const { bytesRead } = await file.read(bytes, at, size - at, at);
+    if (bytesRead === 0) throw new OsaError('internal', `an upload of ${size} bytes ended after ${at}`);
+    at += bytesRead;
+  }
+  return bytes;
 }
 
 async function write(file: FileHandle, chunks: AsyncIterable<Uint8Array>, maxBytes: number) {

@@ -1,5 +1,3 @@
-import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { OsaError } from '@osa/core/error';
 import { readArchive } from '@osa/core/hook/untar';
 import { bounds } from '@osa/core/limits';
@@ -7,6 +5,7 @@ import type { BlobStore } from '@osa/core/storage/index';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
 import { spool } from '../spool.ts';
+import { turns } from '../turns.ts';
 
 export interface BlobParts {
   readonly store: Store;
@@ -21,16 +20,17 @@ export function blobRoutes({
   spoolDirectory,
   blobBytes,
 }: BlobParts): Pick<Handlers, 'putBlob' | 'findBlob'> {
+  const checks = turns(bounds.blobChecks);
   return {
     async putBlob(call) {
       const { sha256 } = call.params;
       const limits = { directory: spoolDirectory, maxBytes: blobBytes };
       await using upload = await spool(call.upload(blobBytes), limits);
       if (upload.sha256 !== sha256) throw mismatch(sha256, upload.sha256);
-      const bytes = await buffer(upload.open());
-      // A release of what cannot be unpacked would fail at its first run, when nobody looks.
-      readArchive(bytes, { maxFiles: bounds.blobFiles });
-      const { size } = await blobs.put(sha256, Readable.from([bytes]), { maxBytes: blobBytes });
+      // A release of what cannot be unpacked would fail at its first run, when nobody looks. An archive is checked in
+      // memory, a few at a time, however many arrive.
+      await checks(async () => readArchive(await upload.bytes(), { maxFiles: bounds.blobFiles }));
+      const { size } = await blobs.put(sha256, upload.open(), { maxBytes: blobBytes });
       // Awaited here: what rejects while the upload is being closed would be nobody's, and end the daemon.
       return await store.write(call.writer(sha256), async ({ registry }) => {
         await registry.recordBlob(sha256, size);
