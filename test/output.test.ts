@@ -30,6 +30,51 @@ describe('verdicts', () => {
     expect(reader.judgement).toMatchObject({ rowCount: 2, strayLines: 0, failure: null });
   });
 
+  test('progress.jsonl can reject all records, and its last word counts', async () => {
+    await write('features.jsonl', [{ id: 'a', features: [row(1)] }]);
+    const words = [
+      '{"status":"info"}',
+      'rejected',
+      '["rejected"]',
+      '{"status":"rejected","message":"first"}',
+      '\xff rejected',
+    ];
+    await write(
+      'progress.jsonl',
+      [...words, '{"step":"x","status":"rejected","message":" no waveform "}', '{"status":"done"}'].join(
+        '\n',
+      ),
+    );
+    const reader = await read({ contract, recordIds: ['a', 'b'] });
+    expect(said(reader, 'a')).toBe('rejected: no waveform');
+    expect(said(reader, 'b')).toBe('rejected: no waveform');
+    expect(reader.judgement).toMatchObject({ open: [], rowCount: 0, failure: null });
+    expect(await allChunks(reader)).toEqual([]);
+  });
+
+  test('progress.jsonl that rejects nothing is read past, and one without a reason is said to be', async () => {
+    await write('features.jsonl', [{ id: 'a', features: [row(1)] }]);
+    await write(
+      'progress.jsonl',
+      '{"status":"rejected","status":"x"}\n{"message":"rejected"}\nnull rejected\n',
+    );
+    expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toBe('passed');
+    await write('progress.jsonl', '{"status":"rejected"}');
+    expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toBe('rejected: the hook gave no reason');
+  });
+
+  test('logs-07: progress.jsonl is read within bounds', async () => {
+    await write('features.jsonl', [{ id: 'a', features: [row(1)] }]);
+    await write('progress.jsonl', `{"status":"rejected","message":"${'x'.repeat(5_000)}"}\n`.repeat(20));
+    const bounded = await read({ contract, recordIds: ['a'], limits: { lineBytes: 1_000 } });
+    expect(said(bounded, 'a')).toBe('passed');
+    const tooMuch = await read({ contract, recordIds: ['a'], limits: { outputBytes: 50_000 } });
+    expect(tooMuch.judgement.failure).toContain('more than 50000 bytes');
+    expect(said(await read({ contract, recordIds: ['a'] }), 'a').length).toBeLessThan(2_100);
+    await write('progress.jsonl', '{"status":"info"}\n'.repeat(500_000));
+    expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toBe('passed');
+  });
+
   test('a hook that wrote nothing answered for nobody', async () => {
     const reader = await read({ contract, recordIds: ['a'] });
     expect(said(reader, 'a')).toBe('errored: the hook did not answer for this record');
