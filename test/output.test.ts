@@ -1,4 +1,7 @@
+import { readArrayLiteral } from '@osa/core/run/output-encode';
 import { describe, expect, test } from 'vitest';
+import { accepted, refused } from './fixtures/json-texts.ts';
+import { naughtyStrings } from './fixtures/naughty-strings.ts';
 import { allChunks, column, contractOf, desk, said, verdictOf } from './output-support.ts';
 
 const { read, write } = desk();
@@ -251,6 +254,37 @@ describe('broken lines cost only themselves', () => {
     expect(statuses).toEqual([...Array(7).fill('passed'), 'errored', 'errored', 'errored']);
     expect(reader.judgement.rowCount).toBe(0);
     expect(await allChunks(reader)).toEqual([]);
+  });
+
+  test('rows-29: no text on a line of its own costs another line anything', async () => {
+    const texts = [...accepted, ...refused].filter((text) => !/[\n\r]/.test(text) && text.trim() !== '');
+    for (const text of texts) {
+      await write('features.jsonl', `${text}\n${JSON.stringify({ id: 'good', features: [row(1)] })}\n`);
+      const reader = await read({ contract, recordIds: ['good'] });
+      expect(said(reader, 'good'), text).toBe('passed');
+      expect(reader.judgement, text).toMatchObject({ rowCount: 1, strayLines: 1, failure: null });
+    }
+  });
+
+  test('rows-28: texts come back as they were written, as ids, values and keys', async () => {
+    const ids = naughtyStrings.filter((text) => text !== '');
+    const lines = ids.map((id) => ({ id, features: [{ energy_j: 1, label: id }] }));
+    await write('features.jsonl', lines);
+    const reader = await read({ contract, recordIds: ids });
+    expect(ids.filter((id) => said(reader, id) !== 'passed')).toEqual([]);
+    const chunks = await allChunks(reader);
+    expect(chunks.flatMap(({ recordIds }) => recordIds)).toEqual(ids);
+    const labels = chunks.flatMap(({ columns }) => readArrayLiteral(columns[2] ?? '{}'));
+    expect(labels).toEqual(ids);
+    const keyed = naughtyStrings.filter((text) => !['energy_j', 'level', 'label'].includes(text));
+    await write(
+      'features.jsonl',
+      keyed
+        .map((key, index) => `{"id":"${index}","features":[{"energy_j":1,${JSON.stringify(key)}:1}]}`)
+        .join('\n'),
+    );
+    const refusing = await read({ contract, recordIds: keyed.map((_, index) => `${index}`) });
+    for (const index of keyed.keys()) expect(said(refusing, `${index}`)).toMatch(/^errored: .*column/s);
   });
 
   test('members of a line that are not known are ignored', async () => {
