@@ -5,8 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { describeContainers } from './container-support.ts';
 import { type CliWorld, createCliWorld } from './fixtures/cli-world.ts';
-import { buildImage, removeImages } from './images.ts';
-import { osa as builtOsa } from './programs.ts';
+import { until } from './harness.ts';
+import { buildImage, podman, removeImages } from './images.ts';
+import { osa as builtOsa, startOsa } from './programs.ts';
 import { writeProject, writeRecords } from './project.ts';
 import { hookCode } from './workbench.ts';
 
@@ -175,6 +176,31 @@ describeContainers('an image', () => {
     const argv = ['hooks', 'test', 'doubled', '--records', 'records.ndjson', '--image', ref, '--json'];
     const { code, stdout } = await world.osa(argv, { environment: process.env });
     expect([code, JSON.parse(stdout).rows]).toEqual([0, [{ id: 'a', values: { value: 42 } }]]);
+    await removeImages();
+  });
+
+  test.each(['SIGHUP', 'SIGTERM'] as const)('leaves no container behind when it gets %s', async (signal) => {
+    await using world = await createCliWorld();
+    const image = await buildImage({ script: 'sleep 60' });
+    await writeProject(world.cwd, { code: double });
+    await writeRecords(join(world.cwd, 'records.ndjson'), [['a', 1]]);
+    const ref = `${image.image}@${image.digest}`;
+    const trial = startOsa(world.cwd, [
+      'hooks',
+      'test',
+      'doubled',
+      '--records',
+      'records.ndjson',
+      '--image',
+      ref,
+    ]);
+    const id = await podman('image', 'inspect', `${image.image}:latest`, '--format', '{{.Id}}');
+    const containers = (...which: string[]) =>
+      podman('ps', '--quiet', ...which, '--filter', `ancestor=${id}`);
+    await until('the container', async () => (await containers()) !== '');
+    trial.kill(signal);
+    const { exitCode } = await trial;
+    expect([exitCode, await containers('--all')]).toEqual([130, '']);
     await removeImages();
   });
 });

@@ -162,6 +162,17 @@ describe('in production', () => {
     },
   );
 
+  test('tells an engine that is broken from one that is absent', async () => {
+    const bin = join(directory.path, 'broken');
+    await mkdir(bin);
+    await writeFile(join(bin, 'podman'), '#!/bin/sh\necho x >&2; echo "Error: no runtime" >&2; exit 125\n', {
+      mode: 0o755,
+    });
+    const config = { ...base, runner: 'auto' as const, environment: { PATH: bin } };
+    const found = await refusal(() => startDaemon(config, { log }));
+    expect(found.message).toMatch(/podman --version exits with 125: no runtime.*docker is not on the PATH/);
+  });
+
   test('takes the engine that is there', async () => {
     const bin = join(directory.path, 'bin');
     await mkdir(bin);

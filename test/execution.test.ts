@@ -1,10 +1,13 @@
+import { OsaError } from '@osa/core/error';
 import { rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
 import { retryIngestion } from '@osa/core/ingestion/retry';
 import { readRecords, readRows } from '@osa/core/record/read';
 import { executeNext } from '@osa/core/run/execute';
+import { backoffMs, mostTries } from '@osa/core/run/policy';
+import type { Ending, Runner } from '@osa/core/run/runner';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { admin, type TestDatabase, testDatabase, until } from './harness.ts';
 import { backendThatRuns } from './postgres-support.ts';
 import { hookCode, record, type Workbench, workbench } from './workbench.ts';
@@ -54,6 +57,78 @@ test('a record becomes rows that name their release, run and record', async () =
   const story = await traceRecord(bench.store, trace.record.srn);
   expect(story.rows).toMatchObject([{ name: trace.row.name, release: 1, values: { value: 2 } }]);
   expect((await readRecords(bench.store, 'bench-record', page)).rows).toHaveLength(2);
+});
+
+describe('what is tried again later', () => {
+  const ending: Ending = {
+    outcome: 'timeout',
+    exitCode: 137,
+    exitSignal: 'SIGKILL',
+    resolvedDigest: '',
+    outputDirectory: '/nowhere',
+    log: new Uint8Array(),
+    logBytes: 0,
+    dispose: async () => undefined,
+  };
+  /** Claims again and again, without the delays; the answer is in milliseconds, as the batch was given back for. */
+  async function claims(count: number): Promise<number[]> {
+    const delays: number[] = [];
+    for (let time = 0; time < count; time += 1) {
+      await bench.database.sql`update batches set available_at = clock_timestamp() where status = 'queued'`;
+      expect(await executeNext(bench.execution, new AbortController().signal)).toBe(true);
+      const [row] = await bench.database.sql<{ seconds: number }[]>`
+        select extract(epoch from available_at - clock_timestamp())::float8 as seconds from batches`;
+      delays.push(row?.seconds ?? 0);
+    }
+    return delays;
+  }
+  const runs = () => bench.database.sql`select hook, status, reason from runs order by hook`;
+  const runner = (run: Runner['run']): Runner => ({
+    name: 'fake',
+    runtimes: ['directory'],
+    run,
+    sweep: async () => 0,
+  });
+  const away = () => Promise.reject(new OsaError('unavailable', 'the engine is away'));
+
+  test('is an engine that is away, for a day and five minutes at most at a time', async () => {
+    bench = await workbench(database, { runners: [runner(away)] });
+    await bench.deploy({ waiting: { code: double } });
+    await bench.ingest([record('a', 1)]);
+    const delays = await claims(12);
+    for (const [index, delay] of delays.entries()) {
+      const expected = Math.min(300, 2 ** (index + 1));
+      expect([delay <= expected, delay > expected - 1.5]).toEqual([true, true]);
+    }
+    expect(await runs()).toEqual([{ hook: 'waiting', status: null, reason: null }]);
+    const day = Array.from({ length: 300 }, (_, index) => backoffMs(index + 1)).reduce((sum, ms) => sum + ms);
+    expect(mostTries.not_started_unavailable).toBe(300);
+    expect(day / 3_600_000).toBeGreaterThan(24);
+  });
+
+  test('is counted for each hook by itself', async () => {
+    let tries = 0;
+    const turns = runner(async ({ hook, release }) => {
+      tries += 1;
+      // The first hook is away four times, before the second one has its four timeouts.
+      if (hook === 'a_first')
+        return tries <= 4
+          ? away()
+          : { ...ending, outcome: 'output_too_large', resolvedDigest: release.digest };
+      return { ...ending, resolvedDigest: release.digest };
+    });
+    bench = await workbench(database, { runners: [turns] });
+    await bench.deploy({ a_first: { code: double }, b_second: { code: double } });
+    await bench.ingest([record('a', 1)]);
+    const delays = await claims(8);
+    expect(delays[4]).toBeLessThanOrEqual(2);
+    expect((await runs()).map(({ status }) => status)).toEqual([null, null]);
+    await claims(1);
+    expect(await runs()).toMatchObject([
+      { hook: 'a_first', status: 'failed' },
+      { hook: 'b_second', status: 'failed', reason: expect.stringContaining('did not end within') },
+    ]);
+  });
 });
 
 test('rejected, errored, invalid and unchanged records are counted and never cost the others', async () => {

@@ -1,4 +1,7 @@
+import { readArrayLiteral } from '@osa/core/run/output-encode';
 import { describe, expect, test } from 'vitest';
+import { accepted, refused } from './fixtures/json-texts.ts';
+import { naughtyStrings } from './fixtures/naughty-strings.ts';
 import { allChunks, column, contractOf, desk, said, verdictOf } from './output-support.ts';
 
 const { read, write } = desk();
@@ -28,6 +31,51 @@ describe('verdicts', () => {
       e: { status: 'errored', reason: 'the hook did not answer for this record' },
     });
     expect(reader.judgement).toMatchObject({ rowCount: 2, strayLines: 0, failure: null });
+  });
+
+  test('progress.jsonl can reject all records, and its last word counts', async () => {
+    await write('features.jsonl', [{ id: 'a', features: [row(1)] }]);
+    const words = [
+      '{"status":"info"}',
+      'rejected',
+      '["rejected"]',
+      '{"status":"rejected","message":"first"}',
+      '\xff rejected',
+    ];
+    await write(
+      'progress.jsonl',
+      [...words, '{"step":"x","status":"rejected","message":" no waveform "}', '{"status":"done"}'].join(
+        '\n',
+      ),
+    );
+    const reader = await read({ contract, recordIds: ['a', 'b'] });
+    expect(said(reader, 'a')).toBe('rejected: no waveform');
+    expect(said(reader, 'b')).toBe('rejected: no waveform');
+    expect(reader.judgement).toMatchObject({ open: [], rowCount: 0, failure: null });
+    expect(await allChunks(reader)).toEqual([]);
+  });
+
+  test('progress.jsonl that rejects nothing is read past, and one without a reason is said to be', async () => {
+    await write('features.jsonl', [{ id: 'a', features: [row(1)] }]);
+    await write(
+      'progress.jsonl',
+      '{"status":"rejected","status":"x"}\n{"message":"rejected"}\nnull rejected\n',
+    );
+    expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toBe('passed');
+    await write('progress.jsonl', '{"status":"rejected"}');
+    expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toBe('rejected: the hook gave no reason');
+  });
+
+  test('logs-07: progress.jsonl is read within bounds', async () => {
+    await write('features.jsonl', [{ id: 'a', features: [row(1)] }]);
+    await write('progress.jsonl', `{"status":"rejected","message":"${'x'.repeat(5_000)}"}\n`.repeat(20));
+    const bounded = await read({ contract, recordIds: ['a'], limits: { lineBytes: 1_000 } });
+    expect(said(bounded, 'a')).toBe('passed');
+    const tooMuch = await read({ contract, recordIds: ['a'], limits: { outputBytes: 50_000 } });
+    expect(tooMuch.judgement.failure).toContain('more than 50000 bytes');
+    expect(said(await read({ contract, recordIds: ['a'] }), 'a').length).toBeLessThan(2_100);
+    await write('progress.jsonl', '{"status":"info"}\n'.repeat(500_000));
+    expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toBe('passed');
   });
 
   test('a hook that wrote nothing answered for nobody', async () => {
@@ -224,6 +272,37 @@ describe('broken lines cost only themselves', () => {
     expect(statuses).toEqual([...Array(7).fill('passed'), 'errored', 'errored', 'errored']);
     expect(reader.judgement.rowCount).toBe(0);
     expect(await allChunks(reader)).toEqual([]);
+  });
+
+  test('rows-29: no text on a line of its own costs another line anything', async () => {
+    const texts = [...accepted, ...refused].filter((text) => !/[\n\r]/.test(text) && text.trim() !== '');
+    for (const text of texts) {
+      await write('features.jsonl', `${text}\n${JSON.stringify({ id: 'good', features: [row(1)] })}\n`);
+      const reader = await read({ contract, recordIds: ['good'] });
+      expect(said(reader, 'good'), text).toBe('passed');
+      expect(reader.judgement, text).toMatchObject({ rowCount: 1, strayLines: 1, failure: null });
+    }
+  });
+
+  test('rows-28: texts come back as they were written, as ids, values and keys', async () => {
+    const ids = naughtyStrings.filter((text) => text !== '');
+    const lines = ids.map((id) => ({ id, features: [{ energy_j: 1, label: id }] }));
+    await write('features.jsonl', lines);
+    const reader = await read({ contract, recordIds: ids });
+    expect(ids.filter((id) => said(reader, id) !== 'passed')).toEqual([]);
+    const chunks = await allChunks(reader);
+    expect(chunks.flatMap(({ recordIds }) => recordIds)).toEqual(ids);
+    const labels = chunks.flatMap(({ columns }) => readArrayLiteral(columns[2] ?? '{}'));
+    expect(labels).toEqual(ids);
+    const keyed = naughtyStrings.filter((text) => !['energy_j', 'level', 'label'].includes(text));
+    await write(
+      'features.jsonl',
+      keyed
+        .map((key, index) => `{"id":"${index}","features":[{"energy_j":1,${JSON.stringify(key)}:1}]}`)
+        .join('\n'),
+    );
+    const refusing = await read({ contract, recordIds: keyed.map((_, index) => `${index}`) });
+    for (const index of keyed.keys()) expect(said(refusing, `${index}`)).toMatch(/^errored: .*column/s);
   });
 
   test('members of a line that are not known are ignored', async () => {

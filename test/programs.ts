@@ -61,19 +61,28 @@ export interface Answered {
   readonly stderr: string;
 }
 
-/** Runs the CLI in `directory`, and answers whatever its end was. */
-export async function osa(
+/** Starts the CLI in `directory`; the answer can be awaited, or sent a signal. */
+export function startOsa(
   directory: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<Answered> {
-  const result = await execa(process.execPath, [builtOsa, ...args], {
+) {
+  return execa(process.execPath, [builtOsa, ...args], {
     cwd: directory,
     env: { ...userEnvironment(directory), ...env },
     extendEnv: false,
     stdin: 'ignore',
     reject: false,
   });
+}
+
+/** Runs the CLI in `directory`, and answers whatever its end was. */
+export async function osa(
+  directory: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Answered> {
+  const result = await startOsa(directory, args, env);
   return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr };
 }
 

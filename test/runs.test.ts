@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run as runCli } from '@osa/cli/program';
+import { bounds } from '@osa/core/limits';
 import { postgresQueue } from '@osa/core/postgres/queue';
+import { runReads } from '@osa/core/postgres/runs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deployHook, ndjson, type TestDaemon, testDaemon } from './daemon-support.ts';
 import { createCliWorld, Recorder } from './fixtures/cli-world.ts';
@@ -153,6 +155,16 @@ ${answer}`;
     expect(log.length).toBeLessThan(1_100_000);
     expect([log.startsWith('the start\n'), log.endsWith('the end\n')]).toEqual([true, true]);
     expect(log).toMatch(/\[osa: \d+ bytes left out\]/);
+    // Who follows it and is further behind than what was kept of the end gets that, and is told what is missing.
+    const bytes = run.starts[0]?.log_bytes ?? 0;
+    const reads = runReads(daemon.database.open(daemon.database.appUrl, { max: 1 }));
+    const tail = await reads.tail(id, { attempt: 1, after: bytes - 700_000 });
+    expect(tail).toMatchObject({ bytes, skipped: 700_000 - bounds.logBytes });
+    const text = Buffer.from(tail?.log ?? '', 'base64').toString();
+    expect([text.length, text.replace(/the end\n$/, '').replace(/[x\n]/g, '')]).toEqual([
+      bounds.logBytes,
+      '',
+    ]);
   });
 });
 
