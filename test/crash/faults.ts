@@ -163,8 +163,11 @@ function mainFault(seed: number, pairs: readonly Fault[]): Fault | undefined {
   return own[Math.floor(seed / points.length) % own.length];
 }
 
-/** A disk is full once; more memory than a release gives is asked for again and again, and in the end refused. */
-const onceOnly: readonly Action[] = ['disk-full', 'container-oom'];
+/**
+ * A disk is full once; more memory than a release gives is asked for again and again, and in the end refused; a dead
+ * connection is noticed after 15 s, and several would add up.
+ */
+const onceOnly: readonly Action[] = ['disk-full', 'container-oom', 'blackhole-for-good'];
 
 /** Chance adds more to the fault that the seed is for. */
 export function planFaults(

@@ -135,7 +135,7 @@ export class Injector {
       // A hook that waits for its end does so for ever when the lease comes through it.
       return proxy.blackhole(isOfHook(point) ? leaseMs + 500 : random.pick([300, leaseMs + 500]));
     }
-    if (action === 'blackhole-for-good') return proxy.silence();
+    if (action === 'blackhole-for-good') return proxy.silence('osad claims');
     if (isOfCommit(action)) return this.loseCommit(action, daemon);
     if (action === 'stop-past-lease') {
       daemons.pause(daemon);

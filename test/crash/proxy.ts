@@ -8,13 +8,18 @@ export interface Line {
   cut(): void;
   /** Passes nothing on any more, both ways; after `ms` the connections end. New ones are taken and stay silent. */
   blackhole(ms: number): void;
-  /** Passes nothing on any more over the connections that there are, until the daemon itself ends them. */
-  silence(): void;
+  /**
+   * Passes nothing on any more over the connections that there are, until the client itself ends them; of PostgreSQL
+   * only over those that were opened under this application's name.
+   */
+  silence(application: string): void;
   /**
    * The next COMMIT reaches the server, its answer does not reach the daemon: the connection is cut, or goes silent
    * for `silentMs` and is cut then. Resolves when it has happened.
    */
   loseCommitAnswer(silentMs: number): Promise<void>;
+  /** Whether the client still has a connection that is silent until it ends it. */
+  hasDead(): boolean;
   close(): Promise<void>;
 }
 
@@ -22,6 +27,8 @@ interface Pair {
   readonly client: Socket;
   readonly server: Socket;
   silent: boolean;
+  /** As the first packet of PostgreSQL's protocol says. */
+  application?: string | undefined;
   /** Silent until the client ends it. */
   dead: boolean;
 }
@@ -54,9 +61,12 @@ export async function startProxy(target: string | number): Promise<Line> {
         for (const pair of pairs) if (pair.silent && !pair.dead) end(pair);
       }, ms);
     },
-    silence() {
-      for (const pair of pairs) Object.assign(pair, { silent: true, dead: true });
+    silence(application) {
+      for (const pair of pairs) {
+        if (pair.application === application) Object.assign(pair, { silent: true, dead: true });
+      }
     },
+    hasDead: () => [...pairs].some(({ dead }) => dead),
     async loseCommitAnswer(silentMs) {
       const { promise, resolve } = Promise.withResolvers<void>();
       state.loseAnswer = (pair) => {
@@ -85,6 +95,9 @@ function join(
   ended: () => void,
 ): void {
   const { client, server } = pair;
+  client.once('data', (chunk: Buffer) => {
+    [, pair.application] = /application_name\0([^\0]+)\0/.exec(chunk.toString('latin1')) ?? [];
+  });
   client.on('data', (chunk: Buffer) => {
     if (pair.silent) return;
     server.write(chunk);
