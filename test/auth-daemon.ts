@@ -40,7 +40,7 @@ export interface AuthDaemonOptions {
 
 export async function authDaemon({ trusted, http, ...others }: AuthDaemonOptions = {}): Promise<AuthDaemon> {
   const daemon = await testDaemon({
-    role: 'server',
+    part: 'server',
     worker: { name: 'none', isInherited: true, concurrency: 0, perHook: 1, leaseSeconds: 30 },
     trusted: { ...(await trustedForTests()), ...trusted },
     http: { failedAuthentications: 100_000, ...http },
