@@ -1,4 +1,4 @@
-import { readArrayLiteral } from '@osa/core/run/output-encode';
+import { readArrayLiteral } from '@osa/core/array-literal';
 import { describe, expect, test } from 'vitest';
 import { accepted, refused } from './fixtures/json-texts.ts';
 import { naughtyStrings } from './fixtures/naughty-strings.ts';

@@ -156,7 +156,7 @@ ${answer}`;
     expect([log.startsWith('the start\n'), log.endsWith('the end\n')]).toEqual([true, true]);
     expect(log).toMatch(/\[osa: \d+ bytes left out\]/);
     // Who follows it and is further behind than what was kept of the end gets that, and is told what is missing.
-    const bytes = run.starts[0]?.log_bytes ?? 0;
+    const bytes = run.attempts[0]?.log_bytes ?? 0;
     const reads = runReads(daemon.database.open(daemon.database.appUrl, { max: 1 }));
     const tail = await reads.tail(id, { attempt: 1, after: bytes - 700_000 });
     expect(tail).toMatchObject({ bytes, skipped: 700_000 - bounds.logBytes });
