@@ -48,6 +48,7 @@ async function run(task: Task, { blobs, path, signal }: Means): Promise<Ending> 
     attempt = await stage(task);
     const { root, code, output } = attempt;
     const resolvedDigest = await unpackCode(task, blobs, code);
+    signal.throwIfAborted();
     const ended = await supervise({
       command,
       attempt,
