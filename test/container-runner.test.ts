@@ -113,7 +113,7 @@ describeContainers('a hook in a container', () => {
     expect(await bench.containers()).toEqual([]);
   });
 
-  it('is killed at once when it is cancelled, also before it started', async () => {
+  it('is killed at once when it is cancelled, and not started when it was before', async () => {
     const image = await buildImage({ script: 'while :; do sleep 1; done' });
     const reason = new Error('stop');
     await expect(bench.run(image, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);

@@ -217,7 +217,7 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
     'an image by another digest',
     { from: 'image: ghcr.io/org/felt:1.2', to: 'image: felt@md5:123' },
     [
-      '24:23 hooks[1].release.image: "felt@md5:123" must be a name, after an @ only "sha256:" and 64 lower-case hexadecimal digits',
+      '24:23 hooks[1].release.image: "felt@md5:123" must be a name such as "ghcr.io/acme/hook" or "acme/hook:1.2" (lower-case letters, digits and single . _ - between them, with / between the parts), after an @ only "sha256:" and 64 lower-case hexadecimal digits',
     ],
   ],
   [

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { bounds } from '../limits.ts';
+import { outputFiles } from '../run/output-files.ts';
 import type { Ending } from '../run/runner.ts';
 import { type CgroupHint, countOomKills } from './cgroup.ts';
 import { withPrefix } from './container-image.ts';
@@ -71,10 +73,14 @@ export async function watchContainer(watch: Watch): Promise<Watched> {
   };
   if (outcome !== 'exited') return { ...ended, outcome };
   if (await hasOutgrown(watch)) return { ...ended, outcome: 'output_too_large' };
-  if (watch.isWalled) await requireKept(attempt.output);
+  if (watch.isWalled) await keepAnswers(attempt);
   const starved = state.OOMKilled || counter.kills() > 0 || (await monitorSawOom(attempt.temporary));
   if (starved && state.ExitCode !== 0) return { ...ended, outcome: 'out_of_memory' };
   return { ...ended, outcome, detail: starved ? survived : null };
+}
+
+async function keepAnswers({ output }: AttemptDirectory): Promise<void> {
+  for (const name of [...outputFiles, 'progress.jsonl']) await requireKept(join(output, name));
 }
 
 const survived = 'one of its processes was killed for lack of memory; the hook went on and exited with 0';

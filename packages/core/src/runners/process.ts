@@ -49,6 +49,7 @@ async function run(task: Task, { blobs, path, signal }: Means): Promise<Ending> 
     attempt = staged;
     const { code, output } = staged;
     const resolvedDigest = await unpackCode(task, blobs, code);
+    signal.throwIfAborted();
     const ended = await supervise({
       command,
       attempt: staged,

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
 import {
   type FileHandle,
   mkdir,
@@ -66,13 +67,18 @@ export async function wallOutgrown(directory: string): Promise<boolean> {
 }
 
 /**
- * Makes sure that all that was written behind a wall is kept: the disk that holds its sparse file may be full, of
- * which the code that wrote is not told.
+ * Makes sure that a file which was written behind a wall is kept, if there is one: the disk that holds the sparse file
+ * may be full, of which the code that wrote is not told.
  *
- * @throws OsaError `unavailable` when something was lost
+ * @throws with the system's code, such as EIO, when something was lost
  */
-export async function requireKept(directory: string): Promise<void> {
-  await system('sync', ['--file-system', directory]);
+export async function requireKept(path: string): Promise<void> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  // What is not there or cannot be opened is for who reads it; what is no file has nothing to keep.
+  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(() => undefined);
+  if (file === undefined) return;
+  await using opened = file;
+  if ((await opened.stat()).isFile()) await opened.datasync();
 }
 
 /** Unmounts what is mounted below a directory, the last mount first; whoever has a file open there keeps it. */
