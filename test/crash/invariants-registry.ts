@@ -77,10 +77,10 @@ function checkMoves({ changes, deploys }: State, model: Model, report: Report): 
     if (seq === undefined) continue;
     const stored = changes.find((change) => change.hook === hook && change.seq === seq);
     if (stored?.to_version !== version)
-      report('I9', `${hook}: the answered change ${seq} to ${version} is gone`, 'lost');
+      report('I3', `${hook}: the answered change ${seq} to ${version} is gone`, 'lost');
     const twins = model.moves.filter((move) => move.changed && move.hook === hook && move.seq === seq);
     if (changed && twins.length > 1)
-      report('I9', `${hook}: change ${seq} was told to two clients`, 'duplicated');
+      report('I3', `${hook}: change ${seq} was told to two clients, so one of them is gone`, 'lost');
   }
   const byDeploys = new Set(deploys.map(({ xact }) => xact));
   const moved = changes.filter(({ xact, kind }) => !byDeploys.has(xact) && kind !== 'release').length;
