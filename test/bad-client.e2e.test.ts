@@ -138,7 +138,7 @@ describe('the key', () => {
   });
 
   test.each<[string, () => Record<string, string>]>([
-    ['that the daemon does not know', ownKey],
+    ['that the daemon does not know', () => ({ ...server(), ...ownKey() })],
     ['with another issuer', () => ({ OSA_ISSUER: 'somebody' })],
     ['for another audience', () => ({ OSA_AUDIENCE: 'https://elsewhere.example' })],
   ])('%s: exit code 4', async (_, env) => {

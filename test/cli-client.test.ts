@@ -78,7 +78,9 @@ describe('tokens', () => {
 
   it('of the environment are not sent to a server that a project names, and its reads go without', async () => {
     await using world = await createCliWorld();
-    await using server = await startFakeServer(() => ({ body: { items: [], next_cursor: null } }));
+    await using server = await startFakeServer(() => ({
+      body: { items: [], next_cursor: null, has_more: false },
+    }));
     await mkdir(join(world.cwd, '.osa'));
     await writeFile(join(world.cwd, '.osa', 'config.json'), JSON.stringify({ server: server.url }));
     const environment = { OSA_TOKEN: 'aaaa.bbbb.cccc' };

@@ -131,7 +131,7 @@ describeContainers('a hook that runs out of memory', () => {
       { status: string; reason: string }[]
     >`select status, reason from runs`;
     const [listed] = (await runReads(bench.database).list({ limit: 1 })).items;
-    expect(listed).toMatchObject({ status: 'failed', oom_retries: 3, attempts: 4 });
+    expect(listed).toMatchObject({ status: 'failed', oom_retries: 3, attempt_count: 4 });
     expect(ended).toMatchObject({ status: 'failed', reason: expect.stringContaining('128 MiB') });
   });
 

@@ -82,7 +82,7 @@ export const containerMutants: readonly Mutant[] = [
       },
       {
         file: `${core}/runners/container.ts`,
-        find: `await means.wall?.raise(attempt.output, join(attempt.root, 'output.img'));`,
+        find: `await means.wall?.raise(staged.output, join(staged.root, 'output.img'));`,
         replace: '',
       },
     ],
