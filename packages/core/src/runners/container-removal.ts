@@ -10,8 +10,11 @@ export async function removeContainers(engine: Engine, containers: readonly stri
   if (containers.length === 0) return;
   if ((await engine.call(['rm', '--force', '--volumes', ...containers])).ok) return;
   for (const container of containers) {
-    const isThere = (await engine.call(['container', 'inspect', container])).ok;
-    if (isThere) await engine.require(['rm', '--force', '--volumes', container]);
+    // Only its own word for it: an engine that is away does not find the container either.
+    const { ok, stderr } = await engine.call(['container', 'inspect', container]);
+    if (ok || !/no such (container|object)/i.test(stderr)) {
+      await engine.require(['rm', '--force', '--volumes', container]);
+    }
   }
 }
 
