@@ -62,17 +62,12 @@ export const containerMutants: readonly Mutant[] = [
   },
   {
     name: 'output-reused',
-    what: 'the attempts of a claim share one directory, without a wall, with what was written to it',
+    what: 'the attempts of a run write to one directory, without a wall, and find there what was written before',
     defects: [
       {
         file: `${core}/runners/staging.ts`,
-        find: 'const attempt = placesOf(join(await realpath(task.workspace), task.id));',
-        replace: `const attempt = placesOf(join(await realpath(task.workspace), task.id.replace(/\\d+$/, '1')));`,
-      },
-      {
-        file: `${core}/runners/staging.ts`,
-        find: 'await mkdir(attempt.root, { mode: 0o700 });',
-        replace: 'await mkdir(attempt.root, { recursive: true, mode: 0o700 });',
+        find: `output: join(root, 'out'),`,
+        replace: `output: join(root.replace(/\\d+$/, '1'), 'out'),`,
       },
       {
         file: `${core}/runners/staging.ts`,
@@ -84,6 +79,11 @@ export const containerMutants: readonly Mutant[] = [
         file: `${core}/runners/container.ts`,
         find: `await means.wall?.raise(staged.output, join(staged.root, 'output.img'));`,
         replace: '',
+      },
+      {
+        file: `${core}/runners/container.ts`,
+        find: 'isWalled: wall !== undefined,',
+        replace: 'isWalled: false,',
       },
     ],
     inContainers: true,

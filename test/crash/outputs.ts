@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HookOrder, Point, Reached } from './control.ts';
@@ -43,11 +43,12 @@ export function watchOutputs(
       for (const name of names) {
         const [, step] = question.exec(name) ?? [];
         const path = join(place, 'out', name);
-        if (step === undefined || answering.has(path)) continue;
+        if (step === undefined || answering.has(path) || !(await isEmpty(path))) continue;
         const decided = decide({ point: pointOf(step, pid), daemon, task, pid });
+        const answered = decided.then((order) => answer(path, order, closed.signal));
         answering.set(
           path,
-          decided.then((order) => answer(path, order, closed.signal)),
+          answered.finally(() => answering.delete(path)),
         );
       }
     }
@@ -91,6 +92,12 @@ async function pidIn(place: string): Promise<number | undefined> {
 async function isAlive({ pid, task }: Life): Promise<boolean> {
   const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
   return environment.includes(`/${task}/tmp`);
+}
+
+/** What has been answered is not, unless another attempt asks in the same place. */
+async function isEmpty(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.size === 0;
 }
 
 /** The disk may be full for a while; the one who asked may be gone. */
