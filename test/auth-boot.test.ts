@@ -3,6 +3,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asOsaError } from '@osa/core/error';
+import { isOpenToOthers } from '@osa/core/secret-file';
 import { productionConfig, readSettings } from '@osa/daemon/config';
 import { requireSafe } from '@osa/daemon/safety';
 import { execa } from 'execa';
@@ -244,6 +245,17 @@ describe('OSA_PRIMARY_SECRET', () => {
     const file = join(directory.path, 'secret');
     await writeFile(file, `${secret}\n`, { mode: 0o600 });
     expect((await start({ OSA_PRIMARY_SECRET_FILE: file })).trusted.primary?.secret).toEqual(secret);
+  });
+
+  test('in a file of root, which a group may read through which the daemon was given it', () => {
+    const [root, daemon, somebody] = [0, 1_000, 1_001];
+    expect(isOpenToOthers({ mode: 0o100440, uid: root }, daemon)).toBe(false);
+    expect(isOpenToOthers({ mode: 0o100640, uid: root }, daemon)).toBe(false);
+    expect(isOpenToOthers({ mode: 0o100460, uid: root }, daemon)).toBe(true);
+    expect(isOpenToOthers({ mode: 0o100444, uid: root }, daemon)).toBe(true);
+    expect(isOpenToOthers({ mode: 0o100440, uid: root }, root)).toBe(true);
+    expect(isOpenToOthers({ mode: 0o100440, uid: daemon }, daemon)).toBe(true);
+    expect(isOpenToOthers({ mode: 0o100440, uid: somebody }, daemon)).toBe(true);
   });
 
   test.each([0o640, 0o604, 0o620])('in a file of the mode %o, which others may use', async (mode) => {

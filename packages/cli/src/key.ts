@@ -1,13 +1,14 @@
 import { open } from 'node:fs/promises';
 import type { SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
+import { isOpenToOthers } from '@osa/core/secret-file';
 import { systemCode } from '@osa/core/system-error';
 import type { Identity, KeySource } from './credential.ts';
 
 const maxBytes = 64 * 1024;
 
 /**
- * Reads a private key. A file that others may read or write is refused.
+ * Reads a private key. A file that others may read or write is refused (`isOpenToOthers`).
  *
  * @throws OsaError `credentials`; the message never holds any of the key.
  */
@@ -35,7 +36,7 @@ async function readKeyFile(path: string, name: string): Promise<string> {
     await using file = await open(path, 'r');
     const stats = await file.stat();
     if (!stats.isFile()) throw new OsaError('credentials', `${name} is not a file`);
-    if ((stats.mode & 0o077) !== 0 && process.platform !== 'win32') {
+    if (isOpenToOthers(stats, process.getuid?.())) {
       const mode = (stats.mode & 0o777).toString(8).padStart(4, '0');
       throw new OsaError(
         'credentials',

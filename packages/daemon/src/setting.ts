@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { OsaError } from '@osa/core/error';
+import { isOpenToOthers } from '@osa/core/secret-file';
 import { systemCode } from '@osa/core/system-error';
 
 /** What settings are read with. */
@@ -13,14 +14,14 @@ export function readText(path: string, name: string): string {
   }
 }
 
-/** As `readText`, of a file that nobody else may read or write. @throws OsaError `usage` */
+/** As `readText`, of a file that nobody else may read or write (`isOpenToOthers`). @throws OsaError `usage` */
 export function readSecret(path: string, name: string): string {
   let file: number | undefined;
   try {
     file = openSync(path, 'r');
-    const mode = fstatSync(file).mode & 0o777;
-    if ((mode & 0o077) !== 0 && process.platform !== 'win32') {
-      const octal = mode.toString(8).padStart(4, '0');
+    const stats = fstatSync(file);
+    if (isOpenToOthers(stats, process.getuid?.())) {
+      const octal = (stats.mode & 0o777).toString(8).padStart(4, '0');
       throw new OsaError(
         'usage',
         `${name}: ${shown(path)} holds a secret and others may use it (mode ${octal}); run: chmod 600 ${shown(path)}`,
