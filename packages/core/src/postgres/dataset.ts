@@ -103,11 +103,13 @@ async function isFeatureOf(sql: Sql, { id, version }: SchemaVersion, hook: strin
       select from convention_hooks n join conventions c on c.slug = n.slug
       where n.hook = ${hook} and c.schema_id = ${id} and c.schema_version = ${version})
     or exists (
-      select from deploys used
-      where used.manifest #>> '{schema,id}' = ${id} and used.manifest #>> '{schema,version}' = ${version}
-        and used.slug in (
-          select slug from deploys
-          where manifest -> 'hooks' @> jsonb_build_array(jsonb_build_object('name', ${hook}::text))))`;
+      select from (
+        select distinct slug from deploys
+        where manifest #>> '{schema,id}' = ${id} and manifest #>> '{schema,version}' = ${version}) used
+      where exists (
+        select from deploys named
+        where named.slug = used.slug
+          and named.manifest -> 'hooks' @> jsonb_build_array(jsonb_build_object('name', ${hook}::text))))`;
   return found !== undefined;
 }
 

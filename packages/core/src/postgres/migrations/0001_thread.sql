@@ -104,6 +104,8 @@ create table deploys (
   at timestamptz not null default now()
 );
 create index on deploys (slug, at desc);
+-- Which conventions have ever used a schema.
+create index on deploys ((manifest #>> '{schema,id}'), (manifest #>> '{schema,version}'));
 
 -- What runs -----------------------------------------------------------------------------------------------------------
 
