@@ -98,7 +98,7 @@ async function mintAll(store: Store, round: string, perClient: number): Promise<
   const client = async (_: unknown, number: number) => {
     for (let count = 0; count < perClient; count++) {
       const digest = `sha256:${sha256(`${round} ${number} ${count}`)}`;
-      await release(store, { principal }, 'ours', { digest, live: true });
+      await release(store, { principal }, 'ours', { digest, source_ref: 'git:1', live: true });
     }
   };
   await Promise.all(Array.from({ length: clients }, client));

@@ -20,7 +20,7 @@ import {
   skewSeconds,
   trustedForTests,
 } from './auth-support.ts';
-import { digestOf } from './registry-support.ts';
+import { codeOf } from './registry-support.ts';
 
 /** Tokens that are accepted, and what they grant. */
 
@@ -170,7 +170,7 @@ describe('scopes', () => {
     const headers = { authorization, 'content-type': 'application/json' };
     const send = (hook: string, what: string, body: object) =>
       place.daemon.send('POST', `/api/v1/hooks/${hook}/${what}`, { headers, body: JSON.stringify(body) });
-    await send('seismic_energy', 'releases', { digest: digestOf('second') });
+    await send('seismic_energy', 'releases', codeOf('second'));
     const { status, text } = await send('seismic_energy', 'rollback', {});
     expect([status, JSON.parse(text).live_version]).toEqual([200, 1]);
     const refused = await send('felt_radius', 'rollback', {});
@@ -230,7 +230,7 @@ describe('what is told of it', () => {
       authorization: `Bearer ${good({ jti: 'write 2', sub: 'writer' })}`,
       'content-type': 'application/json',
     };
-    const body = JSON.stringify({ digest: digestOf('told') });
+    const body = JSON.stringify(codeOf('told'));
     for (const _ of [1, 2])
       await place.daemon.send('POST', '/api/v1/hooks/probe/releases', { headers, body });
     const told = (await events('request.accepted')).filter(({ subject }) => subject === 'writer');

@@ -5,7 +5,7 @@ import { createLog } from '@osa/daemon/log';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { everything, type TestDaemon, testConfig, testDaemon } from './daemon-support.ts';
-import { declaration, digestOf } from './registry-support.ts';
+import { codeOf, declaration, digestOf } from './registry-support.ts';
 
 /** The registry as clients of the API see it: statuses, headers and bodies. */
 
@@ -98,7 +98,7 @@ describe.each([
     const hook = `apart_over_${count}`;
     await deployed(`apart-over-${count}`, hook);
     const answers = await Promise.all(
-      numbers(100).map((client) => post(hook, client, { digest: digestOf(`apart ${client}`) })),
+      numbers(100).map((client) => post(hook, client, codeOf(`apart ${client}`))),
     );
     expect(tally(answers)).toEqual({ 201: 100 });
     const versions = answers.map((answer) => Number(answer.json.version)).sort((a, b) => a - b);
@@ -112,8 +112,7 @@ describe.each([
 describe('a move of the pointer', () => {
   beforeAll(async () => {
     await deployed('moved', 'moved');
-    for (const seed of [2, 3])
-      await send('POST', '/hooks/moved/releases', { json: { digest: digestOf(seed) } });
+    for (const seed of [2, 3]) await send('POST', '/hooks/moved/releases', { json: codeOf(seed) });
   });
 
   test('takes the ETag that a look at the hook gave, once', async () => {
@@ -140,7 +139,7 @@ describe('a move of the pointer', () => {
   test.each([
     ['PUT', '/hooks/moved/live', { version: 3 }],
     ['POST', '/hooks/moved/rollback', {}],
-    ['POST', '/hooks/moved/releases', { digest: digestOf('stale') }],
+    ['POST', '/hooks/moved/releases', codeOf('stale')],
   ] as const)('%s %s with any stale expectation is a 412', async (method, path, json) => {
     const before = (await send('GET', '/hooks/moved')).json;
     const stale = [
@@ -188,7 +187,7 @@ describe('a move of the pointer', () => {
 test('a release keeps its status 201 when its answer is repeated', async () => {
   await deployed('repeated', 'repeated');
   const headers = { 'idempotency-key': crypto.randomUUID() };
-  const json = { digest: digestOf(2) };
+  const json = codeOf(2);
   const post = () => send('POST', '/hooks/repeated/releases', { json, headers });
   const answers = [await post(), await post()];
   expect(answers[0]).toMatchObject({ status: 201, json: { created: true, version: 2 } });
@@ -198,7 +197,7 @@ test('a release keeps its status 201 when its answer is repeated', async () => {
 
 test('a cursor of another list is refused', async () => {
   await deployed('cursors', 'cursors');
-  await send('POST', '/hooks/cursors/releases', { json: { digest: digestOf(2) } });
+  await send('POST', '/hooks/cursors/releases', { json: codeOf(2) });
   const [versions, deploys] = ['/hooks/cursors/releases', '/deploys'];
   const cursorOf = async (path: string) => (await send('GET', `${path}?limit=1`)).json.next_cursor;
   for (const [path, other] of [

@@ -4,7 +4,7 @@ import { postgresStore } from '@osa/core/postgres/store';
 import type { Store } from '@osa/core/store';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admin, type TestDatabase, testDatabase } from './harness.ts';
-import { type Change, deployed, digestOf, historyOf, hookWith, minted, moves } from './registry-support.ts';
+import { type Change, codeOf, deployed, historyOf, hookWith, minted, moves } from './registry-support.ts';
 
 /** Many clients at one hook: versions without gaps, one history, and every answer explained by it. */
 
@@ -52,7 +52,7 @@ describe.each([
     const hook = `apart_${count}`;
     await hookWith(storeOf(0, count), hook, 3);
     const answers = await Promise.all(
-      numbers(100).map((client) => minted(storeOf(client, count), hook, { digest: digestOf(client) })),
+      numbers(100).map((client) => minted(storeOf(client, count), hook, codeOf(client))),
     );
     expect(answers.map(({ version }) => version).sort((a, b) => a - b)).toEqual(numbers(100, 4));
     expect(answers.every(({ created, live }) => created && live)).toBe(true);
@@ -77,7 +77,7 @@ describe.each([
   test('100 identical releases are one', async () => {
     const hook = `same_${count}`;
     await hookWith(storeOf(0, count), hook, 1);
-    const body = { digest: digestOf('same'), config: { a: 1 } };
+    const body = { ...codeOf('same'), config: { a: 1 } };
     const answers = await Promise.all(
       numbers(100).map((client) => minted(storeOf(client, count), hook, body)),
     );
@@ -113,7 +113,7 @@ describe.each([
 test('rollbacks among 50 clients that release: the history explains every answer', async () => {
   await hookWith(storeOf(0, 4), 'busy', 5);
   const releases = numbers(50).map(async (client) => {
-    const answer = await minted(storeOf(client, 4), 'busy', { digest: digestOf(`busy by ${client}`) });
+    const answer = await minted(storeOf(client, 4), 'busy', codeOf(`busy by ${client}`));
     return { seq: answer.live_seq, kind: 'release', to_version: answer.version };
   });
   const rollbacks = numbers(20).map(async (client) => {

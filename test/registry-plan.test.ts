@@ -239,7 +239,7 @@ async function operate(interlude: Interlude, world: number): Promise<void> {
   else if (kind === 'activate') await settle(activate(store, writer, hook, { version: interlude.version }));
   else {
     const { digest, config, live } = interlude;
-    await settle(minted(store, hook, { digest, config, live }));
+    await settle(minted(store, hook, { digest, config, live, source_ref: 'git:2' }));
   }
 }
 

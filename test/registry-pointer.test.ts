@@ -4,7 +4,7 @@ import type { Store } from '@osa/core/store';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admin, type TestDatabase, testDatabase } from './harness.ts';
 import {
-  digestOf,
+  codeOf,
   historyOf,
   hookWith,
   liveOf,
@@ -70,7 +70,7 @@ describe('rollback', () => {
   test('goes to what was live before, not to the version below', async () => {
     await hookWith(store, 'gap', 3);
     await back('gap', { to: 1 });
-    await minted(store, 'gap', { digest: digestOf('gap 4') });
+    await minted(store, 'gap', codeOf('gap 4'));
     expect(await back('gap')).toMatchObject({ from_version: 4, live_version: 1 });
     expect(moves(await historyOf(store, 'gap'))).toBe('-1 1-2 2-3 3-1 1-4 4-1');
   });
@@ -179,8 +179,8 @@ describe('a stale expectation', () => {
       () => back(hook, { ...expected, to: 3 }),
       () => move(hook, { ...expected, version: 1 }),
       () => move(hook, { ...expected, version: 9 }),
-      () => minted(store, hook, { ...expected, digest: digestOf('fresh') }),
-      () => minted(store, hook, { ...expected, digest: digestOf(`${hook} 3`) }),
+      () => minted(store, hook, { ...expected, ...codeOf('fresh') }),
+      () => minted(store, hook, { ...expected, ...codeOf(`${hook} 3`) }),
     ];
     for (const attempt of tries) {
       const error = await nothingWritten(() => refusal(attempt()));

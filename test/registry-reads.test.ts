@@ -72,7 +72,7 @@ describe('releases', () => {
     expect(shown?.live_release).toEqual({
       version: 2,
       digest: digestOf('told 2'),
-      source_ref: 'git:1',
+      source_ref: 'git:told 2',
       built_at: release.built_at,
     });
     expect(release.built_at).toMatch(/Z$/);

@@ -9,6 +9,7 @@ import { notImages } from './fixtures/images.ts';
 import { admin, type TestDatabase, testDatabase } from './harness.ts';
 import { backendThatRuns } from './postgres-support.ts';
 import {
+  codeOf,
   deployed,
   digestOf,
   historyOf,
@@ -73,15 +74,15 @@ test.each<[string, Given, object]>([
   ['an empty config', { config: {} }, { config: {} }],
   ['more memory', { limits: { memory: '2g' } }, { limits: { ...limits, memory: '2g' } }],
   ['another time limit', { limits: { timeout_seconds: 9 } }, { limits: { ...limits, timeout_seconds: 9 } }],
-  ['another digest', { digest: digestOf('b') }, { digest: digestOf('b') }],
+  ['other code', codeOf('b'), codeOf('b')],
   [
     'an image with its digest',
-    { image: `other.example:5000/x:1@${digestOf('b')}` },
+    { image: `other.example:5000/x:1@${digestOf('b')}`, source_ref: 'git:2' },
     { image: 'other.example:5000/x:1', digest: digestOf('b') },
   ],
   [
     'an image with its digest, said twice',
-    { image: `x@${digestOf('b')}`, digest: digestOf('b') },
+    { image: `x@${digestOf('b')}`, digest: digestOf('b'), source_ref: 'git:2' },
     { image: 'x', digest: digestOf('b') },
   ],
   ['all of it', { image: 'y', digest: digestOf('b'), config: {}, source_ref: 'git:2' }, {}],
@@ -144,7 +145,7 @@ test('what is carried over is what is live once the hook is locked, not what was
     const before = await registry.lockHook(hook);
     if (!before) throw new Error('the hook is gone');
     // It reads version 1, and then waits for the lock that is held here.
-    const waiting = minted(store, hook, { digest: digestOf('late') });
+    const waiting = minted(store, hook, codeOf('late'));
     await backendThatRuns(watcher, 'mint_release');
     locked(waiting);
     await registry.move(before, { to: 2, kind: 'activate', reason: null });
@@ -160,7 +161,7 @@ test('what is carried over is what is live once the hook is locked, not what was
 
 test('without going live it is minted, and the next change starts from what is live', async () => {
   const hook = await oneRelease();
-  const quiet = { digest: digestOf('b'), config: { quiet: true }, live: false };
+  const quiet = { ...codeOf('b'), config: { quiet: true }, live: false };
   expect(await minted(store, hook, quiet)).toMatchObject({
     created: true,
     version: 2,
@@ -171,7 +172,7 @@ test('without going live it is minted, and the next change starts from what is l
   expect(await store.registry.hook(hook)).toMatchObject({ release_count: 2, live: { version: 1 } });
   // A release that is known goes live by activation only.
   expect(await minted(store, hook, { ...quiet, live: true })).toMatchObject({ created: false, live: false });
-  const next = await minted(store, hook, { digest: digestOf('c') });
+  const next = await minted(store, hook, codeOf('c'));
   expect(next).toMatchObject({ version: 3, live_version: 3, live_seq: 2 });
   expect(await historyOf(store, hook)).toMatchObject([
     { to_version: 1 },
@@ -182,7 +183,7 @@ test('without going live it is minted, and the next change starts from what is l
 
 test('its reason stands in the history', async () => {
   const hook = await oneRelease();
-  await minted(store, hook, { digest: digestOf('b'), reason: 'rebuilt on a new base' });
+  await minted(store, hook, { ...codeOf('b'), reason: 'rebuilt on a new base' });
   expect((await historyOf(store, hook)).at(-1)).toMatchObject({ reason: 'rebuilt on a new base' });
 });
 
@@ -194,7 +195,7 @@ test.each(notImages)('%j is no name of an image', async (image) => {
 test('from an image to a directory and back', async () => {
   const hook = await oneRelease();
   const digest = await uploaded('packed');
-  const directory = { digest, command: ['node', 'hook.mjs'] };
+  const directory = { digest, command: ['node', 'hook.mjs'], source_ref: 'git:2' };
   await expectNothing(hook, { command: ['node'] }, { code: 'invalid', field: 'digest' });
   await expectNothing(hook, { ...directory, image: 'x' }, { code: 'invalid', field: 'command' });
   await expectNothing(hook, { runtime: 'directory', digest }, { code: 'invalid', field: 'command' });
@@ -211,7 +212,7 @@ test('from an image to a directory and back', async () => {
   });
   await expectNothing(hook, { image: 'x' }, { code: 'invalid', field: 'digest' });
   await expectNothing(hook, { runtime: 'image', digest: digestOf('b') }, { code: 'invalid', field: 'image' });
-  expect(await minted(store, hook, { image: `x@${digestOf('a')}` })).toMatchObject({
+  expect(await minted(store, hook, { image: `x@${digestOf('a')}`, source_ref: 'git:1' })).toMatchObject({
     created: false,
     version: 1,
   });
@@ -226,6 +227,14 @@ test.each<[string, Given, string]>([
 ])('%s is refused', async (_name, body, field) => {
   const hook = await oneRelease();
   await expectNothing(hook, body, { code: 'invalid', field });
+});
+
+test.each<[string, Given]>([
+  ['a digest', { digest: digestOf('b') }],
+  ['an image', { image: `x@${digestOf('b')}` }],
+])('other code, by %s, does not carry over the commit of the live release', async (_name, body) => {
+  const hook = await oneRelease();
+  await expectNothing(hook, body, { code: 'invalid', field: 'source_ref' });
 });
 
 describe('the body', () => {

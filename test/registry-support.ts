@@ -16,6 +16,11 @@ export function digestOf(seed: string | number): string {
   return `sha256:${sha256(String(seed))}`;
 }
 
+/** Code that a release may run, and where it comes from. */
+export function codeOf(seed: string | number): { digest: string; source_ref: string } {
+  return { digest: digestOf(seed), source_ref: `git:${seed}` };
+}
+
 export function person(...scopes: string[]): Principal {
   return { issuer: 'test', subject: scopes.join(' ') || 'nobody', scopes: new Set(scopes) };
 }
@@ -83,7 +88,7 @@ export async function minted(
 export async function hookWith(store: Store, hook: string, versions: number): Promise<void> {
   await deployed(store, `of-${hook.replaceAll('_', '-')}`, [{ name: hook, digest: digestOf(`${hook} 1`) }]);
   for (let version = 2; version <= versions; version += 1) {
-    await minted(store, hook, { digest: digestOf(`${hook} ${version}`) });
+    await minted(store, hook, codeOf(`${hook} ${version}`));
   }
 }
 

@@ -144,6 +144,7 @@ const ReleaseRequest = z.strictObject({
   command: Command.optional(),
   config: Config.optional(),
   limits: LimitsUpdate.optional(),
+  /** Carried over from the live release with its code only: other code comes from somewhere else. */
   source_ref: z.string().min(1).max(1_000).optional(),
   /** Whether the new release becomes the live one. */
   live: z.boolean().default(true),

@@ -12,10 +12,11 @@ import { fingerprint, Limits, type ReleaseContent } from './release.ts';
 /**
  * Mints a release of a hook without a deploy. What the request leaves out is carried over from the live release,
  * as it is under the hook's lock; whether the release is known is decided on the whole. A known release comes back
- * with `created: false`, and nothing moves.
+ * with `created: false`, and nothing moves. `source_ref` belongs to the code: with another digest it is not carried
+ * over, since the commit of other code would be told of it.
  *
- * @throws OsaError `not_found`, `invalid` (parts that do not fit together, a directory that was not uploaded, no
- * live release to carry over from), `precondition_failed`, `access_denied`.
+ * @throws OsaError `not_found`, `invalid` (parts that do not fit together, other code without its source_ref, a
+ * directory that was not uploaded, no live release to carry over from), `precondition_failed`, `access_denied`.
  */
 export async function release(
   store: Store,
@@ -114,8 +115,6 @@ function merge(request: Given, live: ReleaseContent | undefined): ReleaseContent
   if (image && !digest && image !== base?.image) throw missing('digest', 'an image runs by digest');
   const chosenDigest = digest ?? base?.digest;
   if (chosenDigest === undefined) throw missing('digest', why);
-  const sourceRef = request.source_ref ?? live?.source_ref;
-  if (sourceRef === undefined) throw missing('source_ref', why);
   const named = {
     image: runtime === 'image' ? (image ?? base?.image ?? null) : null,
     command: runtime === 'directory' ? (request.command ?? base?.command ?? null) : null,
@@ -123,6 +122,8 @@ function merge(request: Given, live: ReleaseContent | undefined): ReleaseContent
   refuseStrays(request, runtime);
   if (runtime === 'image' && named.image === null) throw missing('image', why);
   if (runtime === 'directory' && named.command === null) throw missing('command', why);
+  const sourceRef = request.source_ref ?? (chosenDigest === live?.digest ? live.source_ref : undefined);
+  if (sourceRef === undefined) throw missing('source_ref', live ? 'the live release is of other code' : why);
   return {
     runtime,
     ...named,
