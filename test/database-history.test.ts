@@ -31,7 +31,7 @@ const appendOnly = {
   'features.energy': 'value',
 };
 
-describe.each(Object.entries(appendOnly))('the owner and %s', (table, column) => {
+describe.each(Object.entries(appendOnly))('db-02: the owner and %s', (table, column) => {
   test.each([
     `update ${table} set ${column} = ${column}`,
     `update ${table} set ${column} = null where false`,

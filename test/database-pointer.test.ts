@@ -72,7 +72,11 @@ const refused: readonly (readonly [string, string, string])[] = [
     '23503',
     move('energy', 4, 2) + change('energy', 4, 1, 1 + 2),
   ],
-  ['the pointer moves to another hook’s release', '23503', move('radius', 2, 2) + change('radius', 2, 1, 2)],
+  [
+    'db-04: the pointer moves to another hook’s release',
+    '23503',
+    move('radius', 2, 2) + change('radius', 2, 1, 2),
+  ],
   ['the pointer moves by another hook’s change', '23503', move('radius', 2, 2) + change('energy', 4, 1, 2)],
   [
     'the pointer moves to a release that is not there',
@@ -150,7 +154,7 @@ describe.each(['app', 'owner'] as const)('as the %s', (role) => {
   });
 });
 
-test('a number that was taken and given up leaves no gap', async () => {
+test('db-05, -06: a number that was taken and given up leaves no gap', async () => {
   expect(await rehearse(a.app, count(3) + release(3))).toBe('done');
   const store = postgresStore(a.app, { domain: 'localhost' });
   const columns = [{ name: 'value', json_type: 'number', required: true }];
@@ -183,7 +187,7 @@ test('a number that was taken and given up leaves no gap', async () => {
   expect(drawn?.columns).toBe(0);
 });
 
-test('no foreign key passes a deletion or a change on', async () => {
+test('db-07: no foreign key passes a deletion or a change on', async () => {
   const keys = await a.owner.sql`
     select conname from pg_constraint where contype = 'f' and (confdeltype <> 'a' or confupdtype <> 'a')`;
   expect(keys).toEqual([]);

@@ -57,7 +57,7 @@ test('every table is in the list', async () => {
   );
 });
 
-test.each(Object.entries(columns))('%s cannot be rewritten', async (table, column) => {
+test.each(Object.entries(columns))('db-01: %s cannot be rewritten', async (table, column) => {
   await refuses(`update ${table} set ${column} = ${column}`);
   await refuses(
     `merge into ${table} t using (select 1) s on true when matched then update set ${column} = null`,

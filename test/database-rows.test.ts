@@ -122,12 +122,12 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
       radiusRows: `${superseding}; ${rows('radius', 'passed', '(1)').replace('o.batch = $held', 'o.batch = $done')}`,
     },
   ],
-])('no row %s: %s', async (_, code, changed) => {
+])('db-08: no row %s: %s', async (_, code, changed) => {
   expect(await attackAtOnce(a.app, commit(a, changed))).toBe(code);
   await refuses(code, commit(a, changed));
 });
 
-test('an attempt that ended badly, ran something else or had an older fence answers nothing', async () => {
+test('db-09: an attempt that ended badly, ran something else or had an older fence answers nothing', async () => {
   const second = (end: string) =>
     named(a, `${startAttempt('$held', 2)}; update attempts set finished_at = now(), ${end} where n = 2`);
   const digest = "resolved_digest = 'sha256:' || repeat('a', 64)";

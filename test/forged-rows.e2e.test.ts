@@ -351,7 +351,7 @@ describe('the ids of sources', () => {
     '😀'.repeat(250),
   ];
 
-  test('are kept to the byte, each its own record, from the upload to the trace', async () => {
+  test('paths-04: are kept to the byte, each its own record, from the upload to the trace', async () => {
     const hook = 'verbatim';
     const echo = hookCode('return { features: [{ value: metadata.value, seen: id }] }');
     const place = await deployed(hook, echo, [{ name: 'seen', json_type: 'string', required: true }]);

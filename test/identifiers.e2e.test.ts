@@ -100,25 +100,28 @@ const hostile = [
 ];
 
 describe('injections, other alphabets and other forms', () => {
-  test.each(hostile)('%j is the name of no hook, no column and no field', async (name) => {
-    await expectRefused(() => deploy('hostile', { name }), 'hooks[0].name');
-    await expectRefused(
-      () => deploy('hostile', { columns: [column('fine'), column(name)] }),
-      'hooks[0].feature.columns[1].name',
-    );
-    const schema = { id: 'hostile-record', version: '1.0.0', fields: [field(name)] };
-    await expectRefused(() => deploy('hostile', {}, { schema }), 'schema.fields[0].name');
-    await expectRefused(
-      () => deploy('hostile', {}, { schema: { ...schema, id: name, fields: [field('x')] } }),
-      'schema.id',
-    );
-    // An empty path is another path.
-    if (name === '') return;
-    for (const path of ['hooks/X', 'hooks/X/history', 'data/X/X', 'trace/rows/X/1', 'conventions/X']) {
-      const reply = await stage.http.get(`/api/v1/${path.replaceAll('X', encodeURIComponent(name))}`);
-      expect([400, 404, 422]).toContain(reply.status);
-    }
-  });
+  test.each(hostile)(
+    'ident-01, -02, -12: %j is the name of no hook, no column and no field',
+    async (name) => {
+      await expectRefused(() => deploy('hostile', { name }), 'hooks[0].name');
+      await expectRefused(
+        () => deploy('hostile', { columns: [column('fine'), column(name)] }),
+        'hooks[0].feature.columns[1].name',
+      );
+      const schema = { id: 'hostile-record', version: '1.0.0', fields: [field(name)] };
+      await expectRefused(() => deploy('hostile', {}, { schema }), 'schema.fields[0].name');
+      await expectRefused(
+        () => deploy('hostile', {}, { schema: { ...schema, id: name, fields: [field('x')] } }),
+        'schema.id',
+      );
+      // An empty path is another path.
+      if (name === '') return;
+      for (const path of ['hooks/X', 'hooks/X/history', 'data/X/X', 'trace/rows/X/1', 'conventions/X']) {
+        const reply = await stage.http.get(`/api/v1/${path.replaceAll('X', encodeURIComponent(name))}`);
+        expect([400, 404, 422]).toContain(reply.status);
+      }
+    },
+  );
 
   test('a control character that PostgreSQL cannot store is malformed, wherever it stands', async () => {
     for (const name of ['x\0y', 'x\ud800']) {
@@ -148,7 +151,7 @@ describe('lengths', () => {
     );
   });
 
-  test('names that are the same in their first 63 bytes never meet', async () => {
+  test('ident-04: names that are the same in their first 63 bytes never meet', async () => {
     const start = 'c'.repeat(63);
     const columns = [column(`${start}a`), column(`${start}b`)];
     await expectRefused(() => deploy('too-long', { columns }), 'hooks[0].feature.columns[0].name');
@@ -156,7 +159,7 @@ describe('lengths', () => {
     for (const name of hooks) await expectRefused(() => deploy('too-long', { name }), 'hooks[0].name');
   });
 
-  test.each([501, 1_601, 10_000])('%d columns are refused, naming the limit', async (count) => {
+  test.each([501, 1_601, 10_000])('ident-13: %d columns are refused, naming the limit', async (count) => {
     const columns = Array.from({ length: count }, (_, index) => column(`c${index}`));
     const { problem } = await expectRefused(() => deploy('wide', { columns }), 'hooks[0].feature.columns');
     expect(problem?.message).toContain('500');
@@ -180,7 +183,7 @@ describe('lengths', () => {
 });
 
 describe('reserved names', () => {
-  test.each([...reservedColumns])('%s is no column', async (name) => {
+  test.each([...reservedColumns])('ident-06, -07: %s is no column', async (name) => {
     await expectRefused(
       () => deploy('reserved', { columns: [column(name)] }),
       'hooks[0].feature.columns[0].name',
@@ -192,15 +195,18 @@ describe('reserved names', () => {
     await expectRefused(() => deploy('reserved', {}, { schema }), 'schema.fields[0].name');
   });
 
-  test.each([...reservedNames])('%s is no hook and no schema', async (name) => {
+  test.each([...reservedNames])('ident-11: %s is no hook and no schema', async (name) => {
     await expectRefused(() => deploy('reserved', { name }), 'hooks[0].name');
     const schema = { id: name, version: '1.0.0', fields: [field('value')] };
     await expectRefused(() => deploy('reserved', {}, { schema }), 'schema.id');
   });
 
-  test.each(['pg_class', 'pg_toast', 'pg_', 'information_schema'])('%s is no hook', async (name) => {
-    await expectRefused(() => deploy('reserved', { name }), 'hooks[0].name');
-  });
+  test.each(['pg_class', 'pg_toast', 'pg_', 'information_schema'])(
+    'ident-14: %s is no hook',
+    async (name) => {
+      await expectRefused(() => deploy('reserved', { name }), 'hooks[0].name');
+    },
+  );
 
   test.each(['..', 'con', 'nul', 'com1', 'lpt9'])('paths-07: %s is no hook', async (name) => {
     await expectRefused(() => deploy('reserved', { name }), 'hooks[0].name');
@@ -217,7 +223,7 @@ describe('reserved names', () => {
 });
 
 describe('twins and types', () => {
-  test('a column twice', async () => {
+  test('ident-10: a column twice', async () => {
     const columns = [column('value'), column('other'), column('value', { json_type: 'string' })];
     await expectRefused(() => deploy('twins', { columns }), 'hooks[0].feature.columns[2].name');
   });
@@ -242,7 +248,7 @@ describe('twins and types', () => {
     [{ json_type: ['number'] }, 'json_type'],
     [{ json_type: null }, 'json_type'],
     [{ required: 'yes' }, 'required'],
-  ])('a column of %j', async (changes, member) => {
+  ])('ident-15: a column of %j', async (changes, member) => {
     await expectRefused(
       () => deploy('types', { columns: [column('value', changes)] }),
       `hooks[0].feature.columns[0].${member}`,
@@ -250,7 +256,7 @@ describe('twins and types', () => {
   });
 });
 
-describe('a contract that is declared again', () => {
+describe('ident-16: a contract that is declared again', () => {
   const columns = [
     column('energy', { required: true, unit: 'J', description: 'radiated' }),
     column('label', { json_type: 'string' }),
@@ -299,7 +305,7 @@ describe('a contract that is declared again', () => {
   });
 });
 
-describe('the keywords of SQL are names as any other', () => {
+describe('ident-08: the keywords of SQL are names as any other', () => {
   const keywords = [
     'select',
     'user',

@@ -79,7 +79,7 @@ describe('values arrive as they were written', () => {
     );
   });
 
-  test('texts that mean something elsewhere', async () => {
+  test('rows-27, -30: texts that mean something elsewhere', async () => {
     const values = [
       "'; drop table hooks;--",
       '$1',
@@ -155,7 +155,7 @@ describe('values arrive as they were written', () => {
     );
   });
 
-  test('integers of 64 bits, however they are written', async () => {
+  test('rows-11, -12: integers of 64 bits, however they are written', async () => {
     const sources = [
       '-0',
       '1.0',
@@ -231,7 +231,7 @@ describe('values arrive as they were written', () => {
   });
 });
 
-describe('values of another type are refused, never made to fit', () => {
+describe('rows-25: values of another type are refused, never made to fit', () => {
   const format = (name: NonNullable<Column['format']>) => column('x', 'string', { format: name });
 
   test.each<[string, Column, string[]]>([

@@ -68,7 +68,7 @@ describe('bounds', () => {
     );
   });
 
-  test('one line without end, larger than the memory of the thread', async () => {
+  test('rows-19: one line without end, larger than the memory of the thread', async () => {
     const file = await open(join(directory(), 'features.jsonl'), 'w');
     await file.truncate(900 * 1024 * 1024);
     await file.close();
@@ -85,7 +85,7 @@ describe('bounds', () => {
     expect(judgement.failure).toContain('too many rows: a batch has at most 6');
   });
 
-  test('a flood of lines, blank ones too', async () => {
+  test('rows-20: a flood of lines, blank ones too', async () => {
     for (const flood of ['1\n', '\n', '{"id":"b"}\n']) {
       await write('features.jsonl', flood.repeat(1_000_000));
       const { judgement } = await read({ contract, recordIds });

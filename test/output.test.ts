@@ -78,7 +78,7 @@ describe('verdicts', () => {
     expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toBe('passed');
   });
 
-  test('a hook that wrote nothing answered for nobody', async () => {
+  test('rows-05: a hook that wrote nothing answered for nobody', async () => {
     const reader = await read({ contract, recordIds: ['a'] });
     expect(said(reader, 'a')).toBe('errored: the hook did not answer for this record');
     expect(await allChunks(reader)).toEqual([]);
@@ -100,7 +100,7 @@ describe('verdicts', () => {
     ]);
   });
 
-  test('a record answered twice has no answer, in one file or in two', async () => {
+  test('rows-03: a record answered twice has no answer, in one file or in two', async () => {
     await write('features.jsonl', [
       { id: 'a', features: [row(1)] },
       { id: 'a', features: [row(2)] },
@@ -119,7 +119,7 @@ describe('verdicts', () => {
     expect((await allChunks(reader)).flatMap((chunk) => chunk.recordIds)).toEqual(['c']);
   });
 
-  test('an id that is not of the batch is counted and described', async () => {
+  test('rows-02: an id that is not of the batch is counted and described', async () => {
     await write('features.jsonl', [
       { id: 'theirs', features: [row(1)] },
       { id: 'a', features: [row(1)] },
@@ -133,10 +133,18 @@ describe('verdicts', () => {
     expect(reader.judgement.rowCount).toBe(1);
   });
 
-  test('ids are data: each spelling is its own record, and none is a path or a property', async () => {
+  test('paths-01, -03, -05, -06: ids are data: each spelling is its own record, and none is a path or a property', async () => {
     const recordIds = [
       '../../x',
+      'a/../../b',
+      '..\\x',
+      '.',
+      '..',
       '/etc/passwd',
+      'a:b',
+      'a_b',
+      'a@b',
+      '1e3',
       '__proto__',
       'constructor',
       '007',
@@ -189,7 +197,7 @@ describe('broken lines cost only themselves', () => {
     '{}',
     '{"features":[]}',
     '\ufeff{}',
-  ])('a line that names no record: %s', async (line) => {
+  ])('rows-06, -07: a line that names no record: %s', async (line) => {
     await write('features.jsonl', [line, good]);
     const reader = await read({ contract, recordIds: ['good', 'bad'] });
     expect(said(reader, 'good')).toBe('passed');
@@ -224,7 +232,7 @@ describe('broken lines cost only themselves', () => {
     ['features twice', '{"id":"bad","features":[],"features":[]}', 'duplicate key "features"'],
     ['no features', '{"id":"bad"}', 'features is missing'],
     ['text behind', '{"id":"bad","features":[]} x', 'unexpected "x"'],
-  ])('a line that names its record: %s', async (_, line, reason) => {
+  ])('rows-09, -10, -13, -14, -18: a line that names its record: %s', async (_, line, reason) => {
     await write('features.jsonl', [line, good]);
     const reader = await read({ contract, recordIds: ['good', 'bad'] });
     expect(said(reader, 'good')).toBe('passed');
@@ -234,7 +242,7 @@ describe('broken lines cost only themselves', () => {
   });
 
   test.each([[[0xff, 0xfe]], [[0xc0, 0xaf]], [[0xe2, 0x82]]])(
-    'bytes that are not UTF-8: %j',
+    'rows-15: bytes that are not UTF-8: %j',
     async (bytes) => {
       const start = Buffer.from('{"id":"bad","features":[{"energy_j":1,"label":"');
       await write(
@@ -247,7 +255,7 @@ describe('broken lines cost only themselves', () => {
     },
   );
 
-  test('features that are no list of objects', async () => {
+  test('rows-08: features that are no list of objects', async () => {
     const features = ['x', 1, { a: 1 }, [1], null, [null], [[]]];
     await write(
       'features.jsonl',
@@ -322,7 +330,7 @@ describe('rows', () => {
     'ordinal',
     'xmin',
     'tableoid',
-  ])('cannot forge %s', async (name) => {
+  ])('rows-01: cannot forge %s', async (name) => {
     await write('features.jsonl', [
       { id: 'a', features: [row(1), { ...row(2), [name]: 'x' }] },
       { id: 'b', features: [row(1)] },
@@ -334,7 +342,7 @@ describe('rows', () => {
   });
 
   test.each(['extra', '__proto__', 'constructor', 'prototype', 'toString', 'Energy_j', ''])(
-    'have no column %j',
+    'rows-17, -24: have no column %j',
     async (name) => {
       await write('features.jsonl', [
         `{"id":"a","features":[{"energy_j":1,${JSON.stringify(name)}:{"polluted":1}}]}`,
@@ -347,12 +355,17 @@ describe('rows', () => {
     },
   );
 
-  test.each([{ label: 'a' }, { energy_j: null }])('need their required columns: %j', async (value) => {
-    await write('features.jsonl', [{ id: 'a', features: [value] }]);
-    expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toContain('column "energy_j" is required');
-  });
+  test.each([{ label: 'a' }, { energy_j: null }])(
+    'rows-22: need their required columns: %j',
+    async (value) => {
+      await write('features.jsonl', [{ id: 'a', features: [value] }]);
+      expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toContain(
+        'column "energy_j" is required',
+      );
+    },
+  );
 
-  test('are exactly one where the cardinality is one', async () => {
+  test('rows-21: are exactly one where the cardinality is one', async () => {
     await write(
       'features.jsonl',
       [0, 1, 2].map((count) => ({ id: `${count}`, features: Array(count).fill(row(1)) })),
