@@ -1,5 +1,6 @@
 import { arrayLiteral, nullElement, quoteElement } from '@osa/core/array-literal';
 import type { Column } from '@osa/core/hook/hook';
+import { parseNativeJson } from '@osa/core/native-json';
 import { columnSqlType } from '@osa/core/postgres/column-type';
 import type { Database } from '@osa/core/postgres/connection';
 import fc from 'fast-check';
@@ -194,8 +195,8 @@ describe('values arrive as they were written', () => {
         const written = values.map((item) => JSON.stringify(item));
         fc.pre(!written.some((item) => item.includes('\\u0000')));
         const kept = await stored(object, written);
-        expect(kept.map((item) => JSON.parse(item ?? ''))).toEqual(
-          written.map((item) => JSON.parse(item, noMinusZero)),
+        expect(kept.map((item) => parseNativeJson(item ?? ''))).toEqual(
+          written.map((item) => parseNativeJson(item, noMinusZero)),
         );
       }),
       { numRuns: 50 },

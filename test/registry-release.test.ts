@@ -159,6 +159,16 @@ test('what is carried over is what is live once the hook is locked, not what was
   expect(moves(await historyOf(store, hook))).toBe('-1 1-2 2-3');
 });
 
+test('a config keeps its keys through the database, also those that V8 mistakes for another', async () => {
+  made += 1;
+  const name = `carry_${made}`;
+  const odd = { '': 1, '"': 2 };
+  JSON.parse('{"":1,"\\\\":2}');
+  await deployed(store, `carry-${made}`, [{ name, digest: digestOf('a'), config: odd }]);
+  await minted(store, name, { limits: { memory: '2g' } });
+  for (const version of [1, 2]) expect(await contentOf(name, version)).toMatchObject({ config: odd });
+});
+
 test('without going live it is minted, and the next change starts from what is live', async () => {
   const hook = await oneRelease();
   const quiet = { ...codeOf('b'), config: { quiet: true }, live: false };

@@ -1,5 +1,6 @@
 import postgres from 'postgres';
 import { OsaError } from '../error.ts';
+import { parseNativeJson } from '../native-json.ts';
 import { openClient } from './connection-client.ts';
 import { createListening, type Listener } from './connection-listen.ts';
 import { createPool, type Pool } from './connection-pool.ts';
@@ -138,7 +139,7 @@ function makeDriver(options: ConnectOptions): postgres.Sql {
     prepare: true,
     onnotice: onNotice,
     connection: settings,
-    types: { date: instant },
+    types: { date: instant, json },
   };
   return typeof url === 'string' ? fromUrl(url, fixed) : postgres({ ...url, ...fixed });
 }
@@ -178,4 +179,11 @@ const instant = {
   from: [1082, 1114, 1184],
   serialize: (value: string | Date) => (value instanceof Date ? value.toISOString() : value),
   parse: (text: string) => text.replace(' ', 'T').replace(/\+00$/, 'Z'),
+};
+
+const json = {
+  to: 114,
+  from: [114, 3802],
+  serialize: (value: unknown) => JSON.stringify(value),
+  parse: (text: string) => parseNativeJson(text),
 };
