@@ -182,6 +182,11 @@ describe('a transaction', () => {
   });
 });
 
+test('a session compiles nothing, whatever the server would', async () => {
+  const [{ jit } = { jit: '' }] = await open().sql<{ jit: string }[]>`show jit`;
+  expect(jit).toBe('off');
+});
+
 describe('when all connections are busy', () => {
   test('who waits is served in turn, or refused after a while', async () => {
     const database = open({ acquireTimeoutMs: 1_000 });

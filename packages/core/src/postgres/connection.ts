@@ -128,6 +128,9 @@ function makeDriver(options: ConnectOptions): postgres.Sql {
     search_path: 'public',
     TimeZone: 'UTC',
     DateStyle: 'ISO',
+    // Statements here are short, also where their cost is overestimated: to compile a claim took a hundred times as
+    // long as to run it, on servers that can.
+    jit: 'off',
   };
   const fixed = {
     max: 1,
