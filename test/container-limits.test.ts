@@ -15,8 +15,8 @@ vi.setConfig({ testTimeout: 60_000 });
 const mib = 2 ** 20;
 /** What the engine gives a container: processes and threads together, and files of one process. */
 const [mostProcesses, mostFiles] = [256, 1_024];
-/** EMFILE, EAGAIN */
-const [tooManyFiles, tryAgain] = [24, 11];
+/** EMFILE, ENOSPC, EAGAIN */
+const [tooManyFiles, noSpace, tryAgain] = [24, 28, 11];
 
 describeContainers('what hostile code takes of the machine', () => {
   let bench: ContainerBench;
@@ -24,9 +24,10 @@ describeContainers('what hostile code takes of the machine', () => {
     bench = await containerBench();
   });
   afterAll(async () => {
-    expect(await bench.containers()).toEqual([]);
+    const left = await bench.containers();
     await bench.dispose();
     await removeImages();
+    expect(left).toEqual([]);
   });
 
   /** Runs an image whose processes are known by their environment, none of which may survive. */
@@ -117,20 +118,17 @@ describeContainers('what hostile code takes of the machine', () => {
       files: fillers,
       modes: Object.fromEntries(Object.keys(fillers).map((path) => [path, '755'])),
     });
-    const abort = new AbortController();
-    const running = bench.run(image, { id: 'filler', signal: abort.signal });
+    const running = bench.start(image, { id: 'filler' });
     for (const path of Object.keys(fillers)) {
       const told = await until(`the last of ${path}`, async () => {
         const bytes = await readFile(join(bench.workspace, 'filler/out', path)).catch(() => Buffer.alloc(0));
         return bytes.length === 16 && bytes;
       });
-      expect(Number(told.readBigUInt64LE(0)), path).toBeGreaterThan(0);
       expect(Number(told.readBigUInt64LE(0)), path).toBeLessThan(mostFiles);
-      expect(Number(told.readBigUInt64LE(8)), path).toBe(tooManyFiles);
+      expect([tooManyFiles, noSpace], path).toContain(Number(told.readBigUInt64LE(8)));
     }
     await hostHasAll();
-    abort.abort();
-    expect(await running).toMatchObject({ outcome: 'cancelled' });
+    expect(await running.end()).toMatchObject({ outcome: 'cancelled' });
   });
 
   it('sandbox-25: is few files, and no memory that it leaves in a crash', async () => {

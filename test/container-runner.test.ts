@@ -72,7 +72,7 @@ describeContainers('a hook in a container', () => {
     // The kernel keeps the first process of a namespace from it, which then says what its child has done.
     const ending = await bench.runScript('kill -9 $$; echo alive; sh -c "kill -9 \\$\\$"; exit $?');
     expect(ending).toMatchObject({ outcome: 'exited', exitCode: 137, exitSignal: 'SIGKILL' });
-    expect(logOf(ending)).toMatch(/^alive\n/);
+    expect(logOf(ending)).toContain('alive\n');
     await ending.dispose();
   });
 

@@ -17,9 +17,10 @@ describeContainers('hostile code in a container', () => {
     bench = await containerBench();
   });
   afterAll(async () => {
-    expect(await bench.containers()).toEqual([]);
+    const left = await bench.containers();
     await bench.dispose();
     await removeImages();
+    expect(left).toEqual([]);
   });
 
   it('sandbox-01: has no network but a loopback of its own', async () => {
@@ -51,13 +52,11 @@ describeContainers('hostile code in a container', () => {
       script: `nc -ll -p 7777 -e echo hello & until nc 127.0.0.1 7777 < /dev/null | grep hello; do :; done
       touch $OSA_OUT/listening; while :; do sleep 1; done`,
     });
-    const abort = new AbortController();
-    const server = bench.run(serve, { id: 'server', signal: abort.signal });
+    const server = bench.start(serve, { id: 'server' });
     await bench.marked('server', 'listening');
     const ask = 'nc -w 1 127.0.0.1 7777 < /dev/null || echo refused';
     const answer = await bench.printed(ask);
-    abort.abort();
-    expect(await server).toMatchObject({ outcome: 'cancelled' });
+    expect(await server.end()).toMatchObject({ outcome: 'cancelled' });
     expect(answer).toContain('refused');
     expect(answer).not.toContain('hello');
   });
@@ -65,7 +64,7 @@ describeContainers('hostile code in a container', () => {
   it('sandbox-03: writes nowhere but to its output and /tmp', async () => {
     const places = ['/', '/etc', '/osa', '/osa/in', '/osa/files', '/dev', '/var', '/run', '/bin'];
     const image = await buildImage({
-      script: `for place in ${places.join(' ')}; do touch $place/x; done
+      script: `exec 2>&1; for place in ${places.join(' ')}; do touch $place/x; done
       mkdir /dev/shm; echo x >> /osa/in/records.jsonl; rm -f /osa/in/records.jsonl; chmod 777 /osa/in/records.jsonl
       ln -s x /osa/in/more; mv /osa/in /osa/elsewhere; touch /tmp/x $OSA_OUT/x && echo fine`,
       // Whoever comes may write there, were it not for the file system.
@@ -87,7 +86,7 @@ describeContainers('hostile code in a container', () => {
 
   it('sandbox-04: executes nothing that it has written', async () => {
     const log = await bench.printed(
-      `for place in /tmp $OSA_OUT; do cp /bin/busybox $place/echo; chmod 755 $place/echo; $place/echo ran; echo "code $?"; done`,
+      `exec 2>&1; for place in /tmp $OSA_OUT; do cp /bin/busybox $place/echo; chmod 755 $place/echo; $place/echo ran; echo "code $?"; done`,
     );
     expect(log).not.toMatch(/^ran/m);
     expect(log.match(/Permission denied\ncode 126/g)).toHaveLength(2);
@@ -200,17 +199,15 @@ describeContainers('hostile code in a container', () => {
 
   it('sandbox-26: can end itself and no other, and sets no clock', async () => {
     const image = await buildImage({ script: 'touch $OSA_OUT/started; while :; do sleep 1; done' });
-    const abort = new AbortController();
-    const survivor = bench.run(image, { id: 'survivor', signal: abort.signal });
+    const survivor = bench.start(image, { id: 'survivor' });
     await bench.marked('survivor', 'started');
     const ending = await bench.runScript(
       'sleep 60 & kill -9 -1; kill -9 1; wait; date -s 2000-01-01; exit 7',
     );
     expect(ending).toMatchObject({ outcome: 'exited', exitCode: 7 });
     expect(logOf(ending)).toContain('not permitted');
-    abort.abort();
     // It would have ended before, and not for this.
-    expect(await survivor).toMatchObject({ outcome: 'cancelled' });
+    expect(await survivor.end()).toMatchObject({ outcome: 'cancelled' });
   });
 
   it('sandbox-27: is made with every flag that confines it', async () => {
@@ -218,12 +215,10 @@ describeContainers('hostile code in a container', () => {
       script: 'sleep 60',
       lines: ['HEALTHCHECK CMD true', 'VOLUME /cache', 'STOPSIGNAL SIGUSR1'],
     });
-    const abort = new AbortController();
-    const running = bench.run(image, { signal: abort.signal, memoryMiB: 48, cpuMillicores: 250 });
+    const running = bench.start(image, { memoryMiB: 48, cpuMillicores: 250 });
     const id = await until('the container', async () => (await bench.containers())[0]);
     const [found] = JSON.parse(await podman('container', 'inspect', id));
-    abort.abort();
-    await running;
+    await running.end();
     const memory = 48 * 2 ** 20;
     expect(found.Config).toMatchObject({ User: '65534:65534' });
     expect(found.Config.Labels['osa.workspace']).toMatch(/^[0-9a-f]{32}$/);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
 import type { Ending, InputRecord, Runner, Task } from '@osa/core/run/runner';
 import { sweep } from '@osa/core/runners/sweep';
-import { describe, expect } from 'vitest';
+import { describe, expect, onTestFinished } from 'vitest';
 import { longestBusy } from './busy.ts';
 import { until } from './harness.ts';
 import { type BuiltImage, buildImage, missing, podman, podmanRunner } from './images.ts';
@@ -41,6 +41,8 @@ export interface ContainerBench {
   task(image: BuiltImage, options?: TaskOptions): Task;
   /** Runs one task of an image with the real runner. */
   run(image: BuiltImage, options?: TaskOptions): Promise<Ending>;
+  /** Runs one task of an image until it is told to end, at the latest by the end of the test. */
+  start(image: BuiltImage, options?: TaskOptions): { end(): Promise<Ending> };
   /** Builds an image of a shell script and runs it. */
   runScript(script: string, options?: TaskOptions): Promise<Ending>;
   /** Runs a script that must end well, and gives what it said. */
@@ -81,6 +83,16 @@ export async function containerBench(): Promise<ContainerBench> {
     runner,
     task,
     run,
+    start(image, options) {
+      const abort = new AbortController();
+      const running = run(image, { ...options, signal: abort.signal });
+      const end = () => {
+        abort.abort();
+        return running;
+      };
+      onTestFinished(async () => void (await end()));
+      return { end };
+    },
     runScript,
     async printed(script, options) {
       const ending = await runScript(script, options);
