@@ -59,7 +59,7 @@ test('shows what became of each record, and the rows', async () => {
   expect(plain.stdout).toContain('… and 1 more');
 });
 
-test('says why a record is errored, or the hook broke its contract, and shows what it said', async () => {
+test('logs-02: says why a record is errored, or the hook broke its contract, and shows what it said', async () => {
   await using world = await createCliWorld();
   const forged = await tried(world, hookCode('return { features: [{ value: 1, run_id: "x" }] }'));
   expect([forged.code, forged.stdout]).toEqual([1, expect.stringContaining('run_id')]);

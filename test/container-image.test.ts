@@ -1,12 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { createServer as createHttpServer } from 'node:http';
-import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { rollback } from '@osa/core/hook/live';
 import { readRows } from '@osa/core/record/read';
 import { traceRow } from '@osa/core/trace/trace';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
 import { admin, scratch, type TestDatabase, testDatabase, until } from './harness.ts';
 import {
@@ -67,7 +65,8 @@ describeContainers('the image of a release', () => {
   it('image-01: stays what it is when its local tag is moved', async () => {
     const one = await buildImage({ script: 'echo one' });
     await buildImage({ script: 'echo two' }, one.image);
-    expect(logOf(await containers.run({ ...one, image: `${one.image}:latest` }))).toBe('one\n');
+    const ending = await containers.run({ ...one, image: `${one.image}:latest` });
+    expect([logOf(ending), ending.resolvedDigest]).toEqual(['one\n', one.digest]);
   });
 
   it('that was never pushed is known by its id', async () => {
@@ -172,7 +171,7 @@ describeContainers('the image of a release', () => {
   it.each([
     ['is not there', ['/nothing/here']],
     ['is no program', ['/hook.sh']],
-  ])('is refused when its entrypoint %s', async (_what, entrypoint) => {
+  ])('image-08: is refused when its entrypoint %s', async (_what, entrypoint) => {
     const image = await buildImage({ lines: [`ENTRYPOINT ${JSON.stringify(entrypoint)}`] });
     await expect(containers.run(image)).rejects.toMatchObject({ code: 'invalid', field: 'release.image' });
     expect(await containers.containers()).toEqual([]);
@@ -183,62 +182,6 @@ describeContainers('the image of a release', () => {
     const before = await podman('volume', 'ls', '--quiet');
     expect(logOf(await containers.run(image))).toContain('refused');
     expect(await podman('volume', 'ls', '--quiet')).toBe(before);
-  });
-
-  describe('in a registry that', () => {
-    let server: Server | undefined;
-    afterEach(() => {
-      server?.close();
-    });
-    const listen = async (made: Server) => {
-      server = made;
-      await new Promise<void>((listening) => made.listen(0, '127.0.0.1', listening));
-      const address = made.address();
-      return typeof address === 'object' ? `127.0.0.1:${address?.port}/a/hook` : '';
-    };
-
-    it('image-09: hangs may be there later, and the pull ends in its time', async () => {
-      const image = await listen(createServer((socket) => socket.on('error', () => undefined)));
-      const runner = podmanRunner(1_000);
-      await expect(containers.run({ image, digest: zero }, { runner })).rejects.toMatchObject({
-        code: 'unavailable',
-      });
-    });
-
-    it('hangs does not hold up who is told to stop', async () => {
-      const image = await listen(createServer((socket) => socket.on('error', () => undefined)));
-      const reason = new Error('stop');
-      const abort = new AbortController();
-      setTimeout(() => abort.abort(reason), 300);
-      await expect(containers.run({ image, digest: zero }, { signal: abort.signal })).rejects.toBe(reason);
-    });
-
-    it('wants a login is one without the right to pull', async () => {
-      const image = await listen(
-        createHttpServer((_request, response) => {
-          response.writeHead(401, {
-            'www-authenticate': 'Basic realm="test"',
-            'content-type': 'application/json',
-          });
-          response.end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}');
-        }),
-      );
-      await expect(containers.run({ image, digest: zero })).rejects.toMatchObject({ code: 'access_denied' });
-    });
-
-    it('fails may answer later', async () => {
-      const image = await listen(
-        createHttpServer((_request, response) => {
-          response.writeHead(404, { connection: 'close' });
-          response.end();
-          server?.close();
-        }),
-      );
-      const runner = podmanRunner(3_000);
-      await expect(containers.run({ image, digest: zero }, { runner })).rejects.toMatchObject({
-        code: 'unavailable',
-      });
-    });
   });
 
   it('without an engine may run later', async () => {
@@ -303,7 +246,7 @@ describeContainers('a hook whose images move', () => {
   const versionImage = async (version: number, name: string) =>
     registry.push(await buildImage({ script: answering(`answer ${version}`) }), name);
 
-  it('image-10: runs the image of each release, whatever its tag has become', async () => {
+  it('image-02, image-10: runs the image of each release, whatever its tag has become', async () => {
     const name = 'versions/hook';
     const first = await versionImage(1, name);
     await bench.deploy({ versioned: { image: { ...first, image: `${first.image}:latest` } } });

@@ -50,7 +50,7 @@ describeContainers('a hook that runs out of memory', () => {
       order by b.source_id`;
   };
 
-  it('passes with twice as much, and again, and its release says what it said', async () => {
+  it('sandbox-11: passes with twice as much, and again, and its release says what it said', async () => {
     const script = answering(`${takeMemory(150)}; answer 1`);
     expect(await run(script, '64m', ['a'])).toMatchObject({ published: 1, rows: 1 });
     const { rows } = await readRows(bench.store, 'bench-record', 'sized', page);
@@ -117,7 +117,7 @@ describeContainers('a hook that runs out of memory', () => {
     expect(await bench.database.sql`select status from runs`).toEqual([{ status: 'passed' }]);
   });
 
-  it('is given up after three retries; the records that it finished stay', async () => {
+  it('sandbox-11: is given up after three retries; the records that it finished stay', async () => {
     const script = answering(`[ $id = b ] && ${takeMemory(200)}; answer 1`);
     expect(await run(script, '16m', ['a', 'b'])).toMatchObject({ published: 1, errored: 1, rows: 1 });
     expect(await attempts()).toEqual(
@@ -135,18 +135,18 @@ describeContainers('a hook that runs out of memory', () => {
     expect(ended).toMatchObject({ status: 'failed', reason: expect.stringContaining('128 MiB') });
   });
 
-  it('never gets more than the machine gives', async () => {
+  it('sandbox-11: never gets more than the machine gives', async () => {
     const script = answering(takeMemory(500));
     const options = { maxMemoryBytes: 100 * mib };
     expect(await run(script, '64m', ['a'], options)).toMatchObject({ published: 0, errored: 1 });
     expect(await attempts()).toMatchObject([{ mib: 64 }, { mib: 100 }]);
   });
 
-  it('is no other hook’s trouble, and an exit of 137 is none of memory', async () => {
+  it('sandbox-11, sandbox-13: is no other hook’s trouble, and an end by SIGKILL is none of memory', async () => {
     bench = await workbench(database, { runners: [podmanRunner()] });
     await bench.deploy({
       greedy: { image: await buildImage({ script: takeMemory(500) }), limits: { memory: '16m' } },
-      killed: { image: await buildImage({ script: 'exit 137' }) },
+      killed: { image: await buildImage({ script: 'sh -c "kill -9 \\$\\$"; exit $?' }) },
       modest: { image: await buildImage({ script: answering('answer 1') }) },
     });
     await bench.ingest([record('a', 1)]);

@@ -37,8 +37,11 @@ describeContainers('what a hostile hook leaves in its output', () => {
       good: { image: await buildImage({ script: answerAll }) },
     });
     await bench.ingest([record('a', 1), record('b', 1)]);
+    const started = performance.now();
     const stallMs = await longestBusy(() => bench.drain());
     const { sql } = bench.database;
+    // A machine that is busy with other things makes none of this slower than that.
+    expect(performance.now() - started).toBeLessThan(30_000);
     const runs = await sql<{ hook: string; status: string; reason: string | null; rows: number }[]>`
       select hook, status, reason, row_count::int as rows from runs`;
     const outcomes = await sql<{ source_id: string; status: string; reason: string | null }[]>`
@@ -46,18 +49,25 @@ describeContainers('what a hostile hook leaves in its output', () => {
       where o.hook = 'bad' order by b.source_id`;
     expect(runs.find(({ hook }) => hook === 'good')).toMatchObject({ status: 'passed', rows: 2 });
     const bad = runs.find(({ hook }) => hook === 'bad');
-    return { ...bad, outcomes, stallMs };
+    expect(stallMs).toBeLessThan(100);
+    return { ...bad, outcomes };
   }
 
   const features = '$OSA_OUT/features.jsonl';
 
   it.each([
     ['outdir-01: a link to a file of the host', `ln -s /etc/passwd ${features}`, /symbolic link/],
+    [
+      'outdir-01: a link to answers that are elsewhere',
+      `${answerAll}; mv ${features} $OSA_OUT/x; ln -s x ${features}`,
+      /symbolic link/,
+    ],
     ['a link to its own input', `ln -s $OSA_IN/records.jsonl ${features}`, /symbolic link/],
     ['a link that ends nowhere', `ln -s nowhere ${features}`, /symbolic link/],
     ['outdir-04: a pipe', `mkfifo ${features}`, /not a regular file/],
     ['a directory', `mkdir ${features}`, /regular file|directory/],
     ['outdir-05: a file with two names', `${answerAll}; ln ${features} $OSA_OUT/other`, /hard link/],
+    ['outdir-05: a second name of its input', `ln $OSA_IN/records.jsonl ${features}; exit 0`, undefined],
     ['outdir-05: a device', `mknod ${features} c 1 5; exit 0`, undefined],
   ])('%s for an answer fails the run and no other', async (_what, script, reason) => {
     const bad = await besideGood(script);
@@ -67,17 +77,47 @@ describeContainers('what a hostile hook leaves in its output', () => {
     expect(bad.outcomes.map(({ status }) => status)).toEqual(['errored', 'errored']);
   });
 
-  it('outdir-02, -13, -14: is read by exact name, and nothing is written beside it', async () => {
+  it('outdir-02: is no place where the daemon writes', async () => {
     const target = await scratch();
     const file = join(target.path, 'target');
     await writeFile(file, 'untouched');
-    const bad = await besideGood(`${answerAll}
-      for name in run.json hook.log leader.json ../leader.json; do ln -s ${file} $OSA_OUT/$name; done
-      cp ${features} $OSA_OUT/Features.jsonl; cp ${features} $OSA_OUT/FEATURES.JSONL
-      cd $OSA_OUT; touch "$(printf 'new\\nline')" "$(printf 'bad\\377utf8')" -- -rf "$(head -c 255 /dev/zero | tr '\\0' x)" '..  ' '%s%n'`);
+    const planted = ['run.json', 'hook.log', 'log', 'leader.json', 'rejections.jsonl.tmp', 'output.img'];
+    const bad = await besideGood(
+      `${answerAll}\nfor name in ${planted.join(' ')}; do ln -s ${file} $OSA_OUT/$name; done`,
+    );
     expect(bad).toMatchObject({ status: 'passed', rows: 2 });
     expect(await readFile(file, 'utf8')).toBe('untouched');
     await target.dispose();
+  });
+
+  it('outdir-13: may have names of any bytes, of which nobody speaks', async () => {
+    const names = [
+      'new\\nline',
+      'bad\\377utf8',
+      '..  ',
+      '-rf',
+      '%%s%%n',
+      'nul\\\\0',
+      'features.jsonl\\n',
+      '\\033[2J',
+    ];
+    const bad = await besideGood(`${answerAll}
+      cd $OSA_OUT; : > $(head -c 255 /dev/zero | tr '\\0' x); mkdir ...; cp features.jsonl .../features.jsonl
+      for name in ${names.map((name) => `'${name}'`).join(' ')}; do
+        cp features.jsonl "./$(printf "$name.")" || exit 1
+      done; ls -A | wc -l`);
+    expect(bad).toMatchObject({ status: 'passed', reason: null, rows: 2 });
+    const [attempt] = await bench.database.sql`
+      select a.detail, convert_from(a.log, 'UTF8') as log from attempts a join runs r on r.id = a.run where r.hook = 'bad'`;
+    expect(attempt).toEqual({ detail: null, log: `${names.length + 3}\n` });
+  });
+
+  it('outdir-14: is read by exact names', async () => {
+    const bad = await besideGood(`${answerAll}; cd $OSA_OUT
+      grep '"id":"b"' features.jsonl > Features.jsonl; cp Features.jsonl FEATURES.JSONL
+      grep '"id":"a"' features.jsonl > x; mv x features.jsonl`);
+    expect(bad.outcomes.map(({ status }) => status)).toEqual(['passed', 'errored']);
+    expect(bad.rows).toBe(1);
   });
 
   it('outdir-09: stops a sparse file of a tebibyte', async () => {
@@ -120,11 +160,16 @@ describeContainers('what a hostile hook leaves in its output', () => {
     },
   );
 
-  it('outdir-07: stops a million files and ten thousand directories in each other', async () => {
-    const bad = await besideGood(`cd $OSA_OUT; for n in 1 2 3 4 5 6 7 8 9 10; do
-        deep=$(head -c 2000 /dev/zero | sed 's,.,d/,g'); mkdir -p $deep; cd $deep
-      done
-      cd $OSA_OUT; seq 1000000 | xargs touch; sleep 30`);
+  it.each([
+    ['a million files', 'seq 1000000 | xargs touch'],
+    [
+      'ten thousand directories in each other',
+      `for n in 1 2 3 4 5 6; do
+        deep=$(head -c 2000 /dev/zero | tr '\\0' x | sed 's,.,d/,g'); mkdir -p $deep; cd -P $deep
+      done`,
+    ],
+  ])('outdir-07: is stopped at %s', async (_what, script) => {
+    const bad = await besideGood(`cd $OSA_OUT; ${script}; sleep 30`);
     expect(bad).toMatchObject({ status: 'failed', reason: expect.stringContaining('too much output') });
   });
 
@@ -137,36 +182,47 @@ describeContainers('what a hostile hook leaves in its output', () => {
   it('outdir-11: does not change while it is read: who would change it is dead', async () => {
     const bad = await besideGood(`${answerAll}
       (while :; do echo '{"id":"a","features":[{"value":2}]}' >> ${features}; done) > /dev/null 2>&1 &
-      sleep 0.1; exit 0`);
+      while [ $(wc -l < ${features}) -lt 10 ]; do :; done; exit 0`);
     // It may have been too many lines by then; what it was did not change between the two readings in any case.
     expect(['passed', 'failed']).toContain(bad.status);
     expect(bad.outcomes[0]).toMatchObject({ status: 'errored' });
   });
 
   it('outdir-12: of one attempt is not seen by the next', async () => {
-    const image = await buildImage({ script: `${answerAll}; exit 1` });
-    await bench.deploy({ bad: { image } });
+    const limits = { timeout_seconds: 1, memory: '64m', cpu: '1' };
+    const found = 'ls $OSA_OUT | grep . && exit 9';
+    const [script, silent] = [`${found}; ${answerAll}; sleep 60`, `${found}; exit 0`];
+    await bench.deploy({ bad: { image: await buildImage({ script }), limits } });
     await bench.ingest([record('a', 1)]);
     await bench.drain();
-    await bench.deploy({
-      bad: { image: await buildImage({ script: 'ls $OSA_OUT | grep . && exit 1; exit 0' }) },
-    });
-    await bench.ingest([record('a', 2)]);
+    await bench.deploy({ bad: { image: await buildImage({ script: silent }), limits } });
+    // The batch has its snapshot, and is tried again with it; what comes later runs what is live.
+    await bench.database.sql`update batches set available_at = clock_timestamp() where status = 'queued'`;
     await bench.drain();
-    expect(
-      await bench.database.sql`select version, status, row_count::int as rows from runs order by version`,
-    ).toEqual([
-      { version: 1, status: 'failed', rows: 0 },
-      { version: 2, status: 'passed', rows: 0 },
+    await bench.ingest([record('b', 1)]);
+    await bench.drain();
+    const attempts = await bench.database.sql`
+      select r.version, a.n, a.outcome, a.exit_code from attempts a join runs r on r.id = a.run order by r.version, a.n`;
+    expect(attempts).toEqual([
+      { version: 1, n: 1, outcome: 'timeout', exit_code: 137 },
+      { version: 1, n: 2, outcome: 'timeout', exit_code: 137 },
+      { version: 2, n: 1, outcome: 'exited', exit_code: 0 },
     ]);
     expect(await bench.database.sql`select count(*)::int as rows from features.bad`).toEqual([{ rows: 0 }]);
   });
 
+  it('logs-07: may be progress of a gibibyte that is no progress', async () => {
+    const lines = `'["rejected"]' rejected '{"status":"rejected","id":"b"' '{"id":"b","reason":"x"}'`;
+    const bad = await besideGood(`${answerAll}
+      for line in ${lines}; do echo "$line"; done > $OSA_OUT/progress.jsonl; truncate -s 1023M $OSA_OUT/progress.jsonl; exit 0`);
+    expect(bad).toMatchObject({ status: 'passed', rows: 2 });
+    expect(bad.outcomes.map(({ status }) => status)).toEqual(['passed', 'passed']);
+  });
+
   it('however large does not hold up the daemon', async () => {
     const script = `yes '{"id":"a","features":[{"value":1}]}' | head -n 500000 > ${features}; exit 0`;
-    const { stallMs, ...bad } = await besideGood(script);
+    const bad = await besideGood(script);
     expect(bad).toMatchObject({ status: 'failed', reason: expect.stringContaining('too many lines') });
-    expect(stallMs).toBeLessThan(100);
     expect(existsSync(bench.execution.workspace)).toBe(true);
   });
 });

@@ -69,8 +69,10 @@ describeContainers('a hook in a container', () => {
   });
 
   it('sandbox-13: that kills itself has not run out of memory', async () => {
-    const ending = await bench.runScript('sh -c "kill -9 \\$\\$"; exit $?');
+    // The kernel keeps the first process of a namespace from it, which then says what its child has done.
+    const ending = await bench.runScript('kill -9 $$; echo alive; sh -c "kill -9 \\$\\$"; exit $?');
     expect(ending).toMatchObject({ outcome: 'exited', exitCode: 137, exitSignal: 'SIGKILL' });
+    expect(logOf(ending)).toContain('alive\n');
     await ending.dispose();
   });
 
@@ -99,18 +101,6 @@ describeContainers('a hook in a container', () => {
     expect(await podman('container', 'inspect', id, '--format', '{{.Config.Timeout}}')).toBe('127');
     abort.abort();
     await running;
-  });
-
-  it('sandbox-17: that ignores SIGTERM is killed after its time and the grace', async () => {
-    const started = Date.now();
-    const ending = await bench.runScript(`trap 'echo asked' TERM; while :; do sleep 1; done`, {
-      timeoutSeconds: 1,
-    });
-    expect(Date.now() - started).toBeLessThan(15_000);
-    expect(ending).toMatchObject({ outcome: 'timeout', exitCode: 137 });
-    expect(logOf(ending)).toContain('asked');
-    await ending.dispose();
-    expect(await bench.containers()).toEqual([]);
   });
 
   it('is killed at once when it is cancelled, and not started when it was before', async () => {

@@ -1,11 +1,13 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
 import type { Ending, InputRecord, Runner, Task } from '@osa/core/run/runner';
 import { sweep } from '@osa/core/runners/sweep';
-import { describe, expect } from 'vitest';
+import { describe, expect, onTestFinished } from 'vitest';
 import { longestBusy } from './busy.ts';
+import { until } from './harness.ts';
 import { type BuiltImage, buildImage, missing, podman, podmanRunner } from './images.ts';
 
 /** Hooks in containers, for tests: single tasks that the real runner runs. */
@@ -39,8 +41,14 @@ export interface ContainerBench {
   task(image: BuiltImage, options?: TaskOptions): Task;
   /** Runs one task of an image with the real runner. */
   run(image: BuiltImage, options?: TaskOptions): Promise<Ending>;
+  /** Runs one task of an image until it is told to end, at the latest by the end of the test. */
+  start(image: BuiltImage, options?: TaskOptions): { end(): Promise<Ending> };
   /** Builds an image of a shell script and runs it. */
   runScript(script: string, options?: TaskOptions): Promise<Ending>;
+  /** Runs a script that must end well, and gives what it said. */
+  printed(script: string, options?: TaskOptions): Promise<string>;
+  /** Waits until code has made a file of this name in its output. */
+  marked(id: string, name: string): Promise<void>;
   /** Containers of this workspace, running or not, by id. */
   containers(): Promise<string[]>;
   /** Also asserts that no task has held up this thread. */
@@ -68,12 +76,34 @@ export async function containerBench(): Promise<ContainerBench> {
     longestStallMs = Math.max(longestStallMs, stallMs);
     return work;
   };
+  const runScript: ContainerBench['runScript'] = async (script, options) =>
+    run(await buildImage({ script }), options);
   return {
     workspace,
     runner,
     task,
     run,
-    runScript: async (script, options) => run(await buildImage({ script }), options),
+    start(image, options) {
+      const abort = new AbortController();
+      const running = run(image, { ...options, signal: abort.signal });
+      const end = () => {
+        abort.abort();
+        return running;
+      };
+      onTestFinished(async () => void (await end()));
+      return { end };
+    },
+    runScript,
+    async printed(script, options) {
+      const ending = await runScript(script, options);
+      const log = logOf(ending);
+      expect(ending, log).toMatchObject({ outcome: 'exited', exitCode: 0 });
+      await ending.dispose();
+      return log;
+    },
+    async marked(id, name) {
+      await until(`${name} of ${id}`, async () => existsSync(join(workspace, id, 'out', name)));
+    },
     async containers() {
       const label = `osa.workspace=${sha256(await realpath(workspace)).slice(0, 32)}`;
       const listed = await podman('ps', '--all', '--quiet', '--no-trunc', '--filter', `label=${label}`);

@@ -41,6 +41,32 @@ export function threadBomb(): Uint8Array {
   return elf([0x45, 0x31, 0xe4, ...body, ...end]); // xor r12d, r12d
 }
 
+/**
+ * A program that makes one system call again and again until it is refused, 10,000 times at most, and keeps what it got.
+ * It writes 16 bytes to stdout, how often the call succeeded and the number of its error or 0, and sleeps. The first
+ * argument of the call may be a text.
+ */
+export function untilRefused(number: number, first: number | string, second = 0): Uint8Array {
+  const tell = [
+    ...[0x48, 0xf7, 0xd8, 0x50, 0x41, 0x54], // neg rax; push rax; push r12
+    ...[0xbf, ...int32(1), 0x48, 0x89, 0xe6, 0xba, ...int32(16), 0xb8, ...int32(1), 0x0f, 0x05], // write(1, rsp, 16)
+    ...[0xb8, ...int32(34), 0x0f, 0x05, 0xeb, 0xf7], // pause; again
+  ];
+  const again = [0x41, 0xff, 0xc4, 0x41, 0x81, 0xfc, ...int32(10_000)]; // inc r12d; cmp r12d, 10000
+  const onRefusal = [0x48, 0x85, 0xc0, 0x78, again.length + 4]; // test rax, rax; js behind the next three
+  const program = (argument: number) => {
+    const call = [
+      ...[0xbf, ...int32(argument), 0xbe, ...int32(second), 0x31, 0xd2], // mov edi, …; mov esi, …; xor edx, edx
+      ...[0xb8, ...int32(number), 0x0f, 0x05], // mov eax, number; syscall
+    ];
+    const back = 256 - (call.length + onRefusal.length + again.length + 2);
+    const loop = [...call, ...onRefusal, ...again, 0x7c, back, 0x31, 0xc0]; // jl to the call; xor eax, eax
+    return [0x45, 0x31, 0xe4, ...loop, ...tell]; // xor r12d, r12d
+  };
+  if (typeof first === 'number') return elf(program(first));
+  return elf([...program(base + headers + program(0).length), ...Buffer.from(first), 0]);
+}
+
 /** exit_group(edi) */
 const exit = [0xb8, ...int32(231), 0x0f, 0x05];
 

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run as runCli } from '@osa/cli/program';
 import { bounds } from '@osa/core/limits';
+import type { Database } from '@osa/core/postgres/connection';
 import { postgresQueue } from '@osa/core/postgres/queue';
 import { runReads } from '@osa/core/postgres/runs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -92,7 +93,7 @@ test('pages go on where the one before ended', async () => {
   expect(seen).toEqual(all);
 });
 
-test('a failed run keeps its log, and only who may read it does', async () => {
+test('logs-04: a failed run keeps its log, and only who may read it does', async () => {
   const id = await runOf('broken', "console.log('before the end'); process.exit(3);");
   expect(await ended(id)).toMatchObject({
     status: 'failed',
@@ -128,17 +129,49 @@ test('what a hook wrote about no record is told with its run', async () => {
 });
 
 describe('what a hook says', () => {
-  test('cannot act on a terminal, forge a line or hide', async () => {
-    const evil = '\\u001b[2J\\u001b]0;owned\\u0007 \\u202egnp.exe \\u0000 \\r\\n{level: fatal}';
+  test('logs-02: cannot act on a terminal, forge a line or hide', async () => {
+    const evil =
+      '\\u001b[2J\\u001b]0;owned\\u0007\\u001b]52;c;b3duZWQ=\\u0007\\u001b]8;;http://x\\u001b\\\\y \\u202egnp.exe \\u0000 \\r\\n{level: fatal}';
     const id = await runOf('evil', `process.stdout.write("${evil}\\n\\xff\\xfe no end of line");\n${answer}`);
     await ended(id);
     const { stdout } = await osa('runs', 'logs', id);
-    expect(stdout).toContain('\\x1b[2J');
+    for (const sequence of ['[2J', ']0;owned', ']52;c;', ']8;;http']) {
+      expect(stdout).toContain(`\\x1b${sequence}`);
+    }
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be there.
     expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
     const raw = JSON.parse((await osa('runs', 'logs', id, '--json')).stdout);
     expect(raw.log).toContain('\u001b[2J');
     expect(daemon.log.join('\n')).not.toContain('owned');
+  });
+
+  test('logs-05: may be bytes that are no text, and can be read', async () => {
+    const bytes = '0xff, 0xfe, 0x00, 0xc3, 0x28, 0xed, 0xa0, 0x80, 0x61';
+    const id = await runOf('binary', `process.stdout.write(Buffer.from([${bytes}]));\n${answer}`);
+    expect(await ended(id)).toMatchObject({ status: 'passed', attempts: [{ log_bytes: 9 }] });
+    const headers = { authorization: await daemon.bearer(['runs:read']) };
+    const { status, text } = await daemon.send('GET', `/api/v1/hooks/runs/${id}/logs`, { headers });
+    expect([status, text]).toEqual([200, expect.stringContaining('a')]);
+    expect((await osa('runs', 'logs', id)).stdout).toMatch(/a\n?$/);
+  });
+
+  test('logs-06: is kept in the database, where it names no file', async () => {
+    const id = await runOf('kept', `console.log('hello');\n${answer}`);
+    await ended(id);
+    const path = '../../../../../../../../etc/passwd';
+    const tamper = (sql: Database['sql']) =>
+      sql`update attempts set log = ${Buffer.from(path)} where run = ${id}`;
+    for (const url of [daemon.database.appUrl, daemon.database.ownerUrl]) {
+      await expect(tamper(daemon.database.open(url, { max: 1 }).sql)).rejects.toMatchObject({
+        code: '42501',
+      });
+    }
+    // Whoever gets past that has said something else in the hook's name, and no more.
+    const { sql } = daemon.database.open(daemon.database.ownerUrl, { max: 1 });
+    await sql`alter table attempts disable trigger user`;
+    await tamper(sql);
+    await sql`alter table attempts enable trigger user`;
+    expect(await daemon.call('runLogs', { params: { id } })).toBe(path);
   });
 
   test('may be endless: the start and the end are kept', async () => {

@@ -17,6 +17,8 @@ export interface ImageRequest {
   readonly image: string | null;
   readonly digest: string;
   readonly pullTimeoutMs: number;
+  /** Podman leaves the layers of a pull that is stopped where it has begun to keep them; here they go with the attempt. */
+  readonly temporary: string;
   readonly known: KnownPlatforms;
   readonly signal: AbortSignal;
 }
@@ -111,12 +113,13 @@ function refused(reference: string, why: string): OsaError {
 async function pull(
   engine: Engine,
   reference: string,
-  { image, pullTimeoutMs, signal }: ImageRequest,
+  { image, pullTimeoutMs, temporary, signal }: ImageRequest,
 ): Promise<void> {
   if (image === null) throw refused(reference, 'has no name to pull it by');
   const { ok, stderr } = await engine.call(['pull', '--quiet', '--', reference], {
     timeoutMs: pullTimeoutMs,
     signal,
+    temporary,
   });
   if (ok) return;
   const why = lastLine(stderr);

@@ -112,8 +112,9 @@ async function removeWalled(attempt: AttemptDirectory): Promise<void> {
 async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
   const { engine, hint, known, remove, pullTimeoutMs, wall, signal } = means;
   const { digest, image, limits } = task.release;
+  const { temporary } = attempt;
   await failpoint('image.resolve');
-  const present = await resolveImage(engine, { image, digest, pullTimeoutMs, known, signal });
+  const present = await resolveImage(engine, { image, digest, pullTimeoutMs, temporary, known, signal });
   const workspace = await workspaceLabel(task.workspace);
   // The engine has one set of names for all workspaces.
   const name = `osa-${workspace.slice(0, 12)}-${task.id}`;

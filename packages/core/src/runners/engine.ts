@@ -12,11 +12,18 @@ export interface Engine {
    * @throws OsaError `unavailable` when the engine cannot be started, or does not end in time; what the command
    * itself refuses is in the answer.
    */
-  call(args: readonly string[], options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Answered>;
+  call(args: readonly string[], options?: CallOptions): Promise<Answered>;
   /** As `call`, for a command that must succeed. @throws OsaError `unavailable` with what the engine says */
-  require(args: readonly string[], options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<string>;
+  require(args: readonly string[], options?: CallOptions): Promise<string>;
   /** Starts a command in a directory; its output is read as it comes. */
   stream(args: readonly string[], directory: string): Streaming;
+}
+
+interface CallOptions {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  /** Where the command keeps what it needs only for itself; what it leaves there when it is killed is the caller's. */
+  readonly temporary?: string;
 }
 
 export const engineNames = ['podman', 'docker'] as const;
@@ -52,9 +59,10 @@ export function engineOf({ name, options, environment }: EngineSettings): Engine
   const env = engineEnvironment(environment);
   // In a process group of its own: Ctrl-C in the daemon's terminal is for the daemon, which lets hooks end.
   const shared = { env, extendEnv: false, reject: false, stdin: 'ignore', detached: true } as const;
-  const call: Engine['call'] = async (args, { timeoutMs = callMs, signal } = {}) => {
+  const call: Engine['call'] = async (args, { timeoutMs = callMs, signal, temporary } = {}) => {
     const result = await execa(name, [...options, ...args], {
       ...shared,
+      ...(temporary !== undefined && { env: { ...env, TMPDIR: temporary } }),
       timeout: timeoutMs,
       forceKillAfterDelay: 2_000,
       maxBuffer: answerBytes,
