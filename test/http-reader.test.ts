@@ -1,7 +1,9 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
+import { bounds } from '@osa/core/limits';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  declaration,
   deployHook,
   deployRequest,
   everything,
@@ -10,6 +12,7 @@ import {
   rawConnection,
   type TestDaemon,
   testDaemon,
+  uploaded,
 } from './daemon-support.ts';
 import { until } from './harness.ts';
 import { hookCode } from './workbench.ts';
@@ -109,5 +112,43 @@ describe.each(['log', 'list'] as const)('http-03: a client that never reads a %s
     socket.resume();
     await closed;
     expect(received().match(/HTTP\/1\.1 200 OK/g)).toHaveLength(21);
+  });
+});
+
+describe('http-03: a page of values that are large', () => {
+  const text = 'x'.repeat(900_000);
+  const count = 25;
+
+  /** The sizes of the pages of a list, and how many values there are in all of them. */
+  async function pagesOf(path: string): Promise<{ sizes: number[]; values: number }> {
+    const sizes: number[] = [];
+    let values = 0;
+    for (let cursor = ''; ; ) {
+      const answer = await daemon.send('GET', `${path}?limit=1000${cursor}`);
+      const page = JSON.parse(answer.text);
+      sizes.push(answer.text.length);
+      values += page.rows.filter((row: { text: string }) => row.text === text).length;
+      expect(page.has_more).toBe(page.next_cursor !== null);
+      if (!page.has_more) return { sizes, values };
+      cursor = `&cursor=${page.next_cursor}`;
+    }
+  }
+
+  beforeAll(async () => {
+    const column = { name: 'text', json_type: 'string', required: true };
+    const code = hookCode(`return { features: [{ text: 'x'.repeat(${text.length}) }] }`);
+    const digest = await uploaded(daemon, code);
+    const declared = { ...declaration('large', digest), feature: { cardinality: 'one', columns: [column] } };
+    const fields = [{ name: 'text', type: 'text', required: true, cardinality: 'exactly_one' }];
+    const schema = { id: 'large-text', version: '1.0.0', fields };
+    await daemon.call('deploy', { json: { ...deployRequest([declared]), slug: 'large', schema } });
+    const line = (n: number) => JSON.stringify({ source_id: `r${n}`, metadata: { text } });
+    await ingested('large', Array.from({ length: count }, (_, n) => line(n)).join('\n'));
+  });
+
+  test.each(['records', 'large'])('of %s ends early, and the next ones have the rest', async (list) => {
+    const { sizes, values } = await pagesOf(`/api/v1/data/large-text/${list}`);
+    expect([sizes.length, values]).toEqual([2, count]);
+    expect(Math.max(...sizes)).toBeLessThan(bounds.pageBytes + 2 ** 20);
   });
 });
