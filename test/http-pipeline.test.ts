@@ -75,7 +75,9 @@ async function loops(count: number): Promise<void> {
   await until('the daemon to let go of all connections', async () => open.size === 0);
 }
 
-test('http-29: connections with a hundred each that end early leave nothing behind', async () => {
+test('http-29: connections with a hundred each that end early leave nothing behind', {
+  timeout: 120_000,
+}, async () => {
   await loops(300);
   const before = memory();
   // A quarter of ten thousand, which would take half a minute: what stays of a connection shows here as well.

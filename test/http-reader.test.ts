@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { bounds } from '@osa/core/limits';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   declaration,
   deployHook,
@@ -16,6 +16,8 @@ import {
 } from './daemon-support.ts';
 import { until } from './harness.ts';
 import { hookCode } from './workbench.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
 
 /** Clients that ask for much and do not read what they are answered. */
 
