@@ -69,17 +69,17 @@ describe('in production', () => {
   };
 
   test.each<[string, (config: DaemonConfig) => Partial<DaemonConfig>, string, string]>([
+    ['no issuer', ({ trusted }) => ({ trusted: { ...trusted, machines: [] } }), 'usage', 'OSA_ISSUER'],
+    ['the process runner', () => ({ runner: 'process' }), 'usage', 'OSA_RUNNER'],
     [
-      'without an issuer',
-      ({ trusted }) => ({ trusted: { ...trusted, machines: [] } }),
+      'http-30: the issuer of development, where others reach it,',
+      ({ trusted }) => ({ host: '0.0.0.0', trusted: dev(trusted) }),
       'usage',
       'OSA_ISSUER',
     ],
-    ['the process runner', () => ({ runner: 'process' }), 'usage', 'OSA_RUNNER'],
-    ['the issuer of development', ({ trusted }) => ({ trusted: dev(trusted) }), 'usage', 'OSA_ISSUER'],
     [
-      'a key of development under another name',
-      ({ trusted }) => ({ trusted: { ...trusted, machines: [carriedOver] } }),
+      'http-30: a key of development under another name, where others reach it,',
+      ({ trusted }) => ({ host: '0.0.0.0', trusted: { ...trusted, machines: [carriedOver] } }),
       'usage',
       'OSA_PUBLIC_KEY',
     ],
@@ -89,7 +89,7 @@ describe('in production', () => {
       'access_denied',
       'DATABASE_URL',
     ],
-  ])('refuses %s', async (_name, changes, code, field) => {
+  ])('%s is refused', async (_name, changes, code, field) => {
     const found = await refusal(() => startDaemon({ ...base, ...changes(base) }, { log }));
     expect(found).toMatchObject({ code, field });
     expect(found.message).toContain(field);
@@ -195,10 +195,13 @@ describe('in production', () => {
   });
 });
 
-test('development is not for others to reach', async () => {
-  const found = await refusal(() => startDaemon({ ...base, mode: 'development', host: '0.0.0.0' }, { log }));
-  expect(found).toMatchObject({ code: 'usage', field: 'OSA_HOST' });
-});
+test.each(['0.0.0.0', '::', '192.0.2.1', 'example.org', '127.0.0.1.example.org', ''])(
+  'http-30: development, whose key anybody may have, does not listen on %j',
+  async (host) => {
+    const found = await refusal(() => startDaemon({ ...base, mode: 'development', host }, { log }));
+    expect(found).toMatchObject({ code: 'usage', field: 'OSA_HOST' });
+  },
+);
 
 test.each([
   ['ahead', "insert into schema_migrations (name, checksum) values ('9999_future', 'x')"],

@@ -6,6 +6,8 @@ import { createLog } from '@osa/daemon/log';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   deployHook,
+  deployRequest,
+  everything,
   ndjson,
   rawConnection,
   type TestDaemon,
@@ -13,6 +15,7 @@ import {
   testDaemon,
 } from './daemon-support.ts';
 import { scratch, until } from './harness.ts';
+import { declaration } from './registry-support.ts';
 import { hookCode } from './workbench.ts';
 
 /** What becomes of work when a daemon stops, or when there is too much of it. */
@@ -137,7 +140,7 @@ test('a daemon without a runner lets batches wait, and says why', async () => {
   expect(shown.reasons.join()).toContain('a runner for');
 });
 
-test('too many requests for the connections are told to come back, and then served', async () => {
+test('http-24: transactions for all connections and 50 more are told to come back, and then served', async () => {
   daemon = await testDaemon({
     worker: { name: 'none', isInherited: false, concurrency: 0, perHook: 1, leaseSeconds: 30 },
   });
@@ -150,7 +153,19 @@ test('too many requests for the connections are told to come back, and then serv
     await unlock.promise;
   });
   await locked.promise;
-  const answers = Array.from({ length: 55 }, () => daemon.send('GET', '/api/v1/hooks'));
+  const headers = { authorization: await daemon.bearer(everything), 'content-type': 'application/json' };
+  const deployOf = (slug: string) =>
+    daemon.send('POST', '/api/v1/conventions', {
+      headers,
+      body: JSON.stringify({
+        ...deployRequest([declaration({ name: slug })]),
+        slug,
+        schema: { ...(deployRequest().schema as object), id: slug },
+      }),
+    });
+  const read = () => daemon.send('GET', '/api/v1/hooks');
+  // A test's daemon has five connections for requests.
+  const answers = Array.from({ length: 5 + 50 }, (_, n) => (n % 2 ? read() : deployOf(`first${n}`)));
   const first = await Promise.race(answers);
   expect([first.status, first.problem?.code, first.headers['retry-after']]).toEqual([
     503,
@@ -160,7 +175,12 @@ test('too many requests for the connections are told to come back, and then serv
   expect((await daemon.send('GET', '/health')).status).toBe(200);
   unlock.resolve();
   await holding;
-  await until('an answer', async () => (await daemon.send('GET', '/api/v1/hooks')).status === 200, 5_000);
-  const statuses = new Set((await Promise.all(answers)).map(({ status }) => status));
-  expect([...statuses].sort()).toEqual([200, 503]);
+  await until('an answer', async () => (await read()).status === 200, 5_000);
+  const settled = await Promise.all(answers);
+  for (const { status, text } of settled) expect([200, 201, 503], text).toContain(status);
+  // What was told to come back did nothing, and comes back well: as many again are all served.
+  const stored = async () => (await owner.sql`select from hooks`).length;
+  expect(await stored()).toBe(settled.filter(({ status }) => status === 201).length);
+  const again = Array.from({ length: 5 + 50 }, (_, n) => (n % 2 ? read() : deployOf(`again${n}`)));
+  for (const { status, text } of await Promise.all(again)) expect([200, 201], text).toContain(status);
 });

@@ -164,13 +164,19 @@ export async function deployHook(
   name = 'probe',
   slug = 'tests',
 ): Promise<Answer<'deploy'>> {
+  const digest = await uploaded(daemon, code);
+  return daemon.call('deploy', { json: { ...deployRequest([declaration(name, digest)]), slug } });
+}
+
+/** Packs and uploads the code of a hook; the answer is its digest. */
+export async function uploaded(daemon: TestDaemon, code: string): Promise<string> {
   const place = join(daemon.directory, 'hooks', crypto.randomUUID());
   await mkdir(place, { recursive: true });
   await writeFile(join(place, 'hook.mjs'), code);
   const pack = await packDirectory(place);
   const sha256 = pack.digest.replace('sha256:', '');
   await daemon.call('putBlob', { params: { sha256 }, body: await buffer(pack.open()) });
-  return daemon.call('deploy', { json: { ...deployRequest([declaration(name, pack.digest)]), slug } });
+  return pack.digest;
 }
 
 export function declaration(name: string, digest: string): Record<string, unknown> {

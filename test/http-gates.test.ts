@@ -74,7 +74,7 @@ test.each(open)('%s looks at no token', async (_name, route) => {
 });
 
 test.each(['evil.example', 'evil.example:4070', 'localhost.evil.example', '127.0.0.1.evil.example'])(
-  'a daemon for development does not answer to the name %s',
+  'http-17: a daemon for development does not answer to the name %s',
   async (host) => {
     const { status, problem } = await daemon.send('GET', '/api/v1/hooks', { headers: { host } });
     expect([status, problem?.code, problem?.field]).toEqual([400, 'malformed', 'host']);
@@ -85,6 +85,20 @@ test.each(['localhost', 'localhost:4070', '127.0.0.1:1', '[::1]:4070'])(
   'a daemon for development answers to %s',
   async (host) => {
     expect((await daemon.send('GET', '/api/v1/hooks', { headers: { host } })).status).toBe(200);
+  },
+);
+
+test.each([...open, ...readable])(
+  'http-17: %s builds no URL from the name that it was asked by',
+  async (_name, route) => {
+    // Only a daemon for development looks at the name; none may repeat it.
+    const headers = {
+      host: 'localhost:4070',
+      'x-forwarded-host': 'evil.example',
+      forwarded: 'host=evil.example',
+    };
+    const { text, headers: answered } = await daemon.send('GET', exampleOf(route), { headers });
+    expect(text + JSON.stringify(answered)).not.toMatch(/evil\.example|localhost:4070/);
   },
 );
 
@@ -205,12 +219,15 @@ test('each 403 is an event, and a name that cannot be one is refused before', as
   expect(daemon.log.slice(before).filter((line) => line.includes('"level":"error"'))).toEqual([]);
 });
 
-test('the gate comes before the body', async () => {
-  const { status } = await daemon.send('POST', '/api/v1/conventions', {
-    body: 'not json',
-    headers: { 'content-type': 'text/plain' },
-  });
-  expect(status).toBe(401);
+test('http-18: the gate comes before the body, of any type that a page may send', async () => {
+  for (const type of ['text/plain', 'multipart/form-data; boundary=x', 'application/x-www-form-urlencoded']) {
+    const headers = { 'content-type': type, origin: 'https://evil.example', cookie: 'token=x' };
+    const { status, problem } = await daemon.send('POST', '/api/v1/conventions', {
+      body: 'not json',
+      headers,
+    });
+    expect([status, problem?.code]).toEqual([401, 'missing_token']);
+  }
 });
 
 test('answers to somebody are not stored by caches, and no token is logged', async () => {

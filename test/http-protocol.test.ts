@@ -1,8 +1,7 @@
 import { type Route, routes } from '@osa/core/api';
+import { httpLimits } from '@osa/daemon/http-limits';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deployRequest, everything, rawConnection, type TestDaemon, testDaemon } from './daemon-support.ts';
-import { until } from './harness.ts';
-import { cuttingProxy } from './postgres-support.ts';
 
 /** HTTP itself, spoken badly or with bad intent. */
 
@@ -28,26 +27,49 @@ function statuses(answer: string): number[] {
 }
 
 describe('headers', () => {
-  test('that trickle are given up, while others are served', async () => {
-    const slow = await Promise.all(Array.from({ length: 50 }, () => rawConnection(daemon.port)));
-    for (const { socket } of slow) socket.write('GET /health HTTP/1.1\r\nX: ');
-    const trickle = setInterval(() => {
-      for (const { socket } of slow) if (socket.writable) socket.write('x');
-    }, 100);
-    expect((await daemon.send('GET', '/health')).status).toBe(200);
-    await Promise.all(slow.map(({ closed }) => closed));
-    clearInterval(trickle);
-    expect(slow.map((connection) => statuses(connection.received()))).toEqual(slow.map(() => [408]));
+  test('http-01: that trickle on 500 connections are given up, while others are served', async () => {
+    // The limit of this daemon and the pace of its clients are a sixteenth and a fiftieth of what a daemon's are.
+    expect(httpLimits.headersMs + 1_000).toBeLessThanOrEqual(15_000);
+    const served: number[] = [];
+    // Both ends share one thread; a busy machine can spoil one round and does not spoil them all.
+    for (let round = 0; round < 4 && !served.some((slowest) => slowest < 100); round += 1) {
+      const slow = await Promise.all(Array.from({ length: 500 }, () => rawConnection(daemon.port)));
+      for (const { socket } of slow) socket.write('GET /health HTTP/1.1\r\nX: ');
+      const trickle = setInterval(() => {
+        for (const { socket } of slow) if (socket.writable) socket.write('x');
+      }, 100);
+      const given = Promise.all(slow.map(({ closed }) => closed)).then(() => clearInterval(trickle));
+      served.push(await slowestOf(given));
+      const answers = slow.map((connection) => statuses(connection.received()));
+      expect(answers).toEqual(slow.map(() => [408]));
+    }
+    expect(Math.min(...served)).toBeLessThan(100);
   });
 
-  test('beyond a hundred are refused', async () => {
+  /** The milliseconds within which 99 of 100 requests are answered, one after another, until `end`. */
+  async function slowestOf(end: Promise<void>): Promise<number> {
+    let ended = false;
+    const ending = end.then(() => {
+      ended = true;
+    });
+    const took: number[] = [];
+    while (!ended) {
+      const start = performance.now();
+      expect((await daemon.send('GET', '/health')).status).toBe(200);
+      took.push(performance.now() - start);
+    }
+    await ending;
+    return took.toSorted((x, y) => x - y)[Math.ceil(took.length * 0.99) - 1] ?? Number.POSITIVE_INFINITY;
+  }
+
+  test('http-07: beyond a hundred are refused', async () => {
     const many = (count: number) => Array.from({ length: count }, (_, index) => `X-${index}: 1`);
     expect(statuses(await exchange(get('/health', ...many(98))))).toEqual([200]);
     expect(statuses(await exchange(get('/health', ...many(99))))).toEqual([431]);
     expect(statuses(await exchange(get('/health', ...many(1_500))))).toEqual([431]);
   });
 
-  test('beyond 16 KiB are refused', async () => {
+  test('http-07: beyond 16 KiB are refused', async () => {
     const answer = await exchange(get('/health', `X: ${'a'.repeat(17 * 1024)}`));
     expect(statuses(answer)).toEqual([431]);
     expect(answer).toContain('application/problem+json');
@@ -57,7 +79,7 @@ describe('headers', () => {
     ['none', 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
     ['two', get('/health', 'Host: y'), 400],
     ['two that are the same', get('/health', 'Host: localhost'), 400],
-  ])('with the host %s', async (_name, request, expected) => {
+  ])('http-17: with the host %s', async (_name, request, expected) => {
     expect(statuses(await exchange(request))).toEqual([expected]);
   });
 
@@ -75,15 +97,33 @@ describe('headers', () => {
     expect(statuses(await exchange(get('/api/v1/auth/me', own)))).toEqual([200]);
   });
 
-  test('of another origin get no permission', async () => {
-    const answer = await exchange(get('/api/v1/hooks', 'Origin: https://evil.example'));
-    expect(answer).not.toMatch(/access-control/i);
-  });
+  test.each(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'])(
+    'http-18: of another origin get no permission to %s',
+    async (method) => {
+      for (const origin of ['https://evil.example', 'null', 'http://localhost']) {
+        const asked = [`Origin: ${origin}`, 'Access-Control-Request-Method: POST', 'Cookie: token=x'];
+        for (const path of ['/api/v1/hooks', '/api/v1/conventions', '/health', '/nothing']) {
+          const answer = await exchange(get(path, ...asked).replace('GET', method));
+          expect(answer).not.toMatch(/access-control/i);
+          // What a page can send without asking writes nothing.
+          const isRead = method === 'GET' || method === 'HEAD';
+          if (!isRead) expect([401, 404, 405]).toContain(statuses(answer)[0]);
+        }
+      }
+    },
+  );
 
-  test.each(['X-HTTP-Method-Override: PUT', 'X-Method-Override: POST', 'X-Forwarded-Host: evil.example'])(
-    '%s is ignored',
+  test.each(['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override'])(
+    'http-16: %s is ignored',
     async (header) => {
-      expect(statuses(await exchange(get('/health', header)))).toEqual([200]);
+      for (const method of ['PUT', 'POST', 'DELETE', 'TRACE']) {
+        expect(statuses(await exchange(get('/health', `${header}: ${method}`)))).toEqual([200]);
+        // A GET of a path that only takes POST stays one.
+        const path = '/api/v1/conventions/plan';
+        expect(statuses(await exchange(get(path, `${header}: ${method}`)))).toEqual(
+          statuses(await exchange(get(path))),
+        );
+      }
     },
   );
 });
@@ -107,15 +147,7 @@ test.each([
   expect(answer).toMatch(/connection: close/i);
 });
 
-test('requests in a row on one connection are answered in a row', async () => {
-  const requests = Array.from({ length: 100 }, () => 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n').join(
-    '',
-  );
-  const answer = await exchange(requests + get('/nothing'));
-  expect(statuses(answer)).toEqual([...Array(100).fill(200), 404]);
-});
-
-describe('methods', () => {
+describe('http-16: methods', () => {
   const paths = [...new Set(Object.values(routes).map(({ path }) => path))];
   const all: readonly Route[] = Object.values(routes);
 
@@ -168,52 +200,13 @@ test.each([
   '/.env',
   '/__proto__',
   '/constructor',
-])('the path %s leads nowhere', async (path) => {
+])('http-15: the path %s leads nowhere', async (path) => {
   const [status] = statuses(await exchange(get(path)));
   expect([400, 401, 404]).toContain(status);
 });
 
-test('an escaped path has the gate of what it names', async () => {
+test('http-15: an escaped path has the gate of what it names', async () => {
   expect(statuses(await exchange(get('/api/v1/%69ngestions')))).toEqual([401]);
-});
-
-test.each([
-  'limit=0',
-  'limit=-1',
-  'limit=1000000000',
-  'limit=NaN',
-  'limit=',
-  'limit=1&limit=2',
-  'limit[]=1',
-  'cursor=garbage',
-  'cursor=eyJzIjpudWxsLCJpZCI6InggIn0',
-  'cursor=eyJzIjpudWxsLCJpZCI6OTAwNzE5OTI1NDc0MDk5MX0',
-  'lmit=1',
-  '__proto__=1',
-  `cursor=${'a'.repeat(2_000)}`,
-])('a page of %s is refused or empty', async (query) => {
-  const lists = ['/api/v1/hooks/x/history', '/api/v1/hooks/x/releases', '/api/v1/ingestions'];
-  const authorization = await daemon.bearer(everything);
-  for (const path of lists) {
-    const { status } = await daemon.send('GET', `${path}?${query}`, { headers: { authorization } });
-    expect([path, status < 500]).toEqual([path, true]);
-  }
-});
-
-test('a page of published rows answers a forged cursor', async () => {
-  await daemon.call('deploy', { json: deployRequest() });
-  const places = [
-    { s: 'x', id: 'y' },
-    { s: 1, id: 2 },
-    { s: null, id: 'x' },
-    { s: '2020-01-01', id: 9007199254740991 },
-    { s: null, id: 2 ** 40 },
-  ];
-  for (const place of places) {
-    const cursor = Buffer.from(JSON.stringify({ list: 'readRecords', ...place })).toString('base64url');
-    const { status, text } = await daemon.send('GET', `/api/v1/data/test-record/records?cursor=${cursor}`);
-    expect([JSON.stringify(place), status < 500, text]).toEqual([JSON.stringify(place), true, text]);
-  }
 });
 
 describe('a rollback', () => {
@@ -260,51 +253,5 @@ describe('an Idempotency-Key', () => {
     expect(JSON.parse(second.text)).toEqual(JSON.parse(first.text));
     expect((await deploy('k1', { title: 'Other' })).problem?.code).toBe('idempotency_mismatch');
     expect(JSON.parse((await deploy('k2')).text).deploy_id).not.toBe(JSON.parse(first.text).deploy_id);
-  });
-});
-
-describe('what an answer says of us', () => {
-  test('is nothing, where the fault is ours', async () => {
-    const broken = await testDaemon({
-      worker: { name: 'none', isInherited: false, concurrency: 0, perHook: 1, leaseSeconds: 30 },
-    });
-    try {
-      const owner = broken.database.open(broken.database.ownerUrl);
-      await owner.sql.unsafe('alter table hooks rename column owner to owner2');
-      const { status, problem, text } = await broken.send('GET', '/api/v1/hooks');
-      expect([status, problem?.code]).toEqual([500, 'internal']);
-      expect(text).not.toMatch(/select|owner|column|\/work|\.ts|at /);
-      expect(broken.log.join('')).toContain('owner');
-      await owner.sql.unsafe('alter table hooks rename column owner2 to owner');
-    } finally {
-      await broken.close();
-    }
-  });
-
-  test('is that we cannot answer at the moment, where the database is gone', async () => {
-    const proxy = await cuttingProxy(daemon.database.appUrl);
-    const alone = await testDaemon({ database: { url: proxy.endpoint, connections: 2 } });
-    try {
-      await proxy.close();
-      const { status, problem, headers, text } = await alone.send('GET', '/api/v1/hooks');
-      expect([status, problem?.code, headers['retry-after']]).toEqual([503, 'unavailable', '1']);
-      expect(text).not.toMatch(/PGSQL|E[A-Z]{4}|osa_test|\/tmp/);
-      expect((await alone.send('GET', '/health')).status).toBe(200);
-      const ready = await alone.send('GET', '/ready');
-      expect(ready.status).toBe(503);
-      expect(JSON.parse(ready.text)).toMatchObject({
-        status: 'degraded',
-        components: { db: { status: 'error' } },
-      });
-      await until(
-        'the worker to notice',
-        async () =>
-          JSON.parse((await alone.send('GET', '/ready')).text).components.workers.status === 'error',
-      );
-      const told = () => alone.log.filter((line) => line.includes('cannot claim')).length;
-      expect(told()).toBe(1);
-    } finally {
-      await alone.close();
-    }
   });
 });

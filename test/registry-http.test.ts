@@ -84,7 +84,7 @@ describe.each([
   const post = (hook: string, client: number, json: unknown) =>
     send('POST', `/hooks/${hook}/releases`, { json, url: urls[client % count] ?? '' });
 
-  test('that are the same: one 201, 99 times 200, one id', async () => {
+  test('http-21: that are the same: one 201, 99 times 200, one id', async () => {
     const hook = `same_over_${count}`;
     await deployed(`same-over-${count}`, hook);
     const json = { image: 'x', digest: digestOf(2), config: { a: 1 }, source_ref: 'git:2' };
@@ -94,7 +94,7 @@ describe.each([
     expect(answers.every((answer) => (answer.status === 201) === answer.json.created)).toBe(true);
   });
 
-  test('that differ: 100 times 201, the next 100 versions', async () => {
+  test('http-22: that differ: 100 times 201, the next 100 versions', async () => {
     const hook = `apart_over_${count}`;
     await deployed(`apart-over-${count}`, hook);
     const answers = await Promise.all(
@@ -105,9 +105,74 @@ describe.each([
     expect(versions).toEqual(numbers(100).map((index) => index + 2));
     const { json } = await send('GET', `/hooks/${hook}/history?limit=1000`);
     expect(json.changes).toHaveLength(101);
-    expect(await send('GET', `/hooks/${hook}`)).toMatchObject({ etag: '"101"', json: { live_seq: 101 } });
+    const last = answers.find((answer) => answer.json.live_seq === 101);
+    const live = { version: last?.json.version, id: last?.json.id };
+    const shown = await send('GET', `/hooks/${hook}`);
+    expect(shown).toMatchObject({ etag: '"101"', json: { live_seq: 101, live } });
   });
 });
+
+test('http-23: 1,000 releases and moves among each other: each answer and each look is one in the history', async () => {
+  await deployed('interleaved', 'interleaved');
+  /** What was live by which change, as somebody was told. */
+  const told: { seq: unknown; version: unknown }[] = [];
+  const made = { releases: 0, moves: 0 };
+  const work = async (n: number) => {
+    const url = urls[n % 4] ?? '';
+    if (n % 2 === 0) {
+      const json = { digest: digestOf(`interleaved ${n}`) };
+      const answer = await send('POST', '/hooks/interleaved/releases', { json, url });
+      expect(answer.status).toBe(201);
+      made.releases += 1;
+      told.push({ seq: answer.json.live_seq, version: answer.json.version });
+    } else {
+      const version = 1 + (n % (made.releases + 1));
+      const answer = await send('PUT', '/hooks/interleaved/live', { json: { version }, url });
+      expect([answer.status, answer.json.live_version]).toEqual([200, version]);
+      if (answer.json.changed) made.moves += 1;
+      told.push({ seq: answer.json.live_seq, version });
+    }
+    if (n % 10 !== 0) return;
+    const { json } = await send('GET', '/hooks/interleaved', { url });
+    told.push({ seq: json.live_seq, version: (json.live as { version: number }).version });
+  };
+  const queue = numbers(1_000).values();
+  const client = async () => {
+    for (const n of queue) await work(n);
+  };
+  await Promise.all(numbers(16).map(client));
+
+  const changes = await wholeHistory('interleaved');
+  expect(changes).toHaveLength(1 + made.releases + made.moves);
+  expect(made.releases).toBe(500);
+  expect(made.moves).toBeGreaterThan(100);
+  expect(changes.map(({ seq }) => seq)).toEqual(numbers(changes.length).map((index) => index + 1));
+  expect(changes.map(({ from_version }) => from_version)).toEqual([
+    null,
+    ...changes.slice(0, -1).map(({ to_version }) => to_version),
+  ]);
+  const byRelease = changes.filter(({ kind }) => kind === 'release').map(({ to_version }) => to_version);
+  expect(byRelease).toEqual(numbers(501).map((index) => index + 1));
+  for (const { seq, version } of told) expect(changes[Number(seq) - 1]?.to_version).toBe(version);
+}, 60_000);
+
+interface Moved {
+  readonly seq: number;
+  readonly kind: string;
+  readonly from_version: number | null;
+  readonly to_version: number;
+}
+
+/** Oldest first. */
+async function wholeHistory(hook: string): Promise<Moved[]> {
+  const found: Moved[] = [];
+  for (let cursor = ''; ; ) {
+    const { json } = await send('GET', `/hooks/${hook}/history?limit=1000${cursor}`);
+    found.push(...(json.changes as Moved[]));
+    if (!json.next_cursor) return found.reverse();
+    cursor = `&cursor=${json.next_cursor}`;
+  }
+}
 
 describe('a move of the pointer', () => {
   beforeAll(async () => {

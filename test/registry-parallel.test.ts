@@ -48,7 +48,7 @@ describe.each([
   ['one store', 1],
   ['four stores', 4],
 ])('over %s', (_name, count) => {
-  test('100 different releases get the next 100 versions', async () => {
+  test('http-22: 100 different releases get the next 100 versions', async () => {
     const hook = `apart_${count}`;
     await hookWith(storeOf(0, count), hook, 3);
     const answers = await Promise.all(
@@ -74,7 +74,7 @@ describe.each([
     expect(shown?.live).toMatchObject({ id: last?.id, digest: last?.digest });
   });
 
-  test('100 identical releases are one', async () => {
+  test('http-21: 100 identical releases are one', async () => {
     const hook = `same_${count}`;
     await hookWith(storeOf(0, count), hook, 1);
     const body = { ...codeOf('same'), config: { a: 1 } };
@@ -110,7 +110,7 @@ describe.each([
   });
 });
 
-test('rollbacks among 50 clients that release: the history explains every answer', async () => {
+test('http-23: rollbacks among 50 clients that release: the history explains every answer', async () => {
   await hookWith(storeOf(0, 4), 'busy', 5);
   const releases = numbers(50).map(async (client) => {
     const answer = await minted(storeOf(client, 4), 'busy', codeOf(`busy by ${client}`));

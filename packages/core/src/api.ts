@@ -82,8 +82,8 @@ const blobParams = z.object({
 });
 /** Where the caller saw the live pointer; 412 if it has moved since. The header If-Match says the first too. */
 const expected = {
-  expected_live_seq: z.int().min(1).optional(),
-  expected_live_version: z.int().min(1).optional(),
+  expected_live_seq: z.int().min(1).max(bounds.liveSeq).optional(),
+  expected_live_version: z.int().min(1).max(bounds.releaseVersion).optional(),
 };
 const reason = z.string().min(1).max(bounds.reasonLength);
 const flag = z

@@ -44,6 +44,8 @@ export const bounds = {
   reasonLength: 2_000,
   /** The highest version of a release: an integer of PostgreSQL. */
   releaseVersion: 2 ** 31 - 1,
+  /** The highest number of a live change: likewise. */
+  liveSeq: 2 ** 31 - 1,
   /** Columns of a feature contract, fields of a schema, hooks of a convention. */
   columns: 500,
   fields: 500,
@@ -53,4 +55,6 @@ export const bounds = {
   /** Rows of one page of any list. */
   pageRows: 1_000,
   defaultPageRows: 50,
+  /** Values of one page of published data; the row that reaches it is the last one. */
+  pageBytes: 16 * 1024 * 1024,
 } as const;

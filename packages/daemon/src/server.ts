@@ -19,6 +19,7 @@ import { type ProblemAnswer, problemOf } from './errors.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Metrics } from './metrics.ts';
 import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
+import { oneByOne } from './one-by-one.ts';
 
 export interface ServerParts {
   readonly part: Part;
@@ -78,7 +79,9 @@ export function buildServer(parts: ServerParts): FastifyInstance {
 
 function addHooks(app: FastifyInstance, parts: ServerParts): void {
   const { authenticate, isLocal, limits, metrics, isDraining } = parts;
-  app.addHook('onRequest', async (request) => {
+  const takeTurn = oneByOne();
+  app.addHook('onRequest', async (request, reply) => {
+    await takeTurn(request.raw, reply.raw);
     for (const name of ['host', 'authorization'] as const) requireOne(request, name);
     if (isLocal) requireLocalName(request.hostname);
     if (request.raw.rawHeaders.length / 2 > limits.headers) {

@@ -13,11 +13,12 @@ export interface Pages {
   after(cursor: string | undefined): Place | undefined;
   /** Where the tie-break is a whole number, such as a row's id or a version. @throws OsaError `invalid` */
   afterNumber(cursor: string | undefined): number | undefined;
-  /** One page of `rows`, which were read with one row more than `limit`. */
+  /** One page of `rows`, which were read with one row more than `limit`; of `available` rows, if not all were read. */
   cut<T>(
     rows: readonly T[],
     limit: number,
     place: (row: T) => Place,
+    available?: number,
   ): { readonly page: T[]; readonly next_cursor: string | null; readonly has_more: boolean };
 }
 
@@ -35,10 +36,10 @@ export function pagesOf(list: RouteName): Pages {
       if (id === undefined || (typeof id === 'number' && Number.isSafeInteger(id))) return id;
       throw strangeCursor();
     },
-    cut(rows, limit, place) {
+    cut(rows, limit, place, available = rows.length) {
       const page = rows.slice(0, limit);
       const last = page.at(-1);
-      const more = rows.length > limit && last !== undefined;
+      const more = available > page.length && last !== undefined;
       return { page, next_cursor: more ? encode({ list, ...place(last) }) : null, has_more: more };
     },
   };

@@ -1,6 +1,7 @@
 import type { Answer } from '../api.ts';
 import { parseExactJson } from '../exact-json.ts';
 import { HookName, type reservedFields } from '../hook/hook.ts';
+import { bounds } from '../limits.ts';
 import type { DatasetReads } from '../record/dataset.ts';
 import { parseRecordSrn } from '../record/srn.ts';
 import type { Database, Sql } from './connection.ts';
@@ -28,7 +29,8 @@ async function records(
   { cursor, limit, history }: Parameters<DatasetReads['records']>[1],
 ): Promise<Answer<'readRecords'>> {
   const after = recordPages.after(cursor);
-  const found = await sql<{ srn: string; version: number; created_at: string; metadata: string }[]>`
+  type Row = { srn: string; version: number; created_at: string; metadata: string; available: string };
+  const candidates = sql`
     select r.srn, r.version, r.published_at as created_at, r.metadata::text as metadata
     from records r
     where r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
@@ -36,10 +38,13 @@ async function records(
       and (${history} or ${isNewest(sql)})
     order by r.published_at desc, r.srn desc
     limit ${limit + 1}`;
-  const { page, next_cursor, has_more } = recordPages.cut(found, limit, (row) => ({
-    s: row.created_at,
-    id: row.srn,
-  }));
+  const found = await sql<Row[]>`
+    select srn, version, created_at, metadata, available from (
+      select *, ${bytesBefore(sql, 'metadata', sql`created_at desc, srn desc`)} from (${candidates}) candidates
+    ) measured
+    where bytes_before < ${bounds.pageBytes} order by created_at desc, srn desc`;
+  const placeOf = (row: Row) => ({ s: row.created_at, id: row.srn });
+  const { page, next_cursor, has_more } = recordPages.cut(found, limit, placeOf, availableOf(found));
   const schemaId = `${schema.id}@${schema.version}`;
   const list = page.map(({ srn, version, created_at, metadata }) => {
     const id = parseRecordSrn(srn)?.id ?? srn;
@@ -70,9 +75,16 @@ async function rows(
 ): Promise<Answer<'readRows'> | undefined> {
   if (!HookName.safeParse(hook).success || !(await isFeatureOf(sql, schema, hook))) return undefined;
   const after = rowPages.afterNumber(cursor) ?? 0;
-  const found = await sql<
-    { id: string; record_srn: string; run_id: string; release: number; created_at: string; row: string }[]
-  >`
+  type Row = {
+    id: string;
+    record_srn: string;
+    run_id: string;
+    release: number;
+    created_at: string;
+    row: string;
+    available: string;
+  };
+  const candidates = sql`
     select f.id, r.srn as record_srn, f.run_id, run.version as release, run.finished_at as created_at,
            row_to_json(f)::text as row
     from ${sql(`features.${hook}`)} f
@@ -85,12 +97,30 @@ async function rows(
       and (${history} or (o.superseded_by is null and ${isNewest(sql)}))
     order by f.id
     limit ${limit + 1}`;
-  const { page, next_cursor, has_more } = rowPages.cut(found, limit, (row) => ({
-    s: null,
-    id: Number(row.id),
+  const found = await sql<Row[]>`
+    select id, record_srn, run_id, release, created_at, row, available from (
+      select *, ${bytesBefore(sql, 'row', sql`id`)} from (${candidates}) candidates
+    ) measured
+    where bytes_before < ${bounds.pageBytes} order by id`;
+  const placeOf = (row: Row) => ({ s: null, id: Number(row.id) });
+  const { page, next_cursor, has_more } = rowPages.cut(found, limit, placeOf, availableOf(found));
+  const list = page.map(({ row, id, available: _, ...head }) => ({
+    id: Number(id),
+    ...head,
+    ...rowValues(row),
   }));
-  const list = page.map(({ row, id, ...head }) => ({ id: Number(id), ...head, ...rowValues(row) }));
   return { rows: list, next_cursor, has_more };
+}
+
+/** The bytes of a column in the rows before each one, and how many rows there are. */
+function bytesBefore(sql: Sql, column: string, order: ReturnType<typeof isNewest>) {
+  const size = sql`octet_length(${sql(column)})`;
+  return sql`sum(${size}) over (order by ${order}) - ${size} as bytes_before, count(*) over () as available`;
+}
+
+/** A page has one row at least, if there is one, however large that is. */
+function availableOf(found: readonly { readonly available: string }[]): number {
+  return Number(found[0]?.available ?? 0);
 }
 
 /**

@@ -4,6 +4,7 @@ import { activate, rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
 import { pauseHook, resumeHook } from '@osa/core/hook/pause';
 import type { Expected } from '@osa/core/hook/registry';
+import { bounds } from '@osa/core/limits';
 import type { Store } from '@osa/core/store';
 import { hideConfig } from '@osa/core/trace/trace';
 import type { FastifyRequest } from 'fastify';
@@ -75,8 +76,8 @@ function expecting<B extends Expected>({
 /** The sequence number in an ETag of ours. @throws OsaError `invalid` */
 function seqOf(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
-  const [, digits] = /^"([1-9]\d{0,14})"$/.exec(header) ?? [];
-  if (digits !== undefined) return Number(digits);
+  const [, digits] = /^"([1-9]\d{0,9})"$/.exec(header) ?? [];
+  if (digits !== undefined && Number(digits) <= bounds.liveSeq) return Number(digits);
   throw new OsaError('invalid', 'If-Match: must be the ETag of the hook, such as "7" with its quotes', {
     field: 'If-Match',
   });
