@@ -111,7 +111,8 @@ describeContainers('what hostile code takes of the machine', () => {
     const fillers = {
       '/files': untilRefused(2, '/dev/null'), // open
       '/terminals': untilRefused(2, '/dev/ptmx', 2),
-      '/watches': untilRefused(294, 0), // inotify_init1
+      // inotify_init1: each is a file, too, and each watch belongs to one.
+      '/watches': untilRefused(294, 0),
     };
     const image = await buildImage({
       script: 'cd $OSA_OUT; for what in files terminals watches; do /$what > $what & done; wait',

@@ -105,7 +105,7 @@ describe('a known release', () => {
   });
 });
 
-describe('what makes another release', () => {
+describe('image-05: what makes another release', () => {
   test.each<[string, Partial<Declared>, 'created' | 'known']>([
     ['the same', {}, 'known'],
     ['another digest', { digest: digestOf('b') }, 'created'],

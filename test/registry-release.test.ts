@@ -279,10 +279,11 @@ describe('the body', () => {
     ['too long', `sha256:${'0'.repeat(65)}`],
     ['in capitals', `sha256:${'A'.repeat(64)}`],
     ['with a letter that is no digit', `sha256:${'g'.repeat(64)}`],
+    ['that is a tag', 'latest'],
     ['of another algorithm', `sha512:${'0'.repeat(64)}`],
     ['with a line break', `sha256:${'0'.repeat(64)}\n`],
     ['a number', 7],
-  ])('with a digest %s is refused', (_name, digest) => {
+  ])('image-04: with a digest %s is refused', (_name, digest) => {
     const parsed = shape.safeParse({ image: 'x', digest });
     expect(parsed.error?.issues.map(({ path }) => path)).toEqual([['digest']]);
   });
