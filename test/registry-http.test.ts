@@ -120,7 +120,7 @@ test('http-23: 1,000 releases and moves among each other: each answer and each l
   const work = async (n: number) => {
     const url = urls[n % 4] ?? '';
     if (n % 2 === 0) {
-      const json = { digest: digestOf(`interleaved ${n}`) };
+      const json = codeOf(`interleaved ${n}`);
       const answer = await send('POST', '/hooks/interleaved/releases', { json, url });
       expect(answer.status).toBe(201);
       made.releases += 1;
