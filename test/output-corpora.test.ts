@@ -1,11 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { readArrayLiteral } from '@osa/core/array-literal';
 import { describe, expect, test } from 'vitest';
 import { accepted, refused } from './fixtures/json-texts.ts';
 import { naughtyStrings } from './fixtures/naughty-strings.ts';
 import { allChunks, column, contractOf, desk, said } from './output-support.ts';
+import { bigList, jsonSuite } from './vectors.ts';
 
 /**
  * Texts by the hundred: our own, and the two collections that others publish for this, which are skipped by name where
@@ -20,29 +18,11 @@ const contract = contractOf([
 ]);
 const good = { id: 'good', features: [{ energy_j: 1, label: 'a' }] };
 
-const vectors =
-  process.env.OSA_TEST_VECTORS ?? fileURLToPath(new URL('../../shared/vectors', import.meta.url));
-
-function present<T>(reading: () => T): T | undefined {
-  try {
-    return reading();
-  } catch {
-    return undefined;
-  }
-}
-
-const blns = present(() => JSON.parse(readFileSync(join(vectors, 'blns.json'), 'utf8')) as string[]);
-const suite = present(() =>
-  readdirSync(join(vectors, 'test_parsing'))
-    .filter((name) => /^[iny]_.*\.json$/.test(name))
-    .map((name) => ({ name, bytes: readFileSync(join(vectors, 'test_parsing', name)) })),
-);
-
 describe.each([
   ['ours', naughtyStrings],
-  ['the Big List (skipped without the file blns.json)', blns],
+  ['the Big List (skipped without the file blns.json)', bigList],
 ])('rows-28: naughty strings, %s', (_, found) => {
-  const strings = [...new Set(found)];
+  const strings = found ?? [];
 
   test.skipIf(!found)('come back as they were written, as ids and values', async () => {
     expect(strings.length).toBeGreaterThan(100);
@@ -97,9 +77,9 @@ describe('rows-29: texts that are JSON and texts that are not', () => {
   ];
 
   const suiteIsThere = 'JSONTestSuite (skipped without the directory test_parsing)';
-  test.skipIf(!suite)(`${suiteIsThere}, as values of a line and as lines`, async () => {
+  test.skipIf(!jsonSuite)(`${suiteIsThere}, as values of a line and as lines`, async () => {
     const answers: Record<string, boolean> = {};
-    for (const { name, bytes } of suite ?? []) {
+    for (const { name, bytes } of jsonSuite ?? []) {
       // What JSON takes for a blank would end the line; it takes the other line end for the same.
       const value = Buffer.from(bytes.map((byte) => (byte === 0x0a ? 0x0d : byte)));
       const line = Buffer.concat([
