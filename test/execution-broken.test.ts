@@ -30,6 +30,8 @@ const naming = (features: string) => (id: string) => `{"id":"${id}","features":$
 const nameless = (line: string) => () => line;
 
 interface Broken {
+  /** The records, a line each; without them they have names of their own. */
+  readonly called?: readonly string[];
   readonly lines: readonly ((id: string) => string)[];
   /** What stands in the reason of each record, whose line it is. */
   readonly reasons: readonly string[];
@@ -50,6 +52,8 @@ const broken: readonly (readonly [string, Broken])[] = [
     'rows-07: ids that are no strings',
     {
       lines: ['{"a":1}', '1', '[]'].map((id) => nameless(`{"id":${id},"features":[{"value":1}]}`)),
+      // As the ids would be called, were they made texts.
+      called: ['{"a":1}', '1', '[]'],
       reasons: Array(3).fill('the id {"a":1} is not a string'),
       run: '(the first of 3 lines about no record of the batch)',
     },
@@ -72,8 +76,8 @@ const broken: readonly (readonly [string, Broken])[] = [
   ],
 ];
 
-describe.each(broken)('%s', (_, { lines, reasons, run }) => {
-  const ids = lines.map((_line, index) => `bad ${index}`);
+describe.each(broken)('%s', (_, { lines, called, reasons, run }) => {
+  const ids = called ?? lines.map((_line, index) => `bad ${index}`);
 
   test('cost their records, and nobody and nothing else', async () => {
     const all = [...ids, 'good'];

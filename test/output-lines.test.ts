@@ -34,13 +34,16 @@ describe('broken lines cost only themselves', () => {
     '\ufeff{}',
   ])('rows-06, -07: a line that names no record: %s', async (line) => {
     await write('features.jsonl', [line, good]);
-    const reader = await read({ contract, recordIds: ['good', 'bad'] });
+    // Not even one that is called as the id would be, made a text.
+    const others = ['bad', '1', '{"a":1}', '[object Object]', '[]', '', 'null', 'true', 'undefined'];
+    const reader = await read({ contract, recordIds: ['good', ...others] });
     expect(said(reader, 'good')).toBe('passed');
     expect(reader.judgement.strayLines).toBe(1);
     const [stray = ''] = reader.judgement.strayExamples;
     expect(stray).toMatch(/^features\.jsonl line 1: ./);
-    expect(said(reader, 'bad')).toBe(`errored: the hook did not answer for this record: ${stray}`);
-    expect(reader.judgement.failure).toBeNull();
+    for (const id of others)
+      expect(said(reader, id)).toBe(`errored: the hook did not answer for this record: ${stray}`);
+    expect(reader.judgement).toMatchObject({ failure: null, rowCount: 1 });
   });
 
   const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
