@@ -50,14 +50,14 @@ test.each([
   "insert into live_changes (hook, seq, from_version, to_version, kind, actor) values ('energy', 3, 2, 1, 'rollback', 1) on conflict (hook, seq) do update set reason = 'forged'",
   'insert into records select * from records on conflict (srn) do update set published_at = now()',
   'insert into features.energy (outcome_id, run_id, ordinal, value) select outcome_id, run_id, ordinal, 9 from features.energy on conflict (outcome_id, ordinal) do update set value = 9',
-])('for the owner, too, an insert does not turn into an update: %s', async (statement) => {
+])('db-02: for the owner, too, an insert does not turn into an update: %s', async (statement) => {
   await refuses('owner', '42501', statement);
 });
 
 test.each([
   ...['conventions', 'hooks', 'ingestions', 'batches', 'batch_records'],
   ...['runs', 'attempts', 'outcomes', 'sources'],
-])('the owner deletes nothing of %s', async (table) => {
+])('db-02: the owner deletes nothing of %s', async (table) => {
   await refuses('owner', '42501', `delete from ${table}`);
   await refuses('owner', '42501', `truncate ${table} cascade`);
   await refuses('owner', '42501', `merge into ${table} using (select 1) s on true when matched then delete`);

@@ -3,7 +3,7 @@ import { deploy } from '@osa/core/convention/deploy';
 import { postgresStore } from '@osa/core/postgres/store';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Arena, arena, attack, rehearse, state } from './attack.ts';
-import { admin, type TestDatabase, testDatabase } from './harness.ts';
+import { admin, type TestDatabase, testDatabase, until } from './harness.ts';
 
 /**
  * Releases, live changes and the live pointer, against the application's role and the owner alike. `energy` has the
@@ -154,41 +154,77 @@ describe.each(['app', 'owner'] as const)('as the %s', (role) => {
   });
 });
 
-test('db-05, -06: a number that was taken and given up leaves no gap', async () => {
-  expect(await rehearse(a.app, count(3) + release(3))).toBe('done');
+test('db-05, -06: who waits for a number that is given up takes it, and there is no gap', async () => {
   const store = postgresStore(a.app, { domain: 'localhost' });
-  const columns = [{ name: 'value', json_type: 'number', required: true }];
-  const deployed = await deploy(
-    store,
-    { principal: admin },
-    DeployRequest.parse({
-      title: 'Quakes',
-      description: 'd',
-      file_requirements: { accepted_types: [], max_count: 0 },
-      schema: {
-        id: 'quake',
-        version: '1.0.0',
-        fields: [{ name: 'value', type: 'number', required: true, cardinality: 'exactly_one' }],
-      },
-      hooks: [
-        {
-          name: 'energy',
-          feature: { cardinality: 'one', columns },
-          release: { image: 'x', digest: `sha256:${'9'.repeat(64)}`, source_ref: 'git:1' },
-        },
-      ],
-    }),
-  );
-  expect(deployed.changes.hooks).toMatchObject([{ release: 'created', version: 3 }]);
+  const givenUp = new Error('given up');
+  let waiting: ReturnType<typeof deploy> | undefined;
+  const taking = a.owner.transaction(async (tx) => {
+    await tx.unsafe(count(3) + release(3));
+    waiting = deploy(store, { principal: admin }, thirdRelease);
+    await until('the deploy to wait for the number', async () => {
+      const [row] = await a.app.sql`
+        select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      return row !== undefined;
+    });
+    throw givenUp;
+  });
+  await expect(taking).rejects.toBe(givenUp);
+  expect((await waiting)?.changes.hooks).toMatchObject([{ release: 'created', version: 3 }]);
+  expect(await a.owner.sql`select version from releases where hook = 'energy' order by version`).toEqual([
+    { version: 1 },
+    { version: 2 },
+    { version: 3 },
+  ]);
+  // No number of a release or of a change is drawn from a sequence, which gives none back.
   const [drawn] = await a.owner.sql<{ columns: number }[]>`
     select count(*)::int as columns from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum
-    where attrelid in ('releases'::regclass, 'live_changes'::regclass)
+    where attrelid in ('hooks'::regclass, 'releases'::regclass, 'live_changes'::regclass)
       and (attidentity <> '' or pg_get_expr(adbin, adrelid) like '%nextval%')`;
   expect(drawn?.columns).toBe(0);
 });
 
-test('db-07: no foreign key passes a deletion or a change on', async () => {
-  const keys = await a.owner.sql`
-    select conname from pg_constraint where contype = 'f' and (confdeltype <> 'a' or confupdtype <> 'a')`;
-  expect(keys).toEqual([]);
+const thirdRelease = DeployRequest.parse({
+  title: 'Quakes',
+  description: 'd',
+  file_requirements: { accepted_types: [], max_count: 0 },
+  schema: {
+    id: 'quake',
+    version: '1.0.0',
+    fields: [{ name: 'value', type: 'number', required: true, cardinality: 'exactly_one' }],
+  },
+  hooks: [
+    {
+      name: 'energy',
+      feature: {
+        cardinality: 'one',
+        columns: [{ name: 'value', json_type: 'number', required: true }],
+      },
+      release: { image: 'x', digest: `sha256:${'9'.repeat(64)}`, source_ref: 'git:1' },
+    },
+  ],
+});
+
+describe('db-07: what a published record comes from and what came of it', () => {
+  test.each([
+    ...['records', 'batch_records', 'outcomes', 'runs', 'attempts', 'batches', 'ingestions'],
+    ...['sources', 'releases', 'hooks', 'features.energy'],
+  ])('is not deleted from %s, with whatever stands on it', async (table) => {
+    const story = () => a.owner.sql`
+      select r.srn, r.source_id, f.id, f.value, f.run_id, u.version from features.energy f
+      join outcomes o on o.id = f.outcome_id join runs u on u.id = f.run_id
+      join batch_records b on b.id = o.batch_record join records r on r.srn = b.record order by f.id`;
+    const before = await story();
+    expect(before).toHaveLength(3);
+    for (const role of ['owner', 'app'] as const) {
+      expect(await attack(a[role], `delete from ${table}`)).toBe('42501');
+      expect(await attack(a[role], `truncate ${table} cascade`)).toBe('42501');
+    }
+    expect(await story()).toEqual(before);
+  });
+
+  test('and no foreign key passes a deletion or a change on', async () => {
+    const keys = await a.owner.sql`
+      select conname from pg_constraint where contype = 'f' and (confdeltype <> 'a' or confupdtype <> 'a')`;
+    expect(keys).toEqual([]);
+  });
 });

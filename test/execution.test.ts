@@ -207,7 +207,7 @@ test('retry runs what failed again, in a new batch with a new snapshot', async (
   expect(await retryIngestion(bench.store, { principal: admin }, id)).toMatchObject({ retried: 0 });
 });
 
-test('a worker that has lost its lease writes nothing', async () => {
+test('db-09: a worker that has lost its lease writes nothing', async () => {
   await bench.deploy({ doubled: { code: double } });
   const { id } = await bench.ingest([record('a', 1)]);
   const { queue } = bench.execution;

@@ -1,11 +1,11 @@
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { reservedColumns } from '@osa/core/hook/hook';
 import { packDirectory } from '@osa/core/hook/pack';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { forgery, type Incoming } from './forgery.ts';
 import { until } from './harness.ts';
 import { osa, osaJson } from './programs.ts';
-import { writeProject } from './project.ts';
 import { type Stage, startStage } from './stage.ts';
 import { hookCode } from './workbench.ts';
 
@@ -14,6 +14,7 @@ vi.setConfig({ testTimeout: 60_000 });
 /** Hooks and sources that lie: each record gets what is its own, under its own name, and nothing else. */
 
 let stage: Stage;
+const { deployed, ingested, rowsBySource } = forgery(() => stage);
 beforeAll(async () => {
   stage = await startStage();
 });
@@ -26,92 +27,6 @@ afterAll(async () => {
     await stage.close();
   }
 });
-
-interface Line {
-  readonly source_id: string;
-  readonly line: number;
-  readonly status: string;
-  readonly reason: string;
-}
-
-/** Deploys a convention with one hook of one column `value`, over records of a number and a text. */
-async function deployed(name: string, code: string, columns: readonly object[] = []): Promise<string> {
-  const place = await stage.project();
-  await writeProject(place, { code });
-  const declared = [{ name: 'value', json_type: 'number', required: true }, ...columns];
-  const convention = {
-    slug: slugOf(name),
-    title: name,
-    description: 'Hooks that lie',
-    schema: {
-      id: `${slugOf(name)}-record`,
-      version: '1.0.0',
-      fields: [
-        { name: 'value', type: 'number', required: true },
-        { name: 'lines', type: 'text', required: false },
-      ],
-    },
-    files: { accepted_types: [], max_count: 0 },
-    hooks: [
-      {
-        name,
-        feature: { cardinality: 'one', columns: declared },
-        release: { directory: './hooks/doubled', command: ['node', 'hook.mjs'], source_ref: 'git:test' },
-      },
-    ],
-  };
-  // JSON is YAML.
-  await writeFile(join(place, 'convention.yaml'), JSON.stringify(convention));
-  await osaJson(place, ['deploy']);
-  return place;
-}
-
-function slugOf(name: string): string {
-  return name.replaceAll('_', '-');
-}
-
-interface Incoming {
-  readonly id: string;
-  readonly value?: number;
-  /** What the hook writes for this record, as it stands. */
-  readonly lines?: string;
-}
-
-async function ingested(place: string, name: string, records: readonly Incoming[], batchSize = 1_000) {
-  const lines = records.map(({ id, value = 1, lines: said }) =>
-    JSON.stringify({ source_id: id, metadata: { value, ...(said !== undefined && { lines: said }) } }),
-  );
-  await writeFile(join(place, 'records.ndjson'), `${lines.join('\n')}\n`);
-  const args = ['ingest', slugOf(name), 'records.ndjson', '--batch-size', String(batchSize)];
-  const answer = await osaJson(place, args);
-  const { items } = await osaJson(place, ['ingestions', 'show', answer.id, '--failed', '--limit', '1000']);
-  const failed = new Map<string, Line>(items.map((item: Line) => [item.source_id, item]));
-  return { answer, failed };
-}
-
-/** Every row with the source that it is traced to. */
-async function rowsBySource(place: string, hook: string) {
-  const { rows } = await osaJson(place, ['rows', hook, '--limit', '1000']);
-  const found = new Map<string, { row: { value: number; run_id: string; id: number }; trace: Traced }>();
-  for (const row of rows) {
-    const { json } = await stage.http.get(`/api/v1/trace/rows/${hook}/${row.id}`);
-    const trace = json as Traced;
-    expect(found.has(trace.record.source_id)).toBe(false);
-    found.set(trace.record.source_id, { row, trace });
-  }
-  return found;
-}
-
-interface Traced {
-  readonly row: { readonly values: Readonly<Record<string, unknown>> };
-  readonly record: {
-    readonly source_id: string;
-    readonly srn: string;
-    readonly metadata: Record<string, unknown>;
-  };
-  readonly run: { readonly id: string; readonly attempts: readonly { readonly resolved_digest: string }[] };
-  readonly release: { readonly version: number; readonly digest: string };
-}
 
 describe('a hook that writes whatever its records say', () => {
   const puppet = `import { readFileSync, writeFileSync } from 'node:fs';
@@ -128,7 +43,7 @@ writeFileSync(process.env.OSA_OUT + '/records.jsonl', 'forged');
   const odd = (id: string, member: string) =>
     `{"id": ${JSON.stringify(id)}, "features": [{"value": 1, ${member}}]}\n`;
 
-  test('cannot name its provenance, answer for others, or answer twice; the others are fine', async () => {
+  test('rows-01, -02, -03, -05, -17, -21, -22, -24: cannot name its provenance, answer for others, or answer twice; the others are fine', async () => {
     const hook = 'puppet';
     const forged = [...reservedColumns, 'record_id', 'hook', 'version', 'superseded_by'];
     const odds = [
@@ -182,7 +97,9 @@ writeFileSync(process.env.OSA_OUT + '/records.jsonl', 'forged');
       infinite: /column "value": .*1e400/,
       'two rows': /cardinality is one/,
       'no rows': /cardinality is one/,
-      impostor: /did not answer/,
+      // What was said about records that are not of the batch is counted, and one of it quoted.
+      impostor:
+        /did not answer.* has the id "(nobody|honest in another batch)" \(the first of 2 lines about no record/,
       // Who answers for a record of the batch spoils it, since nobody can tell the two apart; never silently.
       framed: /answered more than once/,
     };
@@ -294,109 +211,5 @@ describe('what hooks and sources say is shown, not obeyed', () => {
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
       expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
     }
-  });
-});
-
-describe('the ids of sources', () => {
-  const kept = [
-    '../../x',
-    '/etc/passwd',
-    '/',
-    '.',
-    '..',
-    '..\\x',
-    'a/../../b',
-    'C:\\x',
-    'file:///etc/passwd',
-    'a:b',
-    'a_b',
-    'a@b',
-    'a b',
-    'a%2Fb',
-    '\u00e9',
-    'e\u0301',
-    'A',
-    'a',
-    '007',
-    '7',
-    '1e3',
-    '1000',
-    '-0',
-    'NaN',
-    'null',
-    'true',
-    '__proto__',
-    'constructor',
-    '😀',
-    '👩‍👩‍👧',
-    '\u202eabc',
-    'שלום',
-    'a\nb',
-    'a\r\nb',
-    '\n',
-    ' ',
-    ' a',
-    '\t',
-    '\u2028',
-    '\ufeffa',
-    '\u0001',
-    "'; drop table hooks;--",
-    '$1',
-    '\\N',
-    '\\x00',
-    '=cmd|calc',
-    '"',
-    '{}',
-    'x'.repeat(1_000),
-    '😀'.repeat(250),
-  ];
-
-  test('paths-04: are kept to the byte, each its own record, from the upload to the trace', async () => {
-    const hook = 'verbatim';
-    const echo = hookCode('return { features: [{ value: metadata.value, seen: id }] }');
-    const place = await deployed(hook, echo, [{ name: 'seen', json_type: 'string', required: true }]);
-    const records = kept.map((id, value) => ({ id, value }));
-    expect(new Set(kept).size).toBe(kept.length);
-    const { answer } = await ingested(place, hook, records, 17);
-    expect(answer).toMatchObject({
-      status: 'completed',
-      published: kept.length,
-      rows: kept.length,
-      errored: 0,
-    });
-    const found = await rowsBySource(place, hook);
-    expect([...found.keys()].sort()).toEqual([...kept].sort());
-    for (const [source, { row, trace }] of found) {
-      expect(trace.row.values).toEqual({ value: kept.indexOf(source), seen: source });
-      expect(row.value).toBe(kept.indexOf(source));
-      expect(trace.record.metadata).toEqual({ value: kept.indexOf(source) });
-    }
-    expect(new Set([...found.values()].map(({ trace }) => trace.record.srn)).size).toBe(kept.length);
-    // The same again is unchanged: each id finds its own earlier version.
-    const again = await ingested(place, hook, records.toReversed());
-    expect(again.answer).toMatchObject({ unchanged: kept.length, published: 0, rows: 0 });
-  });
-
-  test.each<[string, string, [status: number, code: string]]>([
-    ['of 1,001 bytes', JSON.stringify('x'.repeat(1_001)), [422, 'invalid']],
-    ['of 1,001 bytes in 501 characters', JSON.stringify(`${'é'.repeat(500)}x`), [422, 'invalid']],
-    ['of 10,000 characters', JSON.stringify('x'.repeat(10_000)), [422, 'invalid']],
-    ['that is empty', '""', [422, 'invalid']],
-    ['that is a number', '7', [422, 'invalid']],
-    ['that is null', 'null', [422, 'invalid']],
-    ['that is a list', '["a"]', [422, 'invalid']],
-    ['with a NUL', '"a\\u0000b"', [400, 'malformed']],
-    ['with half a surrogate pair', '"\\ud800"', [400, 'malformed']],
-  ])('one %s is refused with its line, and nothing of the upload is stored', async (_, id, expected) => {
-    const body = `{"source_id": "fine", "metadata": {"value": 1}}\n{"source_id": ${id}, "metadata": {"value": 1}}\n`;
-    const { status, problem } = await stage.changingNothing(() =>
-      stage.http.send('POST', '/api/v1/conventions/verbatim/ingestions', {
-        headers: { 'content-type': 'application/x-ndjson' },
-        body,
-      }),
-    );
-    expect([status, problem?.code]).toEqual(expected);
-    expect(problem?.details?.line).toBe(2);
-    if (status === 422) expect(problem?.field).toBe('source_id');
   });
 });

@@ -171,7 +171,7 @@ describe('lengths', () => {
     expect((await stage.http.get('/api/v1/data/wide-record/wide')).status).toBe(200);
   });
 
-  test('no column at all is a hook that only checks, and its records are published without rows', async () => {
+  test('ident-13: no column at all is a hook that only checks, and its records are published without rows', async () => {
     expect((await deploy('checking', { columns: [] })).status).toBe(201);
     expect(await ingest('checking')).toMatchObject({
       status: 'completed',
@@ -208,11 +208,11 @@ describe('reserved names', () => {
     },
   );
 
-  test.each(['..', 'con', 'nul', 'com1', 'lpt9'])('paths-07: %s is no hook', async (name) => {
+  test.each(['..', 'runs', 'con', 'nul', 'com1', 'lpt9'])('paths-07: %s is no hook', async (name) => {
     await expectRefused(() => deploy('reserved', { name }), 'hooks[0].name');
   });
 
-  test('the list holds what a table has already and what the paths of the API mean', () => {
+  test('ident-06, -07, -11: the list holds what a table has already and what the paths of the API mean', () => {
     const columns = 'id outcome_id run_id ordinal record_srn release created_at';
     const system = 'oid xmin xmax cmin cmax ctid tableoid';
     expect([...reservedColumns].sort()).toEqual(`${columns} ${system}`.split(' ').sort());
@@ -223,9 +223,11 @@ describe('reserved names', () => {
 });
 
 describe('twins and types', () => {
-  test('ident-10: a column twice', async () => {
+  test('ident-10: a column twice, also in capitals', async () => {
     const columns = [column('value'), column('other'), column('value', { json_type: 'string' })];
     await expectRefused(() => deploy('twins', { columns }), 'hooks[0].feature.columns[2].name');
+    const cased = [column('value'), column('other'), column('Value')];
+    await expectRefused(() => deploy('twins', { columns: cased }), 'hooks[0].feature.columns[2].name');
   });
 
   test('a hook twice', async () => {

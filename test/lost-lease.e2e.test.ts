@@ -72,7 +72,7 @@ async function completed(place: string, id: string) {
   );
 }
 
-test('a daemon stopped beyond its lease, that goes on after another has done its batch, writes no row', async () => {
+test('db-09: a daemon stopped beyond its lease, that goes on after another has done its batch, writes no row', async () => {
   const stale = await daemonIn('stale');
   const id = await ingestInto(stale.place);
   await until('the hook', async () => (await hooksStarted()) === 1);

@@ -291,7 +291,7 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
     ['19:15 hooks[0].config: has a key that is not text (write it in quotes: "1")'],
   ],
   [
-    'keys and texts that cannot be stored',
+    'rows-17: keys and texts that cannot be stored',
     { from: 'relation: gutenberg-richter', to: '__proto__: 1, x: "a\\0b"' },
     [
       '19:15 hooks[0].config: has the key "__proto__", which is not allowed',

@@ -126,7 +126,7 @@ describe('values arrive as they were written', () => {
     }
   });
 
-  test('doubles, to the last bit', async () => {
+  test('rows-12: doubles, to the last bit', async () => {
     const sources = [
       '1',
       '1.0',
@@ -170,12 +170,12 @@ describe('values arrive as they were written', () => {
     expect(await stored(integer, sources)).toEqual(plain);
   });
 
-  test('JSON, with all digits and odd keys', async () => {
+  test('rows-11, -17: JSON, with all digits and odd keys', async () => {
     const sources = [
       ...[
         '{}',
         '{"a":[1,null,"x\\"y\\\\z",{"__proto__":{"b":1}}]}',
-        '{"n":9007199254740993,"f":1.10,"s":"\\u00e9{},"}',
+        '{"n":9007199254740993,"m":9223372036854775808,"f":1.10,"s":"\\u00e9{},"}',
       ],
       ...['{"a":1e300,"b":1e-300}', '{"NULL":"NULL"}', '{ "spaced" : [ ] }'],
     ];
@@ -184,6 +184,7 @@ describe('values arrive as they were written', () => {
       select (a::jsonb = b::jsonb) as same from unnest(${sources}::text[], ${found}::text[]) as r (a, b)`;
     expect(same.every((row) => row.same)).toBe(true);
     expect(found[2]).toContain('9007199254740993');
+    expect(found[2]).toContain('9223372036854775808');
     expect(await stored(column('x', 'array'), ['[]', '["a",{"b":[true]}]'])).toEqual([
       '[]',
       '["a", {"b": [true]}]',
@@ -232,7 +233,7 @@ describe('values arrive as they were written', () => {
   });
 });
 
-describe('rows-25: values of another type are refused, never made to fit', () => {
+describe('rows-11, -25: values of another type are refused, never made to fit', () => {
   const format = (name: NonNullable<Column['format']>) => column('x', 'string', { format: name });
 
   test.each<[string, Column, string[]]>([
@@ -275,7 +276,7 @@ describe('rows-25: values of another type are refused, never made to fit', () =>
   });
 
   test.each(['1e400', '-1e400', '1e-400', '1'.repeat(401)])(
-    'numbers that nothing can hold, in any column: %s',
+    'rows-10: numbers that nothing can hold, in any column: %s',
     async (source) => {
       for (const shape of [number, integer])
         expect(await refusal(shape, source)).toContain('column "x": at byte');

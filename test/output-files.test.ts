@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { link, mkdir, open, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OsaError } from '@osa/core/error';
+import { bounds } from '@osa/core/limits';
 import { outputThreads } from '@osa/core/run/output-threads';
 import { build } from 'esbuild';
 import { execa } from 'execa';
@@ -68,12 +69,21 @@ describe('bounds', () => {
     );
   });
 
-  test('rows-19: one line without end, larger than the memory of the thread', async () => {
+  test('rows-19: one line of a gibibyte, without end, is read through in little memory', async () => {
     const file = await open(join(directory(), 'features.jsonl'), 'w');
-    await file.truncate(900 * 1024 * 1024);
+    await file.truncate(bounds.outputBytes);
     await file.close();
+    const before = process.memoryUsage.rss();
+    let most = before;
+    const look = setInterval(() => {
+      most = Math.max(most, process.memoryUsage.rss());
+    }, 5);
     const { judgement } = await read({ contract, recordIds });
-    expect(judgement).toMatchObject({ failure: expect.stringContaining('is longer than'), strayLines: 1 });
+    clearInterval(look);
+    const failure = expect.stringContaining(`is longer than ${bounds.lineBytes} bytes`);
+    expect(judgement).toMatchObject({ failure, strayLines: 1, rowCount: 0 });
+    // A thread of its own is most of it; the line is eight times as long.
+    expect(most - before).toBeLessThan(bounds.outputBytes / 8);
   }, 30_000);
 
   test('rows of a record, and of a batch', async () => {
@@ -85,13 +95,33 @@ describe('bounds', () => {
     expect(judgement.failure).toContain('too many rows: a batch has at most 6');
   });
 
-  test('rows-20: a flood of lines, blank ones too', async () => {
-    for (const flood of ['1\n', '\n', '{"id":"b"}\n']) {
-      await write('features.jsonl', flood.repeat(1_000_000));
-      const { judgement } = await read({ contract, recordIds });
-      expect(judgement.failure).toContain('too many lines');
-    }
+  test.each(['1\n', '\n', '{"id":"b"}\n'])('rows-20: ten million lines of %j', async (flood) => {
+    await write('features.jsonl', flood.repeat(10_000_000));
+    const { judgement } = await read({ contract, recordIds });
+    const failure = expect.stringContaining('too many lines: more than 1020 for 2 records');
+    expect(judgement).toMatchObject({ failure, rowCount: 0, open: recordIds });
   });
+
+  test('rows-20: ten million rows of a batch, and one more of a record than it may have', async () => {
+    const narrow = contractOf([column('n', 'integer')]);
+    const full = `[${'{},'.repeat(bounds.rowsPerRecord - 1)}{}]`;
+    const ids = Array.from({ length: 10_000_000 / bounds.rowsPerRecord }, (_, index) => `r${index}`);
+    await write(
+      'features.jsonl',
+      ids.map((id) => `{"id":"${id}","features":${full}}`),
+    );
+    const { judgement } = await read({ contract: narrow, recordIds: ids });
+    const failure = 'too many rows: a batch has at most 5000000 under one hook';
+    expect(judgement).toMatchObject({ failure, rowCount: 0, open: ids });
+    await write('features.jsonl', [
+      `{"id":"a","features":${full.replace('[', '[{},')}}`,
+      `{"id":"b","features":${full}}`,
+    ]);
+    const reader = await read({ contract: narrow, recordIds });
+    expect(said(reader, 'a')).toContain('row 100001: a record has at most 100000 rows');
+    expect(said(reader, 'b')).toBe('passed');
+    expect(reader.judgement.rowCount).toBe(bounds.rowsPerRecord);
+  }, 30_000);
 
   test('a chunk ends early when its texts are long', async () => {
     const wide = contractOf(Array.from({ length: 500 }, (_, index) => column(`c${index}`, 'integer')));
