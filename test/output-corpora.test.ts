@@ -1,13 +1,11 @@
 import { readArrayLiteral } from '@osa/core/array-literal';
 import { describe, expect, test } from 'vitest';
 import { accepted, refused } from './fixtures/json-texts.ts';
-import { naughtyStrings } from './fixtures/naughty-strings.ts';
 import { allChunks, column, contractOf, desk, said } from './output-support.ts';
-import { bigList, jsonSuite } from './vectors.ts';
+import { jsonSuites, naughtyCollections } from './vectors.ts';
 
 /**
- * Texts by the hundred: our own, and the two collections that others publish for this, which are skipped by name where
- * they are not: `blns.json` of the Big List of Naughty Strings, and `test_parsing` of JSONTestSuite.
+ * Texts by the hundred: our own, and where somebody gives them the two collections that others publish for this (`vectors.ts`).
  */
 
 const { read, write } = desk();
@@ -18,13 +16,8 @@ const contract = contractOf([
 ]);
 const good = { id: 'good', features: [{ energy_j: 1, label: 'a' }] };
 
-describe.each([
-  ['ours', naughtyStrings],
-  ['the Big List (skipped without the file blns.json)', bigList],
-])('rows-28: naughty strings, %s', (_, found) => {
-  const strings = found ?? [];
-
-  test.skipIf(!found)('come back as they were written, as ids and values', async () => {
+describe.each(naughtyCollections)('rows-28: naughty strings, %s', (_, strings) => {
+  test('come back as they were written, as ids and values', async () => {
     expect(strings.length).toBeGreaterThan(100);
     const ids = strings.filter((text) => text !== '');
     await write(
@@ -38,7 +31,7 @@ describe.each([
     expect(chunks.flatMap(({ columns }) => readArrayLiteral(columns[1] ?? '{}'))).toEqual(ids);
   });
 
-  test.skipIf(!found)('are no columns', async () => {
+  test('are no columns', async () => {
     const names: readonly string[] = contract.columns.map(({ name }) => name);
     const keys = strings.filter((text) => !names.includes(text));
     await write(
@@ -76,10 +69,9 @@ describe('rows-29: texts that are JSON and texts that are not', () => {
     'i_number_very_big_negative_int.json',
   ];
 
-  const suiteIsThere = 'JSONTestSuite (skipped without the directory test_parsing)';
-  test.skipIf(!jsonSuite)(`${suiteIsThere}, as values of a line and as lines`, async () => {
+  test.each(jsonSuites)('JSONTestSuite, as values of a line and as lines', async (suite) => {
     const answers: Record<string, boolean> = {};
-    for (const { name, bytes } of jsonSuite ?? []) {
+    for (const { name, bytes } of suite) {
       // What JSON takes for a blank would end the line; it takes the other line end for the same.
       const value = Buffer.from(bytes.map((byte) => (byte === 0x0a ? 0x0d : byte)));
       const line = Buffer.concat([

@@ -1,30 +1,32 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { naughtyStrings } from './fixtures/naughty-strings.ts';
 
-/** Collections that others publish for tests, in the directory OSA_TEST_VECTORS; undefined where they are not. */
+/**
+ * Collections that others publish for tests, where somebody has put them into the directory OSA_TEST_VECTORS:
+ * `blns.json` of the Big List of Naughty Strings, and `test_parsing` of JSONTestSuite. Nothing stands on them: our own
+ * lists of the same kinds are always tried.
+ */
+const directory = process.env.OSA_TEST_VECTORS;
 
-const directory =
-  process.env.OSA_TEST_VECTORS ?? fileURLToPath(new URL('../../shared/vectors', import.meta.url));
+/** Each with its name; each string stands in it once. */
+export const naughtyCollections: readonly (readonly [string, readonly string[]])[] = [
+  ['ours', naughtyStrings],
+  ...given('blns.json', (path): readonly [string, readonly string[]] => {
+    const strings: string[] = JSON.parse(readFileSync(path, 'utf8'));
+    return ['the Big List', [...new Set(strings)]];
+  }),
+];
 
-/** `blns.json` of the Big List of Naughty Strings, each string once. */
-export const bigList = present(() => {
-  const strings: string[] = JSON.parse(readFileSync(join(directory, 'blns.json'), 'utf8'));
-  return [...new Set(strings)];
-});
-
-/** The files of `test_parsing` of JSONTestSuite. */
-export const jsonSuite = present(() =>
-  readdirSync(join(directory, 'test_parsing'))
+/** Its files; none, or the one suite. */
+export const jsonSuites = given('test_parsing', (path) =>
+  readdirSync(path)
     .filter((name) => /^[iny]_.*\.json$/.test(name))
-    .map((name) => ({ name, bytes: readFileSync(join(directory, 'test_parsing', name)) })),
-);
+    .map((name) => ({ name, bytes: readFileSync(join(path, name)) })),
+).map((suite) => [suite] as const);
 
-function present<T>(reading: () => T): T | undefined {
-  try {
-    return reading();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+function given<T>(name: string, read: (path: string) => T): T[] {
+  if (directory === undefined) return [];
+  const path = join(directory, name);
+  return existsSync(path) ? [read(path)] : [];
 }
