@@ -4,21 +4,16 @@ import { bounds } from '@osa/core/limits';
 import { readRecords } from '@osa/core/record/read';
 import type { Claim } from '@osa/core/run/queue';
 import { beforeEach, expect, test } from 'vitest';
-import { admin, type TestDatabase, testDatabase, until } from './harness.ts';
+import { admin, until } from './harness.ts';
 import { record, type Workbench, workbench } from './workbench.ts';
 
 /** Versions follow arrival: whatever ends out of order, the later content of a source is its newest version. */
 
-let database: TestDatabase;
 let bench: Workbench;
 beforeEach(async () => {
-  database = await testDatabase();
-  bench = await workbench(database);
+  bench = await workbench();
   await bench.deploy({});
-  return async () => {
-    await bench.dispose();
-    await database.close();
-  };
+  return () => bench.dispose();
 });
 
 const worker = { name: 'test', leaseMs: 60_000, runtimes: ['directory'], fullHooks: [] } as const;
@@ -109,7 +104,7 @@ test('a retry looks at nothing that failed after it began', async () => {
   const { queue } = bench.execution;
   const { id } = await bench.ingest([record('x', 1)]);
   const running = await claimed();
-  const owner = database.open(database.ownerUrl, { max: 2 });
+  const owner = bench.open('owner', { max: 2 });
   // The upload holds the source while the retry begins; the batch fails and is overtaken before it can go on.
   let retry: Promise<unknown> = Promise.resolve();
   await owner.transaction(async (tx) => {

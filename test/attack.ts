@@ -10,7 +10,8 @@ import { databaseError } from '@osa/core/postgres/sqlstate';
 import { postgresStore } from '@osa/core/postgres/store';
 import type { OutputReader, Verdict } from '@osa/core/run/output';
 import type { BatchQueue, Claim, RunResult } from '@osa/core/run/queue';
-import { admin, type TestDatabase } from './harness.ts';
+import { expect } from 'vitest';
+import { admin, testDatabase } from './harness.ts';
 
 /**
  * A database in the middle of its life, to be attacked: hook `energy` has two releases and is rolled back to the
@@ -30,8 +31,11 @@ export interface Arena {
   readonly queued: string;
 }
 
-export function arena(test: TestDatabase): Promise<Arena> {
-  return fill({ app: test.open(test.appUrl), owner: test.open(test.ownerUrl) });
+/** One in a database of its own, which `close` drops. */
+export async function arena(): Promise<Arena & { close(): Promise<void> }> {
+  const test = await testDatabase();
+  const filled = await fill({ app: test.open(test.appUrl), owner: test.open(test.ownerUrl) });
+  return { ...filled, close: test.close };
 }
 
 /** Brings a migrated database there. */
@@ -105,6 +109,18 @@ async function outcome(work: Promise<unknown>): Promise<string> {
     if (code === undefined) throw error;
     return code;
   }
+}
+
+/** Attacks as `role`; it must be refused with one of `codes`, and everything is as it was. */
+export async function expectRefused(
+  a: Arena,
+  role: 'app' | 'owner',
+  codes: readonly string[],
+  statements: string,
+) {
+  const before = await state(a.owner);
+  expect(codes).toContain(await attack(a[role], statements));
+  expect(await state(a.owner)).toEqual(before);
 }
 
 /** Every visible row of every table with the transaction that wrote it and its place: equal means untouched. */

@@ -1,21 +1,16 @@
 import { activate, rollback } from '@osa/core/hook/live';
 import type { Claimant } from '@osa/core/run/queue';
 import { beforeEach, expect, test } from 'vitest';
-import { admin, type TestDatabase, testDatabase } from './harness.ts';
+import { admin } from './harness.ts';
 import { liveOf } from './registry-support.ts';
 import { hookCode, record, type Workbench, workbench } from './workbench.ts';
 
 /** A move of the pointer, or a deploy, stands between the batches claimed before its answer and those claimed after. */
 
-let database: TestDatabase;
 let bench: Workbench;
 beforeEach(async () => {
-  database = await testDatabase();
-  bench = await workbench(database);
-  return async () => {
-    await bench.dispose();
-    await database.close();
-  };
+  bench = await workbench();
+  return () => bench.dispose();
 });
 
 const writer = { principal: admin };

@@ -1,18 +1,14 @@
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
+import { expect, it, vi } from 'vitest';
+import { type ContainerBench, describeContainers, logOf, suiteBench } from './container-support.ts';
 import { systemCall } from './elf.ts';
-import { buildImage, removeImages } from './images.ts';
+import { buildImage } from './images.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 describeContainers('the system calls of hostile code', () => {
   let bench: ContainerBench;
-  beforeAll(async () => {
-    bench = await containerBench();
-  });
-  afterAll(async () => {
-    await bench.dispose();
-    await removeImages();
+  suiteBench((made) => {
+    bench = made;
   });
 
   it.runIf(process.arch === 'x64')('sandbox-08: are refused where they break out', async () => {

@@ -5,8 +5,8 @@ import { rollback } from '@osa/core/hook/live';
 import { readRows } from '@osa/core/record/read';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
-import { admin, scratch, type TestDatabase, testDatabase, until } from './harness.ts';
+import { type ContainerBench, describeContainers, logOf, suiteBench } from './container-support.ts';
+import { admin, scratch, until } from './harness.ts';
 import {
   answering,
   type BuiltImage,
@@ -29,12 +29,10 @@ let containers: ContainerBench;
 describeContainers('the image of a release', () => {
   beforeAll(async () => {
     registry = await startRegistry();
-    containers = await containerBench();
   });
-  afterAll(async () => {
-    await containers.dispose();
-    await registry.close();
-    await removeImages();
+  afterAll(() => registry.close());
+  suiteBench((made) => {
+    containers = made;
   });
 
   /** Builds an image that says `text`, pushes it, and forgets it here. */
@@ -228,15 +226,12 @@ async function standIn(script: string) {
 }
 
 describeContainers('a hook whose images move', () => {
-  let database: TestDatabase;
   let bench: Workbench;
   beforeEach(async () => {
     registry = await startRegistry();
-    database = await testDatabase();
-    bench = await workbench(database, { runners: [podmanRunner()] });
+    bench = await workbench({ runners: [podmanRunner()] });
     return async () => {
       await bench.dispose();
-      await database.close();
       await registry.close();
       await removeImages();
     };

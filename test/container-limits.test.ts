@@ -4,11 +4,11 @@ import { watch } from 'node:fs';
 import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Ending } from '@osa/core/run/runner';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
+import { expect, it, vi } from 'vitest';
+import { type ContainerBench, describeContainers, logOf, suiteBench } from './container-support.ts';
 import { threadBomb, untilRefused } from './elf.ts';
 import { scratch, until } from './harness.ts';
-import { buildImage, removeImages } from './images.ts';
+import { buildImage } from './images.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -20,14 +20,8 @@ const [tooManyFiles, noSpace, tryAgain] = [24, 28, 11];
 
 describeContainers('what hostile code takes of the machine', () => {
   let bench: ContainerBench;
-  beforeAll(async () => {
-    bench = await containerBench();
-  });
-  afterAll(async () => {
-    const left = await bench.containers();
-    await bench.dispose();
-    await removeImages();
-    expect(left).toEqual([]);
+  suiteBench((made) => {
+    bench = made;
   });
 
   /** Runs an image whose processes are known by their environment, none of which may survive. */

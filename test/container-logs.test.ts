@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Ending } from '@osa/core/run/runner';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { longestBusy } from './busy.ts';
-import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
-import { podmanRunner, removeImages } from './images.ts';
+import { type ContainerBench, describeContainers, logOf, suiteBench } from './container-support.ts';
+import { podmanRunner } from './images.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -14,12 +14,8 @@ const mib = 2 ** 20;
 
 let bench: ContainerBench;
 describeContainers('the log of a container', () => {
-  beforeAll(async () => {
-    bench = await containerBench();
-  });
-  afterAll(async () => {
-    await bench.dispose();
-    await removeImages();
+  suiteBench((made) => {
+    bench = made;
   });
 
   it('logs-01: may be a flood: its start and its end are kept, and neither memory nor the thread is filled', async () => {

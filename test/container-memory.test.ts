@@ -1,9 +1,9 @@
 import { runReads } from '@osa/core/postgres/runs';
 import { readRows } from '@osa/core/record/read';
 import { traceRow } from '@osa/core/trace/trace';
-import { afterAll, afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, expect, it, vi } from 'vitest';
 import { describeContainers } from './container-support.ts';
-import { admin, type TestDatabase, testDatabase } from './harness.ts';
+import { admin } from './harness.ts';
 import { answering, buildImage, podmanRunner, removeImages, takeMemory } from './images.ts';
 import { record, type Workbench, type WorkbenchOptions, workbench } from './workbench.ts';
 
@@ -13,15 +13,8 @@ const page = { limit: 100, history: false, release: undefined };
 const mib = 2 ** 20;
 
 describeContainers('a hook that runs out of memory', () => {
-  let database: TestDatabase;
   let bench: Workbench;
-  beforeEach(async () => {
-    database = await testDatabase();
-  });
-  afterEach(async () => {
-    await bench.dispose();
-    await database.close();
-  });
+  afterEach(() => bench.dispose());
   afterAll(removeImages);
 
   /** Deploys the script as hook `sized` under a limit, ingests the sources and runs them. */
@@ -31,7 +24,7 @@ describeContainers('a hook that runs out of memory', () => {
     sources: readonly string[],
     options: WorkbenchOptions = {},
   ) {
-    bench = await workbench(database, { runners: [podmanRunner()], ...options });
+    bench = await workbench({ runners: [podmanRunner()], ...options });
     await bench.deploy({
       sized: { image: await buildImage({ script }), limits: { memory, timeout_seconds: 60, cpu: '1' } },
     });
@@ -143,7 +136,7 @@ describeContainers('a hook that runs out of memory', () => {
   });
 
   it('sandbox-11, sandbox-13: is no other hook’s trouble, and an end by SIGKILL is none of memory', async () => {
-    bench = await workbench(database, { runners: [podmanRunner()] });
+    bench = await workbench({ runners: [podmanRunner()] });
     await bench.deploy({
       greedy: { image: await buildImage({ script: takeMemory(500) }), limits: { memory: '16m' } },
       killed: { image: await buildImage({ script: 'sh -c "kill -9 \\$\\$"; exit $?' }) },

@@ -6,7 +6,7 @@ import { afterAll, beforeEach, expect, it, vi } from 'vitest';
 import { longestBusy } from './busy.ts';
 import { describeContainers } from './container-support.ts';
 import { socketAt } from './elf.ts';
-import { scratch, type TestDatabase, testDatabase } from './harness.ts';
+import { scratch } from './harness.ts';
 import { answering, type BuiltImage, buildImage, podmanRunner, removeImages } from './images.ts';
 import { record, type Workbench, workbench } from './workbench.ts';
 
@@ -16,15 +16,12 @@ vi.setConfig({ testTimeout: 120_000 });
 const answerAll = answering('answer 1');
 
 describeContainers('what a hostile hook leaves in its output', () => {
-  let database: TestDatabase;
   let bench: Workbench;
   beforeEach(async () => {
-    database = await testDatabase();
-    bench = await workbench(database, { runners: [podmanRunner()] });
+    bench = await workbench({ runners: [podmanRunner()] });
     return async () => {
       expect(await readdir(bench.execution.workspace)).toEqual([]);
       await bench.dispose();
-      await database.close();
     };
   });
   afterAll(removeImages);

@@ -4,10 +4,10 @@ import { createServer, type Server } from 'node:net';
 import { arch } from 'node:os';
 import { sha256 } from '@osa/core/hook/release';
 import { executeNext } from '@osa/core/run/execute';
-import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
-import { type ContainerBench, containerBench, describeContainers } from './container-support.ts';
-import { scratch, testDatabase } from './harness.ts';
-import { podmanRunner, removeImages } from './images.ts';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { type ContainerBench, describeContainers, suiteBench } from './container-support.ts';
+import { scratch } from './harness.ts';
+import { podmanRunner } from './images.ts';
 import { record, workbench } from './workbench.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -16,13 +16,8 @@ const zero = `sha256:${'0'.repeat(64)}`;
 
 let containers: ContainerBench;
 describeContainers('an image in a registry that', () => {
-  beforeAll(async () => {
-    containers = await containerBench();
-  });
-  afterAll(async () => {
-    expect(await containers.containers()).toEqual([]);
-    await containers.dispose();
-    await removeImages();
+  suiteBench((made) => {
+    containers = made;
   });
 
   /** Listens until the end of the test; the answer is the name of an image there. */
@@ -43,12 +38,8 @@ describeContainers('an image in a registry that', () => {
   });
 
   it('image-09: hangs longer than a lease is waited for, and then the batch is given back', async () => {
-    const database = await testDatabase();
-    const bench = await workbench(database, { runners: [podmanRunner(4_000)] });
-    onTestFinished(async () => {
-      await bench.dispose();
-      await database.close();
-    });
+    const bench = await workbench({ runners: [podmanRunner(4_000)] });
+    onTestFinished(() => bench.dispose());
     await bench.deploy({ waiting: { image: { image: await listen(silent()), digest: zero } } });
     await bench.ingest([record('a', 1)]);
     const execution = { ...bench.execution, worker: { name: 'bench', leaseMs: 3_000 } };

@@ -1,21 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { containerRunner } from '@osa/core/runners/container';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
+import { expect, it, vi } from 'vitest';
+import { type ContainerBench, describeContainers, logOf, suiteBench } from './container-support.ts';
 import { until } from './harness.ts';
-import { buildImage, podman, removeImages, wall } from './images.ts';
+import { buildImage, podman, wall } from './images.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 let bench: ContainerBench;
 describeContainers('a hook in a container', () => {
-  beforeAll(async () => {
-    bench = await containerBench();
-  });
-  afterAll(async () => {
-    await bench.dispose();
-    await removeImages();
+  suiteBench((made) => {
+    bench = made;
   });
 
   it('gets its records, config and places, and its output is handed back', async () => {

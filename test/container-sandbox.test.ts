@@ -3,24 +3,18 @@ import { readdir, readFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest';
-import { type ContainerBench, containerBench, describeContainers, logOf } from './container-support.ts';
+import { expect, inject, it, vi } from 'vitest';
+import { type ContainerBench, describeContainers, logOf, suiteBench } from './container-support.ts';
 import { systemCall } from './elf.ts';
 import { until } from './harness.ts';
-import { buildImage, podman, podmanRunner, removeImages } from './images.ts';
+import { buildImage, podman, podmanRunner } from './images.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 describeContainers('hostile code in a container', () => {
   let bench: ContainerBench;
-  beforeAll(async () => {
-    bench = await containerBench();
-  });
-  afterAll(async () => {
-    const left = await bench.containers();
-    await bench.dispose();
-    await removeImages();
-    expect(left).toEqual([]);
+  suiteBench((made) => {
+    bench = made;
   });
 
   it('sandbox-01: has no network but a loopback of its own', async () => {

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
 import type { Ending, InputRecord, Runner, Task } from '@osa/core/run/runner';
 import { sweep } from '@osa/core/runners/sweep';
-import { describe, expect, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
 import { longestBusy } from './busy.ts';
 import { until } from './harness.ts';
-import { type BuiltImage, buildImage, missing, podman, podmanRunner } from './images.ts';
+import { type BuiltImage, buildImage, missing, podman, podmanRunner, removeImages } from './images.ts';
 
 /** Hooks in containers, for tests: single tasks that the real runner runs. */
 
@@ -53,6 +53,21 @@ export interface ContainerBench {
   containers(): Promise<string[]>;
   /** Also asserts that no task has held up this thread. */
   dispose(): Promise<void>;
+}
+
+/** A bench for all tests of a suite, which leave no container behind. */
+export function suiteBench(give: (bench: ContainerBench) => void): void {
+  let bench: ContainerBench;
+  beforeAll(async () => {
+    bench = await containerBench();
+    give(bench);
+  });
+  afterAll(async () => {
+    const left = await bench.containers();
+    await bench.dispose();
+    await removeImages();
+    expect(left).toEqual([]);
+  });
 }
 
 /** A place to run single tasks in. */

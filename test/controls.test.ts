@@ -10,21 +10,16 @@ import { executeNext } from '@osa/core/run/execute';
 import type { Claim, Claimant } from '@osa/core/run/queue';
 import { hookSlots } from '@osa/core/run/slots';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { admin, type TestDatabase, testDatabase, until } from './harness.ts';
+import { admin, until } from './harness.ts';
 import { person, refusal } from './registry-support.ts';
 import { hookCode, record, type Workbench, workbench } from './workbench.ts';
 
 /** What an operator can hold up, and what a worker may take. */
 
-let database: TestDatabase;
 let bench: Workbench;
 beforeEach(async () => {
-  database = await testDatabase();
-  bench = await workbench(database);
-  return async () => {
-    await bench.dispose();
-    await database.close();
-  };
+  bench = await workbench();
+  return () => bench.dispose();
 });
 
 const double = hookCode('return { features: [{ value: metadata.value * 2 }] }');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { executeNext } from '@osa/core/run/execute';
 import { expect, test } from 'vitest';
 import { deployHook, ndjson, testDaemon } from './daemon-support.ts';
-import { scratch, testDatabase, until } from './harness.ts';
+import { scratch, until } from './harness.ts';
 import { hookCode, record, workbench } from './workbench.ts';
 
 /** What a worker does with its slots, and with a batch that is no longer its own. */
@@ -43,8 +43,7 @@ ${answer}`;
 });
 
 test('a worker whose lease is lost kills its hook and writes nothing', async () => {
-  const database = await testDatabase();
-  const bench = await workbench(database);
+  const bench = await workbench();
   const place = await scratch();
   const marker = join(place.path, 'pid');
   await bench.deploy({
@@ -61,7 +60,7 @@ setInterval(() => {}, 1_000);`,
   const running = executeNext(execution, new AbortController().signal);
   await until('the hook', async () => existsSync(marker));
   const pid = Number(await readFile(marker, 'utf8'));
-  const owner = database.open(database.ownerUrl, { max: 1 });
+  const owner = bench.open('owner', { max: 1 });
   await owner.sql`update batches set lease_until = clock_timestamp() - interval '1 second'`;
   const taken = await bench.execution.queue.claim({
     name: 'other',
@@ -84,5 +83,4 @@ setInterval(() => {}, 1_000);`,
   expect(counts).toEqual({ outcomes: 0, rows: 0, worker: 'other' });
   await place.dispose();
   await bench.dispose();
-  await database.close();
 });

@@ -1,26 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Arena, arena, attack, rehearse, state } from './attack.ts';
+import { arena, attack, expectRefused, rehearse, state } from './attack.ts';
 import { commit, named, rows } from './commit-by-hand.ts';
-import { type TestDatabase, testDatabase } from './harness.ts';
 
 /**
  * The functions and triggers cannot be led astray. A cloned database lets everybody make temporary objects, which a
  * migrated one does not, so that what holds here holds without that bolt.
  */
 
-let database: TestDatabase;
-let a: Arena;
+let a: Awaited<ReturnType<typeof arena>>;
 beforeAll(async () => {
-  database = await testDatabase();
-  a = await arena(database);
+  a = await arena();
 });
-afterAll(() => database.close());
+afterAll(() => a.close());
 
-async function refuses(code: string, statements: string): Promise<void> {
-  const before = await state(a.owner);
-  expect(await attack(a.app, statements)).toBe(code);
-  expect(await state(a.owner)).toEqual(before);
-}
+const refuses = (code: string, statements: string) => expectRefused(a, 'app', [code], statements);
 
 test('every function fixes its search path, and one alone runs as the owner', async () => {
   const functions = await a.owner.sql<{ name: string; definer: boolean; path: string }[]>`

@@ -1,22 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Arena, arena, attack, rehearse, state } from './attack.ts';
-import { type TestDatabase, testDatabase } from './harness.ts';
+import { arena, expectRefused, rehearse } from './attack.ts';
 
 /** History only grows: triggers refuse even the owner, and what may change once changes exactly once. */
 
-let database: TestDatabase;
-let a: Arena;
+let a: Awaited<ReturnType<typeof arena>>;
 beforeAll(async () => {
-  database = await testDatabase();
-  a = await arena(database);
+  a = await arena();
 });
-afterAll(() => database.close());
+afterAll(() => a.close());
 
-async function refuses(role: 'app' | 'owner', code: string, statements: string): Promise<void> {
-  const before = await state(a.owner);
-  expect(await attack(a[role], statements)).toBe(code);
-  expect(await state(a.owner)).toEqual(before);
-}
+const refuses = (role: 'app' | 'owner', code: string, statements: string) =>
+  expectRefused(a, role, [code], statements);
 
 const appendOnly = {
   actors: 'subject',

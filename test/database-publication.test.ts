@@ -1,23 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Arena, arena, attack, attackAtOnce, rehearse, state } from './attack.ts';
+import { arena, attackAtOnce, expectRefused, rehearse } from './attack.ts';
 import { commit, named, publish, type Step, startAttempt } from './commit-by-hand.ts';
-import { type TestDatabase, testDatabase } from './harness.ts';
 
 /** What leads to rows: records, runs and attempts come in their order or not at all, and are published as they came. */
 
-let database: TestDatabase;
-let a: Arena;
+let a: Awaited<ReturnType<typeof arena>>;
 beforeAll(async () => {
-  database = await testDatabase();
-  a = await arena(database);
+  a = await arena();
 });
-afterAll(() => database.close());
+afterAll(() => a.close());
 
-async function refuses(code: string, statements: string): Promise<void> {
-  const before = await state(a.owner);
-  expect(await attack(a.app, statements)).toBe(code);
-  expect(await state(a.owner)).toEqual(before);
-}
+const refuses = (code: string, statements: string) => expectRefused(a, 'app', [code], statements);
 
 const insertOnly = (sources: string) =>
   `${publish(sources).split('returning srn')[0]?.replace('with published as (', '')}`;

@@ -1,26 +1,19 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Arena, arena, attack, attackAtOnce, rehearse, state } from './attack.ts';
+import { arena, attack, attackAtOnce, expectRefused, rehearse } from './attack.ts';
 import { commit, named, outcomes, rows, type Step, startAttempt, steps } from './commit-by-hand.ts';
-import { type TestDatabase, testDatabase } from './harness.ts';
 
 /**
  * What a worker writes when its hooks have answered: each step of the commit is proved by the database, so that no
  * row, outcome or record comes without the run, attempt and batch that made it.
  */
 
-let database: TestDatabase;
-let a: Arena;
+let a: Awaited<ReturnType<typeof arena>>;
 beforeAll(async () => {
-  database = await testDatabase();
-  a = await arena(database);
+  a = await arena();
 });
-afterAll(() => database.close());
+afterAll(() => a.close());
 
-async function refuses(code: string, statements: string): Promise<void> {
-  const before = await state(a.owner);
-  expect(await attack(a.app, statements)).toBe(code);
-  expect(await state(a.owner)).toEqual(before);
-}
+const refuses = (code: string, statements: string) => expectRefused(a, 'app', [code], statements);
 
 test('the honest commit is accepted', async () => {
   expect(await rehearse(a.app, commit(a))).toBe('done');

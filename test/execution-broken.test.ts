@@ -1,7 +1,6 @@
 import { readRows } from '@osa/core/record/read';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { longestBusy } from './busy.ts';
-import { type TestDatabase, testDatabase } from './harness.ts';
 import { hookCode, record, type Workbench, workbench } from './workbench.ts';
 
 /**
@@ -9,15 +8,10 @@ import { hookCode, record, type Workbench, workbench } from './workbench.ts';
  * else loses anything, and whoever runs the batch answers others all the time.
  */
 
-let database: TestDatabase;
 let bench: Workbench;
 beforeEach(async () => {
-  database = await testDatabase();
-  bench = await workbench(database);
-  return async () => {
-    await bench.dispose();
-    await database.close();
-  };
+  bench = await workbench();
+  return () => bench.dispose();
 });
 
 const columns = [

@@ -8,19 +8,14 @@ import { backoffMs, mostTries } from '@osa/core/run/policy';
 import type { Ending, Runner } from '@osa/core/run/runner';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { admin, type TestDatabase, testDatabase, until } from './harness.ts';
+import { admin, until } from './harness.ts';
 import { backendThatRuns } from './postgres-support.ts';
 import { hookCode, record, type Workbench, workbench } from './workbench.ts';
 
-let database: TestDatabase;
 let bench: Workbench;
 beforeEach(async () => {
-  database = await testDatabase();
-  bench = await workbench(database);
-  return async () => {
-    await bench.dispose();
-    await database.close();
-  };
+  bench = await workbench();
+  return () => bench.dispose();
 });
 
 const page = { limit: 100, history: false, release: undefined };
@@ -89,10 +84,15 @@ describe('what is tried again later', () => {
     run,
     sweep: async () => 0,
   });
+  /** Instead of the one that runs hooks. */
+  const otherBench = async (other: Runner) => {
+    await bench.dispose();
+    return workbench({ runners: [other] });
+  };
   const away = () => Promise.reject(new OsaError('unavailable', 'the engine is away'));
 
   test('is an engine that is away, for a day and five minutes at most at a time', async () => {
-    bench = await workbench(database, { runners: [runner(away)] });
+    bench = await otherBench(runner(away));
     await bench.deploy({ waiting: { code: double } });
     await bench.ingest([record('a', 1)]);
     const delays = await claims(12);
@@ -117,7 +117,7 @@ describe('what is tried again later', () => {
           : { ...ending, outcome: 'output_too_large', resolvedDigest: release.digest };
       return { ...ending, resolvedDigest: release.digest };
     });
-    bench = await workbench(database, { runners: [turns] });
+    bench = await otherBench(turns);
     await bench.deploy({ a_first: { code: double }, b_second: { code: double } });
     await bench.ingest([record('a', 1)]);
     const delays = await claims(8);
@@ -228,7 +228,7 @@ test('a lease that ends while a start is being stored is no fault of ours', asyn
   const { queue } = bench.execution;
   const claim = await queue.claim({ name: 'slow', leaseMs: 1_000, runtimes: ['directory'], fullHooks: [] });
   if (!claim) throw new Error('there was nothing to claim');
-  const other = database.open(database.ownerUrl);
+  const other = bench.open('owner');
   const start = await other.transaction(async (tx) => {
     await tx`select from batches where id = ${claim.batch} for update`;
     const starting = queue.startAttempt(claim, { run: claim.runs[0]?.id ?? '', memoryBytes: 1, runner: 'x' });
@@ -314,7 +314,7 @@ test('a batch whose live release no worker can start waits without a snapshot, a
   expect(waiting).toMatchObject({ status: 'running', batches: { parked: 1 } });
   expect(waiting?.reasons[0]).toContain('doubled v2 (image)');
   await rollback(bench.store, { principal: admin }, 'doubled', {});
-  const owner = database.open(database.ownerUrl);
+  const owner = bench.open('owner');
   await owner.sql`update batches set available_at = now()`;
   await bench.drain();
   expect(await bench.store.ingestions.show(id)).toMatchObject({ status: 'completed', published: 1, rows: 1 });

@@ -9,22 +9,17 @@ import { executeNext } from '@osa/core/run/execute';
 import type { BatchQueue } from '@osa/core/run/queue';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { arena } from './attack.ts';
-import { admin, type TestDatabase, testDatabase, until } from './harness.ts';
+import { admin, until } from './harness.ts';
 import { hookCode, record, type Workbench, workbench } from './workbench.ts';
 
 /** What one transaction holds does not hold up the work that has nothing to do with it. */
 
-let database: TestDatabase;
 let bench: Workbench;
 let owner: Database;
 beforeEach(async () => {
-  database = await testDatabase();
-  bench = await workbench(database);
-  owner = database.open(database.ownerUrl, { max: 3 });
-  return async () => {
-    await bench.dispose();
-    await database.close();
-  };
+  bench = await workbench();
+  owner = bench.open('owner', { max: 3 });
+  return () => bench.dispose();
 });
 
 const worker = { name: 'w', leaseMs: 60_000, runtimes: ['directory'], fullHooks: [] } as const;
@@ -73,7 +68,7 @@ test('a long queue without statistics is looked through by index', async () => {
   await pauseIngestion(bench.store, { principal: admin }, first.id, { reason: null });
   const changed = Array.from({ length: 1500 }, (_, n) => record(`r${n}`, 2));
   await bench.ingest(changed, 1);
-  const reader = database.open(database.appUrl, { max: 1 });
+  const reader = bench.open('app', { max: 1 });
   const queue: BatchQueue = postgresQueue(reader, { domain: 'localhost' });
   const scans = async () => {
     await reader.sql`select pg_stat_force_next_flush()`;
@@ -100,7 +95,8 @@ test('a hook may be named as the index or sequence of another one would be', asy
 });
 
 test('what a running attempt said is not stored again once it has ended', async () => {
-  const a = await arena(await testDatabaseOfItsOwn());
+  const a = await arena();
+  onTestFinished(() => a.close());
   const [run] = a.held.runs;
   if (!run) throw new Error('the held batch has no run');
   const attempt = { run: run.id, memoryBytes: 1, runner: 'x' };
@@ -123,9 +119,3 @@ test('what a running attempt said is not stored again once it has ended', async 
   await late.keeping;
   expect(await a.owner.sql`select from running_logs`).toHaveLength(0);
 });
-
-async function testDatabaseOfItsOwn(): Promise<TestDatabase> {
-  const own = await testDatabase();
-  onTestFinished(() => own.close());
-  return own;
-}

@@ -5,21 +5,16 @@ import { postgresQueue } from '@osa/core/postgres/queue';
 import { postgresStore } from '@osa/core/postgres/store';
 import { executeNext } from '@osa/core/run/execute';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { admin, type TestDatabase, testDatabase } from './harness.ts';
+import { admin } from './harness.ts';
 import { hookCode, record, type Workbench, workbench } from './workbench.ts';
 
 /** Deploys make feature tables while batches are taken in, claimed and published: nobody waits long, nothing is lost. */
 
-let database: TestDatabase;
 let bench: Workbench;
 beforeAll(async () => {
-  database = await testDatabase();
-  bench = await workbench(database);
+  bench = await workbench();
 });
-afterAll(async () => {
-  await bench.dispose();
-  await database.close();
-});
+afterAll(() => bench.dispose());
 
 const slugs = ['north', 'east', 'south', 'west'];
 const rounds = 3;
@@ -39,7 +34,7 @@ async function deploys(slug: string): Promise<void> {
 
 /** Two clients send to each convention; half of what one sends, the other sends too. */
 async function ingests(client: number): Promise<string[]> {
-  const store = postgresStore(database.open(database.appUrl, { max: 2 }), { domain: 'localhost' });
+  const store = postgresStore(bench.open('app', { max: 2 }), { domain: 'localhost' });
   const ids: string[] = [];
   const first = client < slugs.length ? 0 : sources / 2;
   for (let round = 0; round < rounds; round += 1) {
@@ -56,7 +51,7 @@ async function ingests(client: number): Promise<string[]> {
 
 /** The longest that anybody was seen to wait for a lock, by the database's clock, until `isOver`. */
 async function longestLockWait(isOver: () => boolean): Promise<number> {
-  const owner = database.open(database.ownerUrl, { max: 1 });
+  const owner = bench.open('owner', { max: 1 });
   let longest = 0;
   while (!isOver()) {
     const [row] = await owner.sql<{ ms: number }[]>`

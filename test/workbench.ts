@@ -18,12 +18,15 @@ import { hookSlots } from '@osa/core/run/slots';
 import { processRunner } from '@osa/core/runners/process';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import type { Store } from '@osa/core/store';
-import { admin, scratch, type TestDatabase } from './harness.ts';
+import { admin, scratch, type TestDatabase, testDatabase } from './harness.ts';
 
-/** The whole of core over one database and one directory, without HTTP: deploy, ingest and run by function calls. */
+/** The whole of core over a database and a directory of its own, without HTTP: deploy, ingest and run by function calls. */
 export interface Workbench {
   readonly store: Store;
+  /** As the application's role. */
   readonly database: Database;
+  /** Opens another pool on its database, which `dispose` ends. */
+  open: (as: 'owner' | 'app', options?: Parameters<TestDatabase['open']>[1]) => Database;
   readonly execution: Execution;
   /** Deploys a convention whose hooks are JavaScript files, by name. */
   deploy(
@@ -56,9 +59,10 @@ export interface WorkbenchOptions {
   readonly maxMemoryBytes?: number;
 }
 
-export async function workbench(test: TestDatabase, options: WorkbenchOptions = {}): Promise<Workbench> {
-  const directory = await scratch();
-  const database = test.open(test.appUrl, { max: 10 });
+export async function workbench(options: WorkbenchOptions = {}): Promise<Workbench> {
+  const [directory, test] = [await scratch(), await testDatabase()];
+  const open: Workbench['open'] = (as, pool) => test.open(as === 'owner' ? test.ownerUrl : test.appUrl, pool);
+  const database = open('app', { max: 10 });
   const store = postgresStore(database, { domain: 'localhost' });
   const blobs = filesystemBlobs(join(directory.path, 'blobs'));
   const threads = outputThreads({ idle: 1 });
@@ -77,6 +81,7 @@ export async function workbench(test: TestDatabase, options: WorkbenchOptions = 
   return {
     store,
     database,
+    open,
     execution,
     async deploy(hooks, overrides = {}) {
       const declared = [];
@@ -111,6 +116,7 @@ export async function workbench(test: TestDatabase, options: WorkbenchOptions = 
     },
     async dispose() {
       await threads[Symbol.asyncDispose]();
+      await test.close();
       await directory.dispose();
     },
   };

@@ -1,8 +1,9 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
+import { receive } from '@osa/core/storage/receive';
 import { asUnavailable } from '@osa/core/system-error';
 
 /** An upload that arrived whole, kept until it is disposed. */
@@ -28,7 +29,7 @@ export async function spool(
 ): Promise<Spooled> {
   const file = await openNameless(directory);
   try {
-    const { size, sha256 } = await write(file, chunks, maxBytes);
+    const { size, sha256 } = await receive(chunks, file, { what: 'the upload', maxBytes });
     return {
       size,
       sha256,
@@ -67,20 +68,4 @@ async function readAll(file: FileHandle, size: number): Promise<Buffer> {
     at += bytesRead;
   }
   return bytes;
-}
-
-async function write(file: FileHandle, chunks: AsyncIterable<Uint8Array>, maxBytes: number) {
-  const hash = createHash('sha256');
-  let size = 0;
-  for await (const chunk of chunks) {
-    size += chunk.length;
-    if (size > maxBytes) {
-      throw new OsaError('too_large', `the upload is larger than the ${maxBytes} bytes allowed`, {
-        details: { limit: maxBytes },
-      });
-    }
-    hash.update(chunk);
-    await file.writeFile(chunk);
-  }
-  return { size, sha256: hash.digest('hex') };
 }

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream';
 import { OsaError } from '../error.ts';
 import { asUnavailable, systemCode } from '../system-error.ts';
 import type { BlobStore } from './index.ts';
+import { receive } from './receive.ts';
 
 /**
  * Blobs as files: `<directory>/ab/cdef…`. A blob is written to `<directory>/incoming`, flushed, and renamed, so it is there
@@ -20,12 +21,12 @@ export function filesystemBlobs(directory: string): BlobStore {
       try {
         await mkdir(dirname(path), { recursive: true, mode: 0o700 });
         await mkdir(dirname(temporary), { recursive: true, mode: 0o700 });
-        const { size, digest } = await write(temporary, source, maxBytes);
-        if (digest !== sha256) throw mismatch(sha256, digest);
+        const written = await write(temporary, source, maxBytes);
+        if (written.sha256 !== sha256) throw mismatch(sha256, written.sha256);
         await rename(temporary, path);
         await flushDirectory(dirname(path));
         await flushDirectory(directory);
-        return { size };
+        return { size: written.size };
       } catch (error) {
         await rm(temporary, { force: true });
         throw asUnavailable(error, 'Storing a blob');
@@ -80,36 +81,16 @@ function pathOf(directory: string, sha256: string): string {
   return join(directory, sha256.slice(0, 2), sha256.slice(2));
 }
 
-async function write(
-  path: string,
-  source: Readable,
-  maxBytes: number,
-): Promise<{ size: number; digest: string }> {
+async function write(path: string, source: Readable, maxBytes: number) {
   const file = await open(path, 'wx', 0o600);
   try {
-    const written = await copy(source, file, maxBytes);
+    const chunks: AsyncIterable<Uint8Array> = source.iterator({ destroyOnReturn: false });
+    const written = await receive(chunks, file, { what: 'The blob', maxBytes });
     await file.sync();
     return written;
   } finally {
     await file.close();
   }
-}
-
-async function copy(source: Readable, file: FileHandle, maxBytes: number) {
-  const hash = createHash('sha256');
-  let size = 0;
-  for await (const chunk of source.iterator({ destroyOnReturn: false })) {
-    const bytes: Uint8Array = chunk;
-    size += bytes.length;
-    if (size > maxBytes) {
-      throw new OsaError('too_large', `The blob is larger than the ${maxBytes} bytes allowed`, {
-        details: { limit: maxBytes },
-      });
-    }
-    hash.update(bytes);
-    await file.writeFile(bytes);
-  }
-  return { size, digest: hash.digest('hex') };
 }
 
 async function openBlob(path: string, sha256: string): Promise<FileHandle> {
