@@ -44,35 +44,26 @@ test('an upload waits for the one before it', async () => {
   ]);
 });
 
-test('stopping an ingestion in the middle does not let the one behind it pass the one before it', async () => {
-  const { queue } = bench.execution;
-  await bench.ingest([record('x', 1)]);
-  await bench.ingest([record('x', 2), record('y', 2)], 1);
-  await bench.ingest([record('x', 3)]);
-  const oldest = await claimed();
-  const sibling = await claimed();
-  expect(sibling.records.map(({ sourceId }) => sourceId)).toEqual(['y']);
-  await queue.stopIngestion(sibling, 'it can never run');
-  expect(await claim()).toBeUndefined();
-  await queue.finish(oldest, []);
-  await bench.drain();
-  expect(await versions()).toEqual([
-    [1, 1],
-    [2, 3],
-  ]);
-});
-
-test('cancelling an ingestion in the middle does not let the one behind it pass the one before it', async () => {
-  const { queue } = bench.execution;
+test.each<[string, (claim: Claim, ingestion: string) => Promise<void>]>([
+  ['stopping', (sibling) => bench.execution.queue.stopIngestion(sibling, 'it can never run')],
+  [
+    'cancelling',
+    async (sibling, ingestion) => {
+      await cancelIngestion(bench.store, { principal: admin }, ingestion, {});
+      const finishing = bench.execution.queue.finish(sibling, []);
+      await expect(finishing).rejects.toMatchObject({ code: 'lease_lost' });
+    },
+  ],
+])('%s an ingestion in the middle does not let the one behind it pass the one before it', async (_, end) => {
   await bench.ingest([record('x', 1)]);
   const { id } = await bench.ingest([record('x', 2), record('y', 2)], 1);
   await bench.ingest([record('x', 3)]);
   const oldest = await claimed();
-  const stopped = await claimed();
-  await cancelIngestion(bench.store, { principal: admin }, id, {});
-  await expect(queue.finish(stopped, [])).rejects.toMatchObject({ code: 'lease_lost' });
+  const sibling = await claimed();
+  expect(sibling.records.map(({ sourceId }) => sourceId)).toEqual(['y']);
+  await end(sibling, id);
   expect(await claim()).toBeUndefined();
-  await queue.finish(oldest, []);
+  await bench.execution.queue.finish(oldest, []);
   await bench.drain();
   expect(await versions()).toEqual([
     [1, 1],
