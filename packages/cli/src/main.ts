@@ -1,10 +1,15 @@
 #!/usr/bin/env node
 import { isMainThread } from 'node:worker_threads';
+import { nodeFlaw } from '@osa/core/node-version';
 import manifest from '../package.json' with { type: 'json' };
 
 // Everything else is imported where it is used: `osa --version` must not wait for it.
 const argv = process.argv.slice(2);
-if (!isMainThread) {
+const flaw = nodeFlaw();
+if (flaw !== undefined) {
+  process.stderr.write(`error: osa ${flaw}\n`);
+  process.exitCode = 2;
+} else if (!isMainThread) {
   // A thread that reads what a hook wrote starts here too.
   const { serveOutputThread } = await import('@osa/core/run/output-thread');
   serveOutputThread();

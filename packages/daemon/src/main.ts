@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
+import { nodeFlaw } from '@osa/core/node-version';
 import { isOutputThread, serveOutputThread } from '@osa/core/run/output-thread';
 import type { Logger } from 'pino';
 import type { Settings } from './config.ts';
@@ -13,6 +14,11 @@ else await main();
 
 /** The only place that ends the process. */
 async function main(): Promise<void> {
+  const flaw = nodeFlaw();
+  if (flaw !== undefined) {
+    process.stderr.write(`osad ${flaw}\n`);
+    process.exit(2);
+  }
   const { enableCompileCache } = await import('node:module');
   enableCompileCache();
   try {
