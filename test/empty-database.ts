@@ -7,7 +7,9 @@ import { withDatabase } from './cluster.ts';
 export interface EmptyDatabase {
   /** The name of a role that does not exist yet, and that `close` drops. */
   readonly appRole: string;
-  /** A pool of the server's own user, or of the role; `close` ends it. */
+  /** Where it is, for the server's own user, or the role. */
+  url(role?: string): string;
+  /** A pool of that; `close` ends it. */
   open(role?: string): Database;
   /** Makes a role that can log in; `rights` as after `create role`. */
   role(suffix: string, rights?: string): Promise<string>;
@@ -30,16 +32,20 @@ export async function emptyDatabase(options: { readonly owner?: string } = {}): 
   };
   const owner = options.owner ? await role(options.owner) : undefined;
   await admin.sql.unsafe(`create database "${name}" ${owner ? `owner "${owner}"` : ''}`);
+  const urlOf: EmptyDatabase['url'] = (user) => {
+    const url = new URL(withDatabase(ownerUrl, name));
+    if (user) {
+      url.username = user;
+      url.password = password;
+    }
+    return url.href;
+  };
   return {
     appRole,
     role,
+    url: urlOf,
     open(user) {
-      const url = new URL(withDatabase(ownerUrl, name));
-      if (user) {
-        url.username = user;
-        url.password = password;
-      }
-      const pool = connect({ url: url.href, max: 5, applicationName: 'osa tests' });
+      const pool = connect({ url: urlOf(user), max: 5, applicationName: 'osa tests' });
       pools.push(pool);
       return pool;
     },

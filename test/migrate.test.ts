@@ -1,6 +1,7 @@
 import type { Database } from '@osa/core/postgres/connection';
 import { excessRights, migrate, requireDurable, requireMigrated } from '@osa/core/postgres/migrate';
 import { migrations } from '@osa/core/postgres/migrations/index';
+import { migrateDatabase } from '@osa/daemon/migrate';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { dumpSchema } from '../scripts/dump-schema.ts';
 import { fill } from './attack.ts';
@@ -28,6 +29,20 @@ async function applied(): Promise<string[]> {
   const rows = await owner.sql<{ name: string }[]>`select name from schema_migrations order by name`;
   return rows.map((row) => row.name);
 }
+
+test('osad migrate says what it did, and that a role which it made has no login', async () => {
+  const { appRole } = database;
+  const url = database.url();
+  const rights = `the role ${appRole} has its rights`;
+  const advice = `and no login yet: alter role "${appRole}" login password '…'`;
+  expect(await migrateDatabase({ url, appRole })).toBe(`applied ${shipped.join(', ')}; ${rights}, ${advice}`);
+  await owner.sql.unsafe(`alter role "${appRole}" login`);
+  expect(await migrateDatabase({ url, appRole })).toBe(`nothing to apply; ${rights}`);
+  const nobody = database.url(await database.role('nobody'));
+  await expect(migrateDatabase({ url: nobody, appRole })).rejects.toThrow(
+    /; give the URL of the owner of the database/,
+  );
+});
 
 test('a schema that is named after the owner takes nothing in', async () => {
   await owner.sql.unsafe('create schema authorization current_user');

@@ -1,6 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import { connect } from '@osa/core/postgres/connection';
-import { migrate } from '@osa/core/postgres/migrate';
+import { canLogIn, migrate } from '@osa/core/postgres/migrate';
 import { databaseError } from '@osa/core/postgres/sqlstate';
 
 /**
@@ -25,7 +25,8 @@ export async function migrateDatabase({
   try {
     const applied = await migrate(database, { appRole });
     const what = applied.length === 0 ? 'nothing to apply' : `applied ${applied.join(', ')}`;
-    return `${what}; the role ${appRole} has its rights`;
+    const advice = `, and no login yet: alter role "${appRole}" login password '…'`;
+    return `${what}; the role ${appRole} has its rights${(await canLogIn(database, appRole)) ? '' : advice}`;
   } catch (error) {
     throw explain(error);
   } finally {

@@ -27,7 +27,11 @@ export const hooksTest = defineCommand({
     },
     directory: { value: 'DIR', description: 'run this directory', parse: text(4_096) },
     image: { value: 'IMAGE', description: 'run this image, REF@sha256:…', parse: parseImage },
-    limit: { value: 'N', description: 'how many rows to show (20)', parse: integer(0, 10_000) },
+    limit: {
+      value: 'N',
+      description: 'how many rows to show, 0 to 10000 (default: 20)',
+      parse: integer(0, 10_000),
+    },
     log: { description: 'show what the hook said, also when all is well' },
   },
   examples: [

@@ -117,6 +117,11 @@ async function ensureRole(tx: Transaction, appRole: string): Promise<void> {
   if (!role) await tx.unsafe(`create role "${appRole}" nologin`);
 }
 
+/** Whether a daemon could connect as a role: one that `migrate` has made is not given a password by it. */
+export async function canLogIn({ sql }: Database, role: string): Promise<boolean> {
+  return (await sql`select from pg_roles where rolname = ${role} and rolcanlogin`).length > 0;
+}
+
 function checksum({ sql }: Migration): string {
   return createHash('sha256').update(sql).digest('hex');
 }
