@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { OsaError } from '@osa/core/error';
 import { type ConnectOptions, connect, type Database } from '@osa/core/postgres/connection';
 import { databaseError, isLockTimeout } from '@osa/core/postgres/sqlstate';
@@ -254,6 +255,29 @@ test.each([
   expectLost(await failure(database.sql`select 1`), 'none');
   expectLost(await failure(database.transaction((tx) => tx`select 1`)), 'none');
   expectLost(await failure(database.listen('x', () => undefined)), 'none');
+});
+
+test('a server that refuses connections is unavailable, and says what is to be checked', async () => {
+  const role = `osa_test_${randomBytes(4).toString('hex')}`;
+  await admin.sql.unsafe(`create role ${role} nologin password 'x'`);
+  onTestFinished(async () => void (await admin.sql.unsafe(`drop role ${role}`)));
+  const other = (change: (url: URL) => void) => {
+    const url = new URL(server.url);
+    change(url);
+    return failure(open({ url: url.href }).sql`select 1`);
+  };
+  const noLogin = await other((url) => Object.assign(url, { username: role, password: 'x' }));
+  expect(noLogin).toMatchObject({
+    code: 'unavailable',
+    message: `The database refuses connections (role "${role}" is not permitted to log in). Check the user in its URL, and whether it may log in.`,
+  });
+  const missing = await other((url) => Object.assign(url, { pathname: '/osa_nowhere' }));
+  expect(missing).toMatchObject({
+    code: 'unavailable',
+    message: expect.stringMatching(
+      /"osa_nowhere" does not exist\)\. Check the name in its URL, and whether it has been made\.$/,
+    ),
+  });
 });
 
 test.each(['nonsense', 'http://localhost/x', 'postgres://user:%@host/x'])('the URL %s is refused', (url) => {

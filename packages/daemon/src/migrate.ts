@@ -34,14 +34,10 @@ export async function migrateDatabase({
   }
 }
 
-/** What operators get wrong, in their words; anything else is a fault of ours. */
+/** Who may connect and no more has given another URL than the owner's. */
 function explain(error: unknown): unknown {
-  const advice = {
-    '3D000': 'make the database first',
-    '28P01': 'check the user and the password in the URL',
-    '28000': 'check the user in the URL, and whether it may log in',
-    '42501': 'give the URL of the owner of the database, who may make tables and roles',
-  }[databaseError(error)?.code ?? ''];
-  if (advice === undefined || !(error instanceof Error)) return error;
+  if (error instanceof OsaError || !(error instanceof Error)) return error;
+  if (databaseError(error)?.code !== '42501') return error;
+  const advice = 'give the URL of the owner of the database, who may make tables and roles';
   return new OsaError('usage', `${error.message}; ${advice}`, { cause: error });
 }

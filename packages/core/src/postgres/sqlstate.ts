@@ -69,11 +69,23 @@ export function translate(error: unknown): unknown {
 /** As `translate`, of an error by which no connection came about: whatever the server says, it may be mended there. */
 export function translateRefusal(error: unknown): unknown {
   const known = translate(error);
-  if (known instanceof OsaError || !databaseError(known)) {
+  const code = databaseError(known)?.code;
+  if (known instanceof OsaError || code === undefined) {
     return known;
   }
-  return unavailable(`The database refuses connections (${reason(known)})`, known);
+  const remedy = remedies[code] ?? 'Try again.';
+  return new OsaError('unavailable', `The database refuses connections (${reason(known)}). ${remedy}`, {
+    cause: known,
+  });
 }
+
+/** What waiting does not mend. */
+const remedies: Readonly<Record<string, string>> = {
+  '28P01': 'Check the user and the password in its URL.',
+  '28000': 'Check the user in its URL, and whether it may log in.',
+  '3D000': 'Check the name in its URL, and whether it has been made.',
+  '42501': 'Grant the user in its URL the right to connect.',
+};
 
 /** The connection went away after `what` was sent and before its answer came. */
 export function commitUnknown(what: string, cause: unknown): OsaError {
