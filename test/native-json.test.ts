@@ -42,6 +42,28 @@ test.each(['{"\\":1}', '{"k":1,"\\x":2}', '{"\\"":1', '\\', '"\\u00"', '{"a\\"":
   },
 );
 
+const many = 3_500_000;
+
+test.each([
+  ['a run of what could mark a key', `{"a":"${'\ue000'.repeat(349_000)}\\\\"}`],
+  [
+    'keys with escapes beside it',
+    JSON.stringify(
+      Object.fromEntries(Array.from({ length: 60_000 }, (_, n) => [`\t${n}`, '\ue000'.repeat(4)])),
+    ),
+  ],
+  ['a text of escapes', `{"\\n":"${'\\n'.repeat(many)}"}`],
+  ['a text of backslashes', `{"\\n":"${'\\\\'.repeat(many)}"}`],
+  ['blanks behind texts', `[${`"\\n"${' '.repeat(100)},`.repeat(40_000)}1]`],
+])('%s comes back, and soon', (_, text) => {
+  const expected = JSON.stringify(parseJson(text, { maxDepth: 2 }));
+  expect(JSON.stringify(parseNativeJson(text)) === expected).toBe(true);
+});
+
+test('quotes that never end are refused, and soon', () => {
+  expect(() => parseNativeJson(`{"a":"${'\\"'.repeat(many)}`)).toThrow(SyntaxError);
+});
+
 test('any value comes back, whatever was parsed before', () => {
   const character = fc.constantFrom('"', '\\', '\n', 'n', 'u', ':', '{', '}', ' ', '\ue000', '0', 'é');
   const word = fc.string({ unit: character, maxLength: 4 });
