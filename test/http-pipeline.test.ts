@@ -1,8 +1,11 @@
 import { channel } from 'node:diagnostics_channel';
-import type { Socket } from 'node:net';
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { oneByOne } from '@osa/daemon/one-by-one';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rawConnection, type TestDaemon, testDaemon } from './daemon-support.ts';
 import { until } from './harness.ts';
 
@@ -45,6 +48,46 @@ test('are answered in the order in which they came, the slow before the quick', 
   await closed;
   expect(statuses(received())).toEqual([200, 404, 200, 404]);
   expect(received().split('HTTP/1.1 ')[3]).toContain('0.0.0-test');
+});
+
+describe('who comes after another', () => {
+  /** Two requests in one piece, to a server that answers them in turn, the first one as told. */
+  async function afterAnother(answerFirst: (response: ServerResponse) => void) {
+    const takeTurn = oneByOne();
+    const turns: { path: string | undefined; timeoutMs: number | undefined }[] = [];
+    const refused: unknown[] = [];
+    const server = createServer(async (request, response) => {
+      try {
+        await takeTurn(request, response);
+        turns.push({ path: request.url, timeoutMs: request.socket.timeout });
+        if (request.url === '/first') answerFirst(response);
+        response.end('done');
+      } catch (error) {
+        refused.push(error);
+      }
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { socket, closed, received } = await rawConnection((server.address() as AddressInfo).port);
+    socket.write(request('/first') + request('/second', 'Connection: close'));
+    await closed;
+    await new Promise((resolve) => server.close(resolve));
+    return { turns, refused, answers: statuses(received()) };
+  }
+
+  test('is not served behind an answer that is the last one', async () => {
+    const { turns, refused, answers } = await afterAnother((first) => first.setHeader('connection', 'close'));
+    expect(turns.map(({ path }) => path)).toEqual(['/first']);
+    expect(refused).toEqual([expect.objectContaining({ code: 'ECONNRESET' })]);
+    expect(answers).toEqual([200]);
+  });
+
+  test('has its own time', async () => {
+    const { turns, answers } = await afterAnother((first) => first.setTimeout(60_000));
+    expect(turns.map(({ path }) => path)).toEqual(['/first', '/second']);
+    expect(turns[1]?.timeoutMs).toBe(0);
+    expect(answers).toEqual([200, 200]);
+  });
 });
 
 setFlagsFromString('--expose-gc');

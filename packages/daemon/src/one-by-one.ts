@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
  * that came in one piece at once and keeps the later answers until the earlier ones are read: a client that asks for
  * many and reads none would have all of them made, and held in memory.
  *
- * @throws an error with Node's own code when the connection ended meanwhile
+ * @throws an error with Node's own code when the connection ended meanwhile, or takes no more answers
  */
 export type TakeTurn = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
@@ -19,6 +19,11 @@ export function oneByOne(): TakeTurn {
     await new Promise<void>((resolve) => {
       earlier.once('close', resolve);
     });
-    if (socket.destroyed) throw Object.assign(new Error('nobody waits any more'), { code: 'ECONNRESET' });
+    // An answer that closes the connection is the last one: what was asked behind it must not be done unseen.
+    if (socket.destroyed || !socket.writable) {
+      throw Object.assign(new Error('nobody waits any more'), { code: 'ECONNRESET' });
+    }
+    // How long the earlier answer might wait for its reader is no limit for what this request takes.
+    socket.setTimeout(0);
   };
 }

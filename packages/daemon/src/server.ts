@@ -101,7 +101,7 @@ function addHooks(app: FastifyInstance, parts: ServerParts): void {
     if (request.headers.authorization !== undefined) reply.header('cache-control', 'no-store');
     // What is left of a body that nobody read is not waited for.
     if (isDraining() || !request.raw.complete) reply.header('connection', 'close');
-    // A client that stops reading is cut off; the next request of the connection starts without this.
+    // A client that stops reading is cut off.
     reply.raw.setTimeout(limits.answerIdleMs);
   });
   app.addHook('onResponse', async (request, reply) => {
