@@ -247,6 +247,20 @@ test.each<[string, Given]>([
   await expectNothing(hook, body, { code: 'invalid', field: 'source_ref' });
 });
 
+test('code of a release that is known needs no commit, whether it is live or not', async () => {
+  const hook = await oneRelease();
+  await minted(store, hook, codeOf('b'));
+  const before = await historyOf(store, hook);
+  expect(await minted(store, hook, { digest: digestOf('a') })).toMatchObject({
+    created: false,
+    version: 1,
+    source_ref: 'git:1',
+    is_live: false,
+    live_version: 2,
+  });
+  expect(await historyOf(store, hook)).toEqual(before);
+});
+
 describe('the body', () => {
   const shape = routes.release.body;
 

@@ -12,8 +12,8 @@ import { fingerprint, Limits, type ReleaseContent } from './release.ts';
 /**
  * Mints a release of a hook without a deploy. What the request leaves out is carried over from the live release,
  * as it is under the hook's lock; whether the release is known is decided on the whole. A known release comes back
- * with `created: false`, and nothing moves. `source_ref` belongs to the code: with another digest it is not carried
- * over, since the commit of other code would be told of it.
+ * with `created: false`, and nothing moves. `source_ref` belongs to the code: a new release of another digest needs its
+ * own, since the commit of other code would be told of it.
  *
  * @throws OsaError `not_found`, `invalid` (parts that do not fit together, other code without its source_ref, a
  * directory that was not uploaded, no live release to carry over from), `precondition_failed`, `access_denied`.
@@ -91,6 +91,8 @@ function answer(hook: string, { digest, image }: Given, minted: MintOutcome): An
       throw unknownHook(hook);
     case 'unexpected':
       throw pointerMoved(hook, minted);
+    case 'unsourced':
+      throw missing('source_ref', 'no release of that code with this config and these limits is known');
     case 'missing':
       throw new OsaError(
         'invalid',
@@ -104,7 +106,7 @@ function answer(hook: string, { digest, image }: Given, minted: MintOutcome): An
 
 type Given = ParsedBody<'release'>;
 
-function merge(request: Given, live: ReleaseContent | undefined): ReleaseContent {
+function merge(request: Given, live: ReleaseContent | undefined): Minting['content'] {
   const { image, digest } = imageOf(request);
   const runtime = request.runtime ?? (image ? 'image' : request.command ? 'directory' : live?.runtime);
   const why = live
@@ -122,15 +124,13 @@ function merge(request: Given, live: ReleaseContent | undefined): ReleaseContent
   refuseStrays(request, runtime);
   if (runtime === 'image' && named.image === null) throw missing('image', why);
   if (runtime === 'directory' && named.command === null) throw missing('command', why);
-  const sourceRef = request.source_ref ?? (chosenDigest === live?.digest ? live.source_ref : undefined);
-  if (sourceRef === undefined) throw missing('source_ref', live ? 'the live release is of other code' : why);
   return {
     runtime,
     ...named,
     digest: chosenDigest,
     config: request.config ?? live?.config ?? {},
     limits: mergeLimits(request.limits, live?.limits),
-    source_ref: sourceRef,
+    source_ref: request.source_ref ?? (chosenDigest === live?.digest ? live.source_ref : null),
   };
 }
 

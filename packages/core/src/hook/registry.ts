@@ -121,10 +121,10 @@ export interface StoredHook {
 
 export type LiveContent = ReleaseContent & { readonly version: number };
 
-/** A release to be minted, and under which conditions. */
+/** A release to be minted, and under which conditions. Without a `source_ref` only a release that is known comes back. */
 export interface Minting {
   readonly hook: string;
-  readonly content: ReleaseContent;
+  readonly content: Omit<ReleaseContent, 'source_ref'> & { readonly source_ref: string | null };
   readonly fingerprint: string;
   readonly live: boolean;
   readonly reason: string | null;
@@ -142,12 +142,13 @@ export type Expected = Pick<ParsedBody<'activate'>, 'expected_live_seq' | 'expec
 
 /**
  * `known`: this very release was there. Nothing was done for `unknown` (no such hook), `unexpected` (the pointer is
- * elsewhere), `moved` (what was carried over is not what is live) and `missing` (the packed directory is not stored).
+ * elsewhere), `moved` (what was carried over is not what is live), `missing` (the packed directory is not stored) and
+ * `unsourced` (there is no such release, and nobody said where its code comes from).
  */
 export type MintOutcome =
   | { readonly outcome: 'minted' | 'known'; readonly release: Minted }
   | {
-      readonly outcome: 'unknown' | 'unexpected' | 'moved' | 'missing';
+      readonly outcome: 'unknown' | 'unexpected' | 'moved' | 'missing' | 'unsourced';
       readonly live_seq: number | null;
       readonly live_version: number | null;
     };

@@ -82,7 +82,7 @@ export interface ReleaseContent {
 }
 
 /** SHA-256, as hex, over the RFC 8785 form of what decides a result. */
-export function fingerprint(content: ReleaseContent): string {
+export function fingerprint(content: Omit<ReleaseContent, 'source_ref'>): string {
   const { runtime, digest, command, config, limits } = content;
   return sha256(canonicalJson({ runtime, digest, command, config, limits: normaliseLimits(limits) }));
 }

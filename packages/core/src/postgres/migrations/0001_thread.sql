@@ -303,6 +303,10 @@ begin
     mint_release.outcome := 'missing';
     return;
   end if;
+  if new_source_ref is null then
+    mint_release.outcome := 'unsourced';
+    return;
+  end if;
   update public.hooks h set
       release_count = release_count + 1,
       live_seq = case when goes_live then coalesce(live_seq, 0) + 1 else live_seq end,
