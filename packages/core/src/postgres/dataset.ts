@@ -5,7 +5,7 @@ import { bounds } from '../limits.ts';
 import type { DatasetReads } from '../record/dataset.ts';
 import { parseRecordSrn } from '../record/srn.ts';
 import type { Database, Sql } from './connection.ts';
-import { pagesOf } from './cursor.ts';
+import { type Place, pagesOf } from './cursor.ts';
 
 type SchemaVersion = Parameters<DatasetReads['records']>[0];
 
@@ -28,23 +28,23 @@ async function records(
   schema: SchemaVersion,
   { cursor, limit, history }: Parameters<DatasetReads['records']>[1],
 ): Promise<Answer<'readRecords'>> {
-  const after = recordPages.after(cursor);
-  type Row = { srn: string; version: number; created_at: string; metadata: string; available: string };
-  const candidates = sql`
+  type Row = { srn: string; version: number; created_at: string; metadata: string };
+  const placeOf = (row: Row) => ({ s: row.created_at, id: row.srn });
+  const candidates = (after: Place | undefined, count: number) => sql`
     select r.srn, r.version, r.published_at as created_at, r.metadata::text as metadata
     from records r
     where r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
       and (${!after} or (r.published_at, r.srn) < (${after ? String(after.s) : null}::text::timestamptz, ${after ? String(after.id) : null}))
       and (${history} or ${isNewest(sql)})
     order by r.published_at desc, r.srn desc
-    limit ${limit + 1}`;
-  const found = await sql<Row[]>`
-    select srn, version, created_at, metadata, available from (
-      select *, ${bytesBefore(sql, 'metadata', sql`created_at desc, srn desc`)} from (${candidates}) candidates
-    ) measured
-    where bytes_before < ${bounds.pageBytes} order by created_at desc, srn desc`;
-  const placeOf = (row: Row) => ({ s: row.created_at, id: row.srn });
-  const { page, next_cursor, has_more } = recordPages.cut(found, limit, placeOf, availableOf(found));
+    limit ${count}`;
+  const found = await inSteps<Row>(sql, limit, recordPages.after(cursor), {
+    candidates,
+    placeOf,
+    order: sql`created_at desc, srn desc`,
+    column: 'metadata',
+  });
+  const { page, next_cursor, has_more } = recordPages.cut(found.rows, limit, placeOf, found.available);
   const schemaId = `${schema.id}@${schema.version}`;
   const list = page.map(({ srn, version, created_at, metadata }) => {
     const id = parseRecordSrn(srn)?.id ?? srn;
@@ -74,7 +74,6 @@ async function rows(
   { cursor, limit, history, release }: Parameters<DatasetReads['rows']>[2],
 ): Promise<Answer<'readRows'> | undefined> {
   if (!HookName.safeParse(hook).success || !(await isFeatureOf(sql, schema, hook))) return undefined;
-  const after = rowPages.afterNumber(cursor) ?? 0;
   type Row = {
     id: string;
     record_srn: string;
@@ -82,9 +81,13 @@ async function rows(
     release: number;
     created_at: string;
     row: string;
-    available: string;
   };
-  const candidates = sql`
+  // Without this every row would be looked at, to find none.
+  if (release !== undefined && !(await hasRun(sql, hook, release))) {
+    return { rows: [], next_cursor: null, has_more: false };
+  }
+  const placeOf = (row: Row) => ({ s: null, id: Number(row.id) });
+  const candidates = (after: Place | undefined, count: number) => sql`
     select f.id, r.srn as record_srn, f.run_id, run.version as release, run.finished_at as created_at,
            row_to_json(f)::text as row
     from ${sql(`features.${hook}`)} f
@@ -92,19 +95,16 @@ async function rows(
     cross join lateral (select version, finished_at from runs where id = f.run_id offset 0) run
     cross join lateral (select record from batch_records where id = o.batch_record offset 0) b
     cross join lateral (select * from records where srn = b.record offset 0) r
-    where f.id > ${after} and r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
+    where f.id > ${after?.id ?? 0} and r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
       and (${release ?? null}::integer is null or run.version = ${release ?? null})
       and (${history} or (o.superseded_by is null and ${isNewest(sql)}))
     order by f.id
-    limit ${limit + 1}`;
-  const found = await sql<Row[]>`
-    select id, record_srn, run_id, release, created_at, row, available from (
-      select *, ${bytesBefore(sql, 'row', sql`id`)} from (${candidates}) candidates
-    ) measured
-    where bytes_before < ${bounds.pageBytes} order by id`;
-  const placeOf = (row: Row) => ({ s: null, id: Number(row.id) });
-  const { page, next_cursor, has_more } = rowPages.cut(found, limit, placeOf, availableOf(found));
-  const list = page.map(({ row, id, available: _, ...head }) => ({
+    limit ${count}`;
+  const first = rowPages.afterNumber(cursor);
+  const start = first === undefined ? undefined : { s: null, id: first };
+  const found = await inSteps<Row>(sql, limit, start, { candidates, placeOf, order: sql`id`, column: 'row' });
+  const { page, next_cursor, has_more } = rowPages.cut(found.rows, limit, placeOf, found.available);
+  const list = page.map(({ row, id, bytes: _bytes, available: _all, ...head }) => ({
     id: Number(id),
     ...head,
     ...rowValues(row),
@@ -112,16 +112,49 @@ async function rows(
   return { rows: list, next_cursor, has_more };
 }
 
-/** The bytes of a column in the rows before each one, and how many rows there are. */
-function bytesBefore(sql: Sql, column: string, order: ReturnType<typeof isNewest>) {
-  const size = sql`octet_length(${sql(column)})`;
-  return sql`sum(${size}) over (order by ${order}) - ${size} as bytes_before, count(*) over () as available`;
+/** How many rows are made, however large, before it is seen how large they are. */
+const stepRows = 256;
+
+interface Reading<T> {
+  candidates(after: Place | undefined, count: number): ReturnType<typeof isNewest>;
+  placeOf(row: T): Place;
+  readonly order: ReturnType<typeof isNewest>;
+  /** Whose bytes count. */
+  readonly column: string;
 }
 
-/** A page has one row at least, if there is one, however large that is. */
-function availableOf(found: readonly { readonly available: string }[]): number {
-  return Number(found[0]?.available ?? 0);
+/**
+ * The rows of a page: as many as were asked for, or as it takes for `pageBytes`; one at least, if there is one, however
+ * large. They are made some at a time, with one more that tells whether there are others.
+ */
+async function inSteps<T extends object>(
+  sql: Sql,
+  limit: number,
+  start: Place | undefined,
+  { candidates, placeOf, order, column }: Reading<T>,
+): Promise<{ rows: Measured<T>[]; available: number }> {
+  const rows: Measured<T>[] = [];
+  const size = sql`octet_length(${sql(column)})`;
+  for (let after = start, bytes = 0; ; ) {
+    const wanted = Math.min(stepRows, limit - rows.length);
+    const step = await sql<Measured<T>[]>`
+      select * from (
+        select *, sum(${size}) over (order by ${order}) as bytes, count(*) over () as available
+        from (${candidates(after, wanted + 1)}) candidates
+      ) measured
+      where bytes - ${size} < ${bounds.pageBytes - bytes} order by ${order}`;
+    const kept = step.slice(0, wanted);
+    const last = kept.at(-1);
+    rows.push(...kept);
+    const more = Number(last?.available ?? 0) - kept.length;
+    bytes += Number(last?.bytes ?? 0);
+    const isFull = kept.length < wanted || rows.length === limit || bytes >= bounds.pageBytes;
+    if (!last || more === 0 || isFull) return { rows, available: rows.length + more };
+    after = placeOf(last);
+  }
 }
+
+type Measured<T> = T & { readonly bytes: string; readonly available: string };
 
 /**
  * Whether a convention that uses or has used the schema names or has named the hook. What was once readable stays so
@@ -129,7 +162,7 @@ function availableOf(found: readonly { readonly available: string }[]): number {
  */
 async function isFeatureOf(sql: Sql, { id, version }: SchemaVersion, hook: string): Promise<boolean> {
   const [found] = await sql`
-    select where exists (
+    select from hooks where name = ${hook} and (exists (
       select from convention_hooks n join conventions c on c.slug = n.slug
       where n.hook = ${hook} and c.schema_id = ${id} and c.schema_version = ${version})
     or exists (
@@ -139,8 +172,12 @@ async function isFeatureOf(sql: Sql, { id, version }: SchemaVersion, hook: strin
       where exists (
         select from deploys named
         where named.slug = used.slug
-          and named.manifest -> 'hooks' @> jsonb_build_array(jsonb_build_object('name', ${hook}::text))))`;
+          and named.manifest -> 'hooks' @> jsonb_build_array(jsonb_build_object('name', ${hook}::text)))))`;
   return found !== undefined;
+}
+
+async function hasRun(sql: Sql, hook: string, version: number): Promise<boolean> {
+  return (await sql`select from runs where hook = ${hook} and version = ${version} limit 1`).length > 0;
 }
 
 /** No newer version of the record `r` is published. */
