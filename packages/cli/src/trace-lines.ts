@@ -44,8 +44,8 @@ export function rowTraceLines(trace: RowTrace): Line[] {
   ];
 }
 
-/** A record, and every row that came of it. */
-export function recordTraceLines({ record, rows }: Answer<'traceRecord'>): Line[] {
+/** A record, and the rows that came of it. */
+export function recordTraceLines({ record, rows, row_count }: Answer<'traceRecord'>): Line[] {
   const cells = rows.map((row) => [
     row.name,
     version(row.release),
@@ -59,6 +59,7 @@ export function recordTraceLines({ record, rows }: Answer<'traceRecord'>): Line[
     ...recordLines(record),
     '',
     ...(rows.length === 0 ? ['no rows'] : table(['row', 'release', 'digest', '', 'values'], cells)),
+    ...(row_count > rows.length ? [dim(`… and ${row_count - rows.length} more rows`)] : []),
   ];
 }
 

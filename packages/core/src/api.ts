@@ -388,6 +388,8 @@ const RowTrace = z.object({
 
 const RecordTrace = z.object({
   record: TracedRecord,
+  /** All that there are; the first ones are told of. */
+  row_count: z.int(),
   rows: z.array(
     z.object({
       name: z.string(),
@@ -950,7 +952,7 @@ export const routes = {
   traceRecord: route({
     method: 'GET',
     path: '/api/v1/trace/records/:srn',
-    summary: 'All rows of one published record, each with its release',
+    summary: `The rows of one published record, each with its release; the first ${bounds.tracedRows} of them`,
     gate: read,
     params: z.object({ srn: z.string().max(400) }),
     status: 200,

@@ -55,6 +55,8 @@ export const bounds = {
   /** Rows of one page of any list. */
   pageRows: 1_000,
   defaultPageRows: 50,
+  /** Rows that the trace of one record tells of. */
+  tracedRows: 1_000,
   /** Values of one page of published data; the row that reaches it is the last one. */
   pageBytes: 16 * 1024 * 1024,
 } as const;

@@ -15,7 +15,7 @@ export const trace = defineCommand({
     ['osa trace urn:osa:localhost:rec:0fb7d9c2-6a51-4c1e-9d0b-3f5a2e8c7b14@1', 'all rows of one record'],
     ['osa trace seismic_energy/17 --json', 'the same for a program'],
   ],
-  json: 'a row: {"row", "record", "run", "release", "hook"}; a record: {"record", "rows": [{"name", "release", "digest", "values", …}]}',
+  json: 'a row: {"row", "record", "run", "release", "hook"}; a record: {"record", "row_count", "rows": [{"name", "release", "digest", "values", …}]}',
   async run({ client, output }, { arguments: { what } }) {
     const target = parseTarget(what);
     if ('srn' in target) {

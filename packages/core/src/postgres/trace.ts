@@ -1,5 +1,6 @@
 import type { Answer } from '../api.ts';
 import { parseExactJson } from '../exact-json.ts';
+import { bounds } from '../limits.ts';
 import type { Tracer } from '../trace/trace.ts';
 import type { Database, Sql } from './connection.ts';
 import { rowValues } from './dataset.ts';
@@ -87,26 +88,28 @@ async function row(sql: Sql, hook: string, id: number): Promise<RowTrace | undef
 type RecordTrace = Answer<'traceRecord'>;
 
 async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
-  type Row = Omit<RecordTrace['record'], 'metadata'> & { metadata: string; rows: string };
+  type Row = Omit<RecordTrace['record'], 'metadata'> & { metadata: string; rows: string; row_count: number };
   const [found] = await sql<Row[]>`
     select ${recordColumns(sql)}, r.metadata::text as metadata,
       coalesce((select json_agg(json_build_object(
           'name', f.hook || '/' || f.id, 'hook', f.hook, 'id', f.id, 'ordinal', f.ordinal,
           'current', o.superseded_by is null, 'run_id', run.id, 'release', run.version, 'digest', rel.digest,
           'values', f.columns) order by f.hook, f.id)
-        from rows_of_record(r.srn) f
+        from rows_of_record(r.srn, ${bounds.tracedRows}) f
         join outcomes o on o.id = f.outcome_id
         join runs run on run.id = o.run
-        join releases rel on rel.hook = run.hook and rel.version = run.version), '[]')::text as rows
+        join releases rel on rel.hook = run.hook and rel.version = run.version), '[]')::text as rows,
+      (select coalesce(sum(o.row_count), 0)::float8 from outcomes o where o.batch_record = r.batch_record) as row_count
     from records r
     join batch_records b on b.id = r.batch_record
     join batches bt on bt.id = b.batch
     where r.srn = ${srn}`;
   if (!found) return undefined;
-  const { rows, metadata, ...rest } = found;
+  const { rows, row_count, metadata, ...rest } = found;
   return {
     record: { ...rest, metadata: parseMetadata(metadata) },
     rows: parseExactJson(rows) as RecordTrace['rows'],
+    row_count,
   };
 }
 

@@ -901,13 +901,14 @@ begin
     'and n.source_id = r.source_id and n.version > r.version)', hook_name, names);
 end $$;
 
--- The rows of one published record over all hooks, as JSON, so that one statement can answer for tables whose
--- names depend on the record. History is included; the caller sees it by superseded_by.
-create function rows_of_record(record_srn text)
+-- The rows of one published record over all hooks, `most` at most, as JSON, so that one statement can answer for tables
+-- whose names depend on the record. History is included; the caller sees it by superseded_by.
+create function rows_of_record(record_srn text, most integer)
   returns table (hook text, outcome_id bigint, id bigint, ordinal integer, columns jsonb)
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   found_hook text;
+  found_rows integer;
 begin
   for found_hook in
     select distinct o.hook from public.records r join public.outcomes o on o.batch_record = r.batch_record
@@ -917,9 +918,11 @@ begin
       'select %L::text, f.outcome_id, f.id, f.ordinal, '
       'to_jsonb(f) - ''id'' - ''outcome_id'' - ''run_id'' - ''ordinal'' '
       'from public.records r join public.outcomes o on o.batch_record = r.batch_record and o.hook = %L '
-      'join features.%I f on f.outcome_id = o.id where r.srn = $1 order by f.id',
+      'join features.%I f on f.outcome_id = o.id where r.srn = $1 order by f.id limit $2',
       found_hook, found_hook, found_hook)
-      using record_srn;
+      using record_srn, most;
+    get diagnostics found_rows = row_count;
+    most := most - found_rows;
   end loop;
 end $$;
 

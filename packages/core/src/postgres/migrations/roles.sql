@@ -43,7 +43,7 @@ declare
     'update (resolved_digest, platform_digest, finished_at, outcome, exit_code, exit_signal, detail, log, log_bytes) on attempts',
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
-    'execute on function create_feature_table(text), rows_of_record(text)',
+    'execute on function create_feature_table(text), rows_of_record(text, integer)',
     'execute on function mint_release'];
   entry text;
 begin
@@ -62,5 +62,5 @@ begin
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_supersession(),
     prove_batch_records(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(),
-    column_type(text, text), create_feature_table(text), rows_of_record(text), mint_release from public;
+    column_type(text, text), create_feature_table(text), rows_of_record(text, integer), mint_release from public;
 end $$;
