@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database } from '@osa/core/postgres/connection';
+import { unmountBelow } from '@osa/core/runners/wall';
 import { appRole, type Cluster } from './cluster.ts';
 import type { Containers } from './containers.ts';
 import { type Control, type Point, startControl } from './control.ts';
@@ -83,6 +84,8 @@ export async function makeWorld(options: RunOptions): Promise<World> {
       await control[Symbol.asyncDispose]();
       await database.close();
       for (const disk of disks.values()) await disk.remove();
+      // Of attempts that were going on when all was discarded.
+      await unmountBelow(directory);
       await registry?.close();
     },
     async remove(keep) {
