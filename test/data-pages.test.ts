@@ -51,4 +51,6 @@ test('of a release that has never run there are none', async () => {
     next_cursor: null,
     has_more: false,
   });
+  const strange = readRows(bench.store, 'bench-record', 'probe', { ...page, cursor: 'garbage' });
+  await expect(strange).rejects.toMatchObject({ code: 'invalid', field: 'cursor' });
 });

@@ -82,6 +82,8 @@ async function rows(
     created_at: string;
     row: string;
   };
+  const first = rowPages.afterNumber(cursor);
+  const start = first === undefined ? undefined : { s: null, id: first };
   // Without this every row would be looked at, to find none.
   if (release !== undefined && !(await hasRun(sql, hook, release))) {
     return { rows: [], next_cursor: null, has_more: false };
@@ -100,8 +102,6 @@ async function rows(
       and (${history} or (o.superseded_by is null and ${isNewest(sql)}))
     order by f.id
     limit ${count}`;
-  const first = rowPages.afterNumber(cursor);
-  const start = first === undefined ? undefined : { s: null, id: first };
   const found = await inSteps<Row>(sql, limit, start, { candidates, placeOf, order: sql`id`, column: 'row' });
   const { page, next_cursor, has_more } = rowPages.cut(found.rows, limit, placeOf, found.available);
   const list = page.map(({ row, id, bytes: _bytes, available: _all, ...head }) => ({
