@@ -21,7 +21,7 @@ const principal: Principal = {
 };
 
 /**
- * Releases of one hook by 8 clients at once, as `osa hooks release` has them minted, against a PL/pgSQL function that
+ * Releases of one hook by 8 clients at once, without an Idempotency-Key, against a PL/pgSQL function that
  * does the same steps in one call.
  */
 export async function benchMint({ quick, log }: Options): Promise<Result[]> {

@@ -54,7 +54,7 @@ export function ratio({ ours, theirs }: Result): number {
   return ours / theirs;
 }
 
-export function isMet(result: Result): boolean {
+function isMet(result: Result): boolean {
   const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = result.target;
   return ratio(result) >= atLeast && ratio(result) <= atMost;
 }

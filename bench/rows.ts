@@ -6,7 +6,7 @@ import { type BenchDatabase, benchDatabase } from './database.ts';
 import { type Dataset, deployDataset, type HeldBatch } from './dataset.ts';
 import { median, type Options, type Result, timed } from './report.ts';
 
-/** As many batches as the daemon's worker has under way at once by default. */
+/** One batch fewer than the daemon's worker has under way at once by default. */
 const concurrency = Math.min(availableParallelism(), 8);
 
 /**

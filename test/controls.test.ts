@@ -287,5 +287,9 @@ describe('a worker', () => {
     const ended = await shown(id);
     expect(ended).toMatchObject({ status: 'failed', errored: 2, batches: { failed: 2 } });
     expect(ended.reasons.join()).toContain('workers were lost');
+    const records = await bench.store.ingestions.records(id, { limit: 2, status: 'failed' });
+    expect(records?.items).toMatchObject(
+      ['a', 'b'].map(() => ({ reason: 'the batch was given up: 10 workers were lost while they ran it' })),
+    );
   });
 });

@@ -104,7 +104,7 @@ export function knownServers(sources: Sources): ServerSettings[] {
   return [...known, ...usersSettings(sources)].sort((left, right) => rank(left) - rank(right));
 }
 
-export function usersSettings({ userDirectory }: Sources): ServerSettings[] {
+function usersSettings({ userDirectory }: Sources): ServerSettings[] {
   return settingsIn(userDirectory).filter((settings) => !isDaemon(settings));
 }
 

@@ -82,7 +82,7 @@ export function deployParts(
 }
 
 /** `columns.energy_j.unit: "J" → "kJ"`. */
-export function differenceText({ path, from, to }: Difference): string {
+function differenceText({ path, from, to }: Difference): string {
   return `${path}: ${differenceValue(from)} → ${differenceValue(to)}`;
 }
 

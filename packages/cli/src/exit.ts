@@ -12,7 +12,7 @@ export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[]
   [1, 'refused, failed or not found'],
   [2, 'wrong usage, or a file that cannot be used'],
   [3, 'changes pending (deploy --plan)'],
-  [4, 'no usable key, or a token that is not accepted'],
+  [4, 'no usable key, or a token that is not accepted, also for lack of a scope'],
   [5, 'the server cannot be reached or cannot answer'],
   [130, 'interrupted'],
 ];
@@ -31,7 +31,6 @@ const exitCodes = {
   precondition_failed: 1,
   idempotency_mismatch: 1,
   in_progress: 1,
-  reserved_name: 1,
   lease_lost: 1,
   internal: 1,
 

@@ -47,7 +47,7 @@ export function createOutput(
   };
 }
 
-export function errorDocument({ code, message, field, details }: OsaError) {
+function errorDocument({ code, message, field, details }: OsaError) {
   return { error: { code, message, field: field ?? null, details } };
 }
 

@@ -49,7 +49,6 @@ export const errorCodes = {
   precondition_failed: 'The state has moved meanwhile',
   idempotency_mismatch: 'The idempotency key was used with another request',
   in_progress: 'The same request is still under way',
-  reserved_name: 'The name is reserved',
   // What happened to us.
   unreachable: 'The server cannot be reached',
   unavailable: 'The service cannot answer at the moment',

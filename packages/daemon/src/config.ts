@@ -121,8 +121,6 @@ export interface Settings extends z.infer<typeof Shape> {
   readonly nameOf: (path: Path) => string;
 }
 
-export const defaultPort = 8470;
-
 /** The one place that looks at the process's environment. */
 export function systemEnvironment(): NodeJS.ProcessEnv {
   return process.env;

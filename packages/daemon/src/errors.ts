@@ -22,7 +22,6 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   precondition_failed: 412,
   idempotency_mismatch: 422,
   in_progress: 409,
-  reserved_name: 422,
   unavailable: 503,
   interrupted: 503,
   usage: 500,

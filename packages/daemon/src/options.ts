@@ -23,10 +23,11 @@ export type Options =
 
 export const help = `osad, the daemon of osa
 
-  osad --dev [--dir DIR] [--port N] [--data DIR] [--database URL] [--no-worker | --worker-only]
+  osad --dev [--dir DIR] [--port N] [--data DIR] [--database URL] [--config FILE] [--no-worker | --worker-only]
       For development; needs nothing installed. Starts an embedded PostgreSQL and a daemon on 127.0.0.1 that runs
-      hooks as processes. All of it lives in DIR (.osa), which one daemon holds at a time. With OSA_RUNNER=podman,
-      docker or auto it runs images too.
+      hooks as processes. All of it lives in DIR (.osa), which one daemon holds at a time; as root, PostgreSQL's
+      files are below /var/tmp where its account cannot reach DIR. With OSA_RUNNER=podman, docker or auto it runs
+      images too; the other settings of the worker and of logs (warn) hold as well.
         --port N         where to listen (8470); 0 takes a free port
         --data DIR       where uploaded files are kept (<dir>/data)
         --database URL   use this migrated database, as the application's role in the URL, instead of the embedded
@@ -35,7 +36,8 @@ export const help = `osad, the daemon of osa
       For production: serves the database of DATABASE_URL. Settings come from the environment or, below it, from a
       YAML file (--config or OSA_CONFIG_FILE) with the names in brackets.
         DATABASE_URL [database_url]                  as the application's role, which \`osad migrate\` makes
-        OSA_DATABASE_CONNECTIONS [database_connections]  for requests (10); the worker has two more a batch
+        OSA_DATABASE_CONNECTIONS [database_connections]  for requests (10); uploads have two more, the
+                                                     worker two for each batch and two
         OSA_DOMAIN [domain]                          stands in the name of every record
         OSA_DATA_DIR [data_dir]                      uploaded files
         OSA_HOST [host], OSA_PORT [port]             where to listen (127.0.0.1, 8470)
@@ -75,7 +77,8 @@ export const help = `osad, the daemon of osa
       the role OSA_APP_ROLE (osa_app) its rights.
   osad roles grant|revoke USER ROLE | list [--database URL]
       Roles of people, whose tokens come from the primary issuer: USER is the uuid in \`sub\`, ROLE one of PUBLIC,
-      DEPOSITOR, CURATOR, ADMIN and SUPERADMIN. The last two pass every gate. As the owner of the database.
+      DEPOSITOR, CURATOR, ADMIN and SUPERADMIN. The last two pass every gate; the others give no rights. As the owner
+      of the database.
   osad --help | --version
 
 Examples

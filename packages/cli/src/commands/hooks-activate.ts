@@ -11,7 +11,7 @@ import {
 
 export const hooksActivate = defineCommand({
   description:
-    'Makes any release of a hook live, newer or older than the present one. Batches claimed afterwards run it; rows ' +
+    'Makes any release of a hook live, newer or older than the present one. Batches first claimed afterwards run it; rows ' +
     'that exist keep the release that made them.\n\n' +
     'On a terminal it shows the move with what differs and asks once; elsewhere it needs --yes. If the pointer has ' +
     'moved since it was shown, nothing happens, and it shows where the pointer stands.',

@@ -2,7 +2,9 @@ import { defineCommand } from '../command.ts';
 import { hookPauseLines } from '../pause.ts';
 
 export const hooksResume = defineCommand({
-  description: 'Ends the pause of a hook. Batches that waited run under the releases that are live now.',
+  description:
+    'Ends the pause of a hook. Batches that were never claimed run under the releases that are live when they are; others ' +
+    'under those that were live when they were.',
   arguments: { hook: { description: "the hook's name" } },
   examples: [['osa hooks resume seismic_energy', 'batches are claimed again']],
   json: '{"hook_name", "changed", "paused": null}',

@@ -13,7 +13,7 @@ import { integer } from '../parse.ts';
 export const hooksRollback = defineCommand({
   description:
     'Makes an earlier release of a hook live: by default the one that was live before the present one was ' +
-    'introduced. Batches claimed afterwards run it; rows that exist keep the release that made them.\n\n' +
+    'introduced. Batches first claimed afterwards run it; rows that exist keep the release that made them.\n\n' +
     'On a terminal it shows the move with what differs and asks once; elsewhere it needs --yes. If the pointer has ' +
     'moved since it was shown, nothing happens, and it shows where the pointer stands.',
   arguments: { hook: { description: "the hook's name" } },

@@ -11,8 +11,8 @@ export const hooksTest = defineCommand({
     'stored. The hook is that of a convention.yaml: its columns, config, limits, and what it runs unless --directory or ' +
     '--image says otherwise. Records that break the schema are told and left out, as a daemon does.\n\n' +
     'A directory runs as a process of yours, an image in a container of podman or docker, which OSA_ENGINE_OPTIONS are ' +
-    'given to. Exits with 1 when the hook ' +
-    'breaks its contract, or errors a record.',
+    'given to; unlike by a daemon it is not started again with more memory. Takes 10,000 records at most, and exits with 1 ' +
+    'when the hook breaks its contract, or errors a record.',
   arguments: { hook: { description: 'its name in the file' } },
   options: {
     records: {

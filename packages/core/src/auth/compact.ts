@@ -19,7 +19,7 @@ export class TokenFlaw extends Error {
 }
 
 /** Of one token; what needs more is no token of ours. */
-export const tokenBytes = 8 * 1024;
+const tokenBytes = 8 * 1024;
 
 export type JsonObject = { readonly [key: string]: JsonValue };
 

@@ -7,8 +7,8 @@ import { unknownHook, unknownRelease } from './hook.ts';
 import type { Expected, RegistryWrites, StoredHook } from './registry.ts';
 
 /**
- * Moves the live pointer of a hook back. Once this has answered, no batch is claimed with the release that was
- * live before. Going to the version that is live already changes nothing and makes no history entry.
+ * Moves the live pointer of a hook back. Once this has answered, no batch is first claimed with the release that
+ * was live before. Going to the version that is live already changes nothing and makes no history entry.
  *
  * @throws OsaError `not_found` (hook, version), `conflict` (nothing to go back to, or a newer version),
  * `precondition_failed` (the pointer has moved since the caller looked), `access_denied`.

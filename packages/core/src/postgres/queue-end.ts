@@ -5,14 +5,21 @@ import type { Transaction } from './connection.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
 
 /**
- * Ends batches that are not done, which the caller has locked: what is pending in them is errored with the reason. A
- * worker that holds one is told at once, and could write nothing in any case.
+ * Ends batches that are not done, which the caller has locked: what is pending in them is errored with what has ended,
+ * and the reason. A worker that holds one is told at once, and could write nothing in any case.
  */
-export async function endBatches(tx: Transaction, batches: readonly string[], reason: string): Promise<void> {
+export async function endBatches(
+  tx: Transaction,
+  batches: readonly string[],
+  {
+    ended,
+    reason,
+  }: { readonly ended: 'the ingestion was stopped' | 'the batch was given up'; readonly reason: string },
+): Promise<void> {
   const ids = arrayText(batches);
   await abandonAttempts(tx, batches);
   await tx`
-    update batch_records set status = 'errored', reason = ${`the ingestion was stopped: ${reason}`}
+    update batch_records set status = 'errored', reason = ${`${ended}: ${reason}`}
     where batch = any (${ids}::text::uuid[]) and status = 'pending'`;
   await tx`
     update batches b
@@ -32,7 +39,7 @@ export async function stopIngestion(tx: Transaction, claim: Claim, reason: strin
     select from batches
     where id = ${claim.batch} and fence = ${claim.fence} and status = 'running' and lease_until > clock_timestamp()`;
   if (held.length === 0) throw leaseLost(claim.batch);
-  await endBatches(tx, open, reason);
+  await endBatches(tx, open, { ended: 'the ingestion was stopped', reason });
   await tx`update ingestions set stopped_at = clock_timestamp(), stop_reason = ${reason} where id = ${claim.ingestion}`;
 }
 
@@ -41,7 +48,7 @@ export async function cancelIngestion(tx: Transaction, id: string, reason: strin
   await takeTurn(tx, id);
   const open = await lockOpen(tx, id);
   if (open.length === 0) return 0;
-  await endBatches(tx, open, reason);
+  await endBatches(tx, open, { ended: 'the ingestion was stopped', reason });
   await tx`
     update ingestions
     set stopped_at = clock_timestamp(), stop_reason = ${reason}, cancelled = true,
@@ -59,7 +66,7 @@ export async function takeTurn(tx: Transaction, ingestion: string): Promise<void
 }
 
 /** The batches of an ingestion that are not done, locked in one order. */
-export async function lockOpen(tx: Transaction, ingestion: string): Promise<string[]> {
+async function lockOpen(tx: Transaction, ingestion: string): Promise<string[]> {
   const open = await tx<{ id: string }[]>`
     select id from batches where ingestion = ${ingestion} and status in ('queued', 'running', 'parked')
     order by id for no key update`;

@@ -78,7 +78,8 @@ async function claimOne(database: Database, worker: Claimant, busy: string[]): P
 async function takeUp(tx: Transaction, worker: Claimant, candidate: Candidate): Promise<Outcome> {
   await failpoint('claim.mid');
   if (candidate.lost >= maxLost) {
-    await endBatches(tx, [candidate.id], `${candidate.lost} workers were lost while they ran it`);
+    const reason = `${candidate.lost} workers were lost while they ran it`;
+    await endBatches(tx, [candidate.id], { ended: 'the batch was given up', reason });
     return 'passed over';
   }
   const mayRun = candidate.hasSnapshot

@@ -52,7 +52,7 @@ export const mostTries: Readonly<Partial<Record<Fact, number>>> = {
 };
 
 /** How often within one claim a run may start again with more memory. */
-export const maxMemoryRetries = 3;
+const maxMemoryRetries = 3;
 
 /** Twice as much, but not more than the machine gives; undefined when that is not more, or was done too often. */
 export function moreMemory(

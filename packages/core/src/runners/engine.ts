@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { asOsaError, OsaError } from '../error.ts';
 import { systemCode } from '../system-error.ts';
 
-/** Podman or docker, spoken to through its command line; what differs between the two stands in `dialect`. */
+/** Podman or docker, spoken to through its command line; what differs between the two stands in `container-options.ts` and its neighbours. */
 export interface Engine {
   readonly name: EngineName;
   /**
@@ -103,7 +103,7 @@ export async function findEngine(
   }
   throw new OsaError(
     'usage',
-    `${flaws.map(({ text }) => text).join(', and ')}; repair or install it, or set OSA_RUNNER to another runner`,
+    `${flaws.map(({ text }) => text).join(', and ')}; repair one of them or install it`,
     { field: 'OSA_RUNNER', cause: flaws.find(({ cause }) => cause !== undefined)?.cause },
   );
 }

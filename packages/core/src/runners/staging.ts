@@ -18,7 +18,7 @@ export interface AttemptDirectory {
   /** `records.jsonl`, and `config.json` when the config is not empty. */
   readonly input: string;
   readonly output: string;
-  /** The records' files, one directory a record. */
+  /** The records' files: none, since records have none yet. */
   readonly files: string;
   readonly temporary: string;
 }
