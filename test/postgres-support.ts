@@ -1,7 +1,9 @@
 import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { OsaError } from '@osa/core/error';
 import type { Database, Endpoint, Sql } from '@osa/core/postgres/connection';
 import { isCommitUnknown, isConnectionLost } from '@osa/core/postgres/sqlstate';
+import { systemCode } from '@osa/core/system-error';
 import postgres from 'postgres';
 import { expect } from 'vitest';
 import { testDatabase, until } from './harness.ts';
@@ -39,7 +41,17 @@ function endpointOf({ hostname, port, username, password, pathname, searchParams
 export async function kill(admin: Database, pid: number): Promise<void> {
   const [row] = await admin.sql<{ gone: boolean }[]>`select pg_terminate_backend(${pid}, 10000) as gone`;
   expect(row?.gone).toBe(true);
+  // The server forgets it a moment before its process ends, and its connections with that. One elsewhere is not seen.
+  for (let tries = 0; tries < 200 && isHere(pid); tries += 1) await delay(5);
   await turn();
+}
+
+function isHere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return systemCode(error) === 'EPERM';
+  }
 }
 
 /** Until the event loop has gone round, and every socket had its say. */
