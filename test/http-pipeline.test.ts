@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -80,6 +80,23 @@ describe('who comes after another', () => {
     expect(turns.map(({ path }) => path)).toEqual(['/first']);
     expect(refused).toEqual([expect.objectContaining({ code: 'ECONNRESET' })]);
     expect(answers).toEqual([200]);
+  });
+
+  test('is not served later than that either', async () => {
+    const takeTurn = oneByOne();
+    const late = Promise.withResolvers<void>();
+    const server = createServer(async (request, response) => {
+      await takeTurn(request, response);
+      response.once('close', () => late.resolve(takeTurn(request, new ServerResponse(request))));
+      response.setHeader('connection', 'close').end('done');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { socket, closed } = await rawConnection((server.address() as AddressInfo).port);
+    socket.write(request('/first'));
+    await expect(late.promise).rejects.toMatchObject({ code: 'ECONNRESET' });
+    await closed;
+    await new Promise((resolve) => server.close(resolve));
   });
 
   test('has its own time', async () => {

@@ -15,10 +15,7 @@ export function oneByOne(): TakeTurn {
   return async ({ socket }, response) => {
     const earlier = latest.get(socket);
     latest.set(socket, response);
-    if (earlier === undefined || earlier.destroyed) return;
-    await new Promise<void>((resolve) => {
-      earlier.once('close', resolve);
-    });
+    if (earlier && !earlier.destroyed) await new Promise<void>((resolve) => earlier.once('close', resolve));
     // An answer that closes the connection is the last one: what was asked behind it must not be done unseen.
     if (socket.destroyed || !socket.writable) {
       throw Object.assign(new Error('nobody waits any more'), { code: 'ECONNRESET' });

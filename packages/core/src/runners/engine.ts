@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { asOsaError, OsaError } from '../error.ts';
 import { systemCode } from '../system-error.ts';
 
-/** Podman or docker, spoken to through its command line; what differs between the two stands in `container-options.ts` and its neighbours. */
+/** Podman or docker, by its command line; what differs between the two stands in `container-options.ts` and its neighbours. */
 export interface Engine {
   readonly name: EngineName;
   /**

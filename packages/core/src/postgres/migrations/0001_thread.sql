@@ -257,8 +257,8 @@ create constraint trigger has_table after insert on hooks deferrable initially d
 -- locked. Where another one is live by now and does not say the same, nothing is done, and the outcome is `moved`.
 -- Nothing is done either for `stranger` (an actor who was never seen), `unknown` (no such hook), `unexpected` (the
 -- pointer is not where it is expected), `missing` (the packed directory is not stored), `unsourced` (a new release, whose
--- code comes from nobody knows where) and `known` (this very release is there, and comes back). `told`, where given, goes to the outbox with the version, and so does `accepted` for a
--- release that is minted or known.
+-- code comes from nobody knows where) and `known` (this very release is there, and comes back). `told`, where given, goes
+-- to the outbox with the version, and so does `accepted` for a release that is minted or known.
 create function mint_release(
   wanted text, seen integer, carries_digest boolean, expected_seq integer, expected_version integer,
   new_id uuid, new_runtime text, new_image text, new_digest text, new_command jsonb, new_config jsonb, new_limits jsonb,
