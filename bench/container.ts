@@ -6,11 +6,11 @@ import { DeployRequest } from '@osa/core/convention/convention';
 import { deploy } from '@osa/core/convention/deploy';
 import { sha256 } from '@osa/core/hook/release';
 import { ingest } from '@osa/core/ingestion/ingest';
-import { connect, type Database } from '@osa/core/postgres/connection';
-import { postgresQueue } from '@osa/core/postgres/queue';
+import { connect, type Database } from '@osa/core/postgres/connection/connect';
+import { postgresQueue } from '@osa/core/postgres/queue/queue';
 import { postgresStore } from '@osa/core/postgres/store';
 import { type Execution, executeNext } from '@osa/core/run/execute';
-import { outputThreads } from '@osa/core/run/output-threads';
+import { outputThreads } from '@osa/core/run/output/threads';
 import { hookSlots } from '@osa/core/run/slots';
 import {
   answering,
@@ -20,7 +20,7 @@ import {
   podman,
   podmanRunner,
   removeImages,
-} from '../test/images.ts';
+} from '../test/support/containers/images.ts';
 import { benchDatabase } from './database.ts';
 import { principal } from './dataset.ts';
 import { median, type Options, type Result, timed } from './report.ts';

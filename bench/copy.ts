@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { Database } from '@osa/core/postgres/connection';
+import type { Database } from '@osa/core/postgres/connection/connect';
 import { execa } from 'execa';
 import postgres from 'postgres';
 import { contract } from './batch-rows.ts';

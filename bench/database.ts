@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, type Database } from '@osa/core/postgres/connection';
-import { startEmbedded } from '@osa/core/postgres/embedded';
+import { connect, type Database } from '@osa/core/postgres/connection/connect';
+import { startEmbedded } from '@osa/core/postgres/embedded/embedded';
 import { migrate } from '@osa/core/postgres/migrate';
 
 /** A migrated database of its own, which is gone after `close`. */

@@ -6,7 +6,7 @@ import { DeployRequest } from '@osa/core/convention/convention';
 import { deploy } from '@osa/core/convention/deploy';
 import { release } from '@osa/core/hook/mint';
 import { sha256 } from '@osa/core/hook/release';
-import { connect, type Database } from '@osa/core/postgres/connection';
+import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { postgresStore } from '@osa/core/postgres/store';
 import type { Store } from '@osa/core/store';
 import { execa } from 'execa';

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { connect, type Database } from '@osa/core/postgres/connection';
+import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { type BatchRows, makeRows, rowsPerBatch } from './batch-rows.ts';
 import { type Copier, copyBatches, openCopier } from './copy.ts';
 import { type BenchDatabase, benchDatabase } from './database.ts';

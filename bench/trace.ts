@@ -1,4 +1,4 @@
-import { connect, type Database } from '@osa/core/postgres/connection';
+import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { postgresStore } from '@osa/core/postgres/store';
 import { makeRows, rowsPerBatch } from './batch-rows.ts';
 import { benchDatabase } from './database.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { removeEmbedded } from '@osa/core/postgres/embedded';
+import { removeEmbedded } from '@osa/core/postgres/embedded/embedded';
 import { execa } from 'execa';
 import { prepare } from '../examples/usgs-earthquakes/prepare.ts';
 

@@ -6,8 +6,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { connect, type Database } from '@osa/core/postgres/connection';
-import { startEmbedded } from '@osa/core/postgres/embedded';
+import { connect, type Database } from '@osa/core/postgres/connection/connect';
+import { startEmbedded } from '@osa/core/postgres/embedded/embedded';
 import { migrate } from '@osa/core/postgres/migrate';
 
 export const schemaFile = fileURLToPath(

@@ -2,7 +2,7 @@
 // change of that shape: `node scripts/generate-schema.ts`. A test fails when the committed file is another one.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { manifestJsonSchema } from '@osa/core/convention/manifest-shape';
+import { manifestJsonSchema } from '@osa/core/convention/manifest/shape';
 import { execa } from 'execa';
 
 const file = fileURLToPath(new URL('../packages/core/convention.schema.json', import.meta.url));

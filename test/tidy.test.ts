@@ -22,7 +22,7 @@ const forbidden: readonly { readonly from: RegExp; readonly to: RegExp; readonly
     why: 'the CLI talks to a daemon',
   },
   {
-    from: /^packages\/cli\/src\/(?!hook-trial\.ts)/,
+    from: /^packages\/cli\/src\/(?!commands\/hooks\/trial\/)/,
     to: /^packages\/core\/src\/runners\//,
     why: 'only a trial of a hook does without a daemon',
   },
@@ -47,13 +47,16 @@ test('imports go one way', () => {
 });
 
 test.each([
-  ['packages/cli/src/client.ts', "import { connect } from '@osa/core/postgres/connection';"],
-  ['packages/cli/src/client.ts', "const { connect } = await import('@osa/core/postgres/connection');"],
+  ['packages/cli/src/http/client.ts', "import { connect } from '@osa/core/postgres/connection/connect';"],
+  [
+    'packages/cli/src/http/client.ts',
+    "const { connect } = await import('@osa/core/postgres/connection/connect');",
+  ],
   ['packages/core/src/hook/live.ts', "import { registryWrites } from '../postgres/registry.ts';"],
   ['packages/core/src/api.ts', "import type { Database } from './postgres/connection.ts';"],
   ['packages/core/src/run/execute.ts', "import { processRunner } from '../runners/process.ts';"],
   ['packages/daemon/src/daemon.ts', "export { run } from '../../cli/src/program.ts';"],
-  ['packages/daemon/src/worker.ts', "import postgres from 'postgres';"],
+  ['packages/daemon/src/worker/worker.ts', "import postgres from 'postgres';"],
 ])('%s may not hold: %s', (path, text) => {
   expect(wrongImports([{ path, text }])).toHaveLength(1);
 });

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bounds } from '@osa/core/limits';
 import type { Ending, Runner, Task } from '@osa/core/run/runner';
-import { sweep } from '@osa/core/runners/sweep';
+import { sweep } from '@osa/core/runners/attempt/sweep';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 export interface RunnerUnderTest {

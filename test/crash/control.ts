@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Failpoint } from '@osa/core/failpoint';
-import { type Outputs, watchOutputs } from './outputs.ts';
+import { type Outputs, watchOutputs } from './invariants/outputs.ts';
 
 /** A step of the system: a failpoint of the daemon, or one in the middle of what a hook writes, which the hook tells. */
 export type Point = Failpoint | 'process.mid-output' | 'container.mid-output' | 'container.last-byte';

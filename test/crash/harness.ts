@@ -3,14 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleDaemon, type Defect, migrationsWith } from './bundle.ts';
-import { type Cluster, startCluster } from './cluster.ts';
-import { makeContainers } from './containers.ts';
 import type { Point } from './control.ts';
-import { canMount } from './disk.ts';
 import { type Action, allPairs, containerPairs, type Fault } from './faults.ts';
 import { type RunResult, runOnce } from './run.ts';
-import type { Operation } from './workload-plan.ts';
+import type { Operation } from './workload/plan.ts';
+import { bundleDaemon, type Defect, migrationsWith } from './world/bundle.ts';
+import { type Cluster, startCluster } from './world/cluster.ts';
+import { makeContainers } from './world/containers.ts';
+import { canMount } from './world/disk.ts';
 
 export interface HarnessOptions {
   /** Runs at a time, each slot with a PostgreSQL of its own. */

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { packDirectory } from '@osa/core/hook/pack';
-import { takeMemory } from '../images.ts';
+import { packDirectory } from '@osa/core/hook/archive/pack';
+import { takeMemory } from '../support/containers/images.ts';
 
 /** The three hooks of the workload. `alpha` gives one row a record, `beta` none to three, `gamma` comes and goes. */
 export const hookNames = ['alpha', 'beta', 'gamma'] as const;

@@ -1,8 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Cluster } from './cluster.ts';
 import type { HookOrder, Point, Reached } from './control.ts';
-import { type Daemons, pullMs } from './daemons.ts';
-import type { Disk } from './disk.ts';
 import {
   type Action,
   type CommitAction,
@@ -13,9 +10,12 @@ import {
   orderOf,
   type TimedFault,
 } from './faults.ts';
-import type { Model } from './model.ts';
-import type { Line } from './proxy.ts';
+import type { Model } from './invariants/model.ts';
 import type { Random } from './random.ts';
+import type { Cluster } from './world/cluster.ts';
+import { type Daemons, pullMs } from './world/daemons.ts';
+import type { Disk } from './world/disk.ts';
+import type { Line } from './world/proxy.ts';
 
 /** What was done in a run. */
 export interface Injected {

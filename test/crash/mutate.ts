@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
-import { missing } from '../images.ts';
+import { missing } from '../support/containers/images.ts';
 import { openHarness } from './harness.ts';
-import { type Mutant, mutants } from './mutants.ts';
-import { containerMutants } from './mutants-containers.ts';
-import { historyMutants } from './mutants-history.ts';
+import { containerMutants } from './mutants/containers.ts';
+import { historyMutants } from './mutants/history.ts';
+import { type Mutant, mutants } from './mutants/mutants.ts';
 import type { RunResult } from './run.ts';
 
 /** Puts one defect after another into the daemon, and looks for the first seed that catches it. */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import type { Client } from './client.ts';
-import type { Sources } from './config.ts';
-import type { Output } from './output.ts';
+import type { Sources } from './config/config.ts';
+import type { Client } from './http/client.ts';
+import type { Output } from './terminal/output.ts';
 
 /** A command as data: what it takes, how it is explained, what it does. One file in `commands/` each. */
 export interface Command<A extends ArgumentTable = ArgumentTable, O extends OptionTable = OptionTable> {

@@ -11,7 +11,7 @@ if (flaw !== undefined) {
   process.exitCode = 2;
 } else if (!isMainThread) {
   // A thread that reads what a hook wrote starts here too.
-  const { serveOutputThread } = await import('@osa/core/run/output-thread');
+  const { serveOutputThread } = await import('@osa/core/run/output/thread');
   serveOutputThread();
 } else if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   process.stdout.write(`${manifest.version}\n`);
@@ -37,7 +37,10 @@ async function main(): Promise<void> {
     });
   }
 
-  const [{ run }, { systemSources }] = await Promise.all([import('./program.ts'), import('./config.ts')]);
+  const [{ run }, { systemSources }] = await Promise.all([
+    import('./program.ts'),
+    import('./config/config.ts'),
+  ]);
   const { stdin, stdout, stderr } = process;
   process.exitCode = await run(argv, {
     streams: { stdin, stdout, stderr },

@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { Argument, CommanderError, InvalidArgumentError, Option, Command as Parser } from 'commander';
-import { createClient } from './client.ts';
 import type { Command, Context } from './command.ts';
 import { type CommandEntry, type CommandGroup, commands } from './commands/index.ts';
-import { allowsColours, isCi, type Sources, wantsStacks } from './config.ts';
+import { allowsColours, isCi, type Sources, wantsStacks } from './config/config.ts';
 import { exitCodeHelp, exitCodeOf } from './exit.ts';
-import { createOutput, type Output, type Streams } from './output.ts';
+import { createClient } from './http/client.ts';
+import { createOutput, type Output, type Streams } from './terminal/output.ts';
 
 export interface World {
   readonly streams: Streams;

@@ -1,4 +1,4 @@
-import { visible } from '@osa/core/excerpt';
+import { visible } from '@osa/core/text';
 import { type DestinationStream, type Logger, pino } from 'pino';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;

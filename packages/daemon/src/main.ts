@@ -2,11 +2,11 @@
 import { resolve } from 'node:path';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { nodeFlaw } from '@osa/core/node-version';
-import { isOutputThread, serveOutputThread } from '@osa/core/run/output-thread';
+import { isOutputThread, serveOutputThread } from '@osa/core/run/output/thread';
 import type { Logger } from 'pino';
-import type { Settings } from './config.ts';
+import type { Settings } from './config/config.ts';
+import type { Options } from './config/options.ts';
 import type { Daemon } from './daemon.ts';
-import type { Options } from './options.ts';
 
 // A thread that reads the output of hooks starts here too where all is one file, and needs nothing else.
 if (isOutputThread()) serveOutputThread();
@@ -33,13 +33,13 @@ async function main(): Promise<void> {
 }
 
 async function run(): Promise<number> {
-  const { help, readOptions } = await import('./options.ts');
+  const { help, readOptions } = await import('./config/options.ts');
   const { default: manifest } = await import('../package.json', { with: { type: 'json' } });
   const options = readOptions(process.argv.slice(2));
   if (options.command === 'help') return print(help);
   if (options.command === 'version') return print(`${manifest.version}\n`);
   if (options.command === 'serve' || options.command === 'dev') return serve(options, manifest.version);
-  const { appRole, ownerUrl, systemEnvironment } = await import('./config.ts');
+  const { appRole, ownerUrl, systemEnvironment } = await import('./config/config.ts');
   const environment = systemEnvironment();
   const url = ownerUrl(environment, options.database);
   if (options.command === 'migrate') {
@@ -56,7 +56,9 @@ async function serve(
   version: string,
 ): Promise<number> {
   const { obeyHangups } = watchHangups();
-  const { logLevelOf, productionConfig, readSettings, systemEnvironment } = await import('./config.ts');
+  const { logLevelOf, productionConfig, readSettings, systemEnvironment } = await import(
+    './config/config.ts'
+  );
   const environment = systemEnvironment();
   const read = (): Settings => {
     const settings = readSettings(environment, options.config);
@@ -72,7 +74,7 @@ async function serve(
   const shared = { version, settings, environment };
   let daemon: Daemon;
   if (options.command === 'dev') {
-    const { devIssuers, startDev } = await import('./dev.ts');
+    const { devIssuers, startDev } = await import('./dev/dev.ts');
     daemon = await startDev({ ...shared, ...options }, { log });
     obeyHangups(() => reload(daemon, log, () => devIssuers(read(), resolve(options.directory))));
     await print(

@@ -1,7 +1,7 @@
 import { OsaError } from '@osa/core/error';
-import { connect } from '@osa/core/postgres/connection';
+import { connect } from '@osa/core/postgres/connection/connect';
+import { databaseError } from '@osa/core/postgres/connection/sqlstate';
 import { canLogIn, migrate } from '@osa/core/postgres/migrate';
-import { databaseError } from '@osa/core/postgres/sqlstate';
 
 /**
  * `osad migrate`: brings the database of `url`, its owner's, up to date. The answer is for people.

@@ -1,10 +1,10 @@
 import type { Answer } from '@osa/core/api';
 import { asOsaError } from '@osa/core/error';
-import type { Database } from '@osa/core/postgres/connection';
+import type { Database } from '@osa/core/postgres/connection/connect';
 import { requireMigrated } from '@osa/core/postgres/migrate';
 import type { Logger } from 'pino';
-import type { DaemonConfig } from './config.ts';
-import type { Worker } from './worker.ts';
+import type { DaemonConfig } from './config/config.ts';
+import type { Worker } from './worker/worker.ts';
 
 type Components = Answer<'ready'>['components'];
 type Component = Components[string];

@@ -1,6 +1,6 @@
 import type { Role } from '@osa/core/auth/role';
 import { grantRole, listRoles, revokeRole } from '@osa/core/postgres/access';
-import { connect } from '@osa/core/postgres/connection';
+import { connect } from '@osa/core/postgres/connection/connect';
 import { requireMigrated } from '@osa/core/postgres/migrate';
 
 export type RoleChange =

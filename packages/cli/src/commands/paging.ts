@@ -1,5 +1,5 @@
 import { bounds } from '@osa/core/limits';
-import { integer, text } from '../parse.ts';
+import { integer, text } from '../terminal/parse.ts';
 
 /** The options of every command that lists. */
 export const pagingOptions = {

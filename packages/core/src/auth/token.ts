@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, type JWK, SignJWT } from 'jose';
 import { OsaError } from '../error.ts';
-import { parseNativeJson } from '../native-json.ts';
+import { parseNativeJson } from '../json/native.ts';
 import { keyBytesOf, keyFlaw } from './ed25519.ts';
 import type { MachineKey } from './issuer.ts';
 

@@ -5,7 +5,7 @@ import { imageRule, isImage, splitImage } from '../hook/image.ts';
 import { Command, Config, Digest, Limits, type ReleaseContent } from '../hook/release.ts';
 import { bounds } from '../limits.ts';
 import { SchemaDefinition } from '../record/schema.ts';
-import { refuseTwins } from '../twins.ts';
+import { refuseTwins } from '../unique-names.ts';
 
 /**
  * A convention is a dataset's declaration: schema, file rules, hooks by name, docs. `DeployRequest` is what a

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { OsaError } from '../error.ts';
 import { bounds } from '../limits.ts';
-import { refuseTwins } from '../twins.ts';
+import { refuseTwins } from '../unique-names.ts';
 
 /**
  * A hook is a named function with a fixed feature contract: the columns of its rows and how many rows a record

@@ -1,9 +1,9 @@
 import { asOsaError, OsaError } from '../error.ts';
-import { cut } from '../excerpt.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';
-import { parseJson } from '../json.ts';
+import { parseJson } from '../json/parse.ts';
 import { bounds } from '../limits.ts';
 import { metadataChecker } from '../record/check.ts';
+import { cut } from '../text.ts';
 import type { IncomingRecord, Pinned } from './ingestions.ts';
 
 /**

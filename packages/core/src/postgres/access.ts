@@ -1,7 +1,7 @@
 import type { Role } from '../auth/role.ts';
 import type { Access } from '../store.ts';
 import { rememberActor } from './actor.ts';
-import type { Database } from './connection.ts';
+import type { Database } from './connection/connect.ts';
 
 /** Who has which role, and who was refused what. */
 export function access({ sql }: Pick<Database, 'sql'>): Access {

@@ -1,6 +1,6 @@
 import { actorUuid, type Principal } from '../auth/principal.ts';
 import { OsaError } from '../error.ts';
-import type { Sql } from './connection.ts';
+import type { Sql } from './connection/connect.ts';
 
 /** The actor's number, made where it is not there. */
 export async function rememberActor(tx: Sql, principal: Principal): Promise<number> {

@@ -1,10 +1,10 @@
 import type { Answer } from '../api.ts';
-import { parseExactJson } from '../exact-json.ts';
 import { HookName, type reservedFields } from '../hook/hook.ts';
+import { parseExactJson } from '../json/exact.ts';
 import { bounds } from '../limits.ts';
 import type { DatasetReads } from '../record/dataset.ts';
 import { parseRecordSrn } from '../record/srn.ts';
-import type { Database, Sql } from './connection.ts';
+import type { Database, Sql } from './connection/connect.ts';
 import { type Place, pagesOf } from './cursor.ts';
 
 type SchemaVersion = Parameters<DatasetReads['records']>[0];

@@ -15,11 +15,11 @@ import {
 import type { FieldDefinition } from '../record/schema.ts';
 import type { NodeIdentity } from '../record/srn.ts';
 import { arrayText } from './array.ts';
-import type { Database, Sql, Transaction } from './connection.ts';
+import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
-import { batchesChannel } from './lease.ts';
-import { heldUp, pausedJson, setIngestionPause } from './pause.ts';
-import { cancelIngestion, takeTurn } from './queue-end.ts';
+import { cancelIngestion, takeTurn } from './queue/end.ts';
+import { batchesChannel } from './queue/lease.ts';
+import { heldUp, pausedJson, setIngestionPause } from './registry/pause.ts';
 
 /** The writes of ingestions, within one transaction of one actor. */
 export function ingestionWrites(tx: Transaction, actor: number, options: NodeIdentity): IngestionWrites {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { OsaError } from '../error.ts';
-import type { Database, Transaction } from './connection.ts';
+import type { Database, Transaction } from './connection/connect.ts';
 import { type Migration, roles, migrations as shipped } from './migrations/index.ts';
 
 export interface MigrateOptions {

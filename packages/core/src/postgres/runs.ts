@@ -1,7 +1,7 @@
 import type { Answer } from '../api.ts';
 import { bounds } from '../limits.ts';
 import type { RunReads, RunTail } from '../run/runs.ts';
-import type { Database, Sql } from './connection.ts';
+import type { Database, Sql } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
 import { attemptColumns, oomRetries } from './trace.ts';
 

@@ -3,13 +3,13 @@ import type { NodeIdentity } from '../record/srn.ts';
 import type { Store, Writer } from '../store.ts';
 import { access } from './access.ts';
 import { missingActor, rememberActor } from './actor.ts';
-import type { Database, Sql, Transaction } from './connection.ts';
+import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './dataset.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
-import { mintRelease } from './mint.ts';
-import { registryWrites } from './registry.ts';
-import { registryReads } from './registry-reads.ts';
-import { registryState } from './registry-state.ts';
+import { mintRelease } from './registry/mint.ts';
+import { registryReads } from './registry/reads.ts';
+import { registryState } from './registry/state.ts';
+import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
 import { tracer } from './trace.ts';
 

@@ -1,11 +1,11 @@
 import type { Answer } from '../api.ts';
-import { parseExactJson } from '../exact-json.ts';
+import { parseExactJson } from '../json/exact.ts';
 import { bounds } from '../limits.ts';
 import type { Tracer } from '../trace/trace.ts';
-import type { Database, Sql } from './connection.ts';
+import type { Database, Sql } from './connection/connect.ts';
+import { databaseError } from './connection/sqlstate.ts';
 import { rowValues } from './dataset.ts';
-import { releaseColumns, withConfigDigest } from './registry-reads.ts';
-import { databaseError } from './sqlstate.ts';
+import { releaseColumns, withConfigDigest } from './registry/reads.ts';
 import { digest, utc } from './wire.ts';
 
 export function tracer({ sql }: Pick<Database, 'sql'>): Tracer {

@@ -1,5 +1,5 @@
 import type postgres from 'postgres';
-import type { Sql } from './connection.ts';
+import type { Sql } from './connection/connect.ts';
 
 /** What values look like on the wire where a statement itself builds the JSON. */
 

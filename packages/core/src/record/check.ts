@@ -1,6 +1,6 @@
 import { isDate, isDateTime } from '../calendar.ts';
-import { suggest } from '../convention/suggest.ts';
-import { excerpt } from '../excerpt.ts';
+import { suggest } from '../suggest.ts';
+import { excerpt } from '../text.ts';
 import { compilePattern, type Pattern } from './pattern.ts';
 import type { FieldDefinition } from './schema.ts';
 

@@ -1,5 +1,5 @@
 import { OsaError } from '../error.ts';
-import { excerpt } from '../excerpt.ts';
+import { excerpt } from '../text.ts';
 
 /** A regular expression as a tree. Groups are gone: nothing is captured, and greed does not change what matches. */
 export type PatternNode =

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Difference, noneOf, reservedFields, reservedNames } from '../hook/hook.ts';
 import { bounds } from '../limits.ts';
-import { refuseTwins } from '../twins.ts';
+import { refuseTwins } from '../unique-names.ts';
 import { patternProblem } from './pattern.ts';
 
 /** A schema is the typed fields of a record: `id@semver`, immutable once registered. */

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { asOsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { holdLease } from './lease.ts';
-import type { OutputThreads } from './output-threads.ts';
+import type { OutputThreads } from './output/threads.ts';
 import { backoffMs, maxFailures } from './policy.ts';
 import type { BatchQueue, Claim, RunResult } from './queue.ts';
 import { runHook, type StoppedClaim } from './run-hook.ts';

@@ -1,12 +1,12 @@
 import { readArrayLiteral } from '../array-literal.ts';
 import { OsaError } from '../error.ts';
-import { parseExactJson } from '../exact-json.ts';
 import type { FeatureContract } from '../hook/hook.ts';
 import { normaliseLimits, type ReleaseContent } from '../hook/release.ts';
+import { parseExactJson } from '../json/exact.ts';
 import { describeEnding } from './attempt.ts';
-import type { Verdict } from './output.ts';
-import { readOutput } from './output.ts';
-import type { OutputThreads } from './output-threads.ts';
+import type { Verdict } from './output/read.ts';
+import { readOutput } from './output/read.ts';
+import type { OutputThreads } from './output/threads.ts';
 import type { Ending, InputRecord, Runner } from './runner.ts';
 
 /** A hook tried on a few records, without a server, by the runner and the checks that a daemon uses. */

@@ -1,5 +1,5 @@
-import { cut } from '../excerpt.ts';
 import { bounds } from '../limits.ts';
+import { cut } from '../text.ts';
 import type { Claim, RunResult } from './queue.ts';
 
 /** What became of a record over all hooks of its batch. */

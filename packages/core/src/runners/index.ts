@@ -1,8 +1,8 @@
 import type { Runner } from '../run/runner.ts';
 import type { BlobStore } from '../storage/index.ts';
-import { foundContainerRunner } from './container.ts';
-import { engineNames } from './engine.ts';
-import { processRunner } from './process.ts';
+import { foundContainerRunner } from './container/container.ts';
+import { engineNames } from './container/engine.ts';
+import { processRunner } from './process/process.ts';
 
 /** What a runner may be made of. */
 export interface RunnerParts {

@@ -1,0 +1,78 @@
+import type { Answer } from '@osa/core/api';
+import { isAdminRole } from '@osa/core/auth/role';
+import { asOsaError, OsaError } from '@osa/core/error';
+import { defineCommand } from '../../command.ts';
+import { exitCodeOf } from '../../exit.ts';
+import type { Client } from '../../http/client.ts';
+import { green, type Line, line, red } from '../../terminal/paint.ts';
+import { clockOffset, diagnose, type Finding, fine, wrong } from './diagnosis.ts';
+import { scopeOption } from './scopes.ts';
+import { tokenFacts } from './token-contents.ts';
+
+export const authCheck = defineCommand({
+  description:
+    'Finds out why the server would refuse a token from here: by its clock and by the issuers, keys and bounds that it ' +
+    'publishes; then it asks. The token is not shown. Exits with 4 when something is wrong.',
+  options: { scope: scopeOption },
+  examples: [
+    ['osa auth check', 'before the first deploy from a new place'],
+    ['osa auth check --scope conventions:write:usgs-earthquakes', 'and whether it may deploy that'],
+  ],
+  json: '{"ok", "from", "clock_offset_seconds", "checks": [{"check", "ok", "detail", "hint"}]}',
+  async run({ client, output, sources }, { options: { scope } }) {
+    const archive = client();
+    const wanted = scope.flat();
+    const { from, facts } = await tokenFacts(sources, archive.server, wanted);
+    const start = Date.now();
+    const trusted = await archive.call('listIssuers', {});
+    const clocks = { asked: start, answered: Date.now() };
+    const expected = diagnose(facts, trusted, { clocks, wanted });
+    const found = expected.every(({ ok }) => ok)
+      ? [...expected, ...(await asked(archive, wanted))]
+      : expected;
+    const ok = found.every((finding) => finding.ok);
+    const document = {
+      ok,
+      from,
+      clock_offset_seconds: Math.round(clockOffset(trusted, clocks) * 10) / 10,
+      checks: found,
+    };
+    output.result(document, [
+      line`token from ${from}, for ${archive.server.url}`,
+      ...found.flatMap(findingLines),
+    ]);
+    if (ok) output.note(green('the server accepts it'));
+    return ok ? undefined : exitCodeOf(new OsaError('credentials', 'refused'));
+  },
+});
+
+/** What the server itself says, which knows more than it publishes. @throws OsaError when it does not say. */
+async function asked(client: Client, wanted: readonly string[]): Promise<Finding[]> {
+  try {
+    const answer = await client.call('whoami', { scopes: wanted });
+    const { kind, issuer, subject } = answer;
+    const accepted = fine('server', `takes it as ${subject}, a ${kind} of ${issuer}`);
+    return [accepted, ...(kind === 'person' ? roleFindings(answer, wanted) : [])];
+  } catch (error) {
+    const refusal = asOsaError(error);
+    if (refusal?.code !== 'invalid_token' && refusal?.code !== 'rate_limited') throw error;
+    const why = 'nothing that it publishes says why; its log does, without the token';
+    return [wrong('server', `does not accept it: ${refusal.code}`, why)];
+  }
+}
+
+/** A person's rights are roles, which only the server knows. */
+function roleFindings({ subject, roles }: Answer<'whoami'>, wanted: readonly string[]): Finding[] {
+  if (roles.some((role) => isAdminRole(role.toUpperCase())))
+    return wanted.map((scope) => fine('scope', scope));
+  const detail = `needs the role ADMIN; ${subject} has ${roles.join(', ') || 'none'}`;
+  return wanted.map((scope) => wrong('scope', `${scope} ${detail}`, `osad roles grant ${subject} ADMIN`));
+}
+
+function findingLines({ check, ok, detail, hint }: Finding): Line[] {
+  const mark = ok ? green('ok   ') : red('wrong');
+  return [
+    line`  ${mark} ${check.padEnd(9)} ${detail}`,
+    ...(hint === null ? [] : [line`                  → ${hint}`]),
+  ];
+}

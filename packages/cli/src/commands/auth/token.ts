@@ -1,0 +1,47 @@
+import { OsaError } from '@osa/core/error';
+import { defineCommand } from '../../command.ts';
+import { resolveCredential } from '../../config/credential.ts';
+import { loadKey, longestToken, sign } from '../../config/key.ts';
+import { time } from '../../terminal/format.ts';
+import { line } from '../../terminal/paint.ts';
+import { integer } from '../../terminal/parse.ts';
+import { scopeOption } from './scopes.ts';
+
+export const token = defineCommand({
+  description:
+    'Signs a token for another program, such as curl, and prints it and nothing else. It grants what --scope says; ' +
+    'without any it says who you are and grants nothing. Whoever has it can use it until it ends.',
+  options: {
+    scope: scopeOption,
+    ttl: {
+      value: 'SECONDS',
+      description: `how long it is good (${longestToken}, which is the longest)`,
+      parse: integer(1, longestToken),
+    },
+  },
+  examples: [
+    ['curl -H "Authorization: Bearer $(osa token --scope runs:read)" …', 'for one request'],
+    ['osa token --scope hooks:write:find_pockets --ttl 60', 'for a minute'],
+  ],
+  json: '{"token", "issuer", "audience", "subject", "scopes", "expires_at"}',
+  async run({ client, output, sources }, { options: { scope, ttl = longestToken } }) {
+    const { server } = client();
+    const credential = resolveCredential(sources, server);
+    if (credential?.kind !== 'key') {
+      const why = credential
+        ? 'OSA_TOKEN is a token already; a key signs'
+        : 'there is no key for this server';
+      throw new OsaError('credentials', `${why}; make one with: osa keys generate`);
+    }
+    const { identity } = credential;
+    const { issuer, audience, subject } = identity;
+    const scopes = scope.flat();
+    const expires_at = new Date((Math.floor(Date.now() / 1_000) + ttl) * 1_000).toISOString();
+    const text = await sign(await loadKey(identity.key), identity, { scopes, seconds: ttl });
+    output.note(
+      line`for ${audience}, as ${subject} of ${issuer}, until ${time(expires_at)}: ${scopes.join(', ') || 'no scope'}`,
+    );
+    output.result({ token: text, issuer, audience, subject, scopes, expires_at }, [text]);
+    return undefined;
+  },
+});

@@ -1,0 +1,81 @@
+import { resolve } from 'node:path';
+import type { Answer, Body } from '@osa/core/api';
+import { asOsaError, OsaError } from '@osa/core/error';
+import { type JsonValue, parseJson } from '@osa/core/json/parse';
+import { parseExactly } from '../../http/read-response.ts';
+import { readTextFile } from '../text-file.ts';
+
+/** One key of a config with its value. */
+export type Setting = readonly [key: string, value: unknown];
+
+type Config = NonNullable<Body<'release'>['config']>;
+
+/**
+ * Reads `key=value`; the value is JSON if it can be, else text.
+ *
+ * @throws OsaError `usage`, also for JSON that a server does not keep as it stands, such as an integer beyond 2^53
+ */
+export function parseSetting(text: string): Setting {
+  const at = text.indexOf('=');
+  if (at < 1) throw new OsaError('usage', 'It must be a key and its value, such as relation=choy.');
+  const source = text.slice(at + 1);
+  if (parseExactly(source) === undefined) return [text.slice(0, at), source];
+  return [
+    text.slice(0, at),
+    keptJson(source, (flaw) => `Its value is JSON that is not kept as it stands: ${flaw}.`),
+  ];
+}
+
+/** @throws OsaError `usage` with what `said` makes of the flaw */
+function keptJson(text: string, said: (flaw: string) => string): JsonValue {
+  try {
+    return parseJson(text);
+  } catch (cause) {
+    const flaw = asOsaError(cause);
+    if (!flaw) throw cause;
+    throw new OsaError('usage', said(flaw.message), { field: 'config', cause });
+  }
+}
+
+/**
+ * The config of a release: that of `file`, or the live one, with the keys of `set`. Undefined when neither is given,
+ * and the live one stays as it is.
+ *
+ * @throws OsaError `usage` for a file that is no JSON object, `access_denied` when the live config may not be seen.
+ */
+export async function nextConfig(
+  cwd: string,
+  {
+    hook,
+    file,
+    set,
+  }: {
+    readonly hook: Answer<'showHook'>;
+    readonly file: string | undefined;
+    readonly set: readonly Setting[];
+  },
+): Promise<Config | undefined> {
+  if (file === undefined && set.length === 0) return undefined;
+  const base = file === undefined ? liveConfig(hook) : await readConfig(resolve(cwd, file), file);
+  return { ...base, ...Object.fromEntries(set) } as Config;
+}
+
+function liveConfig({ name, live }: Answer<'showHook'>): Config {
+  if (!live) return {};
+  if (live.config !== null) return live.config;
+  throw new OsaError(
+    'access_denied',
+    `set: the config of ${name} may hold secrets, and this key may not see it: changing one of its keys needs the ` +
+      'scope runs:read; --config FILE gives all of it',
+    { field: 'set', details: { scope: 'runs:read' } },
+  );
+}
+
+async function readConfig(path: string, shown: string): Promise<Config> {
+  const text = await readTextFile(path, { shown, field: 'config' });
+  const config = keptJson(text, (flaw) => `${shown} cannot be used as a config: ${flaw}`);
+  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as Config;
+  throw new OsaError('usage', `${shown} is not a JSON object, such as {"relation": "choy"}`, {
+    field: 'config',
+  });
+}

@@ -1,0 +1,82 @@
+import type { Answer } from '@osa/core/api';
+import { defineCommand } from '../../command.ts';
+import type { Client } from '../../http/client.ts';
+import { nextPage, value, version } from '../../terminal/format.ts';
+import type { Line } from '../../terminal/paint.ts';
+import { integer, text } from '../../terminal/parse.ts';
+import { type Cell, table } from '../../terminal/table.ts';
+import { newestVersion } from '../hooks/move-pointer.ts';
+import { pagingOptions } from '../paging.ts';
+
+export const rows = defineCommand({
+  description:
+    "Lists a hook's rows over the published records of its convention's schema, at the version that the convention " +
+    'has: the newest version of each record, as computed last. Records of other schema versions are listed with ' +
+    '--schema.',
+  arguments: { hook: { description: "the hook's name" } },
+  options: {
+    ...pagingOptions,
+    release: { value: 'V', description: 'only rows made by this version', parse: integer(1, newestVersion) },
+    schema: {
+      value: 'ID[@VERSION]',
+      description: 'records of this schema, at its highest version unless one is given',
+      parse: text(200),
+    },
+    history: { description: 'older versions of records and superseded rows as well' },
+  },
+  examples: [
+    ['osa rows seismic_energy --limit 3', 'three rows, to trace one'],
+    ['osa rows seismic_energy --release 1 --history', 'all that v1 made of records of this schema version'],
+    ['osa rows seismic_energy --schema earthquake@1.0.0', 'of records from before the schema changed'],
+  ],
+  json: '{"rows": [{"id", "record_srn", "run_id", "release", "created_at", …the columns}], "next_cursor", "has_more"}',
+  async run({ client, output }, { arguments: { hook }, options: { history, schema, ...page } }) {
+    const server = client();
+    const { owner, feature } = await server.call('showHook', { params: { name: hook } });
+    const read = schema ?? (await schemaOf(server, owner));
+    const answer = await server.call('readRows', {
+      params: { schema: read, feature: hook },
+      query: { ...page, history: history ? 'true' : 'false' },
+    });
+    // No rows of a release that there is, and a release that there is not, are two answers.
+    if (page.release !== undefined && answer.rows.length === 0) {
+      await server.call('showRelease', { params: { name: hook, version: page.release } });
+    }
+    output.result(answer, rowLines(hook, feature.columns, answer));
+    if (answer.rows.length === 0) {
+      const which = read.includes('@') ? `schema ${read}` : `schema ${read}, at its highest version,`;
+      output.note(`records of ${which} were read; --schema ID@VERSION reads those of another`);
+    }
+    output.note(
+      ...nextPage({
+        commandLine: `osa rows ${hook}`,
+        options: { ...page, schema, history },
+        server: server.server,
+        cursor: answer.next_cursor,
+      }),
+    );
+    return undefined;
+  },
+});
+
+/** The schema of a convention, with its version: others may have registered a higher one. */
+async function schemaOf(client: Client, slug: string): Promise<string> {
+  const { schema_id: schema } = await client.call('showConvention', { params: { slug } });
+  return `${schema.id}@${schema.version}`;
+}
+
+type Columns = Answer<'showHook'>['feature']['columns'];
+type Row = Readonly<Record<string, unknown>> & { readonly release: number };
+
+function rowLines(hook: string, columns: Columns, answer: Answer<'readRows'>): Line[] {
+  const found = answer.rows as readonly Row[];
+  if (found.length === 0) return ['no rows'];
+  const heads = columns.map(({ name, unit }) => (unit ? `${name} [${unit}]` : name));
+  const cells = found.map((row): Cell[] => [
+    `${hook}/${row.id}`,
+    version(row.release),
+    ...columns.map(({ name, json_type }) => value(row[name], json_type)),
+    String(row.record_srn),
+  ]);
+  return table(['row', 'release', ...heads, 'record'], cells);
+}

@@ -1,0 +1,135 @@
+import type { Answer } from '@osa/core/api';
+import { command } from '../../terminal/format.ts';
+import { bold, dim, green, joined, type Line, line, red, yellow } from '../../terminal/paint.ts';
+import { table } from '../../terminal/table.ts';
+
+export type Changes = Answer<'deploy'>['changes'];
+type HookChange = Changes['hooks'][number];
+export type Difference = HookChange['differences'][number];
+
+/** One part of a convention, and what becomes of it. */
+export interface Part {
+  readonly kind: 'convention' | 'schema' | 'hook' | 'ingester';
+  readonly name: string;
+  readonly state: Line;
+  /** What differs, one line each; what a refusal is about stands in the plan's reasons. */
+  readonly differences: readonly string[];
+}
+
+/** What a deploy changed, part by part. `again` is the command line that was given. */
+export function deployLines(answer: Answer<'deploy'>, again: readonly string[]): Line[] {
+  const { slug, changed, schema_id, changes } = answer;
+  return [
+    changed ? line`${bold(slug)} deployed` : line`${bold(slug)}: nothing changed`,
+    ...partTable(deployParts(changes, { slug, schema: `${schema_id.id}@${schema_id.version}` })),
+    ...notLiveLines(changes, again),
+  ];
+}
+
+/** What a deploy would change, part by part, with the reasons. */
+export function planLines(
+  { slug, changed, refused, reasons, changes }: Answer<'planDeploy'>,
+  { schema, again }: { readonly schema: string; readonly again: readonly string[] },
+): Line[] {
+  const parts = deployParts(changes, { slug, schema });
+  const verdict = refused
+    ? red('a deploy would be refused')
+    : changed
+      ? yellow('changes pending')
+      : 'a deploy would change nothing';
+  return [
+    line`${bold(slug)}: ${verdict}`,
+    ...partTable(parts),
+    ...parts.flatMap(({ differences }) => differences.map((text) => `  ${text}`)),
+    ...reasons.map((reason) => line`${red('refused:')} ${reason}`),
+    ...notLiveLines(changes, again),
+  ];
+}
+
+export function partTable(parts: readonly Part[]): Line[] {
+  return table(
+    ['part', 'name', ''],
+    parts.map(({ kind, name, state }) => [kind, name, state]),
+  );
+}
+
+export function deployParts(
+  changes: Changes,
+  { slug, schema }: { readonly slug: string; readonly schema: string },
+): Part[] {
+  const fields = changes.convention_fields;
+  return [
+    {
+      kind: 'convention',
+      name: slug,
+      state: stateOf(
+        changes.convention,
+        changes.convention === 'updated' ? fields.map(({ path }) => path) : [],
+      ),
+      differences: changes.convention === 'updated' ? fields.map(differenceText) : [],
+    },
+    { kind: 'schema', name: schema, state: stateOf(changes.schema), differences: [] },
+    ...changes.hooks.map(
+      (change): Part => ({ kind: 'hook', name: change.name, state: hookState(change), differences: [] }),
+    ),
+    ...changes.removed_hooks.map(
+      (name): Part => ({ kind: 'hook', name, state: yellow('no longer in the convention'), differences: [] }),
+    ),
+    ...(changes.ingester === 'none'
+      ? []
+      : [{ kind: 'ingester' as const, name: '', state: yellow(changes.ingester), differences: [] }]),
+  ];
+}
+
+/** `columns.energy_j.unit: "J" → "kJ"`. */
+function differenceText({ path, from, to }: Difference): string {
+  return `${path}: ${differenceValue(from)} → ${differenceValue(to)}`;
+}
+
+export function differenceValue(value: unknown): string {
+  return value === null || value === undefined ? 'absent' : JSON.stringify(value);
+}
+
+function stateOf(
+  word: 'created' | 'updated' | 'unchanged' | 'refused',
+  fields: readonly string[] = [],
+): Line {
+  if (word === 'unchanged') return dim(word);
+  if (word === 'refused') return red(word);
+  return fields.length === 0 ? green(word) : line`${green(word)}: ${joined(fields, ', ')}`;
+}
+
+/**
+ * `created, new release v1`, `new release v3`, `unchanged (v2)`, `known release v2, made live`,
+ * `known release v2, not live (live is v1)`, `refused: another contract`.
+ */
+function hookState({ hook, release, version, is_live, live_version, activated }: HookChange): Line {
+  if (hook === 'refused') return red('refused: another contract');
+  const created = hook === 'created' ? 'created, ' : '';
+  if (release === 'created') return green(`${created}new release v${version}`);
+  if (activated) return green(`known release v${version}, made live`);
+  if (is_live) return dim(`unchanged (v${version})`);
+  const live = live_version === null ? 'none is live' : `live is v${live_version}`;
+  return yellow(`${created}known release v${version}, not live (${live})`);
+}
+
+/** For each release that is known and not live, what would make it so, and how to see who made another live. */
+function notLiveLines({ hooks }: Changes, again: readonly string[]): Line[] {
+  const known = hooks.filter(({ hook, is_live }) => hook !== 'refused' && !is_live);
+  const all = known.length < 2 ? 'or' : 'or, with all others,';
+  return known.flatMap(({ name, version }) => [
+    line`to make v${version} of ${name} live: ${bold(`osa hooks activate ${name} ${version}`)} ${all} ${bold(`${command(again)} --activate`)}`,
+    line`to see who made another one live: osa hooks history ${name}`,
+  ]);
+}
+
+/** What a deploy changed, in a few words: `schema created`, `seismic_energy v2`. */
+export function changeWords({ convention, schema, hooks, removed_hooks }: Changes): string[] {
+  return [
+    ...(convention === 'unchanged' ? [] : [`convention ${convention}`]),
+    ...(schema === 'unchanged' ? [] : [`schema ${schema}`]),
+    ...hooks.filter(({ release }) => release === 'created').map(({ name, version }) => `${name} v${version}`),
+    ...hooks.filter(({ activated }) => activated).map(({ name, version }) => `${name} v${version} made live`),
+    ...removed_hooks.map((name) => `${name} removed`),
+  ];
+}

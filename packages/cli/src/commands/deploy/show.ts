@@ -1,0 +1,50 @@
+import type { Answer } from '@osa/core/api';
+import { defineCommand } from '../../command.ts';
+import { time } from '../../terminal/format.ts';
+import { bold, dim, type Line, line } from '../../terminal/paint.ts';
+import { storedId } from '../../terminal/parse.ts';
+import { pairs } from '../../terminal/table.ts';
+import { deployParts, partTable } from './lines.ts';
+
+export const deploysShow = defineCommand({
+  description:
+    'Shows one deploy: what it changed, by whom, when and from which code.\n\n' +
+    "What was sent may hold secrets: with --json it comes along where the key's tokens may carry runs:read, its " +
+    'digest elsewhere.',
+  arguments: { id: { description: "the deploy's id", parse: storedId } },
+  examples: [
+    ['osa deploys show 0198c0de-…', 'what it changed'],
+    ['osa deploys show 0198c0de-… --json', 'and what was sent, for a program'],
+  ],
+  json: '{"id", "slug", "manifest_digest", "changed", "changes", "source_refs", "actor", "at", "manifest": what was sent, or null}',
+  async run({ client, output }, { arguments: { id } }) {
+    const answer = await client().call('showDeploy', { params: { id }, scopes: ['runs:read'] });
+    output.result(answer, showLines(answer));
+    return undefined;
+  },
+});
+
+function showLines(answer: Answer<'showDeploy'>): Line[] {
+  const { id, slug, changed, changes, source_refs, actor, at, manifest, manifest_digest } = answer;
+  const parts = deployParts(changes, { slug, schema: schemaOf(manifest) });
+  return [
+    line`${bold(slug)}: ${changed ? 'deployed' : 'deployed, nothing changed'}`,
+    ...pairs([
+      ['deploy', id],
+      ['by', line`${actor.subject} ${dim(`(${actor.issuer})`)}`],
+      ['when', time(at)],
+      ...source_refs.map((ref, index) => [index === 0 ? 'source' : '', ref] as const),
+      ['sent', manifest_digest],
+    ]),
+    '',
+    ...partTable(parts),
+    ...parts.flatMap(({ differences }) => differences.map((text) => `  ${text}`)),
+  ];
+}
+
+/** The schema's name, from what was sent, where that may be seen. */
+function schemaOf(manifest: Answer<'showDeploy'>['manifest']): string {
+  const { schema } = manifest ?? {};
+  if (typeof schema !== 'object' || schema === null || !('id' in schema) || !('version' in schema)) return '';
+  return `${schema.id}@${schema.version}`;
+}

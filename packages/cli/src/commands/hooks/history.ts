@@ -1,0 +1,58 @@
+import type { Answer } from '@osa/core/api';
+import { defineCommand } from '../../command.ts';
+import { nextPage, time, version } from '../../terminal/format.ts';
+import { bold, green, type Line, line } from '../../terminal/paint.ts';
+import { instant } from '../../terminal/parse.ts';
+import { pagingOptions } from '../paging.ts';
+import { changeTable } from './move-pointer.ts';
+
+export const hooksHistory = defineCommand({
+  description:
+    "Lists every move of a hook's live pointer, the newest first: from, to, why, who and when. With --at, the moves " +
+    'until that time, after a line that says what was live then.',
+  arguments: { hook: { description: "the hook's name" } },
+  options: {
+    ...pagingOptions,
+    at: {
+      value: 'TIME',
+      description:
+        'what was live then: 2026-03-01, "2026-03-01 03:04", 2026-03-01T03:04:05+01:00; UTC where no zone is said',
+      parse: instant,
+    },
+  },
+  examples: [
+    ['osa hooks history seismic_energy', 'who moved it, and why'],
+    ['osa hooks history seismic_energy --at "2026-03-01 12:00"', 'what was live at noon'],
+  ],
+  json:
+    '{"hook_name", "changes": [{"seq", "from_version", "to_version", "kind", "reason", "actor", "at"}], "next_cursor"};\n' +
+    'with --at also {"at", "live_version"}, unless --cursor leaves out what says so',
+  async run({ client, output }, { arguments: { hook }, options }) {
+    const server = client();
+    const answer = await server.call('history', { params: { name: hook }, query: options });
+    const { at, cursor } = options;
+    // A later page begins after the change that was the last one then.
+    const then = at === undefined || cursor !== undefined ? undefined : { at, change: answer.changes[0] };
+    const document = then ? { at, live_version: then.change?.to_version ?? null, ...answer } : answer;
+    const moves = answer.changes.length === 0 ? [] : changeTable(answer.changes);
+    output.result(document, [...(then ? [liveThen(hook, then)] : []), ...moves]);
+    output.note(
+      ...nextPage({
+        commandLine: `osa hooks history ${hook}`,
+        options,
+        server: server.server,
+        cursor: answer.next_cursor,
+      }),
+    );
+    return undefined;
+  },
+});
+
+function liveThen(
+  hook: string,
+  { at, change }: { readonly at: string; readonly change: Answer<'history'>['changes'][number] | undefined },
+): Line {
+  if (!change) return line`${bold(hook)}: nothing was live at ${time(at)}`;
+  const { to_version, at: since } = change;
+  return line`${bold(hook)}: ${green(version(to_version))} was live at ${time(at)}, since ${time(since)}`;
+}

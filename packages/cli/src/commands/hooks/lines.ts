@@ -1,0 +1,57 @@
+import type { Answer } from '@osa/core/api';
+import { command, liveness, shortDigest, shortSource, time, version } from '../../terminal/format.ts';
+import { bold, dim, green, type Line, line } from '../../terminal/paint.ts';
+import { pairs, table } from '../../terminal/table.ts';
+
+type Release = NonNullable<Answer<'showHook'>['live']>;
+
+/** What a release runs and where it comes from, name by name. */
+export function releaseLines(release: Release): (readonly [name: string, value: Line])[] {
+  const { timeout_seconds, memory, cpu } = release.limits;
+  return [
+    ...(release.image === null ? [] : ([['image', release.image]] as const)),
+    ['digest', release.digest],
+    ...(release.command === null ? [] : ([['command', command(release.command)]] as const)),
+    ['config', configLine(release)],
+    ['limits', `${memory} memory, ${cpu} cpu, ${timeout_seconds} s`],
+    ['source', release.source_ref],
+    ['built by', line`${release.built_by}, ${time(release.built_at)}`],
+  ];
+}
+
+function configLine({ config, config_digest }: Release): Line {
+  if (config !== null) return JSON.stringify(config);
+  return line`${config_digest} ${dim('(shown with the scope runs:read)')}`;
+}
+
+/** Releases as a list, and which of them is live. */
+export function releaseTable(releases: Answer<'listReleases'>['releases'], live: number | null): Line[] {
+  return table(
+    ['release', '', 'digest', 'source', 'built by', 'built'],
+    releases.map((release) => [
+      version(release.version),
+      release.is_live ? liveness(release.version, live) : '',
+      shortDigest(release.digest),
+      // Not cut: the commit stands at the end.
+      line`${shortSource(release.source_ref)}`,
+      release.built_by,
+      time(release.built_at),
+    ]),
+  );
+}
+
+/** What minting a release came to; `before` was live until then. */
+export function mintedLines(answer: Answer<'release'>, before: Answer<'showHook'>['live']): Line[] {
+  const { hook_name: hook, version: minted, created, digest, source_ref, is_live, live_version } = answer;
+  const what = created ? green(`new release v${minted}`) : `known release v${minted}`;
+  const was = created && before ? ` (was ${version(before.version)})` : '';
+  const standing = is_live ? line`live${was}` : liveness(minted, live_version);
+  return [
+    line`${bold(hook)}: ${what}, ${standing}`,
+    ...pairs([
+      ['digest', digest],
+      ['source', source_ref],
+    ]),
+    ...(is_live ? [] : [line`to make it live: ${bold(`osa hooks activate ${hook} ${minted}`)}`]),
+  ];
+}

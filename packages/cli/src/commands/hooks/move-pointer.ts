@@ -1,0 +1,183 @@
+import type { Answer } from '@osa/core/api';
+import { asOsaError, OsaError } from '@osa/core/error';
+import { bounds } from '@osa/core/limits';
+import type { Context } from '../../command.ts';
+import type { Client } from '../../http/client.ts';
+import { age, shortDigest, shortSource, time, version } from '../../terminal/format.ts';
+import { bold, dim, green, type Line, line, printable, yellow } from '../../terminal/paint.ts';
+import { integer, text } from '../../terminal/parse.ts';
+import { table } from '../../terminal/table.ts';
+import { comparisonLines } from './release-differences.ts';
+
+/** What rollback and activate have in common: two moves of one pointer. */
+
+type Hook = Answer<'showHook'>;
+
+/** The largest version that there can be. */
+export const newestVersion = bounds.releaseVersion;
+
+export const moveOptions = {
+  choose: { description: 'pick the release from a list, on a terminal' },
+  reason: { value: 'TEXT', description: 'why, for the history', parse: text(bounds.reasonLength) },
+  yes: { description: 'do not ask' },
+} as const;
+
+/** A version as an argument: `3` or `v3`. @throws OsaError `usage` */
+export function versionArgument(name: string, given: string): number {
+  try {
+    return integer(1, newestVersion)(given.replace(/^v(?=\d)/, ''));
+  } catch (cause) {
+    throw new OsaError('usage', `${name}: "${given}" is not a version of a release, such as 3`, {
+      field: name,
+      cause,
+    });
+  }
+}
+
+/**
+ * Shows the move from the live release to `target`, with what differs, and asks once; `isOpen` is false for a move that
+ * needs no question. Where nobody can be asked it is `usage`, whatever the hook's state: a script that leaves out
+ * --yes fails on the first day.
+ *
+ * @throws OsaError `usage` where nobody can be asked, `not_found` for a release that is not there, `interrupted`.
+ */
+export async function confirmMove(
+  { output, signal, stdin }: Context,
+  client: Client,
+  move: {
+    readonly hook: Hook;
+    readonly target: number | undefined;
+    readonly isOpen: boolean;
+    readonly verb: 'Roll back' | 'Activate';
+  },
+): Promise<boolean> {
+  const { hook, target, isOpen, verb } = move;
+  const { name, live } = hook;
+  if (!output.interactive) {
+    const said = `${name}: ${version(live?.version ?? null)} → ${version(target ?? null)}`;
+    throw new OsaError('usage', `${said}: nobody can be asked here, so this needs --yes`, {
+      field: 'yes',
+      details: { hook: name, from_version: live?.version ?? null, to_version: target ?? null },
+    });
+  }
+  if (!isOpen || target === undefined) return true;
+  const [from, to] = await Promise.all([
+    live ? showRelease(client, name, live.version) : null,
+    showRelease(client, name, target),
+  ]);
+  const fromTo = line`${bold(name)}: ${yellow(version(live?.version ?? null))} → ${green(version(target))}`;
+  output.note(fromTo, ...comparisonLines(from, to));
+  const { ask } = await import('../../terminal/ui/ask.tsx');
+  return ask({ question: `${verb} ${printable(name)} to ${version(target)}?`, signal, stdin });
+}
+
+/** A release with its config, where it may be seen. */
+export function showRelease(client: Client, name: string, wanted: number): Promise<Answer<'showRelease'>> {
+  return client.call('showRelease', { params: { name, version: wanted }, scopes: ['runs:read'] });
+}
+
+/** More are no help in a list that one picks from. */
+const mostChoices = 200;
+
+/**
+ * Lets a person pick a release of the hook that is not live; undefined when they leave.
+ *
+ * @throws OsaError `usage` where nobody can be asked, `conflict` when there is none, `interrupted`.
+ */
+export async function chooseRelease(
+  { output, signal, stdin }: Context,
+  client: Client,
+  { hook, older }: { readonly hook: Hook; readonly older: boolean },
+): Promise<number | undefined> {
+  if (!output.interactive) {
+    throw new OsaError('usage', '--choose needs a terminal; elsewhere name the version', { field: 'choose' });
+  }
+  const releases = await choicesOf(client, hook, older);
+  if (releases.length === 0) {
+    const which = older ? `no release older than ${version(hook.live?.version ?? null)}` : 'no other release';
+    throw new OsaError('conflict', `hook ${hook.name} has ${which}`, { field: 'choose' });
+  }
+  const choices = releases.map((release) => ({
+    value: String(release.version),
+    label: printable(
+      `${version(release.version).padEnd(5)} ${shortDigest(release.digest)}  ${age(release.built_at)} ago  ` +
+        `${release.built_by}  ${shortSource(release.source_ref)}`,
+    ),
+  }));
+  const title = `${printable(hook.name)}: ${version(hook.live?.version ?? null)} is live; which one shall be?`;
+  const { choose } = await import('../../terminal/ui/choose.tsx');
+  const chosen = await choose({ title, choices, signal, stdin });
+  return chosen === undefined ? undefined : Number(chosen);
+}
+
+async function choicesOf(client: Client, { name, live }: Hook, older: boolean) {
+  const found: Answer<'listReleases'>['releases'] = [];
+  for (let cursor: string | undefined; found.length < mostChoices; ) {
+    const page = await client.call('listReleases', {
+      params: { name },
+      query: { limit: bounds.pageRows, cursor },
+    });
+    found.push(
+      ...page.releases.filter((release) =>
+        older && live ? release.version < live.version : !release.is_live,
+      ),
+    );
+    if (page.next_cursor === null) break;
+    cursor = page.next_cursor;
+  }
+  return found.slice(0, mostChoices);
+}
+
+/** Does `move`; when the pointer has moved since `hook` was read, shows where it stands before the error is told. */
+export async function tellingWhatMoved<T>(
+  { output }: Context,
+  client: Client,
+  hook: Hook,
+  move: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await move();
+  } catch (error) {
+    if (asOsaError(error)?.code === 'precondition_failed') output.note(...(await movedLines(client, hook)));
+    throw error;
+  }
+}
+
+async function movedLines(client: Client, { name, live, live_seq }: Hook): Promise<Line[]> {
+  const [now, { changes }] = await Promise.all([
+    client.call('showHook', { params: { name } }),
+    client.call('history', { params: { name }, query: { limit: 10 } }),
+  ]);
+  const meanwhile = changes.filter(({ seq }) => seq > (live_seq ?? 0));
+  const { live: present } = now;
+  const is = present
+    ? line`${green(version(present.version))} is live, ${shortDigest(present.digest)}, ${shortSource(present.source_ref)}`
+    : 'none is live';
+  return [
+    line`${bold(name)}: ${version(live?.version ?? null)} was live when this looked (change #${live_seq ?? 0}); meanwhile:`,
+    ...changeTable(meanwhile),
+    is,
+    dim('nothing was changed by this command'),
+  ];
+}
+
+/** Moves of a live pointer. */
+export function changeTable(changes: Answer<'history'>['changes']): Line[] {
+  const rows = changes.map(({ seq, kind, from_version, to_version, reason, actor, at }) => [
+    `#${seq}`,
+    kind,
+    `${version(from_version)} → ${version(to_version)}`,
+    actor.subject,
+    time(at),
+    reason,
+  ]);
+  return table(['change', 'kind', 'moved', 'by', 'when', 'reason'], rows);
+}
+
+/** How a move ended. */
+export function moveLines(answer: Answer<'rollback'>): Line[] {
+  const { hook_name: hook, changed, from_version, live_version, live_seq, reason } = answer;
+  if (!changed) return [line`${hook}: v${live_version} is live already; nothing was changed`];
+  const why = reason === null ? '' : `, because: ${reason}`;
+  return [line`${hook}: ${version(from_version)} → ${green(`v${live_version}`)} (change #${live_seq}${why})`];
+}

@@ -1,0 +1,17 @@
+import { defineCommand } from '../../command.ts';
+import { hookPauseLines, reasonOption } from '../pause.ts';
+
+export const hooksPause = defineCommand({
+  description:
+    'Pauses a hook: once this has answered, no batch is claimed that the hook would run over. Batches that run by then ' +
+    'end as they would; those of other conventions go on. Records that come in wait.',
+  arguments: { hook: { description: "the hook's name" } },
+  options: reasonOption,
+  examples: [['osa hooks pause seismic_energy --reason "the catalogue is down"', 'until it is resumed']],
+  json: '{"hook_name", "changed", "paused": {"at", "reason", "by"}}',
+  async run({ client, output }, { arguments: { hook }, options }) {
+    const answer = await client().call('pauseHook', { params: { name: hook }, body: options });
+    output.result(answer, hookPauseLines(answer));
+    return undefined;
+  },
+});

@@ -1,0 +1,196 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import type { Manifest, ManifestHook } from '@osa/core/convention/manifest/read';
+import { OsaError } from '@osa/core/error';
+import type { IncomingRecord } from '@osa/core/ingestion/ingestions';
+import type { Runner } from '@osa/core/run/runner';
+import type { TrialResult } from '@osa/core/run/trial';
+import type { RunnerSetting } from '@osa/core/runners/index';
+import type { BlobStore } from '@osa/core/storage/index';
+import type { Context } from '../../../command.ts';
+import { engineOptions } from '../../../config/config.ts';
+import type { Image } from '../../code/image.ts';
+import { openRecords, unreadable, unusableRecords } from '../../ingestions/records-file.ts';
+import { readTextFile } from '../../text-file.ts';
+
+export interface TrialRequest {
+  readonly hook: string;
+  /** A path, or `-`. */
+  readonly records: string;
+  readonly convention: string;
+  readonly directory: string | undefined;
+  readonly image: Image | undefined;
+  readonly limit: number;
+}
+
+export interface Tried extends TrialResult {
+  readonly hook: ManifestHook;
+  readonly invalid: readonly IncomingRecord[];
+  readonly ids: readonly string[];
+  readonly ok: boolean;
+}
+
+/** More are no trial; `osa ingest` takes any number. */
+const mostRecords = 10_000;
+
+/** @throws OsaError `usage`, `malformed`, `invalid`, `unavailable`; whatever the code cannot be started for */
+export async function trial(context: Context, request: TrialRequest): Promise<Tried> {
+  const { sources, signal, entry } = context;
+  const { manifest, hook } = await readHook(context, request);
+  const { valid, invalid } = await readInput(context, manifest, request.records);
+  const { outputThreads } = await import('@osa/core/run/output/threads');
+  const { tryHook } = await import('@osa/core/run/trial');
+  const place = await mkdtemp(join(tmpdir(), 'osa-trial-'));
+  await using threads = outputThreads({ idle: 1, ...(entry && { entry }) });
+  try {
+    const { cwd, environment } = sources;
+    const code = await prepare(request, hook, { place, cwd, environment, note: context.output.note });
+    const result = await tryHook({
+      hook: hook.name,
+      contract: hook.feature,
+      release: { ...code.release, config: hook.config, limits: hook.limits },
+      records: valid.map(({ sourceId, metadata }) => ({ id: sourceId, metadata })),
+      runner: code.runner,
+      workspace: join(place, 'work'),
+      threads,
+      limit: request.limit,
+      signal,
+    });
+    const errored = [...result.verdicts.values()].some(({ status }) => status === 'errored');
+    return {
+      ...result,
+      hook,
+      invalid,
+      ids: valid.map(({ sourceId }) => sourceId),
+      ok: result.failure === null && !errored,
+    };
+  } finally {
+    await rm(place, { recursive: true, force: true });
+  }
+}
+
+async function readHook(
+  { sources }: Context,
+  { hook: name, convention, image }: TrialRequest,
+): Promise<{ manifest: Manifest; hook: ManifestHook }> {
+  const { parseManifest } = await import('@osa/core/convention/manifest/read');
+  const path = resolve(sources.cwd, convention);
+  const content = await readTextFile(path, {
+    shown: convention,
+    field: 'convention',
+    ifMissing: 'start one with: osa init',
+  });
+  const images = new Map(image ? [[name, image]] : []);
+  const manifest = parseManifest(content, { file: convention, images });
+  const hook = manifest.hooks.find((declared) => declared.name === name);
+  if (hook) return { manifest, hook };
+  const names = manifest.hooks.map((declared) => declared.name).join(', ') || 'none';
+  throw new OsaError('usage', `${convention} has no hook ${name}; its hooks: ${names}`, { field: 'hook' });
+}
+
+async function readInput(
+  context: Context,
+  manifest: Manifest,
+  file: string,
+): Promise<{ valid: IncomingRecord[]; invalid: IncomingRecord[] }> {
+  const { readRecords, twinRefusal } = await import('@osa/core/ingestion/ndjson');
+  const { id, version, fields } = manifest.schema;
+  const source = await openRecords(context, { file, field: 'records' });
+  const pinned = { convention: manifest.slug, schema: { id, version }, fields };
+  const [valid, invalid]: [IncomingRecord[], IncomingRecord[]] = [[], []];
+  const lines = new Map<string, number>();
+  try {
+    for await (const record of readRecords(source.open(), pinned)) {
+      const earlier = lines.get(record.sourceId);
+      if (earlier !== undefined) throw twinRefusal(record.sourceId, [earlier, record.line]);
+      lines.set(record.sourceId, record.line);
+      if (lines.size > mostRecords)
+        throw new OsaError('too_large', `has more than ${mostRecords} records; try a few of them`);
+      (record.problem === null ? valid : invalid).push(record);
+    }
+    if (lines.size === 0) throw new OsaError('invalid', 'holds no record; write one JSON object a line');
+  } catch (error) {
+    throw unusableRecords(source, unreadable(source, error));
+  }
+  return { valid, invalid };
+}
+
+interface Place {
+  readonly place: string;
+  readonly cwd: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly note: (text: string) => void;
+}
+
+interface Code {
+  readonly runner: Runner;
+  readonly release: {
+    readonly runtime: 'directory' | 'image';
+    readonly image: string | null;
+    readonly digest: string;
+    readonly command: readonly string[] | null;
+  };
+}
+
+async function prepare(
+  { directory: given, convention }: TrialRequest,
+  { name, release }: ManifestHook,
+  place: Place,
+): Promise<Code> {
+  if (release.kind === 'directory') {
+    const own = resolve(dirname(resolve(place.cwd, convention)), release.directory);
+    return directory(given === undefined ? own : resolve(place.cwd, given), release.command, place);
+  }
+  if (given === undefined) return image({ name: release.image, digest: release.digest }, place);
+  // What starts another directory than the file's is what the file says starts its own.
+  throw new OsaError(
+    'usage',
+    `${convention}: hook ${name} has no release.command, which starts a directory`,
+    { field: 'directory' },
+  );
+}
+
+async function directory(path: string, command: readonly string[], place: Place): Promise<Code> {
+  const [{ packDirectory }, { bounds }] = await Promise.all([
+    import('@osa/core/hook/archive/pack'),
+    import('@osa/core/limits'),
+  ]);
+  const blobs = await blobsOf(place);
+  const { digest, open } = await packDirectory(path);
+  await blobs.put(digest.replace('sha256:', ''), open(), { maxBytes: bounds.blobBytes });
+  return {
+    runner: await runnerOf('process', place),
+    release: { runtime: 'directory', image: null, digest, command },
+  };
+}
+
+async function image({ name, digest }: Image, place: Place): Promise<Code> {
+  const release = { runtime: 'image', image: name, digest, command: null } as const;
+  return { runner: await runnerOf('auto', place), release };
+}
+
+async function blobsOf({ place }: Place): Promise<BlobStore> {
+  const { filesystemBlobs } = await import('@osa/core/storage/filesystem');
+  return filesystemBlobs(join(place, 'blobs'));
+}
+
+async function runnerOf(setting: RunnerSetting, place: Place): Promise<Runner> {
+  const [{ makeRunners }, { bounds }] = await Promise.all([
+    import('@osa/core/runners/index'),
+    import('@osa/core/limits'),
+  ]);
+  const { environment, note } = place;
+  const parts = {
+    isDevelopment: false,
+    blobs: await blobsOf(place),
+    environment,
+    engineOptions: engineOptions(environment),
+    pullTimeoutMs: bounds.pullMs,
+    warn: (message: string, { why, err }: Readonly<Record<string, unknown>>) =>
+      note(`${message} (${err instanceof Error ? err.message : why})`),
+  };
+  const [runner] = await makeRunners(setting, parts);
+  if (!runner) throw new OsaError('internal', `no runner is chosen by ${setting}`);
+  return runner;
+}

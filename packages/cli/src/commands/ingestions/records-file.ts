@@ -1,0 +1,65 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { asOsaError, type ErrorCode, OsaError } from '@osa/core/error';
+import { systemCode } from '@osa/core/system-error';
+import type { Context } from '../../command.ts';
+import type { Upload } from '../../http/request.ts';
+
+/** A file of records (NDJSON), and what is said of one that cannot be used. */
+
+export interface RecordsFile extends Upload {
+  /** As it was given, and by which argument or option; errors say both. */
+  readonly name: string;
+  readonly field: string;
+  /** Bytes, if they are known. */
+  readonly size: number | undefined;
+}
+
+/** @throws OsaError `usage` for a file that is not there or cannot be read. */
+export async function openRecords(
+  { stdin, sources }: Context,
+  { file, field }: { /** A path, or `-`. */ readonly file: string; readonly field: string },
+): Promise<RecordsFile> {
+  if (file === '-')
+    return { name: 'standard input', field, open: () => stdin, replayable: false, size: undefined };
+  const path = resolve(sources.cwd, file);
+  const named = { name: file, field };
+  try {
+    const stats = await stat(path);
+    if (stats.isDirectory())
+      throw new OsaError('usage', `${file} is a directory; name a file of records`, { field });
+    const replayable = stats.isFile();
+    const size = replayable ? stats.size : undefined;
+    return { ...named, open: () => createReadStream(path), replayable, size };
+  } catch (cause) {
+    throw unreadable(named, cause);
+  }
+}
+
+type Named = Pick<RecordsFile, 'name' | 'field'>;
+
+/** `error` itself, or `usage` when the operating system has refused to read the file. */
+export function unreadable({ name, field }: Named, error: unknown): unknown {
+  const code = systemCode(error);
+  if (code === undefined) return error;
+  return new OsaError('usage', `${name} cannot be read (${code})`, { field, cause: error });
+}
+
+/** Codes for what is wrong with the content of a file. */
+const contentCodes: readonly ErrorCode[] = ['malformed', 'invalid', 'too_large'];
+
+/**
+ * What `error` says is wrong with the content of the file, as `usage`: whoever found it, the file has to be mended, and
+ * sending it again does not help. `details.code` is what it was found as. Other errors are what they were.
+ */
+export function unusableRecords({ name, field }: Named, error: unknown): unknown {
+  const known = asOsaError(error);
+  if (!known || !contentCodes.includes(known.code)) return error;
+  const { code, message, details } = known;
+  return new OsaError('usage', `${name}: ${message}`, {
+    field: known.field ?? field,
+    details: { ...details, code },
+    cause: known,
+  });
+}

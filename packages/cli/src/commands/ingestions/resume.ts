@@ -1,0 +1,15 @@
+import { defineCommand } from '../../command.ts';
+import { storedId } from '../../terminal/parse.ts';
+import { ingestionLines } from './follow.ts';
+
+export const ingestionsResume = defineCommand({
+  description: 'Ends the pause of an ingestion.',
+  arguments: { id: { description: "the ingestion's id", parse: storedId } },
+  examples: [['osa ingestions resume 0198c0de-…', 'its batches are claimed again']],
+  json: 'the ingestion, as `osa ingestions show`',
+  async run({ client, output }, { arguments: { id } }) {
+    const ingestion = await client().call('resumeIngestion', { params: { id }, body: {} });
+    output.result(ingestion, ingestionLines(ingestion));
+    return undefined;
+  },
+});

@@ -1,0 +1,63 @@
+import type { Answer } from '@osa/core/api';
+import { bytes, count, duration, secondsBetween, time, version } from '../../terminal/format.ts';
+import { bold, green, type Line, line, red, yellow } from '../../terminal/paint.ts';
+import { pairs, table } from '../../terminal/table.ts';
+
+/** Runs of hooks, for people. */
+
+type Run = Answer<'showRun'>;
+
+export function runStatus(status: string | null): Line {
+  if (status === null) return yellow('open');
+  return status === 'passed' ? green(status) : red(status);
+}
+
+export function runTable(items: Answer<'listRuns'>['items']): Line[] {
+  const rows = items.map((run) => [
+    run.id,
+    `${run.hook_name} ${version(run.version)}`,
+    runStatus(run.status),
+    run.attempt_count,
+    run.rows ?? null,
+    duration(run.duration_s ?? undefined),
+    time(run.created_at),
+    run.reason,
+  ]);
+  return table(['run', 'release', 'status', 'attempts', 'rows', 'took', 'chosen', 'reason'], rows);
+}
+
+export function runLines(run: Run): Line[] {
+  const { id, hook_name, status, reason, batch, ingestion, convention, digest, records, rows, has_logs } =
+    run;
+  return [
+    line`run ${bold(id)}: ${runStatus(status)}${reason === null ? '' : `, ${reason}`}`,
+    ...pairs([
+      ['release', `${hook_name} ${version(run.version)}, ${digest}`],
+      ['batch', `${batch}, of ingestion ${ingestion} into ${convention}`],
+      ['ran', `${time(run.started_at)}, for ${duration(run.duration_s ?? undefined)}`],
+      [
+        'records',
+        `${count(records.passed)} passed, ${count(records.rejected)} rejected, ${count(records.errored)} errored`,
+      ],
+      ['rows', rows === null ? '-' : count(rows)],
+    ]),
+    '',
+    ...attemptTable(run.attempts),
+    ...(has_logs ? ['', `what it said: osa runs logs ${id}`] : []),
+  ];
+}
+
+function attemptTable(attempts: Run['attempts']): Line[] {
+  if (attempts.length === 0) return ['its code was not started yet'];
+  const rows = attempts.map((attempt) => [
+    attempt.n,
+    attempt.outcome ?? yellow('open'),
+    attempt.exit_signal ?? attempt.exit_code,
+    bytes(attempt.memory_bytes),
+    duration(secondsBetween(attempt.started_at, attempt.finished_at)),
+    attempt.runner,
+    attempt.log_bytes === null ? null : bytes(attempt.log_bytes),
+    attempt.detail,
+  ]);
+  return table(['attempt', 'ended', 'exit', 'memory', 'took', 'runner', 'log', 'why'], rows);
+}

@@ -1,0 +1,48 @@
+import { OsaError } from '@osa/core/error';
+import { defineCommand } from '../../command.ts';
+import { nextPage } from '../../terminal/format.ts';
+import { integer, storedId } from '../../terminal/parse.ts';
+import { newestVersion } from '../hooks/move-pointer.ts';
+import { pagingOptions } from '../paging.ts';
+import { runTable } from './lines.ts';
+
+const statuses = ['passed', 'failed', 'error', 'open'] as const;
+
+export const runsList = defineCommand({
+  description: 'Lists runs of hooks, the newest first. It needs a key whose tokens may carry runs:read.',
+  arguments: { hook: { description: 'only runs of this hook', optional: true } },
+  options: {
+    status: { value: 'STATUS', description: `only ${statuses.join(', ')}`, parse: statusOf },
+    release: { value: 'N', description: 'only of this release', parse: integer(1, newestVersion) },
+    ingestion: { value: 'ID', description: 'only of this ingestion', parse: storedId },
+    ...pagingOptions,
+  },
+  examples: [
+    ['osa runs list seismic_energy --status failed', 'what broke'],
+    ['osa runs list --ingestion 0198c0de-…', 'the runs of one ingestion'],
+  ],
+  json: '{"items": [{"id", "hook_name", "version", "status", "reason", "attempt_count", "oom_retries", "rows", …}], "next_cursor"}',
+  async run({ client, output }, { arguments: { hook }, options }) {
+    const archive = client();
+    const answer = await archive.call('listRuns', {
+      query: { ...options, hook },
+      ...(hook && { resource: hook }),
+    });
+    output.result(answer, answer.items.length === 0 ? ['no runs'] : runTable(answer.items));
+    output.note(
+      ...nextPage({
+        commandLine: `osa runs list${hook === undefined ? '' : ` ${hook}`}`,
+        options,
+        server: archive.server,
+        cursor: answer.next_cursor,
+      }),
+    );
+    return undefined;
+  },
+});
+
+function statusOf(given: string): (typeof statuses)[number] {
+  const known = statuses.find((status) => status === given);
+  if (known) return known;
+  throw new OsaError('usage', `It must be ${statuses.join(', ')}.`);
+}

@@ -1,0 +1,45 @@
+import { readFile, stat } from 'node:fs/promises';
+import { asOsaError, OsaError } from '@osa/core/error';
+import { decodeUtf8 } from '@osa/core/json/parse';
+import { systemCode } from '@osa/core/system-error';
+
+const maxBytes = 1024 * 1024;
+
+/**
+ * The text of a file of at most 1 MiB. `shown` is its name and `field` the argument that named it, as errors say
+ * them; `ifMissing` is what to do when it is not there.
+ *
+ * @throws OsaError `usage` when there is no such file, or it is none, or it is too large, or not UTF-8.
+ */
+export async function readTextFile(
+  path: string,
+  {
+    shown,
+    field,
+    ifMissing,
+  }: { readonly shown: string; readonly field: string; readonly ifMissing?: string },
+): Promise<string> {
+  const unusable = (problem: string, cause?: unknown) =>
+    new OsaError('usage', `${shown} ${problem}`, { field, cause });
+  let bytes: Buffer;
+  try {
+    const stats = await stat(path);
+    if (stats.isDirectory()) throw unusable('is a directory; name a file in it');
+    if (!stats.isFile()) throw unusable('is not a file');
+    if (stats.size > maxBytes) throw unusable(`has ${stats.size} bytes, at most ${maxBytes} are read`);
+    bytes = await readFile(path);
+  } catch (cause) {
+    const code = systemCode(cause);
+    if (code === undefined) throw cause;
+    const missing = `is not there${ifMissing === undefined ? '' : `; ${ifMissing}`}`;
+    throw unusable(code === 'ENOENT' ? missing : `cannot be read (${code})`, cause);
+  }
+  try {
+    return decodeUtf8(bytes);
+  } catch (cause) {
+    const flaw = asOsaError(cause);
+    if (!flaw) throw cause;
+    const line = bytes.subarray(0, Number(flaw.details.offset)).toString('latin1').split('\n').length;
+    throw unusable(`is not UTF-8: on line ${line}, ${flaw.message}; save it as UTF-8`, cause);
+  }
+}

@@ -1,0 +1,125 @@
+import type { Answer } from '@osa/core/api';
+import { bytes, duration, liveness, secondsBetween, time, value, version } from '../../terminal/format.ts';
+import { bold, dim, green, type Line, line, red, yellow } from '../../terminal/paint.ts';
+import { pairs, table } from '../../terminal/table.ts';
+import { releaseLines } from '../hooks/lines.ts';
+import { runStatus } from '../runs/lines.ts';
+
+type RowTrace = Answer<'traceRow'>;
+type Entry = readonly [name: string, value: Line];
+
+/** The longest name in the sections below the values, so that all of them align. */
+const nameWidth = 'published'.length;
+
+/** A row's story, from the values back to the code: row, record, run, release. */
+export function rowTraceLines(trace: RowTrace): Line[] {
+  const { row, run, release, hook } = trace;
+  const superseded = row.current
+    ? ''
+    : line`  ${yellow('superseded: a newer computation has taken its place')}`;
+  const runtime = duration(secondsBetween(run.started_at, run.finished_at));
+  return [
+    line`${bold(row.name)}${superseded}`,
+    ...pairs(valueEntries(trace)),
+    '',
+    ...recordLines(trace.record),
+    '',
+    line`${bold('run')}      ${run.id}  ${runStatus(run.status)}`,
+    ...pairs(
+      [
+        ['ran', line`${time(run.started_at)}, for ${runtime}`],
+        ...attemptEntries(run.attempts, release.digest),
+        ...memoryEntries(run.oom_retries),
+        ['rows', run.row_count === null ? '-' : String(run.row_count)],
+        ['snapshot', line`${time(run.snapshot_at)}, batch ${run.batch}`],
+      ],
+      nameWidth,
+    ),
+    '',
+    line`${bold('release')}  ${bold(`${hook.name} ${version(release.version)}`)}  ${liveness(release.version, release.live_version)}`,
+    ...pairs(
+      [...releaseLines(release), ...introduction(release), ['owner', `convention ${hook.owner}`]],
+      nameWidth,
+    ),
+  ];
+}
+
+/** A record, and the rows that came of it. */
+export function recordTraceLines({ record, rows, row_count }: Answer<'traceRecord'>): Line[] {
+  const cells = rows.map((row) => [
+    row.name,
+    version(row.release),
+    row.digest.slice(0, 19),
+    row.current ? '' : yellow('superseded'),
+    Object.entries(row.values)
+      .map(([name, content]) => `${name}=${value(content)}`)
+      .join(' '),
+  ]);
+  return [
+    ...recordLines(record),
+    '',
+    ...(rows.length === 0 ? ['no rows'] : table(['row', 'release', 'digest', '', 'values'], cells)),
+    ...(row_count > rows.length ? [dim(`… and ${row_count - rows.length} more rows`)] : []),
+  ];
+}
+
+function recordLines(record: RowTrace['record']): Line[] {
+  const { srn, newest_version, schema_id, source_id, convention, ingestion, published_at } = record;
+  const age = record.version === newest_version ? green('newest') : yellow(`v${newest_version} is newer`);
+  return [
+    line`${bold('record')}   ${srn}  ${age}`,
+    ...pairs(
+      [
+        ['source', line`${source_id}, of ${convention}, schema ${schema_id.id}@${schema_id.version}`],
+        ['came in', `ingestion ${ingestion}, line ${record.line}`],
+        ['published', time(published_at)],
+      ],
+      nameWidth,
+    ),
+  ];
+}
+
+/** The columns in the contract's order, each with its unit. */
+function valueEntries({ row, hook }: RowTrace): Entry[] {
+  return hook.feature.columns.map(({ name, json_type, unit }) => {
+    const shown = value(row.values[name], json_type);
+    return [name, unit ? line`${shown} ${dim(unit)}` : shown];
+  });
+}
+
+function attemptEntries(attempts: RowTrace['run']['attempts'], released: string): Entry[] {
+  return attempts.map((attempt) => {
+    const { n, runner, memory_bytes, outcome, exit_code, exit_signal, detail, resolved_digest } = attempt;
+    const seconds = secondsBetween(attempt.started_at, attempt.finished_at);
+    const end = exit_signal ?? (exit_code === null ? undefined : `exit ${exit_code}`);
+    const facts = [
+      outcome ?? 'open',
+      end,
+      `${runner} runner`,
+      bytes(memory_bytes),
+      duration(seconds),
+      detail,
+    ];
+    const shown = facts.filter((fact) => fact !== undefined && fact !== null).join(', ');
+    return [`attempt ${n}`, line`${shown}${digestNote(resolved_digest, released)}`];
+  });
+}
+
+function memoryEntries(oomRetries: number): Entry[] {
+  if (oomRetries === 0) return [];
+  return [['retried', `${oomRetries === 1 ? 'once' : `${oomRetries} times`} with more memory`]];
+}
+
+/** What the runtime says it ran, against the release. */
+function digestNote(resolved: string | null, released: string): Line {
+  if (resolved === null) return '';
+  return resolved === released
+    ? ', ran the release’s digest'
+    : line`, ${red(`ran another digest: ${resolved}`)}`;
+}
+
+function introduction({ introduced_by: introduced }: RowTrace['release']): Entry[] {
+  if (!introduced) return [];
+  const { kind, actor, at } = introduced;
+  return [['went live', `${time(at)}, by ${actor.subject} (${actor.issuer}), ${kind}`]];
+}

@@ -1,0 +1,133 @@
+import { OsaError } from '@osa/core/error';
+import { projectDirectories, type ServerSettings, settingsIn } from './files.ts';
+
+/** Where settings come from. Nothing else in the command line reads the environment or a settings file. */
+export interface Sources {
+  readonly environment: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  /** The user's own settings: `config.json` and `key.jwk`. */
+  readonly userDirectory: string;
+}
+
+export async function systemSources(): Promise<Sources> {
+  const { default: envPaths } = await import('env-paths');
+  return {
+    environment: process.env,
+    cwd: process.cwd(),
+    userDirectory: envPaths('osa', { suffix: '' }).config,
+  };
+}
+
+export interface Server {
+  /** Without a slash at its end. */
+  readonly url: string;
+  /** What named it: `--server`, `OSA_SERVER`, or a file. */
+  readonly from: string;
+  /** Whether the user named it: there, or in their own settings. The files of a project may have come with it. */
+  readonly isUsers: boolean;
+}
+
+/**
+ * The server: `--server`, `OSA_SERVER`, the nearest `.osa/daemon.json` of a daemon that runs, the nearest
+ * `.osa/config.json`, the user's `config.json`.
+ *
+ * @throws OsaError `usage` for a URL or a file that cannot be used, `unreachable` when there is none.
+ */
+export function resolveServer(sources: Sources, option: string | undefined): Server {
+  const { OSA_SERVER } = sources.environment;
+  if (option !== undefined) return namedByUser(option, '--server');
+  if (OSA_SERVER) return namedByUser(OSA_SERVER, 'OSA_SERVER');
+  const known = knownServers(sources);
+  const chosen = known.find(({ endedPid }) => endedPid === undefined);
+  if (chosen) {
+    const url = normaliseUrl(chosen.server, chosen.path);
+    const isUsers = usersSettings(sources).some(({ server, path }) => normaliseUrl(server, path) === url);
+    return { url, from: chosen.path, isUsers };
+  }
+  const [ended] = known;
+  if (ended) {
+    throw new OsaError(
+      'unreachable',
+      `${ended.path} names ${ended.server}, but its process ${ended.endedPid} has ended; start it again with: osad --dev`,
+      { details: { url: ended.server } },
+    );
+  }
+  throw new OsaError(
+    'unreachable',
+    'no server is configured here; start one with: osad --dev, or give --server or OSA_SERVER',
+  );
+}
+
+function namedByUser(url: string, from: string): Server {
+  return { url: normaliseUrl(url, from), from, isUsers: true };
+}
+
+/** Colours are for terminals, and only where `NO_COLOR` is unset or empty (no-color.org). */
+export function allowsColours({ NO_COLOR, TERM }: NodeJS.ProcessEnv): boolean {
+  return !NO_COLOR && TERM !== 'dumb';
+}
+
+/** Whether this is a CI job: nobody sits at its terminal, if it has one. */
+export function isCi({ CI }: NodeJS.ProcessEnv): boolean {
+  return Boolean(CI) && CI !== 'false' && CI !== '0';
+}
+
+/** Options of the container engine itself, as the daemon takes them. */
+export function engineOptions({ OSA_ENGINE_OPTIONS = '' }: NodeJS.ProcessEnv): string[] {
+  return OSA_ENGINE_OPTIONS.split(/\s+/).filter((option) => option !== '');
+}
+
+/** Whether errors come with their stack and causes. */
+export function wantsStacks({ OSA_DEBUG }: NodeJS.ProcessEnv): boolean {
+  return Boolean(OSA_DEBUG);
+}
+
+/** What GitHub's runner tells a step; undefined elsewhere. */
+export interface GithubActions {
+  /** The root of the checkout. */
+  readonly workspace: string | undefined;
+  /** The file that the step's summary is appended to. */
+  readonly summary: string | undefined;
+}
+
+export function githubActions(environment: NodeJS.ProcessEnv): GithubActions | undefined {
+  const { GITHUB_ACTIONS, GITHUB_WORKSPACE, GITHUB_STEP_SUMMARY } = environment;
+  if (GITHUB_ACTIONS !== 'true') return undefined;
+  return { workspace: GITHUB_WORKSPACE || undefined, summary: GITHUB_STEP_SUMMARY || undefined };
+}
+
+/** Running daemons first, then the configured servers; ended daemons last. */
+export function knownServers(sources: Sources): ServerSettings[] {
+  const known = projectDirectories(sources.cwd).flatMap(settingsIn);
+  const rank = (settings: ServerSettings) =>
+    settings.endedPid !== undefined ? 2 : isDaemon(settings) ? 0 : 1;
+  return [...known, ...usersSettings(sources)].sort((left, right) => rank(left) - rank(right));
+}
+
+function usersSettings({ userDirectory }: Sources): ServerSettings[] {
+  return settingsIn(userDirectory).filter((settings) => !isDaemon(settings));
+}
+
+function isDaemon({ path }: ServerSettings): boolean {
+  return path.endsWith('daemon.json');
+}
+
+export function names(settings: ServerSettings, server: Pick<Server, 'url'>): boolean {
+  return normaliseUrl(settings.server, settings.path) === server.url;
+}
+
+function normaliseUrl(text: string, from: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
+  if (!url || !isHttp || url.search !== '' || url.hash !== '') {
+    throw new OsaError('usage', `${from}: "${text}" is not a server's URL, such as http://127.0.0.1:8470`, {
+      field: from,
+    });
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new OsaError('usage', `${from}: a server's URL has no user or password in it; keys sign tokens`, {
+      field: from,
+    });
+  }
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}

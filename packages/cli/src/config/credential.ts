@@ -1,0 +1,164 @@
+import { existsSync, realpathSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { OsaError } from '@osa/core/error';
+import { systemCode } from '@osa/core/system-error';
+import { knownServers, names, type Server, type Sources } from './config.ts';
+import { projectDirectories, type ServerSettings, settingsIn } from './files.ts';
+
+/** What goes with a request to a server: a token that was made elsewhere, or one that a key signs. */
+
+export interface Identity {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly subject: string;
+  readonly key: KeySource;
+  /** Whether the key stands with the settings of a project that name the server. */
+  readonly isProjects: boolean;
+}
+
+/** What a request's token comes from: one that was made elsewhere, or a key that signs one. */
+export type Credential =
+  | { readonly kind: 'token'; readonly token: string }
+  | { readonly kind: 'key'; readonly identity: Identity };
+
+/**
+ * The credential for `server`; undefined when there is none. What is good at other servers is kept from one that only
+ * the files of a project name: a token of the environment, what a key of the environment signs, and what the user's
+ * own key signs for the audience of the environment. A key that stands in the project itself is good for nothing that
+ * the project could not sign anyway.
+ *
+ * @throws OsaError `credentials` for an `OSA_TOKEN` that is no token, where two credentials are set, and for what is
+ * kept from this server
+ */
+export function resolveCredential(sources: Sources, server: Server): Credential | undefined {
+  const { environment } = sources;
+  const [first, second] = (['OSA_TOKEN', 'OSA_KEY', 'OSA_KEY_FILE'] as const).filter(
+    (name) => environment[name],
+  );
+  if (first !== undefined && second !== undefined) {
+    throw new OsaError('credentials', `${first} and ${second} are both set; unset the one that is not meant`);
+  }
+  const token = environment.OSA_TOKEN ? environment.OSA_TOKEN.trim() : undefined;
+  if (token !== undefined && !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) {
+    throw new OsaError(
+      'credentials',
+      'OSA_TOKEN is no token: it must be three parts of base64url between two dots',
+    );
+  }
+  const identity = token === undefined ? resolveIdentity(sources, server) : undefined;
+  const given = first ?? (identity && environment.OSA_AUDIENCE && !identity.isProjects && 'OSA_AUDIENCE');
+  if (given && !server.isUsers) throw keptFrom(server, given);
+  if (token !== undefined) return { kind: 'token', token };
+  return identity && { kind: 'key', identity };
+}
+
+function keptFrom({ url, from }: Server, given: string): OsaError {
+  return new OsaError(
+    'credentials',
+    `${given} is set, and nothing is signed or sent by it to ${url}, which only ${from} names: that file may have ` +
+      'come with the project; if it is the server that is meant, give --server or OSA_SERVER',
+    { details: { url, from } },
+  );
+}
+
+/** A private key as text, or the file that holds it. `name` is how errors call it. */
+export type KeySource =
+  | { readonly name: string; readonly text: string }
+  | { readonly name: string; readonly path: string };
+
+/**
+ * Who signs the tokens for `server`, and with which key: `OSA_KEY`, `OSA_KEY_FILE`, the `key_file` of the settings
+ * that name this server, `.osa/key.jwk`, the user's `key.jwk`. A key that stands beside the settings of another
+ * server is left alone. Undefined when there is no key.
+ */
+export function resolveIdentity(sources: Sources, server: Server): Identity | undefined {
+  const { environment, userDirectory } = sources;
+  const named = knownServers(sources).filter((known) => names(known, server));
+  const key = keyFromEnvironment(environment) ?? keyFromFiles(sources, server, named);
+  if (!key) return undefined;
+  const isUsers = ({ path }: ServerSettings) => dirname(path) === userDirectory;
+  // Settings say what a key signs where they are the user's own, or stand with the key. Otherwise a cloned project could
+  // name its own server and the audience of another one, and be sent a token that is good there.
+  const own = named.find((settings) => isUsers(settings) || standsWith(settings, key));
+  return {
+    key,
+    isProjects: own !== undefined && !isUsers(own),
+    issuer: environment.OSA_ISSUER || own?.issuer || defaultIssuer,
+    audience: environment.OSA_AUDIENCE || own?.audience || new URL(server.url).origin,
+    subject: environment.OSA_SUBJECT || own?.subject || defaultSubject(environment),
+  };
+}
+
+function standsWith({ path }: ServerSettings, key: KeySource): boolean {
+  return 'path' in key && dirname(key.path) === dirname(path);
+}
+
+/** The key that signs where no server is known: of the environment, or the user's own. */
+export function resolveKey({ environment, userDirectory }: Sources): KeySource | undefined {
+  const path = join(userDirectory, 'key.jwk');
+  return keyFromEnvironment(environment) ?? (existsSync(path) ? { name: path, path } : undefined);
+}
+
+const defaultIssuer = 'osa-cli';
+
+/** The issuer of tokens that are signed with a key which no settings file goes with. */
+export function issuerOf({ OSA_ISSUER }: NodeJS.ProcessEnv): string {
+  return OSA_ISSUER || defaultIssuer;
+}
+
+function keyFromEnvironment({ OSA_KEY, OSA_KEY_FILE }: NodeJS.ProcessEnv): KeySource | undefined {
+  // Where a secret cannot hold the ends of lines, they are written out.
+  if (OSA_KEY) return { name: 'OSA_KEY', text: OSA_KEY.replaceAll('\\n', '\n') };
+  return OSA_KEY_FILE ? { name: `OSA_KEY_FILE (${OSA_KEY_FILE})`, path: OSA_KEY_FILE } : undefined;
+}
+
+/** @throws OsaError `credentials` for a key of a project that is a link to a file elsewhere */
+function keyFromFiles(
+  sources: Sources,
+  server: Server,
+  named: readonly ServerSettings[],
+): KeySource | undefined {
+  const path =
+    named.find(({ keyFile }) => keyFile !== undefined)?.keyFile ??
+    [...projectDirectories(sources.cwd), sources.userDirectory]
+      .map((directory) => join(directory, 'key.jwk'))
+      .find((candidate) => existsSync(candidate) && isFor(candidate, server));
+  if (path === undefined) return undefined;
+  if (dirname(path) !== sources.userDirectory && leadsElsewhere(path)) {
+    throw new OsaError(
+      'credentials',
+      `${path} is a link to a file elsewhere, and may have come with the project; name the key in OSA_KEY_FILE`,
+      { details: { path } },
+    );
+  }
+  return { name: path, path };
+}
+
+/** Git keeps links: a project could pass the user's own key off as one that stands in it. */
+function leadsElsewhere(path: string): boolean {
+  return existsSync(path) && dirname(realpathSync(path)) !== realpathSync(dirname(path));
+}
+
+/** A key belongs to the servers named beside it; with none named there, to any. */
+function isFor(keyPath: string, server: Server): boolean {
+  const beside = settingsIn(dirname(keyPath));
+  const claimed = beside.filter(({ keyFile }) => keyFile === keyPath);
+  const owners = claimed.length > 0 ? claimed : beside;
+  return owners.length === 0 || owners.some((settings) => names(settings, server));
+}
+
+/** In CI the repository, which stays the same from machine to machine; else the user at the host. */
+function defaultSubject({ GITHUB_REPOSITORY, CI_PROJECT_PATH }: NodeJS.ProcessEnv): string {
+  return GITHUB_REPOSITORY || CI_PROJECT_PATH || `${userName()}@${hostname()}`;
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch (error) {
+    // A user id without an account, as in many containers.
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ERR_SYSTEM_ERROR') return 'unknown';
+    throw error;
+  }
+}

@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto';
+import type { Answer, Body, Params, Query, Route, RouteName } from '@osa/core/api';
+import type { SigningKey } from '@osa/core/auth/token';
+import { OsaError } from '@osa/core/error';
+import { resolveServer, type Server, type Sources } from '../config/config.ts';
+import { resolveCredential } from '../config/credential.ts';
+import { loadKey, sign } from '../config/key.ts';
+import { problemError, readAnswer } from './read-response.ts';
+import { type HttpResponse, send, type Upload } from './request.ts';
+
+/** The server, as one typed function over the routes of the wire contract. */
+export interface Client {
+  readonly server: Server;
+  /**
+   * Calls a route, with a token of its own where one is needed.
+   *
+   * @throws OsaError with the server's code, message, field and details; `unreachable`; `credentials` when a token
+   * is needed and there is no key; `internal` for an answer that does not keep the contract.
+   */
+  call<N extends RouteName>(name: N, input: CallInput<N>): Promise<Answer<N>>;
+}
+
+/** What a route takes, and nothing that it does not take. */
+export type CallInput<N extends RouteName> = Given<'params', Params<N>> &
+  Given<'body', Body<N>> & {
+    readonly query?: Query<N> & object;
+    /** The body of a route that takes a stream. */
+    readonly upload?: Upload;
+    /** The resource that the token is narrowed to, where no path parameter names it. */
+    readonly resource?: string;
+    /** The scope of the token instead of the route's first one, where the route takes either. */
+    readonly scope?: string;
+    /** More scopes than the route's own. On a route that anybody may read, a token is sent only for these. */
+    readonly scopes?: readonly string[];
+    /** For a POST that changes nothing: it is sent again like a read when the connection is lost. */
+    readonly repeatable?: true;
+  };
+
+type Given<K extends string, T> = [T] extends [undefined]
+  ? { readonly [key in K]?: undefined }
+  : { readonly [key in K]: T };
+
+export interface ClientOptions {
+  readonly sources: Sources;
+  /** `--server`. */
+  readonly server: string | undefined;
+  readonly signal: AbortSignal;
+  /** Told what the user should know though it stops nothing. */
+  note(message: string): void;
+}
+
+/** @throws OsaError `usage`, `unreachable` when no server is configured. */
+export function createClient(options: ClientOptions): Client {
+  const server = resolveServer(options.sources, options.server);
+  const tokenFor = signer(options.sources, server);
+  return {
+    server,
+    async call(name, input) {
+      const { routes } = await import('@osa/core/api');
+      const route: Route = routes[name];
+      // One key for all tries of this call.
+      const idempotencyKey = randomUUID();
+      const attempt = (token: string | undefined) =>
+        send({
+          url: urlOf(server, route, input),
+          method: route.method,
+          headers: headersOf(route, { token, idempotencyKey }),
+          body: input.upload ?? (input.body === undefined ? undefined : JSON.stringify(input.body)),
+          repeatable: route.method !== 'POST' || route.idempotent === true || input.repeatable === true,
+          signal: options.signal,
+        });
+      const response = await withToken({ route, input, sign: tokenFor, attempt, options });
+      if (response.status >= 200 && response.status < 300) return (await readAnswer(name, response)) as never;
+      throw await problemError(response, server);
+    },
+  };
+}
+
+type LooseInput = CallInput<RouteName>;
+type Sign = (scopes: readonly string[]) => Promise<string | undefined>;
+
+/**
+ * Sends a token where the gate needs one. A read goes without, unless scopes were asked for that show more, or the
+ * server wants one for every read; a key that this server does not know must not get in the way of a public read.
+ */
+async function withToken(call: {
+  readonly route: Route;
+  readonly input: LooseInput;
+  readonly sign: Sign;
+  readonly attempt: (token: string | undefined) => Promise<HttpResponse>;
+  readonly options: ClientOptions;
+}): Promise<HttpResponse> {
+  const { route, input, sign, attempt } = call;
+  const { gate } = route;
+  if (gate.kind === 'public') return attempt(undefined);
+  const extra = input.scopes ?? [];
+  if (gate.kind === 'authenticated') {
+    const token = await sign(extra);
+    if (token === undefined) throw keyNeeded();
+    return attempt(token);
+  }
+  if (gate.kind === 'scope') {
+    const params: Readonly<Record<string, unknown>> = input.params ?? {};
+    const resource = gate.resourceParam === undefined ? input.resource : params[gate.resourceParam];
+    const own = input.scope ?? (resource === undefined ? gate.verb : `${gate.verb}:${resource}`);
+    const token = await sign([own, ...extra]);
+    if (token === undefined) throw keyNeeded();
+    return attempt(token);
+  }
+  const token = extra.length > 0 ? await sign(extra) : undefined;
+  const response = await attempt(token);
+  if (response.status !== 401) return response;
+  if (token === undefined) {
+    const needed = await sign(extra);
+    return needed === undefined ? response : attempt(needed);
+  }
+  const open = await attempt(undefined);
+  if (open.status === 401) return response;
+  call.options.note('the server does not accept this key; what needs a token is not shown');
+  return open;
+}
+
+/** The token of the environment, or one signed with the key for `server`, which is read once and only when needed. */
+function signer(sources: Sources, server: Server): Sign {
+  let loading: Promise<SigningKey> | undefined;
+  return async (scopes) => {
+    const credential = resolveCredential(sources, server);
+    if (credential?.kind !== 'key') return credential?.token;
+    loading ??= loadKey(credential.identity.key);
+    return sign(await loading, credential.identity, { scopes });
+  };
+}
+
+function keyNeeded(): OsaError {
+  return new OsaError(
+    'credentials',
+    'this needs a token, and there is no key for this server: set OSA_KEY, OSA_KEY_FILE or OSA_TOKEN, make a key ' +
+      'with `osa keys generate`, or work in a directory with a running `osad --dev`',
+  );
+}
+
+function urlOf(server: Server, route: Route, input: LooseInput): URL {
+  const params: Readonly<Record<string, unknown>> = input.params ?? {};
+  const path = route.path.replace(/:(\w+)/g, (_, name: string) => segment(name, String(params[name])));
+  const url = new URL(`${server.url}${path}`);
+  for (const [name, value] of Object.entries(input.query ?? {})) {
+    if (value !== undefined) url.searchParams.set(name, String(value));
+  }
+  return url;
+}
+
+/** `.` and `..` would change the path, however they are encoded. */
+function segment(name: string, value: string): string {
+  if (value !== '' && value !== '.' && value !== '..') return encodeURIComponent(value);
+  throw new OsaError('usage', `${name}: "${value}" is not a name`, { field: name });
+}
+
+function headersOf(
+  route: Route,
+  { token, idempotencyKey }: { readonly token: string | undefined; readonly idempotencyKey: string },
+): Record<string, string> {
+  const contentType = typeof route.body === 'string' ? route.body : 'application/json';
+  return {
+    accept: route.response === 'text' ? 'text/plain' : 'application/json',
+    'user-agent': 'osa',
+    ...(route.body !== undefined && { 'content-type': contentType }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...(route.idempotent && { 'idempotency-key': idempotencyKey }),
+  };
+}

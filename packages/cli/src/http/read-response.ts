@@ -1,0 +1,77 @@
+import type { Answer, RouteName } from '@osa/core/api';
+import { type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
+import { parseExactJson } from '@osa/core/json/exact';
+import type { Server } from '../config/config.ts';
+import type { HttpResponse } from './request.ts';
+
+/**
+ * The body of a success, checked against the route's shape.
+ *
+ * @throws OsaError `internal` when it does not have that shape.
+ */
+export async function readAnswer<N extends RouteName>(name: N, response: HttpResponse): Promise<Answer<N>> {
+  const { routes } = await import('@osa/core/api');
+  const { path, response: shape } = routes[name];
+  if (shape === 'text') return response.text as Answer<N>;
+  const body = parseExactly(response.text);
+  const parsed = shape.safeParse(body);
+  if (parsed.success) return parsed.data as Answer<N>;
+  const [issue] = parsed.error.issues;
+  const found =
+    body === undefined ? 'it is not JSON' : `${issue?.path.join('.') || 'body'}: ${issue?.message}`;
+  throw new OsaError(
+    'internal',
+    `the answer of ${path} is not what this version of osa expects (${found}); compare \`osa --version\` with the server's`,
+    { cause: parsed.error },
+  );
+}
+
+/**
+ * The refusal in `response`, as the server put it. What is no RFC 9457 problem of ours comes from something else on
+ * the way, such as a proxy.
+ */
+export async function problemError(
+  { status, text, contentType }: HttpResponse,
+  server: Server,
+): Promise<OsaError> {
+  const { Problem } = await import('@osa/core/api');
+  const problem = Problem.safeParse(contentType.includes('json') ? parseExactly(text) : undefined);
+  if (problem.success) {
+    const { code, message, field, details } = problem.data;
+    const known = isErrorCode(code) ? code : codeOfStatus(status);
+    return new OsaError(known, `${message}${advice[known] ?? ''}`, { field, details });
+  }
+  return new OsaError(
+    codeOfStatus(status),
+    `${server.url} answered with status ${status} and not as an osa server; is the URL right (from ${server.from})?`,
+    { details: { status, url: server.url } },
+  );
+}
+
+/** What helps here and the server cannot know. */
+const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
+  invalid_token: '; `osa auth check` finds out why',
+  access_denied: '; `osa auth whoami` shows what yours grants',
+};
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorCodes, code);
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 401) return 'invalid_token';
+  if (status === 403) return 'access_denied';
+  if (status === 404) return 'not_found';
+  if (status === 502 || status === 503 || status === 504) return 'unavailable';
+  return status >= 500 ? 'internal' : 'invalid';
+}
+
+/** The JSON in `text` with no number rounded. Text that is not JSON is undefined, which no shape accepts. */
+export function parseExactly(text: string): unknown {
+  try {
+    return parseExactJson(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import { OsaError } from '@osa/core/error';
+import { parseExactly } from '../http/read-response.ts';
+
+/** Parsers for arguments and the values of options. */
+
+export function integer(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d{1,15}$/.test(text) && value >= least && value <= most) return value;
+    throw new OsaError('usage', `It must be a whole number from ${least} to ${most}.`);
+  };
+}
+
+export function text(longest: number): (text: string) => string {
+  return (value) => {
+    if (value.trim() !== '' && value.length <= longest) return value;
+    throw new OsaError('usage', `It must have 1 to ${longest} characters.`);
+  };
+}
+
+/**
+ * The arguments of a command: words apart by spaces, or a JSON list of texts. No shell reads them, so what only a
+ * shell would understand is refused.
+ */
+export function commandArguments(given: string): string[] {
+  const words = given.trim().split(/\s+/);
+  if (given.trim().startsWith('[')) {
+    const list = parseExactly(given);
+    const isList = Array.isArray(list) && list.length > 0 && list.every((word) => typeof word === 'string');
+    if (isList) return list;
+  } else if (given.trim() !== '' && !/["'`\\$|&;<>*?(){}]/.test(given)) {
+    return words;
+  }
+  throw new OsaError(
+    'usage',
+    'It must be words without quotes or signs of a shell, or a JSON list such as ["node","my hook.mjs"].',
+  );
+}
+
+/**
+ * A time as RFC 3339, given as people write it: a date, with hours and minutes, with seconds, with a zone; without
+ * one it is UTC, like every time that is shown. A time to the second means its end, since times are shown so: what
+ * happened within that second has happened.
+ */
+export function instant(given: string): string {
+  const [, date = '', clock = '00:00', seconds, fraction = '.999999', zone = 'Z'] =
+    /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(\.\d{1,9})?)?)? ?(Z|UTC|[+-]\d\d:\d\d)?$/i.exec(
+      given.trim(),
+    ) ?? [];
+  const second = seconds === undefined ? '00' : `${seconds}${fraction}`;
+  const rfc3339 = `${date}T${clock}:${second}${zone.toUpperCase().replace('UTC', 'Z')}`;
+  // A day that a month does not have would roll over into the next one.
+  const day = new Date(`${date}T00:00:00Z`);
+  const isReal = !Number.isNaN(day.getTime()) && day.toISOString().startsWith(date);
+  if (isReal && !Number.isNaN(Date.parse(rfc3339))) return rfc3339;
+  throw new OsaError('usage', 'It must be a time, such as 2026-03-01 or "2026-03-01 03:04:05".');
+}
+
+/** An id of what the server made, as its answers show it. */
+export function storedId(given: string): string {
+  if (uuid.test(given)) return given;
+  throw new OsaError('usage', 'It must be an id, such as 0198c0de-0000-7000-8000-000000000009.');
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;

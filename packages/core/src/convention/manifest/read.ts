@@ -1,0 +1,236 @@
+import { OsaError } from '../../error.ts';
+import type { FeatureContract } from '../../hook/hook.ts';
+import { splitImage } from '../../hook/image.ts';
+import { type Config, Limits } from '../../hook/release.ts';
+import type { FieldDefinition, SchemaDefinition } from '../../record/schema.ts';
+import { DeployRequest, type Docs, type FileRequirements, type Ingester, slugOf } from '../convention.ts';
+import { type Finding, findings, type Problem, placeOf, problemsError, valueAt } from './problems.ts';
+import { ruleFindings } from './rules.ts';
+import { ManifestShape } from './shape.ts';
+import { pathText, readYaml, type YamlTree } from './yaml.ts';
+
+/** An image that was built for a hook: it runs instead of what the file says, or where the file says nothing. */
+export interface BuiltImage {
+  /** The name without its digest. */
+  readonly name: string;
+  readonly digest: string;
+}
+
+/**
+ * Reads a `convention.yaml` (at most 1 MiB). `file` is its name as errors show it; `images` are by hook.
+ * Throws `usage` with every problem of the text at once: in the message one line each, sorted by place, and in
+ * `details.problems` as `Problem[]`.
+ */
+export function parseManifest(
+  text: string,
+  { file, images = new Map() }: { readonly file: string; readonly images?: ReadonlyMap<string, BuiltImage> },
+): Manifest {
+  const tree = withImages(readYaml(text), images);
+  const flaws = tree.flaws.map(({ place, path, message }) => ({
+    file,
+    ...place,
+    path: pathText(path),
+    message,
+  }));
+  if (tree.unreadable) throw problemsError(flaws);
+  if (tree.value === null && flaws.length === 0) throw problemsError([emptyFile(file)]);
+
+  const parsed = ManifestShape.safeParse(tree.value);
+  const issues = parsed.success ? [] : parsed.error.issues.flatMap((issue) => findings(issue, tree));
+  const found = withoutEchoes([...issues, ...ruleFindings(tree)], new Set(flaws.map(({ path }) => path)));
+  const problems = [...flaws, ...found.map((finding) => problemOf(finding, tree, file))];
+  if (problems.length > 0 || !parsed.success) throw problemsError(problems);
+  return toManifest(parsed.data, tree, file);
+}
+
+/** A convention as its file declares it, every default filled in. */
+export interface Manifest {
+  readonly slug: string;
+  readonly title: string;
+  readonly description: string;
+  readonly schema: SchemaDefinition;
+  readonly files: FileRequirements;
+  readonly hooks: readonly ManifestHook[];
+  readonly ingester: Ingester | undefined;
+  readonly docs: Docs | undefined;
+  /**
+   * An error (`usage`) in the same form as the reader's own, for what is found out later, such as a directory that
+   * is not there: `manifest.problem('hooks[0].release.directory', 'there is no such directory')`.
+   */
+  problem(path: string, message: string): OsaError;
+}
+
+export interface ManifestHook {
+  readonly name: string;
+  readonly feature: FeatureContract;
+  readonly config: Config;
+  readonly limits: Limits;
+  readonly release: ManifestRelease;
+}
+
+/** What a hook's release runs. A directory is relative to the file, and its digest is known once it is packed. */
+export type ManifestRelease =
+  | {
+      readonly kind: 'directory';
+      readonly directory: string;
+      readonly command: readonly string[];
+      readonly sourceRef: string | undefined;
+    }
+  | {
+      readonly kind: 'image';
+      /** The name without its digest. */
+      readonly image: string;
+      readonly digest: string;
+      readonly sourceRef: string | undefined;
+    };
+
+/** What the file alone does not say about a hook's release. */
+export interface ResolvedRelease {
+  /** `sha256:` and 64 hexadecimal digits; for an image the one of its manifest. */
+  readonly digest: string;
+  readonly sourceRef: string;
+}
+
+/**
+ * The body of the deploy. `releases` has an entry for every hook, by name; `sourceRef` says where the file comes from.
+ * Throws `usage` when an entry is missing or breaks the wire's rules, such as a source ref of over 1,000 characters.
+ */
+export function deployRequest(
+  manifest: Manifest,
+  releases: ReadonlyMap<string, ResolvedRelease>,
+  sourceRef?: string,
+): DeployRequest {
+  const hooks = manifest.hooks.map(({ name, feature, config, limits, release }, index) => {
+    const resolved = releases.get(name);
+    if (!resolved) throw manifest.problem(`hooks[${index}].release`, 'has no digest and source_ref');
+    return { name, feature, config, limits, release: wireRelease(release, resolved) };
+  });
+  const { slug, title, description, schema, files, ingester, docs } = manifest;
+  const declared = { slug, title, description, schema, file_requirements: files, hooks, ingester, docs };
+  const body = sourceRef === undefined ? declared : { ...declared, source_ref: sourceRef };
+  const parsed = DeployRequest.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const path = pathText(issue?.path ?? []);
+  throw new OsaError('usage', `${path} ${issue?.message}`, { field: path, cause: parsed.error });
+}
+
+function wireRelease(release: ManifestRelease, { digest, sourceRef }: ResolvedRelease) {
+  const code =
+    release.kind === 'directory'
+      ? { runtime: 'directory' as const, command: [...release.command] }
+      : { runtime: 'image' as const, image: release.image };
+  return { ...code, digest, source_ref: sourceRef };
+}
+
+/** The tree with what these hooks run put in place; positions stay those of the file. */
+function withImages(tree: YamlTree, images: ReadonlyMap<string, BuiltImage>): YamlTree {
+  const hooks = valueAt(tree.value, ['hooks']);
+  if (!Array.isArray(hooks) || images.size === 0) return tree;
+  const filled = hooks.map((hook) => {
+    const image = images.get(String(valueAt(hook, ['name'])));
+    if (!image) return hook;
+    const sourceRef = valueAt(hook, ['release', 'source_ref']);
+    const release = { image: image.name, digest: image.digest, source_ref: sourceRef };
+    return { ...hook, release };
+  });
+  return { ...tree, value: { ...(tree.value as object), hooks: filled } };
+}
+
+function emptyFile(file: string): Problem {
+  const message = 'the file is empty; a convention has a title, a description and a schema';
+  return { file, line: 1, column: 1, path: '', message };
+}
+
+function problemOf({ path, at, message }: Finding, tree: YamlTree, file: string): Problem {
+  return { file, ...placeOf(tree, path, at), path: pathText(path), message };
+}
+
+/** Drops what follows from another problem of the same value: one message per value, the first. */
+function withoutEchoes(found: readonly Finding[], told: Set<string>): Finding[] {
+  return found.filter(({ path }) => {
+    const key = pathText(path);
+    if (told.has(key)) return false;
+    told.add(key);
+    return true;
+  });
+}
+
+function toManifest(shape: ManifestShape, tree: YamlTree, file: string): Manifest {
+  const { title, description, schema, files, ingester, docs } = shape;
+  return {
+    slug: shape.slug ?? slugOf(title) ?? '',
+    title,
+    description,
+    schema: { ...schema, fields: schema.fields.map(toField) },
+    files: {
+      accepted_types: files?.accepted_types ?? [],
+      min_count: files?.min_count ?? 0,
+      max_count: files?.max_count ?? 0,
+      max_file_size: files?.max_file_size ?? 0,
+    },
+    hooks: (shape.hooks ?? []).map(toHook),
+    ingester: ingester ? toIngester(ingester) : undefined,
+    docs: docs
+      ? { ...docs, example_questions: docs.example_questions ?? [], examples: docs.examples ?? [] }
+      : undefined,
+    problem: (path, message) => problemsError([laterProblem({ path, message }, tree, file)]),
+  };
+}
+
+function laterProblem(found: { path: string; message: string }, tree: YamlTree, file: string): Problem {
+  for (let path = found.path; path !== ''; path = path.replace(/(?:^|\.|\[)[^.[]*$/, '')) {
+    const mark = tree.marks.get(path);
+    if (mark) return { file, ...mark.value, ...found };
+  }
+  return { file, ...placeOf(tree, []), ...found };
+}
+
+type FieldShape = ManifestShape['schema']['fields'][number];
+type HookShape = NonNullable<ManifestShape['hooks']>[number];
+
+function toField({ unit, constraints, required, cardinality, ...field }: FieldShape): FieldDefinition {
+  const bounded =
+    constraints || unit ? { ...constraints, ...(unit && { unit }), type: field.type } : undefined;
+  return {
+    ...field,
+    required: required ?? false,
+    cardinality: cardinality ?? 'exactly_one',
+    ...(bounded && { constraints: bounded }),
+  };
+}
+
+function toHook({ name, feature, config, limits, release }: HookShape): ManifestHook {
+  return {
+    name,
+    feature: {
+      kind: 'table',
+      cardinality: feature.cardinality,
+      columns: feature.columns.map((column) => ({ ...column, required: column.required ?? false })),
+    },
+    config: config ?? {},
+    limits: toLimits(limits),
+    release: toRelease(release),
+  };
+}
+
+function toLimits(limits: HookShape['limits']): Limits {
+  return Limits.parse(Object.fromEntries(Object.entries(limits ?? {}).filter(([, value]) => value !== null)));
+}
+
+function toRelease({ directory, command, image, digest, source_ref }: HookShape['release']): ManifestRelease {
+  const sourceRef = source_ref ?? undefined;
+  if (directory && command) return { kind: 'directory', directory, command, sourceRef };
+  const { name, digest: own } = splitImage(image ?? '');
+  return { kind: 'image', image: name, digest: digest ?? own ?? '', sourceRef };
+}
+
+function toIngester(shape: NonNullable<ManifestShape['ingester']>): Ingester {
+  const { image, digest, source_ref } = shape.release;
+  const { name, digest: own } = splitImage(image);
+  return {
+    ...shape,
+    limits: shape.limits ? toLimits(shape.limits) : undefined,
+    release: { image: name, digest: digest ?? own ?? '', source_ref },
+  };
+}

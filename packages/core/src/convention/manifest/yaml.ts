@@ -1,0 +1,284 @@
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  Scalar,
+  type YAMLError,
+  type YAMLMap,
+} from 'yaml';
+import { bounds } from '../../limits.ts';
+
+/**
+ * Reads YAML 1.2 (core schema) as JSON values and remembers where each of them stands. What JSON cannot hold, and
+ * what would be read differently from what it looks like, is a flaw: duplicate keys, tags, keys that are not text,
+ * numbers that a double cannot hold. Never throws for any text.
+ */
+export function readYaml(text: string): YamlTree {
+  if (Buffer.byteLength(text) > bounds.manifestBytes) {
+    const message = `the file has ${Buffer.byteLength(text)} bytes, at most ${bounds.manifestBytes} are read`;
+    return failedTree([{ place: start, path: [], message }]);
+  }
+  const lines = new LineCounter();
+  const document = parseYaml(text.replace(/^\uFEFF/, ''), lines);
+  if (document === undefined) {
+    const message = 'is not valid YAML: it is nested too deep, or its brackets and indentation do not match';
+    return failedTree([{ place: start, path: [], message }]);
+  }
+  const syntax = syntaxFlaws(document, lines);
+  return syntax.length > 0 ? failedTree(syntax) : new TreeReader(document, lines).read();
+}
+
+/** Uses of aliases in one file. */
+const maxAliases = 100;
+/**
+ * Values in one file, once its aliases are followed. zod passes all issues of a list as arguments of one call, of
+ * which the stack holds some 120,000, and a value may cause three.
+ */
+const maxValues = 30_000;
+
+/** A place in the text; both count from 1, columns in UTF-16 units as editors do. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+export type Path = readonly PropertyKey[];
+
+export interface Flaw {
+  readonly place: Place;
+  readonly path: Path;
+  readonly message: string;
+}
+
+export interface Mark {
+  readonly value: Place;
+  readonly key: Place;
+  /** A plain scalar as it was written, such as `1.0`. */
+  readonly source?: string | undefined;
+}
+
+export interface YamlTree {
+  readonly value: unknown;
+  readonly flaws: readonly Flaw[];
+  /** Keyed by `pathText`. */
+  readonly marks: ReadonlyMap<string, Mark>;
+  /** Set when the text is not YAML, or not read to its end, so that `value` says nothing. */
+  readonly unreadable: boolean;
+}
+
+/** `['hooks', 0, 'config', 'a b']` → `hooks[0].config["a b"]`. */
+export function pathText(path: Path): string {
+  return path.reduce<string>((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`;
+    const key = String(step);
+    if (!/^[\w$-]+$/.test(key)) return `${text}[${JSON.stringify(key)}]`;
+    return text === '' ? key : `${text}.${key}`;
+  }, '');
+}
+
+const start: Place = { line: 1, column: 1 };
+
+/** Undefined for a text on which the parser, which is recursive, runs out of stack. */
+function parseYaml(text: string, lines: LineCounter): Document.Parsed | undefined {
+  try {
+    return parseDocument(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      schema: 'core',
+      version: '1.2',
+      uniqueKeys: false,
+      resolveKnownTags: false,
+    });
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function failedTree(flaws: readonly Flaw[]): YamlTree {
+  return { value: undefined, flaws, marks: new Map(), unreadable: true };
+}
+
+function syntaxFlaws(document: Document.Parsed, lines: LineCounter): Flaw[] {
+  const { errors, directives } = document;
+  const flaws = errors.map((error) => ({
+    place: placeAt(lines, error.pos[0]),
+    path: [],
+    message: syntaxMessage(error),
+  }));
+  const exhausted = flaws.find((_, index) => errors[index]?.code === 'RESOURCE_EXHAUSTION');
+  if (exhausted) return [exhausted];
+  if (directives?.yaml.explicit && directives.yaml.version !== '1.2') {
+    flaws.push({ place: start, path: [], message: `is YAML ${directives.yaml.version}; only 1.2 is read` });
+  }
+  // What follows on the same line follows from the first error.
+  const firsts = new Map(flaws.toReversed().map((flaw) => [flaw.place.line, flaw]));
+  return [...firsts.values()];
+}
+
+function syntaxMessage(error: YAMLError): string {
+  switch (error.code) {
+    case 'MULTIPLE_DOCS':
+      return 'a second document starts here; a file holds one convention';
+    case 'RESOURCE_EXHAUSTION':
+      return `is nested too deep, at most ${bounds.jsonDepth} levels are read`;
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return 'is not valid YAML: a key within a value (text that holds ": " must stand in quotes)';
+    case 'BAD_SCALAR_START':
+      return `is not valid YAML: ${error.message} (write the text in quotes)`;
+    default:
+      return `is not valid YAML: ${error.message}`;
+  }
+}
+
+function placeAt(lines: LineCounter, offset: number): Place {
+  const { line, col } = lines.linePos(offset);
+  return { line: Math.max(1, line), column: Math.max(1, col) };
+}
+
+class TreeReader {
+  readonly #document: Document.Parsed;
+  readonly #lines: LineCounter;
+  readonly #flaws: Flaw[] = [];
+  readonly #marks = new Map<string, Mark>();
+  #aliases = 0;
+  #values = 0;
+
+  constructor(document: Document.Parsed, lines: LineCounter) {
+    this.#document = document;
+    this.#lines = lines;
+  }
+
+  read(): YamlTree {
+    for (const warning of this.#document.warnings) {
+      this.#flaws.push({
+        place: placeAt(this.#lines, warning.pos[0]),
+        path: [],
+        message: `the tag is not read (${warning.message}); write the value without it`,
+      });
+    }
+    const value = this.#value(this.#document.contents, [], start);
+    return { value, flaws: this.#flaws, marks: this.#marks, unreadable: this.#values > maxValues };
+  }
+
+  #value(node: Node | null, path: Path, key: Place): unknown {
+    // An empty value has no text of its own, so its key is shown.
+    const isEmpty = node === null || (isScalar(node) && node.value === null && !node.source);
+    const place = isEmpty ? key : this.#place(node);
+    this.#marks.set(pathText(path), {
+      value: place,
+      key,
+      source: isScalar(node) && node.type === Scalar.PLAIN ? node.source : undefined,
+    });
+    this.#values += 1;
+    if (node === null) return null;
+    if (path.length > bounds.jsonDepth) return this.#flaw(place, path, tooDeep);
+    if (this.#values > maxValues) {
+      return this.#values === maxValues + 1 ? this.#flaw(place, path, tooMany) : null;
+    }
+    if (isAlias(node)) return this.#alias(node, path, key);
+    if (isMap(node)) return this.#map(node, path);
+    if (isSeq(node)) return this.#list(node.items, path);
+    return isScalar(node) ? this.#scalar(node, place, path) : null;
+  }
+
+  #alias(node: Alias, path: Path, key: Place): unknown {
+    this.#aliases += 1;
+    if (this.#aliases > maxAliases) {
+      const message = `is one alias too many, at most ${maxAliases} are followed`;
+      return this.#aliases === maxAliases + 1 ? this.#flaw(this.#place(node), path, message) : null;
+    }
+    const target = node.resolve(this.#document);
+    if (target) return this.#value(target, path, key);
+    return this.#flaw(this.#place(node), path, `*${node.source} names no anchor before it`);
+  }
+
+  #list(items: readonly unknown[], path: Path): unknown[] {
+    return items.map((item, index) => {
+      const node = isNode(item) ? item : null;
+      return this.#value(node, [...path, index], node ? this.#place(node) : this.#placeOf(path));
+    });
+  }
+
+  #map(node: YAMLMap, path: Path): unknown {
+    const entries = new Map<string, unknown>();
+    for (const pair of node.items) {
+      const place = isNode(pair.key) ? this.#place(pair.key) : this.#place(node);
+      const key = this.#key(pair, place, path);
+      if (key === undefined) continue;
+      const keyPath = [...path, key];
+      if (entries.has(key)) {
+        const { line, column } = this.#marks.get(pathText(keyPath))?.key ?? place;
+        this.#flaw(place, keyPath, `is given twice (before at ${line}:${column})`);
+        continue;
+      }
+      entries.set(key, this.#value(isNode(pair.value) ? pair.value : null, keyPath, place));
+    }
+    return Object.fromEntries(entries);
+  }
+
+  #key(pair: Pair, place: Place, path: Path): string | undefined {
+    const key = isScalar(pair.key) ? pair.key.value : undefined;
+    if (typeof key !== 'string') {
+      const written = isScalar(pair.key) ? (pair.key.source ?? '') : '';
+      this.#flaw(
+        place,
+        path,
+        `has a key that is not text${written && ` (write it in quotes: "${written}")`}`,
+      );
+      return undefined;
+    }
+    if (key === '__proto__') {
+      this.#flaw(place, path, 'has the key "__proto__", which is not allowed');
+      return undefined;
+    }
+    const flaw = textFlaw(key);
+    if (flaw === undefined) return key;
+    this.#flaw(place, path, `has a key that ${flaw}`);
+    return undefined;
+  }
+
+  #scalar(node: Scalar, place: Place, path: Path): unknown {
+    const { value } = node;
+    if (typeof value === 'string') {
+      const flaw = textFlaw(value);
+      return flaw === undefined ? value : this.#flaw(place, path, flaw);
+    }
+    if (typeof value !== 'number') return value;
+    if (!Number.isFinite(value)) return this.#flaw(place, path, `${node.source} is not a finite number`);
+    const isExact = !Number.isInteger(value) || Number.isSafeInteger(value);
+    if (isExact || /^[-+]?\d*[.e]/i.test(node.source ?? '')) return value;
+    return this.#flaw(place, path, `${node.source} is too large to be kept exactly; write it in quotes`);
+  }
+
+  /** What has a flaw is read as empty, and nothing else is said about its path. */
+  #flaw(place: Place, path: Path, message: string): null {
+    this.#flaws.push({ place, path, message });
+    return null;
+  }
+
+  #place(node: Node): Place {
+    return placeAt(this.#lines, node.range?.[0] ?? 0);
+  }
+
+  #placeOf(path: Path): Place {
+    return this.#marks.get(pathText(path))?.value ?? start;
+  }
+}
+
+const tooDeep = `is nested too deep, at most ${bounds.jsonDepth} levels are read`;
+const tooMany = `is one value too many, at most ${maxValues} are read (aliases count as what they stand for)`;
+
+/** PostgreSQL stores neither NUL nor half a surrogate pair. */
+function textFlaw(text: string): string | undefined {
+  if (text.includes('\0')) return 'holds the character NUL, which cannot be stored';
+  return text.isWellFormed() ? undefined : 'holds half of a surrogate pair, which cannot be stored';
+}

@@ -1,0 +1,52 @@
+import { constants } from 'node:fs';
+import { copyFile, type FileHandle, open, stat, truncate } from 'node:fs/promises';
+import { systemCode } from '../../system-error.ts';
+
+const largestLogBytes = 8 * 1024 * 1024;
+const tailBytes = 2_000;
+
+/** Opens the server's log for appending. The server inherits the descriptor, so it needs no right to the file. */
+export async function openLog(path: string): Promise<FileHandle> {
+  await boundLog(path);
+  return open(
+    path,
+    constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW,
+    0o600,
+  );
+}
+
+/**
+ * Keeps the log at 8 MiB, and one old part of it beside it as `<path>.1`. A running server writes on into the
+ * same file, which is emptied rather than replaced; lines that it writes during the copy may be missing after it.
+ */
+export async function boundLog(path: string): Promise<void> {
+  if ((await logSize(path)) > largestLogBytes) {
+    await copyFile(path, `${path}.1`);
+    await truncate(path);
+  }
+}
+
+/** Size in bytes; 0 when there is no log. */
+export async function logSize(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') {
+      return 0;
+    }
+    throw error;
+  }
+}
+
+/** What the log says from a byte offset on, at most its last 2,000 bytes. */
+export async function logTail(path: string, from: number): Promise<string> {
+  const size = await logSize(path);
+  const start = Math.max(Math.min(from, size), size - tailBytes);
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(tailBytes), 0, tailBytes, start);
+    return buffer.toString('utf8', 0, bytesRead).trim();
+  } finally {
+    await file.close();
+  }
+}

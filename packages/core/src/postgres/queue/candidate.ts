@@ -1,0 +1,92 @@
+import { type Runtime, runtimes } from '../../hook/release.ts';
+import type { Claimant } from '../../run/queue.ts';
+import { arrayText } from '../array.ts';
+import type { Transaction } from '../connection/connect.ts';
+
+export interface Candidate {
+  readonly id: string;
+  readonly ingestion: string;
+  readonly convention: string;
+  readonly hasSnapshot: boolean;
+  /** How often a worker was lost with it, the last one included. */
+  readonly lost: number;
+}
+
+/**
+ * The oldest batch that may run here: queued, or held by a lease that ran out; not paused; of hooks that this worker
+ * can start and has room for; and not behind an unfinished batch with one of its sources. A batch that failed without
+ * having run is no end of the row: what it waited for counts on. Gates never come back once they are open, so reading
+ * them in an older state is safe; pauses and live releases are looked at again under their locks.
+ *
+ * One of hooks that this worker cannot start is chosen once, while it is queued, to be parked with the reason; from
+ * then on it is left for the workers that can.
+ */
+export async function lockCandidate(
+  tx: Transaction,
+  worker: Claimant,
+  { busy, patienceMs }: { readonly busy: readonly string[]; readonly patienceMs: number },
+): Promise<Candidate | undefined> {
+  await limitClaim(tx, patienceMs);
+  const full = arrayText(worker.fullHooks);
+  const able = arrayText(worker.runtimes);
+  const [row] = await tx<Candidate[]>`
+    with closed as materialized (
+      select array(
+          select c.slug from convention_hooks c join hooks h on h.name = c.hook
+          where h.paused_at is not null or h.name = any (${full}::text::text[])) as conventions,
+        ${arrayText(busy)}::text::text[] as busy,
+        ${beyond(tx, worker.runtimes)} as beyond,
+        array(select id from ingestions where paused_at is not null) as ingestions
+    )
+    select id, ingestion, convention, snapshot_at is not null as "hasSnapshot",
+           lost + (status = 'running')::integer as lost
+    from batches b
+    where available_at <= clock_timestamp()
+      and status in ('queued', 'running', 'parked')
+      and (status <> 'running' or lease_until < clock_timestamp())
+      and ingestion <> all ((select ingestions from closed)::uuid[])
+      and convention <> all ((select busy from closed)::text[])
+      and case when snapshot_at is null
+        then convention <> all ((select conventions from closed)::text[])
+          and (status = 'queued' or convention <> all ((select beyond from closed)::text[]))
+        else not exists (
+          select from runs r
+          join hooks h on h.name = r.hook
+          join releases l on l.hook = r.hook and l.version = r.version
+          where r.batch = b.id and (h.paused_at is not null or h.name = any (${full}::text::text[])
+                                    or l.runtime <> all (${able}::text::text[])))
+        end
+      and not exists (
+        with recursive ahead (id) as (
+          select g.predecessor from batch_gates g where g.batch = b.id
+          union
+          select g.predecessor from ahead a
+          join batches p on p.id = a.id and p.status = 'failed'
+          join batch_gates g on g.batch = p.id)
+        select from ahead a join batches p on p.id = a.id where p.status in ('queued', 'running', 'parked'))
+    order by available_at, id
+    limit 1
+    for no key update of b skip locked`;
+  return row;
+}
+
+/**
+ * For the rest of the claim: locks are waited for only so long, and plans are held to index look-ups, since without
+ * statistics of a queue that has just grown a look at its gates would compare all with all.
+ */
+async function limitClaim(tx: Transaction, patienceMs: number): Promise<void> {
+  await tx`
+    select set_config('lock_timeout', ${String(patienceMs)}, true), set_config('enable_seqscan', 'off', true),
+           set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+           set_config('enable_material', 'off', true)`;
+}
+
+/** The conventions with a hook whose live release the worker cannot start; a worker that can start all has none. */
+function beyond(tx: Transaction, able: readonly Runtime[]) {
+  if (runtimes.every((runtime) => able.includes(runtime))) return tx`'{}'::text[]`;
+  return tx`array(
+    select c.slug from convention_hooks c
+    join hooks h on h.name = c.hook
+    join releases r on r.hook = h.name and r.version = h.live_version
+    where r.runtime <> all (${arrayText(able)}::text::text[]))`;
+}

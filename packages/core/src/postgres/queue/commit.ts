@@ -1,0 +1,182 @@
+import { OsaError } from '../../error.ts';
+import { failpoint } from '../../failpoint.ts';
+import type { NodeIdentity } from '../../record/srn.ts';
+import type { Claim, RunResult } from '../../run/queue.ts';
+import { type RecordEnd, recordEnds } from '../../run/verdict.ts';
+import { arrayText } from '../array.ts';
+import type { Database, Transaction } from '../connection/connect.ts';
+import { isCommitUnknown } from '../connection/sqlstate.ts';
+import { batchesChannel, leaseLost } from './lease.ts';
+import { insertRows } from './rows.ts';
+
+/**
+ * The final transaction of a batch. Its first statement locks the batch and checks fence and lease by the
+ * database's clock, so a stale worker writes nothing. When the answer to COMMIT is lost the batch is read.
+ */
+export async function finish(
+  database: Database,
+  node: NodeIdentity,
+  claim: Claim,
+  results: readonly RunResult[],
+): Promise<void> {
+  const ends = recordEnds(claim, results);
+  await failpoint('write.before');
+  try {
+    await database.transaction((tx) => write(tx, node, claim, results, ends));
+  } catch (error) {
+    if (!isCommitUnknown(error)) throw error;
+    await requireCommitted(database, claim, error);
+  }
+}
+
+async function write(
+  tx: Transaction,
+  node: NodeIdentity,
+  claim: Claim,
+  results: readonly RunResult[],
+  ends: readonly RecordEnd[],
+): Promise<void> {
+  await endBatch(tx, claim, results, ends);
+  await failpoint('write.before-run-end');
+  for (const result of results) {
+    await endRun(tx, result);
+    await failpoint('write.after-run-end');
+    const outcomes = await insertOutcomes(tx, claim, result);
+    await insertRows(tx, result, outcomes);
+  }
+  await publish(tx, node, claim, ends);
+  await endRecords(tx, ends);
+  const payload = { batch: claim.batch, ingestion: claim.ingestion, ...countEnds(ends) };
+  await tx`insert into events (type, payload) values ('batch.finished', ${tx.json(payload)}::jsonb)`;
+  await tx`select pg_notify(${batchesChannel}, '')`;
+  await failpoint('write.before-commit');
+}
+
+function countEnds(ends: readonly RecordEnd[]) {
+  const count = (status: RecordEnd['status']) => ends.filter((end) => end.status === status).length;
+  return { published: count('published'), rejected: count('rejected'), errored: count('errored') };
+}
+
+async function endBatch(
+  tx: Transaction,
+  claim: Claim,
+  results: readonly RunResult[],
+  ends: readonly RecordEnd[],
+): Promise<void> {
+  const { published, rejected, errored } = countEnds(ends);
+  const rows = results.reduce((sum, result) => sum + (result.output?.judgement.rowCount ?? 0), 0);
+  const held = await tx`
+    update batches
+    set status = 'done', lease_until = null, finished_at = clock_timestamp(), reason = null, published = ${published},
+        rejected = ${rejected}, errored = ${errored}, rows = ${rows}
+    where id = ${claim.batch} and fence = ${claim.fence} and status = 'running' and lease_until > clock_timestamp()
+    returning id`;
+  if (held.length === 0) throw leaseLost(claim.batch);
+}
+
+async function endRun(tx: Transaction, result: RunResult): Promise<void> {
+  const judgement = result.output?.judgement;
+  await tx`
+    update runs
+    set status = ${result.status}, reason = ${result.reason}, started_at = ${result.startedAt}::text::timestamptz,
+        finished_at = clock_timestamp(), input_digest = ${result.inputDigest},
+        output_digest = ${judgement?.outputDigest ?? null}, row_count = ${judgement?.rowCount ?? 0}
+    where id = ${result.run.id}`;
+}
+
+/** The answer maps the record ids that have rows to their outcome ids. */
+async function insertOutcomes(
+  tx: Transaction,
+  claim: Claim,
+  result: RunResult,
+): Promise<ReadonlyMap<string, string>> {
+  const verdicts = claim.records.map(({ id, sourceId }) => {
+    const attempt = result.answeredBy.get(sourceId) ?? result.attempt;
+    const verdict = result.output?.judgement.verdicts.get(sourceId);
+    if (verdict) return { id, attempt, verdict };
+    const reason = result.reason ?? 'the hook gave no answer';
+    return { id, attempt, verdict: { status: 'errored' as const, reason } };
+  });
+  const rows = await tx<{ id: string; batch_record: string }[]>`
+    insert into outcomes (run, batch, hook, batch_record, attempt, status, reason, row_count)
+    select ${result.run.id}, ${claim.batch}, ${result.run.hook}, batch_record, attempt, status, reason, row_count
+    from unnest(
+      ${arrayText(verdicts.map(({ id }) => id))}::text::bigint[],
+      ${arrayText(verdicts.map(({ attempt }) => attempt))}::text::integer[],
+      ${arrayText(verdicts.map(({ verdict }) => verdict.status))}::text::text[],
+      ${arrayText(verdicts.map(({ verdict }) => ('reason' in verdict ? verdict.reason : null)))}::text::text[],
+      ${arrayText(verdicts.map(({ verdict }) => ('rowCount' in verdict ? verdict.rowCount : 0)))}::text::integer[]
+    ) as v (batch_record, attempt, status, reason, row_count)
+    returning id, batch_record`;
+  const sourceIds = new Map(claim.records.map((record) => [record.id, record.sourceId]));
+  return new Map(rows.map((row) => [sourceIds.get(row.batch_record) ?? '', row.id]));
+}
+
+/**
+ * Publishes what every hook passed, in source order, as the next version of each source. One lock per convention
+ * keeps the versions of a source in the order in which batches commit; the gates keep those in order of arrival.
+ */
+async function publish(
+  tx: Transaction,
+  { domain }: NodeIdentity,
+  claim: Claim,
+  ends: readonly RecordEnd[],
+): Promise<void> {
+  const ids = ends.filter((end) => end.status === 'published').map((end) => end.id);
+  if (ids.length === 0) return;
+  await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;
+  const published = await tx`
+    with published as (
+      insert into records (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata,
+                           batch_record)
+      select ${`urn:osa:${domain}:rec:`} || s.record_id || '@' || v.version, s.convention, b.source_id, v.version,
+             ${claim.schema.id}, ${claim.schema.version}, b.content_digest, b.metadata, b.id
+      from batch_records b
+      join sources s on s.convention = ${claim.convention} and s.source_id = b.source_id
+      cross join lateral (
+        select coalesce(max(r.version), 0) + 1 as version from records r
+        where r.convention = s.convention and r.source_id = s.source_id) v
+      where b.batch = ${claim.batch} and b.id = any (${arrayText(ids)}::text::bigint[])
+      order by b.source_id
+      returning srn, batch_record
+    )
+    update batch_records b set status = 'published', record = p.srn
+    from published p where b.id = p.batch_record
+    returning b.id`;
+  if (published.length !== ids.length) {
+    throw new OsaError(
+      'internal',
+      `batch ${claim.batch}: ${ids.length} records to publish and ${published.length} published`,
+    );
+  }
+}
+
+async function endRecords(tx: Transaction, ends: readonly RecordEnd[]): Promise<void> {
+  const others = ends.filter((end) => end.status !== 'published');
+  if (others.length === 0) return;
+  await tx`
+    update batch_records b set status = e.status, reason = e.reason
+    from unnest(
+      ${arrayText(others.map((end) => end.id))}::text::bigint[],
+      ${arrayText(others.map((end) => end.status))}::text::text[],
+      ${arrayText(others.map((end) => end.reason))}::text::text[]
+    ) as e (id, status, reason)
+    where b.id = e.id`;
+}
+
+/**
+ * The fence says whose the batch was: only its holder can have ended it. The lock waits for a COMMIT that the
+ * server may still be working on.
+ */
+async function requireCommitted(database: Database, claim: Claim, cause: unknown): Promise<void> {
+  const committed = await database.transaction(async (tx) => {
+    const [row] = await tx<{ status: string; fence: string }[]>`
+      select status, fence from batches where id = ${claim.batch} for share`;
+    return row?.status === 'done' && row.fence === claim.fence;
+  });
+  if (!committed) {
+    throw new OsaError('unavailable', `batch ${claim.batch}: the connection was lost before its commit`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,74 @@
+import type { Claim } from '../../run/queue.ts';
+import { arrayText } from '../array.ts';
+import type { Transaction } from '../connection/connect.ts';
+import { abandonAttempts } from './attempts.ts';
+import { batchesChannel, leaseLost } from './lease.ts';
+
+/**
+ * Ends batches that are not done, which the caller has locked: what is pending in them is errored with what has ended,
+ * and the reason. A worker that holds one is told at once, and could write nothing in any case.
+ */
+export async function endBatches(
+  tx: Transaction,
+  batches: readonly string[],
+  {
+    ended,
+    reason,
+  }: { readonly ended: 'the ingestion was stopped' | 'the batch was given up'; readonly reason: string },
+): Promise<void> {
+  const ids = arrayText(batches);
+  await abandonAttempts(tx, batches);
+  await tx`
+    update batch_records set status = 'errored', reason = ${`${ended}: ${reason}`}
+    where batch = any (${ids}::text::uuid[]) and status = 'pending'`;
+  await tx`
+    update batches b
+    set status = 'failed', reason = ${reason}, lease_until = null, finished_at = clock_timestamp(),
+        errored = errored + (select count(*) from batch_records r where r.batch = b.id and r.status = 'errored')
+    where id = any (${ids}::text::uuid[])`;
+  await tx`
+    update runs set status = 'error', reason = ${reason}, finished_at = clock_timestamp()
+    where status is null and batch = any (${ids}::text::uuid[])`;
+  await tx`select pg_notify(${batchesChannel}, id) from unnest(${ids}::text::text[]) as ended (id)`;
+}
+
+/** All statements are about the batches that the first one locks; a retry may make new ones meanwhile. */
+export async function stopIngestion(tx: Transaction, claim: Claim, reason: string): Promise<void> {
+  const open = await lockOpen(tx, claim.ingestion);
+  const held = await tx`
+    select from batches
+    where id = ${claim.batch} and fence = ${claim.fence} and status = 'running' and lease_until > clock_timestamp()`;
+  if (held.length === 0) throw leaseLost(claim.batch);
+  await endBatches(tx, open, { ended: 'the ingestion was stopped', reason });
+  await tx`update ingestions set stopped_at = clock_timestamp(), stop_reason = ${reason} where id = ${claim.ingestion}`;
+}
+
+/** Ends all of an ingestion that is not done. */
+export async function cancelIngestion(tx: Transaction, id: string, reason: string): Promise<number> {
+  await takeTurn(tx, id);
+  const open = await lockOpen(tx, id);
+  if (open.length === 0) return 0;
+  await endBatches(tx, open, { ended: 'the ingestion was stopped', reason });
+  await tx`
+    update ingestions
+    set stopped_at = clock_timestamp(), stop_reason = ${reason}, cancelled = true,
+        paused_at = null, pause_reason = null, paused_by = null
+    where id = ${id}`;
+  return open.length;
+}
+
+/**
+ * Cancellations and retries of one ingestion come one after the other. The row itself would be the wrong thing to lock
+ * first: claims take a batch and then the row of its ingestion.
+ */
+export async function takeTurn(tx: Transaction, ingestion: string): Promise<void> {
+  await tx`select pg_advisory_xact_lock(hashtextextended('osa.ingestion ' || ${ingestion}, 0))`;
+}
+
+/** The batches of an ingestion that are not done, locked in one order. */
+async function lockOpen(tx: Transaction, ingestion: string): Promise<string[]> {
+  const open = await tx<{ id: string }[]>`
+    select id from batches where ingestion = ${ingestion} and status in ('queued', 'running', 'parked')
+    order by id for no key update`;
+  return open.map((batch) => batch.id);
+}

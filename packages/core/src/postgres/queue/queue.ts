@@ -1,0 +1,193 @@
+import { OsaError } from '../../error.ts';
+import { failpoint } from '../../failpoint.ts';
+import type { FeatureContract } from '../../hook/hook.ts';
+import type { ReleaseContent } from '../../hook/release.ts';
+import type { NodeIdentity } from '../../record/srn.ts';
+import type { BatchQueue, Claim, Claimant, ClaimedRecord, ClaimedRun, Lease } from '../../run/queue.ts';
+import type { Database, Transaction } from '../connection/connect.ts';
+import { isLockTimeout } from '../connection/sqlstate.ts';
+import { abandonAttempts, endAttempt, keepLog, startAttempt } from './attempts.ts';
+import { type Candidate, lockCandidate } from './candidate.ts';
+import { finish } from './commit.ts';
+import { endBatches, stopIngestion } from './end.ts';
+import { batchesChannel } from './lease.ts';
+import { snapshot } from './snapshot.ts';
+
+/** How often a worker may be lost with a batch. A few losses are accidents; one a batch that ends its workers. */
+const maxLost = 10;
+
+/** How long a claim waits for a lock that a deploy, a rollback or a pause holds, before it looks for other work. */
+const patienceMs = 500;
+
+export interface QueueOptions extends NodeIdentity {
+  /**
+   * For what may take long: ending batches with all that is in them. Its own, so that claims and renewals, which are
+   * quick or wrong, can have limits of some seconds.
+   */
+  readonly endings?: Database;
+}
+
+/**
+ * The queue in PostgreSQL: `batches` with `skip locked`, a lease and a growing fence. All times are the database's.
+ */
+export function postgresQueue(database: Database, { endings = database, ...node }: QueueOptions): BatchQueue {
+  return {
+    claim: (worker) => claim(database, worker),
+    renew: (lease, leaseMs) => renew(database, lease, leaseMs),
+    startAttempt: (lease, attempt) => startAttempt(database, lease, attempt),
+    keepLog: (attempt, log) => keepLog(database, attempt, log),
+    endAttempt: (attempt, end) => endAttempt(database, attempt, end),
+    finish: (held, results) => finish(endings, node, held, results),
+    postpone: (lease, later) => postpone(database, lease, later),
+    stopIngestion: (held, reason) => endings.transaction((tx) => stopIngestion(tx, held, reason)),
+    giveBack: (workerName) => giveBack(database, workerName),
+    watch: (wake) => database.listen(batchesChannel, (payload) => wake(payload || undefined)),
+  };
+}
+
+async function claim(database: Database, worker: Claimant): Promise<Claim | undefined> {
+  // Conventions that somebody holds: one stuck deploy must not hold up the others.
+  const busy: string[] = [];
+  for (;;) {
+    await failpoint('claim.before');
+    const outcome = await claimOne(database, worker, busy);
+    if (outcome === 'none') return undefined;
+    await failpoint('claim.after-commit');
+    if (outcome !== 'passed over') return load(database, outcome);
+  }
+}
+
+type Outcome = Held | 'none' | 'passed over';
+
+/** A batch whose locks cannot be had is passed over, and its convention becomes one of the busy. */
+async function claimOne(database: Database, worker: Claimant, busy: string[]): Promise<Outcome> {
+  let candidate: Candidate | undefined;
+  try {
+    return await database.transaction(async (tx) => {
+      candidate = await lockCandidate(tx, worker, { busy, patienceMs });
+      return candidate ? await takeUp(tx, worker, candidate) : 'none';
+    });
+  } catch (error) {
+    if (!candidate || !isLockTimeout(error)) throw error;
+    busy.push(candidate.convention);
+    return 'passed over';
+  }
+}
+
+/** A batch is passed over when it turns out, under the locks, that it must wait or has come to its end. */
+async function takeUp(tx: Transaction, worker: Claimant, candidate: Candidate): Promise<Outcome> {
+  await failpoint('claim.mid');
+  if (candidate.lost >= maxLost) {
+    const reason = `${candidate.lost} workers were lost while they ran it`;
+    await endBatches(tx, [candidate.id], { ended: 'the batch was given up', reason });
+    return 'passed over';
+  }
+  const mayRun = candidate.hasSnapshot
+    ? await isFree(tx, candidate)
+    : (await isOpen(tx, candidate)) && (await snapshot(tx, candidate, worker.runtimes));
+  if (!mayRun) return 'passed over';
+  if (candidate.hasSnapshot) await abandonAttempts(tx, [candidate.id]);
+  await failpoint('claim.after-snapshot');
+  return take(tx, candidate.id, worker);
+}
+
+/** Whether nobody has paused the ingestion. The lock makes a pause a barrier: it waits for us, or we see it. */
+async function isOpen(tx: Transaction, { ingestion }: Candidate): Promise<boolean> {
+  const [row] = await tx<{ paused: boolean }[]>`
+    select paused_at is not null as paused from ingestions where id = ${ingestion} for share`;
+  return row?.paused === false;
+}
+
+/** The same for a batch whose hooks were chosen earlier: none of them is paused either. */
+async function isFree(tx: Transaction, candidate: Candidate): Promise<boolean> {
+  if (!(await isOpen(tx, candidate))) return false;
+  const hooks = await tx<{ paused: boolean }[]>`
+    select paused_at is not null as paused from hooks
+    where name in (select hook from runs where batch = ${candidate.id}) order by name collate "C" for share`;
+  return hooks.every((hook) => !hook.paused);
+}
+
+interface Held {
+  readonly batch: string;
+  readonly fence: string;
+}
+
+async function take(
+  tx: Transaction,
+  id: string,
+  { name, leaseMs }: { readonly name: string; readonly leaseMs: number },
+): Promise<Held> {
+  const [row] = await tx<Held[]>`
+    update batches
+    set status = 'running', fence = fence + 1, claimed_by = ${name}, reason = null,
+        lost = lost + (status = 'running')::integer,
+        lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond',
+        snapshot_at = coalesce(snapshot_at, clock_timestamp())
+    where id = ${id} returning id as batch, fence`;
+  if (!row) throw new OsaError('internal', `batch ${id} is locked and not there`);
+  return row;
+}
+
+/** Reads what was claimed. None of it changes any more, so it is read after the claim's transaction. */
+async function load({ sql }: Database, { batch, fence }: Held): Promise<Claim> {
+  const [row] = await sql<Omit<Claim, 'records' | 'runs' | 'batch' | 'fence'>[]>`
+    select b.ingestion, b.convention, b.failures,
+           jsonb_build_object('id', i.schema_id, 'version', i.schema_version) as schema
+    from batches b join ingestions i on i.id = b.ingestion where b.id = ${batch}`;
+  if (!row) throw new OsaError('internal', `batch ${batch} was claimed and is not there`);
+  const records = await sql<ClaimedRecord[]>`
+    select id, source_id as "sourceId", metadata::text as metadata
+    from batch_records where batch = ${batch} and status = 'pending' order by source_id`;
+  const runs = await sql<(Omit<ClaimedRun, 'release'> & ReleaseContent & { feature: FeatureContract })[]>`
+    select run.id, run.hook, run.version, h.feature, r.runtime, r.image, r.digest, r.command, r.config, r.limits,
+           r.source_ref,
+           (select count(*) filter (where outcome = 'timeout') from attempts a where a.run = run.id)::int as timeouts,
+           (select count(*) filter (where outcome = 'not_started' or resolved_digest <> r.digest)
+            from attempts a where a.run = run.id)::int as "notStarted"
+    from runs run
+    join releases r on r.hook = run.hook and r.version = run.version
+    join hooks h on h.name = run.hook
+    left join convention_hooks c on c.slug = ${row.convention} and c.hook = run.hook
+    where run.batch = ${batch} order by c.position nulls last, run.hook`;
+  return {
+    ...row,
+    batch,
+    fence,
+    records,
+    runs: runs.map(({ id, hook, version, feature, timeouts, notStarted, ...release }) => {
+      return { id, hook, version, feature, timeouts, notStarted, release };
+    }),
+  };
+}
+
+async function renew({ sql }: Database, { batch, fence }: Lease, leaseMs: number): Promise<boolean> {
+  const rows = await sql`
+    update batches set lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
+    where id = ${batch} and fence = ${fence} and status = 'running' and lease_until > clock_timestamp()
+    returning id`;
+  return rows.length > 0;
+}
+
+async function postpone(
+  { sql }: Database,
+  { batch, fence }: Lease,
+  { reason, delayMs, failed }: { reason: string | null; delayMs: number; failed: boolean },
+): Promise<void> {
+  await sql`
+    with given as (
+      update batches
+      set status = 'queued', lease_until = null, claimed_by = null, reason = ${reason},
+          failures = failures + ${failed ? 1 : 0},
+          available_at = clock_timestamp() + ${delayMs} * interval '1 millisecond'
+      where id = ${batch} and fence = ${fence} and status = 'running'
+      returning id
+    )
+    select pg_notify(${batchesChannel}, '') from given`;
+}
+
+async function giveBack({ sql }: Database, workerName: string): Promise<number> {
+  const rows = await sql`
+    update batches set lease_until = clock_timestamp() - interval '1 millisecond'
+    where status = 'running' and claimed_by = ${workerName} and lease_until > clock_timestamp() returning id`;
+  return rows.length;
+}

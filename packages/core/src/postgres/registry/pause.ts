@@ -1,0 +1,84 @@
+import type postgres from 'postgres';
+import type { Answer } from '../../api.ts';
+import type { Sql, Transaction } from '../connection/connect.ts';
+import { batchesChannel } from '../queue/lease.ts';
+import { utc } from '../wire.ts';
+
+type Pause = { readonly reason: string | null } | null;
+
+/**
+ * Pauses a hook or ends its pause. The row's lock conflicts with that of claims, which makes it a barrier; it is taken
+ * first, so that the time of the pause comes after every claim that did not see it.
+ */
+export async function setHookPause(
+  tx: Transaction,
+  actor: number,
+  hook: string,
+  pause: Pause,
+): Promise<Answer<'pauseHook'> | undefined> {
+  await tx`select from hooks where name = ${hook} for no key update`;
+  const changed = await tx`
+    update hooks set ${pauseColumns(tx, actor, pause)}
+    where name = ${hook} and (paused_at is null) = ${pause !== null} returning name`;
+  const [row] = await tx<Omit<Answer<'pauseHook'>, 'changed'>[]>`
+    select h.name as hook_name, ${pausedJson(tx, tx`h`)} as paused from hooks h where h.name = ${hook}`;
+  if (!row) return undefined;
+  if (changed.length > 0) await wake(tx);
+  return { ...row, changed: changed.length > 0 };
+}
+
+/** The same for an ingestion. */
+export async function setIngestionPause(
+  tx: Transaction,
+  actor: number,
+  id: string,
+  pause: Pause,
+): Promise<boolean> {
+  await tx`select from ingestions where id = ${id} for no key update`;
+  const changed = await tx`
+    update ingestions set ${pauseColumns(tx, actor, pause)}
+    where id = ${id} and (paused_at is null) = ${pause !== null} returning id`;
+  if (changed.length > 0) await wake(tx);
+  return changed.length > 0;
+}
+
+/** The pause of the row `of`, a hook or an ingestion, as JSON. */
+export function pausedJson(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
+  return sql`case when ${of}.paused_at is not null then (
+    select jsonb_build_object('at', ${utc(sql, sql`${of}.paused_at`)}, 'reason', ${of}.pause_reason,
+                              'by', jsonb_build_object('issuer', p.issuer, 'subject', p.subject))
+    from actors p where p.id = ${of}.paused_by) end`;
+}
+
+/**
+ * Which pauses of others hold up the ingestion `of`, for people: those of hooks that would run over it, and those of
+ * ingestions before it that brought some of the same sources. A batch that failed passes on what it waited for.
+ */
+export function heldUp(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
+  return sql`array(
+      select format('hook %s is paused', h.name) || coalesce(': ' || h.pause_reason, '')
+      from convention_hooks c join hooks h on h.name = c.hook
+      where c.slug = ${of}.convention and h.paused_at is not null order by c.position)
+    || case when exists (select from ingestions where paused_at is not null) then array(
+      with recursive ahead (id) as (
+        select g.predecessor from batches w join batch_gates g on g.batch = w.id
+        where w.ingestion = ${of}.id and w.status in ('queued', 'parked')
+        union
+        select g.predecessor from ahead a
+        join batches p on p.id = a.id and p.status <> 'done'
+        join batch_gates g on g.batch = p.id)
+      select distinct format('waits behind ingestion %s, which is paused', p.id) || coalesce(': ' || p.pause_reason, '')
+      from ahead a join batches b on b.id = a.id and b.status in ('queued', 'running', 'parked')
+      join ingestions p on p.id = b.ingestion
+      where p.paused_at is not null and p.id <> ${of}.id) else '{}' end`;
+}
+
+function pauseColumns(tx: Transaction, actor: number, pause: Pause) {
+  return pause
+    ? tx`paused_at = clock_timestamp(), pause_reason = ${pause.reason}, paused_by = ${actor}`
+    : tx`paused_at = null, pause_reason = null, paused_by = null`;
+}
+
+async function wake(tx: Transaction): Promise<void> {
+  await tx`select pg_notify(${batchesChannel}, '')`;
+}

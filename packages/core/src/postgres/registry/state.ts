@@ -1,0 +1,64 @@
+import type postgres from 'postgres';
+import type { RegistryState, StoredConvention, StoredHook } from '../../hook/registry.ts';
+import type { FieldDefinition } from '../../record/schema.ts';
+import { arrayText } from '../array.ts';
+import type { Sql, Transaction } from '../connection/connect.ts';
+
+/** What a deploy looks at, within one transaction; nothing is locked. */
+export function registryState(tx: Transaction): RegistryState {
+  return {
+    convention: (slug) => readConvention(tx, slug),
+    async schemaFields(id, version) {
+      const [row] = await tx<{ fields: FieldDefinition[] }[]>`
+        select fields from schemas where id = ${id} and version = ${version}`;
+      return row?.fields;
+    },
+    hooks: (names) => readHooks(tx, names, 'free'),
+    async findRelease(hook, fingerprint) {
+      const [row] = await tx<{ version: number }[]>`
+        select version from releases where hook = ${hook} and fingerprint = ${fingerprint}`;
+      return row?.version;
+    },
+    async hasBlob(digest) {
+      const rows = await tx`select from files where sha256 = ${digest.replace('sha256:', '')}`;
+      return rows.length > 0;
+    },
+  };
+}
+
+/** The convention, which is locked first where that is wanted. */
+export async function readConvention(tx: Transaction, slug: string): Promise<StoredConvention | undefined> {
+  type Row = Omit<StoredConvention, 'schema'> & { schema_id: string; schema_version: string };
+  const [row] = await tx<Row[]>`
+    select slug, title, description, schema_id, schema_version, file_requirements, docs, ingester,
+           array(select hook from convention_hooks h where h.slug = c.slug order by position) as hooks
+    from conventions c where slug = ${slug}`;
+  if (!row) return undefined;
+  const { schema_id: id, schema_version: version, ...rest } = row;
+  return { ...rest, schema: { id, version } };
+}
+
+/** Locking is done in name order; claims (`for share`) wait for it, foreign-key checks do not. */
+export async function readHooks(
+  tx: Transaction,
+  names: readonly string[],
+  lock: 'free' | 'locked',
+): Promise<StoredHook[]> {
+  return tx<StoredHook[]>`
+    select name, owner, feature, release_count as "releaseCount", live_seq as "liveSeq",
+           live_version as "liveVersion", false as created
+    from hooks where name = any (${arrayText(names)}::text::text[])
+    order by name collate "C" ${lock === 'locked' ? tx`for no key update` : tx``}`;
+}
+
+/**
+ * What a rollback of the hook `of` goes back to unless told otherwise: `from_version` of the latest release or activation
+ * into the live version from an older one; null where there was none.
+ */
+export function rollbackTarget(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
+  return sql`(
+    select c.from_version from live_changes c
+    where c.hook = ${of}.name and c.to_version = ${of}.live_version and c.kind in ('release', 'activate')
+      and c.from_version < c.to_version
+    order by c.seq desc limit 1)`;
+}

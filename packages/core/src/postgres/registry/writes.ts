@@ -1,0 +1,160 @@
+import { v7 as uuid7 } from 'uuid';
+import type { Principal } from '../../auth/principal.ts';
+import type { DeployRequest } from '../../convention/convention.ts';
+import { OsaError } from '../../error.ts';
+import type { FeatureContract } from '../../hook/hook.ts';
+import type { LiveChange, RegistryWrites, StoredConvention, StoredHook } from '../../hook/registry.ts';
+import { canonicalJson, sha256 } from '../../hook/release.ts';
+import { arrayText } from '../array.ts';
+import type { Transaction } from '../connection/connect.ts';
+import { liveContent, mintRelease } from './mint.ts';
+import { setHookPause } from './pause.ts';
+import { readConvention, readHooks, registryState, rollbackTarget } from './state.ts';
+
+/** The registry's writes, within one transaction of one actor. */
+export function registryWrites(tx: Transaction, actor: number, principal: Principal): RegistryWrites {
+  return {
+    ...registryState(tx),
+    lockConvention: (slug, request) => lockConvention(tx, slug, request),
+    insertSchema: (schema) => insertSchema(tx, actor, schema),
+    lockHooks: (slug, hooks) => lockHooks(tx, slug, hooks),
+    lockHook: async (name) => (await readHooks(tx, [name], 'locked'))[0],
+    recordBlob: async (digest, size) => {
+      await tx`
+        insert into files (sha256, size, actor) values (${digest}, ${size}, ${actor}) on conflict (sha256) do nothing`;
+    },
+    mint: async (minting) => {
+      const outcome = await mintRelease(tx, { principal }, minting);
+      if (!outcome) throw new OsaError('internal', 'the actor of this transaction is not there');
+      return outcome;
+    },
+    liveContent: (hook) => liveContent(tx, hook),
+    move: (hook, change) => move(tx, actor, hook, change),
+    setPause: (hook, pause) => setHookPause(tx, actor, hook, pause),
+    currentChange: (hook) => currentChange(tx, hook),
+    rollbackTarget: async (hook) => {
+      const [row] = await tx<{ version: number | null }[]>`
+        select ${rollbackTarget(tx, tx`h`)} as version from hooks h where h.name = ${hook}`;
+      return row?.version ?? undefined;
+    },
+    versions: async (hook) => {
+      const rows = await tx<{ version: number }[]>`
+        select version from releases where hook = ${hook} order by version desc limit 100`;
+      return rows.map((row) => row.version).reverse();
+    },
+    createFeatureTable: async (hook) => {
+      await tx`select create_feature_table(${hook})`;
+    },
+    updateConvention: (slug, request) => updateConvention(tx, slug, request),
+    recordDeploy: (deploy) => recordDeploy(tx, actor, deploy),
+  };
+}
+
+async function lockConvention(
+  tx: Transaction,
+  slug: string,
+  request: DeployRequest,
+): Promise<StoredConvention | undefined> {
+  // The schema need not exist yet: its foreign key is checked at the commit.
+  const made = await tx`
+    insert into conventions (slug, title, description, schema_id, schema_version, file_requirements)
+    values (${slug}, ${request.title}, ${request.description}, ${request.schema.id}, ${request.schema.version},
+            ${tx.json(request.file_requirements)}::jsonb)
+    on conflict (slug) do nothing returning slug`;
+  if (made.length > 0) return undefined;
+  // Locked first and read after, since another deploy may have changed it while we waited.
+  await tx`select from conventions where slug = ${slug} for no key update`;
+  const convention = await readConvention(tx, slug);
+  if (!convention) throw new OsaError('internal', `convention ${slug} was there and is gone`);
+  return convention;
+}
+
+/** Two deploys that register the same version meet here; the second sees what the first stored, and is refused. */
+async function insertSchema(
+  tx: Transaction,
+  actor: number,
+  { id, version, title, fields }: Parameters<RegistryWrites['insertSchema']>[0],
+): Promise<void> {
+  const made = await tx`
+    insert into schemas (id, version, title, fields, actor)
+    values (${id}, ${version}, ${title}, ${tx.json(fields)}::jsonb, ${actor})
+    on conflict (id, version) do nothing returning id`;
+  if (made.length > 0) return;
+  throw new OsaError(
+    'unavailable',
+    `schema ${id}@${version} is being registered by another deploy; repeat this one`,
+  );
+}
+
+async function lockHooks(
+  tx: Transaction,
+  slug: string,
+  hooks: readonly { readonly name: string; readonly feature: FeatureContract }[],
+): Promise<StoredHook[]> {
+  const sorted = [...hooks].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const made = await tx<{ name: string }[]>`
+    insert into hooks (name, owner, feature)
+    select name, ${slug}, feature::jsonb
+    from unnest(${arrayText(sorted.map((hook) => hook.name))}::text::text[],
+                ${arrayText(sorted.map((hook) => JSON.stringify(hook.feature)))}::text::text[]) as h (name, feature)
+    order by name collate "C"
+    on conflict (name) do nothing returning name`;
+  const created = new Set(made.map((row) => row.name));
+  const names = sorted.map((hook) => hook.name);
+  const locked = await readHooks(tx, names, 'locked');
+  return locked.map((hook) => ({ ...hook, created: created.has(hook.name) }));
+}
+
+async function move(
+  tx: Transaction,
+  actor: number,
+  hook: StoredHook,
+  { to, kind, reason }: Parameters<RegistryWrites['move']>[1],
+): Promise<LiveChange> {
+  await tx`
+    with moved as (
+      update hooks set live_seq = coalesce(live_seq, 0) + 1, live_version = ${to}
+      where name = ${hook.name} returning name, live_seq
+    )
+    insert into live_changes (hook, seq, from_version, to_version, kind, reason, actor)
+    select name, live_seq, ${hook.liveVersion}, ${to}, ${kind}, ${reason}, ${actor} from moved`;
+  return currentChange(tx, hook);
+}
+
+async function currentChange(tx: Transaction, hook: StoredHook): Promise<LiveChange> {
+  const [row] = await tx<LiveChange[]>`
+    select c.seq, c.from_version, c.to_version, r.id as release_id, c.at
+    from live_changes c join releases r on r.hook = c.hook and r.version = c.to_version
+    where c.hook = ${hook.name} order by c.seq desc limit 1`;
+  if (!row) throw new OsaError('internal', `hook ${hook.name} has no live change`);
+  return row;
+}
+
+async function updateConvention(tx: Transaction, slug: string, request: DeployRequest): Promise<void> {
+  const { title, description, schema, file_requirements, docs, ingester, hooks } = request;
+  await tx`
+    update conventions
+    set title = ${title}, description = ${description}, schema_id = ${schema.id}, schema_version = ${schema.version},
+        file_requirements = ${tx.json(file_requirements)}::jsonb, docs = ${docs ? tx.json(docs) : null}::jsonb,
+        ingester = ${ingester ? tx.json(ingester) : null}::jsonb, updated_at = now()
+    where slug = ${slug}`;
+  await tx`delete from convention_hooks where slug = ${slug}`;
+  await tx`
+    insert into convention_hooks (slug, position, hook)
+    select ${slug}, position, hook
+    from unnest(${arrayText(hooks.map((hook) => hook.name))}::text::text[]) with ordinality as h (hook, position)`;
+}
+
+async function recordDeploy(
+  tx: Transaction,
+  actor: number,
+  { slug, manifest, plan }: Parameters<RegistryWrites['recordDeploy']>[0],
+): Promise<{ id: string; at: string }> {
+  const [row] = await tx<{ id: string; at: string }[]>`
+    insert into deploys (id, slug, manifest, manifest_digest, changed, changes, actor)
+    values (${uuid7()}, ${slug}, ${tx.json(manifest)}::jsonb, ${sha256(canonicalJson(manifest))},
+            ${plan.changed}, ${tx.json(plan.changes)}::jsonb, ${actor})
+    returning id, at`;
+  if (!row) throw new OsaError('internal', 'the deploy was not recorded');
+  return row;
+}

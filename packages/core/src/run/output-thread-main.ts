@@ -1,3 +1,0 @@
-import { serveOutputThread } from './output-thread.ts';
-
-serveOutputThread();

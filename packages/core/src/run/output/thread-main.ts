@@ -1,0 +1,3 @@
+import { serveOutputThread } from './thread.ts';
+
+serveOutputThread();

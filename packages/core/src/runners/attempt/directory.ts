@@ -1,0 +1,114 @@
+import { execFile } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import { OsaError } from '../../error.ts';
+import { failpoint } from '../../failpoint.ts';
+import { canonicalJson } from '../../hook/release.ts';
+import type { InputRecord, Task } from '../../run/runner.ts';
+
+/** The places of one attempt, as absolute paths without symbolic links. `root` is the daemon's own (0700). */
+export interface AttemptDirectory {
+  readonly root: string;
+  /** The hook's code. */
+  readonly code: string;
+  /** `records.jsonl`, and `config.json` when the config is not empty. */
+  readonly input: string;
+  readonly output: string;
+  /** The records' files: none, since records have none yet. */
+  readonly files: string;
+  readonly temporary: string;
+}
+
+const writeBytes = 256 * 1024;
+const recordsFile = 'records.jsonl';
+
+/**
+ * Makes the directory of an attempt and writes its input. Only the task's id becomes a part of a path.
+ *
+ * @throws OsaError `invalid` for a task id that is not a plain name.
+ */
+export async function stage(task: Task): Promise<AttemptDirectory> {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/.test(task.id)) {
+    throw new OsaError(
+      'invalid',
+      `A task's id must be 1 to 100 letters, digits, "_" or "-", not ${JSON.stringify(task.id)}`,
+      { field: 'id' },
+    );
+  }
+  await mkdir(task.workspace, { recursive: true, mode: 0o700 });
+  const attempt = placesOf(join(await realpath(task.workspace), task.id));
+  await mkdir(attempt.root, { mode: 0o700 });
+  try {
+    const { code, input, output, files, temporary } = attempt;
+    for (const directory of [code, input, output, files, temporary]) await mkdir(directory);
+    await writeInput(task, input);
+    await failpoint('stage.after');
+    return attempt;
+  } catch (error) {
+    await removeTree(attempt.root);
+    throw error;
+  }
+}
+
+/** Removes all that an attempt left, beginning with what it was given. */
+export async function removeAttempt({ root, input }: AttemptDirectory): Promise<void> {
+  // What is in the way of one file is in the way of the tree, whose removal tells.
+  await rm(join(input, recordsFile), { force: true }).catch(() => undefined);
+  await failpoint('cleanup.mid');
+  await removeTree(root);
+}
+
+/** Removes a directory whatever a hook made of it: locked directories and paths longer than the system takes. */
+export async function removeTree(directory: string): Promise<void> {
+  // The program, not Node's `rm`: that one fails at paths that are too long, and then goes on in the background.
+  const run = promisify(execFile);
+  try {
+    await run('rm', ['-rf', '--', directory]);
+  } catch {
+    // What the code has locked is unlocked first; what is wrong beyond that, the second try says.
+    await run('chmod', ['-R', 'u+rwX', '--', directory]);
+    await run('rm', ['-rf', '--', directory]);
+  }
+}
+
+function placesOf(root: string): AttemptDirectory {
+  return {
+    root,
+    code: join(root, 'code'),
+    input: join(root, 'in'),
+    output: join(root, 'out'),
+    files: join(root, 'files'),
+    temporary: join(root, 'tmp'),
+  };
+}
+
+async function writeInput(task: Task, directory: string): Promise<void> {
+  const { records } = task;
+  const file = join(directory, recordsFile);
+  const half = Math.ceil(records.length / 2);
+  await appendRecords(file, records.slice(0, half));
+  await failpoint('stage.partial');
+  await appendRecords(file, records.slice(half));
+  const { config } = task.release;
+  if (Object.keys(config).length > 0) await writeFile(join(directory, 'config.json'), canonicalJson(config));
+}
+
+async function appendRecords(file: string, records: readonly InputRecord[]): Promise<void> {
+  await pipeline(Readable.from(recordLines(records)), createWriteStream(file, { flags: 'a' }));
+}
+
+/** The metadata's text is spliced in as it is, so that no number loses a digit on the way. */
+function* recordLines(records: readonly InputRecord[]): Generator<Buffer> {
+  let text = '';
+  for (const { id, metadata } of records) {
+    text += `{"id":${JSON.stringify(id)},"metadata":${metadata},"size_hint_mb":0}\n`;
+    if (text.length < writeBytes) continue;
+    yield Buffer.from(text);
+    text = '';
+  }
+  yield Buffer.from(text);
+}

@@ -1,0 +1,187 @@
+import { chmod, readdir, realpath, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { asOsaError, OsaError } from '../../error.ts';
+import { failpoint } from '../../failpoint.ts';
+import { sha256 } from '../../hook/release.ts';
+import type { Ending, Runner, Task } from '../../run/runner.ts';
+import { asUnavailable } from '../../system-error.ts';
+import { type AttemptDirectory, removeAttempt, stage } from '../attempt/directory.ts';
+import { type OutputWall, outputWall, unmountBelow } from '../attempt/output-quota.ts';
+import type { RunnerParts } from '../index.ts';
+import type { CgroupHint } from './cgroup.ts';
+import { type Engine, type EngineSettings, engineNames, engineOf, findEngine } from './engine.ts';
+import { resolveImage } from './image.ts';
+import { createArguments, labels } from './options.ts';
+import type { KnownPlatforms } from './platform.ts';
+import { containerRemoval, type OnLeft, removeContainers } from './removal.ts';
+import { seccompProfile } from './seccomp.ts';
+import { watchContainer } from './watch.ts';
+
+export interface ContainerRunnerParts {
+  readonly engine: Omit<EngineSettings, 'environment'>;
+  /** The daemon's, of which the engine sees what it needs and the code nothing. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** What a pull may take; it comes before the batch's own time. */
+  readonly pullTimeoutMs: number;
+  readonly onLeft: OnLeft;
+  /** Bounds what code writes; undefined where the machine or the user has none, and the output is watched only. */
+  readonly wall: OutputWall | undefined;
+}
+
+/**
+ * The runner of the engine that `setting` names, or for `auto` of the one that is there.
+ *
+ * @throws OsaError `usage` when there is none
+ */
+export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> {
+  const { setting, engineOptions: options, environment, pullTimeoutMs, warn } = parts;
+  const named = engineNames.filter((engine) => engine === setting);
+  const name = await findEngine({ options, environment }, named.length > 0 ? named : engineNames);
+  const wall = await outputWall().catch((error: unknown) => {
+    const known = asOsaError(error);
+    if (!known) throw error;
+    warn(softBound, { why: known.message });
+    return undefined;
+  });
+  const onLeft: OnLeft = (container, err) =>
+    warn(`a container is left; it is tried again, or: ${name} rm --force ${container}`, { container, err });
+  return containerRunner({ engine: { name, options }, environment, pullTimeoutMs, onLeft, wall });
+}
+
+const softBound =
+  'the bound on what hooks write is soft: output is only watched, and could fill the disk between two looks; for a ' +
+  'hard one run as root on Linux, with loop devices, mount and mkfs.ext4';
+
+/**
+ * Runs OCI images as containers of podman or docker: by digest, without network, privileges or a writable root.
+ * The image needs nothing but the contract: OSA_IN, OSA_OUT, OSA_FILES and OSA_HOOK_NAME in its environment, and the
+ * files behind them.
+ */
+export function containerRunner(parts: ContainerRunnerParts): Runner {
+  const { environment, pullTimeoutMs, wall } = parts;
+  const engine = engineOf({ ...parts.engine, environment });
+  const hint: CgroupHint = {};
+  const known: KnownPlatforms = new Map();
+  const remove = containerRemoval(engine, parts.onLeft);
+  const profile = onceItWorks(() => seccompProfile(engine));
+  return {
+    name: engine.name,
+    runtimes: ['image'],
+    run: (task, signal) => run(task, { engine, hint, known, profile, remove, pullTimeoutMs, wall, signal }),
+    sweep: (workspace) => sweep(engine, workspace),
+  };
+}
+
+interface Means {
+  readonly engine: Engine;
+  readonly hint: CgroupHint;
+  readonly known: KnownPlatforms;
+  readonly profile: () => Promise<string | undefined>;
+  readonly remove: (container: string) => Promise<void>;
+  readonly pullTimeoutMs: number;
+  readonly wall: OutputWall | undefined;
+  readonly signal: AbortSignal;
+}
+
+async function run(task: Task, means: Means): Promise<Ending> {
+  const { release } = task;
+  if (release.runtime !== 'image') {
+    throw new OsaError('invalid', `The container runner runs images, not the runtime "${release.runtime}"`, {
+      field: 'release.runtime',
+    });
+  }
+  let attempt: AttemptDirectory | undefined;
+  try {
+    const staged = await stage(task);
+    attempt = staged;
+    await means.wall?.raise(staged.output, join(staged.root, 'output.img'));
+    await share(staged);
+    const ended = await runStaged(task, staged, means);
+    return { ...ended, outputDirectory: staged.output, dispose: () => removeWalled(staged) };
+  } catch (error) {
+    if (attempt !== undefined) await removeWalled(attempt);
+    throw asUnavailable(error, `Starting hook ${task.hook}`);
+  }
+}
+
+async function removeWalled(attempt: AttemptDirectory): Promise<void> {
+  await unmountBelow(attempt.root);
+  await removeAttempt(attempt);
+}
+
+async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
+  const { engine, hint, known, remove, pullTimeoutMs, wall, signal } = means;
+  const { digest, image, limits } = task.release;
+  const { temporary } = attempt;
+  await failpoint('image.resolve');
+  const present = await resolveImage(engine, { image, digest, pullTimeoutMs, temporary, known, signal });
+  const workspace = await workspaceLabel(task.workspace);
+  // The engine has one set of names for all workspaces.
+  const name = `osa-${workspace.slice(0, 12)}-${task.id}`;
+  const seccomp = await writeProfile(attempt, await means.profile());
+  const plan = { engine: engine.name, name, task, attempt, image: present.id, seccomp, workspace };
+  signal.throwIfAborted();
+  try {
+    const id = (await engine.require(createArguments(plan))).split('\n').at(-1) ?? '';
+    await failpoint('container.created');
+    const timeoutMs = limits.timeout_seconds * 1_000;
+    const { image: ran, ...ended } = await watchContainer({
+      engine,
+      id,
+      attempt,
+      isWalled: wall !== undefined,
+      timeoutMs,
+      signal,
+      hint,
+      onLog: task.onLog,
+    });
+    const isRelease = ran === present.id;
+    return {
+      ...ended,
+      resolvedDigest: isRelease ? digest : ran,
+      platformDigest: isRelease ? present.platformDigest : null,
+    };
+  } finally {
+    await remove(name);
+  }
+}
+
+async function writeProfile({ root }: AttemptDirectory, profile: string | undefined) {
+  if (profile === undefined) return undefined;
+  const path = join(root, 'seccomp.json');
+  await writeFile(path, profile);
+  return path;
+}
+
+/** The answer of the first call that succeeds. */
+function onceItWorks<Answer>(ask: () => Promise<Answer>): () => Promise<Answer> {
+  let answer: Promise<Answer> | undefined;
+  return () => {
+    answer ??= ask().catch((error: unknown) => {
+      answer = undefined;
+      throw error;
+    });
+    return answer;
+  };
+}
+
+/** The code is another user: it may read its input and write its output. Around both, the attempt's root is closed. */
+async function share({ input, output, files }: AttemptDirectory): Promise<void> {
+  for (const directory of [input, files]) await chmod(directory, 0o755);
+  for (const name of await readdir(input)) await chmod(join(input, name), 0o644);
+  await chmod(output, 0o777);
+}
+
+/** A path can be long and say things about the machine; its hash is as good a name. */
+async function workspaceLabel(workspace: string): Promise<string> {
+  return sha256(await realpath(workspace)).slice(0, 32);
+}
+
+/** Containers of this workspace, whatever daemon made them: a daemon holds its workspace alone, so that one is dead. */
+async function sweep(engine: Engine, workspace: string): Promise<number> {
+  const label = `label=${labels.workspace}=${await workspaceLabel(workspace)}`;
+  const listed = await engine.require(['ps', '--all', '--quiet', '--no-trunc', '--filter', label]);
+  const containers = listed.split('\n').filter(Boolean);
+  await removeContainers(engine, containers);
+  return containers.length;
+}

@@ -1,0 +1,158 @@
+import { arch } from 'node:os';
+import { OsaError } from '../../error.ts';
+import { imageRule, isImage, splitImage } from '../../hook/image.ts';
+import { type Engine, lastLine } from './engine.ts';
+import { type KnownPlatforms, platformDigest } from './platform.ts';
+
+/** An image that is present, under the digest that was asked for. */
+export interface PresentImage {
+  /** What containers are made of: the engine's id of the image, which is a hash of its content. */
+  readonly id: string;
+  /** The digest of the manifest for this platform, where the release's digest is that of an index. */
+  readonly platformDigest: string | null;
+}
+
+export interface ImageRequest {
+  /** The image's name as it was deployed, perhaps with a tag; only for pulling. */
+  readonly image: string | null;
+  readonly digest: string;
+  readonly pullTimeoutMs: number;
+  /** Podman leaves the layers of a pull that is stopped where it has begun to keep them; here they go with the attempt. */
+  readonly temporary: string;
+  readonly known: KnownPlatforms;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The image of this very digest: present already, or pulled by it. A tag is never asked for.
+ *
+ * @throws OsaError `not_found` (the registry has no such digest), `access_denied` (no right to pull), `invalid` (an
+ * image that cannot run here), `unavailable`
+ */
+export async function resolveImage(engine: Engine, request: ImageRequest): Promise<PresentImage> {
+  const { signal } = request;
+  const name = repositoryOf(request.image);
+  const reference = `${name}@${request.digest}`;
+  const image =
+    (await inspect(engine, request.digest, reference)) ?? (await pulled(engine, reference, request));
+  requireRunnable(engine, image, reference);
+  const { Os: os, Architecture: architecture } = image;
+  const question = { reference, digest: request.digest, digests: digestsOf(image), os, architecture, signal };
+  return { id: withPrefix(image.Id), platformDigest: await platformDigest(engine, request.known, question) };
+}
+
+async function pulled(engine: Engine, reference: string, request: ImageRequest): Promise<Inspected> {
+  await pull(engine, reference, request);
+  const image = await inspect(engine, request.digest, reference);
+  if (image) return image;
+  throw new OsaError('unavailable', `${reference} was pulled and is not there`, { details: { reference } });
+}
+
+interface Inspected {
+  readonly Id: string;
+  readonly Digest?: string;
+  readonly RepoDigests?: readonly string[] | null;
+  readonly Os: string;
+  readonly Architecture: string;
+  readonly Config?: {
+    readonly Entrypoint?: readonly string[] | string | null;
+    readonly Cmd?: readonly string[] | string | null;
+    readonly Volumes?: object | null;
+  } | null;
+}
+
+/** The image that has the digest: its manifest's, its index's, or, for one that was never pushed, its own id. */
+async function inspect(engine: Engine, digest: string, reference: string): Promise<Inspected | undefined> {
+  for (const name of [reference, digest]) {
+    const { ok, stdout } = await engine.call(['image', 'inspect', '--', name]);
+    const found = ok ? (JSON.parse(stdout) as Inspected[])[0] : undefined;
+    if (found && (withPrefix(found.Id) === digest || digestsOf(found).has(digest))) return found;
+  }
+  return undefined;
+}
+
+/** What the image is known by in registries. */
+function digestsOf({ Digest, RepoDigests }: Inspected): Set<string> {
+  const ofNames = (RepoDigests ?? []).map((name) => name.slice(name.indexOf('@') + 1));
+  return new Set([...(Digest ? [Digest] : []), ...ofNames]);
+}
+
+/** Podman leaves the prefix of an image's id out, docker does not. */
+export function withPrefix(id: string): string {
+  return id.startsWith('sha256:') ? id : `sha256:${id}`;
+}
+
+function requireRunnable(engine: Engine, image: Inspected, reference: string): void {
+  const { Entrypoint, Cmd, Volumes } = image.Config ?? {};
+  if (!Entrypoint?.length && !Cmd?.length) {
+    throw refused(reference, 'has neither an entrypoint nor a command, so there is nothing to start');
+  }
+  const platform = `${image.Os}/${image.Architecture}`;
+  if (image.Architecture !== '' && platform !== hostPlatform) {
+    throw refused(
+      reference,
+      `is for ${platform}, and this machine is ${hostPlatform}; build it for that, too`,
+    );
+  }
+  // Podman is told to ignore them; docker would make each a writable directory without a bound.
+  if (engine.name === 'docker' && Object.keys(Volumes ?? {}).length > 0) {
+    throw refused(reference, 'declares a volume; a hook writes to $OSA_OUT and /tmp only');
+  }
+}
+
+/** As images name it. */
+const hostPlatform = `linux/${{ x64: 'amd64', ia32: '386', loong64: 'loong64' }[arch() as string] ?? arch()}`;
+
+function refused(reference: string, why: string): OsaError {
+  return new OsaError('invalid', `the image ${reference} ${why}`, {
+    field: 'release.image',
+    details: { reference },
+  });
+}
+
+async function pull(
+  engine: Engine,
+  reference: string,
+  { image, pullTimeoutMs, temporary, signal }: ImageRequest,
+): Promise<void> {
+  if (image === null) throw refused(reference, 'has no name to pull it by');
+  const { ok, stderr } = await engine.call(['pull', '--quiet', '--', reference], {
+    timeoutMs: pullTimeoutMs,
+    signal,
+    temporary,
+  });
+  if (ok) return;
+  const why = lastLine(stderr);
+  const details = { reference, engine: engine.name };
+  if (absent.test(stderr)) {
+    throw new OsaError('not_found', `digest not found: the registry does not have ${reference} (${why})`, {
+      details,
+    });
+  }
+  if (denied.test(stderr)) {
+    throw new OsaError(
+      'access_denied',
+      `${reference} may not be pulled (${why}); log in as the daemon's user with "${engine.name} login"`,
+      { details },
+    );
+  }
+  throw new OsaError('unavailable', `pulling ${reference} failed: ${why}`, { details });
+}
+
+/**
+ * An engine has one exit code for every trouble, so that the registry's answer is known by its words: the codes of
+ * the OCI distribution specification (MANIFEST_UNKNOWN, NAME_UNKNOWN, UNAUTHORIZED, DENIED) as engines print them.
+ */
+const absent = /manifest[ _]unknown|name[ _]unknown|repository name not known|manifest for \S+ not found/i;
+/** The registry's denial, not the operating system's "permission denied" for a socket or a directory of the engine. */
+const denied =
+  /\bunauthorized\b|authentication required|access to the resource is denied|(?<!permission )\bdenied: |registry: denied|403 \(?forbidden/i;
+
+/** `ghcr.io:443/acme/hook:1.2` → `ghcr.io:443/acme/hook`. @throws OsaError `invalid` for what is no name of an image */
+function repositoryOf(image: string | null): string {
+  const reference = splitImage(image ?? 'localhost/osa');
+  if (isImage(reference)) return reference.name.replace(/:[^/:]*$/, '');
+  throw new OsaError('invalid', `the image ${JSON.stringify(image)} ${imageRule}`, {
+    field: 'release.image',
+  });
+}

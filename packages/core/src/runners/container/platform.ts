@@ -1,0 +1,72 @@
+import { asOsaError } from '../../error.ts';
+import type { Engine } from './engine.ts';
+
+/** What is known of digests. */
+export type KnownPlatforms = Map<string, Known>;
+
+interface Known {
+  /** That of the platform's manifest for an index; null for what is a manifest itself, or where nobody answered. */
+  readonly platform: string | null;
+  /** When it is worth to ask again, by the process's clock in milliseconds. */
+  readonly until: number;
+}
+
+export interface PlatformQuestion {
+  /** `name@digest`. */
+  readonly reference: string;
+  readonly digest: string;
+  /** All digests under which the engine has the image. */
+  readonly digests: ReadonlySet<string>;
+  readonly os: string;
+  readonly architecture: string;
+  readonly signal: AbortSignal;
+}
+
+const askMs = 5_000;
+/** A registry that did not answer is left alone for this long, so that not every start waits for it. */
+const askAgainMs = 600_000;
+
+/**
+ * The digest of the manifest that an index names for this platform; null where the release's digest is that of a
+ * manifest, or when the registry does not answer: what runs is known by the release's digest either way. An engine
+ * forgets which of an image's digests is which, so the registry is asked, once for each digest.
+ */
+export async function platformDigest(
+  engine: Engine,
+  known: KnownPlatforms,
+  question: PlatformQuestion,
+): Promise<string | null> {
+  const { digest, digests, reference, signal } = question;
+  // Podman keeps both digests of an image that came by its index; docker keeps the one that was asked for.
+  if (engine.name === 'podman' && digests.size === 1) return null;
+  const before = known.get(digest);
+  if (before !== undefined && performance.now() < before.until) return before.platform;
+  const answer = await engine
+    .call(['manifest', 'inspect', '--', reference], { timeoutMs: askMs, signal })
+    .catch((error: unknown) => {
+      signal.throwIfAborted();
+      if (asOsaError(error)?.code === 'unavailable') return undefined;
+      throw error;
+    });
+  const platform = answer?.ok ? manifestFor(question, JSON.parse(answer.stdout)) : null;
+  known.set(digest, { platform, until: answer?.ok ? Infinity : performance.now() + askAgainMs });
+  return platform;
+}
+
+interface Index {
+  readonly manifests?: readonly {
+    readonly digest: string;
+    readonly platform?: { readonly os?: string; readonly architecture?: string };
+  }[];
+}
+
+function manifestFor(
+  { digests, os, architecture }: PlatformQuestion,
+  { manifests = [] }: Index,
+): string | null {
+  const ours = manifests.filter(
+    ({ platform }) => platform?.os === os && platform.architecture === architecture,
+  );
+  const [one] = ours.filter(({ digest }) => digests.has(digest));
+  return (one ?? (ours.length === 1 ? ours[0] : undefined))?.digest ?? null;
+}

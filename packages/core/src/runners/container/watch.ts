@@ -1,0 +1,194 @@
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { OsaError } from '../../error.ts';
+import { failpoint } from '../../failpoint.ts';
+import { bounds } from '../../limits.ts';
+import { outputFiles } from '../../run/output/files.ts';
+import type { Ending } from '../../run/runner.ts';
+import { boundedLog } from '../attempt/bounded-log.ts';
+import type { AttemptDirectory } from '../attempt/directory.ts';
+import { requireKept, wallOutgrown } from '../attempt/output-quota.ts';
+import { outgrown, untilOutgrown } from '../attempt/output-size.ts';
+import { type CgroupHint, countOomKills } from './cgroup.ts';
+import { type Engine, lastLine, type Streaming } from './engine.ts';
+import { withPrefix } from './image.ts';
+
+/** Between SIGTERM and SIGKILL after a timeout. */
+const graceMs = 2_000;
+/** What the engine may take to notice that the code is dead. */
+const settleMs = 30_000;
+
+export interface Watch {
+  readonly engine: Engine;
+  /** The container's full id; it is created and was not started. */
+  readonly id: string;
+  readonly attempt: AttemptDirectory;
+  /** Whether the output is a file system of its own. */
+  readonly isWalled: boolean;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly hint: CgroupHint;
+  readonly onLog: ((chunk: Uint8Array) => void) | undefined;
+}
+
+export interface Watched
+  extends Pick<Ending, 'outcome' | 'exitCode' | 'exitSignal' | 'detail' | 'log' | 'logBytes'> {
+  /** The image that the engine says it ran. */
+  readonly image: string;
+}
+
+/**
+ * Starts a container and resolves when it has ended, whatever its end was.
+ *
+ * @throws OsaError `invalid` when its entrypoint cannot start, `unavailable` when the engine cannot start or lost it
+ */
+export async function watchContainer(watch: Watch): Promise<Watched> {
+  const { engine, id, attempt, hint, signal } = watch;
+  signal.throwIfAborted();
+  const log = boundedLog(bounds.logBytes, watch.onLog);
+  const counter = countOomKills(id, hint);
+  const attached = engine.stream(['start', '--attach', id], attempt.temporary);
+  let complaint = '';
+  attached.stdout.on('data', log.append);
+  attached.stderr.on('data', (chunk: Buffer) => {
+    log.append(chunk);
+    if (complaint.length < 4_096) complaint += chunk.toString();
+  });
+  await failpoint('container.started');
+  const outcome = await untilEnded(watch, attached).finally(() => counter.stop());
+  await failpoint('container.exited');
+  const state = await endState(engine, id);
+  if (state.Status === 'created' || state.Status === 'initialized' || state.Status === 'configured') {
+    throw notStarted(engine, complaint);
+  }
+  if (state.Running)
+    throw new OsaError('unavailable', `${engine.name} lost the container ${id.slice(0, 12)}`);
+  const ended = {
+    ...exitOf(state.ExitCode),
+    log: log.bytes(),
+    logBytes: log.length(),
+    image: withPrefix(state.image),
+  };
+  if (outcome !== 'exited') return { ...ended, outcome };
+  if (await hasOutgrown(watch)) return { ...ended, outcome: 'output_too_large' };
+  if (watch.isWalled) await keepAnswers(attempt);
+  const starved = state.OOMKilled || counter.kills() > 0 || (await monitorSawOom(attempt.temporary));
+  if (starved && state.ExitCode !== 0) return { ...ended, outcome: 'out_of_memory' };
+  return { ...ended, outcome, detail: starved ? survived : null };
+}
+
+async function keepAnswers({ output }: AttemptDirectory): Promise<void> {
+  for (const name of [...outputFiles, 'progress.jsonl']) await requireKept(join(output, name));
+}
+
+const survived = 'one of its processes was killed for lack of memory; the hook went on and exited with 0';
+
+/** At the end names and lengths are looked at, too: a file with holes takes less than it would be to read. */
+async function hasOutgrown({ attempt, isWalled }: Watch): Promise<boolean> {
+  return (isWalled && (await wallOutgrown(attempt.output))) || outgrown(attempt.output);
+}
+
+/** Podman's monitor, conmon, leaves a file of this name in the directory that it was started in. */
+async function monitorSawOom(directory: string): Promise<boolean> {
+  return (await readdir(directory)).includes('oom');
+}
+
+/** A shell's way to say that a signal ended the code, which is all that engines tell. */
+function exitOf(code: number): Pick<Ending, 'exitCode' | 'exitSignal'> {
+  return {
+    exitCode: code,
+    exitSignal: { 134: 'SIGABRT', 137: 'SIGKILL', 139: 'SIGSEGV', 143: 'SIGTERM' }[code] ?? null,
+  };
+}
+
+function notStarted(engine: Engine, complaint: string): OsaError {
+  const why = lastLine(complaint);
+  if (unusable.test(why)) {
+    return new OsaError('invalid', `the image's entrypoint cannot start: ${why}`, { field: 'release.image' });
+  }
+  return new OsaError('unavailable', `${engine.name} could not start the container: ${why}`);
+}
+
+/** How runc and crun, by way of either engine, say that the program is not there or is none; nothing else tells. */
+const unusable = /command that was not found|executable file .* not found|exec: "[^"]*": |open executable: /i;
+
+interface State {
+  readonly Status: string;
+  readonly Running: boolean;
+  readonly ExitCode: number;
+  readonly OOMKilled: boolean;
+  readonly image: string;
+}
+
+/** The engine may still be writing down that the code has ended when it lets go of its output. */
+async function endState(engine: Engine, id: string): Promise<State> {
+  const deadline = Date.now() + settleMs;
+  for (;;) {
+    const answer = await engine.require(['container', 'inspect', id]);
+    const [found] = JSON.parse(answer) as { readonly State: Omit<State, 'image'>; readonly Image: string }[];
+    if (!found)
+      throw new OsaError('unavailable', `${engine.name} does not know the container ${id.slice(0, 12)}`);
+    const settling = found.State.Status === 'running' || found.State.Status === 'stopping';
+    if (!settling || Date.now() > deadline) return { ...found.State, image: found.Image };
+    await delay(50);
+  }
+}
+
+/** Ends the code on timeout, on cancellation and when its output outgrows its bound; the first of them names it. */
+async function untilEnded(
+  { engine, id, attempt, isWalled, timeoutMs, signal }: Watch,
+  attached: Streaming,
+): Promise<Ending['outcome']> {
+  let outcome: Ending['outcome'] = 'exited';
+  const ended = new AbortController();
+  const because = (why: Ending['outcome']) => {
+    if (outcome === 'exited' && !ended.signal.aborted) outcome = why;
+  };
+  const expire = async () => {
+    if (!(await slept(timeoutMs, ended.signal))) return;
+    because('timeout');
+    await engine.call(['kill', '--signal', 'TERM', id]);
+    if (await slept(graceMs, ended.signal)) await kill(engine, id, ended.signal);
+  };
+  const cancel = async () => {
+    if (!signal.aborted) await once(signal, 'abort', { signal: ended.signal }).catch(() => undefined);
+    if (!signal.aborted || ended.signal.aborted) return;
+    because('cancelled');
+    await kill(engine, id, ended.signal);
+  };
+  const contain = async () => {
+    const look = () => (isWalled ? wallOutgrown : outgrown)(attempt.output);
+    if (!(await untilOutgrown(look, ended.signal))) return;
+    because('output_too_large');
+    await kill(engine, id, ended.signal);
+  };
+  const exit = attached.exited.then(() => ended.abort());
+  try {
+    await Promise.all([exit, expire(), cancel(), contain()]);
+  } finally {
+    ended.abort();
+    attached.kill();
+  }
+  return outcome;
+}
+
+/** Until it is dead: a container that is only starting cannot be killed yet, and the engine refuses. */
+async function kill(engine: Engine, id: string, dead: AbortSignal): Promise<void> {
+  const deadline = Date.now() + settleMs;
+  while (!dead.aborted) {
+    await engine.call(['kill', '--signal', 'KILL', id]);
+    if (Date.now() > deadline) {
+      throw new OsaError('unavailable', `the container ${id.slice(0, 12)} survives SIGKILL`, {
+        details: { id },
+      });
+    }
+    await slept(200, dead);
+  }
+}
+
+/** False when it was woken before. */
+async function slept(milliseconds: number, woken: AbortSignal): Promise<boolean> {
+  return delay(milliseconds, true, { signal: woken }).catch(() => false);
+}

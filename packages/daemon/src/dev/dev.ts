@@ -1,0 +1,99 @@
+import { join, resolve } from 'node:path';
+import type { TrustedIssuers } from '@osa/core/auth/issuer';
+import type { Endpoint } from '@osa/core/postgres/connection/connect';
+import { prepareDevelopmentDatabase } from '@osa/core/postgres/embedded/development';
+import { startEmbedded } from '@osa/core/postgres/embedded/embedded';
+import type { Logger } from 'pino';
+import { type DaemonConfig, limitsOfHooks, type Settings, workerSettings } from '../config/config.ts';
+import { trustedIssuers } from '../config/issuers.ts';
+import { requireSafe } from '../config/start-checks.ts';
+import { type Daemon, startDaemon } from '../daemon.ts';
+import { announceDaemon, makeDirectory, ownIssuer, withdrawDaemon, workerName } from './directory.ts';
+import { lockDirectory } from './lock.ts';
+
+export interface DevOptions {
+  readonly version: string;
+  /** Made when missing; relative to the working directory. */
+  readonly directory: string;
+  /** Instead of the settings' one; 0 takes a free one. */
+  readonly port?: number | undefined;
+  /** A migrated database, as its application's role, instead of the embedded server. */
+  readonly database?: string | undefined;
+  /** Instead of `<directory>/data`. */
+  readonly data?: string | undefined;
+  readonly settings: Settings;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/**
+ * Starts a daemon that needs nothing installed: an embedded PostgreSQL, the process runner, and a key of its own
+ * that it trusts, all in one directory, which it holds alone.
+ *
+ * @throws OsaError `conflict` (the directory or the port is taken), `usage`, `unavailable`; nothing is left running
+ */
+export async function startDev(options: DevOptions, { log }: { readonly log: Logger }): Promise<Daemon> {
+  await using stack = new AsyncDisposableStack();
+  const directory = await makeDirectory(resolve(options.directory));
+  stack.use(await lockDirectory(directory));
+  // One that is there was left by a daemon that died.
+  await withdrawDaemon(directory);
+  const config = await devConfig(options, directory);
+  requireSafe(config);
+  const url = options.database ?? (await embeddedDatabase(directory, stack, log));
+  const database = { url, connections: options.settings.database_connections };
+  const daemon = await startDaemon({ ...config, database }, { log });
+  stack.defer(() => daemon.close());
+  await announceDaemon(directory, daemon.url);
+  stack.defer(() => withdrawDaemon(directory));
+  const kept = stack.move();
+  let closing: Promise<void> | undefined;
+  return {
+    url: daemon.url,
+    trust: daemon.trust,
+    close() {
+      closing ??= kept.disposeAsync();
+      return closing;
+    },
+  };
+}
+
+async function embeddedDatabase(
+  directory: string,
+  stack: AsyncDisposableStack,
+  log: Logger,
+): Promise<Endpoint> {
+  const server = await startEmbedded({ directory, log: (line) => log.info(line) });
+  stack.defer(() => server.stop());
+  return prepareDevelopmentDatabase(server.connection);
+}
+
+/** The directory's own key, and what the settings name. */
+export async function devIssuers(settings: Settings, directory: string): Promise<TrustedIssuers> {
+  const trusted = await trustedIssuers(settings, settings.domain ?? 'localhost');
+  return { ...trusted, machines: [await ownIssuer(directory), ...trusted.machines] };
+}
+
+async function devConfig(
+  { version, port, data, settings, environment }: DevOptions,
+  directory: string,
+): Promise<Omit<DaemonConfig, 'database'>> {
+  return {
+    mode: 'development',
+    part: settings.part,
+    version,
+    domain: settings.domain ?? 'localhost',
+    host: settings.host,
+    port: port ?? settings.port,
+    dataDirectory: resolve(data ?? settings.data_dir ?? join(directory, 'data')),
+    workDirectory: join(directory, 'work'),
+    reads: settings.reads,
+    // Nobody but this machine can ask, and a page in a browser could forge the header.
+    trustedProxies: [],
+    trusted: await devIssuers(settings, directory),
+    runner: settings.runner ?? 'process',
+    ...limitsOfHooks(settings),
+    worker: { name: await workerName(directory), isInherited: true, ...workerSettings(settings) },
+    drainSeconds: settings.drain_seconds,
+    environment,
+  };
+}

@@ -1,0 +1,110 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { chmod, link, mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { MachineIssuer } from '@osa/core/auth/issuer';
+import { readPrivateKey, readPublicKeys } from '@osa/core/auth/token';
+import { OsaError } from '@osa/core/error';
+import { systemCode } from '@osa/core/system-error';
+import { devIssuer } from '../config/start-checks.ts';
+
+/** What clients read to find a running `osad --dev`. */
+export interface DaemonFile {
+  readonly pid: number;
+  readonly url: string;
+  readonly issuer: string;
+  readonly audience: string;
+  /** Relative to the directory. */
+  readonly key_file: string;
+  readonly started_at: string;
+}
+
+const keyFile = 'dev-key.jwk';
+
+/**
+ * Makes the directory of `osad --dev`. It is searchable for others, since PostgreSQL runs as another account where
+ * the daemon is root; each secret in it is closed by itself.
+ *
+ * @returns its real path
+ */
+export async function makeDirectory(path: string): Promise<string> {
+  try {
+    const made = await mkdir(path, { recursive: true });
+    if (made !== undefined) await chmod(path, 0o755);
+    await writeNew(join(path, '.gitignore'), '*\n', 0o644);
+    return await realpath(path);
+  } catch (cause) {
+    throw new OsaError('usage', `--dir: ${path} cannot be used (${systemCode(cause) ?? String(cause)})`, {
+      cause,
+    });
+  }
+}
+
+/**
+ * The directory's own key, made at the first start; its public half is what the daemon trusts. Its kid says that it
+ * is for development, so that production can refuse it.
+ */
+export async function ownIssuer(directory: string): Promise<MachineIssuer> {
+  const path = join(directory, keyFile);
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const own = { ...privateKey.export({ format: 'jwk' }), kid: `${devIssuer}-${randomUUID()}` };
+  await writeNew(path, `${JSON.stringify(own)}\n`, 0o600);
+  await chmod(path, 0o600);
+  const { publicJwk, kid } = await readPrivateKey(await readFile(path, 'utf8'), path);
+  const keys = await readPublicKeys(JSON.stringify({ ...publicJwk, kid }), path);
+  return { issuer: devIssuer, audience: devIssuer, scopeClaim: 'scope', scopes: undefined, keys };
+}
+
+/** The worker's name, which stays with the directory: whatever it held at a start, a dead daemon held. */
+export async function workerName(directory: string): Promise<string> {
+  const path = join(directory, 'worker-name');
+  await writeNew(path, `dev-${randomUUID()}\n`, 0o600);
+  return (await readFile(path, 'utf8')).trim();
+}
+
+export async function announceDaemon(directory: string, url: string): Promise<void> {
+  const content: DaemonFile = {
+    pid: process.pid,
+    url,
+    issuer: devIssuer,
+    audience: devIssuer,
+    key_file: keyFile,
+    started_at: new Date().toISOString(),
+  };
+  const temporary = join(directory, `.daemon.json.${process.pid}`);
+  await writeFile(temporary, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
+  await rename(temporary, daemonFile(directory));
+}
+
+export async function withdrawDaemon(directory: string): Promise<void> {
+  await rm(daemonFile(directory), { force: true });
+}
+
+/** Who says to run here; undefined when nobody does. */
+export async function readDaemonFile(directory: string): Promise<DaemonFile | undefined> {
+  try {
+    return JSON.parse(await readFile(daemonFile(directory), 'utf8')) as DaemonFile;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function daemonFile(directory: string): string {
+  return join(directory, 'daemon.json');
+}
+
+/** Writes a file unless there is one, so that it is there whole or not at all. */
+async function writeNew(path: string, content: string, mode: number): Promise<void> {
+  const temporary = `${path}.${randomUUID()}`;
+  const file = await open(temporary, 'wx', mode);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+    await link(temporary, path);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  } finally {
+    await file.close();
+    await rm(temporary, { force: true });
+  }
+}

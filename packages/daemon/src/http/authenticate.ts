@@ -1,0 +1,125 @@
+import type { Gate } from '@osa/core/api';
+import { TokenFlaw } from '@osa/core/auth/compact';
+import type { Principal } from '@osa/core/auth/principal';
+import { isAdminRole } from '@osa/core/auth/role';
+import { requireScope, requireVerb } from '@osa/core/auth/scope';
+import type { VerifiedToken, Verifier } from '@osa/core/auth/verify';
+import { asOsaError, OsaError } from '@osa/core/error';
+import type { FailureLimit } from './failure-rate-limit.ts';
+import { networkOf, noNetwork } from './network.ts';
+
+export interface AuthenticateOptions {
+  readonly verifier: Verifier;
+  /** The roles of a person, as they are now. */
+  readonly rolesOf: (user: string) => Promise<readonly string[]>;
+  /** Whether a route of the gate `read` needs a token. */
+  readonly reads: 'public' | 'authenticated';
+  readonly failures: FailureLimit;
+  /** Told of each request that is refused for its token, or for having none. */
+  readonly onRefused: (refusal: Refusal) => void;
+}
+
+export interface Refusal {
+  readonly address: string;
+  /** By which failures are counted. */
+  readonly network: string;
+  readonly reason: string;
+  /** Whether its network had failed too often. */
+  readonly isLimited: boolean;
+}
+
+/** What is known of who calls, once the token holds. */
+export interface Caller {
+  readonly principal: Principal;
+  readonly token: VerifiedToken;
+  /** Of a person. */
+  readonly roles: readonly string[];
+}
+
+/** What is looked at of a request. */
+export interface Presented {
+  readonly authorization: string | undefined;
+  readonly address: string;
+}
+
+/**
+ * Who calls; undefined for nobody in particular. A token that is not accepted is refused wherever tokens are looked
+ * at, so that nobody takes a public answer for one with their rights.
+ */
+export type Authenticate = (gate: Gate, presented: Presented) => Promise<Caller | undefined>;
+
+/** @throws OsaError `missing_token`, `invalid_token`, `rate_limited` */
+export function authenticator(options: AuthenticateOptions): Authenticate {
+  const { verifier, rolesOf, reads, failures, onRefused } = options;
+  return async (gate, { authorization, address }) => {
+    if (gate.kind === 'public') return undefined;
+    try {
+      if (authorization !== undefined)
+        return await callerOf(verifier.verify(bearerOf(authorization)), rolesOf);
+      if (gate.kind === 'read' && reads === 'public') return undefined;
+      throw new OsaError('missing_token', 'this needs a token: send `Authorization: Bearer <token>`');
+    } catch (error) {
+      const known = asOsaError(error);
+      if (known?.code !== 'invalid_token' && known?.code !== 'missing_token') throw error;
+      const network = networkOf(address);
+      const waitSeconds = failures.count(network);
+      // What a proxy says may be anything, and be long.
+      const shown = network === noNetwork ? noNetwork : address;
+      const isLimited = waitSeconds !== undefined;
+      onRefused({ address: shown, network, reason: reasonOf(known), isLimited });
+      if (waitSeconds === undefined) throw error;
+      throw new OsaError('rate_limited', 'too many requests without an accepted token; wait a second', {
+        details: { retry_after_seconds: waitSeconds },
+        cause: error,
+      });
+    }
+  };
+}
+
+/**
+ * Whether whoever calls may pass. What it does not know, nobody passes.
+ *
+ * @throws OsaError `access_denied`, `internal` for a gate that should have asked for a token
+ */
+export function requireGate(
+  gate: Gate,
+  caller: Caller | undefined,
+  params: Readonly<Record<string, string>>,
+): void {
+  if (gate.kind === 'public' || gate.kind === 'read') return;
+  if (!caller)
+    throw new OsaError('internal', `nobody passes a gate of the kind ${gate.kind} without a token`);
+  switch (gate.kind) {
+    case 'authenticated':
+      return;
+    case 'scope': {
+      const { verb, orVerb, resourceParam } = gate;
+      if (resourceParam !== undefined) requireScope(caller.principal, verb, params[resourceParam] ?? '');
+      else requireVerb(caller.principal, orVerb === undefined ? [verb] : [verb, orVerb]);
+      return;
+    }
+    default:
+      throw new OsaError('internal', `there is no gate of the kind ${String((gate as Gate).kind)}`);
+  }
+}
+
+async function callerOf(token: VerifiedToken, rolesOf: AuthenticateOptions['rolesOf']): Promise<Caller> {
+  const { issuer, subject, scopes, tokenId } = token;
+  // Roles are read for each request, so that one which was taken away is gone at once.
+  const roles = token.kind === 'person' ? await rolesOf(subject) : [];
+  return { token, roles, principal: { issuer, subject, scopes, tokenId, isAdmin: roles.some(isAdminRole) } };
+}
+
+/** RFC 6750, section 2.1. The answer is that to any other bad token. */
+function bearerOf(authorization: string): string {
+  const [, token] = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization) ?? [];
+  if (token !== undefined) return token;
+  throw new OsaError('invalid_token', 'the token is not accepted', {
+    cause: new TokenFlaw('the header is not `Bearer <token>`'),
+  });
+}
+
+function reasonOf({ code, cause }: OsaError): string {
+  if (cause instanceof TokenFlaw) return cause.message;
+  return code === 'missing_token' ? 'no token' : 'unknown';
+}

@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { OsaError } from '@osa/core/error';
+import { parseJson } from '@osa/core/json/parse';
+
+export interface BodyTimes {
+  /** The longest pause between two pieces. */
+  readonly idleMs: number;
+  /** The longest time for all of it. */
+  readonly totalMs?: number;
+}
+
+/**
+ * The body piece by piece. However it ends, the request is left alone: who destroys it cannot answer it.
+ *
+ * @throws what the connection failed with, or an error with Node's own code for a request that is too slow
+ */
+export async function* bodyChunks(
+  request: IncomingMessage,
+  { idleMs, totalMs = Number.POSITIVE_INFINITY }: BodyTimes,
+): AsyncGenerator<Uint8Array> {
+  const deadline = performance.now() + totalMs;
+  while (!request.readableEnded) {
+    const chunk: Uint8Array | null = request.read();
+    if (chunk !== null) yield chunk;
+    else if (!request.readableEnded) await more(request, Math.min(idleMs, deadline - performance.now()));
+    if (performance.now() > deadline) throw tooSlow();
+  }
+}
+
+/**
+ * Reads a JSON body and its SHA-256.
+ *
+ * @throws OsaError `too_large`, before more than `maxBytes` are read; `malformed` (not JSON, a key twice, …)
+ */
+export async function readJson(
+  request: IncomingMessage,
+  { maxBytes, ...times }: BodyTimes & { readonly maxBytes: number },
+): Promise<{ readonly value: unknown; readonly sha256: string }> {
+  requireSize(request, maxBytes);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of bodyChunks(request, times)) {
+    size += chunk.length;
+    if (size > maxBytes) throw tooLarge(maxBytes);
+    chunks.push(chunk);
+  }
+  const bytes = Buffer.concat(chunks);
+  return {
+    value: parseJson(bytes, { refuseProto: true }),
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  };
+}
+
+/** Refuses by the announced length what is too large anyhow. @throws OsaError `too_large` */
+export function requireSize(request: IncomingMessage, maxBytes: number): void {
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
+}
+
+/** @throws OsaError `unsupported_media_type` for another type, a charset other than UTF-8, or any encoding */
+export function requireMediaType(request: IncomingMessage, expected: string): void {
+  const { 'content-type': type = '', 'content-encoding': encoding } = request.headers;
+  const [essence = '', ...parameters] = type.toLowerCase().split(';');
+  const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith('charset='));
+  const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
+  if (essence.trim() !== expected || !isUtf8) {
+    const found = type === '' ? 'no Content-Type' : `the Content-Type ${JSON.stringify(type.slice(0, 100))}`;
+    throw new OsaError('unsupported_media_type', `the request has ${found}; send ${expected} in UTF-8`, {
+      field: 'Content-Type',
+    });
+  }
+  if (encoding !== undefined) {
+    throw new OsaError(
+      'unsupported_media_type',
+      'a Content-Encoding is not accepted; send the body as it is',
+      {
+        field: 'Content-Encoding',
+      },
+    );
+  }
+}
+
+/**
+ * An answer to a request whose body is not read to its end: the text at once, then nothing while the rest is read
+ * and dropped, for a second at most. Closing while bytes arrive would reset the connection, and the answer with it.
+ */
+export function lingering(text: string, request: IncomingMessage): Readable {
+  async function* answer(): AsyncGenerator<Buffer> {
+    yield Buffer.from(text);
+    await restDropped(request);
+  }
+  return Readable.from(answer(), { objectMode: false });
+}
+
+const lingerMs = 1_000;
+
+async function restDropped(request: IncomingMessage): Promise<void> {
+  if (request.readableEnded || request.destroyed) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, lingerMs);
+  request
+    .once('end', resolve)
+    .once('close', resolve)
+    .once('error', () => resolve());
+  request.resume();
+  await promise;
+  clearTimeout(timer);
+}
+
+/** Resolves when there is something to read, or nothing will come any more. */
+async function more(request: IncomingMessage, timeoutMs: number): Promise<void> {
+  if (request.destroyed) throw request.errored ?? cutShort();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => reject(tooSlow()), Math.max(0, timeoutMs));
+  const proceed = () => resolve();
+  const close = () => (request.readableEnded ? resolve() : reject(request.errored ?? cutShort()));
+  request.on('readable', proceed).on('end', proceed).on('error', reject).on('close', close);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    request.off('readable', proceed).off('end', proceed).off('error', reject).off('close', close);
+  }
+}
+
+function tooSlow(): Error {
+  return Object.assign(new Error('the body did not arrive in time'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+}
+
+function cutShort(): Error {
+  return Object.assign(new Error('the connection ended within the body'), { code: 'ECONNRESET' });
+}
+
+function tooLarge(maxBytes: number): OsaError {
+  return new OsaError('too_large', `the body is larger than the ${maxBytes} bytes allowed`, {
+    details: { limit: maxBytes },
+  });
+}

@@ -1,0 +1,157 @@
+import type { Problem } from '@osa/core/api';
+import { valueAt } from '@osa/core/convention/manifest/problems';
+import { pathText } from '@osa/core/convention/manifest/yaml';
+import { asOsaError, type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
+import { systemCode } from '@osa/core/system-error';
+import { excerpt } from '@osa/core/text';
+import type { z } from 'zod';
+
+/** The status of each code; the one table. A code that no route should let out is an internal error. */
+export const statuses: Readonly<Record<ErrorCode, number>> = {
+  malformed: 400,
+  invalid: 422,
+  too_large: 413,
+  unsupported_media_type: 415,
+  method_not_allowed: 405,
+  missing_token: 401,
+  invalid_token: 401,
+  access_denied: 403,
+  rate_limited: 429,
+  not_found: 404,
+  conflict: 409,
+  precondition_failed: 412,
+  idempotency_mismatch: 422,
+  in_progress: 409,
+  unavailable: 503,
+  interrupted: 503,
+  usage: 500,
+  credentials: 500,
+  unreachable: 500,
+  lease_lost: 500,
+  internal: 500,
+};
+
+/** What the HTTP layer itself refuses, by the code of its error. The statuses of HTTP say more than ours here. */
+const transport: Readonly<Record<string, Refusal | undefined>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    status: 408,
+    code: 'malformed',
+    message: 'the request did not arrive in time; send it again without pauses',
+  },
+  HPE_HEADER_OVERFLOW: {
+    status: 431,
+    code: 'too_large',
+    message: 'the headers are too many or too large; send less than 16 KiB and at most 100 of them',
+  },
+  FST_ERR_BAD_URL: { status: 400, code: 'malformed', message: 'the path is not valid percent-encoded UTF-8' },
+  FST_ERR_MAX_PARAM_LENGTH: { status: 404, code: 'not_found', message: 'nothing has a name that long' },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    status: 415,
+    code: 'unsupported_media_type',
+    message: 'the Content-Type cannot be read',
+  },
+  ECONNRESET: { status: 400, code: 'malformed', message: 'the request ended before it was complete' },
+};
+
+interface Refusal {
+  readonly status: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export interface ProblemAnswer {
+  readonly status: number;
+  readonly body: Problem;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Whether the fault is ours, so that somebody should hear of it. */
+  readonly isOurs: boolean;
+}
+
+/** The answer to any error. What went wrong on our side stays here: it would name paths, hosts and statements. */
+export function problemOf(error: unknown): ProblemAnswer {
+  const code = systemCode(error);
+  const refused = code === undefined ? undefined : transport[code];
+  if (refused) return { status: refused.status, body: toProblem(refused), headers: {}, isOurs: false };
+  const known = asOsaError(error);
+  const status = statuses[known?.code ?? 'internal'];
+  if (known && status < 500) {
+    const { field, details } = known;
+    const body = toProblem({ status, code: known.code, message: known.message }, { field, details });
+    return { status, body, headers: challenge(known), isOurs: false };
+  }
+  return ours(known, status);
+}
+
+/** The error for input that breaks its schema: every problem with its place, its value and its rule. */
+export function invalidInput(error: z.ZodError, input: unknown, place = ''): OsaError {
+  const all = error.issues.flatMap((issue) => problemsOf(issue, input));
+  const problems = all.slice(0, maxProblems);
+  const [first] = problems;
+  const others = all.length > 1 ? ` (and ${all.length - 1} more, see details.problems)` : '';
+  return new OsaError('invalid', `${place}${first?.message ?? 'is not valid'}${others}`, {
+    field: first?.field,
+    details: { problems },
+  });
+}
+
+const maxProblems = 100;
+
+function problemsOf(issue: z.core.$ZodIssue, input: unknown): { field: string; message: string }[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const field = pathText([...issue.path, key]);
+      return { field, message: `${excerptOfPath(field)}: is not known here` };
+    });
+  }
+  const field = pathText(issue.path);
+  const value = valueAt(input, issue.path);
+  const shown = value === undefined ? 'is missing' : excerpt(value);
+  const rule = issue.message.replace(/^Invalid input: /, '');
+  return [{ field, message: `${field === '' ? 'the body' : excerptOfPath(field)}: ${shown}: ${rule}` }];
+}
+
+/** A path holds keys that the caller chose. */
+function excerptOfPath(path: string): string {
+  return excerpt(path, 200).slice(1, -1);
+}
+
+function ours(known: OsaError | undefined, status: number): ProblemAnswer {
+  if (known?.code === 'unavailable' || known?.code === 'interrupted') {
+    const message = 'the service cannot answer at the moment; try again in a second';
+    const { commit } = known.details;
+    const details = commit === undefined ? {} : { commit };
+    const body = toProblem({ status, code: 'unavailable', message }, { details });
+    return { status, body, headers: { 'retry-after': '1' }, isOurs: true };
+  }
+  const message = 'something went wrong on our side; the log of the daemon says what';
+  return { status, body: toProblem({ status, code: 'internal', message }), headers: {}, isOurs: true };
+}
+
+function toProblem(
+  { status, code, message }: Refusal,
+  { field, details = {} }: { field?: string | undefined; details?: OsaError['details'] } = {},
+): Problem {
+  return {
+    type: `urn:osa:error:${code}`,
+    title: errorCodes[code],
+    status,
+    detail: message,
+    code,
+    message,
+    ...(field !== undefined && { field }),
+    ...(Object.keys(details).length > 0 && { details }),
+  };
+}
+
+/** RFC 6750, section 3; and when to come back. */
+function challenge({ code, details }: OsaError): Record<string, string> {
+  if (code === 'missing_token') return { 'www-authenticate': 'Bearer' };
+  if (code === 'rate_limited') return { 'retry-after': String(details.retry_after_seconds ?? 1) };
+  if (code === 'invalid_token') return { 'www-authenticate': 'Bearer error="invalid_token"' };
+  if (code !== 'access_denied') return {};
+  const { scope } = details;
+  // A scope may hold a name from the path; only what the header's grammar allows is repeated.
+  const isToken = typeof scope === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope);
+  const named = isToken ? `, scope="${scope}"` : '';
+  return { 'www-authenticate': `Bearer error="insufficient_scope"${named}` };
+}

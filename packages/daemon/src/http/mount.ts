@@ -1,0 +1,240 @@
+import { createHash } from 'node:crypto';
+import {
+  type Answer,
+  type ParsedBody,
+  type ParsedParams,
+  type ParsedQuery,
+  type Route,
+  type RouteName,
+  routes,
+} from '@osa/core/api';
+import type { Principal } from '@osa/core/auth/principal';
+import { scopeVerbs } from '@osa/core/auth/scope';
+import { OsaError } from '@osa/core/error';
+import { databaseError } from '@osa/core/postgres/connection/sqlstate';
+import type { AskedFor, Writer } from '@osa/core/store';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import type { Part } from '../config/config.ts';
+import type { Caller } from './authenticate.ts';
+import { bodyChunks, readJson, requireMediaType, requireSize } from './body.ts';
+import { invalidInput } from './errors.ts';
+import type { HttpLimits } from './limits.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The entry of the wire contract that a route was made from. */
+    contract?: Route;
+  }
+  interface FastifyRequest {
+    /** Who calls, once the token holds. */
+    caller: Caller | undefined;
+  }
+}
+
+/** One request as a route's handler sees it: checked against the contract, defaults filled in. */
+export interface Call<N extends RouteName> {
+  readonly params: ParsedParams<N>;
+  readonly query: ParsedQuery<N>;
+  /** The JSON body; undefined where there is none, or where it is a stream. */
+  readonly body: ParsedBody<N>;
+  /** Who reads; undefined for anybody. A route whose gate needs a token asks `caller`. */
+  readonly principal: Principal | undefined;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** A streamed body, to be read once. @throws OsaError `too_large` for one that announces so */
+  upload(maxBytes: number): AsyncIterable<Uint8Array>;
+  /** Who calls. @throws OsaError `internal` on a route whose gate lets anybody through */
+  caller(): Caller;
+  /** On whose behalf to write; for a streamed body, with the SHA-256 of what came. */
+  writer(uploadSha256?: string): Writer;
+}
+
+export type Handler<N extends RouteName> = (call: Call<N>) => Promise<Answer<N>>;
+export type Handlers = { readonly [N in RouteName]: Handler<N> };
+
+/**
+ * Mounts every route of the wire contract: method, path, gate, shapes and status come from there.
+ *
+ * @throws OsaError `internal` when a route has no gate or no handler, or a handler no route
+ */
+export function mountRoutes(
+  app: FastifyInstance,
+  handlers: Handlers,
+  { limits, part }: { readonly limits: HttpLimits; readonly part: Part },
+): void {
+  const names = Object.keys(routes) as RouteName[];
+  const missing = names.filter((name) => !Object.hasOwn(handlers, name));
+  const stray = Object.keys(handlers).filter((name) => !Object.hasOwn(routes, name));
+  if (missing.length + stray.length > 0) {
+    throw new OsaError(
+      'internal',
+      `routes without a handler: ${missing.join(', ') || 'none'}; handlers without a route: ${stray.join(', ') || 'none'}`,
+    );
+  }
+  const ungated = names.filter((name) => !hasGate(routes[name]));
+  if (ungated.length > 0) {
+    throw new OsaError('internal', `routes that do not say who may call them: ${ungated.join(', ')}`);
+  }
+  app.addHook('onRoute', ({ url, config }) => {
+    if (!config?.contract)
+      throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
+  });
+  for (const name of routesOf(part)) mount(app, name, handlers, limits);
+}
+
+/** The types ask for a gate; this asks what is there when it runs, since a route without one would be open. */
+function hasGate({ gate }: Partial<Route>): boolean {
+  switch (gate?.kind) {
+    case 'public':
+    case 'read':
+    case 'authenticated':
+      return true;
+    case 'scope':
+      return scopeVerbs.includes(gate.verb);
+    default:
+      return false;
+  }
+}
+
+/** What this part of a daemon answers; one that only runs batches tells no more than how it is. */
+export function routesOf(part: Part): readonly RouteName[] {
+  return part === 'worker' ? ['health', 'ready', 'metrics'] : (Object.keys(routes) as RouteName[]);
+}
+
+function mount<N extends RouteName>(
+  app: FastifyInstance,
+  name: N,
+  handlers: Handlers,
+  limits: HttpLimits,
+): void {
+  const route: Route = routes[name];
+  const handler = handlers[name];
+  app.route({
+    method: route.method,
+    url: route.path,
+    config: { contract: route },
+    handler: async (request, reply) => {
+      const call = await decode<N>(route, request, reply, limits);
+      const answer = await handler(call).catch((error: unknown) => {
+        throw blameCursor(error, call.query);
+      });
+      if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(statusOf(route, answer));
+      return reply.send(answer);
+    },
+  });
+}
+
+function statusOf({ status, createdStatus }: Route, answer: unknown): number {
+  const isCreated =
+    typeof answer === 'object' && answer !== null && 'created' in answer && answer.created === true;
+  return (isCreated ? createdStatus : undefined) ?? status;
+}
+
+/**
+ * A cursor is opaque to everybody but the list that made it, so what a forged one holds is found out by the
+ * database, as a value that does not fit (SQLSTATE class 22).
+ */
+function blameCursor(error: unknown, query: object | undefined): unknown {
+  const isForged = query && 'cursor' in query && databaseError(error)?.code.startsWith('22');
+  if (!isForged) return error;
+  const message = 'cursor: not a cursor of this list; leave it out to start again';
+  return new OsaError('invalid', message, { field: 'cursor', cause: error });
+}
+
+/** Checks in the order of cost: headers, path, query, then the body. */
+async function decode<N extends RouteName>(
+  route: Route,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  limits: HttpLimits,
+): Promise<Call<N>> {
+  const key = route.idempotent ? idempotencyKey(request) : undefined;
+  const params = check(route.params, request.params, 'path');
+  const query = check(route.query?.strict(), request.query, 'query');
+  if (typeof route.body === 'string') requireMediaType(request.raw, route.body);
+  const json = typeof route.body === 'object' ? await readBody(route.body, request, limits) : undefined;
+  const caller = (): Caller => {
+    if (request.caller) return request.caller;
+    throw new OsaError('internal', `${route.method} ${route.path} needs a caller, and its gate none`);
+  };
+  const call = {
+    params,
+    query,
+    body: json?.value,
+    principal: request.caller?.principal,
+    request,
+    reply,
+    caller,
+    upload(maxBytes: number) {
+      requireSize(request.raw, maxBytes);
+      return bodyChunks(request.raw, { idleMs: limits.uploadIdleMs });
+    },
+    writer(uploadSha256?: string): Writer {
+      const onBehalf = { principal: caller().principal, request: askedFor(route, request) };
+      if (key === undefined) return onBehalf;
+      const bodySha256 = uploadSha256 ?? json?.sha256 ?? '';
+      return { ...onBehalf, idempotency: { key, requestDigest: digestOf(request, bodySha256) } };
+    },
+  };
+  // The shapes are those of the contract's schemas, which TypeScript cannot follow through a look-up by name.
+  return call as unknown as Call<N>;
+}
+
+/** What a request asks for, as the outbox tells it. */
+export function askedFor(
+  { method, path, gate }: Route,
+  { params }: Pick<FastifyRequest, 'params'>,
+): AskedFor {
+  const resource = gate.kind === 'scope' && gate.resourceParam ? gate.resourceParam : undefined;
+  const name = resource && (params as Readonly<Record<string, string>>)[resource];
+  const scope = gate.kind === 'scope' ? [gate.verb, ...(name ? [name] : [])].join(':') : null;
+  return { route: `${method} ${path}`, scope };
+}
+
+async function readBody(schema: z.ZodType, request: FastifyRequest, limits: HttpLimits) {
+  requireMediaType(request.raw, 'application/json');
+  const { value, sha256 } = await readJson(request.raw, {
+    maxBytes: limits.requestBytes,
+    idleMs: limits.requestMs,
+    totalMs: limits.requestMs,
+  });
+  return { value: check(schema, value), sha256 };
+}
+
+/** @throws OsaError `malformed` for a query that PostgreSQL cannot take, `invalid` */
+function check(schema: z.ZodType | undefined, input: unknown, part?: 'path' | 'query'): unknown {
+  if (!schema) return undefined;
+  if (part === 'query') refuseUnstorable(input, part);
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  throw invalidInput(parsed.error, input, part === undefined ? '' : `${part}: `);
+}
+
+/** Text that PostgreSQL cannot take. @throws OsaError `malformed` */
+export function refuseUnstorable(input: unknown, part: string): void {
+  for (const [name, value] of Object.entries(input ?? {})) {
+    const text = String(value);
+    if (text.includes('\0') || !text.isWellFormed()) {
+      throw new OsaError('malformed', `${part}: ${name} holds a character that is not allowed`, {
+        field: name,
+      });
+    }
+  }
+}
+
+/** @throws OsaError `invalid` */
+function idempotencyKey(request: FastifyRequest): string | undefined {
+  const header = request.headers['idempotency-key'];
+  if (header === undefined) return undefined;
+  if (typeof header === 'string' && /^[\x21-\x7e]{1,200}$/.test(header)) return header;
+  throw new OsaError('invalid', 'Idempotency-Key: must be 1 to 200 visible ASCII characters; send a UUID', {
+    field: 'Idempotency-Key',
+  });
+}
+
+function digestOf(request: FastifyRequest, bodySha256: string): string {
+  const { method, url, headers } = request;
+  const text = `${method} ${url}\n${headers['if-match'] ?? ''}\n${bodySha256}`;
+  return createHash('sha256').update(text).digest('hex');
+}

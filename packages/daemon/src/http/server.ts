@@ -1,0 +1,219 @@
+import { isIP, type Socket } from 'node:net';
+import { type Route, routes } from '@osa/core/api';
+import { asOsaError, OsaError } from '@osa/core/error';
+import type { Access } from '@osa/core/store';
+import { systemCode } from '@osa/core/system-error';
+import {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+  LogController,
+} from 'fastify';
+import type { Logger } from 'pino';
+import type { Part } from '../config/config.ts';
+import type { Metrics } from '../metrics.ts';
+import { type Authenticate, requireGate } from './authenticate.ts';
+import { lingering } from './body.ts';
+import { type ProblemAnswer, problemOf } from './errors.ts';
+import type { HttpLimits } from './limits.ts';
+import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
+import { oneByOne } from './pipelining.ts';
+
+export interface ServerParts {
+  readonly part: Part;
+  /** Whether the only names are `localhost` and addresses: a page in a browser can give a name of its own our address. */
+  readonly isLocal: boolean;
+  /** Addresses and networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly handlers: Handlers;
+  readonly authenticate: Authenticate;
+  readonly limits: HttpLimits;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Stores that somebody with an accepted token was refused. */
+  readonly denied: Access['denied'];
+  readonly isDraining: () => boolean;
+}
+
+/** The HTTP server, not listening yet: limits, gates, errors, and the routes of the wire contract. */
+export function buildServer(parts: ServerParts): FastifyInstance {
+  const { limits, log, trustedProxies } = parts;
+  const app = fastify({
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
+    loggerInstance: warningsOf(log),
+    childLoggerFactory: (logger) => logger,
+    // A line per request would halve what the server can do; metrics count them.
+    logController: new LogController({ disableRequestLogging: true }),
+    // A request that comes while we drain is still answered, and its connection closed.
+    return503OnClosing: false,
+    keepAliveTimeout: limits.keepAliveMs,
+    // Node's limit is one for all requests, and an upload may take hours; bodies have limits of their own.
+    requestTimeout: 0,
+    routerOptions: { ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 1_000 },
+    http: {
+      headersTimeout: limits.headersMs,
+      connectionsCheckingInterval: Math.min(1_000, limits.headersMs / 4),
+      maxHeaderSize: limits.headerBytes,
+    },
+    frameworkErrors: (error, request, reply) => answerProblem(error, request, reply, log),
+    clientErrorHandler: answerUnreadable,
+  });
+  // Handlers read bodies themselves, when they know what to expect.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  app.decorateRequest('caller', undefined);
+  addHooks(app, parts);
+  app.setErrorHandler(async (error, request, reply) => {
+    await tellDenial(error, request, parts);
+    answerProblem(error, request, reply, log);
+    return reply;
+  });
+  app.setNotFoundHandler((request) => {
+    throw notMounted(request, parts.part);
+  });
+  mountRoutes(app, parts.handlers, parts);
+  return app;
+}
+
+function addHooks(app: FastifyInstance, parts: ServerParts): void {
+  const { authenticate, isLocal, limits, metrics, isDraining } = parts;
+  const takeTurn = oneByOne();
+  app.addHook('onRequest', async (request, reply) => {
+    await takeTurn(request.raw, reply.raw);
+    for (const name of ['host', 'authorization'] as const) requireOne(request, name);
+    if (isLocal) requireLocalName(request.hostname);
+    if (request.raw.rawHeaders.length / 2 > limits.headers) {
+      throw Object.assign(new Error('too many headers'), { code: 'HPE_HEADER_OVERFLOW' });
+    }
+    const { contract } = request.routeOptions.config;
+    if (!contract) return;
+    const { authorization } = request.headers;
+    const params = request.params as Readonly<Record<string, string>>;
+    request.caller = await authenticate(contract.gate, { authorization, address: request.ip });
+    // A gate may name them, and whatever it refuses is stored.
+    refuseUnstorable(params, 'path');
+    requireGate(contract.gate, request.caller, params);
+  });
+  app.addHook('onSend', async (request, reply) => {
+    reply.header('x-content-type-options', 'nosniff');
+    if (request.headers.authorization !== undefined) reply.header('cache-control', 'no-store');
+    // What is left of a body that nobody read is not waited for.
+    if (isDraining() || !request.raw.complete) reply.header('connection', 'close');
+    // A client that stops reading is cut off.
+    reply.raw.setTimeout(limits.answerIdleMs);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
+    metrics.observeRequest({ route, status: reply.statusCode, seconds: reply.elapsedTime / 1_000 });
+  });
+}
+
+/** A header that means one thing (RFC 9112, section 3.2); Node takes the first of several. @throws OsaError `malformed` */
+function requireOne({ raw }: FastifyRequest, name: 'host' | 'authorization'): void {
+  const found = raw.headersDistinct[name] ?? [];
+  if (found.length <= 1) return;
+  throw new OsaError('malformed', `a request has one header ${name}, not ${found.length}`, { field: name });
+}
+
+/** @throws OsaError `malformed` */
+function requireLocalName(hostname: string): void {
+  const name = hostname.replace(/^\[(.*)\]$/, '$1');
+  if (name === 'localhost' || isIP(name) !== 0) return;
+  throw new OsaError(
+    'malformed',
+    `a daemon for development answers to localhost and to addresses, not to ${JSON.stringify(hostname)}`,
+    { field: 'host' },
+  );
+}
+
+/** What fastify itself has to say counts from warnings on; the rest is ours to tell. */
+function warningsOf(log: Logger): FastifyBaseLogger {
+  return log.isLevelEnabled('warn') ? log.child({}, { level: 'warn' }) : log;
+}
+
+/** A refusal is answered also where it cannot be stored. */
+async function tellDenial(
+  error: unknown,
+  request: FastifyRequest,
+  { denied, log }: ServerParts,
+): Promise<void> {
+  const { contract } = request.routeOptions.config;
+  const principal = request.caller?.principal;
+  if (!principal || !contract || asOsaError(error)?.code !== 'access_denied') return;
+  const asked = askedFor(contract, request);
+  const scope = asOsaError(error)?.details.scope;
+  await denied(principal, { ...asked, scope: typeof scope === 'string' ? scope : asked.scope }).catch(
+    (cause: unknown) => log.error({ err: cause, ...asked }, 'a refusal is not stored'),
+  );
+}
+
+/** 405 with what is allowed for a path that exists, else 404. */
+function notMounted(request: FastifyRequest, part: Part): OsaError {
+  const [path = ''] = request.url.split('?', 1);
+  const all: readonly Route[] = routesOf(part).map((name) => routes[name]);
+  const methods = all.filter((route) => patternOf(route).test(path)).map((route) => route.method);
+  if (methods.length === 0) {
+    const instead =
+      part === 'worker'
+        ? `this daemon only runs batches and answers ${all.map((route) => route.path).join(', ')}; ask one that serves`
+        : '/openapi.json lists what there is';
+    return new OsaError('not_found', `nothing is at this path; ${instead}`);
+  }
+  const allow = [...new Set(methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
+  return new OsaError('method_not_allowed', `this path takes ${allow.join(', ')}`, { details: { allow } });
+}
+
+function patternOf(route: Route): RegExp {
+  const segments = route.path
+    .split('/')
+    .map((segment) => (segment.startsWith(':') ? '[^/]+' : RegExp.escape(segment)));
+  return new RegExp(`^${segments.join('/')}$`);
+}
+
+function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
+  const problem = problemOf(error);
+  if (problem.isOurs) {
+    log.error(
+      { err: error, method: request.method, route: request.routeOptions.url, status: problem.status },
+      'request failed',
+    );
+  }
+  const text = JSON.stringify(problem.body);
+  reply.code(problem.status).headers({ ...problem.headers, ...allowOf(problem) });
+  reply.header('content-type', 'application/problem+json');
+  reply.header('x-content-type-options', 'nosniff');
+  if (request.raw.complete) {
+    reply.send(text);
+    return;
+  }
+  reply.header('content-length', Buffer.byteLength(text));
+  reply.send(lingering(text, request.raw));
+}
+
+function allowOf({ status, body }: ProblemAnswer): Record<string, string> {
+  const allow = body.details?.allow;
+  return status === 405 && Array.isArray(allow) ? { allow: allow.join(', ') } : {};
+}
+
+/** What Node could not read as HTTP, or not in time: there is no request, only a socket. */
+function answerUnreadable(error: Error, socket: Socket): void {
+  if (systemCode(error) === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const known = systemCode(error);
+  const readable = known === 'HPE_HEADER_OVERFLOW' || known === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const problem = problemOf(
+    readable ? error : new OsaError('malformed', 'this is not a request of HTTP/1.1'),
+  );
+  const text = JSON.stringify(problem.body);
+  const head = [
+    `HTTP/1.1 ${problem.status} Refused`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
+}

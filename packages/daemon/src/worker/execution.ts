@@ -1,0 +1,92 @@
+import { failpoint } from '@osa/core/failpoint';
+import type { Database } from '@osa/core/postgres/connection/connect';
+import { postgresQueue } from '@osa/core/postgres/queue/queue';
+import type { Execution } from '@osa/core/run/execute';
+import type { OutputThreads } from '@osa/core/run/output/threads';
+import type { Runner } from '@osa/core/run/runner';
+import { hookSlots } from '@osa/core/run/slots';
+import { sweep } from '@osa/core/runners/attempt/sweep';
+import { makeRunners } from '@osa/core/runners/index';
+import type { BlobStore } from '@osa/core/storage/index';
+import type { Logger } from 'pino';
+import type { DaemonConfig } from '../config/config.ts';
+import type { Metrics } from '../metrics.ts';
+import { sweepDead } from './workspace.ts';
+
+export interface ExecutionParts {
+  /** Where batches are claimed and held. */
+  readonly claims: Database;
+  /** Where they end. */
+  readonly endings: Database;
+  readonly blobs: BlobStore;
+  readonly threads: OutputThreads;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/**
+ * What the worker executes with. What a dead predecessor left running is ended before its batches are given back,
+ * so that no code runs twice at a time.
+ */
+export async function prepareExecution(config: DaemonConfig, parts: ExecutionParts): Promise<Execution> {
+  const { worker, workDirectory: workspace } = config;
+  const { claims, endings, blobs, threads, metrics, log } = parts;
+  const queue = metrics.counted(postgresQueue(claims, { domain: config.domain, endings }));
+  const own = await ownRunners(config, { blobs, log });
+  await failpoint('recovery.start');
+  const swept = await sweepOrphans(config, own);
+  if (swept > 0) log.warn({ attempts: swept }, 'ended what an earlier daemon left running');
+  const given = worker.isInherited ? await queue.giveBack(worker.name) : 0;
+  if (given > 0) log.info({ batches: given }, 'gave back what an earlier daemon held');
+  return {
+    queue,
+    runners: own,
+    worker: { name: worker.name, leaseMs: worker.leaseSeconds * 1_000 },
+    slots: hookSlots(worker.perHook),
+    held: new Map(),
+    threads,
+    workspace,
+    maxMemoryBytes: config.maxHookMemoryBytes,
+    log: (event, details) => report(event, details, { metrics, log }),
+  };
+}
+
+/** In development the workspace stays the same; in production each daemon has its own, beside those of the dead. */
+async function sweepOrphans(
+  { mode, runner, workDirectory }: DaemonConfig,
+  own: readonly Runner[],
+): Promise<number> {
+  if (runner === 'none') return 0;
+  return mode === 'production' ? sweepDead(own, workDirectory) : sweep(own, workDirectory);
+}
+
+/** Development runs directories whatever engine it has; production runs images only. */
+async function ownRunners(
+  { mode, runner, containers, environment }: DaemonConfig,
+  { blobs, log }: Pick<ExecutionParts, 'blobs' | 'log'>,
+): Promise<Runner[]> {
+  return makeRunners(runner, {
+    isDevelopment: mode === 'development',
+    blobs,
+    environment,
+    engineOptions: containers.engineOptions,
+    pullTimeoutMs: containers.pullSeconds * 1_000,
+    warn: (message, details) => log.warn(details, message),
+  });
+}
+
+/** What ends a claim, and how it is counted; the other events tell of its way there. */
+const ends: readonly string[] = ['finished', 'let_go', 'retry_later', 'stop_ingestion'];
+
+/** Claims and ends are for who looks for them; what does not go as it should is told. */
+function report(
+  event: string,
+  { error, ...details }: Readonly<Record<string, unknown>>,
+  { metrics, log }: Pick<ExecutionParts, 'metrics' | 'log'>,
+): void {
+  const end = event.replace(/^batch\./, '');
+  if (ends.includes(end)) metrics.countBatch(end);
+  const isUsual = event === 'batch.claimed' || event === 'batch.finished' || details.stopping === true;
+  const facts = error === undefined ? details : { ...details, err: error };
+  log[isUsual ? 'debug' : 'warn'](facts, event.replaceAll(/[._]/g, ' '));
+}

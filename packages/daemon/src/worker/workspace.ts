@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { sha256 } from '@osa/core/hook/release';
+import type { Runner } from '@osa/core/run/runner';
+import { unmountBelow } from '@osa/core/runners/attempt/output-quota';
+import { sweep } from '@osa/core/runners/attempt/sweep';
+import { tryLock } from '../file-lock.ts';
+
+/**
+ * Daemons in production have their workspaces beside each other, each with a lock that ends with its process. So a
+ * daemon that starts can tell those of the dead from those of the living.
+ */
+const lockSuffix = '.lock';
+
+/** A name that no other daemon has, and whose start tells the machine. Containers can see it in their mounts. */
+export function workspaceName(): string {
+  return `${machinePrefix()}${randomUUID()}`;
+}
+
+function machinePrefix(): string {
+  return `${sha256(hostname()).slice(0, 8)}-`;
+}
+
+/** Makes a workspace and holds it until disposed; then it is removed. */
+export async function holdWorkspace(directory: string): Promise<AsyncDisposable> {
+  await mkdir(directory, { recursive: true, mode: 0o755 });
+  const path = `${directory}${lockSuffix}`;
+  // It gets its name when it is locked: until then another daemon would take its owner for dead.
+  const lock = await tryLock(`${path}.new`);
+  await rename(`${path}.new`, path);
+  return {
+    async [Symbol.asyncDispose]() {
+      await unmountBelow(directory);
+      await rm(directory, { recursive: true, force: true });
+      await rm(path, { force: true });
+      lock?.[Symbol.dispose]();
+    },
+  };
+}
+
+/** Ends and removes what dead daemons of this machine left beside `directory`; the answer counts the attempts. */
+export async function sweepDead(runners: readonly Runner[], directory: string): Promise<number> {
+  const parent = dirname(directory);
+  const locks = (await readdir(parent)).filter(
+    (name) => name.startsWith(machinePrefix()) && name.endsWith(lockSuffix),
+  );
+  let swept = 0;
+  for (const name of locks) {
+    const place = join(parent, name.slice(0, -lockSuffix.length));
+    if (basename(place) !== basename(directory)) swept += await sweepIfDead(runners, place);
+  }
+  return swept;
+}
+
+async function sweepIfDead(runners: readonly Runner[], place: string): Promise<number> {
+  using lock = await tryLock(`${place}${lockSuffix}`);
+  if (!lock) return 0;
+  const swept = await sweep(runners, place);
+  await rm(place, { recursive: true, force: true });
+  await rm(`${place}${lockSuffix}`, { force: true });
+  return swept;
+}

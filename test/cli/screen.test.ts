@@ -1,0 +1,112 @@
+import { PassThrough, Writable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+import { describe, expect, it, vi } from 'vitest';
+import { ask } from '../../packages/cli/src/terminal/ui/ask.tsx';
+import { choose } from '../../packages/cli/src/terminal/ui/choose.tsx';
+import { openProgress } from '../../packages/cli/src/terminal/ui/ingest-progress.tsx';
+
+/** A terminal that keeps what is written to it. */
+function fakeTerminal() {
+  let text = '';
+  const stream = new Writable({
+    write(chunk: Buffer, _, done) {
+      text += chunk.toString();
+      done();
+    },
+  });
+  const terminal = Object.assign(stream, { isTTY: true, columns: 120, rows: 40 });
+  return { stream: terminal as unknown as NodeJS.WriteStream, shown: () => stripVTControlCharacters(text) };
+}
+
+/** A keyboard, as a terminal in raw mode gives it. */
+function fakeKeyboard() {
+  const raw = { isTTY: true, setRawMode: () => raw, ref: () => raw, unref: () => raw };
+  return Object.assign(new PassThrough(), raw);
+}
+
+describe('a question', () => {
+  const question = 'Roll back seismic_energy to v2?';
+
+  it.each([
+    ['y', true],
+    ['Y', true],
+    ['n', false],
+    ['\r', false],
+  ])('takes %j for %s', async (typed, expected) => {
+    const { stream: stderr, shown } = fakeTerminal();
+    const stdin = fakeKeyboard();
+    const answer = ask({ question, stdin, stderr, signal: new AbortController().signal });
+    await vi.waitFor(() => expect(shown()).toContain('Roll back seismic_energy to v2? (y/N)'));
+    stdin.write(typed);
+    expect(await answer).toBe(expected);
+  });
+
+  it('is interrupted by Ctrl-C, which a terminal in raw mode sends as a character', async () => {
+    const { stream: stderr, shown } = fakeTerminal();
+    const stdin = fakeKeyboard();
+    const answer = ask({ question, stdin, stderr, signal: new AbortController().signal });
+    const refusal = expect(answer).rejects.toMatchObject({ code: 'interrupted' });
+    await vi.waitFor(() => expect(shown()).toContain('Roll back'));
+    stdin.write('\u0003');
+    await refusal;
+  });
+});
+
+describe('a list to pick from', () => {
+  const choices = [
+    { value: '3', label: 'v3   sha256:aaaa' },
+    { value: '2', label: 'v2   sha256:bbbb' },
+    { value: '1', label: 'v1   sha256:cccc' },
+  ];
+
+  async function picking(keys: readonly string[]) {
+    const { stream: stderr, shown } = fakeTerminal();
+    const stdin = fakeKeyboard();
+    const title = 'seismic_energy: v4 is live; which one shall be?';
+    const answer = choose({ title, choices, stdin, stderr, signal: new AbortController().signal });
+    await vi.waitFor(() => expect(shown()).toMatch(/which one[\s\S]*v3[\s\S]*v2[\s\S]*v1/));
+    for (const key of keys) {
+      const before = shown();
+      stdin.write(key);
+      if (key === down) await vi.waitFor(() => expect(shown().length).toBeGreaterThan(before.length));
+    }
+    return answer;
+  }
+
+  const down = '\u001b[B';
+
+  it.each([
+    ['the first by Enter', ['\r'], '3'],
+    ['another after arrow keys', [down, down, '\r'], '1'],
+    ['nothing by q', [down, 'q'], undefined],
+    ['nothing by Escape', ['\u001b'], undefined],
+  ])('gives %s', async (_, keys, expected) => {
+    expect(await picking(keys)).toBe(expected);
+  });
+
+  it('is interrupted by Ctrl-C', async () => {
+    await expect(picking(['\u0003'])).rejects.toMatchObject({ code: 'interrupted' });
+  });
+});
+
+it('the progress of an ingestion shows its counts', async () => {
+  const { stream, shown } = fakeTerminal();
+  const view = { title: 'quakes: running', isRunning: true, share: 0.5, counts: [], notes: [] };
+  const screen = openProgress(view, stream);
+  await vi.waitFor(() => expect(shown()).toContain('quakes: running'));
+  screen.show({
+    ...view,
+    title: 'quakes: completed',
+    isRunning: false,
+    share: 1,
+    counts: [
+      ['in', '1,707', false],
+      ['errored', '2', true],
+    ],
+    notes: ['batch 3 waits'],
+  });
+  await vi.waitFor(() =>
+    expect(shown()).toMatch(/quakes: completed[\s\S]*in 1,707 +errored 2[\s\S]*batch 3 waits/),
+  );
+  await screen.end();
+});

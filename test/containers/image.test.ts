@@ -1,0 +1,287 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { rollback } from '@osa/core/hook/live';
+import { readRows } from '@osa/core/record/read';
+import { traceRow } from '@osa/core/trace/trace';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import {
+  type ContainerBench,
+  describeContainers,
+  logOf,
+  suiteBench,
+} from '../support/containers/container-support.ts';
+import {
+  answering,
+  type BuiltImage,
+  buildImage,
+  podman,
+  podmanPath,
+  podmanRunner,
+  removeImages,
+} from '../support/containers/images.ts';
+import { type Registry, startRegistry } from '../support/containers/oci-registry.ts';
+import { record, type Workbench, workbench } from '../support/core-archive.ts';
+import { admin, scratch, until } from '../support/database/database.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+const zero = `sha256:${'0'.repeat(64)}`;
+const page = { limit: 100, history: false, release: undefined };
+
+let registry: Registry;
+let containers: ContainerBench;
+describeContainers('the image of a release', () => {
+  beforeAll(async () => {
+    registry = await startRegistry();
+  });
+  afterAll(() => registry.close());
+  suiteBench((made) => {
+    containers = made;
+  });
+
+  /** Builds an image that says `text`, pushes it, and forgets it here. */
+  async function pushed(text: string, name: string): Promise<BuiltImage> {
+    const local = await buildImage({ script: `echo ${text}` });
+    const there = await registry.push(local, name);
+    await podman('rmi', '--force', `${local.image}:latest`);
+    return there;
+  }
+
+  it('is pulled by its digest when it is not there', async () => {
+    const image = await pushed('one', 'pull/me');
+    const ending = await containers.run(image);
+    expect(ending).toMatchObject({ outcome: 'exited', resolvedDigest: image.digest, platformDigest: null });
+    expect(logOf(ending)).toBe('one\n');
+    await ending.dispose();
+  });
+
+  it('image-02: is never asked for by its tag', async () => {
+    const first = await pushed('one', 'moving/tag');
+    const second = await pushed('two', 'moving/tag');
+    expect(second.digest).not.toBe(first.digest);
+    const tagged = { image: `${first.image}:latest`, digest: first.digest };
+    expect(logOf(await containers.run(tagged))).toBe('one\n');
+    expect(logOf(await containers.run(second))).toBe('two\n');
+  });
+
+  it('image-01: stays what it is when its local tag is moved', async () => {
+    const one = await buildImage({ script: 'echo one' });
+    await buildImage({ script: 'echo two' }, one.image);
+    const ending = await containers.run({ ...one, image: `${one.image}:latest` });
+    expect([logOf(ending), ending.resolvedDigest]).toEqual(['one\n', one.digest]);
+  });
+
+  it('that was never pushed is known by its id', async () => {
+    const { image } = await buildImage({ script: 'echo local' });
+    const id = await podman('image', 'inspect', `${image}:latest`, '--format', '{{.Id}}');
+    const digest = `sha256:${id}`;
+    expect(await containers.run({ image, digest })).toMatchObject({
+      outcome: 'exited',
+      resolvedDigest: digest,
+    });
+  });
+
+  it('of an index is recorded with the digest for this platform', async () => {
+    const platform = await pushed('of a platform', 'an/index');
+    const list = `localhost/osa-test-list-${process.pid}`;
+    await podman('manifest', 'create', list, `docker://${platform.image}@${platform.digest}`);
+    const digest = await registry.pushIndex(list, 'an/index');
+    const index = { image: platform.image, digest };
+    expect(await containers.run(index)).toMatchObject({
+      resolvedDigest: digest,
+      platformDigest: platform.digest,
+    });
+    expect(await containers.run(platform)).toMatchObject({
+      resolvedDigest: platform.digest,
+      platformDigest: null,
+    });
+    await podman('manifest', 'rm', list);
+  });
+
+  it.each(['moving/tag', 'no/such/name'])(
+    'image-03: is not found when the registry lacks the digest of %s',
+    async (name) => {
+      const refusal = { code: 'not_found', message: expect.stringContaining('digest not found') };
+      await expect(containers.run({ image: `${registry.host}/${name}`, digest: zero })).rejects.toMatchObject(
+        refusal,
+      );
+      expect(await containers.containers()).toEqual([]);
+    },
+  );
+
+  it('image-08: is refused when it has nothing to start', async () => {
+    const image = await buildImage({});
+    await expect(containers.run(image)).rejects.toMatchObject({ code: 'invalid', field: 'release.image' });
+  });
+
+  it.each(['--root=/tmp/elsewhere', 'a b', 'A/B', '../x', 'x\ny'])(
+    'is refused before the engine sees it when its name is %j',
+    async (image) => {
+      await expect(containers.run({ image, digest: zero })).rejects.toMatchObject({
+        code: 'invalid',
+        field: 'release.image',
+      });
+    },
+  );
+
+  it('is refused when it was built for another kind of machine', async () => {
+    const image = await buildImage({ script: 'echo one' });
+    const foreign = `sed 's/"Architecture": ".*"/"Architecture": "s390x"/'`;
+    await using engine = await standIn(`[ "$1 $2" = 'image inspect' ] && { $real "$@" | ${foreign}; exit; }`);
+    await expect(containers.run(image, { runner: engine.runner })).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining('linux/s390x'),
+    });
+  });
+
+  it.each([
+    ['unavailable', 'open /var/lib/containers/storage: permission denied'],
+    ['unavailable', 'permission denied while trying to connect to the Docker daemon socket'],
+    ['access_denied', 'denied: requested access to the resource is denied'],
+    ['access_denied', 'error from registry: denied'],
+    ['access_denied', 'unable to retrieve auth token: unauthorized'],
+  ])('whose pull ends as %s says: %s', async (code, said) => {
+    await using engine = await standIn(`[ "$1" = pull ] && { echo 'Error: ${said}' >&2; exit 125; }`);
+    const request = containers.run({ image: 'localhost/none', digest: zero }, { runner: engine.runner });
+    await expect(request).rejects.toMatchObject({ code });
+  });
+
+  it.each([
+    ['the index is looked up', `[ "$1 $2" = 'manifest inspect' ] && { touch $asked; exec sleep 30; }`],
+    ['the image is looked at', `[ "$1 $2" = 'image inspect' ] && { touch $asked; sleep 1; }`],
+  ])('is not started when the work is cancelled while %s', async (_when, script) => {
+    const platform = await pushed('of a platform', 'cancelled/index');
+    const list = `localhost/osa-test-cancelled-${process.pid}`;
+    await podman('manifest', 'create', list, `docker://${platform.image}@${platform.digest}`);
+    const digest = await registry.pushIndex(list, 'cancelled/index');
+    await podman('manifest', 'rm', list);
+    await podman('pull', '--quiet', `${platform.image}@${digest}`);
+    await using engine = await standIn(script);
+    const abort = new AbortController();
+    const reason = new Error('the lease is lost');
+    const work = containers.run(
+      { image: platform.image, digest },
+      { runner: engine.runner, signal: abort.signal },
+    );
+    const ended = expect(work).rejects.toBe(reason);
+    await until('the question', async () => existsSync(engine.asked));
+    abort.abort(reason);
+    await ended;
+    expect(engine.commands()).not.toMatch(/^(create|start) /m);
+  });
+
+  it.each([
+    ['is not there', ['/nothing/here']],
+    ['is no program', ['/hook.sh']],
+  ])('image-08: is refused when its entrypoint %s', async (_what, entrypoint) => {
+    const image = await buildImage({ lines: [`ENTRYPOINT ${JSON.stringify(entrypoint)}`] });
+    await expect(containers.run(image)).rejects.toMatchObject({ code: 'invalid', field: 'release.image' });
+    expect(await containers.containers()).toEqual([]);
+  });
+
+  it('gets no volume of those that it declares', async () => {
+    const image = await buildImage({ script: 'echo x > /cache/x || echo refused', lines: ['VOLUME /cache'] });
+    const before = await podman('volume', 'ls', '--quiet');
+    expect(logOf(await containers.run(image))).toContain('refused');
+    expect(await podman('volume', 'ls', '--quiet')).toBe(before);
+  });
+
+  it('without an engine may run later', async () => {
+    const image = await buildImage({ script: 'echo one' });
+    const runner = podmanRunner(1_000, { PATH: '/nowhere' });
+    await expect(containers.run(image, { runner })).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('is compared with what the engine says it ran', async () => {
+    const image = await buildImage({ script: 'echo one' });
+    const other = `sha256:${'1'.repeat(64)}`;
+    // An engine that says it ran another image.
+    const lie = `sed 's/^\\( *"Image": "\\).*"/\\1${other}"/'`;
+    await using engine = await standIn(`[ "$1 $2" = 'container inspect' ] && { $real "$@" | ${lie}; exit; }`);
+    expect(await containers.run(image, { runner: engine.runner })).toMatchObject({
+      outcome: 'exited',
+      resolvedDigest: other,
+    });
+  });
+});
+
+/** A program in the place of podman: a line of shell, and then the real one, `$real`; `$asked` is a file to make. */
+async function standIn(script: string) {
+  const place = await scratch();
+  const [path, asked, log] = ['podman', 'asked', 'log'].map((name) => join(place.path, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const lines = [
+    '#!/bin/sh',
+    `real='${await podmanPath()}' asked='${asked}'`,
+    `echo "$@" >> '${log}'`,
+    script,
+  ];
+  await writeFile(path, `${lines.join('\n')}\nexec $real "$@"\n`, { mode: 0o755 });
+  return {
+    runner: podmanRunner(5_000, { PATH: `${place.path}:${process.env.PATH}` }),
+    asked,
+    /** What it was called with, a line a call. */
+    commands: () => readFileSync(log, 'utf8'),
+    [Symbol.asyncDispose]: () => place.dispose(),
+  };
+}
+
+describeContainers('a hook whose images move', () => {
+  let bench: Workbench;
+  beforeEach(async () => {
+    registry = await startRegistry();
+    bench = await workbench({ runners: [podmanRunner()] });
+    return async () => {
+      await bench.dispose();
+      await registry.close();
+      await removeImages();
+    };
+  });
+
+  /** An image whose rows say which version it is. */
+  const versionImage = async (version: number, name: string) =>
+    registry.push(await buildImage({ script: answering(`answer ${version}`) }), name);
+
+  it('image-02, image-10: runs the image of each release, whatever its tag has become', async () => {
+    const name = 'versions/hook';
+    const first = await versionImage(1, name);
+    await bench.deploy({ versioned: { image: { ...first, image: `${first.image}:latest` } } });
+    const second = await versionImage(2, name);
+    await bench.ingest([record('a', 1)]);
+    await bench.drain();
+    await bench.deploy({ versioned: { image: { ...second, image: `${second.image}:latest` } } });
+    await bench.ingest([record('b', 1)]);
+    await bench.drain();
+    await rollback(bench.store, { principal: admin }, 'versioned', { reason: 'compare' });
+    await bench.ingest([record('c', 1)]);
+    await bench.drain();
+    const { rows } = await readRows(bench.store, 'bench-record', 'versioned', page);
+    expect(rows.map(({ value, release }) => [value, release])).toEqual([
+      [1, 1],
+      [2, 2],
+      [1, 1],
+    ]);
+    for (const row of rows) {
+      const { run, release } = await traceRow(bench.store, admin, { hook: 'versioned', id: Number(row.id) });
+      expect(run.attempts).toMatchObject([{ outcome: 'exited', resolved_digest: release.digest }]);
+    }
+  });
+
+  it('stops the ingestion when its digest is gone', async () => {
+    const local = await buildImage({ script: answering('answer 41') });
+    const image = await registry.push(local, 'soon/gone');
+    await bench.deploy({ gone: { image } });
+    await registry.remove(image);
+    await removeImages();
+    const { id } = await bench.ingest([record('a', 1)]);
+    await bench.drain();
+    const shown = await bench.store.ingestions.show(id);
+    expect(shown).toMatchObject({ status: 'failed', published: 0 });
+    expect(JSON.stringify(shown)).toContain('digest not found');
+    expect(await bench.database.sql`select outcome from attempts`).toEqual([{ outcome: 'not_started' }]);
+  });
+});

@@ -1,0 +1,50 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { engineOf } from '@osa/core/runners/container/engine';
+import { containerRemoval } from '@osa/core/runners/container/removal';
+import { expect, it, onTestFinished } from 'vitest';
+import { scratch, until } from '../support/database/database.ts';
+
+/** An engine that has one container, `ours`, until it is told to remove it; while the file `away` is there it does nothing. */
+const script = `#!/bin/sh
+cd "$(dirname "$0")"
+if [ -e away ]; then echo 'Error: the engine is gone' >&2; exit 125; fi
+case "$*" in
+  rm*ours) rm -f there ;;
+  rm*) echo 'Error: no container with that name' >&2; exit 1 ;;
+  *inspect*) echo "Error: inspecting object: no such container $3" >&2; exit 125 ;;
+esac
+`;
+
+async function engine() {
+  const place = await scratch();
+  onTestFinished(() => place.dispose());
+  await writeFile(join(place.path, 'podman'), script, { mode: 0o755 });
+  await writeFile(join(place.path, 'there'), '');
+  const environment = { PATH: `${place.path}:${process.env.PATH}` };
+  const left: string[] = [];
+  const remove = containerRemoval(engineOf({ name: 'podman', options: [], environment }), (container) =>
+    left.push(container),
+  );
+  const isThere = () =>
+    readFile(join(place.path, 'there')).then(
+      () => true,
+      () => false,
+    );
+  return { away: join(place.path, 'away'), left, remove, isThere };
+}
+
+it('a container is asked for until an engine that was away has removed it', async () => {
+  const { away, left, remove, isThere } = await engine();
+  await writeFile(away, '');
+  await remove('ours');
+  expect([left, await isThere()]).toEqual([['ours'], true]);
+  await rm(away);
+  await until('it is removed', async () => !(await isThere()));
+});
+
+it('a container that the engine does not know is gone', async () => {
+  const { left, remove } = await engine();
+  await remove('another');
+  expect(left).toEqual([]);
+});

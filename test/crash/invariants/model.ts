@@ -1,0 +1,103 @@
+import type { HookName, Packed } from '../hooks.ts';
+
+/** What the harness knows of a run without asking the system: what it sent, and what it was told. */
+export class Model {
+  readonly deploys: Deploy[] = [];
+  readonly moves: Move[] = [];
+  readonly ingestions: Ingestion[] = [];
+  readonly retries: Told[] = [];
+  readonly mints: Mint[] = [];
+  /** Of a hook, by its name, or of an ingestion, by its id. */
+  readonly pauses: Hold[] = [];
+  /** What ends pauses. */
+  readonly resumes: Hold[] = [];
+  readonly cancels: Hold[] = [];
+  /** Codes by digest: the only way from a release to what its rows must say. */
+  readonly codes = new Map<string, { readonly hook: HookName; readonly token: string }>();
+  /** The newest code of each hook, which a deploy that does not change it declares again. */
+  readonly newest = new Map<HookName, Packed>();
+  /** Runs whose hook the harness ended: their records may be errored. */
+  readonly brokenRuns = new Set<string>();
+  /** Set when the disk was full: any hook may have failed then. */
+  anyMayFail = false;
+  readonly writes: Written[] = [];
+  /** Answers that no client should get. */
+  readonly strangeAnswers: string[] = [];
+  private tokens = 0;
+  private readonly imagesUsed = new Map<string, number>();
+
+  /** The next of a hook's images. */
+  nextImage(images: readonly Packed[]): Packed {
+    const [first] = images;
+    if (!first) throw new Error('there is no image');
+    const used = this.imagesUsed.get(first.digest) ?? 0;
+    this.imagesUsed.set(first.digest, used + 1);
+    return images[used % images.length] ?? first;
+  }
+
+  token(hook: HookName): string {
+    this.tokens += 1;
+    return `${hook}-${this.tokens}`;
+  }
+}
+
+/** One write, with all its tries. */
+export interface Written {
+  readonly what: string;
+  /** Whether its tries have one key. */
+  readonly keyed: boolean;
+  /** The ids of the tokens of its tries. */
+  readonly tokens: string[];
+  end: 'done' | 'refused' | 'unknown';
+}
+
+/** One request. Times are milliseconds since 1970, by the clock that PostgreSQL has too. */
+export interface Told {
+  readonly what: string;
+  readonly sentAt: number;
+  /** Until then nobody knows whether it is stored. */
+  ackedAt?: number;
+  /** The code of a refusal that is an answer too. */
+  refused?: string;
+}
+
+export interface Deploy extends Told {
+  readonly hooks: readonly HookName[];
+  readonly digests: ReadonlyMap<HookName, string>;
+  id?: string;
+  /** The version of each hook, as the answer said. */
+  versions?: ReadonlyMap<string, number>;
+}
+
+/** A release without a deploy. */
+export interface Mint extends Told {
+  readonly hook: HookName;
+  readonly digest: string;
+  /** Whether it was to go live. */
+  readonly live: boolean;
+  version?: number;
+  /** False when the answer says that it was there already. */
+  created?: boolean;
+}
+
+export interface Hold extends Told {
+  readonly of: string;
+}
+
+export interface Move extends Told {
+  readonly hook: HookName;
+  seq?: number;
+  version?: number;
+  changed?: boolean;
+}
+
+export interface Ingestion extends Told {
+  readonly records: readonly Sent[];
+  id?: string;
+}
+
+export interface Sent {
+  readonly source: string;
+  /** What is not a number is against the schema. */
+  readonly value: number | string;
+}

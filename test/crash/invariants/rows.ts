@@ -1,0 +1,141 @@
+import { expectedRows } from '../hooks.ts';
+import type { Model } from './model.ts';
+import type { Batch, BatchRecord, Outcome, State, StoredRow } from './state.ts';
+import type { Report } from './violations.ts';
+
+/** I4–I6, I8, I11, I12: what became of every record, and every row of it. The answer counts the rows. */
+export function checkRows(state: State, model: Model, report: Report): number {
+  const index = indexed(state, model);
+  for (const batch of state.batches) checkBatch(batch, index, model, report);
+  for (const record of state.batchRecords) checkRecord(record, index, model, report);
+  for (const outcome of state.outcomes) checkOutcome(outcome, index, report);
+  for (const { run, n, finished } of state.attempts) {
+    if (!finished) report('I12', `attempt ${n} of run ${run} has no end`);
+  }
+  for (const row of state.rows) {
+    if (index.outcomes.get(row.outcome_id)?.run !== row.run_id) {
+      report(
+        'I4',
+        `a row of ${row.hook} has no run: outcome ${row.outcome_id}, run ${row.run_id}`,
+        'misattributed',
+      );
+    }
+  }
+  return state.rows.length;
+}
+
+type Index = ReturnType<typeof indexed>;
+
+function indexed(state: State, model: Model) {
+  const tokens = new Map(
+    state.releases.map(({ hook, version, digest }) => [
+      `${hook} ${version}`,
+      model.codes.get(digest)?.token ?? 'none',
+    ]),
+  );
+  return {
+    tokens,
+    batches: new Map(state.batches.map((batch) => [batch.id, batch])),
+    records: new Map(state.batchRecords.map((record) => [record.id, record])),
+    outcomes: new Map(state.outcomes.map((outcome) => [outcome.id, outcome])),
+    outcomesOf: Map.groupBy(state.outcomes, (outcome) => outcome.batch_record),
+    runs: new Map(state.runs.map((run) => [run.id, run])),
+    runsOf: Map.groupBy(state.runs, (run) => run.batch),
+    attempts: new Map(state.attempts.map((attempt) => [`${attempt.run} ${attempt.n}`, attempt])),
+    rows: Map.groupBy(state.rows, (row) => row.outcome_id),
+  };
+}
+
+function checkBatch(batch: Batch, { runsOf }: Index, model: Model, report: Report): void {
+  const mayFail = batch.status === 'failed' && model.cancels.some(({ of }) => of === batch.ingestion);
+  if (batch.status !== 'done' && !mayFail)
+    report('I12', `batch ${batch.id} is ${batch.status}: ${batch.reason}`, 'lost');
+  for (const run of runsOf.get(batch.id) ?? []) {
+    if (run.status === null) report('I12', `run ${run.id} of batch ${batch.id} has no end`);
+  }
+}
+
+function checkRecord(record: BatchRecord, index: Index, model: Model, report: Report): void {
+  const { id, batch, source_id: source, value, status } = record;
+  if (index.batches.get(batch)?.status === 'failed') {
+    checkCancelled(record, index, report);
+    return;
+  }
+  const expected =
+    typeof value !== 'number' ? ['invalid'] : value < 0 ? ['rejected'] : ['published', 'unchanged'];
+  const mayFail =
+    model.anyMayFail || (index.runsOf.get(batch) ?? []).some((run) => model.brokenRuns.has(run.id));
+  const isExpected = expected.includes(status) || (mayFail && ['errored', 'rejected'].includes(status));
+  if (!isExpected) report('I6', `record ${id} (${source}: ${value}) is ${status}: ${record.reason}`, 'lost');
+  const outcomes = index.outcomesOf.get(id) ?? [];
+  if (status === 'invalid' || status === 'unchanged') {
+    if (outcomes.length > 0) report('I6', `record ${id} is ${status} and has outcomes`, 'duplicated');
+    return;
+  }
+  const runs = (index.runsOf.get(batch) ?? []).map((run) => run.hook).sort();
+  const answered = outcomes.map(({ hook }) => hook).sort();
+  if (runs.join() !== answered.join())
+    report('I6', `record ${id}: runs of ${runs}, outcomes of ${answered}`, 'lost');
+  const allPassed = outcomes.every((outcome) => outcome.status === 'passed');
+  if ((status === 'published') !== allPassed)
+    report('I6', `record ${id} is ${status}, all passed: ${allPassed}`);
+}
+
+/** Nothing of a batch that was cancelled is written. */
+function checkCancelled({ id, status }: BatchRecord, { outcomesOf }: Index, report: Report): void {
+  const isExpected = ['errored', 'invalid', 'unchanged'].includes(status);
+  if (!isExpected || outcomesOf.has(id))
+    report('I11', `record ${id} of a cancelled batch is ${status}, and has outcomes`);
+}
+
+function checkOutcome(outcome: Outcome, index: Index, report: Report): void {
+  const run = index.runs.get(outcome.run);
+  const record = index.records.get(outcome.batch_record);
+  const batch = index.batches.get(outcome.batch);
+  const rows = (index.rows.get(outcome.id) ?? []).toSorted((a, b) => a.ordinal - b.ordinal);
+  if (!run || !record || !batch) {
+    report('I4', `outcome ${outcome.id} has no run or no record`);
+    return;
+  }
+  const name = `run ${run.id} (${run.hook} ${run.version}) of ${record.source_id}`;
+  if (outcome.attempt !== null) {
+    const attempt = index.attempts.get(`${run.id} ${outcome.attempt}`);
+    if (attempt?.fence !== batch.fence) {
+      report(
+        'I11',
+        `${name}: attempt ${outcome.attempt} had the fence ${attempt?.fence}, the batch ended with ${batch.fence}`,
+      );
+    }
+  }
+  const token = index.tokens.get(`${run.hook} ${run.version}`) ?? 'none';
+  for (const { oracle } of rows) {
+    if (oracle !== token)
+      report('I5', `${name}: the row says ${oracle}, the release is ${token}`, 'misattributed');
+  }
+  checkStored(outcome, { name, token, rows, record }, report);
+}
+
+function checkStored(
+  { hook, status }: Outcome,
+  {
+    name,
+    token,
+    rows,
+    record,
+  }: { name: string; token: string; rows: readonly StoredRow[]; record: BatchRecord },
+  report: Report,
+): void {
+  const expected = expectedRows(hook, token, record.source_id, Number(record.value));
+  if (status === 'passed' && !expected) report('I6', `${name}: passed, and was to be rejected`);
+  if (status === 'rejected' && expected) report('I6', `${name}: rejected, and was to pass`, 'lost');
+  const wanted = status === 'passed' ? (expected ?? []) : [];
+  if (rows.length < wanted.length) report('I6', `${name}: ${rows.length} of ${wanted.length} rows`, 'lost');
+  if (rows.length > wanted.length)
+    report('I6', `${name}: ${rows.length} rows for ${wanted.length}`, 'duplicated');
+  for (const [index, row] of rows.entries()) {
+    const { ordinal, source, value } = wanted[index] ?? {};
+    if (row.ordinal !== ordinal || row.source !== source || Number(row.value) !== value) {
+      report('I6', `${name}: row ${index} is ${JSON.stringify(row)}`);
+    }
+  }
+}

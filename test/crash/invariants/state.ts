@@ -1,0 +1,175 @@
+import type { Limits } from '@osa/core/hook/release';
+import type { Database } from '@osa/core/postgres/connection/connect';
+import { hookNames } from '../hooks.ts';
+
+/** All that a run has left in its database, read from one moment. */
+export interface State {
+  readonly hooks: readonly {
+    name: string;
+    release_count: number;
+    live_seq: number | null;
+    live_version: number | null;
+  }[];
+  readonly releases: readonly Release[];
+  readonly changes: readonly LiveChange[];
+  readonly deploys: readonly { id: string; hooks: string[]; xact: string }[];
+  readonly ingestions: readonly { id: string }[];
+  readonly events: readonly StoredEvent[];
+  readonly batches: readonly Batch[];
+  readonly batchRecords: readonly BatchRecord[];
+  readonly runs: readonly {
+    id: string;
+    batch: string;
+    hook: string;
+    version: number;
+    status: string | null;
+  }[];
+  readonly attempts: readonly {
+    run: string;
+    n: number;
+    fence: string;
+    finished: boolean;
+    digest: string | null;
+    runner: string;
+    memory_bytes: string;
+    outcome: string | null;
+  }[];
+  readonly outcomes: readonly Outcome[];
+  readonly records: readonly {
+    srn: string;
+    source_id: string;
+    version: number;
+    content_digest: string;
+    value: number;
+  }[];
+  readonly rows: readonly StoredRow[];
+  /** Sessions that hold a transaction open, and advisory locks: there should be none. */
+  readonly leftovers: readonly string[];
+}
+
+export interface Release {
+  readonly hook: string;
+  readonly version: number;
+  readonly runtime: string;
+  readonly digest: string;
+  readonly command: readonly string[] | null;
+  readonly config: object;
+  readonly limits: Limits;
+  readonly xact: string;
+}
+
+export interface StoredEvent {
+  readonly type: string;
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly xact: string;
+}
+
+export interface LiveChange {
+  readonly hook: string;
+  readonly seq: number;
+  readonly from_version: number | null;
+  readonly to_version: number;
+  readonly kind: string;
+  readonly xact: string;
+}
+
+export interface Batch {
+  readonly id: string;
+  readonly ingestion: string;
+  readonly status: string;
+  readonly reason: string | null;
+  readonly fence: string;
+  /** Milliseconds since 1970. */
+  readonly snapshot_ms: number | null;
+  readonly finished_ms: number | null;
+}
+
+export interface BatchRecord {
+  readonly id: string;
+  readonly batch: string;
+  readonly source_id: string;
+  readonly value: unknown;
+  readonly content_digest: string;
+  readonly status: string;
+  readonly reason: string | null;
+  readonly record: string | null;
+  readonly retried_in: string | null;
+}
+
+export interface Outcome {
+  readonly id: string;
+  readonly run: string;
+  readonly batch: string;
+  readonly hook: string;
+  readonly batch_record: string;
+  readonly attempt: number | null;
+  readonly status: string;
+  readonly reason: string | null;
+  readonly row_count: number;
+}
+
+export interface StoredRow {
+  readonly hook: string;
+  readonly outcome_id: string;
+  readonly run_id: string;
+  readonly ordinal: number;
+  readonly oracle: string;
+  readonly source: string;
+  readonly value: string;
+}
+
+export async function readState(database: Database): Promise<State> {
+  return database.transaction(
+    async (tx) => ({
+      hooks: await tx<
+        State['hooks'][number][]
+      >`select name, release_count, live_seq, live_version from hooks`,
+      releases: await tx<Release[]>`
+        select hook, version, runtime, digest, command, config, limits, xmin::text as xact from releases
+        order by hook, version`,
+      changes: await tx<LiveChange[]>`
+        select hook, seq, from_version, to_version, kind, xmin::text as xact from live_changes order by hook, seq`,
+      deploys: await tx<State['deploys'][number][]>`
+        select id, xmin::text as xact, jsonb_path_query_array(manifest, '$.hooks[*].name') as hooks from deploys order by id`,
+      ingestions: await tx<{ id: string }[]>`select id from ingestions`,
+      events: await tx<StoredEvent[]>`select type, payload, xmin::text as xact from events order by id`,
+      batches: await tx<Batch[]>`
+        select id, ingestion, status, reason, fence, extract(epoch from snapshot_at)::float8 * 1000 as snapshot_ms,
+               extract(epoch from finished_at)::float8 * 1000 as finished_ms
+        from batches order by id`,
+      batchRecords: await tx<BatchRecord[]>`
+        select id, batch, source_id, metadata -> 'value' as value, content_digest, status, reason, record, retried_in
+        from batch_records order by id`,
+      runs: await tx<State['runs'][number][]>`select id, batch, hook, version, status from runs`,
+      attempts: await tx<State['attempts'][number][]>`
+        select run, n, fence, finished_at is not null as finished, resolved_digest as digest, runner, memory_bytes,
+               outcome
+        from attempts`,
+      outcomes: await tx<Outcome[]>`
+        select id, run, batch, hook, batch_record, attempt, status, reason, row_count from outcomes order by id`,
+      records: await tx<State['records'][number][]>`
+        select srn, source_id, version, content_digest, (metadata ->> 'value')::float8 as value
+        from records order by source_id, version`,
+      rows: await tx.unsafe<StoredRow[]>(await rowsOfAll(tx)),
+      leftovers: (
+        await tx<{ what: string }[]>`
+          select concat('session ', pid, ' of ', application_name, ' is ', state, ' since ', xact_start) as what from pg_stat_activity
+          where datname = current_database() and state like 'idle in transaction%'
+          union all
+          select concat('advisory lock of ', a.application_name, ', session ', a.pid) from pg_locks l join pg_stat_activity a on a.pid = l.pid
+          where l.locktype = 'advisory' and a.datname = current_database() and a.pid <> pg_backend_pid()`
+      ).map(({ what }) => what),
+    }),
+    { readOnly: true },
+  );
+}
+
+async function rowsOfAll(tx: Database['sql']): Promise<string> {
+  const made = await tx<{ name: string }[]>`select name from hooks order by name`;
+  const names = hookNames.filter((hook) => made.some(({ name }) => name === hook));
+  const parts = names.map(
+    (hook) =>
+      `select '${hook}' as hook, outcome_id, run_id, ordinal, oracle, source, value::text from features.${hook}`,
+  );
+  return parts.length === 0 ? 'select where false' : parts.join(' union all ');
+}

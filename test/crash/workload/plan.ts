@@ -1,0 +1,141 @@
+import type { Point } from '../control.ts';
+import type { HookName } from '../hooks.ts';
+import { hookNames } from '../hooks.ts';
+import type { Model, Sent } from '../invariants/model.ts';
+import type { Random } from '../random.ts';
+import type { Client } from '../world/client.ts';
+import type { Containers } from '../world/containers.ts';
+
+/** What the clients of one run do, decided before it starts. */
+export type Operation =
+  | {
+      readonly kind: 'deploy';
+      readonly fresh: readonly HookName[];
+      readonly gamma: boolean;
+      readonly schema: string;
+    }
+  | { readonly kind: 'mint'; readonly hook: HookName; readonly live: boolean; readonly keyed: boolean }
+  | { readonly kind: 'rollback'; readonly hook: HookName }
+  | { readonly kind: 'activate'; readonly hook: HookName; readonly version: number }
+  | { readonly kind: 'ingest'; readonly records: readonly Sent[]; readonly batchSize: number }
+  /** Paused, and resumed after a while; without a hook it is the ingestion that came in last. */
+  | { readonly kind: 'pause'; readonly hook: HookName | undefined; readonly forMs: number }
+  /** The ingestion that came in last. */
+  | { readonly kind: 'cancel' }
+  | { readonly kind: 'retry' };
+
+export interface Step {
+  readonly waitMs: number;
+  readonly operation: Operation;
+}
+
+export interface WorkloadParts {
+  readonly client: Client;
+  readonly model: Model;
+  /** Where codes are packed. */
+  readonly directory: string;
+  /** Where the hooks run in containers, and the registry that has them. */
+  readonly images: Containers['images'] | undefined;
+  readonly registry: string;
+}
+
+/** The convention of a run. */
+export const slug = 'crash';
+
+/**
+ * The operations of two or three clients. Each point that is to have a fault is reached by one of them; each of them
+ * does what is wanted of all.
+ */
+export function planClients(
+  random: Random,
+  wanted: {
+    readonly points: readonly Point[];
+    readonly operations: readonly Operation['kind'][];
+    /** Few operations, where each batch takes long. */
+    readonly isSmall: boolean;
+  },
+): Step[][] {
+  const { isSmall } = wanted;
+  const step = (operation: Operation) => ({ waitMs: random.int(0, 250), operation });
+  const clients = Array.from({ length: isSmall ? 2 : random.int(2, 3) }, (_, client) =>
+    Array.from({ length: isSmall ? random.int(1, 2) : random.int(3, 5) }, (_, index) =>
+      step(client === 0 && index === 0 ? planIngest(random) : planOperation(random)),
+    ),
+  );
+  for (const point of wanted.points) {
+    const kind = reaching(point);
+    if (kind) random.pick(clients.slice(1)).splice(1, 0, step(operationOf(kind, random)));
+  }
+  for (const kind of wanted.operations) {
+    for (const client of clients) client.splice(1, 0, step(operationOf(kind, random)));
+  }
+  return clients;
+}
+
+function reaching(point: Point): Operation['kind'] | undefined {
+  if (point.startsWith('mint')) return 'mint';
+  return point.startsWith('live') ? 'rollback' : undefined;
+}
+
+/** Those that every deploy declares. */
+const ownHooks = ['alpha', 'beta'] as const;
+
+/** How likely each operation is, in hundredths. */
+const weights: readonly (readonly [Operation['kind'], number])[] = [
+  ['ingest', 40],
+  ['deploy', 20],
+  ['mint', 10],
+  ['rollback', 14],
+  ['activate', 6],
+  ['pause', 6],
+  ['cancel', 2],
+  ['retry', 2],
+];
+
+function planOperation(random: Random): Operation {
+  return operationOf(
+    random.pick(weights.flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind))),
+    random,
+  );
+}
+
+function operationOf(kind: Operation['kind'], random: Random): Operation {
+  const hook = random.pick(ownHooks);
+  switch (kind) {
+    case 'ingest':
+      return planIngest(random);
+    case 'deploy':
+      return planDeploy(random);
+    case 'mint':
+      return { kind, hook, live: random.chance(0.8), keyed: random.chance(0.7) };
+    case 'rollback':
+      return { kind, hook };
+    case 'activate':
+      return { kind, hook, version: random.int(1, 3) };
+    case 'pause':
+      return { kind, hook: random.chance(0.5) ? hook : undefined, forMs: random.int(50, 600) };
+    case 'cancel':
+    case 'retry':
+      return { kind };
+  }
+}
+
+function planDeploy(random: Random): Operation {
+  const fresh = random.some(hookNames, random.pick([0, 1, 1, 2, 3]));
+  return {
+    kind: 'deploy',
+    fresh,
+    gamma: random.chance(0.4),
+    schema: random.pick(['1.0.0', '1.0.0', '1.1.0']),
+  };
+}
+
+function planIngest(random: Random): Operation {
+  const sources = Array.from({ length: 12 }, (_, index) => `s${index}`);
+  const records = random.some(sources, random.int(3, 10)).map((source) => {
+    const dice = random.next();
+    if (dice < 0.05) return { source, value: 'not a number' };
+    return { source, value: dice < 0.15 ? -1 : random.int(0, 7) };
+  });
+  return { kind: 'ingest', records, batchSize: random.int(2, 6) };
+}

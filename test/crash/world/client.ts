@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type SigningKey, signToken } from '@osa/core/auth/token';
+import { Agent, fetch } from 'undici';
+import type { Model, Written } from '../invariants/model.ts';
+import type { Random } from '../random.ts';
+import type { Daemons } from './daemons.ts';
+
+/** One write, told until there is an answer: to any daemon, and always under the same key. */
+export interface Write {
+  readonly method: 'POST' | 'PUT';
+  readonly path: string;
+  readonly type: 'application/json' | 'application/x-ndjson' | 'application/octet-stream';
+  readonly body: string | Buffer;
+  /** Codes of refusals that are answers. */
+  readonly accept?: readonly string[];
+  /** False for one that finds by itself what an earlier try has done; undefined is true. */
+  readonly keyed?: boolean;
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  /** The code, of a refusal. */
+  readonly code: string | undefined;
+}
+
+export interface Client {
+  write(request: Write): Promise<Answered>;
+}
+
+const answerWithinMs = 60_000;
+const tryMs = 12_000;
+const scopes = ['conventions:write', 'hooks:write', 'ingestions:write', 'ingestions:read', 'runs:read'];
+
+export interface ClientParts {
+  readonly daemons: Daemons;
+  readonly key: SigningKey;
+  readonly random: Random;
+  readonly model: Model;
+}
+
+export function createClient({ daemons, key, random, model }: ClientParts): Client {
+  const dispatcher = new Agent({ keepAliveTimeout: 1_000, connectTimeout: 2_000 });
+  const once = async (
+    request: Write,
+    { key: idempotencyKey, tokens }: { readonly key: string; readonly tokens: string[] },
+  ): Promise<Answered | undefined> => {
+    const urls = daemons.urls();
+    if (urls.length === 0) return undefined;
+    const token = await signToken(key, {
+      issuer: 'osa-dev',
+      audience: 'osa-dev',
+      subject: 'crash',
+      scopes,
+      lifetimeSeconds: 300,
+    });
+    tokens.push(idOf(token));
+    try {
+      const response = await fetch(`${random.pick(urls)}${request.path}`, {
+        method: request.method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': request.type,
+          ...(request.keyed === false ? {} : { 'idempotency-key': idempotencyKey }),
+        },
+        body: request.body,
+        dispatcher,
+        signal: AbortSignal.timeout(tryMs),
+      });
+      const body = (await response.json()) as Record<string, unknown>;
+      const code = response.ok ? undefined : String(body.code);
+      return { status: response.status, body, code };
+    } catch {
+      // No answer, or half of one: what came of it is not known.
+      return undefined;
+    }
+  };
+  return {
+    async write(request) {
+      const written: Written = {
+        what: `${request.method} ${request.path}`,
+        keyed: request.keyed !== false,
+        tokens: [],
+        end: 'unknown',
+      };
+      model.writes.push(written);
+      const tried = { key: randomUUID(), tokens: written.tokens };
+      const deadline = Date.now() + answerWithinMs;
+      for (;;) {
+        const answered = await once(request, tried);
+        if (answered) {
+          const { code } = answered;
+          if (code === undefined || request.accept?.includes(code)) {
+            written.end = code === undefined ? 'done' : 'refused';
+            return answered;
+          }
+          const passing = ['unavailable', 'interrupted', 'in_progress'].includes(code);
+          const strange = `${written.what}: ${JSON.stringify(answered.body)}`;
+          if (!passing && answered.status < 500) throw new Error(strange);
+          if (!passing) model.strangeAnswers.push(strange);
+        }
+        if (Date.now() > deadline) {
+          throw new Error(`${written.what}: no answer within ${answerWithinMs} ms`);
+        }
+        await delay(80);
+      }
+    },
+  };
+}
+
+/** The id in the claims of a token, by which the outbox names who asked. */
+function idOf(token: string): string {
+  const [, claims = ''] = token.split('.');
+  const { jti } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { readonly jti: string };
+  return jti;
+}

@@ -1,0 +1,196 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commit, named, publish, type Step, startAttempt } from '../support/database/commit-by-hand.ts';
+import { arena, attackAtOnce, expectRefused, rehearse } from '../support/database/sql-attack.ts';
+
+/** What leads to rows: records, runs and attempts come in their order or not at all, and are published as they came. */
+
+let a: Awaited<ReturnType<typeof arena>>;
+beforeAll(async () => {
+  a = await arena();
+});
+afterAll(() => a.close());
+
+const refuses = (code: string, statements: string) => expectRefused(a, 'app', [code], statements);
+
+const insertOnly = (sources: string) =>
+  `${publish(sources).split('returning srn')[0]?.replace('with published as (', '')}`;
+const recordOf = (source: string, version: number) =>
+  `(select srn from records where source_id = '${source}' and version = ${version})`;
+
+test.each<readonly [string, string, Partial<Record<Step, string>>]>([
+  ['that no batch brought in', '23503', { publish: insertOnly("'one'") }],
+  [
+    'that is inserted first and claimed later',
+    '23503',
+    {
+      publish: `${insertOnly("'one'")}; update batch_records set status = 'published', record = ${recordOf('one', 1)} where batch = $held and source_id = 'one'`,
+    },
+  ],
+  ['that a hook rejected', '23503', { publish: publish("'two'") }],
+  [
+    'while the batch is not done',
+    '23503',
+    { batch: '', runs: '', energy: '', radius: '', energyRows: '', moreEnergyRows: '', radiusRows: '' },
+  ],
+  ['that a hook was not asked about', '23503', { radius: '', radiusRows: '' }],
+  ['with other metadata', '23503', { publish: publish("'one'", { metadata: "'{}'" }) }],
+  ['with another digest', '23503', { publish: publish("'one'", { content_digest: "'x'" }) }],
+  ['of another convention', '23503', { publish: publish("'one'", { convention: "'forged'" }) }],
+  ['of another source', '23503', { publish: publish("'one'", { source_id: "'two'" }) }],
+  ['of another batch record', '23503', { publish: publish("'one'", { batch_record: 'b.id + 1' }) }],
+  [
+    'of a batch record that has become another one',
+    '23505',
+    {
+      publish: publish("'one'", {
+        batch_record: "(select id from batch_records where batch = $done and source_id = 'same')",
+      }),
+    },
+  ],
+  ['of another schema', '23503', { publish: publish("'one'", { schema_version: "'2.0.0'" }) }],
+  [
+    'that skips a version',
+    '23503',
+    { publish: publish("'one'", { version: '2', srn: "'urn:osa:localhost:rec:x@2'" }) },
+  ],
+  ['under another version than its name says', '23514', { publish: publish("'one'", { version: '2' }) }],
+  ['under another’s name', '23505', { publish: publish("'one'", { srn: recordOf('same', 1) }) }],
+  [
+    'under a name that its first version did not have',
+    '23503',
+    { publish: publish("'passed'", { srn: "'urn:osa:localhost:rec:x@3'" }) },
+  ],
+  ['under no name', '23514', { publish: publish("'one'", { srn: "'x@1'" }) }],
+  [
+    'that is published already',
+    '23503',
+    {
+      publish: `update batch_records set status = 'published', record = ${recordOf('passed', 2)} where batch = $held and source_id = 'passed'`,
+    },
+  ],
+  [
+    'as unchanged that is another source’s',
+    '23503',
+    {
+      publish: `update batch_records set status = 'unchanged', record = ${recordOf('same', 1)} where batch = $held and source_id = 'one'`,
+    },
+  ],
+  [
+    'as unchanged that has changed',
+    '23503',
+    {
+      publish: `update batch_records set status = 'unchanged', record = ${recordOf('passed', 2)} where batch = $held and source_id = 'passed'`,
+    },
+  ],
+  [
+    'as unchanged that has changed since',
+    '23503',
+    {
+      publish: `update batch_records set status = 'unchanged', record = ${recordOf('passed', 1)} where batch = $held and source_id = 'passed'`,
+    },
+  ],
+  [
+    'as unchanged that is not there',
+    '23503',
+    {
+      publish:
+        "update batch_records set status = 'unchanged', record = 'urn:osa:localhost:rec:x@1' where batch = $held and source_id = 'one'",
+    },
+  ],
+  [
+    'for two batch records',
+    '23503',
+    {
+      publish: `${publish("'one'")}; update batch_records set status = 'published', record = ${recordOf('one', 1)} where batch = $held and source_id = 'passed'`,
+    },
+  ],
+  [
+    'and no name for it',
+    '23514',
+    { publish: "update batch_records set status = 'published' where batch = $held and source_id = 'one'" },
+  ],
+])('no record %s: %s', async (_, code, changed) => {
+  expect(await attackAtOnce(a.app, commit(a, changed))).toBe(code);
+  await refuses(code, commit(a, changed));
+});
+
+const join = (batch: string) =>
+  `insert into batch_records (batch, source_id, line, metadata, content_digest) values (${batch}, 'late', 9, '{}', 'x')`;
+const batchOf = (convention: string, records: number) =>
+  `insert into batches (id, ingestion, convention, index, records)
+   select gen_random_uuid(), ingestion, '${convention}', 9, ${records} from batches where id = $held`;
+const theNew = '(select id from batches where index = 9)';
+const runOf = (batch: string, hook: string, version: number) =>
+  `insert into runs (id, batch, hook, version) values (gen_random_uuid(), ${batch}, '${hook}', ${version})`;
+const claim = (batch: string) => `${runOf(batch, 'energy', 1)}; ${runOf(batch, 'radius', 1)};
+  update batches set status = 'running', fence = fence + 1, snapshot_at = now(), lease_until = now() + interval '1 min'
+  where id = ${batch}`;
+const deployed = `insert into deploys (id, slug, manifest, manifest_digest, changed, changes, actor)
+  select gen_random_uuid(), slug, manifest, manifest_digest, changed, changes, actor from deploys limit 1`;
+
+describe('before the commit', () => {
+  test.each([
+    ['a claim of the waiting batch', claim('$queued')],
+    [
+      'a claim after the convention has lost a hook',
+      `${deployed}; delete from convention_hooks where hook = 'radius';
+      ${claim('$queued').replace(runOf('$queued', 'radius', 1), 'select')}`,
+    ],
+    ['the next attempt, under the present fence', startAttempt('$held', 2)],
+    ['a batch with its record', `${batchOf('quakes', 1)}; ${join(theNew)}`],
+  ])('accepted: %s', async (_, statement) => {
+    expect(await rehearse(a.app, named(a, statement))).toBe('done');
+  });
+
+  test.each([
+    ['a run under a release that is not live', '23503', runOf('$queued', 'energy', 2)],
+    ['a run under another hook’s release', '23503', runOf('$queued', 'radius', 2)],
+    ['a run of a hook that is not there', '23503', runOf('$queued', 'forged', 1)],
+    [
+      'a run of a hook that the convention has not',
+      '23503',
+      `${deployed}; delete from convention_hooks where hook = 'radius'; ${runOf('$queued', 'radius', 1)}`,
+    ],
+    ['a run after the snapshot', '23503', runOf('$held', 'energy', 1)],
+    ['a run of an ended batch', '23503', runOf('$done', 'energy', 1)],
+    ['a second run of a hook', '23505', `${runOf('$queued', 'energy', 1)}; ${runOf('$queued', 'energy', 1)}`],
+    ['an attempt under an older fence', '23503', startAttempt('$held', 2, '- 1')],
+    ['an attempt under a later fence', '23503', startAttempt('$held', 2, '+ 1')],
+    ['an attempt that is there already', '23503', startAttempt('$held', 1)],
+    ['an attempt that skips a number', '23503', startAttempt('$held', 3)],
+    ['an attempt of an ended batch', '23503', startAttempt('$done', 2)],
+    [
+      'an attempt of an ended run',
+      '23503',
+      `update runs set status = 'error', finished_at = now() where batch = $held; ${startAttempt('$held', 2)}`,
+    ],
+    [
+      'an attempt after the lease',
+      '23503',
+      `update batches set lease_until = now() - interval '1 s' where id = $held; ${startAttempt('$held', 2)}`,
+    ],
+    ['a record that joins an ended batch', '23503', join('$done')],
+    ['a record that joins a batch that runs', '23503', join('$held')],
+    ['a record that joins a batch that waits', '23503', join('$queued')],
+    [
+      'a record that comes after the claim',
+      '23503',
+      `${batchOf('quakes', 1)}; ${claim(theNew)}; ${join(theNew)}`,
+    ],
+    ['a batch with fewer records than it says', '23503', `${batchOf('quakes', 2)}; ${join(theNew)}`],
+    ['a record that comes twice', '23505', join('$queued').replace("'late'", "'queued'")],
+    ['a batch of another convention than its ingestion', '23503', batchOf('forged', 0)],
+  ])('%s: %s', async (_, code, statement) => {
+    expect(await attackAtOnce(a.app, named(a, statement))).toBe(code);
+    await refuses(code, named(a, statement));
+  });
+
+  test('a batch without the records that it counts, or with an open run, does not end', async () => {
+    const runs = `update runs set status = 'passed', finished_at = now() where batch = ${theNew}`;
+    const end = `update batches set status = 'done', lease_until = null, finished_at = now() where id = ${theNew}`;
+    const claimed = (records: number) => `${batchOf('quakes', records)}; ${claim(theNew)}`;
+    expect(await rehearse(a.app, named(a, `${claimed(0)}; ${runs}; ${end}`))).toBe('done');
+    await refuses('23503', named(a, `${claimed(1)}; ${runs}; ${end}`));
+    await refuses('23503', named(a, `${claimed(0)}; ${end}`));
+  });
+});

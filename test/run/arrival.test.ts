@@ -1,0 +1,120 @@
+import { cancelIngestion } from '@osa/core/ingestion/control';
+import { retryIngestion } from '@osa/core/ingestion/retry';
+import { bounds } from '@osa/core/limits';
+import { readRecords } from '@osa/core/record/read';
+import type { Claim } from '@osa/core/run/queue';
+import { beforeEach, expect, test } from 'vitest';
+import { record, type Workbench, workbench } from '../support/core-archive.ts';
+import { admin, until } from '../support/database/database.ts';
+
+/** Versions follow arrival: whatever ends out of order, the later content of a source is its newest version. */
+
+let bench: Workbench;
+beforeEach(async () => {
+  bench = await workbench();
+  await bench.deploy({});
+  return () => bench.dispose();
+});
+
+const worker = { name: 'test', leaseMs: 60_000, runtimes: ['directory'], fullHooks: [] } as const;
+
+async function claim(): Promise<Claim | undefined> {
+  return bench.execution.queue.claim(worker);
+}
+
+async function claimed(): Promise<Claim> {
+  return until('a batch', claim);
+}
+
+async function versions(): Promise<[number, unknown][]> {
+  const { rows } = await readRecords(bench.store, 'bench-record', { limit: 10, history: true });
+  return rows.map((row) => [row.version, 'value' in row ? row.value : undefined] as [number, unknown]).sort();
+}
+
+test('an upload waits for the one before it', async () => {
+  await bench.ingest([record('x', 1)]);
+  await bench.ingest([record('x', 2)]);
+  const first = await claimed();
+  expect(await claim()).toBeUndefined();
+  await bench.execution.queue.finish(first, []);
+  await bench.drain();
+  expect(await versions()).toEqual([
+    [1, 1],
+    [2, 2],
+  ]);
+});
+
+test.each<[string, (claim: Claim, ingestion: string) => Promise<void>]>([
+  ['stopping', (sibling) => bench.execution.queue.stopIngestion(sibling, 'it can never run')],
+  [
+    'cancelling',
+    async (sibling, ingestion) => {
+      await cancelIngestion(bench.store, { principal: admin }, ingestion, {});
+      const finishing = bench.execution.queue.finish(sibling, []);
+      await expect(finishing).rejects.toMatchObject({ code: 'lease_lost' });
+    },
+  ],
+])('%s an ingestion in the middle does not let the one behind it pass the one before it', async (_, end) => {
+  await bench.ingest([record('x', 1)]);
+  const { id } = await bench.ingest([record('x', 2), record('y', 2)], 1);
+  await bench.ingest([record('x', 3)]);
+  const oldest = await claimed();
+  const sibling = await claimed();
+  expect(sibling.records.map(({ sourceId }) => sourceId)).toEqual(['y']);
+  await end(sibling, id);
+  expect(await claim()).toBeUndefined();
+  await bench.execution.queue.finish(oldest, []);
+  await bench.drain();
+  expect(await versions()).toEqual([
+    [1, 1],
+    [2, 3],
+  ]);
+});
+
+test('what comes in after a stopped ingestion, or is tried again, waits for what that waited for', async () => {
+  const { queue } = bench.execution;
+  await bench.ingest([record('x', 1)]);
+  const { id } = await bench.ingest([record('x', 2), record('y', 2)], 1);
+  const oldest = await claimed();
+  await queue.stopIngestion(await claimed(), 'it can never run');
+  expect(await retryIngestion(bench.store, { principal: admin }, id)).toMatchObject({ retried: 2 });
+  const retried = await claimed();
+  expect(retried.records.map(({ sourceId }) => sourceId)).toEqual(['y']);
+  expect(await claim()).toBeUndefined();
+  await queue.finish(oldest, []);
+  await queue.finish(retried, []);
+  await bench.drain();
+  expect(await versions()).toEqual([
+    [1, 1],
+    [1, 2],
+    [2, 2],
+  ]);
+});
+
+test('a retry looks at nothing that failed after it began', async () => {
+  const { queue } = bench.execution;
+  const { id } = await bench.ingest([record('x', 1)]);
+  const running = await claimed();
+  const owner = bench.open('owner', { max: 2 });
+  // The upload holds the source while the retry begins; the batch fails and is overtaken before it can go on.
+  let retry: Promise<unknown> = Promise.resolve();
+  await owner.transaction(async (tx) => {
+    await tx`select from sources for update`;
+    retry = retryIngestion(bench.store, { principal: admin }, id);
+    await queue.stopIngestion(running, 'it can never run');
+  });
+  await bench.ingest([record('x', 2)]);
+  const answer = await retry;
+  await bench.drain();
+  const newest = (await versions()).at(-1);
+  expect({ newest, answer }).toMatchObject({ newest: [expect.anything(), 2] });
+});
+
+test('a batch ends where its records are as large as memory allows', async () => {
+  const large = { source_id: 'a', metadata: { value: 1, note: 'x'.repeat(900_000) } };
+  const count = Math.ceil(bounds.batchBytes / 900_000) + 1;
+  const records = Array.from({ length: count }, (_, index) => ({ ...large, source_id: `r${index}` }));
+  const { batches, invalid } = await bench.ingest(records, 10_000);
+  expect(invalid).toBe(count);
+  expect(batches.queued).toBe(2);
+});

@@ -1,0 +1,165 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sha256 } from '@osa/core/hook/release';
+import type { Ending, InputRecord, Runner, Task } from '@osa/core/run/runner';
+import { sweep } from '@osa/core/runners/attempt/sweep';
+import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
+import { longestBusy } from '../busy.ts';
+import { until } from '../database/database.ts';
+import { type BuiltImage, buildImage, missing, podman, podmanRunner, removeImages } from './images.ts';
+
+/** Hooks in containers, for tests: single tasks that the real runner runs. */
+
+/** Whether containers can be run here. With OSA_REQUIRE_CONTAINERS=1 their absence is a failure, not a skip. */
+export const hasContainers = missing.length === 0;
+
+/** A `describe` for what needs containers; skipped by name where they are missing. */
+export function describeContainers(name: string, tests: () => void): void {
+  if (!hasContainers && process.env.OSA_REQUIRE_CONTAINERS === '1') {
+    throw new Error(`OSA_REQUIRE_CONTAINERS=1, and this machine lacks ${missing.join(', ')}`);
+  }
+  describe.skipIf(!hasContainers)(name, tests);
+}
+
+export interface TaskOptions {
+  readonly id?: string;
+  readonly records?: readonly InputRecord[];
+  readonly config?: Task['release']['config'];
+  readonly memoryMiB?: number;
+  readonly timeoutSeconds?: number;
+  readonly cpuMillicores?: number;
+  readonly signal?: AbortSignal;
+  readonly runner?: Runner;
+}
+
+export interface ContainerBench {
+  /** Where attempts have their directories. */
+  readonly workspace: string;
+  readonly runner: Runner;
+  task(image: BuiltImage, options?: TaskOptions): Task;
+  /** Runs one task of an image with the real runner. */
+  run(image: BuiltImage, options?: TaskOptions): Promise<Ending>;
+  /** Runs one task of an image until it is told to end, at the latest by the end of the test. */
+  start(image: BuiltImage, options?: TaskOptions): { end(): Promise<Ending> };
+  /** Builds an image of a shell script and runs it. */
+  runScript(script: string, options?: TaskOptions): Promise<Ending>;
+  /** Runs a script that must end well, and gives what it said. */
+  printed(script: string, options?: TaskOptions): Promise<string>;
+  /** Waits until code has made a file of this name in its output. */
+  marked(id: string, name: string): Promise<void>;
+  /** Containers of this workspace, running or not, by id. */
+  containers(): Promise<string[]>;
+  /** Also asserts that no task has held up this thread. */
+  dispose(): Promise<void>;
+}
+
+/** A bench for all tests of a suite, which leave no container behind. */
+export function suiteBench(give: (bench: ContainerBench) => void): void {
+  let bench: ContainerBench;
+  beforeAll(async () => {
+    bench = await containerBench();
+    give(bench);
+  });
+  afterAll(async () => {
+    const left = await bench.containers();
+    await bench.dispose();
+    await removeImages();
+    expect(left).toEqual([]);
+  });
+}
+
+/** A place to run single tasks in. */
+export async function containerBench(): Promise<ContainerBench> {
+  const place = await mkdtemp(join(tmpdir(), 'osa-containers-'));
+  const workspace = join(place, 'work');
+  await mkdir(workspace);
+  const runner = podmanRunner();
+  let count = 0;
+  const task: ContainerBench['task'] = (image, options = {}) => {
+    count += 1;
+    return taskOf(image, { workspace, id: `task-${process.pid}-${count}`, ...options });
+  };
+  let longestStallMs = 0;
+  const run: ContainerBench['run'] = async (image, options = {}) => {
+    const work = (options.runner ?? runner).run(
+      task(image, options),
+      options.signal ?? new AbortController().signal,
+    );
+    const stallMs = await longestBusy(async () => void (await Promise.allSettled([work])));
+    longestStallMs = Math.max(longestStallMs, stallMs);
+    return work;
+  };
+  const runScript: ContainerBench['runScript'] = async (script, options) =>
+    run(await buildImage({ script }), options);
+  return {
+    workspace,
+    runner,
+    task,
+    run,
+    start(image, options) {
+      const abort = new AbortController();
+      const running = run(image, { ...options, signal: abort.signal });
+      const end = () => {
+        abort.abort();
+        return running;
+      };
+      onTestFinished(async () => void (await end()));
+      return { end };
+    },
+    runScript,
+    async printed(script, options) {
+      const ending = await runScript(script, options);
+      const log = logOf(ending);
+      expect(ending, log).toMatchObject({ outcome: 'exited', exitCode: 0 });
+      await ending.dispose();
+      return log;
+    },
+    async marked(id, name) {
+      await until(`${name} of ${id}`, async () => existsSync(join(workspace, id, 'out', name)));
+    },
+    async containers() {
+      const label = `osa.workspace=${sha256(await realpath(workspace)).slice(0, 32)}`;
+      const listed = await podman('ps', '--all', '--quiet', '--no-trunc', '--filter', `label=${label}`);
+      return listed.split('\n').filter((line) => line !== '');
+    },
+    async dispose() {
+      await sweep([runner], workspace);
+      await rm(place, { recursive: true, force: true });
+      // Whatever a hook did, the daemon would have gone on answering.
+      expect(longestStallMs).toBeLessThan(100);
+    },
+  };
+}
+
+function taskOf(
+  { image, digest }: BuiltImage,
+  options: TaskOptions & { readonly workspace: string; readonly id: string },
+): Task {
+  const memoryBytes = (options.memoryMiB ?? 64) * 2 ** 20;
+  return {
+    id: options.id,
+    workspace: options.workspace,
+    hook: 'a_hook',
+    release: {
+      runtime: 'image',
+      image,
+      digest,
+      command: null,
+      config: options.config ?? {},
+      limits: {
+        memory_bytes: memoryBytes,
+        cpu_millicores: options.cpuMillicores ?? 1_000,
+        timeout_seconds: options.timeoutSeconds ?? 60,
+      },
+    },
+    memoryBytes,
+    records: options.records ?? [],
+  };
+}
+
+/** What the runner's stdout and stderr were. */
+export function logOf(ending: Pick<Ending, 'log'>): string {
+  return Buffer.from(ending.log).toString();
+}

@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { expect, test } from 'vitest';
+import cli from '../../packages/cli/package.json' with { type: 'json' };
+import core from '../../packages/core/package.json' with { type: 'json' };
+import daemon from '../../packages/daemon/package.json' with { type: 'json' };
+
+/** Who starts a built program with the Node of a system is told what it needs, not what that Node lacks. */
+
+const programs = [
+  ['osa', 'packages/cli/dist/osa.js', 'error: osa'],
+  ['osad', 'packages/daemon/dist/osad.js', 'osad'],
+] as const;
+
+/** Runs a program on a Node that says it is another one. */
+function run(path: string, version: string) {
+  const pretence = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`;
+  const preload = `data:text/javascript,${encodeURIComponent(pretence)}`;
+  const program = join(import.meta.dirname, '../..', path);
+  return execa(process.execPath, ['--import', preload, program, '--help'], { reject: false });
+}
+
+test.each(programs)('%s says which Node it needs, and ends', async (_, path, start) => {
+  for (const version of ['20.20.2', '23.11.1']) {
+    const { exitCode, stdout, stderr } = await run(path, version);
+    const expected = `${start} needs Node 24 or later, and ${process.execPath} is ${version}`;
+    expect([exitCode, stdout, stderr]).toEqual([2, '', expected]);
+  }
+  expect(await run(path, '24.0.0')).toMatchObject({ exitCode: 0, stderr: '' });
+});
+
+test('the packages say the same', () => {
+  for (const { engines } of [cli, core, daemon]) expect(engines).toEqual({ node: '>=24' });
+});
