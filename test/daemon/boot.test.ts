@@ -1,7 +1,8 @@
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Answer, type Gate, routes } from '@osa/core/api';
+import { type Answer, routes } from '@osa/core/api';
+import type { Gate } from '@osa/core/api/route';
 import type { MachineIssuer } from '@osa/core/auth/issuer';
 import type { SigningKey } from '@osa/core/auth/token';
 import { asOsaError } from '@osa/core/error';

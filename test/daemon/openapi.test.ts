@@ -1,4 +1,5 @@
-import { type Route, routes } from '@osa/core/api';
+import { routes } from '@osa/core/api';
+import type { Route } from '@osa/core/api/route';
 import { openApi } from '@osa/daemon/http/openapi';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { expect, test } from 'vitest';

@@ -1,4 +1,5 @@
-import { type Route, type RouteName, routes } from '@osa/core/api';
+import { type RouteName, routes } from '@osa/core/api';
+import type { Route } from '@osa/core/api/route';
 import { type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
 import { problemOf, statuses } from '@osa/daemon/http/errors';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

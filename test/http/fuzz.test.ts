@@ -1,4 +1,6 @@
-import { Problem, type Route, type RouteName, routes } from '@osa/core/api';
+import { type RouteName, routes } from '@osa/core/api';
+import { Problem } from '@osa/core/api/problem';
+import type { Route } from '@osa/core/api/route';
 import { openApi } from '@osa/daemon/http/openapi';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type Route, type RouteName, routes } from '@osa/core/api';
+import { type RouteName, routes } from '@osa/core/api';
+import type { Route } from '@osa/core/api/route';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hookCode } from '../support/core-archive.ts';
 import { deployHook, ndjson, signingKey, type TestDaemon, testDaemon } from '../support/daemon-support.ts';

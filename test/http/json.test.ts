@@ -1,5 +1,6 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
-import { type Route, type RouteName, routes } from '@osa/core/api';
+import { type RouteName, routes } from '@osa/core/api';
+import type { Route } from '@osa/core/api/route';
 import { bounds } from '@osa/core/limits';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {

@@ -1,4 +1,5 @@
-import { type Route, type RouteName, routes } from '@osa/core/api';
+import { type RouteName, routes } from '@osa/core/api';
+import type { Route } from '@osa/core/api/route';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deployRequest, everything, ndjson, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { declaration } from '../support/database/registry-support.ts';

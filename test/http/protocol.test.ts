@@ -1,4 +1,5 @@
-import { type Route, routes } from '@osa/core/api';
+import { routes } from '@osa/core/api';
+import type { Route } from '@osa/core/api/route';
 import { httpLimits } from '@osa/daemon/http/limits';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {

@@ -4,7 +4,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { type Answer, type Problem, type Route, type RouteName, routes } from '@osa/core/api';
+import { type Answer, type RouteName, routes } from '@osa/core/api';
+import type { Problem } from '@osa/core/api/problem';
+import type { Route } from '@osa/core/api/route';
 import {
   readPrivateKey,
   readPublicKeys,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Problem } from '@osa/core/api';
+import type { Problem } from '@osa/core/api/problem';
 import { readPrivateKey, signToken, type TokenRequest } from '@osa/core/auth/token';
 import { packDirectory } from '@osa/core/hook/archive/pack';
 import { request } from 'undici';

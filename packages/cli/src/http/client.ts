@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Answer, Body, Params, Query, Route, RouteName } from '@osa/core/api';
+import type { Answer, Body, Params, Query, RouteName } from '@osa/core/api';
+import type { Route } from '@osa/core/api/route';
 import type { SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { resolveServer, type Server, type Sources } from '../config/config.ts';

@@ -34,7 +34,7 @@ export async function problemError(
   { status, text, contentType }: HttpResponse,
   server: Server,
 ): Promise<OsaError> {
-  const { Problem } = await import('@osa/core/api');
+  const { Problem } = await import('@osa/core/api/problem');
   const problem = Problem.safeParse(contentType.includes('json') ? parseExactly(text) : undefined);
   if (problem.success) {
     const { code, message, field, details } = problem.data;

@@ -1,4 +1,4 @@
-import type { Answer } from '../api.ts';
+import type { Answer } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';

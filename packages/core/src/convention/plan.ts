@@ -1,4 +1,4 @@
-import type { Answer } from '../api.ts';
+import type { Answer } from '../api/index.ts';
 import { contractDifferences, type Difference } from '../hook/hook.ts';
 import type { StoredConvention, StoredHook } from '../hook/registry.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';

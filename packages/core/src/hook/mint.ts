@@ -1,4 +1,4 @@
-import type { Answer, ParsedBody } from '../api.ts';
+import type { Answer, ParsedBody } from '../api/index.ts';
 import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';

@@ -1,4 +1,4 @@
-import type { Answer, ParsedBody } from '../api.ts';
+import type { Answer, ParsedBody } from '../api/index.ts';
 import type { DeployRequest } from '../convention/convention.ts';
 import type { DeployPlan } from '../convention/plan.ts';
 import type { FieldDefinition } from '../record/schema.ts';

@@ -1,4 +1,4 @@
-import type { Answer } from '../api.ts';
+import type { Answer } from '../api/index.ts';
 import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';

@@ -1,4 +1,4 @@
-import type { Answer } from '../api.ts';
+import type { Answer } from '../api/index.ts';
 import { requireScope } from '../auth/scope.ts';
 import { unknownConvention } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';

@@ -1,4 +1,4 @@
-import type { Answer } from '../api.ts';
+import type { Answer } from '../api/index.ts';
 import { OsaError } from '../error.ts';
 import type { Page } from '../hook/registry.ts';
 import type { FieldDefinition } from '../record/schema.ts';

@@ -1,4 +1,4 @@
-import type { Answer, ParsedQuery } from '../api.ts';
+import type { Answer, ParsedQuery } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { everything, requireScope } from '../auth/scope.ts';
 import type { Store } from '../store.ts';

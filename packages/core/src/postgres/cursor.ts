@@ -1,4 +1,4 @@
-import type { RouteName } from '../api.ts';
+import type { RouteName } from '../api/index.ts';
 import { OsaError } from '../error.ts';
 
 /** The place after the last row of a page: its sort value and its tie-break. */

@@ -1,5 +1,5 @@
 import { v7 as uuid7 } from 'uuid';
-import type { Answer } from '../api.ts';
+import type { Answer } from '../api/index.ts';
 import { OsaError } from '../error.ts';
 import type { Page } from '../hook/registry.ts';
 import { cutBatches } from '../ingestion/batches.ts';

@@ -1,4 +1,4 @@
-import type { Answer } from '../api.ts';
+import type { Answer } from '../api/index.ts';
 import { bounds } from '../limits.ts';
 import type { RunReads, RunTail } from '../run/runs.ts';
 import type { Database, Sql } from './connection/connect.ts';

@@ -1,4 +1,4 @@
-import type { Answer } from '../api.ts';
+import type { Answer } from '../api/index.ts';
 import { parseExactJson } from '../json/exact.ts';
 import { bounds } from '../limits.ts';
 import type { Tracer } from '../trace/trace.ts';

@@ -1,4 +1,4 @@
-import type { Answer } from '../api.ts';
+import type { Answer } from '../api/index.ts';
 import type { Page } from '../hook/registry.ts';
 
 /** Published records and the rows of their features, page by page. */

@@ -1,4 +1,4 @@
-import type { Gate } from '@osa/core/api';
+import type { Gate } from '@osa/core/api/route';
 import { TokenFlaw } from '@osa/core/auth/compact';
 import type { Principal } from '@osa/core/auth/principal';
 import { isAdminRole } from '@osa/core/auth/role';

@@ -1,4 +1,4 @@
-import type { Problem } from '@osa/core/api';
+import type { Problem } from '@osa/core/api/problem';
 import { valueAt } from '@osa/core/convention/manifest/problems';
 import { pathText } from '@osa/core/convention/manifest/yaml';
 import { asOsaError, type ErrorCode, errorCodes, OsaError } from '@osa/core/error';

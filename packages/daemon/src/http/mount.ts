@@ -4,10 +4,10 @@ import {
   type ParsedBody,
   type ParsedParams,
   type ParsedQuery,
-  type Route,
   type RouteName,
   routes,
 } from '@osa/core/api';
+import type { Route } from '@osa/core/api/route';
 import type { Principal } from '@osa/core/auth/principal';
 import { scopeVerbs } from '@osa/core/auth/scope';
 import { OsaError } from '@osa/core/error';

@@ -1,4 +1,6 @@
-import { type Gate, Problem, type Route, routes } from '@osa/core/api';
+import { routes } from '@osa/core/api';
+import { Problem } from '@osa/core/api/problem';
+import type { Gate, Route } from '@osa/core/api/route';
 import { z } from 'zod';
 
 type Json = { readonly [key: string]: unknown };

@@ -1,5 +1,6 @@
 import { isIP, type Socket } from 'node:net';
-import { type Route, routes } from '@osa/core/api';
+import { routes } from '@osa/core/api';
+import type { Route } from '@osa/core/api/route';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { Access } from '@osa/core/store';
 import { systemCode } from '@osa/core/system-error';

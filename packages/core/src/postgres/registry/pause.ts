@@ -1,5 +1,5 @@
 import type postgres from 'postgres';
-import type { Answer } from '../../api.ts';
+import type { Answer } from '../../api/index.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
 import { batchesChannel } from '../queue/lease.ts';
 import { utc } from '../wire.ts';

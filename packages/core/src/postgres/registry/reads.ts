@@ -1,4 +1,4 @@
-import type { Answer } from '../../api.ts';
+import type { Answer } from '../../api/index.ts';
 import type { Page, RegistryReads } from '../../hook/registry.ts';
 import { canonicalJson, sha256 } from '../../hook/release.ts';
 import { bounds } from '../../limits.ts';

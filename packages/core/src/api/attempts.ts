@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import { time } from './fields.ts';
+
+export const Attempt = z.object({
+  n: z.int(),
+  runner: z.string(),
+  memory_bytes: z.int(),
+  outcome: z.string().nullable(),
+  exit_code: z.int().nullable(),
+  exit_signal: z.string().nullable(),
+  detail: z.string().nullable(),
+  resolved_digest: z.string().nullable(),
+  /** Of the one platform that ran, where the release's digest is that of an index. */
+  platform_digest: z.string().nullable(),
+  started_at: time,
+  finished_at: time.nullable(),
+});

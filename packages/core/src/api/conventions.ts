@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import { DeployRequest } from '../convention/convention.ts';
+import { Digest } from '../hook/release.ts';
+import { FieldDefinition } from '../record/schema.ts';
+import { Actor, Difference, flag, idParams, SchemaRef, time } from './fields.ts';
+import { nextPage, page, wholePage } from './paging.ts';
+import { read, route, scope } from './route.ts';
+
+/** `activate`: make the declared releases live also where they are known and another one is. */
+const deployOptions = z.object({ activate: flag });
+
+const HookChange = z.object({
+  name: z.string(),
+  owner: z.string(),
+  hook: z.enum(['created', 'unchanged', 'refused']),
+  /** What makes the declared contract another one, where it is refused. */
+  differences: z.array(Difference),
+  release: z.enum(['created', 'known']),
+  version: z.int(),
+  is_live: z.boolean(),
+  live_version: z.int().nullable(),
+  /** Whether the deploy makes a known release live, as it was asked to. */
+  activated: z.boolean(),
+});
+
+/** What a deploy changed or would change, part by part. */
+export const DeployChanges = z.object({
+  convention: z.enum(['created', 'updated', 'unchanged']),
+  convention_fields: z.array(Difference),
+  schema: z.enum(['created', 'unchanged', 'refused']),
+  schema_differences: z.array(Difference),
+  hooks: z.array(HookChange),
+  removed_hooks: z.array(z.string()),
+  ingester: z.enum(['none', 'stored, not run']),
+});
+
+const DeployPlan = z.object({
+  slug: z.string(),
+  /** Whether a deploy would change anything. */
+  changed: z.boolean(),
+  /** Whether a deploy would be refused, and why. */
+  refused: z.boolean(),
+  reasons: z.array(z.string()),
+  changes: DeployChanges,
+});
+
+const DeployAnswer = z.object({
+  slug: z.string(),
+  title: z.string(),
+  description: z.string(),
+  schema_id: SchemaRef,
+  hooks: z.array(z.string()),
+  created_at: time,
+  deploy_id: z.string(),
+  changed: z.boolean(),
+  changes: DeployChanges,
+});
+
+const DeploySummary = z.object({
+  id: z.string(),
+  slug: z.string(),
+  manifest_digest: Digest,
+  changed: z.boolean(),
+  changes: DeployChanges,
+  /** Where the declaration and what its hooks and ingester run come from, each place once. */
+  source_refs: z.array(z.string()),
+  actor: Actor,
+  at: time,
+});
+
+const ConventionDetail = z.object({
+  id: z.string(),
+  title: z.string(),
+  description: z.string(),
+  schema_id: SchemaRef,
+  fields: z.array(FieldDefinition),
+  file_requirements: z.record(z.string(), z.unknown()),
+  hooks: z.array(z.string()),
+  ingester: z.record(z.string(), z.unknown()).nullable(),
+  docs: z.record(z.string(), z.unknown()).nullable(),
+  created_at: time,
+});
+
+export const conventionsRoutes = {
+  deploy: route({
+    method: 'POST',
+    path: '/api/v1/conventions',
+    summary: 'Deploy a convention: schema, hooks, releases and convention in one step',
+    gate: scope('conventions:write'),
+    query: deployOptions,
+    body: DeployRequest,
+    status: 201,
+    response: DeployAnswer,
+    idempotent: true,
+  }),
+  planDeploy: route({
+    method: 'POST',
+    path: '/api/v1/conventions/plan',
+    summary: 'What a deploy of this body would change, without changing anything',
+    gate: scope('conventions:write'),
+    query: deployOptions,
+    body: DeployRequest,
+    status: 200,
+    response: DeployPlan,
+  }),
+  listDeploys: route({
+    method: 'GET',
+    path: '/api/v1/deploys',
+    summary: 'What was deployed, newest first: by whom, from which code, with what changes',
+    gate: read,
+    query: page.extend({ convention: z.string().max(200).optional() }),
+    status: 200,
+    response: z.object({ items: z.array(DeploySummary), next_cursor: z.string().nullable() }),
+  }),
+  showDeploy: route({
+    method: 'GET',
+    path: '/api/v1/deploys/:id',
+    summary: 'One deploy; what was sent is shown to who may read all runs',
+    gate: read,
+    params: idParams,
+    status: 200,
+    response: DeploySummary.extend({ manifest: z.record(z.string(), z.unknown()).nullable() }),
+  }),
+  listConventions: route({
+    method: 'GET',
+    path: '/api/v1/conventions',
+    summary: 'Conventions, newest first',
+    gate: read,
+    query: wholePage,
+    status: 200,
+    response: z.object({
+      items: z.array(
+        z.object({
+          id: z.string(),
+          title: z.string(),
+          description: z.string(),
+          schema_id: SchemaRef,
+          created_at: time,
+        }),
+      ),
+      ...nextPage,
+    }),
+  }),
+  showConvention: route({
+    method: 'GET',
+    path: '/api/v1/conventions/:slug',
+    summary: 'One convention',
+    gate: read,
+    params: z.object({ slug: z.string().max(200) }),
+    status: 200,
+    response: ConventionDetail,
+  }),
+};

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { flag, rowId, time, versionText } from './fields.ts';
+import { dataPage, table } from './paging.ts';
+import { read, route } from './route.ts';
+
+export const dataRoutes = {
+  readRecords: route({
+    method: 'GET',
+    path: '/api/v1/data/:schema/records',
+    summary: 'Published records of a schema (`id` or `id@version`), newest first',
+    gate: read,
+    params: z.object({ schema: z.string().max(200) }),
+    query: dataPage.extend({ history: flag }),
+    status: 200,
+    response: table(
+      z.looseObject({
+        id: z.string(),
+        srn: z.string(),
+        schema_id: z.string(),
+        version: z.int(),
+        created_at: time,
+      }),
+    ),
+  }),
+  readRows: route({
+    method: 'GET',
+    path: '/api/v1/data/:schema/:feature',
+    summary: 'Rows of a feature over the published records of a schema, by id',
+    gate: read,
+    params: z.object({ schema: z.string().max(200), feature: z.string().max(200) }),
+    query: dataPage.extend({
+      history: flag,
+      release: versionText.optional(),
+    }),
+    status: 200,
+    response: table(
+      z.looseObject({
+        id: rowId,
+        record_srn: z.string(),
+        run_id: z.string(),
+        release: z.int(),
+        created_at: time.nullable(),
+      }),
+    ),
+  }),
+};

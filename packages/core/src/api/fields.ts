@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { bounds } from '../limits.ts';
+import { wholeText } from './paging.ts';
+
+export const uuid = z.uuid('must be a UUID, such as 01a208ff-5d8e-7c60-9a4e-3f1f2b6c7d80');
+
+export const time = z.iso.datetime();
+
+export const rowId = z.int().min(1);
+
+export const hookParams = z.object({ name: z.string().max(200) });
+
+/** A release's version in a path or a query. */
+export const versionText = wholeText(1, bounds.releaseVersion);
+
+export const idParams = z.object({ id: uuid });
+
+/** Where the caller saw the live pointer; 412 if it has moved since. The header If-Match says the first too. */
+export const expected = {
+  expected_live_seq: z.int().min(1).max(bounds.liveSeq).optional(),
+  expected_live_version: z.int().min(1).max(bounds.releaseVersion).optional(),
+};
+
+export const reason = z.string().min(1).max(bounds.reasonLength);
+
+export const flag = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((text) => text === 'true');
+
+export const Actor = z.object({ issuer: z.string(), subject: z.string() });
+
+export const SchemaRef = z.object({ id: z.string(), version: z.string() });
+
+export const Difference = z.object({ path: z.string(), from: z.unknown(), to: z.unknown() });
+
+/** Who has paused what, when and why. */
+export const Pause = z.object({ at: time, reason: z.string().nullable(), by: Actor });

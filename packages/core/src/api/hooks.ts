@@ -1,0 +1,205 @@
+import { z } from 'zod';
+import { FeatureContract } from '../hook/hook.ts';
+import { Command, Config, Digest, LimitsUpdate, ReleaseVersion, runtimes } from '../hook/release.ts';
+import { Actor, expected, hookParams, Pause, reason, time, versionText } from './fields.ts';
+import { nextPage, page, wholePage } from './paging.ts';
+import { ReleaseDetail, ReleaseSummary } from './releases.ts';
+import { read, route, scope } from './route.ts';
+
+const HookSummary = z.object({
+  name: z.string(),
+  owner: z.string(),
+  feature: FeatureContract,
+  release_count: z.int(),
+  live_release: z
+    .object({ version: z.int(), digest: z.string(), source_ref: z.string(), built_at: time })
+    .nullable(),
+  /** While it is paused, no batch is claimed that it would run over. */
+  paused: Pause.nullable(),
+});
+
+/** Whether a hook is paused; `changed` is false when it was so before. */
+const HookPause = z.object({ hook_name: z.string(), changed: z.boolean(), paused: Pause.nullable() });
+
+/** A release as it is minted without a deploy. The digest says which code; an image may carry it (`ref@sha256:…`). */
+const ReleaseRequest = z.strictObject({
+  runtime: z.enum(runtimes).optional(),
+  image: z.string().min(1).max(1_000).optional(),
+  digest: Digest.optional(),
+  command: Command.optional(),
+  config: Config.optional(),
+  limits: LimitsUpdate.optional(),
+  /** Carried over from the live release with its code only: other code comes from somewhere else. */
+  source_ref: z.string().min(1).max(1_000).optional(),
+  /** Whether the new release becomes the live one. */
+  live: z.boolean().default(true),
+  reason: reason.optional(),
+  ...expected,
+});
+
+/** A move of the live pointer; `changed` is false when it stood there already. */
+const PointerMove = z.object({
+  hook_name: z.string(),
+  changed: z.boolean(),
+  from_version: z.int().nullable(),
+  live_version: z.int(),
+  live_seq: z.int(),
+  live_release_id: z.string(),
+  reason: z.string().nullable(),
+  at: time,
+});
+
+const LiveChange = z.object({
+  seq: z.int(),
+  from_version: z.int().nullable(),
+  to_version: z.int(),
+  kind: z.enum(['release', 'rollback', 'activate']),
+  reason: z.string().nullable(),
+  actor: Actor,
+  at: time,
+});
+
+export const hooksRoutes = {
+  listHooks: route({
+    method: 'GET',
+    path: '/api/v1/hooks',
+    summary: 'Hooks by name, with their live release',
+    gate: read,
+    query: wholePage,
+    status: 200,
+    response: z.object({ items: z.array(HookSummary), ...nextPage }),
+  }),
+  showHook: route({
+    method: 'GET',
+    path: '/api/v1/hooks/:name',
+    summary: 'One hook; the ETag is the sequence number of its last live change',
+    gate: read,
+    params: hookParams,
+    status: 200,
+    response: HookSummary.extend({
+      live_seq: z.int().nullable(),
+      live: ReleaseDetail.nullable(),
+      /** The version that a rollback goes back to unless told otherwise; null where there is none. */
+      rollback_to: z.int().nullable(),
+    }),
+    etag: 'The sequence number of the last live change',
+  }),
+  listReleases: route({
+    method: 'GET',
+    path: '/api/v1/hooks/:name/releases',
+    summary: 'The releases of a hook, newest first',
+    gate: read,
+    params: hookParams,
+    query: page,
+    status: 200,
+    response: z.object({
+      hook_name: z.string(),
+      live_version: z.int().nullable(),
+      releases: z.array(ReleaseSummary),
+      next_cursor: z.string().nullable(),
+    }),
+  }),
+  showRelease: route({
+    method: 'GET',
+    path: '/api/v1/hooks/:name/releases/:version',
+    summary: 'One release',
+    gate: read,
+    params: hookParams.extend({
+      version: versionText,
+    }),
+    status: 200,
+    response: ReleaseDetail.extend({
+      live: z.boolean(),
+      /** Rows that it has computed, over all runs. */
+      rows: z.int(),
+    }),
+  }),
+  history: route({
+    method: 'GET',
+    path: '/api/v1/hooks/:name/history',
+    summary: 'The moves of the live pointer, newest first; the first one until `at` says what was live then',
+    gate: read,
+    params: hookParams,
+    query: page.extend({ at: z.iso.datetime({ offset: true }).optional() }),
+    status: 200,
+    response: z.object({
+      hook_name: z.string(),
+      changes: z.array(LiveChange),
+      next_cursor: z.string().nullable(),
+    }),
+  }),
+  release: route({
+    method: 'POST',
+    path: '/api/v1/hooks/:name/releases',
+    summary: 'Mint a release of a hook; what is left out is carried over from the live release',
+    gate: scope('hooks:write', 'name'),
+    params: hookParams,
+    body: ReleaseRequest,
+    status: 200,
+    createdStatus: 201,
+    response: z.object({
+      hook_name: z.string(),
+      version: z.int(),
+      id: z.string(),
+      digest: z.string(),
+      source_ref: z.string(),
+      built_at: time,
+      /** False when this very release was there already. */
+      created: z.boolean(),
+      live: z.boolean(),
+      is_live: z.boolean(),
+      live_version: z.int().nullable(),
+      live_seq: z.int().nullable(),
+    }),
+    idempotent: true,
+  }),
+  activate: route({
+    method: 'PUT',
+    path: '/api/v1/hooks/:name/live',
+    summary: 'Make any release of a hook the live one; If-Match takes the ETag of the hook',
+    gate: scope('hooks:write', 'name'),
+    params: hookParams,
+    body: z.strictObject({ version: ReleaseVersion, reason: reason.optional(), ...expected }),
+    status: 200,
+    response: PointerMove,
+    idempotent: true,
+  }),
+  rollback: route({
+    method: 'POST',
+    path: '/api/v1/hooks/:name/rollback',
+    summary: 'Move the live pointer back; If-Match takes the ETag of the hook',
+    gate: scope('hooks:write', 'name'),
+    params: hookParams,
+    body: z.strictObject({
+      /** The version to go back to; without it, the one that was live before the present one was introduced. */
+      to: ReleaseVersion.optional(),
+      reason: reason.optional(),
+      ...expected,
+    }),
+    status: 200,
+    response: PointerMove,
+    idempotent: true,
+  }),
+  pauseHook: route({
+    method: 'POST',
+    path: '/api/v1/hooks/:name/pause',
+    summary: 'Claim no more batches that a hook would run over; those that run end',
+    gate: scope('hooks:write', 'name'),
+    params: hookParams,
+    body: z.strictObject({ reason: reason.optional() }),
+    status: 200,
+    response: HookPause,
+    idempotent: true,
+  }),
+  resumeHook: route({
+    method: 'POST',
+    path: '/api/v1/hooks/:name/resume',
+    summary: 'End the pause of a hook',
+    gate: scope('hooks:write', 'name'),
+    params: hookParams,
+    body: z.strictObject({}),
+    status: 200,
+    response: HookPause,
+    idempotent: true,
+  }),
+};

@@ -1,0 +1,58 @@
+import type { z } from 'zod';
+import { authRoutes } from './auth.ts';
+import { blobsRoutes } from './blobs.ts';
+import { conventionsRoutes } from './conventions.ts';
+import { dataRoutes } from './data.ts';
+import { hooksRoutes } from './hooks.ts';
+import { ingestionsRoutes } from './ingestions.ts';
+import type { Route } from './route.ts';
+import { runsRoutes } from './runs.ts';
+import { serviceRoutes } from './service.ts';
+import { traceRoutes } from './trace.ts';
+
+/**
+ * The wire contract, once: the routes of the daemon, the types of the client and the OpenAPI document come from here.
+ * Times are RFC 3339 in UTC; ids of rows are decimal integers; every refusal is an RFC 9457 problem (`problem.ts`).
+ */
+export const routes = {
+  ...serviceRoutes,
+  ...conventionsRoutes,
+  ...blobsRoutes,
+  ...hooksRoutes,
+  ...ingestionsRoutes,
+  ...runsRoutes,
+  ...authRoutes,
+  ...dataRoutes,
+  ...traceRoutes,
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof routes;
+
+type Shape<T> = T extends z.ZodType ? z.output<T> : T extends 'text' ? string : undefined;
+
+type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
+
+/** What a route answers, by name: `Answer<'rollback'>`. */
+export type Answer<N extends RouteName> = Shape<(typeof routes)[N]['response']>;
+
+/** The JSON body that a caller sends; undefined where there is none. */
+export type Body<N extends RouteName> = (typeof routes)[N] extends { body: infer B } ? Sent<B> : undefined;
+
+/** A JSON body as a route's handler sees it, with defaults filled in. */
+export type ParsedBody<N extends RouteName> = (typeof routes)[N] extends { body: infer B }
+  ? Shape<B>
+  : undefined;
+
+export type Params<N extends RouteName> = (typeof routes)[N] extends { params: infer P }
+  ? Sent<P>
+  : undefined;
+
+export type ParsedParams<N extends RouteName> = (typeof routes)[N] extends { params: infer P }
+  ? Shape<P>
+  : undefined;
+
+export type Query<N extends RouteName> = (typeof routes)[N] extends { query: infer Q } ? Sent<Q> : undefined;
+
+export type ParsedQuery<N extends RouteName> = (typeof routes)[N] extends { query: infer Q }
+  ? Shape<Q>
+  : undefined;

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { bounds } from '../limits.ts';
+
+/** A whole number as it stands in a path or a query. */
+export const wholeText = (least: number, most: number) => {
+  const rule = `must be a whole number from ${least} to ${most}`;
+  return z.coerce.number(rule).int(rule).min(least, rule).max(most, rule);
+};
+
+const cursor = z.string().max(1_000).optional();
+
+const limit = wholeText(1, bounds.pageRows).default(bounds.defaultPageRows);
+
+export const page = z.object({ cursor, limit });
+
+/** Of a list that most read whole. */
+export const wholePage = z.object({ cursor, limit: limit.default(bounds.pageRows) });
+
+/** Clients of the existing archive ask for more than there may be, and get what there may be. */
+export const dataPage = z.object({
+  cursor,
+  limit: z.coerce
+    .number()
+    .int()
+    .transform((rows) => Math.min(Math.max(rows, 1), bounds.pageRows))
+    .default(bounds.defaultPageRows),
+});
+
+export const nextPage = { next_cursor: z.string().nullable(), has_more: z.boolean() };
+
+export const table = <T extends z.ZodType>(row: T) => z.object({ rows: z.array(row), ...nextPage });

@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { Attempt } from './attempts.ts';
+import { idParams, time, uuid, versionText } from './fields.ts';
+import { page, wholeText } from './paging.ts';
+import { route, scope } from './route.ts';
+
+/** A run as lists show it; `status` is null while it is going or waits. */
+const RunSummary = z.object({
+  id: z.string(),
+  hook_name: z.string(),
+  version: z.int(),
+  release_id: z.string(),
+  status: z.enum(['passed', 'failed', 'error']).nullable(),
+  reason: z.string().nullable(),
+  batch: z.string(),
+  ingestion: z.string(),
+  convention: z.string(),
+  attempt_count: z.int(),
+  oom_retries: z.int(),
+  rows: z.int().nullable(),
+  created_at: time,
+  started_at: time.nullable(),
+  finished_at: time.nullable(),
+  duration_s: z.number().nullable(),
+  has_logs: z.boolean(),
+});
+
+const RunDetail = RunSummary.extend({
+  digest: z.string(),
+  /** The outcomes of its records. */
+  records: z.object({ passed: z.int(), rejected: z.int(), errored: z.int() }),
+  attempts: z.array(Attempt.extend({ log_bytes: z.int().nullable() })),
+});
+
+export const runsRoutes = {
+  listRuns: route({
+    method: 'GET',
+    path: '/api/v1/hooks/runs',
+    summary: 'Runs of hooks, newest first',
+    gate: scope('runs:read'),
+    query: page.extend({
+      hook: z.string().max(200).optional(),
+      status: z.enum(['passed', 'failed', 'error', 'open']).optional(),
+      release: versionText.optional(),
+      ingestion: uuid.optional(),
+    }),
+    status: 200,
+    response: z.object({ items: z.array(RunSummary), next_cursor: z.string().nullable() }),
+  }),
+  showRun: route({
+    method: 'GET',
+    path: '/api/v1/hooks/runs/:id',
+    summary: 'One run: its release, its records and each attempt',
+    gate: scope('runs:read'),
+    params: idParams,
+    status: 200,
+    response: RunDetail,
+  }),
+  runLogs: route({
+    method: 'GET',
+    path: '/api/v1/hooks/runs/:id/logs',
+    summary:
+      'What the code of a run said on stdout and stderr: the start and the end of it; of the last attempt, or another',
+    gate: scope('runs:read'),
+    params: idParams,
+    query: z.object({ attempt: wholeText(1, 1_000_000).optional() }),
+    status: 200,
+    response: 'text',
+  }),
+  followRun: route({
+    method: 'GET',
+    path: '/api/v1/hooks/runs/:id/tail',
+    summary: 'What an attempt has said since: for who follows a run that is going',
+    gate: scope('runs:read'),
+    params: idParams,
+    query: z.object({
+      attempt: wholeText(1, 1_000_000).default(1),
+      /** Bytes of its log that the caller has. */
+      after: wholeText(0, Number.MAX_SAFE_INTEGER).default(0),
+    }),
+    status: 200,
+    response: z.object({
+      attempt: z.int(),
+      /** What is new, as far as it is kept: base64, since it may be anything. */
+      log: z.string(),
+      /** Bytes between what the caller has and `log` that are not kept. */
+      skipped: z.int(),
+      /** To be given as `after`. */
+      bytes: z.int(),
+      /** How the attempt ended; null while it is going, or was not started yet. */
+      outcome: z.string().nullable(),
+      /** Of the run; null while it is going. */
+      status: z.enum(['passed', 'failed', 'error']).nullable(),
+      /** Attempts that were started. */
+      attempt_count: z.int(),
+    }),
+  }),
+};

@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import { FeatureContract } from '../hook/hook.ts';
+import { Digest } from '../hook/release.ts';
+import { bounds } from '../limits.ts';
+import { Attempt } from './attempts.ts';
+import { Actor, rowId, SchemaRef, time } from './fields.ts';
+import { wholeText } from './paging.ts';
+import { ReleaseDetail } from './releases.ts';
+import { read, route } from './route.ts';
+
+const TracedRecord = z.object({
+  srn: z.string(),
+  version: z.int(),
+  newest_version: z.int(),
+  convention: z.string(),
+  schema_id: SchemaRef,
+  source_id: z.string(),
+  ingestion: z.string(),
+  line: z.int(),
+  published_at: time,
+  metadata: z.record(z.string(), z.unknown()),
+});
+
+const TracedRun = z.object({
+  id: z.string(),
+  batch: z.string(),
+  status: z.string().nullable(),
+  started_at: time.nullable(),
+  finished_at: time.nullable(),
+  snapshot_at: time.nullable(),
+  row_count: z.int().nullable(),
+  input_digest: Digest.nullable(),
+  output_digest: Digest.nullable(),
+  /** Attempts that ran out of memory and were followed by one with more. */
+  oom_retries: z.int(),
+  attempts: z.array(Attempt),
+});
+
+/** A row's story: row → record → run → release → hook. */
+const RowTrace = z.object({
+  row: z.object({
+    name: z.string(),
+    id: rowId,
+    ordinal: z.int(),
+    /** False when a newer computation has taken the row's place. */
+    current: z.boolean(),
+    values: z.record(z.string(), z.unknown()),
+  }),
+  record: TracedRecord,
+  run: TracedRun,
+  release: ReleaseDetail.extend({
+    live_version: z.int().nullable(),
+    /** The live change that first made this release live; null when none has. */
+    introduced_by: z.object({ kind: z.string(), actor: Actor, at: time }).nullable(),
+  }),
+  hook: z.object({ name: z.string(), owner: z.string(), feature: FeatureContract }),
+});
+
+const RecordTrace = z.object({
+  record: TracedRecord,
+  /** All that there are; the first ones are told of. */
+  row_count: z.int(),
+  rows: z.array(
+    z.object({
+      name: z.string(),
+      hook: z.string(),
+      id: rowId,
+      ordinal: z.int(),
+      current: z.boolean(),
+      run_id: z.string(),
+      release: z.int(),
+      digest: z.string(),
+      values: z.record(z.string(), z.unknown()),
+    }),
+  ),
+});
+
+export const traceRoutes = {
+  traceRow: route({
+    method: 'GET',
+    path: '/api/v1/trace/rows/:hook/:id',
+    summary: 'The story of one row: which code made it, from which record',
+    gate: read,
+    params: z.object({
+      hook: z.string().max(200),
+      id: wholeText(1, Number.MAX_SAFE_INTEGER),
+    }),
+    status: 200,
+    response: RowTrace,
+  }),
+  traceRecord: route({
+    method: 'GET',
+    path: '/api/v1/trace/records/:srn',
+    summary: `The rows of one published record, each with its release; the first ${bounds.tracedRows} of them`,
+    gate: read,
+    params: z.object({ srn: z.string().max(400) }),
+    status: 200,
+    response: RecordTrace,
+  }),
+};
