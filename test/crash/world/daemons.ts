@@ -121,7 +121,7 @@ export class Daemons {
     const url = `postgres://${role}@127.0.0.1:${member.proxy.port}/${database}`;
     const child = spawn(
       process.execPath,
-      [bundle, '--dev', '--port', '0', '--dir', member.place, '--data', data, '--database', url],
+      [bundle, '--dev', '--port', '0', '--dir', member.place, '--adopt', '--data', data, '--database', url],
       {
         env: {
           PATH: [

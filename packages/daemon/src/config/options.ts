@@ -16,6 +16,7 @@ export type Options =
       readonly config: string | undefined;
       readonly part: Part | undefined;
       readonly directory: string;
+      readonly adopt: boolean;
       readonly port: number | undefined;
       readonly database: string | undefined;
       readonly data: string | undefined;
@@ -23,12 +24,14 @@ export type Options =
 
 export const help = `osad, the daemon of osa
 
-  osad --dev [--dir DIR] [--port N] [--data DIR] [--database URL] [--config FILE] [--no-worker | --worker-only]
+  osad --dev [--dir DIR] [--adopt] [--port N] [--data DIR] [--database URL] [--config FILE] [--no-worker | --worker-only]
       For development; needs nothing installed. Starts an embedded PostgreSQL and a daemon on 127.0.0.1 that runs
       hooks as processes. All of it lives in DIR (.osa), which one daemon holds at a time; as root, PostgreSQL's
       files are below /var/tmp where its account cannot reach DIR. With OSA_RUNNER=podman, docker or auto it runs
       images too; the other settings of the worker and of logs (warn) hold as well.
         --port N         where to listen (8470); 0 takes a free port
+        --adopt          use a DIR that you copied here yourself; without it, one that osad did not make for you on
+                         this machine is refused, since a cloned repository may have brought it
         --data DIR       where uploaded files are kept (<dir>/data)
         --database URL   use this migrated database, as the application's role in the URL, instead of the embedded
                          one; needs a --dir of its own, and a --data that all daemons of the database share
@@ -107,7 +110,7 @@ export function readOptions(argv: readonly string[]): Options {
   if (others.length > 0 || (command !== undefined && command !== 'migrate')) {
     throw wrong(`${positionals.join(' ')}: the commands are migrate and roles`);
   }
-  const { dev, dir, port, data, database, config } = values;
+  const { dev, dir, adopt = false, port, data, database, config } = values;
   const part = partOf(values);
   if (command === 'migrate') {
     only(values, ['database'], 'osad migrate');
@@ -119,7 +122,16 @@ export function readOptions(argv: readonly string[]): Options {
   }
   if (database !== undefined && dir === undefined)
     throw wrong('--database: needs a directory of its own; give --dir');
-  return { command: 'dev', config, part, directory: dir ?? '.osa', port: portOf(port), database, data };
+  return {
+    command: 'dev',
+    config,
+    part,
+    directory: dir ?? '.osa',
+    adopt,
+    port: portOf(port),
+    database,
+    data,
+  };
 }
 
 function parse(argv: readonly string[]) {
@@ -132,6 +144,7 @@ function parse(argv: readonly string[]) {
         version: { type: 'boolean', short: 'V' },
         dev: { type: 'boolean' },
         dir: { type: 'string' },
+        adopt: { type: 'boolean' },
         port: { type: 'string' },
         data: { type: 'string' },
         database: { type: 'string' },

@@ -15,6 +15,8 @@ export interface DevOptions {
   readonly version: string;
   /** Made when missing; relative to the working directory. */
   readonly directory: string;
+  /** Use a directory that this user has not made with `osad --dev` here, such as a copy. */
+  readonly adopt: boolean;
   /** Instead of the settings' one; 0 takes a free one. */
   readonly port?: number | undefined;
   /** A migrated database, as its application's role, instead of the embedded server. */
@@ -33,7 +35,7 @@ export interface DevOptions {
  */
 export async function startDev(options: DevOptions, { log }: { readonly log: Logger }): Promise<Daemon> {
   await using stack = new AsyncDisposableStack();
-  const directory = await makeDirectory(resolve(options.directory));
+  const directory = await makeDirectory(resolve(options.directory), options);
   stack.use(await lockDirectory(directory));
   // One that is there was left by a daemon that died.
   await withdrawDaemon(directory);

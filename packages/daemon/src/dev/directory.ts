@@ -1,11 +1,13 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { chmod, link, mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MachineIssuer } from '@osa/core/auth/issuer';
 import { readPrivateKey, readPublicKeys } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { devIssuer } from '../config/start-checks.ts';
+import { writeNew } from './new-file.ts';
+import { claimDirectory } from './ownership.ts';
 
 /** What clients read to find a running `osad --dev`. */
 export interface DaemonFile {
@@ -25,14 +27,20 @@ const keyFile = 'dev-key.jwk';
  * the daemon is root; each secret in it is closed by itself.
  *
  * @returns its real path
+ * @throws OsaError `usage` for one that is not this user's own (`claimDirectory`)
  */
-export async function makeDirectory(path: string): Promise<string> {
+export async function makeDirectory(
+  path: string,
+  options: { readonly environment: NodeJS.ProcessEnv; readonly adopt: boolean },
+): Promise<string> {
   try {
     const made = await mkdir(path, { recursive: true });
     if (made !== undefined) await chmod(path, 0o755);
+    await claimDirectory(path, options);
     await writeNew(join(path, '.gitignore'), '*\n', 0o644);
     return await realpath(path);
   } catch (cause) {
+    if (cause instanceof OsaError) throw cause;
     throw new OsaError('usage', `--dir: ${path} cannot be used (${systemCode(cause) ?? String(cause)})`, {
       cause,
     });
@@ -91,20 +99,4 @@ export async function readDaemonFile(directory: string): Promise<DaemonFile | un
 
 function daemonFile(directory: string): string {
   return join(directory, 'daemon.json');
-}
-
-/** Writes a file unless there is one, so that it is there whole or not at all. */
-async function writeNew(path: string, content: string, mode: number): Promise<void> {
-  const temporary = `${path}.${randomUUID()}`;
-  const file = await open(temporary, 'wx', mode);
-  try {
-    await file.writeFile(content);
-    await file.sync();
-    await link(temporary, path);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
-  } finally {
-    await file.close();
-    await rm(temporary, { force: true });
-  }
 }

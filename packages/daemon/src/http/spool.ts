@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
@@ -43,11 +43,26 @@ export async function spool(
   }
 }
 
-/** Makes the directory, or removes from it what a daemon left that died between opening a file and unnaming it. */
+/**
+ * Makes the directory, or removes from it the files of a daemon that died between opening a file and unnaming it. Only
+ * regular files with the names of uploads are removed, and nothing behind a link.
+ *
+ * @throws OsaError `usage` when the directory is a symbolic link
+ */
 export async function prepareSpool(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  for (const name of await readdir(directory)) await rm(join(directory, name), { force: true });
+  if ((await lstat(directory)).isSymbolicLink()) {
+    throw new OsaError(
+      'usage',
+      `${directory} is a symbolic link, and osad empties it; put a directory there`,
+    );
+  }
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    if (entry.isFile() && isUuid(entry.name)) await rm(join(directory, entry.name), { force: true });
+  }
 }
+
+const isUuid = (name: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name);
 
 async function openNameless(directory: string): Promise<FileHandle> {
   const path = join(directory, randomUUID());

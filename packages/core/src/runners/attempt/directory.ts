@@ -32,7 +32,7 @@ const recordsFile = 'records.jsonl';
  * @throws OsaError `invalid` for a task id that is not a plain name.
  */
 export async function stage(task: Task): Promise<AttemptDirectory> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/.test(task.id)) {
+  if (!isAttemptName(task.id)) {
     throw new OsaError(
       'invalid',
       `A task's id must be 1 to 100 letters, digits, "_" or "-", not ${JSON.stringify(task.id)}`,
@@ -52,6 +52,11 @@ export async function stage(task: Task): Promise<AttemptDirectory> {
     await removeTree(attempt.root);
     throw error;
   }
+}
+
+/** Whether a directory may be called so: the ids of tasks are the names of their directories. */
+export function isAttemptName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/.test(name);
 }
 
 /** Removes all that an attempt left, beginning with what it was given. */
