@@ -61,7 +61,7 @@ async function bundle(name: string, program: string, options: BuildOptions): Pro
     ...options,
   });
   await chmod(join(outdir, `${program}.js`), 0o755);
-  // What was built before stays until there is something to put in its place.
+  // The earlier build stays until the new one can replace it.
   await rm(dist, { recursive: true, force: true });
   await rename(outdir, dist);
 }

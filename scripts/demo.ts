@@ -11,8 +11,8 @@ import { prepare } from '../examples/usgs-earthquakes/prepare.ts';
 
 /**
  * The main job on real data: deploys the earthquake example, runs 1,707 records through two hooks, traces a row,
- * brings out a second release, takes in a correction and rolls back. Each command is printed as a user types it,
- * then run by the built programs, with its real output. `--keep` leaves the daemon running.
+ * makes a second release, takes in a correction and rolls back. It prints each command as a user types it, runs it
+ * with the built programs and shows the real output. `--keep` leaves the daemon running.
  */
 const { values: options } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -73,7 +73,7 @@ function say(text: string): void {
   console.log(`\n# ${text}`);
 }
 
-/** Prints a command as it is typed, and runs it with its output going straight to ours. */
+/** Prints a command as it is typed, and runs it with our own output streams. */
 async function show(cwd: string, env: NodeJS.ProcessEnv, args: readonly string[]): Promise<void> {
   console.log(`\n$ osa ${args.map((arg) => (/[\s']/.test(arg) ? JSON.stringify(arg) : arg)).join(' ')}`);
   await execa(process.execPath, [join(root, programs.osa), ...args], {
@@ -93,7 +93,7 @@ async function answer(cwd: string, env: NodeJS.ProcessEnv, args: readonly string
   return JSON.parse(stdout);
 }
 
-/** The settings of a user who has configured nothing; the Node that runs us is the first on the path. */
+/** The settings of a user without any configuration; our own Node is the first on the path. */
 function childEnvironment(directory: string): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(OSA_|npm_|DATABASE_URL$|NODE_)/.test(name));
   return {
@@ -116,7 +116,7 @@ async function copyExample(directory: string): Promise<void> {
   await commit(directory);
 }
 
-/** Where there is git, the releases name the commit that they were built from. */
+/** With git, the releases name the commit that they were built from. */
 async function commit(cwd: string): Promise<void> {
   const who = ['-c', 'user.name=demo', '-c', 'user.email=demo@example.org', '-c', 'commit.gpgsign=false'];
   const hasGit = (await execa('git', ['--version'], { reject: false })).exitCode === 0;
@@ -132,7 +132,7 @@ function startDaemon(directory: string, env: NodeJS.ProcessEnv): ChildProcess {
   say('One daemon for development: PostgreSQL, the API and a worker, with nothing to install.');
   console.log('\n$ osad --dev --port 0 &');
   const args = [join(root, programs.osad), '--dev', '--port', '0', '--dir', join(directory, '.osa')];
-  // A daemon that is kept belongs to nobody: it outlives us, and signals to our group do not reach it.
+  // With --keep the daemon outlives us, so it gets its own process group: signals to ours do not reach it.
   const stream = options.keep ? 'ignore' : 'inherit';
   return spawn(process.execPath, args, {
     cwd: root,

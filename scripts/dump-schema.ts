@@ -1,6 +1,6 @@
-// Writes the whole schema of a freshly migrated database, so that a change of it is read as what it is, and a
-// migration that does something else than it seems is seen. Run it after a change of a migration:
-// `node scripts/dump-schema.ts`. A test fails when the committed file is another one, on each PostgreSQL.
+// Writes the whole schema of a freshly migrated database, so that a review shows the real effect of a migration.
+// Run it after a change of a migration: `node scripts/dump-schema.ts`. A test fails when the committed file differs,
+// on each PostgreSQL.
 import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,8 +15,8 @@ export const schemaFile = fileURLToPath(
 );
 
 /**
- * The schema as text, from the catalog: the same on each PostgreSQL that osa runs on, whatever the roles are called.
- * It holds the feature table and view of a hook with a column of each type, made and taken back.
+ * The schema as text, from the catalog: the same on each PostgreSQL that osa supports, with any names of roles.
+ * It includes the feature table and view of a hook with a column of each type, made and rolled back here.
  */
 export async function dumpSchema(owner: Database, appRole: string): Promise<string> {
   const end = new Error('the dump is made');
@@ -58,7 +58,7 @@ const sampleHook = `
 
 const namespaces = "('public', 'features', 'current')";
 
-/** Lines such as `grant select to app` for an access list; what the owner has goes without saying. */
+/** Lines such as `grant select to app` for an access list; the owner's own rights are left out. */
 const grants = (list: string, owner: string) => `
   (select coalesce(string_agg(line, '' order by line), '') from (
      select format(e'\\n  grant %s to %s', string_agg(lower(privilege_type), ', ' order by privilege_type),
@@ -88,7 +88,7 @@ const columns = `
    left join pg_attrdef on adrelid = attrelid and adnum = attnum
    where attrelid = c.oid and attnum > 0 and not attisdropped)`;
 
-// Since 18 a column's "not null" is a constraint with a name, which says nothing more.
+// Since PostgreSQL 18 a column's "not null" is also a named constraint; the column already shows it.
 const constraints = `
   (select string_agg(format(e'\\n  constraint %s %s', conname, pg_get_constraintdef(oid)), '' order by conname)
    from pg_constraint where conrelid = c.oid and contype in ('p', 'u', 'f', 'c', 'x'))`;

@@ -1,5 +1,5 @@
 // Writes the JSON Schema of convention.yaml, for editors, from the shape that the parser uses. Run it after a
-// change of that shape: `node scripts/generate-schema.ts`. A test fails when the committed file is another one.
+// change of that shape: `node scripts/generate-schema.ts`. A test fails when the committed file differs.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { manifestJsonSchema } from '@osa/core/convention/manifest/shape';

@@ -1,6 +1,6 @@
 import type { Plugin } from 'esbuild';
 
-/** Takes the failpoints of tests out of built programs: calls of an empty function vanish, and so do their names. */
+/** Removes the tests' failpoints from built programs: calls of an empty function vanish, and their names too. */
 export const withoutFailpoints: Plugin = {
   name: 'without-failpoints',
   setup({ onLoad }) {

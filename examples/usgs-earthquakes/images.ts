@@ -5,8 +5,8 @@ import { parseArgs } from 'node:util';
 import { execa } from 'execa';
 
 /**
- * Builds an image for each hook and says how to deploy them. Their base is this very node with the libraries that it
- * is linked to, so that nothing is downloaded; in a project of your own it would be such as `node:26-slim`.
+ * Builds an image for each hook and prints the command that deploys them. Their base is this node with the libraries
+ * that it is linked to, so nothing is downloaded. In your own project the base would be an image such as `node:26-slim`.
  */
 
 const hooks = ['seismic_energy', 'felt_radius'] as const;
@@ -45,7 +45,7 @@ export async function buildImages(
   return images;
 }
 
-/** Podman knows an image's manifest; docker, before a push, its id only. */
+/** Podman knows the digest of an image's manifest; docker, before a push, only its id. */
 async function digestOf(engine: string, tag: string): Promise<string> {
   const { stdout } = await execa(engine, ['image', 'inspect', tag]);
   const [found] = JSON.parse(stdout) as { Id: string; Digest?: string }[];

@@ -17,7 +17,7 @@ export function prepare(): { records: string; corrected: string } {
   return { records: toNdjson(events), corrected: toNdjson(later) };
 }
 
-/** The part of a USGS GeoJSON event that is used here; `mag` to `felt` as in the feed's own documentation. */
+/** The part of a USGS GeoJSON event that is used here; the feed's documentation explains `mag` to `felt`. */
 const UsgsEvent = z.object({
   id: z.string().min(1),
   geometry: z.object({ coordinates: z.tuple([z.number(), z.number(), z.number()]) }),
@@ -42,7 +42,7 @@ const Feed = z.object({ features: z.array(UsgsEvent) });
 type UsgsEvent = z.infer<typeof UsgsEvent>;
 
 function readEvents(): UsgsEvent[] {
-  // The package exports its script only, so the file is found from there.
+  // The package exports only its script, so the path of the data starts there.
   const script = createRequire(import.meta.url).resolve('vega-datasets');
   const text = readFileSync(resolve(script, '../../data/earthquakes.json'), 'utf8');
   const { features } = Feed.parse(JSON.parse(text));
@@ -57,7 +57,7 @@ function toNdjson(events: readonly UsgsEvent[]): string {
     .join('');
 }
 
-/** The metadata of `convention.yaml`. What the USGS leaves null is left out. */
+/** The metadata of `convention.yaml`, without the values that the USGS leaves null. */
 function toMetadata({ geometry, properties }: UsgsEvent): Record<string, unknown> {
   const [longitude, latitude, depth] = geometry.coordinates;
   return {

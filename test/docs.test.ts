@@ -1,0 +1,233 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Command } from '@osa/cli/command';
+import { type CommandEntry, type CommandGroup, commands } from '@osa/cli/commands/index';
+import { beforeAll, describe, expect, test } from 'vitest';
+
+/** The documents name only files, commands, options and settings that exist, and are written in plain English. */
+
+interface Document {
+  /** Path from the root of the repository. */
+  readonly path: string;
+  readonly text: string;
+}
+
+const root = dirname(import.meta.dirname);
+const plain = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...markdownIn('docs')];
+const paths = [
+  ...plain,
+  'examples/usgs-earthquakes/README.md',
+  'bench/README.md',
+  'patches/README.md',
+  'test/crash/README.md',
+];
+
+let osadHelp: string;
+
+beforeAll(() => {
+  const main = join(root, 'packages/daemon/src/main.ts');
+  osadHelp = execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8' });
+});
+
+describe.each(paths)('%s', (path) => {
+  const document = { path, text: read(path) };
+
+  test('links and paths lead to files', () => {
+    expect(brokenPaths(document)).toEqual([]);
+  });
+
+  test('commands and their options exist', async () => {
+    expect(await unknownCommands(document)).toEqual([]);
+  });
+
+  test('settings exist', () => {
+    expect(unknownSettings(document)).toEqual([]);
+  });
+});
+
+test.each(plain)('%s is written in plain English', (path) => {
+  expect(foreignPhrases({ path, text: read(path) })).toEqual([]);
+});
+
+test('the README is short', () => {
+  expect(read('README.md').split('\n').length - 1).toBeLessThanOrEqual(110);
+});
+
+describe('a document is refused', () => {
+  const of = (text: string) => ({ path: 'docs/sample.md', text });
+
+  test.each([
+    '[releases](relases.md)',
+    '`packages/core/src/hook/rollback.ts`',
+    '[README](README.md)',
+    '`packages/core/src/postgres/{queue,cue}/commit.ts`',
+  ])('for %s', (text) => {
+    expect(brokenPaths(of(text))).toHaveLength(1);
+  });
+
+  test.each([
+    '`osa hook list`',
+    '`osa hooks undo x`',
+    '`osa deploy --undo`',
+    '`osa hooks pause|halt x`',
+    '```\n$ osa ingest x - --wait\n```',
+    '`osad --develop`',
+    '`osad upgrade`',
+    '`npm run demonstration`',
+  ])('for %s', async (text) => {
+    expect(await unknownCommands(of(text))).toHaveLength(1);
+  });
+
+  test('for a setting that there is not', () => {
+    expect(unknownSettings(of('Set `OSA_RUNER=podman`.'))).toEqual(['OSA_RUNER']);
+  });
+
+  test('for a foreign phrase, also over the end of a line', () => {
+    expect(foreignPhrases(of('It is refused, but\nfor one.'))).toEqual(['but for']);
+  });
+});
+
+function markdownIn(directory: string): string[] {
+  const names = readdirSync(join(root, directory));
+  return names.filter((name) => name.endsWith('.md')).map((name) => `${directory}/${name}`);
+}
+
+function read(path: string): string {
+  return readFileSync(join(root, path), 'utf8');
+}
+
+/** Relative links, and paths in code that begin with a folder of the repository. */
+function brokenPaths({ path, text }: Document): string[] {
+  const links = [...text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)]
+    .map(([, target = '']) => target)
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .map((target) => join(dirname(path), target));
+  const named = codeOf(text).flatMap(
+    (code) => code.match(/(?<![\w./-])(packages|test|scripts|bench|examples|docs)\/[\w./@{},*-]+/g) ?? [],
+  );
+  return [...links, ...named.flatMap(spelledOut)].filter((target) => !existsSync(join(root, target)));
+}
+
+/** `a/{b,c}.ts` is two paths; a pattern is checked up to its folder. */
+function spelledOut(path: string): string[] {
+  const [all = '', inner = ''] = path.match(/\{([^}]*)\}/) ?? [];
+  if (all !== '') return inner.split(',').flatMap((part) => spelledOut(path.replace(all, part)));
+  return [(path.includes('*') ? dirname(path.slice(0, path.indexOf('*') + 1)) : path).replace(/[.,]+$/, '')];
+}
+
+/** Code spans, and the lines of code blocks without their comments. */
+function codeOf(text: string): string[] {
+  const blocks = [...text.matchAll(/^```[^\n]*\n(.*?)^```/gms)].map(([, block = '']) => block);
+  const spans = [...text.replace(/^```.*?^```/gms, '').matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
+  const lines = blocks.flatMap((block) => block.replaceAll('\\\n', ' ').split('\n'));
+  return [...spans.map((span) => span.replace(/\s+/g, ' ')), ...lines].map((line) =>
+    line.replace(/(^|\s)#( .*)?$/, ''),
+  );
+}
+
+async function unknownCommands({ text }: Document): Promise<string[]> {
+  const calls = codeOf(text).flatMap((code) =>
+    code
+      .split(/ \| |&&|;|\$\(|\)/)
+      .flatMap((part) => part.match(/(?<![\w/.-])(osa|osad|npm run) .*/)?.[0] ?? []),
+  );
+  const found = await Promise.all(calls.map(async (call) => ((await isKnown(call)) ? [] : [call])));
+  return found.flat();
+}
+
+async function isKnown(call: string): Promise<boolean> {
+  const [program = '', ...words] = call.replace('npm run', 'npm-run').split(/\s+/);
+  if (program === 'npm-run') return (words[0] ?? '') in JSON.parse(read('package.json')).scripts;
+  const options = words.flatMap((word) => word.match(/^-{1,2}[a-zA-Z][\w-]*/)?.[0] ?? []);
+  if (program === 'osad') return isKnownOfDaemon(words, options);
+  return isKnownOfCli(commands, words, options);
+}
+
+/** Words after the first are values of options, or arguments. */
+function isKnownOfDaemon([first = '']: readonly string[], options: readonly string[]): boolean {
+  const isCommand = !/^[a-z]/.test(first) || osadHelp.includes(`osad ${first} `);
+  return isCommand && options.every((option) => new RegExp(`${option}(?![\\w-])`).test(osadHelp));
+}
+
+const globalOptions = ['--help', '-h', '--version', '-V', '--json', '--server'];
+
+/** `pause|resume` is two commands; an option must be of all of them. */
+async function isKnownOfCli(
+  entries: readonly (CommandEntry | CommandGroup)[],
+  [first = '', ...rest]: readonly string[],
+  options: readonly string[],
+): Promise<boolean> {
+  if (!/^[a-z]/.test(first)) return options.every((option) => globalOptions.includes(option));
+  const chosen = first.split('|').map((name) => entries.find((entry) => entry.name === name));
+  for (const entry of chosen) {
+    if (entry === undefined) return false;
+    const isFine =
+      'commands' in entry
+        ? await isKnownOfCli(entry.commands, rest, options)
+        : hasOptions(await entry.load(), options);
+    if (!isFine) return false;
+  }
+  return true;
+}
+
+function hasOptions(command: Command, options: readonly string[]): boolean {
+  const own = Object.entries(command.options ?? {}).flatMap(([key, option]) => {
+    const name = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    const spelled = 'negated' in option && option.negated ? `--no-${name}` : `--${name}`;
+    return 'short' in option && option.short ? [spelled, `-${option.short}`] : [spelled];
+  });
+  return options.every((option) => own.includes(option) || globalOptions.includes(option));
+}
+
+/** Settings are in the help of the daemon, or by name in the code that reads them or that starts hooks. */
+function unknownSettings({ text }: Document): string[] {
+  const code = [
+    'packages/daemon/src/config',
+    'packages/cli/src/config',
+    'packages/core/src/runners',
+    'test/support',
+  ].map(sourceIn);
+  const known = new Set([osadHelp, ...code].flatMap((source) => source.match(settingPattern) ?? []));
+  return (text.match(settingPattern) ?? []).filter((name) => !known.has(name));
+}
+
+const settingPattern = /\bOSA_[A-Z_]*[A-Z]\b/g;
+
+function sourceIn(directory: string): string {
+  const entries = readdirSync(join(root, directory), { recursive: true, encoding: 'utf8' });
+  const files = entries.filter((name) => /\.tsx?$/.test(name));
+  return files.map((name) => read(join(directory, name))).join('\n');
+}
+
+function foreignPhrases({ text }: Document): string[] {
+  const running = text.replace(/\s+/g, ' ');
+  return foreign.filter((phrase) => running.toLowerCase().includes(phrase.toLowerCase()));
+}
+
+/** Wordings that must be read twice. */
+const foreign = [
+  'nothing counts that',
+  'What would have stopped',
+  'is not taken at a SIGHUP',
+  'if it is not live it stays so',
+  'Only for who',
+  'which nobody claims meanwhile',
+  'and nobody will end',
+  'That nobody is trusted',
+  'Of a list that',
+  'are for who',
+  'what does not go as it should',
+  'for who asks',
+  'nobody can be asked here',
+  'which one shall be',
+  'that it would run over',
+  'but for',
+  'parted by',
+  'is told',
+  'are told',
+  'tells of',
+  'that it may not',
+  'who wants it',
+  'whoever',
+];
