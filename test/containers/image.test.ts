@@ -20,8 +20,8 @@ import {
   podmanRunner,
   removeImages,
 } from '../support/containers/images.ts';
-import { type Registry, startRegistry } from '../support/containers/oci-registry.ts';
-import { record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type OciRegistry, startOciRegistry } from '../support/containers/oci-registry.ts';
+import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { admin, scratch, until } from '../support/database/database.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -29,11 +29,11 @@ vi.setConfig({ testTimeout: 60_000 });
 const zero = `sha256:${'0'.repeat(64)}`;
 const page = { limit: 100, history: false, release: undefined };
 
-let registry: Registry;
+let registry: OciRegistry;
 let containers: ContainerBench;
 describeContainers('the image of a release', () => {
   beforeAll(async () => {
-    registry = await startRegistry();
+    registry = await startOciRegistry();
   });
   afterAll(() => registry.close());
   suiteBench((made) => {
@@ -231,10 +231,10 @@ async function standIn(script: string) {
 }
 
 describeContainers('a hook whose images move', () => {
-  let bench: Workbench;
+  let bench: CoreArchive;
   beforeEach(async () => {
-    registry = await startRegistry();
-    bench = await workbench({ runners: [podmanRunner()] });
+    registry = await startOciRegistry();
+    bench = await coreArchive({ runners: [podmanRunner()] });
     return async () => {
       await bench.dispose();
       await registry.close();

@@ -10,7 +10,7 @@ import {
   removeImages,
   takeMemory,
 } from '../support/containers/images.ts';
-import { record, type Workbench, type WorkbenchOptions, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, type CoreArchiveOptions, coreArchive, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -19,7 +19,7 @@ const page = { limit: 100, history: false, release: undefined };
 const mib = 2 ** 20;
 
 describeContainers('a hook that runs out of memory', () => {
-  let bench: Workbench;
+  let bench: CoreArchive;
   afterEach(() => bench.dispose());
   afterAll(removeImages);
 
@@ -28,9 +28,9 @@ describeContainers('a hook that runs out of memory', () => {
     script: string,
     memory: string,
     sources: readonly string[],
-    options: WorkbenchOptions = {},
+    options: CoreArchiveOptions = {},
   ) {
-    bench = await workbench({ runners: [podmanRunner()], ...options });
+    bench = await coreArchive({ runners: [podmanRunner()], ...options });
     await bench.deploy({
       sized: { image: await buildImage({ script }), limits: { memory, timeout_seconds: 60, cpu: '1' } },
     });
@@ -142,7 +142,7 @@ describeContainers('a hook that runs out of memory', () => {
   });
 
   test('sandbox-11, sandbox-13: is no other hook’s trouble, and an end by SIGKILL is none of memory', async () => {
-    bench = await workbench({ runners: [podmanRunner()] });
+    bench = await coreArchive({ runners: [podmanRunner()] });
     await bench.deploy({
       greedy: { image: await buildImage({ script: takeMemory(500) }), limits: { memory: '16m' } },
       killed: { image: await buildImage({ script: 'sh -c "kill -9 \\$\\$"; exit $?' }) },

@@ -13,7 +13,7 @@ import {
   podmanRunner,
   removeImages,
 } from '../support/containers/images.ts';
-import { record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { scratch } from '../support/database/database.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -22,9 +22,9 @@ vi.setConfig({ testTimeout: 120_000 });
 const answerAll = answering('answer 1');
 
 describeContainers('what a hostile hook leaves in its output', () => {
-  let bench: Workbench;
+  let bench: CoreArchive;
   beforeEach(async () => {
-    bench = await workbench({ runners: [podmanRunner()] });
+    bench = await coreArchive({ runners: [podmanRunner()] });
     return async () => {
       expect(await readdir(bench.execution.workspace)).toEqual([]);
       await bench.dispose();

@@ -11,7 +11,7 @@ import {
   suiteBench,
 } from '../support/containers/container-support.ts';
 import { podmanRunner } from '../support/containers/images.ts';
-import { record, workbench } from '../support/core-archive.ts';
+import { coreArchive, record } from '../support/core-archive.ts';
 import { scratch } from '../support/database/database.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -42,7 +42,7 @@ describeContainers('an image in a registry that', () => {
   });
 
   test('image-09: hangs longer than a lease is waited for, and then the batch is given back', async () => {
-    const bench = await workbench({ runners: [podmanRunner(4_000)] });
+    const bench = await coreArchive({ runners: [podmanRunner(4_000)] });
     onTestFinished(() => bench.dispose());
     await bench.deploy({ waiting: { image: { image: await listen(silent()), digest: zero } } });
     await bench.ingest([record('a', 1)]);

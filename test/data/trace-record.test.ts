@@ -3,13 +3,13 @@ import { bounds } from '@osa/core/limits';
 import { readRecords } from '@osa/core/record/read';
 import { traceRecord } from '@osa/core/trace/trace';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { hookCode, record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 
 /** The trace of a record with more rows than are told of. */
 
-let bench: Workbench;
+let bench: CoreArchive;
 beforeAll(async () => {
-  bench = await workbench();
+  bench = await coreArchive();
 });
 afterAll(() => bench.dispose());
 

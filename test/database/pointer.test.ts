@@ -3,16 +3,16 @@ import { deploy } from '@osa/core/convention/deploy';
 import { postgresStore } from '@osa/core/postgres/store';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admin, until } from '../support/database/database.ts';
-import { arena, attack, expectRefused, rehearse } from '../support/database/sql-attack.ts';
+import { attack, attackedDatabase, expectRefused, rehearse } from '../support/database/sql-attack.ts';
 
 /**
  * Releases, live changes and the live pointer, against the application's role and the owner alike. `energy` has the
  * releases 1 and 2 and the changes null → 1 → 2 → 1; `radius` has release 1, by change 1.
  */
 
-let a: Awaited<ReturnType<typeof arena>>;
+let a: Awaited<ReturnType<typeof attackedDatabase>>;
 beforeAll(async () => {
-  a = await arena();
+  a = await attackedDatabase();
 });
 afterAll(() => a.close());
 

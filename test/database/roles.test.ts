@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { arena, attack, expectRefused } from '../support/database/sql-attack.ts';
+import { attack, attackedDatabase, expectRefused } from '../support/database/sql-attack.ts';
 
 /** What somebody can do who has the credentials of the application's role: nothing that it was not given. */
 
-let a: Awaited<ReturnType<typeof arena>>;
+let a: Awaited<ReturnType<typeof attackedDatabase>>;
 beforeAll(async () => {
-  a = await arena();
+  a = await attackedDatabase();
 });
 afterAll(() => a.close());
 

@@ -6,21 +6,21 @@ import { osaJson } from '../support/programs.ts';
 import { writeProject } from '../support/project.ts';
 import {
   editConvention,
+  type ProjectDaemon,
   type Refusal,
   refused,
   refusedPlainly,
-  type Stage,
-  startStage,
+  startProjectDaemon,
 } from '../support/project-daemon.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Files that are wrong: each a clear refusal with its exit code, and nothing half done. */
 
-let stage: Stage;
+let stage: ProjectDaemon;
 let place: string;
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startProjectDaemon();
 });
 beforeEach(async () => {
   place = await stage.project();

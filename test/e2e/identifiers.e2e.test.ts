@@ -5,16 +5,16 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hookCode } from '../support/core-archive.ts';
 import type { Reply } from '../support/http.ts';
 import { osaJson } from '../support/programs.ts';
-import { type Stage, startStage } from '../support/project-daemon.ts';
+import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemon.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Names that become tables, columns and paths, over plain HTTP: each is refused whole, or works everywhere. */
 
-let stage: Stage;
+let stage: ProjectDaemon;
 let digest: string;
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startProjectDaemon();
   const hook = await stage.project();
   await writeFile(join(hook, 'hook.mjs'), hookCode('return { features: [{}] }'));
   digest = await stage.http.upload(hook);

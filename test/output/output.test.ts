@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { allChunks, column, contractOf, desk, said } from '../support/output-support.ts';
+import { allChunks, column, contractOf, outputDirectory, said } from '../support/output-support.ts';
 
-const { read, write } = desk();
+const { read, write } = outputDirectory();
 const contract = contractOf([
   column('energy_j', 'number', { required: true }),
   column('level', 'integer'),

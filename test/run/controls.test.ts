@@ -10,15 +10,15 @@ import { executeNext } from '@osa/core/run/execute';
 import type { Claim, Claimant } from '@osa/core/run/queue';
 import { hookSlots } from '@osa/core/run/slots';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { hookCode, record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin, until } from '../support/database/database.ts';
 import { person, refusal } from '../support/database/registry-support.ts';
 
 /** What an operator can hold up, and what a worker may take. */
 
-let bench: Workbench;
+let bench: CoreArchive;
 beforeEach(async () => {
-  bench = await workbench();
+  bench = await coreArchive();
   return () => bench.dispose();
 });
 
