@@ -139,7 +139,7 @@ describe('hooks list', () => {
 });
 
 describe('rollback', () => {
-  test('needs --yes where nobody can be asked, and says what it would do', async () => {
+  test('needs --yes without a terminal, and says what it would do', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const result = await world.osa(['hooks', 'rollback', 'seismic_energy', '--server', server.url]);
@@ -211,7 +211,7 @@ describe('a number that no double holds', () => {
   const integer = '-12345678901234567890';
   const values = `"energy_j":${decimal},"events":${integer},"note":null`;
 
-  test('is told digit by digit, in rows and traces, for programs and for people', async () => {
+  test('is shown digit by digit, in rows and traces, to programs and to people', async () => {
     await using world = await createCliWorld();
     await using full = await archive();
     await using server = await startFakeServer(async ({ path }) => {

@@ -236,7 +236,7 @@ describe('the credential', () => {
     },
   );
 
-  test('a key that stands in a project signs whatever is asked for there', async () => {
+  test('a key in a project signs every request that is made there', async () => {
     await put('.osa/config.json', { server: project, audience: 'other' });
     await put('.osa/key.jwk', 'x');
     const resolve = (environment: NodeJS.ProcessEnv) => {

@@ -221,7 +221,7 @@ describe('hooks release', () => {
   });
 });
 
-test('all problems that a server tells of are told', async () => {
+test('all problems that a server reports are printed', async () => {
   await using world = await createCliWorld();
   const problems = ['memory', 'cpu'].map((name) => ({ field: name, message: `${name}: is odd` }));
   const answer = problem(422, 'invalid', 'memory: is odd (and 1 more)', { details: { problems } });
@@ -268,7 +268,7 @@ describe.each([
   const moved = problem(412, 'precondition_failed', 'the live pointer has moved meanwhile', { details });
   const change = { ...history.changes[0], seq: 3, from_version: 2, to_version: 3, reason: 'hotfix' };
 
-  test('shows where it stands, and fails', async () => {
+  test('shows the live version, and fails', async () => {
     await using world = await createCliWorld();
     await using server = await archive({
       [route]: moved,
@@ -287,7 +287,7 @@ describe.each([
   });
 });
 
-describe('hooks rollback where nobody can be asked', () => {
+describe('hooks rollback without a terminal', () => {
   test.each([
     ['the target that the server says, after the activation of an older version', 2, [], 2],
     ['no target where there is none, though that is refused with --yes too', null, [], null],

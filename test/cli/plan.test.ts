@@ -348,7 +348,7 @@ describe('deploys', () => {
     expect(JSON.parse((await world.osa([...argv, '--json'])).stdout)).toMatchObject({ next_cursor: 'abc' });
   });
 
-  test('show tells its parts, with what was sent for who may see it', async () => {
+  test('show prints its parts, and the sent manifest to readers who may see it', async () => {
     await using world = await createCliWorld();
     const manifest = { schema: { id: 'mineral-sample', version: '1.0.0' }, secret: 'hush' };
     await using server = await startFakeServer(({ headers }) => ({

@@ -48,7 +48,7 @@ test('ends with 130 on SIGINT in the middle of a request', async () => {
   expect([exitCode, stderr]).toEqual([130, 'error: interrupted']);
 });
 
-test('is silent when nobody reads its output any more', async () => {
+test('is silent when its output is closed', async () => {
   const change = history.changes[0];
   const changes = Array.from({ length: 20_000 }, () => change);
   await using server = await startFakeServer(() => ({ body: { ...history, changes } }));

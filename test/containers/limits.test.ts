@@ -142,7 +142,7 @@ async function livedMs({ outputDirectory }: Ending): Promise<number> {
   return (await at('alive')) - (await at('began'));
 }
 
-/** The host opens files and terminals, and is told of changes. */
+/** The host opens files and terminals, and watches for changes. */
 async function hostHasAll(): Promise<void> {
   for (const path of ['/dev/null', '/dev/ptmx']) await (await open(path, 'r+')).close();
   const place = await scratch();

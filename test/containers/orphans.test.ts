@@ -77,7 +77,7 @@ describeContainers('the containers of a daemon that died', () => {
 });
 
 describeContainers('a container that the engine does not remove', () => {
-  test('is told, costs nobody the result, and is removed when the engine can', async () => {
+  test('is logged, does not cost the result, and is removed when the engine can', async () => {
     await using stack = new AsyncDisposableStack();
     const bench = await containerBench();
     stack.defer(() => bench.dispose());

@@ -93,7 +93,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
     await target.dispose();
   });
 
-  test('outdir-13: may have names of any bytes, of which nobody speaks', async () => {
+  test('outdir-13: may have names of any bytes, which are ignored', async () => {
     const names = [
       'new\\nline',
       'bad\\377utf8',
@@ -182,7 +182,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
     expect(bad).toMatchObject({ status: 'passed', rows: 2 });
   });
 
-  test('outdir-11: does not change while it is read: who would change it is dead', async () => {
+  test('outdir-11: does not change while it is read, because the writer is dead', async () => {
     const bad = await besideGood(`${answerAll}
       (while :; do echo '{"id":"a","features":[{"value":2}]}' >> ${features}; done) > /dev/null 2>&1 &
       while [ $(wc -l < ${features}) -lt 10 ]; do :; done; exit 0`);

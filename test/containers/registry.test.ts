@@ -73,7 +73,7 @@ describeContainers('an image in a registry that', () => {
     expect([await readdir(place.path), await readdir(containers.workspace)]).toEqual([[], []]);
   });
 
-  test('hangs does not hold up who is told to stop', async () => {
+  test('hangs does not delay a worker that must stop', async () => {
     const image = await listen(silent());
     const reason = new Error('stop');
     const abort = new AbortController();

@@ -5,7 +5,7 @@ import { containerRemoval } from '@osa/core/runners/container/removal';
 import { expect, onTestFinished, test } from 'vitest';
 import { scratch, until } from '../support/database/database.ts';
 
-/** An engine that has one container, `ours`, until it is told to remove it; while the file `away` is there it does nothing. */
+/** An engine that has one container, `ours`, until asked to remove it; while the file `away` is there it does nothing. */
 const script = `#!/bin/sh
 cd "$(dirname "$0")"
 if [ -e away ]; then echo 'Error: the engine is gone' >&2; exit 125; fi

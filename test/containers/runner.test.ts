@@ -94,7 +94,7 @@ describeContainers('a hook in a container', () => {
     expect(await bench.runScript('exit 0')).toMatchObject({ outcome: 'exited', detail: null });
   });
 
-  test('is ended by podman itself when nobody else is left to end it', async () => {
+  test('is ended by podman itself when the daemon is gone', async () => {
     const image = await buildImage({ script: 'sleep 60' });
     const abort = new AbortController();
     const running = bench.run(image, { signal: abort.signal, timeoutSeconds: 7 });

@@ -4,7 +4,7 @@ import { changed, digest, failure, good } from '../support/manifest-fixture.ts';
 const types = 'types: string, number, integer, boolean, array, object';
 const fieldTypes = 'types: text, number, date, boolean, url';
 
-/** What is wrong, the change that makes it so, and every line that is told. */
+/** What is wrong, the change that makes it so, and every line that is printed. */
 const refused: readonly [string, { from: string; to: string }, readonly string[]][] = [
   [
     'a type that is none',

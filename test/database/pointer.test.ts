@@ -150,7 +150,7 @@ describe.each(['app', 'owner'] as const)('as the %s', (role) => {
   });
 });
 
-test('db-05, -06: who waits for a number that is given up takes it, and there is no gap', async () => {
+test('db-05, -06: a writer that waits for a number takes it when it is given up, and there is no gap', async () => {
   const store = postgresStore(a.app, { domain: 'localhost' });
   const givenUp = new Error('given up');
   let waiting: ReturnType<typeof deploy> | undefined;

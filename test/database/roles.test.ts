@@ -187,7 +187,7 @@ test('the feature tables, their views and all functions belong to the owner', as
   expect(rows).toEqual([{ owner: true }]);
 });
 
-test('nobody but the role itself was given anything by default', async () => {
+test('no function may be called by everybody', async () => {
   const rows = await a.owner.sql`
     select p.oid::regprocedure::text as name from pg_proc p
     where p.pronamespace in ('public'::regnamespace, 'features'::regnamespace, 'current'::regnamespace)

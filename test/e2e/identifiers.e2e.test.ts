@@ -123,7 +123,7 @@ describe('injections, other alphabets and other forms', () => {
     },
   );
 
-  test('a control character that PostgreSQL cannot store is malformed, wherever it stands', async () => {
+  test('a control character that PostgreSQL cannot store is malformed, wherever it is', async () => {
     for (const name of ['x\0y', 'x\ud800']) {
       const { status, problem } = await stage.changingNothing(() => deploy('hostile', { name }));
       expect([status, problem?.code]).toEqual([400, 'malformed']);

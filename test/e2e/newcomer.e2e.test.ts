@@ -180,7 +180,7 @@ describe('a dataset of one’s own', () => {
     expect((await ask('rows', 'density', '--release', '1', '--history')).rows).toHaveLength(4);
   });
 
-  test('osa hooks rollback needs a yes where nobody can be asked, and nothing happens without', async () => {
+  test('osa hooks rollback needs --yes without a terminal, and changes nothing without it', async () => {
     const { exitCode, stdout, stderr } = await osa(place, ['hooks', 'rollback', 'density']);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(stderr).toContain('--yes');

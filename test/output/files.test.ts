@@ -196,7 +196,7 @@ describe('reading', () => {
     ).rejects.toBe(gone);
   });
 
-  test('who stops taking rows leaves no thread behind, and the next reading works', async () => {
+  test('a reader that stops early leaves no thread behind, and the next one works', async () => {
     await write('features.jsonl', [line('a', 50_000)]);
     const reader = await read({ contract, recordIds });
     for await (const chunk of reader.rows({ rowsPerChunk: 10 })) {

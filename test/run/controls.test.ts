@@ -79,7 +79,7 @@ describe('a pause between the choice of a batch and its claim', () => {
 });
 
 describe('a paused hook', () => {
-  test('is run over no batch until it is resumed; who, when and why can be read', async () => {
+  test('runs over no batch until it is resumed, and shows who paused it, when and why', async () => {
     await bench.deploy({ doubled: { code: double } });
     const paused = await pauseHook(bench.store, writer, 'doubled', { reason: 'wrong units' });
     expect(paused).toMatchObject({

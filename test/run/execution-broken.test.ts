@@ -73,7 +73,7 @@ const broken: readonly (readonly [string, Broken])[] = [
 describe.each(broken)('%s', (_, { lines, called, reasons, run }) => {
   const ids = called ?? lines.map((_line, index) => `bad ${index}`);
 
-  test('cost their records, and nobody and nothing else', async () => {
+  test('cost their records and nothing else', async () => {
     const all = [...ids, 'good'];
     const good = '{"id":"good","features":[{"value":1,"list":[1]}]}';
     const { busy, failed, shown } = await ran(all, [...written(), good]);

@@ -281,7 +281,7 @@ describe('code that floods', () => {
     expect(log.length).toBeLessThan(2 * bounds.logBytes + 100);
   });
 
-  test('keeps of any log what stands at both ends', () => {
+  test('keeps the start and the end of any log', () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 40 })),
