@@ -81,6 +81,16 @@ test('no file is longer than 300 lines, and none is a drawer for everything', ()
   expect(drawers).toEqual([]);
 });
 
+test('a folder holds 16 files at most', () => {
+  const tables = /^packages\/cli\/src\/commands\//;
+  const counts = new Map<string, number>();
+  const all = ['packages', 'scripts', 'bench', 'test'].flatMap(sources);
+  for (const { path } of all.filter((file) => !tables.test(file.path))) {
+    counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+  }
+  expect([...counts].filter(([, count]) => count > 16)).toEqual([]);
+});
+
 test('modules do not import each other in a ring', () => {
   const files = sources('packages');
   const graph = new Map(files.map((file) => [file.path, valueImports(file)]));

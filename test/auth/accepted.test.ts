@@ -111,7 +111,7 @@ test('jwt-ok-05 jwt-confusion-13 a machine is its issuer and subject, byte for b
   expect(actor).toEqual({ issuer: machine, subject: sub });
 });
 
-test('who a token is tells its own end, whatever clocks may differ by', async () => {
+test('a caller’s answer states when the token expires, without the clock tolerance', async () => {
   const endOf = async (token: string) => JSON.parse((await place.whoami(`Bearer ${token}`)).text).expires_at;
   const exp = now() + 60;
   expect(await endOf(good({ exp }))).toBe(new Date(exp * 1_000).toISOString());
@@ -150,8 +150,8 @@ describe('scopes', () => {
     ['jwt-scope-04 almost the one', { scope: 'hooks:write2 xhooks:write hooks:writ' }],
     ['jwt-scope-05 capitals', { scope: 'HOOKS:WRITE' }],
     ['jwt-scope-06 wildcards for verbs', { scope: '* hooks:* hooks:*:probe' }],
-    ['jwt-scope-07 parted by a comma', { scope: 'hooks:read,hooks:write' }],
-    ['parted by another space', { scope: 'runs:read\u00a0hooks:write\thooks:write' }],
+    ['jwt-scope-07 separated by a comma', { scope: 'hooks:read,hooks:write' }],
+    ['separated by another kind of space', { scope: 'runs:read\u00a0hooks:write\thooks:write' }],
     ['jwt-scope-09 a list with a text of two', { scope: ['runs:read hooks:write'] }],
     ['jwt-scope-12 in another claim', { scope: undefined, scp: 'hooks:write', scopes: ['hooks:write'] }],
     ['one for another hook', { scope: 'hooks:write:prob hooks:write:probes hooks:write:*robe' }],
@@ -215,7 +215,7 @@ test('the issuers that are trusted can be read, and nothing that is secret', asy
   expect(text).not.toContain('primary');
 });
 
-describe('what is told of it', () => {
+describe('what the log says about it', () => {
   async function events(type: string): Promise<Record<string, unknown>[]> {
     const owner = place.daemon.database.open(place.daemon.database.ownerUrl, { max: 1 });
     const rows = await owner.sql<{ payload: Record<string, unknown>; subject: string }[]>`

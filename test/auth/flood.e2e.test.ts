@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { attacker, claims, edDsa, forge } from '../support/auth-support.ts';
 import { rawConnection } from '../support/daemon-support.ts';
-import { type Stage, startStage } from '../support/project-daemon.ts';
+import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemon.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 
@@ -13,10 +13,10 @@ vi.setConfig({ testTimeout: 240_000 });
 
 const rounds = 6;
 const mebi = 1_024 * 1_024;
-let stage: Stage;
+let stage: ProjectDaemon;
 let token: string;
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startProjectDaemon();
   token = await stage.http.bearer({ lifetimeSeconds: 3_600 });
 });
 afterAll(() => stage.close());

@@ -4,7 +4,7 @@ import { authDaemon, deployHooks, leaksOf } from '../support/auth-daemon.ts';
 import { attacker, claims, edDsa, forge, good, header, hmac, personClaims } from '../support/auth-support.ts';
 import { withDatabase } from '../support/database/cluster.ts';
 
-/** Many tokens that are not accepted: they cost the database nothing, and whoever sends them is told to wait. */
+/** Many tokens that are not accepted: they cost the database nothing, and their senders must wait. */
 
 const user = '0198c0de-2222-4222-8222-222222222222';
 
@@ -22,7 +22,7 @@ function bad(n: number): string {
 
 test.each([
   ['each of which is answered', 100_000, [401]],
-  ['most of which are told to wait', 100, [401, 429]],
+  ['most of which must wait', 100, [401, 429]],
 ])(
   'jwt-oracle-06 of 1,000 bad tokens, %s, none makes a statement',
   async (_, failedAuthentications, expected) => {
@@ -74,7 +74,7 @@ test('jwt-oracle-06 a flood of bad tokens is answered where there is no database
   }
 });
 
-test('who fails too often is told to wait, and a good token of the same address passes', async () => {
+test('a client that fails too often must wait, and a good token from the same address passes', async () => {
   const other = await authDaemon({ http: { failedAuthentications: 5 } });
   try {
     const bad = () => other.whoami(`Bearer ${good({ aud: 'other' })}`);

@@ -85,7 +85,7 @@ describe('a daemon', () => {
   const together = async (...forwarded: string[]) => (await Promise.all(forwarded.map(failing))).sort();
   const told = () => place.daemon.log.map((line) => JSON.parse(line));
 
-  test('counts what it limits, and tells of it in one line', async () => {
+  test('counts the requests that it limits, and logs them in one line', async () => {
     place = await authDaemon({ http: { failedAuthentications: 2 } });
     const statuses = await Promise.all(Array.from({ length: 12 }, () => failing()));
     const limited = statuses.filter((status) => status === 429).length;

@@ -116,7 +116,7 @@ test.each([
   }
 });
 
-test('jwt-dup-06 a token in the query, a cookie or the body is looked at by nobody', async () => {
+test('jwt-dup-06 a token in the query, a cookie or the body is ignored', async () => {
   const { send } = place.daemon;
   const token = good();
   const body = JSON.stringify({ access_token: token });
@@ -139,7 +139,7 @@ test('jwt-dup-06 a token in the query, a cookie or the body is looked at by nobo
 });
 
 test.each(['reads', 'writes'] as const)(
-  'jwt-oracle-02 all %s get one answer, but for tokens that have expired',
+  'jwt-oracle-02 all %s get one answer, except tokens that have expired',
   (kind) => {
     const seen = answers[kind].map(({ status, headers: { date: _, ...others }, text }) => [
       status,

@@ -92,7 +92,7 @@ describe('a token that was made elsewhere', () => {
     expect(wrongIn({ ...ready, ...changes })).toEqual(expected);
   });
 
-  test('of a person is judged by the server, but for its end', () => {
+  test('of a person is judged by the server, except its expiry', () => {
     const person: TokenFacts = {
       ...ready,
       kind: 'person',

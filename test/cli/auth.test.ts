@@ -139,7 +139,7 @@ describe('OSA_TOKEN', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  test('that lacks a scope is told which, and one that is refused where to look', async () => {
+  test('that lacks a scope learns which, and one that is refused learns where to look', async () => {
     const denied = await osa(['hooks', 'pause', 'probe'], only(await token(['runs:read'])));
     expect([denied.code, denied.stderr]).toEqual([4, expect.stringContaining('hooks:write:probe')]);
     const refused = await osa(['hooks', 'pause', 'probe'], only(await token([], { audience: 'other' })));

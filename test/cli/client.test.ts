@@ -4,7 +4,7 @@ import { createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
 import { readPublicKeys } from '@osa/core/auth/token';
 import { tokenVerifier } from '@osa/core/auth/verify';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   ingestion,
   rolledBack,
@@ -29,7 +29,7 @@ async function principalOf({ headers }: SeenRequest, audience: string) {
 }
 
 describe('tokens', () => {
-  it('carry only the scope that the command needs, for this server', async () => {
+  test('carry only the scope that the command needs, for this server', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(({ method }) => ({
       body: method === 'POST' ? rolledBack : showHook,
@@ -46,7 +46,7 @@ describe('tokens', () => {
     expect(JSON.parse(write.body)).toEqual({ to: 1, expected_live_seq: 2 });
   });
 
-  it('are sent with a read for what they show, and left out when the server does not know the key', async () => {
+  test('are sent with a read for what they show, and left out when the server does not know the key', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(({ headers }) =>
       headers.authorization ? problem(401, 'invalid_token', 'the token is not accepted') : { body: traceRow },
@@ -58,7 +58,7 @@ describe('tokens', () => {
     expect(server.requests.map(({ headers }) => headers.authorization !== undefined)).toEqual([true, false]);
   });
 
-  it('are sent with a read where the server wants one for every read', async () => {
+  test('are sent with a read where the server wants one for every read', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(({ headers }) =>
       headers.authorization
@@ -71,7 +71,7 @@ describe('tokens', () => {
     expect(without.code).toBe(4);
   });
 
-  it('need a key, and nothing is sent without one', async () => {
+  test('need a key, and nothing is sent without one', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(() => ({ body: { items: [], next_cursor: null } }));
     const result = await world.osa(['ingestions', 'list', '--json'], {
@@ -82,7 +82,7 @@ describe('tokens', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  it('of the environment are not sent to a server that a project names, and its reads go without', async () => {
+  test('of the environment are not sent to a server that a project names, and its reads go without', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(() => ({
       body: { items: [], next_cursor: null, has_more: false },
@@ -99,7 +99,7 @@ describe('tokens', () => {
     expect(server.requests.map(({ headers }) => headers.authorization !== undefined)).toEqual([false, true]);
   });
 
-  it('are not signed with a key that others can read, and no key is ever shown', async () => {
+  test('are not signed with a key that others can read, and no key is ever shown', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(() => ({ body: { items: [], next_cursor: null } }));
     const file = join(world.cwd, 'key.pem');
@@ -126,7 +126,7 @@ describe('tokens', () => {
 });
 
 describe('retries', () => {
-  it('repeat a write with the same idempotency key after a lost connection and a 503', async () => {
+  test('repeat a write with the same idempotency key after a lost connection and a 503', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(({ method }, count) => {
       if (method === 'GET') return { body: showHook };
@@ -141,7 +141,7 @@ describe('retries', () => {
     expect(new Set(keys).size).toBe(1);
   });
 
-  it('wait for an own earlier try that is still under way, and not for that of another', async () => {
+  test('wait for an own earlier try that is still under way, and not for that of another', async () => {
     await using world = await createCliWorld();
     const busy = problem(409, 'in_progress', 'under way');
     await using server = await startFakeServer(({ method }, count) => {
@@ -158,14 +158,14 @@ describe('retries', () => {
     expect(other.requests).toHaveLength(2);
   });
 
-  it('end, with the exit code of a server that cannot answer', async () => {
+  test('end, with the exit code of a server that cannot answer', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(() => problem(503, 'unavailable', 'draining'));
     expect((await world.osa(['hooks', 'list', '--server', server.url])).code).toBe(5);
     expect(server.requests).toHaveLength(4);
   });
 
-  it('send a file again and standard input never', async () => {
+  test('send a file again and standard input never', async () => {
     await using world = await createCliWorld();
     const line = '{"source_id":"a","metadata":{}}\n';
     const file = join(world.cwd, 'records.ndjson');
@@ -197,7 +197,7 @@ describe('retries', () => {
 });
 
 describe('answers', () => {
-  it('that refuse keep code, message, field and details, and choose the exit code', async () => {
+  test('that refuse keep code, message, field and details, and choose the exit code', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(() =>
       problem(404, 'not_found', 'no hook is named x', { field: 'name', details: { name: 'x' } }),
@@ -210,7 +210,7 @@ describe('answers', () => {
     expect(result.stderr).toBe('');
   });
 
-  it.each([
+  test.each([
     ['a problem with a code that this version does not know', problem(418, 'teapot', 'short and stout'), 1],
     ['a page of a proxy', { status: 502, headers: { 'content-type': 'text/html' }, body: '<h1>Bad</h1>' }, 5],
     ['another shape than the contract', { body: { things: [] } }, 1],
@@ -224,7 +224,7 @@ describe('answers', () => {
     expect(JSON.parse(result.stdout).error.message).not.toBe('');
   });
 
-  it('keep integers that a double cannot hold', async () => {
+  test('keep integers that a double cannot hold', async () => {
     await using world = await createCliWorld();
     const text = JSON.stringify(traceRow).replace('"events":3', '"events":9007199254740993');
     await using server = await startFakeServer(() => ({ body: text }));
@@ -236,7 +236,7 @@ describe('answers', () => {
 });
 
 describe('a server that is not there', () => {
-  it('is named, with what to do', async () => {
+  test('is named, with what to do', async () => {
     await using world = await createCliWorld();
     const server = await startFakeServer(() => ({ body: '' }));
     await server[Symbol.asyncDispose]();
@@ -246,7 +246,7 @@ describe('a server that is not there', () => {
     expect(result.stderr).toContain('osad --dev');
   });
 
-  it('may be something that does not speak HTTP', async () => {
+  test('may be something that does not speak HTTP', async () => {
     await using world = await createCliWorld();
     const tcp = createTcpServer((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'));
     await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve));
@@ -258,14 +258,14 @@ describe('a server that is not there', () => {
   });
 });
 
-it.each(['..', '.', ''])('does not let the name %j change the path', async (name) => {
+test.each(['..', '.', ''])('does not let the name %j change the path', async (name) => {
   await using world = await createCliWorld();
   await using server = await startFakeServer(() => ({ body: {} }));
   expect((await world.osa(['hooks', 'show', name, '--server', server.url])).code).toBe(2);
   expect(server.requests).toHaveLength(0);
 });
 
-it('ends with 130 when it is interrupted', async () => {
+test('ends with 130 when it is interrupted', async () => {
   await using world = await createCliWorld();
   const interruption = new AbortController();
   await using server = await startFakeServer(() => {

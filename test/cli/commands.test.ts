@@ -1,7 +1,7 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CommandEntry, type CommandGroup, commands } from '@osa/cli/commands/index';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   history,
   ingestion,
@@ -20,7 +20,7 @@ function paths(entries: readonly (CommandEntry | CommandGroup)[], before: string
 }
 
 describe('help', () => {
-  it.each([[], ...paths(commands)].map((path) => [path.join(' '), path]))(
+  test.each([[], ...paths(commands)].map((path) => [path.join(' '), path]))(
     'of `osa %s` has an example and the exit codes',
     async (_, path) => {
       await using world = await createCliWorld();
@@ -34,7 +34,7 @@ describe('help', () => {
   );
 });
 
-it('help says what the environment may set, and what an error looks like with --json', async () => {
+test('help says what the environment may set, and what an error looks like with --json', async () => {
   await using world = await createCliWorld();
   const { stdout } = await world.osa(['--help']);
   for (const name of ['OSA_SERVER', 'OSA_KEY', 'OSA_TOKEN', 'OSA_AUDIENCE', 'OSA_ENGINE_OPTIONS']) {
@@ -45,7 +45,7 @@ it('help says what the environment may set, and what an error looks like with --
 });
 
 describe('wrong usage', () => {
-  it.each([
+  test.each([
     ['an unknown command', ['depoly'], 'Did you mean deploy?'],
     ['an unknown command of a group', ['hooks', 'rolback'], 'Did you mean rollback?'],
     ['an unknown option', ['rows', 'x', '--limt', '3'], 'Did you mean --limit?'],
@@ -104,7 +104,7 @@ async function archive() {
 }
 
 describe('--json', () => {
-  it.each([
+  test.each([
     [['hooks', 'list'], 0],
     [['hooks', 'show', 'seismic_energy'], 0],
     [['hooks', 'history', 'seismic_energy'], 0],
@@ -127,7 +127,7 @@ describe('--json', () => {
 });
 
 describe('hooks list', () => {
-  it('follows the pages to the last hook', async () => {
+  test('follows the pages to the last hook', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const { stdout } = await world.osa(['hooks', 'list', '--json', '--server', server.url]);
@@ -139,7 +139,7 @@ describe('hooks list', () => {
 });
 
 describe('rollback', () => {
-  it('needs --yes where nobody can be asked, and says what it would do', async () => {
+  test('needs --yes without a terminal, and says what it would do', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const result = await world.osa(['hooks', 'rollback', 'seismic_energy', '--server', server.url]);
@@ -150,7 +150,7 @@ describe('rollback', () => {
 });
 
 describe('rows', () => {
-  it('asks for the rows of the schema of the convention that owns the hook', async () => {
+  test('asks for the rows of the schema of the convention that owns the hook', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const argv = ['rows', 'seismic_energy', '--release', '1', '--history', '--server', server.url];
@@ -163,7 +163,7 @@ describe('rows', () => {
     );
   });
 
-  it('reads another schema when told so, and says which one it read where there are no rows', async () => {
+  test('reads another schema when told so, and says which one it read where there are no rows', async () => {
     await using world = await createCliWorld();
     await using full = await archive();
     await using server = await startFakeServer(async ({ path }) => {
@@ -190,7 +190,7 @@ describe('rows', () => {
     });
   });
 
-  it('tells a release without rows from one that there is not', async () => {
+  test('tells a release without rows from one that there is not', async () => {
     await using world = await createCliWorld();
     await using full = await archive();
     await using server = await startFakeServer(async ({ path }) => {
@@ -211,7 +211,7 @@ describe('a number that no double holds', () => {
   const integer = '-12345678901234567890';
   const values = `"energy_j":${decimal},"events":${integer},"note":null`;
 
-  it('is told digit by digit, in rows and traces, for programs and for people', async () => {
+  test('is shown digit by digit, in rows and traces, to programs and to people', async () => {
     await using world = await createCliWorld();
     await using full = await archive();
     await using server = await startFakeServer(async ({ path }) => {
@@ -235,7 +235,7 @@ describe('a number that no double holds', () => {
 });
 
 describe('trace', () => {
-  it('tells a row’s story: values, record, run, release, and which release is live', async () => {
+  test('tells a row’s story: values, record, run, release, and which release is live', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const { stdout } = await world.osa(['trace', 'seismic_energy/17', '--server', server.url]);
@@ -256,7 +256,7 @@ describe('trace', () => {
     }
   });
 
-  it('of an unknown row says what was looked for', async () => {
+  test('of an unknown row says what was looked for', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const result = await world.osa(['trace', 'seismic_energy/18', '--server', server.url]);
@@ -265,7 +265,7 @@ describe('trace', () => {
   });
 });
 
-it('what a server says cannot act on the terminal', async () => {
+test('what a server says cannot act on the terminal', async () => {
   await using world = await createCliWorld();
   const evil = '\u001b]0;owned\u0007\u001b[2J\u202eforged\nlive: v9';
   await using server = await startFakeServer(({ path }) =>
@@ -287,7 +287,7 @@ it('what a server says cannot act on the terminal', async () => {
 });
 
 describe('keys generate', () => {
-  it('writes a private key for its owner only, and prints the public one', async () => {
+  test('writes a private key for its owner only, and prints the public one', async () => {
     await using world = await createCliWorld();
     const { code, stdout } = await world.osa(['keys', 'generate', '--json']);
     const { file, public_jwk, thumbprint } = JSON.parse(stdout);
@@ -300,7 +300,7 @@ describe('keys generate', () => {
     expect(stdout).not.toContain(d);
   });
 
-  it('replaces a key only when told to', async () => {
+  test('replaces a key only when told to', async () => {
     await using world = await createCliWorld();
     const file = join(world.cwd, 'k.jwk');
     await writeFile(file, 'mine');

@@ -1,11 +1,11 @@
 import { compareUrl } from '@osa/cli/commands/hooks/release-differences';
 import { age, shortSource } from '@osa/cli/terminal/format';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 const [older, newer] = ['1'.repeat(40), '2'.repeat(40)];
 
 describe('the page that compares two commits', () => {
-  it.each([
+  test.each([
     ['https://github.com/acme/quakes.git', `https://github.com/acme/quakes/compare/${older}...${newer}`],
     ['ssh://github.com/acme/quakes.git', `https://github.com/acme/quakes/compare/${older}...${newer}`],
     ['https://gitlab.com/a/b/quakes', `https://gitlab.com/a/b/quakes/-/compare/${older}...${newer}`],
@@ -21,7 +21,7 @@ describe('the page that compares two commits', () => {
     expect(compareUrl(`git+${remote}@${older}`, `git+${remote}@${newer}-dirty`)).toBe(expected);
   });
 
-  it.each([
+  test.each([
     ['an unknown host', `git+https://example.org/a/b@${older}`, `git+https://example.org/a/b@${newer}`],
     [
       'a host that only looks known',
@@ -38,7 +38,7 @@ describe('the page that compares two commits', () => {
   });
 });
 
-it('an age is said in its largest unit', () => {
+test('an age is said in its largest unit', () => {
   const now = Date.parse('2026-03-01T00:00:00Z');
   const ages = [
     '2026-02-28T23:59:59Z',
@@ -58,7 +58,7 @@ it('an age is said in its largest unit', () => {
   expect(age('2026-03-01T00:00:09Z', now)).toBe('0 seconds');
 });
 
-it('a source keeps the beginning of its commit, and what else it says', () => {
+test('a source keeps the beginning of its commit, and what else it says', () => {
   expect(shortSource(`git+https://github.com/a/b@${older}-dirty`)).toBe(
     'git+https://github.com/a/b@111111111111-dirty',
   );

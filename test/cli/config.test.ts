@@ -5,7 +5,7 @@ import { resolveServer, type Sources } from '@osa/cli/config/config';
 import { resolveCredential, resolveIdentity } from '@osa/cli/config/credential';
 import { exitCodeOf } from '@osa/cli/exit';
 import { type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type CliWorld, createCliWorld } from '../support/fixtures/cli-world.ts';
 
 let world: CliWorld;
@@ -55,7 +55,7 @@ function codeOf(work: () => unknown): ErrorCode | undefined {
 }
 
 describe('the server', () => {
-  it('is the first of: option, OSA_SERVER, daemon.json, config.json, the user’s config.json', async () => {
+  test('is the first of: option, OSA_SERVER, daemon.json, config.json, the user’s config.json', async () => {
     expect(codeOf(() => resolveServer(sources, undefined))).toBe('unreachable');
     await put('config.json', { server: user }, world.userDirectory);
     expect(resolveServer(sources, undefined).url).toBe(user);
@@ -70,14 +70,14 @@ describe('the server', () => {
     );
   });
 
-  it('is found from a directory below the project', async () => {
+  test('is found from a directory below the project', async () => {
     await put('.osa/daemon.json', daemonFile());
     const cwd = join(world.cwd, 'a', 'b');
     await mkdir(cwd, { recursive: true });
     expect(resolveServer({ ...sources, cwd }, undefined).url).toBe(daemon);
   });
 
-  it('is not a daemon that has ended, and the error says that it has', async () => {
+  test('is not a daemon that has ended, and the error says that it has', async () => {
     const file = await put('.osa/daemon.json', daemonFile({ pid: endedPid }));
     expect(() => resolveServer(sources, undefined)).toThrow(`${file} names ${daemon}`);
     expect(codeOf(() => resolveServer(sources, undefined))).toBe('unreachable');
@@ -85,11 +85,11 @@ describe('the server', () => {
     expect(resolveServer(sources, undefined).url).toBe(user);
   });
 
-  it.each(['ftp://x', 'nonsense', 'http://user:secret@host', 'http://host/?a=b'])('is not %s', (url) => {
+  test.each(['ftp://x', 'nonsense', 'http://user:secret@host', 'http://host/?a=b'])('is not %s', (url) => {
     expect(codeOf(() => resolveServer(sources, url))).toBe('usage');
   });
 
-  it.each([
+  test.each([
     ['not JSON', '{"server":'],
     ['not an object', '[]'],
     ['an unknown setting', { server: project, serever: '' }],
@@ -102,7 +102,7 @@ describe('the server', () => {
 });
 
 describe('the identity', () => {
-  it('comes with the daemon that runs here, and is for no other server', async () => {
+  test('comes with the daemon that runs here, and is for no other server', async () => {
     const file = await put('.osa/daemon.json', daemonFile());
     const key = join(dirname(file), 'dev.jwk');
     await put('.osa/key.jwk', 'a key beside it');
@@ -111,14 +111,14 @@ describe('the identity', () => {
     expect(resolveIdentity(sources, { url: project, from: '--server', isUsers: true })).toBeUndefined();
   });
 
-  it('is that of the settings which name the server, however the server was chosen', async () => {
+  test('is that of the settings which name the server, however the server was chosen', async () => {
     await put('.osa/config.json', { server: `${project}/`, subject: 'me', key_file: 'k.jwk' });
     const identity = resolveIdentity(sources, { url: project, from: '--server', isUsers: true });
     expect(identity).toMatchObject({ issuer: 'osa-cli', audience: project, subject: 'me' });
     expect(resolveIdentity(sources, { url: user, from: '--server', isUsers: true })).toBeUndefined();
   });
 
-  it('is a key of the project or of the user where no settings beside it name another server', async () => {
+  test('is a key of the project or of the user where no settings beside it name another server', async () => {
     const users = await put('key.jwk', 'x', world.userDirectory);
     expect(resolveIdentity(sources, { url: user, from: '', isUsers: true })?.key).toMatchObject({
       path: users,
@@ -136,7 +136,7 @@ describe('the identity', () => {
     });
   });
 
-  it('is what the environment says before all files', async () => {
+  test('is what the environment says before all files', async () => {
     await put('.osa/daemon.json', daemonFile());
     const environment = {
       OSA_KEY: 'text',
@@ -156,7 +156,7 @@ describe('the identity', () => {
     expect(of({ ...environment, OSA_KEY: '' })?.key).toMatchObject({ path: '/nowhere' });
   });
 
-  it('has the repository for a subject in CI, and user@host elsewhere', () => {
+  test('has the repository for a subject in CI, and user@host elsewhere', () => {
     const of = (env: NodeJS.ProcessEnv) =>
       resolveIdentity(
         { ...sources, environment: { OSA_KEY: 'x', ...env } },
@@ -208,7 +208,7 @@ describe('the credential', () => {
 
   const matrix = Object.keys(places).flatMap((place) => Object.keys(given).map((name) => [name, place]));
 
-  it.each(matrix)('%s is for a server named by %s only where that is the user', async (name, place) => {
+  test.each(matrix)('%s is for a server named by %s only where that is the user', async (name, place) => {
     const resolve = await resolveAt(place ?? '', given[name ?? ''] ?? {});
     const isUsers = [...ofUser, both].includes(place ?? '');
     expect(codeOf(resolve)).toBe(isUsers ? undefined : 'credentials');
@@ -216,7 +216,7 @@ describe('the credential', () => {
     else expect(resolve).toThrow(/--server/);
   });
 
-  it.each(Object.keys(places))('a key of the user’s signs for a server named by %s', async (place) => {
+  test.each(Object.keys(places))('a key of the user’s signs for a server named by %s', async (place) => {
     const resolve = await resolveAt(place, {});
     await put('key.jwk', 'x', world.userDirectory);
     if (place.startsWith('daemon.json')) return expect(resolve()?.kind).toBe('key');
@@ -224,16 +224,19 @@ describe('the credential', () => {
     expect(resolve()).toMatchObject({ identity: { audience: project, isProjects: false } });
   });
 
-  it.each(Object.keys(places))('it signs for OSA_AUDIENCE at a server named by %s, or not', async (place) => {
-    const resolve = await resolveAt(place, { OSA_AUDIENCE: 'archive' });
-    await put('key.jwk', 'x', world.userDirectory);
-    // The daemon of a project has a key of its own, which is used.
-    const isFine = place !== 'config.json of a project';
-    expect(codeOf(resolve)).toBe(isFine ? undefined : 'credentials');
-    if (isFine) expect(resolve()).toMatchObject({ identity: { audience: 'archive' } });
-  });
+  test.each(Object.keys(places))(
+    'it signs for OSA_AUDIENCE at a server named by %s, or not',
+    async (place) => {
+      const resolve = await resolveAt(place, { OSA_AUDIENCE: 'archive' });
+      await put('key.jwk', 'x', world.userDirectory);
+      // The daemon of a project has a key of its own, which is used.
+      const isFine = place !== 'config.json of a project';
+      expect(codeOf(resolve)).toBe(isFine ? undefined : 'credentials');
+      if (isFine) expect(resolve()).toMatchObject({ identity: { audience: 'archive' } });
+    },
+  );
 
-  it('a key that stands in a project signs whatever is asked for there', async () => {
+  test('a key in a project signs every request that is made there', async () => {
     await put('.osa/config.json', { server: project, audience: 'other' });
     await put('.osa/key.jwk', 'x');
     const resolve = (environment: NodeJS.ProcessEnv) => {
@@ -244,7 +247,7 @@ describe('the credential', () => {
     expect(resolve({ OSA_AUDIENCE: 'archive' })).toMatchObject({ identity: { audience: 'archive' } });
   });
 
-  it('a key of a project that is a link to one elsewhere is none', async () => {
+  test('a key of a project that is a link to one elsewhere is none', async () => {
     const users = await put('key.jwk', 'x', world.userDirectory);
     await put('.osa/config.json', { server: project, audience: 'archive', key_file: 'k.jwk' });
     await symlink(users, join(world.cwd, '.osa', 'k.jwk'));
@@ -254,7 +257,7 @@ describe('the credential', () => {
     expect(codeOf(() => resolveCredential(sources, resolveServer(sources, undefined)))).toBe('credentials');
   });
 
-  it('of the user’s settings says the audience, also where a project names the same server', async () => {
+  test('of the user’s settings says the audience, also where a project names the same server', async () => {
     await put('config.json', { server: project, audience: 'archive' }, world.userDirectory);
     await put('key.jwk', 'x', world.userDirectory);
     await put('.osa/config.json', { server: project, audience: 'other' });
@@ -263,7 +266,7 @@ describe('the credential', () => {
   });
 });
 
-it('every error code has one of the documented exit codes', () => {
+test('every error code has one of the documented exit codes', () => {
   const expected: Partial<Record<ErrorCode, number>> = {
     ...{ usage: 2, malformed: 2, interrupted: 130, unreachable: 5, unavailable: 5 },
     ...{ credentials: 4, missing_token: 4, invalid_token: 4, access_denied: 4, rate_limited: 4 },

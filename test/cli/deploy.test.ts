@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeployRequest } from '@osa/core/convention/convention';
 import { execa } from 'execa';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { deployed } from '../support/fixtures/cli-answers.ts';
 import { createCliWorld, problem, startFakeServer } from '../support/fixtures/cli-world.ts';
 
@@ -23,7 +23,7 @@ async function archive(answer: object = deployed) {
 }
 
 describe('init', () => {
-  it('makes a dataset that deploys as it is, and a hook that runs', async () => {
+  test('makes a dataset that deploys as it is, and a hook that runs', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     expect((await world.osa(['init', 'samples'])).code).toBe(0);
@@ -51,7 +51,7 @@ describe('init', () => {
     expect(await readFile(join(output, 'rejections.jsonl'), 'utf8')).toContain('"sample-5"');
   });
 
-  it('writes nothing over a file that is there, unless told to', async () => {
+  test('writes nothing over a file that is there, unless told to', async () => {
     await using world = await createCliWorld();
     await writeFile(join(world.cwd, 'convention.yaml'), 'mine');
     await writeFile(join(world.cwd, '.gitignore'), 'dist/\n');
@@ -66,7 +66,7 @@ describe('init', () => {
 });
 
 describe('deploy', () => {
-  it('uploads a directory once, by its digest', async () => {
+  test('uploads a directory once, by its digest', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const environment = { OSA_KEY: key, OSA_SERVER: server.url };
@@ -89,7 +89,7 @@ describe('deploy', () => {
     expect(sent.hooks[0]?.release.digest).toBe(`sha256:${digest}`);
   });
 
-  it('says where the file comes from, also when it has no hooks', async () => {
+  test('says where the file comes from, also when it has no hooks', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     await world.osa(['init']);
@@ -104,7 +104,7 @@ describe('deploy', () => {
     });
   });
 
-  it('says when nothing changed, and when a known release stays not live', async () => {
+  test('says when nothing changed, and when a known release stays not live', async () => {
     await using world = await createCliWorld();
     const [hook] = deployed.changes.hooks;
     await using server = await archive({
@@ -128,7 +128,7 @@ describe('deploy', () => {
     expect(stdout).toContain('osa hooks history density');
   });
 
-  it('tells all problems of the file with their places, and sends nothing', async () => {
+  test('tells all problems of the file with their places, and sends nothing', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const environment = { OSA_KEY: key, OSA_SERVER: server.url };
@@ -145,7 +145,7 @@ describe('deploy', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  it.each([
+  test.each([
     ['a directory', '.', 'is a directory'],
     ['a file that is not UTF-8', 'latin.yaml', 'is not UTF-8: on line 2, at byte 14: '],
     ['a file that is too large', 'large.yaml', 'has 1048577 bytes, at most 1048576'],
@@ -163,7 +163,7 @@ describe('deploy', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  it('names the place of a directory that is not there', async () => {
+  test('names the place of a directory that is not there', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     await world.osa(['init']);

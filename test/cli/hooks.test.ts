@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Answer } from '@osa/core/api';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { history, rolledBack, showHook } from '../support/fixtures/cli-answers.ts';
 import { createCliWorld, type FakeAnswer, problem, startFakeServer } from '../support/fixtures/cli-world.ts';
 
@@ -75,7 +75,7 @@ function lastSent({ requests }: Archive) {
 describe('hooks release', () => {
   const release = ['hooks', 'release', 'seismic_energy'];
 
-  it('sends what is given, and what it saw of the pointer', async () => {
+  test('sends what is given, and what it saw of the pointer', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const image = `ghcr.io/acme/energy:4@${digest('ef')}`;
@@ -110,7 +110,7 @@ describe('hooks release', () => {
     expect(Object.keys(lastSent(server).body)).not.toContain('config');
   });
 
-  it('changes keys of the live config, and carries the source over', async () => {
+  test('changes keys of the live config, and carries the source over', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const set = ['--set', 'b=1', '--set', 'name=true story', '--no-live'];
@@ -124,7 +124,7 @@ describe('hooks release', () => {
     expect(Object.keys(body)).not.toContain('source_ref');
   });
 
-  it.each([
+  test.each([
     ['big=12345678901234567890', '12345678901234567890 is an integer that a double cannot hold exactly'],
     ['twice={"a":1,"a":2}', '"a"'],
   ])('refuses --set %s, which the server does not keep as it stands', async (setting, said) => {
@@ -141,7 +141,7 @@ describe('hooks release', () => {
     expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
   });
 
-  it('takes a whole config from a file, with keys of --set over it', async () => {
+  test('takes a whole config from a file, with keys of --set over it', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     await writeFile(join(world.cwd, 'config.json'), '{"a": 1, "b": 2}');
@@ -152,7 +152,7 @@ describe('hooks release', () => {
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('config.json')]);
   });
 
-  it('says that --set needs to see the config, when it may not', async () => {
+  test('says that --set needs to see the config, when it may not', async () => {
     await using world = await createCliWorld();
     const hidden = { body: { ...showHook, live: { ...showHook.live, config: null } } };
     await using server = await archive({ 'GET /api/v1/hooks/seismic_energy': hidden });
@@ -161,7 +161,7 @@ describe('hooks release', () => {
     expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
   });
 
-  it('packs and uploads a directory, with the right to release the hook and no other', async () => {
+  test('packs and uploads a directory, with the right to release the hook and no other', async () => {
     await using world = await createCliWorld();
     const blobs = new Set<string>();
     await using server = await startFakeServer(({ method, path }) => {
@@ -187,7 +187,7 @@ describe('hooks release', () => {
     expect(JSON.parse(Buffer.from(payload, 'base64url').toString()).scope).toBe('hooks:write:seismic_energy');
   });
 
-  it('says when the release is known and not live, and how to make it live', async () => {
+  test('says when the release is known and not live, and how to make it live', async () => {
     await using world = await createCliWorld();
     const known = { ...minted, version: 1, created: false, is_live: false, live: false, live_version: 2 };
     await using server = await archive({ 'POST /api/v1/hooks/seismic_energy/releases': { body: known } });
@@ -196,7 +196,7 @@ describe('hooks release', () => {
     expect(stdout).toContain('osa hooks activate seismic_energy 1');
   });
 
-  it.each([
+  test.each([
     ['nothing', []],
     ['only where it comes from', ['--source-ref', 'x']],
     ['a tag instead of a digest', ['--image', 'ghcr.io/acme/energy:4']],
@@ -221,7 +221,7 @@ describe('hooks release', () => {
   });
 });
 
-it('all problems that a server tells of are told', async () => {
+test('all problems that a server reports are printed', async () => {
   await using world = await createCliWorld();
   const problems = ['memory', 'cpu'].map((name) => ({ field: name, message: `${name}: is odd` }));
   const answer = problem(422, 'invalid', 'memory: is odd (and 1 more)', { details: { problems } });
@@ -232,7 +232,7 @@ it('all problems that a server tells of are told', async () => {
 });
 
 describe('hooks activate', () => {
-  it('moves the pointer, with what it saw', async () => {
+  test('moves the pointer, with what it saw', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const argv = ['hooks', 'activate', 'seismic_energy', 'v1', '--yes', '--reason', 'checked'];
@@ -241,7 +241,7 @@ describe('hooks activate', () => {
     expect(lastSent(server).body).toEqual({ version: 1, reason: 'checked', expected_live_seq: 2 });
   });
 
-  it.each([
+  test.each([
     ['nobody can be asked', ['1'], 'v2 → v1'],
     ['no version is given', [], '--choose'],
     ['the version is none', ['one'], '"one"'],
@@ -268,7 +268,7 @@ describe.each([
   const moved = problem(412, 'precondition_failed', 'the live pointer has moved meanwhile', { details });
   const change = { ...history.changes[0], seq: 3, from_version: 2, to_version: 3, reason: 'hotfix' };
 
-  it('shows where it stands, and fails', async () => {
+  test('shows the live version, and fails', async () => {
     await using world = await createCliWorld();
     await using server = await archive({
       [route]: moved,
@@ -287,8 +287,8 @@ describe.each([
   });
 });
 
-describe('hooks rollback where nobody can be asked', () => {
-  it.each([
+describe('hooks rollback without a terminal', () => {
+  test.each([
     ['the target that the server says, after the activation of an older version', 2, [], 2],
     ['no target where there is none, though that is refused with --yes too', null, [], null],
     ['a target that the server would refuse', 2, ['--to', '7'], 7],
@@ -311,7 +311,7 @@ describe('hooks rollback where nobody can be asked', () => {
 });
 
 describe('hooks rollback --yes', () => {
-  it('leaves the choice of the target to the server, in two requests', async () => {
+  test('leaves the choice of the target to the server, in two requests', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     expect((await world.osa(['hooks', 'rollback', 'seismic_energy', '--yes'], asUser(server))).code).toBe(0);
@@ -321,7 +321,7 @@ describe('hooks rollback --yes', () => {
 });
 
 describe('hooks diff', () => {
-  it('shows what differs by key, and where to compare the commits, from the older one', async () => {
+  test('shows what differs by key, and where to compare the commits, from the older one', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const url = `https://github.com/acme/quakes/compare/${commit('11')}...${commit('22')}`;
@@ -346,7 +346,7 @@ describe('hooks diff', () => {
     expect(shown.stdout).not.toContain('limits');
   });
 
-  it('compares configs that may not be seen by their digests', async () => {
+  test('compares configs that may not be seen by their digests', async () => {
     await using world = await createCliWorld();
     const hide = (release: object, config_digest: string) => ({
       body: { ...release, config: null, config_digest },
@@ -359,7 +359,7 @@ describe('hooks diff', () => {
     expect(stdout).toMatch(/config_digest +sha256:010101010101 +sha256:020202020202/);
   });
 
-  it('of a release that is not there says so', async () => {
+  test('of a release that is not there says so', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     expect((await world.osa(['hooks', 'diff', 'seismic_energy', '1', '9'], asUser(server))).code).toBe(1);
@@ -376,7 +376,7 @@ describe('hooks history --at', () => {
     ...more,
   ];
 
-  it('says first what was live then', async () => {
+  test('says first what was live then', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const { stdout } = await world.osa(at('2026-03-02'), asUser(server));
@@ -387,7 +387,7 @@ describe('hooks history --at', () => {
     expect(JSON.parse(json)).toMatchObject({ at: '2026-03-02T00:00:00Z', live_version: 2 });
   });
 
-  it('tells a reason to its end, on one line, with nothing in it that acts on the terminal', async () => {
+  test('tells a reason to its end, on one line, with nothing in it that acts on the terminal', async () => {
     await using world = await createCliWorld();
     const reason = `${'because of it, '.repeat(20)}\u001b[2J\nforged: v9 is live`;
     const [change] = history.changes;
@@ -398,7 +398,7 @@ describe('hooks history --at', () => {
     expect(stdout).toContain(`${'because of it, '.repeat(20)}\\x1b[2J\\nforged: v9 is live\n`);
   });
 
-  it('says when nothing was', async () => {
+  test('says when nothing was', async () => {
     await using world = await createCliWorld();
     const none = { body: { ...history, changes: [] } };
     await using server = await archive({ 'GET /api/v1/hooks/seismic_energy/history': none });
@@ -406,7 +406,7 @@ describe('hooks history --at', () => {
     expect(stdout).toBe('seismic_energy: nothing was live at 2020-01-01 00:00:00 UTC\n');
   });
 
-  it.each([
+  test.each([
     ['2026-03-01', '2026-03-01T00:00:00Z'],
     ['2026-03-01 03:04', '2026-03-01T03:04:00Z'],
     ['2026-03-01 03:04:05 UTC', '2026-03-01T03:04:05.999999Z'],
@@ -419,7 +419,7 @@ describe('hooks history --at', () => {
     expect(new URL(server.requests[0]?.path ?? '', server.url).searchParams.get('at')).toBe(sent);
   });
 
-  it.each(['yesterday', '2026-02-30', '2026-13-01', '2026-03-01 25:00', '03:04', ''])(
+  test.each(['yesterday', '2026-02-30', '2026-13-01', '2026-03-01 25:00', '03:04', ''])(
     'refuses %j',
     async (given) => {
       await using world = await createCliWorld();
@@ -431,7 +431,7 @@ describe('hooks history --at', () => {
 });
 
 describe('hooks releases', () => {
-  it('lists them, and how to go on with the same options', async () => {
+  test('lists them, and how to go on with the same options', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const argv = ['hooks', 'releases', 'seismic_energy', '--limit', '2', '--server', server.url];

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ingestion, showConvention } from '../support/fixtures/cli-answers.ts';
 import { createCliWorld, type FakeAnswer, problem, startFakeServer } from '../support/fixtures/cli-world.ts';
 
@@ -40,7 +40,7 @@ const failed = {
 };
 
 describe('ingest', () => {
-  it('waits until the ingestion is done, through a server that restarts, and tells the counts', async () => {
+  test('waits until the ingestion is done, through a server that restarts, and tells the counts', async () => {
     await using world = await createCliWorld();
     const away = Array.from({ length: 5 }, () => 'cut' as const);
     await using server = await archive({ body: running }, ...away, { body: running }, { body: ingestion });
@@ -53,7 +53,7 @@ describe('ingest', () => {
     }
   });
 
-  it('exits with 1 when the ingestion failed, and tells why', async () => {
+  test('exits with 1 when the ingestion failed, and tells why', async () => {
     await using world = await createCliWorld();
     const reasons = ['the hook seismic_energy has no live release'];
     await using server = await archive({ body: { ...ingestion, status: 'failed', reasons } });
@@ -64,7 +64,7 @@ describe('ingest', () => {
     expect(stdout).toContain(reasons[0]);
   });
 
-  it('says that an ingestion goes on when the wait for it is interrupted', async () => {
+  test('says that an ingestion goes on when the wait for it is interrupted', async () => {
     await using world = await createCliWorld();
     const interruption = new AbortController();
     await using server = await archive({ body: running });
@@ -81,7 +81,7 @@ describe('ingest', () => {
     expect(stderr).toContain(`osa ingestions show ${ingestion.id}`);
   });
 
-  it.each([
+  test.each([
     ['is not there', 'nowhere.ndjson', 'ENOENT'],
     ['is a directory', '.', 'directory'],
   ])('sends nothing when the file %s', async (_, file, said) => {
@@ -94,7 +94,7 @@ describe('ingest', () => {
     expect(server.requests).toHaveLength(0);
   });
 
-  it.each([
+  test.each([
     ['cannot read', problem(400, 'malformed', 'line 1: not JSON', { details: { line: 1 } })],
     ['refuses', problem(422, 'invalid', 'line 1: twice', { field: 'source_id', details: { line: 1 } })],
     ['finds too large', problem(413, 'too_large', 'line 1: too long', { details: { line: 1 } })],
@@ -121,7 +121,7 @@ describe('ingest', () => {
 });
 
 describe('ingestions', () => {
-  it('show --failed gives each record with the hook that did not pass it, and the reason', async () => {
+  test('show --failed gives each record with the hook that did not pass it, and the reason', async () => {
     await using world = await createCliWorld();
     await using server = await archive({ body: ingestion });
     const environment = { OSA_KEY: key, OSA_SERVER: server.url };
@@ -130,7 +130,7 @@ describe('ingestions', () => {
     expect(server.requests.at(-1)?.path).toContain('status=failed');
   });
 
-  it('retry waits for the new batches, and returns at once with --no-wait', async () => {
+  test('retry waits for the new batches, and returns at once with --no-wait', async () => {
     await using world = await createCliWorld();
     await using server = await archive({ body: running }, { body: ingestion });
     const environment = { OSA_KEY: key, OSA_SERVER: server.url };

@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Answer } from '@osa/core/api';
 import { DeployRequest } from '@osa/core/convention/convention';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { deployed } from '../support/fixtures/cli-answers.ts';
 import { type CliWorld, createCliWorld, problem, startFakeServer } from '../support/fixtures/cli-world.ts';
@@ -85,7 +85,7 @@ function scopesOf({ requests }: Awaited<ReturnType<typeof archive>>): string {
 }
 
 describe('deploy --plan', () => {
-  it.each([
+  test.each([
     ['0 when there is nothing to change', nothing, 0, 'a deploy would change nothing'],
     ['3 when there are changes', pending, 3, 'new release v2'],
     ['1 when it would be refused', refused, 1, reason],
@@ -99,7 +99,7 @@ describe('deploy --plan', () => {
     expect([again.code, JSON.parse(again.stdout)]).toEqual([expected, plan]);
   });
 
-  it('names changed fields and removed hooks', async () => {
+  test('names changed fields and removed hooks', async () => {
     await using world = await dataset();
     await using server = await archive();
     const { stdout } = await world.osa(['deploy', '--plan'], asCi(server));
@@ -107,7 +107,7 @@ describe('deploy --plan', () => {
     expect(stdout).toMatch(/colour +no longer in the convention/);
   });
 
-  it('digests the directories and uploads nothing', async () => {
+  test('digests the directories and uploads nothing', async () => {
     await using world = await dataset();
     await using server = await archive();
     await world.osa(['deploy', '--plan'], asCi(server));
@@ -116,7 +116,7 @@ describe('deploy --plan', () => {
     expect(body.hooks[0]?.release.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
   });
 
-  it('is asked again after a lost connection: it changes nothing', async () => {
+  test('is asked again after a lost connection: it changes nothing', async () => {
     await using world = await dataset();
     await using server = await startFakeServer((_, count) => (count === 1 ? 'cut' : { body: nothing }));
     expect((await world.osa(['deploy', '--plan'], asCi(server))).code).toBe(0);
@@ -125,7 +125,7 @@ describe('deploy --plan', () => {
 });
 
 describe('deploy --activate', () => {
-  it('asks for it, with the scopes of the hooks of the file', async () => {
+  test('asks for it, with the scopes of the hooks of the file', async () => {
     await using world = await dataset();
     await using server = await archive();
     expect((await world.osa(['deploy', '--activate'], asCi(server))).code).toBe(0);
@@ -137,7 +137,7 @@ describe('deploy --activate', () => {
 });
 
 describe('deploy --scope', () => {
-  it('asks for all that are given, by commas and by the option again', async () => {
+  test('asks for all that are given, by commas and by the option again', async () => {
     await using world = await dataset();
     await using server = await archive();
     const argv = ['deploy', '--scope', 'hooks:write:a,hooks:write:b', '--scope', 'runs:read'];
@@ -145,7 +145,7 @@ describe('deploy --scope', () => {
     expect(scopesOf(server)).toContain('conventions:write:project hooks:write:a hooks:write:b runs:read');
   });
 
-  it.each([[','], ['hooks:write:"a"']])('refuses %j', async (scope) => {
+  test.each([[','], ['hooks:write:"a"']])('refuses %j', async (scope) => {
     await using world = await dataset();
     await using server = await archive();
     expect((await world.osa(['deploy', '--scope', scope], asCi(server))).code).toBe(2);
@@ -154,7 +154,7 @@ describe('deploy --scope', () => {
 });
 
 describe('deploy --release', () => {
-  it('runs the image that was built, and packs nothing for it', async () => {
+  test('runs the image that was built, and packs nothing for it', async () => {
     await using world = await dataset();
     await using server = await archive();
     await rm(join(world.cwd, 'hooks'), { recursive: true });
@@ -166,7 +166,7 @@ describe('deploy --release', () => {
     expect(hooks[0]?.release.command).toBeUndefined();
   });
 
-  it('needs no release in the file', async () => {
+  test('needs no release in the file', async () => {
     await using world = await dataset();
     await using server = await archive();
     const file = join(world.cwd, 'convention.yaml');
@@ -181,7 +181,7 @@ describe('deploy --release', () => {
     expect(hooks[0]?.release).toMatchObject({ runtime: 'image', image: 'ghcr.io/acme/density:1', digest });
   });
 
-  it.each([
+  test.each([
     ['an unknown hook', [`colour=x@${digest}`], 'density'],
     ['a hook twice', [`density=x@${digest}`, `density=y@${digest}`], 'twice'],
     ['a tag', ['density=ghcr.io/acme/density:1'], 'sha256'],
@@ -203,7 +203,7 @@ describe('under GitHub Actions', () => {
     GITHUB_STEP_SUMMARY: join(world.cwd, 'summary.md'),
   });
 
-  it('annotates the problems of the file, from the root of the checkout', async () => {
+  test('annotates the problems of the file, from the root of the checkout', async () => {
     await using world = await dataset();
     await using server = await archive();
     const file = join(world.cwd, 'odd, 100%:name.yaml');
@@ -218,7 +218,7 @@ describe('under GitHub Actions', () => {
     expect(plain.stderr).not.toContain('::error');
   });
 
-  it('annotates what a plan refuses, and what a deploy does, at its place', async () => {
+  test('annotates what a plan refuses, and what a deploy does, at its place', async () => {
     await using world = await dataset();
     const conflict = problem(409, 'conflict', reason, { field: 'hooks[0].feature.columns.density.unit' });
     await using server = await archive(refused, conflict);
@@ -235,7 +235,7 @@ describe('under GitHub Actions', () => {
     }
   });
 
-  it('annotates and sums up each difference that a deploy is refused for', async () => {
+  test('annotates and sums up each difference that a deploy is refused for', async () => {
     await using world = await dataset();
     const differences = [
       { path: 'schema.fields.mass.unit', from: 'kg', to: 'g' },
@@ -263,7 +263,7 @@ describe('under GitHub Actions', () => {
     expect(summary).not.toContain('| part |');
   });
 
-  it('annotates each problem that the server finds with what was sent', async () => {
+  test('annotates each problem that the server finds with what was sent', async () => {
     await using world = await dataset();
     const problems = [
       { field: 'schema.fields[1].unit', message: 'schema.fields[1].unit: "g": is odd' },
@@ -281,7 +281,7 @@ describe('under GitHub Actions', () => {
     ]);
   });
 
-  it('sums up what is wrong with the file', async () => {
+  test('sums up what is wrong with the file', async () => {
     await using world = await dataset();
     await using server = await archive();
     const file = join(world.cwd, 'convention.yaml');
@@ -291,14 +291,14 @@ describe('under GitHub Actions', () => {
     expect(summary).toMatch(/^### convention\.yaml: not deployed\n(.*\n)*- titel: is not a key here/);
   });
 
-  it('annotates no file for what is not of the file', async () => {
+  test('annotates no file for what is not of the file', async () => {
     await using world = await dataset();
     await using server = await archive(pending, problem(500, 'internal', 'broken'));
     const { stderr } = await world.osa(['deploy'], asCi(server, actions(world)));
     expect(stderr).toContain('::error::broken');
   });
 
-  it('appends the parts to the summary of the job', async () => {
+  test('appends the parts to the summary of the job', async () => {
     await using world = await dataset();
     const summary = join(world.cwd, 'summary.md');
     await writeFile(summary, 'before\n');
@@ -314,7 +314,7 @@ describe('under GitHub Actions', () => {
     expect(text).toContain('### samples deployed');
   });
 
-  it('deploys also where the summary cannot be written, and says so', async () => {
+  test('deploys also where the summary cannot be written, and says so', async () => {
     await using world = await dataset();
     await using server = await archive();
     const environment = { ...actions(world), GITHUB_STEP_SUMMARY: world.cwd };
@@ -335,7 +335,7 @@ describe('deploys', () => {
     at: deployed.created_at,
   };
 
-  it('list says what was changed, by whom, from which code', async () => {
+  test('list says what was changed, by whom, from which code', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(() => ({ body: { items: [item], next_cursor: 'abc' } }));
     const argv = ['deploys', 'list', 'samples', '--limit', '1', '--server', server.url];
@@ -348,7 +348,7 @@ describe('deploys', () => {
     expect(JSON.parse((await world.osa([...argv, '--json'])).stdout)).toMatchObject({ next_cursor: 'abc' });
   });
 
-  it('show tells its parts, with what was sent for who may see it', async () => {
+  test('show prints its parts, and the sent manifest to readers who may see it', async () => {
     await using world = await createCliWorld();
     const manifest = { schema: { id: 'mineral-sample', version: '1.0.0' }, secret: 'hush' };
     await using server = await startFakeServer(({ headers }) => ({
@@ -365,7 +365,7 @@ describe('deploys', () => {
     expect(JSON.parse(open.stdout).manifest).toBeNull();
   });
 
-  it('show of an unknown one exits with 1', async () => {
+  test('show of an unknown one exits with 1', async () => {
     await using world = await createCliWorld();
     await using server = await startFakeServer(() => problem(404, 'not_found', 'no deploy'));
     expect((await world.osa(['deploys', 'show', item.id, '--server', server.url])).code).toBe(1);

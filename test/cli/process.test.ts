@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import manifest from '../../packages/cli/package.json' with { type: 'json' };
 import { history } from '../support/fixtures/cli-answers.ts';
 import { type FakeServer, startFakeServer } from '../support/fixtures/cli-world.ts';
@@ -24,12 +24,12 @@ function osa(argv: readonly string[], server?: FakeServer) {
   return execa(process.execPath, [main, ...argv], { cwd: home, env, extendEnv: false, reject: false });
 }
 
-it('prints its version and nothing else', async () => {
+test('prints its version and nothing else', async () => {
   const { exitCode, stdout, stderr } = await osa(['--version']);
   expect([exitCode, stdout, stderr]).toEqual([0, manifest.version, '']);
 });
 
-it('gives its exit code, an error without a stack trace, and no colours off a terminal', async () => {
+test('gives its exit code, an error without a stack trace, and no colours off a terminal', async () => {
   const { exitCode, stdout, stderr } = await osa(['hooks', 'list']);
   expect([exitCode, stdout]).toEqual([5, '']);
   expect(stderr).toMatch(/^error: no server is configured here; start one with: osad --dev/);
@@ -37,7 +37,7 @@ it('gives its exit code, an error without a stack trace, and no colours off a te
   expect(stderr).not.toContain('\u001b');
 });
 
-it('ends with 130 on SIGINT in the middle of a request', async () => {
+test('ends with 130 on SIGINT in the middle of a request', async () => {
   const { promise: never, resolve: letGo } = Promise.withResolvers<'cut'>();
   await using server = await startFakeServer(() => never);
   const running = osa(['hooks', 'list'], server);
@@ -48,7 +48,7 @@ it('ends with 130 on SIGINT in the middle of a request', async () => {
   expect([exitCode, stderr]).toEqual([130, 'error: interrupted']);
 });
 
-it('is silent when nobody reads its output any more', async () => {
+test('is silent when its output is closed', async () => {
   const change = history.changes[0];
   const changes = Array.from({ length: 20_000 }, () => change);
   await using server = await startFakeServer(() => ({ body: { ...history, changes } }));

@@ -1,6 +1,6 @@
 import { PassThrough, Writable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ask } from '../../packages/cli/src/terminal/ui/ask.tsx';
 import { choose } from '../../packages/cli/src/terminal/ui/choose.tsx';
 import { openProgress } from '../../packages/cli/src/terminal/ui/ingest-progress.tsx';
@@ -27,7 +27,7 @@ function fakeKeyboard() {
 describe('a question', () => {
   const question = 'Roll back seismic_energy to v2?';
 
-  it.each([
+  test.each([
     ['y', true],
     ['Y', true],
     ['n', false],
@@ -41,7 +41,7 @@ describe('a question', () => {
     expect(await answer).toBe(expected);
   });
 
-  it('is interrupted by Ctrl-C, which a terminal in raw mode sends as a character', async () => {
+  test('is interrupted by Ctrl-C, which a terminal in raw mode sends as a character', async () => {
     const { stream: stderr, shown } = fakeTerminal();
     const stdin = fakeKeyboard();
     const answer = ask({ question, stdin, stderr, signal: new AbortController().signal });
@@ -75,7 +75,7 @@ describe('a list to pick from', () => {
 
   const down = '\u001b[B';
 
-  it.each([
+  test.each([
     ['the first by Enter', ['\r'], '3'],
     ['another after arrow keys', [down, down, '\r'], '1'],
     ['nothing by q', [down, 'q'], undefined],
@@ -84,12 +84,12 @@ describe('a list to pick from', () => {
     expect(await picking(keys)).toBe(expected);
   });
 
-  it('is interrupted by Ctrl-C', async () => {
+  test('is interrupted by Ctrl-C', async () => {
     await expect(picking(['\u0003'])).rejects.toMatchObject({ code: 'interrupted' });
   });
 });
 
-it('the progress of an ingestion shows its counts', async () => {
+test('the progress of an ingestion shows its counts', async () => {
   const { stream, shown } = fakeTerminal();
   const view = { title: 'quakes: running', isRunning: true, share: 0.5, counts: [], notes: [] };
   const screen = openProgress(view, stream);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { publicUrl, sourceRef } from '@osa/cli/commands/code/source-ref';
 import { execa } from 'execa';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 
 const root = mkdtempSync(join(tmpdir(), 'osa-source-ref-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -35,21 +35,21 @@ async function repository(name: string): Promise<{ directory: string; commit: st
 }
 
 describe('a git repository', () => {
-  it('names remote and commit, without the token in the remote', async () => {
+  test('names remote and commit, without the token in the remote', async () => {
     const { directory, commit } = await repository('clean');
     await git(directory, 'remote', 'add', 'fork', 'https://example.org/fork/repo.git');
     await git(directory, 'remote', 'add', 'origin', 'https://ci:glpat-secret@example.org/group/repo.git');
     expect(await sourceRef(directory, env)).toBe(`git+https://example.org/group/repo.git@${commit}`);
   });
 
-  it('names the commit alone when there is no remote, or only a local one', async () => {
+  test('names the commit alone when there is no remote, or only a local one', async () => {
     const { directory, commit } = await repository('local');
     expect(await sourceRef(directory, env)).toBe(`git:${commit}`);
     await git(directory, 'remote', 'add', 'origin', directory);
     expect(await sourceRef(directory, env)).toBe(`git:${commit}`);
   });
 
-  it('is dirty with a changed, a staged or an untracked file, not with an ignored one', async () => {
+  test('is dirty with a changed, a staged or an untracked file, not with an ignored one', async () => {
     const { directory, commit } = await repository('dirty');
     writeFileSync(join(directory, 'ignored.log'), 'x');
     expect(await sourceRef(directory, env)).toBe(`git:${commit}`);
@@ -65,13 +65,13 @@ describe('a git repository', () => {
     expect(await sourceRef(directory, env)).toBe(`git:${commit}-dirty`);
   });
 
-  it('is dirty from an ignored directory, which the commit does not hold', async () => {
+  test('is dirty from an ignored directory, which the commit does not hold', async () => {
     const { directory, commit } = await repository('ignoring');
     mkdirSync(join(directory, 'ignored-hooks'));
     expect(await sourceRef(join(directory, 'ignored-hooks'), env)).toBe(`git:${commit}-dirty`);
   });
 
-  it("is the directory's own, whatever repository the environment points at", async () => {
+  test("is the directory's own, whatever repository the environment points at", async () => {
     const { directory, commit } = await repository('own');
     const other = await repository('other');
     await git(other.directory, 'commit', '--quiet', '--allow-empty', '--message', 'second');
@@ -88,7 +88,7 @@ describe('no repository', () => {
     GITHUB_SHA: commitOfCi,
   };
 
-  it.each([
+  test.each([
     ['GitHub', github, 'git+https://github.com/org/repo'],
     [
       'GitLab',
@@ -105,7 +105,7 @@ describe('no repository', () => {
     expect(await sourceRef(directory, variables)).toBe(`${expected}@${commitOfCi}`);
   });
 
-  it('is undefined without CI, without git, without a commit, without the directory', async () => {
+  test('is undefined without CI, without git, without a commit, without the directory', async () => {
     const directory = mkdtempSync(join(root, 'plain-'));
     expect(await sourceRef(directory, env)).toBeUndefined();
     expect(await sourceRef(directory, { ...env, PATH: root })).toBeUndefined();
@@ -117,7 +117,7 @@ describe('no repository', () => {
 });
 
 describe('the remote as others see it', () => {
-  it.each([
+  test.each([
     ['https://host/org/repo.git', 'https://host/org/repo.git'],
     ['https://user@host:8443/org/repo', 'https://host:8443/org/repo'],
     ['https://x-access-token:ghs_abc@github.com/org/repo', 'https://github.com/org/repo'],
@@ -134,7 +134,7 @@ describe('the remote as others see it', () => {
     expect(publicUrl(remote)).toBe(expected);
   });
 
-  it.each([
+  test.each([
     '/home/someone/repo',
     '../repo',
     './repo:x',

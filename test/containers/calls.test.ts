@@ -1,4 +1,4 @@
-import { expect, it, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   type ContainerBench,
   describeContainers,
@@ -16,7 +16,7 @@ describeContainers('the system calls of hostile code', () => {
     bench = made;
   });
 
-  it.runIf(process.arch === 'x64')('sandbox-08: are refused where they break out', async () => {
+  test.runIf(process.arch === 'x64')('sandbox-08: are refused where they break out', async () => {
     const calls = {
       unshare: systemCall(272, 0x10000000),
       mount: systemCall(165),
@@ -48,7 +48,7 @@ describeContainers('the system calls of hostile code', () => {
     for (const [name, error] of errors) expect(['1', '38'], `${name}: ${error}`).toContain(error);
   });
 
-  it.runIf(process.arch === 'x64')('make the sockets that programs need and no others', async () => {
+  test.runIf(process.arch === 'x64')('make the sockets that programs need and no others', async () => {
     const [stream, datagram, raw] = [1, 2, 3];
     const needed = { unix: [1, stream], inet: [2, stream], inet6: [10, datagram], netlink: [16, raw] };
     const others = {

@@ -2,7 +2,7 @@ import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from '@osa/core/postgres/connection/connect';
 import { findEmbedded, removeEmbedded } from '@osa/core/postgres/embedded/embedded';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { buildImages } from '../../examples/usgs-earthquakes/images.ts';
 import { prepare } from '../../examples/usgs-earthquakes/prepare.ts';
 import { describeContainers } from '../support/containers/container-support.ts';
@@ -18,7 +18,7 @@ describeContainers('the example in containers', () => {
     await podman('rmi', '--force', ...names);
   });
 
-  it('gives the same rows as its processes, byte for byte', async () => {
+  test('gives the same rows as its processes, byte for byte', async () => {
     const images = await buildImages('podman', prefix);
     const releases = images.flatMap(({ hook, image, digest }) => ['--release', `${hook}=${image}@${digest}`]);
     const inProcesses = await rowsOf('process', ['convention.yaml']);

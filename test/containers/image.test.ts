@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { rollback } from '@osa/core/hook/live';
 import { readRows } from '@osa/core/record/read';
 import { traceRow } from '@osa/core/trace/trace';
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import {
   type ContainerBench,
   describeContainers,
@@ -20,8 +20,8 @@ import {
   podmanRunner,
   removeImages,
 } from '../support/containers/images.ts';
-import { type Registry, startRegistry } from '../support/containers/oci-registry.ts';
-import { record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type OciRegistry, startOciRegistry } from '../support/containers/oci-registry.ts';
+import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { admin, scratch, until } from '../support/database/database.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -29,11 +29,11 @@ vi.setConfig({ testTimeout: 60_000 });
 const zero = `sha256:${'0'.repeat(64)}`;
 const page = { limit: 100, history: false, release: undefined };
 
-let registry: Registry;
+let registry: OciRegistry;
 let containers: ContainerBench;
 describeContainers('the image of a release', () => {
   beforeAll(async () => {
-    registry = await startRegistry();
+    registry = await startOciRegistry();
   });
   afterAll(() => registry.close());
   suiteBench((made) => {
@@ -48,7 +48,7 @@ describeContainers('the image of a release', () => {
     return there;
   }
 
-  it('is pulled by its digest when it is not there', async () => {
+  test('is pulled by its digest when it is not there', async () => {
     const image = await pushed('one', 'pull/me');
     const ending = await containers.run(image);
     expect(ending).toMatchObject({ outcome: 'exited', resolvedDigest: image.digest, platformDigest: null });
@@ -56,7 +56,7 @@ describeContainers('the image of a release', () => {
     await ending.dispose();
   });
 
-  it('image-02: is never asked for by its tag', async () => {
+  test('image-02: is never asked for by its tag', async () => {
     const first = await pushed('one', 'moving/tag');
     const second = await pushed('two', 'moving/tag');
     expect(second.digest).not.toBe(first.digest);
@@ -65,14 +65,14 @@ describeContainers('the image of a release', () => {
     expect(logOf(await containers.run(second))).toBe('two\n');
   });
 
-  it('image-01: stays what it is when its local tag is moved', async () => {
+  test('image-01: stays what it is when its local tag is moved', async () => {
     const one = await buildImage({ script: 'echo one' });
     await buildImage({ script: 'echo two' }, one.image);
     const ending = await containers.run({ ...one, image: `${one.image}:latest` });
     expect([logOf(ending), ending.resolvedDigest]).toEqual(['one\n', one.digest]);
   });
 
-  it('that was never pushed is known by its id', async () => {
+  test('that was never pushed is known by its id', async () => {
     const { image } = await buildImage({ script: 'echo local' });
     const id = await podman('image', 'inspect', `${image}:latest`, '--format', '{{.Id}}');
     const digest = `sha256:${id}`;
@@ -82,7 +82,7 @@ describeContainers('the image of a release', () => {
     });
   });
 
-  it('of an index is recorded with the digest for this platform', async () => {
+  test('of an index is recorded with the digest for this platform', async () => {
     const platform = await pushed('of a platform', 'an/index');
     const list = `localhost/osa-test-list-${process.pid}`;
     await podman('manifest', 'create', list, `docker://${platform.image}@${platform.digest}`);
@@ -99,7 +99,7 @@ describeContainers('the image of a release', () => {
     await podman('manifest', 'rm', list);
   });
 
-  it.each(['moving/tag', 'no/such/name'])(
+  test.each(['moving/tag', 'no/such/name'])(
     'image-03: is not found when the registry lacks the digest of %s',
     async (name) => {
       const refusal = { code: 'not_found', message: expect.stringContaining('digest not found') };
@@ -110,12 +110,12 @@ describeContainers('the image of a release', () => {
     },
   );
 
-  it('image-08: is refused when it has nothing to start', async () => {
+  test('image-08: is refused when it has nothing to start', async () => {
     const image = await buildImage({});
     await expect(containers.run(image)).rejects.toMatchObject({ code: 'invalid', field: 'release.image' });
   });
 
-  it.each(['--root=/tmp/elsewhere', 'a b', 'A/B', '../x', 'x\ny'])(
+  test.each(['--root=/tmp/elsewhere', 'a b', 'A/B', '../x', 'x\ny'])(
     'is refused before the engine sees it when its name is %j',
     async (image) => {
       await expect(containers.run({ image, digest: zero })).rejects.toMatchObject({
@@ -125,7 +125,7 @@ describeContainers('the image of a release', () => {
     },
   );
 
-  it('is refused when it was built for another kind of machine', async () => {
+  test('is refused when it was built for another kind of machine', async () => {
     const image = await buildImage({ script: 'echo one' });
     const foreign = `sed 's/"Architecture": ".*"/"Architecture": "s390x"/'`;
     await using engine = await standIn(`[ "$1 $2" = 'image inspect' ] && { $real "$@" | ${foreign}; exit; }`);
@@ -135,7 +135,7 @@ describeContainers('the image of a release', () => {
     });
   });
 
-  it.each([
+  test.each([
     ['unavailable', 'open /var/lib/containers/storage: permission denied'],
     ['unavailable', 'permission denied while trying to connect to the Docker daemon socket'],
     ['access_denied', 'denied: requested access to the resource is denied'],
@@ -147,7 +147,7 @@ describeContainers('the image of a release', () => {
     await expect(request).rejects.toMatchObject({ code });
   });
 
-  it.each([
+  test.each([
     ['the index is looked up', `[ "$1 $2" = 'manifest inspect' ] && { touch $asked; exec sleep 30; }`],
     ['the image is looked at', `[ "$1 $2" = 'image inspect' ] && { touch $asked; sleep 1; }`],
   ])('is not started when the work is cancelled while %s', async (_when, script) => {
@@ -171,7 +171,7 @@ describeContainers('the image of a release', () => {
     expect(engine.commands()).not.toMatch(/^(create|start) /m);
   });
 
-  it.each([
+  test.each([
     ['is not there', ['/nothing/here']],
     ['is no program', ['/hook.sh']],
   ])('image-08: is refused when its entrypoint %s', async (_what, entrypoint) => {
@@ -180,20 +180,20 @@ describeContainers('the image of a release', () => {
     expect(await containers.containers()).toEqual([]);
   });
 
-  it('gets no volume of those that it declares', async () => {
+  test('gets no volume of those that it declares', async () => {
     const image = await buildImage({ script: 'echo x > /cache/x || echo refused', lines: ['VOLUME /cache'] });
     const before = await podman('volume', 'ls', '--quiet');
     expect(logOf(await containers.run(image))).toContain('refused');
     expect(await podman('volume', 'ls', '--quiet')).toBe(before);
   });
 
-  it('without an engine may run later', async () => {
+  test('without an engine may run later', async () => {
     const image = await buildImage({ script: 'echo one' });
     const runner = podmanRunner(1_000, { PATH: '/nowhere' });
     await expect(containers.run(image, { runner })).rejects.toMatchObject({ code: 'unavailable' });
   });
 
-  it('is compared with what the engine says it ran', async () => {
+  test('is compared with what the engine says it ran', async () => {
     const image = await buildImage({ script: 'echo one' });
     const other = `sha256:${'1'.repeat(64)}`;
     // An engine that says it ran another image.
@@ -231,10 +231,10 @@ async function standIn(script: string) {
 }
 
 describeContainers('a hook whose images move', () => {
-  let bench: Workbench;
+  let bench: CoreArchive;
   beforeEach(async () => {
-    registry = await startRegistry();
-    bench = await workbench({ runners: [podmanRunner()] });
+    registry = await startOciRegistry();
+    bench = await coreArchive({ runners: [podmanRunner()] });
     return async () => {
       await bench.dispose();
       await registry.close();
@@ -246,7 +246,7 @@ describeContainers('a hook whose images move', () => {
   const versionImage = async (version: number, name: string) =>
     registry.push(await buildImage({ script: answering(`answer ${version}`) }), name);
 
-  it('image-02, image-10: runs the image of each release, whatever its tag has become', async () => {
+  test('image-02, image-10: runs the image of each release, whatever its tag has become', async () => {
     const name = 'versions/hook';
     const first = await versionImage(1, name);
     await bench.deploy({ versioned: { image: { ...first, image: `${first.image}:latest` } } });
@@ -271,7 +271,7 @@ describeContainers('a hook whose images move', () => {
     }
   });
 
-  it('stops the ingestion when its digest is gone', async () => {
+  test('stops the ingestion when its digest is gone', async () => {
     const local = await buildImage({ script: answering('answer 41') });
     const image = await registry.push(local, 'soon/gone');
     await bench.deploy({ gone: { image } });

@@ -4,7 +4,7 @@ import { watch } from 'node:fs';
 import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Ending } from '@osa/core/run/runner';
-import { expect, it, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   type ContainerBench,
   describeContainers,
@@ -39,12 +39,12 @@ describeContainers('what hostile code takes of the machine', () => {
     return ending;
   }
 
-  it('sandbox-09: is no end of forks', async () => {
+  test('sandbox-09: is no end of forks', async () => {
     const ending = await gone({ script: 'bomb() { bomb | bomb & }; bomb; sleep 1; bomb; exit 3' }, 3);
     expect(['exited', 'timeout', 'out_of_memory']).toContain(ending.outcome);
   });
 
-  it('sandbox-09: is as many processes as a container has, and no more', async () => {
+  test('sandbox-09: is as many processes as a container has, and no more', async () => {
     // The shell ends when it is refused a fork.
     const counted = await gone({
       script: 'n=1; while :; do sleep 60 & n=$((n + 1)); echo $n > $OSA_OUT/forks; done',
@@ -53,13 +53,13 @@ describeContainers('what hostile code takes of the machine', () => {
     expect(Number(await readFile(join(counted.outputDirectory, 'forks'), 'utf8'))).toBe(mostProcesses);
   });
 
-  it.runIf(process.arch === 'x64')('sandbox-10: is no end of threads', async () => {
+  test.runIf(process.arch === 'x64')('sandbox-10: is no end of threads', async () => {
     const script = '/bomb; exit $?';
     const ending = await gone({ script, files: { '/bomb': threadBomb() }, modes: { '/bomb': '755' } });
     expect(ending).toMatchObject({ outcome: 'exited', exitCode: tryAgain });
   });
 
-  it('sandbox-14: is no swap beside its memory', async () => {
+  test('sandbox-14: is no swap beside its memory', async () => {
     // With and without a unified hierarchy of control groups; the machine may have no swap to prove it with.
     const limits = await bench.printed(
       'cd /sys/fs/cgroup; cat memory.swap.max memory/memory.memsw.limit_in_bytes 2> /dev/null; true',
@@ -69,7 +69,7 @@ describeContainers('what hostile code takes of the machine', () => {
     expect(ending).toMatchObject({ outcome: 'out_of_memory' });
   });
 
-  it('sandbox-15: is /tmp to its bound, which counts as memory, and no other', async () => {
+  test('sandbox-15: is /tmp to its bound, which counts as memory, and no other', async () => {
     const fill =
       'for file in /dev/shm/x /tmp/x; do dd if=/dev/zero of=$file bs=1M count=200; done; ls -l /tmp/x';
     const log = await bench.printed(fill, { memoryMiB: 512 });
@@ -81,7 +81,7 @@ describeContainers('what hostile code takes of the machine', () => {
     });
   });
 
-  it('sandbox-16: is the processor until its time is over', async () => {
+  test('sandbox-16: is the processor until its time is over', async () => {
     const ending = await bench.runScript(
       `touch $OSA_OUT/began; for n in 1 2 3 4; do (while :; do : > $OSA_OUT/alive; done) & done; wait`,
       { timeoutSeconds: 1 },
@@ -91,7 +91,7 @@ describeContainers('what hostile code takes of the machine', () => {
     expect(await bench.containers()).toEqual([]);
   });
 
-  it('sandbox-17: is no time by refusing to end', async () => {
+  test('sandbox-17: is no time by refusing to end', async () => {
     const started = Date.now();
     const ending = await bench.runScript(
       `trap 'echo asked' TERM; touch $OSA_OUT/began; while :; do : > $OSA_OUT/alive; sleep 0.1; done`,
@@ -106,7 +106,7 @@ describeContainers('what hostile code takes of the machine', () => {
     expect(await bench.containers()).toEqual([]);
   });
 
-  it.runIf(process.arch === 'x64')('sandbox-25: is no end of files, watches and terminals', async () => {
+  test.runIf(process.arch === 'x64')('sandbox-25: is no end of files, watches and terminals', async () => {
     const fillers = {
       '/files': untilRefused(2, '/dev/null'), // open
       '/terminals': untilRefused(2, '/dev/ptmx', 2),
@@ -131,7 +131,7 @@ describeContainers('what hostile code takes of the machine', () => {
     expect(await running.end()).toMatchObject({ outcome: 'cancelled' });
   });
 
-  it('sandbox-25: is few files, and no memory that it leaves in a crash', async () => {
+  test('sandbox-25: is few files, and no memory that it leaves in a crash', async () => {
     expect(await bench.printed('ulimit -n; ulimit -c')).toBe(`${mostFiles}\n0\n`);
   });
 });
@@ -142,7 +142,7 @@ async function livedMs({ outputDirectory }: Ending): Promise<number> {
   return (await at('alive')) - (await at('began'));
 }
 
-/** The host opens files and terminals, and is told of changes. */
+/** The host opens files and terminals, and watches for changes. */
 async function hostHasAll(): Promise<void> {
   for (const path of ['/dev/null', '/dev/ptmx']) await (await open(path, 'r+')).close();
   const place = await scratch();

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Ending } from '@osa/core/run/runner';
-import { expect, it, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { longestBusy } from '../support/busy.ts';
 import {
   type ContainerBench,
@@ -23,7 +23,7 @@ describeContainers('the log of a container', () => {
     bench = made;
   });
 
-  it('logs-01: may be a flood: its start and its end are kept, and neither memory nor the thread is filled', async () => {
+  test('logs-01: may be a flood: its start and its end are kept, and neither memory nor the thread is filled', async () => {
     // Ten gibibytes would take minutes here; what a quarter of one does not fill, they do not.
     const flood = (mebibytes: number) =>
       bench.runScript(`echo start; head -c ${mebibytes * mib} /dev/zero | tr '\\0' x; echo; echo end`);
@@ -43,7 +43,7 @@ describeContainers('the log of a container', () => {
     await ending?.dispose();
   });
 
-  it('logs-05: is kept as the bytes that it is', async () => {
+  test('logs-05: is kept as the bytes that it is', async () => {
     const ending = await bench.runScript(`printf '\\033]0;owned\\007\\377\\376\\000 no end of line'`);
     expect(Buffer.from(ending.log).toString('latin1')).toBe(
       '\u001b]0;owned\u0007\u00ff\u00fe\u0000 no end of line',
@@ -51,20 +51,20 @@ describeContainers('the log of a container', () => {
     await ending.dispose();
   });
 
-  it('logs-05: may be bytes of any kind', async () => {
+  test('logs-05: may be bytes of any kind', async () => {
     const ending = await bench.runScript('head -c 300000 /dev/urandom | tee $OSA_OUT/said');
     expect(await readFile(join(ending.outputDirectory, 'said'))).toEqual(Buffer.from(ending.log));
     expect(ending.logBytes).toBe(300_000);
     await ending.dispose();
   });
 
-  it('is kept of one that is killed, too', async () => {
+  test('is kept of one that is killed, too', async () => {
     const ending = await bench.runScript('echo before; sleep 60', { timeoutSeconds: 1 });
     expect([ending.outcome, logOf(ending)]).toEqual(['timeout', 'before\n']);
     await ending.dispose();
   });
 
-  it('logs-04: holds no secret of the daemon', async () => {
+  test('logs-04: holds no secret of the daemon', async () => {
     const secrets = {
       DATABASE_URL: 'postgres://secret',
       OSA_TOKEN: 'secret',

@@ -1,7 +1,7 @@
 import { runReads } from '@osa/core/postgres/runs';
 import { readRows } from '@osa/core/record/read';
 import { traceRow } from '@osa/core/trace/trace';
-import { afterAll, afterEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, expect, test, vi } from 'vitest';
 import { describeContainers } from '../support/containers/container-support.ts';
 import {
   answering,
@@ -10,7 +10,7 @@ import {
   removeImages,
   takeMemory,
 } from '../support/containers/images.ts';
-import { record, type Workbench, type WorkbenchOptions, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, type CoreArchiveOptions, coreArchive, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -19,7 +19,7 @@ const page = { limit: 100, history: false, release: undefined };
 const mib = 2 ** 20;
 
 describeContainers('a hook that runs out of memory', () => {
-  let bench: Workbench;
+  let bench: CoreArchive;
   afterEach(() => bench.dispose());
   afterAll(removeImages);
 
@@ -28,9 +28,9 @@ describeContainers('a hook that runs out of memory', () => {
     script: string,
     memory: string,
     sources: readonly string[],
-    options: WorkbenchOptions = {},
+    options: CoreArchiveOptions = {},
   ) {
-    bench = await workbench({ runners: [podmanRunner()], ...options });
+    bench = await coreArchive({ runners: [podmanRunner()], ...options });
     await bench.deploy({
       sized: { image: await buildImage({ script }), limits: { memory, timeout_seconds: 60, cpu: '1' } },
     });
@@ -49,7 +49,7 @@ describeContainers('a hook that runs out of memory', () => {
       order by b.source_id`;
   };
 
-  it('sandbox-11: passes with twice as much, and again, and its release says what it said', async () => {
+  test('sandbox-11: passes with twice as much, and again, and its release says what it said', async () => {
     const script = answering(`${takeMemory(150)}; answer 1`);
     expect(await run(script, '64m', ['a'])).toMatchObject({ published: 1, rows: 1 });
     const { rows } = await readRows(bench.store, 'bench-record', 'sized', page);
@@ -75,7 +75,7 @@ describeContainers('a hook that runs out of memory', () => {
     ]);
   });
 
-  it('keeps what it had finished, and gets only the rest again', async () => {
+  test('keeps what it had finished, and gets only the rest again', async () => {
     const script = answering(`[ $id = c ] && ${takeMemory(100)}; answer $count`);
     expect(await run(script, '64m', ['a', 'b', 'c', 'd'])).toMatchObject({ published: 4, rows: 4 });
     expect(await outcomes()).toEqual([
@@ -88,7 +88,7 @@ describeContainers('a hook that runs out of memory', () => {
     expect(rows.map((row) => row.value)).toEqual([4, 4, 2, 2]);
   });
 
-  it('keeps no answer that is cut off, broken, or given twice', async () => {
+  test('keeps no answer that is cut off, broken, or given twice', async () => {
     const script = answering(`
       case "$count/$id" in
         4/cut) answer 1; answer 1;;
@@ -105,7 +105,7 @@ describeContainers('a hook that runs out of memory', () => {
     ]);
   });
 
-  it('keeps rejections and errors of its own, and passes when only the end was missing', async () => {
+  test('keeps rejections and errors of its own, and passes when only the end was missing', async () => {
     const script = answering(`
       case $id in
         a) echo '{"id":"a","reason":"not for us"}' >> $OSA_OUT/rejections.jsonl;;
@@ -116,7 +116,7 @@ describeContainers('a hook that runs out of memory', () => {
     expect(await bench.database.sql`select status from runs`).toEqual([{ status: 'passed' }]);
   });
 
-  it('sandbox-11: is given up after three retries; the records that it finished stay', async () => {
+  test('sandbox-11: is given up after three retries; the records that it finished stay', async () => {
     const script = answering(`[ $id = b ] && ${takeMemory(200)}; answer 1`);
     expect(await run(script, '16m', ['a', 'b'])).toMatchObject({ published: 1, errored: 1, rows: 1 });
     expect(await attempts()).toEqual(
@@ -134,15 +134,15 @@ describeContainers('a hook that runs out of memory', () => {
     expect(ended).toMatchObject({ status: 'failed', reason: expect.stringContaining('128 MiB') });
   });
 
-  it('sandbox-11: never gets more than the machine gives', async () => {
+  test('sandbox-11: never gets more than the machine gives', async () => {
     const script = answering(takeMemory(500));
     const options = { maxMemoryBytes: 100 * mib };
     expect(await run(script, '64m', ['a'], options)).toMatchObject({ published: 0, errored: 1 });
     expect(await attempts()).toMatchObject([{ mib: 64 }, { mib: 100 }]);
   });
 
-  it('sandbox-11, sandbox-13: is no other hook’s trouble, and an end by SIGKILL is none of memory', async () => {
-    bench = await workbench({ runners: [podmanRunner()] });
+  test('sandbox-11, sandbox-13: is no other hook’s trouble, and an end by SIGKILL is none of memory', async () => {
+    bench = await coreArchive({ runners: [podmanRunner()] });
     await bench.deploy({
       greedy: { image: await buildImage({ script: takeMemory(500) }), limits: { memory: '16m' } },
       killed: { image: await buildImage({ script: 'sh -c "kill -9 \\$\\$"; exit $?' }) },

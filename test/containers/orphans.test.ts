@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sweep } from '@osa/core/runners/attempt/sweep';
-import { afterAll, afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import {
   type ContainerBench,
   containerBench,
@@ -27,7 +27,7 @@ describeContainers('the containers of a daemon that died', () => {
   });
   afterAll(removeImages);
 
-  it('are removed with their directories at the next start; those of another daemon live on', async () => {
+  test('are removed with their directories at the next start; those of another daemon live on', async () => {
     const image = await buildImage({ script: 'touch $OSA_OUT/started; while :; do sleep 1; done' });
     const task = JSON.stringify(bench.task(image));
     const fixture = join(import.meta.dirname, '../support/fixtures', 'run-one-container.ts');
@@ -54,7 +54,7 @@ describeContainers('the containers of a daemon that died', () => {
     expect(await other).toMatchObject({ outcome: 'cancelled' });
   });
 
-  it('are found also when they were made and never started', async () => {
+  test('are found also when they were made and never started', async () => {
     const image = await buildImage({ script: 'true' });
     // As a daemon leaves it that dies between the two steps.
     const labels = await ownLabels(bench);
@@ -70,14 +70,14 @@ describeContainers('the containers of a daemon that died', () => {
     expect(await bench.containers()).toEqual([]);
   });
 
-  it('cannot be looked for without an engine, and then nothing is taken for gone', async () => {
+  test('cannot be looked for without an engine, and then nothing is taken for gone', async () => {
     const runner = podmanRunner(1_000, { PATH: '/nowhere' });
     await expect(sweep([runner], bench.workspace)).rejects.toMatchObject({ code: 'unavailable' });
   });
 });
 
 describeContainers('a container that the engine does not remove', () => {
-  it('is told, costs nobody the result, and is removed when the engine can', async () => {
+  test('is logged, does not cost the result, and is removed when the engine can', async () => {
     await using stack = new AsyncDisposableStack();
     const bench = await containerBench();
     stack.defer(() => bench.dispose());

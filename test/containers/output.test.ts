@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bounds } from '@osa/core/limits';
-import { afterAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, beforeEach, expect, test, vi } from 'vitest';
 import { longestBusy } from '../support/busy.ts';
 import { describeContainers } from '../support/containers/container-support.ts';
 import { socketAt } from '../support/containers/elf.ts';
@@ -13,7 +13,7 @@ import {
   podmanRunner,
   removeImages,
 } from '../support/containers/images.ts';
-import { record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { scratch } from '../support/database/database.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -22,9 +22,9 @@ vi.setConfig({ testTimeout: 120_000 });
 const answerAll = answering('answer 1');
 
 describeContainers('what a hostile hook leaves in its output', () => {
-  let bench: Workbench;
+  let bench: CoreArchive;
   beforeEach(async () => {
-    bench = await workbench({ runners: [podmanRunner()] });
+    bench = await coreArchive({ runners: [podmanRunner()] });
     return async () => {
       expect(await readdir(bench.execution.workspace)).toEqual([]);
       await bench.dispose();
@@ -58,7 +58,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
 
   const features = '$OSA_OUT/features.jsonl';
 
-  it.each([
+  test.each([
     ['outdir-01: a link to a file of the host', `ln -s /etc/passwd ${features}`, /symbolic link/],
     [
       'outdir-01: a link to answers that are elsewhere',
@@ -80,7 +80,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
     expect(bad.outcomes.map(({ status }) => status)).toEqual(['errored', 'errored']);
   });
 
-  it('outdir-02: is no place where the daemon writes', async () => {
+  test('outdir-02: is no place where the daemon writes', async () => {
     const target = await scratch();
     const file = join(target.path, 'target');
     await writeFile(file, 'untouched');
@@ -93,7 +93,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
     await target.dispose();
   });
 
-  it('outdir-13: may have names of any bytes, of which nobody speaks', async () => {
+  test('outdir-13: may have names of any bytes, which are ignored', async () => {
     const names = [
       'new\\nline',
       'bad\\377utf8',
@@ -115,7 +115,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
     expect(attempt).toEqual({ detail: null, log: `${names.length + 3}\n` });
   });
 
-  it('outdir-14: is read by exact names', async () => {
+  test('outdir-14: is read by exact names', async () => {
     const bad = await besideGood(`${answerAll}; cd $OSA_OUT
       grep '"id":"b"' features.jsonl > Features.jsonl; cp Features.jsonl FEATURES.JSONL
       grep '"id":"a"' features.jsonl > x; mv x features.jsonl`);
@@ -123,7 +123,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
     expect(bad.rows).toBe(1);
   });
 
-  it('outdir-09: stops a sparse file of a tebibyte', async () => {
+  test('outdir-09: stops a sparse file of a tebibyte', async () => {
     const bad = await besideGood(
       `truncate -s 1T ${features}; truncate -s ${bounds.outputBytes + 1} ${features}; exit 0`,
     );
@@ -134,13 +134,13 @@ describeContainers('what a hostile hook leaves in its output', () => {
     });
   });
 
-  it('outdir-10: stops files without end before they fill the disk', async () => {
+  test('outdir-10: stops files without end before they fill the disk', async () => {
     const writer = 'dd if=/dev/zero of=$OSA_OUT/$n bs=1M 2> /dev/null';
     const bad = await besideGood(`for n in 1 2 3 4; do ${writer} & done; wait; sleep 30`);
     expect(bad).toMatchObject({ status: 'failed', reason: expect.stringContaining('too much output') });
   });
 
-  it('outdir-10: stops what has no name and what has too long a path before they fill the disk', async () => {
+  test('outdir-10: stops what has no name and what has too long a path before they fill the disk', async () => {
     const write = (file: string) => `dd if=/dev/zero of=${file} bs=1M count=900 2> /dev/null`;
     const long = Array.from({ length: 10 }, () => 'd'.repeat(250)).join('/');
     const bad = await besideGood(`cd $OSA_OUT
@@ -150,7 +150,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
     expect(bad).toMatchObject({ status: 'failed', reason: expect.stringContaining('too much output') });
   });
 
-  it.runIf(process.arch === 'x64')(
+  test.runIf(process.arch === 'x64')(
     'outdir-05: a socket for an answer fails the run and no other',
     async () => {
       const image = await buildImage({
@@ -163,7 +163,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
     },
   );
 
-  it.each([
+  test.each([
     ['a million files', 'seq 1000000 | xargs touch'],
     [
       'ten thousand directories in each other',
@@ -176,13 +176,13 @@ describeContainers('what a hostile hook leaves in its output', () => {
     expect(bad).toMatchObject({ status: 'failed', reason: expect.stringContaining('too much output') });
   });
 
-  it('outdir-08: is removed although it is locked', async () => {
+  test('outdir-08: is removed although it is locked', async () => {
     const bad = await besideGood(`${answerAll}
       mkdir -p $OSA_OUT/locked/inner; touch $OSA_OUT/locked/inner/file; chmod 000 $OSA_OUT/locked/inner $OSA_OUT/locked`);
     expect(bad).toMatchObject({ status: 'passed', rows: 2 });
   });
 
-  it('outdir-11: does not change while it is read: who would change it is dead', async () => {
+  test('outdir-11: does not change while it is read, because the writer is dead', async () => {
     const bad = await besideGood(`${answerAll}
       (while :; do echo '{"id":"a","features":[{"value":2}]}' >> ${features}; done) > /dev/null 2>&1 &
       while [ $(wc -l < ${features}) -lt 10 ]; do :; done; exit 0`);
@@ -191,7 +191,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
     expect(bad.outcomes[0]).toMatchObject({ status: 'errored' });
   });
 
-  it('outdir-12: of one attempt is not seen by the next', async () => {
+  test('outdir-12: of one attempt is not seen by the next', async () => {
     const limits = { timeout_seconds: 1, memory: '64m', cpu: '1' };
     const found = 'ls $OSA_OUT | grep . && exit 9';
     const [script, silent] = [`${found}; ${answerAll}; sleep 60`, `${found}; exit 0`];
@@ -214,7 +214,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
     expect(await bench.database.sql`select count(*)::int as rows from features.bad`).toEqual([{ rows: 0 }]);
   });
 
-  it('logs-07: may be progress of a gibibyte that is no progress', async () => {
+  test('logs-07: may be progress of a gibibyte that is no progress', async () => {
     const lines = `'["rejected"]' rejected '{"status":"rejected","id":"b"' '{"id":"b","reason":"x"}'`;
     const bad = await besideGood(`${answerAll}
       for line in ${lines}; do echo "$line"; done > $OSA_OUT/progress.jsonl; truncate -s 1023M $OSA_OUT/progress.jsonl; exit 0`);
@@ -222,7 +222,7 @@ describeContainers('what a hostile hook leaves in its output', () => {
     expect(bad.outcomes.map(({ status }) => status)).toEqual(['passed', 'passed']);
   });
 
-  it('however large does not hold up the daemon', async () => {
+  test('however large does not hold up the daemon', async () => {
     const script = `yes '{"id":"a","features":[{"value":1}]}' | head -n 500000 > ${features}; exit 0`;
     const bad = await besideGood(script);
     expect(bad).toMatchObject({ status: 'failed', reason: expect.stringContaining('too many lines') });

@@ -4,14 +4,14 @@ import { createServer, type Server } from 'node:net';
 import { arch } from 'node:os';
 import { sha256 } from '@osa/core/hook/release';
 import { executeNext } from '@osa/core/run/execute';
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import {
   type ContainerBench,
   describeContainers,
   suiteBench,
 } from '../support/containers/container-support.ts';
 import { podmanRunner } from '../support/containers/images.ts';
-import { record, workbench } from '../support/core-archive.ts';
+import { coreArchive, record } from '../support/core-archive.ts';
 import { scratch } from '../support/database/database.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -33,7 +33,7 @@ describeContainers('an image in a registry that', () => {
   }
   const silent = () => createServer((socket) => socket.on('error', () => undefined));
 
-  it('image-09: hangs may be there later, and the pull ends in its time', async () => {
+  test('image-09: hangs may be there later, and the pull ends in its time', async () => {
     const image = await listen(silent());
     const runner = podmanRunner(1_000);
     await expect(containers.run({ image, digest: zero }, { runner })).rejects.toMatchObject({
@@ -41,8 +41,8 @@ describeContainers('an image in a registry that', () => {
     });
   });
 
-  it('image-09: hangs longer than a lease is waited for, and then the batch is given back', async () => {
-    const bench = await workbench({ runners: [podmanRunner(4_000)] });
+  test('image-09: hangs longer than a lease is waited for, and then the batch is given back', async () => {
+    const bench = await coreArchive({ runners: [podmanRunner(4_000)] });
     onTestFinished(() => bench.dispose());
     await bench.deploy({ waiting: { image: { image: await listen(silent()), digest: zero } } });
     await bench.ingest([record('a', 1)]);
@@ -56,7 +56,7 @@ describeContainers('an image in a registry that', () => {
     ]);
   });
 
-  it('image-08: has a layer of twenty gibibytes is waited for as long as a pull may take, and leaves nothing', async () => {
+  test('image-08: has a layer of twenty gibibytes is waited for as long as a pull may take, and leaves nothing', async () => {
     const large = vast();
     const image = { image: await listen(large.server), digest: large.digest };
     const place = await scratch();
@@ -73,7 +73,7 @@ describeContainers('an image in a registry that', () => {
     expect([await readdir(place.path), await readdir(containers.workspace)]).toEqual([[], []]);
   });
 
-  it('hangs does not hold up who is told to stop', async () => {
+  test('hangs does not delay a worker that must stop', async () => {
     const image = await listen(silent());
     const reason = new Error('stop');
     const abort = new AbortController();
@@ -81,7 +81,7 @@ describeContainers('an image in a registry that', () => {
     await expect(containers.run({ image, digest: zero }, { signal: abort.signal })).rejects.toBe(reason);
   });
 
-  it('wants a login is one without the right to pull', async () => {
+  test('wants a login is one without the right to pull', async () => {
     const image = await listen(
       createHttpServer((_request, response) => {
         response.writeHead(401, {
@@ -94,7 +94,7 @@ describeContainers('an image in a registry that', () => {
     await expect(containers.run({ image, digest: zero })).rejects.toMatchObject({ code: 'access_denied' });
   });
 
-  it('fails may answer later', async () => {
+  test('fails may answer later', async () => {
     const server = createHttpServer((_request, response) => {
       response.writeHead(404, { connection: 'close' });
       response.end();

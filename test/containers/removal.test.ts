@@ -2,10 +2,10 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { engineOf } from '@osa/core/runners/container/engine';
 import { containerRemoval } from '@osa/core/runners/container/removal';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { scratch, until } from '../support/database/database.ts';
 
-/** An engine that has one container, `ours`, until it is told to remove it; while the file `away` is there it does nothing. */
+/** An engine that has one container, `ours`, until asked to remove it; while the file `away` is there it does nothing. */
 const script = `#!/bin/sh
 cd "$(dirname "$0")"
 if [ -e away ]; then echo 'Error: the engine is gone' >&2; exit 125; fi
@@ -34,7 +34,7 @@ async function engine() {
   return { away: join(place.path, 'away'), left, remove, isThere };
 }
 
-it('a container is asked for until an engine that was away has removed it', async () => {
+test('a container is asked for until an engine that was away has removed it', async () => {
   const { away, left, remove, isThere } = await engine();
   await writeFile(away, '');
   await remove('ours');
@@ -43,7 +43,7 @@ it('a container is asked for until an engine that was away has removed it', asyn
   await until('it is removed', async () => !(await isThere()));
 });
 
-it('a container that the engine does not know is gone', async () => {
+test('a container that the engine does not know is gone', async () => {
   const { left, remove } = await engine();
   await remove('another');
   expect(left).toEqual([]);

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { containerRunner } from '@osa/core/runners/container/container';
-import { expect, it, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   type ContainerBench,
   describeContainers,
@@ -19,7 +19,7 @@ describeContainers('a hook in a container', () => {
     bench = made;
   });
 
-  it('gets its records, config and places, and its output is handed back', async () => {
+  test('gets its records, config and places, and its output is handed back', async () => {
     const ending = await bench.runScript(
       `cp $OSA_IN/records.jsonl $OSA_OUT/records; cp $OSA_IN/config.json $OSA_OUT/config
       env | sort > $OSA_OUT/env; ls $OSA_FILES; echo to stdout; echo to stderr >&2`,
@@ -47,7 +47,7 @@ describeContainers('a hook in a container', () => {
     expect(await bench.containers()).toEqual([]);
   });
 
-  it('is started with the options of the engine', async () => {
+  test('is started with the options of the engine', async () => {
     const image = await buildImage({ script: 'exit 0' });
     const withOptions = (...options: string[]) =>
       bench.run(image, {
@@ -63,13 +63,13 @@ describeContainers('a hook in a container', () => {
     await expect(withOptions('--runtime', 'no-such-runtime')).rejects.toMatchObject({ code: 'unavailable' });
   });
 
-  it('reports an exit code', async () => {
+  test('reports an exit code', async () => {
     const ending = await bench.runScript('exit 7');
     expect(ending).toMatchObject({ outcome: 'exited', exitCode: 7, exitSignal: null });
     await ending.dispose();
   });
 
-  it('sandbox-13: that kills itself has not run out of memory', async () => {
+  test('sandbox-13: that kills itself has not run out of memory', async () => {
     // The kernel keeps the first process of a namespace from it, which then says what its child has done.
     const ending = await bench.runScript('kill -9 $$; echo alive; sh -c "kill -9 \\$\\$"; exit $?');
     expect(ending).toMatchObject({ outcome: 'exited', exitCode: 137, exitSignal: 'SIGKILL' });
@@ -77,7 +77,7 @@ describeContainers('a hook in a container', () => {
     await ending.dispose();
   });
 
-  it('that takes more memory than it has is known to have run out of it', async () => {
+  test('that takes more memory than it has is known to have run out of it', async () => {
     const image = await buildImage({ script: 'x=0123456789; while :; do x=$x$x; done' });
     for (let time = 0; time < 3; time += 1) {
       const ending = await bench.run(image);
@@ -86,7 +86,7 @@ describeContainers('a hook in a container', () => {
     }
   });
 
-  it('that lost a process for lack of memory and went on says so', async () => {
+  test('that lost a process for lack of memory and went on says so', async () => {
     const ending = await bench.runScript('(x=0123456789; while :; do x=$x$x; done); exit 0');
     expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
     expect(ending.detail).toContain('lack of memory');
@@ -94,7 +94,7 @@ describeContainers('a hook in a container', () => {
     expect(await bench.runScript('exit 0')).toMatchObject({ outcome: 'exited', detail: null });
   });
 
-  it('is ended by podman itself when nobody else is left to end it', async () => {
+  test('is ended by podman itself when the daemon is gone', async () => {
     const image = await buildImage({ script: 'sleep 60' });
     const abort = new AbortController();
     const running = bench.run(image, { signal: abort.signal, timeoutSeconds: 7 });
@@ -104,7 +104,7 @@ describeContainers('a hook in a container', () => {
     await running;
   });
 
-  it('is killed at once when it is cancelled, and not started when it was before', async () => {
+  test('is killed at once when it is cancelled, and not started when it was before', async () => {
     const image = await buildImage({ script: 'while :; do sleep 1; done' });
     const reason = new Error('stop');
     await expect(bench.run(image, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { expect, inject, it, vi } from 'vitest';
+import { expect, inject, test, vi } from 'vitest';
 import {
   type ContainerBench,
   describeContainers,
@@ -22,7 +22,7 @@ describeContainers('hostile code in a container', () => {
     bench = made;
   });
 
-  it('sandbox-01: has no network but a loopback of its own', async () => {
+  test('sandbox-01: has no network but a loopback of its own', async () => {
     // In the place of a daemon and a database that everybody may reach.
     const server = createServer((socket) => socket.end('secret'));
     await new Promise<void>((listening) => server.listen(0, '0.0.0.0', listening));
@@ -46,7 +46,7 @@ describeContainers('hostile code in a container', () => {
     expect(log).not.toMatch(/IS-OPEN|IS-THERE|IS-KNOWN|secret/);
   });
 
-  it('sandbox-02: cannot be reached by other hooks', async () => {
+  test('sandbox-02: cannot be reached by other hooks', async () => {
     const serve = await buildImage({
       script: `nc -ll -p 7777 -e echo hello & until nc 127.0.0.1 7777 < /dev/null | grep hello; do :; done
       touch $OSA_OUT/listening; while :; do sleep 1; done`,
@@ -60,7 +60,7 @@ describeContainers('hostile code in a container', () => {
     expect(answer).not.toContain('hello');
   });
 
-  it('sandbox-03: writes nowhere but to its output and /tmp', async () => {
+  test('sandbox-03: writes nowhere but to its output and /tmp', async () => {
     const places = ['/', '/etc', '/osa', '/osa/in', '/osa/files', '/dev', '/var', '/run', '/bin'];
     const image = await buildImage({
       script: `exec 2>&1; for place in ${places.join(' ')}; do touch $place/x; done
@@ -83,7 +83,7 @@ describeContainers('hostile code in a container', () => {
     await ending.dispose();
   });
 
-  it('sandbox-04: executes nothing that it has written', async () => {
+  test('sandbox-04: executes nothing that it has written', async () => {
     const log = await bench.printed(
       `exec 2>&1; for place in /tmp $OSA_OUT; do cp /bin/busybox $place/echo; chmod 755 $place/echo; $place/echo ran; echo "code $?"; done`,
     );
@@ -91,7 +91,7 @@ describeContainers('hostile code in a container', () => {
     expect(log.match(/Permission denied\ncode 126/g)).toHaveLength(2);
   });
 
-  it('sandbox-06, sandbox-07: stays an unprivileged user, whatever the image says', async () => {
+  test('sandbox-06, sandbox-07: stays an unprivileged user, whatever the image says', async () => {
     const image = await buildImage({
       script: 'id -u; id -g; id -G; grep -E "^(Uid|Cap|NoNewPrivs|Seccomp:)" /proc/self/status',
       lines: ['USER 0:0'],
@@ -105,7 +105,7 @@ describeContainers('hostile code in a container', () => {
     for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) expect(values[set]).toMatch(/^0+$/);
   });
 
-  it.runIf(process.arch === 'x64')('sandbox-05: gains nothing from a setuid program', async () => {
+  test.runIf(process.arch === 'x64')('sandbox-05: gains nothing from a setuid program', async () => {
     // With the saved user id of root, setuid(0) would succeed; busybox would have dropped it by itself.
     const image = await buildImage({
       script: 'ls -ln /become-root; /become-root; exit $?',
@@ -117,7 +117,7 @@ describeContainers('hostile code in a container', () => {
     expect(ending).toMatchObject({ outcome: 'exited', exitCode: 1 });
   });
 
-  it('sandbox-19: finds no way to the host', async () => {
+  test('sandbox-19: finds no way to the host', async () => {
     const paths = [
       '/var/run/docker.sock',
       '/run/podman/podman.sock',
@@ -146,7 +146,7 @@ describeContainers('hostile code in a container', () => {
     expect(found).toEqual([usual.map((name) => `/dev/${name}`).join(' ')]);
   });
 
-  it('sandbox-22: sees nothing of the daemon’s environment', async () => {
+  test('sandbox-22: sees nothing of the daemon’s environment', async () => {
     vi.stubEnv('DATABASE_URL', 'postgres://secret');
     vi.stubEnv('https_proxy', 'http://user:secret@proxy.example.org');
     const image = await buildImage({
@@ -169,7 +169,7 @@ describeContainers('hostile code in a container', () => {
     expect([...names].filter((name) => !usual.includes(name ?? '')).sort()).toEqual(own.sort());
   });
 
-  it('sandbox-23: sees of the host no more than where its places are mounted from', async () => {
+  test('sandbox-23: sees of the host no more than where its places are mounted from', async () => {
     const log = await bench.printed('hostname; uname -n; cat /proc/self/mountinfo /proc/cmdline; env');
     const [name, node, ...lines] = log.trim().split('\n');
     expect(name).toMatch(/^[0-9a-f]{12}$/);
@@ -179,7 +179,7 @@ describeContainers('hostile code in a container', () => {
     expect(ours.sort()).toEqual(['/osa/files', '/osa/in']);
   });
 
-  it('sandbox-24: leaves nothing behind for the next run', async () => {
+  test('sandbox-24: leaves nothing behind for the next run', async () => {
     const places = "find / '(' -path /proc -o -path /sys ')' -prune -o -type d -print";
     const image = await buildImage({
       script: `for place in $(${places}); do
@@ -196,7 +196,7 @@ describeContainers('hostile code in a container', () => {
     }
   });
 
-  it('sandbox-26: can end itself and no other, and sets no clock', async () => {
+  test('sandbox-26: can end itself and no other, and sets no clock', async () => {
     const image = await buildImage({ script: 'touch $OSA_OUT/started; while :; do sleep 1; done' });
     const survivor = bench.start(image, { id: 'survivor' });
     await bench.marked('survivor', 'started');
@@ -209,7 +209,7 @@ describeContainers('hostile code in a container', () => {
     expect(await survivor.end()).toMatchObject({ outcome: 'cancelled' });
   });
 
-  it('sandbox-27: is made with every flag that confines it', async () => {
+  test('sandbox-27: is made with every flag that confines it', async () => {
     const image = await buildImage({
       script: 'sleep 60',
       lines: ['HEALTHCHECK CMD true', 'VOLUME /cache', 'STOPSIGNAL SIGUSR1'],

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { BlobStore } from '@osa/core/storage/index';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 export interface BlobStoreUnderTest {
   readonly store: BlobStore;
@@ -20,7 +20,7 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStoreUnd
     });
     afterEach(() => made.close());
 
-    it('gives back what was stored', async () => {
+    test('gives back what was stored', async () => {
       const { store } = made;
       const bytes = pattern(200_000);
       expect(await store.has(sha256(bytes))).toBe(false);
@@ -31,13 +31,13 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStoreUnd
       expect(sha256(await buffer(await store.open(sha256(bytes))))).toBe(sha256(bytes));
     });
 
-    it('stores an empty blob', async () => {
+    test('stores an empty blob', async () => {
       const empty = Buffer.alloc(0);
       await made.store.put(sha256(empty), Readable.from([]), { maxBytes: 10 });
       expect(await buffer(await made.store.open(sha256(empty)))).toHaveLength(0);
     });
 
-    it('stores the same blob again, also by many at once', async () => {
+    test('stores the same blob again, also by many at once', async () => {
       const bytes = pattern(50_000);
       const put = () => made.store.put(sha256(bytes), inPieces(bytes), { maxBytes: bytes.length });
       await Promise.all(Array.from({ length: 8 }, put));
@@ -46,7 +46,7 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStoreUnd
       expect(await made.kept()).toBe(1);
     });
 
-    it('refuses bytes that hash to something else and keeps nothing', async () => {
+    test('refuses bytes that hash to something else and keeps nothing', async () => {
       const bytes = pattern(1_000);
       const other = sha256(pattern(1_001));
       await expect(made.store.put(other, inPieces(bytes), { maxBytes: 10_000 })).rejects.toMatchObject({
@@ -57,7 +57,7 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStoreUnd
       expect(await made.kept()).toBe(0);
     });
 
-    it('stops as soon as a blob is too large, and leaves the source to its owner', async () => {
+    test('stops as soon as a blob is too large, and leaves the source to its owner', async () => {
       let pieces = 0;
       async function* endless() {
         for (;;) {
@@ -75,7 +75,7 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStoreUnd
       expect(await made.kept()).toBe(0);
     });
 
-    it('keeps nothing of a source that fails', async () => {
+    test('keeps nothing of a source that fails', async () => {
       const failing = Readable.from(
         (async function* () {
           yield pattern(1_000);
@@ -88,11 +88,11 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStoreUnd
       expect(await made.kept()).toBe(0);
     });
 
-    it('does not know a blob that was never stored', async () => {
+    test('does not know a blob that was never stored', async () => {
       await expect(made.store.open('2'.repeat(64))).rejects.toMatchObject({ code: 'not_found' });
     });
 
-    it.each(['', '../../etc/passwd', 'A'.repeat(64), `sha256:${'0'.repeat(64)}`, `${'0'.repeat(64)}\n`])(
+    test.each(['', '../../etc/passwd', 'A'.repeat(64), `sha256:${'0'.repeat(64)}`, `${'0'.repeat(64)}\n`])(
       'refuses the key %j',
       async (key) => {
         await expect(made.store.has(key)).rejects.toMatchObject({ code: 'invalid' });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { bounds } from '@osa/core/limits';
 import type { Ending, Runner, Task } from '@osa/core/run/runner';
 import { sweep } from '@osa/core/runners/attempt/sweep';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 export interface RunnerUnderTest {
   readonly runner: Runner;
@@ -51,7 +51,7 @@ export function runnerContract(name: string, make: () => Promise<RunnerUnderTest
       return made.runner.run(task, options.signal ?? new AbortController().signal);
     }
 
-    it('gives the code its records, config and places, and hands back output, log and digest', async () => {
+    test('gives the code its records, config and places, and hands back output, log and digest', async () => {
       const script = `cat "$OSA_IN/records.jsonl" "$OSA_IN/config.json" > "$OSA_OUT/seen"
         echo "$OSA_HOOK_NAME"; test -d "$OSA_FILES" && echo files >&2`;
       const records = [
@@ -70,25 +70,25 @@ export function runnerContract(name: string, make: () => Promise<RunnerUnderTest
       expect(await readdir(made.workspace)).toEqual([]);
     });
 
-    it('writes no config.json for an empty config', async () => {
+    test('writes no config.json for an empty config', async () => {
       expect(await run('test ! -e "$OSA_IN/config.json"')).toMatchObject({ outcome: 'exited', exitCode: 0 });
     });
 
-    it('reports an exit code', async () => {
+    test('reports an exit code', async () => {
       expect(await run('exit 7')).toMatchObject({ outcome: 'exited', exitCode: 7, exitSignal: null });
     });
 
-    it('ends code that ignores SIGTERM after its time', async () => {
+    test('ends code that ignores SIGTERM after its time', async () => {
       const ending = await run(`trap '' TERM; while :; do sleep 1; done`, { timeoutSeconds: 1 });
       expect(ending).toMatchObject({ outcome: 'timeout', exitSignal: 'SIGKILL' });
     });
 
-    it('calls code that obeys SIGTERM a timeout all the same', async () => {
+    test('calls code that obeys SIGTERM a timeout all the same', async () => {
       const script = `trap 'exit 0' TERM; while :; do sleep 0.1; done`;
       expect(await run(script, { timeoutSeconds: 1 })).toMatchObject({ outcome: 'timeout', exitCode: 0 });
     });
 
-    it('kills code at once when it is cancelled, and starts none when it was before', async () => {
+    test('kills code at once when it is cancelled, and starts none when it was before', async () => {
       const forever = 'touch "$OSA_OUT/ready"; while :; do sleep 1; done';
       const cancel = new AbortController();
       const running = run(forever, { signal: cancel.signal });
@@ -101,26 +101,26 @@ export function runnerContract(name: string, make: () => Promise<RunnerUnderTest
       await expect(run(forever, aborted)).rejects.toBe(reason);
     });
 
-    it('kills code whose output outgrows its bound', async () => {
+    test('kills code whose output outgrows its bound', async () => {
       const huge = `dd if=/dev/zero of="$OSA_OUT/big" bs=1 count=1 seek=${bounds.outputBytes} 2> /dev/null`;
       expect(await run(`${huge}; exit 0`)).toMatchObject({ outcome: 'output_too_large' });
       const flood = `cd "$OSA_OUT"; n=0; while :; do n=$((n + 1)); : > $n; done`;
       expect(await run(flood, { id: 'task-2' })).toMatchObject({ outcome: 'output_too_large' });
     });
 
-    it('starts each attempt in a directory of its own, that it found empty', async () => {
+    test('starts each attempt in a directory of its own, that it found empty', async () => {
       for (const id of ['first', 'second']) {
         const ending = await run('ls -A "$OSA_OUT"; touch "$OSA_OUT/left"', { id });
         expect(Buffer.from(ending.log).toString()).toBe('');
       }
     });
 
-    it.each(['../../x', '', '.', 'a/b', 'x\n', 'y'.repeat(200)])('refuses the task id %j', async (id) => {
+    test.each(['../../x', '', '.', 'a/b', 'x\n', 'y'.repeat(200)])('refuses the task id %j', async (id) => {
       await expect(run('', { id })).rejects.toMatchObject({ code: 'invalid', field: 'id' });
       expect(await readdir(made.workspace)).toEqual([]);
     });
 
-    it('knows no other runtime', async () => {
+    test('knows no other runtime', async () => {
       const other = made.runner.runtimes.includes('image') ? 'directory' : 'image';
       const { runtime: _, ...release } = await made.release('');
       const foreign = { ...made, release: async () => ({ ...release, runtime: other }) as const };
@@ -128,7 +128,7 @@ export function runnerContract(name: string, make: () => Promise<RunnerUnderTest
       await expect(run('')).rejects.toMatchObject({ code: 'invalid', field: 'release.runtime' });
     });
 
-    it('finds nothing to sweep where nothing was left', async () => {
+    test('finds nothing to sweep where nothing was left', async () => {
       expect(await sweep([made.runner], made.workspace)).toBe(0);
       expect(await sweep([made.runner], join(made.workspace, 'missing'))).toBe(0);
     });

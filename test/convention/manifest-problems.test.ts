@@ -1,10 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { changed, digest, failure, good } from '../support/manifest-fixture.ts';
 
 const types = 'types: string, number, integer, boolean, array, object';
 const fieldTypes = 'types: text, number, date, boolean, url';
 
-/** What is wrong, the change that makes it so, and every line that is told. */
+/** What is wrong, the change that makes it so, and every line that is printed. */
 const refused: readonly [string, { from: string; to: string }, readonly string[]][] = [
   [
     'a type that is none',
@@ -335,13 +335,13 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
 ];
 
 describe('a convention that breaks a rule', () => {
-  it.each(refused)('is refused: %s', (_, { from, to }, lines) => {
+  test.each(refused)('is refused: %s', (_, { from, to }, lines) => {
     const error = failure(changed(from, to));
     expect(error.code).toBe('usage');
     expect(error.message.split('\n')).toEqual(lines.map((line) => `convention.yaml:${line}`));
   });
 
-  it('is refused as a whole: empty, a list, text', () => {
+  test('is refused as a whole: empty, a list, text', () => {
     const empty =
       'convention.yaml:1:1: the file is empty; a convention has a title, a description and a schema';
     expect(failure('').message).toBe(empty);
@@ -350,7 +350,7 @@ describe('a convention that breaks a rule', () => {
     expect(failure('hello').message).toBe('convention.yaml:1:1: "hello" (text) is not a mapping');
   });
 
-  it('is refused when it is too large, too deep or expands too far', () => {
+  test('is refused when it is too large, too deep or expands too far', () => {
     expect(failure(`title: ${'x'.repeat(1024 * 1024)}`).message).toBe(
       'convention.yaml:1:1: the file has 1048583 bytes, at most 1048576 are read',
     );
@@ -374,7 +374,7 @@ describe('a convention that breaks a rule', () => {
     expect(failure(bomb.join('\n')).message).toContain('is one alias too many, at most 100 are followed');
   });
 
-  it('tells every problem at once, in the order of the text, with facts for programs', () => {
+  test('tells every problem at once, in the order of the text, with facts for programs', () => {
     const text = good
       .replace('type: text', 'type: txt')
       .replace('title: USGS earthquakes\n', '')
@@ -390,7 +390,7 @@ describe('a convention that breaks a rule', () => {
     expect(field).toBe('title');
   });
 
-  it('shows at most 200 problems and counts the rest', () => {
+  test('shows at most 200 problems and counts the rest', () => {
     const lines = failure(Array.from({ length: 300 }, (_, n) => `key${n}: 1`).join('\n')).message.split('\n');
     expect(lines).toHaveLength(201);
     expect(lines.at(-1)).toBe('and 103 more problems');

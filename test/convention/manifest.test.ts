@@ -6,12 +6,12 @@ import { asOsaError } from '@osa/core/error';
 import { suggest } from '@osa/core/suggest';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { changed, digest, good, parseText } from '../support/manifest-fixture.ts';
 
 describe('a convention that keeps the rules', () => {
-  it('is read with its defaults filled in', () => {
+  test('is read with its defaults filled in', () => {
     const manifest = parseText(good);
     expect(manifest).toMatchObject({
       slug: 'usgs-earthquakes',
@@ -44,7 +44,7 @@ describe('a convention that keeps the rules', () => {
     ]);
   });
 
-  it('is any of the examples', () => {
+  test('is any of the examples', () => {
     const files = globSync('examples/*/convention*.yaml', { cwd: new URL('../..', import.meta.url) });
     expect(files.length).toBeGreaterThan(0);
     for (const file of files) {
@@ -58,7 +58,7 @@ describe('a convention that keeps the rules', () => {
     }
   });
 
-  it('derives the slug, and needs neither files, hooks nor docs', () => {
+  test('derives the slug, and needs neither files, hooks nor docs', () => {
     const text = good.slice(0, good.indexOf('files:')).replace('slug: usgs-earthquakes\n', '');
     expect(parseText(text)).toMatchObject({
       slug: 'usgs-earthquakes',
@@ -68,17 +68,17 @@ describe('a convention that keeps the rules', () => {
     });
   });
 
-  it('reads an empty optional key as left out', () => {
+  test('reads an empty optional key as left out', () => {
     expect(parseText(`${good.slice(0, good.indexOf('hooks:'))}hooks:\ndocs:\n`)).toMatchObject({ hooks: [] });
   });
 
-  it('takes cpu as a number, and the digest in the name of the image', () => {
+  test('takes cpu as a number, and the digest in the name of the image', () => {
     expect(parseText(changed('cpu: "0.5"', 'cpu: 2')).hooks[0]?.limits.cpu).toBe('2');
     const text = changed(`felt:1.2, digest: ${digest}`, `"felt:1.2@${digest}"`.slice(1, -1));
     expect(parseText(text).hooks[1]?.release).toMatchObject({ image: 'ghcr.io/org/felt:1.2', digest });
   });
 
-  it('follows anchors and aliases', () => {
+  test('follows anchors and aliases', () => {
     const text = changed('limits: { memory', 'limits: &small { memory').replace(
       'release: { image',
       'limits: *small\n    release: { image',
@@ -86,12 +86,12 @@ describe('a convention that keeps the rules', () => {
     expect(parseText(text).hooks[1]?.limits).toEqual({ memory: '256m', cpu: '0.5', timeout_seconds: 60 });
   });
 
-  it('reads an ingester', () => {
+  test('reads an ingester', () => {
     const text = `${good}ingester: { name: feed, schedule: { cron: "0 * * * *" }, release: { image: "feed@${digest}" } }\n`;
     expect(parseText(text).ingester).toMatchObject({ name: 'feed', release: { image: 'feed', digest } });
   });
 
-  it('becomes the body of a deploy', () => {
+  test('becomes the body of a deploy', () => {
     const body = deployRequest(
       parseText(good),
       new Map([
@@ -114,7 +114,7 @@ describe('a convention that keeps the rules', () => {
     );
   });
 
-  it('can tell of later problems in the same form', () => {
+  test('can tell of later problems in the same form', () => {
     const error = parseText(good).problem('hooks[0].release.directory', 'there is no such directory');
     expect(error.code).toBe('usage');
     expect(error.message).toBe(
@@ -191,7 +191,7 @@ describe('any text', () => {
     ),
   );
 
-  it('with any part cut out and replaced is read or refused, never anything else', () => {
+  test('with any part cut out and replaced is read or refused, never anything else', () => {
     const edit = fc.record({
       at: fc.nat(good.length),
       cut: fc.oneof(fc.nat(3), fc.nat(60)),
@@ -205,7 +205,7 @@ describe('any text', () => {
     );
   });
 
-  it('with any value replaced by any other is read or refused, never anything else', () => {
+  test('with any value replaced by any other is read or refused, never anything else', () => {
     const base: unknown = parse(good);
     const paths = leaves(base);
     fc.assert(
@@ -236,21 +236,21 @@ describe('the JSON Schema for editors', () => {
   const file = new URL('../../packages/core/convention.schema.json', import.meta.url);
   const committed = JSON.parse(readFileSync(file, 'utf8'));
 
-  it('is the one that `node scripts/generate-schema.ts` writes', () => {
+  test('is the one that `node scripts/generate-schema.ts` writes', () => {
     expect(committed).toEqual(JSON.parse(JSON.stringify(manifestJsonSchema())));
   });
 
   const validate = new Ajv2020({ strict: false }).compile(committed);
   const problems = (text: string) => (validate(parse(text)) ? [] : (validate.errors ?? []));
 
-  it('accepts what the parser accepts and refuses a typing error', () => {
+  test('accepts what the parser accepts and refuses a typing error', () => {
     expect(problems(good)).toEqual([]);
     expect(problems(changed('cpu: "0.5"', 'cpu: 0.5'))).toEqual([]);
     expect(problems(changed('json_type: string', 'json_type: strin'))).not.toEqual([]);
     expect(problems(changed('max_count', 'max_cont'))).not.toEqual([]);
   });
 
-  it('lets a hook leave its release to --release, and refuses half of one', () => {
+  test('lets a hook leave its release to --release, and refuses half of one', () => {
     const [hook, ...others] = parse(good).hooks;
     const { release: _, ...without } = hook;
     const withHook = (one: object) => stringify({ ...parse(good), hooks: [one, ...others] });
@@ -260,13 +260,13 @@ describe('the JSON Schema for editors', () => {
   });
 
   const root = new URL('../..', import.meta.url);
-  it.each(globSync('examples/**/convention*.yaml', { cwd: root }))('accepts %s', (path) => {
+  test.each(globSync('examples/**/convention*.yaml', { cwd: root }))('accepts %s', (path) => {
     expect(problems(readFileSync(new URL(path, root), 'utf8'))).toEqual([]);
   });
 });
 
 describe('a suggestion', () => {
-  it.each([
+  test.each([
     ['numbr', ['string', 'number'], 'number'],
     ['nubmer', ['string', 'number'], 'number'],
     ['Boolean', ['boolean'], 'boolean'],

@@ -363,7 +363,7 @@ describe('settings', () => {
     expect(found.message).toContain(shown);
   });
 
-  test.each(settingNames)('%s stands in the help text', (name) => {
+  test.each(settingNames)('%s is in the help text', (name) => {
     expect(help.split(/[^a-z_]+/)).toContain(name);
   });
 

@@ -140,7 +140,7 @@ test('a daemon without a runner lets batches wait, and says why', async () => {
   expect(shown.reasons.join()).toContain('a runner for');
 });
 
-test('http-24: transactions for all connections and 50 more are told to come back, and then served', async () => {
+test('http-24: transactions for all connections and 50 more get a Retry-After, and are then served', async () => {
   daemon = await testDaemon({
     worker: { name: 'none', isInherited: false, concurrency: 0, perHook: 1, leaseSeconds: 30 },
   });

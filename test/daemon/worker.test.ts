@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { executeNext } from '@osa/core/run/execute';
 import { expect, test } from 'vitest';
-import { hookCode, record, workbench } from '../support/core-archive.ts';
+import { coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { deployHook, ndjson, testDaemon } from '../support/daemon-support.ts';
 import { scratch, until } from '../support/database/database.ts';
 
@@ -43,7 +43,7 @@ ${answer}`;
 });
 
 test('a worker whose lease is lost kills its hook and writes nothing', async () => {
-  const bench = await workbench();
+  const bench = await coreArchive();
   const place = await scratch();
   const marker = join(place.path, 'pid');
   await bench.deploy({

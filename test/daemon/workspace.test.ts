@@ -3,7 +3,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Runner } from '@osa/core/run/runner';
 import { holdWorkspace, sweepDead, workspaceName } from '@osa/daemon/worker/workspace';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { scratch, until } from '../support/database/database.ts';
 
 let place: Awaited<ReturnType<typeof scratch>>;
@@ -26,14 +26,14 @@ const runner: Runner = {
 
 const workspace = (name = workspaceName()) => join(place.path, name);
 
-it('is removed with its lock when its daemon ends in peace', async () => {
+test('is removed with its lock when its daemon ends in peace', async () => {
   const held = await holdWorkspace(workspace());
   expect(await readdir(place.path)).toHaveLength(2);
   await held[Symbol.asyncDispose]();
   expect(await readdir(place.path)).toEqual([]);
 });
 
-it('is swept and removed by the next daemon when its own was killed, and never while it lives', async () => {
+test('is swept and removed by the next daemon when its own was killed, and never while it lives', async () => {
   const [dead, own] = [workspace(), workspace()];
   const killed = spawn(process.execPath, [
     join(import.meta.dirname, '../support/fixtures', 'hold-workspace.ts'),

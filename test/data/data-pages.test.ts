@@ -1,13 +1,13 @@
 import { readRecords, readRows } from '@osa/core/record/read';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { hookCode, record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 
 /** Pages are made in steps of 256: wherever they end, each row is in one of them, in its order. */
 
 const count = 770;
-let bench: Workbench;
+let bench: CoreArchive;
 beforeAll(async () => {
-  bench = await workbench();
+  bench = await coreArchive();
   await bench.deploy({ probe: { code: hookCode('return { features: [{ value: metadata.value }] }') } });
   await bench.ingest(Array.from({ length: count }, (_, n) => record(`r${n}`, n)));
   await bench.drain();

@@ -42,7 +42,7 @@ describe('rows of a hook', () => {
   });
 });
 
-test('times end in Z and digests begin with sha256: in everything that tells of a row', async () => {
+test('times end in Z and digests begin with sha256: in every answer about a row', async () => {
   const [row] = (await read('test-record@1.0.0/first')).rows;
   const traced = await daemon.call('traceRow', { params: { hook: 'first', id: row.id } });
   const { items: deploys } = await daemon.call('listDeploys');

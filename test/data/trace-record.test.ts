@@ -3,17 +3,17 @@ import { bounds } from '@osa/core/limits';
 import { readRecords } from '@osa/core/record/read';
 import { traceRecord } from '@osa/core/trace/trace';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { hookCode, record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 
-/** The trace of a record with more rows than are told of. */
+/** The trace of a record with more rows than it lists. */
 
-let bench: Workbench;
+let bench: CoreArchive;
 beforeAll(async () => {
-  bench = await workbench();
+  bench = await coreArchive();
 });
 afterAll(() => bench.dispose());
 
-test('tells of the first thousand rows, and how many there are', async () => {
+test('lists the first thousand rows, and says how many there are', async () => {
   const rowsEach = (count: number) => ({
     code: hookCode(`return { features: Array.from({ length: ${count} }, (_, value) => ({ value })) }`),
     cardinality: 'many' as const,

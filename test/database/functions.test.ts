@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commit, named, rows } from '../support/database/commit-by-hand.ts';
-import { arena, attack, expectRefused, rehearse, state } from '../support/database/sql-attack.ts';
+import { attack, attackedDatabase, expectRefused, rehearse, state } from '../support/database/sql-attack.ts';
 
 /**
  * The functions and triggers cannot be led astray. A cloned database lets everybody make temporary objects, which a
  * migrated one does not, so that what holds here holds without that bolt.
  */
 
-let a: Awaited<ReturnType<typeof arena>>;
+let a: Awaited<ReturnType<typeof attackedDatabase>>;
 beforeAll(async () => {
-  a = await arena();
+  a = await attackedDatabase();
 });
 afterAll(() => a.close());
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { arena, expectRefused, rehearse } from '../support/database/sql-attack.ts';
+import { attackedDatabase, expectRefused, rehearse } from '../support/database/sql-attack.ts';
 
 /** History only grows: triggers refuse even the owner, and what may change once changes exactly once. */
 
-let a: Awaited<ReturnType<typeof arena>>;
+let a: Awaited<ReturnType<typeof attackedDatabase>>;
 beforeAll(async () => {
-  a = await arena();
+  a = await attackedDatabase();
 });
 afterAll(() => a.close());
 

@@ -3,16 +3,16 @@ import { deploy } from '@osa/core/convention/deploy';
 import { postgresStore } from '@osa/core/postgres/store';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admin, until } from '../support/database/database.ts';
-import { arena, attack, expectRefused, rehearse } from '../support/database/sql-attack.ts';
+import { attack, attackedDatabase, expectRefused, rehearse } from '../support/database/sql-attack.ts';
 
 /**
  * Releases, live changes and the live pointer, against the application's role and the owner alike. `energy` has the
  * releases 1 and 2 and the changes null → 1 → 2 → 1; `radius` has release 1, by change 1.
  */
 
-let a: Awaited<ReturnType<typeof arena>>;
+let a: Awaited<ReturnType<typeof attackedDatabase>>;
 beforeAll(async () => {
-  a = await arena();
+  a = await attackedDatabase();
 });
 afterAll(() => a.close());
 
@@ -150,7 +150,7 @@ describe.each(['app', 'owner'] as const)('as the %s', (role) => {
   });
 });
 
-test('db-05, -06: who waits for a number that is given up takes it, and there is no gap', async () => {
+test('db-05, -06: a writer that waits for a number takes it when it is given up, and there is no gap', async () => {
   const store = postgresStore(a.app, { domain: 'localhost' });
   const givenUp = new Error('given up');
   let waiting: ReturnType<typeof deploy> | undefined;

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { arena, attack, expectRefused } from '../support/database/sql-attack.ts';
+import { attack, attackedDatabase, expectRefused } from '../support/database/sql-attack.ts';
 
 /** What somebody can do who has the credentials of the application's role: nothing that it was not given. */
 
-let a: Awaited<ReturnType<typeof arena>>;
+let a: Awaited<ReturnType<typeof attackedDatabase>>;
 beforeAll(async () => {
-  a = await arena();
+  a = await attackedDatabase();
 });
 afterAll(() => a.close());
 
@@ -187,7 +187,7 @@ test('the feature tables, their views and all functions belong to the owner', as
   expect(rows).toEqual([{ owner: true }]);
 });
 
-test('nobody but the role itself was given anything by default', async () => {
+test('no function may be called by everybody', async () => {
   const rows = await a.owner.sql`
     select p.oid::regprocedure::text as name from pg_proc p
     where p.pronamespace in ('public'::regnamespace, 'features'::regnamespace, 'current'::regnamespace)

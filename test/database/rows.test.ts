@@ -8,16 +8,22 @@ import {
   startAttempt,
   steps,
 } from '../support/database/commit-by-hand.ts';
-import { arena, attack, attackAtOnce, expectRefused, rehearse } from '../support/database/sql-attack.ts';
+import {
+  attack,
+  attackAtOnce,
+  attackedDatabase,
+  expectRefused,
+  rehearse,
+} from '../support/database/sql-attack.ts';
 
 /**
  * What a worker writes when its hooks have answered: each step of the commit is proved by the database, so that no
  * row, outcome or record comes without the run, attempt and batch that made it.
  */
 
-let a: Awaited<ReturnType<typeof arena>>;
+let a: Awaited<ReturnType<typeof attackedDatabase>>;
 beforeAll(async () => {
-  a = await arena();
+  a = await attackedDatabase();
 });
 afterAll(() => a.close());
 

@@ -8,16 +8,21 @@ import { hookCode } from '../support/core-archive.ts';
 import { scratch, until } from '../support/database/database.ts';
 import { osa, osaJson } from '../support/programs.ts';
 import { writeProject } from '../support/project.ts';
-import { refused, refusedPlainly, type Stage, startStage } from '../support/project-daemon.ts';
+import {
+  type ProjectDaemon,
+  refused,
+  refusedPlainly,
+  startProjectDaemon,
+} from '../support/project-daemon.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Clients that cannot reach the daemon, may not, break off, or come twice: nothing is half done. */
 
-let stage: Stage;
+let stage: ProjectDaemon;
 let place: string;
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startProjectDaemon();
   const own = await stage.project();
   await writeProject(own, { code: doubles });
   await osaJson(own, ['deploy']);

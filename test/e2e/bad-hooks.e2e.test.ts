@@ -4,16 +4,21 @@ import { hookCode } from '../support/core-archive.ts';
 import { until } from '../support/database/database.ts';
 import { osa, osaJson } from '../support/programs.ts';
 import { writeProject, writeRecords } from '../support/project.ts';
-import { editConvention, type Stage, stackTrace, startStage } from '../support/project-daemon.ts';
+import {
+  editConvention,
+  type ProjectDaemon,
+  stackTrace,
+  startProjectDaemon,
+} from '../support/project-daemon.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Hooks that crash, say nothing or never end: their records say why, and nobody else is held up. */
 
-let stage: Stage;
+let stage: ProjectDaemon;
 let place: string;
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startProjectDaemon();
 });
 beforeEach(async () => {
   place = await stage.project();

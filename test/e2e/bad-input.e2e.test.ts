@@ -6,21 +6,21 @@ import { osaJson } from '../support/programs.ts';
 import { writeProject } from '../support/project.ts';
 import {
   editConvention,
+  type ProjectDaemon,
   type Refusal,
   refused,
   refusedPlainly,
-  type Stage,
-  startStage,
+  startProjectDaemon,
 } from '../support/project-daemon.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Files that are wrong: each a clear refusal with its exit code, and nothing half done. */
 
-let stage: Stage;
+let stage: ProjectDaemon;
 let place: string;
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startProjectDaemon();
 });
 beforeEach(async () => {
   place = await stage.project();
@@ -99,7 +99,7 @@ describe('convention.yaml', () => {
     expect(message).toContain(`convention.yaml:${found}: `);
   });
 
-  test('is told to people in lines that an editor can jump to', async () => {
+  test('is printed for people in lines that an editor can jump to', async () => {
     const text = await edit('json_type: number', 'json_type: numbr');
     const told = await stage.changingNothing(() => refusedPlainly(place, ['deploy'], { exit: 2 }));
     expect(told).toMatch(
@@ -146,7 +146,7 @@ describe('convention.yaml', () => {
     await refused(place, ['deploy', 'hooks'], { exit: 2 });
   });
 
-  test('all problems are told at once', async () => {
+  test('all problems are reported at once', async () => {
     await edit('title:', 'titel:');
     await edit('json_type: number', 'json_type: numbr');
     await edit('max_count: 0', 'max_count: many');

@@ -7,16 +7,16 @@ import { hookCode } from '../support/core-archive.ts';
 import { until } from '../support/database/database.ts';
 import { forgery, type Incoming } from '../support/forgery.ts';
 import { osa, osaJson } from '../support/programs.ts';
-import { type Stage, startStage } from '../support/project-daemon.ts';
+import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemon.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Hooks and sources that lie: each record gets what is its own, under its own name, and nothing else. */
 
-let stage: Stage;
+let stage: ProjectDaemon;
 const { deployed, ingested, rowsBySource } = forgery(() => stage);
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startProjectDaemon();
 });
 afterAll(async () => {
   try {

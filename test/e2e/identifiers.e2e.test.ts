@@ -5,16 +5,16 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hookCode } from '../support/core-archive.ts';
 import type { Reply } from '../support/http.ts';
 import { osaJson } from '../support/programs.ts';
-import { type Stage, startStage } from '../support/project-daemon.ts';
+import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemon.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Names that become tables, columns and paths, over plain HTTP: each is refused whole, or works everywhere. */
 
-let stage: Stage;
+let stage: ProjectDaemon;
 let digest: string;
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startProjectDaemon();
   const hook = await stage.project();
   await writeFile(join(hook, 'hook.mjs'), hookCode('return { features: [{}] }'));
   digest = await stage.http.upload(hook);
@@ -123,7 +123,7 @@ describe('injections, other alphabets and other forms', () => {
     },
   );
 
-  test('a control character that PostgreSQL cannot store is malformed, wherever it stands', async () => {
+  test('a control character that PostgreSQL cannot store is malformed, wherever it is', async () => {
     for (const name of ['x\0y', 'x\ud800']) {
       const { status, problem } = await stage.changingNothing(() => deploy('hostile', { name }));
       expect([status, problem?.code]).toEqual([400, 'malformed']);

@@ -4,16 +4,16 @@ import { packDirectory } from '@osa/core/hook/archive/pack';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { prepare } from '../../examples/usgs-earthquakes/prepare.ts';
 import { osa, osaJson } from '../support/programs.ts';
-import { type Stage, startStage } from '../support/project-daemon.ts';
+import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemon.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 /** The first hour of somebody who has read the first screen of the README, in the order in which it happens. */
 
-let stage: Stage;
+let stage: ProjectDaemon;
 let place: string;
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startProjectDaemon();
   place = join(stage.directory, 'minerals');
   await mkdir(place);
 });
@@ -180,7 +180,7 @@ describe('a dataset of one’s own', () => {
     expect((await ask('rows', 'density', '--release', '1', '--history')).rows).toHaveLength(4);
   });
 
-  test('osa hooks rollback needs a yes where nobody can be asked, and nothing happens without', async () => {
+  test('osa hooks rollback needs --yes without a terminal, and changes nothing without it', async () => {
     const { exitCode, stdout, stderr } = await osa(place, ['hooks', 'rollback', 'density']);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(stderr).toContain('--yes');

@@ -5,16 +5,16 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { until } from '../support/database/database.ts';
 import { osa, osaJson } from '../support/programs.ts';
 import { writeProject, writeRecords } from '../support/project.ts';
-import { refused, type Stage, startStage } from '../support/project-daemon.ts';
+import { type ProjectDaemon, refused, startProjectDaemon } from '../support/project-daemon.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
 /** What an operator holds up from the command line, over a hook that never ends by itself. */
 
-let stage: Stage;
+let stage: ProjectDaemon;
 let place: string;
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startProjectDaemon();
   place = await stage.project();
   const pid = JSON.stringify(pidFile());
   const code = `import { renameSync, writeFileSync } from 'node:fs';

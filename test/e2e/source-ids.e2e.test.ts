@@ -5,17 +5,17 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hookCode } from '../support/core-archive.ts';
 import { forgery } from '../support/forgery.ts';
 import { osaJson } from '../support/programs.ts';
-import { type Stage, startStage } from '../support/project-daemon.ts';
+import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemon.ts';
 import { naughtyCollections } from '../support/vectors.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
 /** What sources call their records and say in them: kept to the byte, each its own record, or refused by a rule. */
 
-let stage: Stage;
+let stage: ProjectDaemon;
 const { deployed, ingested, rowsBySource } = forgery(() => stage);
 beforeAll(async () => {
-  stage = await startStage();
+  stage = await startProjectDaemon();
 });
 afterAll(() => stage.close());
 

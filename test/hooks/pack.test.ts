@@ -26,7 +26,7 @@ import { unpack } from '@osa/core/hook/archive/unpack';
 import { readArchive } from '@osa/core/hook/archive/untar';
 import { bounds } from '@osa/core/limits';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 let place: string;
 let source: string;
@@ -55,7 +55,7 @@ async function writeExample(): Promise<void> {
 }
 
 describe('packDirectory', () => {
-  it('gives the same digest for the same content, on every machine', async () => {
+  test('gives the same digest for the same content, on every machine', async () => {
     await writeExample();
     const packed = await packDirectory(source);
     expect(packed.digest).toBe('sha256:5dc9e5aa1ca7c88efe2c294852a01d1557a5aa3f1707f52f47da5cb81cea3bf0');
@@ -64,7 +64,7 @@ describe('packDirectory', () => {
     expect(await buffer(packed.open())).toHaveLength(packed.size);
   });
 
-  it('leaves out times, places, permissions, and what is never packed', async () => {
+  test('leaves out times, places, permissions, and what is never packed', async () => {
     await writeExample();
     const { digest } = await packDirectory(source);
     const copy = join(place, 'elsewhere');
@@ -79,7 +79,7 @@ describe('packDirectory', () => {
     expect((await packDirectory(join(place, 'by-link'))).digest).toBe(digest);
   });
 
-  it('tells every difference of content', async () => {
+  test('tells every difference of content', async () => {
     await writeExample();
     const digests = new Set([(await packDirectory(source)).digest]);
     await chmod(join(source, 'hook.mjs'), 0o755);
@@ -91,7 +91,7 @@ describe('packDirectory', () => {
     expect(digests.size).toBe(4);
   });
 
-  it('is read by tar', async () => {
+  test('is read by tar', async () => {
     await writeExample();
     await writeFile(join(place, 'packed.tar'), (await packDirectory(source)).open());
     const listed = execFileSync('tar', ['tf', join(place, 'packed.tar')], { encoding: 'utf8' }).split('\n');
@@ -99,7 +99,7 @@ describe('packDirectory', () => {
     expect(listed).toContain(`${'long/'.repeat(30)}name`);
   });
 
-  it.each([
+  test.each([
     ['an absolute link', '/etc/passwd'],
     ['a link that leaves', '../../outside'],
     ['a link that leaves and comes back', '../../source/hook.mjs'],
@@ -114,7 +114,7 @@ describe('packDirectory', () => {
     await expect(packDirectory(source)).rejects.toMatchObject({ code: 'usage', field: 'sub/link' });
   });
 
-  it('refuses a socket and a pipe', async () => {
+  test('refuses a socket and a pipe', async () => {
     const server = createServer().listen(join(source, 's'));
     await expect(packDirectory(source)).rejects.toMatchObject({ code: 'usage', field: 's' });
     await new Promise((resolve) => server.close(resolve));
@@ -122,18 +122,18 @@ describe('packDirectory', () => {
     await expect(packDirectory(source)).rejects.toMatchObject({ code: 'usage', field: 'pipe' });
   });
 
-  it.runIf(process.platform === 'linux')('refuses a name that is not UTF-8', async () => {
+  test.runIf(process.platform === 'linux')('refuses a name that is not UTF-8', async () => {
     await writeFile(Buffer.concat([Buffer.from(`${source}/`), Buffer.from([0x61, 0xff])]), '');
     await expect(packDirectory(source)).rejects.toMatchObject({ code: 'usage' });
   });
 
-  it('refuses what is no directory', async () => {
+  test('refuses what is no directory', async () => {
     await write('file', '');
     await expect(packDirectory(join(source, 'file'))).rejects.toMatchObject({ code: 'usage' });
     await expect(packDirectory(join(source, 'missing'))).rejects.toMatchObject({ code: 'usage' });
   });
 
-  it('refuses a directory that is too large before it reads it, naming the largest file', async () => {
+  test('refuses a directory that is too large before it reads it, naming the largest file', async () => {
     await write('model.bin', '');
     await truncate(join(source, 'model.bin'), bounds.blobBytes);
     await expect(packDirectory(source)).rejects.toMatchObject({
@@ -142,7 +142,7 @@ describe('packDirectory', () => {
     });
   });
 
-  it('refuses a file that changes meanwhile', async () => {
+  test('refuses a file that changes meanwhile', async () => {
     for (let index = 0; index < 50; index += 1) await write(`file-${index}`, 'x');
     let settled = false;
     const packing = packDirectory(source).finally(() => {
@@ -164,7 +164,7 @@ describe('unpack', () => {
     await mkdir(target);
   });
 
-  it('gives back what was packed, and its digest', async () => {
+  test('gives back what was packed, and its digest', async () => {
     await writeExample();
     const packed = await packDirectory(source);
     expect(await unpack(packed.open(), target, limits)).toEqual({ digest: packed.digest });
@@ -185,7 +185,7 @@ describe('unpack', () => {
   const link = (path: string, to: string): TarEntry => ({ type: 'link', path, target: to });
   const directory = (path: string): TarEntry => ({ type: 'directory', path });
 
-  it.each<[string, TarEntry[]]>([
+  test.each<[string, TarEntry[]]>([
     ['an absolute path', [file('/tmp/osa-escaped')]],
     ['a path that climbs', [file('../escaped')]],
     ['a path that climbs in the middle', [directory('a'), file('a/../../escaped')]],
@@ -206,13 +206,13 @@ describe('unpack', () => {
     await refuses(archive(entries));
   });
 
-  it('refuses other types of entries', async () => {
+  test('refuses other types of entries', async () => {
     for (const flag of ['1', '3', '4', '6', '7', 'g', 'L']) {
       await refuses(patched([file('a')], (header) => header.write(flag, 156)));
     }
   });
 
-  it('refuses what is not canonical', async () => {
+  test('refuses what is not canonical', async () => {
     await refuses(patched([file('a')], (header) => header.write('0000777', 100)));
     await refuses(patched([file('a')], (header) => header.write('0000001', 108)));
     await refuses(patched([file('a')], (header) => header.write('00000000001', 136)));
@@ -222,7 +222,7 @@ describe('unpack', () => {
     await refuses(patched([file('a')], (header) => header.write('hidden', 10)));
   });
 
-  it('refuses a damaged or cut archive', async () => {
+  test('refuses a damaged or cut archive', async () => {
     const whole = archive([file('a', 'content')]);
     const flipped = Buffer.from(whole);
     flipped[0] = 0x62;
@@ -236,7 +236,7 @@ describe('unpack', () => {
     await refuses(patched([file('a')], (header) => header.write('-0000000001', 124)));
   });
 
-  it('refuses more bytes or entries than the limits', async () => {
+  test('refuses more bytes or entries than the limits', async () => {
     const bytes = archive([file('a'), file('b')]);
     await refuses(bytes, 'too_large', { maxBytes: bytes.length - 1, maxFiles: 100 });
     await refuses(bytes, 'too_large', { maxBytes: bytes.length, maxFiles: 1 });
@@ -257,7 +257,7 @@ describe('the archive', () => {
     content: fc.uint8Array({ maxLength: 1_200 }),
   });
 
-  it('says the same when it is read as when it was written', () => {
+  test('says the same when it is read as when it was written', () => {
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 8 }), (made) => {
         const entries = new Map<string, TarEntry>();
@@ -280,7 +280,7 @@ describe('the archive', () => {
     );
   });
 
-  it('is refused or read, never a crash, whatever byte is changed', () => {
+  test('is refused or read, never a crash, whatever byte is changed', () => {
     const whole = archive([
       { type: 'directory', path: 'd' },
       { type: 'file', path: `d/${'n'.repeat(120)}`, executable: true, content: Buffer.from('content') },

@@ -15,18 +15,18 @@ const inside =
   /\b(select|insert|update|relation|column|schema "|pgsql|postgres)\b|osa_test|\/(tmp|work|var|home)\b|\.ts\b|\n\s+at /i;
 
 describe('http-27: an error', () => {
-  test.each(Object.keys(errorCodes) as ErrorCode[])('%s of ours is told without its facts', (code) => {
+  test.each(Object.keys(errorCodes) as ErrorCode[])('%s of ours is answered without its facts', (code) => {
     const cause = new Error('select secret from "/var/lib/osa" at postgres://osa:hunter2@db');
     const error = new OsaError(code, `${cause.message}`, { details: { path: '/var/lib' }, cause });
     const { status, body, isOurs } = problemOf(error);
     expect(status).toBe(statuses[code]);
     expect(isOurs).toBe(status >= 500);
     if (isOurs) expect(JSON.stringify(body)).not.toMatch(/hunter2|var.lib|select/);
-    // What is told is told from the message, never from the cause.
+    // The answer comes from the message, never from the cause.
     else expect(Object.keys(body)).not.toContain('cause');
   });
 
-  test('of any other kind is told without its facts', () => {
+  test('of any other kind is answered without its facts', () => {
     for (const error of [new TypeError('hunter2'), 'hunter2', { message: 'hunter2' }, undefined]) {
       const { status, body } = problemOf(error);
       expect([status, body.code]).toEqual([500, 'internal']);

@@ -50,7 +50,7 @@ test('are answered in the order in which they came, the slow before the quick', 
   expect(received().split('HTTP/1.1 ')[3]).toContain('0.0.0-test');
 });
 
-describe('who comes after another', () => {
+describe('a request after another on one connection', () => {
   /** Two requests in one piece, to a server that answers them in turn, the first one as told. */
   async function afterAnother(answerFirst: (response: ServerResponse) => void) {
     const takeTurn = oneByOne();

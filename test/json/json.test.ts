@@ -76,7 +76,7 @@ describe('the grammar', () => {
   });
 });
 
-describe('what JSON allows but nobody can keep', () => {
+describe('values that JSON allows and osa cannot store', () => {
   test('names the place and the key', () => {
     const error = refusal('{"digest": 1, "é": 2, "digest": 3}');
     expect(error.message).toBe('at byte 23: duplicate key "digest"');

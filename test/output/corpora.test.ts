@@ -1,14 +1,14 @@
 import { readArrayLiteral } from '@osa/core/array-literal';
 import { describe, expect, test } from 'vitest';
 import { accepted, refused } from '../support/fixtures/json-texts.ts';
-import { allChunks, column, contractOf, desk, said } from '../support/output-support.ts';
+import { allChunks, column, contractOf, outputDirectory, said } from '../support/output-support.ts';
 import { jsonSuites, naughtyCollections } from '../support/vectors.ts';
 
 /**
  * Texts by the hundred: our own, and where somebody gives them the two collections that others publish for this (`vectors.ts`).
  */
 
-const { read, write } = desk();
+const { read, write } = outputDirectory();
 const contract = contractOf([
   column('energy_j', 'number', { required: true }),
   column('label', 'string'),

@@ -6,9 +6,9 @@ import { columnSqlType } from '@osa/core/postgres/queue/column-type';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../support/database/database.ts';
-import { allChunks, column, contractOf, desk, said } from '../support/output-support.ts';
+import { allChunks, column, contractOf, outputDirectory, said } from '../support/output-support.ts';
 
-const { read, write } = desk();
+const { read, write } = outputDirectory();
 let database: TestDatabase;
 let sql: Database['sql'];
 

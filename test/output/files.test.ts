@@ -8,9 +8,9 @@ import { build } from 'esbuild';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { longestBusy } from '../support/busy.ts';
-import { allChunks, column, contractOf, desk, said } from '../support/output-support.ts';
+import { allChunks, column, contractOf, outputDirectory, said } from '../support/output-support.ts';
 
-const { directory, read, write } = desk();
+const { directory, read, write } = outputDirectory();
 const contract = contractOf([column('n', 'integer', { required: true }), column('label', 'string')]);
 const recordIds = ['a', 'b'];
 const line = (id: string, rows = 1) => ({ id, features: Array.from({ length: rows }, (_, n) => ({ n })) });
@@ -196,7 +196,7 @@ describe('reading', () => {
     ).rejects.toBe(gone);
   });
 
-  test('who stops taking rows leaves no thread behind, and the next reading works', async () => {
+  test('a reader that stops early leaves no thread behind, and the next one works', async () => {
     await write('features.jsonl', [line('a', 50_000)]);
     const reader = await read({ contract, recordIds });
     for await (const chunk of reader.rows({ rowsPerChunk: 10 })) {

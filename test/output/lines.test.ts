@@ -1,9 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { allChunks, column, contractOf, desk, said, verdictOf } from '../support/output-support.ts';
+import {
+  allChunks,
+  column,
+  contractOf,
+  outputDirectory,
+  said,
+  verdictOf,
+} from '../support/output-support.ts';
 
 /** Lines that are wrong, one rule or one corner each: whatever they hold, the good line beside them counts. */
 
-const { read, write } = desk();
+const { read, write } = outputDirectory();
 const contract = contractOf([
   column('energy_j', 'number', { required: true }),
   column('level', 'integer'),

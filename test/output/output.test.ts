@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { allChunks, column, contractOf, desk, said } from '../support/output-support.ts';
+import { allChunks, column, contractOf, outputDirectory, said } from '../support/output-support.ts';
 
-const { read, write } = desk();
+const { read, write } = outputDirectory();
 const contract = contractOf([
   column('energy_j', 'number', { required: true }),
   column('level', 'integer'),
@@ -75,13 +75,13 @@ describe('verdicts', () => {
     expect(said(await read({ contract, recordIds: ['a'] }), 'a')).toBe('passed');
   });
 
-  test('rows-05: a hook that wrote nothing answered for nobody', async () => {
+  test('rows-05: a hook that wrote nothing has answered for no record', async () => {
     const reader = await read({ contract, recordIds: ['a'] });
     expect(said(reader, 'a')).toBe('errored: the hook did not answer for this record');
     expect(await allChunks(reader)).toEqual([]);
   });
 
-  test('a hook that answered for nobody with what it wrote broke its contract as a whole', async () => {
+  test('a hook whose output answers for no record broke its contract as a whole', async () => {
     await write('features.jsonl', 'garbage\n'.repeat(3));
     const reader = await read({ contract, recordIds: ['a', 'b'] });
     const failure =

@@ -196,7 +196,7 @@ test('a session compiles nothing, whatever the server would', async () => {
 });
 
 describe('when all connections are busy', () => {
-  test('who waits is served in turn, or refused after a while', async () => {
+  test('a waiting caller is served in turn, or refused after a while', async () => {
     const database = open({ acquireTimeoutMs: 1_000 });
     const busy = Promise.withResolvers<void>();
     const holds = database.transaction(async (tx) => {

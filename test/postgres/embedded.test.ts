@@ -27,7 +27,7 @@ import { possibleBases } from '@osa/core/postgres/embedded/places';
 import { build } from 'esbuild';
 import { execa } from 'execa';
 import postgres from 'postgres';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 const root = process.getuid?.() === 0;
 const starter = join(import.meta.dirname, '../support/fixtures', 'embedded-starter.ts');
@@ -58,7 +58,7 @@ afterEach(async () => {
 });
 
 describe('an embedded server', { timeout: 90_000 }, () => {
-  it('is made, speaks UTF-8, and leaves no process and no file', async () => {
+  test('is made, speaks UTF-8, and leaves no process and no file', async () => {
     const server = await start();
     expect(await query(server, 'show server_encoding')).toEqual([{ server_encoding: 'UTF8' }]);
     expect(await query(server, "select lower('Ä') as low")).toEqual([{ low: 'ä' }]);
@@ -74,7 +74,7 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     expect(await basesLeft(directory)).toEqual([]);
   });
 
-  it('keeps its data over a stop and takes settings', async () => {
+  test('keeps its data over a stop and takes settings', async () => {
     const first = await start();
     await query(first, 'create table kept as select 42 as answer');
     await first.stop();
@@ -84,7 +84,7 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     expect(await query(second, 'show listen_addresses')).toEqual([{ listen_addresses: '' }]);
   });
 
-  it('is adopted when the process that started it is killed', async () => {
+  test('is adopted when the process that started it is killed', async () => {
     const child = execa(process.execPath, [starter, directory], { reject: false });
     const said = await firstLine(child);
     child.kill('SIGKILL');
@@ -100,7 +100,7 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     expect(await processesOf(directory)).toEqual([]);
   });
 
-  it('is stopped when it was adopted', async () => {
+  test('is stopped when it was adopted', async () => {
     const child = execa(process.execPath, [starter, directory], { reject: false });
     await firstLine(child);
     child.kill('SIGKILL');
@@ -109,7 +109,7 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     expect(await processesOf(directory)).toEqual([]);
   });
 
-  it('comes back when it is killed with its process group, with what was committed', async () => {
+  test('comes back when it is killed with its process group, with what was committed', async () => {
     const server = await start();
     const { pid } = server;
     await query(server, 'create table kept as select 1 as one');
@@ -121,7 +121,7 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     );
   });
 
-  it('recovers at the next start when the starter and the server were both killed', async () => {
+  test('recovers at the next start when the starter and the server were both killed', async () => {
     const child = execa(process.execPath, [starter, directory], { reject: false });
     const { pid } = await firstLine(child);
     child.kill('SIGKILL');
@@ -132,7 +132,7 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     expect(await query(server, 'select 1 as one')).toEqual([{ one: 1 }]);
   });
 
-  it('starts over a pid file whose number belongs to another program', async () => {
+  test('starts over a pid file whose number belongs to another program', async () => {
     const first = await start();
     await first.stop();
     const data = await dataOf(directory);
@@ -141,7 +141,7 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     expect(await query(second, 'select 1 as one')).toEqual([{ one: 1 }]);
   });
 
-  it('is restarted on request, and a driver reconnects', async () => {
+  test('is restarted on request, and a driver reconnects', async () => {
     const server = await start();
     const { pid } = server;
     const sql = postgres({ ...server.connection, max: 1, onnotice: () => undefined });
@@ -152,7 +152,7 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     await sql.end({ timeout: 5 });
   });
 
-  it('does not come back after stop, not even from a crash', async () => {
+  test('does not come back after stop, not even from a crash', async () => {
     const server = await start();
     process.kill(server.pid, 'SIGKILL');
     await server.stop();
@@ -161,14 +161,14 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     expect(await findEmbedded(directory)).toBeUndefined();
   });
 
-  it('is found while it runs and cannot be removed then', async () => {
+  test('is found while it runs and cannot be removed then', async () => {
     expect(await findEmbedded(directory)).toBeUndefined();
     const server = await start();
     expect(await findEmbedded(directory)).toEqual({ pid: server.pid, connection: server.connection });
     expect(await codeOf(removeEmbedded(directory))).toBe('conflict');
   });
 
-  it('starts over the rest of an initdb that was cut off', async () => {
+  test('starts over the rest of an initdb that was cut off', async () => {
     const [inPlace] = await possibleBases(directory);
     await mkdir(join(inPlace, 'data.unfinished', 'base'), { recursive: true });
     await writeFile(join(inPlace, 'data.unfinished', 'PG_VERSION'), '18\n');
@@ -176,14 +176,14 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     expect(await query(server, 'select 1 as one')).toEqual([{ one: 1 }]);
   });
 
-  it('says why when it does not start, and leaves no process', async () => {
+  test('says why when it does not start, and leaves no process', async () => {
     const failure = await rejection(start({ work_mem: 'plenty' }));
     expect(failure?.code).toBe('unavailable');
     expect(String(failure?.details.output)).toContain('work_mem');
     expect(await processesOf(directory)).toEqual([]);
   });
 
-  it('removes nothing that it did not make', async () => {
+  test('removes nothing that it did not make', async () => {
     const [inPlace] = await possibleBases(directory);
     await mkdir(inPlace, { recursive: true });
     await writeFile(join(inPlace, 'thesis.txt'), 'mine');
@@ -193,12 +193,12 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     expect(await readdir(inPlace)).toEqual(['thesis.txt']);
   });
 
-  it('refuses a relative directory', async () => {
+  test('refuses a relative directory', async () => {
     const failure = await rejection(startEmbedded({ directory: 'relative/.osa' }));
     expect([failure?.code, failure?.field]).toEqual(['invalid', 'directory']);
   });
 
-  it('puts the socket elsewhere when the path of the directory is too long for it', async () => {
+  test('puts the socket elsewhere when the path of the directory is too long for it', async () => {
     directory = join(parent, 'a'.repeat(90));
     const server = await start();
     expect(Buffer.byteLength(join(server.connection.host, '.s.PGSQL.5432'))).toBeLessThan(100);
@@ -208,7 +208,7 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     expect(await basesLeft(directory)).toEqual([]);
   });
 
-  it('refuses a private place that somebody else has put a link at', async () => {
+  test('refuses a private place that somebody else has put a link at', async () => {
     directory = join(parent, 'a'.repeat(90));
     const [, elsewhere] = await possibleBases(directory);
     await mkdir(join(parent, 'trap'), { mode: 0o700 });
@@ -221,7 +221,7 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     }
   });
 
-  it('refuses a place that others can write', async () => {
+  test('refuses a place that others can write', async () => {
     const [inPlace] = await possibleBases(directory);
     await mkdir(inPlace, { recursive: true });
     await chmod(inPlace, 0o777);
@@ -234,7 +234,7 @@ describe.skipIf(!root)(
   'an embedded server of root, which needs a test run as root',
   { timeout: 90_000 },
   () => {
-    it('keeps its things below /var/tmp when a parent is closed, and finds them again', async () => {
+    test('keeps its things below /var/tmp when a parent is closed, and finds them again', async () => {
       await chmod(parent, 0o700);
       const first = await start();
       expect(first.connection.host).toMatch(/^\/var\/tmp\/osa-0-/);
@@ -249,13 +249,13 @@ describe.skipIf(!root)(
       expect(await basesLeft(directory)).toEqual([]);
     });
 
-    it('refuses to start afresh when its data have gone out of reach', async () => {
+    test('refuses to start afresh when its data have gone out of reach', async () => {
       await (await start()).stop();
       await chmod(parent, 0o700);
       expect((await rejection(start()))?.code).toBe('unavailable');
     });
 
-    it('runs from a bundle in a closed workspace, whose binaries it copies', async () => {
+    test('runs from a bundle in a closed workspace, whose binaries it copies', async () => {
       await chmod(parent, 0o700);
       const bundle = await bundledStarter(parent);
       // A NODE_PATH, which pnpm sets for its commands, would lead to the checkout's own packages.
@@ -268,7 +268,7 @@ describe.skipIf(!root)(
       expect(await basesLeft(directory)).toEqual([]);
     });
 
-    it('runs as an ordinary user for an ordinary user', async ({ skip }) => {
+    test('runs as an ordinary user for an ordinary user', async ({ skip }) => {
       const account = (await serverAccounts()).at(-1);
       if (account === undefined || (await unreachablePart(account, import.meta.dirname)) !== undefined) {
         return skip('the checkout is closed to other users');

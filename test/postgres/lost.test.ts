@@ -139,7 +139,7 @@ describe('a backend is killed', () => {
     await works(database);
   });
 
-  test('during COMMIT, of which nobody knows how it ended', async () => {
+  test('during COMMIT, whose result is unknown', async () => {
     const database = open();
     const transaction = failure(
       database.transaction((tx) => tx`insert into lost_test values ('slow commit')`),

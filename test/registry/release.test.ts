@@ -191,7 +191,7 @@ test('without going live it is minted, and the next change starts from what is l
   expect(await contentOf(hook, 3)).toMatchObject({ config });
 });
 
-test('its reason stands in the history', async () => {
+test('its reason is in the history', async () => {
   const hook = await oneRelease();
   await minted(store, hook, { ...codeOf('b'), reason: 'rebuilt on a new base' });
   expect((await historyOf(store, hook)).at(-1)).toMatchObject({ reason: 'rebuilt on a new base' });

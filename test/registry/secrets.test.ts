@@ -98,12 +98,12 @@ test('are not told to everybody', async () => {
   expect(await telling(undefined)).toEqual([]);
 });
 
-test('are not told to who may write, but not read runs', async () => {
+test('are hidden from callers who may write but not read runs', async () => {
   const scopes = ['conventions:write', 'hooks:write', 'ingestions:write', 'ingestions:read'];
   expect(await telling(await daemon.bearer(scopes))).toEqual([]);
 });
 
-test('are told to who may read runs', async () => {
+test('are shown to callers who may read runs', async () => {
   const told = await telling(await daemon.bearer(['runs:read']));
   const expected = [
     '/hooks/probe',
@@ -117,7 +117,7 @@ test('are told to who may read runs', async () => {
   for (const part of expected) expect(told.some((path) => path.includes(part))).toBe(true);
 });
 
-test('are told to who may read the runs of one hook where they are of that hook, whatever it is named', async () => {
+test('are shown for a hook to callers who may read its runs, whatever it is named', async () => {
   const own = await telling(await daemon.bearer(['runs:read:probe']));
   expect(own.length).toBe(4);
   expect(own.some((path) => path.includes('/deploys/') || path.includes('/conventions/'))).toBe(false);
@@ -126,7 +126,7 @@ test('are told to who may read the runs of one hook where they are of that hook,
   expect(await telling(await daemon.bearer(['runs:read:*']))).toHaveLength(6);
 });
 
-test('their digest is told to everybody, and tells them apart', async () => {
+test('their digest is shown to everybody, and distinguishes them', async () => {
   const digests = await Promise.all(
     [2, 3].map(async (version) => {
       const { text } = await daemon.send('GET', `/api/v1/hooks/probe/releases/${version}`);

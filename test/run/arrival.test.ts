@@ -4,14 +4,14 @@ import { bounds } from '@osa/core/limits';
 import { readRecords } from '@osa/core/record/read';
 import type { Claim } from '@osa/core/run/queue';
 import { beforeEach, expect, test } from 'vitest';
-import { record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { admin, until } from '../support/database/database.ts';
 
 /** Versions follow arrival: whatever ends out of order, the later content of a source is its newest version. */
 
-let bench: Workbench;
+let bench: CoreArchive;
 beforeEach(async () => {
-  bench = await workbench();
+  bench = await coreArchive();
   await bench.deploy({});
   return () => bench.dispose();
 });

@@ -1,15 +1,15 @@
 import { activate, rollback } from '@osa/core/hook/live';
 import type { Claimant } from '@osa/core/run/queue';
 import { beforeEach, expect, test } from 'vitest';
-import { hookCode, record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
 import { liveOf } from '../support/database/registry-support.ts';
 
 /** A move of the pointer, or a deploy, stands between the batches claimed before its answer and those claimed after. */
 
-let bench: Workbench;
+let bench: CoreArchive;
 beforeEach(async () => {
-  bench = await workbench();
+  bench = await coreArchive();
   return () => bench.dispose();
 });
 

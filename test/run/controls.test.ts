@@ -10,15 +10,15 @@ import { executeNext } from '@osa/core/run/execute';
 import type { Claim, Claimant } from '@osa/core/run/queue';
 import { hookSlots } from '@osa/core/run/slots';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { hookCode, record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin, until } from '../support/database/database.ts';
 import { person, refusal } from '../support/database/registry-support.ts';
 
 /** What an operator can hold up, and what a worker may take. */
 
-let bench: Workbench;
+let bench: CoreArchive;
 beforeEach(async () => {
-  bench = await workbench();
+  bench = await coreArchive();
   return () => bench.dispose();
 });
 
@@ -79,7 +79,7 @@ describe('a pause between the choice of a batch and its claim', () => {
 });
 
 describe('a paused hook', () => {
-  test('is run over no batch until it is resumed; who, when and why can be read', async () => {
+  test('runs over no batch until it is resumed, and shows who paused it, when and why', async () => {
     await bench.deploy({ doubled: { code: double } });
     const paused = await pauseHook(bench.store, writer, 'doubled', { reason: 'wrong units' });
     expect(paused).toMatchObject({

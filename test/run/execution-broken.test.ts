@@ -1,16 +1,16 @@
 import { readRows } from '@osa/core/record/read';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { longestBusy } from '../support/busy.ts';
-import { hookCode, record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 
 /**
  * A hook whose lines are broken beside one that is fine, over one batch: what is broken has a reason and no rows, nobody
  * else loses anything, and whoever runs the batch answers others all the time.
  */
 
-let bench: Workbench;
+let bench: CoreArchive;
 beforeEach(async () => {
-  bench = await workbench();
+  bench = await coreArchive();
   return () => bench.dispose();
 });
 
@@ -73,7 +73,7 @@ const broken: readonly (readonly [string, Broken])[] = [
 describe.each(broken)('%s', (_, { lines, called, reasons, run }) => {
   const ids = called ?? lines.map((_line, index) => `bad ${index}`);
 
-  test('cost their records, and nobody and nothing else', async () => {
+  test('cost their records and nothing else', async () => {
     const all = [...ids, 'good'];
     const good = '{"id":"good","features":[{"value":1,"list":[1]}]}';
     const { busy, failed, shown } = await ran(all, [...written(), good]);

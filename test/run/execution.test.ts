@@ -8,13 +8,13 @@ import { backoffMs, mostTries } from '@osa/core/run/policy';
 import type { Ending, Runner } from '@osa/core/run/runner';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { hookCode, record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin, until } from '../support/database/database.ts';
 import { backendThatRuns } from '../support/database/postgres-support.ts';
 
-let bench: Workbench;
+let bench: CoreArchive;
 beforeEach(async () => {
-  bench = await workbench();
+  bench = await coreArchive();
   return () => bench.dispose();
 });
 
@@ -87,7 +87,7 @@ describe('what is tried again later', () => {
   /** Instead of the one that runs hooks. */
   const otherBench = async (other: Runner) => {
     await bench.dispose();
-    return workbench({ runners: [other] });
+    return coreArchive({ runners: [other] });
   };
   const away = () => Promise.reject(new OsaError('unavailable', 'the engine is away'));
 

@@ -8,16 +8,16 @@ import { postgresQueue } from '@osa/core/postgres/queue/queue';
 import { executeNext } from '@osa/core/run/execute';
 import type { BatchQueue } from '@osa/core/run/queue';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
-import { hookCode, record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin, until } from '../support/database/database.ts';
-import { arena } from '../support/database/sql-attack.ts';
+import { attackedDatabase } from '../support/database/sql-attack.ts';
 
 /** What one transaction holds does not hold up the work that has nothing to do with it. */
 
-let bench: Workbench;
+let bench: CoreArchive;
 let owner: Database;
 beforeEach(async () => {
-  bench = await workbench();
+  bench = await coreArchive();
   owner = bench.open('owner', { max: 3 });
   return () => bench.dispose();
 });
@@ -95,7 +95,7 @@ test('a hook may be named as the index or sequence of another one would be', asy
 });
 
 test('what a running attempt said is not stored again once it has ended', async () => {
-  const a = await arena();
+  const a = await attackedDatabase();
   onTestFinished(() => a.close());
   const [run] = a.held.runs;
   if (!run) throw new Error('the held batch has no run');

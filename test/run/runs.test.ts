@@ -93,7 +93,7 @@ test('pages go on where the one before ended', async () => {
   expect(seen).toEqual(all);
 });
 
-test('logs-04: a failed run keeps its log, and only who may read it does', async () => {
+test('logs-04: a failed run keeps its log, and only callers with the scope read it', async () => {
   const id = await runOf('broken', "console.log('before the end'); process.exit(3);");
   expect(await ended(id)).toMatchObject({
     status: 'failed',
@@ -113,7 +113,7 @@ test('logs-04: a failed run keeps its log, and only who may read it does', async
   expect((await list(['runs:read:broken'])).status).toBe(403);
 });
 
-test('what a hook wrote about no record is told with its run', async () => {
+test('lines about no record are shown with the run', async () => {
   const write = (lines: string) =>
     `import { appendFileSync } from 'node:fs'; appendFileSync(process.env.OSA_OUT + '/features.jsonl', ${lines});`;
   const garbage = await runOf('garbage', write(`'garbage\\n'`));
@@ -188,7 +188,7 @@ ${answer}`;
     expect(log.length).toBeLessThan(1_100_000);
     expect([log.startsWith('the start\n'), log.endsWith('the end\n')]).toEqual([true, true]);
     expect(log).toMatch(/\[osa: \d+ bytes left out\]/);
-    // Who follows it and is further behind than what was kept of the end gets that, and is told what is missing.
+    // A follower that is too far behind gets the kept end, and the size of the gap.
     const bytes = run.attempts[0]?.log_bytes ?? 0;
     const reads = runReads(daemon.database.open(daemon.database.appUrl, { max: 1 }));
     const tail = await reads.tail(id, { attempt: 1, after: bytes - 700_000 });

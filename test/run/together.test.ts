@@ -5,14 +5,14 @@ import { postgresQueue } from '@osa/core/postgres/queue/queue';
 import { postgresStore } from '@osa/core/postgres/store';
 import { executeNext } from '@osa/core/run/execute';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { hookCode, record, type Workbench, workbench } from '../support/core-archive.ts';
+import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
 
 /** Deploys make feature tables while batches are taken in, claimed and published: nobody waits long, nothing is lost. */
 
-let bench: Workbench;
+let bench: CoreArchive;
 beforeAll(async () => {
-  bench = await workbench();
+  bench = await coreArchive();
 });
 afterAll(() => bench.dispose());
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { blobStoreContract } from '../contract/blob-store.ts';
 
 const emptyDigest = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
@@ -25,7 +25,7 @@ async function filesBelow(directory: string) {
 
 blobStoreContract('filesystemBlobs', make);
 
-it('keeps a blob under its digest, for its own user only', async () => {
+test('keeps a blob under its digest, for its own user only', async () => {
   const { directory, store, close } = await make();
   await store.put(emptyDigest, Readable.from([]), { maxBytes: 1 });
   const path = join(directory, 'blobs', emptyDigest.slice(0, 2), emptyDigest.slice(2));
@@ -34,7 +34,7 @@ it('keeps a blob under its digest, for its own user only', async () => {
   await close();
 });
 
-it('loses what a daemon that died was writing, and not what another one writes', async () => {
+test('loses what a daemon that died was writing, and not what another one writes', async () => {
   const { directory, store, close } = await make();
   const blobs = join(directory, 'blobs');
   await prepareBlobs(blobs);

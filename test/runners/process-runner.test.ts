@@ -11,7 +11,7 @@ import { sweep } from '@osa/core/runners/attempt/sweep';
 import { processRunner } from '@osa/core/runners/process/process';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 vi.setConfig({ testTimeout: 30_000 });
 
@@ -27,7 +27,7 @@ beforeEach(async () => {
 afterEach(() => rm(place, { recursive: true }));
 
 describe('a run', () => {
-  it('gives the code its records, config and places, and hands back its output', async () => {
+  test('gives the code its records, config and places, and hands back its output', async () => {
     const ending = await run(
       `const { OSA_IN, OSA_OUT, OSA_FILES, HOME } = process.env;
       const records = fs.readFileSync(OSA_IN + '/records.jsonl', 'utf8');
@@ -59,7 +59,7 @@ describe('a run', () => {
     expect(await readdir(workspace)).toEqual([]);
   });
 
-  it('shows the code nothing of the environment but what is allowed', async () => {
+  test('shows the code nothing of the environment but what is allowed', async () => {
     const ending = await run(`fs.writeFileSync(process.env.OSA_OUT + '/env', JSON.stringify(process.env));`);
     const seen = JSON.parse(await readFile(join(ending.outputDirectory, 'env'), 'utf8'));
     expect(Object.keys(seen).sort()).toEqual(
@@ -68,12 +68,12 @@ describe('a run', () => {
     expect(seen).toMatchObject({ LANG: 'C.UTF-8', OSA_HOOK_NAME: 'a_hook', PATH: environment.PATH });
   });
 
-  it('writes no config.json for an empty config', async () => {
+  test('writes no config.json for an empty config', async () => {
     const ending = await run(`process.exit(fs.existsSync(process.env.OSA_IN + '/config.json') ? 1 : 0);`);
     expect(ending.exitCode).toBe(0);
   });
 
-  it('reports an exit code and a signal', async () => {
+  test('reports an exit code and a signal', async () => {
     expect(await run('process.exit(7);')).toMatchObject({ outcome: 'exited', exitCode: 7, exitSignal: null });
     expect(await run(`process.kill(process.pid, 'SIGSEGV');`, { id: 'task-2' })).toMatchObject({
       outcome: 'exited',
@@ -82,7 +82,7 @@ describe('a run', () => {
     });
   });
 
-  it('unpacks the code afresh for each attempt', async () => {
+  test('unpacks the code afresh for each attempt', async () => {
     const digest = await store(
       `console.log('original'); fs.writeFileSync('hook.mjs', 'console.log("rewritten")'); fs.writeFileSync('more', '');`,
     );
@@ -93,7 +93,7 @@ describe('a run', () => {
     }
   });
 
-  it('takes no id for a path', async () => {
+  test('takes no id for a path', async () => {
     const ids = ['../../x', '/etc', '..\\x', 'a/../../b', '.', '..', 'a:b', 'a_b', '\u0000', ''];
     const ending = await run(
       `const lines = fs.readFileSync(process.env.OSA_IN + '/records.jsonl', 'utf8').trim().split('\\n');
@@ -108,12 +108,12 @@ describe('a run', () => {
     expect(await readdir(join(workspace, 'task-1', 'files'))).toEqual([]);
   });
 
-  it.each(['../../x', '', '.', 'a/b', 'x\n', 'y'.repeat(200)])('refuses the task id %j', async (id) => {
+  test.each(['../../x', '', '.', 'a/b', 'x\n', 'y'.repeat(200)])('refuses the task id %j', async (id) => {
     await expect(run('', { id })).rejects.toMatchObject({ code: 'invalid', field: 'id' });
     expect(existsSync(workspace) ? await readdir(workspace) : []).toEqual([]);
   });
 
-  it('removes what the code locked or nested without end', async () => {
+  test('removes what the code locked or nested without end', async () => {
     const ending = await run(
       `process.chdir(process.env.TMPDIR);
       for (let depth = 0; depth < 300; depth += 1) { fs.mkdirSync('d'.repeat(60)); process.chdir('d'.repeat(60)); }
@@ -135,7 +135,7 @@ describe('code that cannot start', () => {
     expect(await readdir(workspace)).toEqual([]);
   });
 
-  it('is refused when its digest is not the release’s', async () => {
+  test('is refused when its digest is not the release’s', async () => {
     const digest = await store('');
     const other = await store('console.log(2)');
     const blobs = join(place, 'blobs');
@@ -149,11 +149,11 @@ describe('code that cannot start', () => {
     });
   });
 
-  it('is refused when it is not stored', async () => {
+  test('is refused when it is not stored', async () => {
     await expect(start({ digest: `sha256:${'0'.repeat(64)}` })).rejects.toMatchObject({ code: 'not_found' });
   });
 
-  it.each([
+  test.each([
     ['is not found', ['no-such-command', 'x']],
     ['is not executable', ['./hook.mjs']],
     ['holds a NUL', ['node', 'a\0b']],
@@ -164,7 +164,7 @@ describe('code that cannot start', () => {
     await expect(run('', { command })).rejects.toThrow(JSON.stringify(command[0]));
   });
 
-  it('may start later when the disk is full', async () => {
+  test('may start later when the disk is full', async () => {
     const blobs = {
       ...filesystemBlobs(join(place, 'blobs')),
       open: () => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' })),
@@ -176,7 +176,7 @@ describe('code that cannot start', () => {
     ).rejects.toMatchObject({ code: 'unavailable', details: { code: 'ENOSPC' } });
   });
 
-  it('is refused without a command or with another runtime', async () => {
+  test('is refused without a command or with another runtime', async () => {
     await mkdir(workspace);
     await expect(run('', { command: [] })).rejects.toMatchObject({ field: 'release.command' });
     await expect(run('', { command: null })).rejects.toMatchObject({ field: 'release.command' });
@@ -193,7 +193,7 @@ describe('code that does not end', () => {
     spawn(process.execPath, ['-e', ${JSON.stringify(stubborn(name))}], ${options});
     while (!fs.existsSync(process.env.OSA_OUT + '/${name}')) await new Promise((r) => setTimeout(r, 10));`;
 
-  it('is killed after its time, with its group, even when it ignores SIGTERM', async () => {
+  test('is killed after its time, with its group, even when it ignores SIGTERM', async () => {
     const ending = await run(
       `process.on('SIGTERM', () => console.log('asked')); setInterval(() => {}, 1000);
       ${spawning(`{ stdio: 'inherit' }`, 'child')}`,
@@ -204,26 +204,26 @@ describe('code that does not end', () => {
     expect(await aliveIn(ending.outputDirectory, 'child')).toBe(false);
   });
 
-  it('may end in peace after SIGTERM, and is a timeout all the same', async () => {
+  test('may end in peace after SIGTERM, and is a timeout all the same', async () => {
     const ending = await run(`process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1000);`, {
       timeout: 1,
     });
     expect(ending).toMatchObject({ outcome: 'timeout', exitCode: 0 });
   });
 
-  it('leaves nothing alive that holds its stdout', async () => {
+  test('leaves nothing alive that holds its stdout', async () => {
     const ending = await run(`${spawning(`{ stdio: 'inherit' }`, 'child')} process.exit(0);`);
     expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
     expect(await aliveIn(ending.outputDirectory, 'child')).toBe(false);
   });
 
-  it.runIf(onLinux)('leaves nothing alive that left its group', async () => {
+  test.runIf(onLinux)('leaves nothing alive that left its group', async () => {
     const ending = await run(`${spawning(`{ stdio: 'inherit', detached: true }`, 'child')} process.exit(0);`);
     expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
     expect(await aliveIn(ending.outputDirectory, 'child')).toBe(false);
   });
 
-  it('is killed at once when it is cancelled', async () => {
+  test('is killed at once when it is cancelled', async () => {
     const cancel = new AbortController();
     const running = run(`${stubbornHook()} setInterval(() => {}, 1000);`, { signal: cancel.signal });
     const output = join(workspace, 'task-1', 'out');
@@ -234,7 +234,7 @@ describe('code that does not end', () => {
     expect(await aliveIn(output, 'ready')).toBe(false);
   });
 
-  it('is not started when it was cancelled before', async () => {
+  test('is not started when it was cancelled before', async () => {
     const reason = new Error('stop');
     const signal = AbortSignal.abort(reason);
     await expect(run('setInterval(() => {}, 1000);', { signal })).rejects.toBe(reason);
@@ -242,7 +242,7 @@ describe('code that does not end', () => {
 });
 
 describe('code that floods', () => {
-  it('is killed when its output outgrows the bound', async () => {
+  test('is killed when its output outgrows the bound', async () => {
     const ending = await run(
       `fs.mkdirSync(process.env.OSA_OUT + '/deep'); fs.writeFileSync(process.env.OSA_OUT + '/deep/big', '');
       fs.truncateSync(process.env.OSA_OUT + '/deep/big', ${bounds.outputBytes + 1}); setInterval(() => {}, 1000);`,
@@ -250,7 +250,7 @@ describe('code that floods', () => {
     expect(ending).toMatchObject({ outcome: 'output_too_large', exitSignal: 'SIGKILL' });
   });
 
-  it('is found out when it ends before it was looked at', async () => {
+  test('is found out when it ends before it was looked at', async () => {
     const ending = await run(
       `fs.writeFileSync(process.env.OSA_OUT + '/big', ''); fs.truncateSync(process.env.OSA_OUT + '/big', ${bounds.outputBytes + 1});`,
     );
@@ -258,7 +258,7 @@ describe('code that floods', () => {
     expect(ending).toMatchObject({ outcome: 'output_too_large' });
   });
 
-  it('is killed when it writes files without end', async () => {
+  test('is killed when it writes files without end', async () => {
     const ending = await run(
       `process.chdir(process.env.OSA_OUT); for (let n = 0; ; n += 1) fs.writeFileSync(String(n), '');`,
     );
@@ -266,7 +266,7 @@ describe('code that floods', () => {
     await ending.dispose();
   });
 
-  it('has the start and the end of its log kept, and no more', async () => {
+  test('has the start and the end of its log kept, and no more', async () => {
     const ending = await run(
       `const line = Buffer.alloc(1024 * 1024, 'x'); fs.writeSync(1, 'the start');
       for (let n = 0; n < 32; n += 1) for (let at = 0; at < line.length; ) at += fs.writeSync(1, line, at);
@@ -281,7 +281,7 @@ describe('code that floods', () => {
     expect(log.length).toBeLessThan(2 * bounds.logBytes + 100);
   });
 
-  it('keeps of any log what stands at both ends', () => {
+  test('keeps the start and the end of any log', () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 40 })),
@@ -303,7 +303,7 @@ describe('code that floods', () => {
 });
 
 describe('sweep', () => {
-  it('ends and removes what a killed daemon left', async () => {
+  test('ends and removes what a killed daemon left', async () => {
     const digest = await store(
       `const { spawn } = await import('node:child_process');
       spawn(process.execPath, ['-e', ${JSON.stringify(`setInterval(() => {}, 1000); require('node:fs').writeFileSync('member', String(process.pid))`)}], { stdio: 'ignore', env: {} });
@@ -335,7 +335,7 @@ describe('sweep', () => {
     expect(await sweep([runner()], workspace)).toBe(0);
   });
 
-  it.runIf(onLinux)('ends code whose pid was not written down yet', async () => {
+  test.runIf(onLinux)('ends code whose pid was not written down yet', async () => {
     const attempt = join(workspace, 'interrupted');
     await mkdir(join(attempt, 'tmp'), { recursive: true });
     const orphan = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
@@ -348,7 +348,7 @@ describe('sweep', () => {
     expect(await ended).toBe('SIGKILL');
   });
 
-  it('spares another process that has the pid since, and a file that is not ours', async () => {
+  test('spares another process that has the pid since, and a file that is not ours', async () => {
     for (const [id, content] of Object.entries({
       reused: `{"pid":${process.pid},"start":"1"}`,
       garbage: 'x'.repeat(10_000),
@@ -363,7 +363,7 @@ describe('sweep', () => {
     expect(await readdir(workspace)).toEqual([]);
   });
 
-  it('finds nothing where there is nothing', async () => {
+  test('finds nothing where there is nothing', async () => {
     expect(await sweep([runner()], join(place, 'missing'))).toBe(0);
   });
 });

@@ -99,7 +99,7 @@ export const parts = (token = good()): [string, string, string] =>
 /** The good claims as text, with more of it at the end. */
 export const rawClaims = (more: string, changes: Claims = {}): string =>
   `${json(claims(changes)).slice(0, -1)}${more}}`;
-/** A good token but for one claim that is not there. */
+/** A good token without one claim. */
 export function without(name: string): string {
   const { [name]: _, ...rest } = claims();
   return forge(header, rest);

@@ -21,7 +21,7 @@ import type { Store } from '@osa/core/store';
 import { admin, scratch, type TestDatabase, testDatabase } from './database/database.ts';
 
 /** The whole of core over a database and a directory of its own, without HTTP: deploy, ingest and run by function calls. */
-export interface Workbench {
+export interface CoreArchive {
   readonly store: Store;
   /** As the application's role. */
   readonly database: Database;
@@ -53,15 +53,16 @@ export interface HookSource {
 
 export const convention = 'bench';
 
-export interface WorkbenchOptions {
+export interface CoreArchiveOptions {
   /** Instead of the process runner. */
   readonly runners?: readonly Runner[];
   readonly maxMemoryBytes?: number;
 }
 
-export async function workbench(options: WorkbenchOptions = {}): Promise<Workbench> {
+export async function coreArchive(options: CoreArchiveOptions = {}): Promise<CoreArchive> {
   const [directory, test] = [await scratch(), await testDatabase()];
-  const open: Workbench['open'] = (as, pool) => test.open(as === 'owner' ? test.ownerUrl : test.appUrl, pool);
+  const open: CoreArchive['open'] = (as, pool) =>
+    test.open(as === 'owner' ? test.ownerUrl : test.appUrl, pool);
   const database = open('app', { max: 10 });
   const store = postgresStore(database, { domain: 'localhost' });
   const blobs = filesystemBlobs(join(directory.path, 'blobs'));

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { osaJson } from './programs.ts';
 import { writeProject } from './project.ts';
-import type { Stage } from './project-daemon.ts';
+import type { ProjectDaemon } from './project-daemon.ts';
 
 /** One hook a convention, over records of a number and a text that say what it shall do, up to the traces of its rows. */
-export function forgery(stageOf: () => Stage) {
+export function forgery(stageOf: () => ProjectDaemon) {
   return { deployed, ingested, rowsBySource };
 
   /** Deploys a convention with one hook of one column `value`, over records of a number and a text. */

@@ -24,7 +24,7 @@ export const contractOf = (
   cardinality: FeatureContract['cardinality'] = 'many',
 ): FeatureContract => ({ kind: 'table', cardinality, columns });
 
-export interface Desk {
+export interface OutputDirectory {
   /** The output directory of the test that runs. */
   readonly directory: () => string;
   write(name: string, content: string | Uint8Array | readonly unknown[]): Promise<void>;
@@ -34,7 +34,7 @@ export interface Desk {
 }
 
 /** A fresh output directory for each test, and threads for the file. Lines that are no text are written as JSON. */
-export function desk(): Desk {
+export function outputDirectory(): OutputDirectory {
   const threads = outputThreads({ idle: 1 });
   let place: Awaited<ReturnType<typeof scratch>>;
   beforeEach(async () => {

@@ -8,7 +8,7 @@ import { type Http, signedHttp } from './http.ts';
 import { type Daemon, osa, startDaemon } from './programs.ts';
 
 /** One `osad --dev` for a test file, with projects in directories below its own, where the CLI finds it. */
-export interface Stage {
+export interface ProjectDaemon {
   readonly directory: string;
   readonly daemon: Daemon;
   readonly http: Http;
@@ -24,7 +24,7 @@ export interface Stage {
 
 export const stackTrace = /\n\s+at .*[:(]/;
 
-export async function startStage(): Promise<Stage> {
+export async function startProjectDaemon(): Promise<ProjectDaemon> {
   const scene = await scratch();
   const directory = scene.path;
   const daemon = await startDaemon(directory);

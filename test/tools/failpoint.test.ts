@@ -39,7 +39,7 @@ function uses(): string[] {
     });
 }
 
-test('every point stands in the source once', () => {
+test('every point is in the source once', () => {
   expect(uses().toSorted()).toEqual(failpoints.toSorted());
 });
 

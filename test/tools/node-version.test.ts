@@ -5,7 +5,7 @@ import cli from '../../packages/cli/package.json' with { type: 'json' };
 import core from '../../packages/core/package.json' with { type: 'json' };
 import daemon from '../../packages/daemon/package.json' with { type: 'json' };
 
-/** Who starts a built program with the Node of a system is told what it needs, not what that Node lacks. */
+/** A built program on an old Node says which version it needs, not which function is missing. */
 
 const programs = [
   ['osa', 'packages/cli/dist/osa.js', 'error: osa'],

@@ -2,7 +2,7 @@ import type { Model } from './model.ts';
 import type { State, StoredEvent } from './state.ts';
 import type { Report } from './violations.ts';
 
-/** I9: the outbox tells of all that happened, each once, in the transaction in which it happened. */
+/** I9: the outbox holds every event once, in the transaction in which it happened. */
 export function checkEvents(state: State, model: Model, report: Report): void {
   const tell: Tell = (what, count, wanted = 1) => {
     if (count === wanted) return;
@@ -73,7 +73,7 @@ function checkPauses({ events }: State, model: Model, tell: Tell, report: Report
     let isPaused = false;
     for (const { type } of own) {
       if (!type.endsWith('.cancelled') && isPaused === type.endsWith('.paused')) {
-        report('I9', `${of}: ${type} is told of twice, or without what comes before it`);
+        report('I9', `${of}: ${type} is in the outbox twice, or without the event before it`);
       }
       isPaused = type.endsWith('.paused');
     }

@@ -1,5 +1,5 @@
 import { buildImage, missing, removeImages } from '../../support/containers/images.ts';
-import { startRegistry } from '../../support/containers/oci-registry.ts';
+import { startOciRegistry } from '../../support/containers/oci-registry.ts';
 import { type HookName, hookNames, type Packed, scriptOf } from '../hooks.ts';
 
 /** What a campaign with containers shares: images that are made once, in a registry of its own. */
@@ -21,7 +21,7 @@ const codesPerHook = 6;
 export async function makeContainers(): Promise<Containers> {
   if (missing.length > 0) throw new Error(`containers need ${missing.join(', ')}`);
   await using making = new AsyncDisposableStack();
-  const registry = await startRegistry();
+  const registry = await startOciRegistry();
   making.defer(() => registry.close());
   making.defer(removeImages);
   const images = new Map<HookName, Packed[]>();

@@ -6,7 +6,7 @@ import { podmanPath } from '../../support/containers/images.ts';
 
 /**
  * The engine as one daemon sees it: it can be gone for a while, it has no image that this daemon has not pulled, and it
- * writes down which containers it makes, and which it is told to end for having taken too long.
+ * writes down which containers it makes, and which it must end because they took too long.
  */
 export interface EngineOfDaemon {
   /** Stands first on the daemon's PATH. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 
-/** Stands between one daemon and PostgreSQL, or engines and a registry, and loses what it is told to lose. */
+/** A proxy between one daemon and PostgreSQL, or engines and a registry, that loses bytes on request. */
 export interface Line {
   readonly port: number;
   /** Ends all connections at once, both ways. */

@@ -41,7 +41,7 @@ export interface ContainerBench {
   task(image: BuiltImage, options?: TaskOptions): Task;
   /** Runs one task of an image with the real runner. */
   run(image: BuiltImage, options?: TaskOptions): Promise<Ending>;
-  /** Runs one task of an image until it is told to end, at the latest by the end of the test. */
+  /** Runs one task of an image until it must end, at the latest by the end of the test. */
   start(image: BuiltImage, options?: TaskOptions): { end(): Promise<Ending> };
   /** Builds an image of a shell script and runs it. */
   runScript(script: string, options?: TaskOptions): Promise<Ending>;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BuiltImage, podman } from './images.ts';
 
-export interface Registry {
+export interface OciRegistry {
   /** Such as `127.0.0.1:41234`. */
   readonly host: string;
   /** Pushes a built image; the answer names it as the registry has it. */
@@ -19,7 +19,7 @@ export interface Registry {
 }
 
 /** Debian's docker-registry on a free loopback port. */
-export async function startRegistry(): Promise<Registry> {
+export async function startOciRegistry(): Promise<OciRegistry> {
   const place = await mkdtemp(join(tmpdir(), 'osa-registry-'));
   const host = `127.0.0.1:${await freePort()}`;
   const config = join(place, 'config.yml');

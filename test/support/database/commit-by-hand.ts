@@ -1,4 +1,4 @@
-import type { Arena } from './sql-attack.ts';
+import type { AttackedDatabase } from './sql-attack.ts';
 
 /** The commit of a batch, in SQL and step by step, so that a test can leave a step out or forge it. */
 
@@ -68,7 +68,7 @@ export function publish(sources: string, columns: Readonly<Record<string, string
 export type Step = keyof typeof steps;
 
 /** The commit with some steps replaced; an empty text leaves one out. */
-export function commit(a: Arena, changed: Partial<Record<Step, string>> = {}): string {
+export function commit(a: AttackedDatabase, changed: Partial<Record<Step, string>> = {}): string {
   return named(
     a,
     Object.values({ ...steps, ...changed })
@@ -77,7 +77,7 @@ export function commit(a: Arena, changed: Partial<Record<Step, string>> = {}): s
   );
 }
 
-export function named(a: Arena, statement: string): string {
+export function named(a: AttackedDatabase, statement: string): string {
   return statement
     .replaceAll('$done', `'${a.done.batch}'`)
     .replaceAll('$held', `'${a.held.batch}'`)

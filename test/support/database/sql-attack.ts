@@ -17,7 +17,7 @@ import { admin, testDatabase } from './database.ts';
  * A database in the middle of its life, to be attacked: hook `energy` has two releases and is rolled back to the
  * first, `radius` has one; two batches are done, one is held by a worker whose hooks have answered, one is queued.
  */
-export interface Arena {
+export interface AttackedDatabase {
   readonly app: Database;
   readonly owner: Database;
   readonly queue: BatchQueue;
@@ -32,14 +32,17 @@ export interface Arena {
 }
 
 /** One in a database of its own, which `close` drops. */
-export async function arena(): Promise<Arena & { close(): Promise<void> }> {
+export async function attackedDatabase(): Promise<AttackedDatabase & { close(): Promise<void> }> {
   const test = await testDatabase();
   const filled = await fill({ app: test.open(test.appUrl), owner: test.open(test.ownerUrl) });
   return { ...filled, close: test.close };
 }
 
 /** Brings a migrated database there. */
-export async function fill({ app, owner }: Pick<Arena, 'app' | 'owner'>): Promise<Arena> {
+export async function fill({
+  app,
+  owner,
+}: Pick<AttackedDatabase, 'app' | 'owner'>): Promise<AttackedDatabase> {
   const store = postgresStore(app, { domain: 'localhost' });
   const queue = postgresQueue(app, { domain: 'localhost' });
   const writer = { principal: admin };
@@ -113,7 +116,7 @@ async function outcome(work: Promise<unknown>): Promise<string> {
 
 /** Attacks as `role`; it must be refused with one of `codes`, and everything is as it was. */
 export async function expectRefused(
-  a: Arena,
+  a: AttackedDatabase,
   role: 'app' | 'owner',
   codes: readonly string[],
   statements: string,
