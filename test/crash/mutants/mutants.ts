@@ -299,7 +299,7 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/runners/attempt/sweep.ts`,
-        find: 'for (const name of attempts) await removeTree(join(root, name));',
+        find: 'for (const { name } of attempts) await removeTree(join(root, name));',
         replace: '',
       },
     ],
