@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Judgement, OutputReader, Verdict } from './output/read.ts';
+import type { Judgement, OutputReader, Verdict } from './output/judgement.ts';
 import type { RunResult } from './queue.ts';
 
 /** What one attempt answered. */

@@ -1,7 +1,7 @@
 import { failpoint } from '../failpoint.ts';
 import type { Attempted } from './attempt.ts';
 import { Attempts, type HookContext } from './attempts.ts';
-import type { Execution } from './execute.ts';
+import type { Execution } from './execution.ts';
 import { backoffMs, type Fact, mostTries, policy } from './policy.ts';
 import type { Claim, ClaimedRun, RunResult } from './queue.ts';
 

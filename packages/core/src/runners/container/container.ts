@@ -7,7 +7,7 @@ import type { Ending, Runner, Task } from '../../run/runner.ts';
 import { asUnavailable } from '../../system-error.ts';
 import { type AttemptDirectory, removeAttempt, stage } from '../attempt/directory.ts';
 import { type OutputWall, outputWall, unmountBelow } from '../attempt/output-quota.ts';
-import type { RunnerParts } from '../index.ts';
+import type { RunnerParts } from '../parts.ts';
 import type { CgroupHint } from './cgroup.ts';
 import { type Engine, type EngineSettings, engineNames, engineOf, findEngine } from './engine.ts';
 import { resolveImage } from './image.ts';
