@@ -1,7 +1,7 @@
 import { arrayLiteral, quoteElement } from '@osa/core/array-literal';
 import type { Column, FeatureContract } from '@osa/core/hook/hook';
 import { sha256 } from '@osa/core/hook/release';
-import type { OutputReader, RowChunk, Verdict } from '@osa/core/run/output/read';
+import type { OutputReader, RowChunk, Verdict } from '@osa/core/run/output/judgement';
 import type { Claim } from '@osa/core/run/queue';
 
 /** The rows of one batch: made once, and written by both sides of the benchmark. */

@@ -9,7 +9,8 @@ import { ingest } from '@osa/core/ingestion/ingest';
 import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { postgresQueue } from '@osa/core/postgres/queue/queue';
 import { postgresStore } from '@osa/core/postgres/store';
-import { type Execution, executeNext } from '@osa/core/run/execute';
+import { executeNext } from '@osa/core/run/execute';
+import type { Execution } from '@osa/core/run/execution';
 import { outputThreads } from '@osa/core/run/output/threads';
 import { hookSlots } from '@osa/core/run/slots';
 import {

@@ -144,7 +144,7 @@ export function allPairs({ canFillDisk }: { readonly canFillDisk: boolean }): Fa
 
 /** How often a point is reached in a run at least, about; a fault at a later time would never happen. */
 function mostOften(point: Point): number {
-  if (/^(recovery|shutdown|live|mint|oom)/.test(point)) return 1;
+  if (/^(recovery|shutdown|live|mint|oom|divide)/.test(point)) return 1;
   if (point.startsWith('submit')) return 3;
   if (point.startsWith('release')) return 5;
   return 4;
@@ -186,6 +186,10 @@ export function planFaults(
         !onceOnly.includes(action) || all.findIndex((one) => one.action === action) === index,
     )
     .map((fault) => ({ ...fault, nth: random.int(1, mostOften(fault.point)) }));
+  // Records are divided only after a hook has died.
+  if (faults.some(({ point }) => point === 'divide.after')) {
+    faults.push({ point: 'process.mid-output', action: 'hook-exit', nth: 1 });
+  }
   const timed: TimedFault[] = [];
   const atMs = () => random.int(200, 2_500);
   if (faults.some(({ point }) => point === 'shutdown.sigterm')) {

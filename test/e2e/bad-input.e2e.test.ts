@@ -275,6 +275,22 @@ describe('records', () => {
     ]);
   });
 
+  test('that cannot be kept are invalid, too, with their line and reason', async () => {
+    const lines = [
+      valid('good-3', 1),
+      '{"source_id": "nul", "metadata": {"value": "a\\u0000"}}\n',
+      '{"source_id": "range", "metadata": {"value": 1e999}}\n',
+    ];
+    await writeFile(join(place, 'records.ndjson'), lines.join(''));
+    const answer = await osaJson(place, ['ingest', 'numbers', 'records.ndjson']);
+    expect(answer).toMatchObject({ status: 'completed', records: 3, invalid: 2, published: 1 });
+    const { items } = await osaJson(place, ['ingestions', 'show', answer.id, '--failed']);
+    expect(items).toMatchObject([
+      { source_id: 'nul', line: 2, status: 'invalid', reason: expect.stringContaining('u0000') },
+      { source_id: 'range', line: 3, status: 'invalid', reason: expect.stringContaining('1e999') },
+    ]);
+  });
+
   test.each<[string, string | Buffer, { code: string; line?: number }]>([
     ['whose last line is cut off', `${valid('a')}${valid('b').slice(0, 30)}`, { code: 'malformed', line: 2 }],
     [

@@ -59,9 +59,17 @@ describe('broken lines cost only themselves', () => {
 
   test.each([
     ['rows-09: NaN', '{"id":"bad","features":[{"energy_j":NaN}]}', 'row 1: column "energy_j": at byte 36'],
-    ['rows-09: Infinity', '{"id":"bad","features":[{"energy_j":Infinity}]}', 'unexpected "I"'],
-    ['rows-09: -Infinity', '{"id":"bad","features":[{"energy_j":-Infinity}]}', 'column "energy_j": at byte'],
-    ['rows-09: NaN in an object', holding('detail', '{"n":NaN}'), 'column "detail": at byte'],
+    [
+      'rows-09: Infinity',
+      '{"id":"bad","features":[{"energy_j":Infinity}]}',
+      'Infinity is not JSON; write null',
+    ],
+    [
+      'rows-09: -Infinity',
+      '{"id":"bad","features":[{"energy_j":-Infinity}]}',
+      '-Infinity is not JSON; write null',
+    ],
+    ['rows-09: NaN in an object', holding('detail', '{"n":NaN}'), 'NaN is not JSON; write null'],
     ['rows-10: 1e400', '{"id":"bad","features":[{"energy_j":1e400}]}', 'column "energy_j": at byte 36'],
     ['rows-10: -1e400', '{"id":"bad","features":[{"energy_j":-1e400}]}', 'column "energy_j": at byte 36'],
     ['rows-13: NUL in a text', holding('label', '"a\\u0000b"'), 'column "label": at byte'],

@@ -68,9 +68,24 @@ describe('a run', () => {
     expect(seen).toMatchObject({ LANG: 'C.UTF-8', OSA_HOOK_NAME: 'a_hook', PATH: environment.PATH });
   });
 
-  test('writes no config.json for an empty config', async () => {
-    const ending = await run(`process.exit(fs.existsSync(process.env.OSA_IN + '/config.json') ? 1 : 0);`);
+  test('writes an empty config as {}', async () => {
+    const ending = await run(
+      `process.exit(fs.readFileSync(process.env.OSA_IN + '/config.json', 'utf8') === '{}' ? 0 : 1);`,
+    );
     expect(ending.exitCode).toBe(0);
+  });
+
+  test('writes one record a line, also for readers that end a line at U+0085, U+2028 and U+2029', async () => {
+    const odd = 'a\u0085b\u2028c\u2029d';
+    const ending = await run(
+      `const text = fs.readFileSync(process.env.OSA_IN + '/records.jsonl', 'utf8');
+      const lines = text.trimEnd().split(/[\\n\\u0085\\u2028\\u2029]/).map((line) => JSON.parse(line));
+      fs.writeFileSync(process.env.OSA_OUT + '/seen', JSON.stringify(lines));`,
+      { records: ['1', '2'].map((n) => ({ id: odd + n, metadata: JSON.stringify({ [odd]: odd }) })) },
+    );
+    expect(JSON.parse(await readFile(join(ending.outputDirectory, 'seen'), 'utf8'))).toEqual(
+      ['1', '2'].map((n) => ({ id: odd + n, metadata: { [odd]: odd }, size_hint_mb: 0 })),
+    );
   });
 
   test('reports an exit code and a signal', async () => {

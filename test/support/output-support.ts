@@ -1,13 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Column, FeatureContract } from '@osa/core/hook/hook';
-import {
-  type OutputOptions,
-  type OutputReader,
-  type RowChunk,
-  readOutput,
-  type Verdict,
-} from '@osa/core/run/output/read';
+import type { OutputReader, RowChunk, Verdict } from '@osa/core/run/output/judgement';
+import { type OutputOptions, readOutput } from '@osa/core/run/output/read';
 import { outputThreads } from '@osa/core/run/output/threads';
 import { afterAll, afterEach, beforeEach } from 'vitest';
 import { scratch } from './database/database.ts';

@@ -44,6 +44,8 @@ export const failpoints = [
   'oom.detected',
   'oom.partial-kept',
   'oom.after-store',
+  // The code died, and its records are divided into two parts that are not run yet.
+  'divide.after',
   // A thread reads the output and judges it.
   'parse.mid',
   // The lease is renewed no more and nothing is written.

@@ -3,8 +3,8 @@ import type { Role } from './auth/role.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { DatasetReads } from './record/dataset.ts';
-import type { RunReads } from './run/runs.ts';
-import type { Tracer } from './trace/trace.ts';
+import type { RunReads } from './run/run-reads.ts';
+import type { Tracer } from './trace/tracer.ts';
 
 /** What the use cases need of a database. */
 export interface Store {

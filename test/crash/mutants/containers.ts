@@ -36,8 +36,8 @@ export const containerMutants: readonly Mutant[] = [
     what: 'an attempt with more memory is given the records that the one before it had finished, too',
     defects: [
       {
-        file: `${core}/run/run-hook.ts`,
-        find: 'this.open = this.open.filter(({ sourceId }) => unanswered.has(sourceId));',
+        file: `${core}/run/attempts.ts`,
+        find: 'this.part = this.part.filter(({ sourceId }) => open.has(sourceId));',
         replace: '',
       },
     ],

@@ -265,11 +265,23 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/run/policy.ts`,
-        find: "exited_nonzero: 'give_up',",
+        find: "exited_nonzero: 'divide',",
         replace: "exited_nonzero: 'done',",
       },
     ],
     focus: { points: ['process.mid-output'] },
+  },
+  {
+    name: 'half-forgotten',
+    what: 'when a hook dies, only the first half of its records is run again',
+    defects: [
+      {
+        file: `${core}/run/attempts.ts`,
+        find: 'waiting.push(part.slice(half), part.slice(0, half));',
+        replace: 'waiting.push(part.slice(0, half));',
+      },
+    ],
+    focus: { points: ['process.mid-output'], actions: ['hook-exit'] },
   },
   {
     name: 'lease-ignored',

@@ -20,7 +20,8 @@ export function describeContainers(name: string, tests: () => void): void {
   if (!hasContainers && process.env.OSA_REQUIRE_CONTAINERS === '1') {
     throw new Error(`OSA_REQUIRE_CONTAINERS=1, and this machine lacks ${missing.join(', ')}`);
   }
-  describe.skipIf(!hasContainers)(name, tests);
+  const why = hasContainers ? '' : ` (skipped: this machine lacks ${missing.join(', ')})`;
+  describe.skipIf(!hasContainers)(`${name}${why}`, tests);
 }
 
 export interface TaskOptions {

@@ -1,22 +1,36 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Runner } from '@osa/core/run/runner';
 import { outputWall } from '@osa/core/runners/attempt/output-quota';
 import { containerRunner } from '@osa/core/runners/container/container';
 import type { OnLeft } from '@osa/core/runners/container/removal';
+import { findRuntime } from '@osa/core/runners/container/runtime';
 import { execa } from 'execa';
 
 /** Images made from a shell script and a static busybox; nothing comes from the network. */
 
 const busybox = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
 /** What containers need and this machine, or this user, lacks. */
-export const missing = ['podman', 'runc', 'docker-registry'].filter((program) => !isThere(program));
+export const missing = ['podman', 'docker-registry'].filter((program) => !isThere(program));
 if (busybox === undefined) missing.push('busybox-static');
 // What a hook may take is bounded for root's containers on every host; for those of others it depends on the host.
 if (process.getuid?.() !== 0) missing.push('root');
+if (missing.length === 0) await chooseRuntime();
+
+/** Lets all that runs podman in these tests, daemons too, take the runtime and the cgroup manager that work here. */
+async function chooseRuntime(): Promise<void> {
+  const { options, flaws } = await findRuntime(process.env);
+  if (options === undefined) missing.push(`a podman that can run containers (${flaws.join('; ')})`);
+  const [, runtime, , manager] = options ?? [];
+  if (runtime === undefined) return;
+  const file = join(mkdtempSync(join(tmpdir(), 'osa-podman-')), 'containers.conf');
+  writeFileSync(file, `[engine]\nruntime = "${runtime}"\ncgroup_manager = "${manager}"\n`);
+  process.env.CONTAINERS_CONF = file;
+  process.once('exit', () => rmSync(dirname(file), { recursive: true, force: true }));
+}
 
 function isThere(program: string): boolean {
   try {

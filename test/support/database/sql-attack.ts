@@ -8,7 +8,7 @@ import type { Database } from '@osa/core/postgres/connection/connect';
 import { databaseError } from '@osa/core/postgres/connection/sqlstate';
 import { postgresQueue } from '@osa/core/postgres/queue/queue';
 import { postgresStore } from '@osa/core/postgres/store';
-import type { OutputReader, Verdict } from '@osa/core/run/output/read';
+import type { OutputReader, Verdict } from '@osa/core/run/output/judgement';
 import type { BatchQueue, Claim, RunResult } from '@osa/core/run/queue';
 import { expect } from 'vitest';
 import { admin, testDatabase } from './database.ts';

@@ -1,59 +1,106 @@
 import { asOsaError, OsaError } from '../error.ts';
-import { canonicalJson, sha256 } from '../hook/release.ts';
-import { parseJson } from '../json/parse.ts';
 import { bounds } from '../limits.ts';
-import { metadataChecker } from '../record/check.ts';
-import { cut } from '../text.ts';
 import type { IncomingRecord, Pinned } from './ingestions.ts';
+import { MemberScan } from './member-scan.ts';
+import { recordReader, type SourceLine } from './record-line.ts';
 
 /**
- * Reads an upload of records: NDJSON, one `{"source_id": text, "metadata": object}` a line (`id` stands for
- * `source_id` too; `fetched_at` and an empty `files` are allowed, as the archive's ingesters write them).
- * A line that cannot be read refuses the upload; a record that only breaks the schema carries its problem.
+ * Reads an upload of records: NDJSON, one `{"source_id": text, "metadata": object}` a line. `id` is another name of
+ * `source_id`; `fetched_at` and an empty `files` are allowed, since the archive's ingesters write them.
  *
- * @throws OsaError `malformed` (not NDJSON), `invalid` (no usable source_id), `too_large` (a line), each with
- * `details.line`.
+ * One bad record costs one record: if a line is JSON and has a source id, a problem of its content makes only that
+ * record invalid. Other bad lines refuse the upload; the first `mostRefusals` of them are reported together.
+ *
+ * @throws OsaError `malformed` (a line is not JSON), `invalid` (not an object, an unknown member, no usable source id) or
+ * `too_large` (a line over the limit whose source id cannot be found), with `details.line` of the first such line, and
+ * `details.problems` (`{line, code, message}`) when there are several.
  */
 export async function* readRecords(
   source: AsyncIterable<Uint8Array>,
   pinned: Pinned,
 ): AsyncGenerator<IncomingRecord> {
-  const check = metadataChecker(pinned.fields);
-  const schema = `${pinned.schema.id}@${pinned.schema.version}`;
-  for await (const { line, bytes } of splitLines(source)) {
-    const { sourceId, metadata } = readLine(bytes, line);
-    const problems = check(metadata);
-    yield {
-      sourceId,
-      line,
-      metadata: canonicalJson(metadata),
-      contentDigest: sha256(canonicalJson({ schema, metadata, files: [] })),
-      problem: problems.length === 0 ? null : cut(problems.join('; '), bounds.reasonLength),
-    };
+  const read = recordReader(pinned);
+  const refusals: OsaError[] = [];
+  for await (const line of splitLines(source)) {
+    const record = asRefusal(() => read(line));
+    if (record instanceof OsaError) refusals.push(record);
+    else if (refusals.length === 0) yield record;
+    if (refusals.length === mostRefusals) break;
+  }
+  const refusal = together(refusals);
+  if (refusal) throw refusal;
+}
+
+/** Bad lines that are reported at once. */
+export const mostRefusals = 100;
+
+function asRefusal<Result>(read: () => Result): Result | OsaError {
+  try {
+    return read();
+  } catch (error) {
+    const known = asOsaError(error);
+    if (known) return known;
+    throw error;
   }
 }
 
-/** The refusal of a source that stands on two lines of an upload. */
+function together(refusals: readonly OsaError[]): OsaError | undefined {
+  const [first] = refusals;
+  if (first === undefined || refusals.length === 1) return first;
+  const { code, field, details } = first;
+  const others = refusals.length - 1;
+  const count =
+    refusals.length === mostRefusals
+      ? `at least ${others} more`
+      : others === 1
+        ? 'one more'
+        : `${others} more`;
+  const problems = refusals.map((refusal) => ({
+    line: refusal.details.line,
+    code: refusal.code,
+    message: refusal.message,
+  }));
+  return new OsaError(code, `${first.message} (${count} of the lines cannot be read)`, {
+    field,
+    details: { ...details, problems },
+    cause: first,
+  });
+}
+
+/** The refusal of a source that is on two lines of an upload. */
 export function twinRefusal(sourceId: string, [first, second]: readonly [number, number]): OsaError {
-  const message = `line ${second}: source_id ${JSON.stringify(sourceId)} stands already on line ${first}; send each source once`;
+  const message = `line ${second}: source_id ${JSON.stringify(sourceId)} is already on line ${first}; send each source once`;
   return new OsaError('invalid', message, {
     field: 'source_id',
     details: { line: second, first_line: first },
   });
 }
 
-/** The lines of `source` that are not blank, without their ends (`\n` or `\r\n`), counted from 1. */
-async function* splitLines(
-  source: AsyncIterable<Uint8Array>,
-): AsyncGenerator<{ line: number; bytes: Uint8Array }> {
+/**
+ * The lines of `source` that are not blank, without their ends (`\n` or `\r\n`), counted from 1. Only the members of a
+ * line over the limit are kept, whatever its length.
+ */
+async function* splitLines(source: AsyncIterable<Uint8Array>): AsyncGenerator<SourceLine> {
   let line = 1;
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
-  const take = () => {
+  let long: MemberScan | undefined;
+  const take = (): SourceLine => {
     const bytes = trimEnd(pending.length === 1 && pending[0] ? pending[0] : Buffer.concat(pending));
+    const taken = { line, bytes, long };
+    line += 1;
     pending = [];
     pendingBytes = 0;
-    return { line: line++, bytes };
+    long = undefined;
+    return taken;
+  };
+  const keep = (bytes: Uint8Array): void => {
+    pendingBytes += bytes.length;
+    if (bytes.length > 0) pending.push(bytes);
+    if (pendingBytes <= bounds.lineBytes) return;
+    long ??= new MemberScan();
+    for (const piece of pending) long.add(piece);
+    pending = [];
   };
   for await (const chunk of source) {
     let start = 0;
@@ -61,71 +108,12 @@ async function* splitLines(
       keep(chunk.subarray(start, end));
       start = end + 1;
       const taken = take();
-      if (!isBlank(taken.bytes)) yield taken;
+      if (taken.long || !isBlank(taken.bytes)) yield taken;
     }
     keep(chunk.subarray(start));
   }
   const last = take();
-  if (!isBlank(last.bytes)) yield last;
-
-  function keep(bytes: Uint8Array): void {
-    pendingBytes += bytes.length;
-    if (pendingBytes > bounds.lineBytes) {
-      throw new OsaError('too_large', `line ${line}: longer than ${bounds.lineBytes} bytes`, {
-        details: { line },
-      });
-    }
-    if (bytes.length > 0) pending.push(bytes);
-  }
-}
-
-function readLine(bytes: Uint8Array, line: number): { sourceId: string; metadata: object } {
-  const value = parseLine(bytes, line);
-  if (!isObject(value)) throw refusal(line, 'not a JSON object', 'write {"source_id": …, "metadata": {…}}');
-  const { source_id, id, metadata, files, fetched_at: _, ...others } = value;
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) {
-    throw refusal(line, `unknown member ${JSON.stringify(unknown)}`, 'allowed are source_id, metadata');
-  }
-  const sourceId = source_id ?? id;
-  if (typeof sourceId !== 'string' || sourceId === '') {
-    throw refusal(
-      line,
-      'source_id is missing or not text',
-      'give each record its id at the source',
-      'source_id',
-    );
-  }
-  if (Buffer.byteLength(sourceId) > bounds.sourceIdBytes) {
-    throw refusal(line, `source_id is longer than ${bounds.sourceIdBytes} bytes`, 'shorten it', 'source_id');
-  }
-  if (!isObject(metadata))
-    throw refusal(line, 'metadata is not an object', 'write "metadata": {…}', 'metadata');
-  if (Array.isArray(files) ? files.length > 0 : files !== undefined) {
-    throw refusal(line, 'files cannot come in with NDJSON', 'leave files out', 'files');
-  }
-  return { sourceId, metadata };
-}
-
-function parseLine(bytes: Uint8Array, line: number): unknown {
-  try {
-    return parseJson(bytes);
-  } catch (cause) {
-    const error = asOsaError(cause);
-    if (!error) throw cause;
-    throw new OsaError('malformed', `line ${line}: ${error.message}`, {
-      details: { ...error.details, line },
-      cause,
-    });
-  }
-}
-
-function refusal(line: number, what: string, advice: string, field?: string): OsaError {
-  return new OsaError('invalid', `line ${line}: ${what}; ${advice}`, { field, details: { line } });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (last.long || !isBlank(last.bytes)) yield last;
 }
 
 function trimEnd(bytes: Uint8Array): Uint8Array {

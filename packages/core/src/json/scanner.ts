@@ -100,11 +100,18 @@ export class JsonScanner {
   protected unexpected(at = this.at): never {
     if (at >= this.text.length) return this.fail('the JSON ends too early', this.text.length);
     if (at === 0 && this.text.startsWith('\ufeff')) return this.fail('a byte order mark', 0);
+    const [notJson] = notNumbers.exec(this.text.slice(at, at + 9)) ?? [];
+    if (notJson !== undefined) {
+      const sign = this.text[at - 1] === '-' ? '-' : '';
+      return this.fail(`${sign}${notJson} is not JSON; write null`, at - sign.length);
+    }
     const found = String.fromCodePoint(this.text.codePointAt(at) ?? 0);
     return this.fail(`unexpected ${excerpt(found)}`, at);
   }
 }
 
+/** How JavaScript and Python print numbers that JSON lacks. */
+const notNumbers = /^(?:NaN|Infinity)\b/;
 const hexadecimalDigits = '0123456789abcdef';
 
 const simpleEscapes = new Map([

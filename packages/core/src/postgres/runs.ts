@@ -1,6 +1,6 @@
 import type { Answer } from '../api/index.ts';
 import { bounds } from '../limits.ts';
-import type { RunReads, RunTail } from '../run/runs.ts';
+import type { RunReads, RunTail } from '../run/run-reads.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
 import { attemptColumns, oomRetries } from './trace.ts';

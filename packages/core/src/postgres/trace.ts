@@ -1,7 +1,7 @@
 import type { Answer } from '../api/index.ts';
 import { parseExactJson } from '../json/exact.ts';
 import { bounds } from '../limits.ts';
-import type { Tracer } from '../trace/trace.ts';
+import type { Tracer } from '../trace/tracer.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { databaseError } from './connection/sqlstate.ts';
 import { rowValues } from './dataset.ts';

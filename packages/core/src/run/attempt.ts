@@ -1,7 +1,7 @@
 import { asOsaError, OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { normaliseLimits } from '../hook/release.ts';
-import type { Execution } from './execute.ts';
+import type { Execution } from './execution.ts';
 import { liveLog } from './live-log.ts';
 import type { Fact } from './policy.ts';
 import type { Claim, ClaimedRecord, ClaimedRun } from './queue.ts';

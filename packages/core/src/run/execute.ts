@@ -2,30 +2,12 @@ import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { asOsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
+import type { Execution } from './execution.ts';
 import { holdLease } from './lease.ts';
-import type { OutputThreads } from './output/threads.ts';
 import { backoffMs, maxFailures } from './policy.ts';
-import type { BatchQueue, Claim, RunResult } from './queue.ts';
+import type { Claim, RunResult } from './queue.ts';
 import { runHook, type StoppedClaim } from './run-hook.ts';
-import type { Ending, Runner } from './runner.ts';
-import type { HookSlots } from './slots.ts';
-
-export interface Execution {
-  readonly queue: BatchQueue;
-  readonly runners: readonly Runner[];
-  readonly worker: { readonly name: string; readonly leaseMs: number };
-  readonly slots: HookSlots;
-  /** The batches that are run here, each with what makes sure of its lease at once. */
-  readonly held: Map<string, () => void>;
-  /** The threads that read output. */
-  readonly threads: OutputThreads;
-  /** The directory below which attempts have theirs. */
-  readonly workspace: string;
-  /** What the machine gives one attempt at most. */
-  readonly maxMemoryBytes: number;
-  /** Called with what a person may want to know; never with a record's content. */
-  readonly log: (event: string, details: Readonly<Record<string, unknown>>) => void;
-}
+import type { Ending } from './runner.ts';
 
 /** Milliseconds between tries to tell a database that is away. */
 const retellMs = 500;

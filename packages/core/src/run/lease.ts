@@ -1,5 +1,5 @@
 import { OsaError } from '../error.ts';
-import type { Execution } from './execute.ts';
+import type { Execution } from './execution.ts';
 import type { Claim } from './queue.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { bounds } from '../limits.ts';
-import type { Execution } from './execute.ts';
+import type { Execution } from './execution.ts';
 
 /** What a running attempt says, stored now and then, so that it can be followed and is not lost with its worker. */
 export interface LiveLog extends AsyncDisposable {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Judgement, OutputReader, Verdict } from './output/read.ts';
+import type { Judgement, OutputReader, Verdict } from './output/judgement.ts';
 import type { RunResult } from './queue.ts';
 
 /** What one attempt answered. */
@@ -10,16 +10,28 @@ export interface Answers {
   readonly isFinal: boolean;
 }
 
+/** A record that no attempt answered for: the attempt that ended with it, and why. */
+export interface Unanswered {
+  readonly attempt: number;
+  readonly reason: string;
+}
+
 /**
- * The answers of the attempts of one run as one output. Each attempt was given only what those before it left open,
- * so that no record is answered by two.
+ * The answers of the attempts of one run as one output. Each attempt was given only records that those before it left
+ * open, so no record is answered by two. Records in `unanswered` are errored, each with its own reason.
  */
-export function mergeAnswers(parts: readonly Answers[]): Pick<RunResult, 'output' | 'answeredBy'> {
+export function mergeAnswers(
+  parts: readonly Answers[],
+  unanswered: ReadonlyMap<string, Unanswered> = new Map(),
+): Pick<RunResult, 'output' | 'answeredBy'> {
   const [only] = parts;
-  if (only === undefined) return { output: null, answeredBy: new Map() };
-  if (parts.length === 1 && only.isFinal) return { output: only.output, answeredBy: new Map() };
+  if (only === undefined) return { output: null, answeredBy: attemptsOf(unanswered) };
+  if (parts.length === 1 && only.isFinal && unanswered.size === 0) {
+    return { output: only.output, answeredBy: new Map() };
+  }
   const verdicts = new Map<string, Verdict>();
-  const answeredBy = new Map<string, number>();
+  const answeredBy = attemptsOf(unanswered);
+  for (const [id, { reason }] of unanswered) verdicts.set(id, { status: 'errored', reason });
   for (const { attempt, output, isFinal } of parts) {
     const open = new Set(isFinal ? [] : output.judgement.open);
     for (const [id, verdict] of output.judgement.verdicts) {
@@ -32,6 +44,10 @@ export function mergeAnswers(parts: readonly Answers[]): Pick<RunResult, 'output
     output: { judgement: mergeJudgements(parts, verdicts), rows: (options) => rowsOf(parts, options) },
     answeredBy,
   };
+}
+
+function attemptsOf(unanswered: ReadonlyMap<string, Unanswered>): Map<string, number> {
+  return new Map([...unanswered].map(([id, { attempt }]) => [id, attempt]));
 }
 
 function mergeJudgements(parts: readonly Answers[], verdicts: ReadonlyMap<string, Verdict>): Judgement {

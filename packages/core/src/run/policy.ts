@@ -6,6 +6,8 @@ export type Action =
   | 'done'
   /** Start again at once with more memory, over what is not answered yet; give up where there is no more. */
   | 'more_memory'
+  /** Start again at once over parts of the records, down to the record that ends the code; see `division`. */
+  | 'divide'
   /** Give the batch back, to run again later; after `mostTries` of this end give the hook up instead. */
   | 'retry_later'
   /** Every record of this run is errored with the reason; other hooks go on. */
@@ -28,7 +30,7 @@ export type Fact =
 
 export const policy = {
   exited: 'done',
-  exited_nonzero: 'give_up',
+  exited_nonzero: 'divide',
   timeout: 'retry_later',
   out_of_memory: 'more_memory',
   output_too_large: 'give_up',
@@ -61,6 +63,43 @@ export function moreMemory(
 ): number | undefined {
   const next = Math.min(memoryBytes * 2, mostBytes);
   return retries < maxMemoryRetries && next > memoryBytes ? next : undefined;
+}
+
+/**
+ * Bounds of the search for the records that end a hook's code, for one run within one claim. One such record among n
+ * costs 1 + 2 log2(n) starts: 21 of 1,000.
+ */
+export const division = {
+  /** Starts, after which the records that are still open are errored. */
+  mostStarts: 40,
+  /**
+   * Starts beyond those that lead to a single record, before one has ended well. A hook that never does is given up:
+   * the fault is not in a record.
+   */
+  spareStarts: 3,
+  /** No part is started later than this many time limits of the release after the first start, or `leastMs`. */
+  mostTimeLimits: 4,
+  leastMs: 300_000,
+} as const;
+
+/** Why the search ends, or undefined when another part may be started. */
+export function endOfDivision(search: {
+  /** Records of the claim. */
+  readonly records: number;
+  readonly starts: number;
+  /** Whether any part has ended well. */
+  readonly hasAnswers: boolean;
+  readonly elapsedMs: number;
+  readonly timeLimitMs: number;
+}): string | undefined {
+  const { records, starts, hasAnswers, elapsedMs, timeLimitMs } = search;
+  const toOneRecord = 1 + Math.ceil(Math.log2(records));
+  if (starts >= division.mostStarts) return `gave up after ${starts} starts`;
+  if (!hasAnswers && starts >= toOneRecord + division.spareStarts) {
+    return `gave up after ${starts} starts, none of which ended well`;
+  }
+  const mostMs = Math.max(division.leastMs, division.mostTimeLimits * timeLimitMs);
+  return elapsedMs > mostMs ? `gave up after ${Math.round(elapsedMs / 1_000)} s` : undefined;
 }
 
 /** Milliseconds until a batch of a hook without a live release is looked at again. */

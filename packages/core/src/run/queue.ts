@@ -1,6 +1,6 @@
 import type { FeatureContract } from '../hook/hook.ts';
 import type { ReleaseContent, Runtime } from '../hook/release.ts';
-import type { OutputReader } from './output/read.ts';
+import type { OutputReader } from './output/judgement.ts';
 import type { Ending } from './runner.ts';
 
 /**

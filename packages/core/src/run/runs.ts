@@ -4,22 +4,6 @@ import { everything, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { Store } from '../store.ts';
 
-/** Runs as they are stored. Each answer is one statement; undefined is "not found". */
-export interface RunReads {
-  list(query: ParsedQuery<'listRuns'>): Promise<Answer<'listRuns'>>;
-  show(id: string): Promise<Answer<'showRun'> | undefined>;
-  /** The log of an attempt, of the last one without a number; null when it has said nothing, or nothing is kept. */
-  log(
-    id: string,
-    attempt: number | undefined,
-  ): Promise<{ readonly hook: string; readonly log: Uint8Array | null } | undefined>;
-  tail(id: string, place: { readonly attempt: number; readonly after: number }): Promise<RunTail | undefined>;
-}
-
-export interface RunTail extends Answer<'followRun'> {
-  readonly hook: string;
-}
-
 /** Runs of one hook for who may read those, of all hooks for who may read all. @throws OsaError `access_denied` */
 export async function listRuns(
   store: Store,

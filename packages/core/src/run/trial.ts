@@ -4,7 +4,7 @@ import type { FeatureContract } from '../hook/hook.ts';
 import { normaliseLimits, type ReleaseContent } from '../hook/release.ts';
 import { parseExactJson } from '../json/exact.ts';
 import { describeEnding } from './attempt.ts';
-import type { Verdict } from './output/read.ts';
+import type { Verdict } from './output/judgement.ts';
 import { readOutput } from './output/read.ts';
 import type { OutputThreads } from './output/threads.ts';
 import type { Ending, InputRecord, Runner } from './runner.ts';

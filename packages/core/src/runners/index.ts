@@ -1,26 +1,8 @@
 import type { Runner } from '../run/runner.ts';
-import type { BlobStore } from '../storage/index.ts';
 import { foundContainerRunner } from './container/container.ts';
 import { engineNames } from './container/engine.ts';
+import type { RunnerParts } from './parts.ts';
 import { processRunner } from './process/process.ts';
-
-/** What a runner may be made of. */
-export interface RunnerParts {
-  /** What has chosen it, of its `settings`. */
-  readonly setting: RunnerSetting;
-  /** Where packed hook directories are kept. */
-  readonly blobs: BlobStore;
-  /** The daemon's environment. A runner passes nothing of it on that it does not name. */
-  readonly environment: NodeJS.ProcessEnv;
-  /** Options of a container engine itself, which stand before its command, such as `--runtime`. */
-  readonly engineOptions: readonly string[];
-  /** What a pull may take; it comes before the batch's own time. */
-  readonly pullTimeoutMs: number;
-  /** Told of what a person should know, such as a bound that this machine cannot keep. */
-  readonly warn: Warn;
-}
-
-export type Warn = (message: string, details: Readonly<Record<string, unknown>>) => void;
 
 interface RunnerKind {
   /** The values of OSA_RUNNER that choose it. */

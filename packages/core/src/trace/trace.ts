@@ -6,12 +6,6 @@ import { HookName } from '../hook/hook.ts';
 import { parseRecordSrn } from '../record/srn.ts';
 import type { Store } from '../store.ts';
 
-/** Where rows come from. Each answer is one statement, so that what it says holds together. */
-export interface Tracer {
-  row(hook: string, id: number): Promise<Answer<'traceRow'> | undefined>;
-  record(srn: string): Promise<Answer<'traceRecord'> | undefined>;
-}
-
 /**
  * The story of one row: which release made it, in which run, from which record. The release's config is shown to
  * who may read runs; everybody sees its digest.

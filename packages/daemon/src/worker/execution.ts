@@ -1,7 +1,7 @@
 import { failpoint } from '@osa/core/failpoint';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { postgresQueue } from '@osa/core/postgres/queue/queue';
-import type { Execution } from '@osa/core/run/execute';
+import type { Execution } from '@osa/core/run/execution';
 import type { OutputThreads } from '@osa/core/run/output/threads';
 import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';

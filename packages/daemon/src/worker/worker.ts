@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { OsaError } from '@osa/core/error';
-import { type Execution, executeNext } from '@osa/core/run/execute';
+import { executeNext } from '@osa/core/run/execute';
+import type { Execution } from '@osa/core/run/execution';
 import type { Logger } from 'pino';
 
 export interface WorkerOptions {

@@ -3,51 +3,11 @@ import { OsaError } from '../../error.ts';
 import { decodeUtf8, decodeUtf8Start } from '../../json/parse.ts';
 import { bounds } from '../../limits.ts';
 import { cut, excerpt } from '../../text.ts';
-import { FeatureReader, type FeatureRules } from './features.ts';
+import { FeatureReader } from './features.ts';
 import { type FileLine, type OutputFile, outputFiles, readLines } from './files.ts';
+import type { Judged, JudgeTask, PlannedLine, Verdict } from './judgement.ts';
 import { type Line, malformedMessage, readNote } from './line.ts';
 import { rejectAll, rejectionOfAll } from './progress.ts';
-import type { Verdict } from './read.ts';
-
-export interface OutputLimits {
-  readonly outputBytes: number;
-  readonly lineBytes: number;
-  readonly rowsPerRecord: number;
-  readonly rowsPerBatch: number;
-}
-
-export interface JudgeTask {
-  readonly directory: string;
-  readonly rules: FeatureRules;
-  readonly limits: OutputLimits;
-  readonly recordIds: readonly string[];
-}
-
-/** What the files say of each record, by the record's place in `recordIds`. */
-export interface Judged {
-  readonly verdicts: readonly Verdict[];
-  /** The records without one whole answer. */
-  readonly open: readonly number[];
-  readonly outputDigest: string;
-  readonly rowCount: number;
-  readonly strayLines: number;
-  readonly strayExamples: readonly string[];
-  readonly failure: string | null;
-  /** The lines of `features.jsonl` whose rows count, in the order of the file. */
-  readonly plan: RowPlan;
-}
-
-export interface RowPlan {
-  /** SHA-256 of `features.jsonl`, hex; absent when there is no such file. */
-  readonly sha256: string | undefined;
-  readonly lines: readonly PlannedLine[];
-}
-
-export interface PlannedLine {
-  readonly line: number;
-  readonly record: number;
-  readonly rowCount: number;
-}
 
 /** Reads all files once and decides on every record. Runs to the end without a pause: call it off the event loop. */
 export function judgeOutput(task: JudgeTask): Judged {

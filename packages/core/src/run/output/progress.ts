@@ -3,8 +3,7 @@ import { decodeUtf8, parseJson } from '../../json/parse.ts';
 import { bounds } from '../../limits.ts';
 import { cut } from '../../text.ts';
 import { type FileLine, readLines } from './files.ts';
-import type { Judged, JudgeTask } from './judge.ts';
-import type { Verdict } from './read.ts';
+import type { Judged, JudgeTask, Verdict } from './judgement.ts';
 
 /**
  * The message of the last line of `progress.jsonl` whose status is "rejected": by it a hook, such as a shell script

@@ -3,7 +3,7 @@ import { OsaError } from '../../error.ts';
 import { decodeUtf8 } from '../../json/parse.ts';
 import { FeatureReader, type FeatureRules } from './features.ts';
 import { type FileLine, readLines } from './files.ts';
-import type { OutputLimits, PlannedLine, RowPlan } from './judge.ts';
+import type { OutputLimits, PlannedLine, RowPlan } from './judgement.ts';
 
 export interface RowsTask {
   readonly directory: string;

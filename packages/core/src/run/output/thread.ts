@@ -1,6 +1,7 @@
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { type ErrorCode, OsaError } from '../../error.ts';
-import { type Judged, type JudgeTask, judgeOutput } from './judge.ts';
+import { judgeOutput } from './judge.ts';
+import type { Judged, JudgeTask } from './judgement.ts';
 import { type RawChunk, type RowsTask, readRows } from './rows.ts';
 
 /** What a thread is asked: one task at a time, and for each chunk that was used up, `more`. */

@@ -15,7 +15,7 @@ export interface AttemptDirectory {
   readonly root: string;
   /** The hook's code. */
   readonly code: string;
-  /** `records.jsonl`, and `config.json` when the config is not empty. */
+  /** `records.jsonl` and `config.json`. */
   readonly input: string;
   readonly output: string;
   /** The records' files: none, since records have none yet. */
@@ -98,22 +98,28 @@ async function writeInput(task: Task, directory: string): Promise<void> {
   await appendRecords(file, records.slice(0, half));
   await failpoint('stage.partial');
   await appendRecords(file, records.slice(half));
-  const { config } = task.release;
-  if (Object.keys(config).length > 0) await writeFile(join(directory, 'config.json'), canonicalJson(config));
+  await writeFile(join(directory, 'config.json'), canonicalJson(task.release.config));
 }
 
 async function appendRecords(file: string, records: readonly InputRecord[]): Promise<void> {
   await pipeline(Readable.from(recordLines(records)), createWriteStream(file, { flags: 'a' }));
 }
 
-/** The metadata's text is spliced in as it is, so that no number loses a digit on the way. */
+/**
+ * The metadata's text is inserted without parsing, so that no number loses a digit. U+0085, U+2028 and U+2029 are escaped:
+ * JSON allows them in a string, but common readers (`node:readline`, Python's `splitlines`) end a line there.
+ */
 function* recordLines(records: readonly InputRecord[]): Generator<Buffer> {
   let text = '';
   for (const { id, metadata } of records) {
-    text += `{"id":${JSON.stringify(id)},"metadata":${metadata},"size_hint_mb":0}\n`;
+    text += `{"id":${oneLine(JSON.stringify(id))},"metadata":${oneLine(metadata)},"size_hint_mb":0}\n`;
     if (text.length < writeBytes) continue;
     yield Buffer.from(text);
     text = '';
   }
   yield Buffer.from(text);
 }
+
+const lineEnds = /[\u0085\u2028\u2029]/g;
+const oneLine = (json: string) =>
+  json.replace(lineEnds, (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -7,13 +7,14 @@ import type { Ending, Runner, Task } from '../../run/runner.ts';
 import { asUnavailable } from '../../system-error.ts';
 import { type AttemptDirectory, removeAttempt, stage } from '../attempt/directory.ts';
 import { type OutputWall, outputWall, unmountBelow } from '../attempt/output-quota.ts';
-import type { RunnerParts } from '../index.ts';
+import type { RunnerParts } from '../parts.ts';
 import type { CgroupHint } from './cgroup.ts';
 import { type Engine, type EngineSettings, engineNames, engineOf, findEngine } from './engine.ts';
 import { resolveImage } from './image.ts';
 import { createArguments, labels } from './options.ts';
 import type { KnownPlatforms } from './platform.ts';
 import { containerRemoval, type OnLeft, removeContainers } from './removal.ts';
+import { findRuntime } from './runtime.ts';
 import { seccompProfile } from './seccomp.ts';
 import { watchContainer } from './watch.ts';
 
@@ -34,9 +35,10 @@ export interface ContainerRunnerParts {
  * @throws OsaError `usage` when there is none
  */
 export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> {
-  const { setting, engineOptions: options, environment, pullTimeoutMs, warn } = parts;
+  const { setting, engineOptions: given, environment, pullTimeoutMs, warn } = parts;
   const named = engineNames.filter((engine) => engine === setting);
-  const name = await findEngine({ options, environment }, named.length > 0 ? named : engineNames);
+  const name = await findEngine({ options: given, environment }, named.length > 0 ? named : engineNames);
+  const options = name === 'podman' && given.length === 0 ? await runtimeOptions(parts) : given;
   const wall = await outputWall().catch((error: unknown) => {
     const known = asOsaError(error);
     if (!known) throw error;
@@ -46,6 +48,20 @@ export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> 
   const onLeft: OnLeft = (container, err) =>
     warn(`a container is left; it is tried again, or: ${name} rm --force ${container}`, { container, err });
   return containerRunner({ engine: { name, options }, environment, pullTimeoutMs, onLeft, wall });
+}
+
+/** The options that let podman run a container here, if its own choice does not. */
+async function runtimeOptions({ environment, warn }: RunnerParts): Promise<readonly string[]> {
+  const { options, flaws } = await findRuntime(environment);
+  if (options === undefined) {
+    warn('podman cannot run a container here; hooks wait until it can', { why: flaws.join('; ') });
+    return [];
+  }
+  if (flaws.length > 0) {
+    const message = `podman runs containers with ${options.join(' ')}, and not by its own choice; OSA_ENGINE_OPTIONS sets it`;
+    warn(message, { why: flaws.join('; ') });
+  }
+  return options;
 }
 
 const softBound =

@@ -72,6 +72,10 @@ function deadline({ engine, task }: ContainerPlan): string[] {
   return engine === 'podman' ? ['--timeout', String(seconds)] : [];
 }
 
+export const ulimits: readonly string[] = ['nofile=1024:1024', 'nproc=4096:4096', 'core=0:0'].flatMap(
+  (limit) => ['--ulimit', limit],
+);
+
 /** Swap counts as memory. The limit on file size holds where the output has no wall. */
 function limits({ memoryBytes, release }: Task): string[] {
   const cpus = Math.min(release.limits.cpu_millicores / 1_000, availableParallelism());
@@ -79,7 +83,7 @@ function limits({ memoryBytes, release }: Task): string[] {
   return [
     ...['--memory', `${memoryBytes}b`, '--memory-swap', `${memoryBytes}b`, '--cpus', String(cpus)],
     ...['--pids-limit', String(processes)],
-    ...['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=4096:4096', '--ulimit', 'core=0:0'],
+    ...ulimits,
     ...['--ulimit', `fsize=${fileBytes}:${fileBytes}`],
   ];
 }

@@ -1,0 +1,22 @@
+import type { OutputThreads } from './output/threads.ts';
+import type { BatchQueue } from './queue.ts';
+import type { Runner } from './runner.ts';
+import type { HookSlots } from './slots.ts';
+
+/** What a worker runs batches with. */
+export interface Execution {
+  readonly queue: BatchQueue;
+  readonly runners: readonly Runner[];
+  readonly worker: { readonly name: string; readonly leaseMs: number };
+  readonly slots: HookSlots;
+  /** The batches that are run here, each with what makes sure of its lease at once. */
+  readonly held: Map<string, () => void>;
+  /** The threads that read output. */
+  readonly threads: OutputThreads;
+  /** The directory below which attempts have theirs. */
+  readonly workspace: string;
+  /** What the machine gives one attempt at most. */
+  readonly maxMemoryBytes: number;
+  /** Called with what a person may want to know; never with a record's content. */
+  readonly log: (event: string, details: Readonly<Record<string, unknown>>) => void;
+}

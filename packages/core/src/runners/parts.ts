@@ -1,0 +1,19 @@
+import type { BlobStore } from '../storage/index.ts';
+
+/** What a runner is made of. */
+export interface RunnerParts {
+  /** The value of OSA_RUNNER that chose it. */
+  readonly setting: string;
+  /** Where packed hook directories are kept. */
+  readonly blobs: BlobStore;
+  /** The daemon's environment. A runner passes nothing of it on that it does not name. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** Options of a container engine itself, which stand before its command, such as `--runtime`. */
+  readonly engineOptions: readonly string[];
+  /** What a pull may take; it comes before the batch's own time. */
+  readonly pullTimeoutMs: number;
+  /** Reports what a person should know, such as a bound that this machine cannot keep. */
+  readonly warn: Warn;
+}
+
+export type Warn = (message: string, details: Readonly<Record<string, unknown>>) => void;
