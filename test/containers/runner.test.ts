@@ -8,7 +8,7 @@ import {
   logOf,
   suiteBench,
 } from '../support/containers/container-support.ts';
-import { buildImage, podman, wall } from '../support/containers/images.ts';
+import { buildImage, podman, quota } from '../support/containers/images.ts';
 import { until } from '../support/database/database.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -56,7 +56,7 @@ describeContainers('a hook in a container', () => {
           environment: process.env,
           pullTimeoutMs: 1_000,
           onLeft: () => undefined,
-          wall,
+          quota,
         }),
       });
     expect(await withOptions('--runtime', 'runc')).toMatchObject({ outcome: 'exited', exitCode: 0 });

@@ -62,7 +62,7 @@ export const containerMutants: readonly Mutant[] = [
   },
   {
     name: 'output-reused',
-    what: 'the attempts of a run write to one directory, without a wall, and find there what was written before',
+    what: 'the attempts of a run write to one directory, without a quota, and find there what was written before',
     defects: [
       {
         file: `${core}/runners/attempt/directory.ts`,
@@ -77,13 +77,13 @@ export const containerMutants: readonly Mutant[] = [
       },
       {
         file: `${core}/runners/container/container.ts`,
-        find: `await means.wall?.raise(staged.output, join(staged.root, 'output.img'));`,
+        find: `await means.quota?.mount(staged.output, join(staged.root, 'output.img'));`,
         replace: '',
       },
       {
         file: `${core}/runners/container/container.ts`,
-        find: 'isWalled: wall !== undefined,',
-        replace: 'isWalled: false,',
+        find: 'hasQuota: quota !== undefined,',
+        replace: 'hasQuota: false,',
       },
     ],
     inContainers: true,

@@ -4,7 +4,7 @@ import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Runner } from '@osa/core/run/runner';
-import { outputWall } from '@osa/core/runners/attempt/output-quota';
+import { outputQuota } from '@osa/core/runners/attempt/output-quota';
 import { containerRunner } from '@osa/core/runners/container/container';
 import type { OnLeft } from '@osa/core/runners/container/removal';
 import { findRuntime } from '@osa/core/runners/container/runtime';
@@ -141,7 +141,7 @@ async function writeContext(context: string, base: string, source: ImageSource):
 }
 
 /** As root, which containers need here anyway, there is one. */
-export const wall = missing.length === 0 ? await outputWall() : undefined;
+export const quota = missing.length === 0 ? await outputQuota() : undefined;
 
 export function podmanRunner(
   pullTimeoutMs = 20_000,
@@ -153,7 +153,7 @@ export function podmanRunner(
     environment: { ...process.env, ...registryEnvironment(), ...environment },
     pullTimeoutMs,
     onLeft,
-    wall,
+    quota,
   });
 }
 

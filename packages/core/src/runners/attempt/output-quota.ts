@@ -24,17 +24,17 @@ import { systemCode } from '../../system-error.ts';
  * file. So bytes and files are bounded by the kernel, also for what has no name or too long a path, nothing there can
  * be executed, and removing it costs the same whatever the code has made of it.
  */
-export interface OutputWall {
+export interface OutputQuota {
   /** Makes an empty directory the root of a new file system, which is kept in the file `image`. */
-  raise(directory: string, image: string): Promise<void>;
+  mount(directory: string, image: string): Promise<void>;
 }
 
 const mib = 2 ** 20;
-/** Room beyond the bound, so that output is told to be too large and not only cut off. */
+/** Room beyond the bound, so that output is found to be too large, and not only cut off. */
 const sizeBytes = bounds.outputBytes + 64 * mib;
 const spareFiles = 240;
 const blockBytes = 4_096;
-/** Without copies of the superblock, all that is not zero stands at the start of the file. */
+/** Without copies of the superblock, all that is not zero is at the start of the file. */
 const headBytes = 16 * mib;
 
 /** Inodes that ext4 keeps for itself. */
@@ -44,31 +44,31 @@ const ownFiles = 11;
 const unmountAgainMs = [20, 100, 500, 1_000];
 
 /** @throws OsaError `unavailable` that says what this machine, or this user, lacks for it */
-export async function outputWall(): Promise<OutputWall> {
-  const place = await mkdtemp(join(tmpdir(), 'osa-wall-'));
+export async function outputQuota(): Promise<OutputQuota> {
+  const place = await mkdtemp(join(tmpdir(), 'osa-quota-'));
   try {
     const blocks = await emptyFileSystem(join(place, 'template'));
     const proof = { directory: join(place, 'proof'), image: join(place, 'image') };
     await mkdir(proof.directory);
-    await raise(blocks, proof.directory, proof.image);
+    await mountNew(blocks, proof.directory, proof.image);
     await unmountBelow(place);
     await system('fsck.ext4', ['-f', '-n', proof.image]);
-    return { raise: (directory, image) => raise(blocks, directory, image) };
+    return { mount: (directory, image) => mountNew(blocks, directory, image) };
   } finally {
     await unmountBelow(place);
     await rm(place, { recursive: true });
   }
 }
 
-/** Whether more has been written behind a wall than an output may have; unnamed and unreadable files count too. */
-export async function wallOutgrown(directory: string): Promise<boolean> {
+/** Whether more has been written under a quota than an output may have; unnamed and unreadable files count too. */
+export async function isQuotaExceeded(directory: string): Promise<boolean> {
   const { bsize, blocks, bfree, files, ffree } = await statfs(directory);
   return (blocks - bfree) * bsize > bounds.outputBytes || files - ffree > bounds.outputEntries + ownFiles;
 }
 
 /**
- * Makes sure that a file which was written behind a wall is kept, if there is one: the disk that holds the sparse file
- * may be full, of which the code that wrote is not told.
+ * Makes sure that a file which was written under a quota is kept, if there is one: the disk that holds the sparse file
+ * may be full without a sign to the code that wrote.
  *
  * @throws with the system's code, such as EIO, when something was lost
  */
@@ -121,7 +121,7 @@ async function write(blocks: readonly Block[], image: string): Promise<void> {
   for (const { position, bytes } of blocks) await file.write(bytes, 0, bytes.length, position);
 }
 
-async function raise(blocks: readonly Block[], directory: string, image: string): Promise<void> {
+async function mountNew(blocks: readonly Block[], directory: string, image: string): Promise<void> {
   await write(blocks, image);
   // It need not survive the machine, and so waits for no disk.
   const options = 'loop,noexec,nosuid,nodev,noatime,nobarrier';

@@ -11,8 +11,8 @@ const restFactor = 4;
 /** Entries that are asked for at a time: the answers of many at once would hold up everything else. */
 const sliceEntries = 64;
 
-/** Looks again and again, until it is outgrown (true) or until `stopped` (false). */
-export async function untilOutgrown(look: () => Promise<boolean>, stopped: AbortSignal): Promise<boolean> {
+/** Looks again and again, until the output is too large (true) or until `stopped` (false). */
+export async function untilTooLarge(look: () => Promise<boolean>, stopped: AbortSignal): Promise<boolean> {
   while (!stopped.aborted) {
     const started = performance.now();
     if (await look()) return true;
@@ -29,9 +29,9 @@ export async function untilOutgrown(look: () => Promise<boolean>, stopped: Abort
 /**
  * Whether the files below a directory exceed the bound in bytes or number; links are counted, not followed. A file
  * counts with its length or, where that is more, with what it takes. What cannot be looked into could hold anything,
- * and so has outgrown the bound.
+ * and so is too large.
  */
-export async function outgrown(directory: string): Promise<boolean> {
+export async function isTooLarge(directory: string): Promise<boolean> {
   let bytes = 0;
   let count = 0;
   let level = [directory];

@@ -6,7 +6,7 @@ import { sha256 } from '../../hook/release.ts';
 import type { Ending, Runner, Task } from '../../run/runner.ts';
 import { asUnavailable } from '../../system-error.ts';
 import { type AttemptDirectory, removeAttempt, stage } from '../attempt/directory.ts';
-import { type OutputWall, outputWall, unmountBelow } from '../attempt/output-quota.ts';
+import { type OutputQuota, outputQuota, unmountBelow } from '../attempt/output-quota.ts';
 import type { RunnerParts } from '../parts.ts';
 import type { CgroupHint } from './cgroup.ts';
 import { type Engine, type EngineSettings, engineNames, engineOf, findEngine } from './engine.ts';
@@ -26,7 +26,7 @@ export interface ContainerRunnerParts {
   readonly pullTimeoutMs: number;
   readonly onLeft: OnLeft;
   /** Bounds what code writes; undefined where the machine or the user has none, and the output is watched only. */
-  readonly wall: OutputWall | undefined;
+  readonly quota: OutputQuota | undefined;
 }
 
 /**
@@ -39,7 +39,7 @@ export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> 
   const named = engineNames.filter((engine) => engine === setting);
   const name = await findEngine({ options: given, environment }, named.length > 0 ? named : engineNames);
   const options = name === 'podman' && given.length === 0 ? await runtimeOptions(parts) : given;
-  const wall = await outputWall().catch((error: unknown) => {
+  const quota = await outputQuota().catch((error: unknown) => {
     const known = asOsaError(error);
     if (!known) throw error;
     warn(softBound, { why: known.message });
@@ -47,7 +47,7 @@ export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> 
   });
   const onLeft: OnLeft = (container, err) =>
     warn(`a container is left; it is tried again, or: ${name} rm --force ${container}`, { container, err });
-  return containerRunner({ engine: { name, options }, environment, pullTimeoutMs, onLeft, wall });
+  return containerRunner({ engine: { name, options }, environment, pullTimeoutMs, onLeft, quota });
 }
 
 /** The options that let podman run a container here, if its own choice does not. */
@@ -74,7 +74,7 @@ const softBound =
  * files behind them.
  */
 export function containerRunner(parts: ContainerRunnerParts): Runner {
-  const { environment, pullTimeoutMs, wall } = parts;
+  const { environment, pullTimeoutMs, quota } = parts;
   const engine = engineOf({ ...parts.engine, environment });
   const hint: CgroupHint = {};
   const known: KnownPlatforms = new Map();
@@ -83,7 +83,7 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
   return {
     name: engine.name,
     runtimes: ['image'],
-    run: (task, signal) => run(task, { engine, hint, known, profile, remove, pullTimeoutMs, wall, signal }),
+    run: (task, signal) => run(task, { engine, hint, known, profile, remove, pullTimeoutMs, quota, signal }),
     sweep: (workspace) => sweep(engine, workspace),
   };
 }
@@ -95,7 +95,7 @@ interface Means {
   readonly profile: () => Promise<string | undefined>;
   readonly remove: (container: string) => Promise<void>;
   readonly pullTimeoutMs: number;
-  readonly wall: OutputWall | undefined;
+  readonly quota: OutputQuota | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -110,23 +110,23 @@ async function run(task: Task, means: Means): Promise<Ending> {
   try {
     const staged = await stage(task);
     attempt = staged;
-    await means.wall?.raise(staged.output, join(staged.root, 'output.img'));
+    await means.quota?.mount(staged.output, join(staged.root, 'output.img'));
     await share(staged);
     const ended = await runStaged(task, staged, means);
-    return { ...ended, outputDirectory: staged.output, dispose: () => removeWalled(staged) };
+    return { ...ended, outputDirectory: staged.output, dispose: () => unmountAndRemove(staged) };
   } catch (error) {
-    if (attempt !== undefined) await removeWalled(attempt);
+    if (attempt !== undefined) await unmountAndRemove(attempt);
     throw asUnavailable(error, `Starting hook ${task.hook}`);
   }
 }
 
-async function removeWalled(attempt: AttemptDirectory): Promise<void> {
+async function unmountAndRemove(attempt: AttemptDirectory): Promise<void> {
   await unmountBelow(attempt.root);
   await removeAttempt(attempt);
 }
 
 async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
-  const { engine, hint, known, remove, pullTimeoutMs, wall, signal } = means;
+  const { engine, hint, known, remove, pullTimeoutMs, quota, signal } = means;
   const { digest, image, limits } = task.release;
   const { temporary } = attempt;
   await failpoint('image.resolve');
@@ -145,7 +145,7 @@ async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
       engine,
       id,
       attempt,
-      isWalled: wall !== undefined,
+      hasQuota: quota !== undefined,
       timeoutMs,
       signal,
       hint,

@@ -76,7 +76,7 @@ export const ulimits: readonly string[] = ['nofile=1024:1024', 'nproc=4096:4096'
   (limit) => ['--ulimit', limit],
 );
 
-/** Swap counts as memory. The limit on file size holds where the output has no wall. */
+/** Swap counts as memory. The limit on file size holds where the output has no quota. */
 function limits({ memoryBytes, release }: Task): string[] {
   const cpus = Math.min(release.limits.cpu_millicores / 1_000, availableParallelism());
   const fileBytes = bounds.outputBytes + mib;
@@ -103,7 +103,7 @@ function mounts({ engine, attempt }: ContainerPlan): string[] {
   ];
 }
 
-/** A bind mount, on podman one on which nothing can be executed; docker has no such option, but keeps the wall's. */
+/** A bind mount, on podman one on which nothing can be executed; docker has no such option, but the file system of the quota refuses too. */
 function mount(engine: EngineName, source: string, target: string, readOnly: boolean): string[] {
   if (/[,"\n]/.test(source)) {
     throw new OsaError(

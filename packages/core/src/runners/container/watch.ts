@@ -9,8 +9,8 @@ import { outputFiles } from '../../run/output/files.ts';
 import type { Ending } from '../../run/runner.ts';
 import { boundedLog } from '../attempt/bounded-log.ts';
 import type { AttemptDirectory } from '../attempt/directory.ts';
-import { requireKept, wallOutgrown } from '../attempt/output-quota.ts';
-import { outgrown, untilOutgrown } from '../attempt/output-size.ts';
+import { isQuotaExceeded, requireKept } from '../attempt/output-quota.ts';
+import { isTooLarge, untilTooLarge } from '../attempt/output-size.ts';
 import { type CgroupHint, countOomKills } from './cgroup.ts';
 import { type Engine, lastLine, type Streaming } from './engine.ts';
 import { withPrefix } from './image.ts';
@@ -26,7 +26,7 @@ export interface Watch {
   readonly id: string;
   readonly attempt: AttemptDirectory;
   /** Whether the output is a file system of its own. */
-  readonly isWalled: boolean;
+  readonly hasQuota: boolean;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly hint: CgroupHint;
@@ -72,8 +72,8 @@ export async function watchContainer(watch: Watch): Promise<Watched> {
     image: withPrefix(state.image),
   };
   if (outcome !== 'exited') return { ...ended, outcome };
-  if (await hasOutgrown(watch)) return { ...ended, outcome: 'output_too_large' };
-  if (watch.isWalled) await keepAnswers(attempt);
+  if (await isOutputTooLarge(watch)) return { ...ended, outcome: 'output_too_large' };
+  if (watch.hasQuota) await keepAnswers(attempt);
   const starved = state.OOMKilled || counter.kills() > 0 || (await monitorSawOom(attempt.temporary));
   if (starved && state.ExitCode !== 0) return { ...ended, outcome: 'out_of_memory' };
   return { ...ended, outcome, detail: starved ? survived : null };
@@ -86,8 +86,8 @@ async function keepAnswers({ output }: AttemptDirectory): Promise<void> {
 const survived = 'one of its processes was killed for lack of memory; the hook went on and exited with 0';
 
 /** At the end names and lengths are looked at, too: a file with holes takes less than it would be to read. */
-async function hasOutgrown({ attempt, isWalled }: Watch): Promise<boolean> {
-  return (isWalled && (await wallOutgrown(attempt.output))) || outgrown(attempt.output);
+async function isOutputTooLarge({ attempt, hasQuota }: Watch): Promise<boolean> {
+  return (hasQuota && (await isQuotaExceeded(attempt.output))) || isTooLarge(attempt.output);
 }
 
 /** Podman's monitor, conmon, leaves a file of this name in the directory that it was started in. */
@@ -138,7 +138,7 @@ async function endState(engine: Engine, id: string): Promise<State> {
 
 /** Ends the code on timeout, on cancellation and when its output outgrows its bound; the first of them names it. */
 async function untilEnded(
-  { engine, id, attempt, isWalled, timeoutMs, signal }: Watch,
+  { engine, id, attempt, hasQuota, timeoutMs, signal }: Watch,
   attached: Streaming,
 ): Promise<Ending['outcome']> {
   let outcome: Ending['outcome'] = 'exited';
@@ -159,8 +159,8 @@ async function untilEnded(
     await kill(engine, id, ended.signal);
   };
   const contain = async () => {
-    const look = () => (isWalled ? wallOutgrown : outgrown)(attempt.output);
-    if (!(await untilOutgrown(look, ended.signal))) return;
+    const look = () => (hasQuota ? isQuotaExceeded : isTooLarge)(attempt.output);
+    if (!(await untilTooLarge(look, ended.signal))) return;
     because('output_too_large');
     await kill(engine, id, ended.signal);
   };

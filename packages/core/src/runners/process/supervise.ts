@@ -11,7 +11,7 @@ import type { Ending } from '../../run/runner.ts';
 import { asUnavailable, systemCode } from '../../system-error.ts';
 import { boundedLog } from '../attempt/bounded-log.ts';
 import type { AttemptDirectory } from '../attempt/directory.ts';
-import { outgrown, untilOutgrown } from '../attempt/output-size.ts';
+import { isTooLarge, untilTooLarge } from '../attempt/output-size.ts';
 import { endAll, signalProcess, startOf } from './processes.ts';
 
 /** Between SIGTERM and SIGKILL after a timeout. */
@@ -49,7 +49,7 @@ export async function supervise(start: Start): Promise<Ended> {
   );
   await failpoint('process.exited');
   await drain(child);
-  const flooded = ended.outcome === 'exited' && (await outgrown(start.attempt.output));
+  const flooded = ended.outcome === 'exited' && (await isTooLarge(start.attempt.output));
   return {
     ...ended,
     ...(flooded && { outcome: 'output_too_large' }),
@@ -156,7 +156,7 @@ function guardGroup({ pid, exited }: Running, { attempt, timeoutMs, signal }: St
     clearTimeout(grace);
     signal.removeEventListener('abort', cancel);
   };
-  const watching = untilOutgrown(() => outgrown(attempt.output), stopped.signal).then((found) => {
+  const watching = untilTooLarge(() => isTooLarge(attempt.output), stopped.signal).then((found) => {
     if (found) end('output_too_large', 'SIGKILL');
   });
   void exited.then(stop);

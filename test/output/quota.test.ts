@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { bounds } from '@osa/core/limits';
 import { removeTree } from '@osa/core/runners/attempt/directory';
-import { outputWall, unmountBelow, wallOutgrown } from '@osa/core/runners/attempt/output-quota';
-import { outgrown, untilOutgrown } from '@osa/core/runners/attempt/output-size';
+import { isQuotaExceeded, outputQuota, unmountBelow } from '@osa/core/runners/attempt/output-quota';
+import { isTooLarge, untilTooLarge } from '@osa/core/runners/attempt/output-size';
 import { sweep } from '@osa/core/runners/attempt/sweep';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { longestBusy } from '../support/busy.ts';
@@ -35,7 +35,7 @@ const mounts = async () => (await readFile('/proc/self/mountinfo', 'utf8')).spli
 // Where containers run, tests are root's and may mount.
 describeContainers('the file system of an output', () => {
   beforeEach(async () => {
-    await (await outputWall()).raise(output, join(place.path, 'attempt one', 'output.img'));
+    await (await outputQuota()).mount(output, join(place.path, 'attempt one', 'output.img'));
   });
 
   test('is empty, can hold a whole output, and cannot execute', async () => {
@@ -44,7 +44,7 @@ describeContainers('the file system of an output', () => {
     expect(bavail * bsize).toBeGreaterThan(bounds.outputBytes + 16 * 2 ** 20);
     expect(bavail * bsize).toBeLessThan(bounds.outputBytes + 128 * 2 ** 20);
     expect(ffree).toBeGreaterThan(bounds.outputEntries);
-    expect(await wallOutgrown(output)).toBe(false);
+    expect(await isQuotaExceeded(output)).toBe(false);
     await writeFile(join(output, 'program'), '#!/bin/sh\n', { mode: 0o755 });
     await expect(shell('./program', output)).rejects.toMatchObject({ code: 126 });
   });
@@ -53,10 +53,10 @@ describeContainers('the file system of an output', () => {
     ['blocks that no length shows', 'touch hidden; fallocate --keep-size --length 1025M hidden'],
     ['files that have no name any more', 'exec 3> x; rm x; fallocate --length 1025M /proc/self/fd/3; cat'],
     ['files without end', `seq ${bounds.outputEntries + 20} | xargs touch`],
-  ])('is outgrown by %s', async (_what, script) => {
+  ])('is exceeded by %s', async (_what, script) => {
     const child = execFile('sh', ['-ec', script], { cwd: output });
-    await untilOutgrown(() => wallOutgrown(output), AbortSignal.timeout(20_000));
-    expect(await wallOutgrown(output)).toBe(true);
+    await untilTooLarge(() => isQuotaExceeded(output), AbortSignal.timeout(20_000));
+    expect(await isQuotaExceeded(output)).toBe(true);
     child.stdin?.end();
   });
 
@@ -95,31 +95,31 @@ describeContainers('where no file system can be mounted', () => {
 describe('a look at an output', () => {
   test('counts blocks where they are more than the length', async () => {
     await shell('touch hidden; fallocate --keep-size --length 1025M hidden', output);
-    expect(await outgrown(output)).toBe(true);
+    expect(await isTooLarge(output)).toBe(true);
   });
 
   test('counts lengths where they are more than the blocks', async () => {
     await writeFile(join(output, 'holes'), '');
     await truncate(join(output, 'holes'), bounds.outputBytes);
-    expect(await outgrown(output)).toBe(false);
+    expect(await isTooLarge(output)).toBe(false);
     await truncate(join(output, 'holes'), bounds.outputBytes + 1);
-    expect(await outgrown(output)).toBe(true);
+    expect(await isTooLarge(output)).toBe(true);
   });
 
   test('takes what it cannot reach for too large', async () => {
     const name = 'd'.repeat(250);
     await shell(`for n in $(seq 20); do mkdir ${name}; cd -P ${name}; done`, output);
-    expect(await outgrown(output)).toBe(true);
+    expect(await isTooLarge(output)).toBe(true);
   });
 
   test('at as many files as there may be holds nobody up', async () => {
     await shell(`seq ${bounds.outputEntries - 100} | xargs touch`, output);
-    const looks = Array.from({ length: 8 }, () => outgrown(output));
+    const looks = Array.from({ length: 8 }, () => isTooLarge(output));
     const stallMs = await longestBusy(async () => {
       expect(await Promise.all(looks)).toEqual(looks.map(() => false));
     });
     expect(stallMs).toBeLessThan(100);
     await shell('seq 200 | sed s/^/more-/ | xargs touch', output);
-    expect(await outgrown(output)).toBe(true);
+    expect(await isTooLarge(output)).toBe(true);
   });
 });
