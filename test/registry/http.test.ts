@@ -77,6 +77,18 @@ const tally = (answers: readonly Answered[]) =>
     [...Map.groupBy(answers, ({ status }) => status)].map(([status, { length }]) => [status, length]),
   );
 
+test('a release request that is sent again after a rollback finds its release and moves nothing', async () => {
+  await deployed('sent-again', 'sent_again');
+  const json = { image: `x@${digestOf('c')}`, source_ref: 'git:c' };
+  const release = () => send('POST', '/hooks/sent_again/releases', { json });
+  expect(await release()).toMatchObject({ status: 201, json: { version: 2, created: true, live: true } });
+  const limits = { json: { limits: { memory: '3g' } } };
+  expect(await send('POST', '/hooks/sent_again/releases', limits)).toMatchObject({ status: 201 });
+  await send('POST', '/hooks/sent_again/rollback', { json: { to: 1 } });
+  const known = { version: 3, created: false, live: false, live_version: 1 };
+  expect(await release()).toMatchObject({ status: 200, json: known });
+});
+
 describe.each([
   ['one daemon', 1],
   ['four daemons', 4],

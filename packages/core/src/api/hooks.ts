@@ -131,7 +131,7 @@ export const hooksRoutes = {
   release: route({
     method: 'POST',
     path: '/api/v1/hooks/:name/releases',
-    summary: 'Mint a release of a hook; what is left out is carried over from the live release',
+    summary: 'Mint a release of a hook, or find the known one that agrees with every part that is given',
     gate: scope('hooks:write', 'name'),
     params: hookParams,
     body: ReleaseRequest,

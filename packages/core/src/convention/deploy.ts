@@ -180,7 +180,7 @@ async function apply(
 
 async function mintDeclared(
   registry: RegistryWrites,
-  { name, liveVersion }: StoredHook,
+  { name, liveVersion, releaseCount }: StoredHook,
   declaration: HookDeclaration,
 ): Promise<void> {
   const content = releaseContent(declaration);
@@ -192,6 +192,7 @@ async function mintDeclared(
     reason: null,
     seen: liveVersion,
     carriesDigest: false,
+    seenReleases: releaseCount,
     expected: {},
     told: false,
   });

@@ -6,14 +6,14 @@ import type { Store, Writer } from '../store.ts';
 import { unknownHook } from './hook.ts';
 import { imageRule, isImage, splitImage } from './image.ts';
 import { pointerMoved } from './live.ts';
-import type { LiveContent, Minting, MintOutcome } from './registry.ts';
-import { fingerprint, Limits, type ReleaseContent } from './release.ts';
+import type { Minting, MintingBase, MintOutcome, Said } from './registry.ts';
+import { fingerprint, Limits, memoryBytes, millicores, type ReleaseContent } from './release.ts';
 
 /**
- * Mints a release of a hook without a deploy. What the request leaves out is carried over from the live release,
- * as it is under the hook's lock; whether the release is known is decided on the whole. A known release comes back
- * with `created: false`, and nothing moves. `source_ref` belongs to the code: a new release of another digest needs its
- * own, since the commit of other code would be told of it.
+ * Mints a release of a hook without a deploy. A request means the release that agrees with every part it names
+ * (see `MintingBase`): such a release comes back with `created: false` and nothing moves, so that repeating a request
+ * cannot undo a rollback. Otherwise the parts that were left out come from the release that is live under the
+ * hook's lock. A new release of another digest needs its own `source_ref`, which belongs to the code.
  *
  * @throws OsaError `not_found`, `invalid` (parts that do not fit together, other code without its source_ref, a
  * directory that was not uploaded, no live release to carry over from), `precondition_failed`, `access_denied`.
@@ -44,7 +44,8 @@ async function mintAtOnce(
   request: Given,
 ): Promise<Answer<'release'> | undefined> {
   if (writer.idempotency) return undefined;
-  const minting = merged(hookName, request, await store.registry.liveContent(hookName));
+  const said = saidBy(request);
+  const minting = merged(hookName, request, await store.registry.mintingBase(hookName, said));
   const minted = await store.mint(writer, minting);
   return minted.outcome === 'moved' ? undefined : answer(hookName, request, minted);
 }
@@ -55,28 +56,46 @@ async function mintLocked(
   hookName: string,
   request: Given,
 ): Promise<Answer<'release'>> {
+  const said = saidBy(request);
   return store.write(writer, async ({ registry }) => {
     await registry.lockHook(hookName);
     await failpoint('mint.after-lock');
-    const minting = merged(hookName, request, await registry.liveContent(hookName));
+    const minting = merged(hookName, request, await registry.mintingBase(hookName, said));
     const minted = answer(hookName, request, await registry.mint(minting));
     await failpoint('mint.after-insert');
     return minted;
   });
 }
 
+/** @throws OsaError `invalid` for parts that do not fit together */
+function saidBy(request: Given): Said {
+  const { image, digest } = imageOf(request);
+  const { command, config, limits } = request;
+  const runtime = request.runtime ?? (image ? 'image' : command ? 'directory' : undefined);
+  if (runtime) refuseStrays(request, runtime);
+  return {
+    ...{ runtime, digest, command, config },
+    limits: {
+      ...(limits?.timeout_seconds !== undefined && { timeout_seconds: limits.timeout_seconds }),
+      ...(limits?.memory !== undefined && { memory_bytes: memoryBytes(limits.memory) }),
+      ...(limits?.cpu !== undefined && { cpu_millicores: millicores(limits.cpu) }),
+    },
+  };
+}
+
 /** @throws OsaError `not_found`, `invalid` */
-function merged(hook: string, request: Given, live: LiveContent | null | undefined): Minting {
-  if (live === undefined) throw unknownHook(hook);
-  const content = merge(request, live ?? undefined);
+function merged(hook: string, request: Given, base: MintingBase | undefined): Minting {
+  if (!base) throw unknownHook(hook);
+  const content = merge(request, base);
   return {
     hook,
     content,
     fingerprint: fingerprint(content),
     live: request.live,
     reason: request.reason ?? null,
-    seen: live?.version ?? null,
+    seen: base.live?.version ?? null,
     carriesDigest: request.digest === undefined && !request.image?.includes('@'),
+    seenReleases: base.releaseCount,
     expected: request,
     told: true,
   };
@@ -106,31 +125,34 @@ function answer(hook: string, { digest, image }: Given, minted: MintOutcome): An
 
 type Given = ParsedBody<'release'>;
 
-function merge(request: Given, live: ReleaseContent | undefined): Minting['content'] {
+function merge(request: Given, { live, known }: MintingBase): Minting['content'] {
   const { image, digest } = imageOf(request);
-  const runtime = request.runtime ?? (image ? 'image' : request.command ? 'directory' : live?.runtime);
+  const from = known ?? live;
+  const runtime = request.runtime ?? (image ? 'image' : request.command ? 'directory' : from?.runtime);
   const why = live
     ? `the live release runs ${live.runtime === 'image' ? 'an image' : 'a directory'}`
     : 'there is no live release to carry it over from';
   if (runtime === undefined) throw missing('image or command', why);
-  const base = live?.runtime === runtime ? live : undefined;
-  if (image && !digest && image !== base?.image) throw missing('digest', 'an image runs by digest');
+  refuseStrays(request, runtime);
+  const base = from?.runtime === runtime ? from : undefined;
+  if (image && !digest && !(live?.runtime === 'image' && image === live.image)) {
+    throw missing('digest', 'an image runs by digest');
+  }
   const chosenDigest = digest ?? base?.digest;
   if (chosenDigest === undefined) throw missing('digest', why);
   const named = {
     image: runtime === 'image' ? (image ?? base?.image ?? null) : null,
     command: runtime === 'directory' ? (request.command ?? base?.command ?? null) : null,
   };
-  refuseStrays(request, runtime);
   if (runtime === 'image' && named.image === null) throw missing('image', why);
   if (runtime === 'directory' && named.command === null) throw missing('command', why);
   return {
     runtime,
     ...named,
     digest: chosenDigest,
-    config: request.config ?? live?.config ?? {},
-    limits: mergeLimits(request.limits, live?.limits),
-    source_ref: request.source_ref ?? (chosenDigest === live?.digest ? live.source_ref : null),
+    config: request.config ?? from?.config ?? {},
+    limits: mergeLimits(request.limits, from?.limits),
+    source_ref: request.source_ref ?? (chosenDigest === from?.digest ? from.source_ref : null),
   };
 }
 

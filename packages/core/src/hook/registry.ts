@@ -3,7 +3,7 @@ import type { DeployRequest } from '../convention/convention.ts';
 import type { DeployPlan } from '../convention/plan.ts';
 import type { FieldDefinition } from '../record/schema.ts';
 import type { FeatureContract } from './hook.ts';
-import type { ReleaseContent } from './release.ts';
+import type { Config, NormalLimits, ReleaseContent, Runtime } from './release.ts';
 
 /**
  * The registry: conventions, schemas, hooks, releases and the live pointer, as they are stored.
@@ -34,8 +34,8 @@ export interface RegistryWrites extends RegistryState {
   recordBlob(sha256: string, size: number): Promise<void>;
   /** Mints the version after the last of a hook, and makes it live if it shall be. */
   mint(minting: Minting): Promise<MintOutcome>;
-  /** What a hook runs now; null without a live release, undefined without such a hook. Nothing is locked. */
-  liveContent(hook: string): Promise<LiveContent | null | undefined>;
+  /** Undefined without such a hook. Nothing is locked. */
+  mintingBase(hook: string, said: Said): Promise<MintingBase | undefined>;
   /** Moves the pointer of a locked hook, with its live change. */
   move(
     hook: StoredHook,
@@ -81,8 +81,8 @@ export interface RegistryReads {
   hook(name: string): Promise<Answer<'showHook'> | undefined>;
   releases(name: string, page: Page): Promise<Answer<'listReleases'> | undefined>;
   release(name: string, version: number): Promise<Answer<'showRelease'> | undefined>;
-  /** What a hook runs now; null without a live release, undefined without such a hook. Nothing is locked. */
-  liveContent(hook: string): Promise<LiveContent | null | undefined>;
+  /** Undefined without such a hook. Nothing is locked. */
+  mintingBase(hook: string, said: Said): Promise<MintingBase | undefined>;
   history(
     name: string,
     page: Page & { readonly at?: string | undefined },
@@ -119,7 +119,27 @@ export interface StoredHook {
   readonly created: boolean;
 }
 
-export type LiveContent = ReleaseContent & { readonly version: number };
+/** The parts of a release that a request names. */
+export interface Said {
+  readonly runtime: Runtime | undefined;
+  readonly digest: string | undefined;
+  readonly command: readonly string[] | undefined;
+  readonly config: Config | undefined;
+  readonly limits: Partial<NormalLimits>;
+}
+
+/** The stored releases that a request to mint is compared with and completed from. */
+export interface MintingBase {
+  readonly live: StoredRelease | null;
+  /**
+   * The known release that a request means: it has the digest that was said, or that of the live release, and agrees
+   * with every other part that was said. Of several it is the live one, else the newest.
+   */
+  readonly known: StoredRelease | null;
+  readonly releaseCount: number;
+}
+
+export type StoredRelease = ReleaseContent & { readonly version: number };
 
 /** A release to be minted, and under which conditions. Without a `source_ref` only a release that is known comes back. */
 export interface Minting {
@@ -132,6 +152,8 @@ export interface Minting {
   readonly seen: number | null;
   /** Whether the digest is among these parts. */
   readonly carriesDigest: boolean;
+  /** How many releases there were when it was asked whether this one is known. */
+  readonly seenReleases: number;
   readonly expected: Expected;
   /** Whether to append `hook.released` to the outbox; a deploy tells of its releases itself. */
   readonly told: boolean;
@@ -142,7 +164,8 @@ export type Expected = Pick<ParsedBody<'activate'>, 'expected_live_seq' | 'expec
 
 /**
  * `known`: this very release was there. Nothing was done for `unknown` (no such hook), `unexpected` (the pointer is
- * elsewhere), `moved` (what was carried over is not what is live), `missing` (the packed directory is not stored) and
+ * elsewhere), `moved` (what was carried over is not live any more, or there is a newer
+ * release of this digest), `missing` (the packed directory is not stored) and
  * `unsourced` (there is no such release, and nobody said where its code comes from).
  */
 export type MintOutcome =

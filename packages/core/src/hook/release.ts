@@ -90,9 +90,13 @@ export function fingerprint(content: Omit<ReleaseContent, 'source_ref'>): string
 export function normaliseLimits(limits: Limits): NormalLimits {
   return {
     memory_bytes: memoryBytes(limits.memory),
-    cpu_millicores: Math.round(Number(limits.cpu) * 1000),
+    cpu_millicores: millicores(limits.cpu),
     timeout_seconds: limits.timeout_seconds,
   };
+}
+
+export function millicores(cores: string): number {
+  return Math.round(Number(cores) * 1000);
 }
 
 /** `1.5g` → 1610612736. Units are binary, as in the container runtimes; the text has passed `Limits`. */

@@ -1,5 +1,6 @@
 import { bounds } from '../limits.ts';
 import { excerpt } from '../text.ts';
+import { sameValue } from './decimal.ts';
 
 /** A number as it was written. */
 export class JsonNumber {
@@ -21,12 +22,13 @@ export function numberProblem(number: string): string | undefined {
 
 /**
  * Whether the double nearest to `number`, a JSON number's text, keeps what was written. Fractions and exponents say
- * "about"; an integer must be exact, or be the double's own shortest form, as `JSON.stringify(2 ** 60)` writes it.
+ * "about"; an integer must be exact, or have the value of the double's
+ * shortest form, as `JSON.stringify(2 ** 60)` writes it.
  */
 export function isKeptByDouble(number: string): boolean {
   if (number.length <= 15 || !/^-?\d+$/.test(number)) return true;
   const value = Number(number);
-  return String(value) === number || BigInt(value) === BigInt(number);
+  return sameValue(String(value), number) || BigInt(value) === BigInt(number);
 }
 
 /**

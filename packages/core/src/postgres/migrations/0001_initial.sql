@@ -260,7 +260,7 @@ create constraint trigger has_table after insert on hooks deferrable initially d
 -- code comes from nobody knows where) and `known` (this very release is there, and comes back). `told`, where given, goes
 -- to the outbox with the version, and so does `accepted` for a release that is minted or known.
 create function mint_release(
-  wanted text, seen integer, carries_digest boolean, expected_seq integer, expected_version integer,
+  wanted text, seen integer, carries_digest boolean, seen_releases integer, expected_seq integer, expected_version integer,
   new_id uuid, new_runtime text, new_image text, new_digest text, new_command jsonb, new_config jsonb, new_limits jsonb,
   new_fingerprint text, new_source_ref text, by_issuer text, by_subject text, goes_live boolean, why text,
   told jsonb, accepted jsonb, out outcome text, out version integer, out id uuid, out source_ref text, out built_at timestamptz,
@@ -285,6 +285,11 @@ begin
         and (a.runtime, a.image, a.command, a.config, a.limits, a.source_ref)
             is not distinct from (b.runtime, b.image, b.command, b.config, b.limits, b.source_ref)
         and (a.digest = b.digest or not carries_digest)) then 'moved'
+    -- It may be the release that the request means.
+    when exists (
+      select from public.releases r
+      where r.hook = wanted and r.version > seen_releases and r.digest = new_digest
+        and r.fingerprint <> new_fingerprint) then 'moved'
   end;
   if mint_release.outcome is not null then
     return;

@@ -1,6 +1,6 @@
 import { v7 as uuid7 } from 'uuid';
 import { OsaError } from '../../error.ts';
-import type { LiveContent, Minting, MintOutcome } from '../../hook/registry.ts';
+import type { Minting, MintingBase, MintOutcome, Said } from '../../hook/registry.ts';
 import type { Writer } from '../../store.ts';
 import type { Sql } from '../connection/connect.ts';
 
@@ -13,7 +13,7 @@ export async function mintRelease(
   { principal, request }: Omit<Writer, 'idempotency'>,
   minting: Minting,
 ): Promise<MintOutcome | undefined> {
-  const { hook, content, fingerprint, live, reason, seen, carriesDigest, expected } = minting;
+  const { hook, content, fingerprint, live, reason, seen, carriesDigest, seenReleases, expected } = minting;
   const { runtime, image, digest, config, limits } = content;
   const command = content.command === null ? null : JSON.stringify(content.command);
   const { issuer, subject, tokenId: jti = null } = principal;
@@ -21,7 +21,8 @@ export async function mintRelease(
   const told = minting.told ? sql.json({ hook, live }) : null;
   const [row] = await sql<MintRow[]>`
     select * from mint_release(
-      ${hook}, ${seen}, ${carriesDigest}, ${expected.expected_live_seq ?? null}, ${expected.expected_live_version ?? null},
+      ${hook}, ${seen}, ${carriesDigest}, ${seenReleases},
+      ${expected.expected_live_seq ?? null}, ${expected.expected_live_version ?? null},
       ${uuid7()}, ${runtime}, ${image}, ${digest}, ${command}::text::jsonb, ${sql.json(config)}::jsonb,
       ${sql.json(limits)}::jsonb, ${fingerprint}, ${content.source_ref}, ${issuer}, ${subject},
       ${live}, ${reason}, ${told}::jsonb, ${accepted}::jsonb)`;
@@ -44,9 +45,38 @@ interface MintRow {
   readonly live_version: number | null;
 }
 
-export async function liveContent(sql: Sql, hook: string): Promise<LiveContent | null | undefined> {
-  const [row] = await sql<(LiveContent | { readonly version: null })[]>`
-    select r.version, r.runtime, r.image, r.digest, r.command, r.config, r.limits, r.source_ref
-    from hooks h left join releases r on r.hook = h.name and r.version = h.live_version where h.name = ${hook}`;
-  return row?.version === null ? null : row;
+export async function mintingBase(sql: Sql, hook: string, said: Said): Promise<MintingBase | undefined> {
+  const [row] = await sql<MintingBase[]>`
+    select to_jsonb(live) as live, to_jsonb(known) as known, h.release_count as "releaseCount"
+    from hooks h
+    left join lateral (
+      select ${content(sql)} from releases r where r.hook = h.name and r.version = h.live_version) live on true
+    left join lateral (
+      select ${content(sql)} from releases r
+      where r.hook = h.name and r.digest = coalesce(${said.digest ?? null}, live.digest) ${agreeing(sql, said)}
+      order by r.version = h.live_version desc nulls last, r.version desc limit 1) known on true
+    where h.name = ${hook}`;
+  return row;
+}
+
+function content(sql: Sql) {
+  return sql`r.version, r.runtime, r.image, r.digest, r.command, r.config, r.limits, r.source_ref`;
+}
+
+/** The conditions under which a release `r` agrees with all that was said; limits are compared in base units. */
+function agreeing(sql: Sql, { runtime, command, config, limits }: Said) {
+  const { timeout_seconds: seconds, cpu_millicores: millicores, memory_bytes: bytes } = limits;
+  return sql`
+    ${runtime === undefined ? sql`` : sql`and r.runtime = ${runtime}`}
+    ${command === undefined ? sql`` : sql`and r.command = ${sql.json(command)}::jsonb`}
+    ${config === undefined ? sql`` : sql`and r.config = ${sql.json(config)}::jsonb`}
+    ${seconds === undefined ? sql`` : sql`and (r.limits ->> 'timeout_seconds')::numeric = ${seconds}`}
+    ${millicores === undefined ? sql`` : sql`and round((r.limits ->> 'cpu')::numeric * 1000) = ${millicores}`}
+    ${
+      bytes === undefined
+        ? sql``
+        : sql`and round(substring(r.limits ->> 'memory' from '^[0-9.]+')::numeric
+            * case lower(substring(r.limits ->> 'memory' from '^[0-9.]+(.)'))
+                when 'k' then 1024 when 'm' then 1048576 when 'g' then 1073741824 else 1 end) = ${bytes}`
+    }`;
 }

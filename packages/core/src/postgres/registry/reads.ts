@@ -5,7 +5,7 @@ import { bounds } from '../../limits.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
 import { digest, utc } from '../wire.ts';
-import { liveContent } from './mint.ts';
+import { mintingBase } from './mint.ts';
 import { pausedJson } from './pause.ts';
 import { rollbackTarget } from './state.ts';
 
@@ -18,7 +18,7 @@ export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
     hook: (name) => hook(sql, name),
     releases: (name, page) => releases(sql, name, page),
     release: (name, version) => release(sql, name, version),
-    liveContent: (hook) => liveContent(sql, hook),
+    mintingBase: (hook, said) => mintingBase(sql, hook, said),
     history: (name, page) => history(sql, name, page),
     deploys: (page) => deploys(sql, page),
     deploy: (id) => deploy(sql, id),

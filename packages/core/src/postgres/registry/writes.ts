@@ -7,7 +7,7 @@ import type { LiveChange, RegistryWrites, StoredConvention, StoredHook } from '.
 import { canonicalJson, sha256 } from '../../hook/release.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
-import { liveContent, mintRelease } from './mint.ts';
+import { mintingBase, mintRelease } from './mint.ts';
 import { setHookPause } from './pause.ts';
 import { readConvention, readHooks, registryState, rollbackTarget } from './state.ts';
 
@@ -28,7 +28,7 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
       if (!outcome) throw new OsaError('internal', 'the actor of this transaction is not there');
       return outcome;
     },
-    liveContent: (hook) => liveContent(tx, hook),
+    mintingBase: (hook, said) => mintingBase(tx, hook, said),
     move: (hook, change) => move(tx, actor, hook, change),
     setPause: (hook, pause) => setHookPause(tx, actor, hook, pause),
     currentChange: (hook) => currentChange(tx, hook),
