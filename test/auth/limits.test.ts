@@ -91,7 +91,7 @@ describe('a daemon', () => {
     const limited = statuses.filter((status) => status === 429).length;
     expect(limited).toBeGreaterThan(5);
     const summary = await until('the summary', async () =>
-      told().find(({ msg }) => msg === 'requests beyond the limit of failures were refused'),
+      told().find(({ msg }) => msg === 'refused requests from networks that failed too often'),
     );
     expect(summary).toMatchObject({ level: 'warn', count: limited, networks: ['127.0.0.1'] });
     expect(told().filter(({ reason }) => reason === 'it is for another audience')).toHaveLength(12 - limited);

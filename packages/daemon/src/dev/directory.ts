@@ -7,7 +7,7 @@ import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { devIssuer } from '../config/start-checks.ts';
 
-/** What clients read to find a running `osad --dev`. */
+/** The file in which clients find a running `osad --dev`. */
 export interface DaemonFile {
   readonly pid: number;
   readonly url: string;
@@ -21,8 +21,8 @@ export interface DaemonFile {
 const keyFile = 'dev-key.jwk';
 
 /**
- * Makes the directory of `osad --dev`. It is searchable for others, since PostgreSQL runs as another account where
- * the daemon is root; each secret in it is closed by itself.
+ * Makes the directory of `osad --dev`. Others may enter it, since PostgreSQL runs as another account if the daemon is
+ * root; each secret file in it has its own mode.
  *
  * @returns its real path
  */
@@ -33,15 +33,15 @@ export async function makeDirectory(path: string): Promise<string> {
     await writeNew(join(path, '.gitignore'), '*\n', 0o644);
     return await realpath(path);
   } catch (cause) {
-    throw new OsaError('usage', `--dir: ${path} cannot be used (${systemCode(cause) ?? String(cause)})`, {
+    throw new OsaError('usage', `--dir: cannot use ${path} (${systemCode(cause) ?? String(cause)})`, {
       cause,
     });
   }
 }
 
 /**
- * The directory's own key, made at the first start; its public half is what the daemon trusts. Its kid says that it
- * is for development, so that production can refuse it.
+ * The issuer of the directory's own key, which the first start makes. The `kid` marks it as a key for development, so
+ * that production can refuse it.
  */
 export async function ownIssuer(directory: string): Promise<MachineIssuer> {
   const path = join(directory, keyFile);
@@ -54,7 +54,7 @@ export async function ownIssuer(directory: string): Promise<MachineIssuer> {
   return { issuer: devIssuer, audience: devIssuer, scopeClaim: 'scope', scopes: undefined, keys };
 }
 
-/** The worker's name, which stays with the directory: whatever it held at a start, a dead daemon held. */
+/** The worker's name, the same at every start: batches held under it at a start are those of a dead daemon. */
 export async function workerName(directory: string): Promise<string> {
   const path = join(directory, 'worker-name');
   await writeNew(path, `dev-${randomUUID()}\n`, 0o600);
@@ -79,7 +79,7 @@ export async function withdrawDaemon(directory: string): Promise<void> {
   await rm(daemonFile(directory), { force: true });
 }
 
-/** Who says to run here; undefined when nobody does. */
+/** The daemon that is announced in a directory, or undefined. */
 export async function readDaemonFile(directory: string): Promise<DaemonFile | undefined> {
   try {
     return JSON.parse(await readFile(daemonFile(directory), 'utf8')) as DaemonFile;
@@ -93,7 +93,7 @@ function daemonFile(directory: string): string {
   return join(directory, 'daemon.json');
 }
 
-/** Writes a file unless there is one, so that it is there whole or not at all. */
+/** Writes a file unless it exists; it appears complete or not at all. */
 async function writeNew(path: string, content: string, mode: number): Promise<void> {
   const temporary = `${path}.${randomUUID()}`;
   const file = await open(temporary, 'wx', mode);
