@@ -16,9 +16,9 @@ import type { Logger } from 'pino';
 import type { DaemonConfig } from './config/config.ts';
 import { requireFit, requireSafe, requireSafeIssuers } from './config/start-checks.ts';
 import { authenticator } from './http/authenticate.ts';
-import { failureLimit } from './http/failure-rate-limit.ts';
+import { failureRateLimit } from './http/failure-rate-limit.ts';
 import { httpLimits } from './http/limits.ts';
-import { type Refusals, refusals } from './http/refusal-log.ts';
+import { type RefusalLog, refusalLog } from './http/refusal-log.ts';
 import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
@@ -77,7 +77,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
   const verifier = tokenVerifier(config.trusted);
-  const refused = stack.use(refusals({ metrics, log }));
+  const refused = stack.use(refusalLog({ metrics, log }));
   const app = server(config, {
     verifier,
     refused,
@@ -160,7 +160,7 @@ function spoolOf(dataDirectory: string): string {
 
 interface ServerNeeds {
   readonly verifier: Verifier;
-  readonly refused: Refusals;
+  readonly refused: RefusalLog;
   readonly requests: Database;
   readonly uploads: Database;
   readonly blobs: BlobStore;
@@ -196,7 +196,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
       verifier,
       rolesOf: store.access.rolesOf,
       reads: config.reads,
-      failures: failureLimit(limits.failedAuthentications),
+      failures: failureRateLimit(limits.failedAuthentications),
       onRefused: needs.refused.tell,
     }),
     denied: store.access.denied,

@@ -5,7 +5,7 @@ import { isAdminRole } from '@osa/core/auth/role';
 import { requireScope, requireVerb } from '@osa/core/auth/scope';
 import type { VerifiedToken, Verifier } from '@osa/core/auth/verify';
 import { asOsaError, OsaError } from '@osa/core/error';
-import type { FailureLimit } from './failure-rate-limit.ts';
+import type { FailureRateLimit } from './failure-rate-limit.ts';
 import { networkOf, noNetwork } from './network.ts';
 
 export interface AuthenticateOptions {
@@ -14,12 +14,12 @@ export interface AuthenticateOptions {
   readonly rolesOf: (user: string) => Promise<readonly string[]>;
   /** Whether a route with the gate `read` needs a token. */
   readonly reads: 'public' | 'authenticated';
-  readonly failures: FailureLimit;
+  readonly failures: FailureRateLimit;
   /** Called for each request that is refused because its token is missing or not accepted. */
-  readonly onRefused: (refusal: Refusal) => void;
+  readonly onRefused: (refusal: RefusedToken) => void;
 }
 
-export interface Refusal {
+export interface RefusedToken {
   readonly address: string;
   /** The key by which failures are counted. */
   readonly network: string;

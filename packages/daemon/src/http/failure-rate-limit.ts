@@ -1,5 +1,5 @@
 /** Limits how often a network may fail to authenticate, and so the size of the log. */
-export interface FailureLimit {
+export interface FailureRateLimit {
   /** Counts a failure. Undefined if it is within the limit; otherwise the seconds to wait. */
   count(network: string): number | undefined;
 }
@@ -19,7 +19,10 @@ interface Bucket {
  * A token bucket for each network: `burst` at once, one a second in the long run. Accepted tokens are not limited, so
  * nobody is locked out by an attacker in the same network. `now` gives milliseconds.
  */
-export function failureLimit(burst: number, now: () => number = () => performance.now()): FailureLimit {
+export function failureRateLimit(
+  burst: number,
+  now: () => number = () => performance.now(),
+): FailureRateLimit {
   /** In the order of the last failure, oldest first. */
   const buckets = new Map<string, Bucket>();
   const leftIn = (bucket: Bucket, at: number) =>

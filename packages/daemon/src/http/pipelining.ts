@@ -10,7 +10,7 @@ import type { Socket } from 'node:net';
  */
 export type TakeTurn = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-export function oneByOne(): TakeTurn {
+export function pipelining(): TakeTurn {
   const latest = new WeakMap<Socket, ServerResponse>();
   return async ({ socket }, response) => {
     const earlier = latest.get(socket);

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
 import type { Metrics } from '../metrics.ts';
-import type { Refusal } from './authenticate.ts';
+import type { RefusedToken } from './authenticate.ts';
 
 /** Logs and counts requests that were refused because their token is missing or not accepted. */
-export interface Refusals extends Disposable {
-  tell(refusal: Refusal): void;
+export interface RefusalLog extends Disposable {
+  tell(refusal: RefusedToken): void;
 }
 
 const windowMs = 1_000;
@@ -15,13 +15,13 @@ const mostNamed = 20;
  * Counts each refusal. Within the limit of its network, a refusal is a line in the log. All others share one summary
  * line a second, so that a flood cannot hide other lines. Disposing writes the pending summary.
  */
-export function refusals({
+export function refusalLog({
   metrics,
   log,
 }: {
   readonly metrics: Pick<Metrics, 'countRefused'>;
   readonly log: Logger;
-}): Refusals {
+}): RefusalLog {
   let limited: { count: number; readonly networks: Set<string>; readonly timer: NodeJS.Timeout } | undefined;
   const summarise = () => {
     if (!limited) return;

@@ -1,8 +1,8 @@
 /** Runs `work` when a slot is free, and returns its result. */
-export type Turns = <T>(work: () => Promise<T>) => Promise<T>;
+export type Semaphore = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** Runs at most `most` works at a time; the others wait in the order of arrival. */
-export function turns(most: number): Turns {
+export function semaphore(most: number): Semaphore {
   const waiting: (() => void)[] = [];
   let free = most;
   return async (work) => {

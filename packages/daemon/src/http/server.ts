@@ -20,7 +20,7 @@ import { lingering } from './body.ts';
 import { type ProblemAnswer, problemOf } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
 import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
-import { oneByOne } from './pipelining.ts';
+import { pipelining } from './pipelining.ts';
 
 export interface ServerParts {
   readonly part: Part;
@@ -80,7 +80,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
 
 function addHooks(app: FastifyInstance, parts: ServerParts): void {
   const { authenticate, isLocal, limits, metrics, isDraining } = parts;
-  const takeTurn = oneByOne();
+  const takeTurn = pipelining();
   app.addHook('onRequest', async (request, reply) => {
     await takeTurn(request.raw, reply.raw);
     for (const name of ['host', 'authorization'] as const) requireOne(request, name);
