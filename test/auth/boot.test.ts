@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asOsaError } from '@osa/core/error';
 import { isOpenToOthers } from '@osa/core/secret-file';
-import { productionConfig, readSettings } from '@osa/daemon/config/config';
+import { productionConfig } from '@osa/daemon/config/config';
+import { readSettings } from '@osa/daemon/config/read-settings';
 import { requireSafe } from '@osa/daemon/config/start-checks';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -124,9 +125,9 @@ describe('a key in OSA_PUBLIC_KEY', () => {
   });
 
   test.each([
-    ['that is not there', 'none', 'none cannot be read (ENOENT)'],
-    ['that is a directory', '.', 'cannot be read (EISDIR)'],
-    ['whose name is a key', privatePem, 'OSA_PUBLIC_KEY_FILE: what it names cannot be read'],
+    ['that is not there', 'none', 'none (ENOENT)'],
+    ['that is a directory', '.', '(EISDIR)'],
+    ['whose name is a key', privatePem, 'OSA_PUBLIC_KEY_FILE: cannot read the file that it names'],
   ])('or in a file %s', async (_, name, said) => {
     const file = name === privatePem ? name : join(directory.path, name);
     const { code, message } = await refusal(start({ OSA_PUBLIC_KEY: '', OSA_PUBLIC_KEY_FILE: file }));
@@ -160,6 +161,16 @@ describe('a file with issuers', () => {
     ['jwt-key-10 for nobody', entry(', audience: ""'), 'issuers[0].audience'],
     ['jwt-scope-15 with scopes in __proto__', entry(', scope_claim: __proto__'), 'issuers[0].scope_claim'],
     ['with scopes in constructor', entry(', scope_claim: constructor'), 'issuers[0].scope_claim'],
+    ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti'].map((claim): [string, string, string] => [
+      `with scopes in ${claim}`,
+      entry(`, scope_claim: ${claim}`),
+      'issuers[0].scope_claim',
+    ]),
+    ...['hooks:write:a*b', 'hooks:write:**', 'hooks:write:*a'].map((scope): [string, string, string] => [
+      `with the scope ${scope}`,
+      entry(`, scopes: ["${scope}"]`),
+      'issuers[0].scopes[0]',
+    ]),
     ['bound to what is no scope', entry(', scopes: [hooks]'), 'issuers[0].scopes[0]'],
     ['with two keys in two places', entry(', public_key: x'), 'issuers[0]'],
     [
@@ -245,6 +256,15 @@ describe('OSA_PRIMARY_SECRET', () => {
     const file = join(directory.path, 'secret');
     await writeFile(file, `${secret}\n`, { mode: 0o600 });
     expect((await start({ OSA_PRIMARY_SECRET_FILE: file })).trusted.primary?.secret).toEqual(secret);
+  });
+
+  test('from a file of random bytes, byte for byte', async () => {
+    const file = join(directory.path, 'random');
+    const random = Buffer.from(Array.from({ length: 40 }, (_, index) => 0x80 + index * 3));
+    await writeFile(file, random, { mode: 0o600 });
+    expect((await start({ OSA_PRIMARY_SECRET_FILE: file })).trusted.primary?.secret).toEqual(random);
+    await writeFile(file, random.subarray(0, 31), { mode: 0o600 });
+    expect((await refusal(start({ OSA_PRIMARY_SECRET_FILE: file }))).message).toContain('32 bytes or more');
   });
 
   test('in a file of root, which a group may read through which the daemon was given it', () => {

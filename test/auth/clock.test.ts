@@ -37,6 +37,8 @@ test.each<[string, boolean, Claims]>([
   ['jwt-time-13 a second later', false, { nbf: frozen + skewSeconds + 1 }],
   ['jwt-time-15 issued within what clocks may differ', true, { iat: frozen + skewSeconds, exp: frozen + 60 }],
   ['jwt-time-15 issued a second later', false, { iat: frozen + skewSeconds + 1, exp: frozen + 60 }],
+  ['issued in the second in which it ends', true, { iat: frozen + 5, exp: frozen + 5 }],
+  ['issued a second after it ends', false, { iat: frozen + 6, exp: frozen + 5 }],
 ])('%s: %s', (_, expected, changes) => {
   const times = { iat: frozen, exp: frozen + 60, ...changes };
   expect([holds(good(times)), holds(good({ ...times, jti: 'another' }))]).toEqual([expected, expected]);

@@ -1,4 +1,4 @@
-import { failureLimit } from '@osa/daemon/http/failure-rate-limit';
+import { failureRateLimit } from '@osa/daemon/http/failure-rate-limit';
 import { isNetwork, networkOf } from '@osa/daemon/http/network';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type AuthDaemon, authDaemon } from '../support/auth-daemon.ts';
@@ -49,7 +49,7 @@ describe('a network', () => {
 describe('failures', () => {
   test('are allowed in a burst, then one a second', () => {
     let clock = 0;
-    const limit = failureLimit(3, () => clock);
+    const limit = failureRateLimit(3, () => clock);
     expect([1, 2, 3, 4].map(() => limit.count('a'))).toEqual([undefined, undefined, undefined, 1]);
     expect(limit.count('b')).toBeUndefined();
     clock = 1_000;
@@ -58,7 +58,7 @@ describe('failures', () => {
 
   test('of more networks than are remembered share one bucket, and forget no other', () => {
     let clock = 0;
-    const limit = failureLimit(5, () => clock);
+    const limit = failureRateLimit(5, () => clock);
     const spent = () => Array.from({ length: 5 }, () => limit.count('first')).at(-1);
     expect(spent()).toBeUndefined();
     expect(limit.count('first')).toBe(1);
@@ -91,7 +91,7 @@ describe('a daemon', () => {
     const limited = statuses.filter((status) => status === 429).length;
     expect(limited).toBeGreaterThan(5);
     const summary = await until('the summary', async () =>
-      told().find(({ msg }) => msg === 'requests beyond the limit of failures were refused'),
+      told().find(({ msg }) => msg === 'refused requests from networks that failed too often'),
     );
     expect(summary).toMatchObject({ level: 'warn', count: limited, networks: ['127.0.0.1'] });
     expect(told().filter(({ reason }) => reason === 'it is for another audience')).toHaveLength(12 - limited);

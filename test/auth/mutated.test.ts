@@ -139,6 +139,7 @@ function isGood(heads: Record<string, unknown>, body: Record<string, unknown>): 
     isTime(exp) &&
     isTime(iat) &&
     Math.floor(exp) - Math.floor(iat) <= 3_600 &&
+    Math.floor(iat) <= Math.floor(exp) &&
     Math.floor(exp) + 30 > frozen &&
     Math.floor(iat) <= frozen + 30 &&
     (nbf === undefined || (isTime(nbf) && Math.floor(nbf) <= frozen + 30)) &&

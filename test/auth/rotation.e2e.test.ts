@@ -99,7 +99,7 @@ test('jwt-oracle-05 what cannot be read changes nothing, and an issuer that is r
   expect(await statusOf(token)).toBe(200);
   await write('keys.json', '{"keys":[{"kty":"RSA"}]}');
   daemon.process.kill('SIGHUP');
-  await until('the error in the log', async () => daemon.output().includes('stay as they were'));
+  await until('the error in the log', async () => daemon.output().includes('they stay the same'));
   expect(await statusOf(token)).toBe(200);
   await publish('first');
   await settings(false);

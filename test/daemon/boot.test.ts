@@ -6,8 +6,10 @@ import type { Gate } from '@osa/core/api/route';
 import type { MachineIssuer } from '@osa/core/auth/issuer';
 import type { SigningKey } from '@osa/core/auth/token';
 import { asOsaError } from '@osa/core/error';
-import { type DaemonConfig, productionConfig, readSettings, settingNames } from '@osa/daemon/config/config';
-import { help } from '@osa/daemon/config/options';
+import { type DaemonConfig, productionConfig } from '@osa/daemon/config/config';
+import { help } from '@osa/daemon/config/help';
+import { readSettings } from '@osa/daemon/config/read-settings';
+import { settingNames } from '@osa/daemon/config/settings';
 import { startDaemon } from '@osa/daemon/daemon';
 import { ownIssuer } from '@osa/daemon/dev/directory';
 import { type Caller, requireGate } from '@osa/daemon/http/authenticate';
@@ -145,7 +147,7 @@ describe('in production', () => {
     await publish(first, () => child.kill('SIGHUP'));
     await said('listening');
     await publish(second);
-    await said('read again');
+    await said('reloaded the issuers');
     const lines = output.trim().split('\n');
     const { url } = lines.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'listening');
     const { issuers } = (await (await fetch(`${url}/api/v1/auth/issuers`)).json()) as Answer<'listIssuers'>;
@@ -247,7 +249,7 @@ test.each<[string, unknown]>([
     const found = await refusal(() => startDaemon(base, { log }));
     expect([found.code, found.message]).toEqual([
       'internal',
-      expect.stringMatching(/may call them: rollback$/),
+      expect.stringMatching(/without a gate: rollback$/),
     ]);
   } finally {
     Object.assign(routes.rollback, { gate: declared });
@@ -364,7 +366,7 @@ describe('settings', () => {
   });
 
   test.each(settingNames)('%s is in the help text', (name) => {
-    expect(help.split(/[^a-z_]+/)).toContain(name);
+    expect(help().split(/[^a-z_]+/)).toContain(name);
   });
 
   test('never show a key or the URL of the database', async () => {

@@ -28,7 +28,7 @@ test('are given once, listed, and taken away', async () => {
   await roles('grant', user, 'CURATOR');
   const listed = (await roles('list')).split('\n').map((line) => line.split('  ').slice(0, 2));
   expect(listed).toEqual([[user.toLowerCase(), 'ADMIN'], [user.toLowerCase(), 'CURATOR'], ['']]);
-  expect(await roles('revoke', user, 'ADMIN')).toContain('has no longer the role ADMIN\n');
+  expect(await roles('revoke', user, 'ADMIN')).toContain('no longer has the role ADMIN\n');
   expect(await roles('list')).not.toContain('ADMIN');
 });
 

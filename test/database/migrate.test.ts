@@ -34,13 +34,13 @@ test('osad migrate says what it did, and that a role which it made has no login'
   const { appRole } = database;
   const url = database.url();
   const rights = `the role ${appRole} has its rights`;
-  const advice = `and no login yet: alter role "${appRole}" login password '…'`;
+  const advice = `but cannot log in yet; run: alter role "${appRole}" login password '…'`;
   expect(await migrateDatabase({ url, appRole })).toBe(`applied ${shipped.join(', ')}; ${rights}, ${advice}`);
   await owner.sql.unsafe(`alter role "${appRole}" login`);
   expect(await migrateDatabase({ url, appRole })).toBe(`nothing to apply; ${rights}`);
   const nobody = database.url(await database.role('nobody'));
   await expect(migrateDatabase({ url: nobody, appRole })).rejects.toThrow(
-    /; give the URL of the owner of the database/,
+    /; connect as the owner of the database/,
   );
 });
 

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
-import { turns } from '@osa/daemon/http/semaphore';
+import { semaphore } from '@osa/daemon/http/semaphore';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   deployRequest,
@@ -178,7 +178,7 @@ describe('a blob', () => {
 
 describe('works that wait their turn', () => {
   test('run as many at a time as may, in order, whatever becomes of them', async () => {
-    const inTurn = turns(2);
+    const inTurn = semaphore(2);
     const running = new Map<number, (failure?: Error) => void>();
     const most: number[] = [];
     const works = [0, 1, 2, 3, 4].map((n) =>

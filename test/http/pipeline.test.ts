@@ -4,7 +4,7 @@ import { createServer, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { oneByOne } from '@osa/daemon/http/pipelining';
+import { pipelining } from '@osa/daemon/http/pipelining';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rawConnection, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
@@ -53,7 +53,7 @@ test('are answered in the order in which they came, the slow before the quick', 
 describe('a request after another on one connection', () => {
   /** Two requests in one piece, to a server that answers them in turn, the first one as told. */
   async function afterAnother(answerFirst: (response: ServerResponse) => void) {
-    const takeTurn = oneByOne();
+    const takeTurn = pipelining();
     const turns: { path: string | undefined; timeoutMs: number | undefined }[] = [];
     const refused: unknown[] = [];
     const server = createServer(async (request, response) => {
@@ -83,7 +83,7 @@ describe('a request after another on one connection', () => {
   });
 
   test('is not served later than that either', async () => {
-    const takeTurn = oneByOne();
+    const takeTurn = pipelining();
     const late = Promise.withResolvers<void>();
     const server = createServer(async (request, response) => {
       await takeTurn(request, response);

@@ -20,9 +20,12 @@ const shell = (script: string, cwd: string) => promisify(execFile)('sh', ['-ec',
 
 let place: Awaited<ReturnType<typeof scratch>>;
 let output: string;
+/** With a space, which the table of mounts escapes. */
+let workspace: string;
 beforeEach(async () => {
   place = await scratch();
-  output = join(place.path, 'attempt one', 'out');
+  workspace = join(place.path, 'work space');
+  output = join(workspace, 'attempt-1', 'out');
   await mkdir(output, { recursive: true });
 });
 afterEach(async () => {
@@ -35,7 +38,7 @@ const mounts = async () => (await readFile('/proc/self/mountinfo', 'utf8')).spli
 // Where containers run, tests are root's and may mount.
 describeContainers('the file system of an output', () => {
   beforeEach(async () => {
-    await (await outputQuota()).mount(output, join(place.path, 'attempt one', 'output.img'));
+    await (await outputQuota()).mount(output, join(workspace, 'attempt-1', 'output.img'));
   });
 
   test('is empty, can hold a whole output, and cannot execute', async () => {
@@ -70,9 +73,9 @@ describeContainers('the file system of an output', () => {
     const child = execFile('sh', ['-c', 'exec 3> open; echo; cat'], { cwd: output });
     await new Promise((said) => child.stdout?.once('data', said));
     expect((await mounts()).filter((line) => line.includes(place.path))).toHaveLength(1);
-    await sweep([], place.path);
+    await sweep([], workspace);
     expect((await mounts()).filter((line) => line.includes(place.path))).toEqual([]);
-    expect((await shell('ls -A', place.path)).stdout).toBe('');
+    expect((await shell('ls -A', workspace)).stdout).toBe('');
     child.stdin?.end();
   });
 });

@@ -30,28 +30,28 @@ export type ErrorCode = keyof typeof errorCodes;
 
 /** Each code with its meaning in a few words; it is the `title` of the HTTP problem. */
 export const errorCodes = {
-  // What the caller sent.
+  // The request.
   malformed: 'The request cannot be read',
   invalid: 'The request breaks a rule',
   too_large: 'The input is larger than the limit',
   unsupported_media_type: 'The content type is not accepted here',
   method_not_allowed: 'The method is not allowed here',
   usage: 'The command or its files are wrong',
-  // Who the caller is.
+  // The caller.
   missing_token: 'A token is needed',
   invalid_token: 'The token is not accepted',
   access_denied: 'The token lacks a scope',
   rate_limited: 'Too many requests',
   credentials: 'No usable key or token',
-  // What is there.
+  // The stored state.
   not_found: 'Not found',
-  conflict: 'In conflict with what is stored',
-  precondition_failed: 'The state has moved meanwhile',
+  conflict: 'The request conflicts with stored data',
+  precondition_failed: 'The state has changed in the meantime',
   idempotency_mismatch: 'The idempotency key was used with another request',
-  in_progress: 'The same request is still under way',
-  // What happened to us.
+  in_progress: 'The same request is still in progress',
+  // The service itself.
   unreachable: 'The server cannot be reached',
-  unavailable: 'The service cannot answer at the moment',
+  unavailable: 'The service is temporarily unavailable',
   lease_lost: 'The lease on the batch is lost',
   interrupted: 'Interrupted',
   internal: 'Internal error',

@@ -1,8 +1,8 @@
 import { channel } from 'node:diagnostics_channel';
 
 /**
- * The steps at which tests stop, kill or cut off a daemon. Each is named after the step that it stands in; what the
- * name does not say is said here.
+ * The steps at which tests stop, kill or cut off a daemon. Each is named after its step; comments add what the name
+ * leaves open.
  */
 export const failpoints = [
   // Deploy: the handler's entry, its locks, the last release minted, history written, committed but not answered.
@@ -69,7 +69,7 @@ export const failpoints = [
 export type Failpoint = (typeof failpoints)[number];
 
 /**
- * Does nothing, unless somebody has called `holdAtFailpoints` in this process; then it waits for their answer.
+ * Does nothing unless this process has called `holdAtFailpoints`; then it waits until `hold` resolves.
  * Built programs have no failpoints: the build replaces this file.
  */
 export function failpoint(point: Failpoint): Promise<unknown> | undefined {
@@ -79,7 +79,7 @@ export function failpoint(point: Failpoint): Promise<unknown> | undefined {
   return Promise.all(holds);
 }
 
-/** From here on, whoever reaches a failpoint waits until `hold` resolves. */
+/** From now on, each caller of `failpoint` waits until `hold` resolves. */
 export function holdAtFailpoints(hold: (point: Failpoint) => Promise<void>): void {
   reached.subscribe((message) => {
     const { point, holds } = message as Reached;
@@ -89,7 +89,7 @@ export function holdAtFailpoints(hold: (point: Failpoint) => Promise<void>): voi
 
 interface Reached {
   readonly point: Failpoint;
-  /** What the one who reached it has to wait for. */
+  /** The promises to wait for. */
   readonly holds: Promise<void>[];
 }
 

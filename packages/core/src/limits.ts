@@ -1,7 +1,7 @@
 /**
- * The bounds on what comes from outside: requests, files, records, outputs, contracts, pages. Sizes are bytes, times are
- * milliseconds unless the name says otherwise. A bound that an operator may change is a setting of the daemon and has its
- * default here. What belongs to one mechanism alone, such as a lock's wait or a container's processes, stands beside it.
+ * The limits on input from outside: requests, files, records, outputs, contracts, pages. Sizes are bytes and times are
+ * milliseconds unless the name says otherwise. If an operator may change a limit, the daemon has a setting for it, whose
+ * default is here. Limits of a single mechanism, such as the wait for a lock, are defined next to that mechanism.
  */
 export const bounds = {
   /** A JSON request body. */
@@ -10,7 +10,7 @@ export const bounds = {
   uploadBytes: 4 * 1024 * 1024 * 1024,
   /** One blob: a packed hook directory. */
   blobBytes: 64 * 1024 * 1024,
-  /** Blobs that are checked at a time, each of which is in memory whole. */
+  /** Blobs checked at a time; each is in memory completely. */
   blobChecks: 2,
   /** Files in a packed hook directory. */
   blobFiles: 10_000,
@@ -20,7 +20,7 @@ export const bounds = {
   outputEntries: 10_000,
   /** One line of NDJSON: of an upload or of a hook's output. */
   lineBytes: 1024 * 1024,
-  /** Nesting of any JSON that is read. */
+  /** Nesting depth of JSON input. */
   jsonDepth: 64,
   /** Characters of one JSON number. */
   numberLength: 400,
@@ -29,7 +29,7 @@ export const bounds = {
   /** Records of a batch, at most and by default. */
   batchRecords: 10_000,
   defaultBatchRecords: 1_000,
-  /** Metadata of a batch, which is held in memory whole; the record that reaches it is the last one. */
+  /** Metadata of a batch, which is in memory completely; the record that reaches the limit is the batch's last. */
   batchBytes: 16 * 1024 * 1024,
   /** All output files of one attempt together. */
   outputBytes: 1024 * 1024 * 1024,
@@ -38,13 +38,13 @@ export const bounds = {
   rowsPerBatch: 5_000_000,
   /** Bytes kept of the start and of the end of an attempt's log. */
   logBytes: 512 * 1024,
-  /** Of the log of an attempt that is going: its end. */
+  /** Bytes kept of the end of the log of a running attempt. */
   liveLogBytes: 64 * 1024,
-  /** Characters of a reason that a hook or a person gives. */
+  /** Characters of a reason that a hook or person gives. */
   reasonLength: 2_000,
   /** The highest version of a release: an integer of PostgreSQL. */
   releaseVersion: 2 ** 31 - 1,
-  /** The highest number of a live change: likewise. */
+  /** The highest number of a live change: an integer of PostgreSQL. */
   liveSeq: 2 ** 31 - 1,
   /** Columns of a feature contract, fields of a schema, hooks of a convention. */
   columns: 500,
@@ -55,8 +55,8 @@ export const bounds = {
   /** Rows of one page of any list. */
   pageRows: 1_000,
   defaultPageRows: 50,
-  /** Rows that the trace of one record tells of. */
+  /** Rows in the trace of one record. */
   tracedRows: 1_000,
-  /** Values of one page of published data; the row that reaches it is the last one. */
+  /** Values of one page of published data; the row that reaches the limit is the page's last. */
   pageBytes: 16 * 1024 * 1024,
 } as const;

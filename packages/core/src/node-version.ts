@@ -1,7 +1,7 @@
-/** As `engines` of the packages say, which who starts the files of a build is never asked about. */
+/** The same as `engines` of the packages, which nobody checks when built files are started directly. */
 const oldest = 24;
 
-/** What is wrong with the Node that runs this, before anything is used that it lacks. */
+/** Why this Node is too old, checked before any newer feature is used; undefined if it is not. */
 export function nodeFlaw(): string | undefined {
   const { node } = process.versions;
   if (Number.parseInt(node, 10) >= oldest) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Whether others than `user` may use a file. One of root's may be readable by a group: that is how secrets are handed to
- * a daemon that is not root, as volumes of Kubernetes with an fsGroup are. `user` is undefined where there are no modes.
+ * Whether anyone but `user` may use a file. A file of root may be readable by a group, since Kubernetes volumes with an
+ * fsGroup hand over secrets that way. `user` is undefined if the system has no file modes.
  */
 export function isOpenToOthers(
   { mode, uid }: { readonly mode: number; readonly uid: number },

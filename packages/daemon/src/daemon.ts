@@ -16,9 +16,9 @@ import type { Logger } from 'pino';
 import type { DaemonConfig } from './config/config.ts';
 import { requireFit, requireSafe, requireSafeIssuers } from './config/start-checks.ts';
 import { authenticator } from './http/authenticate.ts';
-import { failureLimit } from './http/failure-rate-limit.ts';
+import { failureRateLimit } from './http/failure-rate-limit.ts';
 import { httpLimits } from './http/limits.ts';
-import { type Refusals, refusals } from './http/refusal-log.ts';
+import { type RefusalLog, refusalLog } from './http/refusal-log.ts';
 import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
@@ -39,23 +39,23 @@ import { holdWorkspace } from './worker/workspace.ts';
 export interface Daemon {
   readonly url: string;
   /**
-   * From now on accepts tokens of these issuers only; without any, none.
+   * Replaces the trusted issuers; an empty list trusts nobody.
    *
-   * @throws OsaError `usage` for issuers with which it would not have started
+   * @throws OsaError `usage` for issuers that would have stopped the start
    */
   trust(issuers: TrustedIssuers): void;
   /**
-   * Drains: takes no new work, lets what runs end within the drain time, gives the rest back, closes everything.
+   * Drains: takes no new work, lets running work finish within the drain time, gives the rest back, closes everything.
    * A second call waits for the first.
    */
   close(): Promise<void>;
 }
 
 /**
- * Starts all that a daemon is: database, worker, HTTP server. Everything is wired here and nowhere else.
+ * Starts database, worker and HTTP server. Everything is wired here and nowhere else.
  *
  * @throws OsaError `usage` (unsafe settings), `conflict` (the database is not migrated, the port is taken),
- * `access_denied` (the role has too many rights), `unavailable`; nothing is left running then
+ * `access_denied` (the role has too many rights), `unavailable`; then nothing keeps running
  */
 export async function startDaemon(config: DaemonConfig, { log }: { readonly log: Logger }): Promise<Daemon> {
   requireSafe(config);
@@ -77,7 +77,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
   const verifier = tokenVerifier(config.trusted);
-  const refused = stack.use(refusals({ metrics, log }));
+  const refused = stack.use(refusalLog({ metrics, log }));
   const app = server(config, {
     verifier,
     refused,
@@ -100,7 +100,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     state.draining = true;
     log.info({ seconds: config.drainSeconds }, 'draining');
     await failpoint('shutdown.sigterm');
-    // Both at once: what the worker runs needs no server, and the reverse.
+    // Both at once: neither needs the other.
     await Promise.all([stopServer(), stopWork()]);
     await kept.disposeAsync();
   });
@@ -111,7 +111,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   return { url, trust, close };
 }
 
-/** `work`, done at the first call; later calls wait for it. */
+/** Runs `work` at the first call; later calls wait for the same run. */
 function once(work: () => Promise<void>): () => Promise<void> {
   let doing: Promise<void> | undefined;
   return () => {
@@ -121,9 +121,9 @@ function once(work: () => Promise<void>): () => Promise<void> {
 }
 
 /**
- * Four pools, so that none waits behind another's work: requests are quick; an upload may take minutes; a worker's
- * claims and renewals are quick, so that a connection that has gone silent is soon given up; the end of a batch writes
- * much, and may wait its turn to publish.
+ * Four pools, so that no kind of work waits for another. Requests are quick. An upload may take minutes. Claims and
+ * renewals are quick, so a silent connection is soon given up. The end of a batch writes much, and may wait for its
+ * turn to publish.
  */
 function open(
   { database, worker }: DaemonConfig,
@@ -149,7 +149,7 @@ async function prepareDirectories({ dataDirectory, workDirectory, runner }: Daem
   if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
 }
 
-/** In development the whole directory is locked. */
+/** In development `--dir` is locked as a whole. */
 function needsLock({ mode, runner }: DaemonConfig): boolean {
   return mode === 'production' && runner !== 'none';
 }
@@ -160,7 +160,7 @@ function spoolOf(dataDirectory: string): string {
 
 interface ServerNeeds {
   readonly verifier: Verifier;
-  readonly refused: Refusals;
+  readonly refused: RefusalLog;
   readonly requests: Database;
   readonly uploads: Database;
   readonly blobs: BlobStore;
@@ -196,7 +196,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
       verifier,
       rolesOf: store.access.rolesOf,
       reads: config.reads,
-      failures: failureLimit(limits.failedAuthentications),
+      failures: failureRateLimit(limits.failedAuthentications),
       onRefused: needs.refused.tell,
     }),
     denied: store.access.denied,
@@ -213,10 +213,10 @@ async function listen(app: FastifyInstance, { host, port }: DaemonConfig): Promi
   } catch (cause) {
     const code = systemCode(cause);
     if (code === undefined || !/^E[A-Z]+$/.test(code)) throw cause;
-    const why = code === 'EADDRINUSE' ? 'something else listens there' : code;
+    const why = code === 'EADDRINUSE' ? 'another process listens there' : code;
     throw new OsaError(
       'conflict',
-      `port ${port} on ${host} cannot be used (${why}); take another with --port or OSA_PORT, 0 for a free one`,
+      `cannot listen on port ${port} of ${host} (${why}); set another with --port or OSA_PORT, or 0 for a free one`,
       { field: 'port', details: { port, code }, cause },
     );
   }
@@ -226,10 +226,11 @@ async function listen(app: FastifyInstance, { host, port }: DaemonConfig): Promi
 
 function announce({ worker, runner }: DaemonConfig, url: string, log: Logger): void {
   log.info({ url, worker: worker.name, concurrency: worker.concurrency, runner }, 'listening');
-  if (runner === 'none') log.warn('no runner is configured: batches with hooks wait until a worker has one');
+  if (runner === 'none')
+    log.warn('no runner is configured: batches with hooks wait for a worker that has one');
 }
 
-/** Requests under way may end within `graceMs`; what is left is cut off. */
+/** Lets requests finish within `graceMs`, then closes all connections. */
 async function closeServer(app: FastifyInstance, graceMs: number): Promise<void> {
   const timer = setTimeout(() => app.server.closeAllConnections(), graceMs);
   await app.close();
@@ -238,6 +239,6 @@ async function closeServer(app: FastifyInstance, graceMs: number): Promise<void>
 
 async function forget(database: Database, log: Logger): Promise<void> {
   await forgetOldAnswers(database).catch((error: unknown) => {
-    log.warn({ err: error }, 'old answers are not forgotten; trying again in an hour');
+    log.warn({ err: error }, 'cannot delete old stored answers; next try in an hour');
   });
 }

@@ -4,9 +4,9 @@ import { createInterface } from 'node:readline';
 import { holdAtFailpoints } from '@osa/core/failpoint';
 
 /**
- * For tests that break a daemon at a given step. With OSA_FAILPOINT_SOCKET, the path of a unix socket, the daemon
- * tells each failpoint that it reaches in a line, `{"n": 1, "point": "claim.mid"}`, and waits there for a line with
- * the same `n`. When the other side hangs up it ends. Built programs have none of this.
+ * For tests that break a daemon at a given step. OSA_FAILPOINT_SOCKET is the path of a unix socket. At each failpoint
+ * the daemon writes a line, `{"n": 1, "point": "claim.mid"}`, and waits for a line with the same `n`. It ends when the
+ * other side hangs up. Built programs have no failpoints.
  */
 export async function obeyFailpoints(environment: NodeJS.ProcessEnv): Promise<void> {
   const path = environment.OSA_FAILPOINT_SOCKET;
@@ -30,7 +30,7 @@ export async function obeyFailpoints(environment: NodeJS.ProcessEnv): Promise<vo
     waiting.get(n)?.();
     waiting.delete(n);
   });
-  // The reader of lines passes on what the socket meets.
+  // The line reader repeats errors of the socket.
   for (const part of [socket, lines]) part.on('error', () => socket.destroy());
   socket.on('close', () => process.kill(process.pid, 'SIGKILL'));
 }

@@ -6,9 +6,9 @@ export type LogLevel = (typeof logLevels)[number];
 
 export interface LogOptions {
   readonly level: LogLevel;
-  /** One short line each, for a person at a terminal; otherwise JSON lines. */
+  /** Short lines for a person at a terminal, instead of JSON lines. */
   readonly readable: boolean;
-  /** Where lines go; standard error by default. Written at once, so that the last ones before an end are not lost. */
+  /** Standard error by default, written synchronously so that the last lines before an end are not lost. */
   readonly destination?: DestinationStream;
 }
 
@@ -32,11 +32,11 @@ function toReadable(line: string): string {
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   const tail = facts.length > 0 ? ` · ${facts.join(' ')}` : '';
-  // Facts and errors hold what others sent: none of it may act on the terminal, or look like a line of ours.
+  // Facts and errors hold text of others. It must neither control the terminal nor look like a line of ours.
   return `${visible(`${clock} ${String(level).padEnd(5)} ${String(msg ?? '')}${tail}`)}\n${errorLines(err)}`;
 }
 
-/** The stack, which the logger makes of an error and its causes. */
+/** The stack of an error and its causes, as the logger gives it. */
 function errorLines(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('stack' in error)) return '';
   const lines = String(error.stack).split('\n');

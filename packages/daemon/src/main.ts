@@ -4,15 +4,15 @@ import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { nodeFlaw } from '@osa/core/node-version';
 import { isOutputThread, serveOutputThread } from '@osa/core/run/output/thread';
 import type { Logger } from 'pino';
-import type { Settings } from './config/config.ts';
 import type { Options } from './config/options.ts';
+import type { Settings } from './config/read-settings.ts';
 import type { Daemon } from './daemon.ts';
 
-// A thread that reads the output of hooks starts here too where all is one file, and needs nothing else.
+// In the built program, which is one file, the threads that read the output of hooks start here as well.
 if (isOutputThread()) serveOutputThread();
 else await main();
 
-/** The only place that ends the process. */
+/** Only this file ends the process. */
 async function main(): Promise<void> {
   const flaw = nodeFlaw();
   if (flaw !== undefined) {
@@ -33,10 +33,13 @@ async function main(): Promise<void> {
 }
 
 async function run(): Promise<number> {
-  const { help, readOptions } = await import('./config/options.ts');
+  const { readOptions } = await import('./config/options.ts');
   const { default: manifest } = await import('../package.json', { with: { type: 'json' } });
   const options = readOptions(process.argv.slice(2));
-  if (options.command === 'help') return print(help);
+  if (options.command === 'help') {
+    const { help } = await import('./config/help.ts');
+    return print(help());
+  }
   if (options.command === 'version') return print(`${manifest.version}\n`);
   if (options.command === 'serve' || options.command === 'dev') return serve(options, manifest.version);
   const { appRole, ownerUrl, systemEnvironment } = await import('./config/config.ts');
@@ -50,15 +53,14 @@ async function run(): Promise<number> {
   return print(await changeRoles({ url, change: options.change }));
 }
 
-/** A daemon, until it is told to stop. */
+/** Runs a daemon until a signal stops it. */
 async function serve(
   options: Extract<Options, { command: 'serve' | 'dev' }>,
   version: string,
 ): Promise<number> {
   const { obeyHangups } = watchHangups();
-  const { logLevelOf, productionConfig, readSettings, systemEnvironment } = await import(
-    './config/config.ts'
-  );
+  const { logLevelOf, productionConfig, systemEnvironment } = await import('./config/config.ts');
+  const { readSettings } = await import('./config/read-settings.ts');
   const environment = systemEnvironment();
   const read = (): Settings => {
     const settings = readSettings(environment, options.config);
@@ -78,7 +80,7 @@ async function serve(
     daemon = await startDev({ ...shared, ...options }, { log });
     obeyHangups(() => reload(daemon, log, () => devIssuers(read(), resolve(options.directory))));
     await print(
-      `osad listens on ${daemon.url}; deploy with: osa deploy <convention.yaml>, stop with Ctrl-C\n`,
+      `osad listens on ${daemon.url}; deploy with: osa deploy <convention.yaml>; stop with Ctrl-C\n`,
     );
   } else {
     const { startDaemon } = await import('./daemon.ts');
@@ -91,20 +93,20 @@ async function serve(
   return 0;
 }
 
-/** Reads settings and keys again. What cannot be used is told, and the issuers stay as they were. */
+/** Reads settings and keys again. If they cannot be used, this is logged and the issuers stay the same. */
 async function reload(daemon: Daemon, log: Logger, read: () => Promise<TrustedIssuers>): Promise<void> {
   try {
     const trusted = await read();
     daemon.trust(trusted);
-    log.info({ issuers: trusted.machines.map(({ issuer }) => issuer) }, 'issuers are read again');
+    log.info({ issuers: trusted.machines.map(({ issuer }) => issuer) }, 'reloaded the issuers');
   } catch (error) {
-    log.error({ err: error }, 'issuers cannot be read again, and stay as they were');
+    log.error({ err: error }, 'cannot reload the issuers; they stay the same');
   }
 }
 
 /**
- * SIGHUP ends a process that does not listen for it, so it is listened for from the start. One that comes while the
- * daemon starts is obeyed once there is something to do; each waits for the one before, so that the last one counts.
+ * SIGHUP ends a process without a handler, so there is one from the start. A signal during the start takes effect once
+ * the daemon runs. Each waits for the one before, so that the last one counts.
  */
 function watchHangups(): { readonly obeyHangups: (work: () => Promise<void>) => void } {
   const { promise: work, resolve: obeyHangups } = Promise.withResolvers<() => Promise<void>>();
@@ -115,7 +117,7 @@ function watchHangups(): { readonly obeyHangups: (work: () => Promise<void>) => 
   return { obeyHangups };
 }
 
-/** The first signal drains, within a bound; the second one ends at once. So does an error that nobody handles. */
+/** The first signal drains, within a time limit. A second signal, or an unhandled error, ends the process at once. */
 function watchSignals(log: Logger, drainSeconds: number): { readonly stop: Promise<void> } {
   const { promise, resolve } = Promise.withResolvers<void>();
   let count = 0;
@@ -128,14 +130,14 @@ function watchSignals(log: Logger, drainSeconds: number): { readonly stop: Promi
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
-      log.fatal({ err: error }, `${event}: ending, since what it leaves is not known`);
+      log.fatal({ err: error }, `${event}: ending, since the state is unknown`);
       process.exit(1);
     });
   }
   return { stop: promise };
 }
 
-/** Resolves when it is written, also to a pipe. */
+/** Resolves when the text is written, even to a pipe. */
 async function print(text: string): Promise<0> {
   await new Promise<void>((done) => {
     process.stdout.write(text, () => done());

@@ -1,18 +1,18 @@
 import type { BatchQueue } from '@osa/core/run/queue';
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 
-/** What `/metrics` shows. Each daemon has a registry of its own. */
+/** The metrics of `/metrics`. Each daemon has its own registry. */
 export interface Metrics {
   observeRequest(request: {
     readonly route: string;
     readonly status: number;
     readonly seconds: number;
   }): void;
-  /** A request was refused for its token, or for having none. */
+  /** Counts a request whose token is missing or not accepted. */
   countRefused(reason: string): void;
-  /** A claim of a batch ended, and how. */
+  /** Counts a claim of a batch by how it ended. */
   countBatch(end: string): void;
-  /** The queue, with its finished runs and rows counted. */
+  /** Wraps the queue to count finished runs and stored rows. */
   counted(queue: BatchQueue): BatchQueue;
   /** In Prometheus' text format. */
   text(): Promise<string>;
@@ -22,36 +22,36 @@ export interface Metrics {
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  // The loop's lag, memory, processor time and garbage collection.
+  // Event loop lag, memory, processor time and garbage collection.
   collectDefaultMetrics({ register: registry });
   const requests = new Histogram({
     name: 'osa_http_request_seconds',
-    help: 'Requests by route and status, and how long they took',
+    help: 'Duration of requests, by route and status',
     labelNames: ['route', 'status'] as const,
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30],
     registers,
   });
   const batches = new Counter({
     name: 'osa_batches_total',
-    help: 'How the claims of batches by this worker ended: finished, let_go, retry_later, stop_ingestion',
+    help: 'Claims of batches by this worker, by how they ended: finished, let_go, retry_later, stop_ingestion',
     labelNames: ['end'] as const,
     registers,
   });
   const runs = new Counter({
     name: 'osa_hook_runs_total',
-    help: 'Runs of hooks that ended, by status',
+    help: 'Ended runs of hooks, by status',
     labelNames: ['hook', 'status'] as const,
     registers,
   });
   const rows = new Counter({
     name: 'osa_rows_total',
-    help: 'Rows stored, by hook',
+    help: 'Stored rows, by hook',
     labelNames: ['hook'] as const,
     registers,
   });
   const refused = new Counter({
     name: 'osa_tokens_refused_total',
-    help: 'Requests without an accepted token, by what was wrong',
+    help: 'Requests without an accepted token, by reason',
     labelNames: ['reason'] as const,
     registers,
   });

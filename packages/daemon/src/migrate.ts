@@ -4,7 +4,9 @@ import { databaseError } from '@osa/core/postgres/connection/sqlstate';
 import { canLogIn, migrate } from '@osa/core/postgres/migrate';
 
 /**
- * `osad migrate`: brings the database of `url`, its owner's, up to date. The answer is for people.
+ * `osad migrate`: brings the tables up to date. `url` connects as the owner of the database.
+ *
+ * @returns a message to print
  *
  * @throws OsaError `conflict` (ahead, or changed), `invalid` (role), `unavailable`
  */
@@ -25,7 +27,7 @@ export async function migrateDatabase({
   try {
     const applied = await migrate(database, { appRole });
     const what = applied.length === 0 ? 'nothing to apply' : `applied ${applied.join(', ')}`;
-    const advice = `, and no login yet: alter role "${appRole}" login password '…'`;
+    const advice = `, but cannot log in yet; run: alter role "${appRole}" login password '…'`;
     return `${what}; the role ${appRole} has its rights${(await canLogIn(database, appRole)) ? '' : advice}`;
   } catch (error) {
     throw explain(error);
@@ -34,10 +36,10 @@ export async function migrateDatabase({
   }
 }
 
-/** Who may connect and no more has given another URL than the owner's. */
+/** Explains missing rights: the URL is not that of the owner. */
 function explain(error: unknown): unknown {
   if (error instanceof OsaError || !(error instanceof Error)) return error;
   if (databaseError(error)?.code !== '42501') return error;
-  const advice = 'give the URL of the owner of the database, who may make tables and roles';
+  const advice = 'connect as the owner of the database, who may create tables and roles';
   return new OsaError('usage', `${error.message}; ${advice}`, { cause: error });
 }

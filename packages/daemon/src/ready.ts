@@ -18,12 +18,12 @@ export interface ReadyParts {
 
 const databaseMs = 2_000;
 
-/** How each part is that the daemon needs. What an answer may say is little; the log says the rest. */
+/** The state of each part that the daemon needs. The answer is public, so the details are only in the log. */
 export async function components(config: DaemonConfig, parts: ReadyParts): Promise<Components> {
   return {
     db: await databaseState(parts),
     workers: workerState(config, parts.worker),
-    runner: config.runner === 'none' ? unchecked('none is configured: batches with hooks wait') : ok,
+    runner: config.runner === 'none' ? unchecked('no runner is configured: batches with hooks wait') : ok,
     ...(parts.isDraining() && { server: failing('the daemon is stopping') }),
   };
 }

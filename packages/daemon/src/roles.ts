@@ -8,8 +8,9 @@ export type RoleChange =
   | { readonly verb: 'list' };
 
 /**
- * `osad roles`: gives a person a role, takes it away, or lists who has which, as the owner of the database. The answer
- * is what to print.
+ * `osad roles`: grants, revokes or lists the roles of people. `url` connects as the owner of the database.
+ *
+ * @returns a message to print
  *
  * @throws OsaError `conflict` (not migrated), `unavailable`
  */
@@ -27,7 +28,7 @@ export async function changeRoles(work: {
     }
     const { verb, user, role } = change;
     const changed = await (verb === 'grant' ? grantRole : revokeRole)(database, user, role);
-    const has = verb === 'grant' ? 'has' : 'has no longer';
+    const has = verb === 'grant' ? 'has' : 'no longer has';
     return `osad: ${user} ${has} the role ${role}${changed ? '' : ', as before'}\n`;
   } finally {
     await database.close();

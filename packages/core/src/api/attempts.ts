@@ -10,7 +10,7 @@ export const Attempt = z.object({
   exit_signal: z.string().nullable(),
   detail: z.string().nullable(),
   resolved_digest: z.string().nullable(),
-  /** Of the one platform that ran, where the release's digest is that of an index. */
+  /** The digest of the platform that ran, if the release's digest names an image index. */
   platform_digest: z.string().nullable(),
   started_at: time,
   finished_at: time.nullable(),

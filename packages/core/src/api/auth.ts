@@ -6,20 +6,20 @@ export const authRoutes = {
   whoami: route({
     method: 'GET',
     path: '/api/v1/auth/me',
-    summary: 'Who the token says that you are, and what it grants',
+    summary: 'Show the caller: identity, scopes and roles of the token',
     gate: anybody,
     status: 200,
     response: z.object({
-      /** Of an actor: a person's own, a machine's from its issuer and subject. */
+      /** A person's own id; a machine's is derived from its issuer and subject. */
       id: z.string(),
       kind: z.enum(['machine', 'person']),
       issuer: z.string(),
       subject: z.string(),
       scopes: z.array(z.string()),
-      /** A person's, in lower case. */
+      /** In lower case; empty for a machine. */
       roles: z.array(z.string()),
       expires_at: time,
-      /** As clients of the existing archive read them. */
+      /** These names are the ones that clients of the existing archive read. */
       display_name: z.string(),
       provider: z.string(),
       external_id: z.string(),
@@ -28,7 +28,7 @@ export const authRoutes = {
   listIssuers: route({
     method: 'GET',
     path: '/api/v1/auth/issuers',
-    summary: 'Whose machine tokens are accepted, with which keys, and what time it is here',
+    summary: 'List the issuers of accepted machine tokens with their keys, and the time of the server',
     gate: open,
     status: 200,
     response: z.object({
@@ -41,7 +41,7 @@ export const authRoutes = {
           audience: z.string(),
           scope_claim: z.string(),
           keys: z.array(z.object({ kid: z.string(), thumbprint: z.string() })),
-          /** What its tokens may carry at most; null for no bound. */
+          /** The widest scopes that its tokens may carry; null for no limit. */
           scopes: z.array(z.string()).nullable(),
         }),
       ),

@@ -19,7 +19,7 @@ export const blobsRoutes = {
   findBlob: route({
     method: 'GET',
     path: '/api/v1/blobs/:sha256',
-    summary: 'Whether a blob is stored, and its size',
+    summary: 'Find a stored blob, and its size',
     gate: hookCode,
     params: blobParams,
     status: 200,

@@ -6,24 +6,24 @@ import { Actor, Difference, flag, idParams, SchemaRef, time } from './fields.ts'
 import { nextPage, page, wholePage } from './paging.ts';
 import { read, route, scope } from './route.ts';
 
-/** `activate`: make the declared releases live also where they are known and another one is. */
+/** `activate` also makes a declared release live if it is known and another one is live. */
 const deployOptions = z.object({ activate: flag });
 
 const HookChange = z.object({
   name: z.string(),
   owner: z.string(),
   hook: z.enum(['created', 'unchanged', 'refused']),
-  /** What makes the declared contract another one, where it is refused. */
+  /** If the contract is refused: how it differs from the stored one. */
   differences: z.array(Difference),
   release: z.enum(['created', 'known']),
   version: z.int(),
   is_live: z.boolean(),
   live_version: z.int().nullable(),
-  /** Whether the deploy makes a known release live, as it was asked to. */
+  /** Whether `activate` made a known release live. */
   activated: z.boolean(),
 });
 
-/** What a deploy changed or would change, part by part. */
+/** The changes of a deploy, made or planned, part by part. */
 export const DeployChanges = z.object({
   convention: z.enum(['created', 'updated', 'unchanged']),
   convention_fields: z.array(Difference),
@@ -38,7 +38,7 @@ const DeployPlan = z.object({
   slug: z.string(),
   /** Whether a deploy would change anything. */
   changed: z.boolean(),
-  /** Whether a deploy would be refused, and why. */
+  /** Whether a deploy would be refused; `reasons` says why. */
   refused: z.boolean(),
   reasons: z.array(z.string()),
   changes: DeployChanges,
@@ -62,7 +62,7 @@ const DeploySummary = z.object({
   manifest_digest: Digest,
   changed: z.boolean(),
   changes: DeployChanges,
-  /** Where the declaration and what its hooks and ingester run come from, each place once. */
+  /** The distinct sources of the declaration, and of the code of its hooks and ingester. */
   source_refs: z.array(z.string()),
   actor: Actor,
   at: time,
@@ -96,7 +96,7 @@ export const conventionsRoutes = {
   planDeploy: route({
     method: 'POST',
     path: '/api/v1/conventions/plan',
-    summary: 'What a deploy of this body would change, without changing anything',
+    summary: 'Show the changes that a deploy of this body would make; changes nothing',
     gate: scope('conventions:write'),
     query: deployOptions,
     body: DeployRequest,
@@ -106,7 +106,7 @@ export const conventionsRoutes = {
   listDeploys: route({
     method: 'GET',
     path: '/api/v1/deploys',
-    summary: 'What was deployed, newest first: by whom, from which code, with what changes',
+    summary: 'List deploys, newest first: who deployed, from which source, and what changed',
     gate: read,
     query: page.extend({ convention: z.string().max(200).optional() }),
     status: 200,
@@ -115,7 +115,7 @@ export const conventionsRoutes = {
   showDeploy: route({
     method: 'GET',
     path: '/api/v1/deploys/:id',
-    summary: 'One deploy; what was sent is shown to who may read all runs',
+    summary: 'Show one deploy; the body that was sent is included for callers with `runs:read`',
     gate: read,
     params: idParams,
     status: 200,
@@ -124,7 +124,7 @@ export const conventionsRoutes = {
   listConventions: route({
     method: 'GET',
     path: '/api/v1/conventions',
-    summary: 'Conventions, newest first',
+    summary: 'List conventions, newest first',
     gate: read,
     query: wholePage,
     status: 200,
@@ -144,7 +144,7 @@ export const conventionsRoutes = {
   showConvention: route({
     method: 'GET',
     path: '/api/v1/conventions/:slug',
-    summary: 'One convention',
+    summary: 'Show one convention',
     gate: read,
     params: z.object({ slug: z.string().max(200) }),
     status: 200,

@@ -7,7 +7,7 @@ export const dataRoutes = {
   readRecords: route({
     method: 'GET',
     path: '/api/v1/data/:schema/records',
-    summary: 'Published records of a schema (`id` or `id@version`), newest first',
+    summary: 'List the published records of a schema (`id` or `id@version`), newest first',
     gate: read,
     params: z.object({ schema: z.string().max(200) }),
     query: dataPage.extend({ history: flag }),
@@ -25,7 +25,7 @@ export const dataRoutes = {
   readRows: route({
     method: 'GET',
     path: '/api/v1/data/:schema/:feature',
-    summary: 'Rows of a feature over the published records of a schema, by id',
+    summary: 'List the rows of a feature over the published records of a schema, by id',
     gate: read,
     params: z.object({ schema: z.string().max(200), feature: z.string().max(200) }),
     query: dataPage.extend({

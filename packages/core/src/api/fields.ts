@@ -15,7 +15,7 @@ export const versionText = wholeText(1, bounds.releaseVersion);
 
 export const idParams = z.object({ id: uuid });
 
-/** Where the caller saw the live pointer; 412 if it has moved since. The header If-Match says the first too. */
+/** The live pointer as the caller last saw it; 412 if it has moved since. If-Match can carry the first. */
 export const expected = {
   expected_live_seq: z.int().min(1).max(bounds.liveSeq).optional(),
   expected_live_version: z.int().min(1).max(bounds.releaseVersion).optional(),
@@ -34,5 +34,5 @@ export const SchemaRef = z.object({ id: z.string(), version: z.string() });
 
 export const Difference = z.object({ path: z.string(), from: z.unknown(), to: z.unknown() });
 
-/** Who has paused what, when and why. */
+/** A pause: when, why and by whom. */
 export const Pause = z.object({ at: time, reason: z.string().nullable(), by: Actor });

@@ -14,14 +14,14 @@ const HookSummary = z.object({
   live_release: z
     .object({ version: z.int(), digest: z.string(), source_ref: z.string(), built_at: time })
     .nullable(),
-  /** While it is paused, no batch is claimed that it would run over. */
+  /** While a hook is paused, no batch that needs it is claimed. */
   paused: Pause.nullable(),
 });
 
-/** Whether a hook is paused; `changed` is false when it was so before. */
+/** `changed` is false if the hook was already in this state. */
 const HookPause = z.object({ hook_name: z.string(), changed: z.boolean(), paused: Pause.nullable() });
 
-/** A release as it is minted without a deploy. The digest says which code; an image may carry it (`ref@sha256:…`). */
+/** A release without a deploy. The digest identifies the code; an image may include it (`ref@sha256:…`). */
 const ReleaseRequest = z.strictObject({
   runtime: z.enum(runtimes).optional(),
   image: z.string().min(1).max(1_000).optional(),
@@ -29,15 +29,15 @@ const ReleaseRequest = z.strictObject({
   command: Command.optional(),
   config: Config.optional(),
   limits: LimitsUpdate.optional(),
-  /** Carried over from the live release with its code only: other code comes from somewhere else. */
+  /** If left out, that of the live release, provided the code is the same. */
   source_ref: z.string().min(1).max(1_000).optional(),
-  /** Whether the new release becomes the live one. */
+  /** Whether the new release becomes live. */
   live: z.boolean().default(true),
   reason: reason.optional(),
   ...expected,
 });
 
-/** A move of the live pointer; `changed` is false when it stood there already. */
+/** A move of the live pointer; `changed` is false if that release was already live. */
 const PointerMove = z.object({
   hook_name: z.string(),
   changed: z.boolean(),
@@ -63,7 +63,7 @@ export const hooksRoutes = {
   listHooks: route({
     method: 'GET',
     path: '/api/v1/hooks',
-    summary: 'Hooks by name, with their live release',
+    summary: 'List hooks by name, with their live release',
     gate: read,
     query: wholePage,
     status: 200,
@@ -72,14 +72,14 @@ export const hooksRoutes = {
   showHook: route({
     method: 'GET',
     path: '/api/v1/hooks/:name',
-    summary: 'One hook; the ETag is the sequence number of its last live change',
+    summary: 'Show one hook; the ETag is the sequence number of its last live change',
     gate: read,
     params: hookParams,
     status: 200,
     response: HookSummary.extend({
       live_seq: z.int().nullable(),
       live: ReleaseDetail.nullable(),
-      /** The version that a rollback goes back to unless told otherwise; null where there is none. */
+      /** The default target of a rollback; null if there is none. */
       rollback_to: z.int().nullable(),
     }),
     etag: 'The sequence number of the last live change',
@@ -87,7 +87,7 @@ export const hooksRoutes = {
   listReleases: route({
     method: 'GET',
     path: '/api/v1/hooks/:name/releases',
-    summary: 'The releases of a hook, newest first',
+    summary: 'List the releases of a hook, newest first',
     gate: read,
     params: hookParams,
     query: page,
@@ -102,7 +102,7 @@ export const hooksRoutes = {
   showRelease: route({
     method: 'GET',
     path: '/api/v1/hooks/:name/releases/:version',
-    summary: 'One release',
+    summary: 'Show one release',
     gate: read,
     params: hookParams.extend({
       version: versionText,
@@ -110,14 +110,15 @@ export const hooksRoutes = {
     status: 200,
     response: ReleaseDetail.extend({
       live: z.boolean(),
-      /** Rows that it has computed, over all runs. */
+      /** Rows that all its runs have computed. */
       rows: z.int(),
     }),
   }),
   history: route({
     method: 'GET',
     path: '/api/v1/hooks/:name/history',
-    summary: 'The moves of the live pointer, newest first; the first one until `at` says what was live then',
+    summary:
+      'List the moves of the live pointer, newest first; with `at`, the first item shows what was live then',
     gate: read,
     params: hookParams,
     query: page.extend({ at: z.iso.datetime({ offset: true }).optional() }),
@@ -144,7 +145,7 @@ export const hooksRoutes = {
       digest: z.string(),
       source_ref: z.string(),
       built_at: time,
-      /** False when this very release was there already. */
+      /** False if this release already existed. */
       created: z.boolean(),
       live: z.boolean(),
       is_live: z.boolean(),
@@ -156,7 +157,7 @@ export const hooksRoutes = {
   activate: route({
     method: 'PUT',
     path: '/api/v1/hooks/:name/live',
-    summary: 'Make any release of a hook the live one; If-Match takes the ETag of the hook',
+    summary: 'Make a release of a hook live; If-Match takes the ETag of the hook',
     gate: scope('hooks:write', 'name'),
     params: hookParams,
     body: z.strictObject({ version: ReleaseVersion, reason: reason.optional(), ...expected }),
@@ -171,7 +172,7 @@ export const hooksRoutes = {
     gate: scope('hooks:write', 'name'),
     params: hookParams,
     body: z.strictObject({
-      /** The version to go back to; without it, the one that was live before the present one was introduced. */
+      /** The version to return to. By default: the one that was live before the current one was introduced. */
       to: ReleaseVersion.optional(),
       reason: reason.optional(),
       ...expected,
@@ -183,7 +184,7 @@ export const hooksRoutes = {
   pauseHook: route({
     method: 'POST',
     path: '/api/v1/hooks/:name/pause',
-    summary: 'Claim no more batches that a hook would run over; those that run end',
+    summary: 'Pause a hook: no further batch that needs it is claimed; running batches finish',
     gate: scope('hooks:write', 'name'),
     params: hookParams,
     body: z.strictObject({ reason: reason.optional() }),

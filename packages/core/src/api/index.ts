@@ -32,7 +32,7 @@ type Shape<T> = T extends z.ZodType ? z.output<T> : T extends 'text' ? string : 
 
 type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
 
-/** What a route answers, by name: `Answer<'rollback'>`. */
+/** The answer of a route, by name: `Answer<'rollback'>`. */
 export type Answer<N extends RouteName> = Shape<(typeof routes)[N]['response']>;
 
 /** The JSON body that a caller sends; undefined where there is none. */

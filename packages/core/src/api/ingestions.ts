@@ -9,8 +9,8 @@ export const BatchStatus = z.enum(['queued', 'running', 'parked', 'done', 'faile
 export const RecordStatus = z.enum(['pending', 'invalid', 'unchanged', 'published', 'rejected', 'errored']);
 
 /**
- * Where an ingestion stands. `records` came in; each is one of the others in the end, or still `pending`.
- * `retried` counts tries that were followed by a newer one; their records are counted where they are newest.
+ * The state of an ingestion. Each of its `records` ends in one of the other counts, or is still `pending`.
+ * `retried` counts earlier tries; a record is counted by its newest try only.
  */
 const Ingestion = z.object({
   id: z.string(),
@@ -18,7 +18,7 @@ const Ingestion = z.object({
   convention_id: z.string(),
   schema_id: SchemaRef,
   status: z.enum(['running', 'paused', 'completed', 'failed', 'cancelled']),
-  /** While it is paused, none of its batches is claimed; those that run end. */
+  /** While an ingestion is paused, none of its batches is claimed; running ones finish. */
   paused: Pause.nullable(),
   records: z.int(),
   invalid: z.int(),
@@ -30,7 +30,7 @@ const Ingestion = z.object({
   retried: z.int(),
   rows: z.int(),
   batches: z.record(BatchStatus, z.int()),
-  /** Why batches wait, are parked or failed, pauses of hooks and earlier ingestions among it: each reason once. */
+  /** The distinct reasons why batches wait, are parked or failed, including pauses and earlier ingestions. */
   reasons: z.array(z.string()),
   started_by: Actor,
   started_at: time,
@@ -58,7 +58,7 @@ export const ingestionsRoutes = {
   ingest: route({
     method: 'POST',
     path: '/api/v1/conventions/:slug/ingestions',
-    summary: 'Take in records: one JSON object a line, {"source_id", "metadata"}; all or nothing',
+    summary: 'Upload records, all or nothing: one JSON object a line, {"source_id", "metadata"}',
     gate: scope('ingestions:write', 'slug'),
     params: z.object({ slug: z.string().max(200) }),
     query: z.object({
@@ -72,7 +72,7 @@ export const ingestionsRoutes = {
   listIngestions: route({
     method: 'GET',
     path: '/api/v1/ingestions',
-    summary: 'Ingestions, newest first',
+    summary: 'List ingestions, newest first',
     gate: scope('ingestions:read'),
     query: page,
     status: 200,
@@ -81,7 +81,7 @@ export const ingestionsRoutes = {
   showIngestion: route({
     method: 'GET',
     path: '/api/v1/ingestions/:id',
-    summary: 'Where an ingestion stands',
+    summary: 'Show the state of one ingestion',
     gate: scope('ingestions:read'),
     params: idParams,
     status: 200,
@@ -90,11 +90,11 @@ export const ingestionsRoutes = {
   listIngestionRecords: route({
     method: 'GET',
     path: '/api/v1/ingestions/:id/records',
-    summary: 'The records of an ingestion and what became of them, in the order of the upload',
+    summary: 'List the records of an ingestion with their outcomes, in the order of the upload',
     gate: scope('ingestions:read'),
     params: idParams,
     query: page.extend({
-      /** `failed` is invalid, rejected or errored, and not tried again since. */
+      /** `failed`: invalid, rejected or errored, and not retried since. */
       status: z.enum(['failed', ...RecordStatus.options]).optional(),
     }),
     status: 200,
@@ -103,7 +103,7 @@ export const ingestionsRoutes = {
   retryIngestion: route({
     method: 'POST',
     path: '/api/v1/ingestions/:id/retry',
-    summary: 'Try again what was rejected or errored, in a new batch under the releases that are live then',
+    summary: 'Retry rejected and errored records in new batches, under the releases that are live by then',
     gate: scope('ingestions:write'),
     params: idParams,
     body: z.strictObject({}),
@@ -112,7 +112,7 @@ export const ingestionsRoutes = {
       id: z.string(),
       /** Records put into new batches. */
       retried: z.int(),
-      /** Records left alone, because the same source came in again later. */
+      /** Records that are not retried because a later ingestion holds the same source. */
       overtaken: z.int(),
       batches: z.int(),
     }),
@@ -121,7 +121,7 @@ export const ingestionsRoutes = {
   pauseIngestion: route({
     method: 'POST',
     path: '/api/v1/ingestions/:id/pause',
-    summary: 'Claim no more batches of an ingestion; those that run end',
+    summary: 'Pause an ingestion: none of its batches is claimed; running ones finish',
     gate: scope('ingestions:write'),
     params: idParams,
     body: z.strictObject({ reason: reason.optional() }),
@@ -143,7 +143,7 @@ export const ingestionsRoutes = {
   cancelIngestion: route({
     method: 'POST',
     path: '/api/v1/ingestions/:id/cancel',
-    summary: 'End an ingestion: batches that are not done write nothing, and their records are errored',
+    summary: 'Cancel an ingestion: unfinished batches write nothing, and their records are errored',
     gate: scope('ingestions:write'),
     params: idParams,
     body: z.strictObject({ reason: reason.optional() }),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bounds } from '../limits.ts';
 
-/** A whole number as it stands in a path or a query. */
+/** A whole number in a path or a query. */
 export const wholeText = (least: number, most: number) => {
   const rule = `must be a whole number from ${least} to ${most}`;
   return z.coerce.number(rule).int(rule).min(least, rule).max(most, rule);
@@ -13,10 +13,10 @@ const limit = wholeText(1, bounds.pageRows).default(bounds.defaultPageRows);
 
 export const page = z.object({ cursor, limit });
 
-/** Of a list that most read whole. */
+/** For lists that clients usually read completely. */
 export const wholePage = z.object({ cursor, limit: limit.default(bounds.pageRows) });
 
-/** Clients of the existing archive ask for more than there may be, and get what there may be. */
+/** Clients of the existing archive ask for more rows than a page may hold, and get a full page. */
 export const dataPage = z.object({
   cursor,
   limit: z.coerce

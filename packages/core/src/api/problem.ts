@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** The body of every refusal (RFC 9457), with the members that clients of the existing archive read. */
+/** The body of every refusal: RFC 9457, and the members that clients of the existing archive read. */
 export const Problem = z.object({
   type: z.string(),
   title: z.string(),

@@ -13,7 +13,7 @@ export const ReleaseSummary = z.object({
   built_at: time,
 });
 
-/** `config` may hold secrets: without `runs:read` it is null, and its digest is all that is shown. */
+/** `config` may hold secrets, so without `runs:read` it is null and only its digest is shown. */
 export const ReleaseDetail = ReleaseSummary.extend({
   id: z.string(),
   hook_name: z.string(),

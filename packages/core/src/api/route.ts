@@ -2,10 +2,10 @@ import type { z } from 'zod';
 import type { ScopeVerb } from '../auth/scope.ts';
 
 /**
- * Who may call a route. `public` is open to everybody; `read` is open unless the daemon says
- * `reads: authenticated`; `authenticated` takes any token that is accepted; a scope needs one that grants it on the
- * resource named by a path parameter. Without one it must grant the verb, or the other one, on some resource; the use
- * case asks for more, once it knows on which.
+ * The rule for calling a route. `public` is open to everybody; `read` is open unless the setting `reads` is
+ * `authenticated`; `authenticated` takes any accepted token. `scope` needs a token that grants the verb on the
+ * resource in `resourceParam`. Without `resourceParam`, a grant of `verb` or `orVerb` on any resource passes; the use
+ * case then checks the actual resource.
  */
 export type Gate =
   | { readonly kind: 'public' }
@@ -33,9 +33,9 @@ export interface Route {
   /** A second status of success: 201 where the answer says `created: true`. */
   readonly createdStatus?: 201;
   readonly response: z.ZodType | 'text';
-  /** What the ETag of the answer stands for, where it has one. */
+  /** The meaning of the answer's ETag, if it has one. */
   readonly etag?: string;
-  /** A status that is no success and comes with the same body, which says what is wrong; and what it means. */
+  /** A failure status whose body has the shape of `response`, and its description. */
   readonly troubleStatus?: readonly [503, string];
   /** Writes take an `Idempotency-Key`. */
   readonly idempotent?: true;
@@ -44,7 +44,7 @@ export interface Route {
 export const scope = (verb: ScopeVerb, resourceParam?: string): Gate =>
   resourceParam === undefined ? { kind: 'scope', verb } : { kind: 'scope', verb, resourceParam };
 
-/** The code of hooks: it comes with a deploy, or with a release without one. */
+/** For uploads of hook code, which precede a deploy or a release. */
 export const hookCode: Gate = { kind: 'scope', verb: 'conventions:write', orVerb: 'hooks:write' };
 
 export const read: Gate = { kind: 'read' };

@@ -4,7 +4,7 @@ import { idParams, time, uuid, versionText } from './fields.ts';
 import { page, wholeText } from './paging.ts';
 import { route, scope } from './route.ts';
 
-/** A run as lists show it; `status` is null while it is going or waits. */
+/** A run in a list; `status` is null until the run ends. */
 const RunSummary = z.object({
   id: z.string(),
   hook_name: z.string(),
@@ -36,7 +36,7 @@ export const runsRoutes = {
   listRuns: route({
     method: 'GET',
     path: '/api/v1/hooks/runs',
-    summary: 'Runs of hooks, newest first',
+    summary: 'List runs of hooks, newest first',
     gate: scope('runs:read'),
     query: page.extend({
       hook: z.string().max(200).optional(),
@@ -50,7 +50,7 @@ export const runsRoutes = {
   showRun: route({
     method: 'GET',
     path: '/api/v1/hooks/runs/:id',
-    summary: 'One run: its release, its records and each attempt',
+    summary: 'Show one run: its release, its records and each attempt',
     gate: scope('runs:read'),
     params: idParams,
     status: 200,
@@ -60,7 +60,7 @@ export const runsRoutes = {
     method: 'GET',
     path: '/api/v1/hooks/runs/:id/logs',
     summary:
-      'What the code of a run said on stdout and stderr: the start and the end of it; of the last attempt, or another',
+      'Show the log of a run (stdout and stderr): its start and its end; by default, of the last attempt',
     gate: scope('runs:read'),
     params: idParams,
     query: z.object({ attempt: wholeText(1, 1_000_000).optional() }),
@@ -70,28 +70,28 @@ export const runsRoutes = {
   followRun: route({
     method: 'GET',
     path: '/api/v1/hooks/runs/:id/tail',
-    summary: 'What an attempt has said since: for who follows a run that is going',
+    summary: 'Follow the log of an attempt while it runs',
     gate: scope('runs:read'),
     params: idParams,
     query: z.object({
       attempt: wholeText(1, 1_000_000).default(1),
-      /** Bytes of its log that the caller has. */
+      /** Bytes of the log that the caller already has. */
       after: wholeText(0, Number.MAX_SAFE_INTEGER).default(0),
     }),
     status: 200,
     response: z.object({
       attempt: z.int(),
-      /** What is new, as far as it is kept: base64, since it may be anything. */
+      /** The new part of the log, as far as it is kept; base64, since it may hold any bytes. */
       log: z.string(),
-      /** Bytes between what the caller has and `log` that are not kept. */
+      /** Bytes missing before `log`, because they are not kept. */
       skipped: z.int(),
-      /** To be given as `after`. */
+      /** The value of `after` for the next request. */
       bytes: z.int(),
-      /** How the attempt ended; null while it is going, or was not started yet. */
+      /** How the attempt ended; null until it has. */
       outcome: z.string().nullable(),
-      /** Of the run; null while it is going. */
+      /** The status of the run; null until it ends. */
       status: z.enum(['passed', 'failed', 'error']).nullable(),
-      /** Attempts that were started. */
+      /** Attempts started so far. */
       attempt_count: z.int(),
     }),
   }),

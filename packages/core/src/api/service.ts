@@ -5,7 +5,7 @@ export const serviceRoutes = {
   health: route({
     method: 'GET',
     path: '/health',
-    summary: 'Whether the process is up',
+    summary: 'Report that the process is up',
     gate: open,
     status: 200,
     response: z.object({ status: z.literal('ok'), version: z.string() }),
@@ -13,7 +13,7 @@ export const serviceRoutes = {
   ready: route({
     method: 'GET',
     path: '/ready',
-    summary: 'Whether it can do its work; 503 when it cannot',
+    summary: 'Report whether the daemon can do its work; 503 if it cannot',
     gate: open,
     status: 200,
     troubleStatus: [503, 'Not ready'],
@@ -29,7 +29,7 @@ export const serviceRoutes = {
   metrics: route({
     method: 'GET',
     path: '/metrics',
-    summary: 'Prometheus metrics',
+    summary: 'Show metrics for Prometheus',
     gate: open,
     status: 200,
     response: 'text',
@@ -37,7 +37,7 @@ export const serviceRoutes = {
   openapi: route({
     method: 'GET',
     path: '/openapi.json',
-    summary: 'This document',
+    summary: 'Show this document',
     gate: open,
     status: 200,
     response: z.looseObject({ openapi: z.string() }),

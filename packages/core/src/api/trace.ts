@@ -31,18 +31,18 @@ const TracedRun = z.object({
   row_count: z.int().nullable(),
   input_digest: Digest.nullable(),
   output_digest: Digest.nullable(),
-  /** Attempts that ran out of memory and were followed by one with more. */
+  /** Attempts that ran out of memory and were repeated with more. */
   oom_retries: z.int(),
   attempts: z.array(Attempt),
 });
 
-/** A row's story: row → record → run → release → hook. */
+/** The provenance of a row: row → record → run → release → hook. */
 const RowTrace = z.object({
   row: z.object({
     name: z.string(),
     id: rowId,
     ordinal: z.int(),
-    /** False when a newer computation has taken the row's place. */
+    /** False if a newer computation has replaced the row. */
     current: z.boolean(),
     values: z.record(z.string(), z.unknown()),
   }),
@@ -50,7 +50,7 @@ const RowTrace = z.object({
   run: TracedRun,
   release: ReleaseDetail.extend({
     live_version: z.int().nullable(),
-    /** The live change that first made this release live; null when none has. */
+    /** The live change that first made this release live; null if it never was. */
     introduced_by: z.object({ kind: z.string(), actor: Actor, at: time }).nullable(),
   }),
   hook: z.object({ name: z.string(), owner: z.string(), feature: FeatureContract }),
@@ -58,7 +58,7 @@ const RowTrace = z.object({
 
 const RecordTrace = z.object({
   record: TracedRecord,
-  /** All that there are; the first ones are told of. */
+  /** The number of all rows; `rows` holds the first of them. */
   row_count: z.int(),
   rows: z.array(
     z.object({
@@ -79,7 +79,7 @@ export const traceRoutes = {
   traceRow: route({
     method: 'GET',
     path: '/api/v1/trace/rows/:hook/:id',
-    summary: 'The story of one row: which code made it, from which record',
+    summary: 'Trace one row: the code that computed it, and the record that it is about',
     gate: read,
     params: z.object({
       hook: z.string().max(200),
@@ -91,7 +91,7 @@ export const traceRoutes = {
   traceRecord: route({
     method: 'GET',
     path: '/api/v1/trace/records/:srn',
-    summary: `The rows of one published record, each with its release; the first ${bounds.tracedRows} of them`,
+    summary: `Trace the rows of one published record to their releases; at most ${bounds.tracedRows} rows`,
     gate: read,
     params: z.object({ srn: z.string().max(400) }),
     status: 200,

@@ -16,7 +16,7 @@ export const scopeVerbs = [
 
 export type ScopeVerb = (typeof scopeVerbs)[number];
 
-/** As a resource: all there are, so that only the verb itself, or its `*`, grants it. */
+/** As a resource, this means all of them: only the verb alone or `<verb>:*` grants it. */
 export const everything = '*';
 
 /** Whether the principal may do `verb` on `resource`. */
@@ -31,8 +31,7 @@ export function requireScope(principal: Principal, verb: ScopeVerb, resource: st
 }
 
 /**
- * That the principal may do one of `verbs` on some resource, before it is known on which: a first gate, behind which
- * the use case asks for the resource.
+ * Requires one of `verbs` on any resource. A first gate: the use case later checks the actual resource.
  *
  * @throws OsaError `access_denied`, with the first verb in `details.scope`.
  */
@@ -40,17 +39,17 @@ export function requireVerb(principal: Principal, verbs: readonly [ScopeVerb, ..
   if (!verbs.some((verb) => holds(principal, verb, () => true))) throw lacking(...verbs);
 }
 
-/** Whether whoever has `bound` has all that `scope` grants: they are equal, or the verb, or a wider pattern. */
+/** Whether `bound` grants all that `scope` does: it is equal, the verb alone, or a wider pattern. */
 export function covers(bound: string, scope: string): boolean {
   if (bound === scope) return true;
   if (scopeVerbs.some((verb) => verb === bound)) return scope.startsWith(`${bound}:`);
   return bound.endsWith('*') && isScope(bound) && scope.startsWith(bound.slice(0, -1));
 }
 
-/** Whether a text is a scope that something here asks for. */
+/** Whether a text is a scope of osa, with a valid pattern. */
 export function isScope(text: string): boolean {
   return scopeVerbs.some(
-    (verb) => text === verb || (text.startsWith(`${verb}:`) && text.length > verb.length + 1),
+    (verb) => text === verb || (text.startsWith(`${verb}:`) && isPattern(text.slice(verb.length + 1))),
   );
 }
 
@@ -61,15 +60,21 @@ function holds(
 ): boolean {
   if (isAdmin || scopes.has(verb)) return true;
   const prefix = `${verb}:`;
-  return [...scopes].some((scope) => scope.startsWith(prefix) && covered(scope.slice(prefix.length)));
+  return [...scopes].some((scope) => {
+    const pattern = scope.slice(prefix.length);
+    return scope.startsWith(prefix) && isPattern(pattern) && covered(pattern);
+  });
+}
+
+/** A resource, or a prefix with one `*` at its end. Any other `*` grants nothing, since it could be misread. */
+function isPattern(text: string): boolean {
+  return /^([^*]+\*?|\*)$/s.test(text);
 }
 
 function lacking(...scopes: readonly [string, ...string[]]): OsaError {
-  return new OsaError(
-    'access_denied',
-    `this needs the scope ${scopes.join(' or ')}; sign a token that carries it`,
-    { details: { scope: scopes[0] } },
-  );
+  return new OsaError('access_denied', `you need the scope ${scopes.join(' or ')}; sign a token with it`, {
+    details: { scope: scopes[0] },
+  });
 }
 
 function matches(pattern: string, resource: string): boolean {

@@ -19,38 +19,38 @@ import {
 } from './issuer.ts';
 import { covers } from './scope.ts';
 
-/** What a verified token says. */
+/** The content of a verified token. */
 export interface VerifiedToken {
   readonly kind: 'machine' | 'person';
   readonly issuer: string;
   readonly subject: string;
-  /** Of a machine; a person's rights are roles, and not in the token. */
+  /** Empty for a person, whose rights are roles and not in the token. */
   readonly scopes: ReadonlySet<string>;
   readonly tokenId: string | undefined;
-  /** Its own `exp`, in seconds since 1970; it is accepted for the clock skew longer. */
+  /** Its `exp`, in seconds since 1970. It is accepted for the clock skew longer. */
   readonly expiresAt: number;
 }
 
 export interface Verifier {
-  /** Whom it trusts now. */
+  /** The issuers that are trusted now. */
   readonly trusted: TrustedIssuers;
-  /** From now on only these; what others signed is refused at once. */
+  /** Replaces the trusted issuers; tokens of all others are refused at once. */
   trust(issuers: TrustedIssuers): void;
   /**
-   * @throws OsaError `invalid_token`, with one message whatever was wrong, but for an expired token; its cause is a
-   * `TokenFlaw` that says more, for the log
+   * @throws OsaError `invalid_token`, with the same message for every flaw except an expired token; its cause is a
+   * `TokenFlaw` with the details, for the log
    */
   verify(token: string): VerifiedToken;
 }
 
-/** Both names of the algorithm: of RFC 8037 and of RFC 9864. */
+/** The names of the algorithm in RFC 8037 and in RFC 9864. */
 const machineAlgorithms = ['EdDSA', 'Ed25519'];
-/** Verified tokens that are remembered. */
+/** The most verified tokens that are cached. */
 const cacheSize = 10_000;
 
 /**
- * Verifies tokens: the issuer that an unverified token names verifies it, and no other does. A token without `iss` is
- * a person's. `now` gives milliseconds since 1970.
+ * Verifies tokens with the keys of the issuer that they name, and no others. A token without `iss` is a person's.
+ * `now` gives milliseconds since 1970.
  */
 export function tokenVerifier(first: TrustedIssuers, now: () => number = Date.now): Verifier {
   let trusted = first;
@@ -135,7 +135,8 @@ function verifyPerson(
   if (!hmacSha256(primary.secret, token)) throw new TokenFlaw('its signature does not hold');
   requireAudience(claims.aud, primaryAudience);
   const subject = text(claims.sub, 'sub').toLowerCase();
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(subject)) throw new TokenFlaw('its sub is no uuid');
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(subject))
+    throw new TokenFlaw('its sub is not a uuid');
   const expiresAt = instant(claims.exp, 'exp');
   const issuedAt = claims.iat === undefined ? undefined : instant(claims.iat, 'iat');
   requireTimes(claims, { issuedAt, expiresAt, now, trusted });
@@ -143,7 +144,7 @@ function verifyPerson(
   return { kind: 'person', issuer: primaryIssuer, subject, scopes: new Set(), tokenId, expiresAt };
 }
 
-/** With one key it must be that; with several the `kid` chooses among them, and nothing else is ever looked up. */
+/** A single key is used whatever the `kid`; among several, the `kid` chooses. Keys are never fetched. */
 function pickKey({ keys }: MachineIssuer, kid: string | undefined): MachineKey {
   const [only, ...others] = keys;
   const picked = others.length === 0 ? only : keys.find((key) => key.kid === kid);
@@ -158,7 +159,7 @@ function requireAudience(claim: JsonValue | undefined, audience: string): void {
   if (!named.includes(audience)) throw new TokenFlaw('it is for another audience');
 }
 
-/** As it was sent, at most 255 bytes; nothing that would be misread in a log. */
+/** A claim of at most 255 bytes, without characters that could be misread in a log. */
 function text(claim: JsonValue | undefined, name: string): string {
   const isText = typeof claim === 'string' && claim.trim() !== '' && Buffer.byteLength(claim) <= 255;
   if (isText && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(claim)) return claim;
@@ -169,13 +170,13 @@ function tokenIdOf({ jti }: JsonObject): string | undefined {
   return jti === undefined ? undefined : text(jti, 'jti');
 }
 
-/** The last second of the year 9999, beyond which no time can be written as RFC 3339. */
+/** The last second of the year 9999; RFC 3339 cannot express later times. */
 const lastInstant = 253_402_300_799;
 
-/** NumericDate (RFC 7519, section 2), its fraction dropped; milliseconds are none. */
+/** NumericDate (RFC 7519, section 2) without its fraction. A time in milliseconds is refused. */
 function instant(claim: JsonValue | undefined, name: string): number {
   if (typeof claim === 'number' && claim > 0 && claim <= lastInstant) return Math.floor(claim);
-  throw new TokenFlaw(`its ${name} is no time`);
+  throw new TokenFlaw(`its ${name} is not a time`);
 }
 
 function requireTimes(
@@ -185,11 +186,12 @@ function requireTimes(
   const { issuedAt = 0, expiresAt, now, trusted } = times;
   const skew = trusted.clockSkewSeconds;
   if (issuedAt > now + skew) throw new TokenFlaw('it was issued in the future');
+  if (issuedAt > expiresAt) throw new TokenFlaw('it was issued after its own end');
   if (nbf !== undefined && instant(nbf, 'nbf') > now + skew) throw new TokenFlaw('it is not valid yet');
   if (isOver({ expiresAt }, trusted, now)) throw new TokenFlaw('it has expired', { isExpired: true });
 }
 
-/** Items of a text are parted by U+0020 and nothing else; those of an array are taken as they are. */
+/** In a text, only U+0020 separates scopes; items of an array are used unchanged. */
 function scopesOf(claims: JsonObject, claim: string): Set<string> {
   const value = Object.hasOwn(claims, claim) ? claims[claim] : '';
   if (typeof value === 'string') return new Set(value.split(' ').filter((item) => item !== ''));
@@ -197,7 +199,7 @@ function scopesOf(claims: JsonObject, claim: string): Set<string> {
   throw new TokenFlaw('its scopes are neither a text nor texts');
 }
 
-/** What both the token and the issuer's bounds grant. */
+/** The scopes that both the token and the issuer's bounds grant. */
 function withinBounds(
   scopes: ReadonlySet<string>,
   bounds: readonly string[] | undefined,

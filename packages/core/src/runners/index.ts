@@ -13,7 +13,7 @@ interface RunnerKind {
   readonly make: (parts: RunnerParts) => Runner | Promise<Runner>;
 }
 
-/** Every runner. One is a file and an entry here, which the configuration and its checks follow; help is in `options.ts`. */
+/** Every runner. One is a file and an entry here, which the configuration and its checks follow; its help is in the daemon's `settings.ts`. */
 export const runners = {
   process: { settings: ['process'], isDevelopmentOnly: true, make: processRunner },
   container: { settings: [...engineNames, 'auto'], isDevelopmentOnly: false, make: foundContainerRunner },

@@ -9,9 +9,9 @@ import type { BlobStore } from './index.ts';
 import { receive } from './receive.ts';
 
 /**
- * Blobs as files: `<directory>/ab/cdef…`. A blob is written to `<directory>/incoming`, flushed, and renamed, so it is there
- * whole or not at all, and several writers of one blob do not disturb each other. `put` leaves the source
- * as it is when it stops early: a request that is destroyed could not be answered.
+ * Blobs as files: `<directory>/ab/cdef…`. A blob is written to `<directory>/incoming`, flushed and renamed, so it appears
+ * complete or not at all, and concurrent writers of one blob do not disturb each other. If `put` stops early, it does
+ * not destroy the source: a destroyed request cannot be answered.
  */
 export function filesystemBlobs(directory: string): BlobStore {
   return {
@@ -49,10 +49,10 @@ export function filesystemBlobs(directory: string): BlobStore {
 
 const incoming = 'incoming';
 
-/** No upload takes so long: what is older was left by a daemon that died. Others of this directory may be writing. */
+/** No upload takes this long, so older files are those of dead daemons. Other daemons may be writing right now. */
 const abandonedAfterMs = 24 * 3_600_000;
 
-/** Makes the directory, and removes from it what was never stored whole. */
+/** Makes the directory, and removes incomplete blobs of dead daemons. */
 export async function prepareBlobs(directory: string): Promise<void> {
   const place = join(directory, incoming);
   await mkdir(place, { recursive: true, mode: 0o700 });
@@ -67,12 +67,12 @@ function ignoreMissing(error: unknown): undefined {
   return undefined;
 }
 
-/** Only a digest becomes a path. */
+/** Refuses any key but a digest, which is safe as a path. */
 function pathOf(directory: string, sha256: string): string {
   if (!/^[0-9a-f]{64}$/.test(sha256)) {
     throw new OsaError(
       'invalid',
-      `A blob's key must be 64 lower-case hexadecimal digits, not ${JSON.stringify(sha256)}`,
+      `a blob's key must be 64 lower-case hexadecimal digits, not ${JSON.stringify(sha256)}`,
       {
         field: 'sha256',
       },
@@ -85,7 +85,7 @@ async function write(path: string, source: Readable, maxBytes: number) {
   const file = await open(path, 'wx', 0o600);
   try {
     const chunks: AsyncIterable<Uint8Array> = source.iterator({ destroyOnReturn: false });
-    const written = await receive(chunks, file, { what: 'The blob', maxBytes });
+    const written = await receive(chunks, file, { what: 'the blob', maxBytes });
     await file.sync();
     return written;
   } finally {
@@ -98,14 +98,14 @@ async function openBlob(path: string, sha256: string): Promise<FileHandle> {
     return await open(path, 'r');
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw asUnavailable(error, 'Opening a blob');
-    throw new OsaError('not_found', `No blob with the digest sha256:${sha256} is stored; upload it again`, {
+    throw new OsaError('not_found', `no blob with the digest sha256:${sha256} is stored; upload it again`, {
       details: { sha256 },
       cause: error,
     });
   }
 }
 
-/** A rename is durable only when the directory that holds the name is flushed. */
+/** A rename is durable once the directory that holds the name is flushed. */
 async function flushDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
@@ -118,7 +118,7 @@ async function flushDirectory(path: string): Promise<void> {
 function mismatch(expected: string, found: string): OsaError {
   return new OsaError(
     'invalid',
-    `The bytes hash to sha256:${found}, not to sha256:${expected}; nothing is stored`,
+    `the bytes hash to sha256:${found}, not to sha256:${expected}; nothing is stored`,
     {
       field: 'sha256',
       details: { expected, found },

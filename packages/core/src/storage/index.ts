@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 
 /**
- * A blob store keeps bytes under their SHA-256. What it holds never changes; a write becomes visible whole or
- * not at all. Digests are 64 lower-case hex digits, without a prefix.
+ * Keeps bytes under their SHA-256. A stored blob never changes; a write becomes visible completely or not at all.
+ * Digests are 64 lower-case hex digits, without a prefix.
  */
 export interface BlobStore {
   /**

@@ -3,9 +3,9 @@ import type { FileHandle } from 'node:fs/promises';
 import { OsaError } from '../error.ts';
 
 /**
- * Writes what comes to a file, without holding more of it than a chunk. `sha256` is hex.
+ * Writes chunks to a file, holding one at a time in memory. `sha256` is hex.
  *
- * @throws OsaError `too_large`, naming `what`; the file then holds a part
+ * @throws OsaError `too_large`, naming `what`; the file then holds a part of the bytes
  */
 export async function receive(
   chunks: AsyncIterable<Uint8Array>,

@@ -1,6 +1,6 @@
 import type { Answer } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
-import { everything, grants } from '../auth/scope.ts';
+import { hideConfig } from '../auth/visibility.ts';
 import { OsaError } from '../error.ts';
 import { HookName } from '../hook/hook.ts';
 import { parseRecordSrn } from '../record/srn.ts';
@@ -41,25 +41,4 @@ export async function traceRecord(store: Store, text: string): Promise<Answer<'t
   if (!trace)
     throw new OsaError('not_found', `no record is published as ${text}`, { details: { srn: text } });
   return trace;
-}
-
-/** A release of `hook` without its config, unless the reader may see it: a config may hold secrets. */
-export function hideConfig<T extends { readonly config: unknown }>(
-  release: T,
-  principal: Principal | undefined,
-  hook: string,
-): T {
-  return mayReadRuns(principal, hook) ? release : { ...release, config: null };
-}
-
-/**
- * Whether somebody may see what belongs to no single hook: what was deployed, which holds the configs of several,
- * and the config of an ingester. A scope that is narrowed names hooks, and never opens it, whatever it is named.
- */
-export function mayReadAllRuns(principal: Principal | undefined): boolean {
-  return mayReadRuns(principal, everything);
-}
-
-function mayReadRuns(principal: Principal | undefined, hook: string): boolean {
-  return principal !== undefined && grants(principal, 'runs:read', hook);
 }

@@ -3,8 +3,6 @@ import { OsaError } from '@osa/core/error';
 import { isOpenToOthers } from '@osa/core/secret-file';
 import { systemCode } from '@osa/core/system-error';
 
-/** What settings are read with. */
-
 /** The text of the file that the setting `name` names. @throws OsaError `usage` */
 export function readText(path: string, name: string): string {
   try {
@@ -14,8 +12,8 @@ export function readText(path: string, name: string): string {
   }
 }
 
-/** As `readText`, of a file that nobody else may read or write (`isOpenToOthers`). @throws OsaError `usage` */
-export function readSecret(path: string, name: string): string {
+/** The bytes of a file that nobody else may read or write (`isOpenToOthers`). @throws OsaError `usage` */
+export function readSecret(path: string, name: string): Buffer {
   let file: number | undefined;
   try {
     file = openSync(path, 'r');
@@ -24,11 +22,11 @@ export function readSecret(path: string, name: string): string {
       const octal = (stats.mode & 0o777).toString(8).padStart(4, '0');
       throw new OsaError(
         'usage',
-        `${name}: ${shown(path)} holds a secret and others may use it (mode ${octal}); run: chmod 600 ${shown(path)}`,
+        `${name}: ${shown(path)} holds a secret, but others may use it (mode ${octal}); run: chmod 600 ${shown(path)}`,
         { field: name },
       );
     }
-    return readFileSync(file, 'utf8');
+    return readFileSync(file);
   } catch (cause) {
     if (cause instanceof OsaError) throw cause;
     throw unreadable(path, name, cause);
@@ -39,15 +37,15 @@ export function readSecret(path: string, name: string): string {
 
 function unreadable(path: string, name: string, cause: unknown): OsaError {
   const code = systemCode(cause) ?? 'unknown error';
-  return new OsaError('usage', `${name}: ${shown(path)} cannot be read (${code}); it must be a file`, {
+  return new OsaError('usage', `${name}: cannot read ${shown(path)} (${code}); it must be a file`, {
     field: name,
     cause,
   });
 }
 
-/** Where a path was asked for, a key may have been given. */
+/** The path for a message, unless it may be a key that was given instead of a path. */
 function shown(path: string): string {
-  return /[\n{]/.test(path) || path.length > 4_096 ? 'what it names' : path;
+  return /[\n{]/.test(path) || path.length > 4_096 ? 'the file that it names' : path;
 }
 
 export function required(value: string | undefined, name: string, what: string): string {
@@ -56,7 +54,7 @@ export function required(value: string | undefined, name: string, what: string):
 }
 
 export function missing(name: string, what: string): OsaError {
-  return new OsaError('usage', `${name} is not set: it is ${what}; osad --help lists the settings`, {
+  return new OsaError('usage', `${name} is not set: it is ${what}; see osad --help`, {
     field: name,
   });
 }

@@ -9,7 +9,7 @@ import type { DaemonConfig } from './config.ts';
 export const devIssuer = 'osa-dev';
 
 /**
- * Settings with which a daemon must not run, whoever put them together.
+ * Refuses unsafe settings.
  *
  * @throws OsaError `usage` that names the setting
  */
@@ -17,13 +17,16 @@ export function requireSafe({ mode, part, host, trusted, runner }: Omit<DaemonCo
   const { machines, primary } = trusted;
   const isLoopback = /^(127(\.\d+){3}|::1|localhost)$/.test(host);
   if (mode === 'development' && !isLoopback) {
-    throw refused('OSA_HOST', `${host} can be reached from other machines; --dev listens on 127.0.0.1 only`);
+    throw refused(
+      'OSA_HOST',
+      `other machines can reach ${host}; --dev listens on this machine only, such as on 127.0.0.1`,
+    );
   }
   if (mode === 'development') return;
   if (machines.length === 0 && !primary && part !== 'worker') {
     throw refused(
       'OSA_ISSUER',
-      'no issuer is trusted, so nobody could deploy; set OSA_ISSUER and OSA_PUBLIC_KEY_FILE, or issuers in the file',
+      'no issuer is trusted, so nobody can deploy; set OSA_ISSUER and OSA_PUBLIC_KEY_FILE, or issuers in the file',
     );
   }
   requireSafeIssuers({ mode, trusted });
@@ -37,8 +40,8 @@ export function requireSafe({ mode, part, host, trusted, runner }: Omit<DaemonCo
 }
 
 /**
- * That nobody is trusted in production who is for development, at the start and whenever issuers are read again. A
- * key of `osad --dev` is known by its kid: that finds one which was carried over, not one that was meant to deceive.
+ * Refuses development issuers in production, at start and at each reload. A key of `osad --dev` is recognised by its
+ * `kid`: this finds keys that were copied by mistake, not disguised ones.
  *
  * @throws OsaError `usage` that names the setting
  */
@@ -46,7 +49,7 @@ export function requireSafeIssuers({ mode, trusted }: Pick<DaemonConfig, 'mode' 
   if (mode === 'development') return;
   for (const { issuer, keys } of trusted.machines) {
     if (issuer === devIssuer) {
-      throw refused('OSA_ISSUER', `${devIssuer} is the issuer of development, for osad --dev only`);
+      throw refused('OSA_ISSUER', `${devIssuer} is the issuer of osad --dev, for development only`);
     }
     const devKey = keys.find(({ kid }) => kid.startsWith(devIssuer));
     if (devKey) {
@@ -60,9 +63,9 @@ export function requireSafeIssuers({ mode, trusted }: Pick<DaemonConfig, 'mode' 
 }
 
 /**
- * That the database is ours and as we need it, and that its role is one that the rules bind.
+ * Refuses a database that is not migrated or not durable, and a role that could rewrite history.
  *
- * @throws OsaError `conflict` (not migrated, or ahead; commits that are not kept), `access_denied` (owner, superuser), `unavailable`
+ * @throws OsaError `conflict` (not migrated, ahead, or not durable), `access_denied` (owner, superuser), `unavailable`
  */
 export async function requireFit(database: Database, { mode }: DaemonConfig): Promise<void> {
   await requireMigrated(database);

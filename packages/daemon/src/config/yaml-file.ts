@@ -3,8 +3,7 @@ import { OsaError } from '@osa/core/error';
 import { readText } from './named-file.ts';
 
 /**
- * The settings of a YAML file. What is wrong with it is told by its place; its text is repeated only where it cannot
- * be a secret.
+ * The settings of a YAML file. Messages name the place of a problem, and repeat its text only if it cannot be a secret.
  *
  * @throws OsaError `usage`
  */
@@ -16,8 +15,8 @@ export function readSettingsFile(
   const [flaw] = flaws;
   if (flaw) {
     const { place, message } = flaw;
-    const told = isSecret(flaw.path) ? unquoted : message;
-    throw new OsaError('usage', `${path}:${place.line}:${place.column} ${settingText(flaw.path)}: ${told}`);
+    const shown = isSecret(flaw.path) ? unquoted : message;
+    throw new OsaError('usage', `${path}:${place.line}:${place.column} ${settingText(flaw.path)}: ${shown}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new OsaError('usage', `${path}: must hold settings, such as "port: 8470"`);
@@ -26,10 +25,9 @@ export function readSettingsFile(
 }
 
 const unquoted =
-  'is not YAML that can be read in one way (a name twice, a tag, an alias, brackets or quotes without their end?); ' +
-  'write texts in quotes';
+  'is ambiguous YAML (a repeated name, a tag, an alias, an open bracket or quote?); write texts in quotes';
 
-/** `issuers[0].audience`; of a name that cannot be one, nothing, since a secret may have slipped into its place. */
+/** `issuers[0].audience`. A text that cannot be a name is not shown, since it may be a misplaced secret. */
 export function settingText(path: Path): string {
   const isName = path.every((step) => typeof step === 'number' || /^\w{1,60}$/.test(String(step)));
   return isName ? pathText(path) || 'the file' : 'a name';

@@ -4,8 +4,9 @@ import type { Endpoint } from '@osa/core/postgres/connection/connect';
 import { prepareDevelopmentDatabase } from '@osa/core/postgres/embedded/development';
 import { startEmbedded } from '@osa/core/postgres/embedded/embedded';
 import type { Logger } from 'pino';
-import { type DaemonConfig, limitsOfHooks, type Settings, workerSettings } from '../config/config.ts';
+import { type DaemonConfig, limitsOfHooks, workerSettings } from '../config/config.ts';
 import { trustedIssuers } from '../config/issuers.ts';
+import type { Settings } from '../config/read-settings.ts';
 import { requireSafe } from '../config/start-checks.ts';
 import { type Daemon, startDaemon } from '../daemon.ts';
 import { announceDaemon, makeDirectory, ownIssuer, withdrawDaemon, workerName } from './directory.ts';
@@ -13,31 +14,31 @@ import { lockDirectory } from './lock.ts';
 
 export interface DevOptions {
   readonly version: string;
-  /** Made when missing; relative to the working directory. */
+  /** Created if missing; relative to the working directory. */
   readonly directory: string;
   /** Use a directory that this user has not made with `osad --dev` here, such as a copy. */
   readonly adopt: boolean;
-  /** Instead of the settings' one; 0 takes a free one. */
+  /** Overrides the setting; 0 takes a free port. */
   readonly port?: number | undefined;
-  /** A migrated database, as its application's role, instead of the embedded server. */
+  /** The URL of a migrated database, with the application's role, instead of the embedded server. */
   readonly database?: string | undefined;
-  /** Instead of `<directory>/data`. */
+  /** By default `<directory>/data`. */
   readonly data?: string | undefined;
   readonly settings: Settings;
   readonly environment: NodeJS.ProcessEnv;
 }
 
 /**
- * Starts a daemon that needs nothing installed: an embedded PostgreSQL, the process runner, and a key of its own
- * that it trusts, all in one directory, which it holds alone.
+ * Starts a daemon that needs nothing installed: an embedded PostgreSQL, the process runner, and its own trusted key, all
+ * in one directory, which it locks.
  *
- * @throws OsaError `conflict` (the directory or the port is taken), `usage`, `unavailable`; nothing is left running
+ * @throws OsaError `conflict` (the directory or the port is taken), `usage`, `unavailable`; then nothing keeps running
  */
 export async function startDev(options: DevOptions, { log }: { readonly log: Logger }): Promise<Daemon> {
   await using stack = new AsyncDisposableStack();
   const directory = await makeDirectory(resolve(options.directory), options);
   stack.use(await lockDirectory(directory));
-  // One that is there was left by a daemon that died.
+  // A file that is still there is from a daemon that died.
   await withdrawDaemon(directory);
   const config = await devConfig(options, directory);
   requireSafe(config);
@@ -69,7 +70,7 @@ async function embeddedDatabase(
   return prepareDevelopmentDatabase(server.connection);
 }
 
-/** The directory's own key, and what the settings name. */
+/** The directory's own issuer, and those of the settings. */
 export async function devIssuers(settings: Settings, directory: string): Promise<TrustedIssuers> {
   const trusted = await trustedIssuers(settings, settings.domain ?? 'localhost');
   return { ...trusted, machines: [await ownIssuer(directory), ...trusted.machines] };
@@ -89,7 +90,7 @@ async function devConfig(
     dataDirectory: resolve(data ?? settings.data_dir ?? join(directory, 'data')),
     workDirectory: join(directory, 'work'),
     reads: settings.reads,
-    // Nobody but this machine can ask, and a page in a browser could forge the header.
+    // Only this machine can connect, and a web page could forge the header.
     trustedProxies: [],
     trusted: await devIssuers(settings, directory),
     runner: settings.runner ?? 'process',

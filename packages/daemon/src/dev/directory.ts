@@ -9,7 +9,7 @@ import { devIssuer } from '../config/start-checks.ts';
 import { writeNew } from './new-file.ts';
 import { claimDirectory } from './ownership.ts';
 
-/** What clients read to find a running `osad --dev`. */
+/** The file in which clients find a running `osad --dev`. */
 export interface DaemonFile {
   readonly pid: number;
   readonly url: string;
@@ -23,8 +23,8 @@ export interface DaemonFile {
 const keyFile = 'dev-key.jwk';
 
 /**
- * Makes the directory of `osad --dev`. It is searchable for others, since PostgreSQL runs as another account where
- * the daemon is root; each secret in it is closed by itself.
+ * Makes the directory of `osad --dev`. Others may enter it, since PostgreSQL runs as another account if the daemon is
+ * root; each secret file in it has its own mode.
  *
  * @returns its real path
  * @throws OsaError `usage` for one that is not this user's own (`claimDirectory`)
@@ -41,15 +41,15 @@ export async function makeDirectory(
     return await realpath(path);
   } catch (cause) {
     if (cause instanceof OsaError) throw cause;
-    throw new OsaError('usage', `--dir: ${path} cannot be used (${systemCode(cause) ?? String(cause)})`, {
+    throw new OsaError('usage', `--dir: cannot use ${path} (${systemCode(cause) ?? String(cause)})`, {
       cause,
     });
   }
 }
 
 /**
- * The directory's own key, made at the first start; its public half is what the daemon trusts. Its kid says that it
- * is for development, so that production can refuse it.
+ * The issuer of the directory's own key, which the first start makes. The `kid` marks it as a key for development, so
+ * that production can refuse it.
  */
 export async function ownIssuer(directory: string): Promise<MachineIssuer> {
   const path = join(directory, keyFile);
@@ -62,7 +62,7 @@ export async function ownIssuer(directory: string): Promise<MachineIssuer> {
   return { issuer: devIssuer, audience: devIssuer, scopeClaim: 'scope', scopes: undefined, keys };
 }
 
-/** The worker's name, which stays with the directory: whatever it held at a start, a dead daemon held. */
+/** The worker's name, the same at every start: batches held under it at a start are those of a dead daemon. */
 export async function workerName(directory: string): Promise<string> {
   const path = join(directory, 'worker-name');
   await writeNew(path, `dev-${randomUUID()}\n`, 0o600);
@@ -87,7 +87,7 @@ export async function withdrawDaemon(directory: string): Promise<void> {
   await rm(daemonFile(directory), { force: true });
 }
 
-/** Who says to run here; undefined when nobody does. */
+/** The daemon that is announced in a directory, or undefined. */
 export async function readDaemonFile(directory: string): Promise<DaemonFile | undefined> {
   try {
     return JSON.parse(await readFile(daemonFile(directory), 'utf8')) as DaemonFile;

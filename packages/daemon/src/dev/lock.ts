@@ -4,7 +4,7 @@ import { tryLock } from '../file-lock.ts';
 import { readDaemonFile } from './directory.ts';
 
 /**
- * Keeps a directory for one daemon at a time, until disposed or until the process ends.
+ * Locks a directory for one daemon, until disposed or until the process ends.
  *
  * @throws OsaError `conflict` that names the daemon that runs there
  */
@@ -19,7 +19,7 @@ async function occupied(directory: string): Promise<OsaError> {
   const who = holder
     ? `process ${holder.pid} at ${holder.url}; use that one, or stop it with: kill ${holder.pid}`
     : 'one that is still starting or stopping; wait for it';
-  return new OsaError('conflict', `a daemon runs on ${directory} already: ${who}`, {
+  return new OsaError('conflict', `a daemon already uses ${directory}: ${who}`, {
     details: { directory, ...(holder && { pid: holder.pid, url: holder.url }) },
   });
 }

@@ -5,46 +5,46 @@ import { isAdminRole } from '@osa/core/auth/role';
 import { requireScope, requireVerb } from '@osa/core/auth/scope';
 import type { VerifiedToken, Verifier } from '@osa/core/auth/verify';
 import { asOsaError, OsaError } from '@osa/core/error';
-import type { FailureLimit } from './failure-rate-limit.ts';
+import type { FailureRateLimit } from './failure-rate-limit.ts';
 import { networkOf, noNetwork } from './network.ts';
 
 export interface AuthenticateOptions {
   readonly verifier: Verifier;
-  /** The roles of a person, as they are now. */
+  /** The current roles of a person. */
   readonly rolesOf: (user: string) => Promise<readonly string[]>;
-  /** Whether a route of the gate `read` needs a token. */
+  /** Whether a route with the gate `read` needs a token. */
   readonly reads: 'public' | 'authenticated';
-  readonly failures: FailureLimit;
-  /** Told of each request that is refused for its token, or for having none. */
-  readonly onRefused: (refusal: Refusal) => void;
+  readonly failures: FailureRateLimit;
+  /** Called for each request that is refused because its token is missing or not accepted. */
+  readonly onRefused: (refusal: RefusedToken) => void;
 }
 
-export interface Refusal {
+export interface RefusedToken {
   readonly address: string;
-  /** By which failures are counted. */
+  /** The key by which failures are counted. */
   readonly network: string;
   readonly reason: string;
-  /** Whether its network had failed too often. */
+  /** Whether this network has failed too often. */
   readonly isLimited: boolean;
 }
 
-/** What is known of who calls, once the token holds. */
+/** The caller, once the token is verified. */
 export interface Caller {
   readonly principal: Principal;
   readonly token: VerifiedToken;
-  /** Of a person. */
+  /** Empty for a machine. */
   readonly roles: readonly string[];
 }
 
-/** What is looked at of a request. */
+/** The parts of a request that authentication uses. */
 export interface Presented {
   readonly authorization: string | undefined;
   readonly address: string;
 }
 
 /**
- * Who calls; undefined for nobody in particular. A token that is not accepted is refused wherever tokens are looked
- * at, so that nobody takes a public answer for one with their rights.
+ * The caller; undefined for an anonymous one. A bad token is refused on `read` routes too, so that nobody mistakes a
+ * public answer for one with their rights.
  */
 export type Authenticate = (gate: Gate, presented: Presented) => Promise<Caller | undefined>;
 
@@ -57,13 +57,13 @@ export function authenticator(options: AuthenticateOptions): Authenticate {
       if (authorization !== undefined)
         return await callerOf(verifier.verify(bearerOf(authorization)), rolesOf);
       if (gate.kind === 'read' && reads === 'public') return undefined;
-      throw new OsaError('missing_token', 'this needs a token: send `Authorization: Bearer <token>`');
+      throw new OsaError('missing_token', 'you need a token: send `Authorization: Bearer <token>`');
     } catch (error) {
       const known = asOsaError(error);
       if (known?.code !== 'invalid_token' && known?.code !== 'missing_token') throw error;
       const network = networkOf(address);
       const waitSeconds = failures.count(network);
-      // What a proxy says may be anything, and be long.
+      // A proxy may send any text, of any length.
       const shown = network === noNetwork ? noNetwork : address;
       const isLimited = waitSeconds !== undefined;
       onRefused({ address: shown, network, reason: reasonOf(known), isLimited });
@@ -77,7 +77,7 @@ export function authenticator(options: AuthenticateOptions): Authenticate {
 }
 
 /**
- * Whether whoever calls may pass. What it does not know, nobody passes.
+ * Refuses a caller that the gate does not admit. An unknown gate admits nobody.
  *
  * @throws OsaError `access_denied`, `internal` for a gate that should have asked for a token
  */
@@ -87,8 +87,7 @@ export function requireGate(
   params: Readonly<Record<string, string>>,
 ): void {
   if (gate.kind === 'public' || gate.kind === 'read') return;
-  if (!caller)
-    throw new OsaError('internal', `nobody passes a gate of the kind ${gate.kind} without a token`);
+  if (!caller) throw new OsaError('internal', `a gate of the kind ${gate.kind} was reached without a token`);
   switch (gate.kind) {
     case 'authenticated':
       return;
@@ -105,12 +104,12 @@ export function requireGate(
 
 async function callerOf(token: VerifiedToken, rolesOf: AuthenticateOptions['rolesOf']): Promise<Caller> {
   const { issuer, subject, scopes, tokenId } = token;
-  // Roles are read for each request, so that one which was taken away is gone at once.
+  // Roles are read for each request, so that a revoked one has no effect any more.
   const roles = token.kind === 'person' ? await rolesOf(subject) : [];
   return { token, roles, principal: { issuer, subject, scopes, tokenId, isAdmin: roles.some(isAdminRole) } };
 }
 
-/** RFC 6750, section 2.1. The answer is that to any other bad token. */
+/** RFC 6750, section 2.1. A malformed header gets the same answer as any other bad token. */
 function bearerOf(authorization: string): string {
   const [, token] = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization) ?? [];
   if (token !== undefined) return token;

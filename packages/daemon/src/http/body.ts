@@ -12,9 +12,9 @@ export interface BodyTimes {
 }
 
 /**
- * The body piece by piece. However it ends, the request is left alone: who destroys it cannot answer it.
+ * Yields the body in chunks. The request is never destroyed here, because a destroyed one cannot be answered.
  *
- * @throws what the connection failed with, or an error with Node's own code for a request that is too slow
+ * @throws the error of the connection, or one with Node's own code if the body is too slow
  */
 export async function* bodyChunks(
   request: IncomingMessage,
@@ -53,7 +53,7 @@ export async function readJson(
   };
 }
 
-/** Refuses by the announced length what is too large anyhow. @throws OsaError `too_large` */
+/** Refuses a body whose Content-Length is already too large. @throws OsaError `too_large` */
 export function requireSize(request: IncomingMessage, maxBytes: number): void {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
 }
@@ -73,7 +73,7 @@ export function requireMediaType(request: IncomingMessage, expected: string): vo
   if (encoding !== undefined) {
     throw new OsaError(
       'unsupported_media_type',
-      'a Content-Encoding is not accepted; send the body as it is',
+      'a Content-Encoding is not accepted; send the body without one',
       {
         field: 'Content-Encoding',
       },
@@ -82,8 +82,8 @@ export function requireMediaType(request: IncomingMessage, expected: string): vo
 }
 
 /**
- * An answer to a request whose body is not read to its end: the text at once, then nothing while the rest is read
- * and dropped, for a second at most. Closing while bytes arrive would reset the connection, and the answer with it.
+ * An answer to a request whose body was not read completely. The text is sent at once; then the rest of the body is
+ * read and dropped, for a second at most. Closing while bytes arrive would reset the connection and lose the answer.
  */
 export function lingering(text: string, request: IncomingMessage): Readable {
   async function* answer(): AsyncGenerator<Buffer> {
@@ -108,7 +108,7 @@ async function restDropped(request: IncomingMessage): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Resolves when there is something to read, or nothing will come any more. */
+/** Resolves when a chunk can be read, or the body has ended. */
 async function more(request: IncomingMessage, timeoutMs: number): Promise<void> {
   if (request.destroyed) throw request.errored ?? cutShort();
   const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -6,7 +6,7 @@ import { systemCode } from '@osa/core/system-error';
 import { excerpt } from '@osa/core/text';
 import type { z } from 'zod';
 
-/** The status of each code; the one table. A code that no route should let out is an internal error. */
+/** The HTTP status of each code. A code that no route should answer with is an internal error. */
 export const statuses: Readonly<Record<ErrorCode, number>> = {
   malformed: 400,
   invalid: 422,
@@ -31,7 +31,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   internal: 500,
 };
 
-/** What the HTTP layer itself refuses, by the code of its error. The statuses of HTTP say more than ours here. */
+/** Refusals of the HTTP layer, by Node's or fastify's code. These statuses are more precise than the table above. */
 const transport: Readonly<Record<string, Refusal | undefined>> = {
   ERR_HTTP_REQUEST_TIMEOUT: {
     status: 408,
@@ -41,10 +41,10 @@ const transport: Readonly<Record<string, Refusal | undefined>> = {
   HPE_HEADER_OVERFLOW: {
     status: 431,
     code: 'too_large',
-    message: 'the headers are too many or too large; send less than 16 KiB and at most 100 of them',
+    message: 'too many headers, or too large; send at most 100, of less than 16 KiB together',
   },
   FST_ERR_BAD_URL: { status: 400, code: 'malformed', message: 'the path is not valid percent-encoded UTF-8' },
-  FST_ERR_MAX_PARAM_LENGTH: { status: 404, code: 'not_found', message: 'nothing has a name that long' },
+  FST_ERR_MAX_PARAM_LENGTH: { status: 404, code: 'not_found', message: 'no name is that long' },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     status: 415,
     code: 'unsupported_media_type',
@@ -63,11 +63,11 @@ export interface ProblemAnswer {
   readonly status: number;
   readonly body: Problem;
   readonly headers: Readonly<Record<string, string>>;
-  /** Whether the fault is ours, so that somebody should hear of it. */
+  /** Whether the fault is ours, so that it must be logged. */
   readonly isOurs: boolean;
 }
 
-/** The answer to any error. What went wrong on our side stays here: it would name paths, hosts and statements. */
+/** The answer to any error. Details of our own faults stay in the log: they name paths, hosts and statements. */
 export function problemOf(error: unknown): ProblemAnswer {
   const code = systemCode(error);
   const refused = code === undefined ? undefined : transport[code];
@@ -82,7 +82,7 @@ export function problemOf(error: unknown): ProblemAnswer {
   return ours(known, status);
 }
 
-/** The error for input that breaks its schema: every problem with its place, its value and its rule. */
+/** The error for input that breaks its schema. Each problem names its place, its value and the rule. */
 export function invalidInput(error: z.ZodError, input: unknown, place = ''): OsaError {
   const all = error.issues.flatMap((issue) => problemsOf(issue, input));
   const problems = all.slice(0, maxProblems);
@@ -123,7 +123,7 @@ function ours(known: OsaError | undefined, status: number): ProblemAnswer {
     const body = toProblem({ status, code: 'unavailable', message }, { details });
     return { status, body, headers: { 'retry-after': '1' }, isOurs: true };
   }
-  const message = 'something went wrong on our side; the log of the daemon says what';
+  const message = 'something went wrong on our side; see the log of the daemon';
   return { status, body: toProblem({ status, code: 'internal', message }), headers: {}, isOurs: true };
 }
 
@@ -143,14 +143,14 @@ function toProblem(
   };
 }
 
-/** RFC 6750, section 3; and when to come back. */
+/** `WWW-Authenticate` by RFC 6750, section 3, or `Retry-After`. */
 function challenge({ code, details }: OsaError): Record<string, string> {
   if (code === 'missing_token') return { 'www-authenticate': 'Bearer' };
   if (code === 'rate_limited') return { 'retry-after': String(details.retry_after_seconds ?? 1) };
   if (code === 'invalid_token') return { 'www-authenticate': 'Bearer error="invalid_token"' };
   if (code !== 'access_denied') return {};
   const { scope } = details;
-  // A scope may hold a name from the path; only what the header's grammar allows is repeated.
+  // A scope may hold a name from the path, so it is repeated only if the header's grammar allows it.
   const isToken = typeof scope === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope);
   const named = isToken ? `, scope="${scope}"` : '';
   return { 'www-authenticate': `Bearer error="insufficient_scope"${named}` };

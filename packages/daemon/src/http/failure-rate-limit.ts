@@ -1,13 +1,13 @@
-/** Bounds how often a network may fail to authenticate, and with it what the log has to hold. */
-export interface FailureLimit {
-  /** Counts a failure. Undefined while it is one of those allowed; else the seconds after which another one is. */
+/** Limits how often a network may fail to authenticate, and so the size of the log. */
+export interface FailureRateLimit {
+  /** Counts a failure. Undefined if it is within the limit; otherwise the seconds to wait. */
   count(network: string): number | undefined;
 }
 
 const perSecond = 1;
 /** Networks that are remembered. */
 const most = 10_000;
-/** All networks beyond those share one bucket, so that failing from ever more of them wins nothing. */
+/** Further networks share one bucket, so an attacker gains nothing by using many networks. */
 const others = 'others';
 
 interface Bucket {
@@ -16,12 +16,14 @@ interface Bucket {
 }
 
 /**
- * A token bucket for each network: `burst` at once, one a second in the long run. A good token is never asked: who
- * shares a network with somebody who guesses is not locked out, and the guesses get a shorter answer.
- * `now` gives milliseconds.
+ * A token bucket for each network: `burst` at once, one a second in the long run. Accepted tokens are not limited, so
+ * nobody is locked out by an attacker in the same network. `now` gives milliseconds.
  */
-export function failureLimit(burst: number, now: () => number = () => performance.now()): FailureLimit {
-  /** The one that failed longest ago comes first. */
+export function failureRateLimit(
+  burst: number,
+  now: () => number = () => performance.now(),
+): FailureRateLimit {
+  /** In the order of the last failure, oldest first. */
   const buckets = new Map<string, Bucket>();
   const leftIn = (bucket: Bucket, at: number) =>
     Math.min(burst, bucket.left + ((at - bucket.at) / 1_000) * perSecond);

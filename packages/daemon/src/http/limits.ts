@@ -1,14 +1,14 @@
 import { bounds } from '@osa/core/limits';
 
-/** How much and how long the HTTP server waits for a client. Sizes are bytes, times milliseconds. */
+/** The limits of the HTTP server on its clients. Sizes are bytes, times milliseconds. */
 export interface HttpLimits {
   /** For all headers of a request to arrive. */
   readonly headersMs: number;
   /** For all of a JSON body to arrive. */
   readonly requestMs: number;
-  /** The longest pause within an upload, whose whole time is not limited. */
+  /** The longest pause within an upload; its total time is not limited. */
   readonly uploadIdleMs: number;
-  /** The longest pause of a client that reads its answer. */
+  /** The longest pause of a client while it reads its answer. */
   readonly answerIdleMs: number;
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number;
@@ -17,7 +17,7 @@ export interface HttpLimits {
   readonly requestBytes: number;
   readonly uploadBytes: number;
   readonly blobBytes: number;
-  /** Requests of one address without an accepted token, at once; one a second in the long run. */
+  /** Requests without an accepted token, for each network: this many at once, one a second in the long run. */
   readonly failedAuthentications: number;
 }
 

@@ -15,7 +15,7 @@ import { databaseError } from '@osa/core/postgres/connection/sqlstate';
 import type { AskedFor, Writer } from '@osa/core/store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { Part } from '../config/config.ts';
+import type { Part } from '../config/settings.ts';
 import type { Caller } from './authenticate.ts';
 import { bodyChunks, readJson, requireMediaType, requireSize } from './body.ts';
 import { invalidInput } from './errors.ts';
@@ -23,30 +23,30 @@ import type { HttpLimits } from './limits.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The entry of the wire contract that a route was made from. */
+    /** The route's entry in the wire contract. */
     contract?: Route;
   }
   interface FastifyRequest {
-    /** Who calls, once the token holds. */
+    /** Set once the token is verified. */
     caller: Caller | undefined;
   }
 }
 
-/** One request as a route's handler sees it: checked against the contract, defaults filled in. */
+/** A decoded request: checked against the contract, with defaults filled in. */
 export interface Call<N extends RouteName> {
   readonly params: ParsedParams<N>;
   readonly query: ParsedQuery<N>;
   /** The JSON body; undefined where there is none, or where it is a stream. */
   readonly body: ParsedBody<N>;
-  /** Who reads; undefined for anybody. A route whose gate needs a token asks `caller`. */
+  /** The reader; undefined for an anonymous one. A route whose gate needs a token uses `caller`. */
   readonly principal: Principal | undefined;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  /** A streamed body, to be read once. @throws OsaError `too_large` for one that announces so */
+  /** A streamed body, to be read once. @throws OsaError `too_large` if its Content-Length is */
   upload(maxBytes: number): AsyncIterable<Uint8Array>;
-  /** Who calls. @throws OsaError `internal` on a route whose gate lets anybody through */
+  /** @throws OsaError `internal` on a route whose gate admits anonymous callers */
   caller(): Caller;
-  /** On whose behalf to write; for a streamed body, with the SHA-256 of what came. */
+  /** The actor and request of a write. A streamed body needs its SHA-256. */
   writer(uploadSha256?: string): Writer;
 }
 
@@ -74,7 +74,7 @@ export function mountRoutes(
   }
   const ungated = names.filter((name) => !hasGate(routes[name]));
   if (ungated.length > 0) {
-    throw new OsaError('internal', `routes that do not say who may call them: ${ungated.join(', ')}`);
+    throw new OsaError('internal', `routes without a gate: ${ungated.join(', ')}`);
   }
   app.addHook('onRoute', ({ url, config }) => {
     if (!config?.contract)
@@ -83,7 +83,7 @@ export function mountRoutes(
   for (const name of routesOf(part)) mount(app, name, handlers, limits);
 }
 
-/** The types ask for a gate; this asks what is there when it runs, since a route without one would be open. */
+/** The types demand a gate; this checks at run time as well, since a route without one would be open. */
 function hasGate({ gate }: Partial<Route>): boolean {
   switch (gate?.kind) {
     case 'public':
@@ -97,7 +97,7 @@ function hasGate({ gate }: Partial<Route>): boolean {
   }
 }
 
-/** What this part of a daemon answers; one that only runs batches tells no more than how it is. */
+/** The routes of this part of a daemon; one that only runs batches has `/health`, `/ready` and `/metrics`. */
 export function routesOf(part: Part): readonly RouteName[] {
   return part === 'worker' ? ['health', 'ready', 'metrics'] : (Object.keys(routes) as RouteName[]);
 }
@@ -132,8 +132,8 @@ function statusOf({ status, createdStatus }: Route, answer: unknown): number {
 }
 
 /**
- * A cursor is opaque to everybody but the list that made it, so what a forged one holds is found out by the
- * database, as a value that does not fit (SQLSTATE class 22).
+ * Only the list that made a cursor can read it. A forged one is found by the database, as a value that does not fit
+ * (SQLSTATE class 22).
  */
 function blameCursor(error: unknown, query: object | undefined): unknown {
   const isForged = query && 'cursor' in query && databaseError(error)?.code.startsWith('22');
@@ -156,7 +156,10 @@ async function decode<N extends RouteName>(
   const json = typeof route.body === 'object' ? await readBody(route.body, request, limits) : undefined;
   const caller = (): Caller => {
     if (request.caller) return request.caller;
-    throw new OsaError('internal', `${route.method} ${route.path} needs a caller, and its gate none`);
+    throw new OsaError(
+      'internal',
+      `${route.method} ${route.path} needs a caller, but its gate admits anonymous ones`,
+    );
   };
   const call = {
     params,
@@ -177,11 +180,11 @@ async function decode<N extends RouteName>(
       return { ...onBehalf, idempotency: { key, requestDigest: digestOf(request, bodySha256) } };
     },
   };
-  // The shapes are those of the contract's schemas, which TypeScript cannot follow through a look-up by name.
+  // The contract's schemas give these shapes, but TypeScript cannot follow a look-up by name.
   return call as unknown as Call<N>;
 }
 
-/** What a request asks for, as the outbox tells it. */
+/** The request as the outbox records it. */
 export function askedFor(
   { method, path, gate }: Route,
   { params }: Pick<FastifyRequest, 'params'>,
@@ -202,7 +205,7 @@ async function readBody(schema: z.ZodType, request: FastifyRequest, limits: Http
   return { value: check(schema, value), sha256 };
 }
 
-/** @throws OsaError `malformed` for a query that PostgreSQL cannot take, `invalid` */
+/** @throws OsaError `malformed` for a query that PostgreSQL cannot store, `invalid` */
 function check(schema: z.ZodType | undefined, input: unknown, part?: 'path' | 'query'): unknown {
   if (!schema) return undefined;
   if (part === 'query') refuseUnstorable(input, part);
@@ -211,7 +214,7 @@ function check(schema: z.ZodType | undefined, input: unknown, part?: 'path' | 'q
   throw invalidInput(parsed.error, input, part === undefined ? '' : `${part}: `);
 }
 
-/** Text that PostgreSQL cannot take. @throws OsaError `malformed` */
+/** Refuses text that PostgreSQL cannot store. @throws OsaError `malformed` */
 export function refuseUnstorable(input: unknown, part: string): void {
   for (const [name, value] of Object.entries(input ?? {})) {
     const text = String(value);

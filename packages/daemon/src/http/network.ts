@@ -1,11 +1,11 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** Stands for what is no address. */
+/** The network of a text that is not an address. */
 export const noNetwork = 'unknown';
 
 /**
- * The network that an address stands for, where somebody is counted: an IPv4 address itself, of IPv6 the /64, since
- * whoever has one address of it has all of them. A proxy may send anything.
+ * The network by which an address is counted: an IPv4 address itself; for IPv6 its /64, since the owner of one address
+ * has the whole /64. A proxy may send any text.
  */
 export function networkOf(address: string): string {
   if (isIPv4(address)) return address;

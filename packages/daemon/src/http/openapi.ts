@@ -60,7 +60,7 @@ export function openApi(options: {
 
 type AddSchema = (name: string, schema: z.ZodType, io: 'input' | 'output') => Json;
 
-/** Puts a schema, and what it refers to, among the components, since `#/$defs` would point into the document. */
+/** Adds a schema and its definitions to the components: in this document, `#/$defs` would point to nothing. */
 function addSchema(
   schemas: Record<string, unknown>,
   name: string,
@@ -117,14 +117,14 @@ function headersOf(route: Route): Json[] {
   });
   const key = header(
     'Idempotency-Key',
-    'The same key and request within a day get the answer of the first',
+    'Repeating the same request with the same key within a day returns the first answer',
     '^[!-~]{1,200}$',
   );
-  const match = header('If-Match', 'The ETag of the hook that the caller saw', '^"[1-9][0-9]*"$');
+  const match = header('If-Match', 'The ETag of the hook as the caller last saw it', '^"[1-9][0-9]*"$');
   return [...(route.idempotent ? [key] : []), ...(expectsPointer(route) ? [match] : [])];
 }
 
-/** Whether the caller may say where it saw the live pointer. */
+/** Whether the caller may name the live release that it expects. */
 function expectsPointer({ body }: Route): boolean {
   return body instanceof z.ZodObject && 'expected_live_seq' in body.shape;
 }
@@ -138,7 +138,7 @@ function requestOf(name: string, route: Route, add: AddSchema): Json {
   return { requestBody: { required: true, content } };
 }
 
-/** By status; each but the route's own is a problem. */
+/** The responses by status: the route's own, and a problem for each other status. */
 function responsesOf(
   name: string,
   route: Route,
@@ -172,7 +172,7 @@ function responsesOf(
   };
 }
 
-/** Refusals that say when to come back. */
+/** Statuses with a `Retry-After`. */
 const comeBack = ['429', '503'];
 const retryAfter = { description: 'Seconds to wait', schema: { type: 'integer' } };
 
@@ -183,8 +183,12 @@ function refusalsOf(route: Route): [string, string][] {
     ['403', 'The token lacks a scope', route.gate.kind === 'scope'],
     ['404', 'Not found', route.params !== undefined || route.body !== undefined],
     ['408', 'The request did not arrive in time', route.body !== undefined],
-    ['409', 'In conflict with what is stored, or the same request is under way', route.body !== undefined],
-    ['412', 'The state has moved meanwhile', route.body !== undefined],
+    [
+      '409',
+      'The request conflicts with stored data, or the same request is in progress',
+      route.body !== undefined,
+    ],
+    ['412', 'The state has changed in the meantime', route.body !== undefined],
     ['413', 'The body is too large', route.body !== undefined],
     ['415', 'The content type is not accepted', route.body !== undefined],
     [
@@ -192,10 +196,10 @@ function refusalsOf(route: Route): [string, string][] {
       'The request breaks a rule',
       route.params !== undefined || route.query !== undefined || route.body !== undefined,
     ],
-    ['429', 'Too many requests of this client came without an accepted token', route.gate.kind !== 'public'],
+    ['429', 'Too many requests without an accepted token from this network', route.gate.kind !== 'public'],
     ['431', 'The headers are too large', true],
     ['500', 'Internal error', true],
-    ['503', 'The service cannot answer at the moment', true],
+    ['503', 'The service is temporarily unavailable', true],
   ];
   return all.filter(([, , applies]) => applies).map(([status, description]) => [status, description]);
 }

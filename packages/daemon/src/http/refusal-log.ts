@@ -1,40 +1,40 @@
 import type { Logger } from 'pino';
 import type { Metrics } from '../metrics.ts';
-import type { Refusal } from './authenticate.ts';
+import type { RefusedToken } from './authenticate.ts';
 
-/** Tells of requests that were refused for their token, or for having none. */
-export interface Refusals extends Disposable {
-  tell(refusal: Refusal): void;
+/** Logs and counts requests that were refused because their token is missing or not accepted. */
+export interface RefusalLog extends Disposable {
+  tell(refusal: RefusedToken): void;
 }
 
 const windowMs = 1_000;
-/** Networks that one summary names. */
+/** The most networks that one summary names. */
 const mostNamed = 20;
 
 /**
- * Each refusal is counted. One within the limit of its network is a line in the log; those beyond it are one line a
- * second all together, so that a flood of them hides nothing. Disposing writes the line that is due.
+ * Counts each refusal. Within the limit of its network, a refusal is a line in the log. All others share one summary
+ * line a second, so that a flood cannot hide other lines. Disposing writes the pending summary.
  */
-export function refusals({
+export function refusalLog({
   metrics,
   log,
 }: {
   readonly metrics: Pick<Metrics, 'countRefused'>;
   readonly log: Logger;
-}): Refusals {
+}): RefusalLog {
   let limited: { count: number; readonly networks: Set<string>; readonly timer: NodeJS.Timeout } | undefined;
   const summarise = () => {
     if (!limited) return;
     const { count, networks, timer } = limited;
     clearTimeout(timer);
     limited = undefined;
-    log.warn({ count, networks: [...networks] }, 'requests beyond the limit of failures were refused');
+    log.warn({ count, networks: [...networks] }, 'refused requests from networks that failed too often');
   };
   return {
     tell({ address, network, reason, isLimited }) {
       if (!isLimited) {
         metrics.countRefused(reason);
-        log.warn({ address, reason }, 'a request without an accepted token was refused');
+        log.warn({ address, reason }, 'refused a request without an accepted token');
         return;
       }
       metrics.countRefused('rate_limited');

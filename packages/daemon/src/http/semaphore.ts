@@ -1,8 +1,8 @@
-/** Runs a work when its turn comes, and answers what it answers. */
-export type Turns = <T>(work: () => Promise<T>) => Promise<T>;
+/** Runs `work` when a slot is free, and returns its result. */
+export type Semaphore = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** At most `most` works at a time; the others wait in the order in which they came. */
-export function turns(most: number): Turns {
+/** Runs at most `most` works at a time; the others wait in the order of arrival. */
+export function semaphore(most: number): Semaphore {
   const waiting: (() => void)[] = [];
   let free = most;
   return async (work) => {
@@ -17,7 +17,7 @@ export function turns(most: number): Turns {
       return await work();
     } finally {
       const next = waiting.shift();
-      // A turn is handed on, so that nobody who comes between can take it.
+      // The slot is passed on directly, so that a newcomer cannot take it first.
       if (next) next();
       else free += 1;
     }

@@ -13,18 +13,18 @@ import {
   LogController,
 } from 'fastify';
 import type { Logger } from 'pino';
-import type { Part } from '../config/config.ts';
+import type { Part } from '../config/settings.ts';
 import type { Metrics } from '../metrics.ts';
 import { type Authenticate, requireGate } from './authenticate.ts';
 import { lingering } from './body.ts';
 import { type ProblemAnswer, problemOf } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
 import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
-import { oneByOne } from './pipelining.ts';
+import { pipelining } from './pipelining.ts';
 
 export interface ServerParts {
   readonly part: Part;
-  /** Whether the only names are `localhost` and addresses: a page in a browser can give a name of its own our address. */
+  /** Whether only `localhost` and addresses are accepted as host: a web page can point a domain of its own at us. */
   readonly isLocal: boolean;
   /** Addresses and networks whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
@@ -33,24 +33,24 @@ export interface ServerParts {
   readonly limits: HttpLimits;
   readonly metrics: Metrics;
   readonly log: Logger;
-  /** Stores that somebody with an accepted token was refused. */
+  /** Stores that a caller with an accepted token was refused. */
   readonly denied: Access['denied'];
   readonly isDraining: () => boolean;
 }
 
-/** The HTTP server, not listening yet: limits, gates, errors, and the routes of the wire contract. */
+/** Builds the HTTP server: limits, gates, errors and the routes of the wire contract. It does not listen yet. */
 export function buildServer(parts: ServerParts): FastifyInstance {
   const { limits, log, trustedProxies } = parts;
   const app = fastify({
     trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     loggerInstance: warningsOf(log),
     childLoggerFactory: (logger) => logger,
-    // A line per request would halve what the server can do; metrics count them.
+    // A line for each request would halve the throughput; metrics count them.
     logController: new LogController({ disableRequestLogging: true }),
-    // A request that comes while we drain is still answered, and its connection closed.
+    // While draining, a request is still answered; then its connection is closed.
     return503OnClosing: false,
     keepAliveTimeout: limits.keepAliveMs,
-    // Node's limit is one for all requests, and an upload may take hours; bodies have limits of their own.
+    // Node has one limit for all requests, and an upload may take hours. Bodies have their own limits.
     requestTimeout: 0,
     routerOptions: { ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 1_000 },
     http: {
@@ -61,7 +61,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     frameworkErrors: (error, request, reply) => answerProblem(error, request, reply, log),
     clientErrorHandler: answerUnreadable,
   });
-  // Handlers read bodies themselves, when they know what to expect.
+  // Routes read bodies themselves, by their contract.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.decorateRequest('caller', undefined);
@@ -80,7 +80,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
 
 function addHooks(app: FastifyInstance, parts: ServerParts): void {
   const { authenticate, isLocal, limits, metrics, isDraining } = parts;
-  const takeTurn = oneByOne();
+  const takeTurn = pipelining();
   app.addHook('onRequest', async (request, reply) => {
     await takeTurn(request.raw, reply.raw);
     for (const name of ['host', 'authorization'] as const) requireOne(request, name);
@@ -93,14 +93,14 @@ function addHooks(app: FastifyInstance, parts: ServerParts): void {
     const { authorization } = request.headers;
     const params = request.params as Readonly<Record<string, string>>;
     request.caller = await authenticate(contract.gate, { authorization, address: request.ip });
-    // A gate may name them, and whatever it refuses is stored.
+    // Gates may use the parameters, and a refusal is stored with them.
     refuseUnstorable(params, 'path');
     requireGate(contract.gate, request.caller, params);
   });
   app.addHook('onSend', async (request, reply) => {
     reply.header('x-content-type-options', 'nosniff');
     if (request.headers.authorization !== undefined) reply.header('cache-control', 'no-store');
-    // What is left of a body that nobody read is not waited for.
+    // The unread rest of a body is not awaited.
     if (isDraining() || !request.raw.complete) reply.header('connection', 'close');
     // A client that stops reading is cut off.
     reply.raw.setTimeout(limits.answerIdleMs);
@@ -111,11 +111,13 @@ function addHooks(app: FastifyInstance, parts: ServerParts): void {
   });
 }
 
-/** A header that means one thing (RFC 9112, section 3.2); Node takes the first of several. @throws OsaError `malformed` */
+/** Refuses a repeated header (RFC 9112, section 3.2); Node would use the first. @throws OsaError `malformed` */
 function requireOne({ raw }: FastifyRequest, name: 'host' | 'authorization'): void {
   const found = raw.headersDistinct[name] ?? [];
   if (found.length <= 1) return;
-  throw new OsaError('malformed', `a request has one header ${name}, not ${found.length}`, { field: name });
+  throw new OsaError('malformed', `the request has ${found.length} headers ${name}; send one`, {
+    field: name,
+  });
 }
 
 /** @throws OsaError `malformed` */
@@ -124,17 +126,17 @@ function requireLocalName(hostname: string): void {
   if (name === 'localhost' || isIP(name) !== 0) return;
   throw new OsaError(
     'malformed',
-    `a daemon for development answers to localhost and to addresses, not to ${JSON.stringify(hostname)}`,
+    `osad --dev accepts localhost or an address as host, not ${JSON.stringify(hostname)}`,
     { field: 'host' },
   );
 }
 
-/** What fastify itself has to say counts from warnings on; the rest is ours to tell. */
+/** The logger of fastify itself: warnings and errors only. */
 function warningsOf(log: Logger): FastifyBaseLogger {
   return log.isLevelEnabled('warn') ? log.child({}, { level: 'warn' }) : log;
 }
 
-/** A refusal is answered also where it cannot be stored. */
+/** Stores a refusal. If that fails, the refusal is still answered. */
 async function tellDenial(
   error: unknown,
   request: FastifyRequest,
@@ -146,11 +148,11 @@ async function tellDenial(
   const asked = askedFor(contract, request);
   const scope = asOsaError(error)?.details.scope;
   await denied(principal, { ...asked, scope: typeof scope === 'string' ? scope : asked.scope }).catch(
-    (cause: unknown) => log.error({ err: cause, ...asked }, 'a refusal is not stored'),
+    (cause: unknown) => log.error({ err: cause, ...asked }, 'cannot store a refusal'),
   );
 }
 
-/** 405 with what is allowed for a path that exists, else 404. */
+/** 405 with the allowed methods if the path exists; otherwise 404. */
 function notMounted(request: FastifyRequest, part: Part): OsaError {
   const [path = ''] = request.url.split('?', 1);
   const all: readonly Route[] = routesOf(part).map((name) => routes[name]);
@@ -158,12 +160,12 @@ function notMounted(request: FastifyRequest, part: Part): OsaError {
   if (methods.length === 0) {
     const instead =
       part === 'worker'
-        ? `this daemon only runs batches and answers ${all.map((route) => route.path).join(', ')}; ask one that serves`
-        : '/openapi.json lists what there is';
-    return new OsaError('not_found', `nothing is at this path; ${instead}`);
+        ? `this daemon only runs batches and serves ${all.map((route) => route.path).join(', ')}; ask a daemon that serves the API`
+        : '/openapi.json lists all routes';
+    return new OsaError('not_found', `there is no route with this path; ${instead}`);
   }
   const allow = [...new Set(methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
-  return new OsaError('method_not_allowed', `this path takes ${allow.join(', ')}`, { details: { allow } });
+  return new OsaError('method_not_allowed', `this path accepts ${allow.join(', ')}`, { details: { allow } });
 }
 
 function patternOf(route: Route): RegExp {
@@ -198,7 +200,7 @@ function allowOf({ status, body }: ProblemAnswer): Record<string, string> {
   return status === 405 && Array.isArray(allow) ? { allow: allow.join(', ') } : {};
 }
 
-/** What Node could not read as HTTP, or not in time: there is no request, only a socket. */
+/** Answers when Node could not read a request, or not in time: then there is only a socket. */
 function answerUnreadable(error: Error, socket: Socket): void {
   if (systemCode(error) === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
@@ -206,9 +208,7 @@ function answerUnreadable(error: Error, socket: Socket): void {
   }
   const known = systemCode(error);
   const readable = known === 'HPE_HEADER_OVERFLOW' || known === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const problem = problemOf(
-    readable ? error : new OsaError('malformed', 'this is not a request of HTTP/1.1'),
-  );
+  const problem = problemOf(readable ? error : new OsaError('malformed', 'this is not an HTTP/1.1 request'));
   const text = JSON.stringify(problem.body);
   const head = [
     `HTTP/1.1 ${problem.status} Refused`,

@@ -6,22 +6,21 @@ import { OsaError } from '@osa/core/error';
 import { receive } from '@osa/core/storage/receive';
 import { asUnavailable } from '@osa/core/system-error';
 
-/** An upload that arrived whole, kept until it is disposed. */
+/** A complete upload, kept until it is disposed. */
 export interface Spooled extends AsyncDisposable {
   /** Hex. */
   readonly sha256: string;
   readonly size: number;
-  /** From its start, as often as wanted. */
+  /** Reads from the start; may be called repeatedly. */
   open(): Readable;
-  /** All of it, in memory. */
+  /** The whole upload, in memory. */
   bytes(): Promise<Buffer>;
 }
 
 /**
- * Keeps an upload in a file that has no name any more once it is open, so that nothing is left of it when the
- * daemon dies.
+ * Keeps an upload in a file whose name is removed once it is open, so that nothing remains if the daemon dies.
  *
- * @throws OsaError `too_large`, `unavailable` when the disk is full, and whatever `chunks` throws
+ * @throws OsaError `too_large`, `unavailable` if the disk is full; errors of `chunks` pass through
  */
 export async function spool(
   chunks: AsyncIterable<Uint8Array>,

@@ -14,9 +14,9 @@ import type { Metrics } from '../metrics.ts';
 import { sweepDead } from './workspace.ts';
 
 export interface ExecutionParts {
-  /** Where batches are claimed and held. */
+  /** For claims and renewals. */
   readonly claims: Database;
-  /** Where they end. */
+  /** For the final transactions of batches. */
   readonly endings: Database;
   readonly blobs: BlobStore;
   readonly threads: OutputThreads;
@@ -25,7 +25,7 @@ export interface ExecutionParts {
 }
 
 /**
- * What the worker executes with. What a dead predecessor left running is ended before its batches are given back,
+ * Prepares the execution of batches. Code that a dead daemon left running is ended before its batches are given back,
  * so that no code runs twice at a time.
  */
 export async function prepareExecution(config: DaemonConfig, parts: ExecutionParts): Promise<Execution> {
@@ -35,9 +35,9 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
   const own = await ownRunners(config, { blobs, log });
   await failpoint('recovery.start');
   const swept = await sweepOrphans(config, own);
-  if (swept > 0) log.warn({ attempts: swept }, 'ended what an earlier daemon left running');
+  if (swept > 0) log.warn({ attempts: swept }, 'ended attempts that a dead daemon had left running');
   const given = worker.isInherited ? await queue.giveBack(worker.name) : 0;
-  if (given > 0) log.info({ batches: given }, 'gave back what an earlier daemon held');
+  if (given > 0) log.info({ batches: given }, 'gave back batches that a dead daemon had held');
   return {
     queue,
     runners: own,
@@ -51,7 +51,7 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
   };
 }
 
-/** In development the workspace stays the same; in production each daemon has its own, beside those of the dead. */
+/** Development has one workspace; in production each daemon has its own, next to those of dead daemons. */
 async function sweepOrphans(
   { mode, runner, workDirectory }: DaemonConfig,
   own: readonly Runner[],
@@ -60,7 +60,7 @@ async function sweepOrphans(
   return mode === 'production' ? sweepDead(own, workDirectory) : sweep(own, workDirectory);
 }
 
-/** Development runs directories whatever engine it has; production runs images only. */
+/** Development always runs directories; production runs images only. */
 async function ownRunners(
   { mode, runner, containers, environment }: DaemonConfig,
   { blobs, log }: Pick<ExecutionParts, 'blobs' | 'log'>,
@@ -75,10 +75,10 @@ async function ownRunners(
   });
 }
 
-/** What ends a claim, and how it is counted; the other events tell of its way there. */
+/** The events that end a claim; these are counted. */
 const ends: readonly string[] = ['finished', 'let_go', 'retry_later', 'stop_ingestion'];
 
-/** Claims and ends are for who looks for them; what does not go as it should is told. */
+/** Normal events are logged at debug, anomalies at warn. */
 function report(
   event: string,
   { error, ...details }: Readonly<Record<string, unknown>>,

@@ -7,22 +7,22 @@ import type { Logger } from 'pino';
 
 export interface WorkerOptions {
   readonly execution: Execution;
-  /** Batches at once; 0 for a daemon that runs none. */
+  /** Batches at a time; 0 for a daemon that runs none. */
   readonly concurrency: number;
   readonly log: Logger;
 }
 
 export interface Worker {
-  /** Undefined while it can claim; else why it cannot. */
+  /** Why the worker cannot claim; undefined if it can. */
   trouble(): string | undefined;
   /**
-   * Claims nothing more, lets the batches that run end for `graceMs`, then stops their code and gives them back.
+   * Stops claiming, lets running batches finish within `graceMs`, then stops their code and gives them back.
    * Resolves when nothing runs.
    */
   drain(graceMs: number): Promise<void>;
 }
 
-/** Runs batches until it is drained: as many at once as it is told, each as soon as one can be claimed. */
+/** Runs batches until it is drained, up to `concurrency` at a time. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { execution, concurrency } = options;
   const stop = new AbortController();
@@ -44,7 +44,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     async drain(graceMs) {
       state.draining = true;
       bell.ring();
-      const timer = setTimeout(() => stop.abort(new OsaError('interrupted', 'the daemon stops')), graceMs);
+      const timer = setTimeout(
+        () => stop.abort(new OsaError('interrupted', 'the daemon is stopping')),
+        graceMs,
+      );
       await ended;
       clearTimeout(timer);
       await unwatch?.();
@@ -52,7 +55,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
 }
 
-/** What the loops of one worker share. */
+/** Shared by the loops of one worker. */
 interface State {
   draining: boolean;
   trouble: string | undefined;
@@ -64,7 +67,7 @@ interface Loop {
   readonly stop: AbortSignal;
 }
 
-/** How often an idle worker looks by itself: a lease that runs out, or a delay that passes, rings no bell. */
+/** How often an idle worker polls: an expired lease or a delay that is over rings no bell. */
 const pollMs = 1_000;
 const longestBackoffMs = 5_000;
 
@@ -77,10 +80,10 @@ async function runLoop({ execution, log }: WorkerOptions, { bell, state, stop }:
       if (state.trouble !== undefined) log.info('the worker can claim batches again');
       state.trouble = undefined;
       failures = 0;
-      // A ring while it looked was perhaps for what it did not see.
+      // A ring during the search may be for a batch that it missed.
       if (!found && bell.rings === rings) await bell.wait(jittered(pollMs));
     } catch (error) {
-      // A trouble is told once, however many loops meet it, and however often.
+      // Logged once, however many loops fail, and however often.
       if (state.trouble === undefined) log.error({ err: error }, 'the worker cannot claim batches');
       state.trouble = error instanceof Error ? error.message : String(error);
       await bell.wait(jittered(Math.min(longestBackoffMs, 100 * 2 ** failures)));
@@ -89,12 +92,12 @@ async function runLoop({ execution, log }: WorkerOptions, { bell, state, stop }:
   }
 }
 
-/** Between three quarters and five quarters, so that workers do not look all at once. */
+/** Between three quarters and five quarters, so that workers do not poll at the same time. */
 function jittered(milliseconds: number): number {
   return (milliseconds * (75 + randomInt(50))) / 100;
 }
 
-/** Wakes all who wait. */
+/** Wakes all waiting loops. */
 class Bell {
   rings = 0;
   private readonly emitter = new EventEmitter().setMaxListeners(0);
@@ -104,7 +107,7 @@ class Bell {
     this.emitter.emit('ring');
   }
 
-  /** Until it rings, or the time is over. */
+  /** Waits until it rings, at most `timeoutMs`. */
   async wait(timeoutMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, timeoutMs);

@@ -9,12 +9,12 @@ import { sweep } from '@osa/core/runners/attempt/sweep';
 import { tryLock } from '../file-lock.ts';
 
 /**
- * Daemons in production have their workspaces beside each other, each with a lock that ends with its process. So a
- * daemon that starts can tell those of the dead from those of the living.
+ * In production the workspaces of all daemons are next to each other. Each has a lock that ends with its process, so a
+ * starting daemon can recognise those of dead daemons.
  */
 const lockSuffix = '.lock';
 
-/** A name that no other daemon has, and whose start tells the machine. Containers can see it in their mounts. */
+/** A unique name that begins with a digest of the host name; containers can see it in their mounts. */
 export function workspaceName(): string {
   return `${machinePrefix()}${randomUUID()}`;
 }
@@ -23,11 +23,11 @@ function machinePrefix(): string {
   return `${sha256(hostname()).slice(0, 8)}-`;
 }
 
-/** Makes a workspace and holds it until disposed; then it is removed. */
+/** Makes a workspace and locks it until disposed; disposing removes it. */
 export async function holdWorkspace(directory: string): Promise<AsyncDisposable> {
   await mkdir(directory, { recursive: true, mode: 0o755 });
   const path = `${directory}${lockSuffix}`;
-  // It gets its name when it is locked: until then another daemon would take its owner for dead.
+  // The file gets its name once it is locked; before that, another daemon would consider its owner dead.
   const lock = await tryLock(`${path}.new`);
   await rename(`${path}.new`, path);
   return {
@@ -40,7 +40,7 @@ export async function holdWorkspace(directory: string): Promise<AsyncDisposable>
   };
 }
 
-/** Ends and removes what dead daemons of this machine left beside `directory`; the answer counts the attempts. */
+/** Ends and removes attempts of dead daemons of this machine next to `directory`. @returns their number */
 export async function sweepDead(runners: readonly Runner[], directory: string): Promise<number> {
   const parent = dirname(directory);
   const locks = (await readdir(parent)).filter(

@@ -1,12 +1,11 @@
 import { OsaError } from '@osa/core/error';
-import { unknownHook, unknownRelease } from '@osa/core/hook/hook';
 import { activate, rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
 import { pauseHook, resumeHook } from '@osa/core/hook/pause';
+import { listReleases, readHistory, showHook, showRelease } from '@osa/core/hook/read';
 import type { Expected } from '@osa/core/hook/registry';
 import { bounds } from '@osa/core/limits';
 import type { Store } from '@osa/core/store';
-import { hideConfig } from '@osa/core/trace/trace';
 import type { FastifyRequest } from 'fastify';
 import type { Handlers } from '../mount.ts';
 
@@ -25,21 +24,16 @@ type Routes = Pick<
 >;
 
 export function hookRoutes({ store }: { readonly store: Store }): Routes {
-  const { registry } = store;
   return {
-    listHooks: ({ query }) => registry.hooks(query),
+    listHooks: ({ query }) => store.registry.hooks(query),
     async showHook({ params: { name }, principal, reply }) {
-      const hook = found(await registry.hook(name), name);
+      const hook = await showHook(store, principal, name);
       if (hook.live_seq !== null) reply.header('etag', `"${hook.live_seq}"`);
-      return { ...hook, live: hook.live && hideConfig(hook.live, principal, name) };
+      return hook;
     },
-    listReleases: async ({ params: { name }, query }) => found(await registry.releases(name, query), name),
-    async showRelease({ params: { name, version }, principal }) {
-      const release = await registry.release(name, version);
-      if (!release) throw unknownRelease(found(await registry.hook(name), name), version);
-      return hideConfig(release, principal, name);
-    },
-    history: async ({ params: { name }, query }) => found(await registry.history(name, query), name),
+    listReleases: ({ params, query }) => listReleases(store, params.name, query),
+    showRelease: ({ params, principal }) => showRelease(store, principal, params),
+    history: ({ params, query }) => readHistory(store, params.name, query),
     release: (call) => release(store, call.writer(), call.params.name, expecting(call)),
     activate: (call) => activate(store, call.writer(), call.params.name, expecting(call)),
     rollback: (call) => rollback(store, call.writer(), call.params.name, expecting(call)),
@@ -48,12 +42,7 @@ export function hookRoutes({ store }: { readonly store: Store }): Routes {
   };
 }
 
-function found<T>(answer: T | undefined, name: string): T {
-  if (answer === undefined) throw unknownHook(name);
-  return answer;
-}
-
-/** The body with what If-Match expects. @throws OsaError `invalid` when header and body expect different changes */
+/** The body, with the number of If-Match. @throws OsaError `invalid` if header and body differ */
 function expecting<B extends Expected>({
   body,
   request,

@@ -1,0 +1,25 @@
+import type { Principal } from './principal.ts';
+import { everything, grants } from './scope.ts';
+
+/** Configs may hold secrets, so only readers of runs see them. */
+
+/** A release of `hook`, without its config unless the reader may see it. */
+export function hideConfig<T extends { readonly config: unknown }>(
+  release: T,
+  principal: Principal | undefined,
+  hook: string,
+): T {
+  return mayReadRuns(principal, hook) ? release : { ...release, config: null };
+}
+
+/**
+ * Whether a reader may see data that belongs to no single hook: the body of a deploy, which holds the configs of several
+ * hooks, and the config of an ingester. A scope that names hooks never suffices.
+ */
+export function mayReadAllRuns(principal: Principal | undefined): boolean {
+  return mayReadRuns(principal, everything);
+}
+
+function mayReadRuns(principal: Principal | undefined, hook: string): boolean {
+  return principal !== undefined && grants(principal, 'runs:read', hook);
+}

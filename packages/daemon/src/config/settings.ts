@@ -1,0 +1,209 @@
+import { availableParallelism, totalmem } from 'node:os';
+import type { Path } from '@osa/core/convention/manifest/yaml';
+import { MemoryText, memoryBytes } from '@osa/core/hook/release';
+import { bounds } from '@osa/core/limits';
+import { runnerSettings } from '@osa/core/runners/index';
+import { z } from 'zod';
+import { isNetwork } from '../http/network.ts';
+import { logLevels } from '../log.ts';
+import { IssuerEntry } from './issuer-entry.ts';
+
+/** One setting of the daemon. The parser, `osad --help` and docs/settings.md are made from this table. */
+interface Setting {
+  /** The accepted values and the default. */
+  readonly shape: z.ZodType;
+  /** One sentence for people, as Markdown without links. */
+  readonly help: string;
+  /** The default in words, where the shape has none or the machine decides. */
+  readonly unset?: string;
+  /** Its variables, where they are not `OSA_` and the name in capitals. */
+  readonly variables?: readonly string[];
+  /** Whether its value is never repeated in a message. */
+  readonly isSecret?: true;
+}
+
+export const parts = ['all', 'server', 'worker'] as const;
+export type Part = (typeof parts)[number];
+
+const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+const words = (separator: RegExp, longest: number) =>
+  z
+    .string()
+    .max(longest)
+    .default('')
+    .transform((text) => text.split(separator).filter(Boolean));
+
+/** Each member of the issuer in the environment, with its variable. */
+export const issuerVariables = {
+  issuer: 'OSA_ISSUER',
+  audience: 'OSA_AUDIENCE',
+  public_key: 'OSA_PUBLIC_KEY',
+  public_key_file: 'OSA_PUBLIC_KEY_FILE',
+  scopes: 'OSA_ISSUER_SCOPES',
+} as const;
+
+export const settings = {
+  database_url: {
+    shape: z.string().optional(),
+    variables: ['DATABASE_URL'],
+    unset: 'required',
+    isSecret: true,
+    help: 'URL of the database, with the application’s role, which `osad migrate` creates.',
+  },
+  database_connections: {
+    shape: whole(1, 500).default(10),
+    help: 'Connections for requests. Uploads have 2 more; the worker has 2 for each batch, and 2 more.',
+  },
+  domain: {
+    shape: z
+      .string()
+      .max(200)
+      .regex(
+        /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+        'must be a lower-case domain name',
+      )
+      .optional(),
+    unset: 'required',
+    help: 'Domain of the archive, which is part of the name of every record.',
+  },
+  host: { shape: z.string().min(1).default('127.0.0.1'), help: 'Address to listen on.' },
+  port: { shape: whole(0, 65_535).default(8470), help: 'Port to listen on; 0 takes a free one.' },
+  data_dir: {
+    shape: z.string().min(1).optional(),
+    unset: 'required',
+    help: 'Directory for uploaded files.',
+  },
+  reads: {
+    shape: z.enum(['public', 'authenticated']).default('public'),
+    help: '`public` or `authenticated`: whether reading hooks, conventions and published data needs a token.',
+  },
+  issuers: {
+    shape: z.array(IssuerEntry).max(100).default([]),
+    variables: Object.values(issuerVariables),
+    isSecret: true,
+    help:
+      'Issuers whose machine tokens are accepted. The variables name one; in the file, the list takes several, each ' +
+      'with `issuer`, `audience` (`https://<domain>`), `public_key` or `public_key_file` (Ed25519, as PEM, JWK or JWK ' +
+      'set), `scope_claim` (`scope`) and `scopes`, the widest that its tokens may carry. SIGHUP reloads them.',
+  },
+  primary_secret: {
+    shape: z.string().optional(),
+    isSecret: true,
+    help: 'Secret of the issuer for people, 32 bytes or more; better, name a file in `primary_secret_file`.',
+  },
+  primary_secret_file: {
+    shape: z.string().min(1).optional(),
+    help: 'File with that secret, byte for byte except for a final newline; nobody else may have access to it.',
+  },
+  primary_algorithm: {
+    shape: z.literal('HS256').default('HS256'),
+    help: 'Signature algorithm of the issuer for people; `HS256` is the only one.',
+  },
+  max_token_seconds: {
+    shape: whole(1, 86_400).default(3_600),
+    help: 'Longest lifetime of a machine token.',
+  },
+  clock_skew_seconds: {
+    shape: whole(0, 60).default(30),
+    help: 'Accepted difference between the clocks of issuer and daemon, at most 60.',
+  },
+  trusted_proxies: {
+    shape: words(/[\s,]+/, 10_000).refine(
+      (networks) => networks.every(isNetwork),
+      'must be addresses or networks, such as 10.0.0.0/8',
+    ),
+    help:
+      'Proxies whose X-Forwarded-For is believed: addresses or networks such as `10.0.0.0/8`, separated by spaces or ' +
+      'commas. Failed authentications are counted by client address.',
+  },
+  runner: {
+    shape: z.enum([...runnerSettings, 'none']).optional(),
+    unset: 'none; with --dev: process',
+    help: 'Engine that runs hooks: `podman`, `docker`, `auto` (the one that is installed) or `none` (batches wait).',
+  },
+  engine_options: {
+    shape: words(/\s+/, 1_000),
+    help: 'Options for the engine itself, such as `--runtime runc --cgroup-manager cgroupfs`.',
+  },
+  pull_timeout_seconds: {
+    shape: whole(1, 86_400).default(bounds.pullMs / 1_000),
+    help: 'Time limit for pulling an image.',
+  },
+  max_hook_memory: {
+    shape: MemoryText.default(`${totalmem()}`).transform(memoryBytes),
+    unset: 'all of the machine',
+    help: 'Most memory that one attempt may have, such as `8g`.',
+  },
+  part: {
+    shape: z.enum(parts).default('all'),
+    help:
+      '`all`, `server` (--no-worker: serves requests, runs no batches) or `worker` (--worker-only: runs batches, serves ' +
+      'only /health, /ready and /metrics).',
+  },
+  worker_concurrency: {
+    shape: whole(1, 256).default(Math.min(availableParallelism(), 8) + 1),
+    unset: 'the number of processors, at most 8, plus 1',
+    help: 'Batches that run at the same time.',
+  },
+  worker_per_hook: {
+    shape: whole(1, 256).optional(),
+    unset: 'all but one',
+    help: 'How many of these may run the same hook, so that a slow hook does not block the others.',
+  },
+  lease_seconds: {
+    shape: whole(1, 3_600).default(30),
+    help: 'Time after which another worker takes over the batches of a dead one.',
+  },
+  drain_seconds: {
+    shape: whole(0, 3_600).default(20),
+    help: 'Time that running batches get to finish after SIGTERM.',
+  },
+  log_level: {
+    shape: z.enum(logLevels).optional(),
+    unset: 'info; with --dev: warn',
+    help: '`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`.',
+  },
+} as const satisfies Record<string, Setting>;
+
+/** Variables that are not settings of the file. */
+export const otherVariables: Readonly<Record<string, { readonly help: string; readonly unset: string }>> = {
+  OSA_CONFIG_FILE: { unset: 'none', help: 'The YAML file with settings, as --config.' },
+  OSA_OWNER_DATABASE_URL: {
+    unset: 'DATABASE_URL',
+    help: 'URL of the database with its owner’s role, for `osad migrate` and `osad roles`.',
+  },
+  OSA_APP_ROLE: { unset: 'osa_app', help: 'Role of the application, which `osad migrate` gives its rights.' },
+};
+
+type Table = typeof settings;
+const shapes = Object.fromEntries(Object.entries(settings).map(([name, { shape }]) => [name, shape]));
+
+/** The settings as the file names them. */
+export const SettingsShape = z.strictObject(shapes as { [Name in keyof Table]: Table[Name]['shape'] });
+export type SettingValues = z.infer<typeof SettingsShape>;
+
+export const settingNames: readonly string[] = Object.keys(settings);
+
+/** The variables of a setting; only `issuers` has several. */
+export function variablesOf(name: string): readonly string[] {
+  return settingOf(name)?.variables ?? [`OSA_${name.toUpperCase()}`];
+}
+
+/** Whether a value may be a secret. One with an unknown name may be: the name could be misspelt. */
+export function isSecret([name = '']: Path): boolean {
+  const setting = settingOf(String(name));
+  return setting === undefined || setting.isSecret === true;
+}
+
+/** The default of a setting, in words. */
+export function defaultText(name: string): string {
+  const setting = settingOf(name);
+  const value = setting?.shape.safeParse(undefined).data;
+  const isNothing = value === undefined || (Array.isArray(value) && value.length === 0);
+  return setting?.unset ?? (isNothing ? 'none' : String(value));
+}
+
+function settingOf(name: string): Setting | undefined {
+  const table: Readonly<Record<string, Setting>> = settings;
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
