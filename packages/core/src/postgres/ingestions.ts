@@ -16,9 +16,11 @@ import type { FieldDefinition } from '../record/schema.ts';
 import type { NodeIdentity } from '../record/srn.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
+import type { Hole } from './connection/statement.ts';
 import { pagesOf } from './cursor.ts';
 import { cancelIngestion, takeTurn } from './queue/end.ts';
 import { batchesChannel } from './queue/lease.ts';
+import { useIndexLookups } from './queue/plans.ts';
 import { heldUp, pausedJson, setIngestionPause } from './registry/pause.ts';
 
 /** The writes of ingestions, within one transaction of one actor. */
@@ -66,6 +68,8 @@ async function open(
   { pinned, batchSize, contentSha256 }: Parameters<IngestionWrites['open']>[0],
 ): Promise<{ id: string }> {
   const id = uuid7();
+  // Before the first batch: a session also keeps the plans by which it checks foreign keys.
+  await useIndexLookups(tx);
   await tx`
     insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor)
     values (${id}, ${pinned.convention}, ${pinned.schema.id}, ${pinned.schema.version}, ${batchSize},
@@ -99,9 +103,11 @@ async function addBatch(
 }
 
 async function findTwins(tx: Transaction, id: string): Promise<readonly Twins[]> {
+  await useIndexLookups(tx);
   const rows = await tx<{ source_id: string; lines: [number, number] }[]>`
     select source_id, (array_agg(line order by line))[1:2] as lines
-    from batch_records where batch in (select id from batches where ingestion = ${id})
+    from batches b cross join lateral (select source_id, line from batch_records where batch = b.id offset 0) r
+    where b.ingestion = ${id}
     group by source_id having count(*) > 1
     order by min(line) limit 1`;
   return rows.map((row) => ({ sourceId: row.source_id, lines: row.lines }));
@@ -113,28 +119,39 @@ async function findTwins(tx: Transaction, id: string): Promise<readonly Twins[]>
  * that two uploads never wait for each other in a ring.
  */
 async function seal(tx: Transaction, id: string, convention: string): Promise<void> {
+  await useIndexLookups(tx);
   const valid = tx`
-    select r.source_id, r.batch from batch_records r join batches b on b.id = r.batch
-    where b.ingestion = ${id} and r.status = 'pending'`;
+    select r.source_id, b.id as batch
+    from batches b
+    cross join lateral (select source_id from batch_records where batch = b.id and status = 'pending' offset 0) r
+    where b.ingestion = ${id} order by r.source_id`;
   await tx`
     insert into sources (convention, source_id, record_id, last_batch)
     select ${convention}, source_id, gen_random_uuid(), batch from (${valid}) v order by source_id
     on conflict (convention, source_id) do nothing`;
   await tx`
-    select from sources s
-    where s.convention = ${convention} and s.source_id in (select source_id from (${valid}) v)
-    order by s.source_id for update`;
+    select from (${valid} offset 0) v
+    cross join lateral (
+      select source_id from sources where convention = ${convention} and source_id = v.source_id for update) s`;
   await tx`
     insert into batch_gates (batch, predecessor)
     select distinct v.batch, p.id
-    from (${valid}) v
-    join sources s on s.convention = ${convention} and s.source_id = v.source_id
-    join batches p on p.id = s.last_batch
+    from (${valid} offset 0) v
+    cross join lateral (
+      select last_batch from sources where convention = ${convention} and source_id = v.source_id offset 0) s
+    cross join lateral (select id, status from batches where id = s.last_batch offset 0) p
     where p.id <> v.batch and p.status <> 'done'`;
-  await tx`
-    update sources s set last_batch = v.batch from (${valid}) v
-    where s.convention = ${convention} and s.source_id = v.source_id and s.last_batch <> v.batch`;
+  await replaceHeads(tx, convention, valid);
   await tx`select pg_notify(${batchesChannel}, '')`;
+}
+
+/** Makes the batch of each of `arrivals` (source_id, batch) the newest of its source. The heads are there and locked. */
+async function replaceHeads(tx: Transaction, convention: string, arrivals: Hole): Promise<void> {
+  await tx`
+    insert into sources as s (convention, source_id, record_id, last_batch)
+    select ${convention}, source_id, gen_random_uuid(), batch from (${arrivals}) arrivals
+    on conflict (convention, source_id) do update set last_batch = excluded.last_batch
+    where s.last_batch <> excluded.last_batch`;
 }
 
 /**
@@ -146,20 +163,27 @@ async function retry(
   id: string,
 ): Promise<{ retried: number; overtaken: number; batches: number }> {
   await takeTurn(tx, id);
-  const [ingestion] = await tx<{ batch_size: number }[]>`select batch_size from ingestions where id = ${id}`;
+  await useIndexLookups(tx);
+  const [ingestion] = await tx<{ batch_size: number; convention: string }[]>`
+    select batch_size, convention from ingestions where id = ${id}`;
   if (!ingestion) throw unknownIngestion(id);
   const locked = await tx<{ id: string }[]>`
     select r.id
-    from batch_records r
-    join batches b on b.id = r.batch
-    join sources s on s.convention = b.convention and s.source_id = r.source_id
-    where b.ingestion = ${id} and r.status in ('rejected', 'errored') and r.retried_in is null
-    order by s.source_id for update of s`;
+    from (
+      select r.id, r.source_id from batches b
+      cross join lateral (
+        select id, source_id from batch_records
+        where batch = b.id and status in ('rejected', 'errored') and retried_in is null offset 0) r
+      where b.ingestion = ${id} order by r.source_id offset 0) r
+    cross join lateral (
+      select source_id from sources
+      where convention = ${ingestion.convention} and source_id = r.source_id for update) s`;
   const candidates = await tx<{ id: string; newest: boolean; bytes: number }[]>`
     select r.id, s.last_batch = r.batch as newest, octet_length(r.metadata::text) as bytes
     from batch_records r
-    join batches b on b.id = r.batch
-    join sources s on s.convention = b.convention and s.source_id = r.source_id
+    cross join lateral (
+      select last_batch from sources
+      where convention = ${ingestion.convention} and source_id = r.source_id offset 0) s
     where r.id = any (${arrayText(locked.map((row) => row.id))}::text::bigint[])
     order by r.line`;
   const chosen = candidates.filter((candidate) => candidate.newest);
@@ -168,7 +192,7 @@ async function retry(
   const groups = cutBatches(chosen, { records: ingestion.batch_size, bytes: (record) => record.bytes });
   for (const [offset, group] of groups.entries()) {
     const ids = group.map((candidate) => candidate.id);
-    await retryBatch(tx, id, (next?.index ?? 0) + offset, ids);
+    await retryBatch(tx, { id, convention: ingestion.convention }, (next?.index ?? 0) + offset, ids);
   }
   if (groups.length > 0) await tx`select pg_notify(${batchesChannel}, '')`;
   return {
@@ -180,7 +204,7 @@ async function retry(
 
 async function retryBatch(
   tx: Transaction,
-  ingestion: string,
+  ingestion: { readonly id: string; readonly convention: string },
   index: number,
   ids: readonly string[],
 ): Promise<void> {
@@ -188,7 +212,7 @@ async function retryBatch(
   const chosen = arrayText(ids);
   await tx`
     insert into batches (id, ingestion, convention, index, records)
-    select ${batch}, id, convention, ${index}, ${ids.length} from ingestions where id = ${ingestion}`;
+    select ${batch}, id, convention, ${index}, ${ids.length} from ingestions where id = ${ingestion.id}`;
   await tx`
     insert into batch_records (batch, source_id, line, metadata, content_digest)
     select ${batch}, source_id, line, metadata, content_digest from batch_records
@@ -206,10 +230,8 @@ async function retryBatch(
                  count(*) filter (where status = 'errored') as errored
           from batch_records where id = any (${chosen}::text::bigint[]) group by batch) c
     where b.id = c.batch`;
-  await tx`
-    update sources s set last_batch = ${batch}
-    from batch_records r join batches b on b.id = r.batch
-    where r.batch = ${batch} and s.convention = b.convention and s.source_id = r.source_id`;
+  const arrivals = tx`select source_id, batch from batch_records where batch = ${batch}`;
+  await replaceHeads(tx, ingestion.convention, arrivals);
 }
 
 type IngestionView = Answer<'showIngestion'>;
