@@ -84,9 +84,9 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: `${core}/postgres/queue/commit.ts`,
-        find: '  ends: readonly RecordEnd[],\n): Promise<void> {\n  await endBatch(tx, claim, results, ends);',
+        find: '  ends: readonly RecordEnd[],\n): Promise<void> {\n  await useIndexLookups(tx);',
         replace:
-          '  ends: readonly RecordEnd[],\n  stored: (() => Promise<void>)[],\n): Promise<void> {\n  await endBatch(tx, claim, results, ends);',
+          '  ends: readonly RecordEnd[],\n  stored: (() => Promise<void>)[],\n): Promise<void> {\n  await useIndexLookups(tx);',
       },
       {
         file: `${core}/postgres/queue/commit.ts`,
@@ -213,7 +213,7 @@ export const mutants: readonly Mutant[] = [
     what: 'an upload does not note the unfinished batches of its sources',
     defects: [
       {
-        file: `${core}/postgres/ingestions.ts`,
+        file: `${core}/postgres/queue/seal.ts`,
         find: "where p.id <> v.batch and p.status <> 'done'`",
         replace: "where p.id <> v.batch and p.status = 'running'`",
       },
@@ -252,10 +252,11 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue/snapshot.ts`,
-        find: `        and not exists (select from records n where n.convention = r.convention and n.source_id = r.source_id
-                        and n.version > r.version)
-`,
-        replace: '',
+        find: `b.content_digest = (
+        select content_digest from records r where r.convention = \${convention} and r.source_id = b.source_id
+        order by r.version desc limit 1)`,
+        replace: `b.content_digest in (
+        select content_digest from records r where r.convention = \${convention} and r.source_id = b.source_id)`,
       },
     ],
   },

@@ -2,23 +2,23 @@ import { v7 as uuid7 } from 'uuid';
 import type { Answer } from '../api/index.ts';
 import { OsaError } from '../error.ts';
 import type { Page } from '../hook/registry.ts';
-import { cutBatches } from '../ingestion/batches.ts';
-import {
-  type IncomingRecord,
-  type IngestionReads,
-  type IngestionWrites,
-  type Pinned,
-  type RecordFilter,
-  type Twins,
-  unknownIngestion,
+import type {
+  IncomingRecord,
+  IngestionReads,
+  IngestionWrites,
+  Pinned,
+  RecordFilter,
+  Twins,
 } from '../ingestion/ingestions.ts';
 import type { FieldDefinition } from '../record/schema.ts';
 import type { NodeIdentity } from '../record/srn.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
-import { cancelIngestion, takeTurn } from './queue/end.ts';
-import { batchesChannel } from './queue/lease.ts';
+import { cancelIngestion } from './queue/end.ts';
+import { useIndexLookups } from './queue/plans.ts';
+import { retry } from './queue/retry.ts';
+import { seal } from './queue/seal.ts';
 import { heldUp, pausedJson, setIngestionPause } from './registry/pause.ts';
 
 /** The writes of ingestions, within one transaction of one actor. */
@@ -66,6 +66,8 @@ async function open(
   { pinned, batchSize, contentSha256 }: Parameters<IngestionWrites['open']>[0],
 ): Promise<{ id: string }> {
   const id = uuid7();
+  // Before the first batch: a session also keeps the plans by which it checks foreign keys.
+  await useIndexLookups(tx);
   await tx`
     insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor)
     values (${id}, ${pinned.convention}, ${pinned.schema.id}, ${pinned.schema.version}, ${batchSize},
@@ -99,117 +101,14 @@ async function addBatch(
 }
 
 async function findTwins(tx: Transaction, id: string): Promise<readonly Twins[]> {
+  await useIndexLookups(tx);
   const rows = await tx<{ source_id: string; lines: [number, number] }[]>`
     select source_id, (array_agg(line order by line))[1:2] as lines
-    from batch_records where batch in (select id from batches where ingestion = ${id})
+    from batches b cross join lateral (select source_id, line from batch_records where batch = b.id offset 0) r
+    where b.ingestion = ${id}
     group by source_id having count(*) > 1
     order by min(line) limit 1`;
   return rows.map((row) => ({ sourceId: row.source_id, lines: row.lines }));
-}
-
-/**
- * Statement by statement, since each must see what the one before it waited for: make the missing heads, lock
- * all of them, note the batches met there that are not done, put ours in their place. Heads are taken in one order, so
- * that two uploads never wait for each other in a ring.
- */
-async function seal(tx: Transaction, id: string, convention: string): Promise<void> {
-  const valid = tx`
-    select r.source_id, r.batch from batch_records r join batches b on b.id = r.batch
-    where b.ingestion = ${id} and r.status = 'pending'`;
-  await tx`
-    insert into sources (convention, source_id, record_id, last_batch)
-    select ${convention}, source_id, gen_random_uuid(), batch from (${valid}) v order by source_id
-    on conflict (convention, source_id) do nothing`;
-  await tx`
-    select from sources s
-    where s.convention = ${convention} and s.source_id in (select source_id from (${valid}) v)
-    order by s.source_id for update`;
-  await tx`
-    insert into batch_gates (batch, predecessor)
-    select distinct v.batch, p.id
-    from (${valid}) v
-    join sources s on s.convention = ${convention} and s.source_id = v.source_id
-    join batches p on p.id = s.last_batch
-    where p.id <> v.batch and p.status <> 'done'`;
-  await tx`
-    update sources s set last_batch = v.batch from (${valid}) v
-    where s.convention = ${convention} and s.source_id = v.source_id and s.last_batch <> v.batch`;
-  await tx`select pg_notify(${batchesChannel}, '')`;
-}
-
-/**
- * Copies into new batches what failed, unless its source came in again since: then that content goes first. Retries
- * take turns, the sources are locked against uploads, and only what was locked is looked at.
- */
-async function retry(
-  tx: Transaction,
-  id: string,
-): Promise<{ retried: number; overtaken: number; batches: number }> {
-  await takeTurn(tx, id);
-  const [ingestion] = await tx<{ batch_size: number }[]>`select batch_size from ingestions where id = ${id}`;
-  if (!ingestion) throw unknownIngestion(id);
-  const locked = await tx<{ id: string }[]>`
-    select r.id
-    from batch_records r
-    join batches b on b.id = r.batch
-    join sources s on s.convention = b.convention and s.source_id = r.source_id
-    where b.ingestion = ${id} and r.status in ('rejected', 'errored') and r.retried_in is null
-    order by s.source_id for update of s`;
-  const candidates = await tx<{ id: string; newest: boolean; bytes: number }[]>`
-    select r.id, s.last_batch = r.batch as newest, octet_length(r.metadata::text) as bytes
-    from batch_records r
-    join batches b on b.id = r.batch
-    join sources s on s.convention = b.convention and s.source_id = r.source_id
-    where r.id = any (${arrayText(locked.map((row) => row.id))}::text::bigint[])
-    order by r.line`;
-  const chosen = candidates.filter((candidate) => candidate.newest);
-  const [next] = await tx<{ index: number }[]>`
-    select max(index) + 1 as index from batches where ingestion = ${id}`;
-  const groups = cutBatches(chosen, { records: ingestion.batch_size, bytes: (record) => record.bytes });
-  for (const [offset, group] of groups.entries()) {
-    const ids = group.map((candidate) => candidate.id);
-    await retryBatch(tx, id, (next?.index ?? 0) + offset, ids);
-  }
-  if (groups.length > 0) await tx`select pg_notify(${batchesChannel}, '')`;
-  return {
-    retried: chosen.length,
-    overtaken: candidates.length - chosen.length,
-    batches: groups.length,
-  };
-}
-
-async function retryBatch(
-  tx: Transaction,
-  ingestion: string,
-  index: number,
-  ids: readonly string[],
-): Promise<void> {
-  const batch = uuid7();
-  const chosen = arrayText(ids);
-  await tx`
-    insert into batches (id, ingestion, convention, index, records)
-    select ${batch}, id, convention, ${index}, ${ids.length} from ingestions where id = ${ingestion}`;
-  await tx`
-    insert into batch_records (batch, source_id, line, metadata, content_digest)
-    select ${batch}, source_id, line, metadata, content_digest from batch_records
-    where id = any (${chosen}::text::bigint[])`;
-  // A batch that failed without having run may stand behind another one, and so does what takes its place.
-  await tx`
-    insert into batch_gates (batch, predecessor)
-    select distinct ${batch}::uuid, r.batch from batch_records r join batches p on p.id = r.batch
-    where r.id = any (${chosen}::text::bigint[]) and p.status = 'failed'`;
-  await tx`update batch_records set retried_in = ${batch} where id = any (${chosen}::text::bigint[])`;
-  await tx`
-    update batches b
-    set retried = retried + c.total, rejected = b.rejected - c.rejected, errored = b.errored - c.errored
-    from (select batch, count(*) as total, count(*) filter (where status = 'rejected') as rejected,
-                 count(*) filter (where status = 'errored') as errored
-          from batch_records where id = any (${chosen}::text::bigint[]) group by batch) c
-    where b.id = c.batch`;
-  await tx`
-    update sources s set last_batch = ${batch}
-    from batch_records r join batches b on b.id = r.batch
-    where r.batch = ${batch} and s.convention = b.convention and s.source_id = r.source_id`;
 }
 
 type IngestionView = Answer<'showIngestion'>;

@@ -5,7 +5,7 @@ import { failpoint } from '../failpoint.ts';
 import type { Execution } from './execution.ts';
 import { holdLease } from './lease.ts';
 import { backoffMs, maxFailures } from './policy.ts';
-import type { Claim, RunResult } from './queue.ts';
+import type { Claim, ClaimFailure, RunResult } from './queue.ts';
 import { runHook, type StoppedClaim } from './run-hook.ts';
 import type { Ending } from './runner.ts';
 
@@ -19,7 +19,10 @@ const retellMs = 500;
 export async function executeNext(execution: Execution, stop: AbortSignal): Promise<boolean> {
   const runtimes = execution.runners.flatMap((runner) => runner.runtimes);
   const { queue, slots, worker } = execution;
-  const claim = await slots.claim((fullHooks) => queue.claim({ ...worker, runtimes, fullHooks }));
+  const claimFailed = (failure: ClaimFailure) => execution.log('batch.claim_failed', { ...failure });
+  const claim = await slots.claim((fullHooks) =>
+    queue.claim({ ...worker, runtimes, fullHooks, claimFailed }),
+  );
   if (!claim) return false;
   using held = new DisposableStack();
   held.defer(() => slots.free(claim));

@@ -51,6 +51,17 @@ export interface Claimant {
   readonly runtimes: readonly Runtime[];
   /** Hooks that run over as many batches here as they may. */
   readonly fullHooks: readonly string[];
+  /** Called with each batch whose claim fails. It goes behind the others, and the claim takes another batch. */
+  readonly claimFailed?: (failure: ClaimFailure) => void;
+}
+
+export interface ClaimFailure {
+  readonly batch: string;
+  readonly convention: string;
+  readonly ingestion: string;
+  /** Claims of this batch that failed one after the other, this one included. */
+  readonly failures: number;
+  readonly error: unknown;
 }
 
 export interface Lease {

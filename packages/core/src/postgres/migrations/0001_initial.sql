@@ -396,6 +396,8 @@ create table batches (
   snapshot_at timestamptz,
   available_at timestamptz not null default now(),
   failures integer not null default 0,
+  -- How many claims of it failed, one after the other.
+  claim_failures integer not null default 0,
   -- How often a worker was lost with it: its lease ran out, or it died.
   lost integer not null default 0,
   created_at timestamptz not null default now(),
@@ -414,7 +416,7 @@ create table batches (
   check ((status in ('done', 'failed')) = (finished_at is not null)),
   -- No code starts, and nothing is written, before it is stored which releases run.
   check (status not in ('running', 'done') or (snapshot_at is not null and fence > 0)),
-  check (least(records, invalid, unchanged, published, rejected, errored, retried, failures, lost) >= 0 and rows >= 0)
+  check (least(records, invalid, unchanged, published, rejected, errored, retried, failures, claim_failures, lost) >= 0 and rows >= 0)
 );
 create index batches_open on batches (available_at, id) where status in ('queued', 'running', 'parked');
 
@@ -443,10 +445,10 @@ begin
   -- What is tried again moves from rejected and errored to retried; all else of an ended batch stays.
   if old.status in ('done', 'failed') and (
     (new.status, new.reason, new.fence, new.claimed_by, new.lease_until, new.snapshot_at, new.available_at, new.failures,
-     new.lost, new.finished_at, new.invalid, new.unchanged, new.published, new.rows)
+     new.claim_failures, new.lost, new.finished_at, new.invalid, new.unchanged, new.published, new.rows)
     is distinct from
     (old.status, old.reason, old.fence, old.claimed_by, old.lease_until, old.snapshot_at, old.available_at, old.failures,
-     old.lost, old.finished_at, old.invalid, old.unchanged, old.published, old.rows)
+     old.claim_failures, old.lost, old.finished_at, old.invalid, old.unchanged, old.published, old.rows)
     or new.rejected > old.rejected or new.errored > old.errored
     or new.rejected + new.errored + new.retried <> old.rejected + old.errored + old.retried) then
     raise exception 'batch % has ended', old.id using errcode = '42501', table = 'batches';
@@ -520,7 +522,8 @@ declare
   stray uuid;
 begin
   select i.batch into stray
-  from (select batch, count(record) as ended from inserted group by batch) i join public.batches b on b.id = i.batch
+  from (select batch, count(record) as ended from inserted group by batch) i
+  cross join lateral (select * from public.batches where id = i.batch offset 0) b
   where i.ended > 0 or b.fence > 0 or b.status <> 'queued'
     or b.records <> (select count(*) from public.batch_records r where r.batch = i.batch)
   limit 1;
@@ -652,7 +655,6 @@ create table outcomes (
   row_count integer not null default 0 check (row_count >= 0),
   superseded_by bigint references outcomes,
   unique (run, batch_record),
-  unique (run, id),
   check ((status = 'passed') = (reason is null)),
   check (status = 'passed' or row_count = 0),
   -- What passed was computed by an attempt; what errored may never have been started.
@@ -701,10 +703,10 @@ begin
   from (select run, batch, hook, attempt, bool_or(status <> 'errored') as answered
         from inserted group by run, batch, hook, attempt) i
   where not exists (
-    select from public.runs r
-    join public.batches b on b.id = r.batch
-    join public.releases l on l.hook = r.hook and l.version = r.version
-    left join public.attempts a on a.run = i.run and a.n = i.attempt
+    select from (select *, xmin from public.runs where id = i.run offset 0) r
+    cross join lateral (select * from public.batches where id = r.batch offset 0) b
+    cross join lateral (select digest from public.releases where hook = r.hook and version = r.version offset 0) l
+    left join lateral (select * from public.attempts where run = i.run and n = i.attempt offset 0) a on true
     where (r.id, r.batch, r.hook) = (i.run, i.batch, i.hook) and b.status = 'done'
       and r.finished_at is not null and r.xmin = pg_current_xact_id()::xid
       and (i.attempt is null or a.fence = b.fence)
@@ -766,18 +768,20 @@ create constraint trigger complete after update on batches deferrable initially 
 -- transaction, which ends the batch, and every run of the batch has passed it;
 -- unchanged, it is the newest version. This stands for foreign keys to and from the record, too.
 create function prove_publication() returns trigger language plpgsql
-  set search_path = pg_catalog, pg_temp set join_collapse_limit = 1
+  set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray record;
 begin
   select u.id, u.record into stray
   from updated u
-  join public.batches b on b.id = u.batch
-  join public.ingestions i on i.id = b.ingestion
-  left join public.records r on r.srn = u.record
-  left join public.records newer on u.status = 'unchanged'
-    and newer.convention = r.convention and newer.source_id = r.source_id and newer.version = r.version + 1
+  cross join lateral (select * from public.batches where id = u.batch offset 0) b
+  cross join lateral (select schema_id, schema_version from public.ingestions where id = b.ingestion offset 0) i
+  left join lateral (select *, xmin from public.records where srn = u.record offset 0) r on true
+  left join lateral (
+    select srn from public.records
+    where u.status = 'unchanged' and convention = r.convention and source_id = r.source_id and version = r.version + 1
+    offset 0) newer on true
   where u.record is not null
       and (r.convention, r.source_id, r.content_digest) is distinct from (b.convention, u.source_id, u.content_digest)
     or newer.srn is not null
@@ -807,8 +811,12 @@ declare
 begin
   select i.srn into stray
   from inserted i
-  left join public.batch_records b on b.id = i.batch_record and b.record = i.srn and b.status = 'published'
-  left join public.records p on p.convention = i.convention and p.source_id = i.source_id and p.version = i.version - 1
+  left join lateral (
+    select id from public.batch_records
+    where id = i.batch_record and record = i.srn and status = 'published' offset 0) b on true
+  left join lateral (
+    select srn from public.records
+    where convention = i.convention and source_id = i.source_id and version = i.version - 1 offset 0) p on true
   where b.id is null
     or (i.version > 1 and split_part(i.srn, '@', 1) is distinct from split_part(p.srn, '@', 1))
   limit 1;

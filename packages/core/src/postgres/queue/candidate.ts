@@ -2,12 +2,16 @@ import { type Runtime, runtimes } from '../../hook/release.ts';
 import type { Claimant } from '../../run/queue.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
+import { useIndexLookups } from './plans.ts';
 
 export interface Candidate {
   readonly id: string;
   readonly ingestion: string;
   readonly convention: string;
   readonly hasSnapshot: boolean;
+  readonly fence: string;
+  /** Claims of it that failed, one after the other. */
+  readonly claimFailures: number;
   /** How often a worker was lost with it, the last one included. */
   readonly lost: number;
 }
@@ -26,7 +30,8 @@ export async function lockCandidate(
   worker: Claimant,
   { busy, patienceMs }: { readonly busy: readonly string[]; readonly patienceMs: number },
 ): Promise<Candidate | undefined> {
-  await limitClaim(tx, patienceMs);
+  await tx`select set_config('lock_timeout', ${String(patienceMs)}, true)`;
+  await useIndexLookups(tx);
   const full = arrayText(worker.fullHooks);
   const able = arrayText(worker.runtimes);
   const [row] = await tx<Candidate[]>`
@@ -38,7 +43,7 @@ export async function lockCandidate(
         ${beyond(tx, worker.runtimes)} as beyond,
         array(select id from ingestions where paused_at is not null) as ingestions
     )
-    select id, ingestion, convention, snapshot_at is not null as "hasSnapshot",
+    select id, ingestion, convention, fence, claim_failures as "claimFailures", snapshot_at is not null as "hasSnapshot",
            lost + (status = 'running')::integer as lost
     from batches b
     where available_at <= clock_timestamp()
@@ -68,17 +73,6 @@ export async function lockCandidate(
     limit 1
     for no key update of b skip locked`;
   return row;
-}
-
-/**
- * For the rest of the claim: locks are waited for only so long, and plans are held to index look-ups, since without
- * statistics of a queue that has just grown a look at its gates would compare all with all.
- */
-async function limitClaim(tx: Transaction, patienceMs: number): Promise<void> {
-  await tx`
-    select set_config('lock_timeout', ${String(patienceMs)}, true), set_config('enable_seqscan', 'off', true),
-           set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-           set_config('enable_material', 'off', true)`;
 }
 
 /** The conventions with a hook whose live release the worker cannot start; a worker that can start all has none. */

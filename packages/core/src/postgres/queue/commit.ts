@@ -7,10 +7,11 @@ import { arrayText } from '../array.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { isCommitUnknown } from '../connection/sqlstate.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
+import { useIndexLookups } from './plans.ts';
 import { insertRows } from './rows.ts';
 
 /**
- * The final transaction of a batch. Its first statement locks the batch and checks fence and lease by the
+ * The final transaction of a batch. Its first lock is that of the batch, by the statement that checks fence and lease by the
  * database's clock, so a stale worker writes nothing. When the answer to COMMIT is lost the batch is read.
  */
 export async function finish(
@@ -36,6 +37,7 @@ async function write(
   results: readonly RunResult[],
   ends: readonly RecordEnd[],
 ): Promise<void> {
+  await useIndexLookups(tx);
   await endBatch(tx, claim, results, ends);
   await failpoint('write.before-run-end');
   for (const result of results) {
@@ -115,6 +117,8 @@ async function insertOutcomes(
 /**
  * Publishes what every hook passed, in source order, as the next version of each source. One lock per convention
  * keeps the versions of a source in the order in which batches commit; the gates keep those in order of arrival.
+ * Source and version are looked up record by record: a join would read the whole convention for each record where the
+ * planner expects the convention to be empty.
  */
 async function publish(
   tx: Transaction,
@@ -127,22 +131,22 @@ async function publish(
   await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;
   const published = await tx`
     with published as (
-      insert into records (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata,
-                           batch_record)
-      select ${`urn:osa:${domain}:rec:`} || s.record_id || '@' || v.version, s.convention, b.source_id, v.version,
-             ${claim.schema.id}, ${claim.schema.version}, b.content_digest, b.metadata, b.id
-      from batch_records b
-      join sources s on s.convention = ${claim.convention} and s.source_id = b.source_id
-      cross join lateral (
-        select coalesce(max(r.version), 0) + 1 as version from records r
-        where r.convention = s.convention and r.source_id = s.source_id) v
-      where b.batch = ${claim.batch} and b.id = any (${arrayText(ids)}::text::bigint[])
-      order by b.source_id
-      returning srn, batch_record
+      update batch_records b
+      set status = 'published',
+          record = ${`urn:osa:${domain}:rec:`} || (
+            select record_id from sources s where s.convention = ${claim.convention} and s.source_id = b.source_id
+          ) || '@' || (
+            select coalesce(max(r.version), 0) + 1 from records r
+            where r.convention = ${claim.convention} and r.source_id = b.source_id)
+      where b.id = any (${arrayText(ids)}::text::bigint[])
+      returning b.id, b.source_id, b.record, b.content_digest, b.metadata
     )
-    update batch_records b set status = 'published', record = p.srn
-    from published p where b.id = p.batch_record
-    returning b.id`;
+    insert into records (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata,
+                         batch_record)
+    select record, ${claim.convention}, source_id, substring(record from '[0-9]+$')::integer, ${claim.schema.id},
+           ${claim.schema.version}, content_digest, metadata, id
+    from published order by source_id
+    returning batch_record`;
   if (published.length !== ids.length) {
     throw new OsaError(
       'internal',

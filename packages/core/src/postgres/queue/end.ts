@@ -3,6 +3,7 @@ import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
 import { abandonAttempts } from './attempts.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
+import { useIndexLookups } from './plans.ts';
 
 /**
  * Ends batches that are not done, which the caller has locked: what is pending in them is errored with what has ended,
@@ -17,6 +18,7 @@ export async function endBatches(
   }: { readonly ended: 'the ingestion was stopped' | 'the batch was given up'; readonly reason: string },
 ): Promise<void> {
   const ids = arrayText(batches);
+  await useIndexLookups(tx);
   await abandonAttempts(tx, batches);
   await tx`
     update batch_records set status = 'errored', reason = ${`${ended}: ${reason}`}
@@ -46,6 +48,7 @@ export async function stopIngestion(tx: Transaction, claim: Claim, reason: strin
 /** Ends all of an ingestion that is not done. */
 export async function cancelIngestion(tx: Transaction, id: string, reason: string): Promise<number> {
   await takeTurn(tx, id);
+  await useIndexLookups(tx);
   const open = await lockOpen(tx, id);
   if (open.length === 0) return 0;
   await endBatches(tx, open, { ended: 'the ingestion was stopped', reason });

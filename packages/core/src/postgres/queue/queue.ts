@@ -6,12 +6,14 @@ import { spellNumbers } from '../../json/decimal.ts';
 import type { NodeIdentity } from '../../record/srn.ts';
 import type { BatchQueue, Claim, Claimant, ClaimedRecord, ClaimedRun, Lease } from '../../run/queue.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
-import { isLockTimeout } from '../connection/sqlstate.ts';
+import { isConnectionLost, isLockTimeout } from '../connection/sqlstate.ts';
 import { abandonAttempts, endAttempt, keepLog, startAttempt } from './attempts.ts';
 import { type Candidate, lockCandidate } from './candidate.ts';
 import { finish } from './commit.ts';
 import { endBatches, stopIngestion } from './end.ts';
 import { batchesChannel } from './lease.ts';
+import { useIndexLookups } from './plans.ts';
+import { setAside } from './set-aside.ts';
 import { snapshot } from './snapshot.ts';
 
 /** How often a worker may be lost with a batch. A few losses are accidents; one a batch that ends its workers. */
@@ -60,7 +62,10 @@ async function claim(database: Database, worker: Claimant): Promise<Claim | unde
 
 type Outcome = Held | 'none' | 'passed over';
 
-/** A batch whose locks cannot be had is passed over, and its convention becomes one of the busy. */
+/**
+ * A batch whose locks cannot be had is passed over, and its convention becomes one of the busy. One whose claim fails in
+ * any other way is set aside, so that it holds up nothing else.
+ */
 async function claimOne(database: Database, worker: Claimant, busy: string[]): Promise<Outcome> {
   let candidate: Candidate | undefined;
   try {
@@ -69,8 +74,15 @@ async function claimOne(database: Database, worker: Claimant, busy: string[]): P
       return candidate ? await takeUp(tx, worker, candidate) : 'none';
     });
   } catch (error) {
-    if (!candidate || !isLockTimeout(error)) throw error;
-    busy.push(candidate.convention);
+    if (!candidate || isConnectionLost(error)) throw error;
+    if (isLockTimeout(error)) {
+      busy.push(candidate.convention);
+      return 'passed over';
+    }
+    // Where this cannot be stored either, the claim's own error counts.
+    const failure = await setAside(database, candidate, error).catch(() => undefined);
+    if (!failure) throw error;
+    worker.claimFailed?.(failure);
     return 'passed over';
   }
 }
@@ -120,7 +132,7 @@ async function take(
 ): Promise<Held> {
   const [row] = await tx<Held[]>`
     update batches
-    set status = 'running', fence = fence + 1, claimed_by = ${name}, reason = null,
+    set status = 'running', fence = fence + 1, claimed_by = ${name}, reason = null, claim_failures = 0,
         lost = lost + (status = 'running')::integer,
         lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond',
         snapshot_at = coalesce(snapshot_at, clock_timestamp())
@@ -130,7 +142,17 @@ async function take(
 }
 
 /** Reads what was claimed. None of it changes any more, so it is read after the claim's transaction. */
-async function load({ sql }: Database, { batch, fence }: Held): Promise<Claim> {
+function load(database: Database, held: Held): Promise<Claim> {
+  return database.transaction(
+    async (tx) => {
+      await useIndexLookups(tx);
+      return read(tx, held);
+    },
+    { readOnly: true },
+  );
+}
+
+async function read(sql: Transaction, { batch, fence }: Held): Promise<Claim> {
   const [row] = await sql<Omit<Claim, 'records' | 'runs' | 'batch' | 'fence'>[]>`
     select b.ingestion, b.convention, b.failures,
            jsonb_build_object('id', i.schema_id, 'version', i.schema_version) as schema

@@ -77,16 +77,19 @@ async function park(
     where id = ${id}`;
 }
 
-/** Unchanged: the newest published version has the same content. The gate keeps that true until the commit. */
+/**
+ * Unchanged: the newest published version has the same content. The gate keeps that true until the commit. It is looked
+ * up record by record: a join would read the whole convention where the planner expects none of its records.
+ */
 async function markUnchanged(tx: Transaction, id: string, convention: string): Promise<void> {
   await tx`
     with marked as (
-      update batch_records b set status = 'unchanged', record = r.srn
-      from records r
-      where b.batch = ${id} and b.status = 'pending'
-        and r.convention = ${convention} and r.source_id = b.source_id and r.content_digest = b.content_digest
-        and not exists (select from records n where n.convention = r.convention and n.source_id = r.source_id
-                        and n.version > r.version)
+      update batch_records b set status = 'unchanged', record = (
+        select srn from records r where r.convention = ${convention} and r.source_id = b.source_id
+        order by r.version desc limit 1)
+      where b.batch = ${id} and b.status = 'pending' and b.content_digest = (
+        select content_digest from records r where r.convention = ${convention} and r.source_id = b.source_id
+        order by r.version desc limit 1)
       returning b.id
     )
     update batches set unchanged = (select count(*) from marked) where id = ${id}`;

@@ -1,0 +1,45 @@
+import type { Transaction } from '../connection/connect.ts';
+import type { Hole } from '../connection/statement.ts';
+import { batchesChannel } from './lease.ts';
+import { useIndexLookups } from './plans.ts';
+
+/**
+ * Statement by statement, since each must see what the one before it waited for: make the missing heads, lock
+ * all of them, note the batches met there that are not done, put ours in their place. Heads are taken in one order, so
+ * that two uploads never wait for each other in a ring.
+ */
+export async function seal(tx: Transaction, id: string, convention: string): Promise<void> {
+  await useIndexLookups(tx);
+  const valid = tx`
+    select r.source_id, b.id as batch
+    from batches b
+    cross join lateral (select source_id from batch_records where batch = b.id and status = 'pending' offset 0) r
+    where b.ingestion = ${id} order by r.source_id`;
+  await tx`
+    insert into sources (convention, source_id, record_id, last_batch)
+    select ${convention}, source_id, gen_random_uuid(), batch from (${valid}) v order by source_id
+    on conflict (convention, source_id) do nothing`;
+  await tx`
+    select from (${valid} offset 0) v
+    cross join lateral (
+      select source_id from sources where convention = ${convention} and source_id = v.source_id for update) s`;
+  await tx`
+    insert into batch_gates (batch, predecessor)
+    select distinct v.batch, p.id
+    from (${valid} offset 0) v
+    cross join lateral (
+      select last_batch from sources where convention = ${convention} and source_id = v.source_id offset 0) s
+    cross join lateral (select id, status from batches where id = s.last_batch offset 0) p
+    where p.id <> v.batch and p.status <> 'done'`;
+  await replaceHeads(tx, convention, valid);
+  await tx`select pg_notify(${batchesChannel}, '')`;
+}
+
+/** Makes the batch of each of `arrivals` (source_id, batch) the newest of its source. The heads are there and locked. */
+export async function replaceHeads(tx: Transaction, convention: string, arrivals: Hole): Promise<void> {
+  await tx`
+    insert into sources as s (convention, source_id, record_id, last_batch)
+    select ${convention}, source_id, gen_random_uuid(), batch from (${arrivals}) arrivals
+    on conflict (convention, source_id) do update set last_batch = excluded.last_batch
+    where s.last_batch <> excluded.last_batch`;
+}
