@@ -86,7 +86,7 @@ test('leaves out what breaks the schema, and refuses what is no NDJSON', async (
   for (const [lines, said] of [
     ['{"source_id":"a"', /^standard input: line 1: /],
     ['', /^standard input: holds no record/],
-    [twin + twin, /^standard input: line 2: source_id "a" stands already on line 1/],
+    [twin + twin, /^standard input: line 2: source_id "a" is already on line 1/],
   ] as const) {
     const { code, stdout } = await run(lines);
     expect([code, JSON.parse(stdout).error]).toMatchObject([

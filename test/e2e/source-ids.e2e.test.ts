@@ -97,7 +97,7 @@ ${hookCode('return { features: [{ value: metadata.value, seen: id, around }] }')
     for (const [source, { row, trace }] of found) {
       const value = kept.indexOf(source);
       // No id is a name in what the hook is given.
-      expect(trace.row.values).toEqual({ value, seen: source, around: ['records.jsonl'] });
+      expect(trace.row.values).toEqual({ value, seen: source, around: ['config.json', 'records.jsonl'] });
       expect(row.value).toBe(value);
       expect(trace.record.metadata).toEqual({ value });
     }
@@ -115,8 +115,8 @@ ${hookCode('return { features: [{ value: metadata.value, seen: id, around }] }')
     ['that is a number', '7', [422, 'invalid']],
     ['that is null', 'null', [422, 'invalid']],
     ['that is a list', '["a"]', [422, 'invalid']],
-    ['with a NUL', '"a\\u0000b"', [400, 'malformed']],
-    ['with half a surrogate pair', '"\\ud800"', [400, 'malformed']],
+    ['with a NUL', '"a\\u0000b"', [422, 'invalid']],
+    ['with half a surrogate pair', '"\\ud800"', [422, 'invalid']],
   ])(
     'paths-04: one %s is refused with its line, and nothing of the upload is stored',
     async (_, id, expected) => {
