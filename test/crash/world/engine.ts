@@ -43,8 +43,16 @@ export async function engineOf(place: string): Promise<EngineOfDaemon> {
     string,
   ];
   const podman = await podmanPath();
+  // The daemon puts the options of the engine itself before the command.
   const script = `#!/bin/sh
 [ -e '${gone}' ] && { echo 'Error: the engine is gone' >&2; exit 125; }
+options=
+while :; do
+  case $1 in
+    --runtime | --cgroup-manager) options="$options $1 $2"; shift 2 ;;
+    *) break ;;
+  esac
+done
 digest() { case $1 in *sha256:*) echo "\${1##*sha256:}" ;; *) echo "$1" | tr / _ ;; esac; }
 case $1 in
   create) echo "$*" >> '${made}' ;;
@@ -52,11 +60,11 @@ case $1 in
   image)
     [ -e '${path}/pulled/'"$(digest "$3")" ] || { echo 'Error: no such image' >&2; exit 125; } ;;
   pull)
-    '${podman}' "$@" || exit
+    '${podman}' $options "$@" || exit
     : > '${path}/pulled/'"$(digest "$3")"
     exit ;;
 esac
-exec '${podman}' "$@"
+exec '${podman}' $options "$@"
 `;
   await writeFile(join(path, 'podman'), script);
   await chmod(join(path, 'podman'), 0o755);
