@@ -1,6 +1,7 @@
 import { OsaError } from '@osa/core/error';
 import { type Context, defineCommand } from '../../command.ts';
 import { scopeOption } from '../auth/scopes.ts';
+import { fileListDocument, fileListLines, listFilesOption } from '../code/file-list.ts';
 import { parseImage } from '../code/image.ts';
 import { uploadCode } from '../code/upload.ts';
 import { type Declaration, type HookImage, readDeclaration } from './file.ts';
@@ -12,7 +13,9 @@ export const deploy = defineCommand({
     'Deploys a convention in one step: schema, hooks, releases and the convention itself, all of it or nothing. ' +
     'Doing it again changes nothing and says so.\n\n' +
     'All problems of the file are told at once, and nothing is sent. Directories of hooks are packed here and ' +
-    "uploaded by digest. A release's source_ref comes from the file, else from git, else from CI.\n\n" +
+    'uploaded by digest, without what git or .osaignore leaves out, caches and .env files; --list-files shows them. A ' +
+    "release's source_ref comes from the file, else from git. It ends in -dirty unless the bytes are those of the " +
+    'commit, and a note says why.\n\n' +
     'A release that is known and not live stays so, that a repeated deploy may not undo a rollback; --activate makes ' +
     'it live.\n\n' +
     'With --plan nothing is uploaded or changed: it tells what a deploy would do, and exits with 0 when that is ' +
@@ -22,6 +25,7 @@ export const deploy = defineCommand({
   options: {
     plan: { description: 'tell what a deploy would change, and change nothing' },
     dryRun: { description: 'the same as --plan' },
+    listFiles: listFilesOption,
     release: {
       value: 'HOOK=IMAGE',
       description:
@@ -43,6 +47,7 @@ export const deploy = defineCommand({
   examples: [
     ['osa deploy', 'what convention.yaml in this directory declares'],
     ['osa deploy --plan', 'what that would change'],
+    ['osa deploy --list-files', 'which files of the hooks are packed'],
     ['osa deploy datasets/quakes.yaml --json', 'another file, for a program'],
     [
       'osa deploy --release find_pockets=ghcr.io/acme/find_pockets@sha256:…',
@@ -53,10 +58,16 @@ export const deploy = defineCommand({
     '{"slug", "changed", "deploy_id", "schema_id", "hooks", "changes": {"convention", "convention_fields", "schema",\n' +
     '"schema_differences", "hooks": [{"name", "owner", "hook", "differences", "release", "version", "is_live",\n' +
     '"live_version", "activated"}], "removed_hooks", "ingester"}, …}\n' +
-    'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}}',
+    'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}}\n' +
+    'with --list-files {"hooks": [{"hook", "digest", "bytes", "files": [{"path", "bytes", "executable", "link"}],\n' +
+    '"left_out": [{"path", "why"}], "warnings": [text]}]}',
   async run(context, { arguments: { file }, options }) {
-    const { release, activate, scope } = options;
+    const { release, activate, scope, listFiles } = options;
     const declared = await annotating(context, { name: file }, () => readDeclaration(context, file, release));
+    if (listFiles) {
+      context.output.result(fileListDocument(declared.packed), fileListLines(declared.packed));
+      return undefined;
+    }
     const { manifest } = declared;
     const hookScopes = activate ? manifest.hooks.map(({ name }) => `hooks:write:${name}`) : [];
     const call: Call = {
