@@ -84,8 +84,8 @@ function saidBy({ timedOut, isMaxBuffer, cause }: Failed, stderr: Uint8Array | u
   const lines = Buffer.from(stderr ?? [])
     .toString('utf8')
     .split('\n');
-  const line = lines.find((text) => text.startsWith('fatal:')) ?? lines[0] ?? '';
-  return line.replace(/^fatal: /, '').slice(0, 500) || 'git failed';
+  const line = lines.find((text) => /^(?:fatal|error): /.test(text)) ?? lines[0] ?? '';
+  return line.replace(/^(?:fatal|error): /, '').slice(0, 500) || 'git failed';
 }
 
 /** An answer that must be there. @throws OsaError `usage` with what git says */
