@@ -72,6 +72,22 @@ function lastSent({ requests }: Archive) {
   return { body: JSON.parse(body), scopes: String(claims.scope ?? '') };
 }
 
+test('hooks show names the first source of the live release and those that were recorded later', async () => {
+  await using world = await createCliWorld();
+  const further = { source_ref: `git:${commit('33')}`, recorded_by: 'ci', recorded_at: v1.built_at };
+  const known = { ...v1, further_sources: [further] };
+  await using server = await archive({
+    'GET /api/v1/hooks/seismic_energy': { body: { ...showHook, live: { ...known, live: undefined } } },
+    'GET /api/v1/hooks/seismic_energy/releases': {
+      body: { hook_name: 'seismic_energy', live_version: 1, releases: [known], next_cursor: null },
+    },
+  });
+  const { stdout } = await world.osa(['hooks', 'show', 'seismic_energy'], asUser(server));
+  expect(stdout).toMatch(new RegExp(`source +${known.source_ref.replaceAll('+', '\\+')}\n`));
+  expect(stdout).toMatch(new RegExp(`also from +${further.source_ref}  ci, `));
+  expect(stdout).toContain('-dirty, also git:333333333333');
+});
+
 describe('hooks release', () => {
   const release = ['hooks', 'release', 'seismic_energy'];
 
