@@ -108,7 +108,9 @@ export async function testDaemon(changes: Partial<DaemonConfig> = {}): Promise<T
       });
       expect(received.text).toSatisfy(() => received.status === route.status);
       const { response } = route;
-      return (response === 'text' ? received.text : response.parse(JSON.parse(received.text))) as never;
+      return (
+        typeof response === 'string' ? received.text : response.parse(JSON.parse(received.text))
+      ) as never;
     },
     stop: () => daemon.close(),
     async close() {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Answer, RouteName } from '@osa/core/api';
 import { type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
@@ -13,6 +14,7 @@ export async function readAnswer<N extends RouteName>(name: N, response: HttpRes
   const { routes } = await import('@osa/core/api');
   const { path, response: shape } = routes[name];
   if (shape === 'text') return response.text as Answer<N>;
+  if (shape === 'bytes') return Readable.from([response.bytes]) as Answer<N>;
   const body = parseExactly(response.text);
   const parsed = shape.safeParse(body);
   if (parsed.success) return parsed.data as Answer<N>;

@@ -24,6 +24,8 @@ export interface Upload {
 export interface HttpResponse {
   readonly status: number;
   readonly contentType: string;
+  readonly bytes: Buffer;
+  /** The bytes as UTF-8. */
   readonly text: string;
 }
 
@@ -70,17 +72,19 @@ async function sendOnce(request: HttpRequest): Promise<{ response: HttpResponse;
     signal,
   });
   const retryAfter = Number(answer.headers['retry-after'] ?? 0);
+  const bytes = await readBytes(answer.body);
   return {
     response: {
       status: answer.statusCode,
       contentType: String(answer.headers['content-type'] ?? ''),
-      text: await readText(answer.body),
+      bytes,
+      text: bytes.toString('utf8'),
     },
     retryAfterMs: Number.isFinite(retryAfter) ? Math.min(retryAfter * 1000, longestRetryAfterMs) : 0,
   };
 }
 
-async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
+async function readBytes(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
@@ -93,7 +97,7 @@ async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 function isInProgress({ status, text }: HttpResponse): boolean {

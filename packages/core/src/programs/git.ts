@@ -1,5 +1,4 @@
 import { execa } from 'execa';
-import { OsaError } from '../error.ts';
 import { systemCode } from '../system-error.ts';
 import { chosenEnvironment } from './environment.ts';
 
@@ -86,10 +85,4 @@ function saidBy({ timedOut, isMaxBuffer, cause }: Failed, stderr: Uint8Array | u
     .split('\n');
   const line = lines.find((text) => /^(?:fatal|error): /.test(text)) ?? lines[0] ?? '';
   return line.replace(/^(?:fatal|error): /, '').slice(0, 500) || 'git failed';
-}
-
-/** An answer that must be there. @throws OsaError `usage` with what git says */
-export function required({ ok, stdout, said }: GitAnswer): Buffer {
-  if (ok) return stdout;
-  throw new OsaError('usage', `git: ${said}`);
 }

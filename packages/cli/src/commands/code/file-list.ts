@@ -17,37 +17,46 @@ export function fileListDocument(packages: Packages) {
     hook,
     digest,
     bytes: size,
-    files: entries.filter(isFile).map(listed),
+    files: listedFiles(entries),
     left_out: leftOut.map(({ path, why }) => ({ path, why })),
     warnings,
   }));
   return { hooks };
 }
 
-type FileEntry = Exclude<TarEntry, { type: 'directory' }>;
-
-function isFile(entry: TarEntry): entry is FileEntry {
-  return entry.type !== 'directory';
-}
-
-function listed(entry: FileEntry) {
-  const { path } = entry;
-  return entry.type === 'link'
-    ? { path, bytes: 0, executable: false, link: entry.target }
-    : { path, bytes: entry.content.length, executable: entry.executable, link: null };
-}
-
 export function fileListLines(packages: Packages): Line[] {
   const lines = fileListDocument(packages).hooks.flatMap(({ hook, digest, bytes: size, files, left_out }) => [
     line`${bold(hook)}  ${counted(files.length, 'file')}, ${bytes(size)} packed, ${digest}`,
-    ...files.map(({ path, bytes: length, executable, link }) =>
-      link === null
-        ? line`  ${path}  ${dim(`${bytes(length)}${executable ? ', executable' : ''}`)}`
-        : line`  ${path} -> ${link}`,
-    ),
+    ...listedLines(files),
     ...left_out.map(({ path, why }) => dim(`  left out: ${path}  (${why})`)),
   ]);
   return lines.length > 0 ? lines : ['no hook runs a directory, so nothing is packed'];
+}
+
+export interface ListedFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly executable: boolean;
+  /** What a symbolic link leads to. */
+  readonly link: string | null;
+}
+
+/** The files and links of a package. */
+export function listedFiles(entries: readonly TarEntry[]): ListedFile[] {
+  return entries.flatMap((entry): ListedFile[] => {
+    const { type, path } = entry;
+    if (type === 'directory') return [];
+    if (type === 'link') return [{ path, bytes: 0, executable: false, link: entry.target }];
+    return [{ path, bytes: entry.content.length, executable: entry.executable, link: null }];
+  });
+}
+
+export function listedLines(files: readonly ListedFile[]): Line[] {
+  return files.map(({ path, bytes: size, executable, link }) =>
+    link === null
+      ? line`  ${path}  ${dim(`${bytes(size)}${executable ? ', executable' : ''}`)}`
+      : line`  ${path} -> ${link}`,
+  );
 }
 
 /** Says what looks wrong in a package. */
