@@ -78,6 +78,16 @@ describe('a git repository', () => {
     });
   });
 
+  test('is dirty from an ignored directory, which the commit does not hold', async () => {
+    const { directory, commit } = await repository('ignoring');
+    mkdirSync(join(directory, 'ignored-hooks'));
+    expect(await sourceRef(join(directory, 'ignored-hooks'))).toBe(`git:${commit}-dirty`);
+    writeFileSync(join(directory, 'ignored-hooks', 'hook.mjs'), '// code\n');
+    const code = await packHook(join(directory, 'ignored-hooks'), { command: [], environment: env });
+    expect(code.files).toBe(1);
+    expect((await code.source()).ref).toBe(`git:${commit}-dirty`);
+  });
+
   test('is dirty whatever the flags of the index and the filters say of a changed file', async () => {
     const { directory, commit } = await repository('flags');
     for (const flag of ['--assume-unchanged', '--skip-worktree']) {
@@ -185,6 +195,11 @@ describe('an image', () => {
     });
     rmSync(join(directory, 'hook.mjs'));
     expect((await image(directory)).why).toBe('hook.mjs is missing');
+    writeFileSync(join(directory, 'hook.mjs'), '// code\n');
+    expect((await image(directory)).why).toBeUndefined();
+    writeFileSync(join(directory, 'sub', 'new.mjs'), '// staged\n');
+    await git(directory, 'add', 'sub/new.mjs');
+    expect((await image(join(directory, 'sub'))).why).toBe('sub/new.mjs is added and not in the commit');
   });
 
   test('is dirty with a submodule at another commit, or with a file of it that differs', async () => {

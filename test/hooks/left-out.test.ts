@@ -123,6 +123,25 @@ test('what git tracks is packed although a .gitignore leaves it out; what git ig
   ]);
 });
 
+test('where git cannot be asked, the .gitignore files up to the root of the repository apply', async () => {
+  await write(
+    '.git/HEAD',
+    'hooks/a/hook.mjs',
+    'hooks/a/data/secret.json',
+    'hooks/a/keep.json',
+    'hooks/a/b.csv',
+  );
+  await rules('.gitignore', 'secret.json', '*.csv', 'hooks/a/keep.json', '/data');
+  await rules('hooks/.gitignore', '!keep.json');
+  const paths = async () => (await packDirectory(join(source, 'hooks/a'))).entries.map(({ path }) => path);
+  expect(await paths()).toEqual(['hook.mjs', 'keep.json']);
+  await rules('.gitignore', 'hooks/');
+  expect(await paths()).toEqual(['b.csv', 'data', 'data/secret.json', 'hook.mjs', 'keep.json']);
+  await rules('.gitignore', '*.csv');
+  await rm(join(source, '.git'), { recursive: true });
+  expect(await paths()).toContain('b.csv');
+});
+
 test('a directory is packed when it is empty, and not when everything in it is left out', async () => {
   await write('hook.mjs', 'cache/deep/a.pyc');
   await mkdir(join(source, 'empty'));

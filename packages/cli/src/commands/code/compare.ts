@@ -4,7 +4,9 @@ import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PackedDirectory } from '@osa/core/hook/archive/pack';
 import type { TarEntry } from '@osa/core/hook/archive/tar';
+import { gitIn } from '@osa/core/programs/git';
 import {
+  addedFile,
   blobHash,
   openRepository,
   type Repository,
@@ -108,7 +110,8 @@ export async function checkoutDifference(
     });
     if (difference !== undefined) return `${path} ${difference}`;
   }
-  return undefined;
+  const added = await addedFile(gitIn(repository.top, environment), listed.tree);
+  return added === undefined ? undefined : `${added} is added and not in the commit`;
 }
 
 interface Checkout {

@@ -61,7 +61,7 @@ function withWarnings(
 }
 
 /** Words of a command that name a script of the directory, such as `hook.py` or `./run.sh`. */
-const script = /^(?:\.\/)?[\w@+-][\w@+./-]*\.(?:py|[cm]?js|[cm]?ts|sh|bash|pl|rb|r|jl|jar|lua|php)$/i;
+const script = /^(?:\.\/)?[\w@+][\w@+./-]*\.(?:py|[cm]?js|[cm]?ts|sh|bash|pl|rb|r|jl|jar|lua|php)$/i;
 
 function scriptProblems({ entries, leftOut }: PackedDirectory, command: readonly string[]): string[] {
   const paths = entries.filter(({ type }) => type !== 'directory').map(({ path }) => path);
@@ -72,7 +72,11 @@ function scriptProblems({ entries, leftOut }: PackedDirectory, command: readonly
   ];
   return [...new Set(scripts)].flatMap((word) => {
     const path = word.replace(/^(?:\.\/+)+/, '');
-    if (paths.includes(path)) return [];
+    if (paths.includes(path)) {
+      return word === program && isPlain(entries, path)
+        ? [`command: ${word} is not executable; run: chmod +x ${path}`]
+        : [];
+    }
     const out = leftOut.find(
       (one) => path === one.path || (one.path.endsWith('/') && path.startsWith(one.path)),
     );
@@ -83,4 +87,8 @@ function scriptProblems({ entries, leftOut }: PackedDirectory, command: readonly
     const near = suggest(path, paths);
     return [`command: ${word} is not in the directory${near === undefined ? '' : `; did you mean ${near}?`}`];
   });
+}
+
+function isPlain(entries: PackedDirectory['entries'], path: string): boolean {
+  return entries.some((entry) => entry.path === path && entry.type === 'file' && !entry.executable);
 }

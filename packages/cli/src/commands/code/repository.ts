@@ -86,16 +86,23 @@ export function blobHash(commit: string, size: number) {
   return createHash(commit.length === 40 ? 'sha1' : 'sha256').update(`blob ${size}\0`);
 }
 
-/** What git tracks in the directory, in the commit or only in the index, and what it ignores. */
-export async function gitFiles({ git }: Repository, tree: Tree | undefined): Promise<GitFiles> {
+/** What git tracks in the directory, in the commit or only in the index, and what it ignores; undefined if it fails. */
+export async function gitFiles({ git }: Repository, tree: Tree | undefined): Promise<GitFiles | undefined> {
   const [index, ignored] = await Promise.all([
     git('ls-files', '-z', '--cached'),
     git('ls-files', '-z', '--others', '--ignored', '--exclude-standard', '--directory'),
   ]);
+  if (!index.ok || !ignored.ok) return undefined;
   return {
     tracked: new Set([...(tree?.keys() ?? []), ...namesOf(index.stdout)]),
     ignored: new Set(namesOf(ignored.stdout)),
   };
+}
+
+/** The first file of the index that the commit does not hold. `top` is the repository at its root. */
+export async function addedFile(top: Git, tree: Tree): Promise<string | undefined> {
+  const index = await top('ls-files', '-z', '--cached');
+  return namesOf(index.stdout).find((path) => !tree.has(path));
 }
 
 function namesOf(listing: Buffer): string[] {

@@ -4,13 +4,16 @@ import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { bytes, counted } from '../../terminal/format.ts';
 
+/** Paths that are left out; --list-files shows all of them. */
+const mostShown = 5;
+
 /** Uploads a packed directory, unless the server has it already; `scope` is that of the deploy or release it is for. */
 export async function uploadCode(
   { output }: Context,
   client: Client,
   code: { readonly hook: string; readonly scope: string; readonly packed: PackedDirectory },
 ): Promise<void> {
-  const { digest, files, size, open } = code.packed;
+  const { digest, files, size, leftOut, open } = code.packed;
   const params = { sha256: digest.replace(/^sha256:/, '') };
   try {
     await client.call('findBlob', { params, scope: code.scope });
@@ -19,5 +22,8 @@ export async function uploadCode(
     if (asOsaError(error)?.code !== 'not_found') throw error;
   }
   await client.call('putBlob', { params, scope: code.scope, upload: { open, replayable: true } });
-  output.note(`${code.hook}: uploaded ${counted(files, 'file')}, ${bytes(size)}`);
+  const out = leftOut.filter(({ why }) => why !== 'never packed').map(({ path }) => path);
+  const shown = out.length > mostShown ? [...out.slice(0, mostShown), '…'] : out;
+  const without = out.length === 0 ? '' : `; left out: ${shown.join(', ')}`;
+  output.note(`${code.hook}: uploaded ${counted(files, 'file')}, ${bytes(size)}${without}`);
 }

@@ -8,7 +8,7 @@ import ignore, { type Ignore } from 'ignore';
  *    and a directory that is taken in so is free of git's rules.
  * 3. Names that no release should hold: secrets of a machine, caches, installed dependencies, files of editors.
  * 4. Git's rules: the `.gitignore` files of the directory, and what git itself ignores. They do not apply to files that
- *    git tracks.
+ *    git tracks. Where git cannot be asked, the `.gitignore` files up to the repository's root stand for its answer.
  */
 
 /** Paths below the packed directory as git knows them; `ignored` directories end with a slash. */
@@ -69,16 +69,34 @@ export interface Verdict {
   readonly onlyTracked?: true;
 }
 
-/** One rule file: its directory (empty for the top, else with a slash at its end), and its rules. */
+/** The rule files of one directory. */
 interface Level {
-  readonly directory: string;
+  /** The path as it is seen from there. */
+  seen(path: string): string;
   readonly rules: ReadonlyMap<RuleFile, Ignore>;
 }
 
-/** The rules of the directory to be packed. */
-export function rulesOf(texts: ReadonlyMap<RuleFile, string>, git?: GitFiles): Rules {
+/** The `.gitignore` of a directory above the packed one. */
+export interface OuterRules {
+  /** The way down to the packed directory, with a slash at its end. */
+  readonly way: string;
+  readonly text: string;
+}
+
+/**
+ * The rules of the directory to be packed. `outer`, the deepest first, is for a repository whose git cannot be asked. It
+ * does not count if it leaves out the whole directory.
+ */
+export function rulesOf(
+  texts: ReadonlyMap<RuleFile, string>,
+  { git, outer = [] }: { readonly git?: GitFiles | undefined; readonly outer?: readonly OuterRules[] } = {},
+): Rules {
   const tracked = git && withParents(git.tracked);
-  return rulesAt([levelOf('', texts)], {
+  const above = outer.map(
+    ({ way, text }): Level => ({ seen: (path) => `${way}${path}`, rules: parsed([['.gitignore', text]]) }),
+  );
+  const isLeftOut = said(above, '.gitignore', '') === true;
+  return rulesAt([levelOf('', texts), ...(isLeftOut ? [] : above)], {
     isTracked: (path) => tracked?.has(path) === true,
     isIgnored: (path) => git?.ignored.has(path) === true,
   });
@@ -114,15 +132,19 @@ function rulesAt(levels: readonly Level[], known: Known, taken?: string): Rules 
   };
 }
 
+/** `directory` is empty for the top, and else has a slash at its end. */
 function levelOf(directory: string, texts: ReadonlyMap<RuleFile, string>): Level {
-  const rules = [...texts].map(([file, text]) => [file, ignore({ ignorecase: false }).add(text)] as const);
-  return { directory, rules: new Map(rules) };
+  return { seen: (path) => path.slice(directory.length), rules: parsed(texts) };
+}
+
+function parsed(texts: Iterable<readonly [RuleFile, string]>): Map<RuleFile, Ignore> {
+  return new Map(Array.from(texts, ([file, text]) => [file, ignore({ ignorecase: false }).add(text)]));
 }
 
 /** Whether the deepest rule that matches leaves the path out; undefined when none does. */
 function said(levels: readonly Level[], file: RuleFile, path: string): boolean | undefined {
-  for (const { directory, rules } of levels) {
-    const result = rules.get(file)?.test(path.slice(directory.length));
+  for (const { seen, rules } of levels) {
+    const result = rules.get(file)?.test(seen(path));
     if (result?.ignored) return true;
     if (result?.unignored) return false;
   }

@@ -1,9 +1,17 @@
 import type { BigIntStats } from 'node:fs';
 import { constants, lstat, open, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { OsaError } from '../../error.ts';
 import { bounds } from '../../limits.ts';
-import { type GitFiles, type LeftOut, type RuleFile, type Rules, ruleFiles, rulesOf } from './left-out.ts';
+import {
+  type GitFiles,
+  type LeftOut,
+  type OuterRules,
+  type RuleFile,
+  type Rules,
+  ruleFiles,
+  rulesOf,
+} from './left-out.ts';
 import { pathProblem } from './tar.ts';
 
 export interface Found {
@@ -30,7 +38,8 @@ export async function survey(root: string, git: GitFiles | undefined): Promise<S
   const leftOut: LeftOut[] = [];
   const waiting: { path: string; rules: Rules }[] = [];
   const top = await namesIn(root);
-  const begin = { path: '', rules: rulesOf(await ruleTexts(root, top), git) };
+  const outer = git === undefined ? await outerRules(root) : [];
+  const begin = { path: '', rules: rulesOf(await ruleTexts(root, top), { git, outer }) };
   for (let next: typeof begin | undefined = begin; next !== undefined; next = waiting.pop()) {
     const { path: parent, rules } = next;
     for (const name of parent === '' ? top : await namesIn(join(root, parent))) {
@@ -73,6 +82,30 @@ function withoutEmptied(found: readonly Found[], leftOut: readonly LeftOut[]): F
 
 function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')));
+}
+
+/** The `.gitignore` files from the directory above `root` to the root of its repository, if it is in one. */
+async function outerRules(root: string): Promise<OuterRules[]> {
+  const outer: OuterRules[] = [];
+  let directory = root;
+  let way = '';
+  while (!(await exists(join(directory, '.git')))) {
+    const parent = dirname(directory);
+    if (parent === directory) return [];
+    way = `${basename(directory)}/${way}`;
+    directory = parent;
+    const names = (await exists(join(directory, '.gitignore'))) ? ['.gitignore'] : [];
+    const text = (await ruleTexts(directory, names)).get('.gitignore');
+    if (text !== undefined) outer.push({ way, text });
+  }
+  return outer;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function namesIn(directory: string): Promise<string[]> {
