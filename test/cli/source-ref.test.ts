@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -202,6 +203,24 @@ describe('an image', () => {
     expect((await image(join(directory, 'sub'))).why).toBe('sub/new.mjs is added and not in the commit');
   });
 
+  test('is clean with a file of Git LFS that the pointer in the commit names by its hash', async () => {
+    const { directory, commit } = await repository('lfs');
+    const content = 'large '.repeat(1_000);
+    const oid = createHash('sha256').update(content).digest('hex');
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${content.length}\n`;
+    writeFileSync(join(directory, 'model.bin'), pointer);
+    await git(directory, 'add', '.');
+    await git(directory, 'commit', '--quiet', '--message', 'a pointer');
+    writeFileSync(join(directory, 'model.bin'), content);
+    expect(await image(directory)).toMatchObject({
+      why: undefined,
+      ref: expect.not.stringContaining(commit),
+    });
+    expect((await source(directory)).why).toBe('model.bin differs from the commit');
+    writeFileSync(join(directory, 'model.bin'), content.replace('large', 'other'));
+    expect((await image(directory)).why).toBe('model.bin differs from the commit');
+  });
+
   test('is dirty with a submodule at another commit, or with a file of it that differs', async () => {
     const inner = await repository('image-inner');
     const { directory } = await repository('image-outer');
@@ -228,7 +247,7 @@ describe('no repository', () => {
     const directory = mkdtempSync(join(root, 'plain-'));
     const { ref, why } = await source(directory, github);
     expect(ref).toBeUndefined();
-    expect(why).toMatch(/^this is no git repository; CI names the commit c0ffee0+, which is not taken/);
+    expect(why).toMatch(/^this is not a git repository; CI names the commit c0ffee0+, which is not taken/);
     expect(await sourceRef(directory, env)).toBeUndefined();
   });
 

@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { createReadStream } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
@@ -11,6 +12,7 @@ import {
   openRepository,
   type Repository,
   readTree,
+  smallBlob,
   type Tree,
   type TreeEntry,
 } from './repository.ts';
@@ -103,11 +105,8 @@ export async function checkoutDifference(
   if ('why' in listed) return listed.why;
   for (const [path, known] of listed.tree) {
     if (Date.now() > deadline) return 'the files of the repository cannot be compared within a minute';
-    const difference = await trackedDifference(join(repository.top, path), known, {
-      commit: repository.commit,
-      environment,
-      deadline,
-    });
+    const checkout = { repository, environment, deadline };
+    const difference = await trackedDifference(join(repository.top, path), known, checkout);
     if (difference !== undefined) return `${path} ${difference}`;
   }
   const added = await addedFile(gitIn(repository.top, environment), listed.tree);
@@ -115,7 +114,7 @@ export async function checkoutDifference(
 }
 
 interface Checkout {
-  readonly commit: string;
+  readonly repository: Repository;
   readonly environment: NodeJS.ProcessEnv;
   readonly deadline: number;
 }
@@ -130,9 +129,23 @@ async function trackedDifference(
   if (!stats) return 'is missing';
   const type = typeOf(stats);
   if (type !== known.type) return `is ${type ? named[type] : 'no file'}, in the commit ${named[known.type]}`;
+  const { repository } = checkout;
   const id =
-    type === 'link' ? await linkId(path, checkout.commit) : await fileId(path, stats, checkout.commit);
-  return id === known.id ? undefined : 'differs from the commit';
+    type === 'link'
+      ? await linkId(path, repository.commit)
+      : await hashOf(path, blobHash(repository.commit, stats.size));
+  const isSame = id === known.id || (type !== 'link' && (await isStoredElsewhere(path, known, repository)));
+  return isSame ? undefined : 'differs from the commit';
+}
+
+/** Whether the commit holds a pointer of Git LFS to this very content. */
+async function isStoredElsewhere(path: string, known: TreeEntry, repository: Repository): Promise<boolean> {
+  const pointer = await smallBlob(repository, known.id);
+  const [, oid] =
+    /^version https:\/\/git-lfs\.github\.com\/spec\/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n/.exec(
+      pointer ?? '',
+    ) ?? [];
+  return oid !== undefined && (await hashOf(path, createHash('sha256'))) === oid;
 }
 
 function typeOf(stats: Stats): TreeEntry['type'] | undefined {
@@ -146,8 +159,7 @@ async function linkId(path: string, commit: string): Promise<string> {
   return blobHash(commit, target.length).update(target).digest('hex');
 }
 
-async function fileId(path: string, { size }: Stats, commit: string): Promise<string | undefined> {
-  const hash = blobHash(commit, size);
+async function hashOf(path: string, hash: Hash): Promise<string | undefined> {
   try {
     for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
   } catch {

@@ -40,7 +40,7 @@ function textOf({ stdout }: GitAnswer): string {
 }
 
 function whyNot(said: string): string {
-  if (/^not a git repository/.test(said)) return 'this is no git repository';
+  if (/^not a git repository/.test(said)) return 'this is not a git repository';
   if (/^Needed a single revision/.test(said)) return 'the git repository has no commit';
   const [, place] = /dubious ownership in repository at '(.+)'/.exec(said) ?? [];
   const help =
@@ -85,6 +85,16 @@ function parseTree(listing: Buffer): Tree {
 export function blobHash(commit: string, size: number) {
   return createHash(commit.length === 40 ? 'sha1' : 'sha256').update(`blob ${size}\0`);
 }
+
+/** A small content of the commit, such as a pointer to a file that is stored elsewhere; undefined for a large one. */
+export async function smallBlob({ git }: Repository, id: string): Promise<string | undefined> {
+  const size = await git('cat-file', '-s', id);
+  if (!size.ok || Number(textOf(size)) > smallBlobBytes) return undefined;
+  const content = await git('cat-file', 'blob', id);
+  return content.ok ? content.stdout.toString('latin1') : undefined;
+}
+
+const smallBlobBytes = 1_024;
 
 /** What git tracks in the directory, in the commit or only in the index, and what it ignores; undefined if it fails. */
 export async function gitFiles({ git }: Repository, tree: Tree | undefined): Promise<GitFiles | undefined> {
