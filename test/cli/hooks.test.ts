@@ -212,6 +212,17 @@ describe('hooks release', () => {
     expect(stdout).toContain('osa hooks activate seismic_energy 1');
   });
 
+  test('says that a further source of a known release is recorded, and of a dirty one nothing', async () => {
+    await using world = await createCliWorld();
+    const known = { ...minted, version: 1, created: false };
+    await using server = await archive({ 'POST /api/v1/hooks/seismic_energy/releases': { body: known } });
+    const given = [...release, '--cpu', '1', '--source-ref'];
+    const clean = await world.osa([...given, `git:${commit('44')}`], asUser(server));
+    expect(clean.stdout).toContain(`git:${commit('44')}  (recorded beside the first)`);
+    const dirty = await world.osa([...given, `git:${commit('44')}-dirty`], asUser(server));
+    expect(dirty.stdout).not.toContain('recorded');
+  });
+
   test.each([
     ['nothing', []],
     ['only where it comes from', ['--source-ref', 'x']],

@@ -51,17 +51,22 @@ function sourceCell({ source_ref, further_sources: [further] }: Summary): Line {
   return further === undefined ? first : line`${first}, also ${shortSource(further.source_ref)}`;
 }
 
-/** What minting a release came to; `before` was live until then. */
-export function mintedLines(answer: Answer<'release'>, before: Answer<'showHook'>['live']): Line[] {
+/** What minting a release came to; `before` was live until then, and `sent` is where its code was said to come from. */
+export function mintedLines(
+  answer: Answer<'release'>,
+  { before, sent }: { readonly before: Answer<'showHook'>['live']; readonly sent: string | undefined },
+): Line[] {
   const { hook_name: hook, version: minted, created, digest, source_ref, is_live, live_version } = answer;
   const what = created ? green(`new release v${minted}`) : `known release v${minted}`;
   const was = created && before ? ` (was ${version(before.version)})` : '';
+  const isFurther = !created && sent !== undefined && sent !== source_ref && !/^unknown$|-dirty$/.test(sent);
   const standing = is_live ? line`live${was}` : liveness(minted, live_version);
   return [
     line`${bold(hook)}: ${what}, ${standing}`,
     ...pairs([
       ['digest', digest],
       ['source', source_ref],
+      ...(isFurther ? ([['also from', line`${sent}  ${dim('(recorded beside the first)')}`]] as const) : []),
     ]),
     ...(is_live ? [] : [line`to make it live: ${bold(`osa hooks activate ${hook} ${minted}`)}`]),
   ];

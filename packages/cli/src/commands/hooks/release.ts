@@ -91,7 +91,7 @@ export const hooksRelease = defineCommand({
     const answer = await tellingWhatMoved(context, client, hook, () =>
       client.call('release', { params: { name }, body }),
     );
-    context.output.result(answer, mintedLines(answer, hook.live));
+    context.output.result(answer, mintedLines(answer, { before: hook.live, sent: body.source_ref }));
     return undefined;
   },
 });
