@@ -1,6 +1,8 @@
 import { asOsaError, OsaError } from '../error.ts';
-import { canonicalJson, sha256 } from '../hook/release.ts';
+import { sha256 } from '../hook/release.ts';
+import { canonicalJson } from '../json/canonical.ts';
 import { decodeUtf8, parseJson } from '../json/parse.ts';
+import { isJsonObject } from '../json/raw.ts';
 import { bounds } from '../limits.ts';
 import { metadataChecker } from '../record/check.ts';
 import { cut } from '../text.ts';
@@ -31,7 +33,7 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
     const read = parseLine(bytes, line);
     if (read.scan) return unkept(requireId(read.scan.members(), line), line, read.scan, read.problem);
     const { sourceId, metadata } = readMembers(read.value, line);
-    if (!isObject(metadata)) {
+    if (!isJsonObject(metadata)) {
       const scan = new MemberScan();
       scan.add(bytes);
       return unkept(sourceId, line, scan, 'metadata is not an object; write "metadata": {…}');
@@ -69,7 +71,7 @@ type ParsedLine =
 
 function parseLine(bytes: Uint8Array, line: number): ParsedLine {
   try {
-    return { value: parseJson(bytes) };
+    return { value: parseJson(bytes, { numbers: 'kept' }) };
   } catch (cause) {
     const error = asOsaError(cause);
     if (!error) throw cause;
@@ -95,7 +97,8 @@ function isJson(bytes: Uint8Array): boolean {
 }
 
 function readMembers(value: unknown, line: number): { sourceId: string; metadata: unknown } {
-  if (!isObject(value)) throw refusal(line, 'not a JSON object', 'write {"source_id": …, "metadata": {…}}');
+  if (!isJsonObject(value))
+    throw refusal(line, 'not a JSON object', 'write {"source_id": …, "metadata": {…}}');
   const { source_id, id, metadata, files, fetched_at: _, ...others } = value;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) {
@@ -136,8 +139,4 @@ function usableId(
 
 function refusal(line: number, what: string, advice: string, field?: string): OsaError {
   return new OsaError('invalid', `line ${line}: ${what}; ${advice}`, { field, details: { line } });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,0 +1,27 @@
+import { isRawNumber } from './raw.ts';
+
+/**
+ * The JSON text of `value` in the form of RFC 8785: no spaces, members sorted by the UTF-16 units of their keys. A raw
+ * number, which RFC 8785 does not know, keeps its digits. Members that are undefined are left out.
+ *
+ * @throws TypeError for a value that has no JSON form, such as NaN, undefined or half of a surrogate pair
+ */
+export function canonicalJson(value: unknown): string {
+  if (typeof value !== 'object' || value === null || isRawNumber(value)) return scalar(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  const object = value as Readonly<Record<string, unknown>>;
+  const members = Object.keys(object)
+    .filter((key) => object[key] !== undefined)
+    .sort()
+    .map((key) => `${scalar(key)}:${canonicalJson(object[key])}`);
+  return `{${members.join(',')}}`;
+}
+
+function scalar(value: unknown): string {
+  const isLost =
+    (typeof value === 'number' && !Number.isFinite(value)) ||
+    (typeof value === 'string' && !value.isWellFormed());
+  const text = isLost ? undefined : JSON.stringify(value);
+  if (text === undefined) throw new TypeError('the value has no JSON form');
+  return text;
+}
