@@ -50,6 +50,24 @@ test('a text that PostgreSQL made of doubles is read as these doubles, and spell
   );
 });
 
+test('each number of a text is spelled, whatever it looks like', () => {
+  const digits = fc.string({ unit: fc.constantFrom('0', '1', '5', '9'), minLength: 1, maxLength: 20 });
+  const whole = digits.map((text) => text.replace(/^0+(?=\d)/, ''));
+  const fraction = fc.oneof(
+    fc.constant(''),
+    digits.map((text) => `.${text}`),
+  );
+  const exponent = fc.constantFrom('', '', 'e5', 'E+22', 'e-7');
+  fc.assert(
+    fc.property(fc.constantFrom('', '-'), whole, fraction, exponent, (...parts) => {
+      const number = parts.join('');
+      expect(spellNumbers(`[${number}]`)).toBe(`[${spellNumber(number)}]`);
+      expect(spellNumbers(number)).toBe(spellNumber(number));
+    }),
+    { numRuns: 5_000 },
+  );
+});
+
 test.each([
   ['9007199254740993', '9007199254740992'],
   ['9007199254740993', '9007199254740992.5'],

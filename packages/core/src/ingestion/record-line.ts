@@ -27,7 +27,7 @@ export interface SourceLine {
  */
 export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingRecord {
   const check = metadataChecker(pinned.fields);
-  const schema = `${pinned.schema.id}@${pinned.schema.version}`;
+  const schema = canonicalJson(`${pinned.schema.id}@${pinned.schema.version}`);
   return ({ line, bytes, long }) => {
     if (long) return readLong(long, line);
     const read = parseLine(bytes, line);
@@ -39,11 +39,13 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
       return unkept(sourceId, line, scan, 'metadata is not an object; write "metadata": {…}');
     }
     const problems = check(metadata);
+    const canonical = canonicalJson(metadata);
     return {
       sourceId,
       line,
-      metadata: canonicalJson(metadata),
-      contentDigest: sha256(canonicalJson({ schema, metadata, files: [] })),
+      metadata: canonical,
+      // Canonical as a whole: the keys are in order.
+      contentDigest: sha256(`{"files":[],"metadata":${canonical},"schema":${schema}}`),
       problem: problems.length === 0 ? null : cut(problems.join('; '), bounds.reasonLength),
     };
   };

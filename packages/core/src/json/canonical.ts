@@ -10,18 +10,20 @@ export function canonicalJson(value: unknown): string {
   if (typeof value !== 'object' || value === null || isRawNumber(value)) return scalar(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   const object = value as Readonly<Record<string, unknown>>;
-  const members = Object.keys(object)
-    .filter((key) => object[key] !== undefined)
-    .sort()
-    .map((key) => `${scalar(key)}:${canonicalJson(object[key])}`);
-  return `{${members.join(',')}}`;
+  let text = '';
+  for (const key of Object.keys(object).sort()) {
+    const member = object[key];
+    if (member === undefined) continue;
+    text += `${text === '' ? '{' : ','}${scalar(key)}:${canonicalJson(member)}`;
+  }
+  return text === '' ? '{}' : `${text}}`;
 }
 
 function scalar(value: unknown): string {
-  const isLost =
-    (typeof value === 'number' && !Number.isFinite(value)) ||
-    (typeof value === 'string' && !value.isWellFormed());
+  const isLost = typeof value === 'number' ? !Number.isFinite(value) : isBrokenText(value);
   const text = isLost ? undefined : JSON.stringify(value);
   if (text === undefined) throw new TypeError('the value has no JSON form');
   return text;
 }
+
+const isBrokenText = (value: unknown) => typeof value === 'string' && !value.isWellFormed();

@@ -23,6 +23,7 @@ export function keptNumber(text: string): number | RawNumber {
 
 /** The JSON text `json` with each of its numbers spelled as `spellNumber` does; all else stays as it is. */
 export function spellNumbers(json: string): string {
+  if (!mayNeedSpelling.test(json)) return json;
   return json.replace(stringOrNumber, (token) => (token.startsWith('"') ? token : spellNumber(token)));
 }
 
@@ -55,6 +56,9 @@ function compareSizes(a: Decimal, b: Decimal): number {
   if (places !== 0) return places;
   return a.digits < b.digits ? -1 : Number(a.digits > b.digits);
 }
+
+/** A number that is spelled in another way has many digits, a zero at an end, or an exponent. */
+const mayNeedSpelling = /\d{16}|\.\d{6}|\d0(?![\d.])|\.0|-0|\d[eE]/;
 
 /** So many characters hold at most 15 digits, which a double always keeps. */
 const alwaysKept = 15;

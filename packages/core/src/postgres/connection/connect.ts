@@ -128,6 +128,8 @@ function makeDriver(options: ConnectOptions): postgres.Sql {
     search_path: 'public',
     TimeZone: 'UTC',
     DateStyle: 'ISO',
+    // All digits of a double; with 0, which a role may have, only 15.
+    extra_float_digits: 1,
     // Statements here are short, also where their cost is overestimated: to compile a claim took a hundred times as
     // long as to run it, on servers that can.
     jit: 'off',
