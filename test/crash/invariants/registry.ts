@@ -1,4 +1,5 @@
-import { canonicalJson, normaliseLimits } from '@osa/core/hook/release';
+import { normaliseLimits } from '@osa/core/hook/release';
+import { canonicalJson } from '@osa/core/json/canonical';
 import type { Model } from './model.ts';
 import type { Release, State } from './state.ts';
 import type { Report } from './violations.ts';

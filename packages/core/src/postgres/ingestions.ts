@@ -94,7 +94,7 @@ async function addBatch(
     from batch, unnest(
       ${arrayText(records.map((record) => record.sourceId))}::text::text[],
       ${arrayText(records.map((record) => record.line))}::text::integer[],
-      ${arrayText(records.map((record) => record.metadata))}::text::jsonb[],
+      ${arrayText(records.map((record) => record.metadata))}::text::json[],
       ${arrayText(records.map((record) => record.contentDigest))}::text::text[],
       ${arrayText(records.map((record) => record.problem))}::text::text[]
     ) as incoming (source_id, line, metadata, content_digest, problem)`;

@@ -1,6 +1,6 @@
 import postgres from 'postgres';
 import { OsaError } from '../../error.ts';
-import { parseNativeJson } from '../../json/native.ts';
+import { parseExactJson } from '../../json/exact.ts';
 import { openClient } from './client.ts';
 import { createListening, type Listener } from './listen.ts';
 import { createPool, type Pool } from './pool.ts';
@@ -128,6 +128,8 @@ function makeDriver(options: ConnectOptions): postgres.Sql {
     search_path: 'public',
     TimeZone: 'UTC',
     DateStyle: 'ISO',
+    // All digits of a double; with 0, which a role may have, only 15.
+    extra_float_digits: 1,
     // Statements here are short, also where their cost is overestimated: to compile a claim took a hundred times as
     // long as to run it, on servers that can.
     jit: 'off',
@@ -188,5 +190,5 @@ const json = {
   to: 114,
   from: [114, 3802],
   serialize: (value: unknown) => JSON.stringify(value),
-  parse: (text: string) => parseNativeJson(text),
+  parse: parseExactJson,
 };
