@@ -57,3 +57,15 @@ test('is silent when its output is closed', async () => {
   const { stderr, signal } = await running;
   expect([stderr, signal]).toEqual(['', undefined]);
 });
+
+test('says in one line that its output cannot be written, and ends with 1', async () => {
+  await using server = await startFakeServer(() => ({ body: history }));
+  const { PATH = '' } = process.env;
+  const command = `"${process.execPath}" "${main}" hooks history x > /dev/full`;
+  const env = { PATH, HOME: home, OSA_SERVER: server.url };
+  const { exitCode, stderr } = await execa('sh', ['-c', command], { env, extendEnv: false, reject: false });
+  expect([exitCode, stderr]).toEqual([
+    1,
+    'error: standard output cannot be written (ENOSPC); is the disk full?',
+  ]);
+});

@@ -62,9 +62,9 @@ describe('a list to pick from', () => {
   async function picking(keys: readonly string[]) {
     const { stream: stderr, shown } = fakeTerminal();
     const stdin = fakeKeyboard();
-    const title = 'seismic_energy: v4 is live; which one shall be?';
+    const title = 'seismic_energy: v4 is live. Make which release live?';
     const answer = choose({ title, choices, stdin, stderr, signal: new AbortController().signal });
-    await vi.waitFor(() => expect(shown()).toMatch(/which one[\s\S]*v3[\s\S]*v2[\s\S]*v1/));
+    await vi.waitFor(() => expect(shown()).toMatch(/Make which[\s\S]*v3[\s\S]*v2[\s\S]*v1/));
     for (const key of keys) {
       const before = shown();
       stdin.write(key);

@@ -1,4 +1,5 @@
 import { OsaError } from '@osa/core/error';
+import type { Display } from '../terminal/output.ts';
 import { projectDirectories, type ServerSettings, settingsIn } from './files.ts';
 
 /** Where settings come from. Nothing else in the command line reads the environment or a settings file. */
@@ -62,9 +63,19 @@ function namedByUser(url: string, from: string): Server {
   return { url: normaliseUrl(url, from), from, isUsers: true };
 }
 
-/** Colours are for terminals, and only where `NO_COLOR` is unset or empty (no-color.org). */
-export function allowsColours({ NO_COLOR, TERM }: NodeJS.ProcessEnv): boolean {
-  return !NO_COLOR && TERM !== 'dumb';
+/**
+ * What the environment says of the terminal. Colours: `FORCE_COLOR` wants them everywhere (`0` or `false`: nowhere), else
+ * they are for terminals where `NO_COLOR` is not set (no-color.org, force-color.org). Signs beyond ASCII are shown unless
+ * the locale is set and does not have UTF-8.
+ */
+export function displayOf(environment: NodeJS.ProcessEnv): Display {
+  const { FORCE_COLOR, NO_COLOR, TERM, LC_ALL, LC_CTYPE, LANG } = environment;
+  const locale = LC_ALL || LC_CTYPE || LANG;
+  const forced = FORCE_COLOR ? FORCE_COLOR !== '0' && FORCE_COLOR !== 'false' : undefined;
+  return {
+    colours: forced ?? (NO_COLOR || TERM === 'dumb' ? false : 'auto'),
+    isAscii: Boolean(locale) && !/utf-?8/i.test(locale ?? ''),
+  };
 }
 
 /** Whether this is a CI job: nobody sits at its terminal, if it has one. */

@@ -2,6 +2,7 @@ import type { Answer, RouteName } from '@osa/core/api';
 import { type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
 import type { Server } from '../config/config.ts';
+import { RefusalFromServer } from '../terminal/output.ts';
 import type { HttpResponse } from './request.ts';
 
 /**
@@ -39,7 +40,7 @@ export async function problemError(
   if (problem.success) {
     const { code, message, field, details } = problem.data;
     const known = isErrorCode(code) ? code : codeOfStatus(status);
-    return new OsaError(known, `${message}${advice[known] ?? ''}`, { field, details });
+    return new RefusalFromServer(known, `${message}${advice[known] ?? ''}`, { field, details });
   }
   return new OsaError(
     codeOfStatus(status),

@@ -10,19 +10,19 @@ import { publicKeyLines } from './key-lines.ts';
 
 export const keysGenerate = defineCommand({
   description:
-    'Makes an Ed25519 key pair. The private key goes to a file that only you can read (JWK, mode 0600), where ' +
-    'tokens are signed with it; the public key is printed, for the daemon that shall trust it.',
+    'Makes an Ed25519 key pair. The private key goes to a file that only you can read (JWK, mode 0600); ' +
+    'osa signs tokens with it. The public key is printed, for the daemon that should trust it.',
   options: {
     out: {
       value: 'FILE',
-      description: "where the private key goes (default: your config directory's key.jwk)",
+      description: 'file for the private key (default: key.jwk in your config directory)',
       parse: text(4_096),
     },
-    force: { description: 'replace a key that is there; what trusts the old one has to be told' },
+    force: { description: 'overwrite the existing key; servers that trust it must be updated' },
   },
   examples: [
     ['osa keys generate', 'a key of your own'],
-    ['osa keys generate --out ci.jwk', 'a key for CI, to be stored there as OSA_KEY'],
+    ['osa keys generate --out ci.jwk', 'a key for CI; store it there as OSA_KEY'],
   ],
   json: '{"file", "issuer", "public_jwk", "thumbprint"}',
   async run({ output, sources }, { options: { out, force } }) {

@@ -6,9 +6,9 @@ import { publicKeyLines } from './key-lines.ts';
 
 export const keysShow = defineCommand({
   description:
-    'Shows the public half of the key that signs tokens here, and the settings with which a daemon trusts it. The ' +
-    'private half is never shown.',
-  examples: [['osa keys show', 'what to give to who runs the daemon']],
+    'Shows the public half of the key that signs tokens here, and the settings with which a daemon trusts ' +
+    'it. The private half is never shown.',
+  examples: [['osa keys show', 'give this to whoever runs the daemon']],
   json: '{"from", "issuer", "public_jwk", "thumbprint"}',
   async run({ client, output, sources }) {
     const identity = identityHere(() => resolveIdentity(sources, client().server));

@@ -3,7 +3,7 @@ import { OsaError } from '@osa/core/error';
 /** `--scope`: one or more, apart by commas or spaces, and given as often as one likes. */
 export const scopeOption = {
   value: 'SCOPE',
-  description: 'what it shall grant, such as hooks:write:find_pockets; more with commas, or the option again',
+  description: 'a scope to grant, such as hooks:write:find_pockets; separate several with commas',
   repeatable: true,
   parse: (given: string): readonly string[] => {
     const scopes = given.split(/[\s,]+/).filter((scope) => scope !== '');

@@ -9,13 +9,14 @@ import { scopeOption } from './scopes.ts';
 
 export const token = defineCommand({
   description:
-    'Signs a token for another program, such as curl, and prints it and nothing else. It grants what --scope says; ' +
-    'without any it says who you are and grants nothing. Whoever has it can use it until it ends.',
+    'Signs a token for another program, such as curl, and prints only the token. It grants the scopes of ' +
+    '--scope; without one it says who you are and grants nothing. Anyone who has the token can use it ' +
+    'until it expires.',
   options: {
     scope: scopeOption,
     ttl: {
       value: 'SECONDS',
-      description: `how long it is good (${longestToken}, which is the longest)`,
+      description: `lifetime, at most ${longestToken} (default: ${longestToken})`,
       parse: integer(1, longestToken),
     },
   },

@@ -8,11 +8,11 @@ import { scaffold } from './scaffold.ts';
 
 export const init = defineCommand({
   description:
-    'Starts a dataset that deploys and runs as it is: a convention.yaml, its JSON Schema for editors, a hook, and ' +
-    'five sample records. Files that are there already are left alone, and then nothing is written; --force ' +
-    'replaces them.',
-  arguments: { directory: { description: 'where; made if it is not there', fallback: '.' } },
-  options: { force: { description: 'replace files that are there' } },
+    'Starts a dataset that deploys and runs right away: a convention.yaml, its JSON Schema for editors, a ' +
+    'hook, and five sample records. If any of these files exists, nothing is written; --force replaces ' +
+    'them.',
+  arguments: { directory: { description: 'where; created if it does not exist', fallback: '.' } },
+  options: { force: { description: 'replace existing files' } },
   examples: [
     ['osa init', 'in this directory'],
     ['osa init quakes', 'in a directory of its own'],
