@@ -1,6 +1,8 @@
 import { OsaError } from '@osa/core/error';
 import type { Display } from '../terminal/output.ts';
 import { projectDirectories, type ServerSettings, settingsIn } from './files.ts';
+import { type ForwardProxy, proxyFor } from './proxy.ts';
+import { quotedUnlessSecret, refuseKey } from './secrets.ts';
 
 /** Where settings come from. Nothing else in the command line reads the environment or a settings file. */
 export interface Sources {
@@ -37,6 +39,7 @@ export interface Server {
 export function resolveServer(sources: Sources, option: string | undefined): Server {
   const { OSA_SERVER } = sources.environment;
   if (option !== undefined) return namedByUser(option, '--server');
+  refuseKey('OSA_SERVER', OSA_SERVER);
   if (OSA_SERVER) return namedByUser(OSA_SERVER, 'OSA_SERVER');
   const known = knownServers(sources);
   const chosen = known.find(({ endedPid }) => endedPid === undefined);
@@ -76,6 +79,15 @@ export function displayOf(environment: NodeJS.ProcessEnv): Display {
     colours: forced ?? (NO_COLOR || TERM === 'dumb' ? false : 'auto'),
     isAscii: Boolean(locale) && !/utf-?8/i.test(locale ?? ''),
   };
+}
+
+/**
+ * The proxy on the way to a server; undefined for a daemon of this machine that a `daemon.json` names.
+ *
+ * @throws OsaError `usage`
+ */
+export function proxyTo({ url, from }: Server, { environment }: Sources): ForwardProxy | undefined {
+  return isDaemon({ path: from }) ? undefined : proxyFor(new URL(url), environment);
 }
 
 /** Whether this is a CI job: nobody sits at its terminal, if it has one. */
@@ -119,7 +131,7 @@ function usersSettings({ userDirectory }: Sources): ServerSettings[] {
   return settingsIn(userDirectory).filter((settings) => !isDaemon(settings));
 }
 
-function isDaemon({ path }: ServerSettings): boolean {
+function isDaemon({ path }: Pick<ServerSettings, 'path'>): boolean {
   return path.endsWith('daemon.json');
 }
 
@@ -131,9 +143,11 @@ function normaliseUrl(text: string, from: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
   if (!url || !isHttp || url.search !== '' || url.hash !== '') {
-    throw new OsaError('usage', `${from}: "${text}" is not a server's URL, such as http://127.0.0.1:8470`, {
-      field: from,
-    });
+    throw new OsaError(
+      'usage',
+      `${from}: ${quotedUnlessSecret(text)}is not a server's URL, such as http://127.0.0.1:8470`,
+      { field: from },
+    );
   }
   if (url.username !== '' || url.password !== '') {
     throw new OsaError('usage', `${from}: a server's URL has no user or password in it; keys sign tokens`, {

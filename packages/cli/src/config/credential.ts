@@ -5,6 +5,7 @@ import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { knownServers, names, type Server, type Sources } from './config.ts';
 import { projectDirectories, type ServerSettings, settingsIn } from './files.ts';
+import { refuseKey } from './secrets.ts';
 
 /** What goes with a request to a server: a token that was made elsewhere, or one that a key signs. */
 
@@ -37,13 +38,13 @@ export function resolveCredential(sources: Sources, server: Server): Credential 
     (name) => environment[name],
   );
   if (first !== undefined && second !== undefined) {
-    throw new OsaError('credentials', `${first} and ${second} are both set; unset the one that is not meant`);
+    throw new OsaError('credentials', `${first} and ${second} are both set; unset one of them`);
   }
   const token = environment.OSA_TOKEN ? environment.OSA_TOKEN.trim() : undefined;
   if (token !== undefined && !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) {
     throw new OsaError(
       'credentials',
-      'OSA_TOKEN is no token: it must be three parts of base64url between two dots',
+      'OSA_TOKEN is not a token: a token has three parts of base64url, separated by dots',
     );
   }
   const identity = token === undefined ? resolveIdentity(sources, server) : undefined;
@@ -56,8 +57,8 @@ export function resolveCredential(sources: Sources, server: Server): Credential 
 function keptFrom({ url, from }: Server, given: string): OsaError {
   return new OsaError(
     'credentials',
-    `${given} is set, and nothing is signed or sent by it to ${url}, which only ${from} names: that file may have ` +
-      'come with the project; if it is the server that is meant, give --server or OSA_SERVER',
+    `${given} is set, and osa does not send tokens made with it to ${url}: only ${from} names this server, and that ` +
+      'file may have come with the project. If you mean this server, name it with --server or OSA_SERVER',
     { details: { url, from } },
   );
 }
@@ -74,6 +75,7 @@ export type KeySource =
  */
 export function resolveIdentity(sources: Sources, server: Server): Identity | undefined {
   const { environment, userDirectory } = sources;
+  for (const name of ['OSA_ISSUER', 'OSA_AUDIENCE', 'OSA_SUBJECT']) refuseKey(name, environment[name]);
   const named = knownServers(sources).filter((known) => names(known, server));
   const key = keyFromEnvironment(environment) ?? keyFromFiles(sources, server, named);
   if (!key) return undefined;
@@ -100,6 +102,24 @@ export function resolveKey({ environment, userDirectory }: Sources): KeySource |
   return keyFromEnvironment(environment) ?? (existsSync(path) ? { name: path, path } : undefined);
 }
 
+/** An error where a key is needed and there is none; it says so when a variable is set and empty. */
+export function noKey({ environment }: Sources): OsaError {
+  const empty = ['OSA_KEY', 'OSA_TOKEN', 'OSA_KEY_FILE'].find((name) => environment[name] === '');
+  if (empty === undefined) {
+    return new OsaError(
+      'credentials',
+      'you have no key for this server: set OSA_KEY, OSA_KEY_FILE or OSA_TOKEN, make a key with `osa keys generate`, or ' +
+        'work in a directory with a running `osad --dev`',
+    );
+  }
+  return new OsaError(
+    'credentials',
+    `${empty} is set and empty, so there is no key; in CI, check that the secret exists and that this job may read it ` +
+      '(pull requests from forks get no secrets)',
+    { field: empty },
+  );
+}
+
 const defaultIssuer = 'osa-cli';
 
 /** The issuer of tokens that are signed with a key which no settings file goes with. */
@@ -110,7 +130,7 @@ export function issuerOf({ OSA_ISSUER }: NodeJS.ProcessEnv): string {
 function keyFromEnvironment({ OSA_KEY, OSA_KEY_FILE }: NodeJS.ProcessEnv): KeySource | undefined {
   // Where a secret cannot hold the ends of lines, they are written out.
   if (OSA_KEY) return { name: 'OSA_KEY', text: OSA_KEY.replaceAll('\\n', '\n') };
-  return OSA_KEY_FILE ? { name: `OSA_KEY_FILE (${OSA_KEY_FILE})`, path: OSA_KEY_FILE } : undefined;
+  return OSA_KEY_FILE ? { name: 'OSA_KEY_FILE', path: OSA_KEY_FILE } : undefined;
 }
 
 /** @throws OsaError `credentials` for a key of a project that is a link to a file elsewhere */
@@ -128,7 +148,7 @@ function keyFromFiles(
   if (dirname(path) !== sources.userDirectory && leadsElsewhere(path)) {
     throw new OsaError(
       'credentials',
-      `${path} is a link to a file elsewhere, and may have come with the project; name the key in OSA_KEY_FILE`,
+      `${path} is a link to a file elsewhere, and may have come with the project; set OSA_KEY_FILE to the key`,
       { details: { path } },
     );
   }

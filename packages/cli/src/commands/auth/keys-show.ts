@@ -1,6 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
-import { issuerOf, resolveIdentity, resolveKey } from '../../config/credential.ts';
+import { issuerOf, noKey, resolveIdentity, resolveKey } from '../../config/credential.ts';
 import { loadKey } from '../../config/key.ts';
 import { publicKeyLines } from './key-lines.ts';
 
@@ -13,7 +13,7 @@ export const keysShow = defineCommand({
   async run({ client, output, sources }) {
     const identity = identityHere(() => resolveIdentity(sources, client().server));
     const key = identity?.key ?? resolveKey(sources);
-    if (!key) throw new OsaError('credentials', 'there is no key here; make one with: osa keys generate');
+    if (!key) throw noKey(sources);
     const { kid, thumbprint, publicJwk } = await loadKey(key);
     const shown = { ...publicJwk, kid, alg: 'EdDSA' };
     const issuer = identity?.issuer ?? issuerOf(sources.environment);

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { bounds } from '@osa/core/limits';
 import { defineCommand } from '../../command.ts';
-import type { Upload } from '../../http/request.ts';
+import type { RequestBody } from '../../http/request.ts';
 import { integer } from '../../terminal/parse.ts';
 import { exitCodeFor, follow, ingestionLines } from './follow.ts';
 import { type Progress, withProgress } from './progress.ts';
@@ -56,7 +56,7 @@ export const ingest = defineCommand({
 });
 
 /** The same upload, its bytes counted on the way. */
-function watched(source: RecordsFile, progress: Progress): Upload {
+function watched(source: RecordsFile, progress: Progress): RequestBody {
   async function* counted() {
     let sent = 0;
     try {

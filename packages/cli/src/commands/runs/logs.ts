@@ -27,7 +27,8 @@ export const runsLogs = defineCommand({
     const client = context.client();
     if (follow) return followLog(context, client, { id: run, attempt: attempt ?? 1 });
     const log = await client.call('runLogs', { params: { id: run }, query: { attempt } });
-    output.result({ run, log }, logLines(log));
+    const text = Buffer.from(log).toString('utf8');
+    output.result({ run, log: text }, logLines(text));
     return undefined;
   },
 });
