@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Socket
 import { join } from 'node:path';
 import { proxyFor } from '@osa/cli/config/proxy';
 import { describe, expect, test } from 'vitest';
-import { createCliWorld, startFakeServer } from '../support/fixtures/cli-world.ts';
+import { createCliWorld, startFakeServer } from '../../support/fixtures/cli-world.ts';
 
 const noHooks = { body: { items: [], next_cursor: null, has_more: false } };
 

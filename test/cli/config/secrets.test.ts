@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createCliWorld, startFakeServer } from '../support/fixtures/cli-world.ts';
+import { createCliWorld, startFakeServer } from '../../support/fixtures/cli-world.ts';
 
 const key = generateKeyPairSync('ed25519').privateKey;
 const jwk = key.export({ format: 'jwk' });

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import manifest from '../../packages/cli/package.json' with { type: 'json' };
-import { history } from '../support/fixtures/cli-answers.ts';
-import { type FakeServer, startFakeServer } from '../support/fixtures/cli-world.ts';
+import manifest from '../../../packages/cli/package.json' with { type: 'json' };
+import { history } from '../../support/fixtures/cli-answers.ts';
+import { type FakeServer, startFakeServer } from '../../support/fixtures/cli-world.ts';
 
-const main = join(import.meta.dirname, '../..', 'packages', 'cli', 'src', 'main.ts');
+const main = join(import.meta.dirname, '../../..', 'packages', 'cli', 'src', 'main.ts');
 
 let home: string;
 

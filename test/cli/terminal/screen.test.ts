@@ -1,9 +1,9 @@
 import { PassThrough, Writable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test, vi } from 'vitest';
-import { ask } from '../../packages/cli/src/terminal/ui/ask.tsx';
-import { choose } from '../../packages/cli/src/terminal/ui/choose.tsx';
-import { openProgress } from '../../packages/cli/src/terminal/ui/ingest-progress.tsx';
+import { ask } from '../../../packages/cli/src/terminal/ui/ask.tsx';
+import { choose } from '../../../packages/cli/src/terminal/ui/choose.tsx';
+import { openProgress } from '../../../packages/cli/src/terminal/ui/ingest-progress.tsx';
 
 /** A terminal that keeps what is written to it. */
 function fakeTerminal() {

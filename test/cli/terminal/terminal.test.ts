@@ -4,8 +4,8 @@ import { green, line, render, type Screen } from '@osa/cli/terminal/paint';
 import { type Cell, table } from '@osa/cli/terminal/table';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { history, showHook } from '../support/fixtures/cli-answers.ts';
-import { createCliWorld, problem, startFakeServer } from '../support/fixtures/cli-world.ts';
+import { history, showHook } from '../../support/fixtures/cli-answers.ts';
+import { createCliWorld, problem, startFakeServer } from '../../support/fixtures/cli-world.ts';
 
 const pipe: Screen = { colours: false, isTerminal: false, columns: undefined, isAscii: false };
 const terminal = (columns: number): Screen => ({ ...pipe, isTerminal: true, columns });
