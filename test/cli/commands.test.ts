@@ -374,3 +374,75 @@ describe('keys generate', () => {
     expect((await stat(file)).mode & 0o777).toBe(0o600);
   });
 });
+
+test.each([
+  ['my-archive', 'cd my-archive'],
+  ['My Archive 2!', "cd 'My Archive 2!'"],
+  ["it's", "cd 'it'\\''s'"],
+  ['$(touch x)', "cd '$(touch x)'"],
+  ['-x', 'cd ./-x'],
+])('init into %s says %s', async (directory, said) => {
+  await using world = await createCliWorld();
+  const { code, stdout } = await world.osa(['init', '--', directory]);
+  expect(code).toBe(0);
+  expect(stdout).toContain(`  ${said}\n`);
+});
+
+describe('conventions', () => {
+  const convention = {
+    ...showConvention,
+    fields: [
+      {
+        name: 'depth',
+        type: 'number',
+        required: true,
+        cardinality: 'exactly_one',
+        constraints: { type: 'number', unit: 'km' },
+      },
+      { name: 'places', type: 'text', required: false, cardinality: 'zero_or_more', description: 'Names' },
+    ],
+    docs: { purpose: 'Compare them.' },
+  };
+
+  test('are listed with their schemas, page by page', async () => {
+    await using world = await createCliWorld();
+    const { id, title, description, schema_id, created_at } = showConvention;
+    await using server = await startFakeServer(() => ({
+      body: {
+        items: [{ id, title, description, schema_id, created_at }],
+        next_cursor: 'two',
+        has_more: true,
+      },
+    }));
+    const { code, stdout, stderr } = await world.osa([
+      'conventions',
+      'list',
+      '-n',
+      '1',
+      '--server',
+      server.url,
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/usgs-earthquakes +earthquake@1\.0\.0 +2026-03-01T03:04:05Z +USGS earthquakes/);
+    expect(stderr).toContain('more: osa conventions list --limit 1');
+    expect(server.requests[0]?.path).toBe('/api/v1/conventions?limit=1');
+  });
+
+  test('are shown with fields, hooks and purpose', async () => {
+    await using world = await createCliWorld();
+    await using server = await startFakeServer(() => ({ body: convention }));
+    const argv = ['conventions', 'show', 'usgs-earthquakes', '--server', server.url];
+    const { code, stdout } = await world.osa(argv);
+    expect(code).toBe(0);
+    for (const part of [
+      /depth +number +km/,
+      /places +text, list, optional/,
+      /hooks +seismic_energy/,
+      /Compare them\./,
+    ]) {
+      expect(stdout).toMatch(part);
+    }
+    const json = await world.osa([...argv, '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({ id: 'usgs-earthquakes', hooks: ['seismic_energy'] });
+  });
+});

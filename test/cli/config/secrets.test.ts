@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createCliWorld, startFakeServer } from '../../support/fixtures/cli-world.ts';
+import { createCliWorld, problem, startFakeServer } from '../../support/fixtures/cli-world.ts';
 
 const key = generateKeyPairSync('ed25519').privateKey;
 const jwk = key.export({ format: 'jwk' });
@@ -82,6 +82,17 @@ test.each([
   const { code, stderr } = await world.osa(['hooks', 'list'], { environment: { OSA_SERVER: server.url } });
   expect(code).toBe(1);
   expect(stderr).toMatch(new RegExp(`${server.url} is not an osa server .*OSA_SERVER`));
+});
+
+test('OSA_SERVER with a path that no route of the server is below is said to be no osa server', async () => {
+  await using world = await createCliWorld();
+  const details = { routes: '/openapi.json' };
+  await using server = await startFakeServer(() =>
+    problem(404, 'not_found', 'there is no route', { details }),
+  );
+  const OSA_SERVER = `${server.url}/x`;
+  const { code, stderr } = await world.osa(['hooks', 'list'], { environment: { OSA_SERVER } });
+  expect([code, stderr]).toEqual([1, expect.stringContaining(`${OSA_SERVER} is not an osa server`)]);
 });
 
 test('a key file that others may read is named by its path', async () => {

@@ -46,11 +46,26 @@ describe('a table on a terminal', () => {
     );
   });
 
-  test.each([20, 40, 80])('never cuts an id or the name of a row at %i columns', (columns) => {
+  test.each([20, 40, 80])('never cuts the name of a row, nor an id beyond use, at %i columns', (columns) => {
     const cells = [[`density/17`, 'y'.repeat(90), id(1)]];
     const [, first] = linesOf(['row', 'note', 'run'], cells, terminal(columns));
     expect(first).toContain('density/17');
-    expect(first).toContain(id(1));
+    expect(first).toContain(id(1).slice(0, 13));
+  });
+
+  test('shortens ids that do not fit to what tells them apart, and numbers get separators', () => {
+    const cells = [
+      [id(1), 'x'.repeat(50), 12_500],
+      [id(2), 'y', 3],
+    ];
+    const heads = ['run', 'note', 'rows'];
+    expect(linesOf(heads, cells, terminal(60))[1]).toMatch(
+      /^0198c0de-0000-7000-8000-000000000001 {2}x+… {2}12,500$/,
+    );
+    const other = [cells[0] ?? [], ['0198c0de-0001-7000-8000-000000000001', 'y', 3]];
+    expect(linesOf(heads, other, terminal(60))[1]).toMatch(/^0198c0de-0000 {2}x+… {2}12,500$/);
+    expect(linesOf(heads, other, terminal(120))[1]).toContain(id(1));
+    expect(linesOf(heads, other, pipe)[1]).toContain(`${id(1)}  ${'x'.repeat(50)}  12500`);
   });
 
   test('that is indented stays within the terminal', () => {

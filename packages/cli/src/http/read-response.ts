@@ -44,6 +44,8 @@ export async function problemError(
   const problem = Problem.safeParse(contentType.includes('json') ? parseExactly(text) : undefined);
   if (problem.success) {
     const { code, message, field, details } = problem.data;
+    // Every route that osa calls is one of an osa server.
+    if (status === 404 && 'routes' in (details ?? {})) throw noServer(server, 'it has no route there');
     const known = isErrorCode(code) ? code : codeOfStatus(status);
     return new RefusalFromServer(known, `${message}${advice[known] ?? ''}`, { field, details });
   }

@@ -130,7 +130,8 @@ function optionText([key, given]: readonly [string, string | number | boolean | 
   return given === true ? name : `${name} ${shellWord(String(given))}`;
 }
 
-/** Text as a POSIX shell takes it for one word. */
+/** Text as a POSIX shell takes it for one word, which is not an option. */
 export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  const word = /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return word.startsWith('-') ? `./${word}` : word;
 }

@@ -84,7 +84,7 @@ function errorDocument({ code, message, field, details }: OsaError) {
  */
 function failureLines(error: OsaError): Line[] {
   const { message, details } = error;
-  const isOurs = !(error instanceof RefusalFromServer);
+  const isOurs = !isFromServer(error);
   const [first = '', ...rest] = isOurs ? message.split('\n') : [message];
   const problems = listOf(details.problems);
   if (isOurs && problems.some((problem) => 'file' in problem)) return [first, ...rest];
@@ -92,6 +92,12 @@ function failureLines(error: OsaError): Line[] {
     .slice(1)
     .flatMap((problem) => ('message' in problem ? [String(problem.message)] : []));
   return [line`${red('error:')} ${first}`, ...[...rest, ...others].map((text) => `     - ${text}`)];
+}
+
+/** Whether a server worded it, or a part of it. */
+function isFromServer(error: unknown): boolean {
+  if (error instanceof RefusalFromServer) return true;
+  return error instanceof Error && error.cause !== undefined && isFromServer(error.cause);
 }
 
 function listOf(problems: unknown): object[] {

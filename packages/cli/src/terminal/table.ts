@@ -1,5 +1,6 @@
 import { cut } from '@osa/core/text';
-import { block, dim, type Line, line, type Screen, shortened, widthOf, wrapped } from './paint.ts';
+import { count } from './format.ts';
+import { block, dim, either, type Line, line, type Screen, shortened, widthOf, wrapped } from './paint.ts';
 
 /** A cell of text is cut here where nothing else limits it, so that the columns after it stay in sight. */
 const longestCell = 60;
@@ -10,8 +11,8 @@ const leastToWrap = 16;
 
 /**
  * Rows in aligned columns, two spaces apart. Columns that hold numbers only are aligned to the right. On a terminal the
- * table is as wide as the terminal: the widest columns are cut, and the last one goes on below itself, which is the place
- * for reasons. Ids and rows are never cut, since they are what other commands take.
+ * table is as wide as the terminal: ids become the prefixes that tell them apart, the widest columns are cut, and the last
+ * one goes on below itself, which is the place for reasons. The names of rows are never cut, since other commands take them.
  */
 export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): Line[] {
   const last = heads.length - 1;
@@ -19,17 +20,43 @@ export function table(heads: readonly string[], rows: readonly (readonly Cell[])
   const numeric = heads.map(
     (_, index) => rows.length > 0 && rows.every((row) => typeof row[index] === 'number'),
   );
-  const whole = heads.map((_, index) => cells.some((row) => isName(row[index] ?? '')));
   const headLines = heads.map((head) => dim(head));
   return [
     block((screen) => {
-      const natural = heads.map((head, index) =>
-        Math.max(widthOf(head, screen), ...cells.map((row) => widthOf(row[index] ?? '', screen))),
-      );
-      const widths = fitted(natural, whole, screen.columns);
-      return [headLines, ...cells].flatMap((row) => laidRow(row, { widths, numeric, whole, screen }));
+      const all = [headLines, ...cells];
+      const isTooWide = screen.columns !== undefined && widthsOf(all, screen).total > screen.columns;
+      const shown = isTooWide ? withShortIds(all) : all;
+      const whole = heads.map((_, index) => shown.some((row) => isName(row[index] ?? '')));
+      const widths = fitted(widthsOf(shown, screen).columns, whole, screen.columns);
+      return shown.flatMap((row) => laidRow(row, { widths, numeric, whole, screen }));
     }),
   ];
+}
+
+function widthsOf(rows: readonly (readonly Line[])[], screen: Screen) {
+  const columns = (rows[0] ?? []).map((_, index) =>
+    Math.max(...rows.map((row) => widthOf(row[index] ?? '', screen))),
+  );
+  return { columns, total: columns.reduce((sum, width) => sum + width, 2 * (columns.length - 1)) };
+}
+
+/** Where a column has ids, each is cut to the prefix that tells it from the others of the column. */
+function withShortIds(rows: readonly (readonly Line[])[]): readonly (readonly Line[])[] {
+  const lengths = (rows[0] ?? []).map((_, index) => {
+    const ids = rows.map((row) => textOf(row[index] ?? '')).filter((text) => uuid.test(text));
+    return prefixLength([...new Set(ids)]);
+  });
+  return rows.map((row) =>
+    row.map((cell, index) => (uuid.test(textOf(cell)) ? textOf(cell).slice(0, lengths[index]) : cell)),
+  );
+}
+
+/** The first 13 characters of an id are its time in milliseconds. */
+function prefixLength(ids: readonly string[]): number {
+  for (let length = 13; length < 36; length++) {
+    if (new Set(ids.map((id) => id.slice(0, length))).size === ids.length) return length;
+  }
+  return 36;
 }
 
 export type Cell = Line | number | null;
@@ -87,9 +114,11 @@ function withRest(widths: readonly number[], natural: readonly number[], rest: n
   );
 }
 
-/** An id, a digest's start, or a row such as `density/17`. */
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** An id or its prefix, or a row such as `density/17`. */
 function isName(cell: Line): boolean {
-  return /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z]\w*\/\d+)$/.test(textOf(cell));
+  return /^(?:[0-9a-f]{8}-[0-9a-f]{4}[0-9a-f-]*|[a-z]\w*\/\d+)$/.test(textOf(cell));
 }
 
 function textOf(cell: Line): string {
@@ -104,6 +133,6 @@ export function pairs(entries: readonly (readonly [name: string, value: Line])[]
 
 function toLine(cell: Cell, isLast: boolean): Line {
   if (cell === null) return dim('-');
-  if (typeof cell === 'number') return String(cell);
+  if (typeof cell === 'number') return either(String(cell), count(cell));
   return typeof cell === 'string' && !isLast ? cut(cell, longestCell) : cell;
 }

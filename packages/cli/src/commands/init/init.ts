@@ -3,6 +3,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { defineCommand } from '../../command.ts';
+import { shellWord } from '../../terminal/format.ts';
 import { bold, line } from '../../terminal/paint.ts';
 import { scaffold } from './scaffold.ts';
 
@@ -45,7 +46,7 @@ export const init = defineCommand({
       ...kept.map((path) => `  ${path} was kept; let it list .osa/`),
       '',
       'Next:',
-      ...(enter === '' ? [] : [line`  ${bold(`cd ${enter}`)}`]),
+      ...(enter === '' ? [] : [line`  ${bold(`cd ${shellWord(enter)}`)}`]),
       line`  ${bold('osad --dev')}   in another terminal`,
       line`  ${bold('osa deploy')}`,
       line`  ${bold(`osa ingest ${slug} records.ndjson`)}`,
