@@ -57,7 +57,7 @@ export interface Parsed<T> {
   readonly description: string;
   /** Its one-letter form. */
   readonly short?: string;
-  /** What the help calls the value, such as `N`. */
+  /** The name of the value in the help, such as `N`. */
   readonly value: string;
   /** The option may be given again and again; its values come as a list, empty when it is not given. */
   readonly repeatable?: true;
@@ -65,7 +65,7 @@ export interface Parsed<T> {
   parse(text: string): T;
 }
 
-/** What a command works with. */
+/** The surroundings of a command. */
 export interface Context {
   readonly sources: Sources;
   readonly output: Output;

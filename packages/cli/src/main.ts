@@ -60,7 +60,7 @@ async function keepCompiledCode(): Promise<void> {
 /** Ends the process where what it says cannot be written. */
 function endWithout(stream: NodeJS.WriteStream) {
   return ({ code }: NodeJS.ErrnoException) => {
-    // A reader that closes our output, as `head` does, is no error.
+    // A reader may close our output, as `head` does.
     if (code === 'EPIPE') process.exit();
     if (stream === process.stdout) {
       process.stderr.write(`error: standard output cannot be written (${code}); is the disk full?\n`);

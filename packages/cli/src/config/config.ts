@@ -24,7 +24,7 @@ export async function systemSources(): Promise<Sources> {
 export interface Server {
   /** Without a slash at its end. */
   readonly url: string;
-  /** What named it: `--server`, `OSA_SERVER`, or a file. */
+  /** Where its URL comes from: `--server`, `OSA_SERVER`, or a file. */
   readonly from: string;
   /** Whether the user named it: there, or in their own settings. The files of a project may have come with it. */
   readonly isUsers: boolean;
@@ -58,7 +58,7 @@ export function resolveServer(sources: Sources, option: string | undefined): Ser
   }
   throw new OsaError(
     'unreachable',
-    'no server is configured here; start one with: osad --dev, or give --server or OSA_SERVER',
+    'no server is configured here; start one with: osad --dev, or name one with --server or OSA_SERVER',
   );
 }
 
@@ -67,7 +67,7 @@ function namedByUser(url: string, from: string): Server {
 }
 
 /**
- * What the environment says of the terminal. Colours: `FORCE_COLOR` wants them everywhere (`0` or `false`: nowhere), else
+ * How the environment wants text to be shown. Colours: `FORCE_COLOR` wants them everywhere (`0` or `false`: nowhere), else
  * they are for terminals where `NO_COLOR` is not set (no-color.org, force-color.org). Signs beyond ASCII are shown unless
  * the locale is set and does not have UTF-8.
  */
@@ -150,9 +150,13 @@ function normaliseUrl(text: string, from: string): string {
     );
   }
   if (url.username !== '' || url.password !== '') {
-    throw new OsaError('usage', `${from}: a server's URL has no user or password in it; keys sign tokens`, {
-      field: from,
-    });
+    throw new OsaError(
+      'usage',
+      `${from}: a server's URL must not hold a user or password; osa signs tokens with a key instead`,
+      {
+        field: from,
+      },
+    );
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }

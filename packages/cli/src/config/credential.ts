@@ -7,30 +7,30 @@ import { knownServers, names, type Server, type Sources } from './config.ts';
 import { projectDirectories, type ServerSettings, settingsIn } from './files.ts';
 import { refuseKey } from './secrets.ts';
 
-/** What goes with a request to a server: a token that was made elsewhere, or one that a key signs. */
+/** A request carries a token that was made elsewhere, or one that a key signs. */
 
 export interface Identity {
   readonly issuer: string;
   readonly audience: string;
   readonly subject: string;
   readonly key: KeySource;
-  /** Whether the key stands with the settings of a project that name the server. */
+  /** Whether the key lies beside the settings of a project that name the server. */
   readonly isProjects: boolean;
 }
 
-/** What a request's token comes from: one that was made elsewhere, or a key that signs one. */
+/** The source of a request's token: one that was made elsewhere, or a key that signs one. */
 export type Credential =
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'key'; readonly identity: Identity };
 
 /**
- * The credential for `server`; undefined when there is none. What is good at other servers is kept from one that only
+ * The credential for `server`; undefined when there is none. Tokens that other servers accept are kept from one that only
  * the files of a project name: a token of the environment, what a key of the environment signs, and what the user's
- * own key signs for the audience of the environment. A key that stands in the project itself is good for nothing that
+ * own key signs for the audience of the environment. A key that lies in the project itself can sign nothing that
  * the project could not sign anyway.
  *
- * @throws OsaError `credentials` for an `OSA_TOKEN` that is no token, where two credentials are set, and for what is
- * kept from this server
+ * @throws OsaError `credentials` for an `OSA_TOKEN` that is not a token, where two credentials are set, and for a
+ * token that is kept from this server
  */
 export function resolveCredential(sources: Sources, server: Server): Credential | undefined {
   const { environment } = sources;
@@ -69,9 +69,9 @@ export type KeySource =
   | { readonly name: string; readonly path: string };
 
 /**
- * Who signs the tokens for `server`, and with which key: `OSA_KEY`, `OSA_KEY_FILE`, the `key_file` of the settings
- * that name this server, `.osa/key.jwk`, the user's `key.jwk`. A key that stands beside the settings of another
- * server is left alone. Undefined when there is no key.
+ * The signer of the tokens for `server`, and its key: `OSA_KEY`, `OSA_KEY_FILE`, the `key_file` of the settings
+ * that name this server, `.osa/key.jwk`, the user's `key.jwk`. A key beside the settings of another
+ * server is not used. Undefined when there is no key.
  */
 export function resolveIdentity(sources: Sources, server: Server): Identity | undefined {
   const { environment, userDirectory } = sources;
@@ -80,9 +80,9 @@ export function resolveIdentity(sources: Sources, server: Server): Identity | un
   const key = keyFromEnvironment(environment) ?? keyFromFiles(sources, server, named);
   if (!key) return undefined;
   const isUsers = ({ path }: ServerSettings) => dirname(path) === userDirectory;
-  // Settings say what a key signs where they are the user's own, or stand with the key. Otherwise a cloned project could
+  // Settings say what a key signs if they are the user's own, or lie beside the key. Otherwise a cloned project could
   // name its own server and the audience of another one, and be sent a token that is good there.
-  const own = named.find((settings) => isUsers(settings) || standsWith(settings, key));
+  const own = named.find((settings) => isUsers(settings) || liesBeside(settings, key));
   return {
     key,
     isProjects: own !== undefined && !isUsers(own),
@@ -92,7 +92,7 @@ export function resolveIdentity(sources: Sources, server: Server): Identity | un
   };
 }
 
-function standsWith({ path }: ServerSettings, key: KeySource): boolean {
+function liesBeside({ path }: ServerSettings, key: KeySource): boolean {
   return 'path' in key && dirname(key.path) === dirname(path);
 }
 
@@ -155,7 +155,7 @@ function keyFromFiles(
   return { name: path, path };
 }
 
-/** Git keeps links: a project could pass the user's own key off as one that stands in it. */
+/** Git keeps links: a project could pass the user's own key off as one of its own. */
 function leadsElsewhere(path: string): boolean {
   return existsSync(path) && dirname(realpathSync(path)) !== realpathSync(dirname(path));
 }
@@ -168,7 +168,7 @@ function isFor(keyPath: string, server: Server): boolean {
   return owners.length === 0 || owners.some((settings) => names(settings, server));
 }
 
-/** In CI the repository, which stays the same from machine to machine; else the user at the host. */
+/** In CI the repository, which is the same on each machine; else the user at the host. */
 function defaultSubject({ GITHUB_REPOSITORY, CI_PROJECT_PATH }: NodeJS.ProcessEnv): string {
   return GITHUB_REPOSITORY || CI_PROJECT_PATH || `${userName()}@${hostname()}`;
 }

@@ -37,7 +37,7 @@ export function proxyText({ from, url }: ForwardProxy): string {
 }
 
 /**
- * Whether `list` has the host: `*`; a domain, which stands for its subdomains too; an address or a range of them
+ * Whether `list` has the host: `*`; a domain with its subdomains; an address or a range of them
  * (`10.0.0.0/8`); each with a port or without.
  */
 function isExempt(target: URL, list: string): boolean {

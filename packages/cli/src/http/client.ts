@@ -16,12 +16,12 @@ export interface Client {
    * Calls a route, with a token of its own where one is needed.
    *
    * @throws OsaError with the server's code, message, field and details; `unreachable`; `credentials` when a token
-   * is needed and there is no key; `internal` for an answer that does not keep the contract.
+   * is needed and there is no key; `internal` for an answer that breaks the contract.
    */
   call<N extends RouteName>(name: N, input: CallInput<N>): Promise<Answer<N>>;
 }
 
-/** What a route takes, and nothing that it does not take. */
+/** The input of a route, and nothing else. */
 export type CallInput<N extends RouteName> = Given<'params', Params<N>> &
   Given<'body', Body<N>> & {
     readonly query?: Query<N> & object;
@@ -120,7 +120,9 @@ async function withToken(call: {
   }
   const open = await attempt(undefined);
   if (open.status === 401) return response;
-  call.options.note('the server does not accept this key; what needs a token is not shown');
+  call.options.note(
+    'the server does not accept this key, so only public data is shown; osa auth check finds out why',
+  );
   return open;
 }
 

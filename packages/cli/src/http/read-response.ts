@@ -57,7 +57,7 @@ function noServer({ url, from }: Server, why: string, code: ErrorCode = 'not_fou
   return new OsaError(code, message, { details: { url } });
 }
 
-/** What helps here and the server cannot know. */
+/** Advice that the server cannot give. */
 const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
   invalid_token: '; `osa auth check` finds out why',
   access_denied: '; `osa auth whoami` shows what yours grants',

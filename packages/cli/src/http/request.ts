@@ -171,13 +171,14 @@ function unreachableMessage(
   if (code.startsWith('HPE_'))
     return `the program that answers at ${url.origin} does not speak HTTP (${code}); is the URL right?`;
   if (code === 'ECONNREFUSED') {
-    return `nothing listens at ${url.origin}; start one with: osad --dev, or give --server`;
+    return `nothing listens at ${url.origin}; start a server with: osad --dev, or name one with --server`;
   }
-  if (code === 'ENOTFOUND') return `no host is named ${url.hostname}; is the URL right?`;
+  if (code === 'ENOTFOUND')
+    return `no host is named ${url.hostname}; is the URL right? Behind a proxy, set HTTPS_PROXY`;
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
     return `the program that answers at ${url.origin} does not speak HTTPS; try http://${url.host}`;
   }
-  return `cannot reach ${url.origin} (${code}); check that the server runs, and --server or OSA_SERVER`;
+  return `cannot reach ${url.origin} (${code}); check that the server runs, and that --server or OSA_SERVER is right`;
 }
 
 /** Waits up to a third longer, so that many clients do not come back at once. */

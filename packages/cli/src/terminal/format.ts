@@ -81,7 +81,7 @@ export function liveness(shown: number, live: number | null): Line {
   return live === null ? yellow('not live; none is') : yellow(`not live; v${live} is`);
 }
 
-/** `3 days`, for how long ago `text` is, in its largest unit; `-` when there is no such time. */
+/** `3 days`: the time since `text` in its largest unit; `-` when it is not a time. */
 export function age(text: string | null, now = Date.now()): string {
   const seconds = text === null ? Number.NaN : Math.max(0, (now - Date.parse(text)) / 1000);
   if (Number.isNaN(seconds)) return '-';

@@ -4,7 +4,7 @@ import { visibleJson } from '@osa/core/text';
 import { type Line, line, red, render, type Screen } from './paint.ts';
 
 /**
- * What a command says. Its result goes to stdout, all else to stderr. With `--json` stdout gets one JSON document
+ * The voice of a command. Its result goes to stdout, everything else to stderr. With `--json` stdout gets one JSON document
  * and nothing else, whether the command succeeds or not.
  */
 export interface Output {
@@ -29,7 +29,7 @@ export interface Streams {
 
 export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 
-/** What the environment says of the terminal; `auto` is colours on terminals only. */
+/** How the environment wants text to be shown; `auto` is colours on terminals only. */
 export interface Display {
   readonly colours: boolean | 'auto';
   readonly isAscii: boolean;

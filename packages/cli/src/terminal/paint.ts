@@ -60,7 +60,7 @@ export function either(text: string, onTerminal: string): Line {
   return [{ text, onTerminal }];
 }
 
-/** Lines that `lay` makes for a screen. What is before them on the line indents them. */
+/** Lines that `lay` makes for a screen. Text before them on the line indents them. */
 export function block(lay: Block['lay']): Line {
   return [{ lay }];
 }

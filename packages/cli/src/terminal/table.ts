@@ -106,7 +106,7 @@ function fitted(
   return at(narrowest);
 }
 
-/** What is left over goes to the first column that was cut. */
+/** The rest of the space goes to the first column that was cut. */
 function withRest(widths: readonly number[], natural: readonly number[], rest: number): number[] {
   const first = widths.findIndex((width, index) => width < (natural[index] ?? 0));
   return widths.map((width, index) =>

@@ -47,17 +47,17 @@ export const authCheck = defineCommand({
   },
 });
 
-/** What the server itself says, which knows more than it publishes. @throws OsaError when it does not say. */
+/** Asks the server, which knows more than it publishes. @throws OsaError when it gives no verdict. */
 async function asked(client: Client, wanted: readonly string[]): Promise<Finding[]> {
   try {
     const answer = await client.call('whoami', { scopes: wanted });
     const { kind, issuer, subject } = answer;
-    const accepted = fine('server', `takes it as ${subject}, a ${kind} of ${issuer}`);
+    const accepted = fine('server', `accepts it as ${subject}, a ${kind} of ${issuer}`);
     return [accepted, ...(kind === 'person' ? roleFindings(answer, wanted) : [])];
   } catch (error) {
     const refusal = asOsaError(error);
     if (refusal?.code !== 'invalid_token' && refusal?.code !== 'rate_limited') throw error;
-    const why = 'nothing that it publishes says why; its log does, without the token';
+    const why = 'its published settings do not explain it; see the log of the server';
     return [wrong('server', `does not accept it: ${refusal.code}`, why)];
   }
 }

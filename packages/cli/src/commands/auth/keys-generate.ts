@@ -37,7 +37,7 @@ export const keysGenerate = defineCommand({
       { file, issuer, public_jwk: shown, thumbprint: kid },
       publicKeyLines({
         title: 'private key',
-        from: `${file} (only you can read it; tell nobody)`,
+        from: `${file} (only you can read it; keep it secret)`,
         issuer,
         publicJwk: shown,
         thumbprint: kid,
@@ -63,7 +63,7 @@ async function writePrivately(file: string, content: string, force: boolean): Pr
     if (code === undefined) throw cause;
     const problem =
       code === 'EEXIST'
-        ? 'is there already; --force replaces it, --out names another'
+        ? 'exists already; --force replaces it, --out names another file'
         : `cannot be written (${code})`;
     throw new OsaError('usage', `${file} ${problem}`, { field: 'out', cause });
   }

@@ -5,7 +5,7 @@ import { loadKey, longestToken } from '../../config/key.ts';
 import { scopeClaim, type TokenFacts } from './diagnosis.ts';
 
 /**
- * What the tokens of this place say, without making one; of `OSA_TOKEN`, what it says itself.
+ * The facts of the tokens that are signed here, without making one; with `OSA_TOKEN`, the facts of that token.
  *
  * @throws OsaError `credentials` when there is no token and no key, or they cannot be read
  */

@@ -57,10 +57,14 @@ export async function confirmMove(
   const { name, live } = hook;
   if (!output.interactive) {
     const said = `${name}: ${version(live?.version ?? null)} → ${version(target ?? null)}`;
-    throw new OsaError('usage', `${said}: nobody can be asked here, so this needs --yes`, {
-      field: 'yes',
-      details: { hook: name, from_version: live?.version ?? null, to_version: target ?? null },
-    });
+    throw new OsaError(
+      'usage',
+      `${said}: this is not a terminal, so osa cannot ask for confirmation; pass --yes`,
+      {
+        field: 'yes',
+        details: { hook: name, from_version: live?.version ?? null, to_version: target ?? null },
+      },
+    );
   }
   if (!isOpen || target === undefined) return true;
   const [from, to] = await Promise.all([

@@ -29,12 +29,12 @@ export const init = defineCommand({
     const present = await presentIn(root, [...files.keys()]);
     const taken = present.filter((path) => path !== gitignore);
     if (taken.length > 0 && !force) {
-      throw new OsaError('usage', `${taken.join(', ')} in ${root}: there already; --force replaces files`, {
+      throw new OsaError('usage', `${taken.join(', ')} in ${root}: already there; --force replaces them`, {
         field: 'directory',
         details: { files: taken },
       });
     }
-    // What git ignores is the user's own list, which --force does not touch either.
+    // The list of files that git ignores is the user's own, also with --force.
     const kept = present.filter((path) => path === gitignore);
     for (const path of kept) files.delete(path);
     await writeAll(root, files, force);
@@ -43,7 +43,7 @@ export const init = defineCommand({
     const enter = relative(sources.cwd, root);
     output.result({ directory: root, slug, created, kept }, [
       ...created.map((path) => `  ${path}`),
-      ...kept.map((path) => `  ${path} was kept; let it list .osa/`),
+      ...kept.map((path) => `  ${path} is kept as it is; add .osa/ to it`),
       '',
       'Next:',
       ...(enter === '' ? [] : [line`  ${bold(`cd ${shellWord(enter)}`)}`]),

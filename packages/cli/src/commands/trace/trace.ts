@@ -37,7 +37,7 @@ function parseTarget(what: string): { srn: string } | { hook: string; id: number
   if (hook !== undefined && Number.isSafeInteger(Number(id))) return { hook, id: Number(id) };
   throw new OsaError(
     'usage',
-    `"${what}" names neither a row, such as seismic_energy/17, nor a record, such as urn:osa:localhost:rec:abc@1`,
+    `"${what}" is neither a row, such as seismic_energy/17, nor a record, such as urn:osa:localhost:rec:abc@1`,
     { field: 'what' },
   );
 }
