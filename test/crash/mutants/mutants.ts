@@ -8,6 +8,10 @@ export interface Mutant {
   readonly defects: readonly Defect[];
   /** The faults that bring it to light; all, without it. */
   readonly focus?: Focus;
+  /** The file of the tests that catch it, too. */
+  readonly test?: string;
+  /** Whether only tests can catch it, since no row becomes wrong. */
+  readonly isForTests?: true;
   /** Whether it is one of hooks in containers. */
   readonly inContainers?: true;
   /** Whether it is caught by what it leaves behind; another one is not. */
