@@ -13,6 +13,8 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
     slots: { type: 'string', default: '2' },
+    /** Only the tests; no seeds. */
+    tests: { type: 'boolean', default: false },
   },
 });
 process.exit(await main());
@@ -24,7 +26,7 @@ async function main(): Promise<number> {
   let missed = 0;
   for (const mutant of chosen) {
     const test = mutant.test === undefined ? '' : ((await failingTest(mutant)) ?? 'MISSED');
-    const { seed, what } = mutant.isForTests ? { seed: '', what: '' } : await seedOf(mutant);
+    const { seed, what } = mutant.isForTests || values.tests ? { seed: '', what: '' } : await seedOf(mutant);
     if (`${test}${seed}`.includes('MISSED')) missed += 1;
     lines.push(`| ${mutant.name} | ${test} | ${seed} | ${what} |`);
     process.stdout.write(`${lines.at(-1)}\n`);

@@ -111,7 +111,7 @@ describe.each(Object.keys(changes))('a release in between that differs in its %s
     const introduced = (await bench.store.registry.history('made', { limit: 10, cursor: undefined }))
       ?.changes;
     expect(trace.release.introduced_by?.at).toBe(introduced?.find(({ to_version }) => to_version === 1)?.at);
-    expect(trace.run.attempts).toMatchObject([{ outcome: 'exited', resolved_digest: digest }]);
+    expect(trace.run.attempts).toMatchObject([{ ending: 'exited', resolved_digest: digest }]);
 
     const story = await traceRecord(bench.store, trace.record.srn);
     expect(story.rows).toMatchObject([{ name: trace.row.name, release: 1, digest, run_id: trace.run.id }]);

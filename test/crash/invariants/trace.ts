@@ -110,7 +110,7 @@ function flaws({ release, run, record, hook }: Answer<'traceRow'>, row: StoredRo
 
 /** Code that answered has the digest of the release. */
 function hasRun({ attempts }: Answer<'traceRow'>['run'], digest: string): boolean {
-  const answered = attempts.filter(({ outcome }) => outcome === 'exited' || outcome === 'out_of_memory');
+  const answered = attempts.filter(({ ending }) => ending === 'exited' || ending === 'out_of_memory');
   return answered.length > 0 && answered.every(({ resolved_digest }) => resolved_digest === digest);
 }
 

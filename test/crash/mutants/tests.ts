@@ -23,7 +23,7 @@ export async function failingTest({ name, test = '' }: Mutant): Promise<string |
   try {
     const { stderr } = await execa(
       join(root, 'node_modules/.bin/vitest'),
-      ['run', '--config', config, '--reporter', 'json', '--outputFile', report, '--bail', '1', test],
+      ['run', '--config', config, '--reporter', 'json', '--outputFile', report, test],
       { cwd: root, env: { OSA_MUTANT: name }, reject: false },
     );
     const text = await readFile(report, 'utf8').catch(() => undefined);

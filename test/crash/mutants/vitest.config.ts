@@ -23,4 +23,5 @@ const plugin: Plugin = {
   },
 };
 
-export default mergeConfig(config, { root, plugins: [plugin] });
+// Transformed modules are kept by the text before the transformation, so those of another mutant would come back.
+export default mergeConfig(config, { root, plugins: [plugin], test: { fsModuleCache: false } });
