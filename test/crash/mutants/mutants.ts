@@ -109,8 +109,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: tables,
-        find: ' and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid)',
-        replace: ')',
+        find: ' and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid, false)',
+        replace: ', false)',
       },
     ],
     focus: { points: ['write.mid-rows'] },
