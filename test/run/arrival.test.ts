@@ -71,6 +71,37 @@ test.each<[string, (claim: Claim, ingestion: string) => Promise<void>]>([
   ]);
 });
 
+test('what comes in after an ingestion was cancelled waits for what that waited for', async () => {
+  await bench.ingest([record('x', 1)]);
+  const oldest = await claimed();
+  const { id } = await bench.ingest([record('x', 2)]);
+  await cancelIngestion(bench.store, { principal: admin }, id, {});
+  await bench.ingest([record('x', 3)]);
+  expect(await claim()).toBeUndefined();
+  await bench.execution.queue.finish(oldest, []);
+  await bench.drain();
+  expect(await versions()).toEqual([
+    [1, 1],
+    [2, 3],
+  ]);
+});
+
+test.each<[string, (later: Claim) => Promise<unknown>]>([
+  ['is published', (later) => bench.execution.queue.finish(later, [])],
+  ['runs', async () => undefined],
+  ['has failed', (later) => bench.execution.queue.stopIngestion(later, 'it can never run')],
+])('a retry leaves out content whose source came in again, when the newer one %s', async (_, end) => {
+  const { id } = await bench.ingest([record('x', 1), record('y', 1)]);
+  await bench.execution.queue.stopIngestion(await claimed(), 'it can never run');
+  await bench.ingest([record('x', 2)]);
+  const later = await claimed();
+  await end(later);
+  const answer = await retryIngestion(bench.store, { principal: admin }, id);
+  expect(answer).toMatchObject({ retried: 1, overtaken: 1 });
+  expect((await claimed()).records.map(({ sourceId }) => sourceId)).toEqual(['y']);
+  expect(await claim()).toBeUndefined();
+});
+
 test('what comes in after a stopped ingestion, or is tried again, waits for what that waited for', async () => {
   const { queue } = bench.execution;
   await bench.ingest([record('x', 1)]);

@@ -30,7 +30,12 @@ export function sessionSettings(limits: SessionLimits): Readonly<Record<string, 
     standard_conforming_strings: 'on',
     array_nulls: 'on',
     transform_null_equals: 'off',
-    // Which plans there are.
+    // Statements look rows up by index, in the order in which they name their tables: the planner would take a
+    // convention that its statistics do not know for one row, and read whole tables for each record.
+    enable_seqscan: 'off',
+    enable_hashjoin: 'off',
+    enable_mergejoin: 'off',
+    enable_material: 'off',
     enable_indexscan: 'on',
     enable_indexonlyscan: 'on',
     enable_bitmapscan: 'on',
