@@ -8,6 +8,16 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./init/init.ts')).init,
   },
   {
+    name: 'dev',
+    summary: 'start a server for development, with a database of its own',
+    load: async () => (await import('./init/dev.ts')).dev,
+  },
+  {
+    name: 'validate',
+    summary: 'check a convention.yaml and its hooks, without a server',
+    load: async () => (await import('./deploy/validate.ts')).validate,
+  },
+  {
     name: 'deploy',
     summary: 'deploy a convention.yaml in one step',
     load: async () => (await import('./deploy/deploy.ts')).deploy,
