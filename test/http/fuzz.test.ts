@@ -147,8 +147,8 @@ async function hold(route: Route, { values, query, json, headers, isSigned }: Se
 
 function typeOf({ response }: Route, isProblem: boolean): RegExp {
   if (isProblem) return /^application\/problem\+json/;
-  if (response === 'bytes') return /^application\/octet-stream/;
-  return response === 'text' ? /^text\/plain/ : /^application\/json/;
+  if (response === 'archive') return /^application\/octet-stream/;
+  return typeof response === 'string' ? /^text\/plain/ : /^application\/json/;
 }
 
 /** A client resolves `.` and `..` before it sends them. */

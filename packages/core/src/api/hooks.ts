@@ -121,7 +121,7 @@ export const hooksRoutes = {
     gate: scope('runs:read', 'name'),
     params: hookParams.extend({ version: versionText }),
     status: 200,
-    response: 'bytes',
+    response: 'archive',
   }),
   history: route({
     method: 'GET',

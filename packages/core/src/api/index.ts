@@ -34,8 +34,10 @@ type Shape<T> = T extends z.ZodType
   : T extends 'text'
     ? string
     : T extends 'bytes'
-      ? Readable
-      : undefined;
+      ? Uint8Array
+      : T extends 'archive'
+        ? Readable
+        : undefined;
 
 type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
 

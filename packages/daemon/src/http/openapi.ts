@@ -138,9 +138,10 @@ function requestOf(name: string, route: Route, add: AddSchema): Json {
   return { requestBody: { required: true, content } };
 }
 
-const contents: Readonly<Record<'text' | 'bytes', Json>> = {
+const contents: Readonly<Record<'text' | 'bytes' | 'archive', Json>> = {
   text: { 'text/plain': { schema: { type: 'string' } } },
-  bytes: { 'application/octet-stream': { schema: {} } },
+  bytes: { 'text/plain': { schema: { type: 'string' } } },
+  archive: { 'application/octet-stream': { schema: {} } },
 };
 
 /** The responses by status: the route's own, and a problem for each other status. */

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
-import { canonicalJson } from '../../hook/release.ts';
+import { canonicalJson } from '../../json/canonical.ts';
 import { systemEnvironment } from '../../programs/environment.ts';
 import type { InputRecord, Task } from '../../run/runner.ts';
 
