@@ -240,7 +240,7 @@ test('all problems that a server reports are printed', async () => {
   await using server = await archive({ 'POST /api/v1/hooks/seismic_energy/releases': answer });
   const argv = ['hooks', 'release', 'seismic_energy', '--cpu', '1'];
   const { code, stderr } = await world.osa(argv, asUser(server));
-  expect([code, stderr]).toEqual([1, 'error: memory: is odd (and 1 more)\n       cpu: is odd\n']);
+  expect([code, stderr]).toEqual([1, 'error: memory: is odd (and 1 more)\n     - cpu: is odd\n']);
 });
 
 describe('hooks activate', () => {
@@ -407,7 +407,7 @@ describe('hooks history --at', () => {
     await using server = await archive({ 'GET /api/v1/hooks/seismic_energy/history': told });
     const { stdout } = await world.osa(['hooks', 'history', 'seismic_energy'], asUser(server));
     expect(stdout.trimEnd().split('\n')).toHaveLength(2);
-    expect(stdout).toContain(`${'because of it, '.repeat(20)}\\x1b[2J\\nforged: v9 is live\n`);
+    expect(stdout).toContain(`${'because of it, '.repeat(20)}\\u001b[2J\\nforged: v9 is live\n`);
   });
 
   test('says when nothing was', async () => {

@@ -108,7 +108,9 @@ export async function testDaemon(changes: Partial<DaemonConfig> = {}): Promise<T
       });
       expect(received.text).toSatisfy(() => received.status === route.status);
       const { response } = route;
-      return (response === 'text' ? received.text : response.parse(JSON.parse(received.text))) as never;
+      if (response === 'text') return received.text as never;
+      if (response === 'bytes') return Buffer.from(received.text) as never;
+      return response.parse(JSON.parse(received.text)) as never;
     },
     stop: () => daemon.close(),
     async close() {

@@ -19,12 +19,12 @@ type Config = NonNullable<Body<'release'>['config']>;
  */
 export function parseSetting(text: string): Setting {
   const at = text.indexOf('=');
-  if (at < 1) throw new OsaError('usage', 'It must be a key and its value, such as relation=choy.');
+  if (at < 1) throw new OsaError('usage', 'It must be KEY=VALUE, such as relation=choy.');
   const source = text.slice(at + 1);
   if (parseExactly(source) === undefined) return [text.slice(0, at), source];
   return [
     text.slice(0, at),
-    keptJson(source, (flaw) => `Its value is JSON that is not kept as it stands: ${flaw}.`),
+    keptJson(source, (flaw) => `Its value is JSON that cannot be kept exactly: ${flaw}.`),
   ];
 }
 

@@ -722,8 +722,8 @@ begin
   end if;
   select i.run, i.batch_record into stray
   from inserted i
-  where not exists (
-    select from public.batch_records b where b.id = i.batch_record and b.batch = i.batch and b.status = 'pending')
+  left join lateral (select batch, status from public.batch_records where id = i.batch_record limit 1) b on true
+  where (b.batch, b.status) is distinct from (i.batch, 'pending')
   limit 1;
   if found then
     raise exception 'outcome of run % for record %, which is not open', stray.run, stray.batch_record
@@ -844,10 +844,10 @@ declare
 begin
   select i.outcome_id, i.run_id into stray
   from (select outcome_id, run_id, max(ordinal) as last from inserted group by outcome_id, run_id) i
-  where not exists (
-    select from public.outcomes o
-    where o.run = i.run_id and o.id = i.outcome_id and o.hook = tg_table_name and o.status = 'passed'
-      and i.last < o.row_count and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid)
+  left join lateral (select *, xmin from public.outcomes where id = i.outcome_id limit 1) o on true
+  where not coalesce(
+    o.run = i.run_id and o.hook = tg_table_name and o.status = 'passed'
+      and i.last < o.row_count and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid, false)
   limit 1;
   if found then
     raise exception 'rows of features.%: (outcome %, run %) is not a passed outcome of this hook and transaction',
