@@ -36,7 +36,6 @@ export async function readDeclaration(
   const ifMissing = 'start one with: osa init';
   const text = await readTextFile(path, { shown: file, field: 'file', ifMissing });
   const manifest = parseManifest(text, { file, images: byHook(images) });
-  requireHooks(manifest, file, images);
   const packed = await packAll(manifest, directory);
   const releases = new Map<string, ResolvedRelease>();
   for (const hook of manifest.hooks) {
@@ -54,16 +53,6 @@ function byHook(images: readonly HookImage[]): ReadonlyMap<string, BuiltImage> {
   const found = new Map(images.map((image) => [image.hook, image]));
   if (found.size === images.length) return found;
   throw new OsaError('usage', '--release: a hook is named twice; give each one image', { field: 'release' });
-}
-
-/** @throws OsaError `usage` */
-function requireHooks({ hooks }: Manifest, file: string, images: readonly HookImage[]): void {
-  const unknown = images.find((image) => hooks.every(({ name }) => name !== image.hook));
-  if (!unknown) return;
-  const names = hooks.map(({ name }) => name).join(', ') || 'none';
-  throw new OsaError('usage', `--release: ${file} has no hook ${unknown.hook}; its hooks: ${names}`, {
-    field: 'release',
-  });
 }
 
 async function sourceOf(
