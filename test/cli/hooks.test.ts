@@ -124,8 +124,20 @@ describe('hooks release', () => {
     expect(Object.keys(body)).not.toContain('source_ref');
   });
 
+  test('sends the digits of a number as they were written, from --set and from --config', async () => {
+    await using world = await createCliWorld();
+    await using server = await archive();
+    await writeFile(join(world.cwd, 'c.json'), '{"id":9007199254740993,"f":0.12345678901234567890}');
+    const set = ['--set', 'big=12345678901234567890', '--set', 'list=[1e30,1.10]'];
+    const { code } = await world.osa([...release, '--config', 'c.json', ...set], asUser(server));
+    expect(code).toBe(0);
+    expect(server.requests.at(-1)?.body).toContain(
+      '{"id":9007199254740993,"f":0.1234567890123456789,"big":12345678901234567890,"list":[1e+30,1.1]}',
+    );
+  });
+
   test.each([
-    ['big=12345678901234567890', '12345678901234567890 is an integer that a double cannot hold exactly'],
+    ['huge=1e400', '1e400 is beyond the range of a double'],
     ['twice={"a":1,"a":2}', '"a"'],
   ])('refuses --set %s, which the server does not keep as it stands', async (setting, said) => {
     await using world = await createCliWorld();

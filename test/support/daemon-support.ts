@@ -173,10 +173,10 @@ export async function deployHook(
 }
 
 /** Packs and uploads the code of a hook; the answer is its digest. */
-export async function uploaded(daemon: TestDaemon, code: string): Promise<string> {
+export async function uploaded(daemon: TestDaemon, code: string, file = 'hook.mjs'): Promise<string> {
   const place = join(daemon.directory, 'hooks', crypto.randomUUID());
   await mkdir(place, { recursive: true });
-  await writeFile(join(place, 'hook.mjs'), code);
+  await writeFile(join(place, file), code);
   const pack = await packDirectory(place);
   const sha256 = pack.digest.replace('sha256:', '');
   await daemon.call('putBlob', { params: { sha256 }, body: await buffer(pack.open()) });

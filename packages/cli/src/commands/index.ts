@@ -10,6 +10,18 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Start',
+    name: 'dev',
+    summary: 'Start a server for development, with a database of its own',
+    load: async () => (await import('./init/dev.ts')).dev,
+  },
+  {
+    group: 'Start',
+    name: 'validate',
+    summary: 'Check a convention.yaml and its hooks, without a server',
+    load: async () => (await import('./deploy/validate.ts')).validate,
+  },
+  {
+    group: 'Start',
     name: 'deploy',
     summary: 'Deploy a convention.yaml in one step',
     load: async () => (await import('./deploy/deploy.ts')).deploy,

@@ -102,7 +102,7 @@ async function plan(context: Context, { manifest, body }: Declaration, call: Cal
   const answer = await context.client().call('planDeploy', { body, ...input, repeatable: true });
   const { slug, changed, refused, reasons, changes } = answer;
   const schema = schemaName(manifest);
-  context.output.result(answer, planLines(answer, { schema, again }));
+  context.output.result(answer, planLines(answer, { schema, hooks: manifest.hooks, again }));
   annotate(
     context,
     refusals(changes).flatMap((refusal) => placed(manifest, refusal)),

@@ -43,10 +43,13 @@ function liveLines({ live }: Answer<'showHook'>): Line[] {
   return [line`live: ${green(version(live.version))}`, ...pairs(releaseLines(live))];
 }
 
+/** The type of a number column says how it is kept. */
+const typeNames: Readonly<Record<string, string>> = { number: 'number (double)' };
+
 function columnCells(columns: Answer<'showHook'>['feature']['columns']) {
   return columns.map(({ name, json_type, format, required, unit, description }) => [
     name,
-    `${format ?? json_type}${required ? '' : ', optional'}`,
+    `${format ?? typeNames[json_type] ?? json_type}${required ? '' : ', optional'}`,
     unit ?? null,
     description ?? null,
   ]);
