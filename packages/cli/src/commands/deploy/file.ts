@@ -37,7 +37,6 @@ export async function readDeclaration(
   const ifMissing = 'start one with: osa init';
   const text = await readTextFile(path, { shown: file, field: 'file', ifMissing });
   const manifest = parseManifest(text, { file, images: byHook(images) });
-  requireHooks(manifest, file, images);
   const packed = await packAll(context, manifest, directory);
   const sources = await sourcesOf(context, { file, directory, text });
   const releases = new Map<string, ResolvedRelease>();
@@ -85,16 +84,6 @@ function byHook(images: readonly HookImage[]): ReadonlyMap<string, BuiltImage> {
   const found = new Map(images.map((image) => [image.hook, image]));
   if (found.size === images.length) return found;
   throw new OsaError('usage', '--release: a hook is named twice; give each one image', { field: 'release' });
-}
-
-/** @throws OsaError `usage` */
-function requireHooks({ hooks }: Manifest, file: string, images: readonly HookImage[]): void {
-  const unknown = images.find((image) => hooks.every(({ name }) => name !== image.hook));
-  if (!unknown) return;
-  const names = hooks.map(({ name }) => name).join(', ') || 'none';
-  throw new OsaError('usage', `--release: ${file} has no hook ${unknown.hook}; its hooks: ${names}`, {
-    field: 'release',
-  });
 }
 
 /** Packs the directory of each hook that has one, by hook, and says what looks wrong in it. */
