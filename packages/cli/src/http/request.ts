@@ -45,8 +45,8 @@ export async function send(request: HttpRequest): Promise<HttpResponse> {
     const backoff = mayRepeat ? backoffMs[tries] : undefined;
     try {
       const { response, retryAfterMs } = await sendOnce(request);
-      const isBusy = response.status === 503 || (tries > 0 && isInProgress(response));
-      if (!isBusy || backoff === undefined) return response;
+      const isPassing = isAway(response) || (tries > 0 && isInProgress(response));
+      if (!isPassing || backoff === undefined) return response;
       await pause(Math.max(backoff, retryAfterMs), request.signal);
     } catch (error) {
       const failure = toFailure(error, request);
@@ -94,6 +94,11 @@ async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** A refusal that says what it waits for is for people to read at once. */
+function isAway({ status, text }: HttpResponse): boolean {
+  return status === 503 && !text.includes('"code":"busy"');
 }
 
 function isInProgress({ status, text }: HttpResponse): boolean {

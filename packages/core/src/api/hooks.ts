@@ -37,7 +37,18 @@ const ReleaseRequest = z.strictObject({
   ...expected,
 });
 
-/** A move of the live pointer; `changed` is false if that release was already live. */
+/** Batches of one ingestion that were claimed under a release of a hook, and keep it until they end. */
+const ClaimedBatches = z.object({
+  version: z.int(),
+  ingestion_id: z.string(),
+  convention_id: z.string(),
+  batches: z.int(),
+});
+
+/**
+ * A move of the live pointer; `changed` is false if that release was already live. `still_running` and `claimed_again`
+ * are about the release that the move leaves; without a move, about every release that is not live.
+ */
 const PointerMove = z.object({
   hook_name: z.string(),
   changed: z.boolean(),
@@ -47,7 +58,13 @@ const PointerMove = z.object({
   live_release_id: z.string(),
   reason: z.string().nullable(),
   at: time,
+  still_running: z.array(ClaimedBatches),
+  /** Batches that were ended; their records are in new batches, which take the live release. */
+  claimed_again: z.array(ClaimedBatches),
 });
+
+/** Ends the batches that run under the release that is left; others take their records up again. */
+const cancelRunning = { cancel_running: z.boolean().optional() };
 
 const LiveChange = z.object({
   seq: z.int(),
@@ -81,6 +98,8 @@ export const hooksRoutes = {
       live: ReleaseDetail.nullable(),
       /** The default target of a rollback; null if there is none. */
       rollback_to: z.int().nullable(),
+      /** Unfinished batches by the release that they were claimed under. */
+      claimed: z.array(z.object({ version: z.int(), batches: z.int() })),
     }),
     etag: 'The sequence number of the last live change',
   }),
@@ -160,7 +179,12 @@ export const hooksRoutes = {
     summary: 'Make a release of a hook live; If-Match takes the ETag of the hook',
     gate: scope('hooks:write', 'name'),
     params: hookParams,
-    body: z.strictObject({ version: ReleaseVersion, reason: reason.optional(), ...expected }),
+    body: z.strictObject({
+      version: ReleaseVersion,
+      reason: reason.optional(),
+      ...cancelRunning,
+      ...expected,
+    }),
     status: 200,
     response: PointerMove,
     idempotent: true,
@@ -175,6 +199,7 @@ export const hooksRoutes = {
       /** The version to return to. By default: the one that was live before the current one was introduced. */
       to: ReleaseVersion.optional(),
       reason: reason.optional(),
+      ...cancelRunning,
       ...expected,
     }),
     status: 200,

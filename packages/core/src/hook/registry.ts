@@ -31,6 +31,16 @@ export interface RegistryWrites extends RegistryState {
   ): Promise<StoredHook[]>;
   /** Locks one hook. */
   lockHook(name: string): Promise<StoredHook | undefined>;
+  /** Locks one hook for a command of an operator. @throws OsaError `busy` when it is locked for long */
+  holdHook(name: string): Promise<StoredHook | undefined>;
+  /** The unfinished batches that were claimed with a release of the hook, and keep it. */
+  claimedBatches(hook: string): Promise<ClaimedBatch[]>;
+  /**
+   * Ends these batches, of a hook that is locked; their records go into new batches, which take the live releases.
+   *
+   * @throws OsaError `busy` when somebody else holds one of them
+   */
+  claimAgain(batches: readonly ClaimedBatch[], reason: string): Promise<void>;
   recordBlob(sha256: string, size: number): Promise<void>;
   /** Mints the version after the last of a hook, and makes it live if it shall be. */
   mint(minting: Minting): Promise<MintOutcome>;
@@ -117,6 +127,14 @@ export interface StoredHook {
   readonly liveVersion: number | null;
   /** Whether this transaction made it. */
   readonly created: boolean;
+}
+
+/** An unfinished batch that was claimed, and the version of the hook that it runs. */
+export interface ClaimedBatch {
+  readonly batch: string;
+  readonly ingestion: string;
+  readonly convention: string;
+  readonly version: number;
 }
 
 /** The parts of a release that a request names. */

@@ -419,6 +419,8 @@ create table batches (
   check (least(records, invalid, unchanged, published, rejected, errored, retried, failures, claim_failures, lost) >= 0 and rows >= 0)
 );
 create index batches_open on batches (available_at, id) where status in ('queued', 'running', 'parked');
+-- Those that keep the releases of their claim.
+create index batches_claimed on batches (ingestion) where snapshot_at is not null and finished_at is null;
 
 create function guard_batch() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin

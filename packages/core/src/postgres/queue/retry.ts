@@ -63,10 +63,21 @@ async function retryBatch(
   ids: readonly string[],
 ): Promise<void> {
   const batch = uuid7();
+  await copyFailed(tx, ingestion.id, { batch, index, ids });
+  const arrivals = tx`select source_id, batch from batch_records where batch = ${batch}`;
+  await replaceHeads(tx, ingestion.convention, arrivals);
+}
+
+/** Makes the new `batch` from failed records, which are then counted in it and no longer where they failed. */
+export async function copyFailed(
+  tx: Transaction,
+  ingestion: string,
+  { batch, index, ids }: { readonly batch: string; readonly index: number; readonly ids: readonly string[] },
+): Promise<void> {
   const chosen = arrayText(ids);
   await tx`
     insert into batches (id, ingestion, convention, index, records)
-    select ${batch}, id, convention, ${index}, ${ids.length} from ingestions where id = ${ingestion.id}`;
+    select ${batch}, id, convention, ${index}, ${ids.length} from ingestions where id = ${ingestion}`;
   await tx`
     insert into batch_records (batch, source_id, line, metadata, content_digest)
     select ${batch}, source_id, line, metadata, content_digest from batch_records
@@ -84,6 +95,4 @@ async function retryBatch(
                  count(*) filter (where status = 'errored') as errored
           from batch_records where id = any (${chosen}::text::bigint[]) group by batch) c
     where b.id = c.batch`;
-  const arrivals = tx`select source_id, batch from batch_records where batch = ${batch}`;
-  await replaceHeads(tx, ingestion.convention, arrivals);
 }
