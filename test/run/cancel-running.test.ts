@@ -85,7 +85,8 @@ describe('with cancel_running', () => {
     expect((await refusal(queue.finish(late, []))).code).toBe('lease_lost');
     expect(await queue.renew(late, 60_000)).toBe(false);
     expect(
-      (await refusal(queue.startAttempt(late, { run: run?.id ?? '', memoryBytes: 1, runner: 'process' }))).code,
+      (await refusal(queue.startAttempt(late, { run: run?.id ?? '', memoryBytes: 1, runner: 'process' })))
+        .code,
     ).toBe('lease_lost');
     await bench.database.sql`update batches set available_at = now() where status = 'queued'`;
     await bench.drain();
@@ -107,9 +108,9 @@ describe('with cancel_running', () => {
       { version: 1, status: 'passed', reason: null },
       { version: 1, status: 'passed', reason: null },
     ]);
-    const attempts = await bench.database.sql<{ outcome: string }[]>`
-      select outcome from attempts where run = ${run?.id ?? ''}`;
-    expect(attempts).toEqual([{ outcome: 'abandoned' }]);
+    const attempts = await bench.database.sql<{ ending: string }[]>`
+      select ending from attempts where run = ${run?.id ?? ''}`;
+    expect(attempts).toEqual([{ ending: 'abandoned' }]);
   });
 
   test('the hook that runs is killed, and its batch runs under the release gone back to', async () => {
@@ -215,7 +216,9 @@ async function claimAndRun(): Promise<{ ingestion: string }> {
 }
 
 describe('while another transaction holds what they need, an answer within two seconds names it', () => {
-  const cases: Readonly<Record<string, [lock: string, ask: (id: string) => Promise<unknown>, names: string]>> = {
+  const cases: Readonly<
+    Record<string, [lock: string, ask: (id: string) => Promise<unknown>, names: string]>
+  > = {
     'rollback: the hook': [
       "select from hooks where name = 'probe' for share",
       () => rollback(bench.store, writer, 'probe', {}),

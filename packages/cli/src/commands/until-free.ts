@@ -21,7 +21,8 @@ export async function untilFree<T>({ output, signal }: Context, call: () => Prom
       const busy = asOsaError(error);
       if (busy?.code !== 'busy' || performance.now() > deadline) throw error;
       const { waits_for: what = busy.message } = busy.details;
-      if (!told.has(String(what))) output.note(line`${yellow('!')} waits: another transaction holds ${String(what)}`);
+      if (!told.has(String(what)))
+        output.note(line`${yellow('!')} waits: another transaction holds ${String(what)}`);
       told.add(String(what));
       await wait(againMs, undefined, { signal }).catch(() => {
         throw busy;

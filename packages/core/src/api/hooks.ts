@@ -28,6 +28,8 @@ const ReleaseRequest = z.strictObject({
   digest: Digest.optional(),
   command: Command.optional(),
   config: Config.optional(),
+  /** Keys of the config with their new values; the other keys stay as they are in `config`, else in the live release. */
+  set: Config.optional(),
   limits: LimitsUpdate.optional(),
   /** If left out, that of the live release, provided the code is the same. */
   source_ref: z.string().min(1).max(1_000).optional(),

@@ -4,7 +4,7 @@ import { requireScope } from '../auth/scope.ts';
 import { asOsaError, OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
-import { unknownHook, unknownRelease } from './hook.ts';
+import { newerThanLive, unknownHook, unknownRelease } from './hook.ts';
 import type { ClaimedBatch, Expected, RegistryWrites, StoredHook } from './registry.ts';
 
 /**
@@ -77,7 +77,7 @@ interface Move {
 }
 
 /** How long batches that somebody else holds are tried again, and how often. Commits of small batches take less. */
-const heldMs = 500;
+const heldMs = 400;
 const retryMs = 50;
 
 async function movePointer(
@@ -182,12 +182,7 @@ async function chooseRollback(
     );
   }
   if (existing(hook, target, 'to') > live) {
-    throw new OsaError(
-      'conflict',
-      `to: version ${target} of ${hook.name} is newer than the live version ${live}; ` +
-        `a rollback only goes back, \`osa hooks activate ${hook.name} ${target}\` goes either way`,
-      { field: 'to', details: { live_version: live } },
-    );
+    throw newerThanLive(hook.name, target, live);
   }
   return target;
 }

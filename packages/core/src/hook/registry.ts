@@ -143,6 +143,8 @@ export interface Said {
   readonly digest: string | undefined;
   readonly command: readonly string[] | undefined;
   readonly config: Config | undefined;
+  /** Keys of the config, where the whole config is not said. */
+  readonly set: Config | undefined;
   readonly limits: Partial<NormalLimits>;
 }
 

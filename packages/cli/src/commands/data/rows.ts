@@ -3,9 +3,8 @@ import { defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { nextPage, value, version } from '../../terminal/format.ts';
 import type { Line } from '../../terminal/paint.ts';
-import { integer, text } from '../../terminal/parse.ts';
+import { releaseVersion, text } from '../../terminal/parse.ts';
 import { type Cell, table } from '../../terminal/table.ts';
-import { newestVersion } from '../hooks/move-pointer.ts';
 import { pagingOptions } from '../paging.ts';
 
 export const rows = defineCommand({
@@ -16,7 +15,7 @@ export const rows = defineCommand({
   arguments: { hook: { description: "the hook's name" } },
   options: {
     ...pagingOptions,
-    release: { value: 'V', description: 'only rows made by this version', parse: integer(1, newestVersion) },
+    release: { value: 'V', description: 'only rows made by this version', parse: releaseVersion },
     schema: {
       value: 'ID[@VERSION]',
       description: 'records of this schema, at its highest version unless one is given',

@@ -7,8 +7,8 @@ import { type Context, defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { commandArguments, integer, text } from '../../terminal/parse.ts';
 import { parseImage } from '../code/image.ts';
-import { nextConfig, parseSetting, type Setting } from '../code/release-config.ts';
-import { findSource, uploadCode } from '../code/upload.ts';
+import { parseSetting, type Setting, saidConfig } from '../code/release-config.ts';
+import { findSource, isUploaded, uploadCode } from '../code/upload.ts';
 import { mintedLines } from './lines.ts';
 import { tellingWhatMoved } from './move-pointer.ts';
 
@@ -61,17 +61,17 @@ export const hooksRelease = defineCommand({
     const { image, directory, command, config, set } = options;
     refuseClashes(options);
     const client = context.client();
-    // The config may hold secrets; it is asked for only where one of its keys shall change.
-    const scopes = set.length > 0 && config === undefined ? ['runs:read'] : [];
-    const hook = await client.call('showHook', { params: { name }, scopes });
+    // All that can be wrong here is found before anything is uploaded.
+    const said = await saidConfig(context.sources.cwd, { file: config, set });
+    const hook = await client.call('showHook', { params: { name } });
     const body: Body<'release'> = {
       ...(image && { runtime: 'image', image: image.name, digest: image.digest }),
       ...(directory !== undefined && {
         runtime: 'directory',
-        digest: await upload(context, client, hook, directory),
+        digest: await upload(context, client, hook, { directory, command }),
       }),
       command,
-      config: await nextConfig(context.sources.cwd, { hook, file: config, set }),
+      ...said,
       limits: { memory: options.memory, cpu: options.cpu, timeout_seconds: options.timeout },
       source_ref: await sourceFor(context, name, options),
       live: options.live,
@@ -122,15 +122,25 @@ function refuseClashes(given: Given): void {
   );
 }
 
+/** @throws OsaError `usage` where no release says what starts the code */
 async function upload(
   context: Context,
   client: Client,
-  { name }: Answer<'showHook'>,
-  directory: string,
+  { name, live }: Answer<'showHook'>,
+  { directory, command }: { readonly directory: string; readonly command: readonly string[] | undefined },
 ): Promise<string> {
   const { packDirectory } = await import('@osa/core/hook/archive/pack');
   const packed = await packDirectory(resolve(context.sources.cwd, directory));
-  await uploadCode(context, client, { hook: name, scope: `hooks:write:${name}`, packed });
+  const scope = `hooks:write:${name}`;
+  // A directory that the server knows may be a known release's, which has its command.
+  const isOpen = command === undefined && live?.runtime !== 'directory';
+  if (isOpen && !(await isUploaded(client, packed, scope))) {
+    const why = live ? `the live release v${live.version} runs an image` : 'no release is live';
+    throw new OsaError('usage', `--command: is needed, since ${why} and has no command to carry over`, {
+      field: 'command',
+    });
+  }
+  await uploadCode(context, client, { hook: name, scope, packed });
   return packed.digest;
 }
 

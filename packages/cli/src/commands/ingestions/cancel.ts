@@ -4,6 +4,7 @@ import { count } from '../../terminal/format.ts';
 import { printable } from '../../terminal/paint.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { reasonOption } from '../pause.ts';
+import { untilFree } from '../until-free.ts';
 import { ingestionLines } from './follow.ts';
 
 export const ingestionsCancel = defineCommand({
@@ -22,10 +23,11 @@ export const ingestionsCancel = defineCommand({
     const client = context.client();
     const { output, signal, stdin } = context;
     if (!yes) {
-      const { convention_id, pending } = await client.call('showIngestion', { params: { id } });
+      const ingestion = await client.call('showIngestion', { params: { id } });
+      const { convention_id, pending } = ingestion;
       const what = `${count(pending)} of its records are not done`;
       if (!output.interactive) {
-        throw new OsaError('usage', `${what}: nobody can be asked here, so this needs --yes`, {
+        throw new OsaError('usage', `${what}: not a terminal, so I cannot ask for confirmation; pass --yes`, {
           field: 'yes',
         });
       }
@@ -36,7 +38,9 @@ export const ingestionsCancel = defineCommand({
         return 1;
       }
     }
-    const ingestion = await client.call('cancelIngestion', { params: { id }, body: { reason } });
+    const ingestion = await untilFree(context, () =>
+      client.call('cancelIngestion', { params: { id }, body: { reason } }),
+    );
     output.result(ingestion, ingestionLines(ingestion));
     return undefined;
   },

@@ -2,10 +2,9 @@ import { v7 as uuid7 } from 'uuid';
 import type { ClaimedBatch } from '../../hook/registry.ts';
 import { arrayText } from '../array.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
-import { busy, waitingFor } from '../patience.ts';
+import { busy, waitingForAll } from '../patience.ts';
 import { endBatches, turnOf } from './end.ts';
 import { batchesChannel } from './lease.ts';
-import { useIndexLookups } from './plans.ts';
 import { copyFailed } from './retry.ts';
 import { replaceHeads } from './seal.ts';
 
@@ -32,7 +31,6 @@ export async function claimAgain(
   reason: string,
 ): Promise<void> {
   if (batches.length === 0) return;
-  await useIndexLookups(tx);
   await holdBatches(tx, batches);
   await endBatches(
     tx,
@@ -45,7 +43,9 @@ export async function claimAgain(
 
 async function holdBatches(tx: Transaction, batches: readonly ClaimedBatch[]): Promise<void> {
   for (const ingestion of new Set(batches.map((batch) => batch.ingestion))) {
-    const [turn] = await tx<{ held: boolean }[]>`select pg_try_advisory_xact_lock(${turnOf(tx, ingestion)}) as held`;
+    const [turn] = await tx<
+      { held: boolean }[]
+    >`select pg_try_advisory_xact_lock(${turnOf(tx, ingestion)}) as held`;
     if (!turn?.held) throw busy(`ingestion ${ingestion}, which is retried or cancelled`);
   }
   const held = await tx<{ id: string }[]>`
@@ -62,7 +62,7 @@ async function holdBatches(tx: Transaction, batches: readonly ClaimedBatch[]): P
 async function replace(tx: Transaction, old: ClaimedBatch): Promise<void> {
   const open = tx`
     select source_id from batch_records where batch = ${old.batch} and status = 'errored' and retried_in is null`;
-  await waitingFor(
+  await waitingForAll(
     tx,
     `sources of ingestion ${old.ingestion}, which come in again`,
     () => tx`

@@ -1,7 +1,7 @@
 import type { Claim } from '../../run/queue.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
-import { waitingFor } from '../patience.ts';
+import { waitingFor, waitingForAll } from '../patience.ts';
 import { abandonAttempts } from './attempts.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
 import { useIndexLookups } from './plans.ts';
@@ -53,7 +53,7 @@ export async function stopIngestion(tx: Transaction, claim: Claim, reason: strin
 export async function cancelIngestion(tx: Transaction, id: string, reason: string): Promise<number> {
   await waitingFor(tx, `ingestion ${id}, which is retried or cancelled`, () => takeTurn(tx, id));
   await useIndexLookups(tx);
-  const open = await waitingFor(tx, `a batch of ingestion ${id}, which is claimed or written`, () =>
+  const open = await waitingForAll(tx, `a batch of ingestion ${id}, which is claimed or written`, () =>
     lockOpen(tx, id),
   );
   if (open.length === 0) return 0;

@@ -23,13 +23,12 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
     lockHooks: (slug, hooks) => lockHooks(tx, slug, hooks),
     lockHook: async (name) => (await readHooks(tx, [name], 'locked'))[0],
     holdHook: async (name) => {
+      // Before the lock, which others wait for.
+      await useIndexLookups(tx);
       const [hook] = await waitingFor(tx, hookLock(name), () => readHooks(tx, [name], 'locked'));
       return hook;
     },
-    claimedBatches: async (hook) => {
-      await useIndexLookups(tx);
-      return claimedBatches(tx, hook);
-    },
+    claimedBatches: (hook) => claimedBatches(tx, hook),
     claimAgain: (batches, reason) => claimAgain(tx, batches, reason),
     recordBlob: async (digest, size) => {
       await tx`
