@@ -60,9 +60,9 @@ const PointerMove = z.object({
   live_release_id: z.string(),
   reason: z.string().nullable(),
   at: time,
-  still_running: z.array(ClaimedBatches),
+  still_running: z.array(ClaimedBatches).default([]),
   /** Batches that were ended; their records are in new batches, which take the live release. */
-  claimed_again: z.array(ClaimedBatches),
+  claimed_again: z.array(ClaimedBatches).default([]),
 });
 
 /** Ends the batches that run under the release that is left; others take their records up again. */
@@ -101,7 +101,7 @@ export const hooksRoutes = {
       /** The default target of a rollback; null if there is none. */
       rollback_to: z.int().nullable(),
       /** Unfinished batches by the release that they were claimed under. */
-      claimed: z.array(z.object({ version: z.int(), batches: z.int() })),
+      claimed: z.array(z.object({ version: z.int(), batches: z.int() })).default([]),
     }),
     etag: 'The sequence number of the last live change',
   }),
