@@ -1,7 +1,17 @@
 import { z } from 'zod';
 import { FeatureContract } from '../hook/hook.ts';
 import { Command, Config, Digest, LimitsUpdate, ReleaseVersion, runtimes } from '../hook/release.ts';
-import { Actor, expected, hookParams, Pause, reason, time, versionText } from './fields.ts';
+import {
+  Actor,
+  ClaimedBatches,
+  expected,
+  hookParams,
+  Pause,
+  reason,
+  SchemaRef,
+  time,
+  versionText,
+} from './fields.ts';
 import { nextPage, page, wholePage } from './paging.ts';
 import { ReleaseDetail, ReleaseSummary } from './releases.ts';
 import { read, route, scope } from './route.ts';
@@ -37,14 +47,6 @@ const ReleaseRequest = z.strictObject({
   live: z.boolean().default(true),
   reason: reason.optional(),
   ...expected,
-});
-
-/** Batches of one ingestion that were claimed under a release of a hook, and keep it until they end. */
-const ClaimedBatches = z.object({
-  version: z.int(),
-  ingestion_id: z.string(),
-  convention_id: z.string(),
-  batches: z.int(),
 });
 
 /**
@@ -148,6 +150,27 @@ export const hooksRoutes = {
       hook_name: z.string(),
       changes: z.array(LiveChange),
       next_cursor: z.string().nullable(),
+    }),
+  }),
+  currentRows: route({
+    method: 'GET',
+    path: '/api/v1/hooks/:name/rows',
+    summary: 'Count the current rows of a hook by schema version and release',
+    gate: read,
+    params: hookParams,
+    status: 200,
+    response: z.object({
+      hook_name: z.string(),
+      /** Newest release first. */
+      items: z.array(
+        z.object({
+          schema_id: SchemaRef,
+          version: z.int(),
+          rows: z.int(),
+          /** Whether there are more: counting ends after some thousand records. */
+          has_more: z.boolean(),
+        }),
+      ),
     }),
   }),
   release: route({

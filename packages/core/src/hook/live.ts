@@ -152,7 +152,7 @@ function whyEnded(
 }
 
 /** Claimed batches, counted for each ingestion and release. */
-function byIngestion(batches: readonly ClaimedBatch[]): Answer<'activate'>['still_running'] {
+export function byIngestion(batches: readonly ClaimedBatch[]): Answer<'activate'>['still_running'] {
   const groups = Map.groupBy(batches, ({ ingestion, version }) => `${ingestion} ${version}`);
   return [...groups.values()].flatMap((group) => {
     const [first] = group;

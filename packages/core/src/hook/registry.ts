@@ -78,6 +78,8 @@ export interface RegistryState {
   hooks(names: readonly string[]): Promise<StoredHook[]>;
   /** The version of the release with this fingerprint. */
   findRelease(hook: string, fingerprint: string): Promise<number | undefined>;
+  /** What the live release of a hook runs. */
+  liveRelease(hook: string): Promise<StoredRelease | undefined>;
   /** Whether a packed directory with this digest is stored. */
   hasBlob(digest: string): Promise<boolean>;
 }
@@ -98,6 +100,7 @@ export interface RegistryReads {
   ): Promise<Answer<'history'> | undefined>;
   deploys(page: Page & { readonly convention?: string | undefined }): Promise<Answer<'listDeploys'>>;
   deploy(id: string): Promise<Answer<'showDeploy'> | undefined>;
+  currentRows(hook: string): Promise<Answer<'currentRows'> | undefined>;
   blobSize(sha256: string): Promise<number | undefined>;
 }
 

@@ -2,10 +2,11 @@ import type { Answer } from '@osa/core/api';
 import { defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { nextPage, value, version } from '../../terminal/format.ts';
-import type { Line } from '../../terminal/paint.ts';
+import { bold, type Line, line } from '../../terminal/paint.ts';
 import { releaseVersion, text } from '../../terminal/parse.ts';
 import { type Cell, table } from '../../terminal/table.ts';
 import { pagingOptions } from '../paging.ts';
+import { otherSchemas, rowsText } from './schema-rows.ts';
 
 export const rows = defineCommand({
   description:
@@ -33,6 +34,9 @@ export const rows = defineCommand({
     const server = client();
     const { owner, feature } = await server.call('showHook', { params: { name: hook } });
     const read = schema ?? (await schemaOf(server, owner));
+    // Whoever names a schema, a release or a page knows what there is.
+    const isWhole = schema === undefined && page.release === undefined && page.cursor === undefined;
+    const others = isWhole ? await otherSchemas(server, hook, read) : [];
     const answer = await server.call('readRows', {
       params: { schema: read, feature: hook },
       query: { ...page, history: history ? 'true' : 'false' },
@@ -46,6 +50,12 @@ export const rows = defineCommand({
       const which = read.includes('@') ? `schema ${read}` : `schema ${read}, at its highest version,`;
       output.note(`records of ${which} were read; --schema ID@VERSION reads those of another`);
     }
+    output.note(
+      ...others.map(
+        (other) =>
+          line`${rowsText(other)} more of ${other.schema}: ${bold(`osa rows ${hook} --schema ${other.schema}`)}`,
+      ),
+    );
     output.note(
       ...nextPage({
         commandLine: `osa rows ${hook}`,

@@ -7,6 +7,7 @@ import { age, counted, shortDigest, shortSource, time, version } from '../../ter
 import { bold, dim, green, type Line, line, printable, yellow } from '../../terminal/paint.ts';
 import { releaseVersion, text } from '../../terminal/parse.ts';
 import { table } from '../../terminal/table.ts';
+import { batchesOf, keptLines } from './kept-lines.ts';
 import { comparisonLines } from './release-differences.ts';
 
 /** What rollback and activate have in common: two moves of one pointer. */
@@ -207,16 +208,6 @@ export function moveLines(answer: Answer<'rollback'>, verb: 'rollback' | 'activa
     ...claimed_again.map(
       (group) => line`${batchesOf(group)} under ${version(group.version)} ended; records are claimed again`,
     ),
-    ...still_running.flatMap((group) => [
-      line`${yellow('!')} ${batchesOf(group)} ${group.batches === 1 ? 'was' : 'were'} claimed under ${version(group.version)} and ${group.batches === 1 ? 'keeps' : 'keep'} it:`,
-      line`  to end all of it: ${bold(`osa ingestions cancel ${group.ingestion_id}`)}`,
-    ]),
-    ...(still_running.length > 0
-      ? [line`to have them claimed again under ${version(live_version)}: ${bold(again)}`]
-      : []),
+    ...keptLines(still_running, { live: live_version, again }),
   ];
-}
-
-function batchesOf(group: Answer<'rollback'>['still_running'][number]): string {
-  return `${counted(group.batches, 'batch', 'batches')} of ingestion ${group.ingestion_id} (${group.convention_id})`;
 }

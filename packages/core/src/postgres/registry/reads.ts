@@ -5,14 +5,17 @@ import { bounds } from '../../limits.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
 import { claimedBatches } from '../queue/claim-again.ts';
+import { currentRows } from '../row-counts.ts';
 import { digest, utc } from '../wire.ts';
 import { mintingBase } from './mint.ts';
 import { pausedJson } from './pause.ts';
 import { rollbackTarget } from './state.ts';
 
 /** The registry's look-ups. Each is one statement, so that what it says holds together. */
-export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
+export function registryReads(database: Database): RegistryReads {
+  const { sql } = database;
   return {
+    currentRows: (name) => currentRows(database, name),
     conventions: (page) => conventions(sql, page),
     convention: (slug) => convention(sql, slug),
     hooks: (page) => hooks(sql, page),

@@ -2,7 +2,7 @@ import { OsaError } from '@osa/core/error';
 import { activate, rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
 import { pauseHook, resumeHook } from '@osa/core/hook/pause';
-import { listReleases, readHistory, showHook, showRelease } from '@osa/core/hook/read';
+import { listReleases, readCurrentRows, readHistory, showHook, showRelease } from '@osa/core/hook/read';
 import type { Expected } from '@osa/core/hook/registry';
 import { bounds } from '@osa/core/limits';
 import type { Store } from '@osa/core/store';
@@ -16,6 +16,7 @@ type Routes = Pick<
   | 'listReleases'
   | 'showRelease'
   | 'history'
+  | 'currentRows'
   | 'release'
   | 'activate'
   | 'rollback'
@@ -33,6 +34,7 @@ export function hookRoutes({ store }: { readonly store: Store }): Routes {
     },
     listReleases: ({ params, query }) => listReleases(store, params.name, query),
     showRelease: ({ params, principal }) => showRelease(store, principal, params),
+    currentRows: ({ params }) => readCurrentRows(store, params.name),
     history: ({ params, query }) => readHistory(store, params.name, query),
     release: (call) => release(store, call.writer(), call.params.name, expecting(call)),
     activate: (call) => activate(store, call.writer(), call.params.name, expecting(call)),
