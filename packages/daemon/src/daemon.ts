@@ -6,6 +6,7 @@ import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
 import { OsaError } from '@osa/core/error';
 import { failpoint } from '@osa/core/failpoint';
 import { connect, type Database } from '@osa/core/postgres/connection/connect';
+import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { outputThreads } from '@osa/core/run/output/threads';
 import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
@@ -71,7 +72,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
   const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
-  const metrics = createMetrics();
+  const metrics = createMetrics(() => failingBatches(requests));
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
   const execution = await prepareExecution(config, { claims, endings, blobs, threads, metrics, log });
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });

@@ -423,6 +423,8 @@ create table batches (
 create index batches_open on batches (available_at, id) where status in ('queued', 'running', 'parked');
 -- Those that keep the releases of their claim.
 create index batches_claimed on batches (ingestion) where snapshot_at is not null and finished_at is null;
+-- Those that cannot be claimed, for the metrics.
+create index batches_failing on batches (claim_failures) where claim_failures > 0 and finished_at is null;
 
 create function guard_batch() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
