@@ -1,4 +1,5 @@
 import type { HookName } from '../hooks.ts';
+import { takenBatches } from './holds.ts';
 import type { Ingestion, Model } from './model.ts';
 import type { Batch, BatchRecord, LiveChange, State } from './state.ts';
 import type { Report } from './violations.ts';
@@ -13,7 +14,8 @@ export function checkOrder(state: State, model: Model, report: Report): void {
   for (const batch of state.batches) checkSnapshot(batch, state, windows, report);
 }
 
-function checkVersions({ records, batches, batchRecords }: State, model: Model, report: Report): void {
+function checkVersions(state: State, model: Model, report: Report): void {
+  const { records, batches, batchRecords } = state;
   const versionOf = new Map(records.map(({ srn, version }) => [srn, version]));
   for (const [source, versions] of Map.groupBy(records, (record) => record.source_id)) {
     for (const [index, record] of versions.entries()) {
@@ -26,13 +28,24 @@ function checkVersions({ records, batches, batchRecords }: State, model: Model, 
   }
   const sentAs = new Map(model.ingestions.map((ingestion) => [ingestion.id, ingestion]));
   const ingestionOf = new Map(batches.map(({ id, ingestion }) => [id, sentAs.get(ingestion)]));
-  const retries = new Set(batchRecords.map(({ retried_in }) => retried_in));
+  const retries = retryBatches(state);
   const arrivals = batchRecords.filter(({ record, batch }) => record !== null && !retries.has(batch));
   for (const same of Map.groupBy(arrivals, (record) => record.source_id).values()) {
     for (const first of same) {
       for (const second of same) compare(first, second, { ingestionOf, versionOf }, report);
     }
   }
+}
+
+/** The batches of retries, which come later than their upload. One that takes the place of another keeps its turn. */
+function retryBatches(state: State): ReadonlySet<string> {
+  const taken = takenBatches(state);
+  const found = new Set<string>();
+  const copies = state.batchRecords.toSorted((a, b) => (a.batch < b.batch ? -1 : 1));
+  for (const { batch, retried_in } of copies) {
+    if (retried_in !== null && (!taken.has(batch) || found.has(batch))) found.add(retried_in);
+  }
+  return found;
 }
 
 /** When one was answered before the other was sent, it has the earlier version. */

@@ -15,8 +15,13 @@ export type Operation =
       readonly schema: string;
     }
   | { readonly kind: 'mint'; readonly hook: HookName; readonly live: boolean; readonly keyed: boolean }
-  | { readonly kind: 'rollback'; readonly hook: HookName }
-  | { readonly kind: 'activate'; readonly hook: HookName; readonly version: number }
+  | { readonly kind: 'rollback'; readonly hook: HookName; readonly cancelRunning: boolean }
+  | {
+      readonly kind: 'activate';
+      readonly hook: HookName;
+      readonly version: number;
+      readonly cancelRunning: boolean;
+    }
   | { readonly kind: 'ingest'; readonly records: readonly Sent[]; readonly batchSize: number }
   /** Paused, and resumed after a while; without a hook it is the ingestion that came in last. */
   | { readonly kind: 'pause'; readonly hook: HookName | undefined; readonly forMs: number }
@@ -109,9 +114,9 @@ function operationOf(kind: Operation['kind'], random: Random): Operation {
     case 'mint':
       return { kind, hook, live: random.chance(0.8), keyed: random.chance(0.7) };
     case 'rollback':
-      return { kind, hook };
+      return { kind, hook, cancelRunning: random.chance(0.5) };
     case 'activate':
-      return { kind, hook, version: random.int(1, 3) };
+      return { kind, hook, version: random.int(1, 3), cancelRunning: random.chance(0.5) };
     case 'pause':
       return { kind, hook: random.chance(0.5) ? hook : undefined, forMs: random.int(50, 600) };
     case 'cancel':
