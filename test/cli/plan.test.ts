@@ -95,6 +95,8 @@ describe('deploy --plan', () => {
     const { code, stdout } = await world.osa(['deploy', '--plan'], asCi(server));
     expect(code).toBe(expected);
     expect(stdout).toContain(said);
+    const told = plan.changes.hooks.some(({ hook }) => hook === 'created');
+    expect(stdout.includes('number columns of density hold doubles')).toBe(told);
     const again = await world.osa(['deploy', '--dry-run', '--json'], asCi(server));
     expect([again.code, JSON.parse(again.stdout)]).toEqual([expected, plan]);
   });

@@ -279,10 +279,20 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
   ],
   [
     'numbers that JSON cannot hold',
-    { from: 'relation: gutenberg-richter', to: 'a: .nan, b: 12345678901234567890' },
+    { from: 'relation: gutenberg-richter', to: 'a: .nan, b: 1e400, c: -.inf, d: 1e-400' },
     [
       '19:18 hooks[0].config.a: .nan is not a finite number',
-      '19:27 hooks[0].config.b: 12345678901234567890 is too large to be kept exactly; write it in quotes',
+      '19:27 hooks[0].config.b: 1e400 is beyond the range of a double',
+      '19:37 hooks[0].config.c: -.inf is not a finite number',
+      '19:47 hooks[0].config.d: 1e-400 is beyond the range of a double',
+    ],
+  ],
+  [
+    'numbers outside of a config that a double would round',
+    { from: 'min_value: -10', to: 'min_value: -9007199254740993, max_value: 0.12345678901234567890' },
+    [
+      '9:72 schema.fields[1].constraints.min_value: -9007199254740993 is an integer that a double cannot hold exactly',
+      '9:102 schema.fields[1].constraints.max_value: 0.12345678901234567890 has more digits than a double keeps; write 0.12345678901234568',
     ],
   ],
   [

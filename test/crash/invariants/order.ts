@@ -1,5 +1,4 @@
 import type { HookName } from '../hooks.ts';
-import { takenBatches } from './holds.ts';
 import type { Ingestion, Model } from './model.ts';
 import type { Batch, BatchRecord, LiveChange, State } from './state.ts';
 import type { Report } from './violations.ts';
@@ -28,24 +27,13 @@ function checkVersions(state: State, model: Model, report: Report): void {
   }
   const sentAs = new Map(model.ingestions.map((ingestion) => [ingestion.id, ingestion]));
   const ingestionOf = new Map(batches.map(({ id, ingestion }) => [id, sentAs.get(ingestion)]));
-  const retries = retryBatches(state);
-  const arrivals = batchRecords.filter(({ record, batch }) => record !== null && !retries.has(batch));
+  // What a retry publishes is content of its ingestion, so it is older than what came in after that.
+  const arrivals = batchRecords.filter(({ record }) => record !== null);
   for (const same of Map.groupBy(arrivals, (record) => record.source_id).values()) {
     for (const first of same) {
       for (const second of same) compare(first, second, { ingestionOf, versionOf }, report);
     }
   }
-}
-
-/** The batches of retries, which come later than their upload. One that takes the place of another keeps its turn. */
-function retryBatches(state: State): ReadonlySet<string> {
-  const taken = takenBatches(state);
-  const found = new Set<string>();
-  const copies = state.batchRecords.toSorted((a, b) => (a.batch < b.batch ? -1 : 1));
-  for (const { batch, retried_in } of copies) {
-    if (retried_in !== null && (!taken.has(batch) || found.has(batch))) found.add(retried_in);
-  }
-  return found;
 }
 
 /** When one was answered before the other was sent, it has the earlier version. */

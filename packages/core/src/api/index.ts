@@ -28,7 +28,13 @@ export const routes = {
 
 export type RouteName = keyof typeof routes;
 
-type Shape<T> = T extends z.ZodType ? z.output<T> : T extends 'text' ? string : undefined;
+type Shape<T> = T extends z.ZodType
+  ? z.output<T>
+  : T extends 'text'
+    ? string
+    : T extends 'bytes'
+      ? Uint8Array
+      : undefined;
 
 type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
 

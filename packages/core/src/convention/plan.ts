@@ -1,8 +1,9 @@
 import type { Answer } from '../api/index.ts';
 import { contractDifferences, type Difference } from '../hook/hook.ts';
 import type { StoredConvention, StoredHook } from '../hook/registry.ts';
-import { canonicalJson, type ReleaseContent, sha256 } from '../hook/release.ts';
+import { type ReleaseContent, sha256 } from '../hook/release.ts';
 import { type ComparedRelease, releaseDifferences } from '../hook/release-differences.ts';
+import { canonicalJson } from '../json/canonical.ts';
 import { type FieldDefinition, schemaDifferences } from '../record/schema.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent } from './convention.ts';
 

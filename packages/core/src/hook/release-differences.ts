@@ -1,3 +1,4 @@
+import { canonicalJson } from '../json/canonical.ts';
 import type { ReleaseContent } from './release.ts';
 
 export interface ReleaseDifference {
@@ -25,7 +26,7 @@ export function releaseDifferences(from: ComparedRelease | null, to: ComparedRel
     [...new Set([...before.keys(), ...after.keys()])]
       .map((path) => ({ path, from: before.get(path) ?? null, to: after.get(path) ?? null }))
       // The order of a config's keys means nothing.
-      .filter((difference) => sorted(difference.from) !== sorted(difference.to))
+      .filter((difference) => canonicalJson(difference.from) !== canonicalJson(difference.to))
   );
 }
 
@@ -43,16 +44,4 @@ function partsOf(release: ComparedRelease, withConfig: boolean): Map<string, unk
     ...Object.entries(limits).map(([name, value]) => [`limits.${name}`, value] as const),
     ['source_ref', source_ref],
   ]);
-}
-
-/** JSON with the keys of all objects in order. */
-function sorted(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' &&
-    inner !== null &&
-    !Array.isArray(inner) &&
-    Object.getPrototypeOf(inner) !== null
-      ? Object.fromEntries(Object.entries(inner).sort(([left], [right]) => (left < right ? -1 : 1)))
-      : inner,
-  );
 }

@@ -145,7 +145,7 @@ function responsesOf(
   { add, problem }: { readonly add: AddSchema; readonly problem: Json },
 ): Json {
   const content =
-    route.response === 'text'
+    route.response === 'text' || route.response === 'bytes'
       ? { 'text/plain': { schema: { type: 'string' } } }
       : { 'application/json': { schema: add(`${name}Response`, route.response, 'output') } };
   const success: Json = {

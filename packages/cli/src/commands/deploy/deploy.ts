@@ -10,45 +10,41 @@ import { type Changes, deployLines, deployParts, planLines } from './lines.ts';
 
 export const deploy = defineCommand({
   description:
-    'Deploys a convention in one step: schema, hooks, releases and the convention itself, all of it or nothing. ' +
-    'Doing it again changes nothing and says so.\n\n' +
-    'All problems of the file are told at once, and nothing is sent. Directories of hooks are packed here and ' +
-    "uploaded by digest. A release's source_ref comes from the file, else from git, else from CI.\n\n" +
-    'A release that is known and not live stays so, that a repeated deploy may not undo a rollback; --activate makes ' +
-    'it live.\n\n' +
-    'With --plan nothing is uploaded or changed: it tells what a deploy would do, and exits with 0 when that is ' +
-    'nothing, 3 when there are changes, 1 when it would be refused.\n\n' +
-    'Under GitHub Actions, problems become annotations of the file, and the parts, or the refusal, a summary of the job.',
-  arguments: { file: { description: 'the declaration', fallback: 'convention.yaml' } },
+    'Deploys a convention in one step: schema, hooks, releases and the convention itself. All of it ' +
+    'happens, or nothing. Deploying the same file again changes nothing, and osa says so.\n\n' +
+    'If the file has problems, osa lists all of them and sends nothing. Directories of hooks are packed ' +
+    'here and uploaded by digest. The source_ref of a release comes from the file, else from git, else ' +
+    'from CI.\n\n' +
+    'A known release that is not live stays that way, so running a deploy again cannot undo a rollback. ' +
+    '--activate makes it live.\n\n' +
+    'With --plan nothing is uploaded or changed. It shows what a deploy would do. Exit code: 0 when that ' +
+    'is nothing, 3 when there are changes, 1 when the deploy would be refused.\n\n' +
+    'Under GitHub Actions, each problem is shown at its line of the file, and the job gets a summary.',
+  arguments: { file: { description: 'the file to deploy', fallback: 'convention.yaml' } },
   options: {
-    plan: { description: 'tell what a deploy would change, and change nothing' },
+    plan: { description: 'show what a deploy would change, and change nothing' },
     dryRun: { description: 'the same as --plan' },
     release: {
       value: 'HOOK=IMAGE',
       description:
-        'run this image, REF@sha256:…, for the hook instead of what the file says, which may then leave its release out; ' +
-        'once for each hook',
+        'image of this hook, REF@sha256:…; it replaces the release in the file, if there is one; once for each hook',
       repeatable: true,
       parse: parseBuiltImage,
     },
     activate: {
-      description: 'make known releases live as well; needs hooks:write for the hooks of the file',
+      description: 'make known releases live too; needs hooks:write for the hooks of the file',
     },
     scope: {
       ...scopeOption,
       description:
-        'more scopes for the token, such as hooks:write:find_pockets to release a hook of another convention; more ' +
-        'with commas, or the option again',
+        'more scopes for the token, such as hooks:write:find_pockets for a hook of another convention; separate several with commas',
     },
   },
   examples: [
-    ['osa deploy', 'what convention.yaml in this directory declares'],
+    ['osa deploy', 'the convention.yaml of this directory'],
     ['osa deploy --plan', 'what that would change'],
     ['osa deploy datasets/quakes.yaml --json', 'another file, for a program'],
-    [
-      'osa deploy --release find_pockets=ghcr.io/acme/find_pockets@sha256:…',
-      'with an image that CI has built',
-    ],
+    ['osa deploy --release find_pockets=ghcr.io/acme/find_pockets@sha256:…', 'with an image from CI'],
   ],
   json:
     '{"slug", "changed", "deploy_id", "schema_id", "hooks", "changes": {"convention", "convention_fields", "schema",\n' +
@@ -114,7 +110,7 @@ async function plan(context: Context, { manifest, body }: Declaration, call: Cal
   const { slug, changed, refused, reasons, changes } = answer;
   const schema = schemaName(manifest);
   const left = refused ? [] : await leftRows(client, changes);
-  context.output.result(answer, [...planLines(answer, { schema, again }), ...left]);
+  context.output.result(answer, [...planLines(answer, { schema, hooks: manifest.hooks, again }), ...left]);
   annotate(
     context,
     refusals(changes).flatMap((refusal) => placed(manifest, refusal)),

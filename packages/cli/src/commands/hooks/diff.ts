@@ -5,13 +5,14 @@ import { compareReleases, comparisonLines } from './release-differences.ts';
 
 export const hooksDiff = defineCommand({
   description:
-    'Shows what two releases of a hook differ in: digest, command, config by key, limits, source, with a link that ' +
-    'compares the commits where the host is known; and who built each, when, and how many rows it made.\n\n' +
-    "The config may hold secrets: its keys are compared where the key's tokens may carry runs:read, its digests " +
-    'elsewhere.',
+    'Compares two releases of a hook: digest, command, config by key, limits and source. Also shows who ' +
+    'built each one, when, and how many rows it made. Where the host of the code is known, a link ' +
+    'compares the commits.\n\n' +
+    "The config may hold secrets. Its keys are compared if your key's tokens may carry runs:read; without " +
+    'it, only its digests are.',
   arguments: {
     hook: { description: "the hook's name" },
-    a: { description: 'a version' },
+    a: { description: 'a version, such as 1 or v1' },
     b: { description: 'the other version' },
   },
   examples: [['osa hooks diff seismic_energy 1 2', 'what v2 changed']],

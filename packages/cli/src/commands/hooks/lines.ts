@@ -1,5 +1,5 @@
 import type { Answer } from '@osa/core/api';
-import { command, liveness, shortDigest, shortSource, time, version } from '../../terminal/format.ts';
+import { command, liveness, shortDigest, shortSource, time, version, when } from '../../terminal/format.ts';
 import { bold, dim, green, type Line, line } from '../../terminal/paint.ts';
 import { pairs, table } from '../../terminal/table.ts';
 
@@ -35,7 +35,7 @@ export function releaseTable(releases: Answer<'listReleases'>['releases'], live:
       // Not cut: the commit stands at the end.
       line`${shortSource(release.source_ref)}`,
       release.built_by,
-      time(release.built_at),
+      when(release.built_at),
     ]),
   );
 }

@@ -1,12 +1,14 @@
 import type { Answer } from '@osa/core/api';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
+import { visible } from '@osa/core/text';
 import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
-import { age, counted, shortDigest, shortSource, time, version } from '../../terminal/format.ts';
-import { bold, dim, green, type Line, line, printable, yellow } from '../../terminal/paint.ts';
-import { releaseVersion, text } from '../../terminal/parse.ts';
+import { age, counted, shortDigest, shortSource, version, when } from '../../terminal/format.ts';
+import { bold, dim, green, type Line, line, yellow } from '../../terminal/paint.ts';
+import { releaseVersion } from '../../terminal/parse.ts';
 import { table } from '../../terminal/table.ts';
+import { reasonOption } from '../pause.ts';
 import { batchesOf, keptLines } from './kept-lines.ts';
 import { comparisonLines } from './release-differences.ts';
 
@@ -16,11 +18,11 @@ type Hook = Answer<'showHook'>;
 
 export const moveOptions = {
   choose: { description: 'pick the release from a list, on a terminal' },
-  reason: { value: 'TEXT', description: 'why, for the history', parse: text(bounds.reasonLength) },
+  ...reasonOption,
   cancelRunning: {
     description: 'end what still runs under the release that is left; its records are claimed again',
   },
-  yes: { description: 'do not ask' },
+  yes: { short: 'y', description: 'do not ask' },
 } as const;
 
 /** A version as an argument: `3` or `v3`. @throws OsaError `usage` */
@@ -58,10 +60,14 @@ export async function confirmMove(
   const { name, live } = hook;
   const said = `${name}: ${version(live?.version ?? null)} → ${version(target ?? null)}`;
   if (!output.interactive) {
-    throw new OsaError('usage', `${said}: not a terminal, so I cannot ask for confirmation; pass --yes`, {
-      field: 'yes',
-      details: { hook: name, from_version: live?.version ?? null, to_version: target ?? null },
-    });
+    throw new OsaError(
+      'usage',
+      `${said}: this is not a terminal, so osa cannot ask for confirmation; pass --yes`,
+      {
+        field: 'yes',
+        details: { hook: name, from_version: live?.version ?? null, to_version: target ?? null },
+      },
+    );
   }
   if (state !== 'open' || target === undefined) return true;
   const [from, to] = await Promise.all([
@@ -80,7 +86,7 @@ export async function confirmMove(
     ),
   );
   const { ask } = await import('../../terminal/ui/ask.tsx');
-  return ask({ question: `${verb} ${printable(name)} to ${version(target)}?`, signal, stdin });
+  return ask({ question: `${verb} ${visible(name)} to ${version(target)}?`, signal, stdin });
 }
 
 function runningNow(batches: number, left: number): string {
@@ -120,12 +126,12 @@ export async function chooseRelease(
   }
   const choices = releases.map((release) => ({
     value: String(release.version),
-    label: printable(
+    label: visible(
       `${version(release.version).padEnd(5)} ${shortDigest(release.digest)}  ${age(release.built_at)} ago  ` +
         `${release.built_by}  ${shortSource(release.source_ref)}`,
     ),
   }));
-  const title = `${printable(hook.name)}: ${version(hook.live?.version ?? null)} is live; which one shall be?`;
+  const title = `${visible(hook.name)}: ${version(hook.live?.version ?? null)} is live. Make which release live?`;
   const { choose } = await import('../../terminal/ui/choose.tsx');
   const chosen = await choose({ title, choices, signal, stdin });
   return chosen === undefined ? undefined : Number(chosen);
@@ -189,7 +195,7 @@ export function changeTable(changes: Answer<'history'>['changes']): Line[] {
     kind,
     `${version(from_version)} → ${version(to_version)}`,
     actor.subject,
-    time(at),
+    when(at),
     reason,
   ]);
   return table(['change', 'kind', 'moved', 'by', 'when', 'reason'], rows);

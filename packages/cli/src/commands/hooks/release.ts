@@ -2,37 +2,37 @@ import { resolve } from 'node:path';
 import type { Answer, Body } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
 import { Limits } from '@osa/core/hook/release';
-import { bounds } from '@osa/core/limits';
 import { type Context, defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { commandArguments, integer, text } from '../../terminal/parse.ts';
 import { parseImage } from '../code/image.ts';
 import { parseSetting, type Setting, saidConfig } from '../code/release-config.ts';
 import { findSource, isUploaded, uploadCode } from '../code/upload.ts';
+import { reasonOption } from '../pause.ts';
 import { mintedLines } from './lines.ts';
 import { tellingWhatMoved } from './move-pointer.ts';
 
 export const hooksRelease = defineCommand({
   description:
-    'Mints a release of a hook without a deploy, and makes it live. What is not given is carried over from the live ' +
-    'release. The very same release again is no new one: it is known, and nothing moves.\n\n' +
-    'A directory is packed here and uploaded by digest. The source_ref of new code comes from git in its directory ' +
-    '(of an image: in this one), else from CI.\n\n' +
-    'If the pointer has moved since it was read, nothing happens, and it shows where the pointer stands.',
+    'Makes a new release of a hook without a deploy, and makes it live. Everything that you leave out is ' +
+    'taken from the live release. Releasing exactly the same again changes nothing.\n\n' +
+    'A directory is packed here and uploaded by digest. The source_ref of new code comes from git, else ' +
+    'from CI. For an image, git is asked in the current directory.\n\n' +
+    'If someone changed the live release after osa read it, nothing happens and osa shows the current ' +
+    'state.',
   arguments: { hook: { description: "the hook's name" } },
   options: {
     image: { value: 'IMAGE', description: 'run this image, REF@sha256:…', parse: parseImage },
     directory: { value: 'DIR', description: 'run this directory', parse: text(4_096) },
     command: {
       value: 'COMMAND',
-      description: `what starts a directory's code: words, or a JSON list such as '["node","my hook.mjs"]'`,
+      description: `the command of a directory: words, or a JSON list such as '["node","my hook.mjs"]'`,
       parse: commandArguments,
     },
     config: { value: 'FILE', description: 'a JSON file with the whole config', parse: text(4_096) },
     set: {
       value: 'KEY=VALUE',
-      description:
-        'change one key of the live config, or of --config; the value is JSON if it can be, else text',
+      description: 'change one key of the live config, or of --config; a value that is not JSON is a text',
       repeatable: true,
       parse: parseSetting,
     },
@@ -44,12 +44,12 @@ export const hooksRelease = defineCommand({
     cpu: { value: 'CORES', description: 'cores, such as 0.5', parse: limit(Limits.shape.cpu) },
     timeout: { value: 'SECONDS', description: 'seconds for one attempt', parse: integer(1, 86_400) },
     sourceRef: { value: 'REF', description: 'where the code comes from', parse: text(1_000) },
-    live: { negated: true, description: 'mint it, and leave the live release as it is' },
-    reason: { value: 'TEXT', description: 'why, for the history', parse: text(bounds.reasonLength) },
+    live: { negated: true, description: 'do not make it live' },
+    ...reasonOption,
   },
   examples: [
     ['osa hooks release find_pockets --image ghcr.io/acme/find_pockets@sha256:…', 'another image'],
-    ['osa hooks release seismic_energy --directory hooks/seismic_energy', 'the code as it stands here'],
+    ['osa hooks release seismic_energy --directory hooks/seismic_energy', 'the code in this directory'],
     [
       'osa hooks release seismic_energy --set relation=choy --reason "try Choy"',
       'the same code, other config',

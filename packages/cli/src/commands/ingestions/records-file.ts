@@ -4,11 +4,11 @@ import { resolve } from 'node:path';
 import { asOsaError, type ErrorCode, OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import type { Context } from '../../command.ts';
-import type { Upload } from '../../http/request.ts';
+import type { RequestBody } from '../../http/request.ts';
 
 /** A file of records (NDJSON), and what is said of one that cannot be used. */
 
-export interface RecordsFile extends Upload {
+export interface RecordsFile extends RequestBody {
   /** As it was given, and by which argument or option; errors say both. */
   readonly name: string;
   readonly field: string;

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
+import { visible } from '@osa/core/text';
 import { render, Text, useInput } from 'ink';
 import { useRef, useState } from 'react';
-import { printable } from '../paint.ts';
 
 export type Reply = 'yes' | 'no' | 'interrupted';
 
@@ -60,7 +60,7 @@ export function Ask({
   });
   return (
     <Text>
-      {question} <Text dimColor>(y/N)</Text> {printable(echo)}
+      {question} <Text dimColor>(y/N)</Text> {visible(echo)}
     </Text>
   );
 }

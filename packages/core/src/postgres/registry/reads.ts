@@ -1,6 +1,7 @@
 import type { Answer } from '../../api/index.ts';
 import type { Page, RegistryReads } from '../../hook/registry.ts';
-import { canonicalJson, sha256 } from '../../hook/release.ts';
+import { sha256 } from '../../hook/release.ts';
+import { canonicalJson } from '../../json/canonical.ts';
 import { bounds } from '../../limits.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
-import { canonicalJson } from '../../hook/release.ts';
+import { canonicalJson } from '../../json/canonical.ts';
 import type { InputRecord, Task } from '../../run/runner.ts';
 
 /** The places of one attempt, as absolute paths without symbolic links. `root` is the daemon's own (0700). */

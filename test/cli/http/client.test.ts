@@ -11,8 +11,13 @@ import {
   showConvention,
   showHook,
   traceRow,
-} from '../support/fixtures/cli-answers.ts';
-import { createCliWorld, problem, type SeenRequest, startFakeServer } from '../support/fixtures/cli-world.ts';
+} from '../../support/fixtures/cli-answers.ts';
+import {
+  createCliWorld,
+  problem,
+  type SeenRequest,
+  startFakeServer,
+} from '../../support/fixtures/cli-world.ts';
 
 const key = generateKeyPairSync('ed25519').privateKey;
 const pem = key.export({ format: 'pem', type: 'pkcs8' }).toString();
