@@ -164,13 +164,15 @@ function segment(name: string, value: string): string {
   });
 }
 
+const accepted = { text: 'text/plain', bytes: 'text/plain', archive: 'application/octet-stream' } as const;
+
 function headersOf(
   route: Route,
   { token, idempotencyKey }: { readonly token: string | undefined; readonly idempotencyKey: string },
 ): Record<string, string> {
   const contentType = typeof route.body === 'string' ? route.body : 'application/json';
   return {
-    accept: route.response === 'text' || route.response === 'bytes' ? 'text/plain' : 'application/json',
+    accept: typeof route.response === 'string' ? accepted[route.response] : 'application/json',
     'user-agent': 'osa',
     ...(route.body !== undefined && { 'content-type': contentType }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
