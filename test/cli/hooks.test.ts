@@ -72,6 +72,22 @@ function lastSent({ requests }: Archive) {
   return { body: JSON.parse(body), scopes: String(claims.scope ?? '') };
 }
 
+test('hooks show names the first source of the live release and those that were recorded later', async () => {
+  await using world = await createCliWorld();
+  const further = { source_ref: `git:${commit('33')}`, recorded_by: 'ci', recorded_at: v1.built_at };
+  const known = { ...v1, further_sources: [further] };
+  await using server = await archive({
+    'GET /api/v1/hooks/seismic_energy': { body: { ...showHook, live: { ...known, live: undefined } } },
+    'GET /api/v1/hooks/seismic_energy/releases': {
+      body: { hook_name: 'seismic_energy', live_version: 1, releases: [known], next_cursor: null },
+    },
+  });
+  const { stdout } = await world.osa(['hooks', 'show', 'seismic_energy'], asUser(server));
+  expect(stdout).toMatch(new RegExp(`source +${known.source_ref.replaceAll('+', '\\+')}\n`));
+  expect(stdout).toMatch(new RegExp(`also from +${further.source_ref}  ci, `));
+  expect(stdout).toContain('-dirty, also git:333333333333');
+});
+
 describe('hooks release', () => {
   const release = ['hooks', 'release', 'seismic_energy'];
 
@@ -215,6 +231,17 @@ describe('hooks release', () => {
     const { stdout } = await world.osa([...release, '--cpu', '1'], asUser(server));
     expect(stdout).toContain('known release v1, not live; v2 is');
     expect(stdout).toContain('osa hooks activate seismic_energy 1');
+  });
+
+  test('says that a further source of a known release is recorded, and of a dirty one nothing', async () => {
+    await using world = await createCliWorld();
+    const known = { ...minted, version: 1, created: false };
+    await using server = await archive({ 'POST /api/v1/hooks/seismic_energy/releases': { body: known } });
+    const given = [...release, '--cpu', '1', '--source-ref'];
+    const clean = await world.osa([...given, `git:${commit('44')}`], asUser(server));
+    expect(clean.stdout).toContain(`git:${commit('44')}  (recorded beside the first)`);
+    const dirty = await world.osa([...given, `git:${commit('44')}-dirty`], asUser(server));
+    expect(dirty.stdout).not.toContain('recorded');
   });
 
   test.each([

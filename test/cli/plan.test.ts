@@ -227,6 +227,23 @@ describe('deploy --release', () => {
     expect(hooks[0]?.release).toMatchObject({ runtime: 'image', image: 'ghcr.io/acme/density:1', digest });
   });
 
+  test('names a hook that the file does not have before it misses the release of another', async () => {
+    await using world = await dataset();
+    const file = join(world.cwd, 'convention.yaml');
+    const declared = parse(await readFile(file, 'utf8'));
+    for (const hook of declared.hooks) delete hook.release;
+    await writeFile(file, stringify(declared));
+    const { code, stderr } = await world.osa(['deploy', '--release', `densty=x@${digest}`]);
+    expect([code, stderr]).toEqual([
+      2,
+      'error: --release: convention.yaml has no hook densty (did you mean density?); its hooks: density\n',
+    ]);
+    await writeFile(file, 'title: [');
+    expect((await world.osa(['deploy', '--release', `densty=x@${digest}`])).stderr).toContain(
+      'not valid YAML',
+    );
+  });
+
   test.each([
     ['an unknown hook', [`colour=x@${digest}`], 'density'],
     ['a hook twice', [`density=x@${digest}`, `density=y@${digest}`], 'twice'],

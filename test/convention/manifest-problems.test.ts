@@ -32,10 +32,16 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
     ['3:1 summary: is not a key here (keys: slug, title, description, schema, files, hooks, ingester, docs)'],
   ],
   [
+    'a type under the name that fields have for it',
+    { from: 'json_type: number', to: 'type: number' },
+    [
+      '17:29 hooks[0].feature.columns[0].type: is not a key here (did you mean "json_type"? keys: name, json_type, format, required, unit, description)',
+    ],
+  ],
+  [
     'a mistyped key',
     { from: 'max_count: 0', to: 'max_cout: 0' },
     [
-      '11:8 files.max_count: is missing (a number is needed)',
       '11:30 files.max_cout: is not a key here (did you mean "max_count"? keys: accepted_types, min_count, max_count, max_file_size)',
     ],
   ],

@@ -122,7 +122,30 @@ test('a config reaches the hook with these digits, and the same values in anothe
   expect(await archive.text('/api/v1/hooks/in_javascript/releases/1')).toContain(`"config":{"list":${list}}`);
   expect(await archive.deploy(`{ "list": ${list.replaceAll('e+', 'E')} }`)).toMatchObject({ changed: false });
   const other = list.replace('9007199254740993', '9007199254740994');
-  expect(await archive.deploy(`{"list":${other}}`)).toMatchObject({ changed: true });
+  const { changed, deploy_id } = await archive.deploy(`{"list":${other}}`);
+  expect(changed).toBe(true);
+  expect(await archive.text(`/api/v1/deploys/${deploy_id}`)).toContain(`"config":{"list":${other}}`);
+});
+
+test('a release takes a config with these digits, and knows it again in another spelling', async () => {
+  const release = (config: string) =>
+    archive.send('/api/v1/hooks/in_javascript/releases', `{"config":${config},"source_ref":"git:1"}`);
+  const first = await release('{"id":9007199254740995,"list":[1.10]}');
+  expect([first.status, first.problem]).toEqual([201, undefined]);
+  const { version } = JSON.parse(first.text);
+  const found = await archive.text(`/api/v1/hooks/in_javascript/releases/${version}`);
+  expect(found).toMatch(/"config":\{("id":9007199254740995|"list":\[1\.1\]|,){3}\}/);
+  const second = await release('{"list":[1.1],"id":9007199254740995.0}');
+  expect([second.status, JSON.parse(second.text)]).toMatchObject([200, { version, created: false }]);
+});
+
+test('numbers of a contract are doubles: what they would change is refused', async () => {
+  for (const number of ['9007199254740993', '0.1000000000000000055', '1e400']) {
+    const constraints = `{"type":"number","min_value":${number}}`;
+    const { status, problem } = await archive.send('/api/v1/conventions/plan', `{"fields":[${constraints}]}`);
+    expect([status, problem?.code]).toEqual([400, 'malformed']);
+    expect(problem?.detail).toContain(number);
+  }
 });
 
 test('what the data route prints is unchanged when it is sent in again, as is what was sent first', async () => {

@@ -1,6 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import type { Answer } from '@osa/core/api';
-import { deployRequest, everything, type TestDaemon, testDaemon, uploaded } from './daemon-support.ts';
+import {
+  deployRequest,
+  everything,
+  type Received,
+  type TestDaemon,
+  testDaemon,
+  uploaded,
+} from './daemon-support.ts';
 import { until } from './database/database.ts';
 import { copyHooks } from './number-hooks.ts';
 
@@ -22,6 +29,8 @@ export interface NumberArchive {
   rows(hook: keyof typeof copyHooks): Promise<ReadonlyMap<string, StoredRow>>;
   /** The text of each record's list that the data route shows, by the id of the record. */
   records(): Promise<ReadonlyMap<string, string>>;
+  /** Posts JSON text. */
+  send(path: string, body: string): Promise<Received>;
   /** An answer of the server. */
   text(path: string): Promise<string>;
   close(): Promise<void>;
@@ -77,6 +86,13 @@ export async function numberArchive(
     daemon,
     deploy,
     text,
+    async send(path, body) {
+      const authorization = await daemon.bearer(everything);
+      return daemon.send('POST', path, {
+        headers: { authorization, 'content-type': 'application/json' },
+        body,
+      });
+    },
     async ingest(records) {
       const lines = records.map(([id, numbers]) => {
         return `{"source_id":"${id}","metadata":{"list":[${numbers.join(',')}]}}\n`;

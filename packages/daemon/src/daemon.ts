@@ -192,7 +192,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
       ...serviceRoutes({ version: config.version, reads: config.reads, metrics, check }),
       ...conventionRoutes({ store }),
       ...blobRoutes(parts),
-      ...hookRoutes({ store }),
+      ...hookRoutes(parts),
       ...ingestionRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),

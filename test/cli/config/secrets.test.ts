@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { quotedUnlessSecret } from '@osa/cli/config/secrets';
 import { describe, expect, test } from 'vitest';
 import { createCliWorld, problem, startFakeServer } from '../../support/fixtures/cli-world.ts';
 
@@ -52,6 +53,18 @@ describe('a secret in the wrong variable is not shown', () => {
     expect(stderr).toContain('OSA_SERVER');
     expect(stderr).not.toContain('s3cret');
   });
+});
+
+test('no key is taken for harmless, whatever its bytes are', () => {
+  for (let n = 0; n < 1_000; n++) {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const der = privateKey.export({ format: 'der', type: 'pkcs8' });
+    for (const bytes of [der, der.subarray(-32), der.subarray(-16)]) {
+      for (const text of [bytes.toString('base64'), bytes.toString('base64url'), bytes.toString('hex')]) {
+        expect(quotedUnlessSecret(text)).toBe('');
+      }
+    }
+  }
 });
 
 test('a harmless value is shown, since it helps', async () => {

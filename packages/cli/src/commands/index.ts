@@ -128,6 +128,11 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         load: async () => (await import('./hooks/releases.ts')).hooksReleases,
       },
       {
+        name: 'code',
+        summary: 'the files of a release, listed or written to a directory',
+        load: async () => (await import('./hooks/code.ts')).hooksCode,
+      },
+      {
         name: 'diff',
         summary: 'Compare two releases',
         load: async () => (await import('./hooks/diff.ts')).hooksDiff,

@@ -5,7 +5,8 @@ import { OsaError } from '@osa/core/error';
  * token, a URL with a password.
  */
 export function quotedUnlessSecret(value: string): string {
-  const isHarmless = value.length <= 100 && !/[@{\n]|BEGIN|[A-Za-z0-9_=-]{32,}/.test(value);
+  // Keys and tokens are long runs of base64, in either alphabet; hosts have dots.
+  const isHarmless = value.length <= 100 && !/[@{\n]|BEGIN|[\w+/=-]{20,}/.test(value);
   return isHarmless ? `"${value}" ` : '';
 }
 

@@ -6,6 +6,7 @@ import { OsaError } from '@osa/core/error';
 import { proxyTo, resolveServer, type Server, type Sources } from '../config/config.ts';
 import { noKey, resolveCredential } from '../config/credential.ts';
 import { loadKey, sign } from '../config/key.ts';
+import { type Names, withNearName } from './near-name.ts';
 import { problemError, readAnswer } from './read-response.ts';
 import { type HttpResponse, type RequestBody, send, wayThrough } from './request.ts';
 
@@ -56,7 +57,7 @@ export function createClient(options: ClientOptions): Client {
   const tokenFor = signer(options.sources, server);
   const proxy = proxyTo(server, options.sources);
   const way = proxy && wayThrough(proxy);
-  return {
+  const client: Client = {
     server,
     async call(name, input) {
       const { routes } = await import('@osa/core/api');
@@ -75,8 +76,16 @@ export function createClient(options: ClientOptions): Client {
         });
       const response = await withToken({ route, input, sign: tokenFor, attempt, options });
       if (response.status >= 200 && response.status < 300) return readAnswer(name, response, server);
-      throw await problemError(response, server);
+      throw await withNearName(await problemError(response, server), input.params ?? {}, namesOf(client));
     },
+  };
+  return client;
+}
+
+function namesOf({ call }: Client): Names {
+  return {
+    hooks: async () => (await call('listHooks', {})).items.map(({ name }) => name),
+    conventions: async () => (await call('listConventions', {})).items.map(({ id }) => id),
   };
 }
 
@@ -155,13 +164,15 @@ function segment(name: string, value: string): string {
   });
 }
 
+const accepted = { text: 'text/plain', bytes: 'text/plain', archive: 'application/octet-stream' } as const;
+
 function headersOf(
   route: Route,
   { token, idempotencyKey }: { readonly token: string | undefined; readonly idempotencyKey: string },
 ): Record<string, string> {
   const contentType = typeof route.body === 'string' ? route.body : 'application/json';
   return {
-    accept: route.response === 'text' || route.response === 'bytes' ? 'text/plain' : 'application/json',
+    accept: typeof route.response === 'string' ? accepted[route.response] : 'application/json',
     'user-agent': 'osa',
     ...(route.body !== undefined && { 'content-type': contentType }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Answer, RouteName } from '@osa/core/api';
 import { type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
@@ -19,6 +20,7 @@ export async function readAnswer<N extends RouteName>(
   const { path, response: shape } = routes[name];
   if (shape === 'text') return response.text as Answer<N>;
   if (shape === 'bytes') return response.bytes as Answer<N>;
+  if (shape === 'archive') return Readable.from([response.bytes]) as Answer<N>;
   const body = parseExactly(response.text);
   const parsed = shape.safeParse(body);
   if (parsed.success) return parsed.data as Answer<N>;

@@ -49,6 +49,7 @@ export interface HttpResponse {
   readonly status: number;
   readonly contentType: string;
   readonly bytes: Buffer;
+  /** The bytes as UTF-8. */
   readonly text: string;
 }
 

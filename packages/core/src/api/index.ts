@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { authRoutes } from './auth.ts';
 import { blobsRoutes } from './blobs.ts';
@@ -34,7 +35,9 @@ type Shape<T> = T extends z.ZodType
     ? string
     : T extends 'bytes'
       ? Uint8Array
-      : undefined;
+      : T extends 'archive'
+        ? Readable
+        : undefined;
 
 type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
 

@@ -42,7 +42,7 @@ function requirePlainLength(length: number, most: number): void {
   if (length <= most) return;
   throw new OsaError(
     'too_large',
-    `its numbers have large exponents; written without them, as they are stored, it has ${length} characters, more than ${most}`,
+    `the JSON takes ${length} characters once its numbers are stored without exponents, more than ${most}; write such numbers as text`,
     { details: { limit: most } },
   );
 }

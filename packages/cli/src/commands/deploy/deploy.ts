@@ -1,6 +1,7 @@
 import { OsaError } from '@osa/core/error';
 import { type Context, defineCommand } from '../../command.ts';
 import { scopeOption } from '../auth/scopes.ts';
+import { fileListDocument, fileListLines, listFilesOption } from '../code/file-list.ts';
 import { parseImage } from '../code/image.ts';
 import { uploadCode } from '../code/upload.ts';
 import { type Declaration, type HookImage, readDeclaration } from './file.ts';
@@ -13,8 +14,9 @@ export const deploy = defineCommand({
     'Deploys a convention in one step: schema, hooks, releases and the convention itself. All of it ' +
     'happens, or nothing. Deploying the same file again changes nothing, and osa says so.\n\n' +
     'If the file has problems, osa lists all of them and sends nothing. Directories of hooks are packed ' +
-    'here and uploaded by digest. The source_ref of a release comes from the file, else from git, else ' +
-    'from CI.\n\n' +
+    'here and uploaded by digest, without the files that git or .osaignore leaves out, caches and .env ' +
+    'files; --list-files shows both. The source_ref of a release comes from the file, else from git. It ' +
+    'ends in -dirty unless the bytes are those of the commit, and a note says why.\n\n' +
     'A known release that is not live stays that way, so running a deploy again cannot undo a rollback. ' +
     '--activate makes it live.\n\n' +
     'With --plan nothing is uploaded or changed. It shows what a deploy would do. Exit code: 0 when that ' +
@@ -24,6 +26,7 @@ export const deploy = defineCommand({
   options: {
     plan: { description: 'show what a deploy would change, and change nothing' },
     dryRun: { description: 'the same as --plan' },
+    listFiles: listFilesOption,
     release: {
       value: 'HOOK=IMAGE',
       description:
@@ -43,6 +46,7 @@ export const deploy = defineCommand({
   examples: [
     ['osa deploy', 'the convention.yaml of this directory'],
     ['osa deploy --plan', 'what that would change'],
+    ['osa deploy --list-files', 'which files of the hooks are packed'],
     ['osa deploy datasets/quakes.yaml --json', 'another file, for a program'],
     ['osa deploy --release find_pockets=ghcr.io/acme/find_pockets@sha256:…', 'with an image from CI'],
   ],
@@ -50,10 +54,16 @@ export const deploy = defineCommand({
     '{"slug", "changed", "deploy_id", "schema_id", "hooks", "changes": {"convention", "convention_fields", "schema",\n' +
     '"schema_differences", "hooks": [{"name", "owner", "hook", "differences", "release", "version", "is_live",\n' +
     '"live_version", "activated"}], "removed_hooks", "ingester"}, …}\n' +
-    'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}}',
+    'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}}\n' +
+    'with --list-files {"hooks": [{"hook", "digest", "bytes", "files": [{"path", "bytes", "executable", "link"}],\n' +
+    '"left_out": [{"path", "why"}], "warnings": [text]}]}',
   async run(context, { arguments: { file }, options }) {
-    const { release, activate, scope } = options;
+    const { release, activate, scope, listFiles } = options;
     const declared = await annotating(context, { name: file }, () => readDeclaration(context, file, release));
+    if (listFiles) {
+      context.output.result(fileListDocument(declared.packed), fileListLines(declared.packed));
+      return undefined;
+    }
     const { manifest } = declared;
     const hookScopes = activate ? manifest.hooks.map(({ name }) => `hooks:write:${name}`) : [];
     const call: Call = {

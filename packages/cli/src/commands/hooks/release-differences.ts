@@ -17,8 +17,13 @@ export function compareReleases(from: Release, to: Release): Comparison {
   const [older, newer] = from.version < to.version ? [from, to] : [to, from];
   return {
     differences: releaseDifferences(from, to),
-    compare_url: compareUrl(older.source_ref, newer.source_ref) ?? null,
+    compare_url: compareUrl(committedSource(older), committedSource(newer)) ?? null,
   };
+}
+
+/** A source that names a commit for the very bytes, if one is recorded; else the first. */
+function committedSource({ source_ref, further_sources: [further] }: Release): string {
+  return further !== undefined && /^unknown$|-dirty$/.test(source_ref) ? further.source_ref : source_ref;
 }
 
 /** Two releases side by side, what differs first; `from` is null when there is nothing to compare with. */

@@ -5,9 +5,11 @@ import { Limits } from '@osa/core/hook/release';
 import { type Context, defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { commandArguments, integer, text } from '../../terminal/parse.ts';
+import { fileListDocument, fileListLines, listFilesOption, noteWarnings } from '../code/file-list.ts';
+import type { HookPackage } from '../code/hook-package.ts';
 import { parseImage } from '../code/image.ts';
 import { parseSetting, type Setting, saidConfig } from '../code/release-config.ts';
-import { findSource, isUploaded, uploadCode } from '../code/upload.ts';
+import { isUploaded, uploadCode } from '../code/upload.ts';
 import { reasonOption } from '../pause.ts';
 import { mintedLines } from './lines.ts';
 import { tellingWhatMoved } from './move-pointer.ts';
@@ -16,8 +18,9 @@ export const hooksRelease = defineCommand({
   description:
     'Makes a new release of a hook without a deploy, and makes it live. Everything that you leave out is ' +
     'taken from the live release. Releasing exactly the same again changes nothing.\n\n' +
-    'A directory is packed here and uploaded by digest. The source_ref of new code comes from git, else ' +
-    'from CI. For an image, git is asked in the current directory.\n\n' +
+    'A directory is packed here and uploaded by digest, without the files that git or .osaignore leaves ' +
+    'out, caches and .env files. The source_ref of new code comes from git. It ends in -dirty unless the ' +
+    'bytes are those of the commit. For an image, git is asked in the current directory.\n\n' +
     'If someone changed the live release after osa read it, nothing happens and osa shows the current ' +
     'state.',
   arguments: { hook: { description: "the hook's name" } },
@@ -46,6 +49,7 @@ export const hooksRelease = defineCommand({
     sourceRef: { value: 'REF', description: 'where the code comes from', parse: text(1_000) },
     live: { negated: true, description: 'do not make it live' },
     ...reasonOption,
+    listFiles: listFilesOption,
   },
   examples: [
     ['osa hooks release find_pockets --image ghcr.io/acme/find_pockets@sha256:…', 'another image'],
@@ -60,20 +64,28 @@ export const hooksRelease = defineCommand({
   async run(context, { arguments: { hook: name }, options }) {
     const { image, directory, command, config, set } = options;
     refuseClashes(options);
+    if (options.listFiles) {
+      await listFiles(context, name, { directory, command: command ?? [] });
+      return undefined;
+    }
     const client = context.client();
     // All that can be wrong here is found before anything is uploaded.
     const said = await saidConfig(context.sources.cwd, { file: config, set });
     const hook = await client.call('showHook', { params: { name } });
+    const started = command ?? hook.live?.command ?? [];
+    const code = directory === undefined ? undefined : await pack(context, directory, started);
+    if (code) {
+      noteWarnings(context, name, code);
+      if (command === undefined) await requireCommand(client, hook, code);
+      await uploadCode(context, client, { hook: name, scope: `hooks:write:${name}`, packed: code });
+    }
     const body: Body<'release'> = {
       ...(image && { runtime: 'image', image: image.name, digest: image.digest }),
-      ...(directory !== undefined && {
-        runtime: 'directory',
-        digest: await upload(context, client, hook, { directory, command }),
-      }),
+      ...(code && { runtime: 'directory', digest: code.digest }),
       command,
       ...said,
       limits: { memory: options.memory, cpu: options.cpu, timeout_seconds: options.timeout },
-      source_ref: await sourceFor(context, name, options),
+      source_ref: options.sourceRef ?? (await sourceFor(context, name, { image, code })),
       live: options.live,
       reason: options.reason,
       expected_live_seq: hook.live_seq ?? undefined,
@@ -81,7 +93,7 @@ export const hooksRelease = defineCommand({
     const answer = await tellingWhatMoved(context, client, hook, () =>
       client.call('release', { params: { name }, body }),
     );
-    context.output.result(answer, mintedLines(answer, hook.live));
+    context.output.result(answer, mintedLines(answer, { before: hook.live, sent: body.source_ref }));
     return undefined;
   },
 });
@@ -122,34 +134,61 @@ function refuseClashes(given: Given): void {
   );
 }
 
-/** @throws OsaError `usage` where no release says what starts the code */
-async function upload(
-  context: Context,
+/**
+ * A directory that the server knows may be a known release's, which has its command.
+ *
+ * @throws OsaError `usage` where no release says what starts the code
+ */
+async function requireCommand(
   client: Client,
   { name, live }: Answer<'showHook'>,
-  { directory, command }: { readonly directory: string; readonly command: readonly string[] | undefined },
-): Promise<string> {
-  const { packDirectory } = await import('@osa/core/hook/archive/pack');
-  const packed = await packDirectory(resolve(context.sources.cwd, directory));
-  const scope = `hooks:write:${name}`;
-  // A directory that the server knows may be a known release's, which has its command.
-  const isOpen = command === undefined && live?.runtime !== 'directory';
-  if (isOpen && !(await isUploaded(client, packed, scope))) {
-    const why = live ? `the live release v${live.version} runs an image` : 'no release is live';
-    throw new OsaError('usage', `--command: is needed, since ${why} and has no command to carry over`, {
-      field: 'command',
+  packed: HookPackage,
+): Promise<void> {
+  if (live?.runtime === 'directory' || (await isUploaded(client, packed, `hooks:write:${name}`))) return;
+  const why = live ? `the live release v${live.version} runs an image` : 'no release is live';
+  throw new OsaError('usage', `--command: is needed, since ${why} and has no command to carry over`, {
+    field: 'command',
+  });
+}
+
+async function pack(
+  { sources }: Context,
+  directory: string,
+  command: readonly string[],
+): Promise<HookPackage> {
+  const { packHook } = await import('../code/hook-package.ts');
+  return packHook(resolve(sources.cwd, directory), { command, environment: sources.environment });
+}
+
+/** @throws OsaError `usage` without a directory */
+async function listFiles(
+  context: Context,
+  name: string,
+  { directory, command }: { readonly directory: string | undefined; readonly command: readonly string[] },
+): Promise<void> {
+  if (directory === undefined) {
+    throw new OsaError('usage', '--list-files: give the --directory whose files to list', {
+      field: 'listFiles',
     });
   }
-  await uploadCode(context, client, { hook: name, scope, packed });
-  return packed.digest;
+  const code = await pack(context, directory, command);
+  noteWarnings(context, name, code);
+  const packages = new Map([[name, code]]);
+  context.output.result(fileListDocument(packages), fileListLines(packages));
 }
 
 /** Undefined where the code stays the same, and with it where it comes from. */
 async function sourceFor(
   context: Context,
   hook: string,
-  { sourceRef, image, directory }: Given,
+  { image, code }: { readonly image: object | undefined; readonly code: HookPackage | undefined },
 ): Promise<string | undefined> {
-  if (sourceRef !== undefined || (!image && directory === undefined)) return sourceRef;
-  return findSource(context, { hook, directory: resolve(context.sources.cwd, directory ?? '.') });
+  if (!image && !code) return undefined;
+  const { cwd, environment } = context.sources;
+  const [{ openRepository }, { imageSource, notedSource }] = await Promise.all([
+    import('../code/repository.ts'),
+    import('../code/source-ref.ts'),
+  ]);
+  const source = code ? code.source() : imageSource(await openRepository(cwd, environment), environment);
+  return notedSource(context, hook, await source);
 }

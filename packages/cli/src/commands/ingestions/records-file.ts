@@ -43,7 +43,9 @@ type Named = Pick<RecordsFile, 'name' | 'field'>;
 export function unreadable({ name, field }: Named, error: unknown): unknown {
   const code = systemCode(error);
   if (code === undefined) return error;
-  return new OsaError('usage', `${name} cannot be read (${code})`, { field, cause: error });
+  const order = field === 'file' ? '; the convention comes first, then the file' : '';
+  const problem = code === 'ENOENT' ? `is not there${order}` : `cannot be read (${code})`;
+  return new OsaError('usage', `${name} ${problem}`, { field, cause: error });
 }
 
 /** Codes for what is wrong with the content of a file. */

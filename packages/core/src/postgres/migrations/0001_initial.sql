@@ -10,6 +10,7 @@
 --   hooks → conventions (owner)             name, contract, and the live pointer
 --         → live_changes (name, live_seq, live_version)
 --   releases → hooks, files                 append-only: versions 1..n of each hook, a chain without gaps
+--   release_sources → releases              append-only: where else the code of a release comes from
 --   live_changes → releases, live_changes   append-only: each move of a pointer names the one before it
 --
 --   files                                   content-addressed bytes, here only their size
@@ -168,6 +169,17 @@ create table releases (
   check ((runtime = 'directory') = (command is not null))
 );
 
+-- Where else the bytes of a release come from: they were released before they were committed, or another commit holds them.
+create table release_sources (
+  hook text not null,
+  version integer not null,
+  source_ref text not null,
+  actor bigint not null references actors,
+  at timestamptz not null default clock_timestamp(),
+  primary key (hook, version, source_ref),
+  foreign key (hook, version) references releases (hook, version)
+);
+
 create table live_changes (
   hook text not null references hooks,
   seq integer not null check (seq >= 1),
@@ -252,12 +264,22 @@ end $$;
 create constraint trigger has_table after insert on hooks deferrable initially deferred
   for each row execute function guard_new_hook();
 
+-- Notes a further source of a release. A source that names no commit for the bytes says nothing more.
+create function add_release_source(of_hook text, of_version integer, further text, who bigint)
+  returns void language sql set search_path = pg_catalog, pg_temp as $$
+  insert into public.release_sources (hook, version, source_ref, actor)
+  select r.hook, r.version, further, who from public.releases r
+  where r.hook = of_hook and r.version = of_version and r.source_ref <> further
+    and further <> 'unknown' and further !~ '-dirty$'
+  on conflict do nothing
+$$;
+
 -- Mints the version after a hook's last, all in one call, so that other clients wait for its commit and nothing else.
 -- Parts of the release may have been carried over from the version that the caller had `seen` live before anything was
 -- locked. Where another one is live by now and does not say the same, nothing is done, and the outcome is `moved`.
 -- Nothing is done either for `stranger` (an actor who was never seen), `unknown` (no such hook), `unexpected` (the
 -- pointer is not where it is expected), `missing` (the packed directory is not stored), `unsourced` (a new release, whose
--- code comes from nobody knows where) and `known` (this very release is there, and comes back). `told`, where given, goes
+-- code comes from nobody knows where) and `known` (this very release is there, and comes back; its source is noted). `told`, where given, goes
 -- to the outbox with the version, and so does `accepted` for a release that is minted or known.
 create function mint_release(
   wanted text, seen integer, carries_digest boolean, seen_releases integer, expected_seq integer, expected_version integer,
@@ -298,6 +320,7 @@ begin
     into mint_release.outcome, mint_release.version, mint_release.id, mint_release.source_ref, mint_release.built_at
     from public.releases r where r.hook = wanted and r.fingerprint = new_fingerprint;
   if found then
+    perform public.add_release_source(wanted, mint_release.version, new_source_ref, who);
     if accepted is not null then
       insert into public.events (type, payload) values ('request.accepted', accepted || jsonb_build_object('actor', who));
     end if;
@@ -971,8 +994,8 @@ do $$
 declare
   name text;
 begin
-  foreach name in array array['actors', 'schemas', 'deploys', 'releases', 'live_changes', 'files', 'batch_gates',
-                              'records', 'events'] loop
+  foreach name in array array['actors', 'schemas', 'deploys', 'releases', 'release_sources', 'live_changes', 'files',
+                              'batch_gates', 'records', 'events'] loop
     execute format('create trigger no_rewrite before update or delete or truncate on %I '
       'for each statement execute function refuse_rewrite()', name);
   end loop;

@@ -40,6 +40,9 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
       if (!outcome) throw new OsaError('internal', 'the actor of this transaction is not there');
       return outcome;
     },
+    addSource: async ({ hook, version, source_ref }) => {
+      await tx`select add_release_source(${hook}, ${version}, ${source_ref}, ${actor})`;
+    },
     mintingBase: (hook, said) => mintingBase(tx, hook, said),
     move: (hook, change) => move(tx, actor, hook, change),
     setPause: (hook, pause) => setHookPause(tx, actor, hook, pause),
