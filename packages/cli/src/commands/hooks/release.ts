@@ -74,7 +74,11 @@ export const hooksRelease = defineCommand({
     const hook = await client.call('showHook', { params: { name } });
     const started = command ?? hook.live?.command ?? [];
     const code = directory === undefined ? undefined : await pack(context, directory, started);
-    if (code) await upload(context, client, { hook, code, command });
+    if (code) {
+      noteWarnings(context, name, code);
+      if (command === undefined) await requireCommand(client, hook, code);
+      await uploadCode(context, client, { hook: name, scope: `hooks:write:${name}`, packed: code });
+    }
     const body: Body<'release'> = {
       ...(image && { runtime: 'image', image: image.name, digest: image.digest }),
       ...(code && { runtime: 'directory', digest: code.digest }),
@@ -130,6 +134,23 @@ function refuseClashes(given: Given): void {
   );
 }
 
+/**
+ * A directory that the server knows may be a known release's, which has its command.
+ *
+ * @throws OsaError `usage` where no release says what starts the code
+ */
+async function requireCommand(
+  client: Client,
+  { name, live }: Answer<'showHook'>,
+  packed: HookPackage,
+): Promise<void> {
+  if (live?.runtime === 'directory' || (await isUploaded(client, packed, `hooks:write:${name}`))) return;
+  const why = live ? `the live release v${live.version} runs an image` : 'no release is live';
+  throw new OsaError('usage', `--command: is needed, since ${why} and has no command to carry over`, {
+    field: 'command',
+  });
+}
+
 async function pack(
   { sources }: Context,
   directory: string,
@@ -154,31 +175,6 @@ async function listFiles(
   noteWarnings(context, name, code);
   const packages = new Map([[name, code]]);
   context.output.result(fileListDocument(packages), fileListLines(packages));
-}
-
-interface Uploaded {
-  readonly hook: Answer<'showHook'>;
-  readonly code: HookPackage;
-  readonly command: readonly string[] | undefined;
-}
-
-/** @throws OsaError `usage` where no release says what starts the code */
-async function upload(
-  context: Context,
-  client: Client,
-  { hook: { name, live }, code, command }: Uploaded,
-): Promise<void> {
-  noteWarnings(context, name, code);
-  const scope = `hooks:write:${name}`;
-  // A directory that the server knows may be a known release's, which has its command.
-  const isOpen = command === undefined && live?.runtime !== 'directory';
-  if (isOpen && !(await isUploaded(client, code, scope))) {
-    const why = live ? `the live release v${live.version} runs an image` : 'no release is live';
-    throw new OsaError('usage', `--command: is needed, since ${why} and has no command to carry over`, {
-      field: 'command',
-    });
-  }
-  await uploadCode(context, client, { hook: name, scope, packed: code });
 }
 
 /** Undefined where the code stays the same, and with it where it comes from. */

@@ -42,11 +42,11 @@ export function hookRoutes({ store, blobs }: HookParts): Routes {
     },
     listReleases: ({ params, query }) => listReleases(store, params.name, query),
     showRelease: ({ params, principal }) => showRelease(store, principal, params),
+    currentRows: ({ params }) => readCurrentRows(store, params.name),
     releaseCode({ params, caller, reply }) {
       reply.type('application/octet-stream');
       return releaseCode({ store, blobs }, caller().principal, params);
     },
-    currentRows: ({ params }) => readCurrentRows(store, params.name),
     history: ({ params, query }) => readHistory(store, params.name, query),
     release: (call) => release(store, call.writer(), call.params.name, expecting(call)),
     activate: (call) => activate(store, call.writer(), call.params.name, expecting(call)),
