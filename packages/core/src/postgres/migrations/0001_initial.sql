@@ -433,15 +433,21 @@ create table batches (
   errored integer not null default 0,
   retried integer not null default 0,
   rows bigint not null default 0,
+  -- Of these, the rows of records that were tried again.
+  retried_rows bigint not null default 0,
   unique (ingestion, index),
   foreign key (ingestion, convention) references ingestions (id, convention),
   check ((status = 'running') = (lease_until is not null)),
   check ((status in ('done', 'failed')) = (finished_at is not null)),
   -- No code starts, and nothing is written, before it is stored which releases run.
   check (status not in ('running', 'done') or (snapshot_at is not null and fence > 0)),
-  check (least(records, invalid, unchanged, published, rejected, errored, retried, failures, claim_failures, lost) >= 0 and rows >= 0)
+  check (least(records, invalid, unchanged, published, rejected, errored, retried, failures, claim_failures, lost) >= 0 and retried_rows between 0 and rows)
 );
 create index batches_open on batches (available_at, id) where status in ('queued', 'running', 'parked');
+-- Those that keep the releases of their claim.
+create index batches_claimed on batches (ingestion) where snapshot_at is not null and finished_at is null;
+-- Those that cannot be claimed, for the metrics.
+create index batches_failing on batches (claim_failures) where claim_failures > 0 and finished_at is null;
 
 create function guard_batch() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -472,7 +478,7 @@ begin
     is distinct from
     (old.status, old.reason, old.fence, old.claimed_by, old.lease_until, old.snapshot_at, old.available_at, old.failures,
      old.claim_failures, old.lost, old.finished_at, old.invalid, old.unchanged, old.published, old.rows)
-    or new.rejected > old.rejected or new.errored > old.errored
+    or new.rejected > old.rejected or new.errored > old.errored or new.retried_rows < old.retried_rows
     or new.rejected + new.errored + new.retried <> old.rejected + old.errored + old.retried) then
     raise exception 'batch % has ended', old.id using errcode = '42501', table = 'batches';
   end if;
