@@ -1,4 +1,5 @@
-import { canonicalJson, normaliseLimits } from '@osa/core/hook/release';
+import { normaliseLimits } from '@osa/core/hook/release';
+import { canonicalJson } from '@osa/core/json/canonical';
 import { sourceOf } from '../workload/releases.ts';
 import type { Declared, Model } from './model.ts';
 import type { Release, State } from './state.ts';

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { OsaError } from '@osa/core/error';
+import { chosenEnvironment } from '@osa/core/programs/environment';
 import { systemCode } from '@osa/core/system-error';
 import { execa } from 'execa';
 import { defineCommand } from '../../command.ts';
@@ -21,6 +22,9 @@ export const dev = defineCommand({
     const program = await findDaemon([join(sources.cwd, 'package.json'), ...(entry ? [entry.href] : [])]);
     const ended = await execa(process.execPath, [program, '--dev'], {
       cwd: sources.cwd,
+      // The settings of osad are variables OSA_*; the credentials of osa are not among them.
+      env: chosenEnvironment(sources.environment, /^(?!OSA_(?:KEY|KEY_FILE|TOKEN)$)/),
+      extendEnv: false,
       stdio: 'inherit',
       reject: false,
       cancelSignal: signal,

@@ -1,6 +1,6 @@
 import postgres from 'postgres';
 import { OsaError } from '../../error.ts';
-import { parseNativeJson } from '../../json/native.ts';
+import { parseExactJson } from '../../json/exact.ts';
 import { openClient } from './client.ts';
 import { createListening, type Listener } from './listen.ts';
 import { createPool, type Pool } from './pool.ts';
@@ -178,5 +178,5 @@ const json = {
   to: 114,
   from: [114, 3802],
   serialize: (value: unknown) => JSON.stringify(value),
-  parse: (text: string) => parseNativeJson(text),
+  parse: parseExactJson,
 };
