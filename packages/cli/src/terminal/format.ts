@@ -1,5 +1,5 @@
 import type { Server } from '../config/config.ts';
-import { dim, either, green, type Line, line, yellow } from './paint.ts';
+import { dim, either, green, type Line, yellow } from './paint.ts';
 
 /** Values as people read them. */
 
@@ -121,7 +121,7 @@ export function nextPage(page: {
   if (cursor === null) return [];
   const { cursor: _, ...others } = options;
   const given = { ...others, ...(server.from === '--server' && { server: server.url }), cursor };
-  return [line`${dim('more:')} ${commandLine}${Object.entries(given).map(optionText).join('')}`];
+  return [dim(`more: ${commandLine}${Object.entries(given).map(optionText).join('')}`)];
 }
 
 function optionText([key, given]: readonly [string, string | number | boolean | undefined]): string {

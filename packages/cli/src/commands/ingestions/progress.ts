@@ -19,7 +19,7 @@ const lineEveryMs = 5_000;
 
 /** Shows progress while `work` goes on, and leaves the terminal in order whatever becomes of it. */
 export async function withProgress<T>(output: Output, work: (progress: Progress) => Promise<T>): Promise<T> {
-  if (!output.interactive) return work(lineProgress(output));
+  if (!output.animated) return work(lineProgress(output));
   const { openProgress } = await import('../../terminal/ui/ingest-progress.tsx');
   const screen = openProgress(uploadView(undefined));
   try {

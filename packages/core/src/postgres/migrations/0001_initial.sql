@@ -955,13 +955,18 @@ declare
   found_rows integer;
 begin
   for found_hook in
-    select distinct o.hook from public.records r join public.outcomes o on o.batch_record = r.batch_record
-    where r.srn = record_srn and o.row_count > 0 order by 1
+    select distinct o.hook
+    from (select batch_record from public.records where srn = record_srn offset 0) r
+    cross join lateral (
+      select o.hook from public.outcomes o where o.batch_record = r.batch_record and o.row_count > 0 offset 0) o
+    order by 1
   loop
     return query execute format(
       'select %L::text, f.outcome_id, f.id, f.ordinal, row_to_json(f) '
-      'from public.records r join public.outcomes o on o.batch_record = r.batch_record and o.hook = %L '
-      'join features.%I f on f.outcome_id = o.id where r.srn = $1 order by f.id limit $2',
+      'from (select batch_record from public.records where srn = $1 offset 0) r '
+      'cross join lateral (select id from public.outcomes where batch_record = r.batch_record and hook = %L offset 0) o '
+      'cross join lateral (select * from features.%I where outcome_id = o.id order by ordinal limit $2) f '
+      'order by f.id limit $2',
       found_hook, found_hook, found_hook)
       using record_srn, most;
     get diagnostics found_rows = row_count;
