@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { FeatureContract } from '../hook/hook.ts';
 import { Command, Config, Digest, LimitsUpdate, ReleaseVersion, runtimes } from '../hook/release.ts';
-import { Actor, expected, hookParams, Pause, reason, time, versionText } from './fields.ts';
+import { Actor, expected, givenTime, hookParams, Pause, reason, time, versionText } from './fields.ts';
 import { nextPage, page, wholePage } from './paging.ts';
 import { ReleaseDetail, ReleaseSummary } from './releases.ts';
 import { read, route, scope } from './route.ts';
@@ -121,7 +121,7 @@ export const hooksRoutes = {
       'List the moves of the live pointer, newest first; with `at`, the first item shows what was live then',
     gate: read,
     params: hookParams,
-    query: page.extend({ at: z.iso.datetime({ offset: true }).optional() }),
+    query: page.extend({ at: givenTime.optional() }),
     status: 200,
     response: z.object({
       hook_name: z.string(),

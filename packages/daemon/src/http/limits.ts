@@ -10,6 +10,11 @@ export interface HttpLimits {
   readonly uploadIdleMs: number;
   /** The longest pause of a client while it reads its answer. */
   readonly answerIdleMs: number;
+  /** Connections at a time, and those of one address; a network of IPv6 counts as one. */
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  /** Requests of one connection that are begun or wait for the answers before them; the rest is not read. */
+  readonly pipelinedRequests: number;
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number;
   readonly headerBytes: number;
@@ -26,6 +31,9 @@ export const httpLimits: HttpLimits = {
   requestMs: 15_000,
   uploadIdleMs: 30_000,
   answerIdleMs: 60_000,
+  connections: 2_000,
+  connectionsPerAddress: 600,
+  pipelinedRequests: 24,
   keepAliveMs: 10_000,
   headerBytes: 16 * 1024,
   headers: 100,
