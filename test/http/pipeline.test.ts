@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { httpLimits } from '@osa/daemon/http/limits';
-import { createListener } from '@osa/daemon/http/listener';
+import { createListener } from '@osa/daemon/http/listener/listener';
 import { pipelining } from '@osa/daemon/http/pipelining';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rawConnection, type TestDaemon, testDaemon } from '../support/daemon-support.ts';

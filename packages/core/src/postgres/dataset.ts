@@ -1,5 +1,6 @@
 import type { Answer } from '../api/index.ts';
 import { HookName, type reservedFields } from '../hook/hook.ts';
+import { mapInTurns } from '../in-turns.ts';
 import { parseExactJson } from '../json/exact.ts';
 import { bounds } from '../limits.ts';
 import type { DatasetReads } from '../record/dataset.ts';
@@ -46,7 +47,7 @@ async function records(
   });
   const { page, next_cursor, has_more } = recordPages.cut(found.rows, limit, placeOf, found.available);
   const schemaId = `${schema.id}@${schema.version}`;
-  const list = page.map(({ srn, version, created_at, metadata }) => {
+  const list = await mapInTurns(page, ({ srn, version, created_at, metadata }) => {
     const id = parseRecordSrn(srn)?.id ?? srn;
     // Fields of the metadata have other names than these: both stand on the same list.
     const head = {
@@ -104,7 +105,7 @@ async function rows(
     limit ${count}`;
   const found = await inSteps<Row>(sql, limit, start, { candidates, placeOf, order: sql`id`, column: 'row' });
   const { page, next_cursor, has_more } = rowPages.cut(found.rows, limit, placeOf, found.available);
-  const list = page.map(({ row, id, bytes: _bytes, available: _all, ...head }) => ({
+  const list = await mapInTurns(page, ({ row, id, bytes: _bytes, available: _all, ...head }) => ({
     id: Number(id),
     ...head,
     ...rowValues(row),

@@ -24,6 +24,15 @@ export interface HttpLimits {
   readonly blobBytes: number;
   /** Requests without an accepted token, for each network: this many at once, one a second in the long run. */
   readonly failedAuthentications: number;
+  /** What readers without a token get in a minute, for each network. */
+  readonly anonymousRequests: number;
+  readonly anonymousRows: number;
+  readonly anonymousBytes: number;
+  /** Bytes of answers that one reader has not taken yet, and that all readers have not; then further reads wait. */
+  readonly unreadBytes: { readonly each: number; readonly all: number };
+  /** Reads that wait for their turn, of one reader and of all, and for how long. */
+  readonly waitingReads: { readonly each: number; readonly all: number };
+  readonly readWaitMs: number;
 }
 
 export const httpLimits: HttpLimits = {
@@ -41,4 +50,10 @@ export const httpLimits: HttpLimits = {
   uploadBytes: bounds.uploadBytes,
   blobBytes: bounds.blobBytes,
   failedAuthentications: 100,
+  anonymousRequests: 3_000,
+  anonymousRows: 1_000_000,
+  anonymousBytes: 512 * 1024 * 1024,
+  unreadBytes: { each: 16 * 1024 * 1024, all: 64 * 1024 * 1024 },
+  waitingReads: { each: 64, all: 1_000 },
+  readWaitMs: 5_000,
 };

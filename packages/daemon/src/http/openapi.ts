@@ -196,7 +196,7 @@ function refusalsOf(route: Route): [string, string][] {
       'The request breaks a rule',
       route.params !== undefined || route.query !== undefined || route.body !== undefined,
     ],
-    ['429', 'Too many requests without an accepted token from this network', route.gate.kind !== 'public'],
+    ['429', 'Too many requests from this network', route.gate.kind !== 'public'],
     ['431', 'The headers are too large', true],
     ['500', 'Internal error', true],
     ['503', 'The service is temporarily unavailable', true],

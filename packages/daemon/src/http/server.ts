@@ -20,8 +20,9 @@ import { type Authenticate, requireGate } from './authenticate.ts';
 import { lingering } from './body.ts';
 import { type ProblemAnswer, problemOf } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
-import { createListener } from './listener.ts';
+import { createListener } from './listener/listener.ts';
 import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
+import type { Reads } from './reads/reads.ts';
 
 export interface ServerParts {
   readonly part: Part;
@@ -32,6 +33,7 @@ export interface ServerParts {
   readonly handlers: Handlers;
   readonly authenticate: Authenticate;
   readonly limits: HttpLimits;
+  readonly reads: Reads;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Stores that a caller with an accepted token was refused. */

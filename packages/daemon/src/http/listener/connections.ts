@@ -1,5 +1,5 @@
 import { BlockList, isIPv4, isIPv6, type Socket } from 'node:net';
-import { networkOf } from './network.ts';
+import { networkOf } from '../network.ts';
 
 /** Counts the open connections of each network. */
 export interface Connections {

@@ -1,9 +1,9 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { HttpLimits } from '../limits.ts';
+import { pipelining } from '../pipelining.ts';
 import { countConnections } from './connections.ts';
-import type { HttpLimits } from './limits.ts';
 import { type Reading, readInPieces } from './pieces.ts';
-import { pipelining } from './pipelining.ts';
 
 export interface ListenerOptions {
   readonly limits: HttpLimits;
