@@ -7,7 +7,7 @@ export interface Reading {
 }
 
 /** The most bytes that arrived and are not parsed; beyond it the connection is not read. */
-const mostHeldBytes = 64 * 1024;
+const mostHeldBytes = 16 * 1024;
 /** The head of every request ends so: Node's parser refuses bare line feeds. */
 const headEnd = Buffer.from('\r\n\r\n');
 /** Bodies may hold the same bytes; shorter pieces would cost more than what they are for. */

@@ -177,5 +177,5 @@ function tooMany(most: number): OsaError {
 }
 
 function busy(why: string): OsaError {
-  return new OsaError('unavailable', `A read was not begun: ${why}.`);
+  return new OsaError('unavailable', `A read was not begun: ${why}.`, { details: { overloaded: true } });
 }
