@@ -8,7 +8,7 @@ import { OsaError } from '@osa/core/error';
 import { failpoint } from '@osa/core/failpoint';
 import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
-import { outputThreads } from '@osa/core/run/output/threads';
+import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
 import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
 import type { BlobStore } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
@@ -90,6 +90,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     reads,
     uploads,
     blobs,
+    threads,
     metrics,
     worker,
     log,
@@ -176,6 +177,7 @@ interface ServerNeeds {
   readonly reads: Database;
   readonly uploads: Database;
   readonly blobs: BlobStore;
+  readonly threads: OutputThreads;
   readonly metrics: Metrics;
   readonly worker: Worker;
   readonly log: Logger;
@@ -215,7 +217,8 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
   const on = (database: Database): Handlers => {
     const store = postgresStore(database, { domain });
     const spoolDirectory = spoolOf(config.dataDirectory);
-    const parts = { store, bulk, blobs: needs.blobs, spoolDirectory, ...httpLimits, ...config.http };
+    const { blobs, threads } = needs;
+    const parts = { store, bulk, blobs, threads, spoolDirectory, ...httpLimits, ...config.http };
     return {
       ...serviceRoutes({ version: config.version, reads: config.reads, metrics: needs.metrics, check }),
       ...conventionRoutes({ store }),

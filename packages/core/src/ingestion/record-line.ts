@@ -2,7 +2,7 @@ import { asOsaError, OsaError } from '../error.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';
 import { decodeUtf8, parseJson } from '../json/parse.ts';
 import { bounds } from '../limits.ts';
-import { metadataChecker } from '../record/check.ts';
+import { metadataChecker, recordSteps } from '../record/check.ts';
 import { cut } from '../text.ts';
 import type { IncomingRecord, Pinned } from './ingestions.ts';
 import { MemberScan } from './member-scan.ts';
@@ -25,6 +25,7 @@ export interface SourceLine {
  */
 export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingRecord {
   const check = metadataChecker(pinned.fields);
+  let uploadSteps = firstSteps;
   const schema = `${pinned.schema.id}@${pinned.schema.version}`;
   return ({ line, bytes, long }) => {
     if (long) return readLong(long, line);
@@ -36,7 +37,11 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
       scan.add(bytes);
       return unkept(sourceId, line, scan, 'metadata is not an object; write "metadata": {…}');
     }
-    const problems = check(metadata);
+    uploadSteps += bytes.length * stepsPerByte;
+    const steps = { left: Math.min(recordSteps, uploadSteps) };
+    uploadSteps -= steps.left;
+    const problems = check(metadata, steps);
+    uploadSteps += Math.max(0, steps.left);
     return {
       sourceId,
       line,
@@ -46,6 +51,13 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
     };
   };
 }
+
+/**
+ * What patterns may cost in one upload: some seconds, and a microsecond or less for each byte of it. By the clock the same
+ * upload would be valid on one machine and not on another.
+ */
+const firstSteps = 300_000_000;
+const stepsPerByte = 50;
 
 function unkept(sourceId: string, line: number, scan: MemberScan, problem: string): IncomingRecord {
   const reason = cut(problem, bounds.reasonLength);
