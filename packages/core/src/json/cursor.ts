@@ -1,3 +1,4 @@
+import { OsaError } from '../error.ts';
 import { bounds } from '../limits.ts';
 import { excerpt } from '../text.ts';
 import {
@@ -33,6 +34,8 @@ export interface JsonOptions {
   readonly numbers?: 'double' | 'exact';
   /** Refuses the key `__proto__`, for input that is merged or copied by code that is not ours. */
   readonly refuseProto?: boolean;
+  /** Values of all kinds, arrays and objects included; any number by default. More are `too_large`. */
+  readonly maxValues?: number;
 }
 
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
@@ -50,6 +53,8 @@ export class JsonCursor extends JsonScanner {
   private readonly maxDepth: number;
   private readonly exact: boolean;
   private readonly refuseProto: boolean;
+  private readonly maxValues: number;
+  private values = 0;
   private depth = 0;
   private keyAt = 0;
 
@@ -58,6 +63,7 @@ export class JsonCursor extends JsonScanner {
     this.maxDepth = options.maxDepth ?? bounds.jsonDepth;
     this.exact = options.numbers === 'exact';
     this.refuseProto = options.refuseProto ?? false;
+    this.maxValues = options.maxValues ?? Number.POSITIVE_INFINITY;
   }
 
   /** The kind of the next value, by its first character. */
@@ -74,6 +80,7 @@ export class JsonCursor extends JsonScanner {
   }
 
   value(): JsonValue<number | JsonNumber> {
+    if (++this.values > this.maxValues) throw tooMany(this.maxValues);
     switch (this.kind()) {
       case 'string':
         return this.string();
@@ -240,6 +247,12 @@ export class JsonCursor extends JsonScanner {
     }
     return Number(number);
   }
+}
+
+function tooMany(limit: number): OsaError {
+  return new OsaError('too_large', `the JSON holds more than the ${limit} values allowed`, {
+    details: { limit, unit: 'values' },
+  });
 }
 
 const isDigit = (code: number) => code >= ZERO && code <= NINE;

@@ -84,10 +84,12 @@ export function problemOf(error: unknown): ProblemAnswer {
 
 /** The error for input that breaks its schema. Each problem names its place, its value and the rule. */
 export function invalidInput(error: z.ZodError, input: unknown, place = ''): OsaError {
-  const all = error.issues.flatMap((issue) => problemsOf(issue, input));
-  const problems = all.slice(0, maxProblems);
+  const [some, rest] = [error.issues.slice(0, maxProblems), error.issues.slice(maxProblems)];
+  const found = some.flatMap((issue) => problemsOf(issue, input));
+  const problems = found.slice(0, maxProblems);
   const [first] = problems;
-  const others = all.length > 1 ? ` (and ${all.length - 1} more, see details.problems)` : '';
+  const count = rest.reduce((sum, issue) => sum + countOf(issue), found.length);
+  const others = count > 1 ? ` (and ${count - 1} more, see details.problems)` : '';
   return new OsaError('invalid', `${place}${first?.message ?? 'is not valid'}${others}`, {
     field: first?.field,
     details: { problems },
@@ -95,6 +97,10 @@ export function invalidInput(error: z.ZodError, input: unknown, place = ''): Osa
 }
 
 const maxProblems = 100;
+
+function countOf(issue: z.core.$ZodIssue): number {
+  return issue.code === 'unrecognized_keys' ? issue.keys.length : 1;
+}
 
 function problemsOf(issue: z.core.$ZodIssue, input: unknown): { field: string; message: string }[] {
   if (issue.code === 'unrecognized_keys') {
