@@ -43,8 +43,8 @@ export const issuerVariables = {
   scopes: 'OSA_ISSUER_SCOPES',
 } as const;
 
-/** At least two for readers without a token, and one that is kept from them. */
-export const defaultReadConnections = Math.max(4, Math.min(availableParallelism(), 8));
+/** One reader without a token can have one of three, so that it keeps one processor busy at most. */
+export const defaultReadConnections = Math.max(3, Math.min(availableParallelism(), 8));
 
 export const settings = {
   database_url: {
@@ -60,7 +60,7 @@ export const settings = {
   },
   read_connections: {
     shape: whole(2, 500).default(defaultReadConnections),
-    unset: 'the number of processors, at least 4 and at most 8',
+    unset: 'the number of processors, at least 3 and at most 8',
     help:
       'Connections for reads, and so how many are made at a time; one is kept from readers without a token, and no ' +
       'reader has more than half.',

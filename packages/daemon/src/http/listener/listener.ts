@@ -32,7 +32,7 @@ export function createListener(handle: RequestListener, { limits, trustedProxies
       queue.reading.proceed();
     });
     takeTurn(request, response).then(
-      () => begin(() => request.socket.destroyed || handle(request, response)),
+      () => begin(() => void (request.socket.destroyed || handle(request, response))),
       // The connection has ended, or an earlier answer ends it.
       () => undefined,
     );

@@ -32,14 +32,15 @@ export function boundedReads({
     waitMs: limits.readWaitMs,
   });
   return async (request, reply, read) => {
-    const reader = readerOf(request);
-    if (reader.isAnonymous) budget.admit(reader.name);
     const { socket } = request.raw;
     const client = clientOf(reply);
+    client.throwIfAborted();
+    const reader = readerOf(request);
+    if (reader.isAnonymous) budget.admit(reader.name);
     const turn = await shares.take({ reader, client, cut: () => socket.destroy() });
     try {
       const answer = await whileWanted(client, read);
-      const body = await encoded(answer);
+      const body = await encoded(answer, client);
       client.throwIfAborted();
       if (!reply.hasHeader('content-type')) reply.type('application/json; charset=utf-8');
       reply.raw.once('close', turn.end);
@@ -63,7 +64,7 @@ function readerOf({ caller, ip }: FastifyRequest): Reader {
 function clientOf({ raw }: FastifyReply): AbortSignal {
   const client = new AbortController();
   const gone = Object.assign(new Error('the client has gone'), { code: 'ECONNRESET' });
-  if (raw.destroyed) client.abort(gone);
+  if (raw.destroyed || raw.socket === null || raw.socket.destroyed) client.abort(gone);
   raw.once('close', () => {
     if (!raw.writableFinished) client.abort(gone);
   });
@@ -71,13 +72,13 @@ function clientOf({ raw }: FastifyReply): AbortSignal {
 }
 
 /** JSON in UTF-8. Lists are written in pieces, since a page may be many megabytes. */
-async function encoded(answer: unknown): Promise<Buffer> {
+async function encoded(answer: unknown, client: AbortSignal): Promise<Buffer> {
   if (Buffer.isBuffer(answer)) return answer;
   if (typeof answer !== 'object' || answer === null) return Buffer.from(JSON.stringify(answer));
   const members: string[] = [];
   for (const [name, value] of Object.entries(answer)) {
     const text = Array.isArray(value)
-      ? `[${(await mapInTurns(value, (item) => JSON.stringify(item) ?? 'null')).join(',')}]`
+      ? `[${(await mapInTurns(value, (item) => JSON.stringify(item) ?? 'null', client)).join(',')}]`
       : JSON.stringify(value);
     if (text !== undefined) members.push(`${JSON.stringify(name)}:${text}`);
   }
