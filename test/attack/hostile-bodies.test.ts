@@ -1,5 +1,3 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
 import { bounds } from '@osa/core/limits';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
@@ -9,6 +7,7 @@ import {
   type TestDaemon,
   testDaemon,
 } from '../support/daemon-support.ts';
+import { longestTurn } from '../support/flood.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -31,22 +30,16 @@ const config = (text: string) =>
     deployRequest([{ ...declaration('x', `sha256:${'0'.repeat(64)}`), config: { x: 'HERE' } }] as never),
   ).replace('"HERE"', text);
 
-/** The status, and the longest pause of the event loop of the daemon, which is this one; the best of a few rounds. */
+/** The status, and the longest pause of the event loop of the daemon, which is this one. */
 async function sent(body: string): Promise<{ status: number; stalledMs: number; code: string | undefined }> {
-  let best = { status: 0, stalledMs: Number.POSITIVE_INFINITY, code: undefined as string | undefined };
-  for (let round = 0; round < 10 && best.stalledMs > 200; round += 1) {
-    const bytes = Buffer.from(body);
-    const delays = monitorEventLoopDelay({ resolution: 5 });
-    await delay(100);
-    delays.enable();
-    const { status, problem } = await daemon.send('POST', '/api/v1/conventions', {
+  const bytes = Buffer.from(body);
+  const { result, ms } = await longestTurn(() =>
+    daemon.send('POST', '/api/v1/conventions', {
       headers: { authorization, 'content-type': 'application/json' },
       body: bytes,
-    });
-    delays.disable();
-    best = { status, code: problem?.code, stalledMs: Math.min(best.stalledMs, delays.max / 1e6) };
-  }
-  return best;
+    }),
+  );
+  return { status: result.status, code: result.problem?.code, stalledMs: ms };
 }
 
 describe('a body', () => {

@@ -85,3 +85,29 @@ export async function health(url: string): Promise<void> {
   await body.text();
   if (statusCode !== 200) throw new Error(`/health was answered with ${statusCode}`);
 }
+
+/**
+ * The longest that this thread's event loop was kept from others, in milliseconds of its own processor time: a machine that
+ * is busy with other things does not count.
+ */
+export async function longestTurn<T>(work: () => Promise<T>): Promise<{ result: T; ms: number }> {
+  const spent = () => {
+    const { user, system } = process.threadCpuUsage();
+    return (user + system) / 1_000;
+  };
+  let last = spent();
+  let ms = 0;
+  const look = () => {
+    const now = spent();
+    ms = Math.max(ms, now - last);
+    last = now;
+  };
+  const timer = setInterval(look, 2);
+  try {
+    const result = await work();
+    look();
+    return { result, ms };
+  } finally {
+    clearInterval(timer);
+  }
+}
