@@ -4,8 +4,8 @@ import { findEmbedded } from '@osa/core/postgres/embedded/embedded';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { deployRequest } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
-import { hangUps, health, slowest } from '../support/flood.ts';
 import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemon.ts';
+import { hangUps, health, slowest } from './flood.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
 

@@ -7,7 +7,7 @@ import {
   type TestDaemon,
   testDaemon,
 } from '../support/daemon-support.ts';
-import { longestTurn } from '../support/flood.ts';
+import { longestTurn } from './flood.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

@@ -2,7 +2,7 @@ import { recordSteps } from '@osa/core/record/check';
 import type { FieldDefinition } from '@osa/core/record/schema';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { deployRequest, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
-import { longestTurn } from '../support/flood.ts';
+import { longestTurn } from './flood.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

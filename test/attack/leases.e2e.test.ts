@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { hookCode, record } from '../support/core-archive.ts';
 import { declaration, deployRequest } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
-import { deafFlood, hangUps } from '../support/flood.ts';
 import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemon.ts';
+import { deafFlood, hangUps } from './flood.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 

@@ -3,7 +3,7 @@ import { openApi } from '@osa/daemon/http/openapi';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { deployRequest, everything, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
-import { longestTurn } from '../support/flood.ts';
+import { longestTurn } from './flood.ts';
 
 /**
  * Requests that are made from the OpenAPI document alone: mostly as it describes them, with parts that it does not. The

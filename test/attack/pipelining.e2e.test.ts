@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { until } from '../support/database/database.ts';
-import { deafFlood, health, residentBytes, slowest } from '../support/flood.ts';
 import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemon.ts';
+import { deafFlood, health, residentBytes, slowest } from './flood.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

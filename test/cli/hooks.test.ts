@@ -72,6 +72,22 @@ function lastSent({ requests }: Archive) {
   return { body: JSON.parse(body), scopes: String(claims.scope ?? '') };
 }
 
+test('hooks show names the first source of the live release and those that were recorded later', async () => {
+  await using world = await createCliWorld();
+  const further = { source_ref: `git:${commit('33')}`, recorded_by: 'ci', recorded_at: v1.built_at };
+  const known = { ...v1, further_sources: [further] };
+  await using server = await archive({
+    'GET /api/v1/hooks/seismic_energy': { body: { ...showHook, live: { ...known, live: undefined } } },
+    'GET /api/v1/hooks/seismic_energy/releases': {
+      body: { hook_name: 'seismic_energy', live_version: 1, releases: [known], next_cursor: null },
+    },
+  });
+  const { stdout } = await world.osa(['hooks', 'show', 'seismic_energy'], asUser(server));
+  expect(stdout).toMatch(new RegExp(`source +${known.source_ref.replaceAll('+', '\\+')}\n`));
+  expect(stdout).toMatch(new RegExp(`also from +${further.source_ref}  ci, `));
+  expect(stdout).toContain('-dirty, also git:333333333333');
+});
+
 describe('hooks release', () => {
   const release = ['hooks', 'release', 'seismic_energy'];
 
@@ -110,22 +126,37 @@ describe('hooks release', () => {
     expect(Object.keys(lastSent(server).body)).not.toContain('config');
   });
 
-  test('changes keys of the live config, and carries the source over', async () => {
+  test('sends the keys that are said, and neither the rest of the config nor the source', async () => {
     await using world = await createCliWorld();
-    await using server = await archive();
+    const hidden = { body: { ...showHook, live: { ...showHook.live, config: null } } };
+    await using server = await archive({ 'GET /api/v1/hooks/seismic_energy': hidden });
     const set = ['--set', 'b=1', '--set', 'name=true story', '--no-live'];
     const { code } = await world.osa([...release, ...set], asUser(server));
     expect(code).toBe(0);
-    const { body } = lastSent(server);
-    expect(body).toMatchObject({
-      config: { relation: 'gutenberg-richter', b: 1, name: 'true story' },
+    const { body, scopes } = lastSent(server);
+    expect(body).toEqual({
+      set: { b: 1, name: 'true story' },
+      limits: {},
       live: false,
+      expected_live_seq: 2,
     });
-    expect(Object.keys(body)).not.toContain('source_ref');
+    expect(scopes).toBe('hooks:write:seismic_energy');
+  });
+
+  test('sends the digits of a number as they were written, from --set and from --config', async () => {
+    await using world = await createCliWorld();
+    await using server = await archive();
+    await writeFile(join(world.cwd, 'c.json'), '{"id":9007199254740993,"f":0.12345678901234567890}');
+    const set = ['--set', 'big=12345678901234567890', '--set', 'list=[1e30,1.10]'];
+    const { code } = await world.osa([...release, '--config', 'c.json', ...set], asUser(server));
+    expect(code).toBe(0);
+    expect(server.requests.at(-1)?.body).toContain(
+      '{"id":9007199254740993,"f":0.1234567890123456789,"big":12345678901234567890,"list":[1e+30,1.1]}',
+    );
   });
 
   test.each([
-    ['big=12345678901234567890', '12345678901234567890 is an integer that a double cannot hold exactly'],
+    ['huge=1e400', '1e400 is beyond the range of a double'],
     ['twice={"a":1,"a":2}', '"a"'],
   ])('refuses --set %s, which the server does not keep as it stands', async (setting, said) => {
     await using world = await createCliWorld();
@@ -152,12 +183,18 @@ describe('hooks release', () => {
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('config.json')]);
   });
 
-  test('says that --set needs to see the config, when it may not', async () => {
+  test('refuses a directory that nothing says how to start before it uploads it', async () => {
     await using world = await createCliWorld();
-    const hidden = { body: { ...showHook, live: { ...showHook.live, config: null } } };
-    await using server = await archive({ 'GET /api/v1/hooks/seismic_energy': hidden });
-    const { code, stderr } = await world.osa([...release, '--set', 'b=1'], asUser(server));
-    expect([code, stderr]).toEqual([4, expect.stringContaining('runs:read')]);
+    const image = { ...showHook.live, runtime: 'image', image: 'ghcr.io/acme/energy', command: null };
+    await using server = await archive({
+      'GET /api/v1/hooks/seismic_energy': { body: { ...showHook, live: image } },
+    });
+    await mkdir(join(world.cwd, 'code'));
+    await writeFile(join(world.cwd, 'code', 'hook.mjs'), '');
+    const { code, stderr } = await world.osa([...release, '--directory', 'code'], asUser(server));
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--command: is needed')]);
+    const broken = ['--directory', 'code', '--command', 'node hook.mjs', '--config', 'nowhere.json'];
+    expect((await world.osa([...release, ...broken], asUser(server))).code).toBe(2);
     expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
   });
 
@@ -196,6 +233,17 @@ describe('hooks release', () => {
     expect(stdout).toContain('osa hooks activate seismic_energy 1');
   });
 
+  test('says that a further source of a known release is recorded, and of a dirty one nothing', async () => {
+    await using world = await createCliWorld();
+    const known = { ...minted, version: 1, created: false };
+    await using server = await archive({ 'POST /api/v1/hooks/seismic_energy/releases': { body: known } });
+    const given = [...release, '--cpu', '1', '--source-ref'];
+    const clean = await world.osa([...given, `git:${commit('44')}`], asUser(server));
+    expect(clean.stdout).toContain(`git:${commit('44')}  (recorded beside the first)`);
+    const dirty = await world.osa([...given, `git:${commit('44')}-dirty`], asUser(server));
+    expect(dirty.stdout).not.toContain('recorded');
+  });
+
   test.each([
     ['nothing', []],
     ['only where it comes from', ['--source-ref', 'x']],
@@ -228,7 +276,7 @@ test('all problems that a server reports are printed', async () => {
   await using server = await archive({ 'POST /api/v1/hooks/seismic_energy/releases': answer });
   const argv = ['hooks', 'release', 'seismic_energy', '--cpu', '1'];
   const { code, stderr } = await world.osa(argv, asUser(server));
-  expect([code, stderr]).toEqual([1, 'error: memory: is odd (and 1 more)\n       cpu: is odd\n']);
+  expect([code, stderr]).toEqual([1, 'error: memory: is odd (and 1 more)\n     - cpu: is odd\n']);
 });
 
 describe('hooks activate', () => {
@@ -256,6 +304,71 @@ describe('hooks activate', () => {
     );
     expect([code, stderr]).toEqual([2, expect.stringContaining(said)]);
     expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
+  });
+});
+
+describe.each([
+  ['activate', ['9'], 'no release 9'],
+  ['rollback', ['--to', 'v9'], 'no release 9'],
+  ['rollback', ['--to', 'v2'], 'newer than the live version 1'],
+])('hooks %s %j', (command, given, said) => {
+  test('is refused before anybody is asked', async () => {
+    await using world = await createCliWorld();
+    const live = { ...showHook.live, version: 1 };
+    await using server = await archive({
+      'GET /api/v1/hooks/seismic_energy': { body: { ...showHook, live } },
+      'GET /api/v1/hooks/seismic_energy/releases/9': problem(404, 'not_found', 'no release 9'),
+    });
+    const { code, stderr } = await world.osa(['hooks', command, 'seismic_energy', ...given], asUser(server));
+    expect([code, stderr]).toEqual([1, expect.stringContaining(said)]);
+    expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
+  });
+});
+
+describe.each([
+  ['rollback', ['rollback', 'seismic_energy', '--yes'], 'rollback seismic_energy --to 1'],
+  ['activate', ['activate', 'seismic_energy', '1', '--yes'], 'activate seismic_energy 1'],
+])('hooks %s', (_, argv, again) => {
+  const id = '0198c0de-0000-7000-8000-000000000009';
+  const running = [{ version: 2, ingestion_id: id, convention_id: 'quakes', batches: 2 }];
+  const answering = (answer: object) =>
+    archive({
+      'POST /api/v1/hooks/seismic_energy/rollback': { body: { ...rolledBack, ...answer } },
+      'PUT /api/v1/hooks/seismic_energy/live': { body: { ...rolledBack, ...answer } },
+    });
+
+  test('says what still runs under the release that it leaves, and how to end it', async () => {
+    await using world = await createCliWorld();
+    await using server = await answering({ still_running: running });
+    const { code, stdout } = await world.osa(['hooks', ...argv], asUser(server));
+    expect(code).toBe(0);
+    expect(stdout).toContain(`2 batches of ingestion ${id} (quakes) were claimed under v2 and keep it`);
+    expect(stdout).toContain(`osa ingestions cancel ${id}`);
+    expect(stdout).toContain(`osa hooks ${again} --cancel-running`);
+  });
+
+  test('--cancel-running asks for it, and says what was ended', async () => {
+    await using world = await createCliWorld();
+    await using server = await answering({ claimed_again: running });
+    const { stdout } = await world.osa(['hooks', ...argv, '--cancel-running'], asUser(server));
+    expect(lastSent(server).body).toMatchObject({ cancel_running: true });
+    expect(stdout).toContain(
+      `2 batches of ingestion ${id} (quakes) under v2 ended; records are claimed again`,
+    );
+  });
+
+  test('says what it waits for while another transaction holds it, and goes on', async () => {
+    await using world = await createCliWorld();
+    let tries = 0;
+    await using server = await startFakeServer(({ method }) => {
+      if (method === 'GET') return { body: showHook };
+      tries += 1;
+      const details = { waits_for: 'hook seismic_energy, for a deploy' };
+      return tries < 3 ? problem(503, 'busy', 'held', { details }) : { body: rolledBack };
+    });
+    const { code, stderr } = await world.osa(['hooks', ...argv], asUser(server));
+    expect([code, tries]).toEqual([0, 3]);
+    expect(stderr.match(/waits: another transaction holds hook seismic_energy/g)).toHaveLength(1);
   });
 });
 
@@ -291,7 +404,6 @@ describe('hooks rollback without a terminal', () => {
   test.each([
     ['the target that the server says, after the activation of an older version', 2, [], 2],
     ['no target where there is none, though that is refused with --yes too', null, [], null],
-    ['a target that the server would refuse', 2, ['--to', '7'], 7],
   ])('needs --yes, and shows %s', async (_, rollback_to, given, to_version) => {
     await using world = await createCliWorld();
     // The latest change into v2 that is no rollback came from v3, which a rollback does not go to.
@@ -395,7 +507,7 @@ describe('hooks history --at', () => {
     await using server = await archive({ 'GET /api/v1/hooks/seismic_energy/history': told });
     const { stdout } = await world.osa(['hooks', 'history', 'seismic_energy'], asUser(server));
     expect(stdout.trimEnd().split('\n')).toHaveLength(2);
-    expect(stdout).toContain(`${'because of it, '.repeat(20)}\\x1b[2J\\nforged: v9 is live\n`);
+    expect(stdout).toContain(`${'because of it, '.repeat(20)}\\u001b[2J\\nforged: v9 is live\n`);
   });
 
   test('says when nothing was', async () => {

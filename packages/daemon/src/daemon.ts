@@ -7,6 +7,7 @@ import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
 import { OsaError } from '@osa/core/error';
 import { failpoint } from '@osa/core/failpoint';
 import { connect, type Database } from '@osa/core/postgres/connection/connect';
+import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
 import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
@@ -69,13 +70,14 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const requests = stack.adopt(open(config, 'requests'), (database) => database.close());
   const reads = stack.adopt(open(config, 'reads'), (database) => database.close());
   const uploads = stack.adopt(open(config, 'uploads'), (database) => database.close());
+  const cancellations = stack.adopt(open(config, 'cancellations'), (database) => database.close());
   const claims = stack.adopt(open(config, 'claims'), (database) => database.close());
   const endings = stack.adopt(open(config, 'endings'), (database) => database.close());
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
   const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
-  const metrics = createMetrics();
+  const metrics = createMetrics(() => failingBatches(requests));
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
   const execution = await prepareExecution(config, { claims, endings, blobs, threads, metrics, log });
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
@@ -89,6 +91,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     requests,
     reads,
     uploads,
+    cancellations,
     blobs,
     threads,
     metrics,
@@ -128,19 +131,21 @@ function once(work: () => Promise<void>): () => Promise<void> {
 }
 
 /**
- * Five pools, so that no kind of work waits for another. Requests are quick. Reads may be long, and are cut when they are. An upload may take minutes. Claims and
+ * Six pools, so that no kind of work waits for another. Requests are quick. Reads may be long, and are cut when they are. An
+ * upload may take minutes. A cancellation waits for no lock and for no upload, but may write much. Claims and
  * renewals are quick, so a silent connection is soon given up. The end of a batch writes much, and may wait for its
  * turn to publish.
  */
 function open(
   { database, worker }: DaemonConfig,
-  part: 'requests' | 'reads' | 'uploads' | 'claims' | 'endings',
+  part: 'requests' | 'reads' | 'uploads' | 'cancellations' | 'claims' | 'endings',
 ): Database {
   const minute = 60_000;
   const settings = {
     requests: { max: database.connections },
     reads: { max: readsAtATime(database), statementTimeoutMs: 15_000 },
     uploads: { max: 2, acquireTimeoutMs: minute, statementTimeoutMs: 30 * minute, lockTimeoutMs: 5 * minute },
+    cancellations: { max: 2, statementTimeoutMs: 30 * minute },
     claims: { max: worker.concurrency + 1, statementTimeoutMs: 10_000, lockTimeoutMs: 5_000 },
     endings: {
       max: Math.max(1, worker.concurrency),
@@ -176,6 +181,7 @@ interface ServerNeeds {
   readonly requests: Database;
   readonly reads: Database;
   readonly uploads: Database;
+  readonly cancellations: Database;
   readonly blobs: BlobStore;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
@@ -214,16 +220,17 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
 function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise<Components>): Handlers {
   const { domain } = config;
   const bulk = postgresStore(needs.uploads, { domain });
+  const cancelling = postgresStore(needs.cancellations, { domain });
   const on = (database: Database): Handlers => {
     const store = postgresStore(database, { domain });
     const spoolDirectory = spoolOf(config.dataDirectory);
     const { blobs, threads } = needs;
-    const parts = { store, bulk, blobs, threads, spoolDirectory, ...httpLimits, ...config.http };
+    const parts = { store, bulk, cancelling, blobs, threads, spoolDirectory, ...httpLimits, ...config.http };
     return {
       ...serviceRoutes({ version: config.version, reads: config.reads, metrics: needs.metrics, check }),
       ...conventionRoutes({ store }),
       ...blobRoutes(parts),
-      ...hookRoutes({ store }),
+      ...hookRoutes(parts),
       ...ingestionRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),

@@ -13,7 +13,8 @@ export function checkOrder(state: State, model: Model, report: Report): void {
   for (const batch of state.batches) checkSnapshot(batch, state, windows, report);
 }
 
-function checkVersions({ records, batches, batchRecords }: State, model: Model, report: Report): void {
+function checkVersions(state: State, model: Model, report: Report): void {
+  const { records, batches, batchRecords } = state;
   const versionOf = new Map(records.map(({ srn, version }) => [srn, version]));
   for (const [source, versions] of Map.groupBy(records, (record) => record.source_id)) {
     for (const [index, record] of versions.entries()) {
@@ -26,8 +27,8 @@ function checkVersions({ records, batches, batchRecords }: State, model: Model, 
   }
   const sentAs = new Map(model.ingestions.map((ingestion) => [ingestion.id, ingestion]));
   const ingestionOf = new Map(batches.map(({ id, ingestion }) => [id, sentAs.get(ingestion)]));
-  const retries = new Set(batchRecords.map(({ retried_in }) => retried_in));
-  const arrivals = batchRecords.filter(({ record, batch }) => record !== null && !retries.has(batch));
+  // What a retry publishes is content of its ingestion, so it is older than what came in after that.
+  const arrivals = batchRecords.filter(({ record }) => record !== null);
   for (const same of Map.groupBy(arrivals, (record) => record.source_id).values()) {
     for (const first of same) {
       for (const second of same) compare(first, second, { ingestionOf, versionOf }, report);

@@ -8,6 +8,10 @@ export interface Mutant {
   readonly defects: readonly Defect[];
   /** The faults that bring it to light; all, without it. */
   readonly focus?: Focus;
+  /** The file of the tests that catch it, too. */
+  readonly test?: string;
+  /** Whether only tests can catch it, since no row becomes wrong. */
+  readonly isForTests?: true;
   /** Whether it is one of hooks in containers. */
   readonly inContainers?: true;
   /** Whether it is caught by what it leaves behind; another one is not. */
@@ -105,8 +109,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: tables,
-        find: ' and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid)',
-        replace: ')',
+        find: ' and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid, false)',
+        replace: ', false)',
       },
     ],
     focus: { points: ['write.mid-rows'] },
@@ -195,6 +199,34 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     focus: { points: ['process.mid-output'], actions: ['hold'], operations: ['cancel'] },
+  },
+  {
+    name: 'left-runs-on',
+    what: 'a move of the pointer says that it ends what runs under the release that it leaves, and does not',
+    defects: [
+      {
+        file: `${core}/hook/live.ts`,
+        find: 'await registry.claimAgain(ended, whyEnded(writer, hook.name, { target, reason }));',
+        replace: 'void whyEnded;',
+      },
+    ],
+    focus: { points: ['process.mid-output'], actions: ['hold'], operations: ['rollback'] },
+  },
+  {
+    name: 'place-lost',
+    what: 'a batch that takes the place of another one holds up nothing that waited for that',
+    defects: [
+      {
+        file: `${core}/postgres/queue/claim-again.ts`,
+        find: `where predecessor = \${old.batch} and batch <> \${batch}`,
+        replace: `where false and predecessor = \${old.batch} and batch <> \${batch}`,
+      },
+    ],
+    focus: {
+      points: ['process.mid-output', 'claim.after-commit'],
+      actions: ['hold'],
+      operations: ['rollback'],
+    },
   },
   {
     name: 'no-gates-at-claim',

@@ -1,4 +1,5 @@
 import { OsaError } from '@osa/core/error';
+import { bounds } from '@osa/core/limits';
 import { parseExactly } from '../http/read-response.ts';
 
 /** Parsers for arguments and the values of options. */
@@ -11,6 +12,14 @@ export function integer(least: number, most: number): (text: string) => number {
   };
 }
 
+/** A release's version: `3` or `v3`. */
+export function releaseVersion(given: string): number {
+  const digits = given.replace(/^v(?=\d)/i, '');
+  const value = Number(digits);
+  if (/^\d{1,15}$/.test(digits) && value >= 1 && value <= bounds.releaseVersion) return value;
+  throw new OsaError('usage', 'It must be the version of a release, such as 3 or v3.');
+}
+
 export function text(longest: number): (text: string) => string {
   return (value) => {
     if (value.trim() !== '' && value.length <= longest) return value;
@@ -19,8 +28,8 @@ export function text(longest: number): (text: string) => string {
 }
 
 /**
- * The arguments of a command: words apart by spaces, or a JSON list of texts. No shell reads them, so what only a
- * shell would understand is refused.
+ * The arguments of a command: words separated by spaces, or a JSON list of texts. No shell reads them, so the signs
+ * of a shell are refused.
  */
 export function commandArguments(given: string): string[] {
   const words = given.trim().split(/\s+/);

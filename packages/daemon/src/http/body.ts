@@ -49,7 +49,13 @@ export async function readJson(
   }
   const bytes = Buffer.concat(chunks);
   return {
-    value: parseJson(bytes, { refuseProto: true, maxValues: bounds.requestValues }),
+    value: parseJson(bytes, {
+      refuseProto: true,
+      maxValues: bounds.requestValues,
+      numbers: 'strict',
+      keptUnder: 'config',
+      maxPlainLength: maxBytes,
+    }),
     sha256: createHash('sha256').update(bytes).digest('hex'),
   };
 }

@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
-import type { Answer, Body } from '@osa/core/api';
+import type { Body } from '@osa/core/api';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { parseJson } from '@osa/core/json/parse';
+import { isJsonObject, type RawNumber } from '@osa/core/json/raw';
 import type { JsonValue } from '@osa/core/json/value';
 import { parseExactly } from '../../http/read-response.ts';
 import { readTextFile } from '../text-file.ts';
@@ -14,23 +15,23 @@ type Config = NonNullable<Body<'release'>['config']>;
 /**
  * Reads `key=value`; the value is JSON if it can be, else text.
  *
- * @throws OsaError `usage`, also for JSON that a server does not keep as it stands, such as an integer beyond 2^53
+ * @throws OsaError `usage`, also for JSON that a server does not keep as it stands, such as a key that is there twice
  */
 export function parseSetting(text: string): Setting {
   const at = text.indexOf('=');
-  if (at < 1) throw new OsaError('usage', 'It must be a key and its value, such as relation=choy.');
+  if (at < 1) throw new OsaError('usage', 'It must be KEY=VALUE, such as relation=choy.');
   const source = text.slice(at + 1);
   if (parseExactly(source) === undefined) return [text.slice(0, at), source];
   return [
     text.slice(0, at),
-    keptJson(source, (flaw) => `Its value is JSON that is not kept as it stands: ${flaw}.`),
+    keptJson(source, (flaw) => `Its value is JSON that cannot be kept exactly: ${flaw}.`),
   ];
 }
 
 /** @throws OsaError `usage` with what `said` makes of the flaw */
-function keptJson(text: string, said: (flaw: string) => string): JsonValue {
+function keptJson(text: string, said: (flaw: string) => string): JsonValue<number | RawNumber> {
   try {
-    return parseJson(text);
+    return parseJson(text, { numbers: 'kept' });
   } catch (cause) {
     const flaw = asOsaError(cause);
     if (!flaw) throw cause;
@@ -39,43 +40,24 @@ function keptJson(text: string, said: (flaw: string) => string): JsonValue {
 }
 
 /**
- * The config of a release: that of `file`, or the live one, with the keys of `set`. Undefined when neither is given,
- * and the live one stays as it is.
+ * What is said of a release's config: all of it by a file, or some keys. The server completes the rest from the release
+ * that is live there.
  *
- * @throws OsaError `usage` for a file that is no JSON object, `access_denied` when the live config may not be seen.
+ * @throws OsaError `usage` for a file that is no JSON object.
  */
-export async function nextConfig(
+export async function saidConfig(
   cwd: string,
-  {
-    hook,
-    file,
-    set,
-  }: {
-    readonly hook: Answer<'showHook'>;
-    readonly file: string | undefined;
-    readonly set: readonly Setting[];
-  },
-): Promise<Config | undefined> {
-  if (file === undefined && set.length === 0) return undefined;
-  const base = file === undefined ? liveConfig(hook) : await readConfig(resolve(cwd, file), file);
-  return { ...base, ...Object.fromEntries(set) } as Config;
-}
-
-function liveConfig({ name, live }: Answer<'showHook'>): Config {
-  if (!live) return {};
-  if (live.config !== null) return live.config;
-  throw new OsaError(
-    'access_denied',
-    `set: the config of ${name} may hold secrets, and this key may not see it: changing one of its keys needs the ` +
-      'scope runs:read; --config FILE gives all of it',
-    { field: 'set', details: { scope: 'runs:read' } },
-  );
+  { file, set }: { readonly file: string | undefined; readonly set: readonly Setting[] },
+): Promise<Pick<Body<'release'>, 'config' | 'set'>> {
+  const keys = Object.fromEntries(set) as Config;
+  if (file !== undefined) return { config: { ...(await readConfig(resolve(cwd, file), file)), ...keys } };
+  return set.length > 0 ? { set: keys } : {};
 }
 
 async function readConfig(path: string, shown: string): Promise<Config> {
   const text = await readTextFile(path, { shown, field: 'config' });
   const config = keptJson(text, (flaw) => `${shown} cannot be used as a config: ${flaw}`);
-  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as Config;
+  if (isJsonObject(config)) return config;
   throw new OsaError('usage', `${shown} is not a JSON object, such as {"relation": "choy"}`, {
     field: 'config',
   });

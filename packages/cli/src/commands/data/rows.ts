@@ -2,38 +2,41 @@ import type { Answer } from '@osa/core/api';
 import { defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { nextPage, value, version } from '../../terminal/format.ts';
-import type { Line } from '../../terminal/paint.ts';
-import { integer, text } from '../../terminal/parse.ts';
+import { bold, type Line, line } from '../../terminal/paint.ts';
+import { releaseVersion, text } from '../../terminal/parse.ts';
 import { type Cell, table } from '../../terminal/table.ts';
-import { newestVersion } from '../hooks/move-pointer.ts';
 import { pagingOptions } from '../paging.ts';
+import { otherSchemas, rowsText } from './schema-rows.ts';
 
 export const rows = defineCommand({
   description:
-    "Lists a hook's rows over the published records of its convention's schema, at the version that the convention " +
-    'has: the newest version of each record, as computed last. Records of other schema versions are listed with ' +
-    '--schema.',
+    'Lists the rows of a hook: for each published record, the newest version and its latest rows. By ' +
+    'default for the records of the schema version that the convention has now; --schema lists those of ' +
+    'another one.',
   arguments: { hook: { description: "the hook's name" } },
   options: {
     ...pagingOptions,
-    release: { value: 'V', description: 'only rows made by this version', parse: integer(1, newestVersion) },
+    release: { value: 'V', description: 'only rows made by this version', parse: releaseVersion },
     schema: {
       value: 'ID[@VERSION]',
-      description: 'records of this schema, at its highest version unless one is given',
+      description: 'records of this schema; without a version, of its highest one',
       parse: text(200),
     },
-    history: { description: 'older versions of records and superseded rows as well' },
+    history: { description: 'include older versions of records, and superseded rows' },
   },
   examples: [
-    ['osa rows seismic_energy --limit 3', 'three rows, to trace one'],
-    ['osa rows seismic_energy --release 1 --history', 'all that v1 made of records of this schema version'],
-    ['osa rows seismic_energy --schema earthquake@1.0.0', 'of records from before the schema changed'],
+    ['osa rows seismic_energy --limit 3', 'three rows'],
+    ['osa rows seismic_energy --release 1 --history', 'all rows that v1 made'],
+    ['osa rows seismic_energy --schema earthquake@1.0.0', 'rows of an older schema version'],
   ],
   json: '{"rows": [{"id", "record_srn", "run_id", "release", "created_at", …the columns}], "next_cursor", "has_more"}',
   async run({ client, output }, { arguments: { hook }, options: { history, schema, ...page } }) {
     const server = client();
     const { owner, feature } = await server.call('showHook', { params: { name: hook } });
     const read = schema ?? (await schemaOf(server, owner));
+    // Whoever names a schema, a release or a page knows what there is.
+    const isWhole = schema === undefined && page.release === undefined && page.cursor === undefined;
+    const others = isWhole ? await otherSchemas(server, hook, read) : [];
     const answer = await server.call('readRows', {
       params: { schema: read, feature: hook },
       query: { ...page, history: history ? 'true' : 'false' },
@@ -47,6 +50,12 @@ export const rows = defineCommand({
       const which = read.includes('@') ? `schema ${read}` : `schema ${read}, at its highest version,`;
       output.note(`records of ${which} were read; --schema ID@VERSION reads those of another`);
     }
+    output.note(
+      ...others.map(
+        (other) =>
+          line`${rowsText(other)} more of ${other.schema}: ${bold(`osa rows ${hook} --schema ${other.schema}`)}`,
+      ),
+    );
     output.note(
       ...nextPage({
         commandLine: `osa rows ${hook}`,

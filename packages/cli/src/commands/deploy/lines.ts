@@ -1,7 +1,10 @@
 import type { Answer } from '@osa/core/api';
-import { command } from '../../terminal/format.ts';
+import type { Manifest } from '@osa/core/convention/manifest/read';
+import { command, version } from '../../terminal/format.ts';
 import { bold, dim, green, joined, type Line, line, red, yellow } from '../../terminal/paint.ts';
 import { table } from '../../terminal/table.ts';
+import { keptLines } from '../hooks/kept-lines.ts';
+import { differenceRows, differenceValue } from '../hooks/release-differences.ts';
 
 export type Changes = Answer<'deploy'>['changes'];
 type HookChange = Changes['hooks'][number];
@@ -18,10 +21,14 @@ export interface Part {
 
 /** What a deploy changed, part by part. `again` is the command line that was given. */
 export function deployLines(answer: Answer<'deploy'>, again: readonly string[]): Line[] {
-  const { slug, changed, schema_id, changes } = answer;
+  const { slug, changed, schema_id, changes, still_running } = answer;
   return [
     changed ? line`${bold(slug)} deployed` : line`${bold(slug)}: nothing changed`,
     ...partTable(deployParts(changes, { slug, schema: `${schema_id.id}@${schema_id.version}` })),
+    ...changes.hooks.flatMap(({ name, version: live }) => {
+      const kept = still_running.filter(({ hook }) => hook === name);
+      return keptLines(kept, { live, again: `osa hooks activate ${name} ${live} --cancel-running` });
+    }),
     ...notLiveLines(changes, again),
   ];
 }
@@ -29,7 +36,15 @@ export function deployLines(answer: Answer<'deploy'>, again: readonly string[]):
 /** What a deploy would change, part by part, with the reasons. */
 export function planLines(
   { slug, changed, refused, reasons, changes }: Answer<'planDeploy'>,
-  { schema, again }: { readonly schema: string; readonly again: readonly string[] },
+  {
+    schema,
+    hooks,
+    again,
+  }: {
+    readonly schema: string;
+    readonly hooks: Manifest['hooks'];
+    readonly again: readonly string[];
+  },
 ): Line[] {
   const parts = deployParts(changes, { slug, schema });
   const verdict = refused
@@ -40,8 +55,12 @@ export function planLines(
   return [
     line`${bold(slug)}: ${verdict}`,
     ...partTable(parts),
-    ...parts.flatMap(({ differences }) => differences.map((text) => `  ${text}`)),
+    ...parts
+      .filter(({ kind }) => kind !== 'hook')
+      .flatMap(({ differences }) => differences.map((text) => `  ${text}`)),
+    ...changes.hooks.flatMap(releaseLines),
     ...reasons.map((reason) => line`${red('refused:')} ${reason}`),
+    ...doubleLines(changes, hooks),
     ...notLiveLines(changes, again),
   ];
 }
@@ -70,7 +89,12 @@ export function deployParts(
     },
     { kind: 'schema', name: schema, state: stateOf(changes.schema), differences: [] },
     ...changes.hooks.map(
-      (change): Part => ({ kind: 'hook', name: change.name, state: hookState(change), differences: [] }),
+      (change): Part => ({
+        kind: 'hook',
+        name: change.name,
+        state: hookState(change),
+        differences: change.hook === 'refused' ? [] : change.differences.map(publicText),
+      }),
     ),
     ...changes.removed_hooks.map(
       (name): Part => ({ kind: 'hook', name, state: yellow('no longer in the convention'), differences: [] }),
@@ -81,13 +105,23 @@ export function deployParts(
   ];
 }
 
+/** What a hook's release differs in from the live one, as `osa hooks diff` shows it. */
+function releaseLines({ name, hook, version: minted, differences }: HookChange): Line[] {
+  if (hook === 'refused' || differences.length === 0) return [];
+  return [
+    line`${bold(name)}`,
+    ...table(['', 'live', version(minted)], differenceRows(differences)).map((text) => line`  ${text}`),
+  ];
+}
+
+/** A config may hold secrets, and summaries of jobs are read by many: they name its keys only. */
+function publicText(difference: Difference): string {
+  return difference.path.startsWith('config') ? `${difference.path} differs` : differenceText(difference);
+}
+
 /** `columns.energy_j.unit: "J" → "kJ"`. */
 function differenceText({ path, from, to }: Difference): string {
   return `${path}: ${differenceValue(from)} → ${differenceValue(to)}`;
-}
-
-export function differenceValue(value: unknown): string {
-  return value === null || value === undefined ? 'absent' : JSON.stringify(value);
 }
 
 function stateOf(
@@ -121,6 +155,24 @@ function notLiveLines({ hooks }: Changes, again: readonly string[]): Line[] {
     line`to make v${version} of ${name} live: ${bold(`osa hooks activate ${name} ${version}`)} ${all} ${bold(`${command(again)} --activate`)}`,
     line`to see who made another one live: osa hooks history ${name}`,
   ]);
+}
+
+/** The number columns of new hooks, whose contracts can still be changed. */
+function doubleLines({ hooks: changes }: Changes, hooks: Manifest['hooks']): Line[] {
+  const created = new Set(changes.filter(({ hook }) => hook === 'created').map(({ name }) => name));
+  return hooks
+    .filter(({ name }) => created.has(name))
+    .flatMap(({ name, feature }) => {
+      const doubles = feature.columns.filter(({ json_type }) => json_type === 'number');
+      if (doubles.length === 0) return [];
+      const names = joined(
+        doubles.map((column) => column.name),
+        ', ',
+      );
+      return [
+        line`number columns of ${name} hold doubles, which keep 15 digits: ${names}; for whole numbers of more, declare integer`,
+      ];
+    });
 }
 
 /** What a deploy changed, in a few words: `schema created`, `seismic_energy v2`. */

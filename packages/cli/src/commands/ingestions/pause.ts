@@ -1,21 +1,25 @@
 import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { reasonOption } from '../pause.ts';
+import { untilFree } from '../until-free.ts';
 import { ingestionLines } from './follow.ts';
 
 export const ingestionsPause = defineCommand({
   description:
-    'Pauses an ingestion: once this has answered, none of its batches is claimed. Those that run by then end as they ' +
-    'would. Later ingestions of the same records wait behind it, since the later content must come out on top.',
+    'Pauses an ingestion: its batches wait until it is resumed. Batches that already run are finished. ' +
+    'Later ingestions of the same records wait too, since newer content must win.',
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
   options: reasonOption,
   examples: [
     ['osa ingestions pause 0198c0de-… --reason "to look at the first batch"', 'until it is resumed'],
   ],
   json: 'the ingestion, as `osa ingestions show`',
-  async run({ client, output }, { arguments: { id }, options }) {
-    const ingestion = await client().call('pauseIngestion', { params: { id }, body: options });
-    output.result(ingestion, ingestionLines(ingestion));
+  async run(context, { arguments: { id }, options }) {
+    const client = context.client();
+    const ingestion = await untilFree(context, () =>
+      client.call('pauseIngestion', { params: { id }, body: options }),
+    );
+    context.output.result(ingestion, ingestionLines(ingestion));
     return undefined;
   },
 });

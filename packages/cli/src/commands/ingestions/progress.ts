@@ -1,7 +1,8 @@
 import type { Answer } from '@osa/core/api';
+import { visible } from '@osa/core/text';
 import { count, duration, secondsBetween } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
-import { line, printable, yellow } from '../../terminal/paint.ts';
+import { line, yellow } from '../../terminal/paint.ts';
 import type { ProgressView } from '../../terminal/ui/ingest-progress.tsx';
 
 type Ingestion = Answer<'showIngestion'>;
@@ -18,7 +19,7 @@ const lineEveryMs = 5_000;
 
 /** Shows progress while `work` goes on, and leaves the terminal in order whatever becomes of it. */
 export async function withProgress<T>(output: Output, work: (progress: Progress) => Promise<T>): Promise<T> {
-  if (!output.interactive) return work(lineProgress(output));
+  if (!output.animated) return work(lineProgress(output));
   const { openProgress } = await import('../../terminal/ui/ingest-progress.tsx');
   const screen = openProgress(uploadView(undefined));
   try {
@@ -63,7 +64,7 @@ function summaryText(ingestion: Ingestion): string {
     .join(', ');
 }
 
-/** What came of the records, the number of rows, and how fast they came. */
+/** What came of the records, and their rows. */
 export function countsOf(ingestion: Ingestion): ProgressView['counts'] {
   const { records, invalid, published, rejected, errored, unchanged, rows } = ingestion;
   return [
@@ -74,26 +75,23 @@ export function countsOf(ingestion: Ingestion): ProgressView['counts'] {
     ['errored', count(errored), errored > 0],
     ['unchanged', count(unchanged), false],
     ['rows', count(rows), false],
-    ['rows/s', rowsPerSecond(ingestion), false],
   ];
 }
 
 function viewOf(ingestion: Ingestion): ProgressView {
   const { records, pending, convention_id, status, reasons } = ingestion;
   return {
-    title: `${printable(convention_id)}: ${status}, ${duration(secondsOf(ingestion))}`,
+    title: `${visible(convention_id)}: ${status}, ${duration(secondsOf(ingestion))}`,
     isRunning: status === 'running' || status === 'paused',
     share: records === 0 ? undefined : (records - pending) / records,
     counts: countsOf(ingestion),
-    notes: reasons.map(printable),
+    notes: reasons.map(visible),
   };
 }
 
-export function secondsOf({ started_at, finished_at }: Ingestion): number {
+export function secondsOf({
+  started_at,
+  finished_at,
+}: Pick<Ingestion, 'started_at' | 'finished_at'>): number {
   return Math.max(0, secondsBetween(started_at, finished_at ?? new Date().toISOString()) ?? 0);
-}
-
-function rowsPerSecond(ingestion: Ingestion): string {
-  const seconds = secondsOf(ingestion);
-  return seconds === 0 ? '-' : count(Math.round(ingestion.rows / seconds));
 }

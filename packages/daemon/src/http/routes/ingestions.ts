@@ -26,17 +26,14 @@ export interface IngestionParts {
   readonly bulk: Store;
   /** Uploads are read in these. */
   readonly threads: OutputThreads;
+  /** The same store with connections for cancellations. */
+  readonly cancelling: Store;
   readonly spoolDirectory: string;
   readonly uploadBytes: number;
 }
 
-export function ingestionRoutes({
-  store,
-  bulk,
-  threads,
-  spoolDirectory,
-  uploadBytes,
-}: IngestionParts): Routes {
+export function ingestionRoutes(parts: IngestionParts): Routes {
+  const { store, bulk, cancelling, threads, spoolDirectory, uploadBytes } = parts;
   return {
     async ingest(call) {
       const { slug } = call.params;
@@ -56,6 +53,6 @@ export function ingestionRoutes({
     retryIngestion: (call) => retryIngestion(bulk, call.writer(), call.params.id),
     pauseIngestion: (call) => pauseIngestion(store, call.writer(), call.params.id, call.body),
     resumeIngestion: (call) => resumeIngestion(store, call.writer(), call.params.id),
-    cancelIngestion: (call) => cancelIngestion(bulk, call.writer(), call.params.id, call.body),
+    cancelIngestion: (call) => cancelIngestion(cancelling, call.writer(), call.params.id, call.body),
   };
 }

@@ -1,5 +1,5 @@
 import { request } from 'undici';
-import { type RawConnection, rawConnection } from './daemon-support.ts';
+import { type RawConnection, rawConnection } from '../support/daemon-support.ts';
 
 /** Clients that ask for more than they take, and what others notice of them. */
 
