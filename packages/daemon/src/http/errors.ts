@@ -128,8 +128,7 @@ function ours(known: OsaError | undefined, status: number): ProblemAnswer {
     const { commit } = known.details;
     const details = commit === undefined ? {} : { commit };
     const body = toProblem({ status, code: 'unavailable', message }, { details });
-    // A flood of reads must not become a flood of log lines.
-    return { status, body, headers: { 'retry-after': '1' }, isOurs: known.details.overloaded !== true };
+    return { status, body, headers: { 'retry-after': '1' }, isOurs: true };
   }
   const message = 'something went wrong on our side; see the log of the daemon';
   return { status, body: toProblem({ status, code: 'internal', message }), headers: {}, isOurs: true };
