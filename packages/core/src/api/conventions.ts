@@ -27,6 +27,8 @@ const HookChange = z.object({
 export const DeployChanges = z.object({
   convention: z.enum(['created', 'updated', 'unchanged']),
   convention_fields: z.array(Difference),
+  /** The convention that the schema id belongs to. Only its deploys add versions, and those with `schemas:write`. */
+  schema_owner: z.string(),
   schema: z.enum(['created', 'unchanged', 'refused']),
   schema_differences: z.array(Difference),
   hooks: z.array(HookChange),

@@ -9,6 +9,7 @@ import type { Principal } from './principal.ts';
 export const scopeVerbs = [
   'conventions:write',
   'hooks:write',
+  'schemas:write',
   'ingestions:write',
   'ingestions:read',
   'runs:read',

@@ -3,7 +3,7 @@ import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
-import type { RegistryState, RegistryWrites, StoredConvention, StoredHook } from '../hook/registry.ts';
+import type { RegistryState, RegistryWrites, StoredHook } from '../hook/registry.ts';
 import { fingerprint } from '../hook/release.ts';
 import type { Store, Writer } from '../store.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent, slugOf } from './convention.ts';
@@ -29,7 +29,7 @@ export async function deploy(
     const state = await lockState(registry, slug, request);
     await failpoint('release.after-lock');
     const plan = planDeploy(slug, request, state, options);
-    requireHookScopes(writer.principal, plan);
+    requireOwnership(writer.principal, plan, request);
     refuse(plan);
     await requireBlobs(registry, request.hooks);
     await apply(registry, request, plan, state);
@@ -69,9 +69,10 @@ export async function planConvention(
   return store.read(async (registry) => {
     const convention = await registry.convention(slug);
     const hooks = await registry.hooks(request.hooks.map((hook) => hook.name));
-    const state = await readState(registry, request, { convention, hooks });
+    const schemaOwner = (await registry.schemaOwner(request.schema.id)) ?? slug;
+    const state = await readState(registry, request, { convention, hooks, schemaOwner });
     const plan = planDeploy(slug, request, state, options);
-    requireHookScopes(principal, plan);
+    requireOwnership(principal, plan, request);
     return plan;
   });
 }
@@ -83,7 +84,7 @@ function chooseSlug(request: DeployRequest): string {
   throw new OsaError('invalid', message, { field: 'title' });
 }
 
-/** Locks the convention, then the hooks by name, and reads what else the deploy names. */
+/** Locks the convention, the hooks by name and the schema id, and reads what else the deploy names. */
 async function lockState(
   registry: RegistryWrites,
   slug: string,
@@ -91,13 +92,14 @@ async function lockState(
 ): Promise<DeployState> {
   const convention = await registry.lockConvention(slug, request);
   const hooks = await registry.lockHooks(slug, request.hooks);
-  return readState(registry, request, { convention, hooks });
+  const schemaOwner = await registry.claimSchema(request.schema.id, slug);
+  return readState(registry, request, { convention, hooks, schemaOwner });
 }
 
 async function readState(
   registry: RegistryState,
   request: DeployRequest,
-  named: { readonly convention: StoredConvention | undefined; readonly hooks: readonly StoredHook[] },
+  named: Pick<DeployState, 'convention' | 'schemaOwner'> & { readonly hooks: readonly StoredHook[] },
 ): Promise<DeployState> {
   const fields = await registry.schemaFields(request.schema.id, request.schema.version);
   const knownReleases = new Map<string, number>();
@@ -106,14 +108,33 @@ async function readState(
     if (version !== undefined) knownReleases.set(declaration.name, version);
   }
   const hooks = new Map(named.hooks.map((hook) => [hook.name, hook]));
-  return { convention: named.convention, fields, hooks, knownReleases };
+  return { ...named, fields, hooks, knownReleases };
 }
 
 /**
- * A deploy mints for the hooks that its convention owns. To mint for another's, and to activate what is not live,
- * takes the right to that hook.
+ * A deploy registers versions of the schemas that its convention owns, and mints for the hooks that it owns. To do so for
+ * another's, and to activate a release that is not live, takes the right to that schema or hook.
+ *
+ * @throws OsaError `access_denied`, which names the owner
  */
-function requireHookScopes(principal: Principal, { slug, changes }: DeployPlan): void {
+function requireOwnership(principal: Principal, { slug, changes }: DeployPlan, request: DeployRequest): void {
+  const { id, version } = request.schema;
+  const owner = changes.schema_owner;
+  if (changes.schema === 'created' && owner !== slug && !grants(principal, 'schemas:write', id)) {
+    throw new OsaError(
+      'access_denied',
+      `schema ${id} belongs to the convention ${owner}: to register ${id}@${version} you need the scope schemas:write:${id}; ` +
+        'use a registered version, or give the schema another id',
+      { field: 'schema.id', details: { scope: `schemas:write:${id}`, owner } },
+    );
+  }
+  requireHookScopes(principal, { slug, changes });
+}
+
+function requireHookScopes(
+  principal: Principal,
+  { slug, changes }: Pick<DeployPlan, 'slug' | 'changes'>,
+): void {
   for (const { name, owner, release, activated } of changes.hooks) {
     const needsHook = activated || (release === 'created' && owner !== slug);
     if (!needsHook || grants(principal, 'hooks:write', name)) continue;

@@ -8,6 +8,8 @@ import type { DeployRequest, HookDeclaration } from './convention.ts';
 /** What is stored of everything that a deploy names. */
 export interface DeployState {
   readonly convention: StoredConvention | undefined;
+  /** The convention that the schema id belongs to, or will. */
+  readonly schemaOwner: string;
   /** The fields of the named schema version, when it is registered. */
   readonly fields: readonly FieldDefinition[] | undefined;
   readonly hooks: ReadonlyMap<string, StoredHook>;
@@ -40,13 +42,14 @@ export function planDeploy(
   const changes: DeployPlan['changes'] = {
     convention: !state.convention ? 'created' : conventionFields.length > 0 ? 'updated' : 'unchanged',
     convention_fields: conventionFields,
+    schema_owner: state.schemaOwner,
     schema: !state.fields ? 'created' : schemaChanges.length > 0 ? 'refused' : 'unchanged',
     schema_differences: schemaChanges,
     hooks,
     removed_hooks: (state.convention?.hooks ?? []).filter((name) => !declared.has(name)),
     ingester: request.ingester ? 'stored, not run' : 'none',
   };
-  const reasons = refusals(request, changes);
+  const reasons = refusals(slug, request, changes);
   return { slug, changed: isChange(changes), refused: reasons.length > 0, reasons, changes };
 }
 
@@ -86,13 +89,15 @@ function isChange({ convention, schema, hooks }: DeployPlan['changes']): boolean
   );
 }
 
-function refusals({ schema }: DeployRequest, changes: DeployPlan['changes']): string[] {
+function refusals(slug: string, { schema }: DeployRequest, changes: DeployPlan['changes']): string[] {
   const reasons: string[] = [];
   if (changes.schema === 'refused') {
     const what = changes.schema_differences.map(describe).join('; ');
-    reasons.push(
-      `schema ${schema.id}@${schema.version} is registered and never changes: ${what}. Raise its version`,
-    );
+    const next =
+      changes.schema_owner === slug
+        ? 'Raise its version'
+        : `It belongs to the convention ${changes.schema_owner}: use its fields, or another id`;
+    reasons.push(`schema ${schema.id}@${schema.version} is registered and never changes: ${what}. ${next}`);
   }
   for (const [index, { name, hook, differences }] of changes.hooks.entries()) {
     if (hook !== 'refused') continue;

@@ -18,7 +18,9 @@ export const reservedColumns = [
 ] as const;
 
 /** Field names taken by what a reading of records puts beside the metadata. */
-export const reservedFields = ['id', 'srn', 'schema_id', 'version', 'created_at'] as const;
+export const reservedFields = [
+  ...['id', 'srn', 'schema_id', 'version', 'created_at', 'convention_id', 'source_id'],
+] as const;
 
 export const jsonTypes = ['string', 'number', 'integer', 'boolean', 'array', 'object'] as const;
 export const stringFormats = ['date-time', 'date', 'uuid'] as const;

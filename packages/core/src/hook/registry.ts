@@ -15,6 +15,8 @@ export interface RegistryWrites extends RegistryState {
    * was stored before; undefined when there was nothing.
    */
   lockConvention(slug: string, request: DeployRequest): Promise<StoredConvention | undefined>;
+  /** The owner of a schema id, which is this convention if the id is new. It waits for another deploy that takes the id. */
+  claimSchema(id: string, slug: string): Promise<string>;
   insertSchema(schema: {
     id: string;
     version: string;
@@ -63,6 +65,8 @@ export interface RegistryWrites extends RegistryState {
 /** What a deploy looks at, as it is stored at one moment. */
 export interface RegistryState {
   convention(slug: string): Promise<StoredConvention | undefined>;
+  /** The convention that a schema id belongs to. */
+  schemaOwner(id: string): Promise<string | undefined>;
   /** The fields of a registered schema. */
   schemaFields(id: string, version: string): Promise<FieldDefinition[] | undefined>;
   /** Those of the named hooks that exist. */

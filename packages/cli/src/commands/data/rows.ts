@@ -10,9 +10,9 @@ import { pagingOptions } from '../paging.ts';
 
 export const rows = defineCommand({
   description:
-    "Lists a hook's rows over the published records of its convention's schema, at the version that the convention " +
+    "Lists a hook's rows over the published records of its convention, at the schema version that the convention " +
     'has: the newest version of each record, as computed last. Records of other schema versions are listed with ' +
-    '--schema.',
+    '--schema, those of other conventions that name the hook with --convention.',
   arguments: { hook: { description: "the hook's name" } },
   options: {
     ...pagingOptions,
@@ -22,6 +22,7 @@ export const rows = defineCommand({
       description: 'records of this schema, at its highest version unless one is given',
       parse: text(200),
     },
+    convention: { value: 'SLUG', description: 'records of this convention', parse: text(200) },
     history: { description: 'older versions of records and superseded rows as well' },
   },
   examples: [
@@ -30,13 +31,18 @@ export const rows = defineCommand({
     ['osa rows seismic_energy --schema earthquake@1.0.0', 'of records from before the schema changed'],
   ],
   json: '{"rows": [{"id", "record_srn", "run_id", "release", "created_at", …the columns}], "next_cursor", "has_more"}',
-  async run({ client, output }, { arguments: { hook }, options: { history, schema, ...page } }) {
+  async run({ client, output }, { arguments: { hook }, options: { history, schema, convention, ...page } }) {
     const server = client();
     const { owner, feature } = await server.call('showHook', { params: { name: hook } });
-    const read = schema ?? (await schemaOf(server, owner));
+    const whose = convention ?? (schema === undefined ? owner : undefined);
+    const read = schema ?? (await schemaOf(server, whose ?? owner));
     const answer = await server.call('readRows', {
       params: { schema: read, feature: hook },
-      query: { ...page, history: history ? 'true' : 'false' },
+      query: {
+        ...page,
+        ...(whose !== undefined && { convention: whose }),
+        history: history ? 'true' : 'false',
+      },
     });
     // No rows of a release that there is, and a release that there is not, are two answers.
     if (page.release !== undefined && answer.rows.length === 0) {
@@ -50,7 +56,7 @@ export const rows = defineCommand({
     output.note(
       ...nextPage({
         commandLine: `osa rows ${hook}`,
-        options: { ...page, schema, history },
+        options: { ...page, schema, convention, history },
         server: server.server,
         cursor: answer.next_cursor,
       }),

@@ -2,7 +2,8 @@
 --
 --   actors                                  who does things: (issuer, subject) as the token said
 --   role_assignments                        which people have which role
---   schemas                                 immutable                       (id, version)
+--   schema_owners → conventions             immutable                       the convention that first registered a schema id
+--   schemas → schema_owners                 immutable                       (id, version)
 --   conventions → schemas                   a dataset's declaration; changed by deploy only
 --   convention_hooks → conventions, hooks   the hooks of a convention, in order
 --   deploys → conventions                   append-only: what was sent, by whom, what it changed
@@ -68,8 +69,14 @@ create table role_assignments (
 
 -- What is declared ---------------------------------------------------------------------------------------------------
 
+-- A schema id belongs to the convention that registers it first; two deploys that want it meet here.
+create table schema_owners (
+  id text primary key check (id ~ '^[a-z][a-z0-9-]{2,63}$'),
+  owner text not null
+);
+
 create table schemas (
-  id text not null check (id ~ '^[a-z][a-z0-9-]{2,63}$'),
+  id text not null references schema_owners,
   version text not null,
   title text not null,
   fields jsonb not null,
@@ -92,6 +99,7 @@ create table conventions (
   -- Deferred, because a deploy locks the convention before it makes the schema.
   foreign key (schema_id, schema_version) references schemas deferrable initially deferred
 );
+alter table schema_owners add foreign key (owner) references conventions;
 
 create table deploys (
   id uuid primary key,
@@ -104,8 +112,8 @@ create table deploys (
   at timestamptz not null default now()
 );
 create index on deploys (slug, at desc);
--- Which conventions have ever used a schema.
-create index on deploys ((manifest #>> '{schema,id}'), (manifest #>> '{schema,version}'));
+-- Which schema versions a convention has ever used.
+create index on deploys (slug, (manifest #>> '{schema,id}'), (manifest #>> '{schema,version}'));
 
 -- What runs -----------------------------------------------------------------------------------------------------------
 
@@ -480,7 +488,7 @@ create table records (
   unique (convention, source_id, version),
   check (srn like 'urn:osa:%:rec:%@' || version)
 );
-create index on records (schema_id, schema_version, published_at desc, srn desc);
+create index on records (convention, schema_id, schema_version, published_at desc, srn desc);
 
 create table batch_records (
   id bigint generated always as identity primary key,
@@ -965,7 +973,7 @@ declare
   name text;
 begin
   foreach name in array array['actors', 'schemas', 'deploys', 'releases', 'live_changes', 'files', 'batch_gates',
-                              'records', 'events'] loop
+                              'records', 'events', 'schema_owners'] loop
     execute format('create trigger no_rewrite before update or delete or truncate on %I '
       'for each statement execute function refuse_rewrite()', name);
   end loop;

@@ -8,6 +8,7 @@ declare
     'usage on schema public, features, current',
     'select on all tables in schema public, features, current',
     'insert (issuer, subject, uuid) on actors',
+    'insert (id, owner) on schema_owners',
     'insert (id, version, title, fields, actor) on schemas',
     'insert (slug, title, description, schema_id, schema_version, file_requirements) on conventions',
     'insert (slug, position, hook) on convention_hooks',

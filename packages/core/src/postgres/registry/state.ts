@@ -8,6 +8,10 @@ import type { Sql, Transaction } from '../connection/connect.ts';
 export function registryState(tx: Transaction): RegistryState {
   return {
     convention: (slug) => readConvention(tx, slug),
+    async schemaOwner(id) {
+      const [row] = await tx<{ owner: string }[]>`select owner from schema_owners where id = ${id}`;
+      return row?.owner;
+    },
     async schemaFields(id, version) {
       const [row] = await tx<{ fields: FieldDefinition[] }[]>`
         select fields from schemas where id = ${id} and version = ${version}`;

@@ -16,6 +16,7 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
   return {
     ...registryState(tx),
     lockConvention: (slug, request) => lockConvention(tx, slug, request),
+    claimSchema: (id, slug) => claimSchema(tx, id, slug),
     insertSchema: (schema) => insertSchema(tx, actor, schema),
     lockHooks: (slug, hooks) => lockHooks(tx, slug, hooks),
     lockHook: async (name) => (await readHooks(tx, [name], 'locked'))[0],
@@ -67,6 +68,13 @@ async function lockConvention(
   const convention = await readConvention(tx, slug);
   if (!convention) throw new OsaError('internal', `convention ${slug} was there and is gone`);
   return convention;
+}
+
+async function claimSchema(tx: Transaction, id: string, slug: string): Promise<string> {
+  await tx`insert into schema_owners (id, owner) values (${id}, ${slug}) on conflict (id) do nothing`;
+  const owner = await registryState(tx).schemaOwner(id);
+  if (owner === undefined) throw new OsaError('internal', `schema ${id} was there and is gone`);
+  return owner;
 }
 
 /** Two deploys that register the same version meet here; the second sees what the first stored, and is refused. */
