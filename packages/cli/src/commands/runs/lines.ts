@@ -51,7 +51,7 @@ function attemptTable(attempts: Run['attempts']): Line[] {
   if (attempts.length === 0) return ['its code was not started yet'];
   const rows = attempts.map((attempt) => [
     attempt.n,
-    attempt.outcome ?? yellow('open'),
+    attempt.ending ?? yellow('open'),
     attempt.exit_signal ?? attempt.exit_code,
     bytes(attempt.memory_bytes),
     duration(secondsBetween(attempt.started_at, attempt.finished_at)),

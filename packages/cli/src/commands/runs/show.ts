@@ -9,7 +9,7 @@ export const runsShow = defineCommand({
     run: { description: "the run's id, as `osa trace` and `osa runs list` show it", parse: storedId },
   },
   examples: [['osa runs show 0198c0de-…', 'how it went']],
-  json: '{"id", "hook_name", "version", "status", "reason", "records", "attempts": [{"n", "outcome", "memory_bytes", "exit_code", …}], …}',
+  json: '{"id", "hook_name", "version", "status", "reason", "records", "attempts": [{"n", "ending", "memory_bytes", "exit_code", …}], …}',
   async run({ client, output }, { arguments: { run } }) {
     const shown = await client().call('showRun', { params: { id: run } });
     output.result(shown, runLines(shown));
