@@ -192,7 +192,7 @@ describe('rows', () => {
       stderr: expect.stringContaining('highest version'),
       path: expect.stringContaining('/data/earthquake/seismic_energy'),
     });
-    expect(await ask('--convention', 'guests')).toMatchObject({
+    expect(await ask('--schema', 'earthquake', '--convention', 'guests')).toMatchObject({
       path: expect.stringMatching(/seismic_energy\?.*convention=guests/),
     });
   });
