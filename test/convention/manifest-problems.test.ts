@@ -131,7 +131,7 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
     'a reserved field',
     { from: 'name: place', to: 'name: version' },
     [
-      '10:15 schema.fields[2].name: "version" is reserved, since every record has it beside its metadata (id, srn, schema_id, version, created_at); take another name',
+      '10:15 schema.fields[2].name: "version" is reserved, since every record has it beside its metadata (id, srn, schema_id, version, created_at, convention_id, source_id, local_times); take another name',
     ],
   ],
   [

@@ -217,7 +217,7 @@ describe('reserved names', () => {
     const system = 'oid xmin xmax cmin cmax ctid tableoid';
     expect([...reservedColumns].sort()).toEqual(`${columns} ${system}`.split(' ').sort());
     expect([...reservedFields].sort()).toEqual(
-      'id srn schema_id version created_at convention_id source_id'.split(' ').sort(),
+      'id srn schema_id version created_at convention_id source_id local_times'.split(' ').sort(),
     );
     const names = 'records datasets runs live releases history plan';
     expect([...reservedNames].sort()).toEqual(names.split(' ').sort());

@@ -20,6 +20,11 @@ export function isDateTime(text: string): boolean {
   );
 }
 
+/** `2026-01-31T12:00:00`: a time without an offset, so nobody knows which moment it is. */
+export function isLocalDateTime(text: string): boolean {
+  return !/[Zz]$|[+-]\d{2}:\d{2}$/.test(text.slice(10)) && isDateTime(`${text}Z`);
+}
+
 /** Whether `text`, which is a date-time, says no more than microseconds, which is what PostgreSQL keeps. */
 export function isWithinMicroseconds(text: string): boolean {
   return text.charAt(19) !== '.' || /^\d{1,6}0*\D/.test(text.slice(20));

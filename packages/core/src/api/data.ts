@@ -25,6 +25,8 @@ export const dataRoutes = {
         created_at: time,
         convention_id: z.string(),
         source_id: z.string(),
+        /** The date fields whose times have no offset; left out where there are none. */
+        local_times: z.array(z.string()).optional(),
       }),
     ),
   }),

@@ -7,6 +7,7 @@ import type { RegistryState, RegistryWrites, StoredHook } from '../hook/registry
 import { fingerprint } from '../hook/release.ts';
 import type { Store, Writer } from '../store.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent, slugOf } from './convention.ts';
+import { withOpenText } from './open-text.ts';
 import { type DeployOptions, type DeployPlan, type DeployState, planDeploy } from './plan.ts';
 
 /**
@@ -19,9 +20,10 @@ import { type DeployOptions, type DeployPlan, type DeployState, planDeploy } fro
 export async function deploy(
   store: Store,
   writer: Writer,
-  request: DeployRequest,
+  received: DeployRequest,
   options: DeployOptions = { activate: false },
 ): Promise<Answer<'deploy'>> {
+  const request = withOpenText(received);
   const slug = chooseSlug(request);
   requireScope(writer.principal, 'conventions:write', slug);
   await failpoint('release.before-lock');
@@ -47,6 +49,7 @@ export async function deploy(
       deploy_id: id,
       changed: plan.changed,
       changes: plan.changes,
+      warnings: plan.warnings,
     };
   });
   await failpoint('release.after-commit');
@@ -61,9 +64,10 @@ export async function deploy(
 export async function planConvention(
   store: Store,
   principal: Principal,
-  request: DeployRequest,
+  received: DeployRequest,
   options: DeployOptions,
 ): Promise<DeployPlan> {
+  const request = withOpenText(received);
   const slug = chooseSlug(request);
   requireScope(principal, 'conventions:write', slug);
   return store.read(async (registry) => {
@@ -101,14 +105,14 @@ async function readState(
   request: DeployRequest,
   named: Pick<DeployState, 'convention' | 'schemaOwner'> & { readonly hooks: readonly StoredHook[] },
 ): Promise<DeployState> {
-  const fields = await registry.schemaFields(request.schema.id, request.schema.version);
+  const schema = await registry.schema(request.schema.id, request.schema.version);
   const knownReleases = new Map<string, number>();
   for (const declaration of request.hooks) {
     const version = await registry.findRelease(declaration.name, fingerprint(releaseContent(declaration)));
     if (version !== undefined) knownReleases.set(declaration.name, version);
   }
   const hooks = new Map(named.hooks.map((hook) => [hook.name, hook]));
-  return { ...named, fields, hooks, knownReleases };
+  return { ...named, fields: schema?.fields, openText: schema?.openText, hooks, knownReleases };
 }
 
 /**
@@ -178,9 +182,9 @@ async function apply(
   plan: DeployPlan,
   state: DeployState,
 ): Promise<void> {
-  const { id, version, fields } = request.schema;
+  const { id, version, fields, open_text } = request.schema;
   if (plan.changes.schema === 'created') {
-    await registry.insertSchema({ id, version, title: request.title, fields });
+    await registry.insertSchema({ id, version, title: request.title, fields, openText: open_text === true });
   }
   if (plan.changes.convention !== 'unchanged') await registry.updateConvention(plan.slug, request);
   for (const change of plan.changes.hooks) {

@@ -4,6 +4,7 @@ import type { StoredConvention, StoredHook } from '../hook/registry.ts';
 import { canonicalJson, sha256 } from '../hook/release.ts';
 import { type FieldDefinition, schemaDifferences } from '../record/schema.ts';
 import type { DeployRequest, HookDeclaration } from './convention.ts';
+import { openTextWarnings } from './open-text.ts';
 
 /** What is stored of everything that a deploy names. */
 export interface DeployState {
@@ -12,6 +13,8 @@ export interface DeployState {
   readonly schemaOwner: string;
   /** The fields of the named schema version, when it is registered. */
   readonly fields: readonly FieldDefinition[] | undefined;
+  /** Whether the text without a rule of that version takes any value. */
+  readonly openText: boolean | undefined;
   readonly hooks: ReadonlyMap<string, StoredHook>;
   /** By hook, the version of the release that is declared again. */
   readonly knownReleases: ReadonlyMap<string, number>;
@@ -50,7 +53,14 @@ export function planDeploy(
     ingester: request.ingester ? 'stored, not run' : 'none',
   };
   const reasons = refusals(slug, request, changes);
-  return { slug, changed: isChange(changes), refused: reasons.length > 0, reasons, changes };
+  return {
+    slug,
+    changed: isChange(changes),
+    refused: reasons.length > 0,
+    reasons,
+    changes,
+    warnings: openTextWarnings(request, state),
+  };
 }
 
 function planHook(

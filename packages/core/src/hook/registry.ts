@@ -21,6 +21,7 @@ export interface RegistryWrites extends RegistryState {
     version: string;
     title: string;
     fields: readonly FieldDefinition[];
+    openText: boolean;
   }): Promise<void>;
   /**
    * Makes the hooks that are missing, then locks all of them in name order against claims, releases and moves.
@@ -66,8 +67,8 @@ export interface RegistryState {
   convention(slug: string): Promise<StoredConvention | undefined>;
   /** The convention that a schema id belongs to. */
   schemaOwner(id: string): Promise<string | undefined>;
-  /** The fields of a registered schema. */
-  schemaFields(id: string, version: string): Promise<FieldDefinition[] | undefined>;
+  /** A registered schema. */
+  schema(id: string, version: string): Promise<StoredSchema | undefined>;
   /** Those of the named hooks that exist. */
   hooks(names: readonly string[]): Promise<StoredHook[]>;
   /** The version of the release with this fingerprint. */
@@ -109,6 +110,12 @@ export interface StoredConvention {
   readonly docs: unknown;
   readonly ingester: unknown;
   readonly hooks: readonly string[];
+}
+
+export interface StoredSchema {
+  readonly fields: readonly FieldDefinition[];
+  /** Whether its text without a rule takes any value. */
+  readonly openText: boolean;
 }
 
 export interface StoredHook {

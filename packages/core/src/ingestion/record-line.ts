@@ -24,7 +24,7 @@ export interface SourceLine {
  * has no usable source id
  */
 export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingRecord {
-  const check = metadataChecker(pinned.fields);
+  const check = metadataChecker(pinned.fields, pinned);
   const schema = `${pinned.schema.id}@${pinned.schema.version}`;
   return ({ line, bytes, long }) => {
     if (long) return readLong(long, line);

@@ -1,8 +1,11 @@
 import type { Answer } from '../api/index.ts';
+import { OsaError } from '../error.ts';
 import { HookName, type reservedFields } from '../hook/hook.ts';
+import type { StoredSchema } from '../hook/registry.ts';
 import { parseExactJson } from '../json/exact.ts';
 import { bounds } from '../limits.ts';
 import type { DatasetReads, SchemaOfConvention } from '../record/dataset.ts';
+import { localTimes } from '../record/schema.ts';
 import { parseRecordSrn } from '../record/srn.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { type Place, pagesOf } from './cursor.ts';
@@ -50,6 +53,7 @@ async function records(
   });
   const { page, next_cursor, has_more } = recordPages.cut(found.rows, limit, placeOf, found.available);
   const schemaId = `${schema.id}@${schema.version}`;
+  const declared = await schemaOf(sql, schema);
   const list = page.map(({ srn, version, created_at, source_id, metadata }) => {
     const id = parseRecordSrn(srn)?.id ?? srn;
     // Fields of the metadata have other names than these: both stand on the same list.
@@ -61,10 +65,26 @@ async function records(
       created_at,
       convention_id: schema.convention,
       source_id,
-    } satisfies Record<(typeof reservedFields)[number], unknown>;
-    return { ...head, ...(parseExactJson(metadata) as object) };
+    } satisfies Omit<Record<(typeof reservedFields)[number], unknown>, 'local_times'>;
+    return { ...head, ...declaredValues(declared, parseExactJson(metadata) as Metadata) };
   });
   return { rows: list, next_cursor, has_more };
+}
+
+async function schemaOf(sql: Sql, { id, version }: SchemaOfConvention): Promise<StoredSchema> {
+  const [row] = await sql<StoredSchema[]>`
+    select fields, open_text as "openText" from schemas where id = ${id} and version = ${version}`;
+  if (!row) throw new OsaError('internal', `schema ${id}@${version} was used and is not there`);
+  return row;
+}
+
+type Metadata = Readonly<Record<string, unknown>>;
+
+/** Every field in the declared order, null where it is absent, and then which times say no offset, if any. */
+function declaredValues({ fields, openText }: StoredSchema, metadata: Metadata): Metadata {
+  const values = fields.map(({ name }) => [name, Object.hasOwn(metadata, name) ? metadata[name] : null]);
+  const local = openText ? localTimes(fields, metadata) : [];
+  return { ...Object.fromEntries(values), ...(local.length > 0 && { local_times: local }) };
 }
 
 const rowPages = pagesOf('readRows');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isLocalDateTime } from '../calendar.ts';
 import { type Difference, noneOf, reservedFields, reservedNames } from '../hook/hook.ts';
 import { bounds } from '../limits.ts';
 import { refuseTwins } from '../unique-names.ts';
@@ -93,10 +94,20 @@ export const SchemaDefinition = z.strictObject({
   id: SchemaId,
   version: SchemaVersion,
   fields: z.array(FieldDefinition).min(1).max(bounds.fields).superRefine(refuseTwins),
+  /** Whether text without a rule takes any JSON value, and a date a time without offset: see `convention/open-text.ts`. */
+  open_text: z.boolean().nullish(),
 });
 
 export type FieldDefinition = z.infer<typeof FieldDefinition>;
 export type SchemaDefinition = z.infer<typeof SchemaDefinition>;
+
+/** Whether a field takes any JSON value where its schema has `open_text`. A unit is no rule for the value. */
+export function isOpenField({ type, constraints }: FieldDefinition): boolean {
+  if (type !== 'text') return false;
+  if (constraints?.type !== 'text') return true;
+  const { min_length, max_length, pattern } = constraints;
+  return [min_length, max_length, pattern].every((rule) => rule === undefined || rule === null);
+}
 
 /**
  * What makes `next` another schema than `stored`. Order, descriptions and examples do not count; units do,
@@ -129,6 +140,17 @@ function fieldDifferences(
     .sort()
     .map((key) => ({ path: `${path}.${key}`, from: left[key] ?? null, to: right[key] ?? null }))
     .filter((difference) => difference.from !== difference.to);
+}
+
+/** The date fields of `metadata` that hold a time without an offset, which is local to wherever it was written. */
+export function localTimes(
+  fields: readonly FieldDefinition[],
+  metadata: Readonly<Record<string, unknown>>,
+): string[] {
+  const isLocal = (value: unknown) => typeof value === 'string' && isLocalDateTime(value);
+  return fields
+    .filter(({ name, type }) => type === 'date' && [metadata[name]].flat().some(isLocal))
+    .map(({ name }) => name);
 }
 
 /** Orders semantic versions (semver.org, §11; build metadata decides last, as text, so that the order is total). */

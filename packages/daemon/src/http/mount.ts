@@ -97,9 +97,11 @@ function hasGate({ gate }: Partial<Route>): boolean {
   }
 }
 
-/** The routes of this part of a daemon; one that only runs batches has `/health`, `/ready` and `/metrics`. */
+/** The routes of this part of a daemon; one that only runs batches reports how it is, and no more. */
 export function routesOf(part: Part): readonly RouteName[] {
-  return part === 'worker' ? ['health', 'ready', 'metrics'] : (Object.keys(routes) as RouteName[]);
+  return part === 'worker'
+    ? ['health', 'ready', 'apiHealth', 'apiReady', 'metrics']
+    : (Object.keys(routes) as RouteName[]);
 }
 
 function mount<N extends RouteName>(

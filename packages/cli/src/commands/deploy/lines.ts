@@ -18,17 +18,22 @@ export interface Part {
 
 /** What a deploy changed, part by part. `again` is the command line that was given. */
 export function deployLines(answer: Answer<'deploy'>, again: readonly string[]): Line[] {
-  const { slug, changed, schema_id, changes } = answer;
+  const { slug, changed, schema_id, changes, warnings } = answer;
   return [
     changed ? line`${bold(slug)} deployed` : line`${bold(slug)}: nothing changed`,
     ...partTable(deployParts(changes, { slug, schema: `${schema_id.id}@${schema_id.version}` })),
+    ...warningLines(warnings),
     ...notLiveLines(changes, again),
   ];
 }
 
+function warningLines(warnings: readonly string[]): Line[] {
+  return warnings.map((warning) => line`${yellow('warning:')} ${warning}`);
+}
+
 /** What a deploy would change, part by part, with the reasons. */
 export function planLines(
-  { slug, changed, refused, reasons, changes }: Answer<'planDeploy'>,
+  { slug, changed, refused, reasons, changes, warnings }: Answer<'planDeploy'>,
   { schema, again }: { readonly schema: string; readonly again: readonly string[] },
 ): Line[] {
   const parts = deployParts(changes, { slug, schema });
@@ -42,6 +47,7 @@ export function planLines(
     ...partTable(parts),
     ...parts.flatMap(({ differences }) => differences.map((text) => `  ${text}`)),
     ...reasons.map((reason) => line`${red('refused:')} ${reason}`),
+    ...warningLines(warnings),
     ...notLiveLines(changes, again),
   ];
 }

@@ -72,7 +72,7 @@ const Schema = z.strictObject({
 
 const Files = z.strictObject({
   ...FileRequirements.shape,
-  min_count: count.nullish().meta({ default: 0 }),
+  min_count: FileRequirements.shape.min_count.unwrap().nullish().meta({ default: 0 }),
   max_file_size: count.nullish().meta({ description: 'Bytes; 0 means no bound of its own', default: 0 }),
 });
 

@@ -80,6 +80,8 @@ create table schemas (
   version text not null,
   title text not null,
   fields jsonb not null,
+  -- Whether text without a rule takes any JSON value, as the archive's SDK means it.
+  open_text boolean not null,
   actor bigint not null references actors,
   created_at timestamptz not null default now(),
   primary key (id, version)
@@ -872,7 +874,7 @@ create function column_type(json_type text, format text) returns text language s
     when json_type = 'number' then 'double precision'
     when json_type = 'integer' then 'bigint'
     when json_type = 'boolean' then 'boolean'
-    when json_type in ('array', 'object') then 'jsonb'
+    when json_type in ('array', 'object', 'any') then 'jsonb'
   end
 $$;
 
@@ -882,15 +884,22 @@ create function create_feature_table(hook_name text) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   contract jsonb;
+  columns jsonb;
   definitions text;
   names text;
 begin
   select h.feature into strict contract from public.hooks h where h.name = hook_name;
+  -- Where the contract has open_text, a string without a format is any JSON value.
+  select coalesce(jsonb_agg(
+      case when contract -> 'open_text' = 'true' and c ->> 'json_type' = 'string' and c ->> 'format' is null
+        then c || '{"json_type": "any"}' else c end order by position), '[]')
+    into columns
+    from jsonb_array_elements(contract -> 'columns') with ordinality as declared (c, position);
   perform from pg_class c where c.oid = to_regclass(format('features.%I', hook_name)) and c.relkind = 'r';
   if found then
     return;
   end if;
-  if exists (select from jsonb_array_elements(contract -> 'columns') c
+  if exists (select from jsonb_array_elements(columns) c
              where c ->> 'name' ~ '^[a-z][a-z0-9_]{0,62}$' is not true
                or public.column_type(c ->> 'json_type', c ->> 'format') is null) then
     raise exception 'hook %: a column has a name or type that is not allowed', hook_name using errcode = '42602';
@@ -899,7 +908,7 @@ begin
            case when (c ->> 'required')::boolean then ' not null' else '' end), '' order by position), ''),
          coalesce(string_agg(format(', f.%I', c ->> 'name'), '' order by position), '')
     into definitions, names
-    from jsonb_array_elements(contract -> 'columns') with ordinality as columns (c, position);
+    from jsonb_array_elements(columns) with ordinality as list (c, position);
   -- Sequence and indexes have names that no hook can have, since relations of a schema share their names.
   execute format('create table features.%1$I ('
     'id bigint generated always as identity (sequence name features.%2$I) constraint %3$I primary key, '

@@ -9,7 +9,7 @@ declare
     'select on all tables in schema public, features, current',
     'insert (issuer, subject, uuid) on actors',
     'insert (id, owner) on schema_owners',
-    'insert (id, version, title, fields, actor) on schemas',
+    'insert (id, version, title, fields, open_text, actor) on schemas',
     'insert (slug, title, description, schema_id, schema_version, file_requirements) on conventions',
     'insert (slug, position, hook) on convention_hooks',
     'insert (id, slug, manifest, manifest_digest, changed, changes, actor) on deploys',

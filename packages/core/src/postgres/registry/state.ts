@@ -1,6 +1,5 @@
 import type postgres from 'postgres';
-import type { RegistryState, StoredConvention, StoredHook } from '../../hook/registry.ts';
-import type { FieldDefinition } from '../../record/schema.ts';
+import type { RegistryState, StoredConvention, StoredHook, StoredSchema } from '../../hook/registry.ts';
 import { arrayText } from '../array.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
 
@@ -12,10 +11,10 @@ export function registryState(tx: Transaction): RegistryState {
       const [row] = await tx<{ owner: string }[]>`select owner from schema_owners where id = ${id}`;
       return row?.owner;
     },
-    async schemaFields(id, version) {
-      const [row] = await tx<{ fields: FieldDefinition[] }[]>`
-        select fields from schemas where id = ${id} and version = ${version}`;
-      return row?.fields;
+    async schema(id, version) {
+      const [row] = await tx<StoredSchema[]>`
+        select fields, open_text as "openText" from schemas where id = ${id} and version = ${version}`;
+      return row;
     },
     hooks: (names) => readHooks(tx, names, 'free'),
     async findRelease(hook, fingerprint) {

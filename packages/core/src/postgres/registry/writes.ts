@@ -81,11 +81,11 @@ async function claimSchema(tx: Transaction, id: string, slug: string): Promise<s
 async function insertSchema(
   tx: Transaction,
   actor: number,
-  { id, version, title, fields }: Parameters<RegistryWrites['insertSchema']>[0],
+  { id, version, title, fields, openText }: Parameters<RegistryWrites['insertSchema']>[0],
 ): Promise<void> {
   const made = await tx`
-    insert into schemas (id, version, title, fields, actor)
-    values (${id}, ${version}, ${title}, ${tx.json(fields)}::jsonb, ${actor})
+    insert into schemas (id, version, title, fields, open_text, actor)
+    values (${id}, ${version}, ${title}, ${tx.json(fields)}::jsonb, ${openText}, ${actor})
     on conflict (id, version) do nothing returning id`;
   if (made.length > 0) return;
   throw new OsaError(
