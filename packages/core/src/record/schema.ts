@@ -16,7 +16,7 @@ export const TextLength = z
   .min(0)
   .max(2 ** 31);
 
-const Pattern = z
+export const Pattern = z
   .string()
   .max(1_000)
   .superRefine((pattern, context) => {
