@@ -37,6 +37,7 @@ const columns = {
   records: 'metadata',
   events: 'payload',
   idempotency_keys: 'response',
+  refusals: 'actor',
   schema_migrations: 'checksum',
   'features.energy': 'value',
 };

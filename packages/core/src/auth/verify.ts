@@ -64,6 +64,8 @@ const cacheSize = 10_000;
 export function tokenVerifier(first: TrustedIssuers, now: () => number = Date.now): Verifier {
   let trusted = first;
   const known = new Map<string, VerifiedToken>();
+  /** Tokens that were seen to be over: they stay so when the clock goes back. */
+  const over = new Set<string>();
   return {
     get trusted() {
       return trusted;
@@ -76,14 +78,20 @@ export function tokenVerifier(first: TrustedIssuers, now: () => number = Date.no
       const seconds = now() / 1_000;
       const print = createHash('sha256').update(token).digest('base64');
       const before = known.get(print);
-      if (before && !isOver(before, trusted, seconds)) return before;
+      if (before && !over.has(print) && !isOver(before, trusted, seconds)) return before;
       try {
+        if (over.has(print)) throw new TokenFlaw('it has expired', { isExpired: true });
         const verified = verifyToken(readCompact(token), trusted, seconds);
         if (known.size >= cacheSize) known.clear();
         known.set(print, verified);
         return verified;
       } catch (cause) {
         if (!(cause instanceof TokenFlaw)) throw cause;
+        if (cause.isExpired) {
+          known.delete(print);
+          if (over.size >= cacheSize) over.clear();
+          over.add(print);
+        }
         const message = cause.isExpired ? 'the token has expired' : 'the token is not accepted';
         throw new OsaError('invalid_token', message, { cause });
       }

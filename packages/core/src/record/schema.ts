@@ -82,12 +82,21 @@ export const SchemaId = z
   )
   .regex(noneOf(reservedNames), `is reserved (${reservedNames.join(', ')})`);
 
+/** The grammar of semver.org: parts between dots are not empty, and numbers have no leading zeros. */
+function semanticVersion(): RegExp {
+  const number = '(?:0|[1-9]\\d*)';
+  const prerelease = `(?:${number}|\\d*[a-z-][0-9a-z-]*)`;
+  const build = '[0-9a-z-]+';
+  const list = (part: string) => `${part}(?:\\.${part})*`;
+  return new RegExp(`^${number}\\.${number}\\.${number}(?:-${list(prerelease)})?(?:\\+${list(build)})?$`);
+}
+
 export const SchemaVersion = z
   .string()
   .max(100)
   .regex(
-    /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9a-z.-]+)?(\+[0-9a-z.-]+)?$/,
-    'must be a semantic version in lower case, such as "1.0.0"',
+    semanticVersion(),
+    'must be a semantic version (semver.org) in lower case, such as "1.0.0" or "1.0.0-rc.1"',
   );
 
 export const SchemaDefinition = z.strictObject({
@@ -157,16 +166,21 @@ export function localTimes(
 export function compareVersions(left: string, right: string): number {
   const [a, b] = [parseVersion(left), parseVersion(right)];
   for (const [index, number] of a.core.entries()) {
-    const difference = number - (b.core[index] ?? 0);
+    const difference = compareDigits(number, b.core[index] ?? '0');
     if (difference !== 0) return difference;
   }
   return comparePrerelease(a.prerelease, b.prerelease) || (left < right ? -1 : Number(left > right));
 }
 
-function parseVersion(text: string): { core: number[]; prerelease: string[] } {
+/** Numbers without leading zeros, of any length. */
+function compareDigits(left: string, right: string): number {
+  return left.length - right.length || (left < right ? -1 : Number(left > right));
+}
+
+function parseVersion(text: string): { core: string[]; prerelease: string[] } {
   const [main = ''] = text.split('+', 1);
   const dash = main.indexOf('-');
-  const core = (dash === -1 ? main : main.slice(0, dash)).split('.').map(Number);
+  const core = (dash === -1 ? main : main.slice(0, dash)).split('.');
   return { core, prerelease: dash === -1 ? [] : main.slice(dash + 1).split('.') };
 }
 
@@ -177,7 +191,7 @@ function comparePrerelease(a: readonly string[], b: readonly string[]): number {
     if (left === undefined || right === undefined) return left === undefined ? -1 : 1;
     if (left === right) continue;
     const [isLeft, isRight] = [/^\d+$/.test(left), /^\d+$/.test(right)];
-    if (isLeft && isRight) return Number(left) - Number(right);
+    if (isLeft && isRight) return compareDigits(left, right);
     if (isLeft !== isRight) return isLeft ? -1 : 1;
     return left < right ? -1 : 1;
   }

@@ -176,7 +176,8 @@ async function decode<N extends RouteName>(
       return bodyChunks(request.raw, { idleMs: limits.uploadIdleMs });
     },
     writer(uploadSha256?: string): Writer {
-      const onBehalf = { principal: caller().principal, request: askedFor(route, request) };
+      const principal = { ...caller().principal, used: new Set<string>() };
+      const onBehalf = { principal, request: askedFor(route, request) };
       if (key === undefined) return onBehalf;
       const bodySha256 = uploadSha256 ?? json?.sha256 ?? '';
       return { ...onBehalf, idempotency: { key, requestDigest: digestOf(request, bodySha256) } };

@@ -28,6 +28,7 @@
 --   current.<hook>                          the view of it for people
 --
 --   events                                  append-only outbox
+--   refusals → actors                       how often somebody was refused
 --   idempotency_keys                        answers kept for a day
 
 create schema features;
@@ -965,10 +966,22 @@ create table events (
   at timestamptz not null default now()
 );
 
+-- How often an actor was refused for want of a verb's scope, without a break of a day. The trail has the first refusals, and
+-- then one each time the number doubles.
+create table refusals (
+  actor bigint not null references actors,
+  verb text not null,
+  count bigint not null default 1,
+  last_at timestamptz not null default now(),
+  primary key (actor, verb)
+);
+
 create table idempotency_keys (
   actor bigint not null references actors,
   key text not null,
   request_digest text not null,
+  -- What the caller had to be allowed; a stored answer is given only to somebody who still is.
+  rights text[] not null,
   response jsonb not null,
   at timestamptz not null default now(),
   primary key (actor, key)

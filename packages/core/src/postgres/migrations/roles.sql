@@ -30,9 +30,11 @@ declare
     'insert (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata, batch_record) '
       'on records',
     'insert (type, payload) on events',
-    'insert (actor, key, request_digest, response) on idempotency_keys',
+    'insert (actor, key, request_digest, rights, response) on idempotency_keys',
     'update (release_count, live_seq, live_version, paused_at, pause_reason, paused_by) on hooks',
     'update (title, description, schema_id, schema_version, file_requirements, docs, ingester, updated_at) on conventions',
+    'insert (actor, verb) on refusals',
+    'update (count, last_at) on refusals',
     'delete on convention_hooks, idempotency_keys, running_logs',
     'update (tail, bytes) on running_logs',
     'update (stopped_at, stop_reason, cancelled, paused_at, pause_reason, paused_by) on ingestions',
