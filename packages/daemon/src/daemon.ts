@@ -176,6 +176,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
   const store = postgresStore(requests, { domain: config.domain });
   const bulk = postgresStore(needs.uploads, { domain: config.domain });
   const parts = { store, bulk, blobs, spoolDirectory: spoolOf(config.dataDirectory), ...limits };
+  const { registries = [] } = config.containers;
   const check = () => components(config, { database: requests, worker, isDraining, log });
   return buildServer({
     part: config.part,
@@ -183,9 +184,9 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
     trustedProxies: config.trustedProxies,
     handlers: {
       ...serviceRoutes({ version: config.version, reads: config.reads, metrics, check }),
-      ...conventionRoutes({ store }),
+      ...conventionRoutes({ store, registries }),
       ...blobRoutes(parts),
-      ...hookRoutes({ store }),
+      ...hookRoutes({ store, registries }),
       ...ingestionRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),

@@ -3,6 +3,7 @@ import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
+import { requireRegistry } from '../hook/image.ts';
 import type { RegistryState, RegistryWrites, StoredHook } from '../hook/registry.ts';
 import { fingerprint } from '../hook/release.ts';
 import type { Store, Writer } from '../store.ts';
@@ -26,6 +27,7 @@ export async function deploy(
   const request = withOpenText(received);
   const slug = chooseSlug(request);
   requireScope(writer.principal, 'conventions:write', slug);
+  requireRegistries(request, options);
   await failpoint('release.before-lock');
   const answer = await store.write(writer, async ({ registry, event }) => {
     const state = await lockState(registry, slug, request);
@@ -70,6 +72,7 @@ export async function planConvention(
   const request = withOpenText(received);
   const slug = chooseSlug(request);
   requireScope(principal, 'conventions:write', slug);
+  requireRegistries(request, options);
   return store.read(async (registry) => {
     const convention = await registry.convention(slug);
     const hooks = await registry.hooks(request.hooks.map((hook) => hook.name));
@@ -79,6 +82,14 @@ export async function planConvention(
     requireOwnership(principal, plan, request);
     return plan;
   });
+}
+
+/** @throws OsaError `invalid` for an image from elsewhere */
+function requireRegistries({ hooks, ingester }: DeployRequest, { registries = [] }: DeployOptions): void {
+  for (const [index, { release }] of hooks.entries()) {
+    requireRegistry(registries, release.image, `hooks[${index}].release.image`);
+  }
+  requireRegistry(registries, ingester?.release.image, 'ingester.release.image');
 }
 
 function chooseSlug(request: DeployRequest): string {

@@ -23,6 +23,8 @@ export interface DeployState {
 export interface DeployOptions {
   /** Make the declared releases live also where they are known and another one is. */
   readonly activate: boolean;
+  /** Where images may come from; anywhere if there is none. */
+  readonly registries?: readonly string[];
 }
 
 export type DeployPlan = Answer<'planDeploy'>;

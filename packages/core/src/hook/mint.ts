@@ -5,7 +5,7 @@ import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer } from '../store.ts';
 import { unknownHook } from './hook.ts';
-import { imageRule, isImage, splitImage } from './image.ts';
+import { imageRule, isImage, requireRegistry, splitImage } from './image.ts';
 import { pointerMoved } from './live.ts';
 import type { Minting, MintingBase, MintOutcome, Said, StoredRelease } from './registry.ts';
 import {
@@ -31,8 +31,10 @@ export async function release(
   writer: Writer,
   hookName: string,
   request: ParsedBody<'release'>,
+  { registries = [] }: { readonly registries?: readonly string[] } = {},
 ): Promise<Answer<'release'>> {
   requireScope(writer.principal, 'hooks:write', hookName);
+  requireRegistry(registries, request.image, 'image');
   await failpoint('mint.before-lock');
   const minted =
     (await mintAtOnce(store, writer, hookName, request)) ??

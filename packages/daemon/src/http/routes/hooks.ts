@@ -5,9 +5,9 @@ import { pauseHook, resumeHook } from '@osa/core/hook/pause';
 import { listReleases, readHistory, showHook, showRelease } from '@osa/core/hook/read';
 import type { Expected } from '@osa/core/hook/registry';
 import { bounds } from '@osa/core/limits';
-import type { Store } from '@osa/core/store';
 import type { FastifyRequest } from 'fastify';
 import type { Handlers } from '../mount.ts';
+import type { ConventionParts } from './conventions.ts';
 
 type Routes = Pick<
   Handlers,
@@ -23,7 +23,7 @@ type Routes = Pick<
   | 'resumeHook'
 >;
 
-export function hookRoutes({ store }: { readonly store: Store }): Routes {
+export function hookRoutes({ store, registries }: ConventionParts): Routes {
   return {
     listHooks: ({ query }) => store.registry.hooks(query),
     async showHook({ params: { name }, principal, reply }) {
@@ -34,7 +34,7 @@ export function hookRoutes({ store }: { readonly store: Store }): Routes {
     listReleases: ({ params, query }) => listReleases(store, params.name, query),
     showRelease: ({ params, principal }) => showRelease(store, principal, params),
     history: ({ params, query }) => readHistory(store, params.name, query),
-    release: (call) => release(store, call.writer(), call.params.name, expecting(call)),
+    release: (call) => release(store, call.writer(), call.params.name, expecting(call), { registries }),
     activate: (call) => activate(store, call.writer(), call.params.name, expecting(call)),
     rollback: (call) => rollback(store, call.writer(), call.params.name, expecting(call)),
     pauseHook: (call) => pauseHook(store, call.writer(), call.params.name, call.body),
