@@ -186,7 +186,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
       ...serviceRoutes({ version: config.version, reads: config.reads, metrics, check }),
       ...conventionRoutes({ store, registries }),
       ...blobRoutes(parts),
-      ...hookRoutes({ store, registries }),
+      ...hookRoutes({ ...parts, registries }),
       ...ingestionRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, type JWK, SignJWT } from 'jose';
 import { OsaError } from '../error.ts';
-import { parseNativeJson } from '../json/native.ts';
+import { parseExactJson } from '../json/exact.ts';
 import { parseJson } from '../json/parse.ts';
 import { keyBytesOf, keyFlaw } from './ed25519.ts';
 import type { MachineKey } from './issuer.ts';
@@ -112,7 +112,7 @@ function isPrivate(text: string): boolean {
 /** The members of a JWK; undefined for PEM. The text has been read as a key. */
 function asJwk(text: string): Readonly<Record<string, unknown>> | undefined {
   const trimmed = text.trim();
-  return trimmed.startsWith('{') ? (parseNativeJson(trimmed) as Record<string, unknown>) : undefined;
+  return trimmed.startsWith('{') ? (parseExactJson(trimmed) as Record<string, unknown>) : undefined;
 }
 
 type KeyInput = Parameters<typeof createPrivateKey>[0] & Parameters<typeof createPublicKey>[0];

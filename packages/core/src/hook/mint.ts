@@ -3,19 +3,13 @@ import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
+import { canonicalJson } from '../json/canonical.ts';
 import type { Store, Writer } from '../store.ts';
 import { unknownHook } from './hook.ts';
 import { imageRule, isImage, requireRegistry, splitImage } from './image.ts';
 import { pointerMoved } from './live.ts';
 import type { Minting, MintingBase, MintOutcome, Said, StoredRelease } from './registry.ts';
-import {
-  canonicalJson,
-  fingerprint,
-  Limits,
-  memoryBytes,
-  millicores,
-  type ReleaseContent,
-} from './release.ts';
+import { fingerprint, Limits, memoryBytes, millicores, type ReleaseContent } from './release.ts';
 
 /**
  * Mints a release of a hook without a deploy. A request means the release that agrees with every part it names

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { bounds } from '@osa/core/limits';
 import { defineCommand } from '../../command.ts';
-import type { Upload } from '../../http/request.ts';
+import type { RequestBody } from '../../http/request.ts';
 import { integer } from '../../terminal/parse.ts';
 import { exitCodeFor, follow, ingestionLines } from './follow.ts';
 import { type Progress, withProgress } from './progress.ts';
@@ -9,11 +9,11 @@ import { openRecords, type RecordsFile, unreadable, unusableRecords } from './re
 
 export const ingest = defineCommand({
   description:
-    'Takes records in: newline-delimited JSON, {"source_id": "…", "metadata": {…}} on each line. A file that cannot ' +
-    'be read to its end changes nothing. Then it waits until the hooks have run over all records, and tells the ' +
-    'counts.\n\n' +
-    'The exit code is 0 when the ingestion completed, also with records that are invalid, rejected or errored: they ' +
-    'are kept with their reasons. It is 1 when the ingestion failed.',
+    'Takes records in: newline-delimited JSON, one record a line, as {"source_id": "…", "metadata": {…}}. If the file cannot be ' +
+    'read to its end, nothing is stored. Then osa waits until the hooks have run over all records, and ' +
+    'shows the counts.\n\n' +
+    'Exit code: 0 when the ingestion completed, also with records that are invalid, rejected or errored; ' +
+    'they are kept with their reasons. 1 when the ingestion failed.',
   arguments: {
     convention: { description: "the convention's slug" },
     file: { description: 'the records, or - for standard input' },
@@ -21,7 +21,7 @@ export const ingest = defineCommand({
   options: {
     batchSize: {
       value: 'N',
-      description: `records to a batch, 1 to ${bounds.batchRecords} (default: ${bounds.defaultBatchRecords})`,
+      description: `records in a batch, 1 to ${bounds.batchRecords} (default: ${bounds.defaultBatchRecords})`,
       parse: integer(1, bounds.batchRecords),
     },
     wait: { negated: true, description: 'return as soon as the records are stored' },
@@ -56,7 +56,7 @@ export const ingest = defineCommand({
 });
 
 /** The same upload, its bytes counted on the way. */
-function watched(source: RecordsFile, progress: Progress): Upload {
+function watched(source: RecordsFile, progress: Progress): RequestBody {
   async function* counted() {
     let sent = 0;
     try {

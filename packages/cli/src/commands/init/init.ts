@@ -3,16 +3,17 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { defineCommand } from '../../command.ts';
+import { shellWord } from '../../terminal/format.ts';
 import { bold, line } from '../../terminal/paint.ts';
 import { scaffold } from './scaffold.ts';
 
 export const init = defineCommand({
   description:
-    'Starts a dataset that deploys and runs as it is: a convention.yaml, its JSON Schema for editors, a hook, and ' +
-    'five sample records. Files that are there already are left alone, and then nothing is written; --force ' +
-    'replaces them.',
-  arguments: { directory: { description: 'where; made if it is not there', fallback: '.' } },
-  options: { force: { description: 'replace files that are there' } },
+    'Starts a dataset that deploys and runs right away: a convention.yaml, its JSON Schema for editors, a ' +
+    'hook, and five sample records. If any of these files exists, nothing is written; --force replaces ' +
+    'them.',
+  arguments: { directory: { description: 'where; created if it does not exist', fallback: '.' } },
+  options: { force: { description: 'replace existing files' } },
   examples: [
     ['osa init', 'in this directory'],
     ['osa init quakes', 'in a directory of its own'],
@@ -28,12 +29,12 @@ export const init = defineCommand({
     const present = await presentIn(root, [...files.keys()]);
     const taken = present.filter((path) => path !== gitignore);
     if (taken.length > 0 && !force) {
-      throw new OsaError('usage', `${taken.join(', ')} in ${root}: there already; --force replaces files`, {
+      throw new OsaError('usage', `${taken.join(', ')} in ${root}: already there; --force replaces them`, {
         field: 'directory',
         details: { files: taken },
       });
     }
-    // What git ignores is the user's own list, which --force does not touch either.
+    // The list of files that git ignores is the user's own, also with --force.
     const kept = present.filter((path) => path === gitignore);
     for (const path of kept) files.delete(path);
     await writeAll(root, files, force);
@@ -42,10 +43,10 @@ export const init = defineCommand({
     const enter = relative(sources.cwd, root);
     output.result({ directory: root, slug, created, kept }, [
       ...created.map((path) => `  ${path}`),
-      ...kept.map((path) => `  ${path} was kept; let it list .osa/`),
+      ...kept.map((path) => `  ${path} is kept as it is; add .osa/ to it`),
       '',
       'Next:',
-      ...(enter === '' ? [] : [line`  ${bold(`cd ${enter}`)}`]),
+      ...(enter === '' ? [] : [line`  ${bold(`cd ${shellWord(enter)}`)}`]),
       line`  ${bold('osad --dev')}   in another terminal`,
       line`  ${bold('osa deploy')}`,
       line`  ${bold(`osa ingest ${slug} records.ndjson`)}`,

@@ -4,7 +4,7 @@ export type ColumnSqlType =
   | 'double precision'
   | 'bigint'
   | 'text'
-  | 'jsonb'
+  | 'json'
   | 'boolean'
   | 'timestamp with time zone'
   | 'date'
@@ -15,7 +15,7 @@ export function columnSqlType(
   { json_type, format }: Pick<Column, 'json_type' | 'format'>,
   { open_text }: Pick<FeatureContract, 'open_text'> = {},
 ): ColumnSqlType {
-  if (open_text && isOpenColumn({ json_type, format })) return 'jsonb';
+  if (open_text && isOpenColumn({ json_type, format })) return 'json';
   switch (json_type) {
     case 'number':
       return 'double precision';
@@ -25,7 +25,7 @@ export function columnSqlType(
       return 'boolean';
     case 'array':
     case 'object':
-      return 'jsonb';
+      return 'json';
     case 'string':
       return format ? stringTypes[format] : 'text';
   }
