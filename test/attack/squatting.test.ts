@@ -80,11 +80,11 @@ async function readings(party: string): Promise<Record<string, string>> {
       ['records', hookOf(party)].map((table) => `data/${schema}/${table}`),
     ),
     `conventions/${party}`,
-    ...['', '/releases', '/history'].map((part) => `hooks/${hookOf(party)}${part}`),
+    ...['', '/releases', '/releases/1', '/history'].map((part) => `hooks/${hookOf(party)}${part}`),
   ];
   const read = async (path: string) => {
     const { status, text } = await daemon.send('GET', `/api/v1/${path}`);
-    return [path, `${status} ${text}`] as const;
+    return [path, `${status} ${text.replace(/"rows":\d+/, '')}`] as const;
   };
   return Object.fromEntries(await Promise.all(paths.map(read)));
 }
@@ -130,6 +130,15 @@ test('a registered version may be used by others, and their records are read und
     '/api/v1/data/victim-schema/records?convention=nobody',
   );
   expect([status, problem?.field]).toEqual([404, 'convention']);
+});
+
+test('who uses the release of another says nothing about where it comes from', async () => {
+  const before = await readings('victim');
+  const hook = declaration(hookOf('victim'), digest);
+  const release = { ...(hook.release as object), source_ref: 'git+https://evil.example/repo@2' };
+  const claim = deployBody({ slug: 'guest', schema: 'guest-schema', hooks: [{ ...hook, release }] });
+  expect((await as('guest', 'POST', 'conventions', claim)).status).toBe(201);
+  expect(await readings('victim')).toEqual(before);
 });
 
 test('the owner adds versions, and so does a token with schemas:write for the id', async () => {

@@ -36,7 +36,7 @@ export async function deploy(
     requireOwnership(writer.principal, plan, request);
     refuse(plan);
     await requireBlobs(registry, request.hooks);
-    await apply(registry, request, plan, state);
+    await apply({ registry, principal: writer.principal }, request, plan, state);
     await failpoint('release.after-insert');
     const { id, at } = await registry.recordDeploy({ slug, manifest: request, plan });
     await event('convention.deployed', { slug, deploy: id, changed: plan.changed });
@@ -188,7 +188,7 @@ async function requireBlobs(registry: RegistryWrites, hooks: readonly HookDeclar
 }
 
 async function apply(
-  registry: RegistryWrites,
+  { registry, principal }: { readonly registry: RegistryWrites; readonly principal: Principal },
   request: DeployRequest,
   plan: DeployPlan,
   state: DeployState,
@@ -207,7 +207,10 @@ async function apply(
     if (change.hook === 'created') await registry.createFeatureTable(change.name);
     const { source_ref } = declaration.release;
     if (change.release === 'created') await mintDeclared(registry, hook, declaration);
-    else await registry.addSource({ hook: change.name, version: change.version, source_ref });
+    // What another's release says of itself is not for everybody who uses it to say.
+    else if (change.owner === plan.slug || grants(principal, 'hooks:write', change.name)) {
+      await registry.addSource({ hook: change.name, version: change.version, source_ref });
+    }
     if (change.activated) {
       await registry.move(hook, { to: change.version, kind: 'activate', reason: 'deploy --activate' });
     }
