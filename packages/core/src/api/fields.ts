@@ -36,3 +36,11 @@ export const Difference = z.object({ path: z.string(), from: z.unknown(), to: z.
 
 /** A pause: when, why and by whom. */
 export const Pause = z.object({ at: time, reason: z.string().nullable(), by: Actor });
+
+/** Batches of one ingestion that were claimed under a release of a hook, and keep it until they end. */
+export const ClaimedBatches = z.object({
+  version: z.int(),
+  ingestion_id: z.string(),
+  convention_id: z.string(),
+  batches: z.int(),
+});

@@ -1,11 +1,13 @@
 import type { Answer } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
+import { mayReadRuns } from '../auth/visibility.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { requireRegistry } from '../hook/image.ts';
+import { byIngestion } from '../hook/live.ts';
 import type { RegistryState, RegistryWrites, StoredHook } from '../hook/registry.ts';
-import { fingerprint } from '../hook/release.ts';
+import { fingerprint, type ReleaseContent } from '../hook/release.ts';
 import type { Store, Writer } from '../store.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent, slugOf } from './convention.ts';
 import { withOpenText } from './open-text.ts';
@@ -32,13 +34,16 @@ export async function deploy(
   const answer = await store.write(writer, async ({ registry, event }) => {
     const state = await lockState(registry, slug, request);
     await failpoint('release.after-lock');
-    const plan = planDeploy(slug, request, state, options);
+    const plan = planDeploy(slug, request, state, { ...options, shows: shownTo(writer.principal) });
     requireOwnership(writer.principal, plan, request);
     refuse(plan);
     await requireBlobs(registry, request.hooks);
+    const still_running = await stillRunning(registry, plan, state);
     await apply({ registry, principal: writer.principal }, request, plan, state);
     await failpoint('release.after-insert');
-    const { id, at } = await registry.recordDeploy({ slug, manifest: request, plan });
+    // Anybody may read what a deploy has changed.
+    const open = planDeploy(slug, request, state, { ...options, shows: () => false });
+    const { id, at } = await registry.recordDeploy({ slug, manifest: request, plan: open });
     await event('convention.deployed', { slug, deploy: id, changed: plan.changed });
     await failpoint('release.after-pointer');
     return {
@@ -52,6 +57,7 @@ export async function deploy(
       changed: plan.changed,
       changes: plan.changes,
       warnings: plan.warnings,
+      still_running,
     };
   });
   await failpoint('release.after-commit');
@@ -78,7 +84,7 @@ export async function planConvention(
     const hooks = await registry.hooks(request.hooks.map((hook) => hook.name));
     const schemaOwner = (await registry.schemaOwner(request.schema.id)) ?? slug;
     const state = await readState(registry, request, { convention, hooks, schemaOwner });
-    const plan = planDeploy(slug, request, state, options);
+    const plan = planDeploy(slug, request, state, { ...options, shows: shownTo(principal) });
     requireOwnership(principal, plan, request);
     return plan;
   });
@@ -90,6 +96,10 @@ function requireRegistries({ hooks, ingester }: DeployRequest, { registries = []
     requireRegistry(registries, release.image, `hooks[${index}].release.image`);
   }
   requireRegistry(registries, ingester?.release.image, 'ingester.release.image');
+}
+
+function shownTo(principal: Principal): (hook: string) => boolean {
+  return (hook) => mayReadRuns(principal, hook);
 }
 
 function chooseSlug(request: DeployRequest): string {
@@ -118,12 +128,18 @@ async function readState(
 ): Promise<DeployState> {
   const schema = await registry.schema(request.schema.id, request.schema.version);
   const knownReleases = new Map<string, number>();
-  for (const declaration of request.hooks) {
-    const version = await registry.findRelease(declaration.name, fingerprint(releaseContent(declaration)));
-    if (version !== undefined) knownReleases.set(declaration.name, version);
-  }
+  const liveReleases = new Map<string, ReleaseContent>();
   const hooks = new Map(named.hooks.map((hook) => [hook.name, hook]));
-  return { ...named, fields: schema?.fields, openText: schema?.openText, hooks, knownReleases };
+  for (const declaration of request.hooks) {
+    const { name } = declaration;
+    const version = await registry.findRelease(name, fingerprint(releaseContent(declaration)));
+    if (version !== undefined) knownReleases.set(name, version);
+    const isLive = (version ?? null) === (hooks.get(name)?.liveVersion ?? null);
+    const live = isLive ? undefined : await registry.liveRelease(name);
+    if (live) liveReleases.set(name, live);
+  }
+  const stored = { fields: schema?.fields, openText: schema?.openText };
+  return { ...named, ...stored, hooks, knownReleases, liveReleases };
 }
 
 /**
@@ -166,8 +182,11 @@ function refuse({ refused, reasons, changes }: DeployPlan): void {
   if (!refused) return;
   const differences = [
     ...changes.schema_differences.map((difference) => ({ ...difference, path: `schema.${difference.path}` })),
-    ...changes.hooks.flatMap(({ differences: list }, index) =>
-      list.map((difference) => ({ ...difference, path: `hooks[${index}].feature.${difference.path}` })),
+    ...changes.hooks.flatMap(({ hook, differences: list }, index) =>
+      (hook === 'refused' ? list : []).map((difference) => ({
+        ...difference,
+        path: `hooks[${index}].feature.${difference.path}`,
+      })),
     ),
   ];
   throw new OsaError('conflict', reasons.join('; '), {
@@ -215,6 +234,23 @@ async function apply(
       await registry.move(hook, { to: change.version, kind: 'activate', reason: 'deploy --activate' });
     }
   }
+}
+
+/** The batches that keep a release which the deploy leaves. */
+async function stillRunning(
+  registry: RegistryWrites,
+  { changes }: DeployPlan,
+  { hooks }: DeployState,
+): Promise<Answer<'deploy'>['still_running']> {
+  const found: Answer<'deploy'>['still_running'] = [];
+  for (const { name, release, activated } of changes.hooks) {
+    const left = hooks.get(name)?.liveVersion ?? null;
+    if (left === null || !(release === 'created' || activated)) continue;
+    const claimed = await registry.claimedBatches(name);
+    const kept = claimed.filter(({ version }) => version === left);
+    found.push(...byIngestion(kept).map((group) => ({ hook: name, ...group })));
+  }
+  return found;
 }
 
 async function mintDeclared(

@@ -6,6 +6,7 @@ import { parseImage } from '../code/image.ts';
 import { uploadCode } from '../code/upload.ts';
 import { type Declaration, type HookImage, readDeclaration } from './file.ts';
 import { annotate, annotating, differenceProblem, placed, summarise } from './github.ts';
+import { leftRows } from './left-rows.ts';
 import { type Changes, deployLines, deployParts, planLines } from './lines.ts';
 
 export const deploy = defineCommand({
@@ -99,7 +100,8 @@ async function apply(
     });
   }
   const answer = await client.call('deploy', { body, ...input });
-  context.output.result(answer, deployLines(answer, again));
+  const left = await leftRows(client, answer.changes);
+  context.output.result(answer, [...deployLines(answer, again), ...left]);
   const { slug, changed, changes } = answer;
   const parts = deployParts(changes, { slug, schema: schemaName(manifest) });
   const title = changed ? `${slug} deployed` : `${slug}: nothing changed`;
@@ -109,10 +111,16 @@ async function apply(
 /** 0: nothing to do; 3: changes pending; 1: it would be refused. */
 async function plan(context: Context, { manifest, body }: Declaration, call: Call): Promise<number> {
   const { again, ...input } = call;
-  const answer = await context.client().call('planDeploy', { body, ...input, repeatable: true });
+  const client = context.client();
+  const answer = await client.call('planDeploy', {
+    ...{ body, ...input, repeatable: true },
+    // The config of the live release is compared by key where it may be seen.
+    scopes: [...input.scopes, 'runs:read'],
+  });
   const { slug, changed, refused, reasons, changes } = answer;
   const schema = schemaName(manifest);
-  context.output.result(answer, planLines(answer, { schema, hooks: manifest.hooks, again }));
+  const left = refused ? [] : await leftRows(client, changes);
+  context.output.result(answer, [...planLines(answer, { schema, hooks: manifest.hooks, again }), ...left]);
   annotate(
     context,
     refusals(changes).flatMap((refusal) => placed(manifest, refusal)),
@@ -128,8 +136,8 @@ async function plan(context: Context, { manifest, body }: Declaration, call: Cal
 function refusals({ schema_differences, hooks }: Changes): { field: string; message: string }[] {
   const list = [
     ...schema_differences.map((difference) => ({ ...difference, path: `schema.${difference.path}` })),
-    ...hooks.flatMap(({ differences }, index) =>
-      differences.map((difference) => ({
+    ...hooks.flatMap(({ hook, differences }, index) =>
+      (hook === 'refused' ? differences : []).map((difference) => ({
         ...difference,
         path: `hooks[${index}].feature.${difference.path}`,
       })),

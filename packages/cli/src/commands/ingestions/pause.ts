@@ -1,6 +1,7 @@
 import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { reasonOption } from '../pause.ts';
+import { untilFree } from '../until-free.ts';
 import { ingestionLines } from './follow.ts';
 
 export const ingestionsPause = defineCommand({
@@ -13,9 +14,12 @@ export const ingestionsPause = defineCommand({
     ['osa ingestions pause 0198c0de-… --reason "to look at the first batch"', 'until it is resumed'],
   ],
   json: 'the ingestion, as `osa ingestions show`',
-  async run({ client, output }, { arguments: { id }, options }) {
-    const ingestion = await client().call('pauseIngestion', { params: { id }, body: options });
-    output.result(ingestion, ingestionLines(ingestion));
+  async run(context, { arguments: { id }, options }) {
+    const client = context.client();
+    const ingestion = await untilFree(context, () =>
+      client.call('pauseIngestion', { params: { id }, body: options }),
+    );
+    context.output.result(ingestion, ingestionLines(ingestion));
     return undefined;
   },
 });

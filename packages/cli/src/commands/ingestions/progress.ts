@@ -19,7 +19,7 @@ const lineEveryMs = 5_000;
 
 /** Shows progress while `work` goes on, and leaves the terminal in order whatever becomes of it. */
 export async function withProgress<T>(output: Output, work: (progress: Progress) => Promise<T>): Promise<T> {
-  if (!output.interactive) return work(lineProgress(output));
+  if (!output.animated) return work(lineProgress(output));
   const { openProgress } = await import('../../terminal/ui/ingest-progress.tsx');
   const screen = openProgress(uploadView(undefined));
   try {
@@ -64,7 +64,7 @@ function summaryText(ingestion: Ingestion): string {
     .join(', ');
 }
 
-/** What came of the records, the number of rows, and how fast they came. */
+/** What came of the records, and their rows. */
 export function countsOf(ingestion: Ingestion): ProgressView['counts'] {
   const { records, invalid, published, rejected, errored, unchanged, rows } = ingestion;
   return [
@@ -75,7 +75,6 @@ export function countsOf(ingestion: Ingestion): ProgressView['counts'] {
     ['errored', count(errored), errored > 0],
     ['unchanged', count(unchanged), false],
     ['rows', count(rows), false],
-    ['rows/s', rowsPerSecond(ingestion), false],
   ];
 }
 
@@ -90,11 +89,9 @@ function viewOf(ingestion: Ingestion): ProgressView {
   };
 }
 
-export function secondsOf({ started_at, finished_at }: Ingestion): number {
+export function secondsOf({
+  started_at,
+  finished_at,
+}: Pick<Ingestion, 'started_at' | 'finished_at'>): number {
   return Math.max(0, secondsBetween(started_at, finished_at ?? new Date().toISOString()) ?? 0);
-}
-
-function rowsPerSecond(ingestion: Ingestion): string {
-  const seconds = secondsOf(ingestion);
-  return seconds === 0 ? '-' : count(Math.round(ingestion.rows / seconds));
 }

@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
+import { untilFree } from '../until-free.ts';
 import { ingestionLines } from './follow.ts';
 
 export const ingestionsResume = defineCommand({
@@ -7,9 +8,12 @@ export const ingestionsResume = defineCommand({
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
   examples: [['osa ingestions resume 0198c0de-…', 'its batches are claimed again']],
   json: 'the ingestion, as `osa ingestions show`',
-  async run({ client, output }, { arguments: { id } }) {
-    const ingestion = await client().call('resumeIngestion', { params: { id }, body: {} });
-    output.result(ingestion, ingestionLines(ingestion));
+  async run(context, { arguments: { id } }) {
+    const client = context.client();
+    const ingestion = await untilFree(context, () =>
+      client.call('resumeIngestion', { params: { id }, body: {} }),
+    );
+    context.output.result(ingestion, ingestionLines(ingestion));
     return undefined;
   },
 });
