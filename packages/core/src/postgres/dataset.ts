@@ -2,12 +2,14 @@ import type { Answer } from '../api/index.ts';
 import { OsaError } from '../error.ts';
 import { HookName, type reservedFields } from '../hook/hook.ts';
 import type { StoredSchema } from '../hook/registry.ts';
+import { mapInTurns } from '../in-turns.ts';
 import { parseExactJson } from '../json/exact.ts';
 import { bounds } from '../limits.ts';
 import type { DatasetReads, SchemaOfConvention } from '../record/dataset.ts';
 import { localTimes } from '../record/schema.ts';
 import { parseRecordSrn } from '../record/srn.ts';
 import type { Database, Sql } from './connection/connect.ts';
+import { wantedSignal } from './connection/wanted.ts';
 import { type Place, pagesOf } from './cursor.ts';
 
 /** Readings of published data. Values travel as JSON text, so that no number is rounded on the way. */
@@ -54,20 +56,24 @@ async function records(
   const { page, next_cursor, has_more } = recordPages.cut(found.rows, limit, placeOf, found.available);
   const schemaId = `${schema.id}@${schema.version}`;
   const declared = await schemaOf(sql, schema);
-  const list = page.map(({ srn, version, created_at, source_id, metadata }) => {
-    const id = parseRecordSrn(srn)?.id ?? srn;
-    // Fields of the metadata have other names than these: both stand on the same list.
-    const head = {
-      id,
-      srn,
-      schema_id: schemaId,
-      version,
-      created_at,
-      convention_id: schema.convention,
-      source_id,
-    } satisfies Omit<Record<(typeof reservedFields)[number], unknown>, 'local_times'>;
-    return { ...head, ...declaredValues(declared, parseExactJson(metadata) as Metadata) };
-  });
+  const list = await mapInTurns(
+    page,
+    ({ srn, version, created_at, source_id, metadata }) => {
+      const id = parseRecordSrn(srn)?.id ?? srn;
+      // Fields of the metadata have other names than these: both stand on the same list.
+      const head = {
+        id,
+        srn,
+        schema_id: schemaId,
+        version,
+        created_at,
+        convention_id: schema.convention,
+        source_id,
+      } satisfies Omit<Record<(typeof reservedFields)[number], unknown>, 'local_times'>;
+      return { ...head, ...declaredValues(declared, parseExactJson(metadata) as Metadata) };
+    },
+    wantedSignal(),
+  );
   return { rows: list, next_cursor, has_more };
 }
 
@@ -130,11 +136,15 @@ async function rows(
     limit ${count}`;
   const found = await inSteps<Row>(sql, limit, start, { candidates, placeOf, order: sql`id`, column: 'row' });
   const { page, next_cursor, has_more } = rowPages.cut(found.rows, limit, placeOf, found.available);
-  const list = page.map(({ row, id, bytes: _bytes, available: _all, ...head }) => ({
-    id: Number(id),
-    ...head,
-    ...rowValues(parseExactJson(row) as Record<string, unknown>),
-  }));
+  const list = await mapInTurns(
+    page,
+    ({ row, id, bytes: _bytes, available: _all, ...head }) => ({
+      id: Number(id),
+      ...head,
+      ...rowValues(parseExactJson(row) as Record<string, unknown>),
+    }),
+    wantedSignal(),
+  );
   return { rows: list, next_cursor, has_more };
 }
 

@@ -96,7 +96,7 @@ export const SchemaVersion = z
   .max(100)
   .regex(
     semanticVersion(),
-    'must be a semantic version (semver.org) in lower case, such as "1.0.0" or "1.0.0-rc.1"',
+    'must be a semantic version in lower case, such as "1.0.0"',
   );
 
 export const SchemaDefinition = z.strictObject({

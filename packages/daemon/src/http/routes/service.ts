@@ -16,8 +16,10 @@ export interface ServiceParts {
 export function serviceRoutes(
   parts: ServiceParts,
 ): Pick<Handlers, 'health' | 'ready' | 'apiHealth' | 'apiReady' | 'metrics' | 'openapi'> {
-  const { version, reads, metrics, check } = parts;
-  let document: ReturnType<typeof openApi> | undefined;
+  const { version, reads } = parts;
+  const check = oneAtATime(parts.check);
+  const metrics = { ...parts.metrics, text: oneAtATime(parts.metrics.text) };
+  let document: string | undefined;
   const health = async () => ({ status: 'ok' as const, version });
   const ready = async ({ reply }: Pick<Call<'ready'>, 'reply'>): Promise<Answer<'ready'>> => {
     const components = await check();
@@ -34,9 +36,21 @@ export function serviceRoutes(
       reply.type(metrics.contentType);
       return metrics.text();
     },
-    async openapi() {
-      document ??= openApi({ version, reads });
-      return document;
+    async openapi({ reply }) {
+      document ??= JSON.stringify(openApi({ version, reads }));
+      reply.type('application/json; charset=utf-8');
+      return document as never;
     },
+  };
+}
+
+/** Callers that come while `work` is under way get its result, so that a flood of them costs little. */
+function oneAtATime<T>(work: () => Promise<T>): () => Promise<T> {
+  let doing: Promise<T> | undefined;
+  return () => {
+    doing ??= work().finally(() => {
+      doing = undefined;
+    });
+    return doing;
   };
 }
