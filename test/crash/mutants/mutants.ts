@@ -268,7 +268,7 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/store.ts`,
-        find: '  if (stored) return stored.response;\n',
+        find: '    return stored.response;\n',
         replace: '',
       },
     ],
