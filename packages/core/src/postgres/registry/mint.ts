@@ -21,11 +21,14 @@ export async function mintRelease(
   const told = minting.told ? sql.json({ hook, live }) : null;
   const [row] = await sql<MintRow[]>`
     select * from mint_release(
-      ${hook}, ${seen}, ${carriesDigest}, ${seenReleases},
-      ${expected.expected_live_seq ?? null}, ${expected.expected_live_version ?? null},
-      ${uuid7()}, ${runtime}, ${image}, ${digest}, ${command}::text::jsonb, ${sql.json(config)}::jsonb,
-      ${sql.json(limits)}::jsonb, ${fingerprint}, ${content.source_ref}, ${issuer}, ${subject},
-      ${live}, ${reason}, ${told}::jsonb, ${accepted}::jsonb)`;
+      wanted => ${hook}, seen => ${seen}, carries_digest => ${carriesDigest}, seen_releases => ${seenReleases},
+      expected_seq => ${expected.expected_live_seq ?? null},
+      expected_version => ${expected.expected_live_version ?? null},
+      new_id => ${uuid7()}, new_runtime => ${runtime}, new_image => ${image}, new_digest => ${digest},
+      new_command => ${command}::text::jsonb, new_config => ${sql.json(config)}::jsonb,
+      new_limits => ${sql.json(limits)}::jsonb, new_fingerprint => ${fingerprint},
+      new_source_ref => ${content.source_ref}, by_issuer => ${issuer}, by_subject => ${subject},
+      goes_live => ${live}, why => ${reason}, told => ${told}::jsonb, accepted => ${accepted}::jsonb)`;
   if (!row) throw new OsaError('internal', `hook ${hook}: minting a release had no answer`);
   const { outcome, live_seq, live_version, ...made } = row;
   if (outcome === 'stranger') return undefined;
