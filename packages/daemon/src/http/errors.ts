@@ -1,4 +1,5 @@
 import type { Problem } from '@osa/core/api/problem';
+import { TokenFlaw } from '@osa/core/auth/compact';
 import { valueAt } from '@osa/core/convention/manifest/problems';
 import { pathText } from '@osa/core/convention/manifest/yaml';
 import { asOsaError, type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
@@ -81,6 +82,13 @@ export function problemOf(error: unknown): ProblemAnswer {
     return { status, body, headers: challenge(known), isOurs: false };
   }
   return ours(known, status);
+}
+
+/** The body of a refusal of `/auth/me`, with the codes that the archive's SDK tells apart. */
+export function refusedCaller(body: Problem, error: unknown): Problem {
+  const cause = asOsaError(error)?.cause;
+  const isExpired = cause instanceof TokenFlaw && cause.isExpired;
+  return { ...body, detail: { code: isExpired ? 'token_expired' : body.code, message: body.message } };
 }
 
 /** The error for input that breaks its schema. Each problem names its place, its value and the rule. */
