@@ -1,6 +1,8 @@
+import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
+import type { IdKind, IdRange } from './ids.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { DatasetReads } from './record/dataset.ts';
 import type { RunReads } from './run/run-reads.ts';
@@ -26,6 +28,14 @@ export interface Store {
   readonly tracer: Tracer;
   readonly runs: RunReads;
   readonly access: Access;
+  readonly ids: IdReads;
+  /** The workers that have told within a minute that they run. */
+  workers(): Promise<Answer<'listWorkers'>>;
+}
+
+/** Ids by a range of them, which is how a prefix is looked up. */
+export interface IdReads {
+  between(kind: IdKind, range: IdRange): Promise<Answer<'findIds'>['items']>;
 }
 
 /** Who may do what, beside the tokens. */

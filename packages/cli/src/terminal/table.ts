@@ -1,4 +1,5 @@
 import { cut } from '@osa/core/text';
+import { count } from './format.ts';
 import { dim, type Line, line, widthOf } from './paint.ts';
 
 const longestCell = 60;
@@ -35,6 +36,6 @@ export function pairs(entries: readonly (readonly [name: string, value: Line])[]
 
 function toLine(cell: Cell, isLast: boolean): Line {
   if (cell === null) return dim('-');
-  if (typeof cell === 'number') return String(cell);
+  if (typeof cell === 'number') return count(cell);
   return typeof cell === 'string' && !isLast ? cut(cell, longestCell) : cell;
 }

@@ -47,6 +47,7 @@ export async function deploy(
       deploy_id: id,
       changed: plan.changed,
       changes: plan.changes,
+      unstartable: await registry.unstartable(slug),
     };
   });
   await failpoint('release.after-commit');

@@ -17,13 +17,17 @@ export const ingestionsList = defineCommand({
       item.status,
       item.records,
       item.published,
+      item.unchanged,
       item.invalid + item.rejected + item.errored,
       item.rows,
       time(item.started_at),
     ]);
     output.result(
       answer,
-      table(['ingestion', 'convention', 'status', 'in', 'passed', 'failed', 'rows', 'began'], rows),
+      table(
+        ['ingestion', 'convention', 'status', 'received', 'passed', 'unchanged', 'failed', 'rows', 'began'],
+        rows,
+      ),
     );
     output.note(
       ...nextPage({

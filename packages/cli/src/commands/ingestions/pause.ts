@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
+import { fullId } from '../full-id.ts';
 import { reasonOption } from '../pause.ts';
 import { ingestionLines } from './follow.ts';
 
@@ -13,8 +14,10 @@ export const ingestionsPause = defineCommand({
     ['osa ingestions pause 0198c0de-… --reason "to look at the first batch"', 'until it is resumed'],
   ],
   json: 'the ingestion, as `osa ingestions show`',
-  async run({ client, output }, { arguments: { id }, options }) {
-    const ingestion = await client().call('pauseIngestion', { params: { id }, body: options });
+  async run({ client, output }, { arguments: given, options }) {
+    const archive = client();
+    const id = await fullId(archive, 'ingestion', given.id);
+    const ingestion = await archive.call('pauseIngestion', { params: { id }, body: options });
     output.result(ingestion, ingestionLines(ingestion));
     return undefined;
   },

@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
+import { fullId } from '../full-id.ts';
 import { ingestionLines } from './follow.ts';
 
 export const ingestionsResume = defineCommand({
@@ -7,8 +8,10 @@ export const ingestionsResume = defineCommand({
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
   examples: [['osa ingestions resume 0198c0de-…', 'its batches are claimed again']],
   json: 'the ingestion, as `osa ingestions show`',
-  async run({ client, output }, { arguments: { id } }) {
-    const ingestion = await client().call('resumeIngestion', { params: { id }, body: {} });
+  async run({ client, output }, { arguments: given }) {
+    const archive = client();
+    const id = await fullId(archive, 'ingestion', given.id);
+    const ingestion = await archive.call('resumeIngestion', { params: { id }, body: {} });
     output.result(ingestion, ingestionLines(ingestion));
     return undefined;
   },

@@ -1,20 +1,28 @@
 import { defineCommand } from '../../command.ts';
 import { count, counted } from '../../terminal/format.ts';
 import { storedId } from '../../terminal/parse.ts';
-import { exitCodeFor, follow, ingestionLines } from './follow.ts';
+import { fullId } from '../full-id.ts';
+import { follow, ingestionLines } from './follow.ts';
 import { withProgress } from './progress.ts';
+import { failureLines, readFailures } from './reasons.ts';
+import { refuseUnwaited, verdictOf, verdictOptions } from './verdict.ts';
 
 export const ingestionsRetry = defineCommand({
   description:
     'Tries again what was rejected or errored, in a new batch under the releases that are live then. Records whose ' +
     'source came in again later are left alone.',
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
-  options: { wait: { negated: true, description: 'return as soon as the new batches are stored' } },
+  options: {
+    ...verdictOptions,
+    wait: { negated: true, description: 'return as soon as the new batches are stored' },
+  },
   examples: [['osa ingestions retry 0198c0de-…', 'after the hook was mended and deployed']],
-  json: '{"id", "retried", "overtaken", "batches"}; the ingestion as well, under "ingestion", unless --no-wait',
-  async run(context, { arguments: { id }, options }) {
+  json: '{"id", "retried", "overtaken", "batches"}; unless --no-wait also "ingestion" and "failures", as `osa ingest`',
+  async run(context, { arguments: given, options }) {
     const { output, signal } = context;
+    refuseUnwaited(options);
     const client = context.client();
+    const id = await fullId(client, 'ingestion', given.id);
     const answer = await client.call('retryIngestion', { params: { id }, body: {} });
     const said = `${counted(answer.retried, 'record')} tried again, ${count(answer.overtaken)} left alone`;
     if (!options.wait || answer.retried === 0) {
@@ -22,8 +30,17 @@ export const ingestionsRetry = defineCommand({
       return undefined;
     }
     output.note(said);
-    const ingestion = await withProgress(output, (progress) => follow(client, { id }, { progress, signal }));
-    output.result({ ...answer, ingestion }, ingestionLines(ingestion));
-    return exitCodeFor(ingestion);
+    const waited = await withProgress(output, false, (progress) =>
+      follow(client, { id }, { progress, signal, timeoutMs: options.timeout }),
+    );
+    const { ingestion } = waited;
+    const failures = await readFailures(client, ingestion);
+    output.result({ ...answer, ingestion, failures: failures?.items ?? [] }, [
+      ...ingestionLines(ingestion),
+      ...failureLines(ingestion, failures),
+    ]);
+    const { code, why } = verdictOf(waited, options);
+    if (why !== undefined) output.note(`exit code ${code}: ${why}`);
+    return code;
   },
 });

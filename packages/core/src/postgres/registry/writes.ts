@@ -7,6 +7,7 @@ import type { LiveChange, RegistryWrites, StoredConvention, StoredHook } from '.
 import { canonicalJson, sha256 } from '../../hook/release.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
+import { unstartableNow } from '../queue/workers.ts';
 import { mintingBase, mintRelease } from './mint.ts';
 import { setHookPause } from './pause.ts';
 import { readConvention, readHooks, registryState, rollbackTarget } from './state.ts';
@@ -47,6 +48,7 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
     },
     updateConvention: (slug, request) => updateConvention(tx, slug, request),
     recordDeploy: (deploy) => recordDeploy(tx, actor, deploy),
+    unstartable: (slug) => unstartableNow(tx, slug),
   };
 }
 

@@ -1,7 +1,12 @@
 import { unknownConvention } from '@osa/core/convention/convention';
 import { cancelIngestion, pauseIngestion, resumeIngestion } from '@osa/core/ingestion/control';
 import { ingest } from '@osa/core/ingestion/ingest';
-import { listIngestionRecords, listIngestions, showIngestion } from '@osa/core/ingestion/read';
+import {
+  listIngestionFailures,
+  listIngestionRecords,
+  listIngestions,
+  showIngestion,
+} from '@osa/core/ingestion/read';
 import { retryIngestion } from '@osa/core/ingestion/retry';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
@@ -13,6 +18,7 @@ type Routes = Pick<
   | 'listIngestions'
   | 'showIngestion'
   | 'listIngestionRecords'
+  | 'listIngestionFailures'
   | 'retryIngestion'
   | 'pauseIngestion'
   | 'resumeIngestion'
@@ -37,13 +43,16 @@ export function ingestionRoutes({ store, bulk, spoolDirectory, uploadBytes }: In
       }
       const limits = { directory: spoolDirectory, maxBytes: uploadBytes };
       await using upload = await spool(call.upload(uploadBytes), limits);
-      const request = { convention: slug, batchSize: call.query.batch_size, upload };
+      const { batch_size: batchSize, repeat } = call.query;
+      const request = { convention: slug, batchSize, upload, repeat };
       return await ingest(bulk, call.writer(upload.sha256), request);
     },
     listIngestions: (call) => listIngestions(store, call.caller().principal, call.query),
     showIngestion: (call) => showIngestion(store, call.caller().principal, call.params.id),
     listIngestionRecords: (call) =>
       listIngestionRecords(store, call.caller().principal, { ...call.params, ...call.query }),
+    listIngestionFailures: (call) =>
+      listIngestionFailures(store, call.caller().principal, { ...call.params, ...call.query }),
     retryIngestion: (call) => retryIngestion(bulk, call.writer(), call.params.id),
     pauseIngestion: (call) => pauseIngestion(store, call.writer(), call.params.id, call.body),
     resumeIngestion: (call) => resumeIngestion(store, call.writer(), call.params.id),
