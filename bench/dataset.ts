@@ -69,7 +69,7 @@ async function claimBatch(queue: BatchQueue, rows: BatchRows): Promise<HeldBatch
   if (!claim || !run) throw new Error('a batch was ingested and cannot be claimed');
   const start = { run: run.id, memoryBytes: 2 ** 30, runner: 'bench' };
   const { n, startedAt } = await queue.startAttempt(claim, start);
-  const exited = { outcome: 'exited', exitCode: 0, exitSignal: null, detail: null, log: null } as const;
+  const exited = { ending: 'exited', exitCode: 0, exitSignal: null, detail: null, log: null } as const;
   await queue.endAttempt(
     { run: run.id, n },
     { ...exited, resolvedDigest: run.release.digest, platformDigest: null, logBytes: null },

@@ -51,7 +51,7 @@ describeContainers('the image of a release', () => {
   test('is pulled by its digest when it is not there', async () => {
     const image = await pushed('one', 'pull/me');
     const ending = await containers.run(image);
-    expect(ending).toMatchObject({ outcome: 'exited', resolvedDigest: image.digest, platformDigest: null });
+    expect(ending).toMatchObject({ ending: 'exited', resolvedDigest: image.digest, platformDigest: null });
     expect(logOf(ending)).toBe('one\n');
     await ending.dispose();
   });
@@ -77,7 +77,7 @@ describeContainers('the image of a release', () => {
     const id = await podman('image', 'inspect', `${image}:latest`, '--format', '{{.Id}}');
     const digest = `sha256:${id}`;
     expect(await containers.run({ image, digest })).toMatchObject({
-      outcome: 'exited',
+      ending: 'exited',
       resolvedDigest: digest,
     });
   });
@@ -200,7 +200,7 @@ describeContainers('the image of a release', () => {
     const lie = `sed 's/^\\( *"Image": "\\).*"/\\1${other}"/'`;
     await using engine = await standIn(`[ "$1 $2" = 'container inspect' ] && { $real "$@" | ${lie}; exit; }`);
     expect(await containers.run(image, { runner: engine.runner })).toMatchObject({
-      outcome: 'exited',
+      ending: 'exited',
       resolvedDigest: other,
     });
   });
@@ -267,7 +267,7 @@ describeContainers('a hook whose images move', () => {
     ]);
     for (const row of rows) {
       const { run, release } = await traceRow(bench.store, admin, { hook: 'versioned', id: Number(row.id) });
-      expect(run.attempts).toMatchObject([{ outcome: 'exited', resolved_digest: release.digest }]);
+      expect(run.attempts).toMatchObject([{ ending: 'exited', resolved_digest: release.digest }]);
     }
   });
 
@@ -282,6 +282,6 @@ describeContainers('a hook whose images move', () => {
     const shown = await bench.store.ingestions.show(id);
     expect(shown).toMatchObject({ status: 'failed', published: 0 });
     expect(JSON.stringify(shown)).toContain('digest not found');
-    expect(await bench.database.sql`select outcome from attempts`).toEqual([{ outcome: 'not_started' }]);
+    expect(await bench.database.sql`select ending from attempts`).toEqual([{ ending: 'not_started' }]);
   });
 });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Ending } from '@osa/core/run/runner';
+import type { Ended } from '@osa/core/run/runner';
 import { expect, test, vi } from 'vitest';
 import {
   type ContainerBench,
@@ -41,7 +41,7 @@ describeContainers('what hostile code takes of the machine', () => {
 
   test('sandbox-09: is no end of forks', async () => {
     const ending = await gone({ script: 'bomb() { bomb | bomb & }; bomb; sleep 1; bomb; exit 3' }, 3);
-    expect(['exited', 'timeout', 'out_of_memory']).toContain(ending.outcome);
+    expect(['exited', 'timeout', 'out_of_memory']).toContain(ending.ending);
   });
 
   test('sandbox-09: is as many processes as a container has, and no more', async () => {
@@ -56,7 +56,7 @@ describeContainers('what hostile code takes of the machine', () => {
   test.runIf(process.arch === 'x64')('sandbox-10: is no end of threads', async () => {
     const script = '/bomb; exit $?';
     const ending = await gone({ script, files: { '/bomb': threadBomb() }, modes: { '/bomb': '755' } });
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: tryAgain });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: tryAgain });
   });
 
   test('sandbox-14: is no swap beside its memory', async () => {
@@ -66,7 +66,7 @@ describeContainers('what hostile code takes of the machine', () => {
     );
     expect(['0', String(64 * mib)]).toContain(limits.trim());
     const ending = await bench.runScript('dd if=/dev/zero of=/dev/null bs=128M count=1', { memoryMiB: 64 });
-    expect(ending).toMatchObject({ outcome: 'out_of_memory' });
+    expect(ending).toMatchObject({ ending: 'out_of_memory' });
   });
 
   test('sandbox-15: is /tmp to its bound, which counts as memory, and no other', async () => {
@@ -77,7 +77,7 @@ describeContainers('what hostile code takes of the machine', () => {
     expect(log).toContain('No space left on device');
     expect(log).toContain(` ${100 * mib} `);
     expect(await bench.runScript(`${fill}; exit 1`, { memoryMiB: 32 })).toMatchObject({
-      outcome: 'out_of_memory',
+      ending: 'out_of_memory',
     });
   });
 
@@ -86,7 +86,7 @@ describeContainers('what hostile code takes of the machine', () => {
       `touch $OSA_OUT/began; for n in 1 2 3 4; do (while :; do : > $OSA_OUT/alive; done) & done; wait`,
       { timeoutSeconds: 1 },
     );
-    expect(ending.outcome).toBe('timeout');
+    expect(ending.ending).toBe('timeout');
     expect(await livedMs(ending)).toBeLessThan(1_000 + 5_000);
     expect(await bench.containers()).toEqual([]);
   });
@@ -98,7 +98,7 @@ describeContainers('what hostile code takes of the machine', () => {
       { timeoutSeconds: 1 },
     );
     expect(Date.now() - started).toBeLessThan(15_000);
-    expect(ending).toMatchObject({ outcome: 'timeout', exitCode: 137 });
+    expect(ending).toMatchObject({ ending: 'timeout', exitCode: 137 });
     expect(logOf(ending)).toContain('asked');
     // Its time, and the two seconds between SIGTERM and SIGKILL.
     expect(await livedMs(ending)).toBeLessThan(1_000 + 2_000 + 5_000);
@@ -128,7 +128,7 @@ describeContainers('what hostile code takes of the machine', () => {
       expect([tooManyFiles, noSpace], path).toContain(Number(told.readBigUInt64LE(8)));
     }
     await hostHasAll();
-    expect(await running.end()).toMatchObject({ outcome: 'cancelled' });
+    expect(await running.end()).toMatchObject({ ending: 'cancelled' });
   });
 
   test('sandbox-25: is few files, and no memory that it leaves in a crash', async () => {
@@ -137,7 +137,7 @@ describeContainers('what hostile code takes of the machine', () => {
 });
 
 /** From the first sign of life that code has left in its output to the last. */
-async function livedMs({ outputDirectory }: Ending): Promise<number> {
+async function livedMs({ outputDirectory }: Ended): Promise<number> {
   const at = async (name: string) => (await stat(join(outputDirectory, name))).mtimeMs;
   return (await at('alive')) - (await at('began'));
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Ending } from '@osa/core/run/runner';
+import type { Ended } from '@osa/core/run/runner';
 import { expect, test, vi } from 'vitest';
 import { longestBusy } from '../support/busy.ts';
 import {
@@ -29,11 +29,11 @@ describeContainers('the log of a container', () => {
       bench.runScript(`echo start; head -c ${mebibytes * mib} /dev/zero | tr '\\0' x; echo; echo end`);
     await (await flood(16)).dispose();
     const peak = process.resourceUsage().maxRSS;
-    let ending: Ending | undefined;
+    let ending: Ended | undefined;
     const busy = await longestBusy(async () => {
       ending = await flood(256);
     });
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0, logBytes: 256 * mib + 11 });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 0, logBytes: 256 * mib + 11 });
     const log = logOf(ending ?? { log: new Uint8Array() });
     expect(log.length).toBeLessThan(mib + 100);
     expect([log.startsWith('start\n'), log.endsWith('\nend\n')]).toEqual([true, true]);
@@ -60,7 +60,7 @@ describeContainers('the log of a container', () => {
 
   test('is kept of one that is killed, too', async () => {
     const ending = await bench.runScript('echo before; sleep 60', { timeoutSeconds: 1 });
-    expect([ending.outcome, logOf(ending)]).toEqual(['timeout', 'before\n']);
+    expect([ending.ending, logOf(ending)]).toEqual(['timeout', 'before\n']);
     await ending.dispose();
   });
 

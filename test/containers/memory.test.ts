@@ -41,7 +41,7 @@ describeContainers('a hook that runs out of memory', () => {
 
   const attempts = async () => {
     const { sql } = bench.database;
-    return sql`select n, memory_bytes::float / ${mib} as mib, outcome from attempts order by n`;
+    return sql`select n, memory_bytes::float / ${mib} as mib, ending from attempts order by n`;
   };
   const outcomes = async () => {
     const { sql } = bench.database;
@@ -58,12 +58,12 @@ describeContainers('a hook that runs out of memory', () => {
       status: 'passed',
       oom_retries: 2,
       attempts: [
-        { n: 1, runner: 'podman', memory_bytes: 64 * mib, outcome: 'out_of_memory', exit_code: 1 },
-        { n: 2, memory_bytes: 128 * mib, outcome: 'out_of_memory' },
+        { n: 1, runner: 'podman', memory_bytes: 64 * mib, ending: 'out_of_memory', exit_code: 1 },
+        { n: 2, memory_bytes: 128 * mib, ending: 'out_of_memory' },
         {
           n: 3,
           memory_bytes: 256 * mib,
-          outcome: 'exited',
+          ending: 'exited',
           exit_code: 0,
           resolved_digest: trace.release.digest,
         },
@@ -112,7 +112,7 @@ describeContainers('a hook that runs out of memory', () => {
         b) echo '{"id":"b","error":"broken","retryable":false}' >> $OSA_OUT/errors.jsonl; ${takeMemory(100)};;
       esac`);
     expect(await run(script, '64m', ['a', 'b'])).toMatchObject({ rejected: 1, errored: 1 });
-    expect(await attempts()).toMatchObject([{ mib: 64, outcome: 'out_of_memory' }]);
+    expect(await attempts()).toMatchObject([{ mib: 64, ending: 'out_of_memory' }]);
     expect(await bench.database.sql`select status from runs`).toEqual([{ status: 'passed' }]);
   });
 
@@ -120,7 +120,7 @@ describeContainers('a hook that runs out of memory', () => {
     const script = answering(`[ $id = b ] && ${takeMemory(200)}; answer 1`);
     expect(await run(script, '16m', ['a', 'b'])).toMatchObject({ published: 1, errored: 1, rows: 1 });
     expect(await attempts()).toEqual(
-      [16, 32, 64, 128].map((size, index) => ({ n: index + 1, mib: size, outcome: 'out_of_memory' })),
+      [16, 32, 64, 128].map((size, index) => ({ n: index + 1, mib: size, ending: 'out_of_memory' })),
     );
     expect(await outcomes()).toEqual([
       { source_id: 'a', attempt: 1, status: 'passed' },

@@ -51,7 +51,7 @@ describeContainers('the containers of a daemon that died', () => {
     const [survivor = ''] = await living.containers();
     expect(await podman('container', 'inspect', survivor, '--format', '{{.State.Running}}')).toBe('true');
     abort.abort();
-    expect(await other).toMatchObject({ outcome: 'cancelled' });
+    expect(await other).toMatchObject({ ending: 'cancelled' });
   });
 
   test('are found also when they were made and never started', async () => {
@@ -98,7 +98,7 @@ exec '${await podmanPath()}' "$@"
       (container, { message }) => left.push(`${container}: ${message}`),
     );
     const ending = await bench.run(await buildImage({ script: 'echo done' }), { runner });
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 0 });
     expect(left).toEqual([expect.stringMatching(/^osa-.*: podman rm --force: not now/)]);
     expect(await bench.containers()).toHaveLength(1);
     await rm(refusing);

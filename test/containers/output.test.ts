@@ -205,11 +205,11 @@ describeContainers('what a hostile hook leaves in its output', () => {
     await bench.ingest([record('b', 1)]);
     await bench.drain();
     const attempts = await bench.database.sql`
-      select r.version, a.n, a.outcome, a.exit_code from attempts a join runs r on r.id = a.run order by r.version, a.n`;
+      select r.version, a.n, a.ending, a.exit_code from attempts a join runs r on r.id = a.run order by r.version, a.n`;
     expect(attempts).toEqual([
-      { version: 1, n: 1, outcome: 'timeout', exit_code: 137 },
-      { version: 1, n: 2, outcome: 'timeout', exit_code: 137 },
-      { version: 2, n: 1, outcome: 'exited', exit_code: 0 },
+      { version: 1, n: 1, ending: 'timeout', exit_code: 137 },
+      { version: 1, n: 2, ending: 'timeout', exit_code: 137 },
+      { version: 2, n: 1, ending: 'exited', exit_code: 0 },
     ]);
     expect(await bench.database.sql`select count(*)::int as rows from features.bad`).toEqual([{ rows: 0 }]);
   });

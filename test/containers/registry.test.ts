@@ -51,8 +51,8 @@ describeContainers('an image in a registry that', () => {
     expect(await bench.database.sql`select status, lease_until, fence::int, lost from batches`).toEqual([
       { status: 'queued', lease_until: null, fence: 1, lost: 0 },
     ]);
-    expect(await bench.database.sql`select outcome, detail from attempts`).toEqual([
-      { outcome: 'not_started', detail: expect.stringContaining('did not end within 4 s') },
+    expect(await bench.database.sql`select ending, detail from attempts`).toEqual([
+      { ending: 'not_started', detail: expect.stringContaining('did not end within 4 s') },
     ]);
   });
 

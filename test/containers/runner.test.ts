@@ -31,7 +31,7 @@ describeContainers('a hook in a container', () => {
         config: { b: 1, a: 'x' },
       },
     );
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0, exitSignal: null });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 0, exitSignal: null });
     const written = (name: string) => readFile(join(ending.outputDirectory, name), 'utf8');
     expect(await written('records')).toBe(
       '{"id":"a","metadata":{"n":1.10,"big":12345678901234567890},"size_hint_mb":0}\n' +
@@ -59,20 +59,20 @@ describeContainers('a hook in a container', () => {
           quota,
         }),
       });
-    expect(await withOptions('--runtime', 'runc')).toMatchObject({ outcome: 'exited', exitCode: 0 });
+    expect(await withOptions('--runtime', 'runc')).toMatchObject({ ending: 'exited', exitCode: 0 });
     await expect(withOptions('--runtime', 'no-such-runtime')).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   test('reports an exit code', async () => {
     const ending = await bench.runScript('exit 7');
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 7, exitSignal: null });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 7, exitSignal: null });
     await ending.dispose();
   });
 
   test('sandbox-13: that kills itself has not run out of memory', async () => {
     // The kernel keeps the first process of a namespace from it, which then says what its child has done.
     const ending = await bench.runScript('kill -9 $$; echo alive; sh -c "kill -9 \\$\\$"; exit $?');
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 137, exitSignal: 'SIGKILL' });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 137, exitSignal: 'SIGKILL' });
     expect(logOf(ending)).toContain('alive\n');
     await ending.dispose();
   });
@@ -81,17 +81,17 @@ describeContainers('a hook in a container', () => {
     const image = await buildImage({ script: 'x=0123456789; while :; do x=$x$x; done' });
     for (let time = 0; time < 3; time += 1) {
       const ending = await bench.run(image);
-      expect(ending).toMatchObject({ outcome: 'out_of_memory', exitCode: 137 });
+      expect(ending).toMatchObject({ ending: 'out_of_memory', exitCode: 137 });
       await ending.dispose();
     }
   });
 
   test('that lost a process for lack of memory and went on says so', async () => {
     const ending = await bench.runScript('(x=0123456789; while :; do x=$x$x; done); exit 0');
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 0 });
     expect(ending.detail).toContain('lack of memory');
     await ending.dispose();
-    expect(await bench.runScript('exit 0')).toMatchObject({ outcome: 'exited', detail: null });
+    expect(await bench.runScript('exit 0')).toMatchObject({ ending: 'exited', detail: null });
   });
 
   test('is ended by podman itself when the daemon is gone', async () => {
@@ -109,7 +109,7 @@ describeContainers('a hook in a container', () => {
     const reason = new Error('stop');
     await expect(bench.run(image, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const signal = AbortSignal.timeout(1_000);
-    expect(await bench.run(image, { signal })).toMatchObject({ outcome: 'cancelled', exitCode: 137 });
+    expect(await bench.run(image, { signal })).toMatchObject({ ending: 'cancelled', exitCode: 137 });
     expect(await bench.containers()).toEqual([]);
   });
 });

@@ -55,7 +55,7 @@ describeContainers('hostile code in a container', () => {
     await bench.marked('server', 'listening');
     const ask = 'nc -w 1 127.0.0.1 7777 < /dev/null || echo refused';
     const answer = await bench.printed(ask);
-    expect(await server.end()).toMatchObject({ outcome: 'cancelled' });
+    expect(await server.end()).toMatchObject({ ending: 'cancelled' });
     expect(answer).toContain('refused');
     expect(answer).not.toContain('hello');
   });
@@ -114,7 +114,7 @@ describeContainers('hostile code in a container', () => {
     });
     const ending = await bench.run(image);
     expect(logOf(ending)).toMatch(/^-rwsr-xr-x +1 0 +0 /);
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 1 });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 1 });
   });
 
   test('sandbox-19: finds no way to the host', async () => {
@@ -203,10 +203,10 @@ describeContainers('hostile code in a container', () => {
     const ending = await bench.runScript(
       'sleep 60 & kill -9 -1; kill -9 1; wait; date -s 2000-01-01; exit 7',
     );
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 7 });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 7 });
     expect(logOf(ending)).toContain('not permitted');
     // It would have ended before, and not for this.
-    expect(await survivor.end()).toMatchObject({ outcome: 'cancelled' });
+    expect(await survivor.end()).toMatchObject({ ending: 'cancelled' });
   });
 
   test('sandbox-27: is made with every flag that confines it', async () => {

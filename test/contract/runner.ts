@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bounds } from '@osa/core/limits';
-import type { Ending, Runner, Task } from '@osa/core/run/runner';
+import type { Ended, Runner, Task } from '@osa/core/run/runner';
 import { sweep } from '@osa/core/runners/attempt/sweep';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
@@ -33,7 +33,7 @@ export function runnerContract(name: string, make: () => Promise<RunnerUnderTest
     });
     afterEach(() => made.close());
 
-    async function run(script: string, options: Options = {}): Promise<Ending> {
+    async function run(script: string, options: Options = {}): Promise<Ended> {
       const { digest, ...release } = await made.release(script);
       const limits = {
         memory_bytes: 2 ** 26,
@@ -59,7 +59,7 @@ export function runnerContract(name: string, make: () => Promise<RunnerUnderTest
         { id: 'é\n"', metadata: '{}' },
       ];
       const ending = await run(script, { records, config: { b: 1, a: 'x' } });
-      expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0, exitSignal: null });
+      expect(ending).toMatchObject({ ending: 'exited', exitCode: 0, exitSignal: null });
       expect(ending.resolvedDigest).toBe((await made.release(script)).digest);
       expect(await readFile(join(ending.outputDirectory, 'seen'), 'utf8')).toBe(
         '{"id":"../../x","metadata":{"n":1.10,"big":12345678901234567890},"size_hint_mb":0}\n' +
@@ -72,23 +72,23 @@ export function runnerContract(name: string, make: () => Promise<RunnerUnderTest
 
     test('writes an empty config as {}', async () => {
       expect(await run('test "$(cat "$OSA_IN/config.json")" = "{}"')).toMatchObject({
-        outcome: 'exited',
+        ending: 'exited',
         exitCode: 0,
       });
     });
 
     test('reports an exit code', async () => {
-      expect(await run('exit 7')).toMatchObject({ outcome: 'exited', exitCode: 7, exitSignal: null });
+      expect(await run('exit 7')).toMatchObject({ ending: 'exited', exitCode: 7, exitSignal: null });
     });
 
     test('ends code that ignores SIGTERM after its time', async () => {
       const ending = await run(`trap '' TERM; while :; do sleep 1; done`, { timeoutSeconds: 1 });
-      expect(ending).toMatchObject({ outcome: 'timeout', exitSignal: 'SIGKILL' });
+      expect(ending).toMatchObject({ ending: 'timeout', exitSignal: 'SIGKILL' });
     });
 
     test('calls code that obeys SIGTERM a timeout all the same', async () => {
       const script = `trap 'exit 0' TERM; while :; do sleep 0.1; done`;
-      expect(await run(script, { timeoutSeconds: 1 })).toMatchObject({ outcome: 'timeout', exitCode: 0 });
+      expect(await run(script, { timeoutSeconds: 1 })).toMatchObject({ ending: 'timeout', exitCode: 0 });
     });
 
     test('kills code at once when it is cancelled, and starts none when it was before', async () => {
@@ -98,7 +98,7 @@ export function runnerContract(name: string, make: () => Promise<RunnerUnderTest
       const ready = join(made.workspace, 'task-1', 'out', 'ready');
       await expect.poll(() => existsSync(ready), { timeout: 20_000 }).toBe(true);
       cancel.abort();
-      expect(await running).toMatchObject({ outcome: 'cancelled', exitSignal: 'SIGKILL' });
+      expect(await running).toMatchObject({ ending: 'cancelled', exitSignal: 'SIGKILL' });
       const reason = new Error('stop');
       const aborted = { id: 'task-2', signal: AbortSignal.abort(reason) };
       await expect(run(forever, aborted)).rejects.toBe(reason);
@@ -106,9 +106,9 @@ export function runnerContract(name: string, make: () => Promise<RunnerUnderTest
 
     test('kills code whose output outgrows its bound', async () => {
       const huge = `dd if=/dev/zero of="$OSA_OUT/big" bs=1 count=1 seek=${bounds.outputBytes} 2> /dev/null`;
-      expect(await run(`${huge}; exit 0`)).toMatchObject({ outcome: 'output_too_large' });
+      expect(await run(`${huge}; exit 0`)).toMatchObject({ ending: 'output_too_large' });
       const flood = `cd "$OSA_OUT"; n=0; while :; do n=$((n + 1)); : > $n; done`;
-      expect(await run(flood, { id: 'task-2' })).toMatchObject({ outcome: 'output_too_large' });
+      expect(await run(flood, { id: 'task-2' })).toMatchObject({ ending: 'output_too_large' });
     });
 
     test('starts each attempt in a directory of its own, that it found empty', async () => {

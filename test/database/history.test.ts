@@ -90,7 +90,7 @@ const refused: readonly (readonly [string, string, string])[] = [
   [
     'an attempt ends twice',
     '42501',
-    `update attempts set outcome = 'timeout', finished_at = now() where run in ${of('$held')}`,
+    `update attempts set ending = 'timeout', finished_at = now() where run in ${of('$held')}`,
   ],
   ['an attempt gets a log', '42501', `update attempts set log = 'x' where run in ${of('$done')}`],
   [

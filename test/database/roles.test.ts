@@ -117,7 +117,7 @@ test.each([
   "insert into batches (id, ingestion, convention, index, records, status, fence) select gen_random_uuid(), ingestion, convention, 9, 1, 'done', 7 from batches",
   "insert into batch_records (batch, source_id, line, metadata, content_digest, status, record) select batch, 'forged', 9, metadata, content_digest, 'published', record from batch_records where record is not null",
   "insert into runs (id, batch, hook, version, status, finished_at) select gen_random_uuid(), batch, hook, version, 'passed', now() from runs",
-  "insert into attempts (run, n, fence, memory_bytes, runner, outcome, finished_at) select run, 9, fence, 1, 'x', 'exited', now() from attempts",
+  "insert into attempts (run, n, fence, memory_bytes, runner, ending, finished_at) select run, 9, fence, 1, 'x', 'exited', now() from attempts",
   'insert into outcomes (run, batch, hook, batch_record, status, superseded_by) select run, batch, hook, batch_record, status, id from outcomes',
   "insert into hooks (name, owner, feature, live_seq, live_version) values ('forged', 'quakes', '{}', 1, 1)",
   "insert into schema_migrations (name, checksum) values ('0002_forged', 'x')",

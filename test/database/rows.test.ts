@@ -139,14 +139,14 @@ test('db-09: an attempt that ended badly, ran something else or had an older fen
     named(a, `${startAttempt('$held', 2)}; update attempts set finished_at = now(), ${end} where n = 2`);
   const digest = "resolved_digest = 'sha256:' || repeat('a', 64)";
   const answers = commit(a, { energy: steps.energy.replaceAll(', 1, 1)', ', 1, 2)') });
-  expect(await rehearse(a.app, `${second(`outcome = 'exited', exit_code = 0, ${digest}`)}; ${answers}`)).toBe(
+  expect(await rehearse(a.app, `${second(`ending = 'exited', exit_code = 0, ${digest}`)}; ${answers}`)).toBe(
     'done',
   );
   for (const end of [
-    `outcome = 'exited', exit_code = 1, ${digest}`,
-    `outcome = 'timeout', exit_code = 0, ${digest}`,
-    "outcome = 'exited', exit_code = 0, resolved_digest = 'sha256:' || repeat('b', 64)",
-    "outcome = 'exited', exit_code = 0",
+    `ending = 'exited', exit_code = 1, ${digest}`,
+    `ending = 'timeout', exit_code = 0, ${digest}`,
+    "ending = 'exited', exit_code = 0, resolved_digest = 'sha256:' || repeat('b', 64)",
+    "ending = 'exited', exit_code = 0",
   ]) {
     await refuses('23503', `${second(end)}; ${answers}`);
   }

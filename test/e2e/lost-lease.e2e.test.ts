@@ -88,7 +88,7 @@ test('db-09: a daemon stopped beyond its lease, that goes on after another has d
       join outcomes o on o.id = f.outcome_id join attempts a on a.run = o.run and a.n = o.attempt order by f.value`;
     const [counts] = await owner.sql`
       select (select count(*)::integer from outcomes) as outcomes, (select count(*)::integer from records) as records,
-             (select array_agg(outcome order by n) from attempts) as attempts`;
+             (select array_agg(ending order by n) from attempts) as attempts`;
     return { rows: [...rows], ...counts };
   };
   const before = await state();

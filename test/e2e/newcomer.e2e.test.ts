@@ -99,7 +99,7 @@ describe('a dataset of one’s own', () => {
     });
     expect(traced.release).toMatchObject({ version: 1, digest, is_live: true, config: { digits: 3 } });
     expect(traced.run).toMatchObject({ id: rows[0].run_id, status: 'passed', row_count: 4 });
-    expect(traced.run.attempts).toMatchObject([{ n: 1, outcome: 'exited', resolved_digest: digest }]);
+    expect(traced.run.attempts).toMatchObject([{ n: 1, ending: 'exited', resolved_digest: digest }]);
 
     const { stdout } = await osa(place, ['trace', `density/${rows[0].id}`]);
     expect(stdout).toContain('density v1');

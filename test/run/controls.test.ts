@@ -204,9 +204,9 @@ describe('a cancelled ingestion', () => {
     expect(await bench.execution.queue.renew(running, 60_000)).toBe(false);
     const late = bench.execution.queue.finish(running, []);
     expect((await refusal(late)).code).toBe('lease_lost');
-    const attempts = await bench.database.sql<{ n: number; outcome: string }[]>`
-      select n, outcome from attempts where run = ${running.runs[0]?.id ?? ''}`;
-    expect(attempts).toEqual([{ n, outcome: 'abandoned' }]);
+    const attempts = await bench.database.sql<{ n: number; ending: string }[]>`
+      select n, ending from attempts where run = ${running.runs[0]?.id ?? ''}`;
+    expect(attempts).toEqual([{ n, ending: 'abandoned' }]);
     expect(await claim()).toBeUndefined();
     expect(await cancelIngestion(bench.store, writer, id, {})).toEqual(cancelled);
     expect(await retryIngestion(bench.store, writer, id)).toMatchObject({ retried: 2 });

@@ -35,7 +35,7 @@ async function ran(hook: ReturnType<typeof shell> & { limits?: object }, count: 
   const failed = await bench.store.ingestions.records(id, { limit: 1_000, status: 'failed' });
   const [run] = await bench.database.sql`select status, reason, row_count::int from runs`;
   const attempts = await bench.database.sql<{ n: number; fence: string; finished_at: string | null }[]>`
-    select n, fence, outcome, exit_code, exit_signal, finished_at from attempts order by n`;
+    select n, fence, ending, exit_code, exit_signal, finished_at from attempts order by n`;
   const shown = await bench.store.ingestions.show(id);
   return { id, shown, failed: failed?.items ?? [], run, attempts };
 }
@@ -125,8 +125,8 @@ describe('the search is bounded', () => {
       status: 'running',
       batches: { queued: 1 },
     });
-    const attempts = await bench.database.sql`select outcome from attempts order by n`;
-    expect(attempts.map(({ outcome }) => outcome)).toEqual(['exited', 'exited', 'timeout']);
+    const attempts = await bench.database.sql`select ending from attempts order by n`;
+    expect(attempts.map(({ ending }) => ending)).toEqual(['exited', 'exited', 'timeout']);
     expect(await bench.database.sql`select from outcomes`).toHaveLength(0);
   });
 

@@ -5,7 +5,7 @@ import { retryIngestion } from '@osa/core/ingestion/retry';
 import { readRecords, readRows } from '@osa/core/record/read';
 import { executeNext } from '@osa/core/run/execute';
 import { backoffMs, mostTries } from '@osa/core/run/policy';
-import type { Ending, Runner } from '@osa/core/run/runner';
+import type { Ended, Runner } from '@osa/core/run/runner';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
@@ -45,7 +45,7 @@ test('a record becomes rows that name their release, run and record', async () =
     record: { source_id: 'a', version: 1, newest_version: 1, line: 1, metadata: { value: 1 } },
     run: {
       status: 'passed',
-      attempts: [{ n: 1, outcome: 'exited', exit_code: 0, resolved_digest: live?.digest }],
+      attempts: [{ n: 1, ending: 'exited', exit_code: 0, resolved_digest: live?.digest }],
     },
     release: { version: 1, is_live: true, digest: live?.digest, config: {} },
   });
@@ -55,8 +55,8 @@ test('a record becomes rows that name their release, run and record', async () =
 });
 
 describe('what is tried again later', () => {
-  const ending: Ending = {
-    outcome: 'timeout',
+  const ending: Ended = {
+    ending: 'timeout',
     exitCode: 137,
     exitSignal: 'SIGKILL',
     resolvedDigest: '',
@@ -114,7 +114,7 @@ describe('what is tried again later', () => {
       if (hook === 'a_first')
         return tries <= 4
           ? away()
-          : { ...ending, outcome: 'output_too_large', resolvedDigest: release.digest };
+          : { ...ending, ending: 'output_too_large', resolvedDigest: release.digest };
       return { ...ending, resolvedDigest: release.digest };
     });
     bench = await otherBench(turns);

@@ -104,7 +104,7 @@ test('what a running attempt said is not stored again once it has ended', async 
   await a.queue.keepLog({ run: run.id, n }, { tail: Buffer.from('one'), bytes: 3 });
   const late = await a.owner.transaction(async (tx) => {
     // As the end of an attempt, a moment before its commit.
-    await tx`update attempts set finished_at = clock_timestamp(), outcome = 'exited' where run = ${run.id} and n = ${n}`;
+    await tx`update attempts set finished_at = clock_timestamp(), ending = 'exited' where run = ${run.id} and n = ${n}`;
     await tx`delete from running_logs where run = ${run.id}`;
     const keeping = a.queue.keepLog({ run: run.id, n }, { tail: Buffer.from('two'), bytes: 6 });
     await until('it waits', async () => {

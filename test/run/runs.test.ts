@@ -63,7 +63,7 @@ test('a run is listed and shown with its attempts, its records and its release',
     has_logs: true,
     convention: 'of-plain',
     records: { passed: 2, rejected: 0, errored: 0 },
-    attempts: [{ n: 1, outcome: 'exited', exit_code: 0, runner: 'process', log_bytes: 12 }],
+    attempts: [{ n: 1, ending: 'exited', exit_code: 0, runner: 'process', log_bytes: 12 }],
   });
   expect((await daemon.call('listRuns', { query: { ingestion: run.ingestion } })).items).toHaveLength(1);
   expect((await daemon.call('listRuns', { query: { hook: 'plain', status: 'failed' } })).items).toEqual([]);
@@ -98,7 +98,7 @@ test('logs-04: a failed run keeps its log, and only callers with the scope read 
   expect(await ended(id)).toMatchObject({
     status: 'failed',
     // The two records together, and each of them alone.
-    attempts: [1, 2, 3].map((n) => ({ n, outcome: 'exited', exit_code: 3 })),
+    attempts: [1, 2, 3].map((n) => ({ n, ending: 'exited', exit_code: 3 })),
   });
   expect((await osa('runs', 'logs', id)).stdout).toBe('before the end\n');
   const path = `/api/v1/hooks/runs/${id}/logs`;
@@ -247,8 +247,8 @@ ${answer}`;
     await until('the next claim', () => queue.claim({ ...worker, leaseMs: 60_000 }));
     await queue.keepLog({ run, n }, { tail: Buffer.from('too late'), bytes: 24 });
     const [attempt] = await owner.sql`
-      select outcome, convert_from(log, 'UTF8') as log, log_bytes::integer from attempts where run = ${run}`;
-    expect(attempt).toEqual({ outcome: 'abandoned', log: 'nearly all of it', log_bytes: 16 });
+      select ending, convert_from(log, 'UTF8') as log, log_bytes::integer from attempts where run = ${run}`;
+    expect(attempt).toEqual({ ending: 'abandoned', log: 'nearly all of it', log_bytes: 16 });
     expect(await owner.sql`select * from running_logs`).toEqual([]);
   });
 });

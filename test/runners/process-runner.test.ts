@@ -42,7 +42,7 @@ describe('a run', () => {
         config: { b: 1, a: 'x' },
       },
     );
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0, exitSignal: null });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 0, exitSignal: null });
     const seen = JSON.parse(await readFile(join(ending.outputDirectory, 'seen.json'), 'utf8'));
     expect(seen).toMatchObject({
       records:
@@ -89,9 +89,9 @@ describe('a run', () => {
   });
 
   test('reports an exit code and a signal', async () => {
-    expect(await run('process.exit(7);')).toMatchObject({ outcome: 'exited', exitCode: 7, exitSignal: null });
+    expect(await run('process.exit(7);')).toMatchObject({ ending: 'exited', exitCode: 7, exitSignal: null });
     expect(await run(`process.kill(process.pid, 'SIGSEGV');`, { id: 'task-2' })).toMatchObject({
-      outcome: 'exited',
+      ending: 'exited',
       exitCode: null,
       exitSignal: 'SIGSEGV',
     });
@@ -138,8 +138,8 @@ describe('a run', () => {
       fs.chmodSync(process.env.OSA_OUT + '/locked', 0);`,
     );
     // What nobody but root can look into could hold anything.
-    const outcome = process.getuid?.() === 0 ? 'exited' : 'output_too_large';
-    expect(ending).toMatchObject({ outcome, exitCode: 0 });
+    const expected = process.getuid?.() === 0 ? 'exited' : 'output_too_large';
+    expect(ending).toMatchObject({ ending: expected, exitCode: 0 });
     await ending.dispose();
     expect(await readdir(workspace)).toEqual([]);
   });
@@ -214,7 +214,7 @@ describe('code that does not end', () => {
       ${spawning(`{ stdio: 'inherit' }`, 'child')}`,
       { timeout: 1 },
     );
-    expect(ending).toMatchObject({ outcome: 'timeout', exitCode: null, exitSignal: 'SIGKILL' });
+    expect(ending).toMatchObject({ ending: 'timeout', exitCode: null, exitSignal: 'SIGKILL' });
     expect(text(ending.log)).toContain('asked');
     expect(await aliveIn(ending.outputDirectory, 'child')).toBe(false);
   });
@@ -223,18 +223,18 @@ describe('code that does not end', () => {
     const ending = await run(`process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1000);`, {
       timeout: 1,
     });
-    expect(ending).toMatchObject({ outcome: 'timeout', exitCode: 0 });
+    expect(ending).toMatchObject({ ending: 'timeout', exitCode: 0 });
   });
 
   test('leaves nothing alive that holds its stdout', async () => {
     const ending = await run(`${spawning(`{ stdio: 'inherit' }`, 'child')} process.exit(0);`);
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 0 });
     expect(await aliveIn(ending.outputDirectory, 'child')).toBe(false);
   });
 
   test.runIf(onLinux)('leaves nothing alive that left its group', async () => {
     const ending = await run(`${spawning(`{ stdio: 'inherit', detached: true }`, 'child')} process.exit(0);`);
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 0 });
     expect(await aliveIn(ending.outputDirectory, 'child')).toBe(false);
   });
 
@@ -245,7 +245,7 @@ describe('code that does not end', () => {
     await expect.poll(() => existsSync(join(output, 'ready')), { timeout: 10_000 }).toBe(true);
     cancel.abort();
     const ending = await running;
-    expect(ending).toMatchObject({ outcome: 'cancelled', exitCode: null, exitSignal: 'SIGKILL' });
+    expect(ending).toMatchObject({ ending: 'cancelled', exitCode: null, exitSignal: 'SIGKILL' });
     expect(await aliveIn(output, 'ready')).toBe(false);
   });
 
@@ -262,7 +262,7 @@ describe('code that floods', () => {
       `fs.mkdirSync(process.env.OSA_OUT + '/deep'); fs.writeFileSync(process.env.OSA_OUT + '/deep/big', '');
       fs.truncateSync(process.env.OSA_OUT + '/deep/big', ${bounds.outputBytes + 1}); setInterval(() => {}, 1000);`,
     );
-    expect(ending).toMatchObject({ outcome: 'output_too_large', exitSignal: 'SIGKILL' });
+    expect(ending).toMatchObject({ ending: 'output_too_large', exitSignal: 'SIGKILL' });
   });
 
   test('is found out when it ends before it was looked at', async () => {
@@ -270,14 +270,14 @@ describe('code that floods', () => {
       `fs.writeFileSync(process.env.OSA_OUT + '/big', ''); fs.truncateSync(process.env.OSA_OUT + '/big', ${bounds.outputBytes + 1});`,
     );
     // It may have ended by itself, or been looked at in time and killed.
-    expect(ending).toMatchObject({ outcome: 'output_too_large' });
+    expect(ending).toMatchObject({ ending: 'output_too_large' });
   });
 
   test('is killed when it writes files without end', async () => {
     const ending = await run(
       `process.chdir(process.env.OSA_OUT); for (let n = 0; ; n += 1) fs.writeFileSync(String(n), '');`,
     );
-    expect(ending).toMatchObject({ outcome: 'output_too_large', exitSignal: 'SIGKILL' });
+    expect(ending).toMatchObject({ ending: 'output_too_large', exitSignal: 'SIGKILL' });
     await ending.dispose();
   });
 
@@ -287,7 +287,7 @@ describe('code that floods', () => {
       for (let n = 0; n < 32; n += 1) for (let at = 0; at < line.length; ) at += fs.writeSync(1, line, at);
       fs.writeSync(1, 'the end');`,
     );
-    expect(ending).toMatchObject({ outcome: 'exited', exitCode: 0 });
+    expect(ending).toMatchObject({ ending: 'exited', exitCode: 0 });
     const log = text(ending.log);
     expect(log.startsWith('the startxxx')).toBe(true);
     expect(log.endsWith('xxxthe end')).toBe(true);

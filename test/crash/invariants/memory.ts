@@ -13,17 +13,17 @@ export async function checkMemory(state: State, daemons: Daemons, report: Report
   const inContainers = state.attempts.filter(({ runner }) => runner === 'podman');
   for (const attempts of Map.groupBy(inContainers, ({ run, fence }) => `${run} ${fence}`).values()) {
     let expected = memoryBytes(containerMemory);
-    for (const { run, n, memory_bytes, outcome } of attempts.toSorted((a, b) => a.n - b.n)) {
+    for (const { run, n, memory_bytes, ending } of attempts.toSorted((a, b) => a.n - b.n)) {
       const given = memoryOf.get(`${run} ${n}`);
       if (Number(memory_bytes) !== expected || (given !== undefined && given !== expected)) {
         const what = `${memory_bytes} is stored, ${given} was given, ${expected} was its turn`;
         report('I13', `attempt ${n} of run ${run}: ${what}`);
       }
-      const hasRun = outcome !== null && outcome !== 'not_started' && outcome !== 'abandoned';
+      const hasRun = ending !== null && ending !== 'not_started' && ending !== 'abandoned';
       if (hasRun && given === undefined)
-        report('I13', `attempt ${n} of run ${run} has ${outcome}, and was never made`);
-      if (outcome === 'out_of_memory') expected *= 2;
-      if (outcome === 'out_of_memory' && timedOut.has(`${run} ${n}`))
+        report('I13', `attempt ${n} of run ${run} has ${ending}, and was never made`);
+      if (ending === 'out_of_memory') expected *= 2;
+      if (ending === 'out_of_memory' && timedOut.has(`${run} ${n}`))
         report('I13', `attempt ${n} of run ${run} took too long, and is said to have run out of memory`);
     }
   }

@@ -32,7 +32,7 @@ export interface State {
     digest: string | null;
     runner: string;
     memory_bytes: string;
-    outcome: string | null;
+    ending: string | null;
   }[];
   readonly outcomes: readonly Outcome[];
   readonly records: readonly {
@@ -143,7 +143,7 @@ export async function readState(database: Database): Promise<State> {
       runs: await tx<State['runs'][number][]>`select id, batch, hook, version, status from runs`,
       attempts: await tx<State['attempts'][number][]>`
         select run, n, fence, finished_at is not null as finished, resolved_digest as digest, runner, memory_bytes,
-               outcome
+               ending
         from attempts`,
       outcomes: await tx<Outcome[]>`
         select id, run, batch, hook, batch_record, attempt, status, reason, row_count from outcomes order by id`,

@@ -94,9 +94,9 @@ export const containerMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/runners/container/watch.ts`,
-        find: "if (outcome !== 'exited') return { ...ended, outcome };",
+        find: "if (ending !== 'exited') return { ...ended, ending };",
         replace:
-          "if (outcome !== 'exited') return { ...ended, outcome: outcome === 'timeout' ? 'out_of_memory' : outcome };",
+          "if (ending !== 'exited') return { ...ended, ending: ending === 'timeout' ? 'out_of_memory' : ending };",
       },
     ],
     focus: { points: ['container.mid-output'], actions: ['hook-stall'] },

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
-import type { Ending, InputRecord, Runner, Task } from '@osa/core/run/runner';
+import type { Ended, InputRecord, Runner, Task } from '@osa/core/run/runner';
 import { sweep } from '@osa/core/runners/attempt/sweep';
 import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
 import { longestBusy } from '../busy.ts';
@@ -41,11 +41,11 @@ export interface ContainerBench {
   readonly runner: Runner;
   task(image: BuiltImage, options?: TaskOptions): Task;
   /** Runs one task of an image with the real runner. */
-  run(image: BuiltImage, options?: TaskOptions): Promise<Ending>;
+  run(image: BuiltImage, options?: TaskOptions): Promise<Ended>;
   /** Runs one task of an image until it must end, at the latest by the end of the test. */
-  start(image: BuiltImage, options?: TaskOptions): { end(): Promise<Ending> };
+  start(image: BuiltImage, options?: TaskOptions): { end(): Promise<Ended> };
   /** Builds an image of a shell script and runs it. */
-  runScript(script: string, options?: TaskOptions): Promise<Ending>;
+  runScript(script: string, options?: TaskOptions): Promise<Ended>;
   /** Runs a script that must end well, and gives what it said. */
   printed(script: string, options?: TaskOptions): Promise<string>;
   /** Waits until code has made a file of this name in its output. */
@@ -113,7 +113,7 @@ export async function containerBench(): Promise<ContainerBench> {
     async printed(script, options) {
       const ending = await runScript(script, options);
       const log = logOf(ending);
-      expect(ending, log).toMatchObject({ outcome: 'exited', exitCode: 0 });
+      expect(ending, log).toMatchObject({ ending: 'exited', exitCode: 0 });
       await ending.dispose();
       return log;
     },
@@ -161,6 +161,6 @@ function taskOf(
 }
 
 /** What the runner's stdout and stderr were. */
-export function logOf(ending: Pick<Ending, 'log'>): string {
+export function logOf(ending: Pick<Ended, 'log'>): string {
   return Buffer.from(ending.log).toString();
 }

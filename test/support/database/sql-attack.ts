@@ -143,7 +143,7 @@ export async function state({ sql }: Database): Promise<Readonly<Record<string, 
 
 async function answer(queue: BatchQueue, claim: Claim, run: string, digest: string): Promise<void> {
   const { n } = await queue.startAttempt(claim, { run, memoryBytes: 1, runner: 'test' });
-  const end = { outcome: 'exited', exitCode: 0, exitSignal: null, detail: null, log: null } as const;
+  const end = { ending: 'exited', exitCode: 0, exitSignal: null, detail: null, log: null } as const;
   await queue.endAttempt(
     { run, n },
     { ...end, resolvedDigest: digest, platformDigest: null, logBytes: null },

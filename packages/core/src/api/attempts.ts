@@ -5,7 +5,7 @@ export const Attempt = z.object({
   n: z.int(),
   runner: z.string(),
   memory_bytes: z.int(),
-  outcome: z.string().nullable(),
+  ending: z.string().nullable(),
   exit_code: z.int().nullable(),
   exit_signal: z.string().nullable(),
   detail: z.string().nullable(),

@@ -88,7 +88,7 @@ export const runsRoutes = {
       /** The value of `after` for the next request. */
       bytes: z.int(),
       /** How the attempt ended; null until it has. */
-      outcome: z.string().nullable(),
+      ending: z.string().nullable(),
       /** The status of the run; null until it ends. */
       status: z.enum(['passed', 'failed', 'error']).nullable(),
       /** Attempts started so far. */

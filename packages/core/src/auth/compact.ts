@@ -1,6 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { asOsaError } from '../error.ts';
-import { type JsonValue, parseJson } from '../json/parse.ts';
+import { parseJson } from '../json/parse.ts';
+import type { JsonValue } from '../json/value.ts';
 
 /**
  * Tokens as they arrive: JWS in compact form (RFC 7515), read so strictly that there is one reading only. Whatever is

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { OsaError } from '../error.ts';
-import type { JsonValue } from '../json/parse.ts';
+import type { JsonValue } from '../json/value.ts';
 import {
   type CompactToken,
   hmacSha256,

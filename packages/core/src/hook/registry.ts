@@ -1,6 +1,5 @@
 import type { Answer, ParsedBody } from '../api/index.ts';
 import type { DeployRequest } from '../convention/convention.ts';
-import type { DeployPlan } from '../convention/plan.ts';
 import type { FieldDefinition } from '../record/schema.ts';
 import type { FeatureContract } from './hook.ts';
 import type { Config, NormalLimits, ReleaseContent, Runtime } from './release.ts';
@@ -58,7 +57,7 @@ export interface RegistryWrites extends RegistryState {
   recordDeploy(deploy: {
     slug: string;
     manifest: DeployRequest;
-    plan: DeployPlan;
+    plan: Answer<'planDeploy'>;
   }): Promise<{ id: string; at: string }>;
 }
 

@@ -20,8 +20,8 @@ import {
   ZERO,
 } from './characters.ts';
 import { isKeptByDouble, JsonNumber, numberProblem } from './number.ts';
-import type { JsonValue } from './parse.ts';
 import { JsonScanner } from './scanner.ts';
+import type { JsonValue } from './value.ts';
 
 export interface JsonOptions {
   /** Levels of arrays and objects. Reading is recursive, so keep it below 1,000. */

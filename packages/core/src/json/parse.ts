@@ -3,15 +3,7 @@ import { OsaError } from '../error.ts';
 import { excerpt } from '../text.ts';
 import { JsonCursor, type JsonOptions } from './cursor.ts';
 import type { JsonNumber } from './number.ts';
-
-/** What a JSON text holds. `N` is what stands for a number: a double, or its source text where doubles would round. */
-export type JsonValue<N = number> =
-  | null
-  | boolean
-  | N
-  | string
-  | JsonValue<N>[]
-  | { [key: string]: JsonValue<N> };
+import type { JsonValue } from './value.ts';
 
 /**
  * Reads one JSON text as RFC 8259 defines it, and refuses what would be lost or misread later: bytes that are not

@@ -88,12 +88,12 @@ async function tail(
   id: string,
   { attempt, after }: { readonly attempt: number; readonly after: number },
 ): Promise<RunTail | undefined> {
-  type Row = Pick<RunTail, 'hook' | 'status' | 'outcome' | 'attempt_count'> & {
+  type Row = Pick<RunTail, 'hook' | 'status' | 'ending' | 'attempt_count'> & {
     log: Uint8Array | null;
     bytes: string | null;
   };
   const [row] = await sql<Row[]>`
-    select run.hook, run.status, a.outcome, coalesce(a.log, l.tail) as log, coalesce(a.log_bytes, l.bytes) as bytes,
+    select run.hook, run.status, a.ending, coalesce(a.log, l.tail) as log, coalesce(a.log_bytes, l.bytes) as bytes,
            (select count(*)::integer from attempts t where t.run = run.id) as attempt_count
     from runs run
     left join attempts a on a.run = run.id and a.n = ${attempt}

@@ -34,12 +34,12 @@ function recordColumns(sql: Sql) {
 export function oomRetries(sql: Sql) {
   return sql`(
     select count(*)::integer from attempts a join attempts b on b.run = a.run and b.n = a.n + 1 and b.fence = a.fence
-    where a.run = run.id and a.outcome = 'out_of_memory')`;
+    where a.run = run.id and a.ending = 'out_of_memory')`;
 }
 
 /** What every reading of an attempt selects, from `attempts a`. */
 export function attemptColumns(sql: Sql) {
-  return sql`a.n, a.runner, a.memory_bytes, a.outcome, a.exit_code, a.exit_signal, a.detail, a.resolved_digest,
+  return sql`a.n, a.runner, a.memory_bytes, a.ending, a.exit_code, a.exit_signal, a.detail, a.resolved_digest,
     a.platform_digest, ${utc(sql, sql`a.started_at`)} as started_at, ${utc(sql, sql`a.finished_at`)} as finished_at`;
 }
 

@@ -5,7 +5,7 @@ import type { Execution } from './execution.ts';
 import { liveLog } from './live-log.ts';
 import type { Fact } from './policy.ts';
 import type { Claim, ClaimedRecord, ClaimedRun } from './queue.ts';
-import type { Ending, Runner, Task } from './runner.ts';
+import type { Ended, Runner, Task } from './runner.ts';
 
 /** One start of a run's code. */
 export interface Start {
@@ -18,7 +18,7 @@ export interface Start {
   readonly isRetry: boolean;
   readonly signal: AbortSignal;
   /** Where the end is put, so that its directory is disposed of whatever comes next. */
-  readonly endings: Ending[];
+  readonly endings: Ended[];
 }
 
 export interface Attempted {
@@ -27,7 +27,7 @@ export interface Attempted {
   readonly fact: Fact;
   readonly reason: string;
   /** Undefined where the code was not started. */
-  readonly ending: Ending | undefined;
+  readonly ended: Ended | undefined;
 }
 
 /** Starts the code once, and stores that it is about to start and how it ended. */
@@ -48,18 +48,18 @@ export async function attempt(execution: Execution, claim: Claim, start: Start):
   const ended = await carryOut(execution, { run: run.id, n }, start, task);
   if (ended instanceof OsaError) {
     await queue.endAttempt({ run: run.id, n }, { ...neverStarted, detail: ended.message });
-    return { n, startedAt, fact: factOf(ended), reason: ended.message, ending: undefined };
+    return { n, startedAt, fact: factOf(ended), reason: ended.message, ended: undefined };
   }
   start.endings.push(ended);
-  const { outcome, exitCode, exitSignal, resolvedDigest, platformDigest = null, log, logBytes } = ended;
+  const { ending, exitCode, exitSignal, resolvedDigest, platformDigest = null, log, logBytes } = ended;
   const { detail = null } = ended;
-  const end = { outcome, exitCode, exitSignal, resolvedDigest, platformDigest, log, logBytes, detail };
+  const end = { ending, exitCode, exitSignal, resolvedDigest, platformDigest, log, logBytes, detail };
   await queue.endAttempt({ run: run.id, n }, end);
   if (resolvedDigest !== run.release.digest) {
     const reason = `ran ${resolvedDigest} instead of ${run.release.digest}`;
-    return { n, startedAt, fact: 'not_started_unavailable', reason, ending: undefined };
+    return { n, startedAt, fact: 'not_started_unavailable', reason, ended: undefined };
   }
-  return { n, startedAt, ...describeEnding(ended, limits.timeout_seconds), ending: ended };
+  return { n, startedAt, ...describeEnding(ended, limits.timeout_seconds), ended };
 }
 
 /** What it says is kept until it ends; from then on nothing more is written about a running attempt. */
@@ -68,7 +68,7 @@ async function carryOut(
   attempt: { readonly run: string; readonly n: number },
   { runner, signal }: Start,
   task: Omit<Task, 'onLog'>,
-): Promise<Ending | OsaError> {
+): Promise<Ended | OsaError> {
   await using live = liveLog(execution, attempt);
   return await runner
     .run({ ...task, onLog: live.append }, signal)
@@ -90,7 +90,7 @@ function factOf({ code }: OsaError): Fact {
 }
 
 const neverStarted = {
-  outcome: 'not_started',
+  ending: 'not_started',
   exitCode: null,
   exitSignal: null,
   resolvedDigest: null,
@@ -108,11 +108,11 @@ function notStarted(error: unknown, signal: AbortSignal): OsaError {
 
 /** What an end means, as a fact and in words. */
 export function describeEnding(
-  ending: Pick<Ending, 'outcome' | 'exitCode' | 'exitSignal'>,
+  ended: Pick<Ended, 'ending' | 'exitCode' | 'exitSignal'>,
   timeoutSeconds: number,
 ): { fact: Fact; reason: string } {
-  const { outcome, exitCode, exitSignal } = ending;
-  if (outcome === 'exited' && exitCode !== 0) {
+  const { ending, exitCode, exitSignal } = ended;
+  if (ending === 'exited' && exitCode !== 0) {
     const how = exitSignal ? `was ended by ${exitSignal}` : `exited with code ${exitCode}`;
     return { fact: 'exited_nonzero', reason: `the hook ${how}` };
   }
@@ -123,5 +123,5 @@ export function describeEnding(
     output_too_large: 'the hook wrote too much output',
     cancelled: 'the hook was stopped',
   };
-  return { fact: outcome, reason: reasons[outcome] };
+  return { fact: ending, reason: reasons[ending] };
 }

@@ -11,12 +11,12 @@ import type { OutputReader } from './output/judgement.ts';
 import { readOutput } from './output/read.ts';
 import { endOfDivision, moreMemory } from './policy.ts';
 import type { Claim, ClaimedRecord, ClaimedRun, RunResult } from './queue.ts';
-import type { Ending, Runner } from './runner.ts';
+import type { Ended, Runner } from './runner.ts';
 
 export interface HookContext {
   readonly signal: AbortSignal;
   /** The ends of all attempts of the claim, which are disposed of when it is settled. */
-  readonly endings: Ending[];
+  readonly endings: Ended[];
   readonly inputDigest: string;
 }
 
@@ -180,7 +180,7 @@ export class Attempts {
       run,
       status: hasPassed ? 'passed' : status,
       reason: hasPassed ? this.describePassed() : this.lastReason(),
-      attempt: last?.ending ? last.n : null,
+      attempt: last?.ended ? last.n : null,
       startedAt: first?.startedAt ?? null,
       inputDigest: context.inputDigest,
       ...mergeAnswers(kept, unanswered),
@@ -208,18 +208,18 @@ export class Attempts {
   }
 
   /** The output does not count, so its directory need not wait for the end of the claim. */
-  private async discard({ ending }: Attempted): Promise<void> {
+  private async discard({ ended }: Attempted): Promise<void> {
     const { endings } = this.context;
-    if (ending === undefined) return;
-    endings.splice(endings.indexOf(ending), 1);
-    await ending.dispose();
+    if (ended === undefined) return;
+    endings.splice(endings.indexOf(ended), 1);
+    await ended.dispose();
   }
 
-  private async judge({ ending }: Attempted): Promise<OutputReader> {
+  private async judge({ ended }: Attempted): Promise<OutputReader> {
     const { execution, run, part, context } = this;
-    if (!ending) throw new OsaError('internal', `hook ${run.hook}: it answered without an end`);
+    if (!ended) throw new OsaError('internal', `hook ${run.hook}: it answered without an end`);
     return readOutput({
-      directory: ending.outputDirectory,
+      directory: ended.outputDirectory,
       hook: run.hook,
       contract: run.feature,
       recordIds: part.map((record) => record.sourceId),

@@ -7,7 +7,7 @@ import { holdLease } from './lease.ts';
 import { backoffMs, maxFailures } from './policy.ts';
 import type { Claim, ClaimFailure, RunResult } from './queue.ts';
 import { runHook, type StoppedClaim } from './run-hook.ts';
-import type { Ending } from './runner.ts';
+import type { Ended } from './runner.ts';
 
 /** Milliseconds between tries to tell a database that is away. */
 const retellMs = 500;
@@ -28,7 +28,7 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
   held.defer(() => slots.free(claim));
   execution.log('batch.claimed', { batch: claim.batch, fence: claim.fence, records: claim.records.length });
   await using lease = holdLease(execution, claim, stop);
-  const endings: Ending[] = [];
+  const endings: Ended[] = [];
   try {
     const decision = await runHooks(execution, claim, lease.signal, endings);
     await lease.stopRenewing();
@@ -49,7 +49,7 @@ async function runHooks(
   execution: Execution,
   claim: Claim,
   signal: AbortSignal,
-  endings: Ending[],
+  endings: Ended[],
 ): Promise<Decision> {
   const inputDigest = digestInput(claim);
   const results: RunResult[] = [];

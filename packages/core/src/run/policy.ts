@@ -19,7 +19,7 @@ export type Action =
 
 /** What can come of a start: how the code ended, or why it did not start. */
 export type Fact =
-  | Ending['outcome']
+  | Ending
   | 'exited_nonzero'
   | 'not_started_unavailable'
   /** No store or registry has the code. */

@@ -102,7 +102,7 @@ export interface ClaimedRun {
 
 /** How an attempt ended; `detail` says why where the code was never started, and what else is worth to know. */
 export interface AttemptEnd {
-  readonly outcome: Ending['outcome'] | 'not_started';
+  readonly ending: Ending | 'not_started';
   readonly resolvedDigest: string | null;
   readonly platformDigest: string | null;
   readonly exitCode: number | null;

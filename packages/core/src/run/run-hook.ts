@@ -40,7 +40,7 @@ export async function runHook(
       const stopped = stop(run, tried, action);
       if (stopped) return stopped;
       attempts.giveUpAll(tried);
-      return attempts.result(tried.ending ? 'failed' : 'error');
+      return attempts.result(tried.ended ? 'failed' : 'error');
     }
   } while (attempts.nextPart());
   return attempts.result('failed');

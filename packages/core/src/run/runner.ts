@@ -18,7 +18,7 @@ export interface Runner {
    * when the digest does not exist, `access_denied` when it may not be pulled, `invalid` when it can never be started
    * (the command is missing).
    */
-  run(task: Task, signal: AbortSignal): Promise<Ending>;
+  run(task: Task, signal: AbortSignal): Promise<Ended>;
   /** Ends the code that a dead daemon left running for `workspace`, which exists; the answer counts what was found. */
   sweep(workspace: string): Promise<number>;
 }
@@ -53,10 +53,10 @@ export interface InputRecord {
 }
 
 /** How the code ended. Exactly one of these; `exited` with code 0 is the only one whose output counts. */
-export type Outcome = 'exited' | 'timeout' | 'out_of_memory' | 'output_too_large' | 'cancelled';
+export type Ending = 'exited' | 'timeout' | 'out_of_memory' | 'output_too_large' | 'cancelled';
 
-export interface Ending {
-  readonly outcome: Outcome;
+export interface Ended {
+  readonly ending: Ending;
   readonly exitCode: number | null;
   /** The signal that ended the code, such as `SIGSEGV`. */
   readonly exitSignal: string | null;

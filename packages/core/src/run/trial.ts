@@ -7,7 +7,7 @@ import { describeEnding } from './attempt.ts';
 import type { Verdict } from './output/judgement.ts';
 import { readOutput } from './output/read.ts';
 import type { OutputThreads } from './output/threads.ts';
-import type { Ending, InputRecord, Runner } from './runner.ts';
+import type { Ended, Ending, InputRecord, Runner } from './runner.ts';
 
 /** A hook tried on a few records, without a server, by the runner and the checks that a daemon uses. */
 export interface Trial {
@@ -24,7 +24,7 @@ export interface Trial {
 }
 
 export interface TrialResult {
-  readonly outcome: Ending['outcome'];
+  readonly ending: Ending;
   readonly exitCode: number | null;
   /** Why the hook broke its contract as a whole; null when it kept it. */
   readonly failure: string | null;
@@ -52,20 +52,20 @@ export async function tryHook(trial: Trial): Promise<TrialResult> {
     memoryBytes: limits.memory_bytes,
     records,
   };
-  const ending = await runner.run(task, signal);
+  const ended = await runner.run(task, signal);
   try {
     const milliseconds = performance.now() - started;
-    return { ...(await judge(trial, ending)), milliseconds };
+    return { ...(await judge(trial, ended)), milliseconds };
   } finally {
-    await ending.dispose();
+    await ended.dispose();
   }
 }
 
-async function judge(trial: Trial, ending: Ending): Promise<Omit<TrialResult, 'milliseconds'>> {
-  const { outcome, exitCode, outputDirectory: directory, log } = ending;
-  if (outcome === 'cancelled') throw new OsaError('interrupted', 'interrupted; the hook was stopped');
-  const { fact, reason } = describeEnding(ending, trial.release.limits.timeout_seconds);
-  const facts = { outcome, exitCode, log };
+async function judge(trial: Trial, ended: Ended): Promise<Omit<TrialResult, 'milliseconds'>> {
+  const { ending, exitCode, outputDirectory: directory, log } = ended;
+  if (ending === 'cancelled') throw new OsaError('interrupted', 'interrupted; the hook was stopped');
+  const { fact, reason } = describeEnding(ended, trial.release.limits.timeout_seconds);
+  const facts = { ending, exitCode, log };
   const nothing = { verdicts: new Map<string, Verdict>(), rowCount: 0, rows: [], strays: [] };
   if (fact !== 'exited') return { ...facts, ...nothing, failure: reason };
   const { hook, contract, records, threads, signal } = trial;

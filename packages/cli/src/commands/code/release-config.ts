@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import type { Answer, Body } from '@osa/core/api';
 import { asOsaError, OsaError } from '@osa/core/error';
-import { type JsonValue, parseJson } from '@osa/core/json/parse';
+import { parseJson } from '@osa/core/json/parse';
+import type { JsonValue } from '@osa/core/json/value';
 import { parseExactly } from '../../http/read-response.ts';
 import { readTextFile } from '../text-file.ts';
 

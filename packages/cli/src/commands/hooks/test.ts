@@ -42,7 +42,7 @@ export const hooksTest = defineCommand({
     ],
   ],
   json:
-    '{"hook", "ok", "failure", "outcome", "exit_code", "milliseconds", "records": [{"id", "status", "reason", "rows"}],\n' +
+    '{"hook", "ok", "failure", "ending", "exit_code", "milliseconds", "records": [{"id", "status", "reason", "rows"}],\n' +
     '"invalid": [{"id", "line", "reason"}], "row_count", "rows": [{"id", "values"}], "strays": [text], "log"}',
   async run(context, { arguments: { hook }, options }) {
     const { records, directory, image, convention = 'convention.yaml', limit = 20, log } = options;

@@ -8,7 +8,7 @@ import type { Progress } from './progress.ts';
 import { type RecordsFile, unreadable, unusableRecords } from './records-file.ts';
 
 /** How long an interrupted command waits for the id of an upload that is complete. Milliseconds. */
-const idPatienceMs = 10_000;
+const idPatienceMs = 30_000;
 
 export interface Storing {
   readonly convention: string;

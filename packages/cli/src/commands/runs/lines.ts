@@ -60,14 +60,14 @@ function attemptTable({ attempts, has_logs }: Run): Line[] {
   if (attempts.length === 0) return ['its code was not started yet'];
   const rows = attempts.map((attempt) => [
     attempt.n,
-    attempt.outcome ?? yellow('running'),
+    attempt.ending ?? yellow('running'),
     attempt.exit_signal ?? attempt.exit_code,
     bytes(attempt.memory_bytes),
     duration(secondsBetween(attempt.started_at, attempt.finished_at ?? new Date().toISOString())),
     attempt.runner,
     attempt.log_bytes !== null
       ? bytes(attempt.log_bytes)
-      : has_logs && attempt.outcome === null
+      : has_logs && attempt.ending === null
         ? 'so far'
         : null,
     attempt.detail,

@@ -35,7 +35,7 @@ export async function followLog(
   };
   for (;;) {
     const tail = await client.call('followRun', { params: { id }, query: place });
-    const isOver = tail.outcome !== null;
+    const isOver = tail.ending !== null;
     if (tail.skipped > 0) output.note(dim(`… ${count(tail.skipped)} bytes are not kept …`));
     const bytes = Buffer.from(tail.log, 'base64');
     const text = isOver ? decoder.end(bytes) : decoder.write(bytes);
@@ -44,7 +44,7 @@ export async function followLog(
       output.stream([JSON.stringify({ attempt: place.attempt, log: text, skipped: tail.skipped })]);
     place = { ...place, after: tail.bytes };
     if (isOver) {
-      output.note(dim(`attempt ${place.attempt}: ${tail.outcome}`));
+      output.note(dim(`attempt ${place.attempt}: ${tail.ending}`));
       if (tail.status !== null && place.attempt >= tail.attempt_count) return undefined;
       place = { attempt: place.attempt + 1, after: 0 };
       decoder = new StringDecoder('utf8');

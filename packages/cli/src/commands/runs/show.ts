@@ -18,7 +18,7 @@ export const runsShow = defineCommand({
     ['osa runs show 0198c0de-…', 'how it went'],
     ['osa runs show --last --failed', 'the run that failed last'],
   ],
-  json: '{"id", "hook_name", "version", "status", "reason", "records", "attempts": [{"n", "outcome", "memory_bytes", "exit_code", …}], …}',
+  json: '{"id", "hook_name", "version", "status", "reason", "records", "attempts": [{"n", "ending", "memory_bytes", "exit_code", …}], …}',
   async run({ client, output }, { arguments: given, options }) {
     const archive = client();
     const run = await chosenRun(archive, given.run, options);

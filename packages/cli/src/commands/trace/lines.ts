@@ -89,17 +89,10 @@ function valueEntries({ row, hook }: RowTrace): Entry[] {
 
 function attemptEntries(attempts: RowTrace['run']['attempts'], released: string): Entry[] {
   return attempts.map((attempt) => {
-    const { n, runner, memory_bytes, outcome, exit_code, exit_signal, detail, resolved_digest } = attempt;
+    const { n, runner, memory_bytes, ending, exit_code, exit_signal, detail, resolved_digest } = attempt;
     const seconds = secondsBetween(attempt.started_at, attempt.finished_at);
     const end = exit_signal ?? (exit_code === null ? undefined : `exit ${exit_code}`);
-    const facts = [
-      outcome ?? 'open',
-      end,
-      `${runner} runner`,
-      bytes(memory_bytes),
-      duration(seconds),
-      detail,
-    ];
+    const facts = [ending ?? 'open', end, `${runner} runner`, bytes(memory_bytes), duration(seconds), detail];
     const shown = facts.filter((fact) => fact !== undefined && fact !== null).join(', ');
     return [`attempt ${n}`, line`${shown}${digestNote(resolved_digest, released)}`];
   });

@@ -1,29 +1,21 @@
 import { constants } from 'node:fs';
-import { copyFile, type FileHandle, open, stat, truncate } from 'node:fs/promises';
+import { type FileHandle, open, rename, stat } from 'node:fs/promises';
 import { systemCode } from '../../system-error.ts';
 
 const largestLogBytes = 8 * 1024 * 1024;
 const tailBytes = 2_000;
 
-/** Opens the server's log for appending. The server inherits the descriptor, so it needs no right to the file. */
+/**
+ * Opens the server's log for appending. The server inherits the descriptor, so it needs no right to the file.
+ * A log of more than 8 MiB is set aside first, as `<path>.1`.
+ */
 export async function openLog(path: string): Promise<FileHandle> {
-  await boundLog(path);
+  if ((await logSize(path)) > largestLogBytes) await rename(path, `${path}.1`);
   return open(
     path,
     constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW,
     0o600,
   );
-}
-
-/**
- * Keeps the log at 8 MiB, and one old part of it beside it as `<path>.1`. A running server writes on into the
- * same file, which is emptied rather than replaced; lines that it writes during the copy may be missing after it.
- */
-export async function boundLog(path: string): Promise<void> {
-  if ((await logSize(path)) > largestLogBytes) {
-    await copyFile(path, `${path}.1`);
-    await truncate(path);
-  }
 }
 
 /** Size in bytes; 0 when there is no log. */

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OsaError } from '../../error.ts';
-import { boundLog } from './log.ts';
 import type { Server } from './server.ts';
 import { becomesReady, type ServerOptions, start, startTimeoutMs } from './start.ts';
 
@@ -20,20 +19,15 @@ interface Watch {
   server: Server;
 }
 
-const shortestDelayMs = 100;
-const longestDelayMs = 5_000;
-/** A server that lived this long is taken to be sound, and the next restart is quick again. */
-const soundAfterMs = 30_000;
+const restartDelayMs = 250;
 const stopTimeoutMs = 10_000;
 const pollMs = 20;
-const boundLogEveryMs = 60_000;
 
 /** Starts the server again whenever it ends by itself, until it is stopped. */
 export function supervise(options: ServerOptions, first: Server): Supervisor {
   const stopping = new AbortController();
   const watch: Watch = { options, stopping: stopping.signal, server: first };
   const watching = keepRunning(watch);
-  keepLogBounded(watch);
   return {
     current: () => watch.server,
     async stop(mode) {
@@ -55,24 +49,12 @@ async function keepRunning(watch: Watch): Promise<void> {
   const stopped = new Promise<string>((resolve) => {
     stopping.addEventListener('abort', () => resolve('stopped'), { once: true });
   });
-  let delayMs = shortestDelayMs;
-  for (;;) {
-    const since = performance.now();
+  while (!stopping.aborted) {
     const how = await Promise.race([watch.server.ended, stopped]);
-    if (stopping.aborted) {
-      return;
-    }
-    const sound = performance.now() - since >= soundAfterMs;
-    delayMs = sound ? shortestDelayMs : delayMs;
-    options.log(
-      `PostgreSQL (process ${watch.server.pid}) has ended (${how}); starting it again in ${delayMs} ms`,
-    );
-    await Promise.race([sleep(delayMs, undefined, { ref: false }), stopped]);
-    if (stopping.aborted) {
-      return;
-    }
-    delayMs = Math.min(delayMs * 2, longestDelayMs);
-    await startAgain(watch);
+    if (stopping.aborted) return;
+    options.log(`PostgreSQL (process ${watch.server.pid}) has ended (${how}); starting it again`);
+    await Promise.race([sleep(restartDelayMs, undefined, { ref: false }), stopped]);
+    if (!stopping.aborted) await startAgain(watch);
   }
 }
 
@@ -124,14 +106,4 @@ async function endsInTime(server: Server): Promise<boolean> {
   const inTime = await Promise.race([server.ended.then(() => true), late]);
   timer.abort();
   return inTime;
-}
-
-function keepLogBounded({ options, stopping }: Watch): void {
-  const timer = setInterval(() => {
-    boundLog(options.places.log).catch((error: unknown) => {
-      options.log(`PostgreSQL's log ${options.places.log} cannot be shortened: ${error}`);
-    });
-  }, boundLogEveryMs);
-  timer.unref();
-  stopping.addEventListener('abort', () => clearInterval(timer), { once: true });
 }

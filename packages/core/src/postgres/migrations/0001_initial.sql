@@ -610,7 +610,7 @@ create table attempts (
   platform_digest text,
   started_at timestamptz not null default now(),
   finished_at timestamptz,
-  outcome text,
+  ending text,
   exit_code integer,
   exit_signal text,
   detail text,
@@ -618,7 +618,7 @@ create table attempts (
   -- Of all that it said; the log keeps the start and the end.
   log_bytes bigint,
   primary key (run, n),
-  check ((outcome is null) = (finished_at is null))
+  check ((ending is null) = (finished_at is null))
 );
 create trigger once before update on attempts for each row when (
   old.finished_at is not null or new.finished_at is null
@@ -722,8 +722,8 @@ begin
       and (i.attempt is null or a.fence = b.fence)
       and (not i.answered or (
         a.resolved_digest = l.digest and (
-          r.status = 'passed' and a.outcome = 'exited' and a.exit_code = 0
-          or r.status in ('passed', 'failed') and a.outcome = 'out_of_memory'))))
+          r.status = 'passed' and a.ending = 'exited' and a.exit_code = 0
+          or r.status in ('passed', 'failed') and a.ending = 'out_of_memory'))))
   limit 1;
   if found then
     raise exception 'outcomes of run %, attempt %: the run did not end here, or the attempt cannot have answered',

@@ -42,7 +42,7 @@ declare
     'update (status, reason, record, retried_in) on batch_records',
     'update (last_batch) on sources',
     'update (status, reason, started_at, finished_at, input_digest, output_digest, row_count) on runs',
-    'update (resolved_digest, platform_digest, finished_at, outcome, exit_code, exit_signal, detail, log, log_bytes) on attempts',
+    'update (resolved_digest, platform_digest, finished_at, ending, exit_code, exit_signal, detail, log, log_bytes) on attempts',
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
     'execute on function create_feature_table(text), rows_of_record(text, integer)',

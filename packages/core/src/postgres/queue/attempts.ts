@@ -29,7 +29,7 @@ export async function endAttempt(
   await sql`
     with ended as (
       update attempts
-      set finished_at = clock_timestamp(), outcome = ${end.outcome}, resolved_digest = ${end.resolvedDigest},
+      set finished_at = clock_timestamp(), ending = ${end.ending}, resolved_digest = ${end.resolvedDigest},
           platform_digest = ${end.platformDigest}, exit_code = ${end.exitCode}, exit_signal = ${end.exitSignal},
           detail = ${end.detail}, log = ${end.log === null ? null : Buffer.from(end.log)}, log_bytes = ${end.logBytes}
       where run = ${run} and n = ${n} and finished_at is null
@@ -55,7 +55,7 @@ export async function abandonAttempts(tx: Transaction, batches: readonly string[
   const ids = arrayText(batches);
   await tx`
     update attempts a
-    set outcome = 'abandoned', finished_at = clock_timestamp(),
+    set ending = 'abandoned', finished_at = clock_timestamp(),
         log = (select l.tail from running_logs l where l.run = a.run and l.attempt = a.n),
         log_bytes = (select l.bytes from running_logs l where l.run = a.run and l.attempt = a.n)
     where finished_at is null and run in (select id from runs where batch = any (${ids}::text::uuid[]))`;

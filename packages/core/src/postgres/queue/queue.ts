@@ -164,8 +164,8 @@ async function read(sql: Transaction, { batch, fence }: Held): Promise<Claim> {
   const runs = await sql<(Omit<ClaimedRun, 'release'> & ReleaseContent & { feature: FeatureContract })[]>`
     select run.id, run.hook, run.version, h.feature, r.runtime, r.image, r.digest, r.command, r.config, r.limits,
            r.source_ref,
-           (select count(*) filter (where outcome = 'timeout') from attempts a where a.run = run.id)::int as timeouts,
-           (select count(*) filter (where outcome = 'not_started' or resolved_digest <> r.digest)
+           (select count(*) filter (where ending = 'timeout') from attempts a where a.run = run.id)::int as timeouts,
+           (select count(*) filter (where ending = 'not_started' or resolved_digest <> r.digest)
             from attempts a where a.run = run.id)::int as "notStarted"
     from runs run
     join releases r on r.hook = run.hook and r.version = run.version

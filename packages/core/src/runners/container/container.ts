@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { asOsaError, OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
 import { sha256 } from '../../hook/release.ts';
-import type { Ending, Runner, Task } from '../../run/runner.ts';
+import type { Ended, Runner, Task } from '../../run/runner.ts';
 import { asUnavailable } from '../../system-error.ts';
 import { type AttemptDirectory, removeAttempt, stage } from '../attempt/directory.ts';
 import { type OutputQuota, outputQuota, unmountBelow } from '../attempt/output-quota.ts';
@@ -99,7 +99,7 @@ interface Means {
   readonly signal: AbortSignal;
 }
 
-async function run(task: Task, means: Means): Promise<Ending> {
+async function run(task: Task, means: Means): Promise<Ended> {
   const { release } = task;
   if (release.runtime !== 'image') {
     throw new OsaError('invalid', `The container runner runs images, not the runtime "${release.runtime}"`, {

@@ -6,7 +6,7 @@ import { OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
 import { bounds } from '../../limits.ts';
 import { outputFiles } from '../../run/output/files.ts';
-import type { Ending } from '../../run/runner.ts';
+import type { Ended, Ending } from '../../run/runner.ts';
 import { boundedLog } from '../attempt/bounded-log.ts';
 import type { AttemptDirectory } from '../attempt/directory.ts';
 import { isQuotaExceeded, requireKept } from '../attempt/output-quota.ts';
@@ -34,7 +34,7 @@ export interface Watch {
 }
 
 export interface Watched
-  extends Pick<Ending, 'outcome' | 'exitCode' | 'exitSignal' | 'detail' | 'log' | 'logBytes'> {
+  extends Pick<Ended, 'ending' | 'exitCode' | 'exitSignal' | 'detail' | 'log' | 'logBytes'> {
   /** The image that the engine says it ran. */
   readonly image: string;
 }
@@ -57,7 +57,7 @@ export async function watchContainer(watch: Watch): Promise<Watched> {
     if (complaint.length < 4_096) complaint += chunk.toString();
   });
   await failpoint('container.started');
-  const outcome = await untilEnded(watch, attached).finally(() => counter.stop());
+  const ending = await untilEnded(watch, attached).finally(() => counter.stop());
   await failpoint('container.exited');
   const state = await endState(engine, id);
   if (state.Status === 'created' || state.Status === 'initialized' || state.Status === 'configured') {
@@ -71,12 +71,12 @@ export async function watchContainer(watch: Watch): Promise<Watched> {
     logBytes: log.length(),
     image: withPrefix(state.image),
   };
-  if (outcome !== 'exited') return { ...ended, outcome };
-  if (await isOutputTooLarge(watch)) return { ...ended, outcome: 'output_too_large' };
+  if (ending !== 'exited') return { ...ended, ending };
+  if (await isOutputTooLarge(watch)) return { ...ended, ending: 'output_too_large' };
   if (watch.hasQuota) await keepAnswers(attempt);
   const starved = state.OOMKilled || counter.kills() > 0 || (await monitorSawOom(attempt.temporary));
-  if (starved && state.ExitCode !== 0) return { ...ended, outcome: 'out_of_memory' };
-  return { ...ended, outcome, detail: starved ? survived : null };
+  if (starved && state.ExitCode !== 0) return { ...ended, ending: 'out_of_memory' };
+  return { ...ended, ending, detail: starved ? survived : null };
 }
 
 async function keepAnswers({ output }: AttemptDirectory): Promise<void> {
@@ -96,7 +96,7 @@ async function monitorSawOom(directory: string): Promise<boolean> {
 }
 
 /** A shell's way to say that a signal ended the code, which is all that engines tell. */
-function exitOf(code: number): Pick<Ending, 'exitCode' | 'exitSignal'> {
+function exitOf(code: number): Pick<Ended, 'exitCode' | 'exitSignal'> {
   return {
     exitCode: code,
     exitSignal: { 134: 'SIGABRT', 137: 'SIGKILL', 139: 'SIGSEGV', 143: 'SIGTERM' }[code] ?? null,
@@ -140,11 +140,11 @@ async function endState(engine: Engine, id: string): Promise<State> {
 async function untilEnded(
   { engine, id, attempt, hasQuota, timeoutMs, signal }: Watch,
   attached: Streaming,
-): Promise<Ending['outcome']> {
-  let outcome: Ending['outcome'] = 'exited';
+): Promise<Ending> {
+  let ending: Ending = 'exited';
   const ended = new AbortController();
-  const because = (why: Ending['outcome']) => {
-    if (outcome === 'exited' && !ended.signal.aborted) outcome = why;
+  const because = (why: Ending) => {
+    if (ending === 'exited' && !ended.signal.aborted) ending = why;
   };
   const expire = async () => {
     if (!(await slept(timeoutMs, ended.signal))) return;
@@ -171,7 +171,7 @@ async function untilEnded(
     ended.abort();
     attached.kill();
   }
-  return outcome;
+  return ending;
 }
 
 /** Until it is dead: a container that is only starting cannot be killed yet, and the engine refuses. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { OsaError } from '../../error.ts';
 import { unpack } from '../../hook/archive/unpack.ts';
 import { bounds } from '../../limits.ts';
-import type { Ending, Runner, Task } from '../../run/runner.ts';
+import type { Ended, Runner, Task } from '../../run/runner.ts';
 import type { BlobStore } from '../../storage/index.ts';
 import { asUnavailable, systemCode } from '../../system-error.ts';
 import { type AttemptDirectory, removeAttempt, removeTree, stage } from '../attempt/directory.ts';
@@ -41,7 +41,7 @@ interface Means {
   readonly signal: AbortSignal;
 }
 
-async function run(task: Task, { blobs, path, signal }: Means): Promise<Ending> {
+async function run(task: Task, { blobs, path, signal }: Means): Promise<Ended> {
   const command = commandOf(task);
   let attempt: AttemptDirectory | undefined;
   try {

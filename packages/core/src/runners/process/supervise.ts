@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
 import { bounds } from '../../limits.ts';
-import type { Ending } from '../../run/runner.ts';
+import type { Ended, Ending } from '../../run/runner.ts';
 import { asUnavailable, systemCode } from '../../system-error.ts';
 import { boundedLog } from '../attempt/bounded-log.ts';
 import type { AttemptDirectory } from '../attempt/directory.ts';
@@ -31,7 +31,7 @@ export interface Start {
   readonly onLog?: ((chunk: Uint8Array) => void) | undefined;
 }
 
-type Ended = Pick<Ending, 'outcome' | 'exitCode' | 'exitSignal' | 'log' | 'logBytes'>;
+type ProcessEnd = Pick<Ended, 'ending' | 'exitCode' | 'exitSignal' | 'log' | 'logBytes'>;
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
 /**
@@ -40,7 +40,7 @@ type Child = ChildProcessByStdio<null, Readable, Readable>;
  *
  * @throws OsaError `invalid` when it can never start, `unavailable` when it may start later.
  */
-export async function supervise(start: Start): Promise<Ended> {
+export async function supervise(start: Start): Promise<ProcessEnd> {
   const child = await launch(start);
   const log = boundedLog(bounds.logBytes, start.onLog);
   for (const stream of [child.process.stdout, child.process.stderr]) stream.on('data', log.append);
@@ -49,22 +49,22 @@ export async function supervise(start: Start): Promise<Ended> {
   );
   await failpoint('process.exited');
   await drain(child);
-  const flooded = ended.outcome === 'exited' && (await isTooLarge(start.attempt.output));
+  const flooded = ended.ending === 'exited' && (await isTooLarge(start.attempt.output));
   return {
     ...ended,
-    ...(flooded && { outcome: 'output_too_large' }),
+    ...(flooded && { ending: 'output_too_large' }),
     log: log.bytes(),
     logBytes: log.length(),
   };
 }
 
-async function untilEnded(child: Running, start: Start): Promise<Omit<Ended, 'log' | 'logBytes'>> {
+async function untilEnded(child: Running, start: Start): Promise<Omit<ProcessEnd, 'log' | 'logBytes'>> {
   recordLeader(start.attempt.root, child.pid);
   await failpoint('process.started');
   const guard = guardGroup(child, start);
   try {
     const [[exitCode, exitSignal]] = await Promise.all([child.exited, guard.watching]);
-    return { outcome: guard.outcome(), exitCode, exitSignal };
+    return { ending: guard.ending(), exitCode, exitSignal };
   } finally {
     guard.stop();
   }
@@ -127,7 +127,7 @@ function recordLeader(directory: string, pid: number): void {
 }
 
 interface Guard {
-  outcome(): Ending['outcome'];
+  ending(): Ending;
   /** Ends when the leader has ended; rejects when the output can no longer be watched. */
   readonly watching: Promise<void>;
   stop(): void;
@@ -135,12 +135,12 @@ interface Guard {
 
 /** Ends the group on timeout, on cancellation and when the output outgrows its bound; the first of them names it. */
 function guardGroup({ pid, exited }: Running, { attempt, timeoutMs, signal }: Start): Guard {
-  let outcome: Ending['outcome'] = 'exited';
+  let ending: Ending = 'exited';
   let grace: NodeJS.Timeout | undefined;
   const stopped = new AbortController();
-  const end = (why: Ending['outcome'], how: NodeJS.Signals) => {
+  const end = (why: Ending, how: NodeJS.Signals) => {
     if (stopped.signal.aborted) return;
-    if (outcome === 'exited') outcome = why;
+    if (ending === 'exited') ending = why;
     signalProcess(-pid, how);
   };
   const timeout = setTimeout(() => {
@@ -160,7 +160,7 @@ function guardGroup({ pid, exited }: Running, { attempt, timeoutMs, signal }: St
     if (found) end('output_too_large', 'SIGKILL');
   });
   void exited.then(stop);
-  return { outcome: () => outcome, watching, stop };
+  return { ending: () => ending, watching, stop };
 }
 
 async function drain({ process: child, closed }: Running): Promise<void> {

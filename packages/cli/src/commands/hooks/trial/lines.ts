@@ -11,7 +11,7 @@ export function trialDocument(tried: Tried) {
     hook,
     ok,
     failure,
-    outcome,
+    ending,
     exitCode,
     milliseconds,
     verdicts,
@@ -26,7 +26,7 @@ export function trialDocument(tried: Tried) {
     hook: hook.name,
     ok,
     failure,
-    outcome,
+    ending,
     exit_code: exitCode,
     milliseconds: Math.round(milliseconds),
     records: ids.flatMap((id) => {
