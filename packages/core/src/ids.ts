@@ -2,15 +2,7 @@ import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import { grants } from './auth/scope.ts';
 import { OsaError } from './error.ts';
-import type { Store } from './store.ts';
-
-export type IdKind = 'ingestion' | 'run' | 'deploy';
-
-export interface IdRange {
-  readonly first: string;
-  readonly last: string;
-  readonly limit: number;
-}
+import type { IdKind, IdRange, Store } from './store.ts';
 
 /** Matches that are answered, and those that are looked through for what the caller may read. */
 const [mostAnswered, mostSeen] = [10, 1_000];

@@ -2,7 +2,6 @@ import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
-import type { IdKind, IdRange } from './ids.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { DatasetReads } from './record/dataset.ts';
 import type { RunReads } from './run/run-reads.ts';
@@ -31,6 +30,14 @@ export interface Store {
   readonly ids: IdReads;
   /** The workers that have told within a minute that they run. */
   workers(): Promise<Answer<'listWorkers'>>;
+}
+
+export type IdKind = 'ingestion' | 'run' | 'deploy';
+
+export interface IdRange {
+  readonly first: string;
+  readonly last: string;
+  readonly limit: number;
 }
 
 /** Ids by a range of them, which is how a prefix is looked up. */

@@ -1,26 +1,30 @@
 import { bounds } from '@osa/core/limits';
 import { defineCommand } from '../../command.ts';
+import { openInput } from '../../input/input.ts';
+import { inputOptions } from '../../input/options.ts';
 import { time } from '../../terminal/format.ts';
 import { integer } from '../../terminal/parse.ts';
+import { checkLines, checkRecords } from './check.ts';
 import { follow, ingestionLines, isOpen } from './follow.ts';
 import { withProgress } from './progress.ts';
 import { failureLines, readFailures } from './reasons.ts';
-import { openRecords } from './records-file.ts';
 import { storeRecords } from './store.ts';
 import { refuseUnwaited, verdictOf, verdictOptions, type Waited } from './verdict.ts';
 
 export const ingest = defineCommand({
   description:
-    'Takes records in: newline-delimited JSON, {"source_id": "…", "metadata": {…}} on each line. A file that cannot ' +
-    'be read to its end changes nothing. Then it waits until the hooks have run over all records, and shows the ' +
-    'counts and the three most frequent reasons of failures.\n\n' +
+    'Takes records in from NDJSON, JSON, CSV and TSV, also packed by gzip or zstd. JSON is {"source_id": "…", "metadata": ' +
+    '{…}} for each record, or flat with --id. The columns of a table are the fields of the schema. A file that cannot be ' +
+    'read to its end changes nothing.\n\n' +
+    'Then it waits until the hooks have run over all records, and shows the counts and the three most frequent reasons of ' +
+    'failures.\n\n' +
     'Records that failed are kept with their reasons. The exit code is 1 when no record passed, when the ingestion ' +
     'failed, or when more records failed than --fail-on and --max-failed allow.\n\n' +
     'The same upload within a day is not stored twice: the command finds the first ingestion and waits for it. --again ' +
     'stores it anew.',
   arguments: {
     convention: { description: "the convention's slug" },
-    file: { description: 'the records, or - for standard input' },
+    file: { description: 'the records; several files are one upload; - is standard input', repeatable: true },
   },
   options: {
     batchSize: {
@@ -28,27 +32,41 @@ export const ingest = defineCommand({
       description: `records to a batch, 1 to ${bounds.batchRecords} (default: ${bounds.defaultBatchRecords})`,
       parse: integer(1, bounds.batchRecords),
     },
+    ...inputOptions,
+    check: {
+      description: 'check all records against the schema here, and send nothing; exit with 1 for problems',
+    },
     ...verdictOptions,
     again: { description: 'store the records although the same upload is stored' },
     wait: { negated: true, description: 'return as soon as the records are stored' },
   },
   examples: [
     ['osa ingest usgs-earthquakes records.ndjson', 'take a file in, and wait'],
-    ['zcat week.ndjson.gz | osa ingest usgs-earthquakes -', 'from another program'],
+    ['osa ingest cars cars.csv --id Name --check', 'look whether a table fits'],
+    ["osa ingest cars a.csv b.csv.gz --id Name --map mpg='Miles per gallon'", 'two tables as one upload'],
     ['osa ingest usgs-earthquakes records.ndjson --max-failed 1% --timeout 30m', 'in CI'],
     ['osa ingest usgs-earthquakes records.ndjson --no-wait', 'only store the records'],
   ],
   json:
     'the ingestion: {"id", "status", "records", "invalid", "unchanged", "published", "rejected", "errored",\n' +
     '"pending", "rows", "batches", "reasons", "started_at", "finished_at", …,\n' +
-    '"created": false where the same upload was found, "failures": [{"status", "hook", "version", "records", "reason", "run", …}]}',
+    '"created": false where the same upload was found, "failures": [{"status", "hook", "version", "records", "reason", "run", …}]};\n' +
+    'with --check {"ok", "records", "invalid", "problems": [{"records", "reason", "examples"}], "refused": text or null}',
   async run(context, { arguments: { convention, file }, options }) {
     const { output, signal } = context;
     refuseUnwaited(options);
     const client = context.client();
-    const source = await openRecords(context, { file, field: 'file' });
-    // An unknown convention is told before the upload, which may be long.
-    await client.call('showConvention', { params: { slug: convention } });
+    // Nothing is asked of the server for files that are not there; an unknown convention is told before a long upload.
+    const source = await openInput(context, { files: file, field: 'file' }, options);
+    const { fields, schema_id: schema } = await client.call('showConvention', {
+      params: { slug: convention },
+    });
+    source.readFor(fields);
+    if (options.check) {
+      const checked = await checkRecords(source, { convention, schema, fields });
+      output.result(checked, checkLines(checked));
+      return checked.ok ? 0 : 1;
+    }
     const { waited, created } = await withProgress(output, source.isTyped, async (progress) => {
       const request = { convention, batchSize: options.batchSize, again: options.again, progress };
       const { created, ...stored } = await storeRecords(context, client, source, request);

@@ -4,8 +4,9 @@ import { asOsaError, OsaError } from '@osa/core/error';
 import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import type { Upload } from '../../http/request.ts';
+import type { RecordsInput } from '../../input/input.ts';
 import type { Progress } from './progress.ts';
-import { type RecordsFile, unreadable, unusableRecords } from './records-file.ts';
+import { unreadable, unusableRecords } from './records-file.ts';
 
 /** How long an interrupted command waits for the id of an upload that is complete. Milliseconds. */
 const idPatienceMs = 30_000;
@@ -26,7 +27,7 @@ export interface Storing {
 export async function storeRecords(
   { output, signal }: Pick<Context, 'output' | 'signal'>,
   client: Client,
-  source: RecordsFile,
+  source: RecordsInput,
   { convention, batchSize, again, progress }: Storing & { readonly progress: Progress },
 ): Promise<Answer<'ingest'>> {
   const sending = new AbortController();
@@ -51,14 +52,14 @@ export async function storeRecords(
     const message = `interrupted; the ingestion is stored and goes on: osa ingestions show ${stored.id}`;
     throw new OsaError('interrupted', message, { details: { id: stored.id } });
   } catch (error) {
-    throw unusableRecords(source, state.complete ? maybeStored(error) : error);
+    throw unusableRecords(source, placed(source, state.complete ? maybeStored(error) : error));
   } finally {
     signal.removeEventListener('abort', interrupt);
   }
 }
 
 /** The same upload, its bytes counted on the way. */
-function watched(source: RecordsFile, progress: Progress, state: { complete: boolean }): Upload {
+function watched(source: RecordsInput, progress: Progress, state: { complete: boolean }): Upload {
   async function* counted() {
     let sent = 0;
     state.complete = false;
@@ -86,4 +87,14 @@ function maybeStored(error: unknown): unknown {
   const advice =
     'the upload was complete and may be stored: `osa ingestions list` shows it, and the same command finds it again';
   return new OsaError(code, `${message}; ${advice}`, { field, details, cause: known });
+}
+
+/** Of several files, a line of the upload is one of a file. */
+function placed(source: RecordsInput, error: unknown): unknown {
+  const known = asOsaError(error);
+  const place =
+    known && typeof known.details.line === 'number' ? source.placeOf(known.details.line) : undefined;
+  if (!known || place === undefined || known.code === 'usage') return error;
+  const { code, message, field, details } = known;
+  return new OsaError(code, `${message} (${place})`, { field, details, cause: known });
 }
