@@ -125,7 +125,7 @@ describe('columns', () => {
 
   test.each([
     ['Miles per Gallon', 'miles_per_gallon'],
-    ['Größe (cm)', 'gro_e_cm'],
+    ['Größe (cm)', 'grosse_cm'],
     ['2nd', 'x_2nd'],
     ['airportName', 'airport_name'],
     ['%', 'x'],

@@ -27,6 +27,7 @@ export interface Columns {
 /** `Miles per Gallon` → `miles_per_gallon`. */
 export function fieldNameOf(title: string): string {
   const name = title
+    .replaceAll('ß', 'ss')
     .normalize('NFKD')
     .replaceAll(/\p{M}/gu, '')
     .replaceAll(/([a-z\d])([A-Z])/g, '$1_$2')

@@ -55,7 +55,7 @@ export async function* nested(
       yield '\n';
       continue;
     }
-    const record = parse(name, content, line);
+    const record = parseRecord(name, content, line);
     const { id = 'id', ignore } = choices;
     const metadata = Object.fromEntries(
       Object.entries(record)
@@ -72,7 +72,8 @@ function asId(value: unknown): unknown {
   return typeof value === 'string' || value === undefined ? value : JSON.stringify(value);
 }
 
-function parse(name: string, content: string, line: number): Record<string, unknown> {
+/** @throws OsaError `usage`, with the line */
+export function parseRecord(name: string, content: string, line: number): Record<string, unknown> {
   const refuse = (problem: string, cause?: unknown) =>
     new OsaError('usage', `${name} line ${line}: ${problem}`, { details: { line }, cause });
   let value: unknown;
@@ -87,7 +88,8 @@ function parse(name: string, content: string, line: number): Record<string, unkn
   return value as Record<string, unknown>;
 }
 
-async function* linesOf(name: string, text: AsyncIterable<string>): AsyncGenerator<string> {
+/** Lines without their ends. @throws OsaError `usage` for one that is too long to be a record */
+export async function* linesOf(name: string, text: AsyncIterable<string>): AsyncGenerator<string> {
   let rest = '';
   for await (const chunk of text) {
     const lines = (rest + chunk).split('\n');

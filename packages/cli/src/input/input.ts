@@ -2,21 +2,13 @@ import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import type { Context } from '../command.ts';
 import { openRecords, type RecordsFile, unreadable } from '../commands/ingestions/records-file.ts';
-import { type Peeked, unpacked } from './bytes.ts';
 import type { Field } from './cells.ts';
 import type { Choices } from './columns.ts';
+import { contentOf, type Reading } from './content.ts';
 import { flatRefusal, isFlat, nested } from './flat.ts';
-import { type Format, formatOf } from './format.ts';
-import { JsonLines } from './json-lines.ts';
-import { separatorOf } from './table.ts';
 import { tableRecords } from './tabular.ts';
-import { decoded, encodingOfMark } from './text.ts';
 
-export interface InputOptions extends Choices {
-  readonly format: Format | undefined;
-  readonly separator: string | undefined;
-  readonly encoding: string | undefined;
-}
+export type InputOptions = Choices & Reading;
 
 /** Files of records in any format that is read, as one upload in NDJSON. */
 export interface RecordsInput extends RecordsFile {
@@ -97,49 +89,16 @@ async function* converted(
 ): AsyncGenerator<string | Buffer> {
   const { name } = source;
   try {
-    const content = await unpacked(name, source.open());
-    const head = startOf(content, options.encoding);
-    const format = options.format ?? formatOf(name, head);
-    if (format === 'csv' || format === 'tsv') {
-      const separator = options.separator ?? (format === 'tsv' ? '\t' : separatorOf(head));
-      const text = decoded(name, content, options.encoding);
-      yield* tableRecords(name, text, { fields, choices: options, separator });
+    const content = await contentOf(name, source.open(), options);
+    if (content.isTable) {
+      const { separator } = content;
+      yield* tableRecords(name, content.text(), { fields, choices: options, separator });
       return;
     }
-    if (options.id === undefined && isFlat(head, format)) throw flatRefusal(name);
-    const bytes = utf8(name, content, options.encoding);
-    const lines = format === 'json' ? jsonLines(name, bytes) : bytes;
-    if (options.id === undefined) yield* lines;
-    else
-      yield* nested(name, decoded(name, { head: Buffer.alloc(0), bytes: lines }, 'utf-8'), {
-        fields,
-        choices: options,
-      });
+    if (options.id === undefined && isFlat(content.head, content.format)) throw flatRefusal(name);
+    if (options.id === undefined) yield* content.lines();
+    else yield* nested(name, content.text(), { fields, choices: options });
   } catch (error) {
     throw unreadable(source, error);
   }
-}
-
-/** As much of the beginning as tells what it is; what cannot be decoded is found when it is read. */
-function startOf({ head }: Peeked, encoding: string | undefined): string {
-  return new TextDecoder(encoding ?? encodingOfMark(head)).decode(head, { stream: true });
-}
-
-/** Without a byte order mark. UTF-8 is passed on as it is: the server checks it, and says which byte is wrong. */
-async function* utf8(name: string, content: Peeked, encoding: string | undefined): AsyncGenerator<Buffer> {
-  if ((encoding ?? encodingOfMark(content.head)) !== 'utf-8') {
-    for await (const piece of decoded(name, content, encoding)) yield Buffer.from(piece);
-    return;
-  }
-  let skip = content.head.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf])) ? 3 : 0;
-  for await (const chunk of content.bytes) {
-    yield chunk.subarray(skip);
-    skip = 0;
-  }
-}
-
-async function* jsonLines(name: string, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const lines = new JsonLines(name);
-  for await (const chunk of bytes) yield* lines.cut(chunk);
-  yield* lines.end();
 }

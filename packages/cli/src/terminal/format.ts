@@ -122,6 +122,6 @@ function optionText([key, given]: readonly [string, string | number | boolean | 
 }
 
 /** Text as a POSIX shell takes it for one word. */
-function shellWord(text: string): string {
+export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
