@@ -1,8 +1,10 @@
-import { chmod, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { migrations, roles } from '../packages/core/src/postgres/migrations/index.ts';
+import { thirdPartyNotices } from './notices.ts';
 import { withoutFailpoints } from './without-failpoints.ts';
 
 /**
@@ -32,6 +34,7 @@ const withoutDevtools: Plugin = {
 };
 
 const shared: BuildOptions = {
+  absWorkingDir: root,
   bundle: true,
   platform: 'node',
   format: 'esm',
@@ -53,17 +56,32 @@ async function bundle(name: string, program: string, options: BuildOptions): Pro
   const dist = join(directory, 'dist');
   const outdir = join(directory, 'dist.new');
   await rm(outdir, { recursive: true, force: true });
-  await build({
+  const built = await build({
     ...shared,
+
     entryPoints: { [program]: join(directory, 'src/main.ts') },
     outdir,
     banner: { js: requireForCommonJs },
     ...options,
+    metafile: true,
   });
   await chmod(join(outdir, `${program}.js`), 0o755);
+  await copyFile(join(root, 'LICENSE'), join(outdir, 'LICENSE'));
+  await writeFile(join(outdir, 'THIRD-PARTY-NOTICES.txt'), await thirdPartyNotices(built.metafile, root));
   // The earlier build stays until the new one can replace it.
   await rm(dist, { recursive: true, force: true });
   await rename(outdir, dist);
+  console.log(`${program}: ${await sizes(dist)}`);
+}
+
+async function sizes(dist: string): Promise<string> {
+  const entries = await readdir(dist, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const contents = await Promise.all(files.map((file) => readFile(join(file.parentPath, file.name))));
+  const megabytes = (bytes: number) => (bytes / 1e6).toFixed(2);
+  const plain = contents.reduce((sum, { length }) => sum + length, 0);
+  const packed = contents.reduce((sum, content) => sum + gzipSync(content).length, 0);
+  return `${files.length} files, ${megabytes(plain)} MB, ${megabytes(packed)} MB compressed`;
 }
 
 await Promise.all([

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from '@osa/cli/command';
 import { type CommandEntry, type CommandGroup, commands } from '@osa/cli/commands/index';
+import { topics } from '@osa/cli/help';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 /** The documents name only files, commands, options and settings that exist, and are written in plain English. */
@@ -141,6 +142,7 @@ async function isKnown(call: string): Promise<boolean> {
   if (program === 'npm-run') return (words[0] ?? '') in JSON.parse(read('package.json')).scripts;
   const options = words.flatMap((word) => word.match(/^-{1,2}[a-zA-Z][\w-]*/)?.[0] ?? []);
   if (program === 'osad') return isKnownOfDaemon(words, options);
+  if (words[0] === 'help' && topics.has(words[1] ?? '')) return true;
   return isKnownOfCli(commands, words, options);
 }
 

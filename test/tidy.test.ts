@@ -71,6 +71,19 @@ test('the environment is read in config.ts, and only main.ts ends the process', 
   expect(offenders.map(({ path }) => path)).toEqual([]);
 });
 
+test('no program that we start inherits our environment, and git is asked in one file', () => {
+  const starting = sources('packages').filter(({ text }) =>
+    /^import (?!type).* from '(?:execa|node:child_process)';/m.test(text),
+  );
+  expect(starting.length).toBeGreaterThan(5);
+  const inheriting = starting.filter(
+    ({ text }) => !/\benv\b/.test(text) || (/from 'execa'/.test(text) && !text.includes('extendEnv: false')),
+  );
+  expect(inheriting.map(({ path }) => path)).toEqual([]);
+  const asking = starting.filter(({ text }) => /\(\s*'git'/.test(text));
+  expect(asking.map(({ path }) => path)).toEqual(['packages/core/src/programs/git.ts']);
+});
+
 test('no file is longer than 300 lines, and none is a drawer for everything', () => {
   const all = [...sources('packages'), ...sources('scripts'), ...sources('bench')];
   const long = all.filter(({ text }) => text.split('\n').length > 301).map(({ path }) => path);

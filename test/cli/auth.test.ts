@@ -33,6 +33,28 @@ async function osa(argv: readonly string[], environment = here()) {
 const payloadOf = (token: string) =>
   JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
 
+test.each([
+  ['hooks:wrte:x', 'did you mean hooks:write:x?'],
+  ['hook:write', 'did you mean hooks:write?'],
+  ['ingestion:read', 'did you mean ingestions:read?'],
+  ['runs:write', 'did you mean runs:read?'],
+  ['convention:write:a', 'did you mean conventions:write:a?'],
+  ['admin', 'scopes begin with conventions:write'],
+  ['hooks:write:', 'comes a name'],
+  ['hooks:write:**', 'one * at its end'],
+  ['hooks:write:a*b', 'one * at its end'],
+  ['*', 'scopes begin with'],
+  ['runs:read,hooks:wrte', 'did you mean hooks:write?'],
+  [' , ', 'must be a scope'],
+])('a scope that is none is refused before anything is signed: %s', async (scope, said) => {
+  await using world = await createCliWorld();
+  for (const argv of [['token'], ['auth', 'whoami'], ['auth', 'check'], ['deploy']]) {
+    const { code, stdout, stderr } = await world.osa([...argv, '--scope', scope]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(said);
+  }
+});
+
 describe('osa token', () => {
   test('prints a token and nothing else, with the scopes and the time that were asked for', async () => {
     const argv = ['token', '--scope', 'hooks:write:a,runs:read', '--scope', 'ingestions:read', '--ttl', '60'];

@@ -20,34 +20,96 @@ function paths(entries: readonly (CommandEntry | CommandGroup)[], before: string
 }
 
 describe('help', () => {
-  test.each([[], ...paths(commands)].map((path) => [path.join(' '), path]))(
-    'of `osa %s` has an example and the exit codes',
-    async (_, path) => {
-      await using world = await createCliWorld();
-      const { code, stdout, stderr } = await world.osa([...path, '--help']);
-      expect([code, stderr]).toEqual([0, '']);
-      expect(stdout).toMatch(/Examples?:\n {2}.*osa /);
-      expect(stdout).toContain('130 interrupted');
-      expect(stdout).toContain('--json');
-      expect((await world.osa(['help', ...path])).stdout).toBe(stdout);
-    },
-  );
+  const all = [[], ...paths(commands)].map((path) => [path.join(' '), path] as const);
+
+  test.each(all)('of `osa %s` has an example, and ends in one line that names more', async (_, path) => {
+    await using world = await createCliWorld();
+    const { code, stdout, stderr } = await world.osa([...path, '--help']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/Examples?:\n {2}.*osa /);
+    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(
+      /^Also: --json, .*osa help exit-codes\|environment\|json$/,
+    );
+    expect((await world.osa(['help', ...path])).stdout).toBe(stdout);
+    expect((await world.osa([...path, '-h'])).stdout).toBe(stdout);
+  });
+
+  test.each(all)('of `osa %s` is plain English that fits 80 columns', async (_, path) => {
+    await using world = await createCliWorld();
+    const { stdout } = await world.osa([...path, '--help']);
+    expect(stdout.split('\n').filter((line) => line.length > 80 && !line.startsWith('  osa '))).toEqual([]);
+    expect(foreignPhrasesIn(stdout)).toEqual([]);
+  });
+
+  test('of the program groups the commands, also where nothing is asked', async () => {
+    await using world = await createCliWorld();
+    const { code, stdout } = await world.osa([]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /\nStart:\n {2}init[\s\S]*\nLook:\n[\s\S]*\nOperate:\n {2}hooks[\s\S]*\nAccess:\n/,
+    );
+    expect((await world.osa(['help'])).stdout).toBe(stdout);
+  });
+
+  test.each([
+    ['exit-codes', '130 interrupted'],
+    ['environment', 'OSA_ENGINE_OPTIONS'],
+    ['environment', 'HTTPS_PROXY'],
+    ['json', '{"error": {"code", "message", "field"'],
+  ])('on the topic %s says %s', async (topic, said) => {
+    await using world = await createCliWorld();
+    const { code, stdout } = await world.osa(['help', topic]);
+    expect(code).toBe(0);
+    expect(stdout).toContain(said);
+  });
+
+  test('names every variable that the command line reads', async () => {
+    await using world = await createCliWorld();
+    const { stdout } = await world.osa(['help', 'environment']);
+    for (const name of ['OSA_SERVER', 'OSA_KEY', 'OSA_KEY_FILE', 'OSA_TOKEN', 'OSA_ISSUER', 'OSA_AUDIENCE']) {
+      expect(stdout).toContain(name);
+    }
+    expect((await world.osa(['hooks', 'test', '--help'])).stdout).toContain('OSA_ENGINE_OPTIONS');
+  });
 });
 
-test('help says what the environment may set, and what an error looks like with --json', async () => {
-  await using world = await createCliWorld();
-  const { stdout } = await world.osa(['--help']);
-  for (const name of ['OSA_SERVER', 'OSA_KEY', 'OSA_TOKEN', 'OSA_AUDIENCE', 'OSA_ENGINE_OPTIONS']) {
-    expect(stdout).toContain(name);
-  }
-  expect(stdout).toContain('{"error": {"code", "message", "field"');
-  expect((await world.osa(['hooks', 'test', '--help'])).stdout).toContain('OSA_ENGINE_OPTIONS');
-});
+/** The signs that STYLE.md lists for a sentence that must be rewritten. */
+function foreignPhrasesIn(help: string): string[] {
+  const text = help.replace(/\s+/g, ' ');
+  const phrases = [
+    /\bfor who\b/i,
+    /\bbut for\b/i,
+    /\bparted by\b/i,
+    /\bapart by\b/i,
+    /\btells of\b/i,
+    /\bare told\b|\bis told\b/i,
+    /\bis no [a-z]+\b/i,
+    /\bthat it may not\b/i,
+    /\bstands?\b/i,
+    /\bshall\b/i,
+    /\bnobody can be asked\b/i,
+    /(?:^|\. )(?:What|Who|Of|That|As) [^?.]*\./,
+  ];
+  return phrases.flatMap((phrase) => phrase.exec(text)?.[0] ?? []);
+}
 
 describe('wrong usage', () => {
   test.each([
-    ['an unknown command', ['depoly'], 'Did you mean deploy?'],
-    ['an unknown command of a group', ['hooks', 'rolback'], 'Did you mean rollback?'],
+    ['an unknown command', ['depoly'], 'did you mean osa deploy?'],
+    ['an unknown command of a group', ['hooks', 'rolback'], 'did you mean osa hooks rollback?'],
+    ['a command of a group without the group', ['rollback'], 'did you mean osa hooks rollback?'],
+    [
+      'the same with an argument',
+      ['rollback', 'seismic_energy', '--to', '1'],
+      'did you mean osa hooks rollback?',
+    ],
+    ['a misspelt command of a group', ['activte'], 'did you mean osa hooks activate?'],
+    ['a command of another group', ['hooks', 'logs'], 'did you mean osa runs logs?'],
+    ['logs', ['logs'], 'did you mean osa runs logs?'],
+    ['status', ['status'], 'did you mean osa hooks list, osa ingestions list or osa runs list?'],
+    ['a name of another tool', ['login'], 'did you mean osa keys generate?'],
+    ['a command like no other', ['frobnicate'], 'osa --help lists them'],
+    ['a topic of help that is none', ['help', 'exitcodes'], 'did you mean osa help exit-codes?'],
     ['an unknown option', ['rows', 'x', '--limt', '3'], 'Did you mean --limit?'],
     ['a missing argument', ['ingest', 'x'], 'file'],
     ['an argument too many', ['deploy', 'a', 'b'], 'too many arguments'],
@@ -55,7 +117,6 @@ describe('wrong usage', () => {
     ['a number that is none', ['hooks', 'rollback', 'x', '--to', '1e3'], '--to'],
     ['an empty reason', ['hooks', 'rollback', 'x', '--reason', ' '], '--reason'],
     ['a group without a command', ['hooks'], 'a command is missing'],
-    ['nothing at all', [], 'a command is missing'],
     ['what cannot be traced', ['trace', 'seventeen'], 'seventeen'],
     ['an id that is none', ['trace', 'x/0'], 'x/0'],
     ['a deploy without an id', ['deploys', 'show', 'nix'], "'nix' is invalid for argument 'id'"],
@@ -311,5 +372,77 @@ describe('keys generate', () => {
     expect((await world.osa(['keys', 'generate', '--out', 'k.jwk', '--force'])).code).toBe(0);
     expect(await readFile(file, 'utf8')).toContain('Ed25519');
     expect((await stat(file)).mode & 0o777).toBe(0o600);
+  });
+});
+
+test.each([
+  ['my-archive', 'cd my-archive'],
+  ['My Archive 2!', "cd 'My Archive 2!'"],
+  ["it's", "cd 'it'\\''s'"],
+  ['$(touch x)', "cd '$(touch x)'"],
+  ['-x', 'cd ./-x'],
+])('init into %s says %s', async (directory, said) => {
+  await using world = await createCliWorld();
+  const { code, stdout } = await world.osa(['init', '--', directory]);
+  expect(code).toBe(0);
+  expect(stdout).toContain(`  ${said}\n`);
+});
+
+describe('conventions', () => {
+  const convention = {
+    ...showConvention,
+    fields: [
+      {
+        name: 'depth',
+        type: 'number',
+        required: true,
+        cardinality: 'exactly_one',
+        constraints: { type: 'number', unit: 'km' },
+      },
+      { name: 'places', type: 'text', required: false, cardinality: 'zero_or_more', description: 'Names' },
+    ],
+    docs: { purpose: 'Compare them.' },
+  };
+
+  test('are listed with their schemas, page by page', async () => {
+    await using world = await createCliWorld();
+    const { id, title, description, schema_id, created_at } = showConvention;
+    await using server = await startFakeServer(() => ({
+      body: {
+        items: [{ id, title, description, schema_id, created_at }],
+        next_cursor: 'two',
+        has_more: true,
+      },
+    }));
+    const { code, stdout, stderr } = await world.osa([
+      'conventions',
+      'list',
+      '-n',
+      '1',
+      '--server',
+      server.url,
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/usgs-earthquakes +earthquake@1\.0\.0 +2026-03-01T03:04:05Z +USGS earthquakes/);
+    expect(stderr).toContain('more: osa conventions list --limit 1');
+    expect(server.requests[0]?.path).toBe('/api/v1/conventions?limit=1');
+  });
+
+  test('are shown with fields, hooks and purpose', async () => {
+    await using world = await createCliWorld();
+    await using server = await startFakeServer(() => ({ body: convention }));
+    const argv = ['conventions', 'show', 'usgs-earthquakes', '--server', server.url];
+    const { code, stdout } = await world.osa(argv);
+    expect(code).toBe(0);
+    for (const part of [
+      /depth +number +km/,
+      /places +text, list, optional/,
+      /hooks +seismic_energy/,
+      /Compare them\./,
+    ]) {
+      expect(stdout).toMatch(part);
+    }
+    const json = await world.osa([...argv, '--json']);
+    expect(JSON.parse(json.stdout)).toMatchObject({ id: 'usgs-earthquakes', hooks: ['seismic_energy'] });
   });
 });

@@ -22,6 +22,18 @@ async function archive(answer: object = deployed) {
   });
 }
 
+/** Commits everything in a directory, in a repository of its own. */
+async function commitAll(directory: string): Promise<string> {
+  const git = async (...args: string[]) => {
+    const identity = ['-c', 'user.name=Test', '-c', 'user.email=test@localhost'];
+    return (await execa('git', ['-C', directory, ...identity, ...args])).stdout;
+  };
+  await git('init', '--quiet');
+  await git('add', '.');
+  await git('commit', '--quiet', '--message', 'all');
+  return git('rev-parse', 'HEAD');
+}
+
 describe('init', () => {
   test('makes a dataset that deploys as it is, and a hook that runs', async () => {
     await using world = await createCliWorld();
@@ -89,19 +101,77 @@ describe('deploy', () => {
     expect(sent.hooks[0]?.release.digest).toBe(`sha256:${digest}`);
   });
 
-  test('says where the file comes from, also when it has no hooks', async () => {
+  test('says where the file comes from, also when it has no hooks, and nothing that only CI says', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     await world.osa(['init']);
     const file = join(world.cwd, 'convention.yaml');
     await writeFile(file, (await readFile(file, 'utf8')).replace(/^hooks:\n(?:[ \n].*)*/m, ''));
-    const commit = 'ab'.repeat(20);
-    const ci = { GIT_URL: 'https://git.example.org/acme/samples', GIT_COMMIT: commit };
-    await world.osa(['deploy'], { environment: { OSA_KEY: key, OSA_SERVER: server.url, ...ci } });
-    expect(DeployRequest.parse(JSON.parse(server.requests.at(-1)?.body ?? ''))).toMatchObject({
-      hooks: [],
-      source_ref: `git+https://git.example.org/acme/samples@${commit}`,
+    const ci = { GIT_URL: 'https://git.example.org/acme/samples', GIT_COMMIT: 'ab'.repeat(20) };
+    const environment = { PATH: process.env.PATH, OSA_KEY: key, OSA_SERVER: server.url, ...ci };
+    const sent = () => DeployRequest.parse(JSON.parse(server.requests.at(-1)?.body ?? ''));
+    await world.osa(['deploy'], { environment });
+    expect(sent()).toMatchObject({ hooks: [] });
+    expect(sent().source_ref).toBeUndefined();
+
+    const commit = await commitAll(world.cwd);
+    await world.osa(['deploy'], { environment: { ...environment, GIT_COMMIT: commit } });
+    expect(sent().source_ref).toBe(`git+https://git.example.org/acme/samples@${commit}`);
+    await writeFile(file, `${await readFile(file, 'utf8')}# changed\n`);
+    const { stderr } = await world.osa(['deploy'], { environment });
+    expect(sent().source_ref).toBe(`git:${commit}-dirty`);
+    expect(stderr).toContain('because convention.yaml differs from the commit');
+  });
+
+  test('lists what would be packed and what is left out, and sends nothing', async () => {
+    await using world = await createCliWorld();
+    await using server = await archive();
+    await world.osa(['init']);
+    const hook = join(world.cwd, 'hooks', 'density');
+    await writeFile(join(hook, '.env'), 'TOKEN=x');
+    await writeFile(join(hook, 'hook.mjs~'), 'old');
+    const environment = { PATH: process.env.PATH, OSA_SERVER: server.url };
+    const { code, stdout } = await world.osa(['deploy', '--list-files', '--json'], { environment });
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).hooks).toMatchObject([
+      {
+        hook: 'density',
+        files: [{ path: 'hook.mjs', executable: false, link: null }],
+        left_out: [
+          { path: '.env', why: 'by default' },
+          { path: 'hook.mjs~', why: 'by default' },
+        ],
+        warnings: [],
+      },
+    ]);
+    const shown = await world.osa(['hooks', 'release', 'density', '--directory', hook, '--list-files'], {
+      environment,
     });
+    expect(shown.stdout).toMatch(/^ {2}hook\.mjs .*\n {2}left out: \.env {2}\(by default\)$/m);
+    expect(server.requests).toHaveLength(0);
+  });
+
+  test('warns of files that look like secrets, and of a script that is not packed', async () => {
+    await using world = await createCliWorld();
+    await world.osa(['init']);
+    const hook = join(world.cwd, 'hooks', 'density');
+    await writeFile(join(hook, 'id_ed25519'), 'x');
+    await writeFile(join(hook, 'notes.txt'), `token: ghp_${'a'.repeat(36)}`);
+    const file = join(world.cwd, 'convention.yaml');
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace('hook.mjs]', 'hok.mjs]'));
+    const { stderr } = await world.osa(['deploy', '--list-files'], {
+      environment: { PATH: process.env.PATH },
+    });
+    expect(stderr).toContain(
+      'warning: density: command: hok.mjs is not in the directory; did you mean hook.mjs?',
+    );
+    expect(stderr).toContain('warning: density: id_ed25519 looks like a private key, by its name');
+    expect(stderr).toContain('warning: density: notes.txt holds what looks like a token of GitHub');
+    await writeFile(file, text);
+    await writeFile(join(hook, '.osaignore'), 'hook.mjs\n');
+    const left = await world.osa(['deploy', '--list-files'], { environment: { PATH: process.env.PATH } });
+    expect(left.stderr).toContain('command: hook.mjs is left out of the package (.osaignore)');
   });
 
   test('says when nothing changed, and when a known release stays not live', async () => {

@@ -65,7 +65,7 @@ test('logs-02: says why a record is errored, or the hook broke its contract, and
   expect([forged.code, forged.stdout]).toEqual([1, expect.stringContaining('run_id')]);
   const broken = await tried(world, "console.log('so \\u001b[31mnear'); process.exit(3);");
   expect([broken.code, broken.stdout]).toEqual([1, expect.stringContaining('exited with code 3')]);
-  expect(broken.stdout).toContain('so \\x1b[31mnear');
+  expect(broken.stdout).toContain('so \\u001b[31mnear');
   const silent = await tried(world, 'process.exit(0)', '--json');
   expect([silent.code, JSON.parse(silent.stdout).records[0].status]).toEqual([1, 'errored']);
 });

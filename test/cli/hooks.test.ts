@@ -72,6 +72,22 @@ function lastSent({ requests }: Archive) {
   return { body: JSON.parse(body), scopes: String(claims.scope ?? '') };
 }
 
+test('hooks show names the first source of the live release and those that were recorded later', async () => {
+  await using world = await createCliWorld();
+  const further = { source_ref: `git:${commit('33')}`, recorded_by: 'ci', recorded_at: v1.built_at };
+  const known = { ...v1, further_sources: [further] };
+  await using server = await archive({
+    'GET /api/v1/hooks/seismic_energy': { body: { ...showHook, live: { ...known, live: undefined } } },
+    'GET /api/v1/hooks/seismic_energy/releases': {
+      body: { hook_name: 'seismic_energy', live_version: 1, releases: [known], next_cursor: null },
+    },
+  });
+  const { stdout } = await world.osa(['hooks', 'show', 'seismic_energy'], asUser(server));
+  expect(stdout).toMatch(new RegExp(`source +${known.source_ref.replaceAll('+', '\\+')}\n`));
+  expect(stdout).toMatch(new RegExp(`also from +${further.source_ref}  ci, `));
+  expect(stdout).toContain('-dirty, also git:333333333333');
+});
+
 describe('hooks release', () => {
   const release = ['hooks', 'release', 'seismic_energy'];
 
@@ -124,8 +140,20 @@ describe('hooks release', () => {
     expect(Object.keys(body)).not.toContain('source_ref');
   });
 
+  test('sends the digits of a number as they were written, from --set and from --config', async () => {
+    await using world = await createCliWorld();
+    await using server = await archive();
+    await writeFile(join(world.cwd, 'c.json'), '{"id":9007199254740993,"f":0.12345678901234567890}');
+    const set = ['--set', 'big=12345678901234567890', '--set', 'list=[1e30,1.10]'];
+    const { code } = await world.osa([...release, '--config', 'c.json', ...set], asUser(server));
+    expect(code).toBe(0);
+    expect(server.requests.at(-1)?.body).toContain(
+      '{"id":9007199254740993,"f":0.1234567890123456789,"big":12345678901234567890,"list":[1e+30,1.1]}',
+    );
+  });
+
   test.each([
-    ['big=12345678901234567890', '12345678901234567890 is an integer that a double cannot hold exactly'],
+    ['huge=1e400', '1e400 is beyond the range of a double'],
     ['twice={"a":1,"a":2}', '"a"'],
   ])('refuses --set %s, which the server does not keep as it stands', async (setting, said) => {
     await using world = await createCliWorld();
@@ -196,6 +224,17 @@ describe('hooks release', () => {
     expect(stdout).toContain('osa hooks activate seismic_energy 1');
   });
 
+  test('says that a further source of a known release is recorded, and of a dirty one nothing', async () => {
+    await using world = await createCliWorld();
+    const known = { ...minted, version: 1, created: false };
+    await using server = await archive({ 'POST /api/v1/hooks/seismic_energy/releases': { body: known } });
+    const given = [...release, '--cpu', '1', '--source-ref'];
+    const clean = await world.osa([...given, `git:${commit('44')}`], asUser(server));
+    expect(clean.stdout).toContain(`git:${commit('44')}  (recorded beside the first)`);
+    const dirty = await world.osa([...given, `git:${commit('44')}-dirty`], asUser(server));
+    expect(dirty.stdout).not.toContain('recorded');
+  });
+
   test.each([
     ['nothing', []],
     ['only where it comes from', ['--source-ref', 'x']],
@@ -228,7 +267,7 @@ test('all problems that a server reports are printed', async () => {
   await using server = await archive({ 'POST /api/v1/hooks/seismic_energy/releases': answer });
   const argv = ['hooks', 'release', 'seismic_energy', '--cpu', '1'];
   const { code, stderr } = await world.osa(argv, asUser(server));
-  expect([code, stderr]).toEqual([1, 'error: memory: is odd (and 1 more)\n       cpu: is odd\n']);
+  expect([code, stderr]).toEqual([1, 'error: memory: is odd (and 1 more)\n     - cpu: is odd\n']);
 });
 
 describe('hooks activate', () => {
@@ -395,7 +434,7 @@ describe('hooks history --at', () => {
     await using server = await archive({ 'GET /api/v1/hooks/seismic_energy/history': told });
     const { stdout } = await world.osa(['hooks', 'history', 'seismic_energy'], asUser(server));
     expect(stdout.trimEnd().split('\n')).toHaveLength(2);
-    expect(stdout).toContain(`${'because of it, '.repeat(20)}\\x1b[2J\\nforged: v9 is live\n`);
+    expect(stdout).toContain(`${'because of it, '.repeat(20)}\\u001b[2J\\nforged: v9 is live\n`);
   });
 
   test('says when nothing was', async () => {

@@ -82,7 +82,7 @@ describe('ingest', () => {
   });
 
   test.each([
-    ['is not there', 'nowhere.ndjson', 'ENOENT'],
+    ['is not there', 'nowhere.ndjson', 'nowhere.ndjson is not there; the convention comes first'],
     ['is a directory', '.', 'directory'],
   ])('sends nothing when the file %s', async (_, file, said) => {
     await using world = await createCliWorld();

@@ -95,6 +95,8 @@ describe('deploy --plan', () => {
     const { code, stdout } = await world.osa(['deploy', '--plan'], asCi(server));
     expect(code).toBe(expected);
     expect(stdout).toContain(said);
+    const told = plan.changes.hooks.some(({ hook }) => hook === 'created');
+    expect(stdout.includes('number columns of density hold doubles')).toBe(told);
     const again = await world.osa(['deploy', '--dry-run', '--json'], asCi(server));
     expect([again.code, JSON.parse(again.stdout)]).toEqual([expected, plan]);
   });
@@ -179,6 +181,23 @@ describe('deploy --release', () => {
     expect((await world.osa(argv, asCi(server))).code).toBe(0);
     const { hooks } = DeployRequest.parse(JSON.parse(server.requests[0]?.body ?? ''));
     expect(hooks[0]?.release).toMatchObject({ runtime: 'image', image: 'ghcr.io/acme/density:1', digest });
+  });
+
+  test('names a hook that the file does not have before it misses the release of another', async () => {
+    await using world = await dataset();
+    const file = join(world.cwd, 'convention.yaml');
+    const declared = parse(await readFile(file, 'utf8'));
+    for (const hook of declared.hooks) delete hook.release;
+    await writeFile(file, stringify(declared));
+    const { code, stderr } = await world.osa(['deploy', '--release', `densty=x@${digest}`]);
+    expect([code, stderr]).toEqual([
+      2,
+      'error: --release: convention.yaml has no hook densty (did you mean density?); its hooks: density\n',
+    ]);
+    await writeFile(file, 'title: [');
+    expect((await world.osa(['deploy', '--release', `densty=x@${digest}`])).stderr).toContain(
+      'not valid YAML',
+    );
   });
 
   test.each([

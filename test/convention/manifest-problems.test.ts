@@ -32,10 +32,16 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
     ['3:1 summary: is not a key here (keys: slug, title, description, schema, files, hooks, ingester, docs)'],
   ],
   [
+    'a type under the name that fields have for it',
+    { from: 'json_type: number', to: 'type: number' },
+    [
+      '17:29 hooks[0].feature.columns[0].type: is not a key here (did you mean "json_type"? keys: name, json_type, format, required, unit, description)',
+    ],
+  ],
+  [
     'a mistyped key',
     { from: 'max_count: 0', to: 'max_cout: 0' },
     [
-      '11:8 files.max_count: is missing (a number is needed)',
       '11:30 files.max_cout: is not a key here (did you mean "max_count"? keys: accepted_types, min_count, max_count, max_file_size)',
     ],
   ],
@@ -279,10 +285,20 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
   ],
   [
     'numbers that JSON cannot hold',
-    { from: 'relation: gutenberg-richter', to: 'a: .nan, b: 12345678901234567890' },
+    { from: 'relation: gutenberg-richter', to: 'a: .nan, b: 1e400, c: -.inf, d: 1e-400' },
     [
       '19:18 hooks[0].config.a: .nan is not a finite number',
-      '19:27 hooks[0].config.b: 12345678901234567890 is too large to be kept exactly; write it in quotes',
+      '19:27 hooks[0].config.b: 1e400 is beyond the range of a double',
+      '19:37 hooks[0].config.c: -.inf is not a finite number',
+      '19:47 hooks[0].config.d: 1e-400 is beyond the range of a double',
+    ],
+  ],
+  [
+    'numbers outside of a config that a double would round',
+    { from: 'min_value: -10', to: 'min_value: -9007199254740993, max_value: 0.12345678901234567890' },
+    [
+      '9:72 schema.fields[1].constraints.min_value: -9007199254740993 is an integer that a double cannot hold exactly',
+      '9:102 schema.fields[1].constraints.max_value: 0.12345678901234567890 has more digits than a double keeps; write 0.12345678901234568',
     ],
   ],
   [

@@ -8,6 +8,9 @@ import { takeMemory } from '../support/containers/images.ts';
 export const hookNames = ['alpha', 'beta', 'gamma'] as const;
 export type HookName = (typeof hookNames)[number];
 
+/** The value of a record that ends the code of every hook. */
+export const deadlyValue = 9;
+
 /** The value of a record that takes more memory than a release gives, and how much that is. */
 const greedyValue = 6;
 const greedyMebibytes = 40;
@@ -18,17 +21,28 @@ export interface Row {
   readonly ordinal: number;
   /** What the code that computed the row says of itself: the oracle. */
   readonly oracle: string;
+  /** The variant in the config that the code was given. */
+  readonly config: string;
+  /** The argument of the command that started the code; an image's code has none. */
+  readonly argument: string;
   readonly source: string;
   readonly value: number;
 }
 
-/** The rows that the code with this token makes of a record; undefined when it rejects it. */
-export function expectedRows(hook: string, oracle: string, source: string, value: number): Row[] | undefined {
+/** What a row says of the release that made it. */
+export type Making = Pick<Row, 'oracle' | 'config' | 'argument'>;
+
+/** The rows that a release makes of a record; undefined when its code rejects it. */
+export function expectedRows(
+  hook: string,
+  making: Making,
+  { source, value }: { readonly source: string; readonly value: number },
+): Row[] | undefined {
   if (hook === 'beta' && value < 0) return undefined;
   const count = hook === 'beta' ? value % 4 : 1;
   return Array.from({ length: count }, (_, ordinal) => ({
     ordinal,
-    oracle,
+    ...making,
     source,
     value: value * 10 + ordinal,
   }));
@@ -37,6 +51,8 @@ export function expectedRows(hook: string, oracle: string, source: string, value
 export function featureOf(hook: HookName): object {
   const columns = [
     { name: 'oracle', json_type: 'string', required: true },
+    { name: 'config', json_type: 'string', required: true },
+    { name: 'argument', json_type: 'string', required: true },
     { name: 'source', json_type: 'string', required: true },
     { name: 'value', json_type: 'integer', required: true },
   ];
@@ -44,8 +60,8 @@ export function featureOf(hook: HookName): object {
 }
 
 /**
- * The code of one release, as a shell script. It holds its own token as a constant, and writes what is finished before
- * it looks at the next record. Half-way through its records, in the middle of a line, and before the last byte of its
+ * The code of one release, as a shell script. It holds its own token as a constant, reads the variant in its config, and
+ * takes one argument. It writes what is finished before it looks at the next record, and ends at a deadly one. Half-way through its records, in the middle of a line, and before the last byte of its
  * last line, it makes a file and waits until that says how to go on: in a container it has no network by which it could
  * ask. A process says who it is in a file, too.
  */
@@ -54,10 +70,13 @@ export function scriptOf(
   token: string,
   { inContainer }: { readonly inContainer: boolean },
 ): string {
-  const row = `printf '%s{"oracle":"${token}","source":"%s","value":%s}' "$comma" "$id" $((value * 10 + n))`;
+  const row = `printf '%s{"oracle":"${token}","config":"%s","argument":"%s","source":"%s","value":%s}' \
+      "$comma" "$config" "$argument" "$id" $((value * 10 + n))`;
   const only = (line: string) => (inContainer ? line : ':');
   return `${inContainer ? ':' : 'echo $$ > $TMPDIR/pid'}
 total=$(wc -l < $OSA_IN/records.jsonl); at=0
+argument=\${1-}
+config=$(cat $OSA_IN/config.json); config=\${config#*'"variant":"'}; config=\${config%%'"'*}
 ask() {
   : > $OSA_OUT/at-$1
   while [ ! -s $OSA_OUT/at-$1 ]; do sleep 0.03; done
@@ -75,6 +94,7 @@ while IFS= read -r line; do
   printf '{"id":"%s","features":[' "$id" >> $OSA_OUT/features.jsonl
   ${only(`[ "$value" = ${greedyValue} ] && ${takeMemory(greedyMebibytes)}`)}
   [ $at = $(((total + 1) / 2)) ] && ask mid-output
+  [ "$value" = ${deadlyValue} ] && exit 3
   { while [ $n -lt $count ]; do ${row}; comma=,; n=$((n + 1)); done
     printf ']'; } >> $OSA_OUT/features.jsonl
   ${only('[ $at = $total ] && ask last-byte')}

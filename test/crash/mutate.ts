@@ -1,39 +1,47 @@
 import { parseArgs } from 'node:util';
 import { missing } from '../support/containers/images.ts';
 import { openHarness } from './harness.ts';
-import { containerMutants } from './mutants/containers.ts';
-import { historyMutants } from './mutants/history.ts';
-import { type Mutant, mutants } from './mutants/mutants.ts';
+import { allMutants } from './mutants/all.ts';
+import type { Mutant } from './mutants/mutants.ts';
+import { failingTest } from './mutants/tests.ts';
 import type { RunResult } from './run.ts';
 
-/** Puts one defect after another into the daemon, and looks for the first seed that catches it. */
+/** Puts one defect after another into the source, and looks for the test and the first seed that catch it. */
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
     seeds: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
     slots: { type: 'string', default: '2' },
+    /** Only the tests; no seeds. */
+    tests: { type: 'boolean', default: false },
   },
 });
 process.exit(await main());
 
 async function main(): Promise<number> {
-  const all = [...mutants, ...historyMutants, ...(missing.length === 0 ? containerMutants : [])];
+  const all = allMutants.filter(({ inContainers }) => !inContainers || missing.length === 0);
   const chosen = all.filter(({ name }) => values.only === undefined || values.only.split(',').includes(name));
   const lines: string[] = [];
   let missed = 0;
   for (const mutant of chosen) {
-    const { caught, runs } = await hunt(mutant).catch((error: unknown) => {
-      process.stdout.write(`${mutant.name}: ${error instanceof Error ? error.message : error}\n`);
-      return { caught: undefined, runs: 0 };
-    });
-    if (!caught) missed += 1;
-    const seed = caught ? `seed ${caught.seed}` : `MISSED in ${runs} runs`;
-    lines.push(`| ${mutant.name} | ${seed} | ${caught ? how(mutant, caught) : ''} |`);
+    const test = mutant.test === undefined ? '' : ((await failingTest(mutant)) ?? 'MISSED');
+    const { seed, what } = mutant.isForTests || values.tests ? { seed: '', what: '' } : await seedOf(mutant);
+    if (`${test}${seed}`.includes('MISSED')) missed += 1;
+    lines.push(`| ${mutant.name} | ${test} | ${seed} | ${what} |`);
     process.stdout.write(`${lines.at(-1)}\n`);
   }
-  process.stdout.write(`\n| mutant | caught by | how |\n|---|---|---|\n${lines.join('\n')}\n`);
+  process.stdout.write(`\n| mutant | test | seed | how |\n|---|---|---|---|\n${lines.join('\n')}\n`);
   return missed === 0 ? 0 : 1;
+}
+
+async function seedOf(mutant: Mutant): Promise<{ seed: string; what: string }> {
+  const { caught, runs } = await hunt(mutant).catch((error: unknown) => {
+    process.stdout.write(`${mutant.name}: ${error instanceof Error ? error.message : error}\n`);
+    return { caught: undefined, runs: 0 };
+  });
+  if (!caught) return { seed: `MISSED in ${runs} runs`, what: '' };
+  return { seed: `${caught.seed}`, what: how(mutant, caught) };
 }
 
 /** The first thing that was found, and the other invariants that were broken too. */

@@ -14,10 +14,11 @@ import { type Ends, watchLeases } from './invariants/read-leases.ts';
 import { checkRegistry } from './invariants/registry.ts';
 import { checkRows } from './invariants/rows.ts';
 import { readState, type State } from './invariants/state.ts';
+import { checkTraces } from './invariants/trace.ts';
 import type { Report, Violation } from './invariants/violations.ts';
 import { planClients, type WorkloadParts } from './workload/plan.ts';
 import { firstDeploy, retryAll, runClient } from './workload/workload.ts';
-import { createClient } from './world/client.ts';
+import { type Client, createClient } from './world/client.ts';
 import type { Daemons } from './world/daemons.ts';
 import { findInternalErrors, findLeftovers, type Leftover } from './world/leftovers.ts';
 import { makeWorld, type RunOptions, type World } from './world/world.ts';
@@ -55,7 +56,7 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
   try {
     const recoveryMs = await play(world, options);
     const [readings, ends] = await Promise.all([monitor.stop(), leases.stop()]);
-    counts = { recoveryMs, ...(await verify(world, { readings, ends }, report)) };
+    counts = { recoveryMs, ...(await verify(world, { key: options.key, readings, ends }, report)) };
     await daemons.close();
   } catch (error) {
     report('I12', error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -76,27 +77,22 @@ export async function runOnce(options: RunOptions): Promise<RunResult> {
 async function play(world: World, { key, operations, containers }: RunOptions): Promise<number> {
   const { random, directory, model, injector, daemons, database } = world;
   await daemons.start();
-  const client = createClient({
-    ...{ daemons, model },
-    key: await readPrivateKey(key, 'key'),
-    random: random.fork('client'),
-  });
-  const codes = join(directory, 'code');
-  const parts: WorkloadParts = {
-    client,
+  const clientOf = await clientsOf(world, key);
+  const partsOf = (subject: string): WorkloadParts => ({
+    client: clientOf(subject),
     model,
-    directory: codes,
+    directory: join(directory, 'code'),
     images: containers?.images,
     registry: world.registry ? `127.0.0.1:${world.registry.port}` : '',
-  };
+  });
   const clients = planClients(random.fork('workload'), {
     points: world.points,
     operations,
     isSmall: containers !== undefined,
   });
-  await firstDeploy(parts);
+  await firstDeploy(partsOf('first'));
   injector.start();
-  await Promise.all(clients.map((steps) => runClient(parts, steps)));
+  await Promise.all(clients.map((steps, index) => runClient(partsOf(`client-${index}`), steps)));
   // Faults also meet what the clients have left in the queue.
   const late = Date.now() + endWithinMs;
   await untilEnded(database, () => injector.isSpent || Date.now() > late - 1_000);
@@ -104,16 +100,31 @@ async function play(world: World, { key, operations, containers }: RunOptions): 
   const silentSince = Date.now();
   await untilEnded(database);
   const recoveryMs = Date.now() - silentSince;
-  await retryAll(parts);
+  await retryAll(partsOf('last'));
   await untilEnded(database);
   return recoveryMs;
 }
 
+/** Makes the client of each subject. */
+async function clientsOf(
+  { daemons, model, random }: World,
+  key: string,
+): Promise<(subject: string) => Client> {
+  const signing = await readPrivateKey(key, 'key');
+  return (subject) =>
+    createClient({ ...{ subject, daemons, model }, key: signing, random: random.fork(subject) });
+}
+
 async function verify(
-  { database, daemons, directory, model, control }: World,
-  { readings, ends }: { readonly readings: readonly History[]; readonly ends: Ends },
+  world: World,
+  {
+    key,
+    readings,
+    ends,
+  }: { readonly key: string; readonly readings: readonly History[]; readonly ends: Ends },
   report: Report,
 ): Promise<Omit<Counts, 'recoveryMs'>> {
+  const { database, daemons, directory, model, control } = world;
   const state = await untilGone(database, daemons, directory, ({ invariant, what }) =>
     report(invariant, what, 'left over'),
   );
@@ -123,6 +134,7 @@ async function verify(
   checkOrder(state, model, report);
   checkHolds(state, model, report);
   await checkMemory(state, daemons, report);
+  await checkTraces(state, model, (await clientsOf(world, key))('reader'), report);
   const final = await readHistory(database);
   for (const reading of readings) for (const what of rewritten(reading, final)) report('I7', what);
   return { rows: checkRows(state, model, report), batches: state.batches.length };

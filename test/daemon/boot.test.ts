@@ -276,7 +276,7 @@ test('a line for people holds nothing that acts on their terminal, or looks like
   readable.warn({ hook: hostile, err: new Error(hostile), nested: { hostile } }, hostile);
   const [line = '', ...stack] = written.trimEnd().split('\n');
   expect(line).toMatch(
-    /^\d\d:\d\d:\d\d warn {2}a\\u000a12:00:00 info {2}all is well\\u001b\[2J\\u009b31m\\u202e/,
+    /^\d\d:\d\d:\d\d warn {2}a\\n12:00:00 info {2}all is well\\u001b\[2J\\u009b31m\\u202e/,
   );
   for (const other of stack) expect(other).toMatch(/^ {4}/);
   expect(written.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\u202e]/u);

@@ -66,8 +66,7 @@ test('times end in Z and digests begin with sha256: in every answer about a row'
 });
 
 test.each([
-  ['0', 1],
-  ['-1', 1],
+  ['1', 1],
   ['2', 2],
   ['1000000000', 3],
 ])('a page of %s records has as many as there may be', async (limit, expected) => {
@@ -76,7 +75,9 @@ test.each([
   }
 });
 
-test.each(['NaN', '1.5', '1e400', ''])('a page of %j records is refused or has one', async (limit) => {
-  const { status, rows } = await read(`test-record@1.0.0/records?limit=${limit}`);
-  expect(status === 422 || rows.length === 1).toBe(true);
-});
+test.each(['NaN', '1.5', '1e400', '', '0', '-1', '0x10'])(
+  'a page of %j records is refused',
+  async (limit) => {
+    expect((await read(`test-record@1.0.0/records?limit=${limit}`)).status).toBe(422);
+  },
+);

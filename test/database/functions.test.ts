@@ -184,8 +184,8 @@ test('a declared hook gets its table, once, with a column of each type', async (
       'double precision',
       'bigint',
       'boolean',
-      'jsonb',
-      'jsonb',
+      'json',
+      'json',
     ],
   ]);
   expect(made.map(({ required }) => required)).toEqual(columns.map(({ required }) => required));

@@ -17,6 +17,7 @@ const appendOnly = {
   schemas: 'fields',
   deploys: 'manifest',
   releases: 'digest',
+  release_sources: 'source_ref',
   live_changes: 'reason',
   files: 'size',
   batch_gates: 'predecessor',

@@ -22,6 +22,7 @@ const columns = {
   deploys: 'manifest',
   hooks: 'feature',
   releases: 'digest',
+  release_sources: 'source_ref',
   live_changes: 'to_version',
   files: 'size',
   ingestions: 'actor',

@@ -135,7 +135,7 @@ async function hold(route: Route, { values, query, json, headers, isSigned }: Se
   const isProblem = status >= 400;
   expect(String(answer.headers['content-type'])).toMatch(typeOf(route, isProblem));
   if (isProblem) Problem.parse(JSON.parse(text));
-  else if (route.response !== 'text') route.response.parse(JSON.parse(text));
+  else if (typeof route.response !== 'string') route.response.parse(JSON.parse(text));
   // Nobody passes a gate without a token, and nothing passes that the contract refuses.
   if (!isSigned && route.gate.kind !== 'public' && route.gate.kind !== 'read') expect(status, text).toBe(401);
   const isValid =
@@ -147,7 +147,8 @@ async function hold(route: Route, { values, query, json, headers, isSigned }: Se
 
 function typeOf({ response }: Route, isProblem: boolean): RegExp {
   if (isProblem) return /^application\/problem\+json/;
-  return response === 'text' ? /^text\/plain/ : /^application\/json/;
+  if (response === 'archive') return /^application\/octet-stream/;
+  return typeof response === 'string' ? /^text\/plain/ : /^application\/json/;
 }
 
 /** A client resolves `.` and `..` before it sends them. */

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { OsaError } from '@osa/core/error';
 import type { IncomingRecord } from '@osa/core/ingestion/ingestions';
 import { readRecords } from '@osa/core/ingestion/ndjson';
@@ -117,5 +118,32 @@ describe('a line without a usable source id refuses the upload', () => {
     const { message, details } = await refusal('x\n'.repeat(1_000));
     expect(details.problems).toHaveLength(100);
     expect(message).toContain('at least 99 more');
+  });
+});
+
+describe('an upload in another format is refused once, with the way out', () => {
+  test.each([
+    ['gzip', gzipSync(good('a')), 'zcat FILE | osa ingest'],
+    ['zstd', Buffer.from('28b52ffd04584100', 'hex'), 'zstdcat FILE | osa ingest'],
+    ['a spreadsheet', Buffer.from('PK\u0003\u0004....'), 'send the records as NDJSON'],
+    ['Parquet', Buffer.from('PAR1....'), 'send the records as NDJSON'],
+    ['UTF-16', Buffer.from(`\ufeff${good('a')}`, 'utf16le'), 'save it as UTF-8'],
+    ['a JSON array on several lines', `[\n${good('a')},${good('b')}]\n`, "jq -c '.[]'"],
+    ['a JSON array on one line', `  [${good('a').trim()}]\n`, "jq -c '.[]'"],
+    ['records over several lines', '{\n  "source_id": "a",\n  "metadata": {}\n}\n', 'jq -c . FILE'],
+    ['the same with CRLF', '{\r\n  "source_id": "a"\r\n}', 'jq -c . FILE'],
+  ])('%s', async (_, text, said) => {
+    const error = await refusal(text);
+    expect([error.code, error.details.line]).toEqual(['malformed', 1]);
+    expect(error.message).toContain(said);
+    expect(error.message).not.toMatch(/more of the lines/);
+  });
+
+  test('a byte order mark is no part of the first record', async () => {
+    const [plain] = await read(good('a'));
+    const [marked, second] = await read(`\ufeff${good('a')}${good('b')}`);
+    expect(marked).toEqual(plain);
+    expect(second?.sourceId).toBe('b');
+    expect((await refusal(`${good('a')}\ufeff${good('b')}`)).details.line).toBe(2);
   });
 });

@@ -1,6 +1,6 @@
 import { arrayLiteral, nullElement, quoteElement } from '@osa/core/array-literal';
 import type { Column } from '@osa/core/hook/hook';
-import { parseNativeJson } from '@osa/core/json/native';
+import { parseExactJson } from '@osa/core/json/exact';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { columnSqlType } from '@osa/core/postgres/queue/column-type';
 import fc from 'fast-check';
@@ -187,7 +187,7 @@ describe('values arrive as they were written', () => {
     expect(found[2]).toContain('9223372036854775808');
     expect(await stored(column('x', 'array'), ['[]', '["a",{"b":[true]}]'])).toEqual([
       '[]',
-      '["a", {"b": [true]}]',
+      '["a",{"b":[true]}]',
     ]);
     const numbers = fc.double({ noNaN: true, noDefaultInfinity: true });
     const value = fc.dictionary(fc.string(), fc.oneof(fc.string({ unit: 'binary' }), numbers, fc.boolean()));
@@ -196,9 +196,7 @@ describe('values arrive as they were written', () => {
         const written = values.map((item) => JSON.stringify(item));
         fc.pre(!written.some((item) => item.includes('\\u0000')));
         const kept = await stored(object, written);
-        expect(kept.map((item) => parseNativeJson(item ?? ''))).toEqual(
-          written.map((item) => parseNativeJson(item, noMinusZero)),
-        );
+        expect(kept.map((item) => JSON.stringify(parseExactJson(item ?? '')))).toEqual(written);
       }),
       { numRuns: 50 },
     );
@@ -284,6 +282,3 @@ describe('rows-11, -25: values of another type are refused, never made to fit', 
     },
   );
 });
-
-/** PostgreSQL's numeric, and so jsonb, has no minus zero. */
-const noMinusZero = (_: string, value: unknown) => (value === 0 ? 0 : value);

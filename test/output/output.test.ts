@@ -1,7 +1,9 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { allChunks, column, contractOf, outputDirectory, said } from '../support/output-support.ts';
 
-const { read, write } = outputDirectory();
+const { read, write, directory } = outputDirectory();
 const contract = contractOf([
   column('energy_j', 'number', { required: true }),
   column('level', 'integer'),
@@ -77,8 +79,21 @@ describe('verdicts', () => {
 
   test('rows-05: a hook that wrote nothing has answered for no record', async () => {
     const reader = await read({ contract, recordIds: ['a'] });
-    expect(said(reader, 'a')).toBe('errored: the hook did not answer for this record');
+    expect(said(reader, 'a')).toMatch(
+      /^errored: the hook did not answer for this record: it wrote nothing; .*features\.jsonl/,
+    );
     expect(await allChunks(reader)).toEqual([]);
+  });
+
+  test('a hook that wrote other files is told which, and where its answers belong', async () => {
+    await writeFile(join(directory(), 'features.json'), '[]');
+    await writeFile(join(directory(), 'a\u001b[2J'), '');
+    const reader = await read({ contract, recordIds: ['a'] });
+    expect(said(reader, 'a')).toContain('it wrote "a\\u001b[2J", "features.json", which osa does not read');
+    for (let n = 0; n < 200; n++) await writeFile(join(directory(), `x${n}`), '');
+    const many = said(await read({ contract, recordIds: ['a'] }), 'a');
+    expect(many).toMatch(/it wrote (".*", ){2}".*" and more, which osa does not read/);
+    expect(many.length).toBeLessThan(400);
   });
 
   test('a hook whose output answers for no record broke its contract as a whole', async () => {

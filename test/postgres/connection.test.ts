@@ -195,6 +195,18 @@ test('a session compiles nothing, whatever the server would', async () => {
   expect(jit).toBe('off');
 });
 
+test('a double has all its digits, whatever the role says', async () => {
+  const double = 0.30000000000000004;
+  const admin = open();
+  await admin.sql.unsafe('alter role current_user set extra_float_digits = 0');
+  try {
+    const [row] = await open().sql<{ text: string }[]>`select (${`${double}`}::text::float8)::text as text`;
+    expect(row?.text).toBe(String(double));
+  } finally {
+    await admin.sql.unsafe('alter role current_user reset extra_float_digits');
+  }
+});
+
 describe('when all connections are busy', () => {
   test('a waiting caller is served in turn, or refused after a while', async () => {
     const database = open({ acquireTimeoutMs: 1_000 });

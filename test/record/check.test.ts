@@ -131,6 +131,26 @@ describe('constraints', () => {
     expect(check({ type: 'number' }, Number.NaN)).toHaveLength(1);
   });
 
+  test('numbers with more digits than a double keeps, by their exact value', () => {
+    const exact = (text: string) => parseJson(text, { numbers: 'kept' });
+    const constraints = { type: 'number', max_value: 2 ** 53, integer_only: true } as const;
+    expect(check({ type: 'number', constraints }, exact('9007199254740992'))).toEqual([]);
+    expect(check({ type: 'number', constraints }, exact('9007199254740993'))).toEqual([
+      'x: 9007199254740993 is more than 9007199254740992',
+    ]);
+    expect(check({ type: 'number', constraints }, exact('0.1000000000000000055'))).toEqual([
+      'x: 0.1000000000000000055 is not an integer',
+    ]);
+    const least = { type: 'number', min_value: 0.1 } as const;
+    expect(check({ type: 'number', constraints: least }, exact('0.0999999999999999999'))).toEqual([
+      'x: 0.0999999999999999999 is less than 0.1',
+    ]);
+    expect(check({ type: 'text' }, exact('9007199254740993'))).toEqual(['x: 9007199254740993 is not a text']);
+    expect(wrongWith(fields, exact('9007199254740993'))).toEqual([
+      'metadata: 9007199254740993 is not an object',
+    ]);
+  });
+
   test.each([
     ...['2026-01-31', '2024-02-29', '2000-02-29', '2026-01-31T23:59:59Z', '2026-01-31t00:00:00.123456z'],
     ...['2026-01-31T00:00:00+05:30', '0001-01-01', '9999-12-31T23:59:59-15:59'],

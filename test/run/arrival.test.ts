@@ -71,6 +71,37 @@ test.each<[string, (claim: Claim, ingestion: string) => Promise<void>]>([
   ]);
 });
 
+test('what comes in after an ingestion was cancelled waits for what that waited for', async () => {
+  await bench.ingest([record('x', 1)]);
+  const oldest = await claimed();
+  const { id } = await bench.ingest([record('x', 2)]);
+  await cancelIngestion(bench.store, { principal: admin }, id, {});
+  await bench.ingest([record('x', 3)]);
+  expect(await claim()).toBeUndefined();
+  await bench.execution.queue.finish(oldest, []);
+  await bench.drain();
+  expect(await versions()).toEqual([
+    [1, 1],
+    [2, 3],
+  ]);
+});
+
+test.each<[string, (later: Claim) => Promise<unknown>]>([
+  ['is published', (later) => bench.execution.queue.finish(later, [])],
+  ['runs', async () => undefined],
+  ['has failed', (later) => bench.execution.queue.stopIngestion(later, 'it can never run')],
+])('a retry leaves out content whose source came in again, when the newer one %s', async (_, end) => {
+  const { id } = await bench.ingest([record('x', 1), record('y', 1)]);
+  await bench.execution.queue.stopIngestion(await claimed(), 'it can never run');
+  await bench.ingest([record('x', 2)]);
+  const later = await claimed();
+  await end(later);
+  const answer = await retryIngestion(bench.store, { principal: admin }, id);
+  expect(answer).toMatchObject({ retried: 1, overtaken: 1 });
+  expect((await claimed()).records.map(({ sourceId }) => sourceId)).toEqual(['y']);
+  expect(await claim()).toBeUndefined();
+});
+
 test('what comes in after a stopped ingestion, or is tried again, waits for what that waited for', async () => {
   const { queue } = bench.execution;
   await bench.ingest([record('x', 1)]);
@@ -108,6 +139,61 @@ test('a retry looks at nothing that failed after it began', async () => {
   await bench.drain();
   const newest = (await versions()).at(-1);
   expect({ newest, answer }).toMatchObject({ newest: [expect.anything(), 2] });
+});
+
+test('a chain of uploads of one source costs a claim each, and those that wait name the one before them', async () => {
+  const ids: string[] = [];
+  for (let value = 1; value <= 30; value += 1) ids.push((await bench.ingest([record('x', value)])).id);
+  const running = await claimed();
+  for (const [index, id] of ids.slice(1).entries()) {
+    const shown = await bench.store.ingestions.show(id);
+    expect(shown?.reasons).toEqual([
+      `waits behind ingestion ${ids[index]}, which came first with some of the same sources`,
+    ]);
+  }
+  expect((await bench.store.ingestions.show(ids[0] ?? ''))?.reasons).toEqual([]);
+  await bench.execution.queue.finish(running, []);
+  let claims = 1;
+  for (let next = await claim(); next; next = await claim()) {
+    claims += 1;
+    await bench.execution.queue.finish(next, []);
+  }
+  const [{ fences } = { fences: 0 }] = await bench.database.sql<{ fences: number }[]>`
+    select sum(fence)::int as fences from batches`;
+  expect({ claims, fences }).toEqual({ claims: 30, fences: 30 });
+  expect(await bench.database.sql`select from records`).toHaveLength(30);
+  const listed = await bench.store.ingestions.list({ limit: 100, cursor: undefined });
+  expect(listed.items.filter(({ status, reasons }) => status !== 'completed' || reasons.length > 0)).toEqual(
+    [],
+  );
+});
+
+test('an ingestion behind one that was stopped names the one before that', async () => {
+  const { id: first } = await bench.ingest([record('x', 1)]);
+  const running = await claimed();
+  const { id: second } = await bench.ingest([record('x', 2)]);
+  const { id: third } = await bench.ingest([record('x', 3)]);
+  await cancelIngestion(bench.store, { principal: admin }, second, {});
+  expect((await bench.store.ingestions.show(third))?.reasons).toEqual([
+    `waits behind ingestion ${first}, which came first with some of the same sources`,
+  ]);
+  await bench.execution.queue.finish(running, []);
+  expect((await bench.store.ingestions.show(third))?.reasons).toEqual([]);
+});
+
+test('an ingestion that no worker takes up says since when it waits for one', async () => {
+  const { id } = await bench.ingest([record('x', 1)]);
+  expect((await bench.store.ingestions.show(id))?.reasons).toEqual([]);
+  const owner = bench.open('owner', { max: 1 });
+  await owner.sql`update batches set available_at = '2026-01-02 03:04:05Z'`;
+  expect((await bench.store.ingestions.show(id))?.reasons).toEqual([
+    'waits for a worker with a free slot since 2026-01-02T03:04:05Z',
+  ]);
+  const { id: behind } = await bench.ingest([record('x', 2)]);
+  await owner.sql`update batches set available_at = '2026-01-02 03:04:05Z'`;
+  expect((await bench.store.ingestions.show(behind))?.reasons).toEqual([
+    `waits behind ingestion ${id}, which came first with some of the same sources`,
+  ]);
 });
 
 test('a batch ends where its records are as large as memory allows', async () => {

@@ -108,7 +108,9 @@ export async function testDaemon(changes: Partial<DaemonConfig> = {}): Promise<T
       });
       expect(received.text).toSatisfy(() => received.status === route.status);
       const { response } = route;
-      return (response === 'text' ? received.text : response.parse(JSON.parse(received.text))) as never;
+      if (response === 'text') return received.text as never;
+      if (typeof response === 'string') return Buffer.from(received.text) as never;
+      return response.parse(JSON.parse(received.text)) as never;
     },
     stop: () => daemon.close(),
     async close() {
@@ -171,10 +173,10 @@ export async function deployHook(
 }
 
 /** Packs and uploads the code of a hook; the answer is its digest. */
-export async function uploaded(daemon: TestDaemon, code: string): Promise<string> {
+export async function uploaded(daemon: TestDaemon, code: string, file = 'hook.mjs'): Promise<string> {
   const place = join(daemon.directory, 'hooks', crypto.randomUUID());
   await mkdir(place, { recursive: true });
-  await writeFile(join(place, 'hook.mjs'), code);
+  await writeFile(join(place, file), code);
   const pack = await packDirectory(place);
   const sha256 = pack.digest.replace('sha256:', '');
   await daemon.call('putBlob', { params: { sha256 }, body: await buffer(pack.open()) });

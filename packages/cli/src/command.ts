@@ -53,7 +53,7 @@ export type OptionTable = Readonly<Record<string, Flag | Parsed<unknown>>>;
 
 export interface Flag {
   readonly description: string;
-  /** A letter that stands for it. */
+  /** Its one-letter form. */
   readonly short?: string;
   /** The option is spelled `--no-<name>`, and the value is true without it. */
   readonly negated?: true;
@@ -61,7 +61,9 @@ export interface Flag {
 
 export interface Parsed<T> {
   readonly description: string;
-  /** What the help calls the value, such as `N`. */
+  /** Its one-letter form. */
+  readonly short?: string;
+  /** The name of the value in the help, such as `N`. */
   readonly value: string;
   /** The option may be given again and again; its values come as a list, empty when it is not given. */
   readonly repeatable?: true;
@@ -69,7 +71,7 @@ export interface Parsed<T> {
   parse(text: string): T;
 }
 
-/** What a command works with. */
+/** The surroundings of a command. */
 export interface Context {
   readonly sources: Sources;
   readonly output: Output;

@@ -1,18 +1,18 @@
 import { asOsaError, type ErrorCode } from '@osa/core/error';
 
-/** The exit code of `error`. What is not an OsaError is a bug of ours, and 1. */
+/** The exit code of `error`; any error but an OsaError is a bug of ours, and 1. */
 export function exitCodeOf(error: unknown): number {
   const known = asOsaError(error);
   return known ? exitCodes[known.code] : exitCodes.internal;
 }
 
-/** What the exit codes mean, as every `--help` says it. */
+/** The meaning of the exit codes, for `osa help exit-codes`. */
 export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[] = [
   [0, 'done'],
   [1, 'refused, failed or not found; no record passed'],
   [2, 'wrong usage, or a file that cannot be used'],
   [3, 'changes pending (deploy --plan)'],
-  [4, 'no usable key, or a token that is not accepted, also for lack of a scope'],
+  [4, 'no usable key, or a token that is not accepted or lacks a scope'],
   [5, 'the server cannot be reached or cannot answer'],
   [6, 'no running worker can start what waits; the ingestion is stored'],
   [7, 'the time of --timeout is over; the ingestion is stored and goes on'],

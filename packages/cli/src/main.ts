@@ -29,13 +29,7 @@ async function main(): Promise<void> {
   };
   // A terminal that is closed hangs up; what was started must end then, too.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, interrupt);
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      // Who reads our output has closed it, as `head` does: that is no error.
-      if (error.code === 'EPIPE') process.exit();
-      throw error;
-    });
-  }
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', endWithout(stream));
 
   const [{ run }, { systemSources }] = await Promise.all([
     import('./program.ts'),
@@ -61,4 +55,16 @@ async function keepCompiledCode(): Promise<void> {
     import('node:path'),
   ]);
   enableCompileCache(join(homedir(), '.cache', 'osa', 'compiled'));
+}
+
+/** Ends the process where what it says cannot be written. */
+function endWithout(stream: NodeJS.WriteStream) {
+  return ({ code }: NodeJS.ErrnoException) => {
+    // A reader may close our output, as `head` does.
+    if (code === 'EPIPE') process.exit();
+    if (stream === process.stdout) {
+      process.stderr.write(`error: standard output cannot be written (${code}); is the disk full?\n`);
+    }
+    process.exit(1);
+  };
 }

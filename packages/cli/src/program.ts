@@ -3,10 +3,12 @@ import { asOsaError, OsaError } from '@osa/core/error';
 import { Argument, CommanderError, InvalidArgumentError, Option, Command as Parser } from 'commander';
 import type { Command, Context } from './command.ts';
 import { type CommandEntry, type CommandGroup, commands } from './commands/index.ts';
-import { allowsColours, isCi, type Sources, wantsStacks } from './config/config.ts';
-import { exitCodeHelp, exitCodeOf } from './exit.ts';
+import { displayOf, isCi, type Sources, wantsStacks } from './config/config.ts';
+import { exitCodeOf } from './exit.ts';
+import { commandHelp, grouped, groupHelp, helpRequest, meant, rootHelp } from './help.ts';
 import { createClient } from './http/client.ts';
-import { createOutput, type Output, type Streams } from './terminal/output.ts';
+import { createOutput, type Output, type OutputStream, type Streams } from './terminal/output.ts';
+import { asciiOf } from './terminal/paint.ts';
 
 export interface World {
   readonly streams: Streams;
@@ -19,80 +21,97 @@ export interface World {
 
 /** Runs one command line, without the program's own name, and gives the exit code. Never throws. */
 export async function run(argv: readonly string[], world: World): Promise<number> {
+  const { streams, sources } = world;
   const options = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined);
-  const output = createOutput(world.streams, {
+  const display = displayOf(sources.environment);
+  const output = createOutput(streams, {
     json: options.includes('--json'),
-    colours: allowsColours(world.sources.environment),
-    attended: !isCi(world.sources.environment),
+    attended: !isCi(sources.environment),
+    display,
   });
+  const say = (stream: OutputStream) => (text: string) =>
+    void stream.write(display.isAscii ? asciiOf(text) : text);
   let code = 0;
-  const program = buildProgram(world, output, (result) => {
+  const program = buildProgram(world, { output, say }, (result) => {
     code = result;
   });
   try {
-    await program.parseAsync(spelled(argv), { from: 'user' });
+    const asked = helpRequest(argv);
+    if ('topic' in asked) say(streams.stdout)(`${asked.topic}\n`);
+    else if (asked.argv.length === 0) program.outputHelp();
+    else await program.parseAsync(asked.argv, { from: 'user' });
     return code;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
-    const error = toError(thrown);
+    const error = toError(thrown, argv);
     output.failure(error);
-    if (wantsStacks(world.sources.environment) && thrown instanceof Error) {
+    if (wantsStacks(sources.environment) && thrown instanceof Error) {
       output.note(...stackLines(thrown));
     }
     return exitCodeOf(error);
   }
 }
 
-/** `osa help deploy` is `osa deploy --help`. */
-function spelled(argv: readonly string[]): string[] {
-  return argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
+interface Voice {
+  readonly output: Output;
+  /** Writes text of the parser's own, such as help. */
+  say(stream: OutputStream): (text: string) => void;
 }
 
-function buildProgram(world: World, output: Output, done: (code: number) => void): Parser {
+function buildProgram(world: World, { output, say }: Voice, done: (code: number) => void): Parser {
   const { streams } = world;
   const program = new Parser('osa')
-    .description(
-      'Deploys, releases, rolls back and traces the code behind every row of a scientific archive.',
-    )
+    .description('Deploy, release, roll back and trace the code behind every row of a scientific archive.')
+    .usage('<command> [options]')
     .helpCommand(false)
-    .helpOption('-h, --help', 'explain the command')
+    .helpOption('-h, --help', 'show this help')
     .version(world.version, '-V, --version', 'print the version')
     .option('--json', 'print one JSON document on stdout and nothing else')
-    .option(
-      '--server <url>',
-      'the server (else OSA_SERVER, .osa/daemon.json, .osa/config.json, your config.json)',
-    )
-    .configureHelp({ showGlobalOptions: true })
+    .option('--server <url>', "server URL [default: OSA_SERVER, then the project's .osa/, then your config]")
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void streams.stdout.write(text),
-      writeErr: (text) => void streams.stderr.write(text),
+      writeOut: say(streams.stdout),
+      writeErr: say(streams.stderr),
+      getOutHelpWidth: () => columnsOf(streams.stdout),
+      getErrHelpWidth: () => columnsOf(streams.stderr),
       // The error is thrown too, and told there.
       outputError: () => undefined,
     });
   program.addHelpText('after', rootHelp());
   const context = contextOf(world, output, program);
-  for (const entry of commands) addEntry(program, entry, (input) => input(context).then(done));
+  const execute: Execute = (handler) => handler(context).then(done);
+  for (const entry of commands) addEntry(program, entry, { execute, columns: columnsOf(streams.stdout) });
   return program;
 }
 
-type Start = (handler: (context: Context) => Promise<number>) => Promise<void>;
+/** The width of help: that of the terminal, within what is read with ease. */
+function columnsOf({ isTTY, columns = 80 }: OutputStream): number {
+  return isTTY === true ? Math.min(columns, 120) : 80;
+}
 
-function addEntry(parent: Parser, entry: CommandEntry | CommandGroup, start: Start): void {
+type Execute = (handler: (context: Context) => Promise<number>) => Promise<void>;
+
+interface Setting {
+  readonly execute: Execute;
+  readonly columns: number;
+}
+
+function addEntry(parent: Parser, entry: CommandEntry | CommandGroup, setting: Setting): void {
   const parser = parent.command(entry.name).summary(entry.summary).helpCommand(false);
-  parser.helpOption('-h, --help', 'explain the command');
+  parser.helpOption('-h, --help', 'show this help');
+  grouped(parser, entry);
   if ('commands' in entry) {
     parser.description(entry.summary).addHelpText('after', groupHelp(entry));
-    for (const child of entry.commands) addEntry(parser, child, start);
+    for (const child of entry.commands) addEntry(parser, child, setting);
     return;
   }
   // Loaded where it is chosen: no command pays for the others.
   parent.hook('preSubcommand', async (_, chosen) => {
-    if (chosen === parser) fill(parser, await entry.load(), start);
+    if (chosen === parser) fill(parser, await entry.load(), setting);
   });
 }
 
-function fill(parser: Parser, command: Command, start: Start): void {
+function fill(parser: Parser, command: Command, { execute, columns }: Setting): void {
   parser.description(command.description);
   const names = Object.keys(command.arguments ?? {});
   for (const [name, { description, optional, repeatable, fallback, parse }] of Object.entries(
@@ -110,9 +129,9 @@ function fill(parser: Parser, command: Command, start: Start): void {
     parser.addOption(option);
     return { key, option };
   });
-  parser.addHelpText('after', commandHelp(command));
+  parser.addHelpText('after', commandHelp(command, columns));
   parser.action((...given: unknown[]) =>
-    start(async (context) => {
+    execute(async (context) => {
       const values = parser.opts<Record<string, unknown>>();
       const input = {
         arguments: Object.fromEntries(names.map((name, index) => [name, given[index]])),
@@ -127,13 +146,15 @@ function fill(parser: Parser, command: Command, start: Start): void {
 }
 
 function optionOf(name: string, definition: NonNullable<Command['options']>[string]): Option {
+  const { description, short } = definition;
+  const letter = short === undefined ? '' : `-${short}, `;
   if (!('parse' in definition)) {
     return 'negated' in definition
-      ? new Option(`--no-${name}`, definition.description).default(true)
-      : new Option(`${definition.short ? `-${definition.short}, ` : ''}--${name}`, definition.description);
+      ? new Option(`--no-${name}`, description).default(true)
+      : new Option(`${letter}--${name}`, description);
   }
   const parse = (text: string) => complaining(() => definition.parse(text));
-  const option = new Option(`--${name} <${definition.value}>`, definition.description);
+  const option = new Option(`${letter}--${name} <${definition.value}>`, description);
   if (!definition.repeatable) return option.argParser(parse);
   return option.default([], 'none').argParser((text, before: unknown[]) => [...before, parse(text)]);
 }
@@ -170,58 +191,30 @@ function contextOf({ sources, signal, streams, entry }: World, output: Output, p
   };
 }
 
-function rootHelp(): string {
-  return `
-Examples:
-  osa init && osa deploy                   start a dataset and deploy it
-  osa ingest my-dataset records.ndjson     take records in and run the hooks over them
-  osa trace seismic_energy/17              which code made this row, from which record
-  osa hooks rollback seismic_energy        go back to the release that was live before
-
-Environment:
-  OSA_SERVER                               the server's URL
-  OSA_KEY or OSA_KEY_FILE                  the private key that signs tokens, as PEM or JWK: its text, or its file
-  OSA_ISSUER, OSA_AUDIENCE, OSA_SUBJECT    who signs, for which server, in whose name
-  OSA_TOKEN                                a token from elsewhere, to be sent instead of one that a key signs; like
-                                           the others, never to a server that only .osa/ of a project names
-  OSA_ENGINE_OPTIONS                       options of podman or docker for hooks test, apart by spaces
-  NO_COLOR                                 no colours
-  OSA_DEBUG                                errors with their stack and causes
-
-With --json an error is a document too:
-  {"error": {"code", "message", "field": the input that it is about, or null, "details": {facts for programs}}}
-
-${exitHelp()}`;
-}
-
-function groupHelp({ example: [command, does] }: CommandGroup): string {
-  return `\nExample:\n  ${command}   ${does}\n\n${exitHelp()}`;
-}
-
-function commandHelp({ examples, json }: Command): string {
-  const width = Math.max(...examples.map(([command]) => command.length));
-  const shown = examples.map(([command, does]) => `  ${command.padEnd(width)}   ${does}`);
-  return `\nExamples:\n${shown.join('\n')}\n\nWith --json:\n  ${json.replaceAll('\n', '\n  ')}\n\n${exitHelp()}`;
-}
-
-function exitHelp(): string {
-  return `Exit codes:\n${exitCodeHelp.map(([code, meaning]) => `  ${String(code).padEnd(3)} ${meaning}`).join('\n')}`;
-}
-
-/** A parser's complaint is `usage`; what is not an OsaError is a bug, and told as one. */
-function toError(thrown: unknown): OsaError {
+/** A parser's complaint is `usage`; anything else that is not an OsaError is a bug. */
+function toError(thrown: unknown, argv: readonly string[]): OsaError {
   if (thrown instanceof OsaError) return thrown;
   if (thrown instanceof CommanderError) {
-    const message =
-      thrown.code === 'commander.help'
-        ? 'a command is missing; --help lists them'
-        : thrown.message.replace(/^error: /, '').replace(/\n\((Did you mean .*)\)$/, ' ($1)');
-    return new OsaError('usage', message, { cause: thrown });
+    return new OsaError('usage', complaint(thrown, argv), { cause: thrown });
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new OsaError('internal', `${message} (this is a bug of osa; OSA_DEBUG=1 shows where)`, {
     cause: thrown,
   });
+}
+
+function complaint({ code, message }: CommanderError, argv: readonly string[]): string {
+  const words = argv.filter((word) => !word.startsWith('-'));
+  if (code === 'commander.help') {
+    return `a command is missing; osa ${words[0] ?? ''} --help lists them`.replace('  ', ' ');
+  }
+  const [, unknown] = /^error: unknown command '(.*?)'/s.exec(message) ?? [];
+  if (code === 'commander.unknownCommand' && unknown !== undefined) {
+    const known = meant(unknown, words);
+    const hint = known === undefined ? 'osa --help lists them' : `did you mean ${known}?`;
+    return `unknown command "${unknown}"; ${hint}`;
+  }
+  return message.replace(/^error: /, '').replace(/\n\((Did you mean .*)\)$/, ' ($1)');
 }
 
 function stackLines(error: Error): string[] {

@@ -45,6 +45,8 @@ const synonyms = new Map(
     dir: ['directory'],
     path: ['directory'],
     args: ['command'],
+    type: ['json_type'],
+    json_type: ['type'],
     entrypoint: ['command'],
   }),
 );

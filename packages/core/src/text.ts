@@ -23,13 +23,29 @@ export function cut(text: string, length: number): string {
 
 /** `text` with everything escaped that could act on a terminal, hide text, or end a line. */
 export function visible(text: string): string {
-  return escapeInvisible(text.toWellFormed().replaceAll(/\p{Cc}/gu, escaped));
+  return escapeInvisible(text.toWellFormed().replace(/[\n\t]/g, (end) => (end === '\n' ? '\\n' : '\\t')));
 }
+
+/** As `visible`, for JSON: its lines stay lines, and what is escaped reads back as it was. */
+export function visibleJson(json: string): string {
+  return json.split('\n').map(escapeInvisible).join('\n');
+}
+
+/**
+ * Control characters, separators of lines, and what is shown as nothing: direction marks, fillers, tags, zero-width
+ * characters. One variation selector after a visible character is a part of it, as in many emoji.
+ */
+const invisible =
+  /[\p{Cc}\p{Zl}\p{Zp}\u2800\ufff9-\ufffb]|(?![\ufe0e\ufe0f])\p{Default_Ignorable_Code_Point}|(?<=^|\p{Default_Ignorable_Code_Point})[\ufe0e\ufe0f]/gu;
 
 function escapeInvisible(text: string): string {
-  return text.replace(/[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, escaped);
+  return text.replace(invisible, escaped);
 }
 
+/** As JSON spells it: a character beyond U+FFFF is a pair. */
 function escaped(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return Array.from({ length: character.length }, (_, index) => {
+    const code = character.charCodeAt(index);
+    return `\\u${code.toString(16).padStart(4, '0')}`;
+  }).join('');
 }

@@ -187,7 +187,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
       ...serviceRoutes({ store, version: config.version, reads: config.reads, metrics, check }),
       ...conventionRoutes({ store }),
       ...blobRoutes(parts),
-      ...hookRoutes({ store }),
+      ...hookRoutes(parts),
       ...ingestionRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),

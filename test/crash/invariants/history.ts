@@ -10,6 +10,7 @@ const queries: Readonly<Record<string, string>> = {
   schemas: `select id || '@' || version as key, t::text as content from schemas t`,
   deploys: 'select id::text as key, t::text as content from deploys t',
   releases: `select hook || ' ' || version as key, t::text as content from releases t`,
+  'sources of releases': `select concat_ws(' ', hook, version, source_ref) as key, t::text as content from release_sources t`,
   live_changes: `select hook || ' ' || seq as key, t::text as content from live_changes t`,
   files: 'select sha256 as key, t::text as content from files t',
   records: 'select srn as key, t::text as content from records t',

@@ -12,10 +12,12 @@ export class Model {
   /** What ends pauses. */
   readonly resumes: Hold[] = [];
   readonly cancels: Hold[] = [];
-  /** Codes by digest: the only way from a release to what its rows must say. */
+  /** Codes by digest: the only way from a release's digest to what its rows must say. */
   readonly codes = new Map<string, { readonly hook: HookName; readonly token: string }>();
-  /** The newest code of each hook, which a deploy that does not change it declares again. */
-  readonly newest = new Map<HookName, Packed>();
+  /** The newest release of each hook, which a deploy that does not change it declares again. */
+  readonly newest = new Map<HookName, Declared>();
+  /** Each request for a release, with the parts that it named. */
+  readonly releases: SentRelease[] = [];
   /** Runs whose hook the harness ended: their records may be errored. */
   readonly brokenRuns = new Set<string>();
   /** Set when the disk was full: any hook may have failed then. */
@@ -35,10 +37,31 @@ export class Model {
     return images[used % images.length] ?? first;
   }
 
-  token(hook: HookName): string {
+  token(hook: string): string {
     this.tokens += 1;
     return `${hook}-${this.tokens}`;
   }
+}
+
+/** All parts of a release. */
+export interface Declared {
+  readonly code: Packed;
+  /** The one value of its config. */
+  readonly config: string;
+  /** Of its command; an image has none. */
+  readonly argument: string;
+  readonly seconds: number;
+}
+
+/** A request for a release. A part that it does not name may be that of any release. */
+export interface SentRelease {
+  readonly hook: HookName;
+  readonly parts: Partial<Declared>;
+  /** The subject who asked. */
+  readonly by: string;
+  readonly sentAt: number;
+  /** As the answer said. */
+  version?: number;
 }
 
 /** One write, with all its tries. */
@@ -63,16 +86,12 @@ export interface Told {
 
 export interface Deploy extends Told {
   readonly hooks: readonly HookName[];
-  readonly digests: ReadonlyMap<HookName, string>;
   id?: string;
-  /** The version of each hook, as the answer said. */
-  versions?: ReadonlyMap<string, number>;
 }
 
 /** A release without a deploy. */
 export interface Mint extends Told {
   readonly hook: HookName;
-  readonly digest: string;
   /** Whether it was to go live. */
   readonly live: boolean;
   version?: number;

@@ -26,8 +26,8 @@ function checkVersions({ records, batches, batchRecords }: State, model: Model, 
   }
   const sentAs = new Map(model.ingestions.map((ingestion) => [ingestion.id, ingestion]));
   const ingestionOf = new Map(batches.map(({ id, ingestion }) => [id, sentAs.get(ingestion)]));
-  const retries = new Set(batchRecords.map(({ retried_in }) => retried_in));
-  const arrivals = batchRecords.filter(({ record, batch }) => record !== null && !retries.has(batch));
+  // What a retry publishes is content of its ingestion, so it is older than what came in after that.
+  const arrivals = batchRecords.filter(({ record }) => record !== null);
   for (const same of Map.groupBy(arrivals, (record) => record.source_id).values()) {
     for (const first of same) {
       for (const second of same) compare(first, second, { ingestionOf, versionOf }, report);

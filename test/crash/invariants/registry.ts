@@ -1,12 +1,18 @@
-import { canonicalJson, normaliseLimits } from '@osa/core/hook/release';
-import type { Model } from './model.ts';
+import { normaliseLimits } from '@osa/core/hook/release';
+import { canonicalJson } from '@osa/core/json/canonical';
+import { sourceOf } from '../workload/releases.ts';
+import type { Declared, Model } from './model.ts';
 import type { Release, State } from './state.ts';
 import type { Report } from './violations.ts';
+
+/** The clocks of the harness and of PostgreSQL are one; its times are cut to milliseconds. */
+const slackMs = 2;
 
 /** I1–I3, I9: versions, releases, pointers, and the writes of clients. */
 export function checkRegistry(state: State, model: Model, report: Report): void {
   checkVersions(state, report);
   checkPointers(state, model, report);
+  checkReleases(state, model, report);
   checkDeploys(state, model, report);
   checkMoves(state, model, report);
   checkMints(state, model, report);
@@ -54,17 +60,41 @@ function checkPointers({ hooks, changes, releases }: State, model: Model, report
   }
 }
 
-function checkDeploys({ deploys, releases }: State, model: Model, report: Report): void {
+/** Each release is what somebody asked for, and an answer names a release of what was sent. */
+function checkReleases({ releases }: State, model: Model, report: Report): void {
+  for (const { hook, version, parts } of model.releases) {
+    if (version === undefined) continue;
+    const stored = releases.find((one) => one.hook === hook && one.version === version);
+    if (!stored || !agrees(stored, parts))
+      report('I9', `${hook}: the answered release ${version} is not what was sent`, 'lost');
+  }
+  for (const release of releases) {
+    const { hook, version, digest, source_ref: source } = release;
+    const token = model.codes.get(digest)?.token ?? 'none';
+    if (source !== sourceOf({ token })) report('I3', `${hook} ${version} is of ${token}, and says ${source}`);
+    const sent = model.releases.filter((one) => one.hook === hook && agrees(release, one.parts));
+    if (!sent.some(({ by }) => by === release.built_by))
+      report('I3', `${hook} ${version}: ${release.built_by} did not ask for such a release`);
+    const firstSentAt = Math.min(...sent.map(({ sentAt }) => sentAt));
+    if (release.built_ms < firstSentAt - slackMs)
+      report('I3', `${hook} ${version} is older than its request`);
+  }
+}
+
+/** Whether the release has all the parts that were named. */
+function agrees(release: Release, { code, config, argument, seconds }: Partial<Declared>): boolean {
+  return (
+    (code === undefined || code.digest === release.digest) &&
+    (config === undefined || config === release.config.variant) &&
+    (argument === undefined || argument === (release.command?.[2] ?? '')) &&
+    (seconds === undefined || seconds === release.limits.timeout_seconds)
+  );
+}
+
+function checkDeploys({ deploys }: State, model: Model, report: Report): void {
   const stored = new Set(deploys.map(({ id }) => id));
-  for (const { id, versions, digests } of model.deploys) {
-    if (id === undefined) continue;
-    if (!stored.has(id)) report('I9', `the answered deploy ${id} is gone`, 'lost');
-    for (const [hook, version] of versions ?? []) {
-      const release = releases.find((one) => one.hook === hook && one.version === version);
-      const wanted = [...digests].find(([name]) => name === hook)?.[1];
-      if (release?.digest !== wanted)
-        report('I9', `deploy ${id}: ${hook} ${version} is not what was sent`, 'lost');
-    }
+  for (const { id } of model.deploys) {
+    if (id !== undefined && !stored.has(id)) report('I9', `the answered deploy ${id} is gone`, 'lost');
   }
   const answered = model.deploys.filter(({ id }) => id !== undefined).length;
   const unknown = model.deploys.length - answered;
@@ -89,10 +119,10 @@ function checkMoves({ changes, deploys }: State, model: Model, report: Report): 
 }
 
 function checkMints({ releases, changes, deploys }: State, model: Model, report: Report): void {
-  for (const { hook, digest, live, version, created } of model.mints) {
+  for (const { hook, live, version, created } of model.mints) {
     if (version === undefined) continue;
     const release = releases.find((one) => one.hook === hook && one.version === version);
-    if (release?.digest !== digest) report('I9', `${hook}: the answered release ${version} is gone`, 'lost');
+    if (!release) report('I9', `${hook}: the answered release ${version} is gone`, 'lost');
     const wentLive = changes.some(
       (one) => one.hook === hook && one.to_version === version && one.kind === 'release',
     );

@@ -1,4 +1,5 @@
-import { expectedRows } from '../hooks.ts';
+import { deadlyValue, expectedRows, type Making } from '../hooks.ts';
+import { isSame, makingOf, spell } from './making.ts';
 import type { Model } from './model.ts';
 import type { Batch, BatchRecord, Outcome, State, StoredRow } from './state.ts';
 import type { Report } from './violations.ts';
@@ -24,17 +25,15 @@ export function checkRows(state: State, model: Model, report: Report): number {
   return state.rows.length;
 }
 
+const nothing: Making = { oracle: 'none', config: 'none', argument: 'none' };
+
 type Index = ReturnType<typeof indexed>;
 
 function indexed(state: State, model: Model) {
-  const tokens = new Map(
-    state.releases.map(({ hook, version, digest }) => [
-      `${hook} ${version}`,
-      model.codes.get(digest)?.token ?? 'none',
-    ]),
-  );
   return {
-    tokens,
+    makings: new Map(
+      state.releases.map((release) => [`${release.hook} ${release.version}`, makingOf(release, model)]),
+    ),
     batches: new Map(state.batches.map((batch) => [batch.id, batch])),
     records: new Map(state.batchRecords.map((record) => [record.id, record])),
     outcomes: new Map(state.outcomes.map((outcome) => [outcome.id, outcome])),
@@ -61,8 +60,7 @@ function checkRecord(record: BatchRecord, index: Index, model: Model, report: Re
     checkCancelled(record, index, report);
     return;
   }
-  const expected =
-    typeof value !== 'number' ? ['invalid'] : value < 0 ? ['rejected'] : ['published', 'unchanged'];
+  const expected = endsOf(value);
   const mayFail =
     model.anyMayFail || (index.runsOf.get(batch) ?? []).some((run) => model.brokenRuns.has(run.id));
   const isExpected = expected.includes(status) || (mayFail && ['errored', 'rejected'].includes(status));
@@ -79,6 +77,12 @@ function checkRecord(record: BatchRecord, index: Index, model: Model, report: Re
   const allPassed = outcomes.every((outcome) => outcome.status === 'passed');
   if ((status === 'published') !== allPassed)
     report('I6', `record ${id} is ${status}, all passed: ${allPassed}`);
+}
+
+function endsOf(value: unknown): string[] {
+  if (typeof value !== 'number') return ['invalid'];
+  if (value === deadlyValue) return ['errored'];
+  return value < 0 ? ['rejected'] : ['published', 'unchanged'];
 }
 
 /** Nothing of a batch that was cancelled is written. */
@@ -107,25 +111,27 @@ function checkOutcome(outcome: Outcome, index: Index, report: Report): void {
       );
     }
   }
-  const token = index.tokens.get(`${run.hook} ${run.version}`) ?? 'none';
-  for (const { oracle } of rows) {
-    if (oracle !== token)
-      report('I5', `${name}: the row says ${oracle}, the release is ${token}`, 'misattributed');
+  const making = index.makings.get(`${run.hook} ${run.version}`) ?? nothing;
+  for (const row of rows) {
+    if (!isSame(row, making))
+      report('I5', `${name}: the row says ${spell(row)}, the release is ${spell(making)}`, 'misattributed');
   }
-  checkStored(outcome, { name, token, rows, record }, report);
+  checkStored(outcome, { name, making, rows, record }, report);
 }
 
 function checkStored(
   { hook, status }: Outcome,
   {
     name,
-    token,
+    making,
     rows,
     record,
-  }: { name: string; token: string; rows: readonly StoredRow[]; record: BatchRecord },
+  }: { name: string; making: Making; rows: readonly StoredRow[]; record: BatchRecord },
   report: Report,
 ): void {
-  const expected = expectedRows(hook, token, record.source_id, Number(record.value));
+  const { source_id: source, value } = record;
+  const expected = expectedRows(hook, making, { source, value: Number(value) });
+  if (status === 'passed' && value === deadlyValue) report('I6', `${name}: passed, and its code was to die`);
   if (status === 'passed' && !expected) report('I6', `${name}: passed, and was to be rejected`);
   if (status === 'rejected' && expected) report('I6', `${name}: rejected, and was to pass`, 'lost');
   const wanted = status === 'passed' ? (expected ?? []) : [];
@@ -133,8 +139,8 @@ function checkStored(
   if (rows.length > wanted.length)
     report('I6', `${name}: ${rows.length} rows for ${wanted.length}`, 'duplicated');
   for (const [index, row] of rows.entries()) {
-    const { ordinal, source, value } = wanted[index] ?? {};
-    if (row.ordinal !== ordinal || row.source !== source || Number(row.value) !== value) {
+    const one = wanted[index];
+    if (row.ordinal !== one?.ordinal || row.source !== one.source || Number(row.value) !== one.value) {
       report('I6', `${name}: row ${index} is ${JSON.stringify(row)}`);
     }
   }

@@ -53,8 +53,13 @@ export interface Release {
   readonly runtime: string;
   readonly digest: string;
   readonly command: readonly string[] | null;
-  readonly config: object;
+  readonly config: { readonly variant?: string };
   readonly limits: Limits;
+  readonly source_ref: string;
+  /** A subject. */
+  readonly built_by: string;
+  /** Milliseconds since 1970. */
+  readonly built_ms: number;
   readonly xact: string;
 }
 
@@ -70,6 +75,8 @@ export interface LiveChange {
   readonly from_version: number | null;
   readonly to_version: number;
   readonly kind: string;
+  /** A subject. */
+  readonly actor: string;
   readonly xact: string;
 }
 
@@ -110,10 +117,13 @@ export interface Outcome {
 
 export interface StoredRow {
   readonly hook: string;
+  readonly id: string;
   readonly outcome_id: string;
   readonly run_id: string;
   readonly ordinal: number;
   readonly oracle: string;
+  readonly config: string;
+  readonly argument: string;
   readonly source: string;
   readonly value: string;
 }
@@ -125,10 +135,12 @@ export async function readState(database: Database): Promise<State> {
         State['hooks'][number][]
       >`select name, release_count, live_seq, live_version from hooks`,
       releases: await tx<Release[]>`
-        select hook, version, runtime, digest, command, config, limits, xmin::text as xact from releases
-        order by hook, version`,
+        select hook, version, runtime, digest, command, config, limits, source_ref, a.subject as built_by,
+               extract(epoch from built_at)::float8 * 1000 as built_ms, r.xmin::text as xact
+        from releases r join actors a on a.id = r.built_by order by hook, version`,
       changes: await tx<LiveChange[]>`
-        select hook, seq, from_version, to_version, kind, xmin::text as xact from live_changes order by hook, seq`,
+        select hook, seq, from_version, to_version, kind, a.subject as actor, c.xmin::text as xact
+        from live_changes c join actors a on a.id = c.actor order by hook, seq`,
       deploys: await tx<State['deploys'][number][]>`
         select id, xmin::text as xact, jsonb_path_query_array(manifest, '$.hooks[*].name') as hooks from deploys order by id`,
       ingestions: await tx<{ id: string }[]>`select id from ingestions`,
@@ -169,7 +181,8 @@ async function rowsOfAll(tx: Database['sql']): Promise<string> {
   const names = hookNames.filter((hook) => made.some(({ name }) => name === hook));
   const parts = names.map(
     (hook) =>
-      `select '${hook}' as hook, outcome_id, run_id, ordinal, oracle, source, value::text from features.${hook}`,
+      `select '${hook}' as hook, id, outcome_id, run_id, ordinal, oracle, config, argument, source, value::text
+       from features.${hook}`,
   );
   return parts.length === 0 ? 'select where false' : parts.join(' union all ');
 }

@@ -125,8 +125,8 @@ export const containerMutants: readonly Mutant[] = [
       },
       {
         file: tables,
-        find: "array['actors', 'schemas', 'deploys', 'releases', 'live_changes',",
-        replace: "array['actors', 'schemas', 'deploys', 'live_changes',",
+        find: "array['actors', 'schemas', 'deploys', 'releases', 'release_sources', 'live_changes',",
+        replace: "array['actors', 'schemas', 'deploys', 'release_sources', 'live_changes',",
       },
       {
         file: tables,

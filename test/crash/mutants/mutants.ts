@@ -8,6 +8,10 @@ export interface Mutant {
   readonly defects: readonly Defect[];
   /** The faults that bring it to light; all, without it. */
   readonly focus?: Focus;
+  /** The file of the tests that catch it, too. */
+  readonly test?: string;
+  /** Whether only tests can catch it, since no row becomes wrong. */
+  readonly isForTests?: true;
   /** Whether it is one of hooks in containers. */
   readonly inContainers?: true;
   /** Whether it is caught by what it leaves behind; another one is not. */
@@ -105,8 +109,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: tables,
-        find: ' and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid)',
-        replace: ')',
+        find: ' and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid, false)',
+        replace: ', false)',
       },
     ],
     focus: { points: ['write.mid-rows'] },

@@ -1,7 +1,7 @@
-import { featureOf, type HookName, hookNames, type Packed, packHook } from '../hooks.ts';
-import type { Deploy, Mint, Move } from '../invariants/model.ts';
-import { containerMemory, containerSeconds } from '../world/containers.ts';
+import { featureOf, type HookName, hookNames } from '../hooks.ts';
+import type { Declared, Deploy, Mint, Move } from '../invariants/model.ts';
 import { type Operation, slug, type WorkloadParts } from './plan.ts';
+import { changed, fieldsOf, noteRelease } from './releases.ts';
 
 /** What clients do to conventions and hooks. */
 
@@ -12,49 +12,31 @@ type Moving = Extract<Operation, { kind: 'rollback' | 'activate' }>;
 export async function deploy(parts: WorkloadParts, wanted: Deploying): Promise<void> {
   const { client, model } = parts;
   const hooks = hookNames.filter((hook) => hook !== 'gamma' || wanted.gamma);
-  const codes = new Map<HookName, Packed>();
+  const declared = new Map<HookName, Declared>();
   for (const hook of hooks) {
     const known = model.newest.get(hook);
-    codes.set(hook, known && !wanted.fresh.includes(hook) ? known : await freshCode(parts, hook));
+    const isKept = known && !wanted.fresh.includes(hook);
+    declared.set(hook, isKept ? known : await changed(parts, hook, wanted.part));
   }
-  const digests = new Map([...codes].map(([hook, { digest }]) => [hook, digest]));
-  const sent: Deploy = { what: 'deploy', sentAt: Date.now(), hooks, digests };
+  const sent: Deploy = { what: 'deploy', sentAt: Date.now(), hooks };
   model.deploys.push(sent);
+  const releases = [...declared].map(([hook, release]) => noteRelease(parts, hook, release));
   const { body } = await client.write({
     method: 'POST',
     path: '/api/v1/conventions',
     type: 'application/json',
-    body: JSON.stringify(manifest(codes, wanted.schema)),
+    body: JSON.stringify(manifest(declared, wanted.schema)),
   });
   const answer = body as { deploy_id: string; changes: { hooks: { name: string; version: number }[] } };
   sent.id = answer.deploy_id;
-  sent.versions = new Map(answer.changes.hooks.map(({ name, version }) => [name, version]));
+  for (const release of releases) {
+    const found = answer.changes.hooks.find(({ name }) => name === release.hook);
+    if (found) release.version = found.version;
+  }
   sent.ackedAt = Date.now();
 }
 
-async function freshCode(parts: WorkloadParts, hook: HookName): Promise<Packed> {
-  const { client, model, directory, images, registry } = parts;
-  const packed = images
-    ? named(model.nextImage(images.get(hook) ?? []), registry)
-    : await packHook(directory, hook, model.token(hook));
-  model.codes.set(packed.digest, { hook, token: packed.token });
-  if (packed.bytes) {
-    await client.write({
-      method: 'PUT',
-      path: `/api/v1/blobs/${packed.digest.replace('sha256:', '')}`,
-      type: 'application/octet-stream',
-      body: packed.bytes,
-    });
-  }
-  model.newest.set(hook, packed);
-  return packed;
-}
-
-function named(image: Packed, registry: string): Packed {
-  return { ...image, image: `${registry}/${image.image}` };
-}
-
-function manifest(codes: ReadonlyMap<HookName, Packed>, schema: string): object {
+function manifest(declared: ReadonlyMap<HookName, Declared>, schema: string): object {
   const value = { name: 'value', type: 'number', required: true, cardinality: 'exactly_one' };
   const note = { name: 'note', type: 'text', required: false, cardinality: 'exactly_one' };
   return {
@@ -63,38 +45,47 @@ function manifest(codes: ReadonlyMap<HookName, Packed>, schema: string): object 
     description: 'A convention that is broken on purpose.',
     schema: { id: 'crash-record', version: schema, fields: schema === '1.0.0' ? [value] : [value, note] },
     file_requirements: { accepted_types: [], max_count: 0 },
-    hooks: [...codes].map(([name, code]) => ({
-      name,
-      feature: featureOf(name),
-      ...(code.image === undefined
-        ? {}
-        : { limits: { memory: containerMemory, timeout_seconds: containerSeconds } }),
-      release: { ...releaseOf(code), digest: code.digest, source_ref: 'git:crash' },
-    })),
+    hooks: [...declared].map(([name, release]) => ({ name, feature: featureOf(name), ...fieldsOf(release) })),
   };
 }
 
-function releaseOf({ image }: Packed): object {
-  if (image === undefined) return { runtime: 'directory', command: ['sh', 'hook.sh'] };
-  return { runtime: 'image', image };
-}
-
-/** A release without a deploy. Its code is new, so that a repetition without a key finds the release by what it is. */
-export async function mint(parts: WorkloadParts, { hook, live, keyed }: Minting): Promise<void> {
+/**
+ * A release without a deploy, new in one part. That part is new to all, so that a repetition without a key finds the
+ * release by what it is. The other parts are named, or left to what is live.
+ */
+export async function mint(parts: WorkloadParts, wanted: Minting): Promise<void> {
   const { client, model } = parts;
-  const { digest, image } = await freshCode(parts, hook);
-  const sent: Mint = { what: 'mint', sentAt: Date.now(), hook, digest, live };
+  const { hook, part, live, keyed } = wanted;
+  const whole = await changed(parts, hook, part);
+  const named = wanted.isWhole ? whole : partOf(whole, part);
+  const sent: Mint = { what: 'mint', sentAt: Date.now(), hook, live };
   model.mints.push(sent);
+  const asked = noteRelease(parts, hook, named);
+  const { release, ...others } = fieldsOf(named);
   const { body } = await client.write({
     method: 'POST',
     path: `/api/v1/hooks/${hook}/releases`,
     type: 'application/json',
-    body: JSON.stringify({ digest, image, source_ref: 'git:crash', live, reason: 'crash' }),
+    body: JSON.stringify({ ...release, ...others, live, reason: 'crash' }),
     keyed,
   });
   sent.version = Number(body.version);
   sent.created = body.created === true;
+  asked.version = sent.version;
   sent.ackedAt = Date.now();
+}
+
+function partOf({ code, config, argument, seconds }: Declared, part: Minting['part']): Partial<Declared> {
+  switch (part) {
+    case 'code':
+      return { code };
+    case 'config':
+      return { config };
+    case 'command':
+      return { argument };
+    case 'limits':
+      return { seconds };
+  }
 }
 
 export async function move({ client, model }: WorkloadParts, wanted: Moving): Promise<void> {

@@ -1,28 +1,48 @@
 import type { Point } from '../control.ts';
 import type { HookName } from '../hooks.ts';
-import { hookNames } from '../hooks.ts';
+import { deadlyValue, hookNames } from '../hooks.ts';
 import type { Model, Sent } from '../invariants/model.ts';
 import type { Random } from '../random.ts';
 import type { Client } from '../world/client.ts';
 import type { Containers } from '../world/containers.ts';
 
+/** A release differs from the one before it in one of these. Limits do not show in a row; a trace states them. */
+export type Part = 'code' | 'config' | 'command' | 'limits';
+
 /** What the clients of one run do, decided before it starts. */
 export type Operation =
   | {
       readonly kind: 'deploy';
+      /** The hooks that get another release. */
       readonly fresh: readonly HookName[];
+      readonly part: Part;
       readonly gamma: boolean;
       readonly schema: string;
     }
-  | { readonly kind: 'mint'; readonly hook: HookName; readonly live: boolean; readonly keyed: boolean }
+  | {
+      readonly kind: 'mint';
+      readonly hook: HookName;
+      readonly part: Part;
+      /** Whether the other parts are named too. */
+      readonly isWhole: boolean;
+      readonly live: boolean;
+      readonly keyed: boolean;
+    }
   | { readonly kind: 'rollback'; readonly hook: HookName }
   | { readonly kind: 'activate'; readonly hook: HookName; readonly version: number }
-  | { readonly kind: 'ingest'; readonly records: readonly Sent[]; readonly batchSize: number }
+  | ({ readonly kind: 'ingest' } & Upload)
+  /** Small uploads of the same sources, one at once after the other: a chain of batches. */
+  | { readonly kind: 'burst'; readonly uploads: readonly Upload[] }
   /** Paused, and resumed after a while; without a hook it is the ingestion that came in last. */
   | { readonly kind: 'pause'; readonly hook: HookName | undefined; readonly forMs: number }
   /** The ingestion that came in last. */
   | { readonly kind: 'cancel' }
   | { readonly kind: 'retry' };
+
+export interface Upload {
+  readonly records: readonly Sent[];
+  readonly batchSize: number;
+}
 
 export interface Step {
   readonly waitMs: number;
@@ -30,6 +50,7 @@ export interface Step {
 }
 
 export interface WorkloadParts {
+  /** Each client of a run has a subject of its own. */
   readonly client: Client;
   readonly model: Model;
   /** Where codes are packed. */
@@ -57,17 +78,18 @@ export function planClients(
 ): Step[][] {
   const { isSmall } = wanted;
   const step = (operation: Operation) => ({ waitMs: random.int(0, 250), operation });
+  const planned = { random, isSmall };
   const clients = Array.from({ length: isSmall ? 2 : random.int(2, 3) }, (_, client) =>
     Array.from({ length: isSmall ? random.int(1, 2) : random.int(3, 5) }, (_, index) =>
-      step(client === 0 && index === 0 ? planIngest(random) : planOperation(random)),
+      step(client === 0 && index === 0 ? planIngest(planned) : planOperation(planned)),
     ),
   );
   for (const point of wanted.points) {
     const kind = reaching(point);
-    if (kind) random.pick(clients.slice(1)).splice(1, 0, step(operationOf(kind, random)));
+    if (kind) random.pick(clients.slice(1)).splice(1, 0, step(operationOf(kind, planned)));
   }
   for (const kind of wanted.operations) {
-    for (const client of clients) client.splice(1, 0, step(operationOf(kind, random)));
+    for (const client of clients) client.splice(1, 0, step(operationOf(kind, planned)));
   }
   return clients;
 }
@@ -82,7 +104,8 @@ const ownHooks = ['alpha', 'beta'] as const;
 
 /** How likely each operation is, in hundredths. */
 const weights: readonly (readonly [Operation['kind'], number])[] = [
-  ['ingest', 40],
+  ['ingest', 36],
+  ['burst', 4],
   ['deploy', 20],
   ['mint', 10],
   ['rollback', 14],
@@ -92,22 +115,31 @@ const weights: readonly (readonly [Operation['kind'], number])[] = [
   ['retry', 2],
 ];
 
-function planOperation(random: Random): Operation {
-  return operationOf(
-    random.pick(weights.flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind))),
-    random,
-  );
+interface Planning {
+  readonly random: Random;
+  readonly isSmall: boolean;
 }
 
-function operationOf(kind: Operation['kind'], random: Random): Operation {
+function planOperation(planning: Planning): Operation {
+  const kinds = weights.flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind));
+  return operationOf(planning.random.pick(kinds), planning);
+}
+
+function operationOf(kind: Operation['kind'], planning: Planning): Operation {
+  const { random } = planning;
   const hook = random.pick(ownHooks);
   switch (kind) {
     case 'ingest':
-      return planIngest(random);
+      return planIngest(planning);
+    case 'burst':
+      return planBurst(planning);
     case 'deploy':
-      return planDeploy(random);
+      return planDeploy(planning);
     case 'mint':
-      return { kind, hook, live: random.chance(0.8), keyed: random.chance(0.7) };
+      return {
+        ...{ kind, hook, part: planPart(planning), isWhole: random.chance(0.6) },
+        ...{ live: random.chance(0.8), keyed: random.chance(0.7) },
+      };
     case 'rollback':
       return { kind, hook };
     case 'activate':
@@ -120,22 +152,45 @@ function operationOf(kind: Operation['kind'], random: Random): Operation {
   }
 }
 
-function planDeploy(random: Random): Operation {
+/** Small runs are those in containers, whose command is the image's and whose limits are the subject of checks. */
+function planPart({ random, isSmall }: Planning): Part {
+  return random.pick(isSmall ? ['code', 'config'] : ['code', 'code', 'config', 'command', 'limits']);
+}
+
+function planDeploy(planning: Planning): Operation {
+  const { random } = planning;
   const fresh = random.some(hookNames, random.pick([0, 1, 1, 2, 3]));
   return {
-    kind: 'deploy',
-    fresh,
+    ...{ kind: 'deploy', fresh, part: planPart(planning) },
     gamma: random.chance(0.4),
     schema: random.pick(['1.0.0', '1.0.0', '1.1.0']),
   };
 }
 
-function planIngest(random: Random): Operation {
-  const sources = Array.from({ length: 12 }, (_, index) => `s${index}`);
-  const records = random.some(sources, random.int(3, 10)).map((source) => {
-    const dice = random.next();
-    if (dice < 0.05) return { source, value: 'not a number' };
-    return { source, value: dice < 0.15 ? -1 : random.int(0, 7) };
-  });
-  return { kind: 'ingest', records, batchSize: random.int(2, 6) };
+function planIngest({ random, isSmall }: Planning): Extract<Operation, { kind: 'ingest' }> {
+  const records = random.some(sources, random.int(3, 10)).map((source) => planRecord(random, source));
+  // One at most, so that the search for it never ends before it is found.
+  const deadly = !isSmall && random.chance(0.3) ? random.int(0, records.length - 1) : undefined;
+  return {
+    kind: 'ingest',
+    records: records.map((record, index) => (index === deadly ? { ...record, value: deadlyValue } : record)),
+    batchSize: random.int(2, 6),
+  };
+}
+
+function planBurst({ random, isSmall }: Planning): Operation {
+  const same = random.some(sources, random.int(1, 3));
+  const uploads = Array.from({ length: isSmall ? 2 : random.int(4, 7) }, () => ({
+    records: same.map((source) => planRecord(random, source)),
+    batchSize: random.int(1, 2),
+  }));
+  return { kind: 'burst', uploads };
+}
+
+const sources = Array.from({ length: 12 }, (_, index) => `s${index}`);
+
+function planRecord(random: Random, source: string): Sent {
+  const dice = random.next();
+  if (dice < 0.05) return { source, value: 'not a number' };
+  return { source, value: dice < 0.15 ? -1 : random.int(0, 7) };
 }

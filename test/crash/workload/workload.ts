@@ -2,12 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Ingestion, Told } from '../invariants/model.ts';
 import { cancel, pause } from './holds.ts';
 import { deploy, mint, move } from './hooks.ts';
-import { type Operation, type Step, slug, type WorkloadParts } from './plan.ts';
+import { type Operation, type Step, slug, type Upload, type WorkloadParts } from './plan.ts';
 
 /** Makes the convention with two releases of its hooks, so that there is something to do, and to go back to. */
 export async function firstDeploy(parts: WorkloadParts): Promise<void> {
   for (const gamma of [false, true]) {
-    await perform(parts, { kind: 'deploy', fresh: ['alpha', 'beta'], gamma, schema: '1.0.0' });
+    await perform(parts, { kind: 'deploy', fresh: ['alpha', 'beta'], part: 'code', gamma, schema: '1.0.0' });
   }
 }
 
@@ -29,6 +29,9 @@ async function perform(parts: WorkloadParts, operation: Operation): Promise<void
       return move(parts, operation);
     case 'ingest':
       return ingest(parts, operation);
+    case 'burst':
+      for (const upload of operation.uploads) await ingest(parts, upload);
+      return;
     case 'pause':
       return pause(parts, operation);
     case 'cancel':
@@ -38,7 +41,7 @@ async function perform(parts: WorkloadParts, operation: Operation): Promise<void
   }
 }
 
-async function ingest(parts: WorkloadParts, wanted: Extract<Operation, { kind: 'ingest' }>): Promise<void> {
+async function ingest(parts: WorkloadParts, wanted: Upload): Promise<void> {
   const { client, model } = parts;
   const sent: Ingestion = { what: 'ingest', sentAt: Date.now(), records: wanted.records };
   model.ingestions.push(sent);

@@ -70,15 +70,27 @@ export function migrationsWith(defects: readonly Defect[]): Migration[] {
   );
 }
 
-function isMigration({ file }: Defect): boolean {
+export function isMigration({ file }: Defect): boolean {
   return file.endsWith('.sql');
+}
+
+/** The module that holds these migrations. */
+export function inlinedMigrations(migrations: readonly Migration[]): string {
+  return `export const migrations = ${JSON.stringify(migrations)};\nexport const roles = ${JSON.stringify(roles)};`;
+}
+
+/** The text of `file` with the defects that are for it and fit. */
+export function withDefects(text: string, defects: readonly Defect[], file: string): string {
+  return defects
+    .filter((defect) => defect.file === file && text.split(defect.find).length === 2)
+    .reduce((changed, { find, replace }) => changed.replace(find, () => replace), text);
 }
 
 const inlineMigrations = (migrations: readonly Migration[]): Plugin => ({
   name: 'inline-migrations',
   setup({ onLoad }) {
     onLoad({ filter: /postgres[\\/]migrations[\\/]index\.ts$/ }, () => ({
-      contents: `export const migrations = ${JSON.stringify(migrations)};\nexport const roles = ${JSON.stringify(roles)};`,
+      contents: inlinedMigrations(migrations),
       loader: 'js',
     }));
   },

@@ -26,6 +26,10 @@ export interface Answered {
 }
 
 export interface Client {
+  /** Who it is. */
+  readonly subject: string;
+  /** Reads JSON; undefined for what is not there. */
+  read<T>(path: string): Promise<T | undefined>;
   write(request: Write): Promise<Answered>;
 }
 
@@ -34,13 +38,14 @@ const tryMs = 12_000;
 const scopes = ['conventions:write', 'hooks:write', 'ingestions:write', 'ingestions:read', 'runs:read'];
 
 export interface ClientParts {
+  readonly subject: string;
   readonly daemons: Daemons;
   readonly key: SigningKey;
   readonly random: Random;
   readonly model: Model;
 }
 
-export function createClient({ daemons, key, random, model }: ClientParts): Client {
+export function createClient({ subject, daemons, key, random, model }: ClientParts): Client {
   const dispatcher = new Agent({ keepAliveTimeout: 1_000, connectTimeout: 2_000 });
   const once = async (
     request: Write,
@@ -48,13 +53,7 @@ export function createClient({ daemons, key, random, model }: ClientParts): Clie
   ): Promise<Answered | undefined> => {
     const urls = daemons.urls();
     if (urls.length === 0) return undefined;
-    const token = await signToken(key, {
-      issuer: 'osa-dev',
-      audience: 'osa-dev',
-      subject: 'crash',
-      scopes,
-      lifetimeSeconds: 300,
-    });
+    const token = await tokenOf(key, subject);
     tokens.push(idOf(token));
     try {
       const response = await fetch(`${random.pick(urls)}${request.path}`, {
@@ -77,6 +76,8 @@ export function createClient({ daemons, key, random, model }: ClientParts): Clie
     }
   };
   return {
+    subject,
+    read: <T>(path: string) => readJson<T>(path, { daemons, random, token: () => tokenOf(key, subject) }),
     async write(request) {
       const written: Written = {
         what: `${request.method} ${request.path}`,
@@ -107,6 +108,27 @@ export function createClient({ daemons, key, random, model }: ClientParts): Clie
       }
     },
   };
+}
+
+function tokenOf(key: SigningKey, subject: string): Promise<string> {
+  const claims = { issuer: 'osa-dev', audience: 'osa-dev', subject, scopes, lifetimeSeconds: 300 };
+  return signToken(key, claims);
+}
+
+async function readJson<T>(
+  path: string,
+  { daemons, random, token }: Pick<ClientParts, 'daemons' | 'random'> & { token(): Promise<string> },
+): Promise<T | undefined> {
+  const deadline = Date.now() + answerWithinMs;
+  for (;;) {
+    const headers = { authorization: `Bearer ${await token()}` };
+    const url = `${random.pick(daemons.urls())}${path}`;
+    const response = await fetch(url, { headers, signal: AbortSignal.timeout(tryMs) }).catch(() => undefined);
+    if (response?.ok) return (await response.json()) as T;
+    if (response?.status === 404) return undefined;
+    if (Date.now() > deadline) throw new Error(`GET ${path}: status ${response?.status}`);
+    await delay(80);
+  }
 }
 
 /** The id in the claims of a token, by which the outbox names who asked. */

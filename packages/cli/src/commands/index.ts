@@ -3,212 +3,268 @@ import type { Command } from '../command.ts';
 /** Every command: its name, a line about it, and where it is. */
 export const commands: readonly (CommandEntry | CommandGroup)[] = [
   {
+    group: 'Start',
     name: 'init',
-    summary: 'start a dataset: convention.yaml, a hook, sample records',
+    summary: 'Start a dataset: convention.yaml, a hook, sample records',
     load: async () => (await import('./init/init.ts')).init,
   },
   {
+    group: 'Start',
+    name: 'dev',
+    summary: 'Start a server for development, with a database of its own',
+    load: async () => (await import('./init/dev.ts')).dev,
+  },
+  {
+    group: 'Start',
+    name: 'validate',
+    summary: 'Check a convention.yaml and its hooks, without a server',
+    load: async () => (await import('./deploy/validate.ts')).validate,
+  },
+  {
+    group: 'Start',
     name: 'deploy',
-    summary: 'deploy a convention.yaml in one step',
+    summary: 'Deploy a convention.yaml in one step',
     load: async () => (await import('./deploy/deploy.ts')).deploy,
   },
   {
+    group: 'Look',
+    name: 'conventions',
+    summary: 'List and show conventions',
+    example: ['osa conventions list', 'all conventions of the server'],
+    commands: [
+      {
+        name: 'list',
+        summary: 'List conventions by name',
+        load: async () => (await import('./conventions/list.ts')).conventionsList,
+      },
+      {
+        name: 'show',
+        summary: 'Show a convention: its schema and its hooks',
+        load: async () => (await import('./conventions/show.ts')).conventionsShow,
+      },
+    ],
+  },
+  {
+    group: 'Look',
     name: 'deploys',
-    summary: 'what was deployed, by whom, with what changes',
+    summary: 'Show past deploys: who changed what, and when',
     example: ['osa deploys list usgs-earthquakes', 'the deploys of one convention'],
     commands: [
       {
         name: 'list',
-        summary: 'deploys, newest first',
+        summary: 'List deploys, newest first',
         load: async () => (await import('./deploy/list.ts')).deploysList,
       },
       {
         name: 'show',
-        summary: 'one deploy: what was sent, and what it changed',
+        summary: 'Show what a deploy sent, and what it changed',
         load: async () => (await import('./deploy/show.ts')).deploysShow,
       },
     ],
   },
   {
+    group: 'Start',
     name: 'ingest',
-    summary: 'take records in and run the hooks over them',
+    summary: 'Take records in and run the hooks over them',
     load: async () => (await import('./ingestions/ingest.ts')).ingest,
   },
   {
+    group: 'Look',
     name: 'ingestions',
-    summary: 'what came in, and what became of it',
+    summary: 'Follow, retry, pause and cancel ingestions',
     example: ['osa ingestions show 0198c0de-… --failed', 'what failed, and why'],
     commands: [
       {
         name: 'list',
-        summary: 'ingestions, newest first',
+        summary: 'List ingestions, newest first',
         load: async () => (await import('./ingestions/list.ts')).ingestionsList,
       },
       {
         name: 'show',
-        summary: 'one ingestion, or its records that failed',
+        summary: 'Show an ingestion, or its records that failed',
         load: async () => (await import('./ingestions/show.ts')).ingestionsShow,
       },
       {
         name: 'retry',
-        summary: 'try again what was rejected or errored',
+        summary: 'Try rejected and errored records again',
         load: async () => (await import('./ingestions/retry.ts')).ingestionsRetry,
       },
       {
         name: 'pause',
-        summary: 'claim no more of its batches until it is resumed',
+        summary: 'Stop starting batches of an ingestion',
         load: async () => (await import('./ingestions/pause.ts')).ingestionsPause,
       },
       {
         name: 'resume',
-        summary: 'end its pause',
+        summary: 'Resume a paused ingestion',
         load: async () => (await import('./ingestions/resume.ts')).ingestionsResume,
       },
       {
         name: 'cancel',
-        summary: 'end it; what is published stays',
+        summary: 'End an ingestion; published records stay',
         load: async () => (await import('./ingestions/cancel.ts')).ingestionsCancel,
       },
     ],
   },
   {
+    group: 'Operate',
     name: 'hooks',
-    summary: 'hooks, their releases and the live pointer',
-    example: ['osa hooks list', 'all hooks with their live release'],
+    summary: 'Release, roll back, compare, test and pause hooks',
+    example: ['osa hooks list', 'all List hooks with their live release'],
     commands: [
       {
         name: 'list',
-        summary: 'hooks with their live release',
+        summary: 'List hooks with their live release',
         load: async () => (await import('./hooks/list.ts')).hooksList,
       },
       {
         name: 'show',
-        summary: 'one hook and its releases',
+        summary: 'Show a hook and its releases',
         load: async () => (await import('./hooks/show.ts')).hooksShow,
       },
       {
         name: 'releases',
-        summary: 'the releases of a hook',
+        summary: 'List the releases of a hook',
         load: async () => (await import('./hooks/releases.ts')).hooksReleases,
       },
       {
+        name: 'code',
+        summary: 'the files of a release, listed or written to a directory',
+        load: async () => (await import('./hooks/code.ts')).hooksCode,
+      },
+      {
         name: 'diff',
-        summary: 'what two releases differ in',
+        summary: 'Compare two releases',
         load: async () => (await import('./hooks/diff.ts')).hooksDiff,
       },
       {
         name: 'history',
-        summary: 'the moves of the live pointer',
+        summary: 'Show which release was live when, and who changed it',
         load: async () => (await import('./hooks/history.ts')).hooksHistory,
       },
       {
         name: 'rollback',
-        summary: 'make an earlier release live',
+        summary: 'Make an earlier release live',
         load: async () => (await import('./hooks/rollback.ts')).hooksRollback,
       },
       {
         name: 'activate',
-        summary: 'make any release live',
+        summary: 'Make any release live',
         load: async () => (await import('./hooks/activate.ts')).hooksActivate,
       },
       {
         name: 'release',
-        summary: 'mint a release without a deploy',
+        summary: 'Make a release without a deploy',
         load: async () => (await import('./hooks/release.ts')).hooksRelease,
       },
       {
         name: 'test',
-        summary: 'run one on records of a file, without a server',
+        summary: 'Run a hook on records of a file, without a server',
         load: async () => (await import('./hooks/test.ts')).hooksTest,
       },
       {
         name: 'pause',
-        summary: 'claim no more batches that it would run over',
+        summary: 'Stop new batches from running a hook',
         load: async () => (await import('./hooks/pause.ts')).hooksPause,
       },
       {
         name: 'resume',
-        summary: 'end its pause',
+        summary: 'Resume a paused hook',
         load: async () => (await import('./hooks/resume.ts')).hooksResume,
       },
     ],
   },
   {
+    group: 'Look',
     name: 'runs',
-    summary: 'runs of hooks, and what their code said',
-    example: ['osa runs logs 0198c0de-…', 'what the code of a run said'],
+    summary: 'Show runs of hooks and their logs',
+    example: ['osa runs logs 0198c0de-…', 'the log of a run'],
     commands: [
       {
         name: 'list',
-        summary: 'runs, newest first',
+        summary: 'List runs, newest first',
         load: async () => (await import('./runs/list.ts')).runsList,
       },
       {
         name: 'show',
-        summary: 'one run and its attempts',
+        summary: 'Show a run and its attempts',
         load: async () => (await import('./runs/show.ts')).runsShow,
       },
       {
         name: 'logs',
-        summary: 'what its code said',
+        summary: 'Show the log of a run',
         load: async () => (await import('./runs/logs.ts')).runsLogs,
       },
     ],
   },
-  { name: 'rows', summary: "a hook's rows", load: async () => (await import('./data/rows.ts')).rows },
   {
+    group: 'Look',
+    name: 'rows',
+    summary: 'List the rows of a hook',
+    load: async () => (await import('./data/rows.ts')).rows,
+  },
+  {
+    group: 'Look',
     name: 'trace',
-    summary: 'where a row came from',
+    summary: 'Show where a row came from',
     load: async () => (await import('./trace/trace.ts')).trace,
   },
   {
+    group: 'Access',
     name: 'keys',
-    summary: 'keys that sign tokens',
+    summary: 'Make and show keys that sign tokens',
     example: ['osa keys generate', 'a key of your own'],
     commands: [
       {
         name: 'generate',
-        summary: 'make an Ed25519 key',
+        summary: 'Make an Ed25519 key',
         load: async () => (await import('./auth/keys-generate.ts')).keysGenerate,
       },
       {
         name: 'show',
-        summary: 'the public half of the key that is used here',
+        summary: 'Show the public half of the key in use',
         load: async () => (await import('./auth/keys-show.ts')).keysShow,
       },
     ],
   },
   {
+    group: 'Access',
     name: 'token',
-    summary: 'a token for another program',
+    summary: 'Sign a token for another program',
     load: async () => (await import('./auth/token.ts')).token,
   },
   {
+    group: 'Access',
     name: 'auth',
-    summary: 'who you are to the server',
+    summary: 'Check your key against the server',
     example: ['osa auth check', 'why a token would be refused'],
     commands: [
       {
         name: 'whoami',
-        summary: 'ask the server who you are',
+        summary: 'Ask the server who you are',
         load: async () => (await import('./auth/whoami.ts')).authWhoami,
       },
       {
         name: 'check',
-        summary: 'find out why a token would be refused',
+        summary: 'Find out why a token would be refused',
         load: async () => (await import('./auth/check.ts')).authCheck,
       },
     ],
   },
 ];
 
+type Heading = 'Start' | 'Look' | 'Operate' | 'Access';
+
 export interface CommandEntry {
+  /** Its heading on the first screen; commands of a group have none. */
+  readonly group?: Heading;
   readonly name: string;
   readonly summary: string;
   load(): Promise<Command>;
 }
 
 export interface CommandGroup {
+  readonly group?: Heading;
   readonly name: string;
   readonly summary: string;
   readonly example: readonly [command: string, does: string];

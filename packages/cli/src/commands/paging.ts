@@ -4,9 +4,14 @@ import { integer, text } from '../terminal/parse.ts';
 /** The options of every command that lists. */
 export const pagingOptions = {
   limit: {
+    short: 'n',
     value: 'N',
-    description: `how many at most, 1 to ${bounds.pageRows} (default: ${bounds.defaultPageRows})`,
+    description: `at most this many, 1 to ${bounds.pageRows} (default: ${bounds.defaultPageRows})`,
     parse: integer(1, bounds.pageRows),
   },
-  cursor: { value: 'CURSOR', description: 'go on where the page before ended', parse: text(1_000) },
+  cursor: {
+    value: 'CURSOR',
+    description: 'continue after this page; the command to copy is shown below each page',
+    parse: text(1_000),
+  },
 } as const;

@@ -7,7 +7,12 @@ import { text } from '../terminal/parse.ts';
 /** Hooks and ingestions are paused alike. */
 
 export const reasonOption = {
-  reason: { value: 'TEXT', description: 'why, for who asks later', parse: text(bounds.reasonLength) },
+  reason: {
+    short: 'm',
+    value: 'TEXT',
+    description: 'reason, shown in the history',
+    parse: text(bounds.reasonLength),
+  },
 } as const;
 
 type Pause = NonNullable<Answer<'showHook'>['paused']>;

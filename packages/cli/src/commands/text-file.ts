@@ -9,7 +9,7 @@ const maxBytes = 1024 * 1024;
  * The text of a file of at most 1 MiB. `shown` is its name and `field` the argument that named it, as errors say
  * them; `ifMissing` is what to do when it is not there.
  *
- * @throws OsaError `usage` when there is no such file, or it is none, or it is too large, or not UTF-8.
+ * @throws OsaError `usage` when there is no such file, or when it is not a file, too large, or not UTF-8.
  */
 export async function readTextFile(
   path: string,

@@ -1,5 +1,8 @@
 import { OsaError } from '@osa/core/error';
+import type { Display } from '../terminal/output.ts';
 import { projectDirectories, type ServerSettings, settingsIn } from './files.ts';
+import { type ForwardProxy, proxyFor } from './proxy.ts';
+import { quotedUnlessSecret, refuseKey } from './secrets.ts';
 
 /** Where settings come from. Nothing else in the command line reads the environment or a settings file. */
 export interface Sources {
@@ -21,7 +24,7 @@ export async function systemSources(): Promise<Sources> {
 export interface Server {
   /** Without a slash at its end. */
   readonly url: string;
-  /** What named it: `--server`, `OSA_SERVER`, or a file. */
+  /** Where its URL comes from: `--server`, `OSA_SERVER`, or a file. */
   readonly from: string;
   /** Whether the user named it: there, or in their own settings. The files of a project may have come with it. */
   readonly isUsers: boolean;
@@ -36,6 +39,7 @@ export interface Server {
 export function resolveServer(sources: Sources, option: string | undefined): Server {
   const { OSA_SERVER } = sources.environment;
   if (option !== undefined) return namedByUser(option, '--server');
+  refuseKey('OSA_SERVER', OSA_SERVER);
   if (OSA_SERVER) return namedByUser(OSA_SERVER, 'OSA_SERVER');
   const known = knownServers(sources);
   const chosen = known.find(({ endedPid }) => endedPid === undefined);
@@ -54,7 +58,7 @@ export function resolveServer(sources: Sources, option: string | undefined): Ser
   }
   throw new OsaError(
     'unreachable',
-    'no server is configured here; start one with: osad --dev, or give --server or OSA_SERVER',
+    'no server is configured here; start one with: osad --dev, or name one with --server or OSA_SERVER',
   );
 }
 
@@ -62,9 +66,28 @@ function namedByUser(url: string, from: string): Server {
   return { url: normaliseUrl(url, from), from, isUsers: true };
 }
 
-/** Colours are for terminals, and only where `NO_COLOR` is unset or empty (no-color.org). */
-export function allowsColours({ NO_COLOR, TERM }: NodeJS.ProcessEnv): boolean {
-  return !NO_COLOR && TERM !== 'dumb';
+/**
+ * How the environment wants text to be shown. Colours: `FORCE_COLOR` wants them everywhere (`0` or `false`: nowhere), else
+ * they are for terminals where `NO_COLOR` is not set (no-color.org, force-color.org). Signs beyond ASCII are shown unless
+ * the locale is set and does not have UTF-8.
+ */
+export function displayOf(environment: NodeJS.ProcessEnv): Display {
+  const { FORCE_COLOR, NO_COLOR, TERM, LC_ALL, LC_CTYPE, LANG } = environment;
+  const locale = LC_ALL || LC_CTYPE || LANG;
+  const forced = FORCE_COLOR ? FORCE_COLOR !== '0' && FORCE_COLOR !== 'false' : undefined;
+  return {
+    colours: forced ?? (NO_COLOR || TERM === 'dumb' ? false : 'auto'),
+    isAscii: Boolean(locale) && !/utf-?8/i.test(locale ?? ''),
+  };
+}
+
+/**
+ * The proxy on the way to a server; undefined for a daemon of this machine that a `daemon.json` names.
+ *
+ * @throws OsaError `usage`
+ */
+export function proxyTo({ url, from }: Server, { environment }: Sources): ForwardProxy | undefined {
+  return isDaemon({ path: from }) ? undefined : proxyFor(new URL(url), environment);
 }
 
 /** Whether this is a CI job: nobody sits at its terminal, if it has one. */
@@ -108,7 +131,7 @@ function usersSettings({ userDirectory }: Sources): ServerSettings[] {
   return settingsIn(userDirectory).filter((settings) => !isDaemon(settings));
 }
 
-function isDaemon({ path }: ServerSettings): boolean {
+function isDaemon({ path }: Pick<ServerSettings, 'path'>): boolean {
   return path.endsWith('daemon.json');
 }
 
@@ -120,14 +143,20 @@ function normaliseUrl(text: string, from: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
   if (!url || !isHttp || url.search !== '' || url.hash !== '') {
-    throw new OsaError('usage', `${from}: "${text}" is not a server's URL, such as http://127.0.0.1:8470`, {
-      field: from,
-    });
+    throw new OsaError(
+      'usage',
+      `${from}: ${quotedUnlessSecret(text)}is not a server's URL, such as http://127.0.0.1:8470`,
+      { field: from },
+    );
   }
   if (url.username !== '' || url.password !== '') {
-    throw new OsaError('usage', `${from}: a server's URL has no user or password in it; keys sign tokens`, {
-      field: from,
-    });
+    throw new OsaError(
+      'usage',
+      `${from}: a server's URL must not hold a user or password; osa signs tokens with a key instead`,
+      {
+        field: from,
+      },
+    );
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }

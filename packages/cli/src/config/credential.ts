@@ -5,31 +5,32 @@ import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { knownServers, names, type Server, type Sources } from './config.ts';
 import { projectDirectories, type ServerSettings, settingsIn } from './files.ts';
+import { refuseKey } from './secrets.ts';
 
-/** What goes with a request to a server: a token that was made elsewhere, or one that a key signs. */
+/** A request carries a token that was made elsewhere, or one that a key signs. */
 
 export interface Identity {
   readonly issuer: string;
   readonly audience: string;
   readonly subject: string;
   readonly key: KeySource;
-  /** Whether the key stands with the settings of a project that name the server. */
+  /** Whether the key lies beside the settings of a project that name the server. */
   readonly isProjects: boolean;
 }
 
-/** What a request's token comes from: one that was made elsewhere, or a key that signs one. */
+/** The source of a request's token: one that was made elsewhere, or a key that signs one. */
 export type Credential =
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'key'; readonly identity: Identity };
 
 /**
- * The credential for `server`; undefined when there is none. What is good at other servers is kept from one that only
+ * The credential for `server`; undefined when there is none. Tokens that other servers accept are kept from one that only
  * the files of a project name: a token of the environment, what a key of the environment signs, and what the user's
- * own key signs for the audience of the environment. A key that stands in the project itself is good for nothing that
+ * own key signs for the audience of the environment. A key that lies in the project itself can sign nothing that
  * the project could not sign anyway.
  *
- * @throws OsaError `credentials` for an `OSA_TOKEN` that is no token, where two credentials are set, and for what is
- * kept from this server
+ * @throws OsaError `credentials` for an `OSA_TOKEN` that is not a token, where two credentials are set, and for a
+ * token that is kept from this server
  */
 export function resolveCredential(sources: Sources, server: Server): Credential | undefined {
   const { environment } = sources;
@@ -37,13 +38,13 @@ export function resolveCredential(sources: Sources, server: Server): Credential 
     (name) => environment[name],
   );
   if (first !== undefined && second !== undefined) {
-    throw new OsaError('credentials', `${first} and ${second} are both set; unset the one that is not meant`);
+    throw new OsaError('credentials', `${first} and ${second} are both set; unset one of them`);
   }
   const token = environment.OSA_TOKEN ? environment.OSA_TOKEN.trim() : undefined;
   if (token !== undefined && !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) {
     throw new OsaError(
       'credentials',
-      'OSA_TOKEN is no token: it must be three parts of base64url between two dots',
+      'OSA_TOKEN is not a token: a token has three parts of base64url, separated by dots',
     );
   }
   const identity = token === undefined ? resolveIdentity(sources, server) : undefined;
@@ -56,8 +57,8 @@ export function resolveCredential(sources: Sources, server: Server): Credential 
 function keptFrom({ url, from }: Server, given: string): OsaError {
   return new OsaError(
     'credentials',
-    `${given} is set, and nothing is signed or sent by it to ${url}, which only ${from} names: that file may have ` +
-      'come with the project; if it is the server that is meant, give --server or OSA_SERVER',
+    `${given} is set, and osa does not send tokens made with it to ${url}: only ${from} names this server, and that ` +
+      'file may have come with the project. If you mean this server, name it with --server or OSA_SERVER',
     { details: { url, from } },
   );
 }
@@ -68,19 +69,20 @@ export type KeySource =
   | { readonly name: string; readonly path: string };
 
 /**
- * Who signs the tokens for `server`, and with which key: `OSA_KEY`, `OSA_KEY_FILE`, the `key_file` of the settings
- * that name this server, `.osa/key.jwk`, the user's `key.jwk`. A key that stands beside the settings of another
- * server is left alone. Undefined when there is no key.
+ * The signer of the tokens for `server`, and its key: `OSA_KEY`, `OSA_KEY_FILE`, the `key_file` of the settings
+ * that name this server, `.osa/key.jwk`, the user's `key.jwk`. A key beside the settings of another
+ * server is not used. Undefined when there is no key.
  */
 export function resolveIdentity(sources: Sources, server: Server): Identity | undefined {
   const { environment, userDirectory } = sources;
+  for (const name of ['OSA_ISSUER', 'OSA_AUDIENCE', 'OSA_SUBJECT']) refuseKey(name, environment[name]);
   const named = knownServers(sources).filter((known) => names(known, server));
   const key = keyFromEnvironment(environment) ?? keyFromFiles(sources, server, named);
   if (!key) return undefined;
   const isUsers = ({ path }: ServerSettings) => dirname(path) === userDirectory;
-  // Settings say what a key signs where they are the user's own, or stand with the key. Otherwise a cloned project could
+  // Settings say what a key signs if they are the user's own, or lie beside the key. Otherwise a cloned project could
   // name its own server and the audience of another one, and be sent a token that is good there.
-  const own = named.find((settings) => isUsers(settings) || standsWith(settings, key));
+  const own = named.find((settings) => isUsers(settings) || liesBeside(settings, key));
   return {
     key,
     isProjects: own !== undefined && !isUsers(own),
@@ -90,7 +92,7 @@ export function resolveIdentity(sources: Sources, server: Server): Identity | un
   };
 }
 
-function standsWith({ path }: ServerSettings, key: KeySource): boolean {
+function liesBeside({ path }: ServerSettings, key: KeySource): boolean {
   return 'path' in key && dirname(key.path) === dirname(path);
 }
 
@@ -98,6 +100,24 @@ function standsWith({ path }: ServerSettings, key: KeySource): boolean {
 export function resolveKey({ environment, userDirectory }: Sources): KeySource | undefined {
   const path = join(userDirectory, 'key.jwk');
   return keyFromEnvironment(environment) ?? (existsSync(path) ? { name: path, path } : undefined);
+}
+
+/** An error where a key is needed and there is none; it says so when a variable is set and empty. */
+export function noKey({ environment }: Sources): OsaError {
+  const empty = ['OSA_KEY', 'OSA_TOKEN', 'OSA_KEY_FILE'].find((name) => environment[name] === '');
+  if (empty === undefined) {
+    return new OsaError(
+      'credentials',
+      'you have no key for this server: set OSA_KEY, OSA_KEY_FILE or OSA_TOKEN, make a key with `osa keys generate`, or ' +
+        'work in a directory with a running `osad --dev`',
+    );
+  }
+  return new OsaError(
+    'credentials',
+    `${empty} is set and empty, so there is no key; in CI, check that the secret exists and that this job may read it ` +
+      '(pull requests from forks get no secrets)',
+    { field: empty },
+  );
 }
 
 const defaultIssuer = 'osa-cli';
@@ -110,7 +130,7 @@ export function issuerOf({ OSA_ISSUER }: NodeJS.ProcessEnv): string {
 function keyFromEnvironment({ OSA_KEY, OSA_KEY_FILE }: NodeJS.ProcessEnv): KeySource | undefined {
   // Where a secret cannot hold the ends of lines, they are written out.
   if (OSA_KEY) return { name: 'OSA_KEY', text: OSA_KEY.replaceAll('\\n', '\n') };
-  return OSA_KEY_FILE ? { name: `OSA_KEY_FILE (${OSA_KEY_FILE})`, path: OSA_KEY_FILE } : undefined;
+  return OSA_KEY_FILE ? { name: 'OSA_KEY_FILE', path: OSA_KEY_FILE } : undefined;
 }
 
 /** @throws OsaError `credentials` for a key of a project that is a link to a file elsewhere */
@@ -128,14 +148,14 @@ function keyFromFiles(
   if (dirname(path) !== sources.userDirectory && leadsElsewhere(path)) {
     throw new OsaError(
       'credentials',
-      `${path} is a link to a file elsewhere, and may have come with the project; name the key in OSA_KEY_FILE`,
+      `${path} is a link to a file elsewhere, and may have come with the project; set OSA_KEY_FILE to the key`,
       { details: { path } },
     );
   }
   return { name: path, path };
 }
 
-/** Git keeps links: a project could pass the user's own key off as one that stands in it. */
+/** Git keeps links: a project could pass the user's own key off as one of its own. */
 function leadsElsewhere(path: string): boolean {
   return existsSync(path) && dirname(realpathSync(path)) !== realpathSync(dirname(path));
 }
@@ -148,7 +168,7 @@ function isFor(keyPath: string, server: Server): boolean {
   return owners.length === 0 || owners.some((settings) => names(settings, server));
 }
 
-/** In CI the repository, which stays the same from machine to machine; else the user at the host. */
+/** In CI the repository, which is the same on each machine; else the user at the host. */
 function defaultSubject({ GITHUB_REPOSITORY, CI_PROJECT_PATH }: NodeJS.ProcessEnv): string {
   return GITHUB_REPOSITORY || CI_PROJECT_PATH || `${userName()}@${hostname()}`;
 }

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 
-/** What a settings file says about one server. Only `server` is always there. */
+/** The settings of one server in a file. Only `server` is always there. */
 export interface ServerSettings {
   /** The file. */
   readonly path: string;
@@ -61,13 +61,13 @@ function toSettings(path: string, content: Record<string, unknown>, serverKey: s
     const value = content[key];
     if (value === undefined || value === null) return undefined;
     if (typeof value === 'string' && value !== '') return value;
-    throw wrong(path, key, 'a text that is not empty');
+    throw wrong(path, key, 'text that is not empty');
   };
   const server = text(serverKey);
   if (server === undefined) throw wrong(path, serverKey, "the server's URL");
   const keyFile = text('key_file');
   if (keyFile !== undefined && basename(keyFile) !== keyFile) {
-    throw wrong(path, 'key_file', 'the name of a file beside it; set OSA_KEY_FILE for one elsewhere');
+    throw wrong(path, 'key_file', 'the name of a file beside it; for a file elsewhere, set OSA_KEY_FILE');
   }
   return {
     path,
@@ -90,7 +90,7 @@ function readObject(path: string): Record<string, unknown> | undefined {
     if (user !== undefined && uid !== user && uid !== 0)
       throw new OsaError(
         'usage',
-        `${path} belongs to another user; give --server or OSA_SERVER, or remove it`,
+        `${path} belongs to another user; name the server with --server or OSA_SERVER, or remove the file`,
       );
     const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (isObject(content)) return content;
@@ -99,9 +99,9 @@ function readObject(path: string): Record<string, unknown> | undefined {
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     if (cause instanceof OsaError) throw cause;
     const problem = code === undefined ? 'is not JSON' : `cannot be read (${code})`;
-    throw new OsaError('usage', `${path} ${problem}; mend or remove it`, { cause });
+    throw new OsaError('usage', `${path} ${problem}; correct or remove it`, { cause });
   }
-  throw new OsaError('usage', `${path} must hold a JSON object; mend or remove it`);
+  throw new OsaError('usage', `${path} must hold a JSON object; correct or remove it`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -13,7 +13,7 @@ const maxBytes = 64 * 1024;
  * @throws OsaError `credentials`; the message never holds any of the key.
  */
 export async function loadKey(source: KeySource): Promise<SigningKey> {
-  const text = 'text' in source ? source.text : await readKeyFile(source.path, source.name);
+  const text = 'text' in source ? source.text : await readKeyFile(source);
   const { readPrivateKey } = await import('@osa/core/auth/token');
   return readPrivateKey(text, source.name);
 }
@@ -31,7 +31,14 @@ export async function sign(
   return signToken(key, { issuer, audience, subject, scopes, lifetimeSeconds: seconds });
 }
 
-async function readKeyFile(path: string, name: string): Promise<string> {
+/** Only the path of a file that is there is shown: the text of a key may have been put into OSA_KEY_FILE. */
+async function readKeyFile({
+  path,
+  name,
+}: {
+  readonly path: string;
+  readonly name: string;
+}): Promise<string> {
   try {
     await using file = await open(path, 'r');
     const stats = await file.stat();
@@ -49,13 +56,12 @@ async function readKeyFile(path: string, name: string): Promise<string> {
   } catch (cause) {
     if (cause instanceof OsaError) throw cause;
     const code = systemCode(cause) ?? 'unreadable';
-    throw new OsaError(
-      'credentials',
-      `${name} cannot be read (${code}); make a key with: osa keys generate`,
-      {
-        details: { path },
-        cause,
-      },
-    );
+    const isVariable = name !== path;
+    const hint = isVariable
+      ? 'it must be the path of a file; the text of a key goes into OSA_KEY'
+      : 'make a key with: osa keys generate';
+    throw new OsaError('credentials', `${name}: the file cannot be read (${code}); ${hint}`, {
+      field: isVariable ? name : undefined,
+    });
   }
 }

@@ -3,11 +3,12 @@ import type { Answer, Body, Params, Query, RouteName } from '@osa/core/api';
 import type { Route } from '@osa/core/api/route';
 import type { SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
-import { resolveServer, type Server, type Sources } from '../config/config.ts';
-import { resolveCredential } from '../config/credential.ts';
+import { proxyTo, resolveServer, type Server, type Sources } from '../config/config.ts';
+import { noKey, resolveCredential } from '../config/credential.ts';
 import { loadKey, sign } from '../config/key.ts';
+import { type Names, withNearName } from './near-name.ts';
 import { problemError, readAnswer } from './read-response.ts';
-import { type HttpResponse, send, type Upload } from './request.ts';
+import { type HttpResponse, type RequestBody, send, wayThrough } from './request.ts';
 
 /** The server, as one typed function over the routes of the wire contract. */
 export interface Client {
@@ -16,17 +17,17 @@ export interface Client {
    * Calls a route, with a token of its own where one is needed.
    *
    * @throws OsaError with the server's code, message, field and details; `unreachable`; `credentials` when a token
-   * is needed and there is no key; `internal` for an answer that does not keep the contract.
+   * is needed and there is no key; `internal` for an answer that breaks the contract.
    */
   call<N extends RouteName>(name: N, input: CallInput<N>): Promise<Answer<N>>;
 }
 
-/** What a route takes, and nothing that it does not take. */
+/** The input of a route, and nothing else. */
 export type CallInput<N extends RouteName> = Given<'params', Params<N>> &
   Given<'body', Body<N>> & {
     readonly query?: Query<N> & object;
     /** The body of a route that takes a stream. */
-    readonly upload?: Upload;
+    readonly upload?: RequestBody;
     /** The resource that the token is narrowed to, where no path parameter names it. */
     readonly resource?: string;
     /** The scope of the token instead of the route's first one, where the route takes either. */
@@ -56,7 +57,9 @@ export interface ClientOptions {
 export function createClient(options: ClientOptions): Client {
   const server = resolveServer(options.sources, options.server);
   const tokenFor = signer(options.sources, server);
-  return {
+  const proxy = proxyTo(server, options.sources);
+  const way = proxy && wayThrough(proxy);
+  const client: Client = {
     server,
     async call(name, input) {
       const { routes } = await import('@osa/core/api');
@@ -70,12 +73,21 @@ export function createClient(options: ClientOptions): Client {
           headers: headersOf(route, { token, idempotencyKey }),
           body: input.upload ?? (input.body === undefined ? undefined : JSON.stringify(input.body)),
           repeatable: route.method !== 'POST' || route.idempotent === true || input.repeatable === true,
+          way,
           signal: input.signal ?? options.signal,
         });
       const response = await withToken({ route, input, sign: tokenFor, attempt, options });
-      if (response.status >= 200 && response.status < 300) return (await readAnswer(name, response)) as never;
-      throw await problemError(response, server);
+      if (response.status >= 200 && response.status < 300) return readAnswer(name, response, server);
+      throw await withNearName(await problemError(response, server), input.params ?? {}, namesOf(client));
     },
+  };
+  return client;
+}
+
+function namesOf({ call }: Client): Names {
+  return {
+    hooks: async () => (await call('listHooks', {})).items.map(({ name }) => name),
+    conventions: async () => (await call('listConventions', {})).items.map(({ id }) => id),
   };
 }
 
@@ -99,7 +111,7 @@ async function withToken(call: {
   const extra = input.scopes ?? [];
   if (gate.kind === 'authenticated') {
     const token = await sign(extra);
-    if (token === undefined) throw keyNeeded();
+    if (token === undefined) throw noKey(call.options.sources);
     return attempt(token);
   }
   if (gate.kind === 'scope') {
@@ -107,7 +119,7 @@ async function withToken(call: {
     const resource = gate.resourceParam === undefined ? input.resource : params[gate.resourceParam];
     const own = input.scope ?? (resource === undefined ? gate.verb : `${gate.verb}:${resource}`);
     const token = await sign([own, ...extra]);
-    if (token === undefined) throw keyNeeded();
+    if (token === undefined) throw noKey(call.options.sources);
     return attempt(token);
   }
   const token = extra.length > 0 ? await sign(extra) : undefined;
@@ -119,7 +131,9 @@ async function withToken(call: {
   }
   const open = await attempt(undefined);
   if (open.status === 401) return response;
-  call.options.note('the server does not accept this key; what needs a token is not shown');
+  call.options.note(
+    'the server does not accept this key, so only public data is shown; osa auth check finds out why',
+  );
   return open;
 }
 
@@ -132,14 +146,6 @@ function signer(sources: Sources, server: Server): Sign {
     loading ??= loadKey(credential.identity.key);
     return sign(await loading, credential.identity, { scopes });
   };
-}
-
-function keyNeeded(): OsaError {
-  return new OsaError(
-    'credentials',
-    'this needs a token, and there is no key for this server: set OSA_KEY, OSA_KEY_FILE or OSA_TOKEN, make a key ' +
-      'with `osa keys generate`, or work in a directory with a running `osad --dev`',
-  );
 }
 
 function urlOf(server: Server, route: Route, input: LooseInput): URL {
@@ -155,8 +161,12 @@ function urlOf(server: Server, route: Route, input: LooseInput): URL {
 /** `.` and `..` would change the path, however they are encoded. */
 function segment(name: string, value: string): string {
   if (value !== '' && value !== '.' && value !== '..') return encodeURIComponent(value);
-  throw new OsaError('usage', `${name}: "${value}" is not a name`, { field: name });
+  throw new OsaError('usage', `${name}: "${value}" is not a name; give the name as osa lists it`, {
+    field: name,
+  });
 }
+
+const accepted = { text: 'text/plain', bytes: 'text/plain', archive: 'application/octet-stream' } as const;
 
 function headersOf(
   route: Route,
@@ -164,7 +174,7 @@ function headersOf(
 ): Record<string, string> {
   const contentType = typeof route.body === 'string' ? route.body : 'application/json';
   return {
-    accept: route.response === 'text' ? 'text/plain' : 'application/json',
+    accept: typeof route.response === 'string' ? accepted[route.response] : 'application/json',
     'user-agent': 'osa',
     ...(route.body !== undefined && { 'content-type': contentType }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),

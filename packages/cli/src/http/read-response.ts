@@ -1,7 +1,9 @@
+import { Readable } from 'node:stream';
 import type { Answer, RouteName } from '@osa/core/api';
 import { type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
 import type { Server } from '../config/config.ts';
+import { RefusalFromServer } from '../terminal/output.ts';
 import type { HttpResponse } from './request.ts';
 
 /**
@@ -9,16 +11,22 @@ import type { HttpResponse } from './request.ts';
  *
  * @throws OsaError `internal` when it does not have that shape.
  */
-export async function readAnswer<N extends RouteName>(name: N, response: HttpResponse): Promise<Answer<N>> {
+export async function readAnswer<N extends RouteName>(
+  name: N,
+  response: HttpResponse,
+  server: Server,
+): Promise<Answer<N>> {
   const { routes } = await import('@osa/core/api');
   const { path, response: shape } = routes[name];
   if (shape === 'text') return response.text as Answer<N>;
+  if (shape === 'bytes') return response.bytes as Answer<N>;
+  if (shape === 'archive') return Readable.from([response.bytes]) as Answer<N>;
   const body = parseExactly(response.text);
   const parsed = shape.safeParse(body);
   if (parsed.success) return parsed.data as Answer<N>;
+  if (body === undefined) throw noServer(server, 'its answer is not JSON');
   const [issue] = parsed.error.issues;
-  const found =
-    body === undefined ? 'it is not JSON' : `${issue?.path.join('.') || 'body'}: ${issue?.message}`;
+  const found = `${issue?.path.join('.') || 'body'}: ${issue?.message}`;
   throw new OsaError(
     'internal',
     `the answer of ${path} is not what this version of osa expects (${found}); compare \`osa --version\` with the server's`,
@@ -27,8 +35,8 @@ export async function readAnswer<N extends RouteName>(name: N, response: HttpRes
 }
 
 /**
- * The refusal in `response`, as the server put it. What is no RFC 9457 problem of ours comes from something else on
- * the way, such as a proxy.
+ * The refusal in `response`, as the server put it. Anything but an RFC 9457 problem of ours comes from something
+ * else on the way, such as a proxy.
  */
 export async function problemError(
   { status, text, contentType }: HttpResponse,
@@ -38,17 +46,20 @@ export async function problemError(
   const problem = Problem.safeParse(contentType.includes('json') ? parseExactly(text) : undefined);
   if (problem.success) {
     const { code, message, field, details } = problem.data;
+    // Every route that osa calls is one of an osa server.
+    if (status === 404 && 'routes' in (details ?? {})) throw noServer(server, 'it has no route there');
     const known = isErrorCode(code) ? code : codeOfStatus(status);
-    return new OsaError(known, `${message}${advice[known] ?? ''}`, { field, details });
+    return new RefusalFromServer(known, `${message}${advice[known] ?? ''}`, { field, details });
   }
-  return new OsaError(
-    codeOfStatus(status),
-    `${server.url} answered with status ${status} and not as an osa server; is the URL right (from ${server.from})?`,
-    { details: { status, url: server.url } },
-  );
+  return noServer(server, `status ${status}`, codeOfStatus(status));
 }
 
-/** What helps here and the server cannot know. */
+function noServer({ url, from }: Server, why: string, code: ErrorCode = 'not_found'): OsaError {
+  const message = `${url} is not an osa server (${why}); is the URL right? It comes from ${from}`;
+  return new OsaError(code, message, { details: { url } });
+}
+
+/** Advice that the server cannot give. */
 const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
   invalid_token: '; `osa auth check` finds out why',
   access_denied: '; `osa auth whoami` shows what yours grants',

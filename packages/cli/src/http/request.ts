@@ -3,20 +3,44 @@ import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
+import type { Dispatcher } from 'undici';
+import { type ForwardProxy, proxyText } from '../config/proxy.ts';
 
 /** One HTTP request, as often as it takes within a bound. */
 export interface HttpRequest {
   readonly url: URL;
   readonly method: 'GET' | 'POST' | 'PUT';
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | Upload | undefined;
+  readonly body?: string | RequestBody | undefined;
   /** Whether sending it twice is the same as sending it once. */
   readonly repeatable: boolean;
+  readonly way: Way | undefined;
   readonly signal: AbortSignal;
 }
 
+/** The way to a server through a proxy; its connections are used again. */
+export interface Way {
+  readonly proxy: ForwardProxy;
+  dispatcher(): Promise<Dispatcher>;
+}
+
+export function wayThrough(proxy: ForwardProxy): Way {
+  let agent: Promise<Dispatcher> | undefined;
+  const open = async () => {
+    const { default: undici } = await import('undici');
+    return new undici.ProxyAgent(proxy.url.href);
+  };
+  return {
+    proxy,
+    dispatcher: () => {
+      agent ??= open();
+      return agent;
+    },
+  };
+}
+
 /** A streamed body. Without `replayable` it can be read once only, as standard input. */
-export interface Upload {
+export interface RequestBody {
   open(): Readable;
   readonly replayable: boolean;
 }
@@ -24,6 +48,8 @@ export interface Upload {
 export interface HttpResponse {
   readonly status: number;
   readonly contentType: string;
+  readonly bytes: Buffer;
+  /** The bytes as UTF-8. */
   readonly text: string;
 }
 
@@ -59,7 +85,7 @@ export async function send(request: HttpRequest): Promise<HttpResponse> {
 async function sendOnce(request: HttpRequest): Promise<{ response: HttpResponse; retryAfterMs: number }> {
   // The package is CommonJS: once bundled, only the default export is sure to be there.
   const { default: undici } = await import('undici');
-  const { url, method, headers, body, signal } = request;
+  const { url, method, headers, body, way, signal } = request;
   const stream = typeof body === 'object' ? body.open() : undefined;
   // The error reaches us as the request's own; without a listener a late one would end the process.
   stream?.on('error', () => undefined);
@@ -68,19 +94,22 @@ async function sendOnce(request: HttpRequest): Promise<{ response: HttpResponse;
     headers,
     body: typeof body === 'string' ? body : (stream ?? null),
     signal,
+    ...(way && { dispatcher: await way.dispatcher() }),
   });
+  const bytes = await readBytes(answer.body);
   const retryAfter = Number(answer.headers['retry-after'] ?? 0);
   return {
     response: {
       status: answer.statusCode,
       contentType: String(answer.headers['content-type'] ?? ''),
-      text: await readText(answer.body),
+      bytes,
+      text: bytes.toString('utf8'),
     },
     retryAfterMs: Number.isFinite(retryAfter) ? Math.min(retryAfter * 1000, longestRetryAfterMs) : 0,
   };
 }
 
-async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
+async function readBytes(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
@@ -93,7 +122,7 @@ async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 function isInProgress({ status, text }: HttpResponse): boolean {
@@ -106,7 +135,10 @@ const passingCodes = new Set([
   ...['UND_ERR_SOCKET', 'UND_ERR_CONNECT_TIMEOUT'],
 ]);
 
-function toFailure(error: unknown, { url, signal }: HttpRequest): { error: unknown; isPassing: boolean } {
+function toFailure(
+  error: unknown,
+  { url, way, signal }: HttpRequest,
+): { error: unknown; isPassing: boolean } {
   if (signal.aborted) {
     return { error: new OsaError('interrupted', 'interrupted', { cause: error }), isPassing: false };
   }
@@ -115,22 +147,39 @@ function toFailure(error: unknown, { url, signal }: HttpRequest): { error: unkno
   const code = isParser ? 'HPE_INVALID' : systemCode(error);
   if (error instanceof OsaError || code === undefined) return { error, isPassing: false };
   return {
-    error: new OsaError('unreachable', unreachableMessage(url, code), {
-      details: { url: url.origin, code },
+    error: new OsaError('unreachable', unreachableMessage(url, { code, proxy: way?.proxy, error }), {
+      details: { url: url.origin, code, ...(way && { proxy: way.proxy.url.origin }) },
       cause: error,
     }),
     isPassing: passingCodes.has(code),
   };
 }
 
-function unreachableMessage(url: URL, code: string): string {
-  if (code.startsWith('HPE_'))
-    return `what answers at ${url.origin} does not speak HTTP (${code}); is the URL right?`;
-  if (code === 'ECONNREFUSED') {
-    return `nothing listens at ${url.origin}; start one with: osad --dev, or give --server`;
+function unreachableMessage(
+  url: URL,
+  {
+    code,
+    proxy,
+    error,
+  }: { readonly code: string; readonly proxy: ForwardProxy | undefined; readonly error: unknown },
+): string {
+  if (proxy) {
+    // A proxy that refuses the tunnel says so with a status.
+    const [, status] = /\((\d{3})\)/.exec(error instanceof Error ? error.message : '') ?? [];
+    const why = status === undefined ? code : `it answers with status ${status}`;
+    return `cannot reach ${url.origin} through ${proxyText(proxy)}: ${why}; check ${proxy.from}, or name the host in NO_PROXY`;
   }
-  if (code === 'ENOTFOUND') return `no host is named ${url.hostname}; is the URL right?`;
-  return `cannot reach ${url.origin} (${code}); check that the server runs, and --server or OSA_SERVER`;
+  if (code.startsWith('HPE_'))
+    return `the program that answers at ${url.origin} does not speak HTTP (${code}); is the URL right?`;
+  if (code === 'ECONNREFUSED') {
+    return `nothing listens at ${url.origin}; start a server with: osad --dev, or name one with --server`;
+  }
+  if (code === 'ENOTFOUND')
+    return `no host is named ${url.hostname}; is the URL right? Behind a proxy, set HTTPS_PROXY`;
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
+    return `the program that answers at ${url.origin} does not speak HTTPS; try http://${url.host}`;
+  }
+  return `cannot reach ${url.origin} (${code}); check that the server runs, and that --server or OSA_SERVER is right`;
 }
 
 /** Waits up to a third longer, so that many clients do not come back at once. */

@@ -1,6 +1,5 @@
 import type { Server } from '../config/config.ts';
-import type { Line } from './paint.ts';
-import { dim, green, line, yellow } from './paint.ts';
+import { dim, either, green, type Line, line, yellow } from './paint.ts';
 
 /** Values as people read them. */
 
@@ -9,6 +8,16 @@ export function time(text: string | null): string {
   if (text === null) return '-';
   const date = new Date(text);
   return Number.isNaN(date.getTime()) ? text : `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+/** A time in a table: `8 minutes ago` on a terminal, `2018-02-06T15:50:43Z` for programs; `-` when there is none. */
+export function when(text: string | null, now = Date.now()): Line {
+  const at = text === null ? Number.NaN : Date.parse(text);
+  if (Number.isNaN(at)) return text ?? dim('-');
+  const iso = `${new Date(at).toISOString().slice(0, 19)}Z`;
+  // Clocks differ a little; a time well ahead of ours is shown as it is.
+  if (at - now > 60_000) return either(iso, time(text));
+  return either(iso, now - at < 1_000 ? 'now' : `${age(text, now)} ago`);
 }
 
 /** The seconds between two times; undefined while one is missing. */
@@ -72,7 +81,7 @@ export function liveness(shown: number, live: number | null): Line {
   return live === null ? yellow('not live; none is') : yellow(`not live; v${live} is`);
 }
 
-/** `3 days`, for how long ago `text` is, in its largest unit; `-` when there is no such time. */
+/** `3 days`: the time since `text` in its largest unit; `-` when it is not a time. */
 export function age(text: string | null, now = Date.now()): string {
   const seconds = text === null ? Number.NaN : Math.max(0, (now - Date.parse(text)) / 1000);
   if (Number.isNaN(seconds)) return '-';
@@ -121,7 +130,8 @@ function optionText([key, given]: readonly [string, string | number | boolean | 
   return given === true ? name : `${name} ${shellWord(String(given))}`;
 }
 
-/** Text as a POSIX shell takes it for one word. */
+/** Text as a POSIX shell takes it for one word, which is not an option. */
 export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  const word = /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return word.startsWith('-') ? `./${word}` : word;
 }

@@ -1,9 +1,10 @@
 import type { Writable } from 'node:stream';
-import type { OsaError } from '@osa/core/error';
-import { type Line, line, red, render } from './paint.ts';
+import { OsaError } from '@osa/core/error';
+import { visibleJson } from '@osa/core/text';
+import { type Line, line, red, render, type Screen } from './paint.ts';
 
 /**
- * What a command says. Its result goes to stdout, all else to stderr. With `--json` stdout gets one JSON document
+ * The voice of a command. Its result goes to stdout, everything else to stderr. With `--json` stdout gets one JSON document
  * and nothing else, whether the command succeeds or not.
  */
 export interface Output {
@@ -22,28 +23,54 @@ export interface Output {
 
 export interface Streams {
   readonly stdin: NodeJS.ReadStream;
-  readonly stdout: Writable & { readonly isTTY?: boolean };
-  readonly stderr: Writable & { readonly isTTY?: boolean };
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
 }
+
+export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+
+/** How the environment wants text to be shown; `auto` is colours on terminals only. */
+export interface Display {
+  readonly colours: boolean | 'auto';
+  readonly isAscii: boolean;
+}
+
+/** An error that somebody else worded: its message stays one line, whatever it holds. */
+export class RefusalFromServer extends OsaError {}
 
 export function createOutput(
   streams: Streams,
-  options: { readonly json: boolean; readonly colours: boolean; readonly attended: boolean },
+  {
+    json,
+    attended,
+    display,
+  }: { readonly json: boolean; readonly attended: boolean; readonly display: Display },
 ): Output {
-  const { json } = options;
-  const write = (stream: Streams['stdout'], lines: readonly Line[]) => {
-    const colours = options.colours && stream.isTTY === true;
-    for (const content of lines) stream.write(`${render(content, colours)}\n`);
+  const write = (stream: OutputStream, lines: readonly Line[]) => {
+    const screen = screenOf(stream, display);
+    for (const content of lines) stream.write(`${render(content, screen)}\n`);
   };
-  const writeJson = (document: unknown) => streams.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  // Exact for programs; on a terminal nothing of it may act.
+  const writeJson = (text: string) =>
+    streams.stdout.write(`${streams.stdout.isTTY === true ? visibleJson(text) : text}\n`);
+  const result = (document: unknown) => writeJson(JSON.stringify(document, null, 2));
   return {
     json,
-    interactive: !json && options.attended && streams.stdin.isTTY === true && streams.stderr.isTTY === true,
-    result: (document, lines) => (json ? writeJson(document) : write(streams.stdout, lines)),
-    stream: (lines) =>
-      json ? streams.stdout.write(lines.map((text) => `${text}\n`).join('')) : write(streams.stdout, lines),
+    interactive: !json && attended && streams.stdin.isTTY === true && streams.stderr.isTTY === true,
+    result: (document, lines) => (json ? result(document) : write(streams.stdout, lines)),
+    stream: (lines) => (json ? lines.map((text) => writeJson(String(text))) : write(streams.stdout, lines)),
     note: (...lines) => write(streams.stderr, lines),
-    failure: (error) => (json ? writeJson(errorDocument(error)) : write(streams.stderr, failureLines(error))),
+    failure: (error) => (json ? result(errorDocument(error)) : write(streams.stderr, failureLines(error))),
+  };
+}
+
+export function screenOf(stream: OutputStream, { colours, isAscii }: Display): Screen {
+  const isTerminal = stream.isTTY === true;
+  return {
+    isTerminal,
+    isAscii,
+    columns: isTerminal ? stream.columns : undefined,
+    colours: colours === 'auto' ? isTerminal : colours,
   };
 }
 
@@ -52,17 +79,25 @@ function errorDocument({ code, message, field, details }: OsaError) {
 }
 
 /**
- * Problems of a file stand as they are, one per line, so that an editor can jump to them. Of what was sent, the message
- * has the first; the others follow it.
+ * Problems of a file are shown one per line, as they are, so that an editor can jump to them. A server's message has the
+ * first of its problems; the others follow it, marked, so that no text of a server begins a line.
  */
-function failureLines({ message, details }: OsaError): Line[] {
-  const [first = '', ...rest] = message.split('\n');
+function failureLines(error: OsaError): Line[] {
+  const { message, details } = error;
+  const isOurs = !isFromServer(error);
+  const [first = '', ...rest] = isOurs ? message.split('\n') : [message];
   const problems = listOf(details.problems);
-  if (problems.some((problem) => 'file' in problem)) return [first, ...rest];
+  if (isOurs && problems.some((problem) => 'file' in problem)) return [first, ...rest];
   const others = problems
     .slice(1)
     .flatMap((problem) => ('message' in problem ? [String(problem.message)] : []));
-  return [line`${red('error:')} ${first}`, ...[...rest, ...others].map((text) => `       ${text}`)];
+  return [line`${red('error:')} ${first}`, ...[...rest, ...others].map((text) => `     - ${text}`)];
+}
+
+/** Whether a server worded it, or a part of it. */
+function isFromServer(error: unknown): boolean {
+  if (error instanceof RefusalFromServer) return true;
+  return error instanceof Error && error.cause !== undefined && isFromServer(error.cause);
 }
 
 function listOf(problems: unknown): object[] {

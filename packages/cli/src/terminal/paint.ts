@@ -1,3 +1,4 @@
+import { visible } from '@osa/core/text';
 import pico from 'picocolors';
 
 /**
@@ -6,10 +7,32 @@ import pico from 'picocolors';
  */
 export type Line = string | readonly Piece[];
 
-interface Piece {
+type Piece = Span | Block;
+
+interface Span {
   readonly text: string;
-  readonly style: Style | undefined;
+  readonly style?: Style | undefined;
+  /** Shown instead of `text` on a terminal. */
+  readonly onTerminal?: string;
 }
+
+/** Lines that are laid out where they are shown, since their layout depends on the screen. */
+interface Block {
+  lay(screen: Screen): readonly Line[];
+}
+
+/** The place that text is shown at. */
+export interface Screen {
+  readonly colours: boolean;
+  readonly isTerminal: boolean;
+  /** Characters that fit on a line; undefined where lines may be as long as they like. */
+  readonly columns: number | undefined;
+  /** Whether signs beyond ASCII must be replaced. */
+  readonly isAscii: boolean;
+}
+
+/** A file, or another program. */
+export const pipe: Screen = { colours: false, isTerminal: false, columns: undefined, isAscii: false };
 
 type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow';
 
@@ -25,50 +48,117 @@ export function line(literals: TemplateStringsArray, ...values: readonly (Line |
     const value = values[index];
     return [...piecesOf(literal), ...(value === undefined ? [] : piecesOf(value))];
   });
-  return pieces.filter(({ text }) => text !== '');
+  return pieces.filter((piece) => 'lay' in piece || piece.text !== '');
 }
 
 export function joined(parts: readonly Line[], separator: Line): Line {
   return parts.flatMap((part, index) => [...(index === 0 ? [] : piecesOf(separator)), ...piecesOf(part)]);
 }
 
-export function render(content: Line, colours: boolean): string {
+/** `text` for programs and files, `onTerminal` for people. */
+export function either(text: string, onTerminal: string): Line {
+  return [{ text, onTerminal }];
+}
+
+/** Lines that `lay` makes for a screen. Text before them on the line indents them. */
+export function block(lay: Block['lay']): Line {
+  return [{ lay }];
+}
+
+/** The text of `content` on `screen`; of a block, its lines. */
+export function render(content: Line, screen: Screen): string {
   const { createColors } = pico;
-  const paint = createColors(colours);
-  return piecesOf(content)
-    .map(({ text, style }) => (style ? paint[style](printable(text)) : printable(text)))
-    .join('');
+  const paint = createColors(screen.colours);
+  let shown = '';
+  let width = 0;
+  for (const piece of piecesOf(content)) {
+    if ('lay' in piece) {
+      const columns = screen.columns === undefined ? undefined : Math.max(1, screen.columns - width);
+      const lines = piece.lay({ ...screen, columns });
+      shown += lines.map((laid) => render(laid, screen)).join(`\n${' '.repeat(width)}`);
+      continue;
+    }
+    const text = shownText(piece, screen);
+    width += lengthOf(text);
+    shown += piece.style ? paint[piece.style](text) : text;
+  }
+  return shown;
 }
 
 /** Code points as they are shown; wide characters are counted as one. */
-export function widthOf(content: Line): number {
-  return piecesOf(content).reduce((width, { text }) => width + Array.from(printable(text)).length, 0);
+export function widthOf(content: Line, screen: Screen = pipe): number {
+  return spansOf(content).reduce((width, span) => width + lengthOf(shownText(span, screen)), 0);
 }
 
-/**
- * `text` with everything escaped that could act on a terminal, hide text or end a line: control characters,
- * direction marks, zero-width characters, line separators.
- */
-export function printable(text: string): string {
-  return text.toWellFormed().replace(unprintable, (character) => {
-    const code = character.charCodeAt(0);
-    if (character === '\n') return '\\n';
-    if (character === '\t') return '\\t';
-    return code < 0x100 ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
-  });
+/** `content` in parts of at most `width` characters each; longer than one line, it is parted at blanks if it can be. */
+export function wrapped(content: Line, width: number, screen: Screen): Line[] {
+  const letters = lettersOf(content, screen);
+  const lines: Line[] = [];
+  for (let from = 0; from < letters.length; ) {
+    const end = Math.min(from + width, letters.length);
+    const blank = letters.slice(from, end + 1).findLastIndex(({ text }) => text === ' ');
+    const to = end < letters.length && blank > width / 2 ? from + blank : end;
+    lines.push(letters.slice(from, to));
+    from = letters[to]?.text === ' ' ? to + 1 : to;
+  }
+  return lines.length === 0 ? [''] : lines;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be escaped.
-const unprintable = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+/** The first `width` characters of `content`, the last of them `…` when something was left out. */
+export function shortened(content: Line, width: number, screen: Screen): Line {
+  const letters = lettersOf(content, screen);
+  if (letters.length <= width) return content;
+  const sign = lettersOf('…', screen);
+  return [...letters.slice(0, Math.max(0, width - sign.length)), ...sign].slice(0, width);
+}
+
+/** Signs that a terminal without UTF-8 cannot show, as ASCII. */
+export function asciiOf(text: string): string {
+  return text.replace(/[→←↑↓…’‘“”–—·█░✔✖]/g, (sign) => asciiSigns[sign] ?? sign);
+}
+
+const asciiSigns: Readonly<Record<string, string>> = {
+  '→': '->',
+  '←': '<-',
+  '↑': 'up',
+  '↓': 'down',
+  '…': '...',
+  '’': "'",
+  '‘': "'",
+  '“': '"',
+  '”': '"',
+  '–': '-',
+  '—': '-',
+  '·': '|',
+  '█': '#',
+  '░': '.',
+  '✔': 'ok',
+  '✖': 'x',
+};
+
+function shownText({ text, onTerminal }: Span, { isTerminal, isAscii }: Screen): string {
+  const shown = visible(isTerminal ? (onTerminal ?? text) : text);
+  return isAscii ? asciiOf(shown) : shown;
+}
+
+function lettersOf(content: Line, screen: Screen): Span[] {
+  return spansOf(content).flatMap((span) =>
+    Array.from(shownText(span, screen), (text) => ({ text, style: span.style })),
+  );
+}
+
+function lengthOf(text: string): number {
+  return Array.from(text).length;
+}
+
+function spansOf(content: Line): Span[] {
+  return piecesOf(content).filter((piece) => 'text' in piece);
+}
 
 function styled(style: Style): (text: string | number) => Line {
   return (text) => [{ text: String(text), style }];
 }
 
 function piecesOf(content: Line | number): readonly Piece[] {
-  return typeof content === 'object' ? content : [{ text: String(content), style: undefined }];
-}
-
-function hex(code: number, digits: number): string {
-  return code.toString(16).padStart(digits, '0');
+  return typeof content === 'object' ? content : [{ text: String(content) }];
 }

@@ -19,8 +19,8 @@ export function text(longest: number): (text: string) => string {
 }
 
 /**
- * The arguments of a command: words apart by spaces, or a JSON list of texts. No shell reads them, so what only a
- * shell would understand is refused.
+ * The arguments of a command: words separated by spaces, or a JSON list of texts. No shell reads them, so the signs
+ * of a shell are refused.
  */
 export function commandArguments(given: string): string[] {
   const words = given.trim().split(/\s+/);

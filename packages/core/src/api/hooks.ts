@@ -114,6 +114,15 @@ export const hooksRoutes = {
       rows: z.int(),
     }),
   }),
+  releaseCode: route({
+    method: 'GET',
+    path: '/api/v1/hooks/:name/releases/:version/code',
+    summary: 'The packed directory that a release runs, as it was uploaded',
+    gate: scope('runs:read', 'name'),
+    params: hookParams.extend({ version: versionText }),
+    status: 200,
+    response: 'archive',
+  }),
   history: route({
     method: 'GET',
     path: '/api/v1/hooks/:name/history',

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { authRoutes } from './auth.ts';
 import { blobsRoutes } from './blobs.ts';
@@ -28,7 +29,15 @@ export const routes = {
 
 export type RouteName = keyof typeof routes;
 
-type Shape<T> = T extends z.ZodType ? z.output<T> : T extends 'text' ? string : undefined;
+type Shape<T> = T extends z.ZodType
+  ? z.output<T>
+  : T extends 'text'
+    ? string
+    : T extends 'bytes'
+      ? Uint8Array
+      : T extends 'archive'
+        ? Readable
+        : undefined;
 
 type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
 

@@ -1,11 +1,18 @@
 import { z } from 'zod';
 import { bounds } from '../limits.ts';
 
+/** Digits only, as the command line takes them: `Number` alone would read `0x10`, `1e2` and an empty text too. */
+const digits = /^\d{1,16}$/;
+
 /** A whole number in a path or a query. */
 export const wholeText = (least: number, most: number) => {
   const rule = `must be a whole number from ${least} to ${most}`;
-  return z.coerce.number(rule).int(rule).min(least, rule).max(most, rule);
+  return z.preprocess(fromDigits, z.int(rule).min(least, rule).max(most, rule));
 };
+
+function fromDigits(given: unknown): unknown {
+  return typeof given === 'string' && digits.test(given) ? Number(given) : given;
+}
 
 const cursor = z.string().max(1_000).optional();
 
@@ -19,10 +26,8 @@ export const wholePage = z.object({ cursor, limit: limit.default(bounds.pageRows
 /** Clients of the existing archive ask for more rows than a page may hold, and get a full page. */
 export const dataPage = z.object({
   cursor,
-  limit: z.coerce
-    .number()
-    .int()
-    .transform((rows) => Math.min(Math.max(rows, 1), bounds.pageRows))
+  limit: wholeText(1, Number.MAX_SAFE_INTEGER)
+    .transform((rows) => Math.min(rows, bounds.pageRows))
     .default(bounds.defaultPageRows),
 });
 

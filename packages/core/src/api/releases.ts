@@ -2,13 +2,19 @@ import { z } from 'zod';
 import { Config, Digest, Limits, runtimes } from '../hook/release.ts';
 import { time } from './fields.ts';
 
+/** Where else the bytes of a release come from, as a later deploy or release of the same bytes said. */
+const FurtherSource = z.object({ source_ref: z.string(), recorded_by: z.string(), recorded_at: time });
+
 export const ReleaseSummary = z.object({
   version: z.int(),
   is_live: z.boolean(),
   runtime: z.enum(runtimes),
   image: z.string().nullable(),
   digest: z.string(),
+  /** From its first release; it never changes. */
   source_ref: z.string(),
+  /** The newest of them, at most as many as a page holds by default. */
+  further_sources: z.array(FurtherSource).default([]),
   built_by: z.string(),
   built_at: time,
 });

@@ -65,7 +65,7 @@ export const runsRoutes = {
     params: idParams,
     query: z.object({ attempt: wholeText(1, 1_000_000).optional() }),
     status: 200,
-    response: 'text',
+    response: 'bytes',
   }),
   followRun: route({
     method: 'GET',

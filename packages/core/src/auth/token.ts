@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, type JWK, SignJWT } from 'jose';
 import { OsaError } from '../error.ts';
-import { parseNativeJson } from '../json/native.ts';
+import { parseExactJson } from '../json/exact.ts';
 import { keyBytesOf, keyFlaw } from './ed25519.ts';
 import type { MachineKey } from './issuer.ts';
 
@@ -94,7 +94,7 @@ function ownKid(text: string): string | undefined {
 /** The members of a JWK set (RFC 7517, section 5); undefined for what is none. */
 function jwkSet(text: string): object[] | undefined {
   try {
-    const value: unknown = parseNativeJson(text);
+    const value: unknown = parseExactJson(text);
     const keys = typeof value === 'object' && value !== null && 'keys' in value ? value.keys : undefined;
     return Array.isArray(keys) ? keys : undefined;
   } catch {
@@ -111,7 +111,7 @@ function isPrivate(text: string): boolean {
 /** The members of a JWK; undefined for PEM. The text has been read as a key. */
 function asJwk(text: string): Readonly<Record<string, unknown>> | undefined {
   const trimmed = text.trim();
-  return trimmed.startsWith('{') ? (parseNativeJson(trimmed) as Record<string, unknown>) : undefined;
+  return trimmed.startsWith('{') ? (parseExactJson(trimmed) as Record<string, unknown>) : undefined;
 }
 
 type KeyInput = Parameters<typeof createPrivateKey>[0] & Parameters<typeof createPublicKey>[0];
@@ -119,7 +119,7 @@ type KeyInput = Parameters<typeof createPrivateKey>[0] & Parameters<typeof creat
 function parseKey(text: string, source: string, read: (input: KeyInput) => KeyObject): KeyObject {
   try {
     const trimmed = text.trim();
-    if (trimmed.startsWith('{')) return read({ key: parseNativeJson(trimmed), format: 'jwk' } as KeyInput);
+    if (trimmed.startsWith('{')) return read({ key: parseExactJson(trimmed), format: 'jwk' } as KeyInput);
     return read({ key: trimmed, format: 'pem' } as KeyInput);
   } catch (cause) {
     // The cause of a JSON error quotes the text, and the text is a secret.

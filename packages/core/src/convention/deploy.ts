@@ -170,9 +170,9 @@ async function apply(
       throw new OsaError('internal', `hook ${change.name} is planned but not locked`);
     }
     if (change.hook === 'created') await registry.createFeatureTable(change.name);
-    if (change.release === 'created') {
-      await mintDeclared(registry, hook, declaration);
-    }
+    const { source_ref } = declaration.release;
+    if (change.release === 'created') await mintDeclared(registry, hook, declaration);
+    else await registry.addSource({ hook: change.name, version: change.version, source_ref });
     if (change.activated) {
       await registry.move(hook, { to: change.version, kind: 'activate', reason: 'deploy --activate' });
     }

@@ -1,7 +1,8 @@
 import type { Answer } from '../api/index.ts';
 import { contractDifferences, type Difference } from '../hook/hook.ts';
 import type { StoredConvention, StoredHook } from '../hook/registry.ts';
-import { canonicalJson, sha256 } from '../hook/release.ts';
+import { sha256 } from '../hook/release.ts';
+import { canonicalJson } from '../json/canonical.ts';
 import { type FieldDefinition, schemaDifferences } from '../record/schema.ts';
 import type { DeployRequest, HookDeclaration } from './convention.ts';
 

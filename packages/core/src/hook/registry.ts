@@ -33,6 +33,8 @@ export interface RegistryWrites extends RegistryState {
   recordBlob(sha256: string, size: number): Promise<void>;
   /** Mints the version after the last of a hook, and makes it live if it shall be. */
   mint(minting: Minting): Promise<MintOutcome>;
+  /** Notes where else the code of a known release comes from, if that names a commit for its bytes. */
+  addSource(release: { hook: string; version: number; source_ref: string }): Promise<void>;
   /** Undefined without such a hook. Nothing is locked. */
   mintingBase(hook: string, said: Said): Promise<MintingBase | undefined>;
   /** Moves the pointer of a locked hook, with its live change. */

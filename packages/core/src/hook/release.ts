@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import canonicalize from 'canonicalize';
 import { z } from 'zod';
+import { canonicalJson } from '../json/canonical.ts';
 import { bounds } from '../limits.ts';
 import { digestPattern } from './image.ts';
 
@@ -52,7 +52,11 @@ export const LimitsUpdate = z.object({
   cpu: cpu.optional(),
 });
 
-export const Config = z.record(z.string().max(1_000), z.json());
+/**
+ * Any JSON object. Its numbers keep their value, as raw JSON where no double does: whoever parses an API body, a file or
+ * YAML refuses what is not JSON.
+ */
+export const Config = z.record(z.string().max(1_000), z.unknown());
 
 /** How a release reaches a machine: an OCI image by digest, or a packed directory (a blob) by digest. */
 export const runtimes = ['image', 'directory'] as const;
@@ -103,13 +107,6 @@ export function millicores(cores: string): number {
 export function memoryBytes(text: string): number {
   const [, amount = '', unit = ''] = memoryPattern.exec(text) ?? [];
   return Math.round(Number(amount) * memoryUnits[unit.toLowerCase() as keyof typeof memoryUnits]);
-}
-
-/** RFC 8785. */
-export function canonicalJson(value: unknown): string {
-  const text = canonicalize(value);
-  if (text === undefined) throw new TypeError('the value has no JSON form');
-  return text;
 }
 
 export function sha256(text: string | Uint8Array): string {

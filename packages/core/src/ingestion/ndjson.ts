@@ -3,6 +3,7 @@ import { bounds } from '../limits.ts';
 import type { IncomingRecord, Pinned } from './ingestions.ts';
 import { MemberScan } from './member-scan.ts';
 import { recordReader, type SourceLine } from './record-line.ts';
+import { requireNdjson, withoutMark } from './upload-format.ts';
 
 /**
  * Reads an upload of records: NDJSON, one `{"source_id": text, "metadata": object}` a line. `id` is another name of
@@ -22,7 +23,11 @@ export async function* readRecords(
 ): AsyncGenerator<IncomingRecord> {
   const read = recordReader(pinned);
   const refusals: OsaError[] = [];
-  for await (const line of splitLines(source)) {
+  let isFirst = true;
+  for await (const given of splitLines(source)) {
+    const line = isFirst ? withoutMark(given) : given;
+    if (isFirst) requireNdjson(line);
+    isFirst = false;
     const record = asRefusal(() => read(line));
     if (record instanceof OsaError) refusals.push(record);
     else if (refusals.length === 0) yield record;

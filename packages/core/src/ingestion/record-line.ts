@@ -1,6 +1,8 @@
 import { asOsaError, OsaError } from '../error.ts';
-import { canonicalJson, sha256 } from '../hook/release.ts';
+import { sha256 } from '../hook/release.ts';
+import { canonicalJson } from '../json/canonical.ts';
 import { decodeUtf8, parseJson } from '../json/parse.ts';
+import { isJsonObject } from '../json/raw.ts';
 import { bounds } from '../limits.ts';
 import { metadataChecker } from '../record/check.ts';
 import { cut } from '../text.ts';
@@ -25,23 +27,25 @@ export interface SourceLine {
  */
 export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingRecord {
   const check = metadataChecker(pinned.fields);
-  const schema = `${pinned.schema.id}@${pinned.schema.version}`;
+  const schema = canonicalJson(`${pinned.schema.id}@${pinned.schema.version}`);
   return ({ line, bytes, long }) => {
     if (long) return readLong(long, line);
     const read = parseLine(bytes, line);
     if (read.scan) return unkept(requireId(read.scan.members(), line), line, read.scan, read.problem);
     const { sourceId, metadata, problem } = readMembers(read.value, line);
-    if (!isObject(metadata)) {
+    if (!isJsonObject(metadata)) {
       const scan = new MemberScan();
       scan.add(bytes);
       return unkept(sourceId, line, scan, 'metadata is not an object; write "metadata": {…}');
     }
     const problems = problem === undefined ? check(metadata) : [problem];
+    const canonical = canonicalJson(metadata);
     return {
       sourceId,
       line,
-      metadata: canonicalJson(metadata),
-      contentDigest: sha256(canonicalJson({ schema, metadata, files: [] })),
+      metadata: canonical,
+      // Canonical as a whole: the keys are in order.
+      contentDigest: sha256(`{"files":[],"metadata":${canonical},"schema":${schema}}`),
       problem: problems.length === 0 ? null : cut(problems.join('; '), bounds.reasonLength),
     };
   };
@@ -69,7 +73,7 @@ type ParsedLine =
 
 function parseLine(bytes: Uint8Array, line: number): ParsedLine {
   try {
-    return { value: parseJson(bytes) };
+    return { value: parseJson(bytes, { numbers: 'kept' }) };
   } catch (cause) {
     const error = asOsaError(cause);
     if (!error) throw cause;
@@ -102,7 +106,8 @@ interface Members {
 }
 
 function readMembers(value: unknown, line: number): Members {
-  if (!isObject(value)) throw refusal(line, 'not a JSON object', 'write {"source_id": …, "metadata": {…}}');
+  if (!isJsonObject(value))
+    throw refusal(line, 'not a JSON object', 'write {"source_id": …, "metadata": {…}}');
   const { source_id, id, metadata, files, problem, fetched_at: _, ...others } = value;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) {
@@ -151,8 +156,4 @@ function usableId(
 
 function refusal(line: number, what: string, advice: string, field?: string): OsaError {
   return new OsaError('invalid', `line ${line}: ${what}; ${advice}`, { field, details: { line } });
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -19,7 +19,9 @@ import {
   QUOTE,
   ZERO,
 } from './characters.ts';
-import { isKeptByDouble, JsonNumber, numberProblem } from './number.ts';
+import { keptNumber, plainLength } from './decimal.ts';
+import { isKeptByDouble, JsonNumber, numberProblem, roundedProblem } from './number.ts';
+import type { RawNumber } from './raw.ts';
 import { JsonScanner } from './scanner.ts';
 import type { JsonValue } from './value.ts';
 
@@ -28,12 +30,22 @@ export interface JsonOptions {
   readonly maxDepth?: number;
   /**
    * `double`: a fraction or a number with an exponent is the nearest double; an integer is refused when it would be
-   * rounded. `exact`: numbers stay the text they were written as. Both refuse what overflows or vanishes in a double.
+   * rounded. `strict`: every number is refused that would be rounded. `kept`: such a number becomes raw JSON, with all
+   * its digits. `exact`: numbers stay the text they were written as. Each refuses what overflows or vanishes in a double.
    */
-  readonly numbers?: 'double' | 'exact';
+  readonly numbers?: 'double' | 'strict' | 'kept' | 'exact';
+  /** In an object that is the value of this key, numbers are `kept`. */
+  readonly keptUnder?: string;
   /** Refuses the key `__proto__`, for input that is merged or copied by code that is not ours. */
   readonly refuseProto?: boolean;
+  /** For text that we wrote ourselves: nothing is refused because it could not be stored. */
+  readonly trusted?: boolean;
+  /** How long the text may be once its numbers are written without exponents, as PostgreSQL writes those of `jsonb`. */
+  readonly maxPlainLength?: number;
 }
+
+/** How a number is read: a double, raw JSON where no double keeps it, or its text. */
+export type ReadNumber = number | RawNumber | JsonNumber;
 
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null';
 
@@ -48,16 +60,19 @@ export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'n
  */
 export class JsonCursor extends JsonScanner {
   private readonly maxDepth: number;
-  private readonly exact: boolean;
   private readonly refuseProto: boolean;
+  private readonly keptUnder: string | undefined;
+  private numbers: NonNullable<JsonOptions['numbers']>;
   private depth = 0;
   private keyAt = 0;
+  private added = 0;
 
   constructor(text: string, options: JsonOptions = {}) {
-    super(text);
+    super(text, options.trusted ?? false);
     this.maxDepth = options.maxDepth ?? bounds.jsonDepth;
-    this.exact = options.numbers === 'exact';
+    this.numbers = options.numbers ?? 'double';
     this.refuseProto = options.refuseProto ?? false;
+    this.keptUnder = options.keptUnder;
   }
 
   /** The kind of the next value, by its first character. */
@@ -73,14 +88,12 @@ export class JsonCursor extends JsonScanner {
     return this.unexpected();
   }
 
-  value(): JsonValue<number | JsonNumber> {
+  value(): JsonValue<ReadNumber> {
     switch (this.kind()) {
       case 'string':
         return this.string();
-      case 'number': {
-        const text = this.number();
-        return this.exact ? new JsonNumber(text) : this.double(text);
-      }
+      case 'number':
+        return this.readNumber(this.number());
       case 'object':
         return this.object();
       case 'array':
@@ -108,6 +121,11 @@ export class JsonCursor extends JsonScanner {
   /** The source text from `position` to the cursor. */
   since(position: number): string {
     return this.text.slice(position, this.at);
+  }
+
+  /** The length of the text so far, if its numbers had no exponents. */
+  get plainLength(): number {
+    return this.at + this.added;
   }
 
   /** Goes into an object; true when it has a member, whose `key` is next. */
@@ -163,8 +181,11 @@ export class JsonCursor extends JsonScanner {
     }
     this.at = at;
     const number = text.slice(start, at);
-    const problem = exponent === LOWER_E || number.length > safelyShort ? numberProblem(number) : undefined;
-    return problem === undefined ? number : this.fail(problem, start);
+    if (exponent !== LOWER_E && number.length <= safelyShort) return number;
+    const problem = this.trusted ? undefined : numberProblem(number);
+    if (problem !== undefined) this.fail(problem, start);
+    if (exponent === LOWER_E) this.added += plainLength(number) - number.length;
+    return number;
   }
 
   boolean(): boolean {
@@ -184,21 +205,29 @@ export class JsonCursor extends JsonScanner {
     if (this.at < this.text.length) this.unexpected();
   }
 
-  private object(): { [key: string]: JsonValue<number | JsonNumber> } {
-    const result: { [key: string]: JsonValue<number | JsonNumber> } = {};
+  private object(): { [key: string]: JsonValue<ReadNumber> } {
+    const result: { [key: string]: JsonValue<ReadNumber> } = {};
     for (let more = this.enterObject(); more; more = this.moreMembers()) {
       const key = this.key();
       // The look-up is fast and finds inherited names too; only then the exact question is asked.
       if (result[key] !== undefined && Object.hasOwn(result, key)) this.refuseTwin(key);
-      const value = this.value();
+      const value = key === this.keptUnder && this.kind() === 'object' ? this.keptObject() : this.value();
       if (key === '__proto__') Object.defineProperty(result, key, { ...ownProperty, value });
       else result[key] = value;
     }
     return result;
   }
 
-  private array(): JsonValue<number | JsonNumber>[] {
-    const result: JsonValue<number | JsonNumber>[] = [];
+  private keptObject(): JsonValue<ReadNumber> {
+    const { numbers } = this;
+    this.numbers = 'kept';
+    const value = this.object();
+    this.numbers = numbers;
+    return value;
+  }
+
+  private array(): JsonValue<ReadNumber>[] {
+    const result: JsonValue<ReadNumber>[] = [];
     for (let more = this.enterArray(); more; more = this.moreElements()) result.push(this.value());
     return result;
   }
@@ -234,11 +263,12 @@ export class JsonCursor extends JsonScanner {
     return end;
   }
 
-  private double(number: string): number {
-    if (!isKeptByDouble(number)) {
-      this.fail(`${number} is an integer that a double cannot hold exactly`, this.at - number.length);
-    }
-    return Number(number);
+  private readNumber(text: string): ReadNumber {
+    if (this.numbers === 'exact') return new JsonNumber(text);
+    if (this.numbers === 'double' && isKeptByDouble(text)) return Number(text);
+    const kept = keptNumber(text);
+    if (typeof kept === 'number' || this.numbers === 'kept') return kept;
+    return this.fail(roundedProblem(text), this.at - text.length);
   }
 }
 

@@ -1,4 +1,4 @@
-import { type RawNumber, rawNumber } from './raw.ts';
+import { isRawNumber, type RawNumber, rawNumber } from './raw.ts';
 
 /**
  * A number keeps its decimal value and has one spelling: that of RFC 8785 where the shortest form of the nearest double
@@ -15,6 +15,7 @@ export function spellNumber(text: string): string {
 /** The number that `text`, a JSON number, writes down: a double where that keeps its value, else its digits. */
 export function keptNumber(text: string): number | RawNumber {
   const value = Number(text);
+  if (text.length <= alwaysKept && !exponentMark.test(text)) return value;
   const shortest = shortestForm(text);
   if (shortest === text || sameValue(shortest, text)) return value;
   return rawNumber(spellDigits(decimalOf(text)));
@@ -26,8 +27,42 @@ export function spellNumbers(json: string): string {
   return json.replace(stringOrNumber, (token) => (token.startsWith('"') ? token : spellNumber(token)));
 }
 
-/** PostgreSQL writes exponents out; only we write them. */
-const mayNeedSpelling = /\d{16}|\.\d{6}|\d0[^\d.]|\.0|-0|\d[eE]/;
+/** How many characters `text`, a JSON number, takes without an exponent, which is how PostgreSQL writes a numeric. */
+export function plainLength(text: string): number {
+  const { sign, digits, exponent } = decimalOf(text);
+  const minus = sign < 0 ? 1 : 0;
+  if (exponent >= 0) return minus + Math.max(1, digits.length + exponent);
+  const point = digits.length + exponent;
+  return minus + (point > 0 ? digits.length + 1 : 2 - point + digits.length);
+}
+
+/** The order of two numbers by their decimal values: negative, 0 or positive. */
+export function compareNumbers(left: number | RawNumber, right: number | RawNumber): number {
+  if (typeof left === 'number' && typeof right === 'number') return left < right ? -1 : Number(left > right);
+  const [a, b] = [left, right].map((number) => decimalOf(textOf(number))) as [Decimal, Decimal];
+  if (a.sign !== b.sign) return a.sign - b.sign;
+  return a.sign * compareSizes(a, b);
+}
+
+/** Whether the number's decimal value has no fraction. */
+export function isInteger(number: number | RawNumber): boolean {
+  return isRawNumber(number) ? decimalOf(number.rawJSON).exponent >= 0 : Number.isInteger(number);
+}
+
+const textOf = (number: number | RawNumber) => (isRawNumber(number) ? number.rawJSON : String(number));
+
+function compareSizes(a: Decimal, b: Decimal): number {
+  const places = a.digits.length + a.exponent - (b.digits.length + b.exponent);
+  if (places !== 0) return places;
+  return a.digits < b.digits ? -1 : Number(a.digits > b.digits);
+}
+
+/** A number that is spelled in another way has many digits, a zero at an end, or an exponent. */
+const mayNeedSpelling = /\d{16}|\.\d{6}|\d0(?![\d.])|\.0|-0|\d[eE]/;
+
+/** So many characters hold at most 15 digits, which a double always keeps. */
+const alwaysKept = 15;
+const exponentMark = /[eE]/;
 const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/gs;
 const parts = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 

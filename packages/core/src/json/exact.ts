@@ -1,14 +1,29 @@
-import { keptNumber } from './decimal.ts';
-import { parseNativeJson, type Reviver } from './native.ts';
+import { asOsaError } from '../error.ts';
+import { JsonCursor } from './cursor.ts';
 
 /**
  * Parses JSON that we wrote ourselves, or whose reader checks it, without rounding: a number whose value no double keeps,
  * such as most integers beyond 2^53, becomes raw JSON, which `JSON.stringify` writes out digit by digit.
+ *
+ * Nearly all texts are read by `JSON.parse`. The others have a number that it may round, or a backslash: once it has met a
+ * key `\`, V8 reads other keys that begin with an escape, such as `"\""`, as that one (nodejs/node#63785; in the Node that
+ * we pin, and the newest).
+ *
+ * @throws SyntaxError
  */
 export function parseExactJson(text: string): unknown {
-  // The reviver costs several times the parse, and few texts need it.
-  return parseNativeJson(text, /[\d.]{16}/.test(text) ? keepDigits : undefined);
+  if (!needsOwnReader.test(text)) return JSON.parse(text);
+  try {
+    const cursor = new JsonCursor(text, { numbers: 'kept', trusted: true, maxDepth });
+    const value = cursor.value();
+    cursor.end();
+    return value;
+  } catch (error) {
+    const flaw = asOsaError(error);
+    throw flaw ? new SyntaxError(flaw.message, { cause: error }) : error;
+  }
 }
 
-const keepDigits: Reviver = (_key, value, { source }) =>
-  typeof value !== 'number' || source === undefined || String(value) === source ? value : keptNumber(source);
+/** A backslash, a number of 16 characters, or one so small that a double keeps few of its digits. */
+const needsOwnReader = /\\|[\d.]{16}|\d[eE]-\d{3}/;
+const maxDepth = 900;

@@ -1,5 +1,5 @@
 import { bounds } from '../limits.ts';
-import { excerpt } from '../text.ts';
+import { excerptOfSource } from '../text.ts';
 import { sameValue } from './decimal.ts';
 
 /** A number as it was written. */
@@ -17,7 +17,14 @@ export function numberProblem(number: string): string | undefined {
   }
   const value = Number(number);
   if (Number.isFinite(value) && (value !== 0 || isWrittenAsZero(number))) return undefined;
-  return `${excerpt(number)} is beyond the range of a double`;
+  return `${excerptOfSource(number)} is beyond the range of a double`;
+}
+
+/** Why `number`, a JSON number's text, is refused where it must be a double and keep its value. */
+export function roundedProblem(number: string): string {
+  return isKeptByDouble(number)
+    ? `${excerptOfSource(number)} has more digits than a double keeps; write ${Number(number)}`
+    : `${excerptOfSource(number)} is an integer that a double cannot hold exactly`;
 }
 
 /**

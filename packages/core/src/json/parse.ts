@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { OsaError } from '../error.ts';
 import { excerpt } from '../text.ts';
-import { JsonCursor, type JsonOptions } from './cursor.ts';
+import { JsonCursor, type JsonOptions, type ReadNumber } from './cursor.ts';
 import type { JsonNumber } from './number.ts';
+import type { RawNumber } from './raw.ts';
 import type { JsonValue } from './value.ts';
 
 /**
@@ -11,7 +12,7 @@ import type { JsonValue } from './value.ts';
  * PostgreSQL cannot store), numbers that are longer than a bound or that no double can hold (see `JsonOptions`).
  * Objects are plain; a key `__proto__` becomes an own property, or is refused with `refuseProto`.
  *
- * @throws OsaError `malformed`, with `details.offset` in bytes of UTF-8.
+ * @throws OsaError `malformed`, with `details.offset` in bytes of UTF-8; `too_large` for `maxPlainLength`.
  */
 export function parseJson(
   input: Uint8Array | string,
@@ -19,16 +20,31 @@ export function parseJson(
 ): JsonValue<JsonNumber>;
 export function parseJson(
   input: Uint8Array | string,
-  options?: JsonOptions & { readonly numbers?: 'double' },
-): JsonValue;
+  options: JsonOptions & { readonly numbers: 'kept' },
+): JsonValue<number | RawNumber>;
 export function parseJson(
   input: Uint8Array | string,
-  options: JsonOptions = {},
-): JsonValue<number | JsonNumber> {
+  options: JsonOptions & { readonly keptUnder: string },
+): JsonValue<number | RawNumber>;
+export function parseJson(
+  input: Uint8Array | string,
+  options?: JsonOptions & { readonly numbers?: 'double' | 'strict'; readonly keptUnder?: never },
+): JsonValue;
+export function parseJson(input: Uint8Array | string, options: JsonOptions = {}): JsonValue<ReadNumber> {
   const cursor = new JsonCursor(typeof input === 'string' ? input : decodeUtf8(input), options);
   const value = cursor.value();
   cursor.end();
+  requirePlainLength(cursor.plainLength, options.maxPlainLength ?? Number.POSITIVE_INFINITY);
   return value;
+}
+
+function requirePlainLength(length: number, most: number): void {
+  if (length <= most) return;
+  throw new OsaError(
+    'too_large',
+    `the JSON takes ${length} characters once its numbers are stored without exponents, more than ${most}; write such numbers as text`,
+    { details: { limit: most } },
+  );
 }
 
 /**

@@ -5,11 +5,13 @@ import { BACKSLASH, CARRIAGE_RETURN, LINE_FEED, QUOTE, SPACE, TAB } from './char
 /** A place in a JSON text: what is below numbers, arrays and objects. Use it as `JsonCursor`. */
 export class JsonScanner {
   protected readonly text: string;
+  protected readonly trusted: boolean;
   protected at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, trusted: boolean) {
     this.text = text;
-    if (!text.isWellFormed()) this.fail('a lone surrogate', lonePlace(text));
+    this.trusted = trusted;
+    if (!trusted && !text.isWellFormed()) this.fail('a lone surrogate', lonePlace(text));
   }
 
   string(): string {
@@ -63,9 +65,9 @@ export class JsonScanner {
     }
     if (letter !== 'u') this.unexpected(at + 1);
     const unit = this.hexadecimal(at + 2);
-    if (unit === 0) this.fail('\\u0000 in a string, which cannot be stored', at);
+    if (unit === 0 && !this.trusted) this.fail('\\u0000 in a string, which cannot be stored', at);
     this.at = at + 6;
-    if (unit < 0xd800 || unit > 0xdfff) return String.fromCharCode(unit);
+    if (unit < 0xd800 || unit > 0xdfff || this.trusted) return String.fromCharCode(unit);
     const isPair = unit <= 0xdbff && this.text.startsWith('\\u', at + 6);
     const low = isPair ? this.hexadecimal(at + 8) : 0;
     if (low < 0xdc00 || low > 0xdfff) this.fail('a lone surrogate', at);

@@ -107,7 +107,7 @@ async function rows(
   const list = page.map(({ row, id, bytes: _bytes, available: _all, ...head }) => ({
     id: Number(id),
     ...head,
-    ...rowValues(row),
+    ...rowValues(parseExactJson(row) as Record<string, unknown>),
   }));
   return { rows: list, next_cursor, has_more };
 }
@@ -186,9 +186,8 @@ function isNewest(sql: Sql) {
     where n.convention = r.convention and n.source_id = r.source_id and n.version > r.version)`;
 }
 
-/** The declared columns of a feature row that was read as JSON, in the contract's order. */
-export function rowValues(text: string): Record<string, unknown> {
-  const row = parseExactJson(text) as Record<string, unknown>;
+/** The declared columns of a whole feature row, in the contract's order. */
+export function rowValues(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { id: _id, outcome_id: _outcome, run_id: _run, ordinal: _ordinal, ...values } = row;
   return values;
 }

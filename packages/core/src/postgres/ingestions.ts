@@ -7,7 +7,6 @@ import type {
   IngestionReads,
   IngestionWrites,
   Pinned,
-  RecordFilter,
   Twins,
 } from '../ingestion/ingestions.ts';
 import type { FieldDefinition } from '../record/schema.ts';
@@ -16,6 +15,7 @@ import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
 import { failures } from './failures.ts';
+import { ingestionRecords } from './ingestion-records.ts';
 import { cancelIngestion } from './queue/end.ts';
 import { useIndexLookups } from './queue/plans.ts';
 import { findRepeat } from './queue/repeat.ts';
@@ -52,7 +52,7 @@ export function ingestionReads({ sql }: Pick<Database, 'sql'>, options: NodeIden
   return {
     list: (page) => list(sql, options, page),
     show: (id) => view(sql, options, id),
-    records: (id, page) => records(sql, id, page),
+    records: (id, page) => ingestionRecords(sql, id, page),
     failures: (id, limit) => failures(sql, id, limit),
   };
 }
@@ -99,7 +99,7 @@ async function addBatch(
     from batch, unnest(
       ${arrayText(records.map((record) => record.sourceId))}::text::text[],
       ${arrayText(records.map((record) => record.line))}::text::integer[],
-      ${arrayText(records.map((record) => record.metadata))}::text::jsonb[],
+      ${arrayText(records.map((record) => record.metadata))}::text::json[],
       ${arrayText(records.map((record) => record.contentDigest))}::text::text[],
       ${arrayText(records.map((record) => record.problem))}::text::text[]
     ) as incoming (source_id, line, metadata, content_digest, problem)`;
@@ -167,34 +167,4 @@ async function list(sql: Sql, options: NodeIdentity, page: Page): Promise<Answer
     order by i.id desc limit ${page.limit + 1}`;
   const { page: items, next_cursor } = listPages.cut(rows, page.limit, ({ id }) => ({ s: null, id }));
   return { items, next_cursor };
-}
-
-const recordPages = pagesOf('listIngestionRecords');
-
-async function records(
-  sql: Sql,
-  id: string,
-  page: Page & { readonly status?: RecordFilter | undefined },
-): Promise<Answer<'listIngestionRecords'> | undefined> {
-  const [known] = await sql`select from ingestions where id = ${id}`;
-  if (!known) return undefined;
-  const after = recordPages.afterNumber(page.cursor) ?? 0;
-  const failed = page.status === 'failed';
-  const wanted = failed ? ['invalid', 'rejected', 'errored'] : page.status ? [page.status] : null;
-  type Row = Answer<'listIngestionRecords'>['items'][number] & { id: string };
-  const rows = await sql<Row[]>`
-    select r.id, r.source_id, r.line, b.index as batch, r.status, r.reason, r.record as record_srn,
-           coalesce((select jsonb_agg(jsonb_build_object('hook', o.hook, 'version', run.version, 'status', o.status,
-                                                         'reason', o.reason) order by o.id)
-                     from outcomes o join runs run on run.id = o.run where o.batch_record = r.id), '[]') as outcomes
-    from batch_records r join batches b on b.id = r.batch
-    where b.ingestion = ${id} and r.id > ${after}
-      and (${wanted === null} or r.status = any (${arrayText(wanted ?? [])}::text::text[]))
-      and (${!failed} or r.retried_in is null)
-    order by r.id limit ${page.limit + 1}`;
-  const { page: items, next_cursor } = recordPages.cut(rows, page.limit, (row) => ({
-    s: null,
-    id: Number(row.id),
-  }));
-  return { items: items.map(({ id: _, ...item }) => item), next_cursor };
 }

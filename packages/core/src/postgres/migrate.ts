@@ -171,11 +171,12 @@ export async function excessRights(database: Database): Promise<readonly string[
 }
 
 /**
- * That what is answered is on the disk: a role or database may have been told otherwise.
+ * Refuses a role or database that was told to answer before what it answers is on the disk. Our sessions wait all the same.
  * @throws OsaError `conflict`
  */
 export async function requireDurable({ sql }: Database): Promise<void> {
-  const [row] = await sql<{ setting: string }[]>`select current_setting('synchronous_commit') as setting`;
+  const [row] = await sql<{ setting: string }[]>`
+    select reset_val as setting from pg_settings where name = 'synchronous_commit'`;
   if (row?.setting !== 'off') return;
   throw new OsaError(
     'conflict',

@@ -79,8 +79,8 @@ async function row(sql: Sql, hook: string, id: number): Promise<RowTrace | undef
   const { values, metadata, current, ordinal, ...story } = traced;
   return {
     ...story,
-    row: { name: `${hook}/${id}`, id, ordinal, current, values: rowValues(values) },
-    record: { ...story.record, metadata: parseMetadata(metadata) },
+    row: { name: `${hook}/${id}`, id, ordinal, current, values: rowValues(parseObject(values)) },
+    record: { ...story.record, metadata: parseObject(metadata) },
     release: withConfigDigest(story.release),
   };
 }
@@ -107,13 +107,16 @@ async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
   if (!found) return undefined;
   const { rows, row_count, metadata, ...rest } = found;
   return {
-    record: { ...rest, metadata: parseMetadata(metadata) },
-    rows: parseExactJson(rows) as RecordTrace['rows'],
+    record: { ...rest, metadata: parseObject(metadata) },
+    rows: (parseExactJson(rows) as RecordTrace['rows']).map((row) => ({
+      ...row,
+      values: rowValues(row.values),
+    })),
     row_count,
   };
 }
 
-function parseMetadata(text: string): Record<string, unknown> {
+function parseObject(text: string): Record<string, unknown> {
   return parseExactJson(text) as Record<string, unknown>;
 }
 

@@ -1,4 +1,6 @@
 import { isDate, isDateTime } from '../calendar.ts';
+import { compareNumbers, isInteger } from '../json/decimal.ts';
+import { isJsonObject, isRawNumber } from '../json/raw.ts';
 import { suggest } from '../suggest.ts';
 import { excerpt } from '../text.ts';
 import { compilePattern, type Pattern } from './pattern.ts';
@@ -15,7 +17,7 @@ export function metadataChecker(fields: readonly FieldDefinition[]): (metadata: 
   const names = fields.map((field) => field.name);
   const checks = new Map(fields.map((field) => [field.name, fieldCheck(field)]));
   return (metadata) => {
-    if (!isPlainObject(metadata)) return [`metadata: ${excerpt(metadata)} is not an object`];
+    if (!isJsonObject(metadata)) return [`metadata: ${excerpt(metadata)} is not an object`];
     const reasons = new Reasons();
     const unknown = Object.keys(metadata).filter((key) => !checks.has(key));
     for (const [index, key] of unknown.entries()) {
@@ -132,13 +134,13 @@ interface NumberConstraints {
 }
 
 function numberRule(constraints: NumberConstraints): Rule {
-  const least = constraints.min_value ?? Number.NEGATIVE_INFINITY;
-  const most = constraints.max_value ?? Number.POSITIVE_INFINITY;
+  const { min_value: least, max_value: most } = constraints;
   return (value) => {
-    if (typeof value !== 'number' || !Number.isFinite(value)) return 'is not a number';
-    if (constraints.integer_only && !Number.isInteger(value)) return 'is not an integer';
-    if (value < least) return `is less than ${least}`;
-    return value > most ? `is more than ${most}` : undefined;
+    const isNumber = isRawNumber(value) || (typeof value === 'number' && Number.isFinite(value));
+    if (!isNumber) return 'is not a number';
+    if (constraints.integer_only && !isInteger(value)) return 'is not an integer';
+    if (least != null && compareNumbers(value, least) < 0) return `is less than ${least}`;
+    return most != null && compareNumbers(value, most) > 0 ? `is more than ${most}` : undefined;
   };
 }
 
@@ -168,8 +170,4 @@ function countPoints(text: string): number {
   let count = text.length;
   for (let at = 0; at < text.length; at++) if ((text.charCodeAt(at) & 0xfc00) === 0xdc00) count--;
   return count;
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -41,7 +41,11 @@ export interface TrialResult {
 /** @throws OsaError of the runner, when the code cannot be started */
 export async function tryHook(trial: Trial): Promise<TrialResult> {
   const limits = normaliseLimits(trial.release.limits);
-  const { hook, runner, workspace, records, signal } = trial;
+  const { hook, runner, workspace, signal } = trial;
+  // In the order of a batch, which the database sorts.
+  const records = trial.records.toSorted((left, right) =>
+    Buffer.compare(Buffer.from(left.id), Buffer.from(right.id)),
+  );
   const release = { ...trial.release, limits };
   const started = performance.now();
   const task = {
@@ -95,7 +99,8 @@ async function firstRows(
   return found;
 }
 
-/** As it would be read back: text for what is text, else JSON, number for number as it was written. */
+/** As it would be read back: text for what is text, a double for a number, else JSON. */
 function cellValue(text: string | null, jsonType: string): unknown {
-  return text === null || jsonType === 'string' ? text : parseExactJson(text);
+  if (text === null || jsonType === 'string') return text;
+  return jsonType === 'number' ? Number(text) : parseExactJson(text);
 }

@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { OsaError } from '@osa/core/error';
+import { gitIn } from '@osa/core/programs/git';
 import { systemCode } from '@osa/core/system-error';
 import { writeNew } from './new-file.ts';
 
@@ -70,18 +69,10 @@ function requireOurs(path: string, { uid, mode }: { readonly uid: bigint; readon
 }
 
 /** Files that git keeps come with each clone. Without git, or outside a repository, nothing is tracked. */
-async function requireUntracked(path: string, { PATH }: NodeJS.ProcessEnv): Promise<void> {
-  const settings = [
-    '-c',
-    'core.fsmonitor=false',
-    '-c',
-    'safe.bareRepository=explicit',
-    '--literal-pathspecs',
-  ];
-  const args = [...settings, '-C', dirname(path), 'ls-files', '-z', '--cached', '--', basename(path)];
-  const options = { env: { PATH }, timeout: 10_000, maxBuffer: 16 * 1024 * 1024 };
-  const listed = await promisify(execFile)('git', args, options).catch(() => undefined);
-  const [first] = listed?.stdout.split('\0') ?? [];
+async function requireUntracked(path: string, environment: NodeJS.ProcessEnv): Promise<void> {
+  const git = gitIn(dirname(path), environment);
+  const { stdout } = await git('ls-files', '-z', '--cached', '--', basename(path));
+  const [first] = stdout.toString('utf8').split('\0');
   if (!first) return;
   throw refusal(path, `git tracks files in it, such as ${first}; run: git rm -r --cached ${basename(path)}`);
 }

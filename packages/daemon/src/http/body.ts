@@ -48,7 +48,12 @@ export async function readJson(
   }
   const bytes = Buffer.concat(chunks);
   return {
-    value: parseJson(bytes, { refuseProto: true }),
+    value: parseJson(bytes, {
+      refuseProto: true,
+      numbers: 'strict',
+      keptUnder: 'config',
+      maxPlainLength: maxBytes,
+    }),
     sha256: createHash('sha256').update(bytes).digest('hex'),
   };
 }

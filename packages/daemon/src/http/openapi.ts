@@ -138,6 +138,12 @@ function requestOf(name: string, route: Route, add: AddSchema): Json {
   return { requestBody: { required: true, content } };
 }
 
+const contents: Readonly<Record<'text' | 'bytes' | 'archive', Json>> = {
+  text: { 'text/plain': { schema: { type: 'string' } } },
+  bytes: { 'text/plain': { schema: { type: 'string' } } },
+  archive: { 'application/octet-stream': { schema: {} } },
+};
+
 /** The responses by status: the route's own, and a problem for each other status. */
 function responsesOf(
   name: string,
@@ -145,8 +151,8 @@ function responsesOf(
   { add, problem }: { readonly add: AddSchema; readonly problem: Json },
 ): Json {
   const content =
-    route.response === 'text'
-      ? { 'text/plain': { schema: { type: 'string' } } }
+    typeof route.response === 'string'
+      ? contents[route.response]
       : { 'application/json': { schema: add(`${name}Response`, route.response, 'output') } };
   const success: Json = {
     description: 'Done',

@@ -162,7 +162,9 @@ function notMounted(request: FastifyRequest, part: Part): OsaError {
       part === 'worker'
         ? `this daemon only runs batches and serves ${all.map((route) => route.path).join(', ')}; ask a daemon that serves the API`
         : '/openapi.json lists all routes';
-    return new OsaError('not_found', `there is no route with this path; ${instead}`);
+    return new OsaError('not_found', `there is no route with this path; ${instead}`, {
+      details: part === 'worker' ? {} : { routes: '/openapi.json' },
+    });
   }
   const allow = [...new Set(methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))];
   return new OsaError('method_not_allowed', `this path accepts ${allow.join(', ')}`, { details: { allow } });

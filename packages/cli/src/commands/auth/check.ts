@@ -11,12 +11,13 @@ import { tokenFacts } from './token-contents.ts';
 
 export const authCheck = defineCommand({
   description:
-    'Finds out why the server would refuse a token from here: by its clock and by the issuers, keys and bounds that it ' +
-    'publishes; then it asks. The token is not shown. Exits with 4 when something is wrong.',
+    'Finds out why the server would refuse your token. It compares the clocks, and checks the token ' +
+    'against the issuers, keys and limits that the server publishes; then it asks the server. The token ' +
+    'is not shown. Exit code: 4 when something is wrong.',
   options: { scope: scopeOption },
   examples: [
     ['osa auth check', 'before the first deploy from a new place'],
-    ['osa auth check --scope conventions:write:usgs-earthquakes', 'and whether it may deploy that'],
+    ['osa auth check --scope conventions:write:usgs-earthquakes', 'also checks whether it may deploy that'],
   ],
   json: '{"ok", "from", "clock_offset_seconds", "checks": [{"check", "ok", "detail", "hint"}]}',
   async run({ client, output, sources }, { options: { scope } }) {
@@ -46,17 +47,17 @@ export const authCheck = defineCommand({
   },
 });
 
-/** What the server itself says, which knows more than it publishes. @throws OsaError when it does not say. */
+/** Asks the server, which knows more than it publishes. @throws OsaError when it gives no verdict. */
 async function asked(client: Client, wanted: readonly string[]): Promise<Finding[]> {
   try {
     const answer = await client.call('whoami', { scopes: wanted });
     const { kind, issuer, subject } = answer;
-    const accepted = fine('server', `takes it as ${subject}, a ${kind} of ${issuer}`);
+    const accepted = fine('server', `accepts it as ${subject}, a ${kind} of ${issuer}`);
     return [accepted, ...(kind === 'person' ? roleFindings(answer, wanted) : [])];
   } catch (error) {
     const refusal = asOsaError(error);
     if (refusal?.code !== 'invalid_token' && refusal?.code !== 'rate_limited') throw error;
-    const why = 'nothing that it publishes says why; its log does, without the token';
+    const why = 'its published settings do not explain it; see the log of the server';
     return [wrong('server', `does not accept it: ${refusal.code}`, why)];
   }
 }

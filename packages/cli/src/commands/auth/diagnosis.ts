@@ -1,11 +1,11 @@
 import type { Answer } from '@osa/core/api';
 import { covers } from '@osa/core/auth/scope';
 
-/** Why a server would refuse a token, found out from what it publishes. */
+/** Finds out why a server would refuse a token, from the settings that it publishes. */
 
 export type Trusted = Answer<'listIssuers'>;
 
-/** What is known of a token without verifying it. */
+/** Facts of a token that need no verification. */
 export interface TokenFacts {
   /** A person's token names no issuer. */
   readonly kind: 'machine' | 'person';
@@ -15,7 +15,7 @@ export interface TokenFacts {
   readonly audience: readonly string[];
   /** The texts of its claims by name; the issuer's settings say which one holds the scopes. */
   readonly claims: ReadonlyMap<string, readonly string[]>;
-  /** What its key is known by: the thumbprint where we sign, else the `kid` that it names. */
+  /** Identifies its key: the thumbprint where we sign, else the `kid` that it names. */
   readonly thumbprint: string | undefined;
   readonly kid: string | undefined;
   /** Seconds since 1970, by the clock of who signed. */
@@ -39,7 +39,7 @@ export interface Finding {
   readonly check: (typeof checks)[number];
   readonly ok: boolean;
   readonly detail: string;
-  /** What to do; null where nothing has to be done. */
+  /** How to mend it; null where nothing is wrong. */
   readonly hint: string | null;
 }
 
@@ -97,17 +97,18 @@ function clockFinding(
   if (size <= skew) return fine('clock', `within ${Math.max(1, Math.round(size))} s of the server's`);
   const detail = `this clock is ${span(size)} ${offset > 0 ? 'behind' : 'ahead of'} the server's`;
   const hint = 'set the clock of this machine, or of the server';
-  if (!isSignedHere) return fine('clock', `${detail}, which this token has no need of`, hint);
+  if (!isSignedHere) return fine('clock', `${detail}; this token does not depend on it`, hint);
   if (offset < 0) return wrong('clock', `${detail}; ${skew} s are allowed`, hint);
   const left = expiresAt - issuedAt + skew - offset;
-  if (left <= 0) return wrong('clock', `${detail}; tokens have ended before they are sent`, hint);
-  return fine('clock', `${detail}; tokens are good for ${span(left)} only`, hint);
+  if (left <= 0) return wrong('clock', `${detail}; tokens expire before they are sent`, hint);
+  return fine('clock', `${detail}; tokens are valid for ${span(left)} only`, hint);
 }
 
 function issuerFinding({ kind, issuer }: TokenFacts, { issuers }: Trusted): Finding {
-  if (kind === 'person') return fine('issuer', 'none named: the token of a person, which the server judges');
+  if (kind === 'person')
+    return fine('issuer', 'none: this is the token of a person, which the server checks');
   if (issuer === undefined)
-    return wrong('issuer', 'the token names no issuer', 'a machine token needs `iss`');
+    return wrong('issuer', 'the token names no issuer', 'a machine token needs the claim `iss`');
   if (issuers.some((known) => known.issuer === issuer)) return fine('issuer', issuer);
   const names = issuers.map((known) => known.issuer).join(', ') || 'none';
   const detail = `${issuer} is not trusted by the server; it trusts ${names}`;
@@ -124,20 +125,24 @@ function keyFinding({ thumbprint, kid }: TokenFacts, { issuer, keys }: Issuer): 
     const known = keys.find((key) => key.thumbprint === thumbprint);
     if (known && (keys.length === 1 || known.kid === kid)) return fine('key', thumbprint);
     if (known) {
-      const detail = `the server knows the key ${thumbprint} by the kid ${known.kid}, and tokens name it by ${kid}`;
+      const detail = `the server knows the key ${thumbprint} by the kid ${known.kid}, but tokens name it ${kid}`;
       return wrong('key', detail, 'give both halves of the key the same `kid`, or none');
     }
     return wrong('key', `the server does not know the key ${thumbprint} for ${issuer}`, hint);
   }
-  if (keys.length === 1) return fine('key', 'the issuer has one, which the signature must be of');
+  if (keys.length === 1) return fine('key', 'the issuer has one key, which must have signed the token');
   if (keys.some((key) => key.kid === kid)) return fine('key', `kid ${kid}`);
   const known = keys.map((key) => key.kid).join(', ');
-  return wrong('key', `the issuer has several keys, and none has the kid ${kid ?? '(none)'}: ${known}`, hint);
+  return wrong(
+    'key',
+    `the issuer has several keys, and none of them (${known}) has the kid ${kid ?? '(none)'}`,
+    hint,
+  );
 }
 
 function audienceFinding({ audience }: TokenFacts, issuer: Issuer): Finding {
   if (audience.includes(issuer.audience)) return fine('audience', issuer.audience);
-  const detail = `the token is for ${audience.join(', ') || 'nobody'}, the server takes ${issuer.audience}`;
+  const detail = `the token is for ${audience.join(', ') || 'nobody'}, but the server accepts ${issuer.audience}`;
   return wrong('audience', detail, `set OSA_AUDIENCE=${issuer.audience}`);
 }
 
@@ -146,23 +151,19 @@ function lifetimeFinding(facts: TokenFacts, trusted: Trusted, now: number): Find
   const isUndated = issuedAt === undefined && kind === 'machine';
   if (expiresAt === undefined || isUndated) {
     const needed = kind === 'machine' ? '`iat` and `exp`' : '`exp`';
-    return wrong(
-      'lifetime',
-      'the token does not say from when and until when it is good',
-      `it needs ${needed}`,
-    );
+    return wrong('lifetime', 'the token does not say when it begins and ends', `it needs ${needed}`);
   }
   const { clock_skew_seconds: skew, max_token_seconds: most } = trusted;
   const lifetime = expiresAt - (issuedAt ?? expiresAt);
   if (kind === 'machine' && lifetime > most) {
-    const detail = `the token lives for ${span(lifetime)}, ${span(most)} are allowed`;
+    const detail = `the token lives for ${span(lifetime)}; at most ${span(most)} are allowed`;
     return wrong('lifetime', detail, 'make one that ends earlier');
   }
   if (isSignedHere) return fine('lifetime', span(lifetime));
   if (expiresAt + skew <= now)
-    return wrong('lifetime', `the token ended ${span(now - expiresAt)} ago`, 'make another one');
+    return wrong('lifetime', `the token expired ${span(now - expiresAt)} ago`, 'make another one');
   const start = Math.max(issuedAt ?? 0, notBefore ?? 0);
-  if (start <= now + skew) return fine('lifetime', `good for ${span(expiresAt + skew - now)}`);
+  if (start <= now + skew) return fine('lifetime', `valid for ${span(expiresAt + skew - now)}`);
   const detail = `the token begins in ${span(start - now)}, by the server's clock`;
   return wrong('lifetime', detail, 'set the clock of the machine that made it');
 }
@@ -171,7 +172,7 @@ function scopeFindings(facts: TokenFacts, issuer: Issuer, wanted: readonly strin
   const { issuer: name, scope_claim: claim, scopes: bounds } = issuer;
   const carried = facts.claims.get(claim) ?? [];
   if (facts.isSignedHere && claim !== scopeClaim) {
-    const detail = `the server reads scopes from the claim ${claim}, and tokens signed here have them in ${scopeClaim}`;
+    const detail = `the server reads scopes from the claim ${claim}, but tokens signed here have them in ${scopeClaim}`;
     return [
       wrong('scope', detail, `set \`scope_claim\` of ${name} to ${scopeClaim} in the settings of the daemon`),
     ];
@@ -181,7 +182,7 @@ function scopeFindings(facts: TokenFacts, issuer: Issuer, wanted: readonly strin
       return wrong('scope', `the token does not carry ${scope} in its claim ${claim}`, 'make one that does');
     }
     if (bounds === null || bounds.some((bound) => covers(bound, scope))) return fine('scope', scope);
-    const detail = `the server lets tokens of ${name} carry no more than ${bounds.join(', ') || 'nothing'}; ${scope} is not among it`;
+    const detail = `the server allows tokens of ${name} only ${bounds.join(', ') || 'nothing'}, not ${scope}`;
     return wrong('scope', detail, 'widen `scopes` of the issuer in the settings of the daemon');
   });
 }

@@ -10,19 +10,19 @@ import { publicKeyLines } from './key-lines.ts';
 
 export const keysGenerate = defineCommand({
   description:
-    'Makes an Ed25519 key pair. The private key goes to a file that only you can read (JWK, mode 0600), where ' +
-    'tokens are signed with it; the public key is printed, for the daemon that shall trust it.',
+    'Makes an Ed25519 key pair. The private key goes to a file that only you can read (JWK, mode 0600); ' +
+    'osa signs tokens with it. The public key is printed, for the daemon that should trust it.',
   options: {
     out: {
       value: 'FILE',
-      description: "where the private key goes (default: your config directory's key.jwk)",
+      description: 'file for the private key (default: key.jwk in your config directory)',
       parse: text(4_096),
     },
-    force: { description: 'replace a key that is there; what trusts the old one has to be told' },
+    force: { description: 'overwrite the existing key; servers that trust it must be updated' },
   },
   examples: [
     ['osa keys generate', 'a key of your own'],
-    ['osa keys generate --out ci.jwk', 'a key for CI, to be stored there as OSA_KEY'],
+    ['osa keys generate --out ci.jwk', 'a key for CI; store it there as OSA_KEY'],
   ],
   json: '{"file", "issuer", "public_jwk", "thumbprint"}',
   async run({ output, sources }, { options: { out, force } }) {
@@ -37,7 +37,7 @@ export const keysGenerate = defineCommand({
       { file, issuer, public_jwk: shown, thumbprint: kid },
       publicKeyLines({
         title: 'private key',
-        from: `${file} (only you can read it; tell nobody)`,
+        from: `${file} (only you can read it; keep it secret)`,
         issuer,
         publicJwk: shown,
         thumbprint: kid,
@@ -63,7 +63,7 @@ async function writePrivately(file: string, content: string, force: boolean): Pr
     if (code === undefined) throw cause;
     const problem =
       code === 'EEXIST'
-        ? 'is there already; --force replaces it, --out names another'
+        ? 'exists already; --force replaces it, --out names another file'
         : `cannot be written (${code})`;
     throw new OsaError('usage', `${file} ${problem}`, { field: 'out', cause });
   }

@@ -1,19 +1,19 @@
 import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
-import { issuerOf, resolveIdentity, resolveKey } from '../../config/credential.ts';
+import { issuerOf, noKey, resolveIdentity, resolveKey } from '../../config/credential.ts';
 import { loadKey } from '../../config/key.ts';
 import { publicKeyLines } from './key-lines.ts';
 
 export const keysShow = defineCommand({
   description:
-    'Shows the public half of the key that signs tokens here, and the settings with which a daemon trusts it. The ' +
-    'private half is never shown.',
-  examples: [['osa keys show', 'what to give to who runs the daemon']],
+    'Shows the public half of the key that signs tokens here, and the settings with which a daemon trusts ' +
+    'it. The private half is never shown.',
+  examples: [['osa keys show', 'give this to whoever runs the daemon']],
   json: '{"from", "issuer", "public_jwk", "thumbprint"}',
   async run({ client, output, sources }) {
     const identity = identityHere(() => resolveIdentity(sources, client().server));
     const key = identity?.key ?? resolveKey(sources);
-    if (!key) throw new OsaError('credentials', 'there is no key here; make one with: osa keys generate');
+    if (!key) throw noKey(sources);
     const { kid, thumbprint, publicJwk } = await loadKey(key);
     const shown = { ...publicJwk, kid, alg: 'EdDSA' };
     const issuer = identity?.issuer ?? issuerOf(sources.environment);

@@ -1,11 +1,11 @@
 import { OsaError } from '@osa/core/error';
 import type { Server, Sources } from '../../config/config.ts';
-import { type Identity, resolveCredential } from '../../config/credential.ts';
+import { type Identity, noKey, resolveCredential } from '../../config/credential.ts';
 import { loadKey, longestToken } from '../../config/key.ts';
 import { scopeClaim, type TokenFacts } from './diagnosis.ts';
 
 /**
- * What the tokens of this place say, without making one; of `OSA_TOKEN`, what it says itself.
+ * The facts of the tokens that are signed here, without making one; with `OSA_TOKEN`, the facts of that token.
  *
  * @throws OsaError `credentials` when there is no token and no key, or they cannot be read
  */
@@ -15,12 +15,7 @@ export async function tokenFacts(
   wanted: readonly string[],
 ): Promise<{ readonly from: string; readonly facts: TokenFacts }> {
   const credential = resolveCredential(sources, server);
-  if (!credential) {
-    throw new OsaError(
-      'credentials',
-      'there is no key for this server: make one with `osa keys generate`, or set OSA_KEY',
-    );
-  }
+  if (!credential) throw noKey(sources);
   if (credential.kind === 'token') return { from: 'OSA_TOKEN', facts: await factsOf(credential.token) };
   const { identity } = credential;
   return { from: identity.key.name, facts: await factsOfKey(identity, wanted) };

@@ -1,6 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
-import { resolveCredential } from '../../config/credential.ts';
+import { noKey, resolveCredential } from '../../config/credential.ts';
 import { loadKey, longestToken, sign } from '../../config/key.ts';
 import { time } from '../../terminal/format.ts';
 import { line } from '../../terminal/paint.ts';
@@ -9,13 +9,14 @@ import { scopeOption } from './scopes.ts';
 
 export const token = defineCommand({
   description:
-    'Signs a token for another program, such as curl, and prints it and nothing else. It grants what --scope says; ' +
-    'without any it says who you are and grants nothing. Whoever has it can use it until it ends.',
+    'Signs a token for another program, such as curl, and prints only the token. It grants the scopes of ' +
+    '--scope; without one it says who you are and grants nothing. Anyone who has the token can use it ' +
+    'until it expires.',
   options: {
     scope: scopeOption,
     ttl: {
       value: 'SECONDS',
-      description: `how long it is good (${longestToken}, which is the longest)`,
+      description: `lifetime, at most ${longestToken} (default: ${longestToken})`,
       parse: integer(1, longestToken),
     },
   },
@@ -27,11 +28,10 @@ export const token = defineCommand({
   async run({ client, output, sources }, { options: { scope, ttl = longestToken } }) {
     const { server } = client();
     const credential = resolveCredential(sources, server);
-    if (credential?.kind !== 'key') {
-      const why = credential
-        ? 'OSA_TOKEN is a token already; a key signs'
-        : 'there is no key for this server';
-      throw new OsaError('credentials', `${why}; make one with: osa keys generate`);
+    if (!credential) throw noKey(sources);
+    if (credential.kind !== 'key') {
+      const message = 'OSA_TOKEN is a token already, and only a key can sign one; unset it and set OSA_KEY';
+      throw new OsaError('credentials', message, { field: 'OSA_TOKEN' });
     }
     const { identity } = credential;
     const { issuer, audience, subject } = identity;

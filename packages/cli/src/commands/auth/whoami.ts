@@ -6,11 +6,11 @@ import { scopeOption } from './scopes.ts';
 
 export const authWhoami = defineCommand({
   description:
-    'Asks the server who you are to it. A key signs a token for that, with the scopes of --scope; what comes back is ' +
-    'what the server grants of them.',
+    'Asks the server who you are. With --scope, the token asks for these scopes, and the answer shows ' +
+    'which of them the server grants.',
   options: { scope: scopeOption },
   examples: [
-    ['osa auth whoami', 'who this key is'],
+    ['osa auth whoami', 'the name of this key'],
     ['osa auth whoami --scope hooks:write:find_pockets', 'and whether it may release that hook'],
   ],
   json: '{"id", "kind", "issuer", "subject", "scopes", "roles", "expires_at", …}',

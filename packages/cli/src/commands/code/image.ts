@@ -18,6 +18,6 @@ export function parseImage(text: string): Image {
   if (digest !== undefined && isImage(reference) && /^\S{1,900}$/.test(name)) return { name, digest };
   throw new OsaError(
     'usage',
-    'It must be an image with its digest, REF@sha256: and 64 lower-case hexadecimal digits: a tag may move.',
+    'It must be an image with its digest, REF@sha256: and 64 hexadecimal digits in lower case; a tag could move.',
   );
 }

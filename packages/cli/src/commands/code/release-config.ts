@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Answer, Body } from '@osa/core/api';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { parseJson } from '@osa/core/json/parse';
+import { isJsonObject, type RawNumber } from '@osa/core/json/raw';
 import type { JsonValue } from '@osa/core/json/value';
 import { parseExactly } from '../../http/read-response.ts';
 import { readTextFile } from '../text-file.ts';
@@ -14,23 +15,23 @@ type Config = NonNullable<Body<'release'>['config']>;
 /**
  * Reads `key=value`; the value is JSON if it can be, else text.
  *
- * @throws OsaError `usage`, also for JSON that a server does not keep as it stands, such as an integer beyond 2^53
+ * @throws OsaError `usage`, also for JSON that a server does not keep as it stands, such as a key that is there twice
  */
 export function parseSetting(text: string): Setting {
   const at = text.indexOf('=');
-  if (at < 1) throw new OsaError('usage', 'It must be a key and its value, such as relation=choy.');
+  if (at < 1) throw new OsaError('usage', 'It must be KEY=VALUE, such as relation=choy.');
   const source = text.slice(at + 1);
   if (parseExactly(source) === undefined) return [text.slice(0, at), source];
   return [
     text.slice(0, at),
-    keptJson(source, (flaw) => `Its value is JSON that is not kept as it stands: ${flaw}.`),
+    keptJson(source, (flaw) => `Its value is JSON that cannot be kept exactly: ${flaw}.`),
   ];
 }
 
 /** @throws OsaError `usage` with what `said` makes of the flaw */
-function keptJson(text: string, said: (flaw: string) => string): JsonValue {
+function keptJson(text: string, said: (flaw: string) => string): JsonValue<number | RawNumber> {
   try {
-    return parseJson(text);
+    return parseJson(text, { numbers: 'kept' });
   } catch (cause) {
     const flaw = asOsaError(cause);
     if (!flaw) throw cause;
@@ -75,7 +76,7 @@ function liveConfig({ name, live }: Answer<'showHook'>): Config {
 async function readConfig(path: string, shown: string): Promise<Config> {
   const text = await readTextFile(path, { shown, field: 'config' });
   const config = keptJson(text, (flaw) => `${shown} cannot be used as a config: ${flaw}`);
-  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as Config;
+  if (isJsonObject(config)) return config;
   throw new OsaError('usage', `${shown} is not a JSON object, such as {"relation": "choy"}`, {
     field: 'config',
   });

@@ -4,7 +4,8 @@ import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { bytes, counted } from '../../terminal/format.ts';
 
-/** A hook's code on its way to the server: the packed directory, and where it comes from. */
+/** Paths that are left out; --list-files shows all of them. */
+const mostShown = 5;
 
 /** Uploads a packed directory, unless the server has it already; `scope` is that of the deploy or release it is for. */
 export async function uploadCode(
@@ -12,7 +13,7 @@ export async function uploadCode(
   client: Client,
   code: { readonly hook: string; readonly scope: string; readonly packed: PackedDirectory },
 ): Promise<void> {
-  const { digest, files, size, open } = code.packed;
+  const { digest, files, size, leftOut, open } = code.packed;
   const params = { sha256: digest.replace(/^sha256:/, '') };
   try {
     await client.call('findBlob', { params, scope: code.scope });
@@ -21,21 +22,8 @@ export async function uploadCode(
     if (asOsaError(error)?.code !== 'not_found') throw error;
   }
   await client.call('putBlob', { params, scope: code.scope, upload: { open, replayable: true } });
-  output.note(`${code.hook}: uploaded ${counted(files, 'file')}, ${bytes(size)}`);
+  const out = leftOut.filter(({ why }) => why !== 'never packed').map(({ path }) => path);
+  const shown = out.length > mostShown ? [...out.slice(0, mostShown), '…'] : out;
+  const without = out.length === 0 ? '' : `; left out: ${shown.join(', ')}`;
+  output.note(`${code.hook}: uploaded ${counted(files, 'file')}, ${bytes(size)}${without}`);
 }
-
-/** The `source_ref` of code in `directory`: from git, else from CI, else `unknown`, which is said. */
-export async function findSource(
-  { sources, output }: Context,
-  { hook, directory }: { readonly hook: string; readonly directory: string },
-): Promise<string> {
-  const { sourceRef } = await import('./source-ref.ts');
-  const found = await sourceRef(directory, sources.environment);
-  if (found !== undefined) return found;
-  output.note(
-    `${hook}: neither git nor CI says where the code comes from; its source_ref is "${unknownSource}"`,
-  );
-  return unknownSource;
-}
-
-const unknownSource = 'unknown';

@@ -10,24 +10,24 @@ import { pagingOptions } from '../paging.ts';
 
 export const rows = defineCommand({
   description:
-    "Lists a hook's rows over the published records of its convention's schema, at the version that the convention " +
-    'has: the newest version of each record, as computed last. Records of other schema versions are listed with ' +
-    '--schema.',
+    'Lists the rows of a hook: for each published record, the newest version and its latest rows. By ' +
+    'default for the records of the schema version that the convention has now; --schema lists those of ' +
+    'another one.',
   arguments: { hook: { description: "the hook's name" } },
   options: {
     ...pagingOptions,
     release: { value: 'V', description: 'only rows made by this version', parse: integer(1, newestVersion) },
     schema: {
       value: 'ID[@VERSION]',
-      description: 'records of this schema, at its highest version unless one is given',
+      description: 'records of this schema; without a version, of its highest one',
       parse: text(200),
     },
-    history: { description: 'older versions of records and superseded rows as well' },
+    history: { description: 'include older versions of records, and superseded rows' },
   },
   examples: [
-    ['osa rows seismic_energy --limit 3', 'three rows, to trace one'],
-    ['osa rows seismic_energy --release 1 --history', 'all that v1 made of records of this schema version'],
-    ['osa rows seismic_energy --schema earthquake@1.0.0', 'of records from before the schema changed'],
+    ['osa rows seismic_energy --limit 3', 'three rows'],
+    ['osa rows seismic_energy --release 1 --history', 'all rows that v1 made'],
+    ['osa rows seismic_energy --schema earthquake@1.0.0', 'rows of an older schema version'],
   ],
   json: '{"rows": [{"id", "record_srn", "run_id", "release", "created_at", …the columns}], "next_cursor", "has_more"}',
   async run({ client, output }, { arguments: { hook }, options: { history, schema, ...page } }) {

@@ -2,6 +2,7 @@ import { OsaError } from '@osa/core/error';
 import { type Context, defineCommand } from '../../command.ts';
 import { line, yellow } from '../../terminal/paint.ts';
 import { scopeOption } from '../auth/scopes.ts';
+import { fileListDocument, fileListLines, listFilesOption } from '../code/file-list.ts';
 import { parseImage } from '../code/image.ts';
 import { uploadCode } from '../code/upload.ts';
 import { unstartableText } from '../ingestions/verdict.ts';
@@ -11,54 +12,59 @@ import { type Changes, deployLines, deployParts, planLines } from './lines.ts';
 
 export const deploy = defineCommand({
   description:
-    'Deploys a convention in one step: schema, hooks, releases and the convention itself, all of it or nothing. ' +
-    'Doing it again changes nothing and says so.\n\n' +
-    'All problems of the file are told at once, and nothing is sent. Directories of hooks are packed here and ' +
-    "uploaded by digest. A release's source_ref comes from the file, else from git, else from CI.\n\n" +
-    'A release that is known and not live stays so, that a repeated deploy may not undo a rollback; --activate makes ' +
-    'it live.\n\n' +
-    'With --plan nothing is uploaded or changed: it tells what a deploy would do, and exits with 0 when that is ' +
-    'nothing, 3 when there are changes, 1 when it would be refused.\n\n' +
-    'Under GitHub Actions, problems become annotations of the file, and the parts, or the refusal, a summary of the job.',
-  arguments: { file: { description: 'the declaration', fallback: 'convention.yaml' } },
+    'Deploys a convention in one step: schema, hooks, releases and the convention itself. All of it ' +
+    'happens, or nothing. Deploying the same file again changes nothing, and osa says so.\n\n' +
+    'If the file has problems, osa lists all of them and sends nothing. Directories of hooks are packed ' +
+    'here and uploaded by digest, without the files that git or .osaignore leaves out, caches and .env ' +
+    'files; --list-files shows both. The source_ref of a release comes from the file, else from git. It ' +
+    'ends in -dirty unless the bytes are those of the commit, and a note says why.\n\n' +
+    'A known release that is not live stays that way, so running a deploy again cannot undo a rollback. ' +
+    '--activate makes it live.\n\n' +
+    'With --plan nothing is uploaded or changed. It shows what a deploy would do. Exit code: 0 when that ' +
+    'is nothing, 3 when there are changes, 1 when the deploy would be refused.\n\n' +
+    'Under GitHub Actions, each problem is shown at its line of the file, and the job gets a summary.',
+  arguments: { file: { description: 'the file to deploy', fallback: 'convention.yaml' } },
   options: {
-    plan: { description: 'tell what a deploy would change, and change nothing' },
+    plan: { description: 'show what a deploy would change, and change nothing' },
     dryRun: { description: 'the same as --plan' },
+    listFiles: listFilesOption,
     release: {
       value: 'HOOK=IMAGE',
       description:
-        'run this image, REF@sha256:…, for the hook instead of what the file says, which may then leave its release out; ' +
-        'once for each hook',
+        'image of this hook, REF@sha256:…; it replaces the release in the file, if there is one; once for each hook',
       repeatable: true,
       parse: parseBuiltImage,
     },
     activate: {
-      description: 'make known releases live as well; needs hooks:write for the hooks of the file',
+      description: 'make known releases live too; needs hooks:write for the hooks of the file',
     },
     scope: {
       ...scopeOption,
       description:
-        'more scopes for the token, such as hooks:write:find_pockets to release a hook of another convention; more ' +
-        'with commas, or the option again',
+        'more scopes for the token, such as hooks:write:find_pockets for a hook of another convention; separate several with commas',
     },
   },
   examples: [
-    ['osa deploy', 'what convention.yaml in this directory declares'],
+    ['osa deploy', 'the convention.yaml of this directory'],
     ['osa deploy --plan', 'what that would change'],
+    ['osa deploy --list-files', 'which files of the hooks are packed'],
     ['osa deploy datasets/quakes.yaml --json', 'another file, for a program'],
-    [
-      'osa deploy --release find_pockets=ghcr.io/acme/find_pockets@sha256:…',
-      'with an image that CI has built',
-    ],
+    ['osa deploy --release find_pockets=ghcr.io/acme/find_pockets@sha256:…', 'with an image from CI'],
   ],
   json:
     '{"slug", "changed", "deploy_id", "schema_id", "hooks", "changes": {"convention", "convention_fields", "schema",\n' +
     '"schema_differences", "hooks": [{"name", "owner", "hook", "differences", "release", "version", "is_live",\n' +
     '"live_version", "activated"}], "removed_hooks", "ingester"}, …}\n' +
-    'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}}',
+    'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}}\n' +
+    'with --list-files {"hooks": [{"hook", "digest", "bytes", "files": [{"path", "bytes", "executable", "link"}],\n' +
+    '"left_out": [{"path", "why"}], "warnings": [text]}]}',
   async run(context, { arguments: { file }, options }) {
-    const { release, activate, scope } = options;
+    const { release, activate, scope, listFiles } = options;
     const declared = await annotating(context, { name: file }, () => readDeclaration(context, file, release));
+    if (listFiles) {
+      context.output.result(fileListDocument(declared.packed), fileListLines(declared.packed));
+      return undefined;
+    }
     const { manifest } = declared;
     const hookScopes = activate ? manifest.hooks.map(({ name }) => `hooks:write:${name}`) : [];
     const call: Call = {
@@ -113,7 +119,7 @@ async function plan(context: Context, { manifest, body }: Declaration, call: Cal
   const answer = await context.client().call('planDeploy', { body, ...input, repeatable: true });
   const { slug, changed, refused, reasons, changes } = answer;
   const schema = schemaName(manifest);
-  context.output.result(answer, planLines(answer, { schema, again }));
+  context.output.result(answer, planLines(answer, { schema, hooks: manifest.hooks, again }));
   annotate(
     context,
     refusals(changes).flatMap((refusal) => placed(manifest, refusal)),

@@ -1,10 +1,11 @@
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import type { DeployRequest } from '@osa/core/convention/convention';
-import type { BuiltImage, Manifest, ManifestHook, ResolvedRelease } from '@osa/core/convention/manifest/read';
+import type { BuiltImage, Manifest, ResolvedRelease } from '@osa/core/convention/manifest/read';
 import { asOsaError, OsaError } from '@osa/core/error';
-import type { PackedDirectory } from '@osa/core/hook/archive/pack';
 import type { Context } from '../../command.ts';
-import { findSource } from '../code/upload.ts';
+import { noteWarnings } from '../code/file-list.ts';
+import type { HookPackage } from '../code/hook-package.ts';
+import type { Source } from '../code/source-ref.ts';
 import { readTextFile } from '../text-file.ts';
 
 /** A `convention.yaml`, ready to be sent. */
@@ -12,7 +13,7 @@ export interface Declaration {
   readonly manifest: Manifest;
   readonly body: DeployRequest;
   /** By hook, the directories that the server has to have first. */
-  readonly packed: ReadonlyMap<string, PackedDirectory>;
+  readonly packed: ReadonlyMap<string, HookPackage>;
 }
 
 /** What `--release` says. */
@@ -36,17 +37,46 @@ export async function readDeclaration(
   const ifMissing = 'start one with: osa init';
   const text = await readTextFile(path, { shown: file, field: 'file', ifMissing });
   const manifest = parseManifest(text, { file, images: byHook(images) });
-  requireHooks(manifest, file, images);
-  const packed = await packAll(manifest, directory);
+  const packed = await packAll(context, manifest, directory);
+  const sources = await sourcesOf(context, { file, directory, text });
   const releases = new Map<string, ResolvedRelease>();
-  for (const hook of manifest.hooks) {
-    const source = hook.release.sourceRef ?? (await sourceOf(context, hook, directory));
-    const digest = hook.release.kind === 'image' ? hook.release.digest : packed.get(hook.name)?.digest;
-    releases.set(hook.name, { digest: digest ?? '', sourceRef: source });
+  for (const { name, release } of manifest.hooks) {
+    const code = packed.get(name);
+    const sourceRef =
+      release.sourceRef ?? (await (code ? sources.ofPackage(name, code) : sources.ofImage(name)));
+    const digest = release.kind === 'image' ? release.digest : code?.digest;
+    releases.set(name, { digest: digest ?? '', sourceRef });
   }
-  const { sourceRef } = await import('../code/source-ref.ts');
-  const ownSource = await sourceRef(directory, context.sources.environment);
-  return { manifest, packed, body: deployRequest(manifest, releases, ownSource) };
+  return { manifest, packed, body: deployRequest(manifest, releases, await sources.ofFile()) };
+}
+
+/** Where the parts of a declaration come from; a note says why it is not a commit. */
+async function sourcesOf(
+  context: Context,
+  { file, directory, text }: { readonly file: string; readonly directory: string; readonly text: string },
+) {
+  const { environment } = context.sources;
+  const [{ openRepository }, { fileSource, imageSource, notedSource }] = await Promise.all([
+    import('../code/repository.ts'),
+    import('../code/source-ref.ts'),
+  ]);
+  const asked = await openRepository(directory, environment);
+  let image: Promise<Source> | undefined;
+  return {
+    ofPackage: async (hook: string, code: HookPackage) => notedSource(context, hook, await code.source()),
+    ofImage: async (hook: string) => {
+      image ??= imageSource(asked, environment);
+      return notedSource(context, hook, await image);
+    },
+    ofFile: async () => {
+      const source = await fileSource(
+        asked,
+        { name: basename(file), content: Buffer.from(text) },
+        environment,
+      );
+      return source.ref === undefined ? undefined : notedSource(context, file, source);
+    },
+  };
 }
 
 /** @throws OsaError `usage` */
@@ -56,33 +86,22 @@ function byHook(images: readonly HookImage[]): ReadonlyMap<string, BuiltImage> {
   throw new OsaError('usage', '--release: a hook is named twice; give each one image', { field: 'release' });
 }
 
-/** @throws OsaError `usage` */
-function requireHooks({ hooks }: Manifest, file: string, images: readonly HookImage[]): void {
-  const unknown = images.find((image) => hooks.every(({ name }) => name !== image.hook));
-  if (!unknown) return;
-  const names = hooks.map(({ name }) => name).join(', ') || 'none';
-  throw new OsaError('usage', `--release: ${file} has no hook ${unknown.hook}; its hooks: ${names}`, {
-    field: 'release',
-  });
-}
-
-async function sourceOf(
+/** Packs the directory of each hook that has one, by hook, and says what looks wrong in it. */
+async function packAll(
   context: Context,
-  { name, release }: ManifestHook,
+  manifest: Manifest,
   directory: string,
-): Promise<string> {
-  const code = release.kind === 'directory' ? resolve(directory, release.directory) : directory;
-  return findSource(context, { hook: name, directory: code });
-}
-
-/** Packs the directory of each hook that has one, by hook. */
-async function packAll(manifest: Manifest, directory: string): Promise<Map<string, PackedDirectory>> {
-  const { packDirectory } = await import('@osa/core/hook/archive/pack');
-  const packed = new Map<string, PackedDirectory>();
+): Promise<Map<string, HookPackage>> {
+  const { packHook } = await import('../code/hook-package.ts');
+  const packed = new Map<string, HookPackage>();
   for (const [index, { name, release }] of manifest.hooks.entries()) {
     if (release.kind !== 'directory') continue;
+    const { command } = release;
     try {
-      packed.set(name, await packDirectory(resolve(directory, release.directory)));
+      const place = resolve(directory, release.directory);
+      const code = await packHook(place, { command, environment: context.sources.environment });
+      noteWarnings(context, name, code);
+      packed.set(name, code);
     } catch (error) {
       const known = asOsaError(error);
       throw known ? manifest.problem(`hooks[${index}].release.directory`, known.message) : error;

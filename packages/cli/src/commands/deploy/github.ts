@@ -4,9 +4,10 @@ import type { Problem } from '@osa/core/convention/manifest/problems';
 import type { Manifest } from '@osa/core/convention/manifest/read';
 import { asOsaError, type OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
+import { visible } from '@osa/core/text';
 import type { Context } from '../../command.ts';
 import { githubActions } from '../../config/config.ts';
-import { printable, render } from '../../terminal/paint.ts';
+import { pipe, render } from '../../terminal/paint.ts';
 import { type Difference, differenceValue, type Part } from './lines.ts';
 
 /**
@@ -91,7 +92,7 @@ export async function summarise(
   const file = githubActions(sources.environment)?.summary;
   if (file === undefined) return;
   const rows = parts.map(({ kind, name, state, differences }) => {
-    const said = [render(state, false), ...differences].map(markdown).join('<br>');
+    const said = [render(state, pipe), ...differences].map(markdown).join('<br>');
     return `| ${kind} | ${markdown(name)} | ${said} |`;
   });
   const table = rows.length === 0 ? [] : ['| part | name | |', '|---|---|---|', ...rows, ''];
@@ -174,7 +175,7 @@ function fromWorkspace(path: string, workspace: string | undefined): string | un
 
 /** Text that stays text in a cell of a table. */
 function markdown(text: string): string {
-  return printable(text)
+  return visible(text)
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replace(/[\\`*_[\]|#~@]/g, '\\$&');

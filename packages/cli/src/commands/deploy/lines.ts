@@ -1,4 +1,5 @@
 import type { Answer } from '@osa/core/api';
+import type { Manifest } from '@osa/core/convention/manifest/read';
 import { command } from '../../terminal/format.ts';
 import { bold, dim, green, joined, type Line, line, red, yellow } from '../../terminal/paint.ts';
 import { table } from '../../terminal/table.ts';
@@ -29,7 +30,15 @@ export function deployLines(answer: Answer<'deploy'>, again: readonly string[]):
 /** What a deploy would change, part by part, with the reasons. */
 export function planLines(
   { slug, changed, refused, reasons, changes }: Answer<'planDeploy'>,
-  { schema, again }: { readonly schema: string; readonly again: readonly string[] },
+  {
+    schema,
+    hooks,
+    again,
+  }: {
+    readonly schema: string;
+    readonly hooks: Manifest['hooks'];
+    readonly again: readonly string[];
+  },
 ): Line[] {
   const parts = deployParts(changes, { slug, schema });
   const verdict = refused
@@ -42,6 +51,7 @@ export function planLines(
     ...partTable(parts),
     ...parts.flatMap(({ differences }) => differences.map((text) => `  ${text}`)),
     ...reasons.map((reason) => line`${red('refused:')} ${reason}`),
+    ...doubleLines(changes, hooks),
     ...notLiveLines(changes, again),
   ];
 }
@@ -121,6 +131,24 @@ function notLiveLines({ hooks }: Changes, again: readonly string[]): Line[] {
     line`to make v${version} of ${name} live: ${bold(`osa hooks activate ${name} ${version}`)} ${all} ${bold(`${command(again)} --activate`)}`,
     line`to see who made another one live: osa hooks history ${name}`,
   ]);
+}
+
+/** The number columns of new hooks, whose contracts can still be changed. */
+function doubleLines({ hooks: changes }: Changes, hooks: Manifest['hooks']): Line[] {
+  const created = new Set(changes.filter(({ hook }) => hook === 'created').map(({ name }) => name));
+  return hooks
+    .filter(({ name }) => created.has(name))
+    .flatMap(({ name, feature }) => {
+      const doubles = feature.columns.filter(({ json_type }) => json_type === 'number');
+      if (doubles.length === 0) return [];
+      const names = joined(
+        doubles.map((column) => column.name),
+        ', ',
+      );
+      return [
+        line`number columns of ${name} hold doubles, which keep 15 digits: ${names}; for whole numbers of more, declare integer`,
+      ];
+    });
 }
 
 /** What a deploy changed, in a few words: `schema created`, `seismic_energy v2`. */

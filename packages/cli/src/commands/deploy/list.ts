@@ -1,13 +1,12 @@
 import { defineCommand } from '../../command.ts';
-import { nextPage, shortSource, time } from '../../terminal/format.ts';
+import { nextPage, shortSource, when } from '../../terminal/format.ts';
 import { line } from '../../terminal/paint.ts';
 import { table } from '../../terminal/table.ts';
 import { pagingOptions } from '../paging.ts';
 import { changeWords } from './lines.ts';
 
 export const deploysList = defineCommand({
-  description:
-    'Lists what was deployed, the newest first: what it changed, by whom, from which code, and when.',
+  description: 'Lists deploys, newest first: what changed, who deployed it, from which code, and when.',
   arguments: { convention: { description: 'only deploys of this convention', optional: true } },
   options: pagingOptions,
   examples: [
@@ -23,7 +22,7 @@ export const deploysList = defineCommand({
       slug,
       actor.subject,
       line`${source_refs.map(shortSource).join(', ')}`,
-      time(at),
+      when(at),
       changed ? changeWords(changes).join(', ') : 'nothing',
     ]);
     output.result(

@@ -9,9 +9,9 @@ import { deployParts, partTable } from './lines.ts';
 
 export const deploysShow = defineCommand({
   description:
-    'Shows one deploy: what it changed, by whom, when and from which code.\n\n' +
-    "What was sent may hold secrets: with --json it comes along where the key's tokens may carry runs:read, its " +
-    'digest elsewhere.',
+    'Shows a deploy: what it changed, who made it, when, and from which code.\n\n' +
+    'With --json it includes the manifest that was sent. The manifest may hold secrets, so it needs a key ' +
+    'whose tokens may carry runs:read; without it you see the digest only.',
   arguments: { id: { description: "the deploy's id", parse: storedId } },
   examples: [
     ['osa deploys show 0198c0de-…', 'what it changed'],

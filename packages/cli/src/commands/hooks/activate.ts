@@ -11,10 +11,10 @@ import {
 
 export const hooksActivate = defineCommand({
   description:
-    'Makes any release of a hook live, newer or older than the present one. Batches first claimed afterwards run it; rows ' +
-    'that exist keep the release that made them.\n\n' +
-    'On a terminal it shows the move with what differs and asks once; elsewhere it needs --yes. If the pointer has ' +
-    'moved since it was shown, nothing happens, and it shows where the pointer stands.',
+    'Makes any release of a hook live, newer or older than the current one. Batches that are claimed ' +
+    'afterwards run it. Existing rows keep the release that made them.\n\n' +
+    'On a terminal it shows the change and asks once; elsewhere it needs --yes. If someone changed the ' +
+    'live release after it was shown, nothing happens and osa shows the current state.',
   arguments: {
     hook: { description: "the hook's name" },
     version: { description: 'the version to make live; or --choose', optional: true },

@@ -8,15 +8,15 @@ import { changeTable } from './move-pointer.ts';
 
 export const hooksHistory = defineCommand({
   description:
-    "Lists every move of a hook's live pointer, the newest first: from, to, why, who and when. With --at, the moves " +
-    'until that time, after a line that says what was live then.',
+    "Lists every change of a hook's live release, newest first: from, to, who, when and why.\n\n" +
+    'With --at, the first line says what was live at that time, and the list ends there.',
   arguments: { hook: { description: "the hook's name" } },
   options: {
     ...pagingOptions,
     at: {
       value: 'TIME',
       description:
-        'what was live then: 2026-03-01, "2026-03-01 03:04", 2026-03-01T03:04:05+01:00; UTC where no zone is said',
+        'show what was live at this time, such as 2026-03-01, "2026-03-01 03:04" or 2026-03-01T03:04:05+01:00; UTC unless it names a zone',
       parse: instant,
     },
   },
@@ -26,7 +26,7 @@ export const hooksHistory = defineCommand({
   ],
   json:
     '{"hook_name", "changes": [{"seq", "from_version", "to_version", "kind", "reason", "actor", "at"}], "next_cursor"};\n' +
-    'with --at also {"at", "live_version"}, unless --cursor leaves out what says so',
+    'with --at also {"at", "live_version"}, unless --cursor is given',
   async run({ client, output }, { arguments: { hook }, options }) {
     const server = client();
     const answer = await server.call('history', { params: { name: hook }, query: options });

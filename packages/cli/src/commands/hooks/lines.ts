@@ -1,9 +1,10 @@
 import type { Answer } from '@osa/core/api';
-import { command, liveness, shortDigest, shortSource, time, version } from '../../terminal/format.ts';
+import { command, liveness, shortDigest, shortSource, time, version, when } from '../../terminal/format.ts';
 import { bold, dim, green, type Line, line } from '../../terminal/paint.ts';
 import { pairs, table } from '../../terminal/table.ts';
 
 type Release = NonNullable<Answer<'showHook'>['live']>;
+type Summary = Answer<'listReleases'>['releases'][number];
 
 /** What a release runs and where it comes from, name by name. */
 export function releaseLines(release: Release): (readonly [name: string, value: Line])[] {
@@ -15,6 +16,10 @@ export function releaseLines(release: Release): (readonly [name: string, value: 
     ['config', configLine(release)],
     ['limits', `${memory} memory, ${cpu} cpu, ${timeout_seconds} s`],
     ['source', release.source_ref],
+    ...release.further_sources.map(({ source_ref, recorded_by, recorded_at }): readonly [string, Line] => [
+      'also from',
+      line`${source_ref}  ${dim(`${recorded_by}, ${time(recorded_at)}`)}`,
+    ]),
     ['built by', line`${release.built_by}, ${time(release.built_at)}`],
   ];
 }
@@ -33,24 +38,35 @@ export function releaseTable(releases: Answer<'listReleases'>['releases'], live:
       release.is_live ? liveness(release.version, live) : '',
       shortDigest(release.digest),
       // Not cut: the commit stands at the end.
-      line`${shortSource(release.source_ref)}`,
+      sourceCell(release),
       release.built_by,
-      time(release.built_at),
+      when(release.built_at),
     ]),
   );
 }
 
-/** What minting a release came to; `before` was live until then. */
-export function mintedLines(answer: Answer<'release'>, before: Answer<'showHook'>['live']): Line[] {
+/** The first source, and the newest of the further ones. */
+function sourceCell({ source_ref, further_sources: [further] }: Summary): Line {
+  const first = line`${shortSource(source_ref)}`;
+  return further === undefined ? first : line`${first}, also ${shortSource(further.source_ref)}`;
+}
+
+/** What minting a release came to; `before` was live until then, and `sent` is where its code was said to come from. */
+export function mintedLines(
+  answer: Answer<'release'>,
+  { before, sent }: { readonly before: Answer<'showHook'>['live']; readonly sent: string | undefined },
+): Line[] {
   const { hook_name: hook, version: minted, created, digest, source_ref, is_live, live_version } = answer;
   const what = created ? green(`new release v${minted}`) : `known release v${minted}`;
   const was = created && before ? ` (was ${version(before.version)})` : '';
+  const isFurther = !created && sent !== undefined && sent !== source_ref && !/^unknown$|-dirty$/.test(sent);
   const standing = is_live ? line`live${was}` : liveness(minted, live_version);
   return [
     line`${bold(hook)}: ${what}, ${standing}`,
     ...pairs([
       ['digest', digest],
       ['source', source_ref],
+      ...(isFurther ? ([['also from', line`${sent}  ${dim('(recorded beside the first)')}`]] as const) : []),
     ]),
     ...(is_live ? [] : [line`to make it live: ${bold(`osa hooks activate ${hook} ${minted}`)}`]),
   ];

@@ -1,12 +1,12 @@
 import type { Answer } from '@osa/core/api';
 import { defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
-import { shortSource, time } from '../../terminal/format.ts';
+import { shortSource, when } from '../../terminal/format.ts';
 import { green, line, yellow } from '../../terminal/paint.ts';
 import { table } from '../../terminal/table.ts';
 
 export const hooksList = defineCommand({
-  description: 'Lists all hooks by name, with the release that is live.',
+  description: 'Lists all hooks by name, with their live releases.',
   examples: [['osa hooks list', 'all hooks']],
   json: '{"items": [{"name", "owner", "feature", "release_count", "live_release", "paused"}]}',
   async run({ client, output }) {
@@ -16,7 +16,7 @@ export const hooksList = defineCommand({
       live_release ? green(`v${live_release.version}`) : null,
       release_count,
       live_release && line`${shortSource(live_release.source_ref)}`,
-      live_release ? time(live_release.built_at) : null,
+      when(live_release?.built_at ?? null),
       owner,
     ]);
     output.result(

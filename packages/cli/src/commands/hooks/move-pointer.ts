@@ -1,12 +1,14 @@
 import type { Answer } from '@osa/core/api';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
+import { visible } from '@osa/core/text';
 import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
-import { age, shortDigest, shortSource, time, version } from '../../terminal/format.ts';
-import { bold, dim, green, type Line, line, printable, yellow } from '../../terminal/paint.ts';
-import { integer, text } from '../../terminal/parse.ts';
+import { age, shortDigest, shortSource, version, when } from '../../terminal/format.ts';
+import { bold, dim, green, type Line, line, yellow } from '../../terminal/paint.ts';
+import { integer } from '../../terminal/parse.ts';
 import { table } from '../../terminal/table.ts';
+import { reasonOption } from '../pause.ts';
 import { comparisonLines } from './release-differences.ts';
 
 /** What rollback and activate have in common: two moves of one pointer. */
@@ -18,8 +20,8 @@ export const newestVersion = bounds.releaseVersion;
 
 export const moveOptions = {
   choose: { description: 'pick the release from a list, on a terminal' },
-  reason: { value: 'TEXT', description: 'why, for the history', parse: text(bounds.reasonLength) },
-  yes: { description: 'do not ask' },
+  ...reasonOption,
+  yes: { short: 'y', description: 'do not ask' },
 } as const;
 
 /** A version as an argument: `3` or `v3`. @throws OsaError `usage` */
@@ -55,10 +57,14 @@ export async function confirmMove(
   const { name, live } = hook;
   if (!output.interactive) {
     const said = `${name}: ${version(live?.version ?? null)} → ${version(target ?? null)}`;
-    throw new OsaError('usage', `${said}: nobody can be asked here, so this needs --yes`, {
-      field: 'yes',
-      details: { hook: name, from_version: live?.version ?? null, to_version: target ?? null },
-    });
+    throw new OsaError(
+      'usage',
+      `${said}: this is not a terminal, so osa cannot ask for confirmation; pass --yes`,
+      {
+        field: 'yes',
+        details: { hook: name, from_version: live?.version ?? null, to_version: target ?? null },
+      },
+    );
   }
   if (!isOpen || target === undefined) return true;
   const [from, to] = await Promise.all([
@@ -68,7 +74,7 @@ export async function confirmMove(
   const fromTo = line`${bold(name)}: ${yellow(version(live?.version ?? null))} → ${green(version(target))}`;
   output.note(fromTo, ...comparisonLines(from, to));
   const { ask } = await import('../../terminal/ui/ask.tsx');
-  return ask({ question: `${verb} ${printable(name)} to ${version(target)}?`, signal, stdin });
+  return ask({ question: `${verb} ${visible(name)} to ${version(target)}?`, signal, stdin });
 }
 
 /** A release with its config, where it may be seen. */
@@ -99,12 +105,12 @@ export async function chooseRelease(
   }
   const choices = releases.map((release) => ({
     value: String(release.version),
-    label: printable(
+    label: visible(
       `${version(release.version).padEnd(5)} ${shortDigest(release.digest)}  ${age(release.built_at)} ago  ` +
         `${release.built_by}  ${shortSource(release.source_ref)}`,
     ),
   }));
-  const title = `${printable(hook.name)}: ${version(hook.live?.version ?? null)} is live; which one shall be?`;
+  const title = `${visible(hook.name)}: ${version(hook.live?.version ?? null)} is live. Make which release live?`;
   const { choose } = await import('../../terminal/ui/choose.tsx');
   const chosen = await choose({ title, choices, signal, stdin });
   return chosen === undefined ? undefined : Number(chosen);
@@ -168,7 +174,7 @@ export function changeTable(changes: Answer<'history'>['changes']): Line[] {
     kind,
     `${version(from_version)} → ${version(to_version)}`,
     actor.subject,
-    time(at),
+    when(at),
     reason,
   ]);
   return table(['change', 'kind', 'moved', 'by', 'when', 'reason'], rows);

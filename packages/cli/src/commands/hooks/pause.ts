@@ -3,8 +3,8 @@ import { hookPauseLines, reasonOption } from '../pause.ts';
 
 export const hooksPause = defineCommand({
   description:
-    'Pauses a hook: once this has answered, no batch is claimed that the hook would run over. Batches that run by then ' +
-    'end as they would; those of other conventions go on. Records that come in wait.',
+    'Pauses a hook: new batches of its convention wait until it is resumed. Batches that already run are ' +
+    'finished. Other conventions go on.',
   arguments: { hook: { description: "the hook's name" } },
   options: reasonOption,
   examples: [['osa hooks pause seismic_energy --reason "the catalogue is down"', 'until it is resumed']],

@@ -1,4 +1,5 @@
 import type { Answer } from '@osa/core/api';
+import { canonicalJson } from '@osa/core/json/canonical';
 import { age, command, count, shortDigest, shortSource, time, version } from '../../terminal/format.ts';
 import { dim, type Line, line } from '../../terminal/paint.ts';
 import { table } from '../../terminal/table.ts';
@@ -27,9 +28,14 @@ export function compareReleases(from: Release, to: Release): Comparison {
   const differences = [...new Set([...before.keys(), ...after.keys()])]
     .map((path) => ({ path, from: before.get(path) ?? null, to: after.get(path) ?? null }))
     // The order of a config's keys means nothing.
-    .filter((difference) => sorted(difference.from) !== sorted(difference.to));
+    .filter((difference) => canonicalJson(difference.from) !== canonicalJson(difference.to));
   const [older, newer] = from.version < to.version ? [from, to] : [to, from];
-  return { differences, compare_url: compareUrl(older.source_ref, newer.source_ref) ?? null };
+  return { differences, compare_url: compareUrl(committedSource(older), committedSource(newer)) ?? null };
+}
+
+/** A source that names a commit for the very bytes, if one is recorded; else the first. */
+function committedSource({ source_ref, further_sources: [further] }: Release): string {
+  return further !== undefined && /^unknown$|-dirty$/.test(source_ref) ? further.source_ref : source_ref;
 }
 
 /** Two releases side by side, what differs first; `from` is null when there is nothing to compare with. */
@@ -121,16 +127,4 @@ function shown(path: string, value: unknown): Line {
   if (/digest$/.test(path)) return shortDigest(value);
   // Not cut: the commit stands at the end.
   return path === 'source_ref' ? line`${shortSource(value)}` : value;
-}
-
-/** JSON with the keys of all objects in order. */
-function sorted(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' &&
-    inner !== null &&
-    !Array.isArray(inner) &&
-    Object.getPrototypeOf(inner) !== null
-      ? Object.fromEntries(Object.entries(inner).sort(([left], [right]) => (left < right ? -1 : 1)))
-      : inner,
-  );
 }

@@ -1,38 +1,40 @@
 import { resolve } from 'node:path';
-import type { Answer, Body } from '@osa/core/api';
+import type { Body } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
 import { Limits } from '@osa/core/hook/release';
-import { bounds } from '@osa/core/limits';
 import { type Context, defineCommand } from '../../command.ts';
-import type { Client } from '../../http/client.ts';
 import { commandArguments, integer, text } from '../../terminal/parse.ts';
+import { fileListDocument, fileListLines, listFilesOption, noteWarnings } from '../code/file-list.ts';
+import type { HookPackage } from '../code/hook-package.ts';
 import { parseImage } from '../code/image.ts';
 import { nextConfig, parseSetting, type Setting } from '../code/release-config.ts';
-import { findSource, uploadCode } from '../code/upload.ts';
+import { uploadCode } from '../code/upload.ts';
+import { reasonOption } from '../pause.ts';
 import { mintedLines } from './lines.ts';
 import { tellingWhatMoved } from './move-pointer.ts';
 
 export const hooksRelease = defineCommand({
   description:
-    'Mints a release of a hook without a deploy, and makes it live. What is not given is carried over from the live ' +
-    'release. The very same release again is no new one: it is known, and nothing moves.\n\n' +
-    'A directory is packed here and uploaded by digest. The source_ref of new code comes from git in its directory ' +
-    '(of an image: in this one), else from CI.\n\n' +
-    'If the pointer has moved since it was read, nothing happens, and it shows where the pointer stands.',
+    'Makes a new release of a hook without a deploy, and makes it live. Everything that you leave out is ' +
+    'taken from the live release. Releasing exactly the same again changes nothing.\n\n' +
+    'A directory is packed here and uploaded by digest, without the files that git or .osaignore leaves ' +
+    'out, caches and .env files. The source_ref of new code comes from git. It ends in -dirty unless the ' +
+    'bytes are those of the commit. For an image, git is asked in the current directory.\n\n' +
+    'If someone changed the live release after osa read it, nothing happens and osa shows the current ' +
+    'state.',
   arguments: { hook: { description: "the hook's name" } },
   options: {
     image: { value: 'IMAGE', description: 'run this image, REF@sha256:…', parse: parseImage },
     directory: { value: 'DIR', description: 'run this directory', parse: text(4_096) },
     command: {
       value: 'COMMAND',
-      description: `what starts a directory's code: words, or a JSON list such as '["node","my hook.mjs"]'`,
+      description: `the command of a directory: words, or a JSON list such as '["node","my hook.mjs"]'`,
       parse: commandArguments,
     },
     config: { value: 'FILE', description: 'a JSON file with the whole config', parse: text(4_096) },
     set: {
       value: 'KEY=VALUE',
-      description:
-        'change one key of the live config, or of --config; the value is JSON if it can be, else text',
+      description: 'change one key of the live config, or of --config; a value that is not JSON is a text',
       repeatable: true,
       parse: parseSetting,
     },
@@ -44,12 +46,13 @@ export const hooksRelease = defineCommand({
     cpu: { value: 'CORES', description: 'cores, such as 0.5', parse: limit(Limits.shape.cpu) },
     timeout: { value: 'SECONDS', description: 'seconds for one attempt', parse: integer(1, 86_400) },
     sourceRef: { value: 'REF', description: 'where the code comes from', parse: text(1_000) },
-    live: { negated: true, description: 'mint it, and leave the live release as it is' },
-    reason: { value: 'TEXT', description: 'why, for the history', parse: text(bounds.reasonLength) },
+    live: { negated: true, description: 'do not make it live' },
+    ...reasonOption,
+    listFiles: listFilesOption,
   },
   examples: [
     ['osa hooks release find_pockets --image ghcr.io/acme/find_pockets@sha256:…', 'another image'],
-    ['osa hooks release seismic_energy --directory hooks/seismic_energy', 'the code as it stands here'],
+    ['osa hooks release seismic_energy --directory hooks/seismic_energy', 'the code in this directory'],
     [
       'osa hooks release seismic_energy --set relation=choy --reason "try Choy"',
       'the same code, other config',
@@ -60,20 +63,27 @@ export const hooksRelease = defineCommand({
   async run(context, { arguments: { hook: name }, options }) {
     const { image, directory, command, config, set } = options;
     refuseClashes(options);
+    if (options.listFiles) {
+      await listFiles(context, name, { directory, command: command ?? [] });
+      return undefined;
+    }
     const client = context.client();
     // The config may hold secrets; it is asked for only where one of its keys shall change.
     const scopes = set.length > 0 && config === undefined ? ['runs:read'] : [];
     const hook = await client.call('showHook', { params: { name }, scopes });
+    const started = command ?? hook.live?.command ?? [];
+    const code = directory === undefined ? undefined : await pack(context, directory, started);
+    if (code) {
+      noteWarnings(context, name, code);
+      await uploadCode(context, client, { hook: name, scope: `hooks:write:${name}`, packed: code });
+    }
     const body: Body<'release'> = {
       ...(image && { runtime: 'image', image: image.name, digest: image.digest }),
-      ...(directory !== undefined && {
-        runtime: 'directory',
-        digest: await upload(context, client, hook, directory),
-      }),
+      ...(code && { runtime: 'directory', digest: code.digest }),
       command,
       config: await nextConfig(context.sources.cwd, { hook, file: config, set }),
       limits: { memory: options.memory, cpu: options.cpu, timeout_seconds: options.timeout },
-      source_ref: await sourceFor(context, name, options),
+      source_ref: options.sourceRef ?? (await sourceFor(context, name, { image, code })),
       live: options.live,
       reason: options.reason,
       expected_live_seq: hook.live_seq ?? undefined,
@@ -81,7 +91,7 @@ export const hooksRelease = defineCommand({
     const answer = await tellingWhatMoved(context, client, hook, () =>
       client.call('release', { params: { name }, body }),
     );
-    context.output.result(answer, mintedLines(answer, hook.live));
+    context.output.result(answer, mintedLines(answer, { before: hook.live, sent: body.source_ref }));
     return undefined;
   },
 });
@@ -122,24 +132,44 @@ function refuseClashes(given: Given): void {
   );
 }
 
-async function upload(
-  context: Context,
-  client: Client,
-  { name }: Answer<'showHook'>,
+async function pack(
+  { sources }: Context,
   directory: string,
-): Promise<string> {
-  const { packDirectory } = await import('@osa/core/hook/archive/pack');
-  const packed = await packDirectory(resolve(context.sources.cwd, directory));
-  await uploadCode(context, client, { hook: name, scope: `hooks:write:${name}`, packed });
-  return packed.digest;
+  command: readonly string[],
+): Promise<HookPackage> {
+  const { packHook } = await import('../code/hook-package.ts');
+  return packHook(resolve(sources.cwd, directory), { command, environment: sources.environment });
+}
+
+/** @throws OsaError `usage` without a directory */
+async function listFiles(
+  context: Context,
+  name: string,
+  { directory, command }: { readonly directory: string | undefined; readonly command: readonly string[] },
+): Promise<void> {
+  if (directory === undefined) {
+    throw new OsaError('usage', '--list-files: give the --directory whose files to list', {
+      field: 'listFiles',
+    });
+  }
+  const code = await pack(context, directory, command);
+  noteWarnings(context, name, code);
+  const packages = new Map([[name, code]]);
+  context.output.result(fileListDocument(packages), fileListLines(packages));
 }
 
 /** Undefined where the code stays the same, and with it where it comes from. */
 async function sourceFor(
   context: Context,
   hook: string,
-  { sourceRef, image, directory }: Given,
+  { image, code }: { readonly image: object | undefined; readonly code: HookPackage | undefined },
 ): Promise<string | undefined> {
-  if (sourceRef !== undefined || (!image && directory === undefined)) return sourceRef;
-  return findSource(context, { hook, directory: resolve(context.sources.cwd, directory ?? '.') });
+  if (!image && !code) return undefined;
+  const { cwd, environment } = context.sources;
+  const [{ openRepository }, { imageSource, notedSource }] = await Promise.all([
+    import('../code/repository.ts'),
+    import('../code/source-ref.ts'),
+  ]);
+  const source = code ? code.source() : imageSource(await openRepository(cwd, environment), environment);
+  return notedSource(context, hook, await source);
 }

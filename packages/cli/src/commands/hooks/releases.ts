@@ -4,7 +4,7 @@ import { pagingOptions } from '../paging.ts';
 import { releaseTable } from './lines.ts';
 
 export const hooksReleases = defineCommand({
-  description: 'Lists the releases of a hook, the newest first, and says which one is live.',
+  description: 'Lists the releases of a hook, newest first, and marks the live one.',
   arguments: { hook: { description: "the hook's name" } },
   options: pagingOptions,
   examples: [['osa hooks releases seismic_energy --limit 10', 'the last ten']],

@@ -3,8 +3,8 @@ import { hookPauseLines } from '../pause.ts';
 
 export const hooksResume = defineCommand({
   description:
-    'Ends the pause of a hook. Batches that were never claimed run under the releases that are live when they are; others ' +
-    'under those that were live when they were.',
+    'Resumes a paused hook. Batches that were never claimed run the releases that are live now. Batches ' +
+    'that were claimed before the pause keep the releases of their first claim.',
   arguments: { hook: { description: "the hook's name" } },
   examples: [['osa hooks resume seismic_energy', 'batches are claimed again']],
   json: '{"hook_name", "changed", "paused": null}',

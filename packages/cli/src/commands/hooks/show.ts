@@ -7,7 +7,7 @@ import { pauseLine } from '../pause.ts';
 import { releaseLines, releaseTable } from './lines.ts';
 
 export const hooksShow = defineCommand({
-  description: 'Shows a hook: its live release, its feature contract and its releases, the newest first.',
+  description: 'Shows a hook: its live release, its columns and its releases, newest first.',
   arguments: { hook: { description: "the hook's name" } },
   examples: [['osa hooks show seismic_energy', 'what runs, and what has run']],
   json: '{"name", "owner", "feature", "release_count", "live_seq", "live": {the live release}, "rollback_to", "paused": {"at", "reason", "by"}, "releases": [the newest 50]}',
@@ -43,10 +43,13 @@ function liveLines({ live }: Answer<'showHook'>): Line[] {
   return [line`live: ${green(version(live.version))}`, ...pairs(releaseLines(live))];
 }
 
+/** The type of a number column says how it is kept. */
+const typeNames: Readonly<Record<string, string>> = { number: 'number (double)' };
+
 function columnCells(columns: Answer<'showHook'>['feature']['columns']) {
   return columns.map(({ name, json_type, format, required, unit, description }) => [
     name,
-    `${format ?? json_type}${required ? '' : ', optional'}`,
+    `${format ?? typeNames[json_type] ?? json_type}${required ? '' : ', optional'}`,
     unit ?? null,
     description ?? null,
   ]);

@@ -7,35 +7,37 @@ import { trial } from './trial/run.ts';
 
 export const hooksTest = defineCommand({
   description:
-    'Runs a hook on records of a file, here and without a server, by the runner and the checks of a daemon; nothing is ' +
-    'stored. The hook is that of a convention.yaml: its columns, config, limits, and what it runs unless --directory or ' +
-    '--image says otherwise. Records that break the schema are told and left out, as a daemon does.\n\n' +
-    'A directory runs as a process of yours, an image in a container of podman or docker, which OSA_ENGINE_OPTIONS are ' +
-    'given to; unlike by a daemon it is not started again with more memory. Takes 10,000 records at most, and exits with 1 ' +
-    'when the hook breaks its contract, or errors a record.',
-  arguments: { hook: { description: 'its name in the file' } },
+    'Runs a hook on the records of a file, here and without a server. It uses the runner and the checks ' +
+    'of a daemon, and stores nothing. The hook is read from convention.yaml: columns, config, limits and ' +
+    'code. --directory and --image run other code. Records that break the schema are reported and ' +
+    'skipped, as by a daemon.\n\n' +
+    'A directory runs as a process of yours. An image runs in podman or docker, with the options in ' +
+    'OSA_ENGINE_OPTIONS. Unlike a daemon, it does not try again with more memory. At most 10,000 records ' +
+    'are read. Exit code: 1 when the hook breaks its contract or a record is errored.',
+  arguments: { hook: { description: 'name of the hook in the file' } },
   options: {
     records: {
       value: 'FILE',
-      description: 'NDJSON, as `osa ingest` takes it; - for standard input',
+      description: 'the records, as for osa ingest; - is standard input',
       parse: text(4_096),
     },
     convention: {
       value: 'FILE',
-      description: 'the declaration (default: convention.yaml)',
+      description: 'the file with the hook (default: convention.yaml)',
       parse: text(4_096),
     },
     directory: { value: 'DIR', description: 'run this directory', parse: text(4_096) },
     image: { value: 'IMAGE', description: 'run this image, REF@sha256:…', parse: parseImage },
     limit: {
+      short: 'n',
       value: 'N',
-      description: 'how many rows to show, 0 to 10000 (default: 20)',
+      description: 'rows to show, 0 to 10000 (default: 20)',
       parse: integer(0, 10_000),
     },
-    log: { description: 'show what the hook said, also when all is well' },
+    log: { description: 'show the log of the hook also when it passed' },
   },
   examples: [
-    ['osa hooks test seismic_energy --records records.ndjson', 'the hook as it stands here'],
+    ['osa hooks test seismic_energy --records records.ndjson', 'the hook in this directory'],
     [
       'osa hooks test find_pockets --records few.ndjson --image ghcr.io/acme/find_pockets@sha256:…',
       'an image',

@@ -1,7 +1,7 @@
 import { OsaError } from '@osa/core/error';
+import { visible } from '@osa/core/text';
 import { defineCommand } from '../../command.ts';
 import { count } from '../../terminal/format.ts';
-import { printable } from '../../terminal/paint.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
 import { reasonOption } from '../pause.ts';
@@ -9,11 +9,12 @@ import { ingestionLines } from './follow.ts';
 
 export const ingestionsCancel = defineCommand({
   description:
-    'Ends an ingestion. What is published stays. Hooks that run over it are stopped, and write nothing; its other records ' +
-    'are errored with the reason, and osa ingestions retry brings them in again.\n\n' +
+    'Ends an ingestion. Published records stay. Hooks that run over it are stopped, and their rows are ' +
+    'discarded. The remaining records are errored with the reason; osa ingestions retry brings them in ' +
+    'again.\n\n' +
     'On a terminal it asks once; elsewhere it needs --yes.',
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
-  options: { ...reasonOption, yes: { description: 'do not ask' } },
+  options: { ...reasonOption, yes: { short: 'y', description: 'do not ask' } },
   examples: [
     ['osa ingestions cancel 0198c0de-…', 'after asking'],
     ['osa ingestions cancel 0198c0de-… --reason "the wrong file" --yes', 'from a script'],
@@ -27,12 +28,16 @@ export const ingestionsCancel = defineCommand({
       const { convention_id, pending } = await client.call('showIngestion', { params: { id } });
       const what = `${count(pending)} of its records are not done`;
       if (!output.interactive) {
-        throw new OsaError('usage', `${what}: nobody can be asked here, so this needs --yes`, {
-          field: 'yes',
-        });
+        throw new OsaError(
+          'usage',
+          `${what}: this is not a terminal, so osa cannot ask for confirmation; pass --yes`,
+          {
+            field: 'yes',
+          },
+        );
       }
       const { ask } = await import('../../terminal/ui/ask.tsx');
-      const question = `Cancel the ingestion into ${printable(convention_id)}? ${what}.`;
+      const question = `Cancel the ingestion into ${visible(convention_id)}? ${what}.`;
       if (!(await ask({ question, signal, stdin }))) {
         output.note('nothing was changed');
         return 1;

@@ -29,7 +29,7 @@ export const ingest = defineCommand({
   options: {
     batchSize: {
       value: 'N',
-      description: `records to a batch, 1 to ${bounds.batchRecords} (default: ${bounds.defaultBatchRecords})`,
+      description: `records in a batch, 1 to ${bounds.batchRecords} (default: ${bounds.defaultBatchRecords})`,
       parse: integer(1, bounds.batchRecords),
     },
     ...inputOptions,

@@ -1,10 +1,10 @@
 import { defineCommand } from '../../command.ts';
-import { nextPage, time } from '../../terminal/format.ts';
+import { nextPage, when } from '../../terminal/format.ts';
 import { table } from '../../terminal/table.ts';
 import { pagingOptions } from '../paging.ts';
 
 export const ingestionsList = defineCommand({
-  description: 'Lists ingestions, the newest first. It needs a key whose tokens may carry ingestions:read.',
+  description: 'Lists ingestions, newest first. It needs a key whose tokens may carry ingestions:read.',
   options: pagingOptions,
   examples: [['osa ingestions list --limit 10', 'the last ten']],
   json: '{"items": [{an ingestion, as `osa ingestions show`}], "next_cursor"}',
@@ -20,7 +20,7 @@ export const ingestionsList = defineCommand({
       item.unchanged,
       item.invalid + item.rejected + item.errored,
       item.rows,
-      time(item.started_at),
+      when(item.started_at),
     ]);
     output.result(
       answer,

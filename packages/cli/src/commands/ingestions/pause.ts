@@ -6,8 +6,8 @@ import { ingestionLines } from './follow.ts';
 
 export const ingestionsPause = defineCommand({
   description:
-    'Pauses an ingestion: once this has answered, none of its batches is claimed. Those that run by then end as they ' +
-    'would. Later ingestions of the same records wait behind it, since the later content must come out on top.',
+    'Pauses an ingestion: its batches wait until it is resumed. Batches that already run are finished. ' +
+    'Later ingestions of the same records wait too, since newer content must win.',
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
   options: reasonOption,
   examples: [

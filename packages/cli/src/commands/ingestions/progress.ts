@@ -1,7 +1,8 @@
 import type { Answer } from '@osa/core/api';
+import { visible } from '@osa/core/text';
 import { bytes, count, duration, secondsBetween } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
-import { line, printable, yellow } from '../../terminal/paint.ts';
+import { line, yellow } from '../../terminal/paint.ts';
 import type { ProgressView } from '../../terminal/ui/ingest-progress.tsx';
 
 type Ingestion = Answer<'showIngestion'>;
@@ -103,11 +104,11 @@ export function countsOf(ingestion: Ingestion): ProgressView['counts'] {
 function viewOf(ingestion: Ingestion): ProgressView {
   const { records, pending, convention_id, status, reasons } = ingestion;
   return {
-    title: `${printable(convention_id)}: ${status}, ${duration(secondsOf(ingestion))}`,
+    title: `${visible(convention_id)}: ${status}, ${duration(secondsOf(ingestion))}`,
     isRunning: status === 'running' || status === 'paused',
     share: records === 0 ? undefined : (records - pending) / records,
     counts: countsOf(ingestion),
-    notes: reasons.map(printable),
+    notes: reasons.map(visible),
   };
 }
 

@@ -4,11 +4,11 @@ import { resolve } from 'node:path';
 import { asOsaError, type ErrorCode, OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import type { Context } from '../../command.ts';
-import type { Upload } from '../../http/request.ts';
+import type { RequestBody } from '../../http/request.ts';
 
 /** A file of records (NDJSON), and what is said of one that cannot be used. */
 
-export interface RecordsFile extends Upload {
+export interface RecordsFile extends RequestBody {
   /** As it was given, and by which argument or option; errors say both. */
   readonly name: string;
   readonly field: string;
@@ -48,7 +48,9 @@ type Named = Pick<RecordsFile, 'name' | 'field'>;
 export function unreadable({ name, field }: Named, error: unknown): unknown {
   const code = systemCode(error);
   if (code === undefined) return error;
-  return new OsaError('usage', `${name} cannot be read (${code})`, { field, cause: error });
+  const order = field === 'file' ? '; the convention comes first, then the file' : '';
+  const problem = code === 'ENOENT' ? `is not there${order}` : `cannot be read (${code})`;
+  return new OsaError('usage', `${name} ${problem}`, { field, cause: error });
 }
 
 /** Codes for what is wrong with the content of a file. */

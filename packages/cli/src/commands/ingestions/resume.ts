@@ -4,7 +4,7 @@ import { fullId } from '../full-id.ts';
 import { ingestionLines } from './follow.ts';
 
 export const ingestionsResume = defineCommand({
-  description: 'Ends the pause of an ingestion.',
+  description: 'Resumes a paused ingestion.',
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
   examples: [['osa ingestions resume 0198c0de-…', 'its batches are claimed again']],
   json: 'the ingestion, as `osa ingestions show`',

@@ -9,14 +9,14 @@ import { refuseUnwaited, verdictOf, verdictOptions } from './verdict.ts';
 
 export const ingestionsRetry = defineCommand({
   description:
-    'Tries again what was rejected or errored, in a new batch under the releases that are live then. Records whose ' +
-    'source came in again later are left alone.',
+    'Tries rejected and errored records again, in new batches under the releases that are live now. ' +
+    'Records whose newer content has come in since are skipped.',
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
   options: {
     ...verdictOptions,
     wait: { negated: true, description: 'return as soon as the new batches are stored' },
   },
-  examples: [['osa ingestions retry 0198c0de-…', 'after the hook was mended and deployed']],
+  examples: [['osa ingestions retry 0198c0de-…', 'after a fixed hook is deployed']],
   json: '{"id", "retried", "overtaken", "batches"}; unless --no-wait also "ingestion" and "failures", as `osa ingest`',
   async run(context, { arguments: given, options }) {
     const { output, signal } = context;

@@ -11,11 +11,11 @@ import { failureLines, readFailures } from './reasons.ts';
 
 export const ingestionsShow = defineCommand({
   description:
-    'Shows where an ingestion stands. With --failed, its records that are invalid, rejected or errored and have not ' +
-    'been tried again since, each with the reason.',
+    'Shows an ingestion: its counts, and why it waits. With --failed, lists its invalid, rejected and ' +
+    'errored records with the reasons. Records that were tried again since are left out.',
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
   options: {
-    failed: { description: 'the records that failed, and why' },
+    failed: { description: 'list the records that failed, and why' },
     ...pagingOptions,
   },
   examples: [

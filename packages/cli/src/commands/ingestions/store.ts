@@ -3,7 +3,7 @@ import type { Answer } from '@osa/core/api';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
-import type { Upload } from '../../http/request.ts';
+import type { RequestBody } from '../../http/request.ts';
 import type { RecordsInput } from '../../input/input.ts';
 import type { Progress } from './progress.ts';
 import { unreadable, unusableRecords } from './records-file.ts';
@@ -59,7 +59,7 @@ export async function storeRecords(
 }
 
 /** The same upload, its bytes counted on the way. */
-function watched(source: RecordsInput, progress: Progress, state: { complete: boolean }): Upload {
+function watched(source: RecordsInput, progress: Progress, state: { complete: boolean }): RequestBody {
   async function* counted() {
     let sent = 0;
     state.complete = false;

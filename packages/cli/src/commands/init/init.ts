@@ -13,18 +13,18 @@ import { surveyFile } from './survey.ts';
 
 export const init = defineCommand({
   description:
-    'Starts a dataset that deploys and runs as it is: a convention.yaml, its JSON Schema for editors, a hook, and ' +
-    'five sample records. Files that are there already are left alone, and then nothing is written; --force ' +
-    'replaces them.\n\n' +
+    'Starts a dataset that deploys and runs right away: a convention.yaml, its JSON Schema for editors, a ' +
+    'hook, and five sample records. If any of these files exists, nothing is written; --force replaces ' +
+    'them.\n\n' +
     'With --from it looks at a file of records, in any format that osa ingest reads, and makes the schema and a hook for it. ' +
     'The command to go on with is shown.',
-  arguments: { directory: { description: 'where; made if it is not there', fallback: '.' } },
+  arguments: { directory: { description: 'where; created if it does not exist', fallback: '.' } },
   options: {
     from: { value: 'FILE', description: 'make the dataset of these records', parse: text(4_096) },
     format: inputOptions.format,
     separator: inputOptions.separator,
     encoding: inputOptions.encoding,
-    force: { description: 'replace files that are there' },
+    force: { description: 'replace existing files' },
   },
   examples: [
     ['osa init', 'in this directory'],
@@ -49,12 +49,12 @@ export const init = defineCommand({
     const present = await presentIn(root, [...files.keys()]);
     const taken = present.filter((path) => path !== gitignore);
     if (taken.length > 0 && !force) {
-      throw new OsaError('usage', `${taken.join(', ')} in ${root}: there already; --force replaces files`, {
+      throw new OsaError('usage', `${taken.join(', ')} in ${root}: already there; --force replaces them`, {
         field: 'directory',
         details: { files: taken },
       });
     }
-    // What git ignores is the user's own list, which --force does not touch either.
+    // The list of files that git ignores is the user's own, also with --force.
     const kept = present.filter((path) => path === gitignore);
     for (const path of kept) files.delete(path);
     await writeAll(root, files, force);
@@ -64,10 +64,10 @@ export const init = defineCommand({
     const ingest = `osa ingest ${slug} ${shellWord(records)}${made.ingestOptions}`;
     output.result({ directory: root, slug, created, kept, ingest }, [
       ...created.map((path) => `  ${path}`),
-      ...kept.map((path) => `  ${path} was kept; let it list .osa/`),
+      ...kept.map((path) => `  ${path} is kept as it is; add .osa/ to it`),
       '',
       'Next:',
-      ...(enter === '' ? [] : [line`  ${bold(`cd ${enter}`)}`]),
+      ...(enter === '' ? [] : [line`  ${bold(`cd ${shellWord(enter)}`)}`]),
       line`  ${bold('osad --dev')}   in another terminal`,
       line`  ${bold('osa deploy')}`,
       line`  ${bold(ingest)}`,

@@ -1,5 +1,5 @@
 import type { Answer } from '@osa/core/api';
-import { bytes, count, duration, secondsBetween, time, version } from '../../terminal/format.ts';
+import { bytes, count, duration, secondsBetween, time, version, when } from '../../terminal/format.ts';
 import { bold, green, type Line, line, red, yellow } from '../../terminal/paint.ts';
 import { pairs, table } from '../../terminal/table.ts';
 
@@ -20,7 +20,7 @@ export function runTable(items: Answer<'listRuns'>['items']): Line[] {
     run.attempt_count,
     run.rows ?? null,
     duration(run.duration_s ?? undefined),
-    time(run.created_at),
+    when(run.created_at),
     run.reason,
   ]);
   return table(['run', 'release', 'status', 'attempts', 'rows', 'took', 'chosen', 'reason'], rows);

@@ -10,7 +10,7 @@ import { runTable } from './lines.ts';
 const statuses = ['passed', 'failed', 'error', 'open'] as const;
 
 export const runsList = defineCommand({
-  description: 'Lists runs of hooks, the newest first. It needs a key whose tokens may carry runs:read.',
+  description: 'Lists runs of hooks, newest first. It needs a key whose tokens may carry runs:read.',
   arguments: { hook: { description: 'only runs of this hook', optional: true } },
   options: {
     status: { value: 'STATUS', description: `only ${statuses.join(', ')}`, parse: statusOf },
@@ -19,7 +19,7 @@ export const runsList = defineCommand({
     ...pagingOptions,
   },
   examples: [
-    ['osa runs list seismic_energy --status failed', 'what broke'],
+    ['osa runs list seismic_energy --status failed', 'the runs that failed'],
     ['osa runs list --ingestion 0198c0de-…', 'the runs of one ingestion'],
   ],
   json: '{"items": [{"id", "hook_name", "version", "status", "reason", "attempt_count", "oom_retries", "rows", …}], "next_cursor"}',

@@ -5,7 +5,8 @@ import { runLines } from './lines.ts';
 
 export const runsShow = defineCommand({
   description:
-    'Shows a run: its release, what it made of its records, and each attempt, which is a start of its code.',
+    'Shows a run: its release, the results of its records, and its attempts. An attempt is one start of ' +
+    'the code.',
   arguments: {
     run: {
       description: "the run's id, as `osa trace` and `osa runs list` show it",
@@ -15,7 +16,7 @@ export const runsShow = defineCommand({
   },
   options: chosenRunOptions,
   examples: [
-    ['osa runs show 0198c0de-…', 'how it went'],
+    ['osa runs show 0198c0de-…', 'its attempts and results'],
     ['osa runs show --last --failed', 'the run that failed last'],
   ],
   json: '{"id", "hook_name", "version", "status", "reason", "records", "attempts": [{"n", "ending", "memory_bytes", "exit_code", …}], …}',

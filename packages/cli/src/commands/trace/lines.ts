@@ -14,9 +14,7 @@ const nameWidth = 'published'.length;
 /** A row's story, from the values back to the code: row, record, run, release. */
 export function rowTraceLines(trace: RowTrace): Line[] {
   const { row, run, release, hook } = trace;
-  const superseded = row.current
-    ? ''
-    : line`  ${yellow('superseded: a newer computation has taken its place')}`;
+  const superseded = row.current ? '' : line`  ${yellow('superseded by a newer computation')}`;
   const runtime = duration(secondsBetween(run.started_at, run.finished_at));
   return [
     line`${bold(row.name)}${superseded}`,
@@ -103,12 +101,10 @@ function memoryEntries(oomRetries: number): Entry[] {
   return [['retried', `${oomRetries === 1 ? 'once' : `${oomRetries} times`} with more memory`]];
 }
 
-/** What the runtime says it ran, against the release. */
+/** The digest that the runtime ran, compared with the release's. */
 function digestNote(resolved: string | null, released: string): Line {
   if (resolved === null) return '';
-  return resolved === released
-    ? ', ran the release’s digest'
-    : line`, ${red(`ran another digest: ${resolved}`)}`;
+  return resolved === released ? ', digest verified' : line`, ${red(`ran another digest: ${resolved}`)}`;
 }
 
 function introduction({ introduced_by: introduced }: RowTrace['release']): Entry[] {

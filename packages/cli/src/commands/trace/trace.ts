@@ -5,13 +5,14 @@ import { recordTraceLines, rowTraceLines } from './lines.ts';
 
 export const trace = defineCommand({
   description:
-    'Tells where a row came from: its values, its record, the run that computed it, and the release that ran, with ' +
-    "its digest, command, config and source, and whether that release is still live. With a record's SRN, all rows " +
-    'of the record, each with its release.\n\n' +
-    "The config may hold secrets: it is shown where the key's tokens may carry runs:read, its digest elsewhere.",
+    'Shows where a row came from: its values, its record, the run that computed it, and the release that ' +
+    'ran, with its digest, command, config and source. Also says whether that release is still live. With ' +
+    'the SRN of a record, lists all rows of the record with their releases.\n\n' +
+    "The config may hold secrets. It is shown if your key's tokens may carry runs:read; without it you " +
+    'see its digest.',
   arguments: { what: { description: "a row, as <hook>/<id>, or a record's SRN" } },
   examples: [
-    ['osa trace seismic_energy/17', 'the story of one row'],
+    ['osa trace seismic_energy/17', 'where one row came from'],
     ['osa trace urn:osa:localhost:rec:0fb7d9c2-6a51-4c1e-9d0b-3f5a2e8c7b14@1', 'all rows of one record'],
     ['osa trace seismic_energy/17 --json', 'the same for a program'],
   ],
@@ -36,7 +37,7 @@ function parseTarget(what: string): { srn: string } | { hook: string; id: number
   if (hook !== undefined && Number.isSafeInteger(Number(id))) return { hook, id: Number(id) };
   throw new OsaError(
     'usage',
-    `"${what}" names neither a row, such as seismic_energy/17, nor a record, such as urn:osa:localhost:rec:abc@1`,
+    `"${what}" is neither a row, such as seismic_energy/17, nor a record, such as urn:osa:localhost:rec:abc@1`,
     { field: 'what' },
   );
 }

@@ -62,7 +62,7 @@ export function Choose({
   return (
     <Box flexDirection="column">
       <Text>
-        {title} <Text dimColor>(up and down, Enter; Escape leaves)</Text>
+        {title} <Text dimColor>(arrow keys, Enter; Esc to cancel)</Text>
       </Text>
       <Select
         options={[...choices]}

@@ -1,7 +1,7 @@
 import { ProgressBar, Spinner } from '@inkjs/ui';
 import { Box, type Instance, render, Text } from 'ink';
 
-/** What the progress of an ingestion shows; all texts are free of control characters. */
+/** The view of an ingestion's progress; all texts are free of control characters. */
 export interface ProgressView {
   readonly title: string;
   readonly isRunning: boolean;

@@ -18,6 +18,8 @@ export interface Finding {
   readonly path: Path;
   readonly message: string;
   readonly at?: 'value' | 'key';
+  /** The key that the writer of an unknown one probably meant. */
+  readonly meant?: string | undefined;
 }
 
 /** More are no help; the last line says how many were left out. */
@@ -55,9 +57,22 @@ export function findings(issue: z.core.$ZodIssue, tree: YamlTree): Finding[] {
       path: [...path, key],
       at: 'key',
       message: unknownKey(key, keysAt(path)),
+      meant: suggest(key, keysAt(path)),
     }));
   }
   return [{ path, message: issueMessage(issue, valueAt(tree.value, path), sourceAt(tree, path)) }];
+}
+
+/** Leaves out that a key is missing where an unknown key beside it is probably the same one. */
+export function withoutRenamed(found: readonly Finding[]): Finding[] {
+  const meant = new Set(
+    found.flatMap(({ path, meant: key }) =>
+      key === undefined ? [] : [pathText([...path.slice(0, -1), key])],
+    ),
+  );
+  return found.filter(
+    (finding) => !finding.message.startsWith('is missing') || !meant.has(pathText(finding.path)),
+  );
 }
 
 export function unknownKey(key: string, keys: readonly string[]): string {

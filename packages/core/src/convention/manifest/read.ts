@@ -3,8 +3,17 @@ import type { FeatureContract } from '../../hook/hook.ts';
 import { splitImage } from '../../hook/image.ts';
 import { type Config, Limits } from '../../hook/release.ts';
 import type { FieldDefinition, SchemaDefinition } from '../../record/schema.ts';
+import { suggest } from '../../suggest.ts';
 import { DeployRequest, type Docs, type FileRequirements, type Ingester, slugOf } from '../convention.ts';
-import { type Finding, findings, type Problem, placeOf, problemsError, valueAt } from './problems.ts';
+import {
+  type Finding,
+  findings,
+  type Problem,
+  placeOf,
+  problemsError,
+  valueAt,
+  withoutRenamed,
+} from './problems.ts';
 import { ruleFindings } from './rules.ts';
 import { ManifestShape } from './shape.ts';
 import { pathText, readYaml, type YamlTree } from './yaml.ts';
@@ -25,7 +34,8 @@ export function parseManifest(
   text: string,
   { file, images = new Map() }: { readonly file: string; readonly images?: ReadonlyMap<string, BuiltImage> },
 ): Manifest {
-  const tree = withImages(readYaml(text), images);
+  const written = readYaml(text);
+  const tree = withImages(written, images);
   const flaws = tree.flaws.map(({ place, path, message }) => ({
     file,
     ...place,
@@ -33,11 +43,15 @@ export function parseManifest(
     message,
   }));
   if (tree.unreadable) throw problemsError(flaws);
+  requireHooks(written, images, file);
   if (tree.value === null && flaws.length === 0) throw problemsError([emptyFile(file)]);
 
   const parsed = ManifestShape.safeParse(tree.value);
   const issues = parsed.success ? [] : parsed.error.issues.flatMap((issue) => findings(issue, tree));
-  const found = withoutEchoes([...issues, ...ruleFindings(tree)], new Set(flaws.map(({ path }) => path)));
+  const found = withoutEchoes(
+    withoutRenamed([...issues, ...ruleFindings(tree)]),
+    new Set(flaws.map(({ path }) => path)),
+  );
   const problems = [...flaws, ...found.map((finding) => problemOf(finding, tree, file))];
   if (problems.length > 0 || !parsed.success) throw problemsError(problems);
   return toManifest(parsed.data, tree, file);
@@ -121,6 +135,26 @@ function wireRelease(release: ManifestRelease, { digest, sourceRef }: ResolvedRe
       ? { runtime: 'directory' as const, command: [...release.command] }
       : { runtime: 'image' as const, image: release.image };
   return { ...code, digest, source_ref: sourceRef };
+}
+
+/**
+ * Refuses an image of a hook that the file does not have, before anything else is said: the hook that was meant would be
+ * reported as incomplete.
+ *
+ * @throws OsaError `usage`
+ */
+function requireHooks({ value }: YamlTree, images: ReadonlyMap<string, BuiltImage>, file: string): void {
+  const hooks = valueAt(value, ['hooks']);
+  if (hooks !== undefined && !Array.isArray(hooks)) return;
+  const names = (hooks ?? []).map((hook) => String(valueAt(hook, ['name'])));
+  const unknown = [...images.keys()].find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  const near = suggest(unknown, names);
+  const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
+  const known = `its hooks: ${names.join(', ') || 'none'}`;
+  throw new OsaError('usage', `--release: ${file} has no hook ${unknown}${hint}; ${known}`, {
+    field: 'release',
+  });
 }
 
 /** The tree with what these hooks run put in place; positions stay those of the file. */

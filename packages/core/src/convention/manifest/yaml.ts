@@ -15,6 +15,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { bounds } from '../../limits.ts';
+import { readNumber } from './yaml-number.ts';
 
 /**
  * Reads YAML 1.2 (core schema) as JSON values and remembers where each of them stands. What JSON cannot hold, and
@@ -253,10 +254,9 @@ class TreeReader {
       return flaw === undefined ? value : this.#flaw(place, path, flaw);
     }
     if (typeof value !== 'number') return value;
-    if (!Number.isFinite(value)) return this.#flaw(place, path, `${node.source} is not a finite number`);
-    const isExact = !Number.isInteger(value) || Number.isSafeInteger(value);
-    if (isExact || /^[-+]?\d*[.e]/i.test(node.source ?? '')) return value;
-    return this.#flaw(place, path, `${node.source} is too large to be kept exactly; write it in quotes`);
+    // A config keeps all digits; every other number of a convention is a double.
+    const number = readNumber(node.source ?? String(value), path.slice(0, -1).includes('config'));
+    return typeof number === 'string' ? this.#flaw(place, path, number) : number;
   }
 
   /** What has a flaw is read as empty, and nothing else is said about its path. */

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
-import type { BigIntStats } from 'node:fs';
-import { constants, lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
+import { constants, lstat, open, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { OsaError } from '../../error.ts';
 import { bounds } from '../../limits.ts';
+import type { GitFiles, LeftOut } from './left-out.ts';
+import { type Found, refused, survey } from './survey.ts';
 import {
   blockBytes,
   encodeHead,
   endOfArchive,
   padding,
-  pathProblem,
   placeProblem,
   type TarEntry,
   typesByPath,
@@ -23,29 +23,37 @@ export interface PackedDirectory {
   readonly size: number;
   /** Regular files in it. */
   readonly files: number;
+  /** What is in it, in its order. */
+  readonly entries: readonly TarEntry[];
+  /** Paths that are in it only because git tracks them: a `.gitignore` of the directory leaves them out. */
+  readonly onlyTracked: readonly string[];
+  /** What the directory holds and the tar does not. */
+  readonly leftOut: readonly LeftOut[];
   /** Streams the tar, from its start each time. */
   open(): Readable;
 }
 
-/** Never packed, at any depth: the history, osa's own state and what a desktop leaves behind. */
-export const neverPacked: readonly string[] = ['.git', '.osa', '.DS_Store'];
+export interface PackOptions {
+  /** What git knows of the directory, if it has been asked. */
+  readonly git?: GitFiles | undefined;
+}
 
 /**
  * Packs a directory into the canonical tar of tar.ts: the same content has the same digest on every machine,
- * whatever its times, owners and place. Everything is packed except `neverPacked`; empty directories count,
- * permissions do not, save the owner's right to execute a file. The tar is held in memory.
+ * whatever its times, owners and place. left-out.ts says what is not packed. Empty directories count, permissions do
+ * not, except the owner's right to execute a file. The tar is held in memory.
  *
  * @throws OsaError `usage` for what cannot be packed: a missing directory, a link that leaves it or leads nowhere, a
  * socket, device or pipe, a name that is not UTF-8, a file that changes meanwhile; `too_large` beyond
  * `bounds.blobBytes` or `bounds.blobFiles`. `field` is the path.
  */
-export async function packDirectory(directory: string): Promise<PackedDirectory> {
+export async function packDirectory(directory: string, { git }: PackOptions = {}): Promise<PackedDirectory> {
   const root = await rootOf(directory);
-  const before = await survey(root);
-  refuseTooLarge(directory, before);
+  const { found, leftOut } = await survey(root, git);
+  refuseTooLarge(directory, found);
   const entries: TarEntry[] = [];
-  for (const found of before) entries.push(await readEntry(root, found));
-  refuseChanges(before, await survey(root));
+  for (const one of found) entries.push(await readEntry(root, one));
+  refuseChanges(found, (await survey(root, git)).found);
 
   const types = typesByPath(entries);
   const chunks: Uint8Array[] = [];
@@ -62,32 +70,11 @@ export async function packDirectory(directory: string): Promise<PackedDirectory>
     digest: `sha256:${hash.digest('hex')}`,
     size: chunks.reduce((sum, chunk) => sum + chunk.length, 0),
     files: entries.filter(({ type }) => type === 'file').length,
+    entries,
+    onlyTracked: found.filter((one) => one.onlyTracked).map(({ path }) => path),
+    leftOut,
     open: () => Readable.from(chunks.filter(({ length }) => length > 0)),
   };
-}
-
-interface Found {
-  readonly path: string;
-  readonly stats: BigIntStats;
-}
-
-/** Everything below `root` in the byte order of the paths, directories before what is in them. */
-async function survey(root: string): Promise<Found[]> {
-  const found: Found[] = [];
-  const waiting = [''];
-  for (let parent = waiting.pop(); parent !== undefined; parent = waiting.pop()) {
-    for (const name of await readdir(join(root, parent), { encoding: 'buffer' })) {
-      const path = parent === '' ? decode(name) : `${parent}/${decode(name)}`;
-      if (neverPacked.includes(name.toString())) continue;
-      const problem = pathProblem(path);
-      if (problem !== undefined) throw refused(path, problem);
-      const stats = await lstat(join(root, path), { bigint: true });
-      found.push({ path, stats });
-      if (found.length > bounds.blobFiles) throw tooManyFiles(root);
-      if (stats.isDirectory()) waiting.push(path);
-    }
-  }
-  return found.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
 }
 
 async function readEntry(root: string, { path, stats }: Found): Promise<TarEntry> {
@@ -166,26 +153,6 @@ async function rootOf(directory: string): Promise<string> {
   });
 }
 
-function decode(name: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(name);
-  } catch (cause) {
-    throw refused(name.toString('latin1'), 'has a name that is not UTF-8; rename it', cause);
-  }
-}
-
-function tooManyFiles(directory: string): OsaError {
-  return new OsaError(
-    'too_large',
-    `${directory} holds more than ${bounds.blobFiles} files and directories, the most that can be packed`,
-    { field: directory, details: { limit: bounds.blobFiles } },
-  );
-}
-
 function changed(path: string): OsaError {
   return refused(path, 'changed while the directory was being packed; try again when nothing writes to it');
-}
-
-function refused(path: string, problem: string, cause?: unknown): OsaError {
-  return new OsaError('usage', `${JSON.stringify(path)} ${problem}`, { field: path, cause });
 }

@@ -29,6 +29,8 @@ export interface ClientOptions {
   readonly connectTimeoutMs: number;
   /** A connection that owes an answer and gives none for so long is cut; 0 for never. */
   readonly silenceMs: number;
+  /** Runs before anybody is given the connection. */
+  readonly firstStatement?: string;
   readonly onNotify?: (channel: string, payload: string) => void;
 }
 
@@ -54,7 +56,11 @@ export async function openClient(maker: postgres.Sql, options: ClientOptions): P
   };
   try {
     const reserved = await untilAborted(driver.reserve(), [lost.signal, deadline]);
-    return client({ maker, driver, reserved, lost: lost.signal, destroy, ...options });
+    const opened = client({ maker, driver, reserved, lost: lost.signal, destroy, ...options });
+    if (options.firstStatement !== undefined) {
+      await untilAborted(opened.control(options.firstStatement), [lost.signal, deadline]);
+    }
+    return opened;
   } catch (error) {
     destroy();
     throw deadline.aborted ? connectTimeout(options.connectTimeoutMs, error) : translateRefusal(error);

@@ -1,9 +1,10 @@
 import postgres from 'postgres';
 import { OsaError } from '../../error.ts';
-import { parseNativeJson } from '../../json/native.ts';
+import { parseExactJson } from '../../json/exact.ts';
 import { openClient } from './client.ts';
 import { createListening, type Listener } from './listen.ts';
 import { createPool, type Pool } from './pool.ts';
+import { sessionSettings, settingStatement } from './session.ts';
 import { commitUnknown, isConnectionLost } from './sqlstate.ts';
 import { type Sql, type Statement, sqlTag, whenSettled } from './statement.ts';
 import { runTransaction, type Transaction, type TransactionOptions } from './transaction.ts';
@@ -62,7 +63,7 @@ export interface ConnectOptions {
   /** How long to wait for a free connection, and for the server to accept one; 5,000. */
   readonly acquireTimeoutMs?: number;
   /**
-   * The limits that the server keeps for us; 0 leaves the server's own settings. 30,000. A connection that owes an
+   * The limits that the server keeps for us; 0 for none. 30,000. A connection that owes an
    * answer for 5 s more than this is cut, whatever a transaction set for itself: the server may be gone.
    */
   readonly statementTimeoutMs?: number;
@@ -84,6 +85,7 @@ export function connect(options: ConnectOptions): Database {
   const limits = {
     connectTimeoutMs: acquireTimeoutMs,
     silenceMs: statementTimeoutMs > 0 ? statementTimeoutMs + 5_000 : 0,
+    firstStatement: settingStatement(sessionSettings(options)),
   };
   const pool = createPool({ max, acquireTimeoutMs, open: () => openClient(maker, limits) });
   const listening = createListening((onNotify) => openClient(maker, { ...limits, onNotify }));
@@ -119,19 +121,7 @@ async function runAlone(pool: Pool, statement: Statement): Promise<void> {
 /** A driver that never connects: it reads the options, and statements are built with it. */
 function makeDriver(options: ConnectOptions): postgres.Sql {
   const { url, onNotice = () => undefined, applicationName } = options;
-  const settings = {
-    application_name: applicationName,
-    statement_timeout: options.statementTimeoutMs ?? 30_000,
-    lock_timeout: options.lockTimeoutMs ?? 10_000,
-    idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 30_000,
-    // A schema that is named after the role would stand before ours.
-    search_path: 'public',
-    TimeZone: 'UTC',
-    DateStyle: 'ISO',
-    // Statements here are short, also where their cost is overestimated: to compile a claim took a hundred times as
-    // long as to run it, on servers that can.
-    jit: 'off',
-  };
+  const settings = { application_name: applicationName, ...sessionSettings(options) };
   const fixed = {
     max: 1,
     idle_timeout: 0,
@@ -188,5 +178,5 @@ const json = {
   to: 114,
   from: [114, 3802],
   serialize: (value: unknown) => JSON.stringify(value),
-  parse: (text: string) => parseNativeJson(text),
+  parse: parseExactJson,
 };

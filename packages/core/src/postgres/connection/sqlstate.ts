@@ -1,5 +1,6 @@
 import postgres from 'postgres';
 import { OsaError } from '../../error.ts';
+import { startParameters } from './session.ts';
 
 /**
  * What the database said, found in an error or among its causes. The predicates of this file look through an
@@ -68,7 +69,7 @@ export function translate(error: unknown): unknown {
 
 /** As `translate`, of an error by which no connection came about: whatever the server says, it may be mended there. */
 export function translateRefusal(error: unknown): unknown {
-  const known = translate(error);
+  const known = isRefusedSetting(error) ? error : translate(error);
   const code = databaseError(known)?.code;
   if (known instanceof OsaError || code === undefined) {
     return known;
@@ -79,12 +80,25 @@ export function translateRefusal(error: unknown): unknown {
   });
 }
 
+/** 08P01, 0A000 and 42704: by a pooler that does not pass the parameters of a session's start on, or a server that lacks one. */
+function isRefusedSetting(error: unknown): boolean {
+  return ['08P01', '0A000', '42704'].includes(databaseError(error)?.code ?? '');
+}
+
+const passOn =
+  'Something between osa and PostgreSQL, such as PgBouncer, does not pass on the settings of a session. Give osa the ' +
+  'URL of PostgreSQL itself; or set pool_mode = session in PgBouncer, and ignore_startup_parameters = ' +
+  `${startParameters().join(',')}.`;
+
 /** What waiting does not mend. */
 const remedies: Readonly<Record<string, string>> = {
   '28P01': 'Check the user and the password in its URL.',
   '28000': 'Check the user in its URL, and whether it may log in.',
   '3D000': 'Check the name in its URL, and whether it has been made.',
   '42501': 'Grant the user in its URL the right to connect.',
+  '08P01': passOn,
+  '0A000': passOn,
+  '42704': passOn,
 };
 
 /** The connection went away after `what` was sent and before its answer came. */

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { OsaError } from '../../error.ts';
+import { systemEnvironment } from '../../programs/environment.ts';
 import { systemCode } from '../../system-error.ts';
 import { spawnIdentity } from './account.ts';
 import { serverEnvironment } from './cluster.ts';
@@ -128,7 +129,11 @@ async function endOfStranger(pid: number, data: string): Promise<string> {
 /** Whether the pid is a postgres that was started on the data directory; a zombie is not. */
 async function isPostmaster(pid: number, data: string): Promise<boolean> {
   if (process.platform !== 'linux') {
-    const { stdout } = await execa('ps', ['-ww', '-o', 'command=', '-p', String(pid)], { reject: false });
+    const { stdout } = await execa('ps', ['-ww', '-o', 'command=', '-p', String(pid)], {
+      env: systemEnvironment,
+      extendEnv: false,
+      reject: false,
+    });
     return stdout.includes(`postgres -D ${data} `);
   }
   const words = (await readIfThere(`/proc/${pid}/cmdline`))?.split('\0') ?? [];

@@ -10,6 +10,7 @@
 --   hooks → conventions (owner)             name, contract, and the live pointer
 --         → live_changes (name, live_seq, live_version)
 --   releases → hooks, files                 append-only: versions 1..n of each hook, a chain without gaps
+--   release_sources → releases              append-only: where else the code of a release comes from
 --   live_changes → releases, live_changes   append-only: each move of a pointer names the one before it
 --
 --   files                                   content-addressed bytes, here only their size
@@ -169,6 +170,17 @@ create table releases (
   check ((runtime = 'directory') = (command is not null))
 );
 
+-- Where else the bytes of a release come from: they were released before they were committed, or another commit holds them.
+create table release_sources (
+  hook text not null,
+  version integer not null,
+  source_ref text not null,
+  actor bigint not null references actors,
+  at timestamptz not null default clock_timestamp(),
+  primary key (hook, version, source_ref),
+  foreign key (hook, version) references releases (hook, version)
+);
+
 create table live_changes (
   hook text not null references hooks,
   seq integer not null check (seq >= 1),
@@ -253,12 +265,22 @@ end $$;
 create constraint trigger has_table after insert on hooks deferrable initially deferred
   for each row execute function guard_new_hook();
 
+-- Notes a further source of a release. A source that names no commit for the bytes says nothing more.
+create function add_release_source(of_hook text, of_version integer, further text, who bigint)
+  returns void language sql set search_path = pg_catalog, pg_temp as $$
+  insert into public.release_sources (hook, version, source_ref, actor)
+  select r.hook, r.version, further, who from public.releases r
+  where r.hook = of_hook and r.version = of_version and r.source_ref <> further
+    and further <> 'unknown' and further !~ '-dirty$'
+  on conflict do nothing
+$$;
+
 -- Mints the version after a hook's last, all in one call, so that other clients wait for its commit and nothing else.
 -- Parts of the release may have been carried over from the version that the caller had `seen` live before anything was
 -- locked. Where another one is live by now and does not say the same, nothing is done, and the outcome is `moved`.
 -- Nothing is done either for `stranger` (an actor who was never seen), `unknown` (no such hook), `unexpected` (the
 -- pointer is not where it is expected), `missing` (the packed directory is not stored), `unsourced` (a new release, whose
--- code comes from nobody knows where) and `known` (this very release is there, and comes back). `told`, where given, goes
+-- code comes from nobody knows where) and `known` (this very release is there, and comes back; its source is noted). `told`, where given, goes
 -- to the outbox with the version, and so does `accepted` for a release that is minted or known.
 create function mint_release(
   wanted text, seen integer, carries_digest boolean, seen_releases integer, expected_seq integer, expected_version integer,
@@ -299,6 +321,7 @@ begin
     into mint_release.outcome, mint_release.version, mint_release.id, mint_release.source_ref, mint_release.built_at
     from public.releases r where r.hook = wanted and r.fingerprint = new_fingerprint;
   if found then
+    perform public.add_release_source(wanted, mint_release.version, new_source_ref, who);
     if accepted is not null then
       insert into public.events (type, payload) values ('request.accepted', accepted || jsonb_build_object('actor', who));
     end if;
@@ -476,7 +499,8 @@ create table records (
   schema_id text not null,
   schema_version text not null,
   content_digest text not null,
-  metadata jsonb not null,
+  -- Canonical. As jsonb its numbers would lose their exponents, and 1e308 would be read as 309 digits.
+  metadata json not null,
   -- What came in and became this record.
   batch_record bigint not null unique,
   published_at timestamptz not null default now(),
@@ -491,7 +515,7 @@ create table batch_records (
   source_id text collate "C" not null,
   -- The line of the upload, from 1.
   line integer not null,
-  metadata jsonb not null,
+  metadata json not null,
   content_digest text not null,
   status text not null default 'pending'
     check (status in ('pending', 'invalid', 'unchanged', 'published', 'rejected', 'errored')),
@@ -510,8 +534,8 @@ create table batch_records (
 
 -- What came in stays; a status is found once, and what failed is tried again once.
 create trigger once before update on batch_records for each row when (
-  (new.id, new.batch, new.source_id, new.line, new.metadata, new.content_digest)
-    is distinct from (old.id, old.batch, old.source_id, old.line, old.metadata, old.content_digest)
+  (new.id, new.batch, new.source_id, new.line, new.metadata::text, new.content_digest)
+    is distinct from (old.id, old.batch, old.source_id, old.line, old.metadata::text, old.content_digest)
   or (old.status <> 'pending'
       and (new.status, new.reason, new.record) is distinct from (old.status, old.reason, old.record))
   or (old.retried_in is not null and new.retried_in is distinct from old.retried_in)
@@ -731,8 +755,8 @@ begin
   end if;
   select i.run, i.batch_record into stray
   from inserted i
-  where not exists (
-    select from public.batch_records b where b.id = i.batch_record and b.batch = i.batch and b.status = 'pending')
+  left join lateral (select batch, status from public.batch_records where id = i.batch_record limit 1) b on true
+  where (b.batch, b.status) is distinct from (i.batch, 'pending')
   limit 1;
   if found then
     raise exception 'outcome of run % for record %, which is not open', stray.run, stray.batch_record
@@ -796,7 +820,7 @@ begin
       and (r.convention, r.source_id, r.content_digest) is distinct from (b.convention, u.source_id, u.content_digest)
     or newer.srn is not null
     or u.status = 'published' and (
-      b.status <> 'done' or r.xmin <> pg_current_xact_id()::xid or r.batch_record <> u.id or r.metadata <> u.metadata
+      b.status <> 'done' or r.xmin <> pg_current_xact_id()::xid or r.batch_record <> u.id or r.metadata::text <> u.metadata::text
       or (r.schema_id, r.schema_version) is distinct from (i.schema_id, i.schema_version)
       or exists (
         select from public.runs run
@@ -853,10 +877,10 @@ declare
 begin
   select i.outcome_id, i.run_id into stray
   from (select outcome_id, run_id, max(ordinal) as last from inserted group by outcome_id, run_id) i
-  where not exists (
-    select from public.outcomes o
-    where o.run = i.run_id and o.id = i.outcome_id and o.hook = tg_table_name and o.status = 'passed'
-      and i.last < o.row_count and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid)
+  left join lateral (select *, xmin from public.outcomes where id = i.outcome_id limit 1) o on true
+  where not coalesce(
+    o.run = i.run_id and o.hook = tg_table_name and o.status = 'passed'
+      and i.last < o.row_count and o.superseded_by is null and o.xmin = pg_current_xact_id()::xid, false)
   limit 1;
   if found then
     raise exception 'rows of features.%: (outcome %, run %) is not a passed outcome of this hook and transaction',
@@ -874,7 +898,7 @@ create function column_type(json_type text, format text) returns text language s
     when json_type = 'number' then 'double precision'
     when json_type = 'integer' then 'bigint'
     when json_type = 'boolean' then 'boolean'
-    when json_type in ('array', 'object') then 'jsonb'
+    when json_type in ('array', 'object') then 'json'
   end
 $$;
 
@@ -924,10 +948,11 @@ begin
     'and n.source_id = r.source_id and n.version > r.version)', hook_name, names);
 end $$;
 
--- The rows of one published record over all hooks, `most` at most, as JSON, so that one statement can answer for tables
--- whose names depend on the record. History is included; the caller sees it by superseded_by.
+-- The rows of one published record over all hooks, `most` at most, so that one statement can answer for tables whose
+-- names depend on the record. `columns` is the whole row as JSON, with the columns that osa adds. History is included;
+-- the caller sees it by superseded_by.
 create function rows_of_record(record_srn text, most integer)
-  returns table (hook text, outcome_id bigint, id bigint, ordinal integer, columns jsonb)
+  returns table (hook text, outcome_id bigint, id bigint, ordinal integer, columns json)
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   found_hook text;
@@ -938,8 +963,7 @@ begin
     where r.srn = record_srn and o.row_count > 0 order by 1
   loop
     return query execute format(
-      'select %L::text, f.outcome_id, f.id, f.ordinal, '
-      'to_jsonb(f) - ''id'' - ''outcome_id'' - ''run_id'' - ''ordinal'' '
+      'select %L::text, f.outcome_id, f.id, f.ordinal, row_to_json(f) '
       'from public.records r join public.outcomes o on o.batch_record = r.batch_record and o.hook = %L '
       'join features.%I f on f.outcome_id = o.id where r.srn = $1 order by f.id limit $2',
       found_hook, found_hook, found_hook)
@@ -974,8 +998,8 @@ do $$
 declare
   name text;
 begin
-  foreach name in array array['actors', 'schemas', 'deploys', 'releases', 'live_changes', 'files', 'batch_gates',
-                              'records', 'events'] loop
+  foreach name in array array['actors', 'schemas', 'deploys', 'releases', 'release_sources', 'live_changes', 'files',
+                              'batch_gates', 'records', 'events'] loop
     execute format('create trigger no_rewrite before update or delete or truncate on %I '
       'for each statement execute function refuse_rewrite()', name);
   end loop;

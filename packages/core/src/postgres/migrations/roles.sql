@@ -15,6 +15,7 @@ declare
     'insert (name, owner, feature) on hooks',
     'insert (id, hook, version, runtime, image, digest, command, config, limits, fingerprint, source_ref, built_by) '
       'on releases',
+    'insert (hook, version, source_ref, actor) on release_sources',
     'insert (hook, seq, from_version, to_version, kind, reason, actor) on live_changes',
     'insert (sha256, size, actor) on files',
     'insert (id, convention, schema_id, schema_version, batch_size, content_sha256, actor) on ingestions',
@@ -46,7 +47,7 @@ declare
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
     'execute on function create_feature_table(text), rows_of_record(text, integer)',
-    'execute on function mint_release'];
+    'execute on function mint_release, add_release_source'];
   entry text;
 begin
   -- This list is the whole truth, also for a role that has been given more before.
@@ -64,5 +65,5 @@ begin
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_supersession(),
     prove_batch_records(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(),
-    column_type(text, text), create_feature_table(text), rows_of_record(text, integer), mint_release from public;
+    column_type(text, text), create_feature_table(text), rows_of_record(text, integer), mint_release, add_release_source from public;
 end $$;

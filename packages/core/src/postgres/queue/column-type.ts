@@ -4,7 +4,7 @@ export type ColumnSqlType =
   | 'double precision'
   | 'bigint'
   | 'text'
-  | 'jsonb'
+  | 'json'
   | 'boolean'
   | 'timestamp with time zone'
   | 'date'
@@ -21,7 +21,7 @@ export function columnSqlType({ json_type, format }: Pick<Column, 'json_type' | 
       return 'boolean';
     case 'array':
     case 'object':
-      return 'jsonb';
+      return 'json';
     case 'string':
       return format ? stringTypes[format] : 'text';
   }

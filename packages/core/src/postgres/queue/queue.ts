@@ -2,7 +2,6 @@ import { OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
 import type { FeatureContract } from '../../hook/hook.ts';
 import type { ReleaseContent } from '../../hook/release.ts';
-import { spellNumbers } from '../../json/decimal.ts';
 import type { NodeIdentity } from '../../record/srn.ts';
 import type { BatchQueue, Claim, Claimant, ClaimedRecord, ClaimedRun, Lease } from '../../run/queue.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
@@ -176,7 +175,7 @@ async function read(sql: Transaction, { batch, fence }: Held): Promise<Claim> {
     ...row,
     batch,
     fence,
-    records: records.map((record) => ({ ...record, metadata: spellNumbers(record.metadata) })),
+    records,
     runs: runs.map(({ id, hook, version, feature, timeouts, notStarted, ...release }) => {
       return { id, hook, version, feature, timeouts, notStarted, release };
     }),

@@ -51,8 +51,9 @@ export function pausedJson(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) 
 }
 
 /**
- * Which pauses of others hold up the ingestion `of`, for people: those of hooks that would run over it, and those of
- * ingestions before it that brought some of the same sources. A batch that failed passes on what it waited for.
+ * What holds up the ingestion `of`, for people: pauses of hooks that would run over it, and of ingestions before it that
+ * brought some of the same sources; the ingestions right before it; a worker that does not come. A batch that failed
+ * passes on what it waited for.
  */
 export function heldUp(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
   return sql`array(
@@ -70,7 +71,56 @@ export function heldUp(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
       select distinct format('waits behind ingestion %s, which is paused', p.id) || coalesce(': ' || p.pause_reason, '')
       from ahead a join batches b on b.id = a.id and b.status in ('queued', 'running', 'parked')
       join ingestions p on p.id = b.ingestion
-      where p.paused_at is not null and p.id <> ${of}.id) else '{}' end`;
+      where p.paused_at is not null and p.id <> ${of}.id) else '{}' end
+    || array(${waitsBehind(sql, of)})
+    || array(${waitsForWorker(sql, of)})`;
+}
+
+/**
+ * The ingestions whose unfinished batches hold up those of `of` that would be claimed next. Of long queues only the
+ * beginning is looked at, and a few ingestions are named.
+ */
+function waitsBehind(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
+  return sql`
+    with recursive ahead (id) as (
+      select g.predecessor
+      from (select id from batches where ingestion = ${of}.id and status in ('queued', 'parked')
+            order by index limit 20) w
+      cross join lateral (select predecessor from batch_gates where batch = w.id limit 20) g
+      union
+      select g.predecessor from ahead a
+      cross join lateral (select id from batches where id = a.id and status = 'failed' offset 0) p
+      cross join lateral (select predecessor from batch_gates where batch = p.id limit 20) g)
+    select format('waits behind ingestion %s, which came first with some of the same sources', b.ingestion)
+    from ahead a
+    cross join lateral (
+      select ingestion from batches where id = a.id and status in ('queued', 'running', 'parked') offset 0) b
+    cross join lateral (select paused_at from ingestions where id = b.ingestion offset 0) p
+    where b.ingestion <> ${of}.id and p.paused_at is null
+    group by b.ingestion order by b.ingestion limit 3`;
+}
+
+/** That a batch could be claimed and was not, though nothing holds it up and no other one of its ingestion runs. */
+function waitsForWorker(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
+  return sql`
+    select format('waits for a worker with a free slot since %s', ${utc(sql, sql`w.available_at`)})
+    from batches w
+    where w.ingestion = ${of}.id and w.status = 'queued' and w.reason is null and ${of}.paused_at is null
+      and w.available_at < clock_timestamp() - interval '10 seconds'
+      and not exists (select from batches r where r.ingestion = ${of}.id and r.status = 'running')
+      and not exists (select from convention_hooks c join hooks h on h.name = c.hook
+                      where c.slug = ${of}.convention and h.paused_at is not null)
+      and not exists (
+        with recursive ahead (id) as (
+          select predecessor from batch_gates where batch = w.id
+          union
+          select g.predecessor from ahead a
+          cross join lateral (select id from batches where id = a.id and status = 'failed' offset 0) p
+          cross join lateral (select predecessor from batch_gates where batch = p.id offset 0) g)
+        select from ahead a
+        cross join lateral (
+          select id from batches where id = a.id and status in ('queued', 'running', 'parked') offset 0) p)
+    order by w.available_at limit 1`;
 }
 
 function pauseColumns(tx: Transaction, actor: number, pause: Pause) {

@@ -1,6 +1,7 @@
 import type { Answer } from '../../api/index.ts';
 import type { Page, RegistryReads } from '../../hook/registry.ts';
-import { canonicalJson, sha256 } from '../../hook/release.ts';
+import { sha256 } from '../../hook/release.ts';
+import { canonicalJson } from '../../json/canonical.ts';
 import { bounds } from '../../limits.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
@@ -83,8 +84,18 @@ type ReleaseRow = Omit<Answer<'showRelease'>, 'config_digest' | 'config' | 'live
 /** What every reading of a release selects, from `releases r`, `actors a` and `hooks h`. */
 export function releaseColumns(sql: Sql) {
   return sql`r.id, r.hook as hook_name, r.version, coalesce(r.version = h.live_version, false) as is_live, r.runtime,
-    r.image, r.digest, r.command, r.config, r.limits, r.source_ref, a.subject as built_by,
+    r.image, r.digest, r.command, r.config, r.limits, r.source_ref, ${furtherSources(sql)}, a.subject as built_by,
     ${utc(sql, sql`r.built_at`)} as built_at`;
+}
+
+/** Of `releases r`, the newest first. */
+function furtherSources(sql: Sql) {
+  return sql`(
+    select coalesce(jsonb_agg(jsonb_build_object('source_ref', s.source_ref, 'recorded_by', w.subject,
+        'recorded_at', ${utc(sql, sql`s.at`)}) order by s.at desc), '[]')
+    from (select * from release_sources where hook = r.hook and version = r.version
+          order by at desc limit ${bounds.defaultPageRows}) s
+    join actors w on w.id = s.actor) as further_sources`;
 }
 
 export function withConfigDigest<T extends { readonly config: unknown }>(
@@ -127,7 +138,7 @@ async function releases(sql: Sql, name: string, page: Page): Promise<Answer<'lis
     select h.live_version, coalesce((
       select jsonb_agg(to_jsonb(list) order by version desc) from (
         select r.version, coalesce(r.version = h.live_version, false) as is_live, r.runtime, r.image,
-               r.digest, r.source_ref, a.subject as built_by, ${utc(sql, sql`r.built_at`)} as built_at
+               r.digest, r.source_ref, ${furtherSources(sql)}, a.subject as built_by, ${utc(sql, sql`r.built_at`)} as built_at
         from releases r join actors a on a.id = r.built_by
         where r.hook = h.name and r.version < ${before}
         order by r.version desc limit ${page.limit + 1}) list), '[]') as releases

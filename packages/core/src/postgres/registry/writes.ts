@@ -4,7 +4,8 @@ import type { DeployRequest } from '../../convention/convention.ts';
 import { OsaError } from '../../error.ts';
 import type { FeatureContract } from '../../hook/hook.ts';
 import type { LiveChange, RegistryWrites, StoredConvention, StoredHook } from '../../hook/registry.ts';
-import { canonicalJson, sha256 } from '../../hook/release.ts';
+import { sha256 } from '../../hook/release.ts';
+import { canonicalJson } from '../../json/canonical.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
 import { unstartableNow } from '../queue/workers.ts';
@@ -28,6 +29,9 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
       const outcome = await mintRelease(tx, { principal }, minting);
       if (!outcome) throw new OsaError('internal', 'the actor of this transaction is not there');
       return outcome;
+    },
+    addSource: async ({ hook, version, source_ref }) => {
+      await tx`select add_release_source(${hook}, ${version}, ${source_ref}, ${actor})`;
     },
     mintingBase: (hook, said) => mintingBase(tx, hook, said),
     move: (hook, change) => move(tx, actor, hook, change),

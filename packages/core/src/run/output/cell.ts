@@ -2,16 +2,17 @@ import { quoteElement } from '../../array-literal.ts';
 import { isDate, isDateTime, isWithinMicroseconds } from '../../calendar.ts';
 import type { Column } from '../../hook/hook.ts';
 import type { JsonCursor } from '../../json/cursor.ts';
+import { spellNumbers } from '../../json/decimal.ts';
 import { asInt64, isKeptByDouble } from '../../json/number.ts';
 
 /**
  * How the values of one column are read. Nothing is coerced, and nothing is rounded:
  *
- * - number: a double. An integer without fraction and exponent must be exact, or be the shortest form of its double,
+ * - number: the nearest double. An integer without fraction and exponent must be exact, or be the shortest form of its double,
  *   as JSON writers print it. `-0` stays.
  * - integer: any JSON number whose exact value is an integer of 64 bits with sign, so `1.0` and `1e2` are 1 and 100;
  *   `-0` is 0.
- * - array, object: their source text, which `jsonb` takes with all digits of its numbers.
+ * - array, object: their source text, with each number in its one spelling.
  * - date-time: with offset and at most microseconds; date and date-time must exist in the calendar.
  */
 export interface Cell {
@@ -27,8 +28,9 @@ export function cellOf({ json_type, format }: Pick<Column, 'json_type' | 'format
 
 const typeCells: Readonly<Record<Column['json_type'], Cell>> = {
   string: stringCell('must be a string', () => true),
-  number: numberCell('must be a number; a plain integer must be exact in a double', (text) =>
-    isKeptByDouble(text) ? text : undefined,
+  number: numberCell(
+    'must be a number that a double holds; an integer of more digits needs a column of type integer or string',
+    (text) => (isKeptByDouble(text) ? text : undefined),
   ),
   integer: numberCell('must be an integer from -2^63 to 2^63-1', asInt64),
   boolean: {
@@ -66,7 +68,7 @@ function numberCell(rule: string, element: (text: string) => string | undefined)
 function sourceCell(kind: 'array' | 'object', rule: string): Cell {
   return {
     rule,
-    read: (cursor) => (cursor.kind() === kind ? quoteElement(cursor.raw()) : pass(cursor)),
+    read: (cursor) => (cursor.kind() === kind ? quoteElement(spellNumbers(cursor.raw())) : pass(cursor)),
   };
 }
 

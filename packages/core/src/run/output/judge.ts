@@ -8,6 +8,7 @@ import { type FileLine, type OutputFile, outputFiles, readLines } from './files.
 import type { Judged, JudgeTask, PlannedLine, Verdict } from './judgement.ts';
 import { type Line, malformedMessage, readNote } from './line.ts';
 import { rejectAll, rejectionOfAll } from './progress.ts';
+import { describeSilence } from './silence.ts';
 
 /** Reads all files once and decides on every record. Runs to the end without a pause: call it off the event loop. */
 export function judgeOutput(task: JudgeTask): Judged {
@@ -113,13 +114,19 @@ class Judge {
       return { ...common, verdicts: this.answers.map(() => verdict), open, rowCount: 0, plan };
     }
     const strays = describeStrays(this);
-    const missing = strays === null ? unanswered : errored(`${unanswered.reason}: ${strays}`);
+    const missing = this.unansweredBecause(strays);
     const verdicts = this.answers.map((answer) => (answer ? finalVerdict(answer) : missing));
     const lines = this.plannedLines(verdicts);
     const rowCount = lines.reduce((sum, line) => sum + line.rowCount, 0);
     const plan = { sha256: this.digests.get('features.jsonl'), lines };
     const open = [...this.answers.keys()].filter((record) => !isWholeAnswer(this.answers[record]));
     return { ...common, verdicts, open, rowCount, plan };
+  }
+
+  private unansweredBecause(strays: string | null): Verdict {
+    if (strays !== null) return errored(`${unanswered.reason}: ${strays}`);
+    if (this.answers.some((answer) => answer !== undefined)) return unanswered;
+    return errored(`${unanswered.reason}: ${describeSilence(this.task.directory)}`);
   }
 
   private readLine(name: OutputFile, line: FileLine): void {

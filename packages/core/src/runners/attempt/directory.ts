@@ -7,7 +7,8 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
-import { canonicalJson } from '../../hook/release.ts';
+import { canonicalJson } from '../../json/canonical.ts';
+import { systemEnvironment } from '../../programs/environment.ts';
 import type { InputRecord, Task } from '../../run/runner.ts';
 
 /** The places of one attempt, as absolute paths without symbolic links. `root` is the daemon's own (0700). */
@@ -70,7 +71,8 @@ export async function removeAttempt({ root, input }: AttemptDirectory): Promise<
 /** Removes a directory whatever a hook made of it: locked directories and paths longer than the system takes. */
 export async function removeTree(directory: string): Promise<void> {
   // The program, not Node's `rm`: that one fails at paths that are too long, and then goes on in the background.
-  const run = promisify(execFile);
+  const run = (program: string, args: readonly string[]) =>
+    promisify(execFile)(program, args, { env: systemEnvironment });
   try {
     await run('rm', ['-rf', '--', directory]);
   } catch {

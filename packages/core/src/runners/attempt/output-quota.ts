@@ -17,6 +17,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { OsaError } from '../../error.ts';
 import { bounds } from '../../limits.ts';
+import { systemEnvironment } from '../../programs/environment.ts';
 import { systemCode } from '../../system-error.ts';
 
 /**
@@ -160,8 +161,7 @@ function unescaped(path: string): string {
 /** Programs of the system, which stand where an ordinary user's PATH may not look. */
 async function system(program: string, args: readonly string[]): Promise<undefined> {
   try {
-    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
-    await promisify(execFile)(program, args, { env, timeout: 60_000 });
+    await promisify(execFile)(program, args, { env: systemEnvironment, timeout: 60_000 });
   } catch (error) {
     const { stderr = '' } = error as { readonly stderr?: string };
     const missing = systemCode(error) === 'ENOENT' ? 'is not installed' : undefined;

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { asOsaError, OsaError } from '../../error.ts';
+import { chosenEnvironment } from '../../programs/environment.ts';
 import { systemCode } from '../../system-error.ts';
 
 /** Podman or docker, by its command line; what differs between the two stands in `container-options.ts` and its neighbours. */
@@ -143,5 +144,5 @@ function unavailable(name: string, args: readonly string[], why: string, cause?:
 function engineEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const needed =
     /^(PATH|HOME|USER|LOGNAME|TMPDIR|LANG|LC_.*|XDG_.*|DBUS_SESSION_BUS_ADDRESS|DOCKER_.*|CONTAINERS?_.*|REGISTRY_AUTH_FILE|SSL_CERT_.*|(https?|no|all)_proxy)$/i;
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => needed.test(name)));
+  return chosenEnvironment(environment, needed);
 }

@@ -4,6 +4,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OsaError } from '../../error.ts';
+import { systemEnvironment } from '../../programs/environment.ts';
 import { systemCode } from '../../system-error.ts';
 
 const endWithinMs = 5_000;
@@ -53,7 +54,12 @@ export function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean 
 export function startOf(pid: number): string | undefined {
   try {
     if (process.platform === 'linux') return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8')).start;
-    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim() || undefined;
+    return (
+      execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], {
+        encoding: 'utf8',
+        env: systemEnvironment,
+      }).trim() || undefined
+    );
   } catch (error) {
     if (isGone(error) || (error instanceof Error && 'status' in error)) return undefined;
     throw error;

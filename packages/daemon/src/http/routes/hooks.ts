@@ -1,10 +1,12 @@
 import { OsaError } from '@osa/core/error';
+import { releaseCode } from '@osa/core/hook/code';
 import { activate, rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
 import { pauseHook, resumeHook } from '@osa/core/hook/pause';
 import { listReleases, readHistory, showHook, showRelease } from '@osa/core/hook/read';
 import type { Expected } from '@osa/core/hook/registry';
 import { bounds } from '@osa/core/limits';
+import type { BlobStore } from '@osa/core/storage/index';
 import type { Store } from '@osa/core/store';
 import type { FastifyRequest } from 'fastify';
 import type { Handlers } from '../mount.ts';
@@ -15,6 +17,7 @@ type Routes = Pick<
   | 'showHook'
   | 'listReleases'
   | 'showRelease'
+  | 'releaseCode'
   | 'history'
   | 'release'
   | 'activate'
@@ -23,7 +26,12 @@ type Routes = Pick<
   | 'resumeHook'
 >;
 
-export function hookRoutes({ store }: { readonly store: Store }): Routes {
+interface HookParts {
+  readonly store: Store;
+  readonly blobs: BlobStore;
+}
+
+export function hookRoutes({ store, blobs }: HookParts): Routes {
   return {
     listHooks: ({ query }) => store.registry.hooks(query),
     async showHook({ params: { name }, principal, reply }) {
@@ -33,6 +41,10 @@ export function hookRoutes({ store }: { readonly store: Store }): Routes {
     },
     listReleases: ({ params, query }) => listReleases(store, params.name, query),
     showRelease: ({ params, principal }) => showRelease(store, principal, params),
+    releaseCode({ params, caller, reply }) {
+      reply.type('application/octet-stream');
+      return releaseCode({ store, blobs }, caller().principal, params);
+    },
     history: ({ params, query }) => readHistory(store, params.name, query),
     release: (call) => release(store, call.writer(), call.params.name, expecting(call)),
     activate: (call) => activate(store, call.writer(), call.params.name, expecting(call)),

@@ -11,7 +11,7 @@ export function runRoutes({ store }: { readonly store: Store }): Routes {
     async runLogs({ params: { id }, query: { attempt }, caller, reply }) {
       const log = await readRunLog(store, caller().principal, { id, attempt });
       reply.type('text/plain; charset=utf-8');
-      return Buffer.from(log) as never;
+      return Buffer.from(log);
     },
     listWorkers: () => store.workers(),
     followRun: (call) => followRun(store, call.caller().principal, { ...call.params, ...call.query }),

@@ -43,7 +43,7 @@ export function trialDocument(tried: Tried) {
   };
 }
 
-/** What did not pass is shown record by record, what passed by its rows. */
+/** Failed records are listed one by one; the others are shown by their rows. */
 export function trialLines(tried: Tried, { showLog }: { readonly showLog: boolean }): Line[] {
   const { hook, ok, failure, milliseconds, log } = tried;
   const verdict = failure !== null ? red(failure) : ok ? green('kept its contract') : red('errored records');

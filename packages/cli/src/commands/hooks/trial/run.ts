@@ -10,6 +10,8 @@ import type { RunnerSetting } from '@osa/core/runners/index';
 import type { BlobStore } from '@osa/core/storage/index';
 import type { Context } from '../../../command.ts';
 import { engineOptions } from '../../../config/config.ts';
+import { noteWarnings } from '../../code/file-list.ts';
+import type { HookPackage } from '../../code/hook-package.ts';
 import type { Image } from '../../code/image.ts';
 import { openRecords, unreadable, unusableRecords } from '../../ingestions/records-file.ts';
 import { readTextFile } from '../../text-file.ts';
@@ -45,7 +47,9 @@ export async function trial(context: Context, request: TrialRequest): Promise<Tr
   await using threads = outputThreads({ idle: 1, ...(entry && { entry }) });
   try {
     const { cwd, environment } = sources;
-    const code = await prepare(request, hook, { place, cwd, environment, note: context.output.note });
+    const { note } = context.output;
+    const warn = (code: HookPackage) => noteWarnings(context, hook.name, code);
+    const code = await prepare(request, hook, { place, cwd, environment, note, warn });
     const result = await tryHook({
       hook: hook.name,
       contract: hook.feature,
@@ -121,6 +125,7 @@ interface Place {
   readonly cwd: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly note: (text: string) => void;
+  readonly warn: (code: HookPackage) => void;
 }
 
 interface Code {
@@ -152,12 +157,14 @@ async function prepare(
 }
 
 async function directory(path: string, command: readonly string[], place: Place): Promise<Code> {
-  const [{ packDirectory }, { bounds }] = await Promise.all([
-    import('@osa/core/hook/archive/pack'),
+  const [{ packHook }, { bounds }] = await Promise.all([
+    import('../../code/hook-package.ts'),
     import('@osa/core/limits'),
   ]);
   const blobs = await blobsOf(place);
-  const { digest, open } = await packDirectory(path);
+  const code = await packHook(path, { command, environment: place.environment });
+  place.warn(code);
+  const { digest, open } = code;
   await blobs.put(digest.replace('sha256:', ''), open(), { maxBytes: bounds.blobBytes });
   return {
     runner: await runnerOf('process', place),

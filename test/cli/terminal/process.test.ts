@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import manifest from '../../packages/cli/package.json' with { type: 'json' };
-import { history } from '../support/fixtures/cli-answers.ts';
-import { type FakeServer, startFakeServer } from '../support/fixtures/cli-world.ts';
+import manifest from '../../../packages/cli/package.json' with { type: 'json' };
+import { history } from '../../support/fixtures/cli-answers.ts';
+import { type FakeServer, startFakeServer } from '../../support/fixtures/cli-world.ts';
 
-const main = join(import.meta.dirname, '../..', 'packages', 'cli', 'src', 'main.ts');
+const main = join(import.meta.dirname, '../../..', 'packages', 'cli', 'src', 'main.ts');
 
 let home: string;
 
@@ -56,4 +56,16 @@ test('is silent when its output is closed', async () => {
   running.stdout.once('data', () => running.stdout.destroy());
   const { stderr, signal } = await running;
   expect([stderr, signal]).toEqual(['', undefined]);
+});
+
+test('says in one line that its output cannot be written, and ends with 1', async () => {
+  await using server = await startFakeServer(() => ({ body: history }));
+  const { PATH = '' } = process.env;
+  const command = `"${process.execPath}" "${main}" hooks history x > /dev/full`;
+  const env = { PATH, HOME: home, OSA_SERVER: server.url };
+  const { exitCode, stderr } = await execa('sh', ['-c', command], { env, extendEnv: false, reject: false });
+  expect([exitCode, stderr]).toEqual([
+    1,
+    'error: standard output cannot be written (ENOSPC); is the disk full?',
+  ]);
 });

@@ -11,8 +11,13 @@ import {
   showConvention,
   showHook,
   traceRow,
-} from '../support/fixtures/cli-answers.ts';
-import { createCliWorld, problem, type SeenRequest, startFakeServer } from '../support/fixtures/cli-world.ts';
+} from '../../support/fixtures/cli-answers.ts';
+import {
+  createCliWorld,
+  problem,
+  type SeenRequest,
+  startFakeServer,
+} from '../../support/fixtures/cli-world.ts';
 
 const key = generateKeyPairSync('ed25519').privateKey;
 const pem = key.export({ format: 'pem', type: 'pkcs8' }).toString();
@@ -277,4 +282,61 @@ test('ends with 130 when it is interrupted', async () => {
   });
   expect(result.code).toBe(130);
   expect(JSON.parse(result.stdout).error.code).toBe('interrupted');
+});
+
+describe('a name that the server does not have', () => {
+  const at = (path: string) => {
+    if (path === '/api/v1/hooks') {
+      return { body: { items: [showHook], next_cursor: null, has_more: false } };
+    }
+    if (path === '/api/v1/conventions') {
+      const { id, title, description, schema_id, created_at } = showConvention;
+      const items = [{ id, title, description, schema_id, created_at }];
+      return { body: { items, next_cursor: null, has_more: false } };
+    }
+    return problem(404, 'not_found', `no such thing: ${path}`, { field: 'name' });
+  };
+
+  test.each([
+    [['hooks', 'show', 'seismic_enery'], 'seismic_energy'],
+    [['hooks', 'history', 'seismic_enrgy'], 'seismic_energy'],
+    [['hooks', 'rollback', 'seismik_energy', '--yes'], 'seismic_energy'],
+    [['rows', 'seismicenergy'], 'seismic_energy'],
+    [['trace', 'seismic_enegry/17'], 'seismic_energy'],
+    [['conventions', 'show', 'usgs-earthquake'], 'usgs-earthquakes'],
+    [['ingest', 'usgs-erthquakes', 'records.ndjson'], 'usgs-earthquakes'],
+  ])('%j gets the nearest one', async (argv, near) => {
+    await using world = await createCliWorld();
+    await using server = await startFakeServer(({ path }) => at(path));
+    await writeFile(join(world.cwd, 'records.ndjson'), '');
+    const { code, stdout } = await world.osa([...argv, '--json', '--server', server.url]);
+    const { error } = JSON.parse(stdout);
+    expect([code, error.code, error.field, error.details.did_you_mean]).toEqual([
+      1,
+      'not_found',
+      'name',
+      near,
+    ]);
+    expect(error.message).toContain(`(did you mean ${near}?)`);
+  });
+
+  test.each([[['hooks', 'show', 'something_else']], [['trace', 'seismic_energy/18']]])(
+    '%j gets none where nothing is near, or the name is right',
+    async (argv) => {
+      await using world = await createCliWorld();
+      await using server = await startFakeServer(({ path }) => at(path));
+      const { code, stderr } = await world.osa([...argv, '--server', server.url]);
+      expect(code).toBe(1);
+      expect(stderr).not.toContain('did you mean');
+    },
+  );
+
+  test('is refused as it was where the names cannot be had', async () => {
+    await using world = await createCliWorld();
+    await using server = await startFakeServer(({ path }) =>
+      path === '/api/v1/hooks' ? problem(500, 'internal', 'broken') : at(path),
+    );
+    const { code, stderr } = await world.osa(['hooks', 'show', 'x', '--server', server.url]);
+    expect([code, stderr]).toEqual([1, 'error: no such thing: /api/v1/hooks/x\n']);
+  });
 });

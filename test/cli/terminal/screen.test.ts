@@ -1,9 +1,9 @@
 import { PassThrough, Writable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test, vi } from 'vitest';
-import { ask } from '../../packages/cli/src/terminal/ui/ask.tsx';
-import { choose } from '../../packages/cli/src/terminal/ui/choose.tsx';
-import { openProgress } from '../../packages/cli/src/terminal/ui/ingest-progress.tsx';
+import { ask } from '../../../packages/cli/src/terminal/ui/ask.tsx';
+import { choose } from '../../../packages/cli/src/terminal/ui/choose.tsx';
+import { openProgress } from '../../../packages/cli/src/terminal/ui/ingest-progress.tsx';
 
 /** A terminal that keeps what is written to it. */
 function fakeTerminal() {
@@ -62,9 +62,9 @@ describe('a list to pick from', () => {
   async function picking(keys: readonly string[]) {
     const { stream: stderr, shown } = fakeTerminal();
     const stdin = fakeKeyboard();
-    const title = 'seismic_energy: v4 is live; which one shall be?';
+    const title = 'seismic_energy: v4 is live. Make which release live?';
     const answer = choose({ title, choices, stdin, stderr, signal: new AbortController().signal });
-    await vi.waitFor(() => expect(shown()).toMatch(/which one[\s\S]*v3[\s\S]*v2[\s\S]*v1/));
+    await vi.waitFor(() => expect(shown()).toMatch(/Make which[\s\S]*v3[\s\S]*v2[\s\S]*v1/));
     for (const key of keys) {
       const before = shown();
       stdin.write(key);

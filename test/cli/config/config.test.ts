@@ -6,7 +6,7 @@ import { resolveCredential, resolveIdentity } from '@osa/cli/config/credential';
 import { exitCodeOf } from '@osa/cli/exit';
 import { type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type CliWorld, createCliWorld } from '../support/fixtures/cli-world.ts';
+import { type CliWorld, createCliWorld } from '../../support/fixtures/cli-world.ts';
 
 let world: CliWorld;
 let sources: Sources;

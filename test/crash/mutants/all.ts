@@ -1,0 +1,13 @@
+import { attributionMutants } from './attribution.ts';
+import { containerMutants } from './containers.ts';
+import { historyMutants } from './history.ts';
+import { type Mutant, mutants } from './mutants.ts';
+import { queueMutants } from './queue.ts';
+
+export const allMutants: readonly Mutant[] = [
+  ...mutants,
+  ...historyMutants,
+  ...attributionMutants,
+  ...queueMutants,
+  ...containerMutants,
+];
