@@ -251,6 +251,28 @@ describe('rows', () => {
     });
   });
 
+  test('says how many rows are of other versions of the schema', async () => {
+    await using world = await createCliWorld();
+    await using full = await archive();
+    const of = (version: string) => ({ id: 'earthquake', version });
+    const items = [
+      { schema_id: of('1.0.0'), version: 2, rows: 5, has_more: false },
+      { schema_id: of('0.9.0'), version: 1, rows: 10_000, has_more: true },
+      { schema_id: of('0.8.0'), version: 1, rows: 1, has_more: false },
+    ];
+    await using server = await startFakeServer(async ({ path }) =>
+      path === '/api/v1/hooks/seismic_energy/rows'
+        ? { body: { hook_name: 'seismic_energy', items } }
+        : { body: await (await fetch(full.url + path)).json() },
+    );
+    const { stderr } = await world.osa(['rows', 'seismic_energy', '--server', server.url]);
+    expect(stderr).toContain(
+      'more than 10,000 rows more of earthquake@0.9.0: osa rows seismic_energy --schema earthquake@0.9.0',
+    );
+    expect(stderr).toContain('1 row more of earthquake@0.8.0');
+    expect(stderr).not.toContain('--schema earthquake@1.0.0');
+  });
+
   test('tells a release without rows from one that there is not', async () => {
     await using world = await createCliWorld();
     await using full = await archive();

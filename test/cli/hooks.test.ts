@@ -126,18 +126,21 @@ describe('hooks release', () => {
     expect(Object.keys(lastSent(server).body)).not.toContain('config');
   });
 
-  test('changes keys of the live config, and carries the source over', async () => {
+  test('sends the keys that are said, and neither the rest of the config nor the source', async () => {
     await using world = await createCliWorld();
-    await using server = await archive();
+    const hidden = { body: { ...showHook, live: { ...showHook.live, config: null } } };
+    await using server = await archive({ 'GET /api/v1/hooks/seismic_energy': hidden });
     const set = ['--set', 'b=1', '--set', 'name=true story', '--no-live'];
     const { code } = await world.osa([...release, ...set], asUser(server));
     expect(code).toBe(0);
-    const { body } = lastSent(server);
-    expect(body).toMatchObject({
-      config: { relation: 'gutenberg-richter', b: 1, name: 'true story' },
+    const { body, scopes } = lastSent(server);
+    expect(body).toEqual({
+      set: { b: 1, name: 'true story' },
+      limits: {},
       live: false,
+      expected_live_seq: 2,
     });
-    expect(Object.keys(body)).not.toContain('source_ref');
+    expect(scopes).toBe('hooks:write:seismic_energy');
   });
 
   test('sends the digits of a number as they were written, from --set and from --config', async () => {
@@ -180,12 +183,18 @@ describe('hooks release', () => {
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('config.json')]);
   });
 
-  test('says that --set needs to see the config, when it may not', async () => {
+  test('refuses a directory that nothing says how to start before it uploads it', async () => {
     await using world = await createCliWorld();
-    const hidden = { body: { ...showHook, live: { ...showHook.live, config: null } } };
-    await using server = await archive({ 'GET /api/v1/hooks/seismic_energy': hidden });
-    const { code, stderr } = await world.osa([...release, '--set', 'b=1'], asUser(server));
-    expect([code, stderr]).toEqual([4, expect.stringContaining('runs:read')]);
+    const image = { ...showHook.live, runtime: 'image', image: 'ghcr.io/acme/energy', command: null };
+    await using server = await archive({
+      'GET /api/v1/hooks/seismic_energy': { body: { ...showHook, live: image } },
+    });
+    await mkdir(join(world.cwd, 'code'));
+    await writeFile(join(world.cwd, 'code', 'hook.mjs'), '');
+    const { code, stderr } = await world.osa([...release, '--directory', 'code'], asUser(server));
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--command: is needed')]);
+    const broken = ['--directory', 'code', '--command', 'node hook.mjs', '--config', 'nowhere.json'];
+    expect((await world.osa([...release, ...broken], asUser(server))).code).toBe(2);
     expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
   });
 
@@ -299,6 +308,71 @@ describe('hooks activate', () => {
 });
 
 describe.each([
+  ['activate', ['9'], 'no release 9'],
+  ['rollback', ['--to', 'v9'], 'no release 9'],
+  ['rollback', ['--to', 'v2'], 'newer than the live version 1'],
+])('hooks %s %j', (command, given, said) => {
+  test('is refused before anybody is asked', async () => {
+    await using world = await createCliWorld();
+    const live = { ...showHook.live, version: 1 };
+    await using server = await archive({
+      'GET /api/v1/hooks/seismic_energy': { body: { ...showHook, live } },
+      'GET /api/v1/hooks/seismic_energy/releases/9': problem(404, 'not_found', 'no release 9'),
+    });
+    const { code, stderr } = await world.osa(['hooks', command, 'seismic_energy', ...given], asUser(server));
+    expect([code, stderr]).toEqual([1, expect.stringContaining(said)]);
+    expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
+  });
+});
+
+describe.each([
+  ['rollback', ['rollback', 'seismic_energy', '--yes'], 'rollback seismic_energy --to 1'],
+  ['activate', ['activate', 'seismic_energy', '1', '--yes'], 'activate seismic_energy 1'],
+])('hooks %s', (_, argv, again) => {
+  const id = '0198c0de-0000-7000-8000-000000000009';
+  const running = [{ version: 2, ingestion_id: id, convention_id: 'quakes', batches: 2 }];
+  const answering = (answer: object) =>
+    archive({
+      'POST /api/v1/hooks/seismic_energy/rollback': { body: { ...rolledBack, ...answer } },
+      'PUT /api/v1/hooks/seismic_energy/live': { body: { ...rolledBack, ...answer } },
+    });
+
+  test('says what still runs under the release that it leaves, and how to end it', async () => {
+    await using world = await createCliWorld();
+    await using server = await answering({ still_running: running });
+    const { code, stdout } = await world.osa(['hooks', ...argv], asUser(server));
+    expect(code).toBe(0);
+    expect(stdout).toContain(`2 batches of ingestion ${id} (quakes) were claimed under v2 and keep it`);
+    expect(stdout).toContain(`osa ingestions cancel ${id}`);
+    expect(stdout).toContain(`osa hooks ${again} --cancel-running`);
+  });
+
+  test('--cancel-running asks for it, and says what was ended', async () => {
+    await using world = await createCliWorld();
+    await using server = await answering({ claimed_again: running });
+    const { stdout } = await world.osa(['hooks', ...argv, '--cancel-running'], asUser(server));
+    expect(lastSent(server).body).toMatchObject({ cancel_running: true });
+    expect(stdout).toContain(
+      `2 batches of ingestion ${id} (quakes) under v2 ended; records are claimed again`,
+    );
+  });
+
+  test('says what it waits for while another transaction holds it, and goes on', async () => {
+    await using world = await createCliWorld();
+    let tries = 0;
+    await using server = await startFakeServer(({ method }) => {
+      if (method === 'GET') return { body: showHook };
+      tries += 1;
+      const details = { waits_for: 'hook seismic_energy, for a deploy' };
+      return tries < 3 ? problem(503, 'busy', 'held', { details }) : { body: rolledBack };
+    });
+    const { code, stderr } = await world.osa(['hooks', ...argv], asUser(server));
+    expect([code, tries]).toEqual([0, 3]);
+    expect(stderr.match(/waits: another transaction holds hook seismic_energy/g)).toHaveLength(1);
+  });
+});
+
+describe.each([
   ['rollback', ['rollback', 'seismic_energy', '--yes'], 'POST /api/v1/hooks/seismic_energy/rollback'],
   ['activate', ['activate', 'seismic_energy', '1', '--yes'], 'PUT /api/v1/hooks/seismic_energy/live'],
   ['release', ['release', 'seismic_energy', '--cpu', '1'], 'POST /api/v1/hooks/seismic_energy/releases'],
@@ -330,7 +404,6 @@ describe('hooks rollback without a terminal', () => {
   test.each([
     ['the target that the server says, after the activation of an older version', 2, [], 2],
     ['no target where there is none, though that is refused with --yes too', null, [], null],
-    ['a target that the server would refuse', 2, ['--to', '7'], 7],
   ])('needs --yes, and shows %s', async (_, rollback_to, given, to_version) => {
     await using world = await createCliWorld();
     // The latest change into v2 that is no rollback came from v3, which a rollback does not go to.

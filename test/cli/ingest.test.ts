@@ -143,4 +143,48 @@ describe('ingestions', () => {
     expect([code, server.requests.length]).toEqual([0, looks + 1]);
     expect(stdout).toContain('28 records tried again, 1 left alone');
   });
+
+  test.each([
+    [{}, 'none has failed'],
+    [
+      { pending: 5, running: [{ hook: 'severity', version: 4, batches: 1 }] },
+      'none has failed; 5 are not done; claimed batches run under severity v4',
+    ],
+    [{ pending: 1 }, 'none has failed; 1 is still waiting to run'],
+    [{ invalid: 2 }, '2 records break the schema'],
+    [{ overtaken: 3 }, 'the sources of 3 failed records came in again later'],
+  ])('retry says why nothing is tried again: %j', async (answer, said) => {
+    await using world = await createCliWorld();
+    const nothing = {
+      id: ingestion.id,
+      retried: 0,
+      overtaken: 0,
+      batches: 0,
+      invalid: 0,
+      pending: 0,
+      running: [],
+    };
+    await using server = await startFakeServer(() => ({ body: { ...nothing, ...answer } }));
+    const environment = { OSA_KEY: key, OSA_SERVER: server.url };
+    const { code, stdout } = await world.osa(['ingestions', 'retry', ingestion.id], { environment });
+    expect(code).toBe(0);
+    expect(stdout).toContain('0 records tried again');
+    expect(stdout).toContain(said);
+  });
+
+  test('results say the time of the retry, or when it ended, and no rate', async () => {
+    await using world = await createCliWorld();
+    const old = { ...ingestion, started_at: '2020-01-01T00:00:00.000Z', retried: 28 };
+    const ended = { ...old, finished_at: new Date().toISOString() };
+    await using server = await archive(
+      { body: { ...old, status: 'running', finished_at: null } },
+      { body: ended },
+    );
+    const environment = { OSA_KEY: key, OSA_SERVER: server.url };
+    const waited = await world.osa(['ingestions', 'retry', ingestion.id], { environment });
+    expect(waited.stdout).toMatch(/completed after \d\.\d\d s,/);
+    expect(waited.stdout).not.toContain('rows/s');
+    const shown = await world.osa(['ingestions', 'show', ingestion.id], { environment });
+    expect(shown.stdout).toContain(`completed at ${ended.finished_at.slice(0, 19).replace('T', ' ')} UTC,`);
+  });
 });

@@ -109,6 +109,50 @@ describe('deploy --plan', () => {
     expect(stdout).toMatch(/colour +no longer in the convention/);
   });
 
+  test('shows what each new release differs in from the live one, as hooks diff does', async () => {
+    await using world = await dataset();
+    const [hook] = pending.changes.hooks;
+    const differences = [
+      { path: 'digest', from: `sha256:${'a'.repeat(64)}`, to: `sha256:${'b'.repeat(64)}` },
+      { path: 'command', from: ['node', 'old.mjs'], to: ['node', 'new.mjs'] },
+      { path: 'config.relation', from: 'hanks', to: 'choy' },
+      { path: 'config.added', from: null, to: 1 },
+      { path: 'limits.memory', from: '1g', to: '2g' },
+      { path: 'source_ref', from: 'git:1', to: 'git:2' },
+    ];
+    const changes = { ...pending.changes, hooks: [{ ...hook, differences }] };
+    await using server = await archive({ ...pending, changes } as Plan);
+    const { stdout } = await world.osa(['deploy', '--plan'], asCi(server));
+    expect(stdout).toMatch(/live +v2/);
+    expect(stdout).toMatch(/digest +sha256:aaaaaaaaaaaa +sha256:bbbbbbbbbbbb\n/);
+    expect(stdout).toMatch(/command +node old\.mjs +node new\.mjs\n/);
+    expect(stdout).toMatch(/config\.relation +"hanks" +"choy"\n/);
+    expect(stdout).toMatch(/config\.added +- +1\n/);
+    expect(stdout).toMatch(/limits\.memory +1g +2g\n/);
+    expect(stdout).toMatch(/source_ref +git:1 +git:2\n/);
+    expect(JSON.parse(scopesOf(server)).scope).toContain('runs:read');
+  });
+
+  test('says which rows a change of the schema leaves under the version before', async () => {
+    await using world = await dataset();
+    const convention_fields = [{ path: 'schema', from: 'strike@1.0.0', to: 'strike@1.1.0' }];
+    const [first] = pending.changes.hooks;
+    const hooks = [{ ...first, name: 'severity', hook: 'unchanged' }];
+    const plan = { ...pending, changes: { ...pending.changes, convention_fields, hooks } } as Plan;
+    const items = [
+      { schema_id: { id: 'strike', version: '1.1.0' }, version: 2, rows: 5, has_more: false },
+      { schema_id: { id: 'strike', version: '1.0.0' }, version: 2, rows: 4_000, has_more: false },
+      { schema_id: { id: 'strike', version: '1.0.0' }, version: 1, rows: 6_000, has_more: false },
+    ];
+    await using server = await startFakeServer(({ path }) =>
+      path === '/api/v1/hooks/severity/rows' ? { body: { hook_name: 'severity', items } } : { body: plan },
+    );
+    const { stdout } = await world.osa(['deploy', '--plan'], asCi(server));
+    expect(stdout).toContain(
+      '! severity: 10,000 rows of strike@1.0.0 are not among those of strike@1.1.0: osa rows severity --schema strike@1.0.0',
+    );
+  });
+
   test('digests the directories and uploads nothing', async () => {
     await using world = await dataset();
     await using server = await archive();

@@ -149,6 +149,7 @@ describe('a git repository', () => {
     const code = await packHook(hook, { command: [], environment: env });
     expect(code.entries.map(({ path }) => path)).toEqual(['ignored-lib', 'ignored-lib/a.mjs']);
     expect(await code.source()).toMatchObject({ why: undefined });
+    expect(code.warnings).toEqual([expect.stringMatching(/^\.env is committed and left out .*"!\.env"/)]);
     writeFileSync(join(hook, '.gitignore'), 'ignored-*\n');
     await git(directory, 'add', '.');
     await git(directory, 'commit', '--quiet', '--message', 'third');

@@ -84,3 +84,41 @@ setInterval(() => {}, 1_000);`,
   await place.dispose();
   await bench.dispose();
 });
+
+test('/metrics and the log name convention, ingestion and batch of a claim that failed, until it is claimed', async () => {
+  const daemon = await testDaemon({
+    worker: { name: 'tests', isInherited: true, concurrency: 1, perHook: 1, leaseSeconds: 30 },
+  });
+  try {
+    await deployHook(daemon, answer, 'broken');
+    const owner = daemon.database.open(daemon.database.ownerUrl, { max: 1 });
+    await owner.sql.unsafe(`
+      create function break_claim() returns trigger language plpgsql as $$
+      begin raise exception 'this claim cannot be done'; end $$;
+      create trigger break_claim before insert on runs for each row execute function break_claim()`);
+    const { id } = await daemon.call('ingest', { params: { slug: 'tests' }, body: ndjson(1) });
+    const [batch] = await owner.sql<{ id: string }[]>`select id from batches where ingestion = ${id}`;
+    const labels = `convention="tests",ingestion="${id}",batch="${batch?.id}"`;
+    const metrics = await until('the failure', async () => {
+      const text = await daemon.call('metrics');
+      return text.includes(labels) && text;
+    });
+    expect(metrics).toMatch(new RegExp(`osa_batch_claim_failures\\{${labels}\\} [1-9]`));
+    expect(metrics).toMatch(/osa_claim_failures_total\{convention="tests"\} [1-9]/);
+    const [line] = daemon.log
+      .map((text) => JSON.parse(text))
+      .filter(({ msg }) => msg === 'batch claim failed');
+    expect(line).toMatchObject({ convention: 'tests', ingestion: id, batch: batch?.id, failures: 1 });
+    await owner.sql.unsafe('drop trigger break_claim on runs');
+    await owner.sql`update batches set available_at = now()`;
+    await until('the end', async () => {
+      const { status } = await daemon.call('showIngestion', { params: { id } });
+      return status === 'completed';
+    });
+    expect(await daemon.call('metrics')).not.toContain(labels);
+    const ended = daemon.log.map((text) => JSON.parse(text)).find(({ msg }) => msg === 'batch finished');
+    expect(ended).toMatchObject({ convention: 'tests', ingestion: id, batch: batch?.id });
+  } finally {
+    await daemon.close();
+  }
+});

@@ -55,6 +55,9 @@ describe.each<[string, () => Given]>([
   ['code alone', () => codeOf('c')],
   ['an image alone', () => ({ image: `x@${digestOf('c')}`, source_ref: 'git:c' })],
   ['code and config', () => ({ ...codeOf('c'), config: { relation: 'kanamori' } })],
+  ['code and one key of the config', () => ({ ...codeOf('c'), set: { relation: 'kanamori' } })],
+  ['code and another key', () => ({ ...codeOf('c'), set: { depth: { unit: 'km' } } })],
+  ['code, config and a key of it', () => ({ ...codeOf('c'), config: { a: 1 }, set: { a: 2 } })],
   ['code and one limit', () => ({ ...codeOf('c'), limits: { memory: '3g' } })],
   ['code and runtime', () => ({ ...codeOf('c'), runtime: 'image' as const })],
   ['a directory', () => ({ digest: directory, command: ['node', 'hook.mjs'], source_ref: 'git:d' })],
@@ -89,6 +92,21 @@ test.each<[string, Given]>([
     config: said.config ?? config,
     limits: { ...limits, ...said.limits },
   });
+});
+
+test('keys that are set change these keys of the live config and no others', async () => {
+  const hook = await twoReleases();
+  await minted(store, hook, { config: { kept: 1, changed: 1, nested: { a: 1, b: 2 } } });
+  await minted(store, hook, { set: { changed: 2, nested: { a: 1 }, added: null } });
+  expect((await store.registry.release(hook, 4))?.config).toEqual({
+    kept: 1,
+    changed: 2,
+    nested: { a: 1 },
+    added: null,
+  });
+  // A key of which only a part agrees is another value.
+  expect(await minted(store, hook, { set: { nested: {} } })).toMatchObject({ created: true, version: 5 });
+  expect(await minted(store, hook, { set: { nested: {} } })).toMatchObject({ created: false, version: 5 });
 });
 
 test('the same directory with another command is another release', async () => {

@@ -207,6 +207,40 @@ test('retry runs what failed again, in a new batch with a new snapshot', async (
   expect(await retryIngestion(bench.store, { principal: admin }, id)).toMatchObject({ retried: 0 });
 });
 
+test('rows of an ingestion are those of the newest try of each record', async () => {
+  const picky = { code: hookCode("return id === 'b' ? { error: 'no' } : { features: [{ value: 1 }] }") };
+  await bench.deploy({ doubled: { code: double }, picky });
+  const { id } = await bench.ingest([record('a', 1), record('b', 2)]);
+  await bench.drain();
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ published: 1, errored: 1, rows: 3 });
+  await bench.deploy({ doubled: { code: double }, picky: { code: double } });
+  const writer = { principal: admin };
+  expect(await retryIngestion(bench.store, writer, id)).toMatchObject({ pending: 0, running: [] });
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ rows: 2 });
+  expect(await retryIngestion(bench.store, writer, id)).toMatchObject({
+    retried: 0,
+    pending: 1,
+    running: [],
+  });
+  await bench.execution.queue.claim({
+    ...{ name: 'other', leaseMs: 1, runtimes: ['directory'], fullHooks: [] },
+  });
+  expect(await retryIngestion(bench.store, writer, id)).toMatchObject({
+    retried: 0,
+    pending: 1,
+    running: [
+      { hook: 'doubled', version: 1, batches: 1 },
+      { hook: 'picky', version: 2, batches: 1 },
+    ],
+  });
+  await until('its end', async () => {
+    await bench.drain();
+    const shown = await bench.store.ingestions.show(id);
+    return shown?.status === 'completed' && shown;
+  });
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ published: 2, errored: 0, rows: 4 });
+});
+
 test('db-09: a worker that has lost its lease writes nothing', async () => {
   await bench.deploy({ doubled: { code: double } });
   const { id } = await bench.ingest([record('a', 1)]);

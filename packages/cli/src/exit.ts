@@ -45,6 +45,7 @@ const exitCodes = {
   rate_limited: 4,
   credentials: 4,
 
+  busy: 5,
   unreachable: 5,
   unavailable: 5,
 

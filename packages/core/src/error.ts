@@ -51,6 +51,7 @@ export const errorCodes = {
   in_progress: 'The same request is still in progress',
   // The service itself.
   unreachable: 'The server cannot be reached',
+  busy: 'Something else holds what the request needs',
   unavailable: 'The service is temporarily unavailable',
   lease_lost: 'The lease on the batch is lost',
   interrupted: 'Interrupted',

@@ -6,6 +6,7 @@ import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
 import { OsaError } from '@osa/core/error';
 import { failpoint } from '@osa/core/failpoint';
 import { connect, type Database } from '@osa/core/postgres/connection/connect';
+import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { outputThreads } from '@osa/core/run/output/threads';
 import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
@@ -65,13 +66,14 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await using stack = new AsyncDisposableStack();
   const requests = stack.adopt(open(config, 'requests'), (database) => database.close());
   const uploads = stack.adopt(open(config, 'uploads'), (database) => database.close());
+  const cancellations = stack.adopt(open(config, 'cancellations'), (database) => database.close());
   const claims = stack.adopt(open(config, 'claims'), (database) => database.close());
   const endings = stack.adopt(open(config, 'endings'), (database) => database.close());
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
   const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
-  const metrics = createMetrics();
+  const metrics = createMetrics(() => failingBatches(requests));
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
   const execution = await prepareExecution(config, { claims, endings, blobs, threads, metrics, log });
   if (config.worker.concurrency > 0) stack.use(await announce(execution, { database: requests, log }));
@@ -85,6 +87,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     refused,
     requests,
     uploads,
+    cancellations,
     blobs,
     metrics,
     worker,
@@ -123,18 +126,20 @@ function once(work: () => Promise<void>): () => Promise<void> {
 }
 
 /**
- * Four pools, so that no kind of work waits for another. Requests are quick. An upload may take minutes. Claims and
+ * Five pools, so that no kind of work waits for another. Requests are quick. An upload may take minutes. A cancellation
+ * waits for no lock and for no upload, but may write much. Claims and
  * renewals are quick, so a silent connection is soon given up. The end of a batch writes much, and may wait for its
  * turn to publish.
  */
 function open(
   { database, worker }: DaemonConfig,
-  part: 'requests' | 'uploads' | 'claims' | 'endings',
+  part: 'requests' | 'uploads' | 'cancellations' | 'claims' | 'endings',
 ): Database {
   const minute = 60_000;
   const settings = {
     requests: { max: database.connections },
     uploads: { max: 2, acquireTimeoutMs: minute, statementTimeoutMs: 30 * minute, lockTimeoutMs: 5 * minute },
+    cancellations: { max: 2, statementTimeoutMs: 30 * minute },
     claims: { max: worker.concurrency + 1, statementTimeoutMs: 10_000, lockTimeoutMs: 5_000 },
     endings: {
       max: Math.max(1, worker.concurrency),
@@ -165,6 +170,7 @@ interface ServerNeeds {
   readonly refused: RefusalLog;
   readonly requests: Database;
   readonly uploads: Database;
+  readonly cancellations: Database;
   readonly blobs: BlobStore;
   readonly metrics: Metrics;
   readonly worker: Worker;
@@ -177,7 +183,8 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
   const limits = { ...httpLimits, ...config.http };
   const store = postgresStore(requests, { domain: config.domain });
   const bulk = postgresStore(needs.uploads, { domain: config.domain });
-  const parts = { store, bulk, blobs, spoolDirectory: spoolOf(config.dataDirectory), ...limits };
+  const cancelling = postgresStore(needs.cancellations, { domain: config.domain });
+  const parts = { store, bulk, cancelling, blobs, spoolDirectory: spoolOf(config.dataDirectory), ...limits };
   const check = () => components(config, { database: requests, worker, isDraining, log });
   return buildServer({
     part: config.part,

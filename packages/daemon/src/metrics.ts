@@ -1,5 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FailingBatch } from '@osa/core/postgres/queue/set-aside';
 import type { BatchQueue } from '@osa/core/run/queue';
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** The metrics of `/metrics`. Each daemon has its own registry. */
 export interface Metrics {
@@ -12,6 +14,8 @@ export interface Metrics {
   countRefused(reason: string): void;
   /** Counts a claim of a batch by how it ended. */
   countBatch(end: string): void;
+  /** Counts a claim that failed before the batch was held. */
+  countClaimFailure(convention: string): void;
   /** Wraps the queue to count finished runs and stored rows. */
   counted(queue: BatchQueue): BatchQueue;
   /** In Prometheus' text format. */
@@ -19,7 +23,11 @@ export interface Metrics {
   readonly contentType: string;
 }
 
-export function createMetrics(): Metrics {
+/** How long a scrape waits for the database. Without an answer it says nothing of batches. */
+const lookMs = 1_000;
+
+/** `failing` finds the batches that cannot be claimed at the moment, by any worker. */
+export function createMetrics(failing: () => Promise<readonly FailingBatch[]>): Metrics {
   const registry = new Registry();
   const registers = [registry];
   // Event loop lag, memory, processor time and garbage collection.
@@ -36,6 +44,24 @@ export function createMetrics(): Metrics {
     help: 'Claims of batches by this worker, by how they ended: finished, let_go, retry_later, stop_ingestion',
     labelNames: ['end'] as const,
     registers,
+  });
+  const claimFailures = new Counter({
+    name: 'osa_claim_failures_total',
+    help: 'Claims by this worker that failed, by convention',
+    labelNames: ['convention'] as const,
+    registers,
+  });
+  new Gauge({
+    name: 'osa_batch_claim_failures',
+    help: 'Unfinished batches whose last claim failed: claims that failed one after the other, by any worker',
+    labelNames: ['convention', 'ingestion', 'batch'] as const,
+    registers,
+    async collect() {
+      const found = await Promise.race([failing(), delay(lookMs, [], { ref: false })]).catch(() => []);
+      this.reset();
+      for (const { convention, ingestion, batch, failures } of found)
+        this.set({ convention, ingestion, batch }, failures);
+    },
   });
   const runs = new Counter({
     name: 'osa_hook_runs_total',
@@ -58,6 +84,7 @@ export function createMetrics(): Metrics {
   return {
     countRefused: (reason) => refused.inc({ reason }),
     observeRequest: ({ route, status, seconds }) => requests.observe({ route, status }, seconds),
+    countClaimFailure: (convention) => claimFailures.inc({ convention }),
     countBatch: (end) => batches.inc({ end }),
     counted: (queue) => ({
       ...queue,

@@ -27,19 +27,58 @@ function fakeKeyboard() {
 describe('a question', () => {
   const question = 'Roll back seismic_energy to v2?';
 
-  test.each([
-    ['y', true],
-    ['Y', true],
-    ['n', false],
-    ['\r', false],
-  ])('takes %j for %s', async (typed, expected) => {
+  const asked = async () => {
     const { stream: stderr, shown } = fakeTerminal();
     const stdin = fakeKeyboard();
     const answer = ask({ question, stdin, stderr, signal: new AbortController().signal });
     await vi.waitFor(() => expect(shown()).toContain('Roll back seismic_energy to v2? (y/N)'));
+    return { stdin, answer, shown };
+  };
+
+  test.each([
+    ['y\n', true],
+    ['y\r', true],
+    ['Y\r\n', true],
+    ['yes\n', true],
+    ['YES\r', true],
+    [' y \n', true],
+    ['n\n', false],
+    ['yeah\n', false],
+    ['y y\n', false],
+    ['\r', false],
+    ['\n', false],
+    ['\u001b', false],
+    ['\u0004', false],
+  ])('takes %j in one piece for %s', async (typed, expected) => {
+    const { stdin, answer } = await asked();
     stdin.write(typed);
     expect(await answer).toBe(expected);
   });
+
+  test.each([
+    ['yes', '\r', true],
+    ['Y', '\n', true],
+    ['no', '\r', false],
+    ['ux\u007f\u007fy', '\r', true],
+  ])(
+    'takes %j typed key by key, then %j, for %s, and leaves nothing unread',
+    async (typed, enter, expected) => {
+      const { stdin, answer, shown } = await asked();
+      let isAnswered = false;
+      void answer.then(() => {
+        isAnswered = true;
+      });
+      for (const key of typed) {
+        const before = shown().length;
+        stdin.write(key);
+        await vi.waitFor(() => expect(shown().length).toBeGreaterThan(before));
+      }
+      expect(isAnswered).toBe(false);
+      stdin.write(enter);
+      expect(await answer).toBe(expected);
+      expect(stdin.readableLength).toBe(0);
+    },
+  );
 
   test('is interrupted by Ctrl-C, which a terminal in raw mode sends as a character', async () => {
     const { stream: stderr, shown } = fakeTerminal();

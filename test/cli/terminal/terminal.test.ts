@@ -1,6 +1,6 @@
 import { displayOf } from '@osa/cli/config/config';
 import { when } from '@osa/cli/terminal/format';
-import { green, line, render, type Screen } from '@osa/cli/terminal/paint';
+import { green, line, render, type Screen, widthOf } from '@osa/cli/terminal/paint';
 import { type Cell, table } from '@osa/cli/terminal/table';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -74,6 +74,19 @@ describe('a table on a terminal', () => {
     expect(lines.filter((text) => text.length > 50 || !text.startsWith('    '))).toEqual([]);
   });
 
+  test('counts wide characters as two, and keeps what belongs together', () => {
+    const rows = [
+      ['地震データの一覧'.repeat(4), 'x', 1],
+      ['👩‍🔬'.repeat(30), 'y', 2],
+      ['é'.repeat(60), 'z', 3],
+    ] as const;
+    const lines = linesOf(['title', 'b', 'n'], rows, terminal(40));
+    // Two columns each: 34 columns are 16 of them and the dots.
+    expect(lines[1]).toBe(`${'地震データの一覧'.repeat(2)}…   x  1`);
+    expect(lines[3]).toBe(`${'é'.repeat(33)}…  z  3`);
+    expect(widthOf('👩‍🔬')).toBeGreaterThanOrEqual(2);
+  });
+
   test('fits whatever its cells hold, wherever it can', () => {
     const cell = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 120 }), fc.integer());
     fc.assert(
@@ -82,7 +95,7 @@ describe('a table on a terminal', () => {
         fc.integer({ min: 40, max: 160 }),
         (cells, columns) => {
           const lines = linesOf(['a', 'b', 'c'], cells, terminal(columns));
-          for (const text of lines) expect(Array.from(text).length).toBeLessThanOrEqual(columns);
+          for (const text of lines) expect(widthOf(text)).toBeLessThanOrEqual(columns);
         },
       ),
     );

@@ -1,3 +1,4 @@
+import { takenBatches } from './holds.ts';
 import type { Model } from './model.ts';
 import type { State, StoredEvent } from './state.ts';
 import type { Report } from './violations.ts';
@@ -44,6 +45,7 @@ function checkRegistry({ deploys, changes, releases, events }: State, tell: Tell
 }
 
 function checkBatches({ batches, batchRecords, ingestions, events }: State, tell: Tell): void {
+  const taken = takenBatches({ events });
   const count = (type: string, payload: StoredEvent['payload']) =>
     events.filter((event) => event.type === type && says(event, payload)).length;
   const sum = (type: string, ingestion: string, field: string) =>
@@ -55,8 +57,12 @@ function checkBatches({ batches, batchRecords, ingestions, events }: State, tell
   }
   for (const { id } of ingestions) {
     const own = new Set(batches.filter(({ ingestion }) => ingestion === id).map((batch) => batch.id));
-    const cancelled = batches.filter(({ ingestion, status }) => ingestion === id && status === 'failed');
-    const retried = batchRecords.filter(({ batch, retried_in }) => own.has(batch) && retried_in !== null);
+    const cancelled = batches.filter(
+      (batch) => batch.ingestion === id && batch.status === 'failed' && !taken.has(batch.id),
+    );
+    const retried = batchRecords.filter(
+      ({ batch, retried_in }) => own.has(batch) && !taken.has(batch) && retried_in !== null,
+    );
     tell(`ingestion ${id}`, count('ingestion.sealed', { ingestion: id }));
     tell(`cancelled batches of ingestion ${id}`, sum('ingestion.cancelled', id, 'batches'), cancelled.length);
     tell(`records of ingestion ${id} tried again`, sum('ingestion.retried', id, 'retried'), retried.length);

@@ -9,6 +9,7 @@ const slackMs = 2;
 export function checkHolds(state: State, model: Model, report: Report): void {
   checkPauses(state, model, report);
   checkCancels(state, model, report);
+  checkLeft(state, model, report);
 }
 
 function checkPauses({ batches, runs }: State, model: Model, report: Report): void {
@@ -40,6 +41,27 @@ function checkCancels({ batches }: State, model: Model, report: Report): void {
       }
     }
   }
+}
+
+/** A move that ends what runs: nothing that was claimed before it, under the release that it left, is done after it. */
+function checkLeft({ batches, runs }: State, model: Model, report: Report): void {
+  const runsOf = Map.groupBy(runs, (run) => run.batch);
+  for (const { hook, cancelRunning, changed, left, sentAt, ackedAt } of model.moves) {
+    if (!cancelRunning || !changed || ackedAt === undefined) continue;
+    for (const { id, status, snapshot_ms: claimed, finished_ms: finished } of batches) {
+      const isLeft = runsOf.get(id)?.some((run) => run.hook === hook && run.version === left);
+      if (!isLeft || status !== 'done' || claimed === null || claimed >= sentAt - slackMs) continue;
+      if ((finished ?? 0) > ackedAt + slackMs) {
+        report('I11', `batch ${id} was done under version ${left} of ${hook} after a move had ended it`);
+      }
+    }
+  }
+}
+
+/** The batches that moves of a pointer have ended; their records were put into others at once. */
+export function takenBatches({ events }: Pick<State, 'events'>): ReadonlySet<string> {
+  const told = events.filter(({ type }) => type === 'batches.claimed_again');
+  return new Set(told.flatMap(({ payload }) => payload.batches as string[]));
 }
 
 /** The milliseconds in a UUID of version 7. */

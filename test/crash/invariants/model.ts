@@ -105,8 +105,11 @@ export interface Hold extends Told {
 
 export interface Move extends Told {
   readonly hook: HookName;
+  readonly cancelRunning: boolean;
   seq?: number;
   version?: number;
+  /** The version that was live before. */
+  left?: number;
   changed?: boolean;
 }
 

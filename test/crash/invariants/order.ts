@@ -13,7 +13,8 @@ export function checkOrder(state: State, model: Model, report: Report): void {
   for (const batch of state.batches) checkSnapshot(batch, state, windows, report);
 }
 
-function checkVersions({ records, batches, batchRecords }: State, model: Model, report: Report): void {
+function checkVersions(state: State, model: Model, report: Report): void {
+  const { records, batches, batchRecords } = state;
   const versionOf = new Map(records.map(({ srn, version }) => [srn, version]));
   for (const [source, versions] of Map.groupBy(records, (record) => record.source_id)) {
     for (const [index, record] of versions.entries()) {

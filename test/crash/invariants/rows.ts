@@ -1,4 +1,5 @@
 import { deadlyValue, expectedRows, type Making } from '../hooks.ts';
+import { takenBatches } from './holds.ts';
 import { isSame, makingOf, spell } from './making.ts';
 import type { Model } from './model.ts';
 import type { Batch, BatchRecord, Outcome, State, StoredRow } from './state.ts';
@@ -31,6 +32,7 @@ type Index = ReturnType<typeof indexed>;
 
 function indexed(state: State, model: Model) {
   return {
+    taken: takenBatches(state),
     makings: new Map(
       state.releases.map((release) => [`${release.hook} ${release.version}`, makingOf(release, model)]),
     ),
@@ -45,8 +47,10 @@ function indexed(state: State, model: Model) {
   };
 }
 
-function checkBatch(batch: Batch, { runsOf }: Index, model: Model, report: Report): void {
-  const mayFail = batch.status === 'failed' && model.cancels.some(({ of }) => of === batch.ingestion);
+function checkBatch(batch: Batch, { runsOf, taken }: Index, model: Model, report: Report): void {
+  const mayFail =
+    batch.status === 'failed' &&
+    (taken.has(batch.id) || model.cancels.some(({ of }) => of === batch.ingestion));
   if (batch.status !== 'done' && !mayFail)
     report('I12', `batch ${batch.id} is ${batch.status}: ${batch.reason}`, 'lost');
   for (const run of runsOf.get(batch.id) ?? []) {
@@ -85,8 +89,14 @@ function endsOf(value: unknown): string[] {
   return value < 0 ? ['rejected'] : ['published', 'unchanged'];
 }
 
-/** Nothing of a batch that was cancelled is written. */
-function checkCancelled({ id, status }: BatchRecord, { outcomesOf }: Index, report: Report): void {
+/** Nothing of a batch that was cancelled is written. What a move has ended is in another batch. */
+function checkCancelled(
+  { id, batch, status, retried_in }: BatchRecord,
+  { outcomesOf, taken }: Index,
+  report: Report,
+): void {
+  if (taken.has(batch) && status === 'errored' && retried_in === null)
+    report('I6', `record ${id} of a batch that a move has ended is in no other`, 'lost');
   const isExpected = ['errored', 'invalid', 'unchanged'].includes(status);
   if (!isExpected || outcomesOf.has(id))
     report('I11', `record ${id} of a cancelled batch is ${status}, and has outcomes`);

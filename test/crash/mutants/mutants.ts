@@ -201,6 +201,34 @@ export const mutants: readonly Mutant[] = [
     focus: { points: ['process.mid-output'], actions: ['hold'], operations: ['cancel'] },
   },
   {
+    name: 'left-runs-on',
+    what: 'a move of the pointer says that it ends what runs under the release that it leaves, and does not',
+    defects: [
+      {
+        file: `${core}/hook/live.ts`,
+        find: 'await registry.claimAgain(ended, whyEnded(writer, hook.name, { target, reason }));',
+        replace: 'void whyEnded;',
+      },
+    ],
+    focus: { points: ['process.mid-output'], actions: ['hold'], operations: ['rollback'] },
+  },
+  {
+    name: 'place-lost',
+    what: 'a batch that takes the place of another one holds up nothing that waited for that',
+    defects: [
+      {
+        file: `${core}/postgres/queue/claim-again.ts`,
+        find: `where predecessor = \${old.batch} and batch <> \${batch}`,
+        replace: `where false and predecessor = \${old.batch} and batch <> \${batch}`,
+      },
+    ],
+    focus: {
+      points: ['process.mid-output', 'claim.after-commit'],
+      actions: ['hold'],
+      operations: ['rollback'],
+    },
+  },
+  {
     name: 'no-gates-at-claim',
     what: 'a batch is claimed although an earlier one holds the same sources',
     defects: [

@@ -89,20 +89,33 @@ function partOf({ code, config, argument, seconds }: Declared, part: Minting['pa
 }
 
 export async function move({ client, model }: WorkloadParts, wanted: Moving): Promise<void> {
-  const sent: Move = { what: wanted.kind, sentAt: Date.now(), hook: wanted.hook };
+  const { cancelRunning } = wanted;
+  const sent: Move = { what: wanted.kind, sentAt: Date.now(), hook: wanted.hook, cancelRunning };
   model.moves.push(sent);
   const isRollback = wanted.kind === 'rollback';
   const { body, code } = await client.write({
     method: isRollback ? 'POST' : 'PUT',
     path: `/api/v1/hooks/${wanted.hook}/${isRollback ? 'rollback' : 'live'}`,
     type: 'application/json',
-    body: JSON.stringify(isRollback ? { reason: 'crash' } : { version: wanted.version, reason: 'crash' }),
+    body: JSON.stringify({
+      ...(isRollback ? {} : { version: wanted.version }),
+      reason: 'crash',
+      cancel_running: cancelRunning,
+    }),
     accept: ['conflict', 'not_found', 'precondition_failed'],
   });
   sent.ackedAt = Date.now();
   if (code !== undefined) sent.refused = code;
   else {
-    const answer = body as { live_seq: number; live_version: number; changed: boolean };
-    Object.assign(sent, { seq: answer.live_seq, version: answer.live_version, changed: answer.changed });
+    const answer = body as {
+      live_seq: number;
+      live_version: number;
+      from_version: number;
+      changed: boolean;
+    };
+    Object.assign(sent, {
+      ...{ seq: answer.live_seq, version: answer.live_version, changed: answer.changed },
+      left: answer.from_version,
+    });
   }
 }

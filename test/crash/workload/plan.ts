@@ -28,8 +28,13 @@ export type Operation =
       readonly live: boolean;
       readonly keyed: boolean;
     }
-  | { readonly kind: 'rollback'; readonly hook: HookName }
-  | { readonly kind: 'activate'; readonly hook: HookName; readonly version: number }
+  | { readonly kind: 'rollback'; readonly hook: HookName; readonly cancelRunning: boolean }
+  | {
+      readonly kind: 'activate';
+      readonly hook: HookName;
+      readonly version: number;
+      readonly cancelRunning: boolean;
+    }
   | ({ readonly kind: 'ingest' } & Upload)
   /** Small uploads of the same sources, one at once after the other: a chain of batches. */
   | { readonly kind: 'burst'; readonly uploads: readonly Upload[] }
@@ -141,9 +146,9 @@ function operationOf(kind: Operation['kind'], planning: Planning): Operation {
         ...{ live: random.chance(0.8), keyed: random.chance(0.7) },
       };
     case 'rollback':
-      return { kind, hook };
+      return { kind, hook, cancelRunning: random.chance(0.5) };
     case 'activate':
-      return { kind, hook, version: random.int(1, 3) };
+      return { kind, hook, version: random.int(1, 3), cancelRunning: random.chance(0.5) };
     case 'pause':
       return { kind, hook: random.chance(0.5) ? hook : undefined, forMs: random.int(50, 600) };
     case 'cancel':

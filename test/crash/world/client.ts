@@ -96,7 +96,7 @@ export function createClient({ subject, daemons, key, random, model }: ClientPar
             written.end = code === undefined ? 'done' : 'refused';
             return answered;
           }
-          const passing = ['unavailable', 'interrupted', 'in_progress'].includes(code);
+          const passing = ['unavailable', 'busy', 'interrupted', 'in_progress'].includes(code);
           const strange = `${written.what}: ${JSON.stringify(answered.body)}`;
           if (!passing && answered.status < 500) throw new Error(strange);
           if (!passing) model.strangeAnswers.push(strange);

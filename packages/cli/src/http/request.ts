@@ -71,8 +71,8 @@ export async function send(request: HttpRequest): Promise<HttpResponse> {
     const backoff = mayRepeat ? backoffMs[tries] : undefined;
     try {
       const { response, retryAfterMs } = await sendOnce(request);
-      const isBusy = response.status === 503 || (tries > 0 && isInProgress(response));
-      if (!isBusy || backoff === undefined) return response;
+      const isPassing = isAway(response) || (tries > 0 && isInProgress(response));
+      if (!isPassing || backoff === undefined) return response;
       await pause(Math.max(backoff, retryAfterMs), request.signal);
     } catch (error) {
       const failure = toFailure(error, request);
@@ -123,6 +123,11 @@ async function readBytes(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** A refusal that says what it waits for is for people to read at once. */
+function isAway({ status, text }: HttpResponse): boolean {
+  return status === 503 && !text.includes('"code":"busy"');
 }
 
 function isInProgress({ status, text }: HttpResponse): boolean {

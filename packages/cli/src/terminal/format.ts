@@ -1,5 +1,5 @@
 import type { Server } from '../config/config.ts';
-import { dim, either, green, type Line, line, yellow } from './paint.ts';
+import { dim, either, green, type Line, yellow } from './paint.ts';
 
 /** Values as people read them. */
 
@@ -38,9 +38,9 @@ export function count(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** `2 rows`, `1 row`. */
-export function counted(value: number, noun: string): string {
-  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+/** `2 rows`, `1 row`; `2 batches`, where the plural is not the noun and an s. */
+export function counted(value: number, noun: string, plural = `${noun}s`): string {
+  return `${count(value)} ${value === 1 ? noun : plural}`;
 }
 
 const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
@@ -121,7 +121,7 @@ export function nextPage(page: {
   if (cursor === null) return [];
   const { cursor: _, ...others } = options;
   const given = { ...others, ...(server.from === '--server' && { server: server.url }), cursor };
-  return [line`${dim('more:')} ${commandLine}${Object.entries(given).map(optionText).join('')}`];
+  return [dim(`more: ${commandLine}${Object.entries(given).map(optionText).join('')}`)];
 }
 
 function optionText([key, given]: readonly [string, string | number | boolean | undefined]): string {

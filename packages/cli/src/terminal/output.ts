@@ -11,6 +11,8 @@ export interface Output {
   readonly json: boolean;
   /** Whether a person can be asked and shown things that move: terminals on both sides, no CI, and no `--json`. */
   readonly interactive: boolean;
+  /** Whether that terminal shows signs that move, which are beyond ASCII. */
+  readonly animated: boolean;
   /** The result, once per command: the document of `--json`, or lines. */
   result(document: unknown, lines: readonly Line[]): void;
   /** A part of a result that comes little by little, to stdout; with `--json` each line is a document. */
@@ -54,9 +56,11 @@ export function createOutput(
   const writeJson = (text: string) =>
     streams.stdout.write(`${streams.stdout.isTTY === true ? visibleJson(text) : text}\n`);
   const result = (document: unknown) => writeJson(JSON.stringify(document, null, 2));
+  const interactive = !json && attended && streams.stdin.isTTY === true && streams.stderr.isTTY === true;
   return {
     json,
-    interactive: !json && attended && streams.stdin.isTTY === true && streams.stderr.isTTY === true,
+    interactive,
+    animated: interactive && !display.isAscii,
     result: (document, lines) => (json ? result(document) : write(streams.stdout, lines)),
     stream: (lines) => (json ? lines.map((text) => writeJson(String(text))) : write(streams.stdout, lines)),
     note: (...lines) => write(streams.stderr, lines),

@@ -1,5 +1,6 @@
 import { visible } from '@osa/core/text';
 import pico from 'picocolors';
+import stringWidth from 'string-width';
 
 /**
  * Text on its way to a terminal. Everything is escaped where it is rendered, whoever wrote it, and colours are put
@@ -85,31 +86,41 @@ export function render(content: Line, screen: Screen): string {
   return shown;
 }
 
-/** Code points as they are shown; wide characters are counted as one. */
+/** Columns of the terminal; a wide character takes two. */
 export function widthOf(content: Line, screen: Screen = pipe): number {
   return spansOf(content).reduce((width, span) => width + lengthOf(shownText(span, screen)), 0);
 }
 
-/** `content` in parts of at most `width` characters each; longer than one line, it is parted at blanks if it can be. */
+/** `content` in lines of at most `width` columns each, broken at blanks where that is possible. */
 export function wrapped(content: Line, width: number, screen: Screen): Line[] {
   const letters = lettersOf(content, screen);
   const lines: Line[] = [];
   for (let from = 0; from < letters.length; ) {
-    const end = Math.min(from + width, letters.length);
+    const end = from + Math.max(1, fitting(letters.slice(from, from + width), width));
     const blank = letters.slice(from, end + 1).findLastIndex(({ text }) => text === ' ');
-    const to = end < letters.length && blank > width / 2 ? from + blank : end;
+    const to = end < letters.length && blank > (end - from) / 2 ? from + blank : end;
     lines.push(letters.slice(from, to));
     from = letters[to]?.text === ' ' ? to + 1 : to;
   }
   return lines.length === 0 ? [''] : lines;
 }
 
-/** The first `width` characters of `content`, the last of them `…` when something was left out. */
+/** The start of `content` in `width` columns; its last sign is `…` when something was left out. */
 export function shortened(content: Line, width: number, screen: Screen): Line {
+  if (widthOf(content, screen) <= width) return content;
   const letters = lettersOf(content, screen);
-  if (letters.length <= width) return content;
-  const sign = lettersOf('…', screen);
-  return [...letters.slice(0, Math.max(0, width - sign.length)), ...sign].slice(0, width);
+  const sign = lettersOf('…', screen).slice(0, width);
+  return [...letters.slice(0, fitting(letters, width - sign.length)), ...sign];
+}
+
+/** How many of `letters` fit `width` columns. */
+function fitting(letters: readonly Span[], width: number): number {
+  let used = 0;
+  const over = letters.findIndex(({ text }) => {
+    used += lengthOf(text);
+    return used > width;
+  });
+  return over === -1 ? letters.length : over;
 }
 
 /** Signs that a terminal without UTF-8 cannot show, as ASCII. */
@@ -136,6 +147,9 @@ const asciiSigns: Readonly<Record<string, string>> = {
   '✖': 'x',
 };
 
+/** A character as people count them, such as a letter with its accent or an emoji of several code points. */
+const graphemes = new Intl.Segmenter();
+
 function shownText({ text, onTerminal }: Span, { isTerminal, isAscii }: Screen): string {
   const shown = visible(isTerminal ? (onTerminal ?? text) : text);
   return isAscii ? asciiOf(shown) : shown;
@@ -143,12 +157,16 @@ function shownText({ text, onTerminal }: Span, { isTerminal, isAscii }: Screen):
 
 function lettersOf(content: Line, screen: Screen): Span[] {
   return spansOf(content).flatMap((span) =>
-    Array.from(shownText(span, screen), (text) => ({ text, style: span.style })),
+    Array.from(graphemes.segment(shownText(span, screen)), ({ segment }) => ({
+      text: segment,
+      style: span.style,
+    })),
   );
 }
 
 function lengthOf(text: string): number {
-  return Array.from(text).length;
+  // Most text is ASCII, whose width is its length.
+  return /^[ -~]*$/.test(text) ? text.length : stringWidth(text);
 }
 
 function spansOf(content: Line): Span[] {

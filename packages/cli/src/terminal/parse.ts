@@ -1,4 +1,5 @@
 import { OsaError } from '@osa/core/error';
+import { bounds } from '@osa/core/limits';
 import { parseExactly } from '../http/read-response.ts';
 
 /** Parsers for arguments and the values of options. */
@@ -9,6 +10,14 @@ export function integer(least: number, most: number): (text: string) => number {
     if (/^\d{1,15}$/.test(text) && value >= least && value <= most) return value;
     throw new OsaError('usage', `It must be a whole number from ${least} to ${most}.`);
   };
+}
+
+/** A release's version: `3` or `v3`. */
+export function releaseVersion(given: string): number {
+  const digits = given.replace(/^v(?=\d)/i, '');
+  const value = Number(digits);
+  if (/^\d{1,15}$/.test(digits) && value >= 1 && value <= bounds.releaseVersion) return value;
+  throw new OsaError('usage', 'It must be the version of a release, such as 3 or v3.');
 }
 
 export function text(longest: number): (text: string) => string {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { DeployRequest } from '../convention/convention.ts';
 import { Digest } from '../hook/release.ts';
 import { FieldDefinition } from '../record/schema.ts';
-import { Actor, Difference, flag, idParams, SchemaRef, time, Unstartable } from './fields.ts';
+import { Actor, ClaimedBatches, Difference, flag, idParams, SchemaRef, time, Unstartable } from './fields.ts';
 import { nextPage, page, wholePage } from './paging.ts';
 import { read, route, scope } from './route.ts';
 
@@ -13,7 +13,10 @@ const HookChange = z.object({
   name: z.string(),
   owner: z.string(),
   hook: z.enum(['created', 'unchanged', 'refused']),
-  /** If the contract is refused: how it differs from the stored one. */
+  /**
+   * If the contract is refused: how it differs from the stored one. Otherwise: how the declared release differs from the
+   * live one, the config by key for callers with `runs:read`.
+   */
   differences: z.array(Difference),
   release: z.enum(['created', 'known']),
   version: z.int(),
@@ -56,6 +59,8 @@ const DeployAnswer = z.object({
   changes: DeployChanges,
   /** Of the convention's live releases; null when a worker that runs can start them all. */
   unstartable: Unstartable,
+  /** Unfinished batches that keep a release which this deploy left. */
+  still_running: z.array(ClaimedBatches.extend({ hook: z.string() })).default([]),
 });
 
 const DeploySummary = z.object({

@@ -48,3 +48,11 @@ export const Unstartable = z
   })
   .nullable()
   .default(null);
+
+/** Batches of one ingestion that were claimed under a release of a hook, and keep it until they end. */
+export const ClaimedBatches = z.object({
+  version: z.int(),
+  ingestion_id: z.string(),
+  convention_id: z.string(),
+  batches: z.int(),
+});

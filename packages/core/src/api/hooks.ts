@@ -1,7 +1,17 @@
 import { z } from 'zod';
 import { FeatureContract } from '../hook/hook.ts';
 import { Command, Config, Digest, LimitsUpdate, ReleaseVersion, runtimes } from '../hook/release.ts';
-import { Actor, expected, hookParams, Pause, reason, time, versionText } from './fields.ts';
+import {
+  Actor,
+  ClaimedBatches,
+  expected,
+  hookParams,
+  Pause,
+  reason,
+  SchemaRef,
+  time,
+  versionText,
+} from './fields.ts';
 import { nextPage, page, wholePage } from './paging.ts';
 import { ReleaseDetail, ReleaseSummary } from './releases.ts';
 import { read, route, scope } from './route.ts';
@@ -28,6 +38,8 @@ const ReleaseRequest = z.strictObject({
   digest: Digest.optional(),
   command: Command.optional(),
   config: Config.optional(),
+  /** Keys of the config with their new values; the other keys stay as they are in `config`, else in the live release. */
+  set: Config.optional(),
   limits: LimitsUpdate.optional(),
   /** If left out, that of the live release, provided the code is the same. */
   source_ref: z.string().min(1).max(1_000).optional(),
@@ -37,7 +49,10 @@ const ReleaseRequest = z.strictObject({
   ...expected,
 });
 
-/** A move of the live pointer; `changed` is false if that release was already live. */
+/**
+ * A move of the live pointer; `changed` is false if that release was already live. `still_running` and `claimed_again`
+ * are about the release that the move leaves; without a move, about every release that is not live.
+ */
 const PointerMove = z.object({
   hook_name: z.string(),
   changed: z.boolean(),
@@ -47,7 +62,13 @@ const PointerMove = z.object({
   live_release_id: z.string(),
   reason: z.string().nullable(),
   at: time,
+  still_running: z.array(ClaimedBatches).default([]),
+  /** Batches that were ended; their records are in new batches, which take the live release. */
+  claimed_again: z.array(ClaimedBatches).default([]),
 });
+
+/** Ends the batches that run under the release that is left; others take their records up again. */
+const cancelRunning = { cancel_running: z.boolean().optional() };
 
 const LiveChange = z.object({
   seq: z.int(),
@@ -81,6 +102,8 @@ export const hooksRoutes = {
       live: ReleaseDetail.nullable(),
       /** The default target of a rollback; null if there is none. */
       rollback_to: z.int().nullable(),
+      /** Unfinished batches by the release that they were claimed under. */
+      claimed: z.array(z.object({ version: z.int(), batches: z.int() })).default([]),
     }),
     etag: 'The sequence number of the last live change',
   }),
@@ -138,6 +161,27 @@ export const hooksRoutes = {
       next_cursor: z.string().nullable(),
     }),
   }),
+  currentRows: route({
+    method: 'GET',
+    path: '/api/v1/hooks/:name/rows',
+    summary: 'Count the current rows of a hook by schema version and release',
+    gate: read,
+    params: hookParams,
+    status: 200,
+    response: z.object({
+      hook_name: z.string(),
+      /** Newest release first. */
+      items: z.array(
+        z.object({
+          schema_id: SchemaRef,
+          version: z.int(),
+          rows: z.int(),
+          /** Whether there are more: counting ends after some thousand records. */
+          has_more: z.boolean(),
+        }),
+      ),
+    }),
+  }),
   release: route({
     method: 'POST',
     path: '/api/v1/hooks/:name/releases',
@@ -169,7 +213,12 @@ export const hooksRoutes = {
     summary: 'Make a release of a hook live; If-Match takes the ETag of the hook',
     gate: scope('hooks:write', 'name'),
     params: hookParams,
-    body: z.strictObject({ version: ReleaseVersion, reason: reason.optional(), ...expected }),
+    body: z.strictObject({
+      version: ReleaseVersion,
+      reason: reason.optional(),
+      ...cancelRunning,
+      ...expected,
+    }),
     status: 200,
     response: PointerMove,
     idempotent: true,
@@ -184,6 +233,7 @@ export const hooksRoutes = {
       /** The version to return to. By default: the one that was live before the current one was introduced. */
       to: ReleaseVersion.optional(),
       reason: reason.optional(),
+      ...cancelRunning,
       ...expected,
     }),
     status: 200,

@@ -10,7 +10,7 @@ export const RecordStatus = z.enum(['pending', 'invalid', 'unchanged', 'publishe
 
 /**
  * The state of an ingestion. Each of its `records` ends in one of the other counts, or is still `pending`.
- * `retried` counts earlier tries; a record is counted by its newest try only.
+ * `retried` counts earlier tries; a record, and its rows, are counted by its newest try only.
  */
 const Ingestion = z.object({
   id: z.string(),
@@ -156,6 +156,12 @@ export const ingestionsRoutes = {
       /** Records that are not retried because a later ingestion holds the same source. */
       overtaken: z.int(),
       batches: z.int(),
+      /** Records that break the schema; a retry cannot help them. */
+      invalid: z.int().default(0),
+      /** Records that are not done, apart from those put into new batches. */
+      pending: z.int().default(0),
+      /** The releases that claimed batches run. */
+      running: z.array(z.object({ hook: z.string(), version: z.int(), batches: z.int() })).default([]),
     }),
     idempotent: true,
   }),

@@ -20,6 +20,6 @@ export function mayReadAllRuns(principal: Principal | undefined): boolean {
   return mayReadRuns(principal, everything);
 }
 
-function mayReadRuns(principal: Principal | undefined, hook: string): boolean {
+export function mayReadRuns(principal: Principal | undefined, hook: string): boolean {
   return principal !== undefined && grants(principal, 'runs:read', hook);
 }

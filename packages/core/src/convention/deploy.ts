@@ -1,10 +1,12 @@
 import type { Answer } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
+import { mayReadRuns } from '../auth/visibility.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
+import { byIngestion } from '../hook/live.ts';
 import type { RegistryState, RegistryWrites, StoredConvention, StoredHook } from '../hook/registry.ts';
-import { fingerprint } from '../hook/release.ts';
+import { fingerprint, type ReleaseContent } from '../hook/release.ts';
 import type { Store, Writer } from '../store.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent, slugOf } from './convention.ts';
 import { type DeployOptions, type DeployPlan, type DeployState, planDeploy } from './plan.ts';
@@ -28,13 +30,16 @@ export async function deploy(
   const answer = await store.write(writer, async ({ registry, event }) => {
     const state = await lockState(registry, slug, request);
     await failpoint('release.after-lock');
-    const plan = planDeploy(slug, request, state, options);
+    const plan = planDeploy(slug, request, state, { ...options, shows: shownTo(writer.principal) });
     requireHookScopes(writer.principal, plan);
     refuse(plan);
     await requireBlobs(registry, request.hooks);
+    const still_running = await stillRunning(registry, plan, state);
     await apply(registry, request, plan, state);
     await failpoint('release.after-insert');
-    const { id, at } = await registry.recordDeploy({ slug, manifest: request, plan });
+    // Anybody may read what a deploy has changed.
+    const open = planDeploy(slug, request, state, { ...options, shows: () => false });
+    const { id, at } = await registry.recordDeploy({ slug, manifest: request, plan: open });
     await event('convention.deployed', { slug, deploy: id, changed: plan.changed });
     await failpoint('release.after-pointer');
     return {
@@ -47,6 +52,7 @@ export async function deploy(
       deploy_id: id,
       changed: plan.changed,
       changes: plan.changes,
+      still_running,
       unstartable: await registry.unstartable(slug),
     };
   });
@@ -71,10 +77,14 @@ export async function planConvention(
     const convention = await registry.convention(slug);
     const hooks = await registry.hooks(request.hooks.map((hook) => hook.name));
     const state = await readState(registry, request, { convention, hooks });
-    const plan = planDeploy(slug, request, state, options);
+    const plan = planDeploy(slug, request, state, { ...options, shows: shownTo(principal) });
     requireHookScopes(principal, plan);
     return plan;
   });
+}
+
+function shownTo(principal: Principal): (hook: string) => boolean {
+  return (hook) => mayReadRuns(principal, hook);
 }
 
 function chooseSlug(request: DeployRequest): string {
@@ -102,12 +112,17 @@ async function readState(
 ): Promise<DeployState> {
   const fields = await registry.schemaFields(request.schema.id, request.schema.version);
   const knownReleases = new Map<string, number>();
-  for (const declaration of request.hooks) {
-    const version = await registry.findRelease(declaration.name, fingerprint(releaseContent(declaration)));
-    if (version !== undefined) knownReleases.set(declaration.name, version);
-  }
+  const liveReleases = new Map<string, ReleaseContent>();
   const hooks = new Map(named.hooks.map((hook) => [hook.name, hook]));
-  return { convention: named.convention, fields, hooks, knownReleases };
+  for (const declaration of request.hooks) {
+    const { name } = declaration;
+    const version = await registry.findRelease(name, fingerprint(releaseContent(declaration)));
+    if (version !== undefined) knownReleases.set(name, version);
+    const isLive = (version ?? null) === (hooks.get(name)?.liveVersion ?? null);
+    const live = isLive ? undefined : await registry.liveRelease(name);
+    if (live) liveReleases.set(name, live);
+  }
+  return { convention: named.convention, fields, hooks, knownReleases, liveReleases };
 }
 
 /**
@@ -131,8 +146,11 @@ function refuse({ refused, reasons, changes }: DeployPlan): void {
   if (!refused) return;
   const differences = [
     ...changes.schema_differences.map((difference) => ({ ...difference, path: `schema.${difference.path}` })),
-    ...changes.hooks.flatMap(({ differences: list }, index) =>
-      list.map((difference) => ({ ...difference, path: `hooks[${index}].feature.${difference.path}` })),
+    ...changes.hooks.flatMap(({ hook, differences: list }, index) =>
+      (hook === 'refused' ? list : []).map((difference) => ({
+        ...difference,
+        path: `hooks[${index}].feature.${difference.path}`,
+      })),
     ),
   ];
   throw new OsaError('conflict', reasons.join('; '), {
@@ -177,6 +195,23 @@ async function apply(
       await registry.move(hook, { to: change.version, kind: 'activate', reason: 'deploy --activate' });
     }
   }
+}
+
+/** The batches that keep a release which the deploy leaves. */
+async function stillRunning(
+  registry: RegistryWrites,
+  { changes }: DeployPlan,
+  { hooks }: DeployState,
+): Promise<Answer<'deploy'>['still_running']> {
+  const found: Answer<'deploy'>['still_running'] = [];
+  for (const { name, release, activated } of changes.hooks) {
+    const left = hooks.get(name)?.liveVersion ?? null;
+    if (left === null || !(release === 'created' || activated)) continue;
+    const claimed = await registry.claimedBatches(name);
+    const kept = claimed.filter(({ version }) => version === left);
+    found.push(...byIngestion(kept).map((group) => ({ hook: name, ...group })));
+  }
+  return found;
 }
 
 async function mintDeclared(

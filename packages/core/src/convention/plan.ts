@@ -1,10 +1,11 @@
 import type { Answer } from '../api/index.ts';
 import { contractDifferences, type Difference } from '../hook/hook.ts';
 import type { StoredConvention, StoredHook } from '../hook/registry.ts';
-import { sha256 } from '../hook/release.ts';
+import { type ReleaseContent, sha256 } from '../hook/release.ts';
+import { type ComparedRelease, releaseDifferences } from '../hook/release-differences.ts';
 import { canonicalJson } from '../json/canonical.ts';
 import { type FieldDefinition, schemaDifferences } from '../record/schema.ts';
-import type { DeployRequest, HookDeclaration } from './convention.ts';
+import { type DeployRequest, type HookDeclaration, releaseContent } from './convention.ts';
 
 /** What is stored of everything that a deploy names. */
 export interface DeployState {
@@ -14,11 +15,18 @@ export interface DeployState {
   readonly hooks: ReadonlyMap<string, StoredHook>;
   /** By hook, the version of the release that is declared again. */
   readonly knownReleases: ReadonlyMap<string, number>;
+  /** By hook, the live release, where another one is declared. */
+  readonly liveReleases: ReadonlyMap<string, ReleaseContent>;
 }
 
 export interface DeployOptions {
   /** Make the declared releases live also where they are known and another one is. */
   readonly activate: boolean;
+}
+
+export interface PlanOptions extends DeployOptions {
+  /** Whether the config of a hook's live release may be shown; else its digest is. */
+  readonly shows: (hook: string) => boolean;
 }
 
 export type DeployPlan = Answer<'planDeploy'>;
@@ -32,7 +40,7 @@ export function planDeploy(
   slug: string,
   request: DeployRequest,
   state: DeployState,
-  options: DeployOptions,
+  options: PlanOptions,
 ): DeployPlan {
   const conventionFields = state.convention ? conventionDifferences(state.convention, request) : [];
   const schemaChanges = state.fields ? schemaDifferences(state.fields, request.schema.fields) : [];
@@ -48,7 +56,31 @@ export function planDeploy(
     ingester: request.ingester ? 'stored, not run' : 'none',
   };
   const reasons = refusals(request, changes);
-  return { slug, changed: isChange(changes), refused: reasons.length > 0, reasons, changes };
+  const refused = reasons.length > 0;
+  // A plan that is refused makes no release.
+  const shown = refused ? changes : { ...changes, hooks: withReleases(request, state, options, hooks) };
+  return { slug, changed: isChange(changes), refused, reasons, changes: shown };
+}
+
+/** Adds to each hook what its declared release differs in from the live one. */
+function withReleases(
+  request: DeployRequest,
+  { liveReleases }: DeployState,
+  { shows }: PlanOptions,
+  hooks: readonly HookPlan[],
+): HookPlan[] {
+  return hooks.map((hook, index) => {
+    const [live, declaration] = [liveReleases.get(hook.name), request.hooks[index]];
+    if (!live || !declaration) return hook;
+    const to = compared(releaseContent(declaration));
+    const from = shows(hook.name) ? compared(live) : { ...compared(live), config: null };
+    return { ...hook, differences: releaseDifferences(from, to) };
+  });
+}
+
+/** A release as it is compared with another one. */
+function compared(content: ReleaseContent): ComparedRelease {
+  return { ...content, config_digest: `sha256:${sha256(canonicalJson(content.config))}` };
 }
 
 function planHook(

@@ -122,3 +122,13 @@ export function unknownRelease(
     details: { hook: name, releases: count },
   });
 }
+
+/** A rollback only goes back. */
+export function newerThanLive(name: string, version: number, live: number): OsaError {
+  return new OsaError(
+    'conflict',
+    `to: version ${version} of ${name} is newer than the live version ${live}; ` +
+      `a rollback only goes back, \`osa hooks activate ${name} ${version}\` goes either way`,
+    { field: 'to', details: { live_version: live } },
+  );
+}

@@ -1,17 +1,19 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, ParsedBody } from '../api/index.ts';
 import { requireScope } from '../auth/scope.ts';
-import { OsaError } from '../error.ts';
+import { asOsaError, OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
-import type { Store, Writer } from '../store.ts';
-import { unknownHook, unknownRelease } from './hook.ts';
-import type { Expected, RegistryWrites, StoredHook } from './registry.ts';
+import type { Store, Writer, WriteTransaction } from '../store.ts';
+import { newerThanLive, unknownHook, unknownRelease } from './hook.ts';
+import type { ClaimedBatch, Expected, RegistryWrites, StoredHook } from './registry.ts';
 
 /**
  * Moves the live pointer of a hook back. Once this has answered, no batch is first claimed with the release that
- * was live before. Going to the version that is live already changes nothing and makes no history entry.
+ * was live before. Going to the version that is live already changes nothing and makes no history entry. Batches that were
+ * claimed before keep that release, unless `cancel_running` ends them: then their records are claimed again.
  *
  * @throws OsaError `not_found` (hook, version), `conflict` (nothing to go back to, or a newer version),
- * `precondition_failed` (the pointer has moved since the caller looked), `access_denied`.
+ * `precondition_failed` (the pointer has moved since the caller looked), `access_denied`, `busy`.
  */
 export async function rollback(
   store: Store,
@@ -29,7 +31,7 @@ export async function rollback(
 /**
  * Makes any release of a hook the live one, forward or back.
  *
- * @throws OsaError `not_found` (hook, version), `precondition_failed`, `access_denied`.
+ * @throws OsaError `not_found` (hook, version), `precondition_failed`, `access_denied`, `busy`.
  */
 export async function activate(
   store: Store,
@@ -67,45 +69,97 @@ export function pointerMoved(
 
 interface Move {
   readonly kind: 'rollback' | 'activate';
-  readonly request: Expected & { readonly reason?: string | undefined };
+  readonly request: Expected & {
+    readonly reason?: string | undefined;
+    readonly cancel_running?: boolean | undefined;
+  };
   readonly choose: (registry: RegistryWrites, hook: StoredHook) => Promise<number>;
 }
+
+/** How long batches that somebody else holds are tried again, and how often. Commits of small batches take less. */
+const heldMs = 400;
+const retryMs = 50;
 
 async function movePointer(
   store: Store,
   writer: Writer,
   hookName: string,
-  { kind, request, choose }: Move,
+  move: Move,
 ): Promise<Answer<'activate'>> {
   requireScope(writer.principal, 'hooks:write', hookName);
-  const answer = await store.write(writer, async ({ registry, event }) => {
-    const hook = await registry.lockHook(hookName);
-    await failpoint('live.after-lock');
-    if (!hook) throw unknownHook(hookName);
-    requireExpected(hook, request);
-    const target = await choose(registry, hook);
-    const reason = request.reason ?? null;
-    const changed = target !== hook.liveVersion;
-    const change = changed
-      ? await registry.move(hook, { to: target, kind, reason })
-      : await registry.currentChange(hook);
-    if (changed) {
-      const payload = { hook: hook.name, seq: change.seq, from: hook.liveVersion, to: target, reason };
-      await event(kind === 'rollback' ? 'hook.rolled_back' : 'hook.activated', payload);
+  const deadline = performance.now() + heldMs;
+  for (;;) {
+    try {
+      const answer = await store.write(writer, (parts) => moveOnce(parts, writer, hookName, move));
+      await failpoint('live.after-commit');
+      return answer;
+    } catch (error) {
+      if (asOsaError(error)?.code !== 'busy' || performance.now() > deadline) throw error;
+      await delay(retryMs);
     }
-    return {
-      hook_name: hook.name,
-      changed,
-      from_version: hook.liveVersion,
-      live_version: target,
-      live_seq: change.seq,
-      live_release_id: change.release_id,
-      reason,
-      at: change.at,
-    };
+  }
+}
+
+/** Pointer, history and batches change together or not at all. */
+async function moveOnce(
+  { registry, event }: WriteTransaction,
+  writer: Writer,
+  hookName: string,
+  { kind, request, choose }: Move,
+): Promise<Answer<'activate'>> {
+  const hook = await registry.holdHook(hookName);
+  await failpoint('live.after-lock');
+  if (!hook) throw unknownHook(hookName);
+  requireExpected(hook, request);
+  const target = await choose(registry, hook);
+  const reason = request.reason ?? null;
+  const changed = target !== hook.liveVersion;
+  const left = (await registry.claimedBatches(hook.name)).filter(({ version }) =>
+    changed ? version === hook.liveVersion : version !== target,
+  );
+  const ended = request.cancel_running ? left : [];
+  await registry.claimAgain(ended, whyEnded(writer, hook.name, { target, reason }));
+  const change = changed
+    ? await registry.move(hook, { to: target, kind, reason })
+    : await registry.currentChange(hook);
+  const batches = ended.map(({ batch }) => batch);
+  if (changed) {
+    const payload = { hook: hook.name, seq: change.seq, from: hook.liveVersion, to: target, reason };
+    await event(kind === 'rollback' ? 'hook.rolled_back' : 'hook.activated', payload);
+  }
+  if (batches.length > 0) await event('batches.claimed_again', { hook: hook.name, batches });
+  return {
+    hook_name: hook.name,
+    changed,
+    from_version: hook.liveVersion,
+    live_version: target,
+    live_seq: change.seq,
+    live_release_id: change.release_id,
+    reason,
+    at: change.at,
+    still_running: ended.length > 0 ? [] : byIngestion(left),
+    claimed_again: byIngestion(ended),
+  };
+}
+
+function whyEnded(
+  { principal }: Writer,
+  hook: string,
+  { target, reason }: { readonly target: number; readonly reason: string | null },
+): string {
+  const why = `cancelled by ${principal.subject}, who made v${target} of ${hook} live`;
+  return reason === null ? why : `${why}: ${reason}`;
+}
+
+/** Claimed batches, counted for each ingestion and release. */
+export function byIngestion(batches: readonly ClaimedBatch[]): Answer<'activate'>['still_running'] {
+  const groups = Map.groupBy(batches, ({ ingestion, version }) => `${ingestion} ${version}`);
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    if (!first) return [];
+    const { version, ingestion, convention } = first;
+    return { version, ingestion_id: ingestion, convention_id: convention, batches: group.length };
   });
-  await failpoint('live.after-commit');
-  return answer;
 }
 
 async function chooseRollback(
@@ -128,12 +182,7 @@ async function chooseRollback(
     );
   }
   if (existing(hook, target, 'to') > live) {
-    throw new OsaError(
-      'conflict',
-      `to: version ${target} of ${hook.name} is newer than the live version ${live}; ` +
-        `a rollback only goes back, \`osa hooks activate ${hook.name} ${target}\` goes either way`,
-      { field: 'to', details: { live_version: live } },
-    );
+    throw newerThanLive(hook.name, target, live);
   }
   return target;
 }

@@ -70,11 +70,13 @@ async function mintLocked(
 /** @throws OsaError `invalid` for parts that do not fit together */
 function saidBy(request: Given): Said {
   const { image, digest } = imageOf(request);
-  const { command, config, limits } = request;
+  const { command, limits } = request;
+  const config = request.config && { ...request.config, ...request.set };
   const runtime = request.runtime ?? (image ? 'image' : command ? 'directory' : undefined);
   if (runtime) refuseStrays(request, runtime);
   return {
     ...{ runtime, digest, command, config },
+    set: config ? undefined : request.set,
     limits: {
       ...(limits?.timeout_seconds !== undefined && { timeout_seconds: limits.timeout_seconds }),
       ...(limits?.memory !== undefined && { memory_bytes: memoryBytes(limits.memory) }),
@@ -150,7 +152,7 @@ function merge(request: Given, { live, known }: MintingBase): Minting['content']
     runtime,
     ...named,
     digest: chosenDigest,
-    config: request.config ?? from?.config ?? {},
+    config: { ...(request.config ?? from?.config), ...request.set },
     limits: mergeLimits(request.limits, from?.limits),
     source_ref: request.source_ref ?? (chosenDigest === from?.digest ? from.source_ref : null),
   };

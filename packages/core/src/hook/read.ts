@@ -34,6 +34,11 @@ export async function listReleases(
   return found(await registry.releases(name, query), name);
 }
 
+/** How many rows of a hook are current, by schema version and release. @throws OsaError `not_found` */
+export async function readCurrentRows({ registry }: Store, name: string): Promise<Answer<'currentRows'>> {
+  return found(await registry.currentRows(name), name);
+}
+
 /** @throws OsaError `not_found` */
 export async function readHistory(
   { registry }: Store,

@@ -30,6 +30,16 @@ export interface RegistryWrites extends RegistryState {
   ): Promise<StoredHook[]>;
   /** Locks one hook. */
   lockHook(name: string): Promise<StoredHook | undefined>;
+  /** Locks one hook for a command of an operator. @throws OsaError `busy` when it is locked for long */
+  holdHook(name: string): Promise<StoredHook | undefined>;
+  /** The unfinished batches that were claimed with a release of the hook, and keep it. */
+  claimedBatches(hook: string): Promise<ClaimedBatch[]>;
+  /**
+   * Ends these batches, of a hook that is locked; their records go into new batches, which take the live releases.
+   *
+   * @throws OsaError `busy` when somebody else holds one of them
+   */
+  claimAgain(batches: readonly ClaimedBatch[], reason: string): Promise<void>;
   recordBlob(sha256: string, size: number): Promise<void>;
   /** Mints the version after the last of a hook, and makes it live if it shall be. */
   mint(minting: Minting): Promise<MintOutcome>;
@@ -72,6 +82,8 @@ export interface RegistryState {
   hooks(names: readonly string[]): Promise<StoredHook[]>;
   /** The version of the release with this fingerprint. */
   findRelease(hook: string, fingerprint: string): Promise<number | undefined>;
+  /** What the live release of a hook runs. */
+  liveRelease(hook: string): Promise<StoredRelease | undefined>;
   /** Whether a packed directory with this digest is stored. */
   hasBlob(digest: string): Promise<boolean>;
 }
@@ -92,6 +104,7 @@ export interface RegistryReads {
   ): Promise<Answer<'history'> | undefined>;
   deploys(page: Page & { readonly convention?: string | undefined }): Promise<Answer<'listDeploys'>>;
   deploy(id: string): Promise<Answer<'showDeploy'> | undefined>;
+  currentRows(hook: string): Promise<Answer<'currentRows'> | undefined>;
   blobSize(sha256: string): Promise<number | undefined>;
 }
 
@@ -122,12 +135,22 @@ export interface StoredHook {
   readonly created: boolean;
 }
 
+/** An unfinished batch that was claimed, and the version of the hook that it runs. */
+export interface ClaimedBatch {
+  readonly batch: string;
+  readonly ingestion: string;
+  readonly convention: string;
+  readonly version: number;
+}
+
 /** The parts of a release that a request names. */
 export interface Said {
   readonly runtime: Runtime | undefined;
   readonly digest: string | undefined;
   readonly command: readonly string[] | undefined;
   readonly config: Config | undefined;
+  /** Keys of the config, where the whole config is not said. */
+  readonly set: Config | undefined;
   readonly limits: Partial<NormalLimits>;
 }
 

@@ -33,8 +33,10 @@ export interface IngestionWrites {
   /** Ends what is not done of an ingestion; the answer counts the batches. */
   cancel(id: string, reason: string): Promise<number>;
   /** Copies what was rejected or errored into new batches, in the order of the upload. */
-  retry(id: string): Promise<{ retried: number; overtaken: number; batches: number }>;
+  retry(id: string): Promise<Retried>;
 }
+
+export type Retried = Omit<Answer<'retryIngestion'>, 'id'>;
 
 export interface IngestionReads {
   list(page: Page): Promise<Answer<'listIngestions'>>;

@@ -18,8 +18,9 @@ export async function retryIngestion(
     const convention = await ingestions.conventionOf(id);
     if (convention === undefined) throw unknownIngestion(id);
     requireScope(writer.principal, 'ingestions:write', convention);
-    const { retried, overtaken, batches } = await ingestions.retry(id);
+    const answer = await ingestions.retry(id);
+    const { retried, overtaken } = answer;
     if (retried > 0) await event('ingestion.retried', { ingestion: id, retried, overtaken });
-    return { id, retried, overtaken, batches };
+    return { id, ...answer };
   });
 }

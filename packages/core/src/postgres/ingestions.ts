@@ -130,7 +130,7 @@ function views(sql: Sql, options: NodeIdentity) {
            (b.records - b.retried)::integer as records, b.invalid::integer, b.unchanged::integer,
            b.published::integer, b.rejected::integer, b.errored::integer,
            (b.records - b.retried - b.invalid - b.unchanged - b.published - b.rejected - b.errored)::integer as pending,
-           b.retried::integer, b.rows::float8 as rows, b.batches,
+           b.retried::integer, (b.rows - b.retried_rows)::float8 as rows, b.batches,
            b.reasons || case when b.open > 0 then ${heldUp(sql, sql`i`)} else '{}' end as reasons,
            case when b.waiting > 0 then ${unstartable(sql, sql`i.convention`)} end as unstartable,
            jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as started_by,
@@ -140,7 +140,7 @@ function views(sql: Sql, options: NodeIdentity) {
     cross join lateral (
       select sum(records) as records, sum(invalid) as invalid, sum(unchanged) as unchanged,
              sum(published) as published, sum(rejected) as rejected, sum(errored) as errored,
-             sum(retried) as retried, sum(rows) as rows, max(finished_at) as finished_at,
+             sum(retried) as retried, sum(rows) as rows, sum(retried_rows) as retried_rows, max(finished_at) as finished_at,
              count(*) filter (where status in ('queued', 'running', 'parked')) as open,
              count(*) filter (where status in ('queued', 'parked')) as waiting,
              count(*) filter (where status = 'failed' and errored > 0) as failed,

@@ -22,8 +22,14 @@ function summaryColumns(sql: Sql) {
     extract(epoch from run.finished_at - run.started_at)::float8 as duration_s,
     (select count(*)::integer from attempts t where t.run = run.id) as attempt_count,
     ${oomRetries(sql)} as oom_retries,
-    exists (select from attempts t where t.run = run.id and length(t.log) > 0)
-      or exists (select from running_logs l where l.run = run.id) as has_logs`;
+    ${hasLogs(sql)} as has_logs`;
+}
+
+/** By `limit 1`, since the planner may answer an \`exists\` by reading all attempts of all runs once. */
+function hasLogs(sql: Sql) {
+  return sql`coalesce(
+    (select true from attempts t where t.run = run.id and length(t.log) > 0 limit 1),
+    (select true from running_logs l where l.run = run.id limit 1), false)`;
 }
 
 const pages = pagesOf('listRuns');

@@ -96,8 +96,8 @@ async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
           'current', o.superseded_by is null, 'run_id', run.id, 'release', run.version, 'digest', rel.digest,
           'values', f.columns) order by f.hook, f.id)
         from rows_of_record(r.srn, ${bounds.tracedRows}) f
-        join outcomes o on o.id = f.outcome_id
-        join runs run on run.id = o.run
+        cross join lateral (select run, superseded_by from outcomes where id = f.outcome_id offset 0) o
+        cross join lateral (select id, hook, version from runs where id = o.run offset 0) run
         join releases rel on rel.hook = run.hook and rel.version = run.version), '[]')::text as rows,
       (select coalesce(sum(o.row_count), 0)::float8 from outcomes o where o.batch_record = r.batch_record) as row_count
     from records r

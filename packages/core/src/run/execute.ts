@@ -26,7 +26,7 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
   if (!claim) return false;
   using held = new DisposableStack();
   held.defer(() => slots.free(claim));
-  execution.log('batch.claimed', { batch: claim.batch, fence: claim.fence, records: claim.records.length });
+  execution.log('batch.claimed', { ...namesOf(claim), records: claim.records.length });
   await using lease = holdLease(execution, claim, stop);
   const endings: Ended[] = [];
   try {
@@ -40,6 +40,11 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
     for (const ending of endings) await ending.dispose();
   }
   return true;
+}
+
+/** What the log says of a claim, so that whoever reads it finds the ingestion. */
+function namesOf({ batch, fence, ingestion, convention }: Claim) {
+  return { batch, fence, ingestion, convention };
 }
 
 /** What the hooks of a batch came to: results to commit, or one action that ends this claim. */
@@ -63,15 +68,14 @@ async function runHooks(
 
 async function settle(execution: Execution, claim: Claim, decision: Decision): Promise<void> {
   const { queue, log } = execution;
-  const { batch } = claim;
   if (decision.action === 'commit') {
     await queue.finish(claim, decision.results);
     await failpoint('write.after-commit');
-    log('batch.finished', { batch, fence: claim.fence });
+    log('batch.finished', namesOf(claim));
     return;
   }
   const { action, reason, delayMs } = decision;
-  log(`batch.${action}`, { batch, fence: claim.fence, reason });
+  log(`batch.${action}`, { ...namesOf(claim), reason });
   switch (action) {
     case 'stop_ingestion':
       return queue.stopIngestion(claim, reason);
@@ -89,9 +93,9 @@ async function settle(execution: Execution, claim: Claim, decision: Decision): P
  */
 async function letGo(execution: Execution, claim: Claim, error: unknown, stop: AbortSignal): Promise<void> {
   const { queue, log } = execution;
-  const { batch, fence, failures } = claim;
+  const { failures } = claim;
   const code = asOsaError(error)?.code ?? 'internal';
-  log('batch.let_go', { batch, fence, stopping: stop.aborted, code, error });
+  log('batch.let_go', { ...namesOf(claim), stopping: stop.aborted, code, error });
   if (code === 'lease_lost') return;
   const failed = !stop.aborted && code !== 'unavailable';
   const reason = failed ? `${code} error while the batch was run; the daemon's log says more` : null;
@@ -101,7 +105,7 @@ async function letGo(execution: Execution, claim: Claim, error: unknown, stop: A
       ? queue.stopIngestion(claim, reason)
       : queue.postpone(claim, { reason, delayMs: stop.aborted ? 0 : delayMs, failed });
   await whileLeased(execution, tell).catch((cause: unknown) => {
-    log('batch.lease_runs_out', { batch, fence, error: cause });
+    log('batch.lease_runs_out', { ...namesOf(claim), error: cause });
   });
 }
 

@@ -52,7 +52,7 @@ export const settings = {
   },
   database_connections: {
     shape: whole(1, 500).default(10),
-    help: 'Connections for requests. Uploads have 2 more; the worker has 2 for each batch, and 2 more.',
+    help: 'Connections for requests. Uploads have 2 more, and cancellations 2; the worker has 2 for each batch, and 2 more.',
   },
   domain: {
     shape: z

@@ -22,6 +22,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   precondition_failed: 412,
   idempotency_mismatch: 422,
   in_progress: 409,
+  busy: 503,
   unavailable: 503,
   interrupted: 503,
   usage: 500,
@@ -74,7 +75,7 @@ export function problemOf(error: unknown): ProblemAnswer {
   if (refused) return { status: refused.status, body: toProblem(refused), headers: {}, isOurs: false };
   const known = asOsaError(error);
   const status = statuses[known?.code ?? 'internal'];
-  if (known && status < 500) {
+  if (known && (status < 500 || known.code === 'busy')) {
     const { field, details } = known;
     const body = toProblem({ status, code: known.code, message: known.message }, { field, details });
     return { status, body, headers: challenge(known), isOurs: false };
@@ -146,6 +147,7 @@ function toProblem(
 /** `WWW-Authenticate` by RFC 6750, section 3, or `Retry-After`. */
 function challenge({ code, details }: OsaError): Record<string, string> {
   if (code === 'missing_token') return { 'www-authenticate': 'Bearer' };
+  if (code === 'busy') return { 'retry-after': '1' };
   if (code === 'rate_limited') return { 'retry-after': String(details.retry_after_seconds ?? 1) };
   if (code === 'invalid_token') return { 'www-authenticate': 'Bearer error="invalid_token"' };
   if (code !== 'access_denied') return {};

@@ -86,6 +86,7 @@ function report(
 ): void {
   const end = event.replace(/^batch\./, '');
   if (ends.includes(end)) metrics.countBatch(end);
+  if (event === 'batch.claim_failed') metrics.countClaimFailure(String(details.convention));
   const isUsual = event === 'batch.claimed' || event === 'batch.finished' || details.stopping === true;
   const facts = error === undefined ? details : { ...details, err: error };
   log[isUsual ? 'debug' : 'warn'](facts, event.replaceAll(/[._]/g, ' '));

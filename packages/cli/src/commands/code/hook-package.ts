@@ -1,13 +1,11 @@
 import { type PackedDirectory, packDirectory } from '@osa/core/hook/archive/pack';
 import { suggest } from '@osa/core/suggest';
-import { gitFiles, openRepository, readTree } from './repository.ts';
+import { gitFiles, openRepository, readTree, type Tree } from './repository.ts';
 import { secretProblem } from './secrets.ts';
 import { packageSource, type Source } from './source-ref.ts';
 
 /** A hook's directory, packed, with what is worth a warning in it. */
 export interface HookPackage extends PackedDirectory {
-  /** The directory that was packed, as it was given. */
-  readonly directory: string;
   /** One sentence each. */
   readonly warnings: readonly string[];
   /** Where its bytes come from. Git is asked once, before they are read. */
@@ -20,44 +18,41 @@ export async function packHook(
   { command, environment }: { readonly command: readonly string[]; readonly environment: NodeJS.ProcessEnv },
 ): Promise<HookPackage> {
   const asked = await openRepository(directory, environment);
-  if ('why' in asked) {
-    const packed = await packDirectory(directory);
-    return withWarnings(packed, {
-      directory,
-      command,
-      source: () => packageSource(asked, { packed, listed: asked }, environment),
-    });
-  }
-  const { repository } = asked;
-  const listed = await readTree(repository, repository.prefix);
+  const listed = 'why' in asked ? asked : await readTree(asked.repository, asked.repository.prefix);
   const tree = 'tree' in listed ? listed.tree : undefined;
-  const packed = await packDirectory(directory, { git: await gitFiles(repository, tree) });
-  return withWarnings(packed, {
-    directory,
-    command,
-    source: () => packageSource(asked, { packed, listed }, environment),
-  });
+  const git = 'why' in asked ? undefined : await gitFiles(asked.repository, tree);
+  const packed = await packDirectory(directory, { git });
+  const warnings = [
+    ...scriptProblems(packed, command),
+    ...secretProblems(packed),
+    ...trackedProblems(packed, tree),
+  ];
+  return { ...packed, warnings, source: () => packageSource(asked, { packed, listed }, environment) };
 }
 
-function withWarnings(
-  packed: PackedDirectory,
-  {
-    directory,
-    command,
-    source,
-  }: {
-    readonly directory: string;
-    readonly command: readonly string[];
-    readonly source: () => Promise<Source>;
-  },
-): HookPackage {
-  const secrets = packed.entries.flatMap((entry) => {
+function secretProblems({ entries }: PackedDirectory): string[] {
+  return entries.flatMap((entry) => {
     const problem = entry.type === 'file' ? secretProblem(entry.path, entry.content) : undefined;
     return problem === undefined
       ? []
       : [`${entry.path} ${problem}: it is packed, and the archive keeps it; leave it out with .osaignore`];
   });
-  return { ...packed, directory, source, warnings: [...scriptProblems(packed, command), ...secrets] };
+}
+
+/** What somebody committed on purpose, and our own list leaves out. */
+function trackedProblems({ leftOut }: PackedDirectory, tree: Tree | undefined): string[] {
+  const tracked = [...(tree?.keys() ?? [])];
+  return leftOut
+    .filter(({ path, why }) => why === 'by default' && tracked.some((name) => covers(path, name)))
+    .map(
+      ({ path }) =>
+        `${path} is committed and left out of the package; take it in with "!${path}" in .osaignore`,
+    );
+}
+
+/** Whether a path that is left out is this one, or a directory that it is in. */
+function covers(leftOut: string, path: string): boolean {
+  return path === leftOut || (leftOut.endsWith('/') && path.startsWith(leftOut));
 }
 
 /** Words of a command that name a script of the directory, such as `hook.py` or `./run.sh`. */
@@ -77,9 +72,7 @@ function scriptProblems({ entries, leftOut }: PackedDirectory, command: readonly
         ? [`command: ${word} is not executable; run: chmod +x ${path}`]
         : [];
     }
-    const out = leftOut.find(
-      (one) => path === one.path || (one.path.endsWith('/') && path.startsWith(one.path)),
-    );
+    const out = leftOut.find((one) => covers(one.path, path));
     if (out)
       return [
         `command: ${word} is left out of the package (${out.why}); take it in with "!${out.path}" in .osaignore`,

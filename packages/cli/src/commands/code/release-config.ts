@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Answer, Body } from '@osa/core/api';
+import type { Body } from '@osa/core/api';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { parseJson } from '@osa/core/json/parse';
 import { isJsonObject, type RawNumber } from '@osa/core/json/raw';
@@ -40,37 +40,18 @@ function keptJson(text: string, said: (flaw: string) => string): JsonValue<numbe
 }
 
 /**
- * The config of a release: that of `file`, or the live one, with the keys of `set`. Undefined when neither is given,
- * and the live one stays as it is.
+ * What is said of a release's config: all of it by a file, or some keys. The server completes the rest from the release
+ * that is live there.
  *
- * @throws OsaError `usage` for a file that is no JSON object, `access_denied` when the live config may not be seen.
+ * @throws OsaError `usage` for a file that is no JSON object.
  */
-export async function nextConfig(
+export async function saidConfig(
   cwd: string,
-  {
-    hook,
-    file,
-    set,
-  }: {
-    readonly hook: Answer<'showHook'>;
-    readonly file: string | undefined;
-    readonly set: readonly Setting[];
-  },
-): Promise<Config | undefined> {
-  if (file === undefined && set.length === 0) return undefined;
-  const base = file === undefined ? liveConfig(hook) : await readConfig(resolve(cwd, file), file);
-  return { ...base, ...Object.fromEntries(set) } as Config;
-}
-
-function liveConfig({ name, live }: Answer<'showHook'>): Config {
-  if (!live) return {};
-  if (live.config !== null) return live.config;
-  throw new OsaError(
-    'access_denied',
-    `set: the config of ${name} may hold secrets, and this key may not see it: changing one of its keys needs the ` +
-      'scope runs:read; --config FILE gives all of it',
-    { field: 'set', details: { scope: 'runs:read' } },
-  );
+  { file, set }: { readonly file: string | undefined; readonly set: readonly Setting[] },
+): Promise<Pick<Body<'release'>, 'config' | 'set'>> {
+  const keys = Object.fromEntries(set) as Config;
+  if (file !== undefined) return { config: { ...(await readConfig(resolve(cwd, file), file)), ...keys } };
+  return set.length > 0 ? { set: keys } : {};
 }
 
 async function readConfig(path: string, shown: string): Promise<Config> {

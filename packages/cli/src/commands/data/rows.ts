@@ -2,11 +2,11 @@ import type { Answer } from '@osa/core/api';
 import { defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { nextPage, value, version } from '../../terminal/format.ts';
-import type { Line } from '../../terminal/paint.ts';
-import { integer, text } from '../../terminal/parse.ts';
+import { bold, type Line, line } from '../../terminal/paint.ts';
+import { releaseVersion, text } from '../../terminal/parse.ts';
 import { type Cell, table } from '../../terminal/table.ts';
-import { newestVersion } from '../hooks/move-pointer.ts';
 import { pagingOptions } from '../paging.ts';
+import { otherSchemas, rowsText } from './schema-rows.ts';
 
 export const rows = defineCommand({
   description:
@@ -16,7 +16,7 @@ export const rows = defineCommand({
   arguments: { hook: { description: "the hook's name" } },
   options: {
     ...pagingOptions,
-    release: { value: 'V', description: 'only rows made by this version', parse: integer(1, newestVersion) },
+    release: { value: 'V', description: 'only rows made by this version', parse: releaseVersion },
     schema: {
       value: 'ID[@VERSION]',
       description: 'records of this schema; without a version, of its highest one',
@@ -34,6 +34,9 @@ export const rows = defineCommand({
     const server = client();
     const { owner, feature } = await server.call('showHook', { params: { name: hook } });
     const read = schema ?? (await schemaOf(server, owner));
+    // Whoever names a schema, a release or a page knows what there is.
+    const isWhole = schema === undefined && page.release === undefined && page.cursor === undefined;
+    const others = isWhole ? await otherSchemas(server, hook, read) : [];
     const answer = await server.call('readRows', {
       params: { schema: read, feature: hook },
       query: { ...page, history: history ? 'true' : 'false' },
@@ -47,6 +50,12 @@ export const rows = defineCommand({
       const which = read.includes('@') ? `schema ${read}` : `schema ${read}, at its highest version,`;
       output.note(`records of ${which} were read; --schema ID@VERSION reads those of another`);
     }
+    output.note(
+      ...others.map(
+        (other) =>
+          line`${rowsText(other)} more of ${other.schema}: ${bold(`osa rows ${hook} --schema ${other.schema}`)}`,
+      ),
+    );
     output.note(
       ...nextPage({
         commandLine: `osa rows ${hook}`,

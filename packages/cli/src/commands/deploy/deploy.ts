@@ -8,6 +8,7 @@ import { uploadCode } from '../code/upload.ts';
 import { unstartableText } from '../ingestions/verdict.ts';
 import { type Declaration, type HookImage, readDeclaration } from './file.ts';
 import { annotate, annotating, differenceProblem, placed, summarise } from './github.ts';
+import { leftRows } from './left-rows.ts';
 import { type Changes, deployLines, deployParts, planLines } from './lines.ts';
 
 export const deploy = defineCommand({
@@ -101,7 +102,8 @@ async function apply(
     });
   }
   const answer = await client.call('deploy', { body, ...input });
-  context.output.result(answer, deployLines(answer, again));
+  const left = await leftRows(client, answer.changes);
+  context.output.result(answer, [...deployLines(answer, again), ...left]);
   if (answer.unstartable !== null) {
     context.output.note(
       line`${yellow('!')} ${unstartableText(answer.unstartable)}: records wait until one does`,
@@ -116,10 +118,16 @@ async function apply(
 /** 0: nothing to do; 3: changes pending; 1: it would be refused. */
 async function plan(context: Context, { manifest, body }: Declaration, call: Call): Promise<number> {
   const { again, ...input } = call;
-  const answer = await context.client().call('planDeploy', { body, ...input, repeatable: true });
+  const client = context.client();
+  const answer = await client.call('planDeploy', {
+    ...{ body, ...input, repeatable: true },
+    // The config of the live release is compared by key where it may be seen.
+    scopes: [...input.scopes, 'runs:read'],
+  });
   const { slug, changed, refused, reasons, changes } = answer;
   const schema = schemaName(manifest);
-  context.output.result(answer, planLines(answer, { schema, hooks: manifest.hooks, again }));
+  const left = refused ? [] : await leftRows(client, changes);
+  context.output.result(answer, [...planLines(answer, { schema, hooks: manifest.hooks, again }), ...left]);
   annotate(
     context,
     refusals(changes).flatMap((refusal) => placed(manifest, refusal)),
@@ -135,8 +143,8 @@ async function plan(context: Context, { manifest, body }: Declaration, call: Cal
 function refusals({ schema_differences, hooks }: Changes): { field: string; message: string }[] {
   const list = [
     ...schema_differences.map((difference) => ({ ...difference, path: `schema.${difference.path}` })),
-    ...hooks.flatMap(({ differences }, index) =>
-      differences.map((difference) => ({
+    ...hooks.flatMap(({ hook, differences }, index) =>
+      (hook === 'refused' ? differences : []).map((difference) => ({
         ...difference,
         path: `hooks[${index}].feature.${difference.path}`,
       })),

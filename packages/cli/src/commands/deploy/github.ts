@@ -8,7 +8,8 @@ import { visible } from '@osa/core/text';
 import type { Context } from '../../command.ts';
 import { githubActions } from '../../config/config.ts';
 import { pipe, render } from '../../terminal/paint.ts';
-import { type Difference, differenceValue, type Part } from './lines.ts';
+import { differenceValue } from '../hooks/release-differences.ts';
+import type { Difference, Part } from './lines.ts';
 
 /**
  * What GitHub Actions shows of a deploy: annotations at the lines of the file, and a summary of the job. Elsewhere

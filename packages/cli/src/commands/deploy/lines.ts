@@ -1,8 +1,10 @@
 import type { Answer } from '@osa/core/api';
 import type { Manifest } from '@osa/core/convention/manifest/read';
-import { command } from '../../terminal/format.ts';
+import { command, version } from '../../terminal/format.ts';
 import { bold, dim, green, joined, type Line, line, red, yellow } from '../../terminal/paint.ts';
 import { table } from '../../terminal/table.ts';
+import { keptLines } from '../hooks/kept-lines.ts';
+import { differenceRows, differenceValue } from '../hooks/release-differences.ts';
 
 export type Changes = Answer<'deploy'>['changes'];
 type HookChange = Changes['hooks'][number];
@@ -19,10 +21,14 @@ export interface Part {
 
 /** What a deploy changed, part by part. `again` is the command line that was given. */
 export function deployLines(answer: Answer<'deploy'>, again: readonly string[]): Line[] {
-  const { slug, changed, schema_id, changes } = answer;
+  const { slug, changed, schema_id, changes, still_running } = answer;
   return [
     changed ? line`${bold(slug)} deployed` : line`${bold(slug)}: nothing changed`,
     ...partTable(deployParts(changes, { slug, schema: `${schema_id.id}@${schema_id.version}` })),
+    ...changes.hooks.flatMap(({ name, version: live }) => {
+      const kept = still_running.filter(({ hook }) => hook === name);
+      return keptLines(kept, { live, again: `osa hooks activate ${name} ${live} --cancel-running` });
+    }),
     ...notLiveLines(changes, again),
   ];
 }
@@ -49,7 +55,10 @@ export function planLines(
   return [
     line`${bold(slug)}: ${verdict}`,
     ...partTable(parts),
-    ...parts.flatMap(({ differences }) => differences.map((text) => `  ${text}`)),
+    ...parts
+      .filter(({ kind }) => kind !== 'hook')
+      .flatMap(({ differences }) => differences.map((text) => `  ${text}`)),
+    ...changes.hooks.flatMap(releaseLines),
     ...reasons.map((reason) => line`${red('refused:')} ${reason}`),
     ...doubleLines(changes, hooks),
     ...notLiveLines(changes, again),
@@ -80,7 +89,12 @@ export function deployParts(
     },
     { kind: 'schema', name: schema, state: stateOf(changes.schema), differences: [] },
     ...changes.hooks.map(
-      (change): Part => ({ kind: 'hook', name: change.name, state: hookState(change), differences: [] }),
+      (change): Part => ({
+        kind: 'hook',
+        name: change.name,
+        state: hookState(change),
+        differences: change.hook === 'refused' ? [] : change.differences.map(publicText),
+      }),
     ),
     ...changes.removed_hooks.map(
       (name): Part => ({ kind: 'hook', name, state: yellow('no longer in the convention'), differences: [] }),
@@ -91,13 +105,23 @@ export function deployParts(
   ];
 }
 
+/** What a hook's release differs in from the live one, as `osa hooks diff` shows it. */
+function releaseLines({ name, hook, version: minted, differences }: HookChange): Line[] {
+  if (hook === 'refused' || differences.length === 0) return [];
+  return [
+    line`${bold(name)}`,
+    ...table(['', 'live', version(minted)], differenceRows(differences)).map((text) => line`  ${text}`),
+  ];
+}
+
+/** A config may hold secrets, and summaries of jobs are read by many: they name its keys only. */
+function publicText(difference: Difference): string {
+  return difference.path.startsWith('config') ? `${difference.path} differs` : differenceText(difference);
+}
+
 /** `columns.energy_j.unit: "J" → "kJ"`. */
 function differenceText({ path, from, to }: Difference): string {
   return `${path}: ${differenceValue(from)} → ${differenceValue(to)}`;
-}
-
-export function differenceValue(value: unknown): string {
-  return value === null || value === undefined ? 'absent' : JSON.stringify(value);
 }
 
 function stateOf(

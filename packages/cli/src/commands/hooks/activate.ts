@@ -1,10 +1,12 @@
 import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
+import { untilFree } from '../until-free.ts';
 import {
   chooseRelease,
   confirmMove,
   moveLines,
   moveOptions,
+  requireRelease,
   tellingWhatMoved,
   versionArgument,
 } from './move-pointer.ts';
@@ -12,7 +14,9 @@ import {
 export const hooksActivate = defineCommand({
   description:
     'Makes any release of a hook live, newer or older than the current one. Batches that are claimed ' +
-    'afterwards run it. Existing rows keep the release that made them.\n\n' +
+    'afterwards run it. Existing rows keep the release that made them. ' +
+    'Batches that were claimed before keep the old release; the answer ' +
+    'names them, and --cancel-running ends them and has their records claimed again.\n\n' +
     'On a terminal it shows the change and asks once; elsewhere it needs --yes. If someone changed the ' +
     'live release after it was shown, nothing happens and osa shows the current state.',
   arguments: {
@@ -24,8 +28,11 @@ export const hooksActivate = defineCommand({
     ['osa hooks activate seismic_energy 3', 'v3, after asking'],
     ['osa hooks activate seismic_energy 3 --reason "checked on May" --yes', 'from a script'],
   ],
-  json: '{"hook_name", "changed", "from_version", "live_version", "live_seq", "live_release_id", "reason", "at"}',
-  async run(context, { arguments: { hook: name, version }, options: { choose, reason, yes } }) {
+  json: '{"hook_name", "changed", "from_version", "live_version", "live_seq", "live_release_id", "reason", "at",\n"still_running": [{"version", "ingestion_id", "convention_id", "batches"}], "claimed_again": [the same]}',
+  async run(
+    context,
+    { arguments: { hook: name, version }, options: { choose, reason, yes, cancelRunning } },
+  ) {
     if ((version === undefined) !== choose) {
       throw new OsaError('usage', 'name the version to make live, or --choose, and not both', {
         field: 'version',
@@ -35,20 +42,21 @@ export const hooksActivate = defineCommand({
     const client = context.client();
     const hook = await client.call('showHook', { params: { name } });
     const target = given ?? (await chooseRelease(context, client, { hook, older: false }));
-    // What the server will refuse, and what is live already, needs no question.
-    const isOpen = target !== hook.live?.version && (target ?? 0) <= hook.release_count;
-    const move = { hook, target, isOpen, verb: 'Activate' } as const;
+    await requireRelease(client, hook, target);
+    const state = target === hook.live?.version ? 'same' : 'open';
+    const move = { hook, target, state, verb: 'Activate', cancelRunning } as const;
     if (target === undefined || !(yes || (await confirmMove(context, client, move)))) {
       context.output.note('nothing was changed');
       return 1;
     }
+    const body = {
+      ...{ version: target, reason, cancel_running: cancelRunning || undefined },
+      expected_live_seq: hook.live_seq ?? undefined,
+    };
     const answer = await tellingWhatMoved(context, client, hook, () =>
-      client.call('activate', {
-        params: { name },
-        body: { version: target, reason, expected_live_seq: hook.live_seq ?? undefined },
-      }),
+      untilFree(context, () => client.call('activate', { params: { name }, body })),
     );
-    context.output.result(answer, moveLines(answer));
+    context.output.result(answer, moveLines(answer, 'activate'));
     return undefined;
   },
 });

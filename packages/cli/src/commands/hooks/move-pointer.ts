@@ -4,30 +4,31 @@ import { bounds } from '@osa/core/limits';
 import { visible } from '@osa/core/text';
 import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
-import { age, shortDigest, shortSource, version, when } from '../../terminal/format.ts';
+import { age, counted, shortDigest, shortSource, version, when } from '../../terminal/format.ts';
 import { bold, dim, green, type Line, line, yellow } from '../../terminal/paint.ts';
-import { integer } from '../../terminal/parse.ts';
+import { releaseVersion } from '../../terminal/parse.ts';
 import { table } from '../../terminal/table.ts';
 import { reasonOption } from '../pause.ts';
+import { batchesOf, keptLines } from './kept-lines.ts';
 import { comparisonLines } from './release-differences.ts';
 
 /** What rollback and activate have in common: two moves of one pointer. */
 
 type Hook = Answer<'showHook'>;
 
-/** The largest version that there can be. */
-export const newestVersion = bounds.releaseVersion;
-
 export const moveOptions = {
   choose: { description: 'pick the release from a list, on a terminal' },
   ...reasonOption,
+  cancelRunning: {
+    description: 'end what still runs under the release that is left; its records are claimed again',
+  },
   yes: { short: 'y', description: 'do not ask' },
 } as const;
 
 /** A version as an argument: `3` or `v3`. @throws OsaError `usage` */
 export function versionArgument(name: string, given: string): number {
   try {
-    return integer(1, newestVersion)(given.replace(/^v(?=\d)/, ''));
+    return releaseVersion(given);
   } catch (cause) {
     throw new OsaError('usage', `${name}: "${given}" is not a version of a release, such as 3`, {
       field: name,
@@ -36,27 +37,29 @@ export function versionArgument(name: string, given: string): number {
   }
 }
 
+export interface Move {
+  readonly hook: Hook;
+  readonly target: number | undefined;
+  readonly verb: 'Roll back' | 'Activate';
+  /** `refused`: the server says why; `same`: that release is live. Neither needs a question. */
+  readonly state: 'open' | 'same' | 'refused';
+  readonly cancelRunning: boolean;
+}
+
 /**
- * Shows the move from the live release to `target`, with what differs, and asks once; `isOpen` is false for a move that
- * needs no question. Where nobody can be asked it is `usage`, whatever the hook's state: a script that leaves out
- * --yes fails on the first day.
+ * Shows the move from the live release to `target`, with what differs and what still runs, and asks once. Without a
+ * terminal it is `usage`, whatever the hook's state: a script that leaves out --yes fails on the first day.
  *
- * @throws OsaError `usage` where nobody can be asked, `not_found` for a release that is not there, `interrupted`.
+ * @throws OsaError `usage` without a terminal, `not_found` for a release that does not exist, `interrupted`.
  */
 export async function confirmMove(
   { output, signal, stdin }: Context,
   client: Client,
-  move: {
-    readonly hook: Hook;
-    readonly target: number | undefined;
-    readonly isOpen: boolean;
-    readonly verb: 'Roll back' | 'Activate';
-  },
+  { hook, target, state, verb, cancelRunning }: Move,
 ): Promise<boolean> {
-  const { hook, target, isOpen, verb } = move;
   const { name, live } = hook;
+  const said = `${name}: ${version(live?.version ?? null)} → ${version(target ?? null)}`;
   if (!output.interactive) {
-    const said = `${name}: ${version(live?.version ?? null)} → ${version(target ?? null)}`;
     throw new OsaError(
       'usage',
       `${said}: this is not a terminal, so osa cannot ask for confirmation; pass --yes`,
@@ -66,15 +69,33 @@ export async function confirmMove(
       },
     );
   }
-  if (!isOpen || target === undefined) return true;
+  if (state !== 'open' || target === undefined) return true;
   const [from, to] = await Promise.all([
     live ? showRelease(client, name, live.version) : null,
     showRelease(client, name, target),
   ]);
   const fromTo = line`${bold(name)}: ${yellow(version(live?.version ?? null))} → ${green(version(target))}`;
-  output.note(fromTo, ...comparisonLines(from, to));
+  const running = hook.claimed.filter((claimed) => claimed.version === live?.version);
+  output.note(
+    fromTo,
+    ...comparisonLines(from, to),
+    ...running.map(({ version: left, batches }) =>
+      cancelRunning
+        ? line`${yellow('!')} ${runningNow(batches, left)}; they are ended and claimed again under ${version(target)}`
+        : line`${yellow('!')} ${runningNow(batches, left)} and will keep it; --cancel-running ends them`,
+    ),
+  );
   const { ask } = await import('../../terminal/ui/ask.tsx');
   return ask({ question: `${verb} ${visible(name)} to ${version(target)}?`, signal, stdin });
+}
+
+function runningNow(batches: number, left: number): string {
+  return `${counted(batches, 'batch', 'batches')} ${batches === 1 ? 'runs' : 'run'} under ${version(left)}`;
+}
+
+/** Asks nobody about a release that does not exist. @throws OsaError `not_found` */
+export async function requireRelease(client: Client, hook: Hook, target: number | undefined): Promise<void> {
+  if (target !== undefined && target > hook.release_count) await showRelease(client, hook.name, target);
 }
 
 /** A release with its config, where it may be seen. */
@@ -180,10 +201,19 @@ export function changeTable(changes: Answer<'history'>['changes']): Line[] {
   return table(['change', 'kind', 'moved', 'by', 'when', 'reason'], rows);
 }
 
-/** How a move ended. */
-export function moveLines(answer: Answer<'rollback'>): Line[] {
+/** How a move ended, and what still runs under the release that it left. */
+export function moveLines(answer: Answer<'rollback'>, verb: 'rollback' | 'activate'): Line[] {
   const { hook_name: hook, changed, from_version, live_version, live_seq, reason } = answer;
-  if (!changed) return [line`${hook}: v${live_version} is live already; nothing was changed`];
+  const { still_running, claimed_again } = answer;
   const why = reason === null ? '' : `, because: ${reason}`;
-  return [line`${hook}: ${version(from_version)} → ${green(`v${live_version}`)} (change #${live_seq}${why})`];
+  const again = `osa hooks ${verb} ${hook} ${verb === 'rollback' ? '--to ' : ''}${live_version} --cancel-running`;
+  return [
+    changed
+      ? line`${hook}: ${version(from_version)} → ${green(`v${live_version}`)} (change #${live_seq}${why})`
+      : line`${hook}: v${live_version} is live already; ${claimed_again.length === 0 ? 'nothing was changed' : 'the pointer did not move'}`,
+    ...claimed_again.map(
+      (group) => line`${batchesOf(group)} under ${version(group.version)} ended; records are claimed again`,
+    ),
+    ...keptLines(still_running, { live: live_version, again }),
+  ];
 }

@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { hookPauseLines, reasonOption } from '../pause.ts';
+import { untilFree } from '../until-free.ts';
 
 export const hooksPause = defineCommand({
   description:
@@ -9,9 +10,12 @@ export const hooksPause = defineCommand({
   options: reasonOption,
   examples: [['osa hooks pause seismic_energy --reason "the catalogue is down"', 'until it is resumed']],
   json: '{"hook_name", "changed", "paused": {"at", "reason", "by"}}',
-  async run({ client, output }, { arguments: { hook }, options }) {
-    const answer = await client().call('pauseHook', { params: { name: hook }, body: options });
-    output.result(answer, hookPauseLines(answer));
+  async run(context, { arguments: { hook }, options }) {
+    const client = context.client();
+    const answer = await untilFree(context, () =>
+      client.call('pauseHook', { params: { name: hook }, body: options }),
+    );
+    context.output.result(answer, hookPauseLines(answer));
     return undefined;
   },
 });

@@ -1,9 +1,8 @@
 import type { Answer } from '@osa/core/api';
-import { canonicalJson } from '@osa/core/json/canonical';
+import { type ReleaseDifference, releaseDifferences } from '@osa/core/hook/release-differences';
 import { age, command, count, shortDigest, shortSource, time, version } from '../../terminal/format.ts';
 import { dim, type Line, line } from '../../terminal/paint.ts';
 import { table } from '../../terminal/table.ts';
-import { differenceValue } from '../deploy/lines.ts';
 
 export type Release = Answer<'showRelease'>;
 
@@ -13,24 +12,13 @@ export interface Comparison {
   readonly compare_url: string | null;
 }
 
-export interface ReleaseDifference {
-  /** Such as `digest`, `config.relation`, `limits.memory`. */
-  readonly path: string;
-  /** Null where there is none. */
-  readonly from: unknown;
-  readonly to: unknown;
-}
-
 /** What two releases of a hook differ in. A config that may not be seen is compared by its digest. */
 export function compareReleases(from: Release, to: Release): Comparison {
-  const isShown = from.config !== null && to.config !== null;
-  const [before, after] = [partsOf(from, isShown), partsOf(to, isShown)];
-  const differences = [...new Set([...before.keys(), ...after.keys()])]
-    .map((path) => ({ path, from: before.get(path) ?? null, to: after.get(path) ?? null }))
-    // The order of a config's keys means nothing.
-    .filter((difference) => canonicalJson(difference.from) !== canonicalJson(difference.to));
   const [older, newer] = from.version < to.version ? [from, to] : [to, from];
-  return { differences, compare_url: compareUrl(committedSource(older), committedSource(newer)) ?? null };
+  return {
+    differences: releaseDifferences(from, to),
+    compare_url: compareUrl(committedSource(older), committedSource(newer)) ?? null,
+  };
 }
 
 /** A source that names a commit for the very bytes, if one is recorded; else the first. */
@@ -40,21 +28,26 @@ function committedSource({ source_ref, further_sources: [further] }: Release): s
 
 /** Two releases side by side, what differs first; `from` is null when there is nothing to compare with. */
 export function comparisonLines(from: Release | null, to: Release): Line[] {
-  const { differences, compare_url } = from ? compareReleases(from, to) : alone(to);
-  const rows: (readonly [name: string, from: Line, to: Line])[] = differences.map((difference) => [
-    difference.path,
-    shown(difference.path, difference.from),
-    shown(difference.path, difference.to),
-  ]);
+  const compare_url = from && compareReleases(from, to).compare_url;
+  const differences = releaseDifferences(from, to);
   const side = (release: Release | null) => (release ? factsOf(release) : []);
   const facts = factsOf(to).map(
     ([name, value], index) => [name, side(from)[index]?.[1] ?? dim('-'), value] as const,
   );
   return [
-    ...table(['', headOf(from), headOf(to)], [...rows, ...facts]).map((text) => line`  ${text}`),
+    ...table(['', headOf(from), headOf(to)], [...differenceRows(differences), ...facts]).map(
+      (text) => line`  ${text}`,
+    ),
     ...(from && differences.length === 0 ? [dim('  nothing that runs differs')] : []),
     ...(compare_url === null ? [] : [line`  ${dim('commits')}  ${compare_url}`]),
   ];
+}
+
+/** The differences between two releases, as rows of a table. */
+export function differenceRows(
+  differences: readonly ReleaseDifference[],
+): (readonly [name: string, from: Line, to: Line])[] {
+  return differences.map(({ path, from, to }) => [path, shown(path, from), shown(path, to)]);
 }
 
 /**
@@ -82,29 +75,6 @@ function parseSource(ref: string) {
     : { host: host.toLowerCase(), path, commit };
 }
 
-/** What decides a result, and where it comes from, by name; the config by key, or as a whole by its digest. */
-function partsOf(release: Release, withConfig: boolean): Map<string, unknown> {
-  const { runtime, image, digest, command: args, config, config_digest, limits, source_ref } = release;
-  const settings = withConfig ? Object.entries(config ?? {}) : undefined;
-  return new Map<string, unknown>([
-    ['runtime', runtime],
-    ['image', image],
-    ['digest', digest],
-    ['command', args],
-    ...(settings?.map(([key, value]) => [`config.${key}`, value] as const) ?? [
-      ['config_digest', config_digest],
-    ]),
-    ...Object.entries(limits).map(([name, value]) => [`limits.${name}`, value] as const),
-    ['source_ref', source_ref],
-  ]);
-}
-
-/** All that there is to say of a release which nothing was live before. */
-function alone(release: Release): Comparison {
-  const parts = [...partsOf(release, release.config !== null)].filter(([, value]) => value !== null);
-  return { differences: parts.map(([path, to]) => ({ path, from: null, to })), compare_url: null };
-}
-
 /** Said of both sides, whether they differ or not. */
 function factsOf({ built_by, built_at, rows }: Release): (readonly [name: string, value: Line])[] {
   return [
@@ -127,4 +97,8 @@ function shown(path: string, value: unknown): Line {
   if (/digest$/.test(path)) return shortDigest(value);
   // Not cut: the commit stands at the end.
   return path === 'source_ref' ? line`${shortSource(value)}` : value;
+}
+
+export function differenceValue(value: unknown): string {
+  return value === null || value === undefined ? 'absent' : JSON.stringify(value);
 }

@@ -1,14 +1,15 @@
 import { resolve } from 'node:path';
-import type { Body } from '@osa/core/api';
+import type { Answer, Body } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
 import { Limits } from '@osa/core/hook/release';
 import { type Context, defineCommand } from '../../command.ts';
+import type { Client } from '../../http/client.ts';
 import { commandArguments, integer, text } from '../../terminal/parse.ts';
 import { fileListDocument, fileListLines, listFilesOption, noteWarnings } from '../code/file-list.ts';
 import type { HookPackage } from '../code/hook-package.ts';
 import { parseImage } from '../code/image.ts';
-import { nextConfig, parseSetting, type Setting } from '../code/release-config.ts';
-import { uploadCode } from '../code/upload.ts';
+import { parseSetting, type Setting, saidConfig } from '../code/release-config.ts';
+import { isUploaded, uploadCode } from '../code/upload.ts';
 import { reasonOption } from '../pause.ts';
 import { mintedLines } from './lines.ts';
 import { tellingWhatMoved } from './move-pointer.ts';
@@ -68,20 +69,21 @@ export const hooksRelease = defineCommand({
       return undefined;
     }
     const client = context.client();
-    // The config may hold secrets; it is asked for only where one of its keys shall change.
-    const scopes = set.length > 0 && config === undefined ? ['runs:read'] : [];
-    const hook = await client.call('showHook', { params: { name }, scopes });
+    // All that can be wrong here is found before anything is uploaded.
+    const said = await saidConfig(context.sources.cwd, { file: config, set });
+    const hook = await client.call('showHook', { params: { name } });
     const started = command ?? hook.live?.command ?? [];
     const code = directory === undefined ? undefined : await pack(context, directory, started);
     if (code) {
       noteWarnings(context, name, code);
+      if (command === undefined) await requireCommand(client, hook, code);
       await uploadCode(context, client, { hook: name, scope: `hooks:write:${name}`, packed: code });
     }
     const body: Body<'release'> = {
       ...(image && { runtime: 'image', image: image.name, digest: image.digest }),
       ...(code && { runtime: 'directory', digest: code.digest }),
       command,
-      config: await nextConfig(context.sources.cwd, { hook, file: config, set }),
+      ...said,
       limits: { memory: options.memory, cpu: options.cpu, timeout_seconds: options.timeout },
       source_ref: options.sourceRef ?? (await sourceFor(context, name, { image, code })),
       live: options.live,
@@ -130,6 +132,23 @@ function refuseClashes(given: Given): void {
     `${why}: a release needs --image, --directory, --command, --config, --set, --memory, --cpu or --timeout`,
     'image',
   );
+}
+
+/**
+ * A directory that the server knows may be a known release's, which has its command.
+ *
+ * @throws OsaError `usage` where no release says what starts the code
+ */
+async function requireCommand(
+  client: Client,
+  { name, live }: Answer<'showHook'>,
+  packed: HookPackage,
+): Promise<void> {
+  if (live?.runtime === 'directory' || (await isUploaded(client, packed, `hooks:write:${name}`))) return;
+  const why = live ? `the live release v${live.version} runs an image` : 'no release is live';
+  throw new OsaError('usage', `--command: is needed, since ${why} and has no command to carry over`, {
+    field: 'command',
+  });
 }
 
 async function pack(

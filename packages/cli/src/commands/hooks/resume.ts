@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { hookPauseLines } from '../pause.ts';
+import { untilFree } from '../until-free.ts';
 
 export const hooksResume = defineCommand({
   description:
@@ -8,9 +9,12 @@ export const hooksResume = defineCommand({
   arguments: { hook: { description: "the hook's name" } },
   examples: [['osa hooks resume seismic_energy', 'batches are claimed again']],
   json: '{"hook_name", "changed", "paused": null}',
-  async run({ client, output }, { arguments: { hook } }) {
-    const answer = await client().call('resumeHook', { params: { name: hook }, body: {} });
-    output.result(answer, hookPauseLines(answer));
+  async run(context, { arguments: { hook } }) {
+    const client = context.client();
+    const answer = await untilFree(context, () =>
+      client.call('resumeHook', { params: { name: hook }, body: {} }),
+    );
+    context.output.result(answer, hookPauseLines(answer));
     return undefined;
   },
 });

@@ -1,19 +1,25 @@
+import type { Answer } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
+import { newerThanLive } from '@osa/core/hook/hook';
 import { defineCommand } from '../../command.ts';
-import { integer } from '../../terminal/parse.ts';
+import { releaseVersion } from '../../terminal/parse.ts';
+import { untilFree } from '../until-free.ts';
 import {
   chooseRelease,
   confirmMove,
+  type Move,
   moveLines,
   moveOptions,
-  newestVersion,
+  requireRelease,
   tellingWhatMoved,
 } from './move-pointer.ts';
 
 export const hooksRollback = defineCommand({
   description:
     'Makes an earlier release of a hook live: by default the release that was live before the current ' +
-    'one. Batches that are claimed afterwards run it. Existing rows keep the release that made them.\n\n' +
+    'one. Batches that are claimed afterwards run it. Existing rows keep the release that made them. ' +
+    'Batches that were claimed before keep the old release; the answer ' +
+    'names them, and --cancel-running ends them and has their records claimed again.\n\n' +
     'On a terminal it shows the change and asks once; elsewhere it needs --yes. If someone changed the ' +
     'live release after it was shown, nothing happens and osa shows the current state.',
   arguments: { hook: { description: "the hook's name" } },
@@ -21,17 +27,21 @@ export const hooksRollback = defineCommand({
     to: {
       value: 'N',
       description: 'the version to go back to',
-      parse: integer(1, newestVersion),
+      parse: releaseVersion,
     },
     ...moveOptions,
   },
   examples: [
     ['osa hooks rollback seismic_energy', 'to the release before, after asking'],
     ['osa hooks rollback seismic_energy --choose', 'to one of the older releases'],
+    [
+      'osa hooks rollback seismic_energy --cancel-running',
+      'and end what still runs under the release that is left',
+    ],
     ['osa hooks rollback seismic_energy --to 1 --reason "wrong units" --yes', 'to v1, from a script'],
   ],
-  json: '{"hook_name", "changed", "from_version", "live_version", "live_seq", "live_release_id", "reason", "at"}',
-  async run(context, { arguments: { hook: name }, options: { to, choose, reason, yes } }) {
+  json: '{"hook_name", "changed", "from_version", "live_version", "live_seq", "live_release_id", "reason", "at",\n"still_running": [{"version", "ingestion_id", "convention_id", "batches"}], "claimed_again": [the same]}',
+  async run(context, { arguments: { hook: name }, options: { to, choose, reason, yes, cancelRunning } }) {
     if (choose && to !== undefined) {
       throw new OsaError('usage', '--choose and --to: give one of them', { field: 'choose' });
     }
@@ -42,20 +52,34 @@ export const hooksRollback = defineCommand({
       : // Unasked, the server finds the target itself, under its lock.
         (to ?? (yes ? undefined : (hook.rollback_to ?? undefined)));
     const isLeft = choose && target === undefined;
-    // What the server will refuse needs no question, and its refusal says what there is.
-    const isOpen = target !== undefined && target < (hook.live?.version ?? 0);
-    const move = { hook, target, isOpen, verb: 'Roll back' } as const;
+    await requireRelease(client, hook, target);
+    requireOlder(hook, target);
+    const move = { hook, target, state: stateOf(hook, target), verb: 'Roll back', cancelRunning } as const;
     if (isLeft || !(yes || (await confirmMove(context, client, move)))) {
       context.output.note('nothing was changed');
       return 1;
     }
+    const body = {
+      ...{ to: target, reason, cancel_running: cancelRunning || undefined },
+      expected_live_seq: hook.live_seq ?? undefined,
+    };
     const answer = await tellingWhatMoved(context, client, hook, () =>
-      client.call('rollback', {
-        params: { name },
-        body: { to: target, reason, expected_live_seq: hook.live_seq ?? undefined },
-      }),
+      untilFree(context, () => client.call('rollback', { params: { name }, body })),
     );
-    context.output.result(answer, moveLines(answer));
+    context.output.result(answer, moveLines(answer, 'rollback'));
     return undefined;
   },
 });
+
+/** @throws OsaError `conflict` for a release that is there and newer than the live one */
+function requireOlder({ name, live, release_count }: Answer<'showHook'>, target: number | undefined): void {
+  if (!live || target === undefined || target > release_count || target <= live.version) return;
+  throw newerThanLive(name, target, live.version);
+}
+
+/** The server says why it refuses what has no live release or none to go back to. */
+function stateOf({ live, rollback_to }: Answer<'showHook'>, target: number | undefined): Move['state'] {
+  const to = target ?? rollback_to ?? undefined;
+  if (!live || to === undefined) return 'refused';
+  return to === live.version ? 'same' : 'open';
+}

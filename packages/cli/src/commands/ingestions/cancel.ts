@@ -5,6 +5,7 @@ import { count } from '../../terminal/format.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
 import { reasonOption } from '../pause.ts';
+import { untilFree } from '../until-free.ts';
 import { ingestionLines } from './follow.ts';
 
 export const ingestionsCancel = defineCommand({
@@ -25,7 +26,8 @@ export const ingestionsCancel = defineCommand({
     const id = await fullId(client, 'ingestion', given.id);
     const { output, signal, stdin } = context;
     if (!yes) {
-      const { convention_id, pending } = await client.call('showIngestion', { params: { id } });
+      const ingestion = await client.call('showIngestion', { params: { id } });
+      const { convention_id, pending } = ingestion;
       const what = `${count(pending)} of its records are not done`;
       if (!output.interactive) {
         throw new OsaError(
@@ -43,7 +45,9 @@ export const ingestionsCancel = defineCommand({
         return 1;
       }
     }
-    const ingestion = await client.call('cancelIngestion', { params: { id }, body: { reason } });
+    const ingestion = await untilFree(context, () =>
+      client.call('cancelIngestion', { params: { id }, body: { reason } }),
+    );
     output.result(ingestion, ingestionLines(ingestion));
     return undefined;
   },

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Answer } from '@osa/core/api';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { Client } from '../../http/client.ts';
-import { duration } from '../../terminal/format.ts';
+import { duration, time } from '../../terminal/format.ts';
 import { green, type Line, line, red, yellow } from '../../terminal/paint.ts';
 import { pairs } from '../../terminal/table.ts';
 import { pauseLine } from '../pause.ts';
@@ -101,18 +101,27 @@ async function look(client: Client, id: string, lastAnswer: number): Promise<Ing
   }
 }
 
-/** How an ingestion ended, and where to look next. */
-export function ingestionLines(ingestion: Ingestion): Line[] {
+/**
+ * How an ingestion ended, and where to look next; `began` is the start of a retry that was waited for. Otherwise the time
+ * of one that was retried is when it ended, since the time since its upload says nothing.
+ */
+export function ingestionLines(ingestion: Ingestion, { began }: { readonly began?: string } = {}): Line[] {
   const { id, status, convention_id, schema_id, reasons, invalid, rejected, errored } = ingestion;
   const colour = status === 'completed' ? green : isOpen(ingestion) ? yellow : red;
   const failed = invalid + rejected + errored;
   return [
-    line`ingestion ${id}: ${colour(status)} after ${duration(secondsOf(ingestion))}, ${convention_id}, schema ${schema_id.id}@${schema_id.version}`,
+    line`ingestion ${id}: ${colour(status)} ${timeOf(ingestion, began)}, ${convention_id}, schema ${schema_id.id}@${schema_id.version}`,
     ...countLines(ingestion),
     ...(ingestion.paused ? [line`  ${pauseLine(ingestion.paused)}; osa ingestions resume ${id}`] : []),
     ...reasons.map((reason) => line`  ${yellow('!')} ${reason}`),
     ...(failed > 0 ? [`see what failed: osa ingestions show ${id} --failed`] : []),
   ];
+}
+
+function timeOf(ingestion: Ingestion, began: string | undefined): string {
+  const { retried, started_at, finished_at } = ingestion;
+  if (began === undefined && retried > 0 && finished_at !== null) return `at ${time(finished_at)}`;
+  return `after ${duration(secondsOf({ started_at: began ?? started_at, finished_at }))}`;
 }
 
 function countLines(ingestion: Ingestion): Line[] {

@@ -2,6 +2,7 @@ import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
 import { reasonOption } from '../pause.ts';
+import { untilFree } from '../until-free.ts';
 import { ingestionLines } from './follow.ts';
 
 export const ingestionsPause = defineCommand({
@@ -14,11 +15,13 @@ export const ingestionsPause = defineCommand({
     ['osa ingestions pause 0198c0de-… --reason "to look at the first batch"', 'until it is resumed'],
   ],
   json: 'the ingestion, as `osa ingestions show`',
-  async run({ client, output }, { arguments: given, options }) {
-    const archive = client();
-    const id = await fullId(archive, 'ingestion', given.id);
-    const ingestion = await archive.call('pauseIngestion', { params: { id }, body: options });
-    output.result(ingestion, ingestionLines(ingestion));
+  async run(context, { arguments: given, options }) {
+    const client = context.client();
+    const id = await fullId(client, 'ingestion', given.id);
+    const ingestion = await untilFree(context, () =>
+      client.call('pauseIngestion', { params: { id }, body: options }),
+    );
+    context.output.result(ingestion, ingestionLines(ingestion));
     return undefined;
   },
 });

@@ -29,7 +29,7 @@ export async function withProgress<T>(
   isTyped: boolean,
   work: (progress: Progress) => Promise<T>,
 ): Promise<T> {
-  if (!output.interactive || isTyped) return work(lineProgress(output));
+  if (!output.animated || isTyped) return work(lineProgress(output));
   const { openProgress } = await import('../../terminal/ui/ingest-progress.tsx');
   const screen = openProgress(uploadView('uploading'));
   try {
@@ -87,7 +87,7 @@ function summaryText(ingestion: Ingestion): string {
     .join(', ');
 }
 
-/** What came of the records, and the number of rows. */
+/** What came of the records, and their rows. */
 export function countsOf(ingestion: Ingestion): ProgressView['counts'] {
   const { records, invalid, published, rejected, errored, unchanged, rows } = ingestion;
   return [
@@ -112,6 +112,9 @@ function viewOf(ingestion: Ingestion): ProgressView {
   };
 }
 
-export function secondsOf({ started_at, finished_at }: Ingestion): number {
+export function secondsOf({
+  started_at,
+  finished_at,
+}: Pick<Ingestion, 'started_at' | 'finished_at'>): number {
   return Math.max(0, secondsBetween(started_at, finished_at ?? new Date().toISOString()) ?? 0);
 }

@@ -1,6 +1,7 @@
 import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
+import { untilFree } from '../until-free.ts';
 import { ingestionLines } from './follow.ts';
 
 export const ingestionsResume = defineCommand({
@@ -8,11 +9,13 @@ export const ingestionsResume = defineCommand({
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
   examples: [['osa ingestions resume 0198c0de-…', 'its batches are claimed again']],
   json: 'the ingestion, as `osa ingestions show`',
-  async run({ client, output }, { arguments: given }) {
-    const archive = client();
-    const id = await fullId(archive, 'ingestion', given.id);
-    const ingestion = await archive.call('resumeIngestion', { params: { id }, body: {} });
-    output.result(ingestion, ingestionLines(ingestion));
+  async run(context, { arguments: given }) {
+    const client = context.client();
+    const id = await fullId(client, 'ingestion', given.id);
+    const ingestion = await untilFree(context, () =>
+      client.call('resumeIngestion', { params: { id }, body: {} }),
+    );
+    context.output.result(ingestion, ingestionLines(ingestion));
     return undefined;
   },
 });

@@ -1,5 +1,7 @@
+import type { Answer } from '@osa/core/api';
 import { defineCommand } from '../../command.ts';
 import { count, counted } from '../../terminal/format.ts';
+import { bold, type Line, line } from '../../terminal/paint.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
 import { follow, ingestionLines } from './follow.ts';
@@ -17,18 +19,21 @@ export const ingestionsRetry = defineCommand({
     wait: { negated: true, description: 'return as soon as the new batches are stored' },
   },
   examples: [['osa ingestions retry 0198c0de-…', 'after a fixed hook is deployed']],
-  json: '{"id", "retried", "overtaken", "batches"}; unless --no-wait also "ingestion" and "failures", as `osa ingest`',
+  json: '{"id", "retried", "overtaken", "batches", "invalid", "pending", "running": [{"hook", "version", "batches"}]}; unless --no-wait also "ingestion" and "failures", as `osa ingest`',
   async run(context, { arguments: given, options }) {
     const { output, signal } = context;
     refuseUnwaited(options);
     const client = context.client();
     const id = await fullId(client, 'ingestion', given.id);
     const answer = await client.call('retryIngestion', { params: { id }, body: {} });
-    const said = `${counted(answer.retried, 'record')} tried again, ${count(answer.overtaken)} left alone`;
-    if (!options.wait || answer.retried === 0) {
-      output.result(answer, [said]);
+    const { retried, overtaken } = answer;
+    const left = overtaken > 0 ? ', since their sources came in again later' : '';
+    const said = `${counted(retried, 'record')} tried again, ${count(overtaken)} left alone${left}`;
+    if (!options.wait || retried === 0) {
+      output.result(answer, retried === 0 ? nothingLines(answer) : [said]);
       return undefined;
     }
+    const began = new Date().toISOString();
     output.note(said);
     const waited = await withProgress(output, false, (progress) =>
       follow(client, { id }, { progress, signal, timeoutMs: options.timeout }),
@@ -36,7 +41,7 @@ export const ingestionsRetry = defineCommand({
     const { ingestion } = waited;
     const failures = await readFailures(client, ingestion);
     output.result({ ...answer, ingestion, failures: failures?.items ?? [] }, [
-      ...ingestionLines(ingestion),
+      ...ingestionLines(ingestion, { began }),
       ...failureLines(ingestion, failures),
     ]);
     const { code, why } = verdictOf(waited, options);
@@ -44,3 +49,29 @@ export const ingestionsRetry = defineCommand({
     return code;
   },
 });
+
+/** Why nothing is tried again. */
+function nothingLines({ id, overtaken, invalid, pending, running }: Answer<'retryIngestion'>): Line[] {
+  const because = [
+    ...(overtaken === 0
+      ? ['none has failed']
+      : [
+          `the sources of ${counted(overtaken, 'failed record')} came in again later, and that content counts`,
+        ]),
+    ...(invalid === 0
+      ? []
+      : [
+          `${counted(invalid, 'record')} ${invalid === 1 ? 'breaks' : 'break'} the schema: correct and ingest again`,
+        ]),
+    ...(pending === 0 ? [] : [`${count(pending)} ${pending === 1 ? 'is' : 'are'} ${standing(running)}`]),
+  ];
+  return [
+    line`0 records tried again: ${because.join('; ')}`,
+    ...(running.length === 0 ? [] : [line`to end these first: ${bold(`osa ingestions cancel ${id}`)}`]),
+  ];
+}
+
+function standing(running: Answer<'retryIngestion'>['running']): string {
+  if (running.length === 0) return 'still waiting to run';
+  return `not done; claimed batches run under ${running.map(({ hook, version }) => `${hook} v${version}`).join(', ')}`;
+}

@@ -1,9 +1,8 @@
 import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
 import { nextPage } from '../../terminal/format.ts';
-import { integer, storedId } from '../../terminal/parse.ts';
+import { releaseVersion, storedId } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
-import { newestVersion } from '../hooks/move-pointer.ts';
 import { pagingOptions } from '../paging.ts';
 import { runTable } from './lines.ts';
 
@@ -14,7 +13,7 @@ export const runsList = defineCommand({
   arguments: { hook: { description: 'only runs of this hook', optional: true } },
   options: {
     status: { value: 'STATUS', description: `only ${statuses.join(', ')}`, parse: statusOf },
-    release: { value: 'N', description: 'only of this release', parse: integer(1, newestVersion) },
+    release: { value: 'N', description: 'only of this release', parse: releaseVersion },
     ingestion: { value: 'ID', description: 'only of this ingestion', parse: storedId },
     ...pagingOptions,
   },

@@ -1,11 +1,14 @@
 import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
+import { visible } from '@osa/core/text';
 import { render, Text, useInput } from 'ink';
+import { useRef, useState } from 'react';
 
 export type Reply = 'yes' | 'no' | 'interrupted';
 
 /**
- * Asks once, on stderr. Only `y` means yes. The question is free of control characters.
+ * Asks once, on stderr, and reads a whole line: `y` and `yes` mean yes, in any case. The question is free of control
+ * characters.
  *
  * @throws OsaError `interrupted`, for Ctrl-C too.
  */
@@ -44,14 +47,20 @@ export function Ask({
   readonly question: string;
   readonly onReply: (reply: Reply) => void;
 }) {
+  const typed = useRef('');
+  const [echo, setEcho] = useState('');
   useInput((input, key) => {
-    if (key.ctrl && input === 'c') onReply('interrupted');
-    else if (input.toLowerCase() === 'y') onReply('yes');
-    else onReply('no');
+    if (key.ctrl && input === 'c') return onReply('interrupted');
+    if (key.escape || (key.ctrl && input === 'd')) return onReply('no');
+    typed.current = key.backspace || key.delete ? typed.current.slice(0, -1) : typed.current + input;
+    // A paste, and what was typed ahead, come in one piece with their Enter.
+    const [line = '', ...ended] = typed.current.split(/[\r\n]/);
+    if (key.return || ended.length > 0) onReply(/^y(es)?$/i.test(line.trim()) ? 'yes' : 'no');
+    else setEcho(line);
   });
   return (
     <Text>
-      {question} <Text dimColor>(y/N)</Text>
+      {question} <Text dimColor>(y/N)</Text> {visible(echo)}
     </Text>
   );
 }

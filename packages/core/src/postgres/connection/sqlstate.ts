@@ -16,7 +16,7 @@ export function isLockTimeout(error: unknown): boolean {
 }
 
 /** 57014: `statement_timeout`, or somebody cancelled the statement. */
-function isStatementTimeout(error: unknown): boolean {
+export function isStatementTimeout(error: unknown): boolean {
   return databaseError(error)?.code === '57014';
 }
 

@@ -436,15 +436,21 @@ create table batches (
   errored integer not null default 0,
   retried integer not null default 0,
   rows bigint not null default 0,
+  -- Of these, the rows of records that were tried again.
+  retried_rows bigint not null default 0,
   unique (ingestion, index),
   foreign key (ingestion, convention) references ingestions (id, convention),
   check ((status = 'running') = (lease_until is not null)),
   check ((status in ('done', 'failed')) = (finished_at is not null)),
   -- No code starts, and nothing is written, before it is stored which releases run.
   check (status not in ('running', 'done') or (snapshot_at is not null and fence > 0)),
-  check (least(records, invalid, unchanged, published, rejected, errored, retried, failures, claim_failures, lost) >= 0 and rows >= 0)
+  check (least(records, invalid, unchanged, published, rejected, errored, retried, failures, claim_failures, lost) >= 0 and retried_rows between 0 and rows)
 );
 create index batches_open on batches (available_at, id) where status in ('queued', 'running', 'parked');
+-- Those that keep the releases of their claim.
+create index batches_claimed on batches (ingestion) where snapshot_at is not null and finished_at is null;
+-- Those that cannot be claimed, for the metrics.
+create index batches_failing on batches (claim_failures) where claim_failures > 0 and finished_at is null;
 
 create function guard_batch() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -475,7 +481,7 @@ begin
     is distinct from
     (old.status, old.reason, old.fence, old.claimed_by, old.lease_until, old.snapshot_at, old.available_at, old.failures,
      old.claim_failures, old.lost, old.finished_at, old.invalid, old.unchanged, old.published, old.rows)
-    or new.rejected > old.rejected or new.errored > old.errored
+    or new.rejected > old.rejected or new.errored > old.errored or new.retried_rows < old.retried_rows
     or new.rejected + new.errored + new.retried <> old.rejected + old.errored + old.retried) then
     raise exception 'batch % has ended', old.id using errcode = '42501', table = 'batches';
   end if;
@@ -959,13 +965,18 @@ declare
   found_rows integer;
 begin
   for found_hook in
-    select distinct o.hook from public.records r join public.outcomes o on o.batch_record = r.batch_record
-    where r.srn = record_srn and o.row_count > 0 order by 1
+    select distinct o.hook
+    from (select batch_record from public.records where srn = record_srn offset 0) r
+    cross join lateral (
+      select o.hook from public.outcomes o where o.batch_record = r.batch_record and o.row_count > 0 offset 0) o
+    order by 1
   loop
     return query execute format(
       'select %L::text, f.outcome_id, f.id, f.ordinal, row_to_json(f) '
-      'from public.records r join public.outcomes o on o.batch_record = r.batch_record and o.hook = %L '
-      'join features.%I f on f.outcome_id = o.id where r.srn = $1 order by f.id limit $2',
+      'from (select batch_record from public.records where srn = $1 offset 0) r '
+      'cross join lateral (select id from public.outcomes where batch_record = r.batch_record and hook = %L offset 0) o '
+      'cross join lateral (select * from features.%I where outcome_id = o.id order by ordinal limit $2) f '
+      'order by f.id limit $2',
       found_hook, found_hook, found_hook)
       using record_srn, most;
     get diagnostics found_rows = row_count;

@@ -39,7 +39,7 @@ declare
     'update (tail, bytes) on running_logs',
     'update (stopped_at, stop_reason, cancelled, paused_at, pause_reason, paused_by) on ingestions',
     'update (status, reason, fence, claimed_by, lease_until, snapshot_at, available_at, failures, claim_failures, lost, '
-      'finished_at, invalid, unchanged, published, rejected, errored, retried, rows) on batches',
+      'finished_at, invalid, unchanged, published, rejected, errored, retried, rows, retried_rows) on batches',
     'update (status, reason, record, retried_in) on batch_records',
     'update (last_batch) on sources',
     'update (status, reason, started_at, finished_at, input_digest, output_digest, row_count) on runs',

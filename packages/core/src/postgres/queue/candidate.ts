@@ -54,12 +54,13 @@ export async function lockCandidate(
       and case when snapshot_at is null
         then convention <> all ((select conventions from closed)::text[])
           and (status = 'queued' or convention <> all ((select beyond from closed)::text[]))
-        else not exists (
-          select from runs r
+        else (
+          select true from runs r
           join hooks h on h.name = r.hook
           join releases l on l.hook = r.hook and l.version = r.version
           where r.batch = b.id and (h.paused_at is not null or h.name = any (${full}::text::text[])
-                                    or l.runtime <> all (${able}::text::text[])))
+                                    or l.runtime <> all (${able}::text::text[]))
+          limit 1) is null
         end
       and not exists (
         with recursive ahead (id) as (

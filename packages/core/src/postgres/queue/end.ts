@@ -1,6 +1,7 @@
 import type { Claim } from '../../run/queue.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
+import { waitingFor, waitingForAll } from '../patience.ts';
 import { abandonAttempts } from './attempts.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
 import { useIndexLookups } from './plans.ts';
@@ -15,7 +16,10 @@ export async function endBatches(
   {
     ended,
     reason,
-  }: { readonly ended: 'the ingestion was stopped' | 'the batch was given up'; readonly reason: string },
+  }: {
+    readonly ended: 'the ingestion was stopped' | 'the batch was given up' | 'the batch is claimed again';
+    readonly reason: string;
+  },
 ): Promise<void> {
   const ids = arrayText(batches);
   await useIndexLookups(tx);
@@ -47,9 +51,11 @@ export async function stopIngestion(tx: Transaction, claim: Claim, reason: strin
 
 /** Ends all of an ingestion that is not done. */
 export async function cancelIngestion(tx: Transaction, id: string, reason: string): Promise<number> {
-  await takeTurn(tx, id);
+  await waitingFor(tx, `ingestion ${id}, which is retried or cancelled`, () => takeTurn(tx, id));
   await useIndexLookups(tx);
-  const open = await lockOpen(tx, id);
+  const open = await waitingForAll(tx, `a batch of ingestion ${id}, which is claimed or written`, () =>
+    lockOpen(tx, id),
+  );
   if (open.length === 0) return 0;
   await endBatches(tx, open, { ended: 'the ingestion was stopped', reason });
   await tx`
@@ -65,7 +71,12 @@ export async function cancelIngestion(tx: Transaction, id: string, reason: strin
  * first: claims take a batch and then the row of its ingestion.
  */
 export async function takeTurn(tx: Transaction, ingestion: string): Promise<void> {
-  await tx`select pg_advisory_xact_lock(hashtextextended('osa.ingestion ' || ${ingestion}, 0))`;
+  await tx`select pg_advisory_xact_lock(${turnOf(tx, ingestion)})`;
+}
+
+/** The key of the advisory lock. */
+export function turnOf(tx: Transaction, ingestion: string) {
+  return tx`hashtextextended('osa.ingestion ' || ${ingestion}, 0)`;
 }
 
 /** The batches of an ingestion that are not done, locked in one order. */

@@ -26,3 +26,13 @@ export async function setAside(
     returning claim_failures as failures`;
   return row && { batch: id, convention, ingestion, failures: row.failures, error };
 }
+
+/** A batch whose claims fail, and how many failed one after the other. */
+export type FailingBatch = Omit<ClaimFailure, 'error'>;
+
+/** The unfinished batches whose last claim failed, the most failures first; a hundred at most. */
+export async function failingBatches({ sql }: Pick<Database, 'sql'>): Promise<FailingBatch[]> {
+  return sql<FailingBatch[]>`
+    select id as batch, convention, ingestion, claim_failures as failures from batches
+    where claim_failures > 0 and finished_at is null order by claim_failures desc, id limit 100`;
+}

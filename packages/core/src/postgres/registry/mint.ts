@@ -64,12 +64,18 @@ function content(sql: Sql) {
 }
 
 /** The conditions under which a release `r` agrees with all that was said; limits are compared in base units. */
-function agreeing(sql: Sql, { runtime, command, config, limits }: Said) {
+function agreeing(sql: Sql, { runtime, command, config, set, limits }: Said) {
   const { timeout_seconds: seconds, cpu_millicores: millicores, memory_bytes: bytes } = limits;
   return sql`
     ${runtime === undefined ? sql`` : sql`and r.runtime = ${runtime}`}
     ${command === undefined ? sql`` : sql`and r.command = ${sql.json(command)}::jsonb`}
     ${config === undefined ? sql`` : sql`and r.config = ${sql.json(config)}::jsonb`}
+    ${
+      set === undefined
+        ? sql``
+        : sql`and not exists (
+            select from jsonb_each(${sql.json(set)}::jsonb) s where r.config -> s.key is distinct from s.value)`
+    }
     ${seconds === undefined ? sql`` : sql`and (r.limits ->> 'timeout_seconds')::numeric = ${seconds}`}
     ${millicores === undefined ? sql`` : sql`and round((r.limits ->> 'cpu')::numeric * 1000) = ${millicores}`}
     ${

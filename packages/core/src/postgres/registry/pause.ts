@@ -1,8 +1,14 @@
 import type postgres from 'postgres';
 import type { Answer } from '../../api/index.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
+import { waitingFor } from '../patience.ts';
 import { batchesChannel } from '../queue/lease.ts';
 import { utc } from '../wire.ts';
+
+/** What an operator waits for at a hook. */
+export function hookLock(hook: string): string {
+  return `hook ${hook}, for a claim, a deploy or a release`;
+}
 
 type Pause = { readonly reason: string | null } | null;
 
@@ -16,7 +22,7 @@ export async function setHookPause(
   hook: string,
   pause: Pause,
 ): Promise<Answer<'pauseHook'> | undefined> {
-  await tx`select from hooks where name = ${hook} for no key update`;
+  await waitingFor(tx, hookLock(hook), () => tx`select from hooks where name = ${hook} for no key update`);
   const changed = await tx`
     update hooks set ${pauseColumns(tx, actor, pause)}
     where name = ${hook} and (paused_at is null) = ${pause !== null} returning name`;
@@ -34,7 +40,11 @@ export async function setIngestionPause(
   id: string,
   pause: Pause,
 ): Promise<boolean> {
-  await tx`select from ingestions where id = ${id} for no key update`;
+  await waitingFor(
+    tx,
+    `ingestion ${id}, of which a batch is claimed`,
+    () => tx`select from ingestions where id = ${id} for no key update`,
+  );
   const changed = await tx`
     update ingestions set ${pauseColumns(tx, actor, pause)}
     where id = ${id} and (paused_at is null) = ${pause !== null} returning id`;

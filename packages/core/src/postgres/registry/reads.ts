@@ -5,14 +5,18 @@ import { canonicalJson } from '../../json/canonical.ts';
 import { bounds } from '../../limits.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
+import { claimedBatches } from '../queue/claim-again.ts';
+import { currentRows } from '../row-counts.ts';
 import { digest, utc } from '../wire.ts';
 import { mintingBase } from './mint.ts';
 import { pausedJson } from './pause.ts';
 import { rollbackTarget } from './state.ts';
 
 /** The registry's look-ups. Each is one statement, so that what it says holds together. */
-export function registryReads({ sql }: Pick<Database, 'sql'>): RegistryReads {
+export function registryReads(database: Database): RegistryReads {
+  const { sql } = database;
   return {
+    currentRows: (name) => currentRows(database, name),
     conventions: (page) => conventions(sql, page),
     convention: (slug) => convention(sql, slug),
     hooks: (page) => hooks(sql, page),
@@ -107,10 +111,13 @@ export function withConfigDigest<T extends { readonly config: unknown }>(
 async function hook(sql: Sql, name: string): Promise<Answer<'showHook'> | undefined> {
   const [row] = await sql<
     (Omit<HookItem, 'live_release'> &
-      Pick<Answer<'showHook'>, 'live_seq' | 'rollback_to'> & { live: ReleaseRow | null })[]
+      Pick<Answer<'showHook'>, 'live_seq' | 'rollback_to' | 'claimed'> & { live: ReleaseRow | null })[]
   >`
     select h.name, h.owner, h.feature, h.release_count, h.live_seq, ${rollbackTarget(sql, sql`h`)} as rollback_to,
            ${pausedJson(sql, sql`h`)} as paused,
+           (select coalesce(jsonb_agg(jsonb_build_object('version', version, 'batches', batches) order by version), '[]')
+            from (select version, count(*) as batches from (${claimedBatches(sql, name)}) c group by version) v)
+             as claimed,
            (select to_jsonb(live) from (select ${releaseColumns(sql)}) live where r.id is not null) as live
     from hooks h
     left join releases r on r.hook = h.name and r.version = h.live_version

@@ -1,5 +1,5 @@
 import type postgres from 'postgres';
-import type { RegistryState, StoredConvention, StoredHook } from '../../hook/registry.ts';
+import type { RegistryState, StoredConvention, StoredHook, StoredRelease } from '../../hook/registry.ts';
 import type { FieldDefinition } from '../../record/schema.ts';
 import { arrayText } from '../array.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
@@ -18,6 +18,12 @@ export function registryState(tx: Transaction): RegistryState {
       const [row] = await tx<{ version: number }[]>`
         select version from releases where hook = ${hook} and fingerprint = ${fingerprint}`;
       return row?.version;
+    },
+    async liveRelease(hook) {
+      const [row] = await tx<StoredRelease[]>`
+        select r.version, r.runtime, r.image, r.digest, r.command, r.config, r.limits, r.source_ref
+        from hooks h join releases r on r.hook = h.name and r.version = h.live_version where h.name = ${hook}`;
+      return row;
     },
     async hasBlob(digest) {
       const rows = await tx`select from files where sha256 = ${digest.replace('sha256:', '')}`;

@@ -8,9 +8,12 @@ import { sha256 } from '../../hook/release.ts';
 import { canonicalJson } from '../../json/canonical.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
+import { waitingFor } from '../patience.ts';
+import { claimAgain, claimedBatches } from '../queue/claim-again.ts';
+import { useIndexLookups } from '../queue/plans.ts';
 import { unstartableNow } from '../queue/workers.ts';
 import { mintingBase, mintRelease } from './mint.ts';
-import { setHookPause } from './pause.ts';
+import { hookLock, setHookPause } from './pause.ts';
 import { readConvention, readHooks, registryState, rollbackTarget } from './state.ts';
 
 /** The registry's writes, within one transaction of one actor. */
@@ -21,6 +24,14 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
     insertSchema: (schema) => insertSchema(tx, actor, schema),
     lockHooks: (slug, hooks) => lockHooks(tx, slug, hooks),
     lockHook: async (name) => (await readHooks(tx, [name], 'locked'))[0],
+    holdHook: async (name) => {
+      // Before the lock, which others wait for.
+      await useIndexLookups(tx);
+      const [hook] = await waitingFor(tx, hookLock(name), () => readHooks(tx, [name], 'locked'));
+      return hook;
+    },
+    claimedBatches: (hook) => claimedBatches(tx, hook),
+    claimAgain: (batches, reason) => claimAgain(tx, batches, reason),
     recordBlob: async (digest, size) => {
       await tx`
         insert into files (sha256, size, actor) values (${digest}, ${size}, ${actor}) on conflict (sha256) do nothing`;

@@ -3,7 +3,7 @@ import { releaseCode } from '@osa/core/hook/code';
 import { activate, rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
 import { pauseHook, resumeHook } from '@osa/core/hook/pause';
-import { listReleases, readHistory, showHook, showRelease } from '@osa/core/hook/read';
+import { listReleases, readCurrentRows, readHistory, showHook, showRelease } from '@osa/core/hook/read';
 import type { Expected } from '@osa/core/hook/registry';
 import { bounds } from '@osa/core/limits';
 import type { BlobStore } from '@osa/core/storage/index';
@@ -19,6 +19,7 @@ type Routes = Pick<
   | 'showRelease'
   | 'releaseCode'
   | 'history'
+  | 'currentRows'
   | 'release'
   | 'activate'
   | 'rollback'
@@ -41,6 +42,7 @@ export function hookRoutes({ store, blobs }: HookParts): Routes {
     },
     listReleases: ({ params, query }) => listReleases(store, params.name, query),
     showRelease: ({ params, principal }) => showRelease(store, principal, params),
+    currentRows: ({ params }) => readCurrentRows(store, params.name),
     releaseCode({ params, caller, reply }) {
       reply.type('application/octet-stream');
       return releaseCode({ store, blobs }, caller().principal, params);

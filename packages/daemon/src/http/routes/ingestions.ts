@@ -29,11 +29,14 @@ export interface IngestionParts {
   readonly store: Store;
   /** The same store with connections that may take minutes over an upload. */
   readonly bulk: Store;
+  /** The same store with connections for cancellations. */
+  readonly cancelling: Store;
   readonly spoolDirectory: string;
   readonly uploadBytes: number;
 }
 
-export function ingestionRoutes({ store, bulk, spoolDirectory, uploadBytes }: IngestionParts): Routes {
+export function ingestionRoutes(parts: IngestionParts): Routes {
+  const { store, bulk, cancelling, spoolDirectory, uploadBytes } = parts;
   return {
     async ingest(call) {
       const { slug } = call.params;
@@ -56,6 +59,6 @@ export function ingestionRoutes({ store, bulk, spoolDirectory, uploadBytes }: In
     retryIngestion: (call) => retryIngestion(bulk, call.writer(), call.params.id),
     pauseIngestion: (call) => pauseIngestion(store, call.writer(), call.params.id, call.body),
     resumeIngestion: (call) => resumeIngestion(store, call.writer(), call.params.id),
-    cancelIngestion: (call) => cancelIngestion(bulk, call.writer(), call.params.id, call.body),
+    cancelIngestion: (call) => cancelIngestion(cancelling, call.writer(), call.params.id, call.body),
   };
 }

@@ -1,0 +1,54 @@
+import { OsaError } from '../error.ts';
+import type { Transaction } from './connection/connect.ts';
+import { isLockTimeout, isStatementTimeout } from './connection/sqlstate.ts';
+
+/** How long a command of an operator waits for locks in all. Then its answer says what it waits for. */
+const patienceMs = 1_500;
+
+/** What is left of that, since the transaction began. */
+const left = `greatest(1, ${patienceMs} - 1000 * extract(epoch from clock_timestamp() - transaction_timestamp()))::integer::text`;
+
+/**
+ * Does `locking`, a statement that waits for one lock at most, for the time that is left.
+ *
+ * @throws OsaError `busy`, which names `what` is locked
+ */
+export async function waitingFor<T>(
+  tx: Transaction,
+  what: string,
+  locking: () => PromiseLike<T>,
+): Promise<T> {
+  await tx.unsafe(`select set_config('lock_timeout', ${left}, true)`);
+  return naming(what, locking);
+}
+
+/** The same for a statement that may wait for many locks, one after the other. */
+export async function waitingForAll<T>(
+  tx: Transaction,
+  what: string,
+  locking: () => PromiseLike<T>,
+): Promise<T> {
+  await tx.unsafe(
+    `select set_config('lock_timeout', ${left}, true), set_config('statement_timeout', ${left}, true)`,
+  );
+  const locked = await naming(what, locking);
+  await tx`set local statement_timeout to default`;
+  return locked;
+}
+
+async function naming<T>(what: string, locking: () => PromiseLike<T>): Promise<T> {
+  try {
+    return await locking();
+  } catch (error) {
+    if (isLockTimeout(error) || isStatementTimeout(error)) throw busy(what, error);
+    throw error;
+  }
+}
+
+/** Nothing was done, since another transaction holds `what`. */
+export function busy(what: string, cause?: unknown): OsaError {
+  return new OsaError('busy', `another transaction holds ${what}; nothing was changed, so repeat this soon`, {
+    details: { waits_for: what },
+    cause,
+  });
+}

@@ -1,0 +1,53 @@
+import type { Database } from '@osa/core/postgres/connection/connect';
+
+/** The ingestion that brought them in. */
+export const crowdIngestion = '00000000-0000-0000-0000-000000000001';
+const perBatch = 1_000;
+
+/**
+ * Publishes `count` sources `s0`, `s1` … in the convention, with a row of the hook each, as their ingestion would have, but
+ * without proofs; as the owner of the database.
+ */
+export async function crowd(
+  owner: Database,
+  { convention, hook, count }: { readonly convention: string; readonly hook: string; readonly count: number },
+): Promise<void> {
+  await owner.transaction(async (tx) => {
+    await tx`set local session_replication_role = replica`;
+    await tx`set local enable_hashjoin = on`;
+    await tx`
+      insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor)
+      select ${crowdIngestion}, slug, schema_id, schema_version, ${perBatch}, 'x', (select min(id) from actors)
+      from conventions where slug = ${convention}`;
+    await tx`
+      insert into batches (id, ingestion, convention, index, status, fence, snapshot_at, finished_at, records, published, rows)
+      select gen_random_uuid(), ${crowdIngestion}, ${convention}, n, 'done', 1, now(), now(), ${perBatch}, ${perBatch}, ${perBatch}
+      from generate_series(0, ${count / perBatch - 1}::integer) n`;
+    await tx`
+      insert into sources (convention, source_id, record_id, last_batch)
+      select ${convention}, 's' || n, gen_random_uuid(), b.id
+      from generate_series(0, ${count - 1}::integer) n
+      join batches b on b.ingestion = ${crowdIngestion} and b.index = n / ${perBatch}`;
+    await tx`
+      insert into batch_records (batch, source_id, line, metadata, content_digest, status, record)
+      select b.id, s.source_id, 1, '{"value": 0}', 'x', 'published', 'urn:osa:localhost:rec:' || s.record_id || '@1'
+      from batches b join sources s on s.last_batch = b.id
+      where b.ingestion = ${crowdIngestion} order by b.index, s.source_id`;
+    await tx`
+      insert into runs (id, batch, hook, version, status, started_at, finished_at, row_count)
+      select gen_random_uuid(), id, ${hook}, 1, 'passed', now(), now(), ${perBatch} from batches where ingestion = ${crowdIngestion}`;
+    await tx`
+      insert into records (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata, batch_record)
+      select r.record, ${convention}, r.source_id, 1, i.schema_id, i.schema_version, r.content_digest, r.metadata, r.id
+      from batch_records r join batches b on b.id = r.batch join ingestions i on i.id = b.ingestion
+      where i.id = ${crowdIngestion}`;
+    await tx`
+      insert into outcomes (run, batch, hook, batch_record, attempt, status, row_count)
+      select u.id, u.batch, u.hook, r.id, 1, 'passed', 1
+      from runs u join batches b on b.id = u.batch join batch_records r on r.batch = u.batch
+      where b.ingestion = ${crowdIngestion}`;
+    await tx`
+      insert into ${tx(`features.${hook}`)} (run_id, outcome_id, ordinal, value)
+      select o.run, o.id, 0, 0 from outcomes o join batches b on b.id = o.batch where b.ingestion = ${crowdIngestion}`;
+  });
+}
