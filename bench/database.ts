@@ -12,7 +12,7 @@ export interface BenchDatabase {
   readonly appUrl: string;
   /** URL of the owner. */
   readonly ownerUrl: string;
-  /** One connection of the owner, to analyze tables and to read what was stored. */
+  /** One connection of the owner, to take checkpoints and to read what was stored. */
   readonly owner: Database;
   /** Such as `PostgreSQL 18.4, embedded, fsync on, synchronous_commit on`. */
   readonly server: string;
@@ -49,7 +49,6 @@ export async function benchDatabase(): Promise<BenchDatabase> {
     owner,
     server: `${await describeServer(owner)}${given ? '' : ', embedded'}`,
     async settle() {
-      await owner.sql`analyze`;
       if (mayCheckpoint) await owner.sql`checkpoint`;
     },
     async close() {

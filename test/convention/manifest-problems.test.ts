@@ -338,7 +338,7 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
     'a tab as indentation',
     { from: '  id: earthquake', to: '\tid: earthquake' },
     [
-      '5:1: is not valid YAML: Tabs are not allowed as indentation',
+      '5:1: is not valid YAML: a tab is used as indentation; indent with spaces',
       '6:12: is not valid YAML: a key within a value (text that holds ": " must stand in quotes)',
     ],
   ],
@@ -364,6 +364,19 @@ describe('a convention that breaks a rule', () => {
     expect(failure('# only a comment\n').message).toBe(empty);
     expect(failure('- a').message).toBe('convention.yaml:1:1: a list is not a mapping');
     expect(failure('hello').message).toBe('convention.yaml:1:1: "hello" (text) is not a mapping');
+  });
+
+  test.each([
+    ['slug: a-b\ntitle Bird strikes\ndescription: x\n', '2:1: is not valid YAML: a line without a colon'],
+    ['slug: a-b\ntitle: [a, b\ndescription: x\n', '3:1: is not valid YAML: a bracket is not closed'],
+    ['slug: a-b\ntitle: {a: 1, b: 2\ndescription: x\n', '3:1: is not valid YAML: a bracket is not closed'],
+    ['slug: a-b\ntitle: "abc\ndescription: x\n', '4:1: is not valid YAML: a quote is not closed'],
+    [
+      'docs:\n    purpose: x\n  other: y\n',
+      '3:1: is not valid YAML: this line is not indented as the others',
+    ],
+  ])('%j is refused in plain words', (text, said) => {
+    expect(failure(text).message).toContain(`convention.yaml:${said}`);
   });
 
   test('is refused when it is too large, too deep or expands too far', () => {

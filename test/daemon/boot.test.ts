@@ -231,7 +231,11 @@ test('refuses a database that is not there', async () => {
 test('refuses routes without a handler, and handlers without a route', async () => {
   // It looks before it mounts anything.
   const found = await refusal(() =>
-    mountRoutes({} as never, { stray: async () => ({}) } as never, { limits: httpLimits, part: 'all' }),
+    mountRoutes({} as never, { stray: async () => ({}) } as never, {
+      limits: httpLimits,
+      part: 'all',
+      reads: async (_request, _reply, read) => read(),
+    }),
   );
   expect(found.code).toBe('internal');
   expect(found.message).toMatch(/rollback[\s\S]*without a route: stray/);

@@ -4,6 +4,8 @@ import { createServer, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { httpLimits } from '@osa/daemon/http/limits';
+import { createListener } from '@osa/daemon/http/listener/listener';
 import { pipelining } from '@osa/daemon/http/pipelining';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rawConnection, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
@@ -48,6 +50,90 @@ test('are answered in the order in which they came, the slow before the quick', 
   await closed;
   expect(statuses(received())).toEqual([200, 404, 200, 404]);
   expect(received().split('HTTP/1.1 ')[3]).toContain('0.0.0-test');
+});
+
+describe('a client that sends more than waits for an answer', () => {
+  const flood = request('/health').repeat(2_000);
+
+  /** What was parsed of requests that are never answered. */
+  async function parsedOf(requests: string): Promise<number> {
+    let parsed = 0;
+    const count = () => {
+      parsed += 1;
+    };
+    channel('http.server.request.start').subscribe(count);
+    const listener = createListener(() => undefined, { limits: httpLimits, trustedProxies: [] });
+    listener.listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const { socket, closed } = await rawConnection((listener.address() as AddressInfo).port);
+    const accepted = await until('the connection', async () =>
+      [...open].find((one) => one.remotePort === socket.localPort),
+    );
+    socket.write(requests);
+    await until('the daemon to stop reading', async () => accepted.isPaused());
+    socket.destroy();
+    accepted.destroy();
+    await closed;
+    await new Promise((resolve) => listener.close(resolve));
+    channel('http.server.request.start').unsubscribe(count);
+    return parsed;
+  }
+
+  test.each([
+    ['of the usual form', flood],
+    ['as short as can be', 'GET / HTTP/1.1\r\n\r\n'.repeat(10_000)],
+    ['that expect what is not offered', request('/', 'Expect: wonders').repeat(4_000)],
+    ['with bodies', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n\r\n\r\n'.repeat(4_000)],
+  ])('has a few dozen requests parsed: %s', async (_name, requests) => {
+    const parsed = await parsedOf(requests);
+    expect(parsed).toBeGreaterThanOrEqual(httpLimits.pipelinedRequests);
+    expect(parsed).toBeLessThan(httpLimits.pipelinedRequests + 8);
+  });
+
+  test('gets all of its answers once it reads them', async () => {
+    const { socket, closed, received } = await rawConnection(daemon.port);
+    socket.write(flood.repeat(3) + last);
+    await closed;
+    expect(statuses(received())).toEqual([...Array(6_000).fill(200), 404]);
+  });
+});
+
+test('connections of one address beyond its share are closed, and the share is free again when they end', async () => {
+  const limits = { ...httpLimits, connectionsPerAddress: 3 };
+  const listener = createListener((_request, response) => void response.end('done'), {
+    limits,
+    trustedProxies: [],
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as AddressInfo;
+  const ask = async () => {
+    const { socket, closed, received } = await rawConnection(port);
+    socket.write(last);
+    await closed;
+    return statuses(received());
+  };
+  const held = await Promise.all([1, 2, 3].map(() => rawConnection(port)));
+  expect(await ask()).toEqual([]);
+  for (const { socket } of held) socket.destroy();
+  await until('a share that is free again', async () => (await ask()).length === 1);
+  await new Promise((resolve) => listener.close(resolve));
+});
+
+test('a trusted proxy may have any number of connections', async () => {
+  const limits = { ...httpLimits, connectionsPerAddress: 1 };
+  const listener = createListener((_request, response) => void response.end('done'), {
+    limits,
+    trustedProxies: ['10.0.0.0/8', '127.0.0.0/8', '::1'],
+  });
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as AddressInfo;
+  const many = await Promise.all([1, 2, 3].map(() => rawConnection(port)));
+  for (const { socket } of many) socket.write(last);
+  await Promise.all(many.map(({ closed }) => closed));
+  expect(many.map(({ received }) => statuses(received()))).toEqual([[200], [200], [200]]);
+  await new Promise((resolve) => listener.close(resolve));
 });
 
 describe('a request after another on one connection', () => {

@@ -90,6 +90,22 @@ describe('headers', () => {
     expect(statuses(await exchange(request))).toEqual([expected]);
   });
 
+  test.each(['gzip', 'gzip, chunked', 'identity', 'chunked, chunked', 'chunked;q=1', '"chunked"'])(
+    'with the Transfer-Encoding %s are refused, and the connection closed',
+    async (coding) => {
+      const lines = ['POST /health HTTP/1.1', 'Host: localhost', `Transfer-Encoding: ${coding}`, '', ''];
+      const answer = await exchange(`${lines.join('\r\n')}0\r\n\r\n${get('/health')}`);
+      expect(statuses(answer)).toEqual([400]);
+      expect(answer).toMatch(/connection: close/i);
+    },
+  );
+
+  test('with two hosts close the connection, so that nothing behind them is answered', async () => {
+    const answer = await exchange(`GET /health HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n${get('/health')}`);
+    expect(statuses(answer)).toEqual([400]);
+    expect(answer).toMatch(/connection: close/i);
+  });
+
   test('with two tokens are refused, whichever is good', async () => {
     const own = `Authorization: ${await daemon.bearer([])}`;
     for (const tokens of [
@@ -241,6 +257,43 @@ describe('a rollback', () => {
   test.each(['', 'a b', 'ü', 'a'.repeat(201)])('with the Idempotency-Key %j is refused', async (key) => {
     const { status, problem } = await rollback({ 'idempotency-key': Buffer.from(key).toString('latin1') });
     expect([status, problem?.field]).toEqual([422, 'Idempotency-Key']);
+  });
+});
+
+describe('the history of a hook', () => {
+  const at = async (text: string) => {
+    const { status, problem } = await daemon.send(
+      'GET',
+      `/api/v1/hooks/nothing/history?at=${encodeURIComponent(text)}`,
+    );
+    return problem?.code === 'invalid' ? [status, problem.field] : status;
+  };
+
+  test.each([
+    '0000-01-01T00:00:00Z',
+    '2026-01-31T12:00:00+14:01',
+    '2026-01-31T12:00:00-15:00',
+    '2026-01-31T12:00:00+24:00',
+    '2026-02-30T12:00:00Z',
+    '2026-01-31T24:00:00Z',
+    '2026-01-31T23:59:60Z',
+    '2026-01-31T12:00:00',
+    '2026-01-31',
+    '20260131T120000Z',
+    'now',
+    'infinity',
+    '',
+  ])('at %j is refused', async (text) => {
+    expect(await at(text)).toEqual([422, 'at']);
+  });
+
+  test.each([
+    '0001-01-01T00:00:00+14:00',
+    '9999-12-31T23:59:59.999999-14:00',
+    '2024-02-29t12:00:00z',
+    '2026-01-31T12:00:00.123456789+05:30',
+  ])('at %j is looked up', async (text) => {
+    expect(await at(text)).toBe(404);
   });
 });
 

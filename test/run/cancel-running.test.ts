@@ -97,6 +97,7 @@ describe('with cancel_running', () => {
       errored: 0,
       retried: 2,
       rows: 2,
+      reasons: [],
     });
     expect(await rowVersions()).toEqual(['a 1 v1', 'b 1 v1']);
     const runs = await bench.database.sql<{ version: number; status: string; reason: string | null }[]>`

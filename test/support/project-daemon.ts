@@ -24,10 +24,13 @@ export interface ProjectDaemon {
 
 export const stackTrace = /\n\s+at .*[:(]/;
 
-export async function startProjectDaemon(): Promise<ProjectDaemon> {
+/** `settings` are those of its file, as YAML. */
+export async function startProjectDaemon(settings = ''): Promise<ProjectDaemon> {
   const scene = await scratch();
   const directory = scene.path;
-  const daemon = await startDaemon(directory);
+  const file = join(directory, 'osad.yaml');
+  await writeFile(file, settings);
+  const daemon = await startDaemon(directory, ...(settings === '' ? [] : ['--config', file]));
   const http = await signedHttp(daemon.url, directory);
   const database = await openDatabase(directory);
   const stored = () => database.count();

@@ -20,6 +20,12 @@ export function isDateTime(text: string): boolean {
   );
 }
 
+/** Whether the offset of `text`, which is a date-time, is one that clocks have: 14 hours at most. */
+export function isOffsetInUse(text: string): boolean {
+  if (/[Zz]$/.test(text)) return true;
+  return twoDigits(text, text.length - 5) * 60 + twoDigits(text, text.length - 2) <= 14 * 60;
+}
+
 /** Whether `text`, which is a date-time, says no more than microseconds, which is what PostgreSQL keeps. */
 export function isWithinMicroseconds(text: string): boolean {
   return text.charAt(19) !== '.' || /^\d{1,6}0*\D/.test(text.slice(20));

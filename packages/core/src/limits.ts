@@ -6,6 +6,8 @@
 export const bounds = {
   /** A JSON request body. */
   requestBytes: 4 * 1024 * 1024,
+  /** Values in a JSON request body: parsing and checking so many takes some 100 ms. */
+  requestValues: 50_000,
   /** One upload of records (NDJSON). */
   uploadBytes: 4 * 1024 * 1024 * 1024,
   /** One blob: a packed hook directory. */

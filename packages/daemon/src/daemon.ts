@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { type RouteName, routes } from '@osa/core/api';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
 import { OsaError } from '@osa/core/error';
@@ -8,17 +9,20 @@ import { failpoint } from '@osa/core/failpoint';
 import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
-import { outputThreads } from '@osa/core/run/output/threads';
+import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
 import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
 import type { BlobStore } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from './config/config.ts';
+import { defaultReadConnections } from './config/settings.ts';
 import { requireFit, requireSafe, requireSafeIssuers } from './config/start-checks.ts';
 import { authenticator } from './http/authenticate.ts';
 import { failureRateLimit } from './http/failure-rate-limit.ts';
 import { httpLimits } from './http/limits.ts';
+import { type Handlers, isBounded } from './http/mount.ts';
+import { boundedReads } from './http/reads/reads.ts';
 import { type RefusalLog, refusalLog } from './http/refusal-log.ts';
 import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
@@ -32,7 +36,7 @@ import { traceRoutes } from './http/routes/trace.ts';
 import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { components } from './ready.ts';
+import { type Components, components } from './ready.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
 import { startWorker, type Worker } from './worker/worker.ts';
@@ -65,6 +69,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const state = { draining: false };
   await using stack = new AsyncDisposableStack();
   const requests = stack.adopt(open(config, 'requests'), (database) => database.close());
+  const reads = stack.adopt(open(config, 'reads'), (database) => database.close());
   const uploads = stack.adopt(open(config, 'uploads'), (database) => database.close());
   const cancellations = stack.adopt(open(config, 'cancellations'), (database) => database.close());
   const claims = stack.adopt(open(config, 'claims'), (database) => database.close());
@@ -86,9 +91,11 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     verifier,
     refused,
     requests,
+    reads,
     uploads,
     cancellations,
     blobs,
+    threads,
     metrics,
     worker,
     log,
@@ -126,18 +133,19 @@ function once(work: () => Promise<void>): () => Promise<void> {
 }
 
 /**
- * Five pools, so that no kind of work waits for another. Requests are quick. An upload may take minutes. A cancellation
- * waits for no lock and for no upload, but may write much. Claims and
+ * Six pools, so that no kind of work waits for another. Requests are quick. Reads may be long, and are cut when they are. An
+ * upload may take minutes. A cancellation waits for no lock and for no upload, but may write much. Claims and
  * renewals are quick, so a silent connection is soon given up. The end of a batch writes much, and may wait for its
  * turn to publish.
  */
 function open(
   { database, worker }: DaemonConfig,
-  part: 'requests' | 'uploads' | 'cancellations' | 'claims' | 'endings',
+  part: 'requests' | 'reads' | 'uploads' | 'cancellations' | 'claims' | 'endings',
 ): Database {
   const minute = 60_000;
   const settings = {
     requests: { max: database.connections },
+    reads: { max: readsAtATime(database), statementTimeoutMs: 15_000 },
     uploads: { max: 2, acquireTimeoutMs: minute, statementTimeoutMs: 30 * minute, lockTimeoutMs: 5 * minute },
     cancellations: { max: 2, statementTimeoutMs: 30 * minute },
     claims: { max: worker.concurrency + 1, statementTimeoutMs: 10_000, lockTimeoutMs: 5_000 },
@@ -148,6 +156,10 @@ function open(
     },
   };
   return connect({ url: database.url, applicationName: `osad ${part}`, ...settings[part] });
+}
+
+function readsAtATime({ readConnections = defaultReadConnections }: DaemonConfig['database']): number {
+  return readConnections;
 }
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
@@ -169,9 +181,11 @@ interface ServerNeeds {
   readonly verifier: Verifier;
   readonly refused: RefusalLog;
   readonly requests: Database;
+  readonly reads: Database;
   readonly uploads: Database;
   readonly cancellations: Database;
   readonly blobs: BlobStore;
+  readonly threads: OutputThreads;
   readonly metrics: Metrics;
   readonly worker: Worker;
   readonly log: Logger;
@@ -179,28 +193,16 @@ interface ServerNeeds {
 }
 
 function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
-  const { requests, blobs, metrics, worker, log, isDraining, verifier } = needs;
+  const { requests, metrics, worker, log, isDraining, verifier } = needs;
   const limits = { ...httpLimits, ...config.http };
   const store = postgresStore(requests, { domain: config.domain });
-  const bulk = postgresStore(needs.uploads, { domain: config.domain });
-  const cancelling = postgresStore(needs.cancellations, { domain: config.domain });
-  const parts = { store, bulk, cancelling, blobs, spoolDirectory: spoolOf(config.dataDirectory), ...limits };
   const check = () => components(config, { database: requests, worker, isDraining, log });
   return buildServer({
     part: config.part,
     isLocal: config.mode === 'development',
     trustedProxies: config.trustedProxies,
-    handlers: {
-      ...serviceRoutes({ store, version: config.version, reads: config.reads, metrics, check }),
-      ...conventionRoutes({ store }),
-      ...blobRoutes(parts),
-      ...hookRoutes(parts),
-      ...ingestionRoutes(parts),
-      ...dataRoutes({ store }),
-      ...traceRoutes({ store }),
-      ...runRoutes({ store }),
-      ...authRoutes({ verifier }),
-    },
+    handlers: handlers(config, needs, check),
+    reads: boundedReads({ limits, most: readsAtATime(config.database) }),
     authenticate: authenticator({
       verifier,
       rolesOf: store.access.rolesOf,
@@ -214,6 +216,40 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
     log,
     isDraining,
   });
+}
+
+/** The routes that read have connections of their own. */
+function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise<Components>): Handlers {
+  const { domain } = config;
+  const bulk = postgresStore(needs.uploads, { domain });
+  const cancelling = postgresStore(needs.cancellations, { domain });
+  const on = (database: Database): Handlers => {
+    const store = postgresStore(database, { domain });
+    const spoolDirectory = spoolOf(config.dataDirectory);
+    const { blobs, threads } = needs;
+    const parts = { store, bulk, cancelling, blobs, threads, spoolDirectory, ...httpLimits, ...config.http };
+    return {
+      ...serviceRoutes({
+        store,
+        version: config.version,
+        reads: config.reads,
+        metrics: needs.metrics,
+        check,
+      }),
+      ...conventionRoutes({ store }),
+      ...blobRoutes(parts),
+      ...hookRoutes(parts),
+      ...ingestionRoutes(parts),
+      ...dataRoutes({ store }),
+      ...traceRoutes({ store }),
+      ...runRoutes({ store }),
+      ...authRoutes({ verifier: needs.verifier }),
+    };
+  };
+  const reading = Object.entries(on(needs.reads)).filter(([name]) => {
+    return isBounded(routes[name as RouteName]);
+  });
+  return { ...on(needs.requests), ...Object.fromEntries(reading) };
 }
 
 async function listen(app: FastifyInstance, { host, port }: DaemonConfig): Promise<string> {

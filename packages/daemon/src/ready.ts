@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { DaemonConfig } from './config/config.ts';
 import type { Worker } from './worker/worker.ts';
 
-type Components = Answer<'ready'>['components'];
+export type Components = Answer<'ready'>['components'];
 type Component = Components[string];
 
 export interface ReadyParts {

@@ -211,6 +211,7 @@ export const mutants: readonly Mutant[] = [
       },
     ],
     focus: { points: ['process.mid-output'], actions: ['hold'], operations: ['rollback'] },
+    test: 'test/run/cancel-running.test.ts',
   },
   {
     name: 'place-lost',
@@ -227,6 +228,7 @@ export const mutants: readonly Mutant[] = [
       actions: ['hold'],
       operations: ['rollback'],
     },
+    test: 'test/run/cancel-running.test.ts',
   },
   {
     name: 'no-gates-at-claim',

@@ -1,10 +1,20 @@
 import { z } from 'zod';
+import { isDateTime, isOffsetInUse } from '../calendar.ts';
 import { bounds } from '../limits.ts';
 import { wholeText } from './paging.ts';
 
 export const uuid = z.uuid('must be a UUID, such as 01a208ff-5d8e-7c60-9a4e-3f1f2b6c7d80');
 
 export const time = z.iso.datetime();
+
+/** A time in a request. */
+export const givenTime = z
+  .string()
+  .meta({ format: 'date-time' })
+  .refine(
+    (text) => isDateTime(text) && isOffsetInUse(text),
+    'must be a time with an offset of at most 14 hours, such as 2026-01-31T12:00:00Z',
+  );
 
 export const rowId = z.int().min(1);
 

@@ -5,6 +5,7 @@ import {
   Actor,
   ClaimedBatches,
   expected,
+  givenTime,
   hookParams,
   Pause,
   reason,
@@ -153,7 +154,7 @@ export const hooksRoutes = {
       'List the moves of the live pointer, newest first; with `at`, the first item shows what was live then',
     gate: read,
     params: hookParams,
-    query: page.extend({ at: z.iso.datetime({ offset: true }).optional() }),
+    query: page.extend({ at: givenTime.optional() }),
     status: 200,
     response: z.object({
       hook_name: z.string(),

@@ -30,7 +30,10 @@ const Ingestion = z.object({
   retried: z.int(),
   rows: z.int(),
   batches: z.record(BatchStatus, z.int()),
-  /** The distinct reasons why batches wait, are parked or failed, including pauses and earlier ingestions. */
+  /**
+   * The distinct reasons why batches wait, are parked, or failed with records that were not tried again since; including
+   * pauses and earlier ingestions.
+   */
   reasons: z.array(z.string()),
   /** Why none of the workers that run can start its waiting batches; null when one can, or nothing waits. */
   unstartable: Unstartable,

@@ -3,14 +3,18 @@ import { requireScope } from '../auth/scope.ts';
 import { unknownConvention } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
+import type { OutputThreads } from '../run/output/threads.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
 import { isFull } from './batches.ts';
 import type { IncomingRecord, Pinned } from './ingestions.ts';
 import { readRecords, twinRefusal } from './ndjson.ts';
+import { recordsInThread } from './record-thread.ts';
 
 /** A complete upload, kept where it can be read more than once. */
 export interface Upload {
   readonly sha256: string;
+  /** Its open file, which a thread can read. */
+  readonly fd?: number;
   open(): AsyncIterable<Uint8Array>;
 }
 
@@ -30,13 +34,15 @@ export async function ingest(
     readonly batchSize: number;
     readonly upload: Upload;
     readonly repeat?: 'store' | 'find';
+    /** Where the lines are read; without them, or without a file, it is here. */
+    readonly threads?: OutputThreads;
   },
 ): Promise<Answer<'ingest'>> {
   requireScope(writer.principal, 'ingestions:write', request.convention);
   const answer = await store.write(writer, async ({ ingestions, event }) => {
     const pinned = await ingestions.pin(request.convention);
     if (!pinned) throw unknownConvention(request.convention);
-    const { batchSize, upload } = request;
+    const { batchSize, upload, threads } = request;
     const earlier =
       request.repeat === 'find'
         ? await ingestions.findRepeat({ pinned, contentSha256: upload.sha256 })
@@ -46,7 +52,9 @@ export async function ingest(
     const records = await addBatches(
       ingestions,
       { id, pinned, batchSize },
-      readRecords(upload.open(), pinned),
+      threads && upload.fd !== undefined
+        ? recordsInThread(threads, { fd: upload.fd, pinned })
+        : readRecords(upload.open(), pinned),
     );
     if (records === 0) {
       throw new OsaError('invalid', 'the upload holds no record; send one JSON object a line');

@@ -4,7 +4,7 @@ import { canonicalJson } from '../json/canonical.ts';
 import { decodeUtf8, parseJson } from '../json/parse.ts';
 import { isJsonObject } from '../json/raw.ts';
 import { bounds } from '../limits.ts';
-import { metadataChecker } from '../record/check.ts';
+import { metadataChecker, recordSteps } from '../record/check.ts';
 import { cut } from '../text.ts';
 import type { IncomingRecord, Pinned } from './ingestions.ts';
 import { MemberScan } from './member-scan.ts';
@@ -27,6 +27,7 @@ export interface SourceLine {
  */
 export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingRecord {
   const check = metadataChecker(pinned.fields);
+  let uploadSteps = firstSteps;
   const schema = canonicalJson(`${pinned.schema.id}@${pinned.schema.version}`);
   return ({ line, bytes, long }) => {
     if (long) return readLong(long, line);
@@ -38,7 +39,11 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
       scan.add(bytes);
       return unkept(sourceId, line, scan, 'metadata is not an object; write "metadata": {…}');
     }
-    const problems = problem === undefined ? check(metadata) : [problem];
+    uploadSteps += bytes.length * stepsPerByte;
+    const steps = { left: Math.min(recordSteps, uploadSteps) };
+    uploadSteps -= steps.left;
+    const problems = problem === undefined ? check(metadata, steps) : [problem];
+    uploadSteps += Math.max(0, steps.left);
     const canonical = canonicalJson(metadata);
     return {
       sourceId,
@@ -50,6 +55,13 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
     };
   };
 }
+
+/**
+ * What patterns may cost in one upload: some seconds, and a microsecond or less for each byte of it. By the clock the same
+ * upload would be valid on one machine and not on another.
+ */
+const firstSteps = 300_000_000;
+const stepsPerByte = 50;
 
 function unkept(sourceId: string, line: number, scan: MemberScan, problem: string): IncomingRecord {
   const reason = cut(problem, bounds.reasonLength);

@@ -1,3 +1,4 @@
+import { OsaError } from '../error.ts';
 import { bounds } from '../limits.ts';
 import { excerpt } from '../text.ts';
 import {
@@ -38,6 +39,8 @@ export interface JsonOptions {
   readonly keptUnder?: string;
   /** Refuses the key `__proto__`, for input that is merged or copied by code that is not ours. */
   readonly refuseProto?: boolean;
+  /** Values of all kinds, arrays and objects included; any number by default. More are `too_large`. */
+  readonly maxValues?: number;
   /** For text that we wrote ourselves: nothing is refused because it could not be stored. */
   readonly trusted?: boolean;
   /** How long the text may be once its numbers are written without exponents, as PostgreSQL writes those of `jsonb`. */
@@ -61,6 +64,8 @@ export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'n
 export class JsonCursor extends JsonScanner {
   private readonly maxDepth: number;
   private readonly refuseProto: boolean;
+  private readonly maxValues: number;
+  private values = 0;
   private readonly keptUnder: string | undefined;
   private numbers: NonNullable<JsonOptions['numbers']>;
   private depth = 0;
@@ -72,6 +77,7 @@ export class JsonCursor extends JsonScanner {
     this.maxDepth = options.maxDepth ?? bounds.jsonDepth;
     this.numbers = options.numbers ?? 'double';
     this.refuseProto = options.refuseProto ?? false;
+    this.maxValues = options.maxValues ?? Number.POSITIVE_INFINITY;
     this.keptUnder = options.keptUnder;
   }
 
@@ -89,6 +95,7 @@ export class JsonCursor extends JsonScanner {
   }
 
   value(): JsonValue<ReadNumber> {
+    if (++this.values > this.maxValues) throw tooMany(this.maxValues);
     switch (this.kind()) {
       case 'string':
         return this.string();
@@ -270,6 +277,12 @@ export class JsonCursor extends JsonScanner {
     if (typeof kept === 'number' || this.numbers === 'kept') return kept;
     return this.fail(roundedProblem(text), this.at - text.length);
   }
+}
+
+function tooMany(limit: number): OsaError {
+  return new OsaError('too_large', `the JSON holds more than the ${limit} values allowed`, {
+    details: { limit, unit: 'values' },
+  });
 }
 
 const isDigit = (code: number) => code >= ZERO && code <= NINE;

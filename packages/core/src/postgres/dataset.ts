@@ -1,10 +1,12 @@
 import type { Answer } from '../api/index.ts';
 import { HookName, type reservedFields } from '../hook/hook.ts';
+import { mapInTurns } from '../in-turns.ts';
 import { parseExactJson } from '../json/exact.ts';
 import { bounds } from '../limits.ts';
 import type { DatasetReads } from '../record/dataset.ts';
 import { parseRecordSrn } from '../record/srn.ts';
 import type { Database, Sql } from './connection/connect.ts';
+import { wantedSignal } from './connection/wanted.ts';
 import { type Place, pagesOf } from './cursor.ts';
 
 type SchemaVersion = Parameters<DatasetReads['records']>[0];
@@ -46,18 +48,22 @@ async function records(
   });
   const { page, next_cursor, has_more } = recordPages.cut(found.rows, limit, placeOf, found.available);
   const schemaId = `${schema.id}@${schema.version}`;
-  const list = page.map(({ srn, version, created_at, metadata }) => {
-    const id = parseRecordSrn(srn)?.id ?? srn;
-    // Fields of the metadata have other names than these: both stand on the same list.
-    const head = {
-      id,
-      srn,
-      schema_id: schemaId,
-      version,
-      created_at,
-    } satisfies Record<(typeof reservedFields)[number], unknown>;
-    return { ...head, ...(parseExactJson(metadata) as object) };
-  });
+  const list = await mapInTurns(
+    page,
+    ({ srn, version, created_at, metadata }) => {
+      const id = parseRecordSrn(srn)?.id ?? srn;
+      // Fields of the metadata have other names than these: both stand on the same list.
+      const head = {
+        id,
+        srn,
+        schema_id: schemaId,
+        version,
+        created_at,
+      } satisfies Record<(typeof reservedFields)[number], unknown>;
+      return { ...head, ...(parseExactJson(metadata) as object) };
+    },
+    wantedSignal(),
+  );
   return { rows: list, next_cursor, has_more };
 }
 
@@ -104,11 +110,15 @@ async function rows(
     limit ${count}`;
   const found = await inSteps<Row>(sql, limit, start, { candidates, placeOf, order: sql`id`, column: 'row' });
   const { page, next_cursor, has_more } = rowPages.cut(found.rows, limit, placeOf, found.available);
-  const list = page.map(({ row, id, bytes: _bytes, available: _all, ...head }) => ({
-    id: Number(id),
-    ...head,
-    ...rowValues(parseExactJson(row) as Record<string, unknown>),
-  }));
+  const list = await mapInTurns(
+    page,
+    ({ row, id, bytes: _bytes, available: _all, ...head }) => ({
+      id: Number(id),
+      ...head,
+      ...rowValues(parseExactJson(row) as Record<string, unknown>),
+    }),
+    wantedSignal(),
+  );
   return { rows: list, next_cursor, has_more };
 }
 

@@ -149,7 +149,8 @@ function views(sql: Sql, options: NodeIdentity) {
                                 'parked', count(*) filter (where status = 'parked'),
                                 'done', count(*) filter (where status = 'done'),
                                 'failed', count(*) filter (where status = 'failed')) as batches,
-             coalesce(array_agg(distinct reason) filter (where reason is not null), '{}') as reasons
+             coalesce(array_agg(distinct reason) filter (
+               where reason is not null and (status <> 'failed' or errored > 0)), '{}') as reasons
       from batches where ingestion = i.id) b`;
 }
 

@@ -3,20 +3,23 @@ import { compareNumbers, isInteger } from '../json/decimal.ts';
 import { isJsonObject, isRawNumber } from '../json/raw.ts';
 import { suggest } from '../suggest.ts';
 import { excerpt } from '../text.ts';
-import { compilePattern, type Pattern } from './pattern.ts';
+import { compilePattern, type Pattern, type Steps } from './pattern.ts';
 import type { FieldDefinition } from './schema.ts';
 
 /**
  * Compiles the fields of a schema into a function that answers all reasons why a record's metadata, as `parseJson`
  * gives them, breaks it: each names the field, the value and the rule, such as `magnitude: "abc" is not a number`.
- * Nothing is coerced. A field that is null is absent. At most `mostReasons` are listed, then their number.
+ * Nothing is coerced. A field that is null is absent. At most `mostReasons` are listed, then their number. The patterns of
+ * a record take at most the steps that are given; values that come after that are not matched, which is a reason.
  *
  * @throws OsaError `invalid` when a field's pattern is one that `patternProblem` refuses.
  */
-export function metadataChecker(fields: readonly FieldDefinition[]): (metadata: unknown) => string[] {
+export function metadataChecker(
+  fields: readonly FieldDefinition[],
+): (metadata: unknown, steps?: Steps) => string[] {
   const names = fields.map((field) => field.name);
   const checks = new Map(fields.map((field) => [field.name, fieldCheck(field)]));
-  return (metadata) => {
+  return (metadata, steps = { left: recordSteps }) => {
     if (!isJsonObject(metadata)) return [`metadata: ${excerpt(metadata)} is not an object`];
     const reasons = new Reasons();
     const unknown = Object.keys(metadata).filter((key) => !checks.has(key));
@@ -24,18 +27,20 @@ export function metadataChecker(fields: readonly FieldDefinition[]): (metadata: 
       reasons.add(() => unknownField(key, index < mostSuggestions ? names : []));
     }
     for (const [name, check] of checks) {
-      check(Object.hasOwn(metadata, name) ? metadata[name] : undefined, reasons);
+      check(Object.hasOwn(metadata, name) ? metadata[name] : undefined, reasons, steps);
     }
     return reasons.list();
   };
 }
 
 export const mostReasons = 100;
+/** What the patterns of one record may cost: some 100 ms. */
+export const recordSteps = 10_000_000;
 /** Each costs the comparison with all names. */
 const mostSuggestions = 3;
 
 /** What is wrong with one value, as the end of a sentence: `is not a number`. */
-type Rule = (value: unknown) => string | undefined;
+type Rule = (value: unknown, steps: Steps) => string | undefined;
 
 class Reasons {
   private readonly reasons: string[] = [];
@@ -57,22 +62,27 @@ function unknownField(key: string, names: readonly string[]): string {
   return `${excerpt(key)}: is not a field of the schema${hint}`;
 }
 
-function fieldCheck(field: FieldDefinition): (value: unknown, reasons: Reasons) => void {
+function fieldCheck(field: FieldDefinition): (value: unknown, reasons: Reasons, steps: Steps) => void {
   const rule = valueRule(field);
   const single = field.cardinality === 'exactly_one';
-  return (value, reasons) => {
+  return (value, reasons, steps) => {
     if (value === undefined || value === null) {
       if (field.required)
         reasons.add(() => `${field.name}: is required, but is ${value === null ? 'null' : 'absent'}`);
     } else if (single) {
-      report(field.name, value, rule(value), reasons);
+      report(field.name, value, rule(value, steps), reasons);
     } else {
-      checkList(field, value, rule, reasons);
+      checkList(field, value, (item) => rule(item, steps), reasons);
     }
   };
 }
 
-function checkList(field: FieldDefinition, value: unknown, rule: Rule, reasons: Reasons): void {
+function checkList(
+  field: FieldDefinition,
+  value: unknown,
+  rule: (item: unknown) => string | undefined,
+  reasons: Reasons,
+): void {
   if (!Array.isArray(value)) {
     report(field.name, value, `is not an array (the cardinality is ${field.cardinality})`, reasons);
   } else if (value.length === 0 && field.cardinality === 'one_or_more') {
@@ -117,13 +127,13 @@ function textRule(constraints: TextConstraints): Rule {
   const least = constraints.min_length ?? 0;
   const most = constraints.max_length ?? Number.POSITIVE_INFINITY;
   const pattern = patternRule(constraints.pattern);
-  return (value) => {
+  return (value, steps) => {
     if (typeof value !== 'string') return 'is not a text';
     if (!value.isWellFormed() || value.includes('\0')) return 'holds a character that cannot be stored';
     const length = countPoints(value);
     if (length < least) return `has ${length} characters, fewer than ${least}`;
     if (length > most) return `has ${length} characters, more than ${most}`;
-    return pattern?.(value);
+    return pattern?.(value, steps);
   };
 }
 
@@ -146,23 +156,29 @@ function numberRule(constraints: NumberConstraints): Rule {
 
 function urlRule(constraints: { readonly pattern?: string | null | undefined }): Rule {
   const pattern = patternRule(constraints.pattern);
-  return (value) => {
+  return (value, steps) => {
     const absolute = typeof value === 'string' && absoluteUrl.test(value) && URL.canParse(value);
-    return absolute ? pattern?.(value) : 'is not an absolute URL of http, https or ftp';
+    return absolute ? pattern?.(value, steps) : 'is not an absolute URL of http, https or ftp';
   };
 }
 
 /** The URL parser drops spaces and control characters and repairs `http:x`; a URL that needs that is none here. */
 const absoluteUrl = /^(?:https?|ftp):\/\/[^\s\p{Cc}\p{Cs}/?#\\][^\s\p{Cc}\p{Cs}\\]*$/iu;
 
-function patternRule(source: string | null | undefined): ((value: string) => string | undefined) | undefined {
+function patternRule(
+  source: string | null | undefined,
+): ((value: string, steps: Steps) => string | undefined) | undefined {
   if (source === null || source === undefined) return undefined;
   const pattern: Pattern = compilePattern(source);
   const shown = excerpt(source);
-  return (value) => {
+  return (value, steps) => {
     if (value.length > pattern.longest)
       return `is longer than ${pattern.longest}, the most for pattern ${shown}`;
-    return pattern.test(value) ? undefined : `does not match the pattern ${shown}`;
+    const isMatch = steps.left > 0 && pattern.test(value, steps);
+    if (steps.left <= 0) {
+      return `was not matched with the pattern ${shown}: matching this record took too long; send shorter values, or use a simpler pattern`;
+    }
+    return isMatch ? undefined : `does not match the pattern ${shown}`;
   };
 }
 

@@ -113,11 +113,21 @@ function unsupported(text: string): OsaError {
   );
 }
 
-/** Whether one character matches `atom`: asked once for each character of ASCII, and as needed for the others. */
+/** Characters whose answers an atom keeps. */
+const mostKnown = 1_000;
+
+/** Whether one character matches `atom`. The engine is asked when a value first needs it: most atoms meet few characters. */
 function characterTest(atom: string): (point: number) => boolean {
-  const expression = new RegExp(`^(?:${atom})$`, 'u');
-  const ascii = Array.from({ length: 128 }, (_, point) => expression.test(String.fromCharCode(point)));
-  return (point) => ascii[point] ?? expression.test(String.fromCodePoint(point));
+  const known = new Map<number, boolean>();
+  let expression: RegExp | undefined;
+  return (point) => {
+    const answer = known.get(point);
+    if (answer !== undefined) return answer;
+    expression ??= new RegExp(`^(?:${atom})$`, 'u');
+    const asked = expression.test(String.fromCodePoint(point));
+    if (known.size < mostKnown) known.set(point, asked);
+    return asked;
+  };
 }
 
 const isWord = (point: Point) => point !== undefined && /^\w$/.test(String.fromCodePoint(point));

@@ -11,7 +11,13 @@ import { type PatternNode, parsePattern } from './pattern-syntax.ts';
 export interface Pattern {
   /** Values of more UTF-16 units than this are refused, not searched: it bounds one search to `searchSteps`. */
   readonly longest: number;
-  test(value: string): boolean;
+  /** False as well when no step is left of `steps`; the caller looks. */
+  test(value: string, steps?: Steps): boolean;
+}
+
+/** What searches may still cost: each state that is entered at a place of a value is one. */
+export interface Steps {
+  left: number;
 }
 
 /**
@@ -34,7 +40,7 @@ export function compilePattern(source: string): Pattern {
   const { states } = program;
   return {
     longest: Math.floor(searchSteps / states.length),
-    test: (value) => search(states, start, value),
+    test: (value, steps = { left: Number.POSITIVE_INFINITY }) => search({ states, start, value, steps }),
   };
 }
 
@@ -42,7 +48,7 @@ export function compilePattern(source: string): Pattern {
 const searchSteps = 5_000_000;
 const mostStates = 2_000;
 /** Bounds what repetitions of nothing cost, such as `(?:){1000000}`, which add no states. */
-const mostParts = 20_000;
+const mostParts = 8_000;
 
 type State =
   | { readonly kind: 'match' }
@@ -102,14 +108,22 @@ function tooLarge(): OsaError {
   );
 }
 
+interface Search {
+  readonly states: readonly State[];
+  readonly start: number;
+  readonly value: string;
+  readonly steps: Steps;
+}
+
 /** Whether a match starts anywhere in `value`. */
-function search(states: readonly State[], start: number, value: string): boolean {
+function search({ states, start, value, steps }: Search): boolean {
   const reachedAt = new Int32Array(states.length).fill(-1);
   let waiting: number[] = [];
   let before: number | undefined;
   for (let at = 0; ; ) {
     const after = value.codePointAt(at);
-    const found = spread({ states, from: [...waiting, start], before, after, reachedAt, at });
+    const found = spread({ states, from: [...waiting, start], before, after, reachedAt, at, steps });
+    if (steps.left <= 0) return false;
     if (found === 'match' || after === undefined) return found === 'match';
     waiting = [];
     for (const state of found) if (state.matches(after)) waiting.push(state.next);
@@ -126,13 +140,15 @@ interface Spread {
   /** The last place in the value at which each state was reached, so that each is entered once a place. */
   readonly reachedAt: Int32Array;
   readonly at: number;
+  readonly steps: Steps;
 }
 
 /** All states that wait for a character, reached from `from` without one; or that the pattern has matched. */
-function spread({ states, from, before, after, reachedAt, at }: Spread) {
+function spread({ states, from, before, after, reachedAt, at, steps }: Spread) {
   const found: Extract<State, { kind: 'char' }>[] = [];
   for (let index = from.pop(); index !== undefined; index = from.pop()) {
     const state = states[index];
+    steps.left -= 1;
     if (state === undefined || reachedAt[index] === at) continue;
     reachedAt[index] = at;
     if (state.kind === 'match') return 'match';

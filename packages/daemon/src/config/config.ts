@@ -21,6 +21,8 @@ export interface DaemonConfig {
     readonly url: string | Endpoint;
     /** Connections for requests. The worker has its own, so that neither can starve the other. */
     readonly connections: number;
+    /** Connections for reads, which nothing else uses. */
+    readonly readConnections?: number;
   };
   /** The second part of every SRN. */
   readonly domain: string;
@@ -58,7 +60,7 @@ export interface DaemonConfig {
   readonly drainSeconds: number;
   /** A runner passes on some of these variables. */
   readonly environment: NodeJS.ProcessEnv;
-  /** For tests, which cannot wait for the usual limits. */
+  /** Where they differ from the usual limits. */
   readonly http?: Partial<HttpLimits>;
 }
 
@@ -94,7 +96,8 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     mode: 'production',
     part: settings.part,
     version,
-    database: { url, connections: settings.database_connections },
+    database: { url, ...connectionsOf(settings) },
+    http: httpSettings(settings),
     domain: ownDomain,
     host: settings.host,
     port: settings.port,
@@ -120,6 +123,20 @@ export function workerSettings(
     concurrency: part === 'server' ? 0 : worker_concurrency,
     perHook: worker_per_hook ?? Math.max(1, worker_concurrency - 1),
     leaseSeconds: lease_seconds,
+  };
+}
+
+export function connectionsOf(settings: Settings): Omit<DaemonConfig['database'], 'url'> {
+  return { connections: settings.database_connections, readConnections: settings.read_connections };
+}
+
+export function httpSettings(settings: Settings): Partial<HttpLimits> {
+  return {
+    connections: settings.max_connections,
+    connectionsPerAddress: settings.max_connections_per_address,
+    anonymousRequests: settings.anonymous_requests_per_minute,
+    anonymousRows: settings.anonymous_rows_per_minute,
+    anonymousBytes: settings.anonymous_megabytes_per_minute * 2 ** 20,
   };
 }
 

@@ -4,6 +4,7 @@ import { MemoryText, memoryBytes } from '@osa/core/hook/release';
 import { bounds } from '@osa/core/limits';
 import { runnerSettings } from '@osa/core/runners/index';
 import { z } from 'zod';
+import { httpLimits } from '../http/limits.ts';
 import { isNetwork } from '../http/network.ts';
 import { logLevels } from '../log.ts';
 import { IssuerEntry } from './issuer-entry.ts';
@@ -42,6 +43,9 @@ export const issuerVariables = {
   scopes: 'OSA_ISSUER_SCOPES',
 } as const;
 
+/** One reader without a token can have one of three, so that it keeps one processor busy at most. */
+export const defaultReadConnections = Math.max(3, Math.min(availableParallelism(), 8));
+
 export const settings = {
   database_url: {
     shape: z.string().optional(),
@@ -52,7 +56,34 @@ export const settings = {
   },
   database_connections: {
     shape: whole(1, 500).default(10),
-    help: 'Connections for requests. Uploads have 2 more, and cancellations 2; the worker has 2 for each batch, and 2 more.',
+    help: 'Connections for writes and probes. Uploads have 2 more, and cancellations 2; the worker has 2 for each batch, and 2 more.',
+  },
+  read_connections: {
+    shape: whole(2, 500).default(defaultReadConnections),
+    unset: 'the number of processors, at least 3 and at most 8',
+    help:
+      'Connections for reads, and so how many are made at a time; one is kept from readers without a token, and no ' +
+      'reader has more than half.',
+  },
+  max_connections: {
+    shape: whole(10, 100_000).default(httpLimits.connections),
+    help: 'Connections of clients at a time; further ones are closed at once.',
+  },
+  max_connections_per_address: {
+    shape: whole(1, 100_000).default(httpLimits.connectionsPerAddress),
+    help: 'The same for each address (a /64 network counts as one in IPv6). Trusted proxies have no such limit.',
+  },
+  anonymous_requests_per_minute: {
+    shape: whole(1, 1_000_000_000).default(httpLimits.anonymousRequests),
+    help: 'Reads without a token in a minute, for each address; then 429 with Retry-After.',
+  },
+  anonymous_rows_per_minute: {
+    shape: whole(1, 1_000_000_000).default(httpLimits.anonymousRows),
+    help: 'Rows that these reads get in a minute, for each address.',
+  },
+  anonymous_megabytes_per_minute: {
+    shape: whole(1, 1_000_000).default(httpLimits.anonymousBytes / 2 ** 20),
+    help: 'Mebibytes that these reads get in a minute, for each address.',
   },
   domain: {
     shape: z
@@ -114,7 +145,7 @@ export const settings = {
     ),
     help:
       'Proxies whose X-Forwarded-For is believed: addresses or networks such as `10.0.0.0/8`, separated by spaces or ' +
-      'commas. Failed authentications are counted by client address.',
+      'commas. Failed authentications and reads are counted by client address.',
   },
   runner: {
     shape: z.enum([...runnerSettings, 'none']).optional(),

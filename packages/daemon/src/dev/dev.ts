@@ -4,7 +4,13 @@ import type { Endpoint } from '@osa/core/postgres/connection/connect';
 import { prepareDevelopmentDatabase } from '@osa/core/postgres/embedded/development';
 import { startEmbedded } from '@osa/core/postgres/embedded/embedded';
 import type { Logger } from 'pino';
-import { type DaemonConfig, limitsOfHooks, workerSettings } from '../config/config.ts';
+import {
+  connectionsOf,
+  type DaemonConfig,
+  httpSettings,
+  limitsOfHooks,
+  workerSettings,
+} from '../config/config.ts';
 import { trustedIssuers } from '../config/issuers.ts';
 import type { Settings } from '../config/read-settings.ts';
 import { requireSafe } from '../config/start-checks.ts';
@@ -43,7 +49,7 @@ export async function startDev(options: DevOptions, { log }: { readonly log: Log
   const config = await devConfig(options, directory);
   requireSafe(config);
   const url = options.database ?? (await embeddedDatabase(directory, stack, log));
-  const database = { url, connections: options.settings.database_connections };
+  const database = { url, ...connectionsOf(options.settings) };
   const daemon = await startDaemon({ ...config, database }, { log });
   stack.defer(() => daemon.close());
   await announceDaemon(directory, daemon.url);
@@ -95,6 +101,7 @@ async function devConfig(
     trusted: await devIssuers(settings, directory),
     runner: settings.runner ?? 'process',
     ...limitsOfHooks(settings),
+    http: httpSettings(settings),
     worker: { name: await workerName(directory), isInherited: true, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
     environment,

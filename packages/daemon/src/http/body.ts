@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import { parseJson } from '@osa/core/json/parse';
+import { bounds } from '@osa/core/limits';
 
 export interface BodyTimes {
   /** The longest pause between two pieces. */
@@ -32,7 +33,7 @@ export async function* bodyChunks(
 /**
  * Reads a JSON body and its SHA-256.
  *
- * @throws OsaError `too_large`, before more than `maxBytes` are read; `malformed` (not JSON, a key twice, …)
+ * @throws OsaError `too_large`, before more than `maxBytes` are read; or holds more than `requestValues` values; `malformed` (not JSON, a key twice, …)
  */
 export async function readJson(
   request: IncomingMessage,
@@ -50,6 +51,7 @@ export async function readJson(
   return {
     value: parseJson(bytes, {
       refuseProto: true,
+      maxValues: bounds.requestValues,
       numbers: 'strict',
       keptUnder: 'config',
       maxPlainLength: maxBytes,

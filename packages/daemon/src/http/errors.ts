@@ -85,10 +85,12 @@ export function problemOf(error: unknown): ProblemAnswer {
 
 /** The error for input that breaks its schema. Each problem names its place, its value and the rule. */
 export function invalidInput(error: z.ZodError, input: unknown, place = ''): OsaError {
-  const all = error.issues.flatMap((issue) => problemsOf(issue, input));
-  const problems = all.slice(0, maxProblems);
+  const [some, rest] = [error.issues.slice(0, maxProblems), error.issues.slice(maxProblems)];
+  const found = some.flatMap((issue) => problemsOf(issue, input));
+  const problems = found.slice(0, maxProblems);
   const [first] = problems;
-  const others = all.length > 1 ? ` (and ${all.length - 1} more, see details.problems)` : '';
+  const count = rest.reduce((sum, issue) => sum + countOf(issue), found.length);
+  const others = count > 1 ? ` (and ${count - 1} more, see details.problems)` : '';
   return new OsaError('invalid', `${place}${first?.message ?? 'is not valid'}${others}`, {
     field: first?.field,
     details: { problems },
@@ -96,6 +98,10 @@ export function invalidInput(error: z.ZodError, input: unknown, place = ''): Osa
 }
 
 const maxProblems = 100;
+
+function countOf(issue: z.core.$ZodIssue): number {
+  return issue.code === 'unrecognized_keys' ? issue.keys.length : 1;
+}
 
 function problemsOf(issue: z.core.$ZodIssue, input: unknown): { field: string; message: string }[] {
   if (issue.code === 'unrecognized_keys') {
@@ -122,7 +128,8 @@ function ours(known: OsaError | undefined, status: number): ProblemAnswer {
     const { commit } = known.details;
     const details = commit === undefined ? {} : { commit };
     const body = toProblem({ status, code: 'unavailable', message }, { details });
-    return { status, body, headers: { 'retry-after': '1' }, isOurs: true };
+    // A flood of reads must not become a flood of log lines.
+    return { status, body, headers: { 'retry-after': '1' }, isOurs: known.details.overloaded !== true };
   }
   const message = 'something went wrong on our side; see the log of the daemon';
   return { status, body: toProblem({ status, code: 'internal', message }), headers: {}, isOurs: true };

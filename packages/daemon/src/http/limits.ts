@@ -10,6 +10,11 @@ export interface HttpLimits {
   readonly uploadIdleMs: number;
   /** The longest pause of a client while it reads its answer. */
   readonly answerIdleMs: number;
+  /** Connections at a time, and those of one address; a network of IPv6 counts as one. */
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  /** Requests of one connection that are begun or wait for the answers before them; the rest is not read. */
+  readonly pipelinedRequests: number;
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number;
   readonly headerBytes: number;
@@ -19,6 +24,15 @@ export interface HttpLimits {
   readonly blobBytes: number;
   /** Requests without an accepted token, for each network: this many at once, one a second in the long run. */
   readonly failedAuthentications: number;
+  /** What readers without a token get in a minute, for each network. */
+  readonly anonymousRequests: number;
+  readonly anonymousRows: number;
+  readonly anonymousBytes: number;
+  /** Bytes of answers that one reader has not taken yet, and that all readers have not; then further reads wait. */
+  readonly unreadBytes: { readonly each: number; readonly all: number };
+  /** Reads that wait for their turn, of one reader and of all, and for how long. */
+  readonly waitingReads: { readonly each: number; readonly all: number };
+  readonly readWaitMs: number;
 }
 
 export const httpLimits: HttpLimits = {
@@ -26,6 +40,9 @@ export const httpLimits: HttpLimits = {
   requestMs: 15_000,
   uploadIdleMs: 30_000,
   answerIdleMs: 60_000,
+  connections: 2_000,
+  connectionsPerAddress: 600,
+  pipelinedRequests: 16,
   keepAliveMs: 10_000,
   headerBytes: 16 * 1024,
   headers: 100,
@@ -33,4 +50,10 @@ export const httpLimits: HttpLimits = {
   uploadBytes: bounds.uploadBytes,
   blobBytes: bounds.blobBytes,
   failedAuthentications: 100,
+  anonymousRequests: 3_000,
+  anonymousRows: 1_000_000,
+  anonymousBytes: 512 * 1024 * 1024,
+  unreadBytes: { each: 16 * 1024 * 1024, all: 64 * 1024 * 1024 },
+  waitingReads: { each: 64, all: 1_000 },
+  readWaitMs: 5_000,
 };

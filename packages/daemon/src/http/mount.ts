@@ -20,6 +20,7 @@ import type { Caller } from './authenticate.ts';
 import { bodyChunks, readJson, requireMediaType, requireSize } from './body.ts';
 import { invalidInput } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
+import type { Reads } from './reads/reads.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -53,6 +54,13 @@ export interface Call<N extends RouteName> {
 export type Handler<N extends RouteName> = (call: Call<N>) => Promise<Answer<N>>;
 export type Handlers = { readonly [N in RouteName]: Handler<N> };
 
+export interface MountOptions {
+  readonly limits: HttpLimits;
+  readonly part: Part;
+  /** Bounds the routes that read. */
+  readonly reads: Reads;
+}
+
 /**
  * Mounts every route of the wire contract: method, path, gate, shapes and status come from there.
  *
@@ -61,7 +69,7 @@ export type Handlers = { readonly [N in RouteName]: Handler<N> };
 export function mountRoutes(
   app: FastifyInstance,
   handlers: Handlers,
-  { limits, part }: { readonly limits: HttpLimits; readonly part: Part },
+  { limits, part, reads }: MountOptions,
 ): void {
   const names = Object.keys(routes) as RouteName[];
   const missing = names.filter((name) => !Object.hasOwn(handlers, name));
@@ -80,7 +88,7 @@ export function mountRoutes(
     if (!config?.contract)
       throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
   });
-  for (const name of routesOf(part)) mount(app, name, handlers, limits);
+  for (const name of routesOf(part)) mount(app, name, handlers, { limits, reads });
 }
 
 /** The types demand a gate; this checks at run time as well, since a route without one would be open. */
@@ -106,7 +114,7 @@ function mount<N extends RouteName>(
   app: FastifyInstance,
   name: N,
   handlers: Handlers,
-  limits: HttpLimits,
+  { limits, reads }: Pick<MountOptions, 'limits' | 'reads'>,
 ): void {
   const route: Route = routes[name];
   const handler = handlers[name];
@@ -115,14 +123,22 @@ function mount<N extends RouteName>(
     url: route.path,
     config: { contract: route },
     handler: async (request, reply) => {
-      const call = await decode<N>(route, request, reply, limits);
-      const answer = await handler(call).catch((error: unknown) => {
-        throw blameCursor(error, call.query);
-      });
-      if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(statusOf(route, answer));
-      return reply.send(answer);
+      const work = async () => {
+        const call = await decode<N>(route, request, reply, limits);
+        const answer = await handler(call).catch((error: unknown) => {
+          throw blameCursor(error, call.query);
+        });
+        if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(statusOf(route, answer));
+        return answer;
+      };
+      return reply.send(await (isBounded(route) ? reads(request, reply, work) : work()));
     },
   });
+}
+
+/** Whether a route reads from the database for somebody. Probes and the like are answered under any load of these. */
+export function isBounded({ method, gate }: Route): boolean {
+  return method === 'GET' && gate.kind !== 'public';
 }
 
 function statusOf({ status, createdStatus }: Route, answer: unknown): number {

@@ -1,13 +1,14 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** The network of a text that is not an address. */
+/** The network of what is not an address; a connection that has ended has none. */
 export const noNetwork = 'unknown';
 
 /**
  * The network by which an address is counted: an IPv4 address itself; for IPv6 its /64, since the owner of one address
  * has the whole /64. A proxy may send any text.
  */
-export function networkOf(address: string): string {
+export function networkOf(address: string | undefined): string {
+  if (address === undefined) return noNetwork;
   if (isIPv4(address)) return address;
   const [plain = ''] = address.split('%');
   if (!isIPv6(plain)) return noNetwork;

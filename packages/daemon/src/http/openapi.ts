@@ -182,12 +182,17 @@ function responsesOf(
 const comeBack = ['429', '503'];
 const retryAfter = { description: 'Seconds to wait', schema: { type: 'integer' } };
 
+/** Whether the query names a thing that must be there. */
+function filters({ query }: Route): boolean {
+  return query !== undefined && 'convention' in query.shape;
+}
+
 function refusalsOf(route: Route): [string, string][] {
   const all: [string, string, boolean][] = [
     ['400', 'The request cannot be read', true],
     ['401', 'A token is needed, or the token is not accepted', route.gate.kind !== 'public'],
     ['403', 'The token lacks a scope', route.gate.kind === 'scope'],
-    ['404', 'Not found', route.params !== undefined || route.body !== undefined],
+    ['404', 'Not found', route.params !== undefined || route.body !== undefined || filters(route)],
     ['408', 'The request did not arrive in time', route.body !== undefined],
     [
       '409',
@@ -202,7 +207,7 @@ function refusalsOf(route: Route): [string, string][] {
       'The request breaks a rule',
       route.params !== undefined || route.query !== undefined || route.body !== undefined,
     ],
-    ['429', 'Too many requests without an accepted token from this network', route.gate.kind !== 'public'],
+    ['429', 'Too many requests from this network', route.gate.kind !== 'public'],
     ['431', 'The headers are too large', true],
     ['500', 'Internal error', true],
     ['503', 'The service is temporarily unavailable', true],

@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { routes } from '@osa/core/api';
 import type { Route } from '@osa/core/api/route';
@@ -19,8 +20,9 @@ import { type Authenticate, requireGate } from './authenticate.ts';
 import { lingering } from './body.ts';
 import { type ProblemAnswer, problemOf } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
+import { createListener } from './listener/listener.ts';
 import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
-import { pipelining } from './pipelining.ts';
+import type { Reads } from './reads/reads.ts';
 
 export interface ServerParts {
   readonly part: Part;
@@ -31,6 +33,7 @@ export interface ServerParts {
   readonly handlers: Handlers;
   readonly authenticate: Authenticate;
   readonly limits: HttpLimits;
+  readonly reads: Reads;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Stores that a caller with an accepted token was refused. */
@@ -49,15 +52,8 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     // While draining, a request is still answered; then its connection is closed.
     return503OnClosing: false,
-    keepAliveTimeout: limits.keepAliveMs,
-    // Node has one limit for all requests, and an upload may take hours. Bodies have their own limits.
-    requestTimeout: 0,
+    serverFactory: (handle) => createListener(handle as RequestListener, { limits, trustedProxies }),
     routerOptions: { ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 1_000 },
-    http: {
-      headersTimeout: limits.headersMs,
-      connectionsCheckingInterval: Math.min(1_000, limits.headersMs / 4),
-      maxHeaderSize: limits.headerBytes,
-    },
     frameworkErrors: (error, request, reply) => answerProblem(error, request, reply, log),
     clientErrorHandler: answerUnreadable,
   });
@@ -80,10 +76,9 @@ export function buildServer(parts: ServerParts): FastifyInstance {
 
 function addHooks(app: FastifyInstance, parts: ServerParts): void {
   const { authenticate, isLocal, limits, metrics, isDraining } = parts;
-  const takeTurn = pipelining();
   app.addHook('onRequest', async (request, reply) => {
-    await takeTurn(request.raw, reply.raw);
-    for (const name of ['host', 'authorization'] as const) requireOne(request, name);
+    requireFraming(request, reply);
+    requireOne(request, 'authorization');
     if (isLocal) requireLocalName(request.hostname);
     if (request.raw.rawHeaders.length / 2 > limits.headers) {
       throw Object.assign(new Error('too many headers'), { code: 'HPE_HEADER_OVERFLOW' });
@@ -111,7 +106,34 @@ function addHooks(app: FastifyInstance, parts: ServerParts): void {
   });
 }
 
-/** Refuses a repeated header (RFC 9112, section 3.2); Node would use the first. @throws OsaError `malformed` */
+/**
+ * Refuses a request that a proxy before us may have read in another way (RFC 9112, sections 3.2 and 6.1), and closes its
+ * connection, since the bytes behind it may be no request.
+ *
+ * @throws OsaError `malformed`
+ */
+function requireFraming(request: FastifyRequest, reply: FastifyReply): void {
+  const { headers, httpVersion } = request.raw;
+  const coding = headers['transfer-encoding'];
+  try {
+    requireOne(request, 'host');
+    if (httpVersion === '1.1' && headers.host === undefined) {
+      throw new OsaError('malformed', 'the request has no header host; send one', { field: 'host' });
+    }
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+      throw new OsaError(
+        'malformed',
+        `the Transfer-Encoding ${JSON.stringify(coding.slice(0, 100))} is not accepted; send chunked, or a Content-Length`,
+        { field: 'Transfer-Encoding' },
+      );
+    }
+  } catch (error) {
+    reply.header('connection', 'close');
+    throw error;
+  }
+}
+
+/** Refuses a repeated header; Node would use the first. @throws OsaError `malformed` */
 function requireOne({ raw }: FastifyRequest, name: 'host' | 'authorization'): void {
   const found = raw.headersDistinct[name] ?? [];
   if (found.length <= 1) return;

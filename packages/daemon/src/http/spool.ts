@@ -11,6 +11,8 @@ export interface Spooled extends AsyncDisposable {
   /** Hex. */
   readonly sha256: string;
   readonly size: number;
+  /** Its open file. */
+  readonly fd: number;
   /** Reads from the start; may be called repeatedly. */
   open(): Readable;
   /** The whole upload, in memory. */
@@ -32,6 +34,7 @@ export async function spool(
     return {
       size,
       sha256,
+      fd: file.fd,
       open: () => file.createReadStream({ start: 0, autoClose: false }),
       bytes: () => readAll(file, size),
       [Symbol.asyncDispose]: () => file.close(),

@@ -16,6 +16,7 @@ import {
 } from 'yaml';
 import { bounds } from '../../limits.ts';
 import { readNumber } from './yaml-number.ts';
+import { plainWords } from './yaml-words.ts';
 
 /**
  * Reads YAML 1.2 (core schema) as JSON values and remembers where each of them stands. What JSON cannot hold, and
@@ -136,7 +137,7 @@ function syntaxMessage(error: YAMLError): string {
     case 'BAD_SCALAR_START':
       return `is not valid YAML: ${error.message} (write the text in quotes)`;
     default:
-      return `is not valid YAML: ${error.message}`;
+      return `is not valid YAML: ${plainWords(error.message)}`;
   }
 }
 

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import postgres from 'postgres';
 import { OsaError } from '../../error.ts';
 import { translateRefusal } from './sqlstate.ts';
-import { makeUnsafe, notOffered, type Statement, whenSettled } from './statement.ts';
+import { type Backend, makeUnsafe, notOffered, type Statement, whenSettled } from './statement.ts';
 
 /**
  * One connection to PostgreSQL. It lives once: the driver under it is given a single socket, so when that breaks
@@ -18,6 +18,8 @@ export interface Client {
   execute(statement: Statement): void;
   /** Sends transaction control or the like, and gives its command tag. */
   control(text: string): Promise<string | undefined>;
+  /** Asks the server to stop what it does for this connection; it may be too early or too late for that. */
+  cancel(): Promise<void>;
   /** Says goodbye and waits until the connection is gone. */
   close(): Promise<void>;
   /** Cuts the connection; `lost` follows. */
@@ -94,6 +96,7 @@ function client({ maker, driver, reserved, lost, destroy, silenceMs }: Parts): C
   // The driver offers no other way to hand a statement to a connection than through the tag that made it.
   const { handler } = reserved`` as unknown as Statement;
   const silence = watchSilence(silenceMs, destroy);
+  let backend: Backend | undefined;
   const execute = (statement: Statement): void => {
     const refusal = lost.aborted ? lost.reason : notOffered(statement);
     if (refusal !== undefined) {
@@ -106,6 +109,10 @@ function client({ maker, driver, reserved, lost, destroy, silenceMs }: Parts): C
       return error;
     });
     handler(statement);
+    backend = statement.state;
+  };
+  const cancel = async (): Promise<void> => {
+    if (backend !== undefined) await requestCancel(target(maker.options), backend).catch(destroy);
   };
   const control = async (text: string): Promise<string | undefined> => {
     const statement = makeUnsafe(maker, text);
@@ -119,7 +126,7 @@ function client({ maker, driver, reserved, lost, destroy, silenceMs }: Parts): C
     await driver.end({ timeout: 0 });
     await gone;
   };
-  return { lost, openedAt: performance.now(), execute, control, close, destroy };
+  return { lost, openedAt: performance.now(), execute, control, cancel, close, destroy };
 }
 
 /**
@@ -150,6 +157,26 @@ function target({
   port,
 }: postgres.ParsedOptions): { path: string } | { host: string; port: number } {
   return path ? { path } : { host: host[0] ?? 'localhost', port: port[0] ?? 5432 };
+}
+
+const cancelMs = 1_000;
+
+/**
+ * The CancelRequest of PostgreSQL's protocol, on a connection of its own that the server closes when it has passed it on.
+ * It is not encrypted, as that of libpq; the secret is of no use but to cancel.
+ */
+async function requestCancel(place: ReturnType<typeof target>, { pid, secret }: Backend): Promise<void> {
+  const message = Buffer.alloc(16);
+  for (const [index, value] of [16, 80_877_102, pid, secret].entries())
+    message.writeUInt32BE(value, index * 4);
+  const socket = connect(place);
+  try {
+    const closed = once(socket, 'close', { signal: AbortSignal.timeout(cancelMs) });
+    socket.resume().end(message);
+    await closed;
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** A server that vanished without a word answers nothing, and its silence is all there is to see. */

@@ -8,10 +8,12 @@ import { sessionSettings, settingStatement } from './session.ts';
 import { commitUnknown, isConnectionLost } from './sqlstate.ts';
 import { type Sql, type Statement, sqlTag, whenSettled } from './statement.ts';
 import { runTransaction, type Transaction, type TransactionOptions } from './transaction.ts';
+import { cancelUnwanted, wantedSignal } from './wanted.ts';
 
 export type { Listener } from './listen.ts';
 export type { Sql } from './statement.ts';
 export type { Transaction, TransactionOptions } from './transaction.ts';
+export { whileWanted } from './wanted.ts';
 
 /**
  * The one way to PostgreSQL. Everything in it rejects with OsaError `unavailable` when no connection can be had or
@@ -104,15 +106,18 @@ export function connect(options: ConnectOptions): Database {
 
 /** Settles the statement in any case, and never rejects itself. */
 async function runAlone(pool: Pool, statement: Statement): Promise<void> {
-  const client = await pool.acquire().catch((error: unknown) => {
+  const wanted = wantedSignal();
+  const client = await pool.acquire(wanted).catch((error: unknown) => {
     statement.reject(error);
   });
   if (client === undefined) {
     return;
   }
   const sent = !client.lost.aborted;
+  const end = cancelUnwanted(client, wanted);
   whenSettled(statement, (error) => {
-    pool.release(client);
+    end(() => pool.release(client));
+    if (error !== undefined && wanted?.aborted) return wanted.reason;
     return sent && isConnectionLost(error) ? commitUnknown('a statement', error) : error;
   });
   client.execute(statement);

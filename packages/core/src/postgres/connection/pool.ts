@@ -5,9 +5,9 @@ import type { Client } from './client.ts';
 export interface Pool {
   /**
    * @throws OsaError `unavailable` when none is free within `acquireTimeoutMs`, too many wait already, none can be
-   *   opened, or the pool is closed
+   *   opened, or the pool is closed; the reason of `wanted`, if it is aborted while waiting
    */
-  acquire(): Promise<Client>;
+  acquire(wanted?: AbortSignal): Promise<Client>;
   /** Gives a connection back. An old one is retired; a lost one is dropped, and with it those that are idle. */
   release(client: Client): void;
   /** Refuses who waits, lets who works finish for `acquireTimeoutMs`, then cuts what is left. */
@@ -33,15 +33,20 @@ export function createPool({ max, acquireTimeoutMs, open }: PoolOptions): Pool {
     });
     return client;
   };
-  const acquire = async (): Promise<Client> => {
-    await permits.take();
-    try {
-      return idle.pop() ?? add(await open());
-    } catch (error) {
+  const acquire = async (wanted?: AbortSignal): Promise<Client> => {
+    wanted?.throwIfAborted();
+    await permits.take(wanted);
+    const client = await lend().catch((error: unknown) => {
       permits.give();
       throw error;
+    });
+    if (wanted?.aborted) {
+      release(client);
+      throw wanted.reason;
     }
+    return client;
   };
+  const lend = async (): Promise<Client> => idle.pop() ?? add(await open());
   const release = (client: Client): void => {
     if (client.lost.aborted) {
       // What took this one, such as a firewall that forgot it, may have taken those that nobody has asked since.
@@ -61,7 +66,7 @@ export function createPool({ max, acquireTimeoutMs, open }: PoolOptions): Pool {
 }
 
 interface Permits {
-  take(): Promise<void>;
+  take(wanted?: AbortSignal): Promise<void>;
   give(): void;
   /** Refuses everybody, and waits until all are given back, for the time-out at most. */
   close(): Promise<void>;
@@ -69,7 +74,7 @@ interface Permits {
 
 interface Waiter {
   readonly enter: () => void;
-  readonly refuse: (error: OsaError) => void;
+  readonly refuse: (error: unknown) => void;
 }
 
 function createPermits(max: number, timeoutMs: number): Permits {
@@ -78,7 +83,7 @@ function createPermits(max: number, timeoutMs: number): Permits {
   let free = max;
   let closed = false;
 
-  const take = async (): Promise<void> => {
+  const take = async (wanted?: AbortSignal): Promise<void> => {
     if (closed) {
       throw closedError();
     }
@@ -89,16 +94,22 @@ function createPermits(max: number, timeoutMs: number): Permits {
     if (waiters.length >= max * waitersPerConnection) {
       throw busyError(max, `${waiters.length} others wait already`);
     }
-    await wait();
+    await wait(wanted);
   };
-  const wait = (): Promise<void> =>
+  const wait = (wanted?: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
+      const leave = () => {
+        remove(waiters, waiter);
+        waiter.refuse(wanted?.reason);
+      };
+      wanted?.addEventListener('abort', leave, { once: true });
       const timer = setTimeout(() => {
         remove(waiters, waiter);
-        reject(busyError(max, `none came free within ${timeoutMs} ms`));
+        waiter.refuse(busyError(max, `none came free within ${timeoutMs} ms`));
       }, timeoutMs);
       const settle = (act: () => void) => {
         clearTimeout(timer);
+        wanted?.removeEventListener('abort', leave);
         act();
       };
       const waiter: Waiter = {

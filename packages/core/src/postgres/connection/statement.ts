@@ -34,6 +34,12 @@ export interface Sql {
 
 export type Hole = postgres.ParameterOrFragment<bigint>;
 
+/** What the server told of itself when the connection was opened. */
+export interface Backend {
+  readonly pid: number;
+  readonly secret: number;
+}
+
 /** The parts of the driver's query that its types do not show, and that this layer stands on. */
 export interface Statement extends Promise<postgres.RowList<postgres.Row[]>> {
   /** Called once, when the statement is first awaited. It must not throw. */
@@ -45,6 +51,8 @@ export interface Statement extends Promise<postgres.RowList<postgres.Row[]>> {
   /** Set when it was put into another statement. */
   readonly fragment?: true;
   readonly streaming?: true;
+  /** The server's side of the connection that it was sent on. */
+  readonly state?: Backend;
   readonly cursorFn?: unknown;
 }
 

@@ -11,6 +11,7 @@ import {
   translate,
 } from './sqlstate.ts';
 import { type Sql, type Statement, sqlTag, whenSettled } from './statement.ts';
+import { cancelUnwanted, wantedSignal } from './wanted.ts';
 
 /** The handle of one transaction. It ends with the callback that it was given to, and then refuses everything. */
 export type Transaction = Sql;
@@ -62,12 +63,17 @@ interface Attempt<T> {
 }
 
 async function once<T>({ pool, maker, work, name, begin }: Attempt<T>): Promise<T> {
-  const client = await pool.acquire();
+  const wanted = wantedSignal();
+  const client = await pool.acquire(wanted);
+  const end = cancelUnwanted(client, wanted);
   try {
     await client.control(begin);
     const handle = openHandle(client, maker, name);
     try {
-      const result = await untilAborted(call(work, handle.tx), [client.lost]);
+      const result = await untilAborted(
+        call(work, handle.tx),
+        wanted ? [client.lost, wanted] : [client.lost],
+      );
       await handle.finish();
       await commit(client, name);
       return result;
@@ -75,7 +81,7 @@ async function once<T>({ pool, maker, work, name, begin }: Attempt<T>): Promise<
       throw await handle.abandon(error);
     }
   } finally {
-    pool.release(client);
+    end(() => pool.release(client));
   }
 }
 

@@ -1,5 +1,7 @@
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { type ErrorCode, OsaError } from '../../error.ts';
+import type { IncomingRecord } from '../../ingestion/ingestions.ts';
+import { type RecordsTask, recordChunks } from '../../ingestion/record-chunks.ts';
 import { judgeOutput } from './judge.ts';
 import type { Judged, JudgeTask } from './judgement.ts';
 import { type RawChunk, type RowsTask, readRows } from './rows.ts';
@@ -7,15 +9,24 @@ import { type RawChunk, type RowsTask, readRows } from './rows.ts';
 /** What a thread is asked: one task at a time, and for each chunk that was used up, `more`. */
 export type Task =
   | { readonly kind: 'judge'; readonly task: JudgeTask }
-  | { readonly kind: 'rows'; readonly task: RowsTask };
+  | { readonly kind: 'rows'; readonly task: RowsTask }
+  | { readonly kind: 'records'; readonly task: RecordsTask };
 export type Request = Task | { readonly kind: 'more' };
 
-/** What it answers: `judged`, or chunks and `done`, or `failed`. */
+/** What it answers: `judged`, or chunks and `done`, or `failed`. Chunks are rows of an output, or records of an upload. */
 export type Reply =
   | { readonly kind: 'judged'; readonly judged: Judged }
   | { readonly kind: 'chunk'; readonly chunk: RawChunk }
+  | { readonly kind: 'records'; readonly records: readonly IncomingRecord[] }
   | { readonly kind: 'done' }
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string; readonly stack: string };
+  | {
+      readonly kind: 'failed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly field: string | undefined;
+      readonly details: OsaError['details'];
+      readonly stack: string;
+    };
 
 /** How a thread of a bundle, which has one file for everything, knows what it is for. */
 export const outputThreadData = { osa: 'output' } as const;
@@ -46,9 +57,9 @@ async function answer(port: MessagePort, request: Task, credit: Credit): Promise
       reply({ kind: 'judged', judged: judgeOutput(request.task) });
       return;
     }
-    for (const chunk of readRows(request.task)) {
+    for await (const chunk of chunksOf(request)) {
       await credit.take();
-      reply({ kind: 'chunk', chunk });
+      reply(chunk);
     }
     reply({ kind: 'done' });
   } catch (error) {
@@ -56,10 +67,21 @@ async function answer(port: MessagePort, request: Task, credit: Credit): Promise
   }
 }
 
+async function* chunksOf(request: Exclude<Task, { kind: 'judge' }>): AsyncGenerator<Reply> {
+  if (request.kind === 'rows') {
+    for (const chunk of readRows(request.task)) yield { kind: 'chunk', chunk };
+    return;
+  }
+  for await (const records of recordChunks(request.task)) yield { kind: 'records', records };
+}
+
 function describe(error: unknown): Reply {
   const { message, stack = '' } = error instanceof Error ? error : new Error(String(error));
-  return { kind: 'failed', code: error instanceof OsaError ? error.code : 'internal', message, stack };
+  const { code, field, details } = error instanceof OsaError ? error : unknownError;
+  return { kind: 'failed', code, message, field, details, stack };
 }
+
+const unknownError = { code: 'internal', field: undefined, details: {} } as const;
 
 /** Chunks that may be sent ahead of their use: the reader makes one while another is on its way into the database. */
 class Credit {

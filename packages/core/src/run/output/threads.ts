@@ -4,7 +4,7 @@ import { OsaError } from '../../error.ts';
 import { outputThreadData, type Reply, type Request, type Task } from './thread.ts';
 
 /**
- * Threads in which outputs are read: starting one takes some 30 ms, so who reads many outputs keeps a few. Whoever
+ * Threads in which outputs and uploads are read: starting one takes some 30 ms, so who reads many outputs keeps a few. Whoever
  * makes them ends them.
  */
 export interface OutputThreads extends AsyncDisposable {
@@ -64,7 +64,7 @@ export async function* converse(
   try {
     send(task);
     for await (const reply of replies(worker, signal)) {
-      ended = reply.kind !== 'chunk';
+      ended = reply.kind !== 'chunk' && reply.kind !== 'records';
       if (reply.kind === 'failed') throw failed(reply);
       yield reply;
       if (ended) return;
@@ -100,10 +100,10 @@ function startWorker(entry: URL | undefined, onGone: (worker: Worker) => void): 
   return worker.on('error', gone).on('exit', gone);
 }
 
-function failed({ code, message, stack }: Extract<Reply, { kind: 'failed' }>): OsaError {
+function failed({ code, message, field, details, stack }: Extract<Reply, { kind: 'failed' }>): OsaError {
   const cause = new Error(message);
   cause.stack = stack;
-  return new OsaError(code, message, { cause });
+  return new OsaError(code, message, { field, details, cause });
 }
 
 function stopped(signal: AbortSignal): OsaError {

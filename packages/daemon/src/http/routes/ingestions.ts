@@ -8,6 +8,7 @@ import {
   showIngestion,
 } from '@osa/core/ingestion/read';
 import { retryIngestion } from '@osa/core/ingestion/retry';
+import type { OutputThreads } from '@osa/core/run/output/threads';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
 import { spool } from '../spool.ts';
@@ -29,6 +30,8 @@ export interface IngestionParts {
   readonly store: Store;
   /** The same store with connections that may take minutes over an upload. */
   readonly bulk: Store;
+  /** Uploads are read in these. */
+  readonly threads: OutputThreads;
   /** The same store with connections for cancellations. */
   readonly cancelling: Store;
   readonly spoolDirectory: string;
@@ -36,7 +39,7 @@ export interface IngestionParts {
 }
 
 export function ingestionRoutes(parts: IngestionParts): Routes {
-  const { store, bulk, cancelling, spoolDirectory, uploadBytes } = parts;
+  const { store, bulk, cancelling, threads, spoolDirectory, uploadBytes } = parts;
   return {
     async ingest(call) {
       const { slug } = call.params;
@@ -47,7 +50,7 @@ export function ingestionRoutes(parts: IngestionParts): Routes {
       const limits = { directory: spoolDirectory, maxBytes: uploadBytes };
       await using upload = await spool(call.upload(uploadBytes), limits);
       const { batch_size: batchSize, repeat } = call.query;
-      const request = { convention: slug, batchSize, upload, repeat };
+      const request = { convention: slug, batchSize, upload, repeat, threads };
       return await ingest(bulk, call.writer(upload.sha256), request);
     },
     listIngestions: (call) => listIngestions(store, call.caller().principal, call.query),

@@ -19,8 +19,10 @@ export interface ServiceParts {
 export function serviceRoutes(
   parts: ServiceParts,
 ): Pick<Handlers, 'health' | 'ready' | 'metrics' | 'openapi' | 'findIds'> {
-  const { version, reads, metrics, check, store } = parts;
-  let document: ReturnType<typeof openApi> | undefined;
+  const { version, reads, store } = parts;
+  const check = oneAtATime(parts.check);
+  const metrics = { ...parts.metrics, text: oneAtATime(parts.metrics.text) };
+  let document: string | undefined;
   return {
     health: async () => ({ status: 'ok', version }),
     async ready({ reply }) {
@@ -34,9 +36,21 @@ export function serviceRoutes(
       return metrics.text();
     },
     findIds: ({ params, principal }) => findIds(store, principal, params),
-    async openapi() {
-      document ??= openApi({ version, reads });
-      return document;
+    async openapi({ reply }) {
+      document ??= JSON.stringify(openApi({ version, reads }));
+      reply.type('application/json; charset=utf-8');
+      return document as never;
     },
+  };
+}
+
+/** Callers that come while `work` is under way get its result, so that a flood of them costs little. */
+function oneAtATime<T>(work: () => Promise<T>): () => Promise<T> {
+  let doing: Promise<T> | undefined;
+  return () => {
+    doing ??= work().finally(() => {
+      doing = undefined;
+    });
+    return doing;
   };
 }

@@ -1,0 +1,95 @@
+import { mapInTurns } from '@osa/core/in-turns';
+import { whileWanted } from '@osa/core/postgres/connection/connect';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { HttpLimits } from '../limits.ts';
+import { networkOf } from '../network.ts';
+import { anonymousBudget } from './anonymous.ts';
+import { createShares, type Reader } from './shares.ts';
+
+/** Makes the answer of a reading route, as the text that is sent. */
+export type Reads = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  read: () => Promise<unknown>,
+) => Promise<unknown>;
+
+/**
+ * Bounds what reads can take from everything else. Readers without a token have a budget. All readers share the
+ * connections for reads. When a client has gone, its reads are cancelled.
+ */
+export function boundedReads({
+  limits,
+  most,
+}: {
+  readonly limits: HttpLimits;
+  readonly most: number;
+}): Reads {
+  const budget = anonymousBudget(limits);
+  const shares = createShares({
+    reads: most,
+    unreadBytes: limits.unreadBytes,
+    waiting: limits.waitingReads,
+    waitMs: limits.readWaitMs,
+  });
+  return async (request, reply, read) => {
+    const { socket } = request.raw;
+    const client = clientOf(reply);
+    client.throwIfAborted();
+    const reader = readerOf(request);
+    if (reader.isAnonymous) budget.admit(reader.name);
+    const turn = await shares.take({ reader, client, cut: () => socket.destroy() });
+    try {
+      const answer = await whileWanted(client, read);
+      const body = await encoded(answer, client);
+      client.throwIfAborted();
+      if (!reply.hasHeader('content-type')) reply.type('application/json; charset=utf-8');
+      reply.raw.once('close', turn.end);
+      turn.send(body.length);
+      if (reader.isAnonymous) budget.spend(reader.name, { rows: rowsOf(answer), bytes: body.length });
+      return body;
+    } catch (error) {
+      turn.end();
+      throw error;
+    }
+  };
+}
+
+function readerOf({ caller, ip }: FastifyRequest): Reader {
+  if (!caller) return { name: networkOf(ip), isAnonymous: true };
+  const { issuer, subject } = caller.principal;
+  return { name: JSON.stringify([issuer, subject]), isAnonymous: false };
+}
+
+/** Aborted when the connection ends before the answer is sent. */
+function clientOf({ raw }: FastifyReply): AbortSignal {
+  const client = new AbortController();
+  const gone = Object.assign(new Error('the client has gone'), { code: 'ECONNRESET' });
+  if (raw.destroyed || raw.socket === null || raw.socket.destroyed) client.abort(gone);
+  raw.once('close', () => {
+    if (!raw.writableFinished) client.abort(gone);
+  });
+  return client.signal;
+}
+
+/** JSON in UTF-8. Lists are written in pieces, since a page may be many megabytes. */
+async function encoded(answer: unknown, client: AbortSignal): Promise<Buffer> {
+  if (Buffer.isBuffer(answer)) return answer;
+  if (typeof answer !== 'object' || answer === null) return Buffer.from(JSON.stringify(answer));
+  const members: string[] = [];
+  for (const [name, value] of Object.entries(answer)) {
+    const text = Array.isArray(value)
+      ? `[${(await mapInTurns(value, (item) => JSON.stringify(item) ?? 'null', client)).join(',')}]`
+      : JSON.stringify(value);
+    if (text !== undefined) members.push(`${JSON.stringify(name)}:${text}`);
+  }
+  return Buffer.from(`{${members.join(',')}}`);
+}
+
+/** The items of an answer's lists; an answer without any counts as one. */
+function rowsOf(answer: unknown): number {
+  const lists = Object.values(answer ?? {}).filter(Array.isArray);
+  return Math.max(
+    1,
+    lists.reduce((sum, list) => sum + list.length, 0),
+  );
+}
