@@ -211,13 +211,17 @@ describe('rollback', () => {
 });
 
 describe('rows', () => {
-  test('asks for the rows of the schema of the convention that owns the hook', async () => {
+  test('asks for the rows of the schema and records of the convention that owns the hook', async () => {
     await using world = await createCliWorld();
     await using server = await archive();
     const argv = ['rows', 'seismic_energy', '--release', '1', '--history', '--server', server.url];
     const { stdout, stderr } = await world.osa(argv);
     const query = new URL(server.requests.at(-1)?.path ?? '', server.url).searchParams;
-    expect(Object.fromEntries(query)).toEqual({ release: '1', history: 'true' });
+    expect(Object.fromEntries(query)).toEqual({
+      convention: 'usgs-earthquakes',
+      release: '1',
+      history: 'true',
+    });
     expect(stdout).toContain('seismic_energy/17');
     expect(stderr).toContain(
       `more: osa rows seismic_energy --release 1 --history --server ${server.url} --cursor abc`,
@@ -248,6 +252,9 @@ describe('rows', () => {
     expect(await ask('--schema', 'earthquake')).toMatchObject({
       stderr: expect.stringContaining('highest version'),
       path: expect.stringContaining('/data/earthquake/seismic_energy'),
+    });
+    expect(await ask('--schema', 'earthquake', '--convention', 'guests')).toMatchObject({
+      path: expect.stringMatching(/seismic_energy\?.*convention=guests/),
     });
   });
 

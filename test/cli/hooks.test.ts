@@ -126,6 +126,26 @@ describe('hooks release', () => {
     expect(Object.keys(lastSent(server).body)).not.toContain('config');
   });
 
+  test('asks again with the right to read the config, where the server wants it for other code', async () => {
+    await using world = await createCliWorld();
+    const details = { scope: 'runs:read:seismic_energy' };
+    const refusal = problem(403, 'access_denied', 'config: needs runs:read', { details });
+    await using full = await archive();
+    await using server = await startFakeServer(async ({ method, path, headers }) => {
+      if (method === 'GET') return { body: await (await fetch(full.url + path)).json() };
+      const [, payload = ''] = (headers.authorization ?? '').split('.');
+      const isGranted = Buffer.from(payload, 'base64url').includes('runs:read:seismic_energy');
+      return isGranted ? { status: 201, body: minted } : refusal;
+    });
+    const given = ['--image', `ghcr.io/acme/energy@${digest('ef')}`, '--source-ref', 'git:1'];
+    const { code } = await world.osa([...release, ...given], asUser(server));
+    expect([code, server.requests.filter(({ method }) => method === 'POST')]).toEqual([
+      0,
+      [expect.anything(), expect.anything()],
+    ]);
+    expect(lastSent(server).scopes).toBe('hooks:write:seismic_energy runs:read:seismic_energy');
+  });
+
   test('sends the keys that are said, and neither the rest of the config nor the source', async () => {
     await using world = await createCliWorld();
     const hidden = { body: { ...showHook, live: { ...showHook.live, config: null } } };

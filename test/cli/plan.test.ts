@@ -22,6 +22,7 @@ const pending: Plan = {
   changed: true,
   refused: false,
   reasons: [],
+  warnings: [],
   changes: {
     ...deployed.changes,
     convention: 'updated',

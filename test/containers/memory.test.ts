@@ -88,6 +88,18 @@ describeContainers('a hook that runs out of memory', () => {
     expect(rows.map((row) => row.value)).toEqual([4, 4, 2, 2]);
   });
 
+  test('is started again from the beginning, where it lost a process and went on to exit with 0', async () => {
+    // The shell answers 0 for what its dead child should have computed.
+    const script = answering(`value=$( (${takeMemory(100)}; echo 7) ); answer \${value:-0}`);
+    expect(await run(script, '64m', ['a', 'b'])).toMatchObject({ published: 2, rows: 2 });
+    expect(await attempts()).toEqual([
+      { n: 1, mib: 64, ending: 'out_of_memory' },
+      { n: 2, mib: 128, ending: 'exited' },
+    ]);
+    const { rows } = await readRows(bench.store, 'bench-record', 'sized', page);
+    expect(rows.map((row) => row.value)).toEqual([7, 7]);
+  });
+
   test('keeps no answer that is cut off, broken, or given twice', async () => {
     const script = answering(`
       case "$count/$id" in

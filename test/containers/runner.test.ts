@@ -86,12 +86,26 @@ describeContainers('a hook in a container', () => {
     }
   });
 
-  test('that lost a process for lack of memory and went on says so', async () => {
-    const ending = await bench.runScript('(x=0123456789; while :; do x=$x$x; done); exit 0');
-    expect(ending).toMatchObject({ ending: 'exited', exitCode: 0 });
-    expect(ending.detail).toContain('lack of memory');
-    await ending.dispose();
+  test('that lost a process for lack of memory and exits with 0 has run out of it, unless it says it is complete', async () => {
+    const lost = '(x=0123456789; while :; do x=$x$x; done)';
+    const say = (status: string) => `echo '{"status":"${status}"}' >> $OSA_OUT/progress.jsonl`;
+    const incomplete = await bench.runScript(`${say('complete')}; ${lost}; ${say('running')}; exit 0`);
+    expect(incomplete).toMatchObject({ ending: 'out_of_memory', exitCode: 0 });
+    expect(incomplete.detail).toContain('lack of memory');
+    await incomplete.dispose();
+    const complete = await bench.runScript(`${lost}; ${say('running')}; ${say('complete')}; exit 0`);
+    expect(complete).toMatchObject({ ending: 'exited', exitCode: 0 });
+    expect(complete.detail).toContain('lack of memory');
+    await complete.dispose();
     expect(await bench.runScript('exit 0')).toMatchObject({ ending: 'exited', detail: null });
+  });
+
+  test('cannot start in a working directory that is none: that is the fault of the image', async () => {
+    const image = await buildImage({ script: 'pwd', files: { '/file': 'x' }, lines: ['WORKDIR /file'] });
+    await expect(bench.run(image)).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining('working directory cannot be used'),
+    });
   });
 
   test('is ended by podman itself when the daemon is gone', async () => {

@@ -14,6 +14,7 @@ const refuses = (role: 'app' | 'owner', code: string, statements: string) =>
 
 const appendOnly = {
   actors: 'subject',
+  schema_owners: 'owner',
   schemas: 'fields',
   deploys: 'manifest',
   releases: 'digest',

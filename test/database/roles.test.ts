@@ -16,6 +16,7 @@ const refuses = (statements: string, codes: readonly string[] = ['42501']) =>
 const columns = {
   role_assignments: 'role',
   actors: 'subject',
+  schema_owners: 'owner',
   schemas: 'fields',
   conventions: 'slug',
   convention_hooks: 'hook',
@@ -38,6 +39,7 @@ const columns = {
   workers: 'name',
   events: 'payload',
   idempotency_keys: 'response',
+  refusals: 'actor',
   schema_migrations: 'checksum',
   'features.energy': 'value',
 };

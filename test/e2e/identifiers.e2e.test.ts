@@ -216,7 +216,9 @@ describe('reserved names', () => {
     const columns = 'id outcome_id run_id ordinal record_srn release created_at';
     const system = 'oid xmin xmax cmin cmax ctid tableoid';
     expect([...reservedColumns].sort()).toEqual(`${columns} ${system}`.split(' ').sort());
-    expect([...reservedFields].sort()).toEqual('id srn schema_id version created_at'.split(' ').sort());
+    expect([...reservedFields].sort()).toEqual(
+      'id srn schema_id version created_at convention_id source_id local_times'.split(' ').sort(),
+    );
     const names = 'records datasets runs live releases history plan';
     expect([...reservedNames].sort()).toEqual(names.split(' ').sort());
   });

@@ -113,8 +113,8 @@ describe('turns', () => {
     expect((await refusal(() => take(nobody('b')))).code).toBe('rate_limited');
     waiting.push(take(known('c')), take(known('d')));
     const late = Promise.all(waiting.map((turn) => refusalOf(turn)));
-    expect((await refusal(() => take(known('e')))).code).toBe('unavailable');
-    expect((await late).map(({ code }) => code)).toEqual(Array(4).fill('unavailable'));
+    expect((await refusal(() => take(known('e')))).code).toBe('busy');
+    expect((await late).map(({ code }) => code)).toEqual(Array(4).fill('busy'));
   });
 });
 

@@ -16,6 +16,7 @@ const pinned = {
       cardinality: 'exactly_one' as const,
     },
   ],
+  openText: false,
 };
 
 /** Reads an upload that comes in pieces of 7 bytes, or of `pieceBytes`. */

@@ -214,7 +214,7 @@ describe('values arrive as they were written', () => {
     const times = [
       '2026-01-02T03:04:05Z',
       '2026-01-02t03:04:05.123456+05:30',
-      '0001-01-01T00:00:00+15:59',
+      '0001-01-02T15:59:00+15:59',
       '2026-01-02T03:04:05.100000000z',
     ];
     const found = await stored(

@@ -1,6 +1,6 @@
 /**
- * Dates and times as RFC 3339 writes them. Year 0000 is refused, since PostgreSQL has no such year, as are leap
- * seconds and offsets of 16 hours and more, which it would move or refuse.
+ * Dates and times as RFC 3339 writes them. Year 0000 is refused, since PostgreSQL has no such year, as are times within a day
+ * of the calendar's ends, leap seconds and offsets of 16 hours and more, which it would move or refuse.
  */
 
 /** `2026-01-31`, a day that exists. */
@@ -16,8 +16,14 @@ export function isDateTime(text: string): boolean {
     twoDigits(text, 11) <= 23 &&
     twoDigits(text, 14) <= 59 &&
     twoDigits(text, 17) <= 59 &&
-    offsetExists(text)
+    offsetExists(text) &&
+    !isAtAnEnd(text)
   );
+}
+
+/** `2026-01-31T12:00:00`: a time without an offset, so nobody knows which moment it is. */
+export function isLocalDateTime(text: string): boolean {
+  return !/[Zz]$|[+-]\d{2}:\d{2}$/.test(text.slice(10)) && isDateTime(`${text}Z`);
 }
 
 /** Whether the offset of `text`, which is a date-time, is one that clocks have: 14 hours at most. */
@@ -49,6 +55,21 @@ function offsetExists(text: string): boolean {
   if (/[Zz]$/.test(text)) return true;
   return twoDigits(text, text.length - 5) <= 15 && twoDigits(text, text.length - 2) <= 59;
 }
+
+/**
+ * Whether the moment is within a day of the first or the last that there is. In another time zone its year would be one that
+ * does not exist.
+ */
+function isAtAnEnd(text: string): boolean {
+  if (!/^(0001-01-0[1-3]|9999-12-(29|30|31))/.test(text)) return false;
+  const [, sign, hours = 0, minutes = 0] = /([+-])(\d{2}):(\d{2})$/.exec(text.slice(19)) ?? [];
+  const offset = (Number(hours) * 60 + Number(minutes)) * 60_000;
+  const moment = Date.parse(`${text.slice(0, 19).toUpperCase()}Z`) - (sign === '-' ? -offset : offset);
+  return moment < secondDay || moment >= lastDay;
+}
+
+const secondDay = Date.parse('0001-01-02T00:00:00Z');
+const lastDay = Date.parse('9999-12-31T00:00:00Z');
 
 const monthLengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const isLeapYear = (year: number) => (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;

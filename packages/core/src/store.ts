@@ -49,7 +49,7 @@ export interface IdReads {
 export interface Access {
   /** The roles of a person, by the uuid of the tokens. */
   rolesOf(user: string): Promise<readonly Role[]>;
-  /** Tells in the outbox that somebody was refused. */
+  /** Counts that somebody was refused, and tells the first times in the outbox, then each time the number doubles. */
   denied(principal: Principal, request: AskedFor): Promise<void>;
 }
 

@@ -221,6 +221,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
 /** The routes that read have connections of their own. */
 function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise<Components>): Handlers {
   const { domain } = config;
+  const { registries = [] } = config.containers;
   const bulk = postgresStore(needs.uploads, { domain });
   const cancelling = postgresStore(needs.cancellations, { domain });
   const on = (database: Database): Handlers => {
@@ -236,9 +237,9 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
         metrics: needs.metrics,
         check,
       }),
-      ...conventionRoutes({ store }),
+      ...conventionRoutes({ store, registries }),
       ...blobRoutes(parts),
-      ...hookRoutes(parts),
+      ...hookRoutes({ ...parts, registries }),
       ...ingestionRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),

@@ -7,6 +7,7 @@ export type History = ReadonlyMap<string, string>;
 /** An entry of what may end once counts from its end on, and without what may still be superseded. */
 const queries: Readonly<Record<string, string>> = {
   actors: 'select id::text as key, t::text as content from actors t',
+  schema_owners: 'select id as key, t::text as content from schema_owners t',
   schemas: `select id || '@' || version as key, t::text as content from schemas t`,
   deploys: 'select id::text as key, t::text as content from deploys t',
   releases: `select hook || ' ' || version as key, t::text as content from releases t`,

@@ -30,12 +30,17 @@ const HookChange = z.object({
 export const DeployChanges = z.object({
   convention: z.enum(['created', 'updated', 'unchanged']),
   convention_fields: z.array(Difference),
+  /** The convention that the schema id belongs to. Only its deploys add versions, and those with `schemas:write`. */
+  schema_owner: z.string().optional(),
   schema: z.enum(['created', 'unchanged', 'refused']),
   schema_differences: z.array(Difference),
   hooks: z.array(HookChange),
   removed_hooks: z.array(z.string()),
   ingester: z.enum(['none', 'stored, not run']),
 });
+
+/** What refuses nothing and the deployer should know. */
+const warnings = z.array(z.string()).default([]);
 
 const DeployPlan = z.object({
   slug: z.string(),
@@ -45,6 +50,7 @@ const DeployPlan = z.object({
   refused: z.boolean(),
   reasons: z.array(z.string()),
   changes: DeployChanges,
+  warnings,
 });
 
 const DeployAnswer = z.object({
@@ -59,6 +65,7 @@ const DeployAnswer = z.object({
   changes: DeployChanges,
   /** Of the convention's live releases; null when a worker that runs can start them all. */
   unstartable: Unstartable,
+  warnings,
   /** Unfinished batches that keep a release which this deploy left. */
   still_running: z.array(ClaimedBatches.extend({ hook: z.string() })).default([]),
 });
@@ -81,6 +88,8 @@ const ConventionDetail = z.object({
   description: z.string(),
   schema_id: SchemaRef,
   fields: z.array(FieldDefinition),
+  /** Whether text fields without a rule take any JSON value, and date fields times without an offset. */
+  open_text: z.boolean().default(false),
   file_requirements: z.record(z.string(), z.unknown()),
   hooks: z.array(z.string()),
   ingester: z.record(z.string(), z.unknown()).nullable(),

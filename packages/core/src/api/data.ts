@@ -3,14 +3,18 @@ import { flag, rowId, time, versionText } from './fields.ts';
 import { dataPage, table } from './paging.ts';
 import { read, route } from './route.ts';
 
+/** Whose records are read; those of the schema's owner if it is left out. */
+const convention = z.string().max(200).optional();
+
 export const dataRoutes = {
   readRecords: route({
     method: 'GET',
     path: '/api/v1/data/:schema/records',
-    summary: 'List the published records of a schema (`id` or `id@version`), newest first',
+    summary:
+      'List the published records of a schema (`id` or `id@version`), newest first: those of its owner, or of `convention`',
     gate: read,
     params: z.object({ schema: z.string().max(200) }),
-    query: dataPage.extend({ history: flag }),
+    query: dataPage.extend({ history: flag, convention }),
     status: 200,
     response: table(
       z.looseObject({
@@ -19,6 +23,10 @@ export const dataRoutes = {
         schema_id: z.string(),
         version: z.int(),
         created_at: time,
+        convention_id: z.string(),
+        source_id: z.string(),
+        /** The date fields whose times have no offset; left out where there are none. */
+        local_times: z.array(z.string()).optional(),
       }),
     ),
   }),
@@ -30,6 +38,7 @@ export const dataRoutes = {
     params: z.object({ schema: z.string().max(200), feature: z.string().max(200) }),
     query: dataPage.extend({
       history: flag,
+      convention,
       release: versionText.optional(),
     }),
     status: 200,

@@ -5,7 +5,8 @@ export const Problem = z.object({
   type: z.string(),
   title: z.string(),
   status: z.int(),
-  detail: z.string(),
+  /** An object in refusals of `/auth/me`, whose `detail.code` the archive's SDK reads. */
+  detail: z.union([z.string(), z.object({ code: z.string(), message: z.string() })]),
   code: z.string(),
   message: z.string(),
   field: z.string().optional(),

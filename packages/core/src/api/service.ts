@@ -2,31 +2,38 @@ import { z } from 'zod';
 import { time } from './fields.ts';
 import { open, read, route } from './route.ts';
 
+const health = route({
+  method: 'GET',
+  path: '/health',
+  summary: 'Report that the process is up',
+  gate: open,
+  status: 200,
+  response: z.object({ status: z.literal('ok'), version: z.string() }),
+});
+
+const ready = route({
+  method: 'GET',
+  path: '/ready',
+  summary: 'Report whether the daemon can do its work; 503 if it cannot',
+  gate: open,
+  status: 200,
+  troubleStatus: [503, 'Not ready'],
+  response: z.object({
+    status: z.enum(['ready', 'degraded']),
+    version: z.string(),
+    components: z.record(
+      z.string(),
+      z.object({ status: z.enum(['ok', 'error', 'unchecked']), detail: z.string().nullable() }),
+    ),
+  }),
+});
+
 export const serviceRoutes = {
-  health: route({
-    method: 'GET',
-    path: '/health',
-    summary: 'Report that the process is up',
-    gate: open,
-    status: 200,
-    response: z.object({ status: z.literal('ok'), version: z.string() }),
-  }),
-  ready: route({
-    method: 'GET',
-    path: '/ready',
-    summary: 'Report whether the daemon can do its work; 503 if it cannot',
-    gate: open,
-    status: 200,
-    troubleStatus: [503, 'Not ready'],
-    response: z.object({
-      status: z.enum(['ready', 'degraded']),
-      version: z.string(),
-      components: z.record(
-        z.string(),
-        z.object({ status: z.enum(['ok', 'error', 'unchecked']), detail: z.string().nullable() }),
-      ),
-    }),
-  }),
+  health,
+  ready,
+  /** Where clients of the existing archive look for them. */
+  apiHealth: route({ ...health, path: '/api/v1/health' }),
+  apiReady: route({ ...ready, path: '/api/v1/ready' }),
   metrics: route({
     method: 'GET',
     path: '/metrics',

@@ -8,6 +8,11 @@ export interface Principal {
   readonly scopes: ReadonlySet<string>;
   /** Passes every gate: a person with the role ADMIN. */
   readonly isAdmin?: boolean;
+  /**
+   * Collects the rights that were asked for and granted, as `<verb>:<resource>`, where they matter later: an answer that is
+   * stored is given again only to a caller who still has them.
+   */
+  readonly used?: Set<string>;
   /** The token's `jti`, where it has one. */
   readonly tokenId?: string | undefined;
 }

@@ -9,6 +9,7 @@ import type { Principal } from './principal.ts';
 export const scopeVerbs = [
   'conventions:write',
   'hooks:write',
+  'schemas:write',
   'ingestions:write',
   'ingestions:read',
   'runs:read',
@@ -21,7 +22,18 @@ export const everything = '*';
 
 /** Whether the principal may do `verb` on `resource`. */
 export function grants(principal: Principal, verb: ScopeVerb, resource: string): boolean {
-  return holds(principal, verb, (pattern) => matches(pattern, resource));
+  const isGranted = holds(principal, verb, (pattern) => matches(pattern, resource));
+  if (isGranted) principal.used?.add(`${verb}:${resource}`);
+  return isGranted;
+}
+
+/** Requires rights that `used` has collected. @throws OsaError `access_denied` */
+export function requireRights(principal: Principal, rights: readonly string[]): void {
+  for (const right of rights) {
+    const verb = scopeVerbs.find((one) => right.startsWith(`${one}:`));
+    if (verb === undefined) throw lacking(right);
+    requireScope(principal, verb, right.slice(verb.length + 1));
+  }
 }
 
 /** @throws OsaError `access_denied`, with the missing scope in `details.scope`. */

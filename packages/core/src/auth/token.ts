@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, type JWK, SignJWT } from 'jose';
 import { OsaError } from '../error.ts';
 import { parseExactJson } from '../json/exact.ts';
+import { parseJson } from '../json/parse.ts';
 import { keyBytesOf, keyFlaw } from './ed25519.ts';
 import type { MachineKey } from './issuer.ts';
 
@@ -61,7 +62,7 @@ export async function readPrivateKey(text: string, source: string): Promise<Sign
  * should be trusted with
  */
 export async function readPublicKeys(text: string, source: string): Promise<MachineKey[]> {
-  const members = jwkSet(text) ?? text.match(/-----BEGIN.+?-----END.+?-----/gs) ?? [text.trim()];
+  const members = jwkSet(text) ?? text.trim().split(/(?<=-----END [A-Z ]+-----)\s+/);
   if (members.length === 0) throw new OsaError('credentials', `${source}: the set holds no key`);
   const keys = await Promise.all(members.map((member) => publicKey(member, source)));
   const twin = keys.find(({ kid }, index) => keys.findIndex((other) => other.kid === kid) < index);
@@ -94,7 +95,7 @@ function ownKid(text: string): string | undefined {
 /** The members of a JWK set (RFC 7517, section 5); undefined for what is none. */
 function jwkSet(text: string): object[] | undefined {
   try {
-    const value: unknown = parseExactJson(text);
+    const value: unknown = parseJson(text.trim());
     const keys = typeof value === 'object' && value !== null && 'keys' in value ? value.keys : undefined;
     return Array.isArray(keys) ? keys : undefined;
   } catch {
@@ -116,17 +117,22 @@ function asJwk(text: string): Readonly<Record<string, unknown>> | undefined {
 
 type KeyInput = Parameters<typeof createPrivateKey>[0] & Parameters<typeof createPublicKey>[0];
 
+/** One block, with nothing before, behind or within it that a reader might skip. */
+const onePem = /^-----BEGIN ([A-Z ]+)-----\s[A-Za-z0-9+/=\s]+-----END \1-----$/;
+
 function parseKey(text: string, source: string, read: (input: KeyInput) => KeyObject): KeyObject {
   try {
     const trimmed = text.trim();
-    if (trimmed.startsWith('{')) return read({ key: parseExactJson(trimmed), format: 'jwk' } as KeyInput);
+    // Strictly, so that no name stands twice.
+    if (trimmed.startsWith('{')) return read({ key: parseJson(trimmed), format: 'jwk' } as never);
+    if (!onePem.test(trimmed)) throw new TypeError('not one PEM block');
     return read({ key: trimmed, format: 'pem' } as KeyInput);
   } catch (cause) {
     // The cause of a JSON error quotes the text, and the text is a secret.
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
     throw new OsaError(
       'credentials',
-      `${source}: not a PEM or JWK key (${code}); make one with \`osa keys generate\``,
+      `${source}: not one PEM or JWK key and nothing else (${code}); make one with \`osa keys generate\``,
     );
   }
 }

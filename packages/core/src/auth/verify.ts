@@ -27,8 +27,17 @@ export interface VerifiedToken {
   /** Empty for a person, whose rights are roles and not in the token. */
   readonly scopes: ReadonlySet<string>;
   readonly tokenId: string | undefined;
+  /** What a person's token says of the person; for display only. */
+  readonly profile?: Profile;
   /** Its `exp`, in seconds since 1970. It is accepted for the clock skew longer. */
   readonly expiresAt: number;
+}
+
+export interface Profile {
+  readonly name: string | undefined;
+  /** Where the person signed in, such as `orcid`, and the person's id there. */
+  readonly provider: string | undefined;
+  readonly externalId: string | undefined;
 }
 
 export interface Verifier {
@@ -55,6 +64,8 @@ const cacheSize = 10_000;
 export function tokenVerifier(first: TrustedIssuers, now: () => number = Date.now): Verifier {
   let trusted = first;
   const known = new Map<string, VerifiedToken>();
+  /** Tokens that were seen to be over: they stay so when the clock goes back. */
+  const over = new Set<string>();
   return {
     get trusted() {
       return trusted;
@@ -67,14 +78,20 @@ export function tokenVerifier(first: TrustedIssuers, now: () => number = Date.no
       const seconds = now() / 1_000;
       const print = createHash('sha256').update(token).digest('base64');
       const before = known.get(print);
-      if (before && !isOver(before, trusted, seconds)) return before;
+      if (before && !over.has(print) && !isOver(before, trusted, seconds)) return before;
       try {
+        if (over.has(print)) throw new TokenFlaw('it has expired', { isExpired: true });
         const verified = verifyToken(readCompact(token), trusted, seconds);
         if (known.size >= cacheSize) known.clear();
         known.set(print, verified);
         return verified;
       } catch (cause) {
         if (!(cause instanceof TokenFlaw)) throw cause;
+        if (cause.isExpired) {
+          known.delete(print);
+          if (over.size >= cacheSize) over.clear();
+          over.add(print);
+        }
         const message = cause.isExpired ? 'the token has expired' : 'the token is not accepted';
         throw new OsaError('invalid_token', message, { cause });
       }
@@ -141,7 +158,8 @@ function verifyPerson(
   const issuedAt = claims.iat === undefined ? undefined : instant(claims.iat, 'iat');
   requireTimes(claims, { issuedAt, expiresAt, now, trusted });
   const tokenId = tokenIdOf(claims);
-  return { kind: 'person', issuer: primaryIssuer, subject, scopes: new Set(), tokenId, expiresAt };
+  const profile = profileOf(claims);
+  return { kind: 'person', issuer: primaryIssuer, subject, scopes: new Set(), tokenId, expiresAt, profile };
 }
 
 /** A single key is used whatever the `kid`; among several, the `kid` chooses. Keys are never fetched. */
@@ -160,10 +178,20 @@ function requireAudience(claim: JsonValue | undefined, audience: string): void {
 }
 
 /** A claim of at most 255 bytes, without characters that could be misread in a log. */
+function isText(claim: JsonValue | undefined): claim is string {
+  const isShort = typeof claim === 'string' && claim.trim() !== '' && Buffer.byteLength(claim) <= 255;
+  return isShort && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(claim);
+}
+
 function text(claim: JsonValue | undefined, name: string): string {
-  const isText = typeof claim === 'string' && claim.trim() !== '' && Buffer.byteLength(claim) <= 255;
-  if (isText && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(claim)) return claim;
+  if (isText(claim)) return claim;
   throw new TokenFlaw(`its ${name} is not a text of 1 to 255 bytes`);
+}
+
+/** These claims give no rights, so one that cannot be shown is left out rather than refused. */
+function profileOf({ name, provider, external_id }: JsonObject): Profile {
+  const shown = (claim: JsonValue | undefined) => (isText(claim) ? claim : undefined);
+  return { name: shown(name), provider: shown(provider), externalId: shown(external_id) };
 }
 
 function tokenIdOf({ jti }: JsonObject): string | undefined {

@@ -1,7 +1,7 @@
 import type { Principal } from './principal.ts';
 import { everything, grants } from './scope.ts';
 
-/** Configs may hold secrets, so only readers of runs see them. */
+/** Configs may hold secrets, and answers tell of other machines, so only readers of runs see them. */
 
 /** A release of `hook`, without its config unless the reader may see it. */
 export function hideConfig<T extends { readonly config: unknown }>(
@@ -10,6 +10,18 @@ export function hideConfig<T extends { readonly config: unknown }>(
   hook: string,
 ): T {
   return mayReadRuns(principal, hook) ? release : { ...release, config: null };
+}
+
+/** Attempts of `hook`, without what a registry or an engine answered where the code did not start. */
+export function hideAnswers<T extends { readonly ending: string | null; readonly detail: string | null }>(
+  attempts: readonly T[],
+  principal: Principal | undefined,
+  hook: string,
+): T[] {
+  if (mayReadRuns(principal, hook)) return [...attempts];
+  return attempts.map((attempt) =>
+    attempt.ending === 'not_started' ? { ...attempt, detail: null } : attempt,
+  );
 }
 
 /**

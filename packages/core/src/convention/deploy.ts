@@ -4,11 +4,13 @@ import { grants, requireScope } from '../auth/scope.ts';
 import { mayReadRuns } from '../auth/visibility.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
+import { requireRegistry } from '../hook/image.ts';
 import { byIngestion } from '../hook/live.ts';
-import type { RegistryState, RegistryWrites, StoredConvention, StoredHook } from '../hook/registry.ts';
+import type { RegistryState, RegistryWrites, StoredHook } from '../hook/registry.ts';
 import { fingerprint, type ReleaseContent } from '../hook/release.ts';
 import type { Store, Writer } from '../store.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent, slugOf } from './convention.ts';
+import { withOpenText } from './open-text.ts';
 import { type DeployOptions, type DeployPlan, type DeployState, planDeploy } from './plan.ts';
 
 /**
@@ -21,21 +23,23 @@ import { type DeployOptions, type DeployPlan, type DeployState, planDeploy } fro
 export async function deploy(
   store: Store,
   writer: Writer,
-  request: DeployRequest,
+  received: DeployRequest,
   options: DeployOptions = { activate: false },
 ): Promise<Answer<'deploy'>> {
+  const request = withOpenText(received);
   const slug = chooseSlug(request);
   requireScope(writer.principal, 'conventions:write', slug);
+  requireRegistries(request, options);
   await failpoint('release.before-lock');
   const answer = await store.write(writer, async ({ registry, event }) => {
     const state = await lockState(registry, slug, request);
     await failpoint('release.after-lock');
     const plan = planDeploy(slug, request, state, { ...options, shows: shownTo(writer.principal) });
-    requireHookScopes(writer.principal, plan);
+    requireOwnership(writer.principal, plan, request);
     refuse(plan);
     await requireBlobs(registry, request.hooks);
     const still_running = await stillRunning(registry, plan, state);
-    await apply(registry, request, plan, state);
+    await apply({ registry, principal: writer.principal }, request, plan, state);
     await failpoint('release.after-insert');
     // Anybody may read what a deploy has changed.
     const open = planDeploy(slug, request, state, { ...options, shows: () => false });
@@ -52,6 +56,7 @@ export async function deploy(
       deploy_id: id,
       changed: plan.changed,
       changes: plan.changes,
+      warnings: plan.warnings,
       still_running,
       unstartable: await registry.unstartable(slug),
     };
@@ -68,19 +73,30 @@ export async function deploy(
 export async function planConvention(
   store: Store,
   principal: Principal,
-  request: DeployRequest,
+  received: DeployRequest,
   options: DeployOptions,
 ): Promise<DeployPlan> {
+  const request = withOpenText(received);
   const slug = chooseSlug(request);
   requireScope(principal, 'conventions:write', slug);
+  requireRegistries(request, options);
   return store.read(async (registry) => {
     const convention = await registry.convention(slug);
     const hooks = await registry.hooks(request.hooks.map((hook) => hook.name));
-    const state = await readState(registry, request, { convention, hooks });
+    const schemaOwner = (await registry.schemaOwner(request.schema.id)) ?? slug;
+    const state = await readState(registry, request, { convention, hooks, schemaOwner });
     const plan = planDeploy(slug, request, state, { ...options, shows: shownTo(principal) });
-    requireHookScopes(principal, plan);
+    requireOwnership(principal, plan, request);
     return plan;
   });
+}
+
+/** @throws OsaError `invalid` for an image from elsewhere */
+function requireRegistries({ hooks, ingester }: DeployRequest, { registries = [] }: DeployOptions): void {
+  for (const [index, { release }] of hooks.entries()) {
+    requireRegistry(registries, release.image, `hooks[${index}].release.image`);
+  }
+  requireRegistry(registries, ingester?.release.image, 'ingester.release.image');
 }
 
 function shownTo(principal: Principal): (hook: string) => boolean {
@@ -94,7 +110,7 @@ function chooseSlug(request: DeployRequest): string {
   throw new OsaError('invalid', message, { field: 'title' });
 }
 
-/** Locks the convention, then the hooks by name, and reads what else the deploy names. */
+/** Locks the convention, the hooks by name and the schema id, and reads what else the deploy names. */
 async function lockState(
   registry: RegistryWrites,
   slug: string,
@@ -102,15 +118,16 @@ async function lockState(
 ): Promise<DeployState> {
   const convention = await registry.lockConvention(slug, request);
   const hooks = await registry.lockHooks(slug, request.hooks);
-  return readState(registry, request, { convention, hooks });
+  const schemaOwner = await registry.claimSchema(request.schema.id, slug);
+  return readState(registry, request, { convention, hooks, schemaOwner });
 }
 
 async function readState(
   registry: RegistryState,
   request: DeployRequest,
-  named: { readonly convention: StoredConvention | undefined; readonly hooks: readonly StoredHook[] },
+  named: Pick<DeployState, 'convention' | 'schemaOwner'> & { readonly hooks: readonly StoredHook[] },
 ): Promise<DeployState> {
-  const fields = await registry.schemaFields(request.schema.id, request.schema.version);
+  const schema = await registry.schema(request.schema.id, request.schema.version);
   const knownReleases = new Map<string, number>();
   const liveReleases = new Map<string, ReleaseContent>();
   const hooks = new Map(named.hooks.map((hook) => [hook.name, hook]));
@@ -122,14 +139,34 @@ async function readState(
     const live = isLive ? undefined : await registry.liveRelease(name);
     if (live) liveReleases.set(name, live);
   }
-  return { convention: named.convention, fields, hooks, knownReleases, liveReleases };
+  const stored = { fields: schema?.fields, openText: schema?.openText };
+  return { ...named, ...stored, hooks, knownReleases, liveReleases };
 }
 
 /**
- * A deploy mints for the hooks that its convention owns. To mint for another's, and to activate what is not live,
- * takes the right to that hook.
+ * A deploy registers versions of the schemas that its convention owns, and mints for the hooks that it owns. To do so for
+ * another's, and to activate a release that is not live, takes the right to that schema or hook.
+ *
+ * @throws OsaError `access_denied`, which names the owner
  */
-function requireHookScopes(principal: Principal, { slug, changes }: DeployPlan): void {
+function requireOwnership(principal: Principal, { slug, changes }: DeployPlan, request: DeployRequest): void {
+  const { id, version } = request.schema;
+  const owner = changes.schema_owner;
+  if (changes.schema === 'created' && owner !== slug && !grants(principal, 'schemas:write', id)) {
+    throw new OsaError(
+      'access_denied',
+      `schema ${id} belongs to the convention ${owner}: to register ${id}@${version} you need the scope schemas:write:${id}; ` +
+        'use a registered version, or give the schema another id',
+      { field: 'schema.id', details: { scope: `schemas:write:${id}`, owner } },
+    );
+  }
+  requireHookScopes(principal, { slug, changes });
+}
+
+function requireHookScopes(
+  principal: Principal,
+  { slug, changes }: Pick<DeployPlan, 'slug' | 'changes'>,
+): void {
   for (const { name, owner, release, activated } of changes.hooks) {
     const needsHook = activated || (release === 'created' && owner !== slug);
     if (!needsHook || grants(principal, 'hooks:write', name)) continue;
@@ -171,14 +208,14 @@ async function requireBlobs(registry: RegistryWrites, hooks: readonly HookDeclar
 }
 
 async function apply(
-  registry: RegistryWrites,
+  { registry, principal }: { readonly registry: RegistryWrites; readonly principal: Principal },
   request: DeployRequest,
   plan: DeployPlan,
   state: DeployState,
 ): Promise<void> {
-  const { id, version, fields } = request.schema;
+  const { id, version, fields, open_text } = request.schema;
   if (plan.changes.schema === 'created') {
-    await registry.insertSchema({ id, version, title: request.title, fields });
+    await registry.insertSchema({ id, version, title: request.title, fields, openText: open_text === true });
   }
   if (plan.changes.convention !== 'unchanged') await registry.updateConvention(plan.slug, request);
   for (const change of plan.changes.hooks) {
@@ -190,7 +227,10 @@ async function apply(
     if (change.hook === 'created') await registry.createFeatureTable(change.name);
     const { source_ref } = declaration.release;
     if (change.release === 'created') await mintDeclared(registry, hook, declaration);
-    else await registry.addSource({ hook: change.name, version: change.version, source_ref });
+    // What another's release says of itself is not for everybody who uses it to say.
+    else if (change.owner === plan.slug || grants(principal, 'hooks:write', change.name)) {
+      await registry.addSource({ hook: change.name, version: change.version, source_ref });
+    }
     if (change.activated) {
       await registry.move(hook, { to: change.version, kind: 'activate', reason: 'deploy --activate' });
     }

@@ -6,12 +6,17 @@ import { type ComparedRelease, releaseDifferences } from '../hook/release-differ
 import { canonicalJson } from '../json/canonical.ts';
 import { type FieldDefinition, schemaDifferences } from '../record/schema.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent } from './convention.ts';
+import { openTextWarnings } from './open-text.ts';
 
 /** What is stored of everything that a deploy names. */
 export interface DeployState {
   readonly convention: StoredConvention | undefined;
+  /** The convention that the schema id belongs to, or will. */
+  readonly schemaOwner: string;
   /** The fields of the named schema version, when it is registered. */
   readonly fields: readonly FieldDefinition[] | undefined;
+  /** Whether the text without a rule of that version takes any value. */
+  readonly openText: boolean | undefined;
   readonly hooks: ReadonlyMap<string, StoredHook>;
   /** By hook, the version of the release that is declared again. */
   readonly knownReleases: ReadonlyMap<string, number>;
@@ -22,6 +27,8 @@ export interface DeployState {
 export interface DeployOptions {
   /** Make the declared releases live also where they are known and another one is. */
   readonly activate: boolean;
+  /** Where images may come from; anywhere if there is none. */
+  readonly registries?: readonly string[];
 }
 
 export interface PlanOptions extends DeployOptions {
@@ -49,17 +56,19 @@ export function planDeploy(
   const changes: DeployPlan['changes'] = {
     convention: !state.convention ? 'created' : conventionFields.length > 0 ? 'updated' : 'unchanged',
     convention_fields: conventionFields,
+    schema_owner: state.schemaOwner,
     schema: !state.fields ? 'created' : schemaChanges.length > 0 ? 'refused' : 'unchanged',
     schema_differences: schemaChanges,
     hooks,
     removed_hooks: (state.convention?.hooks ?? []).filter((name) => !declared.has(name)),
     ingester: request.ingester ? 'stored, not run' : 'none',
   };
-  const reasons = refusals(request, changes);
+  const reasons = refusals(slug, request, changes);
   const refused = reasons.length > 0;
   // A plan that is refused makes no release.
   const shown = refused ? changes : { ...changes, hooks: withReleases(request, state, options, hooks) };
-  return { slug, changed: isChange(changes), refused, reasons, changes: shown };
+  const warnings = openTextWarnings(request, state);
+  return { slug, changed: isChange(changes), refused, reasons, changes: shown, warnings };
 }
 
 /** Adds to each hook what its declared release differs in from the live one. */
@@ -119,13 +128,15 @@ function isChange({ convention, schema, hooks }: DeployPlan['changes']): boolean
   );
 }
 
-function refusals({ schema }: DeployRequest, changes: DeployPlan['changes']): string[] {
+function refusals(slug: string, { schema }: DeployRequest, changes: DeployPlan['changes']): string[] {
   const reasons: string[] = [];
   if (changes.schema === 'refused') {
     const what = changes.schema_differences.map(describe).join('; ');
-    reasons.push(
-      `schema ${schema.id}@${schema.version} is registered and never changes: ${what}. Raise its version`,
-    );
+    const next =
+      changes.schema_owner === slug
+        ? 'Raise its version'
+        : `It belongs to the convention ${changes.schema_owner}: use its fields, or another id`;
+    reasons.push(`schema ${schema.id}@${schema.version} is registered and never changes: ${what}. ${next}`);
   }
   for (const [index, { name, hook, differences }] of changes.hooks.entries()) {
     if (hook !== 'refused') continue;

@@ -18,7 +18,9 @@ export const reservedColumns = [
 ] as const;
 
 /** Field names taken by what a reading of records puts beside the metadata. */
-export const reservedFields = ['id', 'srn', 'schema_id', 'version', 'created_at'] as const;
+export const reservedFields = [
+  ...['id', 'srn', 'schema_id', 'version', 'created_at', 'convention_id', 'source_id', 'local_times'],
+] as const;
 
 export const jsonTypes = ['string', 'number', 'integer', 'boolean', 'array', 'object'] as const;
 export const stringFormats = ['date-time', 'date', 'uuid'] as const;
@@ -65,10 +67,17 @@ export const FeatureContract = z.object({
   kind: z.literal('table').default('table'),
   cardinality: z.enum(['one', 'many']),
   columns: z.array(Column).max(bounds.columns).superRefine(refuseTwins),
+  /** Whether string columns without a format take any JSON value: `convention/open-text.ts` says when. */
+  open_text: z.boolean().nullish(),
 });
 
 export type Column = z.infer<typeof Column>;
 export type FeatureContract = z.infer<typeof FeatureContract>;
+
+/** Whether a column takes any JSON value where its contract has `open_text`. */
+export function isOpenColumn({ json_type, format }: Pick<Column, 'json_type' | 'format'>): boolean {
+  return json_type === 'string' && !format;
+}
 
 /** One difference between two contracts, such as `columns.energy_j.unit: "J" → "kJ"`. */
 export interface Difference {

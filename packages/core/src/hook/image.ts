@@ -1,3 +1,33 @@
+import { OsaError } from '../error.ts';
+
+/**
+ * Refuses an image that does not come from one of `registries`, each a host or the start of a name, such as
+ * `ghcr.io/acme`; none means any. A name without a host is refused, since each engine completes it in its own way.
+ *
+ * @throws OsaError `invalid`, at `field`
+ */
+export function requireRegistry(
+  registries: readonly string[],
+  image: string | null | undefined,
+  field: string,
+): void {
+  if (registries.length === 0 || image === null || image === undefined) return;
+  const [host = '', ...path] = splitImage(image).name.split('/');
+  const repository = `${[host.toLowerCase(), ...path].join('/').replace(/:[^/:]*$/, '')}/`;
+  if (path.length > 0 && registries.some((registry) => repository.startsWith(`${registry}/`))) return;
+  throw new OsaError(
+    'invalid',
+    `${field}: ${image} does not come from a registry of this archive; its name must begin with ${registries.join(' or ')}`,
+    { field, details: { registries } },
+  );
+}
+
+/** A registry that images may come from: a host, perhaps with a port and the start of a path. */
+export function isRegistry(text: string): boolean {
+  const isHost = /^([a-z0-9[][^/]*[.:]|localhost(?=[:/]|$))/.test(text);
+  return isHost && text === text.toLowerCase() && isImage({ name: `${text}/x`, digest: undefined });
+}
+
 /** What code is run by; upper case and other algorithms would be a second name for the same. */
 export const digestPattern = /^sha256:[0-9a-f]{64}$/;
 

@@ -1,12 +1,14 @@
 import type { Answer, ParsedBody } from '../api/index.ts';
-import { requireScope } from '../auth/scope.ts';
+import type { Principal } from '../auth/principal.ts';
+import { grants, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
+import { canonicalJson } from '../json/canonical.ts';
 import type { Store, Writer } from '../store.ts';
 import { unknownHook } from './hook.ts';
-import { imageRule, isImage, splitImage } from './image.ts';
+import { imageRule, isImage, requireRegistry, splitImage } from './image.ts';
 import { pointerMoved } from './live.ts';
-import type { Minting, MintingBase, MintOutcome, Said } from './registry.ts';
+import type { Minting, MintingBase, MintOutcome, Said, StoredRelease } from './registry.ts';
 import { fingerprint, Limits, memoryBytes, millicores, type ReleaseContent } from './release.ts';
 
 /**
@@ -23,8 +25,10 @@ export async function release(
   writer: Writer,
   hookName: string,
   request: ParsedBody<'release'>,
+  { registries = [] }: { readonly registries?: readonly string[] } = {},
 ): Promise<Answer<'release'>> {
   requireScope(writer.principal, 'hooks:write', hookName);
+  requireRegistry(registries, request.image, 'image');
   await failpoint('mint.before-lock');
   const minted =
     (await mintAtOnce(store, writer, hookName, request)) ??
@@ -45,7 +49,8 @@ async function mintAtOnce(
 ): Promise<Answer<'release'> | undefined> {
   if (writer.idempotency) return undefined;
   const said = saidBy(request);
-  const minting = merged(hookName, request, await store.registry.mintingBase(hookName, said));
+  const base = await store.registry.mintingBase(hookName, said);
+  const minting = merged(writer.principal, hookName, request, base);
   const minted = await store.mint(writer, minting);
   return minted.outcome === 'moved' ? undefined : answer(hookName, request, minted);
 }
@@ -60,7 +65,8 @@ async function mintLocked(
   return store.write(writer, async ({ registry }) => {
     await registry.lockHook(hookName);
     await failpoint('mint.after-lock');
-    const minting = merged(hookName, request, await registry.mintingBase(hookName, said));
+    const base = await registry.mintingBase(hookName, said);
+    const minting = merged(writer.principal, hookName, request, base);
     const minted = answer(hookName, request, await registry.mint(minting));
     await failpoint('mint.after-insert');
     return minted;
@@ -85,10 +91,11 @@ function saidBy(request: Given): Said {
   };
 }
 
-/** @throws OsaError `not_found`, `invalid` */
-function merged(hook: string, request: Given, base: MintingBase | undefined): Minting {
+/** @throws OsaError `not_found`, `invalid`, `access_denied` */
+function merged(principal: Principal, hook: string, request: Given, base: MintingBase | undefined): Minting {
   if (!base) throw unknownHook(hook);
   const content = merge(request, base);
+  if (request.config === undefined) requireConfigRight(principal, hook, content, base.known ?? base.live);
   return {
     hook,
     content,
@@ -101,6 +108,30 @@ function merged(hook: string, request: Given, base: MintingBase | undefined): Mi
     expected: request,
     told: true,
   };
+}
+
+/**
+ * Other code could write the config that it is given into rows, which everybody reads. So a config goes to other code only
+ * if the caller may read it.
+ *
+ * @throws OsaError `access_denied`
+ */
+function requireConfigRight(
+  principal: Principal,
+  hook: string,
+  next: Minting['content'],
+  from: StoredRelease | null,
+): void {
+  if (from === null || Object.keys(from.config).length === 0) return;
+  const codeOf = ({ runtime, digest, command }: typeof next) => canonicalJson({ runtime, digest, command });
+  if (codeOf(next) === codeOf({ ...from }) || grants(principal, 'runs:read', hook)) return;
+  const scope = `runs:read:${hook}`;
+  throw new OsaError(
+    'access_denied',
+    `config: v${from.version} of ${hook} has a config, which may hold secrets; to give it to other code you need the scope ` +
+      `${scope} as well, or say the config`,
+    { field: 'config', details: { scope } },
+  );
 }
 
 function answer(hook: string, { digest, image }: Given, minted: MintOutcome): Answer<'release'> {

@@ -14,11 +14,14 @@ export interface RegistryWrites extends RegistryState {
    * was stored before; undefined when there was nothing.
    */
   lockConvention(slug: string, request: DeployRequest): Promise<StoredConvention | undefined>;
+  /** The owner of a schema id, which is this convention if the id is new. It waits for another deploy that takes the id. */
+  claimSchema(id: string, slug: string): Promise<string>;
   insertSchema(schema: {
     id: string;
     version: string;
     title: string;
     fields: readonly FieldDefinition[];
+    openText: boolean;
   }): Promise<void>;
   /**
    * Makes the hooks that are missing, then locks all of them in name order against claims, releases and moves.
@@ -76,8 +79,10 @@ export interface RegistryWrites extends RegistryState {
 /** What a deploy looks at, as it is stored at one moment. */
 export interface RegistryState {
   convention(slug: string): Promise<StoredConvention | undefined>;
-  /** The fields of a registered schema. */
-  schemaFields(id: string, version: string): Promise<FieldDefinition[] | undefined>;
+  /** The convention that a schema id belongs to. */
+  schemaOwner(id: string): Promise<string | undefined>;
+  /** A registered schema. */
+  schema(id: string, version: string): Promise<StoredSchema | undefined>;
   /** Those of the named hooks that exist. */
   hooks(names: readonly string[]): Promise<StoredHook[]>;
   /** The version of the release with this fingerprint. */
@@ -122,6 +127,12 @@ export interface StoredConvention {
   readonly docs: unknown;
   readonly ingester: unknown;
   readonly hooks: readonly string[];
+}
+
+export interface StoredSchema {
+  readonly fields: readonly FieldDefinition[];
+  /** Whether its text without a rule takes any value. */
+  readonly openText: boolean;
 }
 
 export interface StoredHook {

@@ -58,6 +58,8 @@ export interface Pinned {
   readonly convention: string;
   readonly schema: { readonly id: string; readonly version: string };
   readonly fields: readonly FieldDefinition[];
+  /** Whether its text without a rule takes any value. */
+  readonly openText: boolean;
 }
 
 export interface IncomingRecord {

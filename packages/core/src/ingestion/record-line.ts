@@ -26,7 +26,7 @@ export interface SourceLine {
  * has no usable source id
  */
 export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingRecord {
-  const check = metadataChecker(pinned.fields);
+  const check = metadataChecker(pinned.fields, pinned);
   let uploadSteps = firstSteps;
   const schema = canonicalJson(`${pinned.schema.id}@${pinned.schema.version}`);
   return ({ line, bytes, long }) => {

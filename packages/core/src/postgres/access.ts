@@ -14,10 +14,24 @@ export function access({ sql }: Pick<Database, 'sql'>): Access {
     async denied(principal, request) {
       const actor = await rememberActor(sql, principal);
       const payload = { ...request, actor, jti: principal.tokenId ?? null, outcome: 'denied' };
-      await sql`insert into events (type, payload) values ('request.denied', ${sql.json(payload)}::jsonb)`;
+      // The rest of a scope may be any name, so that each refusal could be the first one of its scope.
+      const verb = request.scope?.split(':').slice(0, 2).join(':') ?? request.route;
+      await sql`
+        with counted as (
+          insert into refusals as r (actor, verb) values (${actor}, ${verb})
+          on conflict (actor, verb) do update set
+            count = case when r.last_at < now() - interval '1 day' then 1 else r.count + 1 end, last_at = now()
+          returning count)
+        insert into events (type, payload)
+        select 'request.denied', ${sql.json(payload)}::jsonb
+          || case when count > ${firstRefusals} then jsonb_build_object('count', count) else '{}' end
+        from counted where count <= ${firstRefusals} or count & (count - 1) = 0`;
     },
   };
 }
+
+/** Of one actor and verb, these are told one by one. */
+const firstRefusals = 8;
 
 /** Roles as the owner of the database gives them. */
 export interface RoleAssignment {

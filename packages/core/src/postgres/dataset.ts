@@ -1,41 +1,48 @@
 import type { Answer } from '../api/index.ts';
+import { OsaError } from '../error.ts';
 import { HookName, type reservedFields } from '../hook/hook.ts';
+import type { StoredSchema } from '../hook/registry.ts';
 import { mapInTurns } from '../in-turns.ts';
 import { parseExactJson } from '../json/exact.ts';
 import { bounds } from '../limits.ts';
-import type { DatasetReads } from '../record/dataset.ts';
+import type { DatasetReads, SchemaOfConvention } from '../record/dataset.ts';
+import { localTimes } from '../record/schema.ts';
 import { parseRecordSrn } from '../record/srn.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { wantedSignal } from './connection/wanted.ts';
 import { type Place, pagesOf } from './cursor.ts';
 
-type SchemaVersion = Parameters<DatasetReads['records']>[0];
-
 /** Readings of published data. Values travel as JSON text, so that no number is rounded on the way. */
 export function datasetReads({ sql }: Pick<Database, 'sql'>): DatasetReads {
   return {
-    schemaVersions: async (id) => {
-      const rows = await sql<{ version: string }[]>`select version from schemas where id = ${id}`;
-      return rows.map((row) => row.version);
-    },
-    records: (schema, page) => records(sql, schema, page),
-    rows: (schema, hook, page) => rows(sql, schema, hook, page),
+    schemaVersions: (id, convention) => schemaVersions(sql, id, convention),
+    records: (of, page) => records(sql, of, page),
+    rows: (of, hook, page) => rows(sql, of, hook, page),
   };
+}
+
+async function schemaVersions(sql: Sql, id: string, asked: string | undefined) {
+  const [row] = await sql<{ convention: string; versions: string[] }[]>`
+    select convention, array(
+      select distinct manifest #>> '{schema,version}' from deploys
+      where slug = convention and manifest #>> '{schema,id}' = ${id}) as versions
+    from (select coalesce(${asked ?? null}::text, owner) as convention from schema_owners where id = ${id}) meant`;
+  return row;
 }
 
 const recordPages = pagesOf('readRecords');
 
 async function records(
   sql: Sql,
-  schema: SchemaVersion,
+  schema: SchemaOfConvention,
   { cursor, limit, history }: Parameters<DatasetReads['records']>[1],
 ): Promise<Answer<'readRecords'>> {
-  type Row = { srn: string; version: number; created_at: string; metadata: string };
+  type Row = { srn: string; version: number; created_at: string; source_id: string; metadata: string };
   const placeOf = (row: Row) => ({ s: row.created_at, id: row.srn });
   const candidates = (after: Place | undefined, count: number) => sql`
-    select r.srn, r.version, r.published_at as created_at, r.metadata::text as metadata
+    select r.srn, r.version, r.published_at as created_at, r.source_id, r.metadata::text as metadata
     from records r
-    where r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
+    where r.convention = ${schema.convention} and r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
       and (${!after} or (r.published_at, r.srn) < (${after ? String(after.s) : null}::text::timestamptz, ${after ? String(after.id) : null}))
       and (${history} or ${isNewest(sql)})
     order by r.published_at desc, r.srn desc
@@ -48,9 +55,10 @@ async function records(
   });
   const { page, next_cursor, has_more } = recordPages.cut(found.rows, limit, placeOf, found.available);
   const schemaId = `${schema.id}@${schema.version}`;
+  const declared = await schemaOf(sql, schema);
   const list = await mapInTurns(
     page,
-    ({ srn, version, created_at, metadata }) => {
+    ({ srn, version, created_at, source_id, metadata }) => {
       const id = parseRecordSrn(srn)?.id ?? srn;
       // Fields of the metadata have other names than these: both stand on the same list.
       const head = {
@@ -59,12 +67,30 @@ async function records(
         schema_id: schemaId,
         version,
         created_at,
-      } satisfies Record<(typeof reservedFields)[number], unknown>;
-      return { ...head, ...(parseExactJson(metadata) as object) };
+        convention_id: schema.convention,
+        source_id,
+      } satisfies Omit<Record<(typeof reservedFields)[number], unknown>, 'local_times'>;
+      return { ...head, ...declaredValues(declared, parseExactJson(metadata) as Metadata) };
     },
     wantedSignal(),
   );
   return { rows: list, next_cursor, has_more };
+}
+
+async function schemaOf(sql: Sql, { id, version }: SchemaOfConvention): Promise<StoredSchema> {
+  const [row] = await sql<StoredSchema[]>`
+    select fields, open_text as "openText" from schemas where id = ${id} and version = ${version}`;
+  if (!row) throw new OsaError('internal', `schema ${id}@${version} was used and is not there`);
+  return row;
+}
+
+type Metadata = Readonly<Record<string, unknown>>;
+
+/** Every field in the declared order, null where it is absent, and then which times say no offset, if any. */
+function declaredValues({ fields, openText }: StoredSchema, metadata: Metadata): Metadata {
+  const values = fields.map(({ name }) => [name, Object.hasOwn(metadata, name) ? metadata[name] : null]);
+  const local = openText ? localTimes(fields, metadata) : [];
+  return { ...Object.fromEntries(values), ...(local.length > 0 && { local_times: local }) };
 }
 
 const rowPages = pagesOf('readRows');
@@ -75,7 +101,7 @@ const rowPages = pagesOf('readRows');
  */
 async function rows(
   sql: Sql,
-  schema: SchemaVersion,
+  schema: SchemaOfConvention,
   hook: string,
   { cursor, limit, history, release }: Parameters<DatasetReads['rows']>[2],
 ): Promise<Answer<'readRows'> | undefined> {
@@ -103,7 +129,7 @@ async function rows(
     cross join lateral (select version, finished_at from runs where id = f.run_id offset 0) run
     cross join lateral (select record from batch_records where id = o.batch_record offset 0) b
     cross join lateral (select * from records where srn = b.record offset 0) r
-    where f.id > ${after?.id ?? 0} and r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
+    where f.id > ${after?.id ?? 0} and r.convention = ${schema.convention} and r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
       and (${release ?? null}::integer is null or run.version = ${release ?? null})
       and (${history} or (o.superseded_by is null and ${isNewest(sql)}))
     order by f.id
@@ -167,22 +193,21 @@ async function inSteps<T extends object>(
 type Measured<T> = T & { readonly bytes: string; readonly available: string };
 
 /**
- * Whether a convention that uses or has used the schema names or has named the hook. What was once readable stays so
- * when a deploy moves the convention to another schema, or takes the hook out; deploys are the history of both.
+ * Whether a convention that has used the schema has named the hook. Its deploys are the history of both, so what was once
+ * readable stays so when a deploy moves the convention to another schema, or takes the hook out.
  */
-async function isFeatureOf(sql: Sql, { id, version }: SchemaVersion, hook: string): Promise<boolean> {
+async function isFeatureOf(
+  sql: Sql,
+  { id, version, convention }: SchemaOfConvention,
+  hook: string,
+): Promise<boolean> {
   const [found] = await sql`
-    select from hooks where name = ${hook} and (exists (
-      select from convention_hooks n join conventions c on c.slug = n.slug
-      where n.hook = ${hook} and c.schema_id = ${id} and c.schema_version = ${version})
-    or exists (
-      select from (
-        select distinct slug from deploys
-        where manifest #>> '{schema,id}' = ${id} and manifest #>> '{schema,version}' = ${version}) used
-      where exists (
-        select from deploys named
-        where named.slug = used.slug
-          and named.manifest -> 'hooks' @> jsonb_build_array(jsonb_build_object('name', ${hook}::text)))))`;
+    select from hooks where name = ${hook} and exists (
+      select from deploys
+      where slug = ${convention} and manifest #>> '{schema,id}' = ${id} and manifest #>> '{schema,version}' = ${version})
+    and exists (
+      select from deploys
+      where slug = ${convention} and manifest -> 'hooks' @> jsonb_build_array(jsonb_build_object('name', ${hook}::text)))`;
   return found !== undefined;
 }
 

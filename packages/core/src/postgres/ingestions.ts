@@ -58,11 +58,14 @@ export function ingestionReads({ sql }: Pick<Database, 'sql'>, options: NodeIden
 }
 
 async function pin(tx: Transaction, convention: string): Promise<Pinned | undefined> {
-  const [row] = await tx<{ id: string; version: string; fields: FieldDefinition[] }[]>`
-    select s.id, s.version, s.fields
+  type Row = { id: string; version: string; fields: FieldDefinition[]; open_text: boolean };
+  const [row] = await tx<Row[]>`
+    select s.id, s.version, s.fields, s.open_text
     from conventions c join schemas s on s.id = c.schema_id and s.version = c.schema_version
     where c.slug = ${convention}`;
-  return row && { convention, schema: { id: row.id, version: row.version }, fields: row.fields };
+  if (!row) return undefined;
+  const { id, version, fields, open_text: openText } = row;
+  return { convention, schema: { id, version }, fields, openText };
 }
 
 async function open(

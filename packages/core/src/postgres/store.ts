@@ -1,8 +1,10 @@
+import { requireRights } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { NodeIdentity } from '../record/srn.ts';
 import type { Store, Writer } from '../store.ts';
 import { access } from './access.ts';
 import { missingActor, rememberActor } from './actor.ts';
+import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './dataset.ts';
 import { idReads } from './ids.ts';
@@ -76,8 +78,8 @@ async function once<T extends object>(
       `the request with Idempotency-Key ${key} is still under way; wait and repeat it`,
     );
   }
-  const [stored] = await tx<{ request_digest: string; response: T }[]>`
-    select request_digest, response from idempotency_keys
+  const [stored] = await tx<{ request_digest: string; rights: string[]; response: T }[]>`
+    select request_digest, rights, response from idempotency_keys
     where actor = ${actor} and key = ${key} and at > now() - interval '24 hours'`;
   if (stored && stored.request_digest !== requestDigest) {
     throw new OsaError(
@@ -85,12 +87,17 @@ async function once<T extends object>(
       `Idempotency-Key ${key} was used with another request; take a new key`,
     );
   }
-  if (stored) return stored.response;
+  if (stored) {
+    // The rights may have been another token's, or taken away since.
+    requireRights(writer.principal, stored.rights);
+    return stored.response;
+  }
   const answer = await worked();
   await tx`delete from idempotency_keys where actor = ${actor} and key = ${key}`;
   await tx`
-    insert into idempotency_keys (actor, key, request_digest, response)
-    values (${actor}, ${key}, ${requestDigest}, ${tx.json(answer)}::jsonb)`;
+    insert into idempotency_keys (actor, key, request_digest, rights, response)
+    values (${actor}, ${key}, ${requestDigest}, ${arrayText([...(writer.principal.used ?? [])])}::text::text[],
+            ${tx.json(answer)}::jsonb)`;
   return answer;
 }
 

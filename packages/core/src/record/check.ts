@@ -1,24 +1,26 @@
-import { isDate, isDateTime } from '../calendar.ts';
+import { isDate, isDateTime, isLocalDateTime } from '../calendar.ts';
 import { compareNumbers, isInteger } from '../json/decimal.ts';
 import { isJsonObject, isRawNumber } from '../json/raw.ts';
 import { suggest } from '../suggest.ts';
 import { excerpt } from '../text.ts';
 import { compilePattern, type Pattern, type Steps } from './pattern.ts';
-import type { FieldDefinition } from './schema.ts';
+import { type FieldDefinition, isOpenField } from './schema.ts';
 
 /**
  * Compiles the fields of a schema into a function that answers all reasons why a record's metadata, as `parseJson`
  * gives them, breaks it: each names the field, the value and the rule, such as `magnitude: "abc" is not a number`.
- * Nothing is coerced. A field that is null is absent. At most `mostReasons` are listed, then their number. The patterns of
- * a record take at most the steps that are given; values that come after that are not matched, which is a reason.
+ * Nothing is coerced. A field that is null is absent. With `openText`, text without a rule takes any value, and a date a time
+ * without an offset. At most `mostReasons` are listed, then their number. The patterns of a record take at most the steps
+ * that are given; values that come after that are not matched, which is a reason.
  *
  * @throws OsaError `invalid` when a field's pattern is one that `patternProblem` refuses.
  */
 export function metadataChecker(
   fields: readonly FieldDefinition[],
+  { openText = false }: { readonly openText?: boolean } = {},
 ): (metadata: unknown, steps?: Steps) => string[] {
   const names = fields.map((field) => field.name);
-  const checks = new Map(fields.map((field) => [field.name, fieldCheck(field)]));
+  const checks = new Map(fields.map((field) => [field.name, fieldCheck(field, openText)]));
   return (metadata, steps = { left: recordSteps }) => {
     if (!isJsonObject(metadata)) return [`metadata: ${excerpt(metadata)} is not an object`];
     const reasons = new Reasons();
@@ -62,8 +64,11 @@ function unknownField(key: string, names: readonly string[]): string {
   return `${excerpt(key)}: is not a field of the schema${hint}`;
 }
 
-function fieldCheck(field: FieldDefinition): (value: unknown, reasons: Reasons, steps: Steps) => void {
-  const rule = valueRule(field);
+function fieldCheck(
+  field: FieldDefinition,
+  openText: boolean,
+): (value: unknown, reasons: Reasons, steps: Steps) => void {
+  const rule = valueRule(field, openText);
   const single = field.cardinality === 'exactly_one';
   return (value, reasons, steps) => {
     if (value === undefined || value === null) {
@@ -98,7 +103,8 @@ function report(place: string, value: unknown, problem: string | undefined, reas
   if (problem !== undefined) reasons.add(() => `${place}: ${excerpt(value)} ${problem}`);
 }
 
-function valueRule(field: FieldDefinition): Rule {
+function valueRule(field: FieldDefinition, openText: boolean): Rule {
+  if (openText && isOpenField(field)) return () => undefined;
   const { constraints } = field;
   switch (field.type) {
     case 'text':
@@ -109,7 +115,8 @@ function valueRule(field: FieldDefinition): Rule {
       return urlRule(constraints?.type === 'url' ? constraints : {});
     case 'date':
       return (value) =>
-        typeof value === 'string' && (isDate(value) || isDateTime(value))
+        typeof value === 'string' &&
+        (isDate(value) || isDateTime(value) || (openText && isLocalDateTime(value)))
           ? undefined
           : 'is not a date such as "2026-01-31" or a time with offset such as "2026-01-31T12:00:00Z"';
     case 'boolean':

@@ -51,7 +51,46 @@ function refuseInvalid(source: string): void {
     new RegExp(source, 'u');
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
+    refuseNeedless(source);
     throw new OsaError('invalid', `is not a regular expression: ${error.message}`, { cause: error });
+  }
+}
+
+/** @throws OsaError `invalid` when nothing is wrong but backslashes before characters that need none, such as `\\-` */
+function refuseNeedless(source: string): void {
+  const needless = new Set<string>();
+  const without = source.replace(part, (text) => {
+    const escapes = text.startsWith('[') ? needlessInClass : needlessEscape;
+    return text.replace(escapes, (escaped) => bare(escaped, needless));
+  });
+  if (needless.size === 0 || !isRegExp(without)) return;
+  const list = [...needless].join(', ');
+  const one = needless.size === 1;
+  throw new OsaError(
+    'invalid',
+    `holds ${list}, which ${one ? 'is no escape' : 'are no escapes'}: the backslash can go`,
+  );
+}
+
+function bare(escaped: string, needless: Set<string>): string {
+  const [, character] = escaped;
+  if (character === undefined || needed.test(character)) return escaped;
+  needless.add(escaped);
+  return character;
+}
+
+const part = /\[(?:\\.|[^\]\\])*\]|\\.|[^[\\]+/gsu;
+const needlessEscape = /\\./gsu;
+/** A hyphen within a class may need its backslash. */
+const needlessInClass = /\\[^-]/gsu;
+/** Characters that mean something behind a backslash, or something else without one. */
+const needed = /[\^$\\.*+?()[\]{}|/dDsSwWbBtnvfrc0-9xupPk]/u;
+
+function isRegExp(source: string): boolean {
+  try {
+    return new RegExp(source, 'u') instanceof RegExp;
+  } catch {
+    return false;
   }
 }
 

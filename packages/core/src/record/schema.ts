@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isLocalDateTime } from '../calendar.ts';
 import { type Difference, noneOf, reservedFields, reservedNames } from '../hook/hook.ts';
 import { bounds } from '../limits.ts';
 import { refuseTwins } from '../unique-names.ts';
@@ -15,7 +16,7 @@ export const TextLength = z
   .min(0)
   .max(2 ** 31);
 
-const Pattern = z
+export const Pattern = z
   .string()
   .max(1_000)
   .superRefine((pattern, context) => {
@@ -81,22 +82,38 @@ export const SchemaId = z
   )
   .regex(noneOf(reservedNames), `is reserved (${reservedNames.join(', ')})`);
 
+/** The grammar of semver.org: parts between dots are not empty, and numbers have no leading zeros. */
+function semanticVersion(): RegExp {
+  const number = '(?:0|[1-9]\\d*)';
+  const prerelease = `(?:${number}|\\d*[a-z-][0-9a-z-]*)`;
+  const build = '[0-9a-z-]+';
+  const list = (part: string) => `${part}(?:\\.${part})*`;
+  return new RegExp(`^${number}\\.${number}\\.${number}(?:-${list(prerelease)})?(?:\\+${list(build)})?$`);
+}
+
 export const SchemaVersion = z
   .string()
   .max(100)
-  .regex(
-    /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9a-z.-]+)?(\+[0-9a-z.-]+)?$/,
-    'must be a semantic version in lower case, such as "1.0.0"',
-  );
+  .regex(semanticVersion(), 'must be a semantic version in lower case, such as "1.0.0"');
 
 export const SchemaDefinition = z.strictObject({
   id: SchemaId,
   version: SchemaVersion,
   fields: z.array(FieldDefinition).min(1).max(bounds.fields).superRefine(refuseTwins),
+  /** Whether text without a rule takes any JSON value, and a date a time without offset: see `convention/open-text.ts`. */
+  open_text: z.boolean().nullish(),
 });
 
 export type FieldDefinition = z.infer<typeof FieldDefinition>;
 export type SchemaDefinition = z.infer<typeof SchemaDefinition>;
+
+/** Whether a field takes any JSON value where its schema has `open_text`. A unit is no rule for the value. */
+export function isOpenField({ type, constraints }: FieldDefinition): boolean {
+  if (type !== 'text') return false;
+  if (constraints?.type !== 'text') return true;
+  const { min_length, max_length, pattern } = constraints;
+  return [min_length, max_length, pattern].every((rule) => rule === undefined || rule === null);
+}
 
 /**
  * What makes `next` another schema than `stored`. Order, descriptions and examples do not count; units do,
@@ -131,20 +148,36 @@ function fieldDifferences(
     .filter((difference) => difference.from !== difference.to);
 }
 
+/** The date fields of `metadata` that hold a time without an offset, which is local to wherever it was written. */
+export function localTimes(
+  fields: readonly FieldDefinition[],
+  metadata: Readonly<Record<string, unknown>>,
+): string[] {
+  const isLocal = (value: unknown) => typeof value === 'string' && isLocalDateTime(value);
+  return fields
+    .filter(({ name, type }) => type === 'date' && [metadata[name]].flat().some(isLocal))
+    .map(({ name }) => name);
+}
+
 /** Orders semantic versions (semver.org, §11; build metadata decides last, as text, so that the order is total). */
 export function compareVersions(left: string, right: string): number {
   const [a, b] = [parseVersion(left), parseVersion(right)];
   for (const [index, number] of a.core.entries()) {
-    const difference = number - (b.core[index] ?? 0);
+    const difference = compareDigits(number, b.core[index] ?? '0');
     if (difference !== 0) return difference;
   }
   return comparePrerelease(a.prerelease, b.prerelease) || (left < right ? -1 : Number(left > right));
 }
 
-function parseVersion(text: string): { core: number[]; prerelease: string[] } {
+/** Numbers without leading zeros, of any length. */
+function compareDigits(left: string, right: string): number {
+  return left.length - right.length || (left < right ? -1 : Number(left > right));
+}
+
+function parseVersion(text: string): { core: string[]; prerelease: string[] } {
   const [main = ''] = text.split('+', 1);
   const dash = main.indexOf('-');
-  const core = (dash === -1 ? main : main.slice(0, dash)).split('.').map(Number);
+  const core = (dash === -1 ? main : main.slice(0, dash)).split('.');
   return { core, prerelease: dash === -1 ? [] : main.slice(dash + 1).split('.') };
 }
 
@@ -155,7 +188,7 @@ function comparePrerelease(a: readonly string[], b: readonly string[]): number {
     if (left === undefined || right === undefined) return left === undefined ? -1 : 1;
     if (left === right) continue;
     const [isLeft, isRight] = [/^\d+$/.test(left), /^\d+$/.test(right)];
-    if (isLeft && isRight) return Number(left) - Number(right);
+    if (isLeft && isRight) return compareDigits(left, right);
     if (isLeft !== isRight) return isLeft ? -1 : 1;
     return left < right ? -1 : 1;
   }

@@ -47,7 +47,7 @@ export async function attempt(execution: Execution, claim: Claim, start: Start):
   };
   const ended = await carryOut(execution, { run: run.id, n }, start, task);
   if (ended instanceof OsaError) {
-    await queue.endAttempt({ run: run.id, n }, { ...neverStarted, detail: ended.message });
+    await queue.endAttempt({ run: run.id, n }, { ...neverStarted, detail: withAnswer(ended) });
     return { n, startedAt, fact: factOf(ended), reason: ended.message, ended: undefined };
   }
   start.endings.push(ended);
@@ -87,6 +87,11 @@ function factOf({ code }: OsaError): Fact {
     default:
       return 'not_started_unavailable';
   }
+}
+
+/** Why the code did not start, with what a registry answered. For readers of the run, and nobody else. */
+export function withAnswer({ message, details: { answer } }: OsaError): string {
+  return typeof answer === 'string' ? `${message}: ${answer}` : message;
 }
 
 const neverStarted = {

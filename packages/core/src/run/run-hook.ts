@@ -54,7 +54,8 @@ async function runPart(attempts: Attempts): Promise<Attempted> {
     if (action === 'done') await attempts.keep(tried);
     if (action !== 'more_memory') return tried;
     await failpoint('oom.detected');
-    await attempts.keepFinished(tried);
+    // Code that lost a process and went on to exit with 0 may have answered without what that process knew.
+    if (tried.ended?.exitCode !== 0) await attempts.keepFinished(tried);
     if (attempts.isPartAnswered()) return tried;
     if (attempts.raiseMemory()) continue;
     attempts.giveUp({ ...tried, reason: attempts.describeMemory() });

@@ -1,9 +1,9 @@
 import { readArrayLiteral } from '../array-literal.ts';
-import { OsaError } from '../error.ts';
+import { asOsaError, OsaError } from '../error.ts';
 import type { FeatureContract } from '../hook/hook.ts';
 import { normaliseLimits, type ReleaseContent } from '../hook/release.ts';
 import { parseExactJson } from '../json/exact.ts';
-import { describeEnding } from './attempt.ts';
+import { describeEnding, withAnswer } from './attempt.ts';
 import type { Verdict } from './output/judgement.ts';
 import { readOutput } from './output/read.ts';
 import type { OutputThreads } from './output/threads.ts';
@@ -56,7 +56,10 @@ export async function tryHook(trial: Trial): Promise<TrialResult> {
     memoryBytes: limits.memory_bytes,
     records,
   };
-  const ended = await runner.run(task, signal);
+  const ended = await runner.run(task, signal).catch((error: unknown) => {
+    const known = asOsaError(error);
+    throw known ? new OsaError(known.code, withAnswer(known), { field: known.field, cause: error }) : error;
+  });
   try {
     const milliseconds = performance.now() - started;
     return { ...(await judge(trial, ended)), milliseconds };

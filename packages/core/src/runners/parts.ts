@@ -10,6 +10,8 @@ export interface RunnerParts {
   readonly environment: NodeJS.ProcessEnv;
   /** Options of a container engine itself, which stand before its command, such as `--runtime`. */
   readonly engineOptions: readonly string[];
+  /** Where images may come from; anywhere if there is none. */
+  readonly registries?: readonly string[];
   /** What a pull may take; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
   /** Reports what a person should know, such as a bound that this machine cannot keep. */

@@ -1,6 +1,6 @@
 import type { Answer } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
-import { hideConfig } from '../auth/visibility.ts';
+import { hideAnswers, hideConfig } from '../auth/visibility.ts';
 import { OsaError } from '../error.ts';
 import { HookName } from '../hook/hook.ts';
 import { parseRecordSrn } from '../record/srn.ts';
@@ -27,7 +27,11 @@ export async function traceRow(
       },
     );
   }
-  return { ...trace, release: hideConfig(trace.release, principal, hook) };
+  return {
+    ...trace,
+    run: { ...trace.run, attempts: hideAnswers(trace.run.attempts, principal, hook) },
+    release: hideConfig(trace.release, principal, hook),
+  };
 }
 
 /** @throws OsaError `not_found`, `invalid` for what is not an SRN */

@@ -44,6 +44,8 @@ export interface DaemonConfig {
     /** Options of the engine itself, before its command, such as `--cgroup-manager`. */
     readonly engineOptions: readonly string[];
     readonly pullSeconds: number;
+    /** Where images may come from; anywhere if there is none. */
+    readonly registries?: readonly string[];
   };
   /** The most memory of an attempt, however often it has run out. */
   readonly maxHookMemoryBytes: number;
@@ -142,7 +144,8 @@ export function httpSettings(settings: Settings): Partial<HttpLimits> {
 
 export function limitsOfHooks(settings: Settings): Pick<DaemonConfig, 'containers' | 'maxHookMemoryBytes'> {
   const { engine_options: engineOptions, pull_timeout_seconds: pullSeconds, max_hook_memory } = settings;
-  return { containers: { engineOptions, pullSeconds }, maxHookMemoryBytes: max_hook_memory };
+  const registries = settings.image_registries;
+  return { containers: { engineOptions, pullSeconds, registries }, maxHookMemoryBytes: max_hook_memory };
 }
 
 /** Development logs warnings and errors only. */

@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { Path } from '@osa/core/convention/manifest/yaml';
+import { isRegistry } from '@osa/core/hook/image';
 import { MemoryText, memoryBytes } from '@osa/core/hook/release';
 import { bounds } from '@osa/core/limits';
 import { runnerSettings } from '@osa/core/runners/index';
@@ -155,6 +156,16 @@ export const settings = {
   engine_options: {
     shape: words(/\s+/, 1_000),
     help: 'Options for the engine itself, such as `--runtime runc --cgroup-manager cgroupfs`.',
+  },
+  image_registries: {
+    shape: words(/[\s,]+/, 10_000).refine(
+      (registries) => registries.every(isRegistry),
+      'must be hosts in lower case, perhaps with the start of a name, such as ghcr.io/acme',
+    ),
+    unset: 'any',
+    help:
+      'Registries that images may come from: hosts, perhaps with the start of a name, such as `ghcr.io/acme`, separated by ' +
+      'spaces or commas. Deploys and releases of other images are refused, and they are not run.',
   },
   pull_timeout_seconds: {
     shape: whole(1, 86_400).default(bounds.pullMs / 1_000),

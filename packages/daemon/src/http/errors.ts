@@ -1,4 +1,5 @@
 import type { Problem } from '@osa/core/api/problem';
+import { TokenFlaw } from '@osa/core/auth/compact';
 import { valueAt } from '@osa/core/convention/manifest/problems';
 import { pathText } from '@osa/core/convention/manifest/yaml';
 import { asOsaError, type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
@@ -83,6 +84,13 @@ export function problemOf(error: unknown): ProblemAnswer {
   return ours(known, status);
 }
 
+/** The body of a refusal of `/auth/me`, with the codes that the archive's SDK tells apart. */
+export function refusedCaller(body: Problem, error: unknown): Problem {
+  const cause = asOsaError(error)?.cause;
+  const isExpired = cause instanceof TokenFlaw && cause.isExpired;
+  return { ...body, detail: { code: isExpired ? 'token_expired' : body.code, message: body.message } };
+}
+
 /** The error for input that breaks its schema. Each problem names its place, its value and the rule. */
 export function invalidInput(error: z.ZodError, input: unknown, place = ''): OsaError {
   const [some, rest] = [error.issues.slice(0, maxProblems), error.issues.slice(maxProblems)];
@@ -128,8 +136,7 @@ function ours(known: OsaError | undefined, status: number): ProblemAnswer {
     const { commit } = known.details;
     const details = commit === undefined ? {} : { commit };
     const body = toProblem({ status, code: 'unavailable', message }, { details });
-    // A flood of reads must not become a flood of log lines.
-    return { status, body, headers: { 'retry-after': '1' }, isOurs: known.details.overloaded !== true };
+    return { status, body, headers: { 'retry-after': '1' }, isOurs: true };
   }
   const message = 'something went wrong on our side; see the log of the daemon';
   return { status, body: toProblem({ status, code: 'internal', message }), headers: {}, isOurs: true };

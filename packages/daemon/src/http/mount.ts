@@ -105,9 +105,11 @@ function hasGate({ gate }: Partial<Route>): boolean {
   }
 }
 
-/** The routes of this part of a daemon; one that only runs batches has `/health`, `/ready` and `/metrics`. */
+/** The routes of this part of a daemon; one that only runs batches reports how it is, and no more. */
 export function routesOf(part: Part): readonly RouteName[] {
-  return part === 'worker' ? ['health', 'ready', 'metrics'] : (Object.keys(routes) as RouteName[]);
+  return part === 'worker'
+    ? ['health', 'ready', 'apiHealth', 'apiReady', 'metrics']
+    : (Object.keys(routes) as RouteName[]);
 }
 
 function mount<N extends RouteName>(
@@ -190,7 +192,8 @@ async function decode<N extends RouteName>(
       return bodyChunks(request.raw, { idleMs: limits.uploadIdleMs });
     },
     writer(uploadSha256?: string): Writer {
-      const onBehalf = { principal: caller().principal, request: askedFor(route, request) };
+      const principal = { ...caller().principal, used: new Set<string>() };
+      const onBehalf = { principal, request: askedFor(route, request) };
       if (key === undefined) return onBehalf;
       const bodySha256 = uploadSha256 ?? json?.sha256 ?? '';
       return { ...onBehalf, idempotency: { key, requestDigest: digestOf(request, bodySha256) } };

@@ -18,7 +18,7 @@ import type { Part } from '../config/settings.ts';
 import type { Metrics } from '../metrics.ts';
 import { type Authenticate, requireGate } from './authenticate.ts';
 import { lingering } from './body.ts';
-import { type ProblemAnswer, problemOf } from './errors.ts';
+import { type ProblemAnswer, problemOf, refusedCaller } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
 import { createListener } from './listener/listener.ts';
 import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
@@ -207,7 +207,8 @@ function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyRe
       'request failed',
     );
   }
-  const text = JSON.stringify(problem.body);
+  const isWhoami = request.routeOptions.config.contract === routes.whoami;
+  const text = JSON.stringify(isWhoami ? refusedCaller(problem.body, error) : problem.body);
   reply.code(problem.status).headers({ ...problem.headers, ...allowOf(problem) });
   reply.header('content-type', 'application/problem+json');
   reply.header('x-content-type-options', 'nosniff');

@@ -70,6 +70,7 @@ async function ownRunners(
     blobs,
     environment,
     engineOptions: containers.engineOptions,
+    registries: containers.registries ?? [],
     pullTimeoutMs: containers.pullSeconds * 1_000,
     warn: (message, details) => log.warn(details, message),
   });

@@ -11,8 +11,8 @@ import { otherSchemas, rowsText } from './schema-rows.ts';
 export const rows = defineCommand({
   description:
     'Lists the rows of a hook: for each published record, the newest version and its latest rows. By ' +
-    'default for the records of the schema version that the convention has now; --schema lists those of ' +
-    'another one.',
+    'default for the records of its convention at the schema version that the convention has now; --schema ' +
+    'lists those of another version, --convention those of another convention that names the hook.',
   arguments: { hook: { description: "the hook's name" } },
   options: {
     ...pagingOptions,
@@ -22,6 +22,7 @@ export const rows = defineCommand({
       description: 'records of this schema; without a version, of its highest one',
       parse: text(200),
     },
+    convention: { value: 'SLUG', description: 'records of this convention', parse: text(200) },
     history: { description: 'include older versions of records, and superseded rows' },
   },
   examples: [
@@ -30,16 +31,21 @@ export const rows = defineCommand({
     ['osa rows seismic_energy --schema earthquake@1.0.0', 'rows of an older schema version'],
   ],
   json: '{"rows": [{"id", "record_srn", "run_id", "release", "created_at", …the columns}], "next_cursor", "has_more"}',
-  async run({ client, output }, { arguments: { hook }, options: { history, schema, ...page } }) {
+  async run({ client, output }, { arguments: { hook }, options: { history, schema, convention, ...page } }) {
     const server = client();
     const { owner, feature } = await server.call('showHook', { params: { name: hook } });
-    const read = schema ?? (await schemaOf(server, owner));
-    // Whoever names a schema, a release or a page knows what there is.
-    const isWhole = schema === undefined && page.release === undefined && page.cursor === undefined;
+    const whose = convention ?? (schema === undefined ? owner : undefined);
+    const read = schema ?? (await schemaOf(server, whose ?? owner));
+    // Whoever names a schema, a convention, a release or a page knows what there is.
+    const isWhole = whose === owner && page.release === undefined && page.cursor === undefined;
     const others = isWhole ? await otherSchemas(server, hook, read) : [];
     const answer = await server.call('readRows', {
       params: { schema: read, feature: hook },
-      query: { ...page, history: history ? 'true' : 'false' },
+      query: {
+        ...page,
+        ...(whose !== undefined && { convention: whose }),
+        history: history ? 'true' : 'false',
+      },
     });
     // No rows of a release that there is, and a release that there is not, are two answers.
     if (page.release !== undefined && answer.rows.length === 0) {
@@ -59,7 +65,7 @@ export const rows = defineCommand({
     output.note(
       ...nextPage({
         commandLine: `osa rows ${hook}`,
-        options: { ...page, schema, history },
+        options: { ...page, schema, convention, history },
         server: server.server,
         cursor: answer.next_cursor,
       }),

@@ -21,10 +21,11 @@ export interface Part {
 
 /** What a deploy changed, part by part. `again` is the command line that was given. */
 export function deployLines(answer: Answer<'deploy'>, again: readonly string[]): Line[] {
-  const { slug, changed, schema_id, changes, still_running } = answer;
+  const { slug, changed, schema_id, changes, warnings, still_running } = answer;
   return [
     changed ? line`${bold(slug)} deployed` : line`${bold(slug)}: nothing changed`,
     ...partTable(deployParts(changes, { slug, schema: `${schema_id.id}@${schema_id.version}` })),
+    ...warningLines(warnings),
     ...changes.hooks.flatMap(({ name, version: live }) => {
       const kept = still_running.filter(({ hook }) => hook === name);
       return keptLines(kept, { live, again: `osa hooks activate ${name} ${live} --cancel-running` });
@@ -33,9 +34,13 @@ export function deployLines(answer: Answer<'deploy'>, again: readonly string[]):
   ];
 }
 
+function warningLines(warnings: readonly string[]): Line[] {
+  return warnings.map((warning) => line`${yellow('warning:')} ${warning}`);
+}
+
 /** What a deploy would change, part by part, with the reasons. */
 export function planLines(
-  { slug, changed, refused, reasons, changes }: Answer<'planDeploy'>,
+  { slug, changed, refused, reasons, changes, warnings }: Answer<'planDeploy'>,
   {
     schema,
     hooks,
@@ -60,6 +65,7 @@ export function planLines(
       .flatMap(({ differences }) => differences.map((text) => `  ${text}`)),
     ...changes.hooks.flatMap(releaseLines),
     ...reasons.map((reason) => line`${red('refused:')} ${reason}`),
+    ...warningLines(warnings),
     ...doubleLines(changes, hooks),
     ...notLiveLines(changes, again),
   ];

@@ -63,7 +63,7 @@ export const ingest = defineCommand({
     });
     source.readFor(fields);
     if (options.check) {
-      const checked = await checkRecords(source, { convention, schema, fields });
+      const checked = await checkRecords(source, { convention, schema, fields, openText: false });
       output.result(checked, checkLines(checked));
       return checked.ok ? 0 : 1;
     }

@@ -49,7 +49,7 @@ export function parseManifest(
   const parsed = ManifestShape.safeParse(tree.value);
   const issues = parsed.success ? [] : parsed.error.issues.flatMap((issue) => findings(issue, tree));
   const found = withoutEchoes(
-    withoutRenamed([...issues, ...ruleFindings(tree)]),
+    withoutRenamed([...issues, ...ruleFindings(tree)]).filter((finding) => !isUnread(finding, tree)),
     new Set(flaws.map(({ path }) => path)),
   );
   const problems = [...flaws, ...found.map((finding) => problemOf(finding, tree, file))];
@@ -125,8 +125,8 @@ export function deployRequest(
   const parsed = DeployRequest.safeParse(body);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  const path = pathText(issue?.path ?? []);
-  throw new OsaError('usage', `${path} ${issue?.message}`, { field: path, cause: parsed.error });
+  const path = pathText(issue?.path ?? []).replace(/^file_requirements/, 'files');
+  throw manifest.problem(path, issue?.message ?? 'is refused');
 }
 
 function wireRelease(release: ManifestRelease, { digest, sourceRef }: ResolvedRelease) {
@@ -178,6 +178,13 @@ function emptyFile(file: string): Problem {
 
 function problemOf({ path, at, message }: Finding, tree: YamlTree, file: string): Problem {
   return { file, ...placeOf(tree, path, at), path: pathText(path), message };
+}
+
+/** Whether a finding is about a key that is missing where not all keys could be read. */
+function isUnread({ path }: Finding, tree: YamlTree): boolean {
+  if (valueAt(tree.value, path) !== undefined) return false;
+  const around = pathText(path.slice(0, -1));
+  return tree.flaws.some((flaw) => flaw.isIncomplete && pathText(flaw.path) === around);
 }
 
 /** Drops what follows from another problem of the same value: one message per value, the first. */

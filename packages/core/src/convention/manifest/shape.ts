@@ -7,6 +7,7 @@ import {
   FieldName,
   fieldCardinalities,
   fieldTypes,
+  Pattern,
   SchemaId,
   SchemaVersion,
   TextLength,
@@ -21,7 +22,6 @@ import { DeployRequest, Docs, FileRequirements, Ingester, Slug } from '../conven
 const count = z.int().min(0);
 const longText = z.string().min(1).max(10_000);
 const unit = z.string().max(100);
-const pattern = z.string().max(1_000);
 const sourceRef = z
   .string()
   .min(1)
@@ -44,7 +44,7 @@ const Constraints = z.strictObject({
   type: z.enum(fieldTypes).nullish().describe("The field's own type; may be left out"),
   min_length: TextLength.nullish(),
   max_length: TextLength.nullish(),
-  pattern: pattern.nullish().describe('A regular expression'),
+  pattern: Pattern.nullish().describe('A regular expression'),
   min_value: z.number().nullish(),
   max_value: z.number().nullish(),
   integer_only: z.boolean().nullish(),
@@ -72,7 +72,7 @@ const Schema = z.strictObject({
 
 const Files = z.strictObject({
   ...FileRequirements.shape,
-  min_count: count.nullish().meta({ default: 0 }),
+  min_count: FileRequirements.shape.min_count.unwrap().nullish().meta({ default: 0 }),
   max_file_size: count.nullish().meta({ description: 'Bytes; 0 means no bound of its own', default: 0 }),
 });
 

@@ -15,13 +15,14 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { bounds } from '../../limits.ts';
+import { doubtOf } from './yaml-doubt.ts';
 import { readNumber } from './yaml-number.ts';
 import { plainWords } from './yaml-words.ts';
 
 /**
  * Reads YAML 1.2 (core schema) as JSON values and remembers where each of them stands. What JSON cannot hold, and
- * what would be read differently from what it looks like, is a flaw: duplicate keys, tags, keys that are not text,
- * numbers that a double cannot hold. Never throws for any text.
+ * what would be read differently from what it looks like, is a flaw: duplicate and merge keys, tags, keys that are not text,
+ * numbers that a double cannot hold, and what `yaml-doubt.ts` lists. Never throws for any text.
  */
 export function readYaml(text: string): YamlTree {
   if (Buffer.byteLength(text) > bounds.manifestBytes) {
@@ -58,6 +59,8 @@ export interface Flaw {
   readonly place: Place;
   readonly path: Path;
   readonly message: string;
+  /** Whether the mapping at the path may have more keys than could be read, so that none is reported as missing. */
+  readonly isIncomplete?: true;
 }
 
 export interface Mark {
@@ -121,9 +124,11 @@ function syntaxFlaws(document: Document.Parsed, lines: LineCounter): Flaw[] {
   if (directives?.yaml.explicit && directives.yaml.version !== '1.2') {
     flaws.push({ place: start, path: [], message: `is YAML ${directives.yaml.version}; only 1.2 is read` });
   }
-  // What follows on the same line follows from the first error.
-  const firsts = new Map(flaws.toReversed().map((flaw) => [flaw.place.line, flaw]));
-  return [...firsts.values()];
+  // What the parser finds after its first error mostly follows from it.
+  const [first] = flaws.toSorted(
+    (left, right) => left.place.line - right.place.line || left.place.column - right.place.column,
+  );
+  return first ? [first] : [];
 }
 
 function syntaxMessage(error: YAMLError): string {
@@ -238,6 +243,10 @@ class TreeReader {
       );
       return undefined;
     }
+    if (key === '<<' && isScalar(pair.key) && pair.key.type === Scalar.PLAIN) {
+      this.#flaws.push({ place, path, message: mergeKey, isIncomplete: true });
+      return undefined;
+    }
     if (key === '__proto__') {
       this.#flaw(place, path, 'has the key "__proto__", which is not allowed');
       return undefined;
@@ -250,6 +259,9 @@ class TreeReader {
 
   #scalar(node: Scalar, place: Place, path: Path): unknown {
     const { value } = node;
+    const isPlain = node.type === Scalar.PLAIN && node.source !== undefined;
+    const doubt = isPlain ? doubtOf(node.source ?? '', path.slice(0, -1).includes('config')) : undefined;
+    if (doubt !== undefined) return this.#flaw(place, path, doubt);
     if (typeof value === 'string') {
       const flaw = textFlaw(value);
       return flaw === undefined ? value : this.#flaw(place, path, flaw);
@@ -275,6 +287,8 @@ class TreeReader {
   }
 }
 
+const mergeKey =
+  'has a merge key, <<, which YAML 1.2 does not know; write the keys out (a key of that name stands in quotes)';
 const tooDeep = `is nested too deep, at most ${bounds.jsonDepth} levels are read`;
 const tooMany = `is one value too many, at most ${maxValues} are read (aliases count as what they stand for)`;
 

@@ -2,7 +2,8 @@
 --
 --   actors                                  who does things: (issuer, subject) as the token said
 --   role_assignments                        which people have which role
---   schemas                                 immutable                       (id, version)
+--   schema_owners → conventions             immutable                       the convention that first registered a schema id
+--   schemas → schema_owners                 immutable                       (id, version)
 --   conventions → schemas                   a dataset's declaration; changed by deploy only
 --   convention_hooks → conventions, hooks   the hooks of a convention, in order
 --   deploys → conventions                   append-only: what was sent, by whom, what it changed
@@ -29,6 +30,7 @@
 --
 --   workers                                 who runs batches at the moment, and what each can start
 --   events                                  append-only outbox
+--   refusals → actors                       how often somebody was refused
 --   idempotency_keys                        answers kept for a day
 
 create schema features;
@@ -70,11 +72,19 @@ create table role_assignments (
 
 -- What is declared ---------------------------------------------------------------------------------------------------
 
+-- A schema id belongs to the convention that registers it first; two deploys that want it meet here.
+create table schema_owners (
+  id text primary key check (id ~ '^[a-z][a-z0-9-]{2,63}$'),
+  owner text not null
+);
+
 create table schemas (
-  id text not null check (id ~ '^[a-z][a-z0-9-]{2,63}$'),
+  id text not null references schema_owners,
   version text not null,
   title text not null,
   fields jsonb not null,
+  -- Whether text without a rule takes any JSON value, as the archive's SDK means it.
+  open_text boolean not null,
   actor bigint not null references actors,
   created_at timestamptz not null default now(),
   primary key (id, version)
@@ -94,6 +104,7 @@ create table conventions (
   -- Deferred, because a deploy locks the convention before it makes the schema.
   foreign key (schema_id, schema_version) references schemas deferrable initially deferred
 );
+alter table schema_owners add foreign key (owner) references conventions;
 
 create table deploys (
   id uuid primary key,
@@ -106,8 +117,8 @@ create table deploys (
   at timestamptz not null default now()
 );
 create index on deploys (slug, at desc);
--- Which conventions have ever used a schema.
-create index on deploys ((manifest #>> '{schema,id}'), (manifest #>> '{schema,version}'));
+-- Which schema versions a convention has ever used.
+create index on deploys (slug, (manifest #>> '{schema,id}'), (manifest #>> '{schema,version}'));
 
 -- What runs -----------------------------------------------------------------------------------------------------------
 
@@ -513,7 +524,7 @@ create table records (
   unique (convention, source_id, version),
   check (srn like 'urn:osa:%:rec:%@' || version)
 );
-create index on records (schema_id, schema_version, published_at desc, srn desc);
+create index on records (convention, schema_id, schema_version, published_at desc, srn desc);
 
 create table batch_records (
   id bigint generated always as identity primary key,
@@ -904,7 +915,7 @@ create function column_type(json_type text, format text) returns text language s
     when json_type = 'number' then 'double precision'
     when json_type = 'integer' then 'bigint'
     when json_type = 'boolean' then 'boolean'
-    when json_type in ('array', 'object') then 'json'
+    when json_type in ('array', 'object', 'any') then 'json'
   end
 $$;
 
@@ -914,15 +925,22 @@ create function create_feature_table(hook_name text) returns void
   language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   contract jsonb;
+  columns jsonb;
   definitions text;
   names text;
 begin
   select h.feature into strict contract from public.hooks h where h.name = hook_name;
+  -- Where the contract has open_text, a string without a format is any JSON value.
+  select coalesce(jsonb_agg(
+      case when contract -> 'open_text' = 'true' and c ->> 'json_type' = 'string' and c ->> 'format' is null
+        then c || '{"json_type": "any"}' else c end order by position), '[]')
+    into columns
+    from jsonb_array_elements(contract -> 'columns') with ordinality as declared (c, position);
   perform from pg_class c where c.oid = to_regclass(format('features.%I', hook_name)) and c.relkind = 'r';
   if found then
     return;
   end if;
-  if exists (select from jsonb_array_elements(contract -> 'columns') c
+  if exists (select from jsonb_array_elements(columns) c
              where c ->> 'name' ~ '^[a-z][a-z0-9_]{0,62}$' is not true
                or public.column_type(c ->> 'json_type', c ->> 'format') is null) then
     raise exception 'hook %: a column has a name or type that is not allowed', hook_name using errcode = '42602';
@@ -931,7 +949,7 @@ begin
            case when (c ->> 'required')::boolean then ' not null' else '' end), '' order by position), ''),
          coalesce(string_agg(format(', f.%I', c ->> 'name'), '' order by position), '')
     into definitions, names
-    from jsonb_array_elements(contract -> 'columns') with ordinality as columns (c, position);
+    from jsonb_array_elements(columns) with ordinality as list (c, position);
   -- Sequence and indexes have names that no hook can have, since relations of a schema share their names.
   execute format('create table features.%1$I ('
     'id bigint generated always as identity (sequence name features.%2$I) constraint %3$I primary key, '
@@ -993,10 +1011,22 @@ create table events (
   at timestamptz not null default now()
 );
 
+-- How often an actor was refused for want of a verb's scope, without a break of a day. The trail has the first refusals, and
+-- then one each time the number doubles.
+create table refusals (
+  actor bigint not null references actors,
+  verb text not null,
+  count bigint not null default 1,
+  last_at timestamptz not null default now(),
+  primary key (actor, verb)
+);
+
 create table idempotency_keys (
   actor bigint not null references actors,
   key text not null,
   request_digest text not null,
+  -- What the caller had to be allowed; a stored answer is given only to somebody who still is.
+  rights text[] not null,
   response jsonb not null,
   at timestamptz not null default now(),
   primary key (actor, key)
@@ -1010,7 +1040,7 @@ declare
   name text;
 begin
   foreach name in array array['actors', 'schemas', 'deploys', 'releases', 'release_sources', 'live_changes', 'files',
-                              'batch_gates', 'records', 'events'] loop
+                              'batch_gates', 'records', 'events', 'schema_owners'] loop
     execute format('create trigger no_rewrite before update or delete or truncate on %I '
       'for each statement execute function refuse_rewrite()', name);
   end loop;

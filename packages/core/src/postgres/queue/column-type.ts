@@ -1,4 +1,4 @@
-import type { Column } from '../../hook/hook.ts';
+import { type Column, type FeatureContract, isOpenColumn } from '../../hook/hook.ts';
 
 export type ColumnSqlType =
   | 'double precision'
@@ -11,7 +11,11 @@ export type ColumnSqlType =
   | 'uuid';
 
 /** The type of a column in its feature table. An array literal of `RowChunk` is cast to an array of it. */
-export function columnSqlType({ json_type, format }: Pick<Column, 'json_type' | 'format'>): ColumnSqlType {
+export function columnSqlType(
+  { json_type, format }: Pick<Column, 'json_type' | 'format'>,
+  { open_text }: Pick<FeatureContract, 'open_text'> = {},
+): ColumnSqlType {
+  if (open_text && isOpenColumn({ json_type, format })) return 'json';
   switch (json_type) {
     case 'number':
       return 'double precision';

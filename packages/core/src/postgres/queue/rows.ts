@@ -23,7 +23,7 @@ export async function insertRows(
   const { columns } = run.feature;
   const names = columns.map((column) => `, "${column.name}"`).join('');
   const arrays = columns
-    .map((column, index) => `, unnest($${index + 4}::text::${columnSqlType(column)}[])`)
+    .map((column, index) => `, unnest($${index + 4}::text::${columnSqlType(column, run.feature)}[])`)
     .join('');
   // Column names have passed the contract's pattern, which leaves nothing to quote.
   const statement =

@@ -1,6 +1,11 @@
 import type postgres from 'postgres';
-import type { RegistryState, StoredConvention, StoredHook, StoredRelease } from '../../hook/registry.ts';
-import type { FieldDefinition } from '../../record/schema.ts';
+import type {
+  RegistryState,
+  StoredConvention,
+  StoredHook,
+  StoredRelease,
+  StoredSchema,
+} from '../../hook/registry.ts';
 import { arrayText } from '../array.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
 
@@ -8,10 +13,14 @@ import type { Sql, Transaction } from '../connection/connect.ts';
 export function registryState(tx: Transaction): RegistryState {
   return {
     convention: (slug) => readConvention(tx, slug),
-    async schemaFields(id, version) {
-      const [row] = await tx<{ fields: FieldDefinition[] }[]>`
-        select fields from schemas where id = ${id} and version = ${version}`;
-      return row?.fields;
+    async schemaOwner(id) {
+      const [row] = await tx<{ owner: string }[]>`select owner from schema_owners where id = ${id}`;
+      return row?.owner;
+    },
+    async schema(id, version) {
+      const [row] = await tx<StoredSchema[]>`
+        select fields, open_text as "openText" from schemas where id = ${id} and version = ${version}`;
+      return row;
     },
     hooks: (names) => readHooks(tx, names, 'free'),
     async findRelease(hook, fingerprint) {

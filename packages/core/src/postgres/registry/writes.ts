@@ -21,6 +21,7 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
   return {
     ...registryState(tx),
     lockConvention: (slug, request) => lockConvention(tx, slug, request),
+    claimSchema: (id, slug) => claimSchema(tx, id, slug),
     insertSchema: (schema) => insertSchema(tx, actor, schema),
     lockHooks: (slug, hooks) => lockHooks(tx, slug, hooks),
     lockHook: async (name) => (await readHooks(tx, [name], 'locked'))[0],
@@ -86,15 +87,22 @@ async function lockConvention(
   return convention;
 }
 
+async function claimSchema(tx: Transaction, id: string, slug: string): Promise<string> {
+  await tx`insert into schema_owners (id, owner) values (${id}, ${slug}) on conflict (id) do nothing`;
+  const owner = await registryState(tx).schemaOwner(id);
+  if (owner === undefined) throw new OsaError('internal', `schema ${id} was there and is gone`);
+  return owner;
+}
+
 /** Two deploys that register the same version meet here; the second sees what the first stored, and is refused. */
 async function insertSchema(
   tx: Transaction,
   actor: number,
-  { id, version, title, fields }: Parameters<RegistryWrites['insertSchema']>[0],
+  { id, version, title, fields, openText }: Parameters<RegistryWrites['insertSchema']>[0],
 ): Promise<void> {
   const made = await tx`
-    insert into schemas (id, version, title, fields, actor)
-    values (${id}, ${version}, ${title}, ${tx.json(fields)}::jsonb, ${actor})
+    insert into schemas (id, version, title, fields, open_text, actor)
+    values (${id}, ${version}, ${title}, ${tx.json(fields)}::jsonb, ${openText}, ${actor})
     on conflict (id, version) do nothing returning id`;
   if (made.length > 0) return;
   throw new OsaError(

@@ -1,6 +1,6 @@
 import { quoteElement } from '../../array-literal.ts';
 import { isDate, isDateTime, isWithinMicroseconds } from '../../calendar.ts';
-import type { Column } from '../../hook/hook.ts';
+import { type Column, type FeatureContract, isOpenColumn } from '../../hook/hook.ts';
 import type { JsonCursor } from '../../json/cursor.ts';
 import { spellNumbers } from '../../json/decimal.ts';
 import { asInt64, isKeptByDouble } from '../../json/number.ts';
@@ -12,7 +12,7 @@ import { asInt64, isKeptByDouble } from '../../json/number.ts';
  *   as JSON writers print it. `-0` stays.
  * - integer: any JSON number whose exact value is an integer of 64 bits with sign, so `1.0` and `1e2` are 1 and 100;
  *   `-0` is 0.
- * - array, object: their source text, with each number in its one spelling.
+ * - array, object, and any value of an open column: their source text, with each number in its one spelling.
  * - date-time: with offset and at most microseconds; date and date-time must exist in the calendar.
  */
 export interface Cell {
@@ -22,7 +22,11 @@ export interface Cell {
   read(cursor: JsonCursor): string | undefined;
 }
 
-export function cellOf({ json_type, format }: Pick<Column, 'json_type' | 'format'>): Cell {
+export function cellOf(
+  { json_type, format }: Pick<Column, 'json_type' | 'format'>,
+  { open_text }: Pick<FeatureContract, 'open_text'> = {},
+): Cell {
+  if (open_text && isOpenColumn({ json_type, format })) return anyCell;
   return json_type === 'string' && format ? formatCells[format] : typeCells[json_type];
 }
 
@@ -71,6 +75,9 @@ function sourceCell(kind: 'array' | 'object', rule: string): Cell {
     read: (cursor) => (cursor.kind() === kind ? quoteElement(spellNumbers(cursor.raw())) : pass(cursor)),
   };
 }
+
+/** Any JSON value; the database keeps it as such, so a number stays one. */
+const anyCell: Cell = { rule: 'must be JSON', read: (cursor) => quoteElement(spellNumbers(cursor.raw())) };
 
 function pass(cursor: JsonCursor): undefined {
   cursor.value();

@@ -33,9 +33,9 @@ export class FeatureReader {
   private column: string | undefined;
 
   constructor(rules: FeatureRules) {
-    const { columns } = rules.contract;
+    const { columns, open_text } = rules.contract;
     this.rules = rules;
-    this.columns = columns.map((column) => ({ name: column.name, ...cellOf(column) }));
+    this.columns = columns.map((column) => ({ name: column.name, ...cellOf(column, { open_text }) }));
     this.indexes = new Map(columns.map((column, index) => [column.name, index]));
     this.required = columns.flatMap((column, index) => (column.required ? [index] : []));
     this.cells = columns.map(() => nullElement);

@@ -45,6 +45,21 @@ export function* readLines(reading: FileReading): Generator<FileLine, void> {
   }
 }
 
+/** The end of a file, at most `bytes` of it; nothing when it does not exist. @throws OsaError as `readLines` */
+export function lastBytes(directory: string, name: FileReading['name'], bytes: number): Buffer {
+  const file = openOutput(directory, name);
+  if (file === undefined) return Buffer.alloc(0);
+  try {
+    const block = Buffer.alloc(bytes);
+    const start = Math.max(0, fstatSync(file).size - bytes);
+    return block.subarray(0, readSync(file, block, 0, bytes, start));
+  } catch (error) {
+    throw asUnavailable(error, 'reading the output of a hook');
+  } finally {
+    closeSync(file);
+  }
+}
+
 const blockBytes = 256 * 1024;
 
 function* readBlocks(

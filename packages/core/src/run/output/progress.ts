@@ -2,7 +2,7 @@ import { OsaError } from '../../error.ts';
 import { decodeUtf8, parseJson } from '../../json/parse.ts';
 import { bounds } from '../../limits.ts';
 import { cut } from '../../text.ts';
-import { type FileLine, readLines } from './files.ts';
+import { type FileLine, lastBytes, readLines } from './files.ts';
 import type { Judged, JudgeTask, Verdict } from './judgement.ts';
 
 /**
@@ -18,6 +18,24 @@ export function rejectionOfAll({ directory, limits }: JudgeTask): string | undef
   for (const line of readLines({ ...reading, onEnd: () => undefined })) found = rejectionIn(line) ?? found;
   return found;
 }
+
+/**
+ * Whether the last line of `progress.jsonl` has the status "complete": by it a hook that lost a process says that its output
+ * is whole all the same. A file that cannot be read says nothing.
+ */
+export function saysComplete(directory: string): boolean {
+  try {
+    const last = lastBytes(directory, 'progress.jsonl', longestClaim).toString('latin1').trimEnd();
+    const entry = parsed(Buffer.from(last.slice(last.lastIndexOf('\n') + 1), 'latin1'));
+    return typeof entry === 'object' && entry !== null && 'status' in entry && entry.status === 'complete';
+  } catch (error) {
+    if (error instanceof OsaError && error.code === 'invalid') return false;
+    throw error;
+  }
+}
+
+/** Bytes of the last line; a longer one says nothing. */
+const longestClaim = 4_096;
 
 /** As if the hook had rejected each record for itself. */
 export function rejectAll(judged: Judged, reason: string): Judged {

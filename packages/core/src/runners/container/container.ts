@@ -2,6 +2,7 @@ import { chmod, readdir, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asOsaError, OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
+import { requireRegistry } from '../../hook/image.ts';
 import { sha256 } from '../../hook/release.ts';
 import type { Ended, Runner, Task } from '../../run/runner.ts';
 import { asUnavailable } from '../../system-error.ts';
@@ -22,6 +23,8 @@ export interface ContainerRunnerParts {
   readonly engine: Omit<EngineSettings, 'environment'>;
   /** The daemon's, of which the engine sees what it needs and the code nothing. */
   readonly environment: NodeJS.ProcessEnv;
+  /** Where images may come from; anywhere if there is none. */
+  readonly registries?: readonly string[] | undefined;
   /** What a pull may take; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
   readonly onLeft: OnLeft;
@@ -35,7 +38,7 @@ export interface ContainerRunnerParts {
  * @throws OsaError `usage` when there is none
  */
 export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> {
-  const { setting, engineOptions: given, environment, pullTimeoutMs, warn } = parts;
+  const { setting, engineOptions: given, environment, pullTimeoutMs, registries, warn } = parts;
   const named = engineNames.filter((engine) => engine === setting);
   const name = await findEngine({ options: given, environment }, named.length > 0 ? named : engineNames);
   const options = name === 'podman' && given.length === 0 ? await runtimeOptions(parts) : given;
@@ -47,7 +50,14 @@ export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> 
   });
   const onLeft: OnLeft = (container, err) =>
     warn(`a container is left; it is tried again, or: ${name} rm --force ${container}`, { container, err });
-  return containerRunner({ engine: { name, options }, environment, pullTimeoutMs, onLeft, quota });
+  return containerRunner({
+    engine: { name, options },
+    environment,
+    pullTimeoutMs,
+    registries,
+    onLeft,
+    quota,
+  });
 }
 
 /** The options that let podman run a container here, if its own choice does not. */
@@ -74,7 +84,7 @@ const softBound =
  * files behind them.
  */
 export function containerRunner(parts: ContainerRunnerParts): Runner {
-  const { environment, pullTimeoutMs, quota } = parts;
+  const { environment, pullTimeoutMs, quota, registries = [] } = parts;
   const engine = engineOf({ ...parts.engine, environment });
   const hint: CgroupHint = {};
   const known: KnownPlatforms = new Map();
@@ -83,7 +93,11 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
   return {
     name: engine.name,
     runtimes: ['image'],
-    run: (task, signal) => run(task, { engine, hint, known, profile, remove, pullTimeoutMs, quota, signal }),
+    async run(task, signal) {
+      // A release may be older than the list.
+      requireRegistry(registries, task.release.image, 'release.image');
+      return run(task, { engine, hint, known, profile, remove, pullTimeoutMs, quota, signal });
+    },
     sweep: (workspace) => sweep(engine, workspace),
   };
 }

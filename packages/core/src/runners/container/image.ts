@@ -123,20 +123,21 @@ async function pull(
   });
   if (ok) return;
   const why = lastLine(stderr);
-  const details = { reference, engine: engine.name };
+  // What an address answered is for readers of runs only: who deploys may name any address.
+  const details = { reference, engine: engine.name, answer: why };
   if (absent.test(stderr)) {
-    throw new OsaError('not_found', `digest not found: the registry does not have ${reference} (${why})`, {
+    throw new OsaError('not_found', `digest not found: the registry does not have ${reference}`, {
       details,
     });
   }
   if (denied.test(stderr)) {
     throw new OsaError(
       'access_denied',
-      `${reference} may not be pulled (${why}); log in as the daemon's user with "${engine.name} login"`,
+      `${reference} may not be pulled; log in as the daemon's user with "${engine.name} login"`,
       { details },
     );
   }
-  throw new OsaError('unavailable', `pulling ${reference} failed: ${why}`, { details });
+  throw new OsaError('unavailable', `pulling ${reference} failed; its runs say why`, { details });
 }
 
 /**

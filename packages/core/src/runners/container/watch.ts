@@ -6,6 +6,7 @@ import { OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
 import { bounds } from '../../limits.ts';
 import { outputFiles } from '../../run/output/files.ts';
+import { saysComplete } from '../../run/output/progress.ts';
 import type { Ended, Ending } from '../../run/runner.ts';
 import { boundedLog } from '../attempt/bounded-log.ts';
 import type { AttemptDirectory } from '../attempt/directory.ts';
@@ -75,15 +76,20 @@ export async function watchContainer(watch: Watch): Promise<Watched> {
   if (await isOutputTooLarge(watch)) return { ...ended, ending: 'output_too_large' };
   if (watch.hasQuota) await keepAnswers(attempt);
   const starved = state.OOMKilled || counter.kills() > 0 || (await monitorSawOom(attempt.temporary));
-  if (starved && state.ExitCode !== 0) return { ...ended, ending: 'out_of_memory' };
-  return { ...ended, ending, detail: starved ? survived : null };
+  if (!starved) return { ...ended, ending, detail: null };
+  if (state.ExitCode !== 0) return { ...ended, ending: 'out_of_memory' };
+  const isWhole = saysComplete(attempt.output);
+  return { ...ended, ending: isWhole ? ending : 'out_of_memory', detail: isWhole ? survived : incomplete };
 }
 
 async function keepAnswers({ output }: AttemptDirectory): Promise<void> {
   for (const name of [...outputFiles, 'progress.jsonl']) await requireKept(join(output, name));
 }
 
-const survived = 'one of its processes was killed for lack of memory; the hook went on and exited with 0';
+const survived =
+  'one of its processes was killed for lack of memory; the hook exited with 0 and says that its output is complete';
+const incomplete =
+  'one of its processes was killed for lack of memory; the hook exited with 0, but the last line of progress.jsonl does not have the status "complete"';
 
 /** At the end names and lengths are looked at, too: a file with holes takes less than it would be to read. */
 async function isOutputTooLarge({ attempt, hasQuota }: Watch): Promise<boolean> {
@@ -108,11 +114,20 @@ function notStarted(engine: Engine, complaint: string): OsaError {
   if (unusable.test(why)) {
     return new OsaError('invalid', `the image's entrypoint cannot start: ${why}`, { field: 'release.image' });
   }
+  if (noDirectory.test(why)) {
+    return new OsaError('invalid', `the image's working directory cannot be used: ${why}`, {
+      field: 'release.image',
+    });
+  }
   return new OsaError('unavailable', `${engine.name} could not start the container: ${why}`);
 }
 
 /** How runc and crun, by way of either engine, say that the program is not there or is none; nothing else tells. */
 const unusable = /command that was not found|executable file .* not found|exec: "[^"]*": |open executable: /i;
+
+/** How podman, docker, runc and crun say that the working directory is none, or is closed to the hook's user. */
+const noDirectory =
+  /workdir "[^"]*" (exists on container \S+, but is not a directory|does not exist)|cannot mkdir: \S+ is not a directory|chdir to (cwd \(|`)|set working directory/i;
 
 interface State {
   readonly Status: string;

@@ -29,7 +29,7 @@ export interface Shares {
   /**
    * Waits for a turn, in the order of arrival among those who may have one.
    *
-   * @throws OsaError `rate_limited` if too many reads of this reader wait; `unavailable` if too many of all readers do, or
+   * @throws OsaError `rate_limited` if too many reads of this reader wait; `busy` if too many of all readers do, or
    * after `waitMs`; the reason of `client` once it is aborted
    */
   take(request: Request): Promise<Turn>;
@@ -176,6 +176,7 @@ function tooMany(most: number): OsaError {
   });
 }
 
+/** Not logged, so that a flood of reads does not become a flood of log lines. */
 function busy(why: string): OsaError {
-  return new OsaError('unavailable', `A read was not begun: ${why}.`, { details: { overloaded: true } });
+  return new OsaError('busy', `the read was not begun: ${why}; try again in a second`);
 }

@@ -11,6 +11,7 @@ export function authRoutes({
     async whoami({ caller }) {
       const { principal, token, roles } = caller();
       const { kind, issuer, subject } = token;
+      const externalId = token.profile?.externalId ?? subject;
       return {
         id: actorUuid(principal),
         kind,
@@ -19,9 +20,9 @@ export function authRoutes({
         scopes: [...token.scopes].sort(),
         roles: roles.map((role) => role.toLowerCase()),
         expires_at: new Date(token.expiresAt * 1_000).toISOString(),
-        display_name: subject,
-        provider: kind === 'machine' ? 'm2m' : issuer,
-        external_id: subject,
+        display_name: token.profile?.name ?? externalId,
+        provider: token.profile?.provider ?? (kind === 'machine' ? 'm2m' : issuer),
+        external_id: externalId,
       };
     },
     async listIssuers() {

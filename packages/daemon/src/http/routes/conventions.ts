@@ -8,10 +8,17 @@ type Routes = Pick<
   'deploy' | 'planDeploy' | 'listConventions' | 'showConvention' | 'listDeploys' | 'showDeploy'
 >;
 
-export function conventionRoutes({ store }: { readonly store: Store }): Routes {
+export interface ConventionParts {
+  readonly store: Store;
+  /** Where images may come from; anywhere if there is none. */
+  readonly registries: readonly string[];
+}
+
+export function conventionRoutes({ store, registries }: ConventionParts): Routes {
   return {
-    deploy: (call) => deploy(store, call.writer(), call.body, call.query),
-    planDeploy: (call) => planConvention(store, call.writer().principal, call.body, call.query),
+    deploy: (call) => deploy(store, call.writer(), call.body, { ...call.query, registries }),
+    planDeploy: (call) =>
+      planConvention(store, call.writer().principal, call.body, { ...call.query, registries }),
     listDeploys: ({ query }) => listDeploys(store, query),
     showDeploy: ({ params, principal }) => showDeploy(store, principal, params.id),
     listConventions: ({ query }) => store.registry.conventions(query),

@@ -7,9 +7,9 @@ import { listReleases, readCurrentRows, readHistory, showHook, showRelease } fro
 import type { Expected } from '@osa/core/hook/registry';
 import { bounds } from '@osa/core/limits';
 import type { BlobStore } from '@osa/core/storage/index';
-import type { Store } from '@osa/core/store';
 import type { FastifyRequest } from 'fastify';
 import type { Handlers } from '../mount.ts';
+import type { ConventionParts } from './conventions.ts';
 
 type Routes = Pick<
   Handlers,
@@ -27,12 +27,11 @@ type Routes = Pick<
   | 'resumeHook'
 >;
 
-interface HookParts {
-  readonly store: Store;
-  readonly blobs: BlobStore;
-}
-
-export function hookRoutes({ store, blobs }: HookParts): Routes {
+export function hookRoutes({
+  store,
+  registries,
+  blobs,
+}: ConventionParts & { readonly blobs: BlobStore }): Routes {
   return {
     listHooks: ({ query }) => store.registry.hooks(query),
     async showHook({ params: { name }, principal, reply }) {
@@ -48,7 +47,7 @@ export function hookRoutes({ store, blobs }: HookParts): Routes {
       return releaseCode({ store, blobs }, caller().principal, params);
     },
     history: ({ params, query }) => readHistory(store, params.name, query),
-    release: (call) => release(store, call.writer(), call.params.name, expecting(call)),
+    release: (call) => release(store, call.writer(), call.params.name, expecting(call), { registries }),
     activate: (call) => activate(store, call.writer(), call.params.name, expecting(call)),
     rollback: (call) => rollback(store, call.writer(), call.params.name, expecting(call)),
     pauseHook: (call) => pauseHook(store, call.writer(), call.params.name, call.body),

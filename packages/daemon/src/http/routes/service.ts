@@ -2,7 +2,7 @@ import type { Answer } from '@osa/core/api';
 import { findIds } from '@osa/core/ids';
 import type { Store } from '@osa/core/store';
 import type { Metrics } from '../../metrics.ts';
-import type { Handlers } from '../mount.ts';
+import type { Call, Handlers } from '../mount.ts';
 import { openApi } from '../openapi.ts';
 
 type Components = Answer<'ready'>['components'];
@@ -18,19 +18,23 @@ export interface ServiceParts {
 
 export function serviceRoutes(
   parts: ServiceParts,
-): Pick<Handlers, 'health' | 'ready' | 'metrics' | 'openapi' | 'findIds'> {
+): Pick<Handlers, 'health' | 'ready' | 'apiHealth' | 'apiReady' | 'metrics' | 'openapi' | 'findIds'> {
   const { version, reads, store } = parts;
   const check = oneAtATime(parts.check);
   const metrics = { ...parts.metrics, text: oneAtATime(parts.metrics.text) };
   let document: string | undefined;
+  const health = async () => ({ status: 'ok' as const, version });
+  const ready = async ({ reply }: Pick<Call<'ready'>, 'reply'>): Promise<Answer<'ready'>> => {
+    const components = await check();
+    const isReady = Object.values(components).every(({ status }) => status !== 'error');
+    if (!isReady) reply.code(503);
+    return { status: isReady ? 'ready' : 'degraded', version, components };
+  };
   return {
-    health: async () => ({ status: 'ok', version }),
-    async ready({ reply }) {
-      const components = await check();
-      const isReady = Object.values(components).every(({ status }) => status !== 'error');
-      if (!isReady) reply.code(503);
-      return { status: isReady ? 'ready' : 'degraded', version, components };
-    },
+    health,
+    ready,
+    apiHealth: health,
+    apiReady: ready,
     async metrics({ reply }) {
       reply.type(metrics.contentType);
       return metrics.text();

@@ -101,7 +101,7 @@ async function readInput(
   const { readRecords, twinRefusal } = await import('@osa/core/ingestion/ndjson');
   const { id, version, fields } = manifest.schema;
   const source = await openRecords(context, { file, field: 'records' });
-  const pinned = { convention: manifest.slug, schema: { id, version }, fields };
+  const pinned = { convention: manifest.slug, schema: { id, version }, fields, openText: false };
   const [valid, invalid]: [IncomingRecord[], IncomingRecord[]] = [[], []];
   const lines = new Map<string, number>();
   try {
