@@ -36,13 +36,14 @@ const columns = {
   running_logs: 'attempt',
   outcomes: 'status',
   records: 'metadata',
+  workers: 'name',
   events: 'payload',
   idempotency_keys: 'response',
   refusals: 'actor',
   schema_migrations: 'checksum',
   'features.energy': 'value',
 };
-const deletable = ['convention_hooks', 'idempotency_keys', 'running_logs'];
+const deletable = ['convention_hooks', 'idempotency_keys', 'running_logs', 'workers'];
 
 test('every table is in the list', async () => {
   const rows = await a.owner.sql<{ name: string }[]>`

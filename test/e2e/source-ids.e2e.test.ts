@@ -4,7 +4,7 @@ import { bounds } from '@osa/core/limits';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hookCode } from '../support/core-archive.ts';
 import { forgery } from '../support/forgery.ts';
-import { osaJson } from '../support/programs.ts';
+import { osa } from '../support/programs.ts';
 import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemon.ts';
 import { naughtyCollections } from '../support/vectors.ts';
 
@@ -166,7 +166,9 @@ describe.each(naughtyCollections)('rows-28: naughty strings, %s', (name, strings
     );
     await writeFile(join(place, 'records.ndjson'), lines.join(''));
     const slug = hook.replace('_', '-');
-    const answer = await osaJson(place, ['ingest', slug, 'records.ndjson']);
+    const { exitCode, stdout } = await osa(place, ['ingest', slug, 'records.ndjson', '--json']);
+    const answer = JSON.parse(stdout);
+    expect(exitCode).toBe(1);
     expect(answer).toMatchObject({ records: keys.length, invalid: keys.length, published: 0 });
     for (const text of keys) {
       const { status } = await stage.http.get(`/api/v1/hooks/${encodeURIComponent(text)}`);

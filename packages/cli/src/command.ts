@@ -20,7 +20,11 @@ export interface Command<A extends ArgumentTable = ArgumentTable, O extends Opti
 
 export interface Input<A extends ArgumentTable, O extends OptionTable> {
   readonly arguments: {
-    readonly [K in keyof A]: A[K] extends { optional: true } ? string | undefined : string;
+    readonly [K in keyof A]: A[K] extends { readonly repeatable: true }
+      ? readonly string[]
+      : A[K] extends { optional: true }
+        ? string | undefined
+        : string;
   };
   readonly options: { readonly [K in keyof O]: OptionInput<O[K]> };
 }
@@ -37,6 +41,8 @@ export type ArgumentTable = Readonly<Record<string, Argument>>;
 export interface Argument {
   readonly description: string;
   readonly optional?: true;
+  /** The last argument, given once or several times. */
+  readonly repeatable?: true;
   readonly fallback?: string;
   /** Throws OsaError `usage`; its message follows "value 'x' is invalid for argument 'id'". */
   parse?(text: string): string;

@@ -114,9 +114,12 @@ function addEntry(parent: Parser, entry: CommandEntry | CommandGroup, setting: S
 function fill(parser: Parser, command: Command, { execute, columns }: Setting): void {
   parser.description(command.description);
   const names = Object.keys(command.arguments ?? {});
-  for (const [name, { description, optional, fallback, parse }] of Object.entries(command.arguments ?? {})) {
+  for (const [name, { description, optional, repeatable, fallback, parse }] of Object.entries(
+    command.arguments ?? {},
+  )) {
     const isOptional = optional === true || fallback !== undefined;
-    const argument = new Argument(isOptional ? `[${name}]` : `<${name}>`, description);
+    const shown = repeatable ? `${name}...` : name;
+    const argument = new Argument(isOptional ? `[${shown}]` : `<${shown}>`, description);
     if (parse) argument.argParser((text) => complaining(() => parse(text)));
     parser.addArgument(fallback === undefined ? argument : argument.default(fallback));
   }

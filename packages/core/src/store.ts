@@ -1,3 +1,4 @@
+import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
@@ -26,6 +27,22 @@ export interface Store {
   readonly tracer: Tracer;
   readonly runs: RunReads;
   readonly access: Access;
+  readonly ids: IdReads;
+  /** The workers that have told within a minute that they run. */
+  workers(): Promise<Answer<'listWorkers'>>;
+}
+
+export type IdKind = 'ingestion' | 'run' | 'deploy';
+
+export interface IdRange {
+  readonly first: string;
+  readonly last: string;
+  readonly limit: number;
+}
+
+/** Ids by a range of them, which is how a prefix is looked up. */
+export interface IdReads {
+  between(kind: IdKind, range: IdRange): Promise<Answer<'findIds'>['items']>;
 }
 
 /** Who may do what, beside the tokens. */

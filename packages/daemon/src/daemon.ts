@@ -37,6 +37,7 @@ import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Components, components } from './ready.ts';
+import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
 import { startWorker, type Worker } from './worker/worker.ts';
 import { holdWorkspace } from './worker/workspace.ts';
@@ -80,6 +81,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const metrics = createMetrics(() => failingBatches(requests));
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
   const execution = await prepareExecution(config, { claims, endings, blobs, threads, metrics, log });
+  if (config.worker.concurrency > 0) stack.use(await announce(execution, { database: requests, log }));
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
@@ -104,7 +106,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const forgetting = setInterval(() => void forget(requests, log), 3_600_000).unref();
   stack.defer(() => clearInterval(forgetting));
   const url = await listen(app, config);
-  announce(config, url, log);
+  report(config, url, log);
   const kept = stack.move();
   const close = once(async () => {
     state.draining = true;
@@ -228,7 +230,13 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
     const { blobs, threads } = needs;
     const parts = { store, bulk, cancelling, blobs, threads, spoolDirectory, ...httpLimits, ...config.http };
     return {
-      ...serviceRoutes({ version: config.version, reads: config.reads, metrics: needs.metrics, check }),
+      ...serviceRoutes({
+        store,
+        version: config.version,
+        reads: config.reads,
+        metrics: needs.metrics,
+        check,
+      }),
       ...conventionRoutes({ store, registries }),
       ...blobRoutes(parts),
       ...hookRoutes({ ...parts, registries }),
@@ -262,7 +270,7 @@ async function listen(app: FastifyInstance, { host, port }: DaemonConfig): Promi
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}`;
 }
 
-function announce({ worker, runner }: DaemonConfig, url: string, log: Logger): void {
+function report({ worker, runner }: DaemonConfig, url: string, log: Logger): void {
   log.info({ url, worker: worker.name, concurrency: worker.concurrency, runner }, 'listening');
   if (runner === 'none')
     log.warn('no runner is configured: batches with hooks wait for a worker that has one');

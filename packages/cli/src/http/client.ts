@@ -34,6 +34,8 @@ export type CallInput<N extends RouteName> = Given<'params', Params<N>> &
     readonly scope?: string;
     /** More scopes than the route's own. On a route that anybody may read, a token is sent only for these. */
     readonly scopes?: readonly string[];
+    /** Aborts this call, instead of what aborts the command. */
+    readonly signal?: AbortSignal;
     /** For a POST that changes nothing: it is sent again like a read when the connection is lost. */
     readonly repeatable?: true;
   };
@@ -72,7 +74,7 @@ export function createClient(options: ClientOptions): Client {
           body: input.upload ?? (input.body === undefined ? undefined : JSON.stringify(input.body)),
           repeatable: route.method !== 'POST' || route.idempotent === true || input.repeatable === true,
           way,
-          signal: options.signal,
+          signal: input.signal ?? options.signal,
         });
       const response = await withToken({ route, input, sign: tokenFor, attempt, options });
       if (response.status >= 200 && response.status < 300) return readAnswer(name, response, server);

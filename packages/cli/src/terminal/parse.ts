@@ -65,10 +65,31 @@ export function instant(given: string): string {
   throw new OsaError('usage', 'It must be a time, such as 2026-03-01 or "2026-03-01 03:04:05".');
 }
 
-/** An id of what the server made, as its answers show it. */
+/** An id of what the server made, as its answers show it, or the beginning of one (`commands/full-id.ts`). */
 export function storedId(given: string): string {
-  if (uuid.test(given)) return given;
-  throw new OsaError('usage', 'It must be an id, such as 0198c0de-0000-7000-8000-000000000009.');
+  if (uuid.test(given) || /^[0-9a-f][0-9a-f-]{3,34}$/i.test(given)) return given;
+  throw new OsaError(
+    'usage',
+    'It must be an id, such as 0198c0de-0000-7000-8000-000000000009, or its first 4 or more characters.',
+  );
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
+export const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
+
+const units = { s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/** `90`, `90s`, `15m`, `2h` in milliseconds. */
+export function milliseconds(given: string): number {
+  const [, number, unit = 's'] = /^(\d{1,7})([smh])?$/.exec(given) ?? [];
+  if (number !== undefined && Number(number) > 0) return Number(number) * units[unit as keyof typeof units];
+  throw new OsaError('usage', 'It must be a time such as 90s, 15m or 2h.');
+}
+
+/** Some of `words`, separated by commas. */
+export function wordsOf<const W extends string>(words: readonly W[]): (given: string) => readonly W[] {
+  return (given) => {
+    const chosen = given.split(',').map((part) => words.find((word) => word === part.trim()));
+    if (chosen.every((word) => word !== undefined)) return chosen;
+    throw new OsaError('usage', `It must be ${words.join(', ')}, or several of them with commas.`);
+  };
+}

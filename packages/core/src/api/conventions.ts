@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { DeployRequest } from '../convention/convention.ts';
 import { Digest } from '../hook/release.ts';
 import { FieldDefinition } from '../record/schema.ts';
-import { Actor, ClaimedBatches, Difference, flag, idParams, SchemaRef, time } from './fields.ts';
+import { Actor, ClaimedBatches, Difference, flag, idParams, SchemaRef, time, Unstartable } from './fields.ts';
 import { nextPage, page, wholePage } from './paging.ts';
 import { read, route, scope } from './route.ts';
 
@@ -63,6 +63,8 @@ const DeployAnswer = z.object({
   deploy_id: z.string(),
   changed: z.boolean(),
   changes: DeployChanges,
+  /** Of the convention's live releases; null when a worker that runs can start them all. */
+  unstartable: Unstartable,
   warnings,
   /** Unfinished batches that keep a release which this deploy left. */
   still_running: z.array(ClaimedBatches.extend({ hook: z.string() })).default([]),

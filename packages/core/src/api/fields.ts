@@ -47,6 +47,18 @@ export const Difference = z.object({ path: z.string(), from: z.unknown(), to: z.
 /** A pause: when, why and by whom. */
 export const Pause = z.object({ at: time, reason: z.string().nullable(), by: Actor });
 
+/**
+ * Why none of the workers that run can start something: how many workers there are, and the releases that not all of them
+ * have a runner for. Null when one can.
+ */
+export const Unstartable = z
+  .object({
+    workers: z.int(),
+    releases: z.array(z.object({ hook: z.string(), version: z.int(), runtime: z.string() })),
+  })
+  .nullable()
+  .default(null);
+
 /** Batches of one ingestion that were claimed under a release of a hook, and keep it until they end. */
 export const ClaimedBatches = z.object({
   version: z.int(),

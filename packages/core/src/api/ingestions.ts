@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bounds } from '../limits.ts';
-import { Actor, idParams, Pause, reason, SchemaRef, time } from './fields.ts';
+import { Actor, idParams, Pause, reason, SchemaRef, time, Unstartable } from './fields.ts';
 import { page, wholeText } from './paging.ts';
 import { route, scope } from './route.ts';
 
@@ -35,6 +35,8 @@ const Ingestion = z.object({
    * pauses and earlier ingestions.
    */
   reasons: z.array(z.string()),
+  /** Why none of the workers that run can start its waiting batches; null when one can, or nothing waits. */
+  unstartable: Unstartable,
   started_by: Actor,
   started_at: time,
   finished_at: time.nullable(),
@@ -66,10 +68,18 @@ export const ingestionsRoutes = {
     params: z.object({ slug: z.string().max(200) }),
     query: z.object({
       batch_size: wholeText(1, bounds.batchRecords).default(bounds.defaultBatchRecords),
+      /**
+       * `find` answers with the ingestion of the same bytes that the caller sent to this convention within a day, unless
+       * it was ended or a later upload has sent one of its sources.
+       */
+      repeat: z.enum(['store', 'find']).default('store'),
     }),
     body: 'application/x-ndjson',
     status: 201,
-    response: Ingestion,
+    response: Ingestion.extend({
+      /** False where an earlier ingestion of the same upload was found, and nothing was stored. */
+      created: z.boolean().default(true),
+    }),
     idempotent: true,
   }),
   listIngestions: route({
@@ -102,6 +112,37 @@ export const ingestionsRoutes = {
     }),
     status: 200,
     response: z.object({ items: z.array(IngestionRecord), next_cursor: z.string().nullable() }),
+  }),
+  listIngestionFailures: route({
+    method: 'GET',
+    path: '/api/v1/ingestions/:id/failures',
+    summary: 'List why records of an ingestion failed, the most frequent reasons first',
+    gate: scope('ingestions:read'),
+    params: idParams,
+    query: z.object({ limit: wholeText(1, 100).default(3) }),
+    status: 200,
+    response: z.object({
+      items: z.array(
+        z.object({
+          status: z.enum(['invalid', 'rejected', 'errored']),
+          /** The release that did not pass them; null where no hook has seen them. */
+          hook: z.string().nullable(),
+          version: z.int().nullable(),
+          records: z.int(),
+          /** The reason of the first of them. Reasons that differ in quoted texts and numbers only count as one. */
+          reason: z.string().nullable(),
+          /** Whether all of them have exactly this reason. */
+          same: z.boolean(),
+          source_id: z.string(),
+          line: z.int(),
+          run: z.string().nullable(),
+          has_logs: z.boolean(),
+        }),
+      ),
+      /** How many failed records were looked at, and whether these are all. */
+      looked_at: z.int(),
+      complete: z.boolean(),
+    }),
   }),
   retryIngestion: route({
     method: 'POST',

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Attempt } from './attempts.ts';
 import { idParams, time, uuid, versionText } from './fields.ts';
 import { page, wholeText } from './paging.ts';
-import { route, scope } from './route.ts';
+import { anybody, route, scope } from './route.ts';
 
 /** A run in a list; `status` is null until the run ends. */
 const RunSummary = z.object({
@@ -93,6 +93,17 @@ export const runsRoutes = {
       status: z.enum(['passed', 'failed', 'error']).nullable(),
       /** Attempts started so far. */
       attempt_count: z.int(),
+    }),
+  }),
+  listWorkers: route({
+    method: 'GET',
+    path: '/api/v1/workers',
+    summary:
+      'List the workers that run batches at the moment, with the kinds of releases that each can start',
+    gate: anybody,
+    status: 200,
+    response: z.object({
+      items: z.array(z.object({ name: z.string(), runtimes: z.array(z.string()) })),
     }),
   }),
 };

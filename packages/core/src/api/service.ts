@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { open, route } from './route.ts';
+import { time } from './fields.ts';
+import { open, read, route } from './route.ts';
 
 const health = route({
   method: 'GET',
@@ -40,6 +41,31 @@ export const serviceRoutes = {
     gate: open,
     status: 200,
     response: 'text',
+  }),
+  findIds: route({
+    method: 'GET',
+    path: '/api/v1/ids/:kind/:prefix',
+    summary: 'Find the ids that begin with a prefix, among those that the caller may read, the newest first',
+    gate: read,
+    params: z.object({
+      kind: z.enum(['ingestion', 'run', 'deploy']),
+      prefix: z
+        .string()
+        .regex(/^[0-9a-f][0-9a-f-]{3,35}$/i, 'must be the beginning of an id: 4 hex digits or more'),
+    }),
+    status: 200,
+    response: z.object({
+      items: z.array(
+        z.object({
+          id: z.string(),
+          /** The convention of an ingestion or deploy, the hook of a run. */
+          name: z.string(),
+          at: time,
+        }),
+      ),
+      /** Whether there are more than these. */
+      has_more: z.boolean(),
+    }),
   }),
   openapi: route({
     method: 'GET',

@@ -58,6 +58,7 @@ export async function deploy(
       changes: plan.changes,
       warnings: plan.warnings,
       still_running,
+      unstartable: await registry.unstartable(slug),
     };
   });
   await failpoint('release.after-commit');

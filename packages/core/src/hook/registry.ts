@@ -67,6 +67,8 @@ export interface RegistryWrites extends RegistryState {
   versions(hook: string): Promise<number[]>;
   createFeatureTable(hook: string): Promise<void>;
   updateConvention(slug: string, request: DeployRequest): Promise<void>;
+  /** Why none of the workers that run can start the live releases of the convention; null when one can. */
+  unstartable(slug: string): Promise<Answer<'deploy'>['unstartable']>;
   recordDeploy(deploy: {
     slug: string;
     manifest: DeployRequest;

@@ -20,7 +20,8 @@ export interface Upload {
 
 /**
  * Takes in an upload of records in one transaction: all of it is stored and queued, or nothing. Records that
- * break the schema are stored as `invalid` with their reason.
+ * break the schema are stored as `invalid` with their reason. With `repeat: 'find'` nothing is stored where the same
+ * upload is there already; the answer is its ingestion, with `created: false`.
  *
  * @throws OsaError `not_found` (the convention), `malformed`, `invalid` or `too_large` (a line, with
  * `details.line`; a source twice, with both lines), `access_denied`, `unavailable`.
@@ -32,6 +33,7 @@ export async function ingest(
     readonly convention: string;
     readonly batchSize: number;
     readonly upload: Upload;
+    readonly repeat?: 'store' | 'find';
     /** Where the lines are read; without them, or without a file, it is here. */
     readonly threads?: OutputThreads;
   },
@@ -41,6 +43,11 @@ export async function ingest(
     const pinned = await ingestions.pin(request.convention);
     if (!pinned) throw unknownConvention(request.convention);
     const { batchSize, upload, threads } = request;
+    const earlier =
+      request.repeat === 'find'
+        ? await ingestions.findRepeat({ pinned, contentSha256: upload.sha256 })
+        : undefined;
+    if (earlier !== undefined) return { ...(await ingestions.view(earlier)), created: false };
     const { id } = await ingestions.open({ pinned, batchSize, contentSha256: upload.sha256 });
     const records = await addBatches(
       ingestions,
@@ -57,7 +64,7 @@ export async function ingest(
     await ingestions.seal(id, pinned.convention);
     await event('ingestion.sealed', { ingestion: id, convention: pinned.convention, records });
     await failpoint('submit.after-events');
-    return ingestions.view(id);
+    return { ...(await ingestions.view(id)), created: true };
   });
   await failpoint('submit.after-commit');
   return answer;

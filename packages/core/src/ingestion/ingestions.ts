@@ -7,6 +7,11 @@ import type { FieldDefinition } from '../record/schema.ts';
 export interface IngestionWrites {
   /** What an ingestion of a convention pins when it opens; undefined when there is no such convention. */
   pin(convention: string): Promise<Pinned | undefined>;
+  /**
+   * The ingestion of the same bytes by the same actor within a day, unless it was cancelled, has failed, or a later upload
+   * has sent one of its sources: then this upload is new content. Uploads of the same bytes take turns from here on.
+   */
+  findRepeat(upload: { pinned: Pinned; contentSha256: string }): Promise<string | undefined>;
   open(ingestion: { pinned: Pinned; batchSize: number; contentSha256: string }): Promise<{ id: string }>;
   addBatch(
     ingestion: { id: string; pinned: Pinned },
@@ -40,7 +45,12 @@ export interface IngestionReads {
     id: string,
     page: Page & { readonly status?: RecordFilter | undefined },
   ): Promise<Answer<'listIngestionRecords'> | undefined>;
+  /** The most frequent reasons among the first `mostFailures` failed records that were not tried again. */
+  failures(id: string, limit: number): Promise<Answer<'listIngestionFailures'>>;
 }
+
+/** Failed records that are looked at for their reasons. */
+export const mostFailures = 100_000;
 
 export type RecordFilter = 'failed' | Answer<'listIngestionRecords'>['items'][number]['status'];
 

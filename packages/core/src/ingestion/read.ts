@@ -39,6 +39,16 @@ export async function listIngestionRecords(
   return found(await store.ingestions.records(id, query), id);
 }
 
+/** @throws OsaError `not_found`, `access_denied` */
+export async function listIngestionFailures(
+  store: Store,
+  principal: Principal,
+  { id, limit }: { readonly id: string; readonly limit: number },
+): Promise<Answer<'listIngestionFailures'>> {
+  await showIngestion(store, principal, id);
+  return store.ingestions.failures(id, limit);
+}
+
 function found<T>(answer: T | undefined, id: string): T {
   if (answer === undefined) throw unknownIngestion(id);
   return answer;

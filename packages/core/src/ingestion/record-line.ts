@@ -33,7 +33,7 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
     if (long) return readLong(long, line);
     const read = parseLine(bytes, line);
     if (read.scan) return unkept(requireId(read.scan.members(), line), line, read.scan, read.problem);
-    const { sourceId, metadata } = readMembers(read.value, line);
+    const { sourceId, metadata, problem } = readMembers(read.value, line);
     if (!isJsonObject(metadata)) {
       const scan = new MemberScan();
       scan.add(bytes);
@@ -42,7 +42,7 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
     uploadSteps += bytes.length * stepsPerByte;
     const steps = { left: Math.min(recordSteps, uploadSteps) };
     uploadSteps -= steps.left;
-    const problems = check(metadata, steps);
+    const problems = problem === undefined ? check(metadata, steps) : [problem];
     uploadSteps += Math.max(0, steps.left);
     const canonical = canonicalJson(metadata);
     return {
@@ -110,10 +110,17 @@ function isJson(bytes: Uint8Array): boolean {
   }
 }
 
-function readMembers(value: unknown, line: number): { sourceId: string; metadata: unknown } {
+interface Members {
+  readonly sourceId: string;
+  readonly metadata: unknown;
+  /** Why the record cannot be used, where its sender knows: from a table, say. */
+  readonly problem: string | undefined;
+}
+
+function readMembers(value: unknown, line: number): Members {
   if (!isJsonObject(value))
     throw refusal(line, 'not a JSON object', 'write {"source_id": …, "metadata": {…}}');
-  const { source_id, id, metadata, files, fetched_at: _, ...others } = value;
+  const { source_id, id, metadata, files, problem, fetched_at: _, ...others } = value;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) {
     throw refusal(line, `unknown member ${JSON.stringify(unknown)}`, 'allowed are source_id, metadata');
@@ -121,8 +128,16 @@ function readMembers(value: unknown, line: number): { sourceId: string; metadata
   if (Array.isArray(files) ? files.length > 0 : files !== undefined) {
     throw refusal(line, 'files cannot come in with NDJSON', 'leave files out', 'files');
   }
+  if (problem !== undefined && (typeof problem !== 'string' || problem === '')) {
+    throw refusal(
+      line,
+      'problem is not a text',
+      'say why the record cannot be used, or leave it out',
+      'problem',
+    );
+  }
   const given = Object.entries({ source_id, id }).filter(([, named]) => named !== undefined);
-  return { sourceId: requireId(given, line), metadata };
+  return { sourceId: requireId(given, line), metadata, problem };
 }
 
 type GivenId = readonly [name: string, value: unknown];

@@ -14,17 +14,21 @@ import type { NodeIdentity } from '../record/srn.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
+import { failures } from './failures.ts';
 import { ingestionRecords } from './ingestion-records.ts';
 import { cancelIngestion } from './queue/end.ts';
 import { useIndexLookups } from './queue/plans.ts';
+import { findRepeat } from './queue/repeat.ts';
 import { retry } from './queue/retry.ts';
 import { seal } from './queue/seal.ts';
+import { unstartable } from './queue/workers.ts';
 import { heldUp, pausedJson, setIngestionPause } from './registry/pause.ts';
 
 /** The writes of ingestions, within one transaction of one actor. */
 export function ingestionWrites(tx: Transaction, actor: number, options: NodeIdentity): IngestionWrites {
   return {
     pin: (convention) => pin(tx, convention),
+    findRepeat: (upload) => findRepeat(tx, actor, upload),
     open: (ingestion) => open(tx, actor, ingestion),
     addBatch: (ingestion, index, records) => addBatch(tx, ingestion, index, records),
     findTwins: (id) => findTwins(tx, id),
@@ -49,6 +53,7 @@ export function ingestionReads({ sql }: Pick<Database, 'sql'>, options: NodeIden
     list: (page) => list(sql, options, page),
     show: (id) => view(sql, options, id),
     records: (id, page) => ingestionRecords(sql, id, page),
+    failures: (id, limit) => failures(sql, id, limit),
   };
 }
 
@@ -130,6 +135,7 @@ function views(sql: Sql, options: NodeIdentity) {
            (b.records - b.retried - b.invalid - b.unchanged - b.published - b.rejected - b.errored)::integer as pending,
            b.retried::integer, (b.rows - b.retried_rows)::float8 as rows, b.batches,
            b.reasons || case when b.open > 0 then ${heldUp(sql, sql`i`)} else '{}' end as reasons,
+           case when b.waiting > 0 then ${unstartable(sql, sql`i.convention`)} end as unstartable,
            jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as started_by,
            i.sealed_at as started_at, case when b.open = 0 then b.finished_at end as finished_at
     from ingestions i
@@ -139,6 +145,7 @@ function views(sql: Sql, options: NodeIdentity) {
              sum(published) as published, sum(rejected) as rejected, sum(errored) as errored,
              sum(retried) as retried, sum(rows) as rows, sum(retried_rows) as retried_rows, max(finished_at) as finished_at,
              count(*) filter (where status in ('queued', 'running', 'parked')) as open,
+             count(*) filter (where status in ('queued', 'parked')) as waiting,
              count(*) filter (where status = 'failed' and errored > 0) as failed,
              jsonb_build_object('queued', count(*) filter (where status = 'queued'),
                                 'running', count(*) filter (where status = 'running'),

@@ -7,7 +7,9 @@ import { missingActor, rememberActor } from './actor.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './dataset.ts';
+import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
+import { runningWorkers } from './queue/workers.ts';
 import { mintRelease } from './registry/mint.ts';
 import { registryReads } from './registry/reads.ts';
 import { registryState } from './registry/state.ts';
@@ -43,6 +45,13 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     dataset: datasetReads(database),
     tracer: tracer(database),
     runs: runReads(database),
+    ids: idReads(database),
+    workers: async () => ({
+      items: (await runningWorkers(database)).map((worker) => ({
+        ...worker,
+        runtimes: [...worker.runtimes],
+      })),
+    }),
   };
 }
 

@@ -94,10 +94,7 @@ function semanticVersion(): RegExp {
 export const SchemaVersion = z
   .string()
   .max(100)
-  .regex(
-    semanticVersion(),
-    'must be a semantic version in lower case, such as "1.0.0"',
-  );
+  .regex(semanticVersion(), 'must be a semantic version in lower case, such as "1.0.0"');
 
 export const SchemaDefinition = z.strictObject({
   id: SchemaId,

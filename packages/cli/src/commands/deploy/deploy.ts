@@ -1,9 +1,11 @@
 import { OsaError } from '@osa/core/error';
 import { type Context, defineCommand } from '../../command.ts';
+import { line, yellow } from '../../terminal/paint.ts';
 import { scopeOption } from '../auth/scopes.ts';
 import { fileListDocument, fileListLines, listFilesOption } from '../code/file-list.ts';
 import { parseImage } from '../code/image.ts';
 import { uploadCode } from '../code/upload.ts';
+import { unstartableText } from '../ingestions/verdict.ts';
 import { type Declaration, type HookImage, readDeclaration } from './file.ts';
 import { annotate, annotating, differenceProblem, placed, summarise } from './github.ts';
 import { leftRows } from './left-rows.ts';
@@ -102,6 +104,11 @@ async function apply(
   const answer = await client.call('deploy', { body, ...input });
   const left = await leftRows(client, answer.changes);
   context.output.result(answer, [...deployLines(answer, again), ...left]);
+  if (answer.unstartable !== null) {
+    context.output.note(
+      line`${yellow('!')} ${unstartableText(answer.unstartable)}: records wait until one does`,
+    );
+  }
   const { slug, changed, changes } = answer;
   const parts = deployParts(changes, { slug, schema: schemaName(manifest) });
   const title = changed ? `${slug} deployed` : `${slug}: nothing changed`;

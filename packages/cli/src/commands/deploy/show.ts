@@ -4,6 +4,7 @@ import { time } from '../../terminal/format.ts';
 import { bold, dim, type Line, line } from '../../terminal/paint.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { pairs } from '../../terminal/table.ts';
+import { fullId } from '../full-id.ts';
 import { deployParts, partTable } from './lines.ts';
 
 export const deploysShow = defineCommand({
@@ -17,8 +18,10 @@ export const deploysShow = defineCommand({
     ['osa deploys show 0198c0de-… --json', 'and what was sent, for a program'],
   ],
   json: '{"id", "slug", "manifest_digest", "changed", "changes", "source_refs", "actor", "at", "manifest": what was sent, or null}',
-  async run({ client, output }, { arguments: { id } }) {
-    const answer = await client().call('showDeploy', { params: { id }, scopes: ['runs:read'] });
+  async run({ client, output }, { arguments: given }) {
+    const archive = client();
+    const id = await fullId(archive, 'deploy', given.id);
+    const answer = await archive.call('showDeploy', { params: { id }, scopes: ['runs:read'] });
     output.result(answer, showLines(answer));
     return undefined;
   },

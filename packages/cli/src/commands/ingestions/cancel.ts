@@ -3,6 +3,7 @@ import { visible } from '@osa/core/text';
 import { defineCommand } from '../../command.ts';
 import { count } from '../../terminal/format.ts';
 import { storedId } from '../../terminal/parse.ts';
+import { fullId } from '../full-id.ts';
 import { reasonOption } from '../pause.ts';
 import { untilFree } from '../until-free.ts';
 import { ingestionLines } from './follow.ts';
@@ -20,8 +21,9 @@ export const ingestionsCancel = defineCommand({
     ['osa ingestions cancel 0198c0de-… --reason "the wrong file" --yes', 'from a script'],
   ],
   json: 'the ingestion, as `osa ingestions show`',
-  async run(context, { arguments: { id }, options: { yes, reason } }) {
+  async run(context, { arguments: given, options: { yes, reason } }) {
     const client = context.client();
+    const id = await fullId(client, 'ingestion', given.id);
     const { output, signal, stdin } = context;
     if (!yes) {
       const ingestion = await client.call('showIngestion', { params: { id } });

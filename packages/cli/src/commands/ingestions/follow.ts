@@ -7,43 +7,82 @@ import { green, type Line, line, red, yellow } from '../../terminal/paint.ts';
 import { pairs } from '../../terminal/table.ts';
 import { pauseLine } from '../pause.ts';
 import { countsOf, type Progress, secondsOf } from './progress.ts';
+import type { Waited } from './verdict.ts';
 
 type Ingestion = Answer<'showIngestion'>;
 
 /** Polls begin quickly, for the small ingestion, and slow down. Milliseconds. */
 const firstPollMs = 100;
 const slowestPollMs = 1_000;
-/** A server that restarts is waited for; the ingestion survives it. */
+/** A server that restarts is waited for, and so are workers; the ingestion survives it. */
 const patienceMs = 60_000;
+/** For a release that none of the running workers can start: others may be about to come up. */
+const unstartablePatienceMs = 5_000;
+
+export interface FollowOptions {
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  /** How long to wait; without it until the end. */
+  readonly timeoutMs?: number | undefined;
+}
 
 /**
- * Waits until nothing of the ingestion is left to run, through pauses too.
+ * Waits until nothing of the ingestion is left to run, through pauses too, or no running worker can start what is left.
  *
- * @throws OsaError `interrupted`; the ingestion itself goes on, and the message says how to look at it.
+ * @throws OsaError `interrupted`, or what the server answers. The ingestion itself goes on: each message says how to look
+ * at it, and `details.id` is its id.
  */
 export async function follow(
   client: Client,
   { id }: { readonly id: string },
-  { progress, signal }: { readonly progress: Progress; readonly signal: AbortSignal },
-): Promise<Ingestion> {
-  let lastAnswer = performance.now();
+  options: FollowOptions,
+): Promise<Waited> {
   try {
-    for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, slowestPollMs)) {
-      const ingestion = await look(client, id, lastAnswer);
-      if (ingestion) {
-        lastAnswer = performance.now();
-        progress.running(ingestion);
-        if (!isOpen(ingestion)) return ingestion;
-      }
-      await wait(pollMs, undefined, { signal });
-    }
+    return await poll(client, id, options);
   } catch (cause) {
-    if (!signal.aborted) throw cause;
-    throw new OsaError('interrupted', `interrupted; the ingestion goes on: osa ingestions show ${id}`, {
-      details: { id },
-      cause,
-    });
+    const goesOn = `the ingestion is stored and goes on: osa ingestions show ${id}`;
+    if (options.signal.aborted) {
+      throw new OsaError('interrupted', `interrupted; ${goesOn}`, { details: { id }, cause });
+    }
+    const known = asOsaError(cause);
+    if (!known) throw cause;
+    const { code, message, field, details } = known;
+    throw new OsaError(code, `${message}; ${goesOn}`, { field, details: { ...details, id }, cause });
   }
+}
+
+async function poll(
+  client: Client,
+  id: string,
+  { progress, signal, timeoutMs = Number.POSITIVE_INFINITY }: FollowOptions,
+): Promise<Waited> {
+  const began = performance.now();
+  let lastAnswer = began;
+  let startableAt = began;
+  for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, slowestPollMs)) {
+    const ingestion = await look(client, id, lastAnswer);
+    const now = performance.now();
+    if (ingestion) {
+      lastAnswer = now;
+      progress.running(ingestion);
+      if (!isOpen(ingestion)) return { ingestion, end: 'done' };
+      if (!isStuck(ingestion)) startableAt = now;
+      if (now - startableAt > patienceFor(ingestion)) return { ingestion, end: 'unstartable' };
+      if (now - began >= timeoutMs) return { ingestion, end: 'timeout' };
+    } else if (now - began >= timeoutMs) {
+      throw new OsaError('unreachable', 'the time to wait is over, and the server does not answer');
+    }
+    await wait(Math.min(pollMs, Math.max(0, timeoutMs - (now - began))), undefined, { signal });
+  }
+}
+
+function isStuck({ status, unstartable, batches }: Ingestion): boolean {
+  return status === 'running' && unstartable !== null && batches.running === 0;
+}
+
+/** Workers that run and have no runner will not have one soon; where none runs, they may be starting again. */
+function patienceFor({ unstartable }: Ingestion): number {
+  return unstartable?.workers === 0 ? patienceMs : unstartablePatienceMs;
 }
 
 export function isOpen({ status }: Pick<Ingestion, 'status'>): boolean {
@@ -91,9 +130,4 @@ function countLines(ingestion: Ingestion): Line[] {
   return pairs(
     counts.map(([name, shown, isBad]) => [name, isBad ? red(shown.padStart(width)) : shown.padStart(width)]),
   );
-}
-
-/** 1 when the ingestion failed as a whole; records that failed are an answer and no failure of the command. */
-export function exitCodeFor({ status }: Ingestion): number {
-  return status === 'failed' || status === 'cancelled' ? 1 : 0;
 }

@@ -1,22 +1,30 @@
-import { Readable } from 'node:stream';
 import { bounds } from '@osa/core/limits';
 import { defineCommand } from '../../command.ts';
-import type { RequestBody } from '../../http/request.ts';
+import { openInput } from '../../input/input.ts';
+import { inputOptions } from '../../input/options.ts';
+import { time } from '../../terminal/format.ts';
 import { integer } from '../../terminal/parse.ts';
-import { exitCodeFor, follow, ingestionLines } from './follow.ts';
-import { type Progress, withProgress } from './progress.ts';
-import { openRecords, type RecordsFile, unreadable, unusableRecords } from './records-file.ts';
+import { checkLines, checkRecords } from './check.ts';
+import { follow, ingestionLines, isOpen } from './follow.ts';
+import { withProgress } from './progress.ts';
+import { failureLines, readFailures } from './reasons.ts';
+import { storeRecords } from './store.ts';
+import { refuseUnwaited, verdictOf, verdictOptions, type Waited } from './verdict.ts';
 
 export const ingest = defineCommand({
   description:
-    'Takes records in: newline-delimited JSON, one record a line, as {"source_id": "…", "metadata": {…}}. If the file cannot be ' +
-    'read to its end, nothing is stored. Then osa waits until the hooks have run over all records, and ' +
-    'shows the counts.\n\n' +
-    'Exit code: 0 when the ingestion completed, also with records that are invalid, rejected or errored; ' +
-    'they are kept with their reasons. 1 when the ingestion failed.',
+    'Takes records in from NDJSON, JSON, CSV and TSV, also packed by gzip or zstd. JSON is {"source_id": "…", "metadata": ' +
+    '{…}} for each record, or flat with --id. The columns of a table are the fields of the schema. A file that cannot be ' +
+    'read to its end changes nothing.\n\n' +
+    'Then it waits until the hooks have run over all records, and shows the counts and the three most frequent reasons of ' +
+    'failures.\n\n' +
+    'Records that failed are kept with their reasons. The exit code is 1 when no record passed, when the ingestion ' +
+    'failed, or when more records failed than --fail-on and --max-failed allow.\n\n' +
+    'The same upload within a day is not stored twice: the command finds the first ingestion and waits for it. --again ' +
+    'stores it anew.',
   arguments: {
     convention: { description: "the convention's slug" },
-    file: { description: 'the records, or - for standard input' },
+    file: { description: 'the records; several files are one upload; - is standard input', repeatable: true },
   },
   options: {
     batchSize: {
@@ -24,50 +32,66 @@ export const ingest = defineCommand({
       description: `records in a batch, 1 to ${bounds.batchRecords} (default: ${bounds.defaultBatchRecords})`,
       parse: integer(1, bounds.batchRecords),
     },
+    ...inputOptions,
+    check: {
+      description: 'check all records against the schema here, and send nothing; exit with 1 for problems',
+    },
+    ...verdictOptions,
+    again: { description: 'store the records although the same upload is stored' },
     wait: { negated: true, description: 'return as soon as the records are stored' },
   },
   examples: [
     ['osa ingest usgs-earthquakes records.ndjson', 'take a file in, and wait'],
-    ['zcat week.ndjson.gz | osa ingest usgs-earthquakes -', 'from another program'],
+    ['osa ingest cars cars.csv --id Name --check', 'look whether a table fits'],
+    ["osa ingest cars a.csv b.csv.gz --id Name --map mpg='Miles per gallon'", 'two tables as one upload'],
+    ['osa ingest usgs-earthquakes records.ndjson --max-failed 1% --timeout 30m', 'in CI'],
     ['osa ingest usgs-earthquakes records.ndjson --no-wait', 'only store the records'],
   ],
-  json: 'the ingestion: {"id", "status", "records", "invalid", "unchanged", "published", "rejected", "errored",\n"pending", "rows", "batches", "reasons", "started_at", "finished_at", …}',
+  json:
+    'the ingestion: {"id", "status", "records", "invalid", "unchanged", "published", "rejected", "errored",\n' +
+    '"pending", "rows", "batches", "reasons", "started_at", "finished_at", …,\n' +
+    '"created": false where the same upload was found, "failures": [{"status", "hook", "version", "records", "reason", "run", …}]};\n' +
+    'with --check {"ok", "records", "invalid", "problems": [{"records", "reason", "examples"}], "refused": text or null}',
   async run(context, { arguments: { convention, file }, options }) {
     const { output, signal } = context;
+    refuseUnwaited(options);
     const client = context.client();
-    const source = await openRecords(context, { file, field: 'file' });
-    // An unknown convention is told before the upload, which may be long.
-    await client.call('showConvention', { params: { slug: convention } });
-    const ingestion = await withProgress(output, async (progress) => {
-      const opened = await client
-        .call('ingest', {
-          params: { slug: convention },
-          query: { batch_size: options.batchSize },
-          upload: watched(source, progress),
-        })
-        .catch((error: unknown) => {
-          throw unusableRecords(source, error);
-        });
-      return options.wait ? follow(client, opened, { progress, signal }) : opened;
+    // Nothing is asked of the server for files that are not there; an unknown convention is told before a long upload.
+    const source = await openInput(context, { files: file, field: 'file' }, options);
+    const { fields, schema_id: schema } = await client.call('showConvention', {
+      params: { slug: convention },
     });
-    output.result(ingestion, ingestionLines(ingestion));
-    return exitCodeFor(ingestion);
+    source.readFor(fields);
+    if (options.check) {
+      const checked = await checkRecords(source, { convention, schema, fields, openText: false });
+      output.result(checked, checkLines(checked));
+      return checked.ok ? 0 : 1;
+    }
+    const { waited, created } = await withProgress(output, source.isTyped, async (progress) => {
+      const request = { convention, batchSize: options.batchSize, again: options.again, progress };
+      const { created, ...stored } = await storeRecords(context, client, source, request);
+      if (!created) {
+        const what = `the same upload is stored since ${time(stored.started_at)}, as ingestion ${stored.id}`;
+        const failed = stored.rejected + stored.errored;
+        const next =
+          isOpen(stored) || failed === 0 ? '' : `; osa ingestions retry ${stored.id} tries again what failed`;
+        output.note(`${what}; --again stores it anew${next}`);
+      }
+      const atOnce: Waited = { ingestion: stored, end: 'done' };
+      if (!options.wait || !isOpen(stored)) return { created, waited: atOnce };
+      return {
+        created,
+        waited: await follow(client, stored, { progress, signal, timeoutMs: options.timeout }),
+      };
+    });
+    const { ingestion } = waited;
+    const failures = options.wait ? await readFailures(client, ingestion) : undefined;
+    output.result({ ...ingestion, created, failures: failures?.items ?? [] }, [
+      ...ingestionLines(ingestion),
+      ...failureLines(ingestion, failures),
+    ]);
+    const { code, why } = verdictOf(waited, options);
+    if (why !== undefined) output.note(`exit code ${code}: ${why}`);
+    return code;
   },
 });
-
-/** The same upload, its bytes counted on the way. */
-function watched(source: RecordsFile, progress: Progress): RequestBody {
-  async function* counted() {
-    let sent = 0;
-    try {
-      for await (const chunk of source.open()) {
-        sent += chunk.length;
-        progress.uploading(sent, source.size);
-        yield chunk;
-      }
-    } catch (cause) {
-      throw unreadable(source, cause);
-    }
-  }
-  return { open: () => Readable.from(counted(), { objectMode: false }), replayable: source.replayable };
-}

@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
+import { fullId } from '../full-id.ts';
 import { reasonOption } from '../pause.ts';
 import { untilFree } from '../until-free.ts';
 import { ingestionLines } from './follow.ts';
@@ -14,8 +15,9 @@ export const ingestionsPause = defineCommand({
     ['osa ingestions pause 0198c0de-… --reason "to look at the first batch"', 'until it is resumed'],
   ],
   json: 'the ingestion, as `osa ingestions show`',
-  async run(context, { arguments: { id }, options }) {
+  async run(context, { arguments: given, options }) {
     const client = context.client();
+    const id = await fullId(client, 'ingestion', given.id);
     const ingestion = await untilFree(context, () =>
       client.call('pauseIngestion', { params: { id }, body: options }),
     );

@@ -1,6 +1,6 @@
 import type { Answer } from '@osa/core/api';
 import { visible } from '@osa/core/text';
-import { count, duration, secondsBetween } from '../../terminal/format.ts';
+import { bytes, count, duration, secondsBetween } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import { line, yellow } from '../../terminal/paint.ts';
 import type { ProgressView } from '../../terminal/ui/ingest-progress.tsx';
@@ -11,20 +11,32 @@ type Ingestion = Answer<'showIngestion'>;
 export interface Progress {
   /** Bytes read so far, and of how many if that is known. */
   uploading(sent: number, total: number | undefined): void;
+  /** All bytes are sent, and the server reads them. */
+  checking(sent: number): void;
   running(ingestion: Ingestion): void;
 }
 
-/** Off a terminal a line comes at most this often, in milliseconds. */
-const lineEveryMs = 5_000;
+/** Off a terminal a line comes at most this often, in milliseconds: soon at first, then more and more rarely. */
+const firstLineMs = 5_000;
+const rarestLineMs = 60_000;
 
-/** Shows progress while `work` goes on, and leaves the terminal in order whatever becomes of it. */
-export async function withProgress<T>(output: Output, work: (progress: Progress) => Promise<T>): Promise<T> {
-  if (!output.animated) return work(lineProgress(output));
+/**
+ * Shows progress while `work` goes on, and leaves the terminal in order whatever becomes of it. With `isTyped` somebody
+ * types on the terminal, so nothing moves there.
+ */
+export async function withProgress<T>(
+  output: Output,
+  isTyped: boolean,
+  work: (progress: Progress) => Promise<T>,
+): Promise<T> {
+  if (!output.animated || isTyped) return work(lineProgress(output));
   const { openProgress } = await import('../../terminal/ui/ingest-progress.tsx');
-  const screen = openProgress(uploadView(undefined));
+  const screen = openProgress(uploadView('uploading'));
   try {
     return await work({
-      uploading: (sent, total) => screen.show(uploadView(total ? sent / total : undefined)),
+      uploading: (sent, total) =>
+        screen.show(uploadView(uploadText(sent, total), total ? sent / total : undefined)),
+      checking: (sent) => screen.show(uploadView(checkingText(sent))),
       running: (ingestion) => screen.show(viewOf(ingestion)),
     });
   } finally {
@@ -32,32 +44,43 @@ export async function withProgress<T>(output: Output, work: (progress: Progress)
   }
 }
 
-function lineProgress(output: Output): Progress {
-  // The first line waits too: what is done at once needs no progress.
-  let last = performance.now();
+/** Lines that say something else than the line before. What is done at once needs none. */
+export function lineProgress(output: Pick<Output, 'note'>, now = () => performance.now()): Progress {
+  let last = now();
+  let waitMs = firstLineMs;
+  let shown = '';
   const told = new Set<string>();
-  const say = (text: () => string) => {
-    if (performance.now() - last < lineEveryMs) return;
-    last = performance.now();
-    output.note(text());
+  const say = (text: string) => {
+    if (now() - last < waitMs || text === shown) return;
+    [last, shown, waitMs] = [now(), text, Math.min(waitMs * 1.5, rarestLineMs)];
+    output.note(text);
   };
   return {
-    uploading: (sent, total) =>
-      say(() => `uploading: ${count(sent)}${total ? ` of ${count(total)}` : ''} bytes`),
+    uploading: (sent, total) => say(uploadText(sent, total)),
+    checking: (sent) => say(checkingText(sent)),
     running: (ingestion) => {
       const news = ingestion.reasons.filter((reason) => !told.has(reason));
       for (const reason of news) told.add(reason);
       if (news.length > 0) output.note(...news.map((reason) => line`${yellow('!')} ${reason}`));
-      say(() => summaryText(ingestion));
+      say(summaryText(ingestion));
     },
   };
 }
 
-function uploadView(share: number | undefined): ProgressView {
-  return { title: 'uploading', isRunning: true, share, counts: [], notes: [] };
+function uploadText(sent: number, total: number | undefined): string {
+  if (!total) return `uploading: ${bytes(sent)} sent`;
+  return `uploading: ${bytes(sent)} of ${bytes(total)} sent, ${Math.floor((100 * sent) / total)} %`;
 }
 
-/** `1,707 in, 0 invalid, 1,679 passed, …` in one line. */
+function checkingText(sent: number): string {
+  return `${bytes(sent)} sent; checking on the server`;
+}
+
+function uploadView(title: string, share?: number): ProgressView {
+  return { title, isRunning: true, share, counts: [], notes: [] };
+}
+
+/** `1,707 received, 0 invalid, 1,679 passed, …` in one line. */
 function summaryText(ingestion: Ingestion): string {
   return countsOf(ingestion)
     .map(([name, shown]) => `${shown} ${name}`)
@@ -68,7 +91,7 @@ function summaryText(ingestion: Ingestion): string {
 export function countsOf(ingestion: Ingestion): ProgressView['counts'] {
   const { records, invalid, published, rejected, errored, unchanged, rows } = ingestion;
   return [
-    ['in', count(records), false],
+    ['received', count(records), false],
     ['invalid', count(invalid), invalid > 0],
     ['passed', count(published), false],
     ['rejected', count(rejected), false],

@@ -14,15 +14,20 @@ export interface RecordsFile extends RequestBody {
   readonly field: string;
   /** Bytes, if they are known. */
   readonly size: number | undefined;
+  /** Whether somebody types the records on a terminal. */
+  readonly isTyped: boolean;
 }
 
 /** @throws OsaError `usage` for a file that is not there or cannot be read. */
 export async function openRecords(
-  { stdin, sources }: Context,
+  { stdin, sources, output }: Context,
   { file, field }: { /** A path, or `-`. */ readonly file: string; readonly field: string },
 ): Promise<RecordsFile> {
-  if (file === '-')
-    return { name: 'standard input', field, open: () => stdin, replayable: false, size: undefined };
+  if (file === '-') {
+    const isTyped = 'isTTY' in stdin && stdin.isTTY === true;
+    if (isTyped) output.note('reading records from the terminal, one on each line; end with Ctrl-D');
+    return { name: 'standard input', field, open: () => stdin, replayable: false, size: undefined, isTyped };
+  }
   const path = resolve(sources.cwd, file);
   const named = { name: file, field };
   try {
@@ -31,7 +36,7 @@ export async function openRecords(
       throw new OsaError('usage', `${file} is a directory; name a file of records`, { field });
     const replayable = stats.isFile();
     const size = replayable ? stats.size : undefined;
-    return { ...named, open: () => createReadStream(path), replayable, size };
+    return { ...named, open: () => createReadStream(path), replayable, size, isTyped: false };
   } catch (cause) {
     throw unreadable(named, cause);
   }

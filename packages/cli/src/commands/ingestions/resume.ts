@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
+import { fullId } from '../full-id.ts';
 import { untilFree } from '../until-free.ts';
 import { ingestionLines } from './follow.ts';
 
@@ -8,8 +9,9 @@ export const ingestionsResume = defineCommand({
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
   examples: [['osa ingestions resume 0198c0de-…', 'its batches are claimed again']],
   json: 'the ingestion, as `osa ingestions show`',
-  async run(context, { arguments: { id } }) {
+  async run(context, { arguments: given }) {
     const client = context.client();
+    const id = await fullId(client, 'ingestion', given.id);
     const ingestion = await untilFree(context, () =>
       client.call('resumeIngestion', { params: { id }, body: {} }),
     );

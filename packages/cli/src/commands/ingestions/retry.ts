@@ -3,33 +3,50 @@ import { defineCommand } from '../../command.ts';
 import { count, counted } from '../../terminal/format.ts';
 import { bold, type Line, line } from '../../terminal/paint.ts';
 import { storedId } from '../../terminal/parse.ts';
-import { exitCodeFor, follow, ingestionLines } from './follow.ts';
+import { fullId } from '../full-id.ts';
+import { follow, ingestionLines } from './follow.ts';
 import { withProgress } from './progress.ts';
+import { failureLines, readFailures } from './reasons.ts';
+import { refuseUnwaited, verdictOf, verdictOptions } from './verdict.ts';
 
 export const ingestionsRetry = defineCommand({
   description:
     'Tries rejected and errored records again, in new batches under the releases that are live now. ' +
     'Records whose newer content has come in since are skipped.',
   arguments: { id: { description: "the ingestion's id", parse: storedId } },
-  options: { wait: { negated: true, description: 'return as soon as the new batches are stored' } },
+  options: {
+    ...verdictOptions,
+    wait: { negated: true, description: 'return as soon as the new batches are stored' },
+  },
   examples: [['osa ingestions retry 0198c0de-…', 'after a fixed hook is deployed']],
-  json: '{"id", "retried", "overtaken", "batches", "invalid", "pending", "running": [{"hook", "version", "batches"}]}; the ingestion as well, under "ingestion", unless --no-wait',
-  async run(context, { arguments: { id }, options }) {
+  json: '{"id", "retried", "overtaken", "batches", "invalid", "pending", "running": [{"hook", "version", "batches"}]}; unless --no-wait also "ingestion" and "failures", as `osa ingest`',
+  async run(context, { arguments: given, options }) {
     const { output, signal } = context;
+    refuseUnwaited(options);
     const client = context.client();
+    const id = await fullId(client, 'ingestion', given.id);
     const answer = await client.call('retryIngestion', { params: { id }, body: {} });
     const { retried, overtaken } = answer;
-    const why = overtaken > 0 ? ', since their sources came in again later' : '';
-    const said = `${counted(retried, 'record')} tried again, ${count(overtaken)} left alone${why}`;
+    const left = overtaken > 0 ? ', since their sources came in again later' : '';
+    const said = `${counted(retried, 'record')} tried again, ${count(overtaken)} left alone${left}`;
     if (!options.wait || retried === 0) {
       output.result(answer, retried === 0 ? nothingLines(answer) : [said]);
       return undefined;
     }
     const began = new Date().toISOString();
     output.note(said);
-    const ingestion = await withProgress(output, (progress) => follow(client, { id }, { progress, signal }));
-    output.result({ ...answer, ingestion }, ingestionLines(ingestion, { began }));
-    return exitCodeFor(ingestion);
+    const waited = await withProgress(output, false, (progress) =>
+      follow(client, { id }, { progress, signal, timeoutMs: options.timeout }),
+    );
+    const { ingestion } = waited;
+    const failures = await readFailures(client, ingestion);
+    output.result({ ...answer, ingestion, failures: failures?.items ?? [] }, [
+      ...ingestionLines(ingestion, { began }),
+      ...failureLines(ingestion, failures),
+    ]);
+    const { code, why } = verdictOf(waited, options);
+    if (why !== undefined) output.note(`exit code ${code}: ${why}`);
+    return code;
   },
 });
 

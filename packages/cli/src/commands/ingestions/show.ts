@@ -4,8 +4,10 @@ import { nextPage } from '../../terminal/format.ts';
 import { type Line, line } from '../../terminal/paint.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { table } from '../../terminal/table.ts';
+import { fullId } from '../full-id.ts';
 import { pagingOptions } from '../paging.ts';
 import { ingestionLines } from './follow.ts';
+import { failureLines, readFailures } from './reasons.ts';
 
 export const ingestionsShow = defineCommand({
   description:
@@ -20,13 +22,18 @@ export const ingestionsShow = defineCommand({
     ['osa ingestions show 0198c0de-…', 'its counts'],
     ['osa ingestions show 0198c0de-… --failed', 'what failed, and why'],
   ],
-  json: 'the ingestion; with --failed {"items": [{"source_id", "line", "batch", "status", "reason", "record_srn",\n"outcomes": [{"hook", "version", "status", "reason"}]}], "next_cursor"}',
-  async run(context, { arguments: { id }, options: { failed, ...page } }) {
+  json: 'the ingestion, and "failures": the most frequent reasons; with --failed {"items": [{"source_id", "line", "batch", "status", "reason", "record_srn",\n"outcomes": [{"hook", "version", "status", "reason"}]}], "next_cursor"}',
+  async run(context, { arguments: given, options: { failed, ...page } }) {
     const { output } = context;
     const client = context.client();
+    const id = await fullId(client, 'ingestion', given.id);
     if (!failed) {
       const ingestion = await client.call('showIngestion', { params: { id } });
-      output.result(ingestion, ingestionLines(ingestion));
+      const failures = await readFailures(client, ingestion);
+      output.result({ ...ingestion, failures: failures?.items ?? [] }, [
+        ...ingestionLines(ingestion),
+        ...failureLines(ingestion, failures),
+      ]);
       return undefined;
     }
     const answer = await client.call('listIngestionRecords', {
@@ -52,7 +59,7 @@ function failedLines({ items }: Answer<'listIngestionRecords'>): Line[] {
   if (items.length === 0) return ['nothing failed'];
   const rows = items.flatMap((record) =>
     reasonsOf(record).map(({ by, reason }) => [
-      record.line,
+      String(record.line),
       record.source_id,
       record.status,
       by,

@@ -3,28 +3,48 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { defineCommand } from '../../command.ts';
+import { inputOptions } from '../../input/options.ts';
 import { shellWord } from '../../terminal/format.ts';
 import { bold, line } from '../../terminal/paint.ts';
+import { text } from '../../terminal/parse.ts';
+import { madeFrom } from './from.ts';
 import { scaffold } from './scaffold.ts';
+import { surveyFile } from './survey.ts';
 
 export const init = defineCommand({
   description:
     'Starts a dataset that deploys and runs right away: a convention.yaml, its JSON Schema for editors, a ' +
     'hook, and five sample records. If any of these files exists, nothing is written; --force replaces ' +
-    'them.',
+    'them.\n\n' +
+    'With --from it looks at a file of records, in any format that osa ingest reads, and makes the schema and a hook for it. ' +
+    'The command to go on with is shown.',
   arguments: { directory: { description: 'where; created if it does not exist', fallback: '.' } },
-  options: { force: { description: 'replace existing files' } },
+  options: {
+    from: { value: 'FILE', description: 'make the dataset of these records', parse: text(4_096) },
+    format: inputOptions.format,
+    separator: inputOptions.separator,
+    encoding: inputOptions.encoding,
+    force: { description: 'replace existing files' },
+  },
   examples: [
     ['osa init', 'in this directory'],
     ['osa init quakes', 'in a directory of its own'],
+    ['osa init --from cars.csv', 'for a table'],
   ],
-  json: '{"directory", "slug", "created": [paths], "kept": [paths]}',
-  async run({ output, sources }, { arguments: { directory }, options: { force } }) {
+  json: '{"directory", "slug", "created": [paths], "kept": [paths], "ingest": the command to go on with}',
+  async run(context, { arguments: { directory }, options: { force, from, ...reading } }) {
+    const { output, sources } = context;
     const root = resolve(sources.cwd, directory);
     const { slugOf } = await import('@osa/core/convention/convention');
     const { manifestJsonSchema } = await import('@osa/core/convention/manifest/shape');
-    const slug = slugOf(basename(root)) ?? 'samples';
-    const files = new Map(scaffold(slug, manifestJsonSchema()));
+    const jsonSchema = manifestJsonSchema();
+    const slug = slugOf(from === undefined ? basename(root) : titleOf(from)) ?? 'samples';
+    const made =
+      from === undefined
+        ? { files: scaffold(slug, jsonSchema), hook: 'density', ingestOptions: '' }
+        : madeFrom(from, await surveyFile(context, from, reading), { slug, jsonSchema });
+    const files = new Map(made.files);
+    const records = from === undefined ? 'records.ndjson' : relative(root, resolve(sources.cwd, from));
 
     const present = await presentIn(root, [...files.keys()]);
     const taken = present.filter((path) => path !== gitignore);
@@ -41,7 +61,8 @@ export const init = defineCommand({
 
     const created = [...files.keys()];
     const enter = relative(sources.cwd, root);
-    output.result({ directory: root, slug, created, kept }, [
+    const ingest = `osa ingest ${slug} ${shellWord(records)}${made.ingestOptions}`;
+    output.result({ directory: root, slug, created, kept, ingest }, [
       ...created.map((path) => `  ${path}`),
       ...kept.map((path) => `  ${path} is kept as it is; add .osa/ to it`),
       '',
@@ -49,12 +70,19 @@ export const init = defineCommand({
       ...(enter === '' ? [] : [line`  ${bold(`cd ${shellWord(enter)}`)}`]),
       line`  ${bold('osad --dev')}   in another terminal`,
       line`  ${bold('osa deploy')}`,
-      line`  ${bold(`osa ingest ${slug} records.ndjson`)}`,
-      line`  ${bold('osa rows density')}`,
+      line`  ${bold(ingest)}`,
+      line`  ${bold(`osa rows ${made.hook}`)}`,
+      ...(from === undefined ? [] : [line`  ${bold(`osa trace ${made.hook}/1`)}`]),
     ]);
     return undefined;
   },
 });
+
+/** The name of a file without its endings. @throws OsaError `usage` for standard input, which has none */
+function titleOf(file: string): string {
+  if (file !== '-') return basename(file).split('.')[0] ?? file;
+  throw new OsaError('usage', '--from: give a file; it is read again by osa ingest', { field: 'from' });
+}
 
 const gitignore = '.gitignore';
 

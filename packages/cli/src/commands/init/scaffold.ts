@@ -71,3 +71,19 @@ const records = [
   { source_id: 'sample-4', metadata: { mineral: 'calcite', mass: 21.7, volume: 8 } },
   { source_id: 'sample-5', metadata: { mineral: 'hematite', mass: 42.1, volume: 0 } },
 ];
+
+/** A hook for records of any schema. */
+export const completeness = `// Reads a line per record, writes a line per record: how many of its fields have a value.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const { OSA_IN, OSA_OUT } = process.env;
+const { fields } = JSON.parse(await readFile(join(OSA_IN, 'config.json'), 'utf8'));
+const records = (await readFile(join(OSA_IN, 'records.jsonl'), 'utf8')).split('\\n').filter(Boolean).map((line) => JSON.parse(line));
+
+const answers = records.map(({ id, metadata }) => {
+  const filled = Object.values(metadata).filter((value) => value !== null).length;
+  return { id, features: [{ filled, missing: fields - filled }] };
+});
+await writeFile(join(OSA_OUT, 'features.jsonl'), answers.map((answer) => \`\${JSON.stringify(answer)}\\n\`).join(''));
+`;

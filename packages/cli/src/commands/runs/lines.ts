@@ -8,7 +8,7 @@ import { pairs, table } from '../../terminal/table.ts';
 type Run = Answer<'showRun'>;
 
 export function runStatus(status: string | null): Line {
-  if (status === null) return yellow('open');
+  if (status === null) return yellow('running');
   return status === 'passed' ? green(status) : red(status);
 }
 
@@ -34,7 +34,7 @@ export function runLines(run: Run): Line[] {
     ...pairs([
       ['release', `${hook_name} ${version(run.version)}, ${digest}`],
       ['batch', `${batch}, of ingestion ${ingestion} into ${convention}`],
-      ['ran', `${time(run.started_at)}, for ${duration(run.duration_s ?? undefined)}`],
+      ['ran', ranText(run)],
       [
         'records',
         `${count(records.passed)} passed, ${count(records.rejected)} rejected, ${count(records.errored)} errored`,
@@ -42,21 +42,34 @@ export function runLines(run: Run): Line[] {
       ['rows', rows === null ? '-' : count(rows)],
     ]),
     '',
-    ...attemptTable(run.attempts),
+    ...attemptTable(run),
     ...(has_logs ? ['', `what it said: osa runs logs ${id}`] : []),
   ];
 }
 
-function attemptTable(attempts: Run['attempts']): Line[] {
+/** A run has its times once it has ended; until then its attempts tell. */
+function ranText({ started_at, status, duration_s, attempts }: Run): string {
+  if (status !== null && started_at === null) return 'its code was not started';
+  if (status !== null) return `${time(started_at)}, for ${duration(duration_s ?? undefined)}`;
+  const began = attempts[0]?.started_at;
+  if (began === undefined) return 'its code was not started yet';
+  return `since ${time(began)}, for ${duration(secondsBetween(began, new Date().toISOString()))} so far`;
+}
+
+function attemptTable({ attempts, has_logs }: Run): Line[] {
   if (attempts.length === 0) return ['its code was not started yet'];
   const rows = attempts.map((attempt) => [
     attempt.n,
-    attempt.ending ?? yellow('open'),
+    attempt.ending ?? yellow('running'),
     attempt.exit_signal ?? attempt.exit_code,
     bytes(attempt.memory_bytes),
-    duration(secondsBetween(attempt.started_at, attempt.finished_at)),
+    duration(secondsBetween(attempt.started_at, attempt.finished_at ?? new Date().toISOString())),
     attempt.runner,
-    attempt.log_bytes === null ? null : bytes(attempt.log_bytes),
+    attempt.log_bytes !== null
+      ? bytes(attempt.log_bytes)
+      : has_logs && attempt.ending === null
+        ? 'so far'
+        : null,
     attempt.detail,
   ]);
   return table(['attempt', 'ended', 'exit', 'memory', 'took', 'runner', 'log', 'why'], rows);

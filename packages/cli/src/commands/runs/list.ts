@@ -2,6 +2,7 @@ import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
 import { nextPage } from '../../terminal/format.ts';
 import { releaseVersion, storedId } from '../../terminal/parse.ts';
+import { fullId } from '../full-id.ts';
 import { pagingOptions } from '../paging.ts';
 import { runTable } from './lines.ts';
 
@@ -23,8 +24,10 @@ export const runsList = defineCommand({
   json: '{"items": [{"id", "hook_name", "version", "status", "reason", "attempt_count", "oom_retries", "rows", …}], "next_cursor"}',
   async run({ client, output }, { arguments: { hook }, options }) {
     const archive = client();
+    const ingestion =
+      options.ingestion === undefined ? undefined : await fullId(archive, 'ingestion', options.ingestion);
     const answer = await archive.call('listRuns', {
-      query: { ...options, hook },
+      query: { ...options, ingestion, hook },
       ...(hook && { resource: hook }),
     });
     output.result(answer, answer.items.length === 0 ? ['no runs'] : runTable(answer.items));

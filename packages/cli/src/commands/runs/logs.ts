@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { integer, storedId } from '../../terminal/parse.ts';
+import { chosenRun, chosenRunOptions } from './chosen-run.ts';
 import { followLog, logLines } from './log.ts';
 
 export const runsLogs = defineCommand({
@@ -8,8 +9,9 @@ export const runsLogs = defineCommand({
     'Only the start and the end of a long log are kept. Control characters are shown escaped.\n\n' +
     'With --follow it shows new output of all attempts until the run ends; with --json it prints one ' +
     'document a piece.',
-  arguments: { run: { description: "the run's id", parse: storedId } },
+  arguments: { run: { description: "the run's id", optional: true, parse: storedId } },
   options: {
+    ...chosenRunOptions,
     attempt: {
       value: 'N',
       description: 'show this attempt (default: the last)',
@@ -19,12 +21,14 @@ export const runsLogs = defineCommand({
   },
   examples: [
     ['osa runs logs 0198c0de-…', 'the log of the last attempt'],
+    ['osa runs logs --last --failed', 'the log of the run that failed last'],
     ['osa runs logs -f 0198c0de-…', 'while it is written'],
   ],
   json: '{"run", "log"}; with --follow, a line each, {"attempt", "log", "skipped"}',
-  async run(context, { arguments: { run }, options: { attempt, follow } }) {
+  async run(context, { arguments: given, options: { attempt, follow, ...choice } }) {
     const { output } = context;
     const client = context.client();
+    const run = await chosenRun(client, given.run, choice);
     if (follow) return followLog(context, client, { id: run, attempt: attempt ?? 1 });
     const log = await client.call('runLogs', { params: { id: run }, query: { attempt } });
     const text = Buffer.from(log).toString('utf8');

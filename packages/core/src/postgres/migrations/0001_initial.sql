@@ -28,6 +28,7 @@
 --   features.<hook>                         rows; each (outcome_id, run_id) is proved when it is inserted
 --   current.<hook>                          the view of it for people
 --
+--   workers                                 who runs batches at the moment, and what each can start
 --   events                                  append-only outbox
 --   refusals → actors                       how often somebody was refused
 --   idempotency_keys                        answers kept for a day
@@ -414,6 +415,8 @@ create table ingestions (
 );
 create index on ingestions (convention, sealed_at desc);
 create index on ingestions (id) where paused_at is not null;
+-- An upload that is repeated is found by its content.
+create index on ingestions (convention, content_sha256);
 
 create table batches (
   id uuid primary key,
@@ -582,6 +585,13 @@ create table sources (
   record_id uuid not null,
   last_batch uuid not null references batches,
   primary key (convention, source_id)
+);
+
+-- A worker tells every few seconds that it is there; a row that nobody has renewed for a minute is one of a dead worker.
+create table workers (
+  name text primary key,
+  runtimes text[] not null,
+  seen_at timestamptz not null default now()
 );
 
 -- What was run ------------------------------------------------------------------------------------------------------------

@@ -30,13 +30,15 @@ declare
     'insert (run, batch, hook, batch_record, attempt, status, reason, row_count) on outcomes',
     'insert (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata, batch_record) '
       'on records',
+    'insert (name, runtimes) on workers',
     'insert (type, payload) on events',
     'insert (actor, key, request_digest, rights, response) on idempotency_keys',
     'update (release_count, live_seq, live_version, paused_at, pause_reason, paused_by) on hooks',
     'update (title, description, schema_id, schema_version, file_requirements, docs, ingester, updated_at) on conventions',
     'insert (actor, verb) on refusals',
     'update (count, last_at) on refusals',
-    'delete on convention_hooks, idempotency_keys, running_logs',
+    'delete on convention_hooks, idempotency_keys, running_logs, workers',
+    'update (runtimes, seen_at) on workers',
     'update (tail, bytes) on running_logs',
     'update (stopped_at, stop_reason, cancelled, paused_at, pause_reason, paused_by) on ingestions',
     'update (status, reason, fence, claimed_by, lease_until, snapshot_at, available_at, failures, claim_failures, lost, '

@@ -11,6 +11,7 @@ import type { Transaction } from '../connection/connect.ts';
 import { waitingFor } from '../patience.ts';
 import { claimAgain, claimedBatches } from '../queue/claim-again.ts';
 import { useIndexLookups } from '../queue/plans.ts';
+import { unstartableNow } from '../queue/workers.ts';
 import { mintingBase, mintRelease } from './mint.ts';
 import { hookLock, setHookPause } from './pause.ts';
 import { readConvention, readHooks, registryState, rollbackTarget } from './state.ts';
@@ -63,6 +64,7 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
     },
     updateConvention: (slug, request) => updateConvention(tx, slug, request),
     recordDeploy: (deploy) => recordDeploy(tx, actor, deploy),
+    unstartable: (slug) => unstartableNow(tx, slug),
   };
 }
 

@@ -1,7 +1,12 @@
 import { unknownConvention } from '@osa/core/convention/convention';
 import { cancelIngestion, pauseIngestion, resumeIngestion } from '@osa/core/ingestion/control';
 import { ingest } from '@osa/core/ingestion/ingest';
-import { listIngestionRecords, listIngestions, showIngestion } from '@osa/core/ingestion/read';
+import {
+  listIngestionFailures,
+  listIngestionRecords,
+  listIngestions,
+  showIngestion,
+} from '@osa/core/ingestion/read';
 import { retryIngestion } from '@osa/core/ingestion/retry';
 import type { OutputThreads } from '@osa/core/run/output/threads';
 import type { Store } from '@osa/core/store';
@@ -14,6 +19,7 @@ type Routes = Pick<
   | 'listIngestions'
   | 'showIngestion'
   | 'listIngestionRecords'
+  | 'listIngestionFailures'
   | 'retryIngestion'
   | 'pauseIngestion'
   | 'resumeIngestion'
@@ -43,13 +49,16 @@ export function ingestionRoutes(parts: IngestionParts): Routes {
       }
       const limits = { directory: spoolDirectory, maxBytes: uploadBytes };
       await using upload = await spool(call.upload(uploadBytes), limits);
-      const request = { convention: slug, batchSize: call.query.batch_size, upload, threads };
+      const { batch_size: batchSize, repeat } = call.query;
+      const request = { convention: slug, batchSize, upload, repeat, threads };
       return await ingest(bulk, call.writer(upload.sha256), request);
     },
     listIngestions: (call) => listIngestions(store, call.caller().principal, call.query),
     showIngestion: (call) => showIngestion(store, call.caller().principal, call.params.id),
     listIngestionRecords: (call) =>
       listIngestionRecords(store, call.caller().principal, { ...call.params, ...call.query }),
+    listIngestionFailures: (call) =>
+      listIngestionFailures(store, call.caller().principal, { ...call.params, ...call.query }),
     retryIngestion: (call) => retryIngestion(bulk, call.writer(), call.params.id),
     pauseIngestion: (call) => pauseIngestion(store, call.writer(), call.params.id, call.body),
     resumeIngestion: (call) => resumeIngestion(store, call.writer(), call.params.id),

@@ -2,7 +2,7 @@ import { followRun, listRuns, readRunLog, showRun } from '@osa/core/run/runs';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
 
-type Routes = Pick<Handlers, 'listRuns' | 'showRun' | 'runLogs' | 'followRun'>;
+type Routes = Pick<Handlers, 'listRuns' | 'showRun' | 'runLogs' | 'followRun' | 'listWorkers'>;
 
 export function runRoutes({ store }: { readonly store: Store }): Routes {
   return {
@@ -13,6 +13,7 @@ export function runRoutes({ store }: { readonly store: Store }): Routes {
       reply.type('text/plain; charset=utf-8');
       return Buffer.from(log);
     },
+    listWorkers: () => store.workers(),
     followRun: (call) => followRun(store, call.caller().principal, { ...call.params, ...call.query }),
   };
 }

@@ -1,4 +1,6 @@
 import type { Answer } from '@osa/core/api';
+import { findIds } from '@osa/core/ids';
+import type { Store } from '@osa/core/store';
 import type { Metrics } from '../../metrics.ts';
 import type { Call, Handlers } from '../mount.ts';
 import { openApi } from '../openapi.ts';
@@ -6,6 +8,7 @@ import { openApi } from '../openapi.ts';
 type Components = Answer<'ready'>['components'];
 
 export interface ServiceParts {
+  readonly store: Store;
   readonly version: string;
   readonly reads: 'public' | 'authenticated';
   readonly metrics: Metrics;
@@ -15,8 +18,8 @@ export interface ServiceParts {
 
 export function serviceRoutes(
   parts: ServiceParts,
-): Pick<Handlers, 'health' | 'ready' | 'apiHealth' | 'apiReady' | 'metrics' | 'openapi'> {
-  const { version, reads } = parts;
+): Pick<Handlers, 'health' | 'ready' | 'apiHealth' | 'apiReady' | 'metrics' | 'openapi' | 'findIds'> {
+  const { version, reads, store } = parts;
   const check = oneAtATime(parts.check);
   const metrics = { ...parts.metrics, text: oneAtATime(parts.metrics.text) };
   let document: string | undefined;
@@ -36,6 +39,7 @@ export function serviceRoutes(
       reply.type(metrics.contentType);
       return metrics.text();
     },
+    findIds: ({ params, principal }) => findIds(store, principal, params),
     async openapi({ reply }) {
       document ??= JSON.stringify(openApi({ version, reads }));
       reply.type('application/json; charset=utf-8');

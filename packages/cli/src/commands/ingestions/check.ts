@@ -1,0 +1,84 @@
+import { asOsaError, type OsaError } from '@osa/core/error';
+import type { Pinned } from '@osa/core/ingestion/ingestions';
+import { readRecords, twinRefusal } from '@osa/core/ingestion/ndjson';
+import type { RecordsInput } from '../../input/input.ts';
+import { count, counted } from '../../terminal/format.ts';
+import { green, type Line, line, red } from '../../terminal/paint.ts';
+
+/** What would become of an upload, found without sending it. */
+export interface Checked {
+  readonly ok: boolean;
+  readonly records: number;
+  readonly invalid: number;
+  /** Reasons that differ in quoted texts and numbers only are one problem. */
+  readonly problems: readonly Problem[];
+  /** Why the upload would be refused as a whole, and nothing stored. */
+  readonly refused: string | null;
+}
+
+interface Problem {
+  readonly records: number;
+  readonly reason: string;
+  /** The first of them: the source id, and the line of the upload. */
+  readonly examples: readonly { readonly source_id: string; readonly line: number }[];
+}
+
+const mostProblems = 1_000;
+const mostExamples = 3;
+/** Ids that are kept to find the same one again; beyond that only the server does. */
+const mostIds = 1_000_000;
+
+/** Reads all of the input, and checks each record against the schema as the server does. */
+export async function checkRecords(input: RecordsInput, pinned: Pinned): Promise<Checked> {
+  const problems = new Map<
+    string,
+    { records: number; reason: string; examples: Problem['examples'][number][] }
+  >();
+  const lines = new Map<string, number>();
+  let records = 0;
+  let invalid = 0;
+  let refused: string | null = null;
+  try {
+    for await (const { sourceId, line: at, problem } of readRecords(input.open(), pinned)) {
+      records += 1;
+      const earlier = lines.get(sourceId);
+      if (earlier !== undefined) throw twinRefusal(sourceId, [earlier, at]);
+      if (lines.size < mostIds) lines.set(sourceId, at);
+      if (problem === null) continue;
+      invalid += 1;
+      const kind = problem.replaceAll(/"(?:\\.|[^"\\])*"|\d+/g, '#');
+      const known = problems.get(kind) ?? { records: 0, reason: problem, examples: [] };
+      known.records += 1;
+      if (known.examples.length < mostExamples) known.examples.push({ source_id: sourceId, line: at });
+      if (problems.size < mostProblems) problems.set(kind, known);
+    }
+  } catch (error) {
+    const known = asOsaError(error);
+    if (!known || known.code === 'interrupted') throw error;
+    refused = refusalText(known);
+  }
+  if (refused === null && records === 0) refused = 'it holds no record';
+  const sorted = [...problems.values()].toSorted((one, other) => other.records - one.records);
+  return { ok: refused === null && invalid === 0, records, invalid, problems: sorted, refused };
+}
+
+function refusalText({ message, details }: OsaError): string {
+  const others = Array.isArray(details.problems) ? details.problems.slice(1) : [];
+  return [message, ...others.map((problem: { message?: unknown }) => String(problem.message))].join('\n');
+}
+
+export function checkLines({ ok, records, invalid, problems, refused }: Checked): Line[] {
+  if (ok) return [line`${green('all right')}: ${counted(records, 'record')}; nothing was sent`];
+  const verdict =
+    refused === null
+      ? line`${red('invalid')}: ${count(invalid)} of ${count(records)} records; nothing was sent`
+      : line`${red('would be refused')}: ${refused.split('\n', 1)[0] ?? ''}`;
+  return [
+    verdict,
+    ...(refused ?? '').split('\n').slice(1),
+    ...problems.flatMap(({ records: times, reason, examples }) => [
+      line`  ${count(times)} × ${reason}`,
+      `      ${examples.map(({ source_id, line: at }) => `line ${at} (${source_id})`).join(', ')}${times > examples.length ? ', …' : ''}`,
+    ]),
+  ];
+}

@@ -1,0 +1,149 @@
+import { basename } from 'node:path';
+import { OsaError } from '@osa/core/error';
+import { reservedFields } from '@osa/core/hook/hook';
+import { bounds } from '@osa/core/limits';
+import { SchemaId } from '@osa/core/record/schema';
+import { fieldNameOf } from '../../input/columns.ts';
+import { shellWord } from '../../terminal/format.ts';
+import type { Column } from './look.ts';
+import { completeness } from './scaffold.ts';
+import type { Survey } from './survey.ts';
+
+/** A dataset made of a file: its files, and the options of `osa ingest` for it. */
+export interface Made {
+  readonly files: (readonly [path: string, content: string])[];
+  readonly ingestOptions: string;
+  readonly hook: string;
+}
+
+/** @throws OsaError `usage` for a file that no schema fits */
+export function madeFrom(
+  file: string,
+  { columns, records, isNested }: Survey,
+  { slug, jsonSchema }: { readonly slug: string; readonly jsonSchema: unknown },
+): Made {
+  // Hooks of all datasets of an archive share their names.
+  const hook = `${fieldNameOf(slug).slice(0, 48)}_completeness`;
+  const id = isNested ? undefined : idOf(columns);
+  const fields = fieldsOf(columns.filter(({ title }) => title !== '' && !isIdTitle(title, isNested)));
+  if (fields.length === 0 || fields.length > bounds.fields) {
+    const rule = `a schema has 1 to ${bounds.fields} fields`;
+    throw new OsaError('usage', `${file} has ${fields.length} columns beside its ids: ${rule}`, {
+      field: 'from',
+    });
+  }
+  const odd = isNested ? fields.find(({ name, column }) => name !== column.title) : undefined;
+  if (odd) {
+    const message = `${file}: "${odd.column.title}" cannot be the name of a field; a flat file takes --map`;
+    throw new OsaError('usage', message, { field: 'from' });
+  }
+  return {
+    files: [
+      ['convention.yaml', convention({ slug, hook, file: basename(file), records, fields })],
+      ['convention.schema.json', `${JSON.stringify(jsonSchema, null, 2)}\n`],
+      [`hooks/${hook}/hook.mjs`, completeness],
+      ['.gitignore', '.osa/\n'],
+    ],
+    ingestOptions: isNested ? '' : optionsFor(columns, fields, id),
+    hook,
+  };
+}
+
+interface MadeField {
+  readonly name: string;
+  readonly column: Column;
+}
+
+function fieldsOf(columns: readonly Column[]): MadeField[] {
+  const taken = new Set<string>(reservedFields);
+  return columns.map((column) => {
+    const base = fieldNameOf(column.title);
+    let name = base;
+    for (let n = 2; taken.has(name); n += 1) name = `${base.slice(0, 58)}_${n}`;
+    taken.add(name);
+    return { name, column };
+  });
+}
+
+function isIdTitle(title: string, isNested: boolean): boolean {
+  return !isNested && ['source_id', 'id'].includes(title.toLowerCase());
+}
+
+/** The column of the ids; undefined where records can only be numbered. */
+function idOf(columns: readonly Column[]): Column | undefined {
+  const unique = columns.filter(({ isUnique, title }) => isUnique && title !== '');
+  const named = ['source_id', 'id'].flatMap((word) =>
+    unique.filter(({ title }) => title.toLowerCase() === word),
+  );
+  const alike = unique.filter(({ title }) =>
+    /(?:^|[_\s-])(?:id|key|code|uuid|identifier|number|nr|no)$/i.test(title),
+  );
+  const texts = unique.filter(({ type }) => type === 'text');
+  return named[0] ?? alike[0] ?? texts[0];
+}
+
+function optionsFor(
+  columns: readonly Column[],
+  fields: readonly MadeField[],
+  id: Column | undefined,
+): string {
+  const ids = columns.filter(({ title }) => isIdTitle(title, false));
+  const isDefault = id !== undefined && ids.some(({ title }) => title === id.title);
+  const chosen = isDefault ? [] : [`--id ${shellWord(id?.title ?? '#')}`];
+  const ignored = columns.filter(
+    ({ title }) => title === '' || (isIdTitle(title, false) && title !== id?.title),
+  );
+  const mapped = fields.filter(({ name, column }) => fieldNameOf(column.title) !== name);
+  return [
+    ...chosen,
+    ...mapped.map(({ name, column }) => `--map ${shellWord(`${name}=${column.title}`)}`),
+    ...ignored.map(({ title }) => `--ignore ${shellWord(title)}`),
+  ]
+    .map((option) => ` ${option}`)
+    .join('');
+}
+
+interface Parts {
+  readonly slug: string;
+  readonly hook: string;
+  readonly file: string;
+  readonly records: number;
+  readonly fields: readonly MadeField[];
+}
+
+const convention = ({
+  slug,
+  hook,
+  file,
+  records,
+  fields,
+}: Parts) => `# yaml-language-server: $schema=./convention.schema.json
+slug: ${slug}
+title: ${JSON.stringify(file)}
+description: ${JSON.stringify(`Records of ${file}.`)}
+
+# The fields of a record, as ${records} records of the file have them. They never change under the same version: correct types
+# before the first deploy, and say the unit of each number, such as unit: kg.
+schema:
+  id: ${SchemaId.safeParse(slug).success ? slug : `${slug}-record`}
+  version: 1.0.0
+  fields:
+${fields.map(fieldLine).join('')}
+# Each hook runs over every record. Its columns never change; its code may, with every release.
+hooks:
+  - name: ${hook}
+    feature:
+      cardinality: one
+      columns:
+        - { name: filled, json_type: integer, required: true, description: Fields with a value }
+        - { name: missing, json_type: integer, required: true, description: Fields without a value }
+    config: { fields: ${fields.length} }
+    limits: { memory: 256m, cpu: "0.5", timeout_seconds: 60 }
+    release: { directory: ./hooks/${hook}, command: [node, hook.mjs] }
+`;
+
+function fieldLine({ name, column: { title, type, isComplete, stranger } }: MadeField): string {
+  const unit = type === 'number' ? ' # unit: ?' : '';
+  const odd = stranger === undefined ? '' : ` # most are numbers, but not ${JSON.stringify(stranger)}`;
+  return `    - { name: ${name}, type: ${type}, required: ${isComplete}, description: ${JSON.stringify(title)} }${unit}${odd}\n`;
+}

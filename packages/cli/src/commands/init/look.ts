@@ -1,0 +1,68 @@
+import { isDate, isDateTime } from '@osa/core/calendar';
+
+/** What the values of one column have in common. */
+export interface Column {
+  readonly title: string;
+  readonly type: 'text' | 'number' | 'date' | 'boolean' | 'url';
+  /** Whether every record has a value. */
+  readonly isComplete: boolean;
+  /** Whether no value is there twice, and each could name its record. */
+  readonly isUnique: boolean;
+  /** For a text of which most are numbers, one that is none. */
+  readonly stranger: string | undefined;
+}
+
+type Kind = Column['type'];
+
+const tests: readonly (readonly [Kind, (text: string) => boolean])[] = [
+  ['number', (text) => /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)],
+  ['boolean', (text) => /^(?:true|false|yes|no|t|f|y|n)$/i.test(text)],
+  ['date', (text) => isDate(text) || isDateTime(text)],
+  ['url', (text) => /^(?:https?|ftp):\/\/[^\s\\]+$/i.test(text) && URL.canParse(text)],
+];
+
+/** Ids that are kept to see whether one is there twice. */
+const mostIds = 200_000;
+
+/** Looks at the values of a column, one after the other, and keeps few of them. */
+export class ColumnLook {
+  private readonly title: string;
+  private readonly kinds = new Set(tests.map(([kind]) => kind));
+  private readonly ids = new Set<string>();
+  private isUnique = true;
+  private values = 0;
+  private numbers = 0;
+  private stranger: string | undefined;
+
+  constructor(title: string) {
+    this.title = title;
+  }
+
+  add(cell: string): void {
+    const text = cell.trim();
+    if (text === '') return;
+    this.values += 1;
+    for (const [kind, test] of tests) {
+      const fits = (this.kinds.has(kind) || kind === 'number') && test(text);
+      if (!fits) this.kinds.delete(kind);
+      if (kind !== 'number') continue;
+      if (fits) this.numbers += 1;
+      else this.stranger ??= text;
+    }
+    if (!this.isUnique) return;
+    if (this.ids.has(text) || Buffer.byteLength(text) > 200) this.isUnique = false;
+    else if (this.ids.size < mostIds) this.ids.add(text);
+  }
+
+  column(records: number): Column {
+    const type = this.values === 0 ? 'text' : (tests.find(([kind]) => this.kinds.has(kind))?.[0] ?? 'text');
+    const isMostlyNumbers = type === 'text' && this.numbers > this.values / 2;
+    return {
+      title: this.title,
+      type,
+      isComplete: this.values === records && records > 0,
+      isUnique: this.isUnique && this.values === records && records > 0,
+      stranger: isMostlyNumbers ? this.stranger : undefined,
+    };
+  }
+}

@@ -1,0 +1,67 @@
+import { OsaError } from '@osa/core/error';
+import type { Context } from '../../command.ts';
+import { contentOf, type Reading } from '../../input/content.ts';
+import { linesOf, parseRecord } from '../../input/flat.ts';
+import { readRows } from '../../input/table.ts';
+import { openRecords, unreadable } from '../ingestions/records-file.ts';
+import { type Column, ColumnLook } from './look.ts';
+
+/** What a file of records holds. */
+export interface Survey {
+  readonly columns: readonly Column[];
+  readonly records: number;
+  /** Whether each record has `source_id` and `metadata`, whose members are the columns. */
+  readonly isNested: boolean;
+}
+
+/** Reads all of the file and keeps little of it. @throws OsaError `usage` for a file without records */
+export async function surveyFile(context: Context, file: string, reading: Reading): Promise<Survey> {
+  const source = await openRecords(context, { file, field: 'from' });
+  try {
+    const content = await contentOf(file, source.open(), reading);
+    const survey = content.isTable
+      ? await surveyTable(file, content.text(), content.separator)
+      : await surveyJson(file, content.text());
+    if (survey.records > 0 && survey.columns.length > 0) return survey;
+    throw new OsaError('usage', `${file} holds no record, so no schema can be made of it`, { field: 'from' });
+  } catch (error) {
+    throw unreadable(source, error);
+  }
+}
+
+async function surveyTable(name: string, text: AsyncIterable<string>, separator: string): Promise<Survey> {
+  let looks: ColumnLook[] | undefined;
+  let records = 0;
+  for await (const { cells } of readRows(name, text, separator)) {
+    if (looks === undefined) {
+      looks = cells.map((title) => new ColumnLook(title.trim()));
+      continue;
+    }
+    records += 1;
+    for (const [index, look] of looks.entries()) look.add(cells[index] ?? '');
+  }
+  return { columns: (looks ?? []).map((look) => look.column(records)), records, isNested: false };
+}
+
+async function surveyJson(name: string, text: AsyncIterable<string>): Promise<Survey> {
+  const looks = new Map<string, ColumnLook>();
+  let [line, records, isNested] = [0, 0, false];
+  for await (const content of linesOf(name, text)) {
+    line += 1;
+    if (content.trim() === '') continue;
+    const record = parseRecord(name, content, line);
+    isNested ||= 'metadata' in record;
+    records += 1;
+    for (const [title, value] of Object.entries(Object(isNested ? record.metadata : record))) {
+      const look = looks.get(title) ?? new ColumnLook(title);
+      looks.set(title, look);
+      look.add(cellOf(value));
+    }
+  }
+  return { columns: [...looks.values()].map((look) => look.column(records)), records, isNested };
+}
+
+function cellOf(value: unknown): string {
+  if (value === null) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,120 @@
+import { OsaError } from '@osa/core/error';
+import { suggest } from '@osa/core/suggest';
+import { excerpt } from '@osa/core/text';
+import type { Field } from './cells.ts';
+
+/** What the columns of a table, or the members of flat JSON records, mean. */
+
+export interface Mapping {
+  readonly field: string;
+  readonly column: string;
+}
+
+export interface Choices {
+  /** The column with the records' ids, or `#`: the number of the record. */
+  readonly id: string | undefined;
+  readonly map: readonly Mapping[];
+  readonly ignore: readonly string[];
+}
+
+export interface Columns {
+  /** By place; undefined for a column that is left out. */
+  readonly fields: readonly (Field | undefined)[];
+  /** The place of the id; undefined where the records are numbered. */
+  readonly id: number | undefined;
+}
+
+/** `Miles per Gallon` → `miles_per_gallon`. */
+export function fieldNameOf(title: string): string {
+  const name = title
+    .replaceAll('ß', 'ss')
+    .normalize('NFKD')
+    .replaceAll(/\p{M}/gu, '')
+    .replaceAll(/([a-z\d])([A-Z])/g, '$1_$2')
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '_')
+    .replaceAll(/^_+|_+$/g, '')
+    .slice(0, 63);
+  return /^[a-z]/.test(name) ? name : `x_${name}`.slice(0, 63).replace(/_$/, '');
+}
+
+/** @throws OsaError `usage` with all that does not fit */
+export function chooseColumns(
+  name: string,
+  titles: readonly string[],
+  { fields, choices }: { readonly fields: readonly Field[]; readonly choices: Choices },
+): Columns {
+  const problems: string[] = [];
+  for (const [index, title] of titles.entries()) {
+    if (titles.indexOf(title) !== index) problems.push(`the column ${excerpt(title)} is there twice`);
+  }
+  const id = idColumn(titles, choices.id);
+  if (id === -1) problems.push(missingId(titles, choices.id));
+  const byName = new Map(fields.map((field) => [field.name, field]));
+  const mapped = new Map<string, Field>();
+  for (const { field, column } of choices.map) {
+    const found = byName.get(field);
+    if (!found)
+      problems.push(`--map ${field}: the schema has no such field${near(field, [...byName.keys()])}`);
+    else if (!titles.includes(column))
+      problems.push(`--map ${field}: there is no column ${excerpt(column)}${near(column, titles)}`);
+    else mapped.set(column, found);
+  }
+  for (const column of choices.ignore) {
+    if (!titles.includes(column))
+      problems.push(`--ignore: there is no column ${excerpt(column)}${near(column, titles)}`);
+  }
+  const taken = new Set([...mapped.values()].map((field) => field.name));
+  const chosen = titles.map((title, index) => {
+    if (choices.ignore.includes(title)) return undefined;
+    const field = mapped.get(title) ?? byName.get(title) ?? byName.get(fieldNameOf(title));
+    if (field && (mapped.has(title) || !taken.has(field.name))) return field;
+    if (index !== id) problems.push(unknownColumn(title, [...byName.keys()]));
+    return undefined;
+  });
+  const names = chosen.flatMap((field) => (field ? [field.name] : []));
+  const twice = names.find((field, index) => names.indexOf(field) !== index);
+  if (twice !== undefined) problems.push(`two columns are the field ${twice}; --map and --ignore choose one`);
+  for (const { name: field, required } of fields) {
+    if (required && !names.includes(field)) {
+      problems.push(`the required field ${field} has no column: --map ${field}=COLUMN says which`);
+    }
+  }
+  if (problems.length > 0) {
+    const [first = '', ...others] = problems;
+    throw new OsaError('usage', [`${name}: ${first}`, ...others].join('\n'), {
+      details: { columns: titles },
+    });
+  }
+  return { fields: chosen, id };
+}
+
+/** -1 where there is none. */
+function idColumn(titles: readonly string[], given: string | undefined): number | undefined {
+  if (given === '#') return undefined;
+  if (given !== undefined) return titles.indexOf(given);
+  const [first, second] = ['source_id', 'id'].map((word) =>
+    titles.findIndex((title) => title.toLowerCase() === word),
+  );
+  return first !== undefined && first !== -1 ? first : (second ?? -1);
+}
+
+function missingId(titles: readonly string[], given: string | undefined): string {
+  const shown = titles.slice(0, 20).join(', ');
+  const numbering = `--id '#' numbers the records instead`;
+  if (given === undefined)
+    return `no column is named id or source_id: name it by --id COLUMN (${shown}); ${numbering}`;
+  return `--id: there is no column ${excerpt(given)}${near(given, titles)}; columns: ${shown}; ${numbering}`;
+}
+
+function unknownColumn(title: string, names: readonly string[]): string {
+  const what =
+    title === '' ? 'a column without a title is no field' : `the column ${excerpt(title)} is no field`;
+  const word = `'${title.replaceAll("'", "'\\''")}'`;
+  return `${what} of the schema${near(fieldNameOf(title), names)}: --map FIELD=${word} says which, --ignore ${word} leaves it out`;
+}
+
+function near(word: string, candidates: readonly string[]): string {
+  const found = suggest(word, candidates);
+  return found === undefined ? '' : ` (did you mean ${found}?)`;
+}

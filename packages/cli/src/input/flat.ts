@@ -1,0 +1,102 @@
+import { OsaError } from '@osa/core/error';
+import { parseExactJson } from '@osa/core/json/exact';
+import { bounds } from '@osa/core/limits';
+import type { Field } from './cells.ts';
+import { type Choices, fieldNameOf } from './columns.ts';
+import type { Format } from './format.ts';
+import { JsonLines } from './json-lines.ts';
+
+/** JSON records without `metadata`, whose members are the fields themselves. */
+
+/** Whether the first record of the file is flat, as far as that can be seen at its beginning. */
+export function isFlat(head: string, format: Format): boolean {
+  try {
+    const first: unknown = JSON.parse(
+      format === 'json' ? firstElement(head) : (head.trimStart().split('\n', 1)[0] ?? ''),
+    );
+    return typeof first === 'object' && first !== null && !('metadata' in first);
+  } catch {
+    return false;
+  }
+}
+
+function firstElement(head: string): string {
+  let element = '';
+  for (const piece of new JsonLines('').cut(Buffer.from(head))) {
+    element += piece.toString();
+    if (element.trim() !== '' && element.endsWith('\n')) break;
+  }
+  return element;
+}
+
+export function flatRefusal(name: string): OsaError {
+  return new OsaError(
+    'usage',
+    `${name}: its records have no "metadata", so they are flat: --id MEMBER says which member is their id, and the others ` +
+      'become their fields',
+    { field: 'id' },
+  );
+}
+
+/** Each line as a record; a line stays on its line. @throws OsaError `usage` for what is no JSON object */
+export async function* nested(
+  name: string,
+  text: AsyncIterable<string>,
+  { fields, choices }: { readonly fields: readonly Field[]; readonly choices: Choices },
+): AsyncGenerator<string> {
+  const names = new Set(fields.map((field) => field.name));
+  const mapped = new Map(choices.map.map(({ field, column }) => [column, field]));
+  const fieldOf = (key: string) =>
+    mapped.get(key) ?? (names.has(key) || !names.has(fieldNameOf(key)) ? key : fieldNameOf(key));
+  let line = 0;
+  for await (const content of linesOf(name, text)) {
+    line += 1;
+    if (content.trim() === '') {
+      yield '\n';
+      continue;
+    }
+    const record = parseRecord(name, content, line);
+    const { id = 'id', ignore } = choices;
+    const metadata = Object.fromEntries(
+      Object.entries(record)
+        .filter(([key]) => !ignore.includes(key) && (key !== id || mapped.has(key) || names.has(key)))
+        .map(([key, value]) => [fieldOf(key), value]),
+    );
+    const source_id = id === '#' ? String(line) : asId(record[id]);
+    yield `${JSON.stringify({ source_id, metadata })}\n`;
+  }
+}
+
+/** A number is an id by its digits. */
+function asId(value: unknown): unknown {
+  return typeof value === 'string' || value === undefined ? value : JSON.stringify(value);
+}
+
+/** @throws OsaError `usage`, with the line */
+export function parseRecord(name: string, content: string, line: number): Record<string, unknown> {
+  const refuse = (problem: string, cause?: unknown) =>
+    new OsaError('usage', `${name} line ${line}: ${problem}`, { details: { line }, cause });
+  let value: unknown;
+  try {
+    value = parseExactJson(content);
+  } catch (cause) {
+    const isNotFinite = /[:[,]\s*(?:NaN|-?Infinity)\b/.test(content);
+    throw refuse(isNotFinite ? 'NaN and Infinity are not JSON; write null' : 'it is not JSON', cause);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw refuse('it is not a JSON object');
+  return value as Record<string, unknown>;
+}
+
+/** Lines without their ends. @throws OsaError `usage` for one that is too long to be a record */
+export async function* linesOf(name: string, text: AsyncIterable<string>): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of text) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > 4 * bounds.lineBytes)
+      throw new OsaError('usage', `${name}: a record is longer than 4 MiB`);
+    yield* lines;
+  }
+  if (rest !== '') yield rest;
+}

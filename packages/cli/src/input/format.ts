@@ -1,0 +1,27 @@
+import { wordsOf } from '../terminal/parse.ts';
+
+export const formats = ['ndjson', 'json', 'csv', 'tsv'] as const;
+export type Format = (typeof formats)[number];
+
+/** @throws OsaError `usage` */
+export function formatNamed(given: string): Format {
+  const [format] = wordsOf(formats)(given);
+  return format as Format;
+}
+
+/** What a file is: by its first characters, then by its name. */
+export function formatOf(name: string, head: string): Format {
+  const start = head.trimStart();
+  if (start.startsWith('[')) return 'json';
+  if (start.startsWith('{')) return isOneLine(start) ? 'ndjson' : 'json';
+  const [, ending] = /\.(tsv|tab|csv|txt|ndjson|jsonl|json)(?:\.(?:gz|zst|zstd))?$/i.exec(name) ?? [];
+  if (ending === undefined) return start === '' ? 'ndjson' : 'csv';
+  if (/json/i.test(ending)) return 'ndjson';
+  return /^t(sv|ab)$/i.test(ending) ? 'tsv' : 'csv';
+}
+
+/** Whether the first object ends on its first line, or it is too long to see that. */
+function isOneLine(start: string): boolean {
+  const end = start.indexOf('\n');
+  return end === -1 || start.slice(0, end).trimEnd().endsWith('}');
+}

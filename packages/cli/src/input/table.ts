@@ -1,0 +1,86 @@
+import { Readable } from 'node:stream';
+import { OsaError } from '@osa/core/error';
+import { bounds } from '@osa/core/limits';
+import { CsvError, type Options, parse } from 'csv-parse';
+
+/** Rows of a CSV or TSV file. */
+
+export interface Row {
+  readonly cells: readonly string[];
+  /** The line of the file on which it begins, from 1. */
+  readonly line: number;
+}
+
+const separators = [',', ';', '\t', '|'] as const;
+
+/** The separator of the first line that is not blank: the one that is there most often, outside of quotes. */
+export function separatorOf(head: string): string {
+  const [first = ''] = head.split(/\r\n?|\n/).filter((line) => line.trim() !== '');
+  const bare = first.replaceAll(/"(?:[^"]|"")*"/g, '');
+  const counts = separators.map((separator) => [separator, bare.split(separator).length - 1] as const);
+  const [best] = counts.toSorted(([, one], [, other]) => other - one);
+  return best !== undefined && best[1] > 0 ? best[0] : ',';
+}
+
+/** @throws OsaError `usage` for quotes that do not fit, with the line */
+export async function* readRows(
+  name: string,
+  text: AsyncIterable<string>,
+  separator: string,
+): AsyncGenerator<Row> {
+  const source = Readable.from(text, { objectMode: false, encoding: 'utf8' });
+  const place = new Place();
+  const options: Options<Row, string[]> = {
+    delimiter: separator,
+    record_delimiter: ['\r\n', '\n', '\r'],
+    relax_column_count: true,
+    relax_quotes: separator === '\t',
+    skip_empty_lines: true,
+    max_record_size: 4 * bounds.lineBytes,
+    on_record: (cells, { lines }) => ({ cells, line: place.of(cells, lines) }),
+  };
+  // The types of the parser know rows of another shape only with `columns`.
+  const parser = parse(options as unknown as Options);
+  source.on('error', (error) => parser.destroy(error));
+  try {
+    yield* source.pipe(parser) as AsyncIterable<Row>;
+  } catch (error) {
+    throw error instanceof CsvError ? flaw(name, error, place) : error;
+  } finally {
+    source.destroy();
+    parser.destroy();
+  }
+}
+
+/** Lines of the file, from those that the parser counts: it takes a `\r\n` within quotes for two. */
+class Place {
+  /** Counted too much so far. */
+  surplus = 0;
+  /** The last line of the last record. */
+  ended = 0;
+
+  /** The line on which a record begins. */
+  of(cells: readonly string[], counted: number): number {
+    let breaks = 0;
+    for (const cell of cells) {
+      if (!cell.includes('\n') && !cell.includes('\r')) continue;
+      breaks += cell.split(/\r\n|\r|\n/).length - 1;
+      this.surplus += cell.split('\r\n').length - 1;
+    }
+    this.ended = counted - this.surplus;
+    return this.ended - breaks;
+  }
+}
+
+function flaw(name: string, error: CsvError, { surplus, ended }: Place): OsaError {
+  const flaws: Readonly<Record<string, string>> = {
+    CSV_QUOTE_NOT_CLOSED: 'a quote is not closed before the end of the file',
+    CSV_MAX_RECORD_SIZE: 'a record is longer than 4 MiB; is a quote not closed?',
+  };
+  const open = flaws[error.code];
+  // An open quote is found at the end only, but it is in the record after the last one.
+  const line = open === undefined ? Number('lines' in error ? error.lines : 0) - surplus : ended + 1;
+  const problem =
+    open ?? 'a quote within a cell; put the whole cell into quotes, and double each quote in it';
+  return new OsaError('usage', `${name} line ${line}: ${problem}`, { details: { line }, cause: error });
+}

@@ -1,0 +1,83 @@
+import { OsaError } from '@osa/core/error';
+import { bounds } from '@osa/core/limits';
+import { cut, excerpt } from '@osa/core/text';
+import { type Field, readCell } from './cells.ts';
+import { type Choices, type Columns, chooseColumns } from './columns.ts';
+import { type Row, readRows } from './table.ts';
+
+export interface Tabular {
+  readonly fields: readonly Field[];
+  readonly choices: Choices;
+  readonly separator: string;
+}
+
+/**
+ * Each row of a table as a record in NDJSON, on the line on which the row begins. A cell that does not fit makes the record
+ * invalid, with its place and value.
+ *
+ * @throws OsaError `usage` for a header that does not fit the schema, and for decimal commas
+ */
+export async function* tableRecords(
+  name: string,
+  text: AsyncIterable<string>,
+  { fields, choices, separator }: Tabular,
+): AsyncGenerator<string> {
+  let header: readonly string[] | undefined;
+  let columns: Columns = { fields: [], id: undefined };
+  let written = 0;
+  let number = 0;
+  for await (const row of readRows(name, text, separator)) {
+    if (header === undefined) {
+      header = row.cells.map((title) => title.trim());
+      columns = chooseColumns(name, header, { fields, choices });
+      continue;
+    }
+    number += 1;
+    const padding = '\n'.repeat(Math.max(0, row.line - 1 - written));
+    written += padding.length + 1;
+    yield `${padding}${recordOf(name, row, { header, columns, separator, number })}\n`;
+  }
+}
+
+interface Reading {
+  readonly header: readonly string[];
+  readonly columns: Columns;
+  readonly separator: string;
+  /** Of the record, from 1. */
+  readonly number: number;
+}
+
+function recordOf(
+  name: string,
+  { cells, line }: Row,
+  { header, columns, separator, number }: Reading,
+): string {
+  const members: string[] = [];
+  const problems: string[] = [];
+  for (const [index, field] of columns.fields.entries()) {
+    const cell = field && readCell(field, cells[index] ?? '');
+    if (!field || !cell) continue;
+    members.push(`${JSON.stringify(field.name)}:${cell.json}`);
+    if (cell.problem === undefined) continue;
+    const problem = `column ${excerpt(header[index])}: ${cell.problem}`;
+    if (cell.isDecimalComma && separator === ';') throw decimalCommas(name, line, problem);
+    problems.push(problem);
+  }
+  if (cells.slice(header.length).some((cell) => cell !== '')) {
+    problems.push(`has ${cells.length} cells, and the header ${header.length}`);
+  }
+  const id = columns.id === undefined ? String(number) : (cells[columns.id] ?? '').trim();
+  const problem = cut(`${name} line ${line}: ${problems.join('; ')}`, bounds.reasonLength);
+  const said = problems.length === 0 ? '' : `,"problem":${JSON.stringify(problem)}`;
+  return `{"source_id":${JSON.stringify(id)},"metadata":{${members.join(',')}}${said}}`;
+}
+
+/** All of the file has them, and reading one as another number would be worse than none. */
+function decimalCommas(name: string, line: number, problem: string): OsaError {
+  return new OsaError(
+    'usage',
+    `${name} line ${line}, ${problem}. The cells are separated by ; and numbers have decimal commas, as a spreadsheet in ` +
+      'such a language writes them: set its language for numbers to English, and save the file again',
+    { details: { line } },
+  );
+}

@@ -1,0 +1,46 @@
+import type { Answer } from './api/index.ts';
+import type { Principal } from './auth/principal.ts';
+import { grants } from './auth/scope.ts';
+import { OsaError } from './error.ts';
+import type { IdKind, IdRange, Store } from './store.ts';
+
+/** Matches that are answered, and those that are looked through for what the caller may read. */
+const [mostAnswered, mostSeen] = [10, 1_000];
+
+/**
+ * The ids that begin with `prefix`, among those that the caller may read.
+ *
+ * @throws OsaError `invalid` (no id begins so), `missing_token` for ids that not everybody may read
+ */
+export async function findIds(
+  store: Store,
+  principal: Principal | undefined,
+  { kind, prefix }: { readonly kind: IdKind; readonly prefix: string },
+): Promise<Answer<'findIds'>> {
+  const mayRead = reader(principal, kind);
+  const found = await store.ids.between(kind, rangeOf(prefix));
+  const readable = found.filter(({ name }) => mayRead(name));
+  return { items: readable.slice(0, mostAnswered), has_more: readable.length > mostAnswered };
+}
+
+function reader(principal: Principal | undefined, kind: IdKind): (name: string) => boolean {
+  if (kind === 'deploy') return () => true;
+  if (!principal) throw new OsaError('missing_token', `ids of ${kind}s need a token; sign one`);
+  const verb = kind === 'run' ? 'runs:read' : 'ingestions:read';
+  return (name) => grants(principal, verb, name);
+}
+
+function rangeOf(prefix: string): IdRange {
+  const digits = prefix.toLowerCase().replaceAll('-', '');
+  const [first, last] = ['0', 'f'].map((fill) => uuidOf(digits.padEnd(32, fill)));
+  if (first === undefined || last === undefined || !first.startsWith(prefix.toLowerCase())) {
+    throw new OsaError('invalid', `prefix: ${prefix} is not the beginning of an id; copy it from a list`, {
+      field: 'prefix',
+    });
+  }
+  return { first, last, limit: mostSeen };
+}
+
+function uuidOf(digits: string): string {
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}

@@ -1,0 +1,18 @@
+import type { IdReads } from '../store.ts';
+import type { Database } from './connection/connect.ts';
+
+type Found = Awaited<ReturnType<IdReads['between']>>[number];
+
+export function idReads({ sql }: Pick<Database, 'sql'>): IdReads {
+  return {
+    between(kind, { first, last, limit }) {
+      const columns = {
+        ingestion: sql`id, convention as name, sealed_at as at from ingestions`,
+        run: sql`id, hook as name, created_at as at from runs`,
+        deploy: sql`id, slug as name, at from deploys`,
+      };
+      return sql<Found[]>`
+        select ${columns[kind]} where id between ${first} and ${last} order by id desc limit ${limit}`;
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { parseManifest } from '@osa/core/convention/manifest/read';
+import { expect, test } from 'vitest';
+import { createCliWorld } from '../support/fixtures/cli-world.ts';
+
+/** `osa init --from`: the dataset that is made of a file. */
+
+async function init(name: string, content: string | Buffer, ...args: string[]) {
+  await using world = await createCliWorld();
+  await writeFile(join(world.cwd, name), content);
+  const { code, stdout, stderr } = await world.osa(['init', '--from', name, '--json', ...args]);
+  const yaml = await readFile(join(world.cwd, 'convention.yaml'), 'utf8').catch(() => '');
+  const manifest =
+    code === 0 ? parseManifest(yaml, { file: 'convention.yaml', images: new Map() }) : undefined;
+  const fields = manifest?.schema.fields.map(
+    (field) => `${field.name} ${field.type}${field.required ? '!' : ''}`,
+  );
+  return { code, stderr, yaml, manifest, fields, answer: JSON.parse(stdout) };
+}
+
+test('a table gives fields with types, which are required where each record has them', async () => {
+  const { fields, answer, yaml, manifest } = await init(
+    'my cars.csv',
+    'Name,Miles per Gallon,HP,Year,Electric,Link,Code\n' +
+      'a b,18,130,1970-01-01,false,https://example.org/1,007\n' +
+      'c,,NA,1971-01-01T00:00:00Z,TRUE,,008\n' +
+      'd,1e3,150,1972-01-01,no,,009\n',
+  );
+  expect(fields).toEqual([
+    'name text!',
+    'miles_per_gallon number',
+    'hp text!',
+    'year date!',
+    'electric boolean!',
+    'link url',
+    'code text!',
+  ]);
+  expect(yaml).toContain('# most are numbers, but not "NA"');
+  expect(manifest?.slug).toBe('my-cars');
+  expect(answer.ingest).toBe("osa ingest my-cars 'my cars.csv' --id Code");
+});
+
+test.each([
+  ['its id column', 'ID,x\n1,2\n2,2\n', ''],
+  ['a column of ids', 'x,Sample Key\n1,a\n1,b\n', " --id 'Sample Key'"],
+  ['texts that are all different', 'x,name\n1,a\n1,b\n', ' --id name'],
+  ['numbers, where nothing is different', 'x,name\n1,a\n2,a\n', " --id '#'"],
+  ['numbers, where the id is there twice', 'id,name\n1,a\n1,a\n', " --id '#' --ignore id"],
+  ['what a program wrote before the columns', ',id,v\n0,a,7\n1,b,7\n', " --ignore ''"],
+  ['titles that are one field', 'id,A b,a-b\n1,2,3\n', ' --map a_b_2=a-b'],
+  ['a title that no field may have', 'id,Version\n1,2\n', ' --map version_2=Version'],
+])('the command to go on with names %s', async (_, content, options) => {
+  const { code, answer } = await init('xyz.csv', content);
+  expect([code, answer.ingest]).toEqual([0, `osa ingest xyz xyz.csv${options}`]);
+});
+
+test.each([
+  ['x.json', JSON.stringify([{ source_id: 'a', metadata: { mass: 1.5, day: '2026-01-31' } }], null, 2), ''],
+  ['x.ndjson', '{"key": "a", "mass": 1.5, "day": "2026-01-31"}\n', ' --id key'],
+  ['x.csv.gz', gzipSync('id;mass;day\na;1.5;2026-01-31\n'), ''],
+])('%s is looked at as osa ingest reads it', async (name, content, options) => {
+  const { fields, answer } = await init(name, content);
+  expect(fields?.slice(-2)).toEqual(['mass number!', 'day date!']);
+  expect(answer.ingest).toMatch(new RegExp(`${name}${options}$`));
+});
+
+test.each([
+  ['without a record', 'a,b\n', 'holds no record'],
+  ['that is empty', '', 'holds no record'],
+  ['with ids only', 'id\n1\n', '0 columns beside its ids'],
+])('a file %s makes no dataset', async (_, content, said) => {
+  const { code, answer, yaml } = await init('x.csv', content);
+  expect([code, answer.error.code, yaml]).toEqual([2, 'usage', '']);
+  expect(answer.error.message).toContain(said);
+});
