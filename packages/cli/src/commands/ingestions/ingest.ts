@@ -58,12 +58,12 @@ export const ingest = defineCommand({
     const client = context.client();
     // Nothing is asked of the server for files that are not there; an unknown convention is told before a long upload.
     const source = await openInput(context, { files: file, field: 'file' }, options);
-    const { fields, schema_id: schema } = await client.call('showConvention', {
+    const { fields, schema_id: schema, open_text: openText } = await client.call('showConvention', {
       params: { slug: convention },
     });
     source.readFor(fields);
     if (options.check) {
-      const checked = await checkRecords(source, { convention, schema, fields, openText: false });
+      const checked = await checkRecords(source, { convention, schema, fields, openText });
       output.result(checked, checkLines(checked));
       return checked.ok ? 0 : 1;
     }
