@@ -131,7 +131,7 @@ describe('the key', () => {
   test('in a file that is not there, or is a directory', async () => {
     for (const file of [join(place, 'nothing.pem'), join(place, 'hooks')]) {
       const found = await refused(place, ['deploy'], { exit: 4, env: { ...server(), OSA_KEY_FILE: file } });
-      expect(found.message).toContain(file);
+      expect(found.message).toMatch(/^OSA_KEY_FILE(: the file cannot be read \(ENOENT\)| is not a file)/);
     }
   });
 
