@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { mapInTurns } from '@osa/core/in-turns';
 import { whileWanted } from '@osa/core/postgres/connection/connect';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -6,7 +7,7 @@ import { networkOf } from '../network.ts';
 import { anonymousBudget } from './anonymous.ts';
 import { createShares, type Reader } from './shares.ts';
 
-/** Makes the answer of a reading route, as the text that is sent. */
+/** Makes the answer of a reading route, as what is sent: JSON, or a stream as it is. */
 export type Reads = (
   request: FastifyRequest,
   reply: FastifyReply,
@@ -40,6 +41,13 @@ export function boundedReads({
     const turn = await shares.take({ reader, client, cut: () => socket.destroy() });
     try {
       const answer = await whileWanted(client, read);
+      if (answer instanceof Readable) {
+        // It is sent as the client takes it, so no answer waits in memory.
+        turn.end();
+        if (client.aborted) answer.destroy();
+        client.throwIfAborted();
+        return answer;
+      }
       const body = await encoded(answer, client);
       client.throwIfAborted();
       if (!reply.hasHeader('content-type')) reply.type('application/json; charset=utf-8');
