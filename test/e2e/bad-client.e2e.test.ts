@@ -40,7 +40,7 @@ describe('the server', () => {
     const server = ['--server', 'http://127.0.0.1:9'];
     const found = await refused(place, ['deploy', ...server], { exit: 5, env: ownKey() });
     expect([found.code, found.message]).toEqual(['unreachable', expect.stringContaining('127.0.0.1:9')]);
-    expect(await refusedPlainly(place, ['hooks', 'list', ...server], { exit: 5 })).toContain('osad --dev');
+    expect(await refusedPlainly(place, ['hooks', 'list', ...server], { exit: 5 })).toContain('osa dev');
   });
 
   test('that is configured nowhere', async () => {
@@ -55,7 +55,7 @@ describe('the server', () => {
     const ended = { ...announced, pid: 2 ** 22 + 1 };
     await writeFile(join(elsewhere.path, '.osa/daemon.json'), JSON.stringify(ended));
     const found = await refused(elsewhere.path, ['hooks', 'list'], { exit: 5 });
-    expect(found.message).toContain('osad --dev');
+    expect(found.message).toContain('osa dev');
   });
 
   test('that speaks another language', async () => {

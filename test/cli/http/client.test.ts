@@ -248,7 +248,7 @@ describe('a server that is not there', () => {
     const result = await world.osa(['hooks', 'list', '--server', server.url]);
     expect(result.code).toBe(5);
     expect(result.stderr).toContain(server.url);
-    expect(result.stderr).toContain('osad --dev');
+    expect(result.stderr).toContain('osa dev');
   });
 
   test('may be something that does not speak HTTP', async () => {

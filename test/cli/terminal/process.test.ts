@@ -32,7 +32,7 @@ test('prints its version and nothing else', async () => {
 test('gives its exit code, an error without a stack trace, and no colours off a terminal', async () => {
   const { exitCode, stdout, stderr } = await osa(['hooks', 'list']);
   expect([exitCode, stdout]).toEqual([5, '']);
-  expect(stderr).toMatch(/^error: no server is configured here; start one with: osad --dev/);
+  expect(stderr).toMatch(/^error: no server is configured here; start one with: osa dev/);
   expect(stderr).not.toMatch(/\n\s+at /);
   expect(stderr).not.toContain('\u001b');
 });

@@ -1,6 +1,7 @@
 import type { Params } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
 import type { Client } from '../http/client.ts';
+import { time } from '../terminal/format.ts';
 import { uuid } from '../terminal/parse.ts';
 
 type Kind = Params<'findIds'>['kind'];
@@ -34,8 +35,8 @@ export async function fullId(client: Client, kind: Kind, given: string): Promise
     );
   }
   if (items.length === 1 && !has_more) return only.id;
-  const matches = items.map(({ id, name, at }) => `  ${id}  ${name}, ${at}`);
-  const more = has_more ? ['  …'] : [];
+  const matches = items.map(({ id, name, at }) => `${id}  ${name}, ${time(at)}`);
+  const more = has_more ? ['…'] : [];
   const count = has_more ? `more than ${items.length}` : items.length;
   throw new OsaError(
     'usage',

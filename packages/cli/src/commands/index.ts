@@ -34,7 +34,7 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     commands: [
       {
         name: 'list',
-        summary: 'List conventions by name',
+        summary: 'List conventions, newest first',
         load: async () => (await import('./conventions/list.ts')).conventionsList,
       },
       {
@@ -110,7 +110,7 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     group: 'Operate',
     name: 'hooks',
     summary: 'Release, roll back, compare, test and pause hooks',
-    example: ['osa hooks list', 'all List hooks with their live release'],
+    example: ['osa hooks list', 'all hooks'],
     commands: [
       {
         name: 'list',
@@ -129,7 +129,7 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
       },
       {
         name: 'code',
-        summary: 'the files of a release, listed or written to a directory',
+        summary: 'List the files of a release, or write them to a directory',
         load: async () => (await import('./hooks/code.ts')).hooksCode,
       },
       {

@@ -52,13 +52,13 @@ export function resolveServer(sources: Sources, option: string | undefined): Ser
   if (ended) {
     throw new OsaError(
       'unreachable',
-      `${ended.path} names ${ended.server}, but its process ${ended.endedPid} has ended; start it again with: osad --dev`,
+      `${ended.path} names ${ended.server}, but its process ${ended.endedPid} has ended; start it again in that project with: osa dev`,
       { details: { url: ended.server } },
     );
   }
   throw new OsaError(
     'unreachable',
-    'no server is configured here; start one with: osad --dev, or name one with --server or OSA_SERVER',
+    'no server is configured here; start one with: osa dev, or name one with --server or OSA_SERVER',
   );
 }
 

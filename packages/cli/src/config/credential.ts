@@ -109,7 +109,7 @@ export function noKey({ environment }: Sources): OsaError {
     return new OsaError(
       'credentials',
       'you have no key for this server: set OSA_KEY, OSA_KEY_FILE or OSA_TOKEN, make a key with `osa keys generate`, or ' +
-        'work in a directory with a running `osad --dev`',
+        'work in a directory with a running `osa dev`',
     );
   }
   return new OsaError(

@@ -177,7 +177,7 @@ function unreachableMessage(
   if (code.startsWith('HPE_'))
     return `the program that answers at ${url.origin} does not speak HTTP (${code}); is the URL right?`;
   if (code === 'ECONNREFUSED') {
-    return `nothing listens at ${url.origin}; start a server with: osad --dev, or name one with --server`;
+    return `nothing listens at ${url.origin}; start a server with: osa dev, or name one with --server`;
   }
   if (code === 'ENOTFOUND')
     return `no host is named ${url.hostname}; is the URL right? Behind a proxy, set HTTPS_PROXY`;

@@ -109,7 +109,7 @@ function missingId(titles: readonly string[], given: string | undefined): string
 
 function unknownColumn(title: string, names: readonly string[]): string {
   const what =
-    title === '' ? 'a column without a title is no field' : `the column ${excerpt(title)} is no field`;
+    title === '' ? 'a column without a title is not a field' : `the column ${excerpt(title)} is not a field`;
   const word = `'${title.replaceAll("'", "'\\''")}'`;
   return `${what} of the schema${near(fieldNameOf(title), names)}: --map FIELD=${word} says which, --ignore ${word} leaves it out`;
 }

@@ -8,7 +8,7 @@ export const keysShow = defineCommand({
   description:
     'Shows the public half of the key that signs tokens here, and the settings with which a daemon trusts ' +
     'it. The private half is never shown.',
-  examples: [['osa keys show', 'give this to whoever runs the daemon']],
+  examples: [['osa keys show', 'give this to the operator of the daemon']],
   json: '{"from", "issuer", "public_jwk", "thumbprint"}',
   async run({ client, output, sources }) {
     const identity = identityHere(() => resolveIdentity(sources, client().server));

@@ -176,7 +176,7 @@ function doubleLines({ hooks: changes }: Changes, hooks: Manifest['hooks']): Lin
         ', ',
       );
       return [
-        line`number columns of ${name} hold doubles, which keep 15 digits: ${names}; for whole numbers of more, declare integer`,
+        line`number columns of ${name} hold doubles, which keep 15 digits: ${names}; declare integer for longer whole numbers`,
       ];
     });
 }

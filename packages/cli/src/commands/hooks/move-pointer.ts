@@ -58,7 +58,8 @@ export async function confirmMove(
   { hook, target, state, verb, cancelRunning }: Move,
 ): Promise<boolean> {
   const { name, live } = hook;
-  const said = `${name}: ${version(live?.version ?? null)} → ${version(target ?? null)}`;
+  const wanted = target === undefined ? 'an earlier release' : version(target);
+  const said = `${name}: ${version(live?.version ?? null)} → ${wanted}`;
   if (!output.interactive) {
     throw new OsaError(
       'usage',

@@ -1,7 +1,7 @@
 import { OsaError } from '@osa/core/error';
 import { visible } from '@osa/core/text';
 import { defineCommand } from '../../command.ts';
-import { count } from '../../terminal/format.ts';
+import { counted } from '../../terminal/format.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
 import { reasonOption } from '../pause.ts';
@@ -28,7 +28,7 @@ export const ingestionsCancel = defineCommand({
     if (!yes) {
       const ingestion = await client.call('showIngestion', { params: { id } });
       const { convention_id, pending } = ingestion;
-      const what = `${count(pending)} of its records are not done`;
+      const what = `${counted(pending, 'record')} of it ${pending === 1 ? 'is' : 'are'} not done`;
       if (!output.interactive) {
         throw new OsaError(
           'usage',
@@ -48,7 +48,11 @@ export const ingestionsCancel = defineCommand({
     const ingestion = await untilFree(context, () =>
       client.call('cancelIngestion', { params: { id }, body: { reason } }),
     );
-    output.result(ingestion, ingestionLines(ingestion));
+    const hadEnded = ingestion.status !== 'cancelled';
+    output.result(ingestion, [
+      ...ingestionLines(ingestion),
+      ...(hadEnded ? ['it had ended before, so nothing was changed'] : []),
+    ]);
     return undefined;
   },
 });

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Answer } from '@osa/core/api';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { Client } from '../../http/client.ts';
-import { duration, time } from '../../terminal/format.ts';
+import { count, duration, time } from '../../terminal/format.ts';
 import { green, type Line, line, red, yellow } from '../../terminal/paint.ts';
 import { pairs } from '../../terminal/table.ts';
 import { pauseLine } from '../pause.ts';
@@ -125,7 +125,11 @@ function timeOf(ingestion: Ingestion, began: string | undefined): string {
 }
 
 function countLines(ingestion: Ingestion): Line[] {
-  const counts = countsOf(ingestion);
+  const { pending } = ingestion;
+  const counts = [
+    ...countsOf(ingestion),
+    ...(pending > 0 ? [['not done', count(pending), false] as const] : []),
+  ];
   const width = Math.max(...counts.map(([, shown]) => shown.length));
   return pairs(
     counts.map(([name, shown, isBad]) => [name, isBad ? red(shown.padStart(width)) : shown.padStart(width)]),

@@ -68,7 +68,7 @@ export const init = defineCommand({
       '',
       'Next:',
       ...(enter === '' ? [] : [line`  ${bold(`cd ${shellWord(enter)}`)}`]),
-      line`  ${bold('osad --dev')}   in another terminal`,
+      line`  ${bold('osa dev')}   in another terminal`,
       line`  ${bold('osa deploy')}`,
       line`  ${bold(ingest)}`,
       line`  ${bold(`osa rows ${made.hook}`)}`,
