@@ -8,7 +8,7 @@ export function help(): string {
              [--no-worker | --worker-only]
       For development; needs nothing installed. Starts an embedded PostgreSQL, and a daemon on 127.0.0.1 that runs
       hooks as processes. Everything is in DIR (.osa), which one daemon uses at a time. As root, the files of
-      PostgreSQL are below /var/tmp, since its account cannot reach DIR. With OSA_RUNNER=podman, docker or auto, images
+      PostgreSQL are below /var/tmp if its account cannot reach DIR. With OSA_RUNNER=podman, docker or auto, images
       run as well. The settings of the worker, the log, reads and issuers apply too.
         --port N         port to listen on (8470); 0 takes a free one
         --adopt          use a DIR that you copied here yourself; osad refuses one that it did not make for you on this
@@ -36,8 +36,8 @@ Examples
   DATABASE_URL=postgres://osa_app@db/osa OSA_DOMAIN=data.example.org OSA_DATA_DIR=/var/lib/osa \\
     OSA_ISSUER=ci OSA_PUBLIC_KEY_FILE=/etc/osa/ci.pem osad
 
-Requests carry \`Authorization: Bearer <token>\`. Writes accept an \`Idempotency-Key\`; a rollback accepts the hook's
-ETag as \`If-Match\`. /openapi.json lists every route with its scope. /health, /ready and /metrics are for monitoring.
+Requests carry \`Authorization: Bearer <token>\`. Writes accept an \`Idempotency-Key\`; rollbacks, activations
+and releases accept the hook's ETag as \`If-Match\`. /openapi.json lists every route with its scope. /health, /ready and /metrics are for monitoring.
 
 Exit codes: 0 stopped by a signal · 1 refused or failed · 2 wrong usage or settings
 `;

@@ -63,7 +63,7 @@ export const settings = {
     shape: whole(2, 500).default(defaultReadConnections),
     unset: 'the number of processors, at least 3 and at most 8',
     help:
-      'Connections for reads, and so how many are made at a time; one is kept from readers without a token, and no ' +
+      'Connections for reads, and so the number of reads at a time. One is kept from readers without a token, and no ' +
       'reader has more than half.',
   },
   max_connections: {
@@ -114,9 +114,9 @@ export const settings = {
     variables: Object.values(issuerVariables),
     isSecret: true,
     help:
-      'Issuers whose machine tokens are accepted. The variables name one; in the file, the list takes several, each ' +
-      'with `issuer`, `audience` (`https://<domain>`), `public_key` or `public_key_file` (Ed25519, as PEM, JWK or JWK ' +
-      'set), `scope_claim` (`scope`) and `scopes`, the widest that its tokens may carry. SIGHUP reloads them.',
+      'Issuers whose machine tokens are accepted. The variables name one; in the file, the list takes several. Each ' +
+      'has `issuer`, `audience` (`https://<domain>`), `public_key` or `public_key_file` (Ed25519, as PEM, JWK or JWK ' +
+      'set), `scope_claim` (`scope`) and `scopes`. `scopes` are the widest that its tokens may carry. SIGHUP reloads them.',
   },
   primary_secret: {
     shape: z.string().optional(),

@@ -11,8 +11,8 @@ import { otherSchemas, rowsText } from './schema-rows.ts';
 export const rows = defineCommand({
   description:
     'Lists the rows of a hook: for each published record, the newest version and its latest rows. By ' +
-    'default for the records of its convention at the schema version that the convention has now; --schema ' +
-    'lists those of another version, --convention those of another convention that names the hook.',
+    "default it reads the records of the hook's convention at the schema version that the convention has now. " +
+    '--schema reads another version, --convention another convention that names the hook.',
   arguments: { hook: { description: "the hook's name" } },
   options: {
     ...pagingOptions,

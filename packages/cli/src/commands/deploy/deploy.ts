@@ -16,8 +16,8 @@ export const deploy = defineCommand({
     'Deploys a convention in one step: schema, hooks, releases and the convention itself. All of it ' +
     'happens, or nothing. Deploying the same file again changes nothing, and osa says so.\n\n' +
     'If the file has problems, osa lists all of them and sends nothing. Directories of hooks are packed ' +
-    'here and uploaded by digest, without the files that git or .osaignore leaves out, caches and .env ' +
-    'files; --list-files shows both. The source_ref of a release comes from the file, else from git. It ' +
+    'here and uploaded by digest. Files that git or .osaignore leaves out, caches and .env files stay ' +
+    'here; --list-files shows both kinds. The source_ref of a release comes from the file, else from git. It ' +
     'ends in -dirty unless the bytes are those of the commit, and a note says why.\n\n' +
     'A known release that is not live stays that way, so running a deploy again cannot undo a rollback. ' +
     '--activate makes it live.\n\n' +

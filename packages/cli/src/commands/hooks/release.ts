@@ -18,7 +18,7 @@ export const hooksRelease = defineCommand({
   description:
     'Makes a new release of a hook without a deploy, and makes it live. Everything that you leave out is ' +
     'taken from the live release. Releasing exactly the same again changes nothing.\n\n' +
-    'A directory is packed here and uploaded by digest, without the files that git or .osaignore leaves ' +
+    'A directory is packed here and uploaded by digest, except the files that git or .osaignore leaves ' +
     'out, caches and .env files. The source_ref of new code comes from git. It ends in -dirty unless the ' +
     'bytes are those of the commit. For an image, git is asked in the current directory.\n\n' +
     'If someone changed the live release after osa read it, nothing happens and osa shows the current ' +

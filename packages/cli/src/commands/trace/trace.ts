@@ -5,9 +5,9 @@ import { recordTraceLines, rowTraceLines } from './lines.ts';
 
 export const trace = defineCommand({
   description:
-    'Shows where a row came from: its values, its record, the run that computed it, and the release that ' +
-    'ran, with its digest, command, config and source. Also says whether that release is still live. With ' +
-    'the SRN of a record, lists all rows of the record with their releases.\n\n' +
+    'Shows where a row came from: its values, its record, the run that computed it and the release that ran. ' +
+    'A release has its digest, command, config and source, and whether it is still live. With the SRN of a ' +
+    'record, it lists all rows of the record with their releases.\n\n' +
     "The config may hold secrets. It is shown if your key's tokens may carry runs:read; without it you " +
     'see its digest.',
   arguments: { what: { description: "a row, as <hook>/<id>, or a record's SRN" } },
