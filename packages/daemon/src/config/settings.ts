@@ -27,7 +27,10 @@ interface Setting {
 export const parts = ['all', 'server', 'worker'] as const;
 export type Part = (typeof parts)[number];
 
-const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+const whole = (least: number, most: number) => {
+  const error = `must be a whole number from ${least} to ${most}`;
+  return z.coerce.number({ error }).int({ error }).min(least, { error }).max(most, { error });
+};
 const words = (separator: RegExp, longest: number) =>
   z
     .string()

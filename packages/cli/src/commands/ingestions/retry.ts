@@ -27,8 +27,9 @@ export const ingestionsRetry = defineCommand({
     const id = await fullId(client, 'ingestion', given.id);
     const answer = await client.call('retryIngestion', { params: { id }, body: {} });
     const { retried, overtaken } = answer;
-    const left = overtaken > 0 ? ', since their sources came in again later' : '';
-    const said = `${counted(retried, 'record')} tried again, ${count(overtaken)} left alone${left}`;
+    const left =
+      overtaken > 0 ? `, ${count(overtaken)} left alone, since their sources came in again later` : '';
+    const said = `${counted(retried, 'record')} tried again${left}`;
     if (!options.wait || retried === 0) {
       output.result(answer, retried === 0 ? nothingLines(answer) : [said]);
       return undefined;

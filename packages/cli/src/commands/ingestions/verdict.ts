@@ -1,7 +1,7 @@
 import type { Answer } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
 import { waitExits } from '../../exit.ts';
-import { count } from '../../terminal/format.ts';
+import { count, counted } from '../../terminal/format.ts';
 import { milliseconds, wordsOf } from '../../terminal/parse.ts';
 
 /** What the exit code of a command says of an ingestion that it has waited for. */
@@ -72,13 +72,14 @@ function brokenDemand(ingestion: Ingestion, { failOn, maxFailed }: Demands): str
   const counts = { invalid, rejected, errored, any: failed };
   const kind = kinds.find((name) => wanted.has(name) && counts[name] > 0);
   if (kind !== undefined) {
-    const what = kind === 'any' ? 'failed' : kind;
-    return `${count(counts[kind])} of ${count(records)} records ${kind === 'any' ? what : `are ${what}`} (--fail-on ${kind})`;
+    const what = kind === 'any' ? 'failed' : `${counts[kind] === 1 ? 'is' : 'are'} ${kind}`;
+    return `${count(counts[kind])} of ${counted(records, 'record')} ${what} (--fail-on ${kind})`;
   }
   if (maxFailed && isOver(maxFailed, failed, records)) {
     return `${count(failed)} of ${count(records)} records failed (--max-failed ${maxFailed.given})`;
   }
-  if (failed > 0 && published + unchanged + pending === 0) return `none of ${count(records)} records passed`;
+  if (failed > 0 && published + unchanged + pending === 0)
+    return records === 1 ? 'the record did not pass' : `none of ${count(records)} records passed`;
   return undefined;
 }
 
