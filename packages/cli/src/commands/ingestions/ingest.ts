@@ -58,7 +58,11 @@ export const ingest = defineCommand({
     const client = context.client();
     // Nothing is asked of the server for files that are not there; an unknown convention is told before a long upload.
     const source = await openInput(context, { files: file, field: 'file' }, options);
-    const { fields, schema_id: schema, open_text: openText } = await client.call('showConvention', {
+    const {
+      fields,
+      schema_id: schema,
+      open_text: openText,
+    } = await client.call('showConvention', {
       params: { slug: convention },
     });
     source.readFor(fields);
