@@ -228,7 +228,8 @@ test('many blobs at once take no more memory than a few', { timeout: 60_000 }, a
 describe('records', () => {
   test.each([
     ['a line that is not JSON', '{"source_id": "a", "metadata": {"value": 1}}\n{"source_id":', 400, 2],
-    ['a line that is no object', '[]\n', 422, 1],
+    ['a line that is no object', '"a"\n', 422, 1],
+    ['a JSON array', '[]\n', 400, 1],
     ['no source', '{"metadata": {}}\n', 422, 1],
     ['a source twice', '{"source_id": "a", "metadata": {}}\n{"source_id": "a", "metadata": {}}\n', 422, 2],
   ])('with %s are refused whole, naming the line', async (_name, body, expected, line) => {

@@ -37,6 +37,10 @@ export async function crowd(
       insert into runs (id, batch, hook, version, status, started_at, finished_at, row_count)
       select gen_random_uuid(), id, ${hook}, 1, 'passed', now(), now(), ${perBatch} from batches where ingestion = ${crowdIngestion}`;
     await tx`
+      insert into attempts (run, n, fence, memory_bytes, runner, started_at, finished_at, ending, exit_code)
+      select u.id, 1, 1, 1, 'crowd', now(), now(), 'exited', 0
+      from runs u join batches b on b.id = u.batch where b.ingestion = ${crowdIngestion}`;
+    await tx`
       insert into records (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata, batch_record)
       select r.record, ${convention}, r.source_id, 1, i.schema_id, i.schema_version, r.content_digest, r.metadata, r.id
       from batch_records r join batches b on b.id = r.batch join ingestions i on i.id = b.ingestion

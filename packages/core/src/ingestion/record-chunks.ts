@@ -1,4 +1,5 @@
-import { createReadStream } from 'node:fs';
+import { read } from 'node:fs';
+import { promisify } from 'node:util';
 import type { IncomingRecord, Pinned } from './ingestions.ts';
 import { readRecords } from './ndjson.ts';
 
@@ -16,8 +17,7 @@ const chunkCharacters = 256 * 1024;
 export async function* recordChunks({ fd, pinned }: RecordsTask): AsyncGenerator<IncomingRecord[]> {
   let chunk: IncomingRecord[] = [];
   let characters = 0;
-  const source = createReadStream('', { fd, start: 0, autoClose: false });
-  for await (const record of readRecords(source, pinned)) {
+  for await (const record of readRecords(contentOf(fd), pinned)) {
     chunk.push(record);
     characters += record.metadata.length;
     if (chunk.length < chunkRecords && characters < chunkCharacters) continue;
@@ -26,4 +26,17 @@ export async function* recordChunks({ fd, pinned }: RecordsTask): AsyncGenerator
     characters = 0;
   }
   if (chunk.length > 0) yield chunk;
+}
+
+const readAt = promisify(read);
+const readBytes = 64 * 1024;
+
+/** The file from its start. A stream would close the descriptor where its reader stops early, and the process owns it. */
+async function* contentOf(fd: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; ; ) {
+    const { buffer, bytesRead } = await readAt(fd, Buffer.allocUnsafe(readBytes), 0, readBytes, at);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
 }

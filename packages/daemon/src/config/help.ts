@@ -37,7 +37,8 @@ Examples
     OSA_ISSUER=ci OSA_PUBLIC_KEY_FILE=/etc/osa/ci.pem osad
 
 Requests carry \`Authorization: Bearer <token>\`. Writes accept an \`Idempotency-Key\`; rollbacks, activations
-and releases accept the hook's ETag as \`If-Match\`. /openapi.json lists every route with its scope. /health, /ready and /metrics are for monitoring.
+and releases accept the hook's ETag as \`If-Match\`. /openapi.json lists every route with its scope. /health, /ready
+and /metrics are for monitoring.
 
 Exit codes: 0 stopped by a signal · 1 refused or failed · 2 wrong usage or settings
 `;

@@ -7,7 +7,7 @@ import { networkOf } from '../network.ts';
 import { anonymousBudget } from './anonymous.ts';
 import { createShares, type Reader } from './shares.ts';
 
-/** Makes the answer of a reading route, as what is sent: JSON, or a stream as it is. */
+/** Makes the answer of a reading route: the text that is sent, or the stream that the route answers with. */
 export type Reads = (
   request: FastifyRequest,
   reply: FastifyReply,
@@ -41,19 +41,15 @@ export function boundedReads({
     const turn = await shares.take({ reader, client, cut: () => socket.destroy() });
     try {
       const answer = await whileWanted(client, read);
-      if (answer instanceof Readable) {
-        // It is sent as the client takes it, so no answer waits in memory.
-        turn.end();
-        if (client.aborted) answer.destroy();
-        client.throwIfAborted();
-        return answer;
-      }
-      const body = await encoded(answer, client);
+      const body = answer instanceof Readable ? answer : await encoded(answer, client);
+      if (client.aborted && body instanceof Readable) body.destroy();
       client.throwIfAborted();
+      // What a stream holds of its file is little.
+      const bytes = body instanceof Readable ? body.readableHighWaterMark : body.length;
       if (!reply.hasHeader('content-type')) reply.type('application/json; charset=utf-8');
       reply.raw.once('close', turn.end);
-      turn.send(body.length);
-      if (reader.isAnonymous) budget.spend(reader.name, { rows: rowsOf(answer), bytes: body.length });
+      turn.send(bytes);
+      if (reader.isAnonymous) budget.spend(reader.name, { rows: rowsOf(answer), bytes });
       return body;
     } catch (error) {
       turn.end();

@@ -45,15 +45,20 @@ export function trialDocument(tried: Tried) {
 
 /** Failed records are listed one by one; the others are shown by their rows. */
 export function trialLines(tried: Tried, { showLog }: { readonly showLog: boolean }): Line[] {
-  const { hook, ok, failure, milliseconds, log } = tried;
-  const verdict = failure !== null ? red(failure) : ok ? green('kept its contract') : red('errored records');
+  const { hook, ok, milliseconds, log } = tried;
   return [
-    line`${bold(hook.name)}: ${verdict}, in ${duration(milliseconds / 1_000)}`,
+    line`${bold(hook.name)}: ${verdictOf(tried)}, in ${duration(milliseconds / 1_000)}`,
     ...countLines(tried),
     ...sayings(tried),
     ...rowLines(tried),
     ...(showLog || !ok ? logSection(log) : []),
   ];
+}
+
+function verdictOf({ ids, ok, failure }: Tried): Line {
+  if (failure !== null) return red(failure);
+  if (!ok) return red('errored records');
+  return ids.length === 0 ? yellow('started, but no record was valid') : green('kept its contract');
 }
 
 function countLines({ ids, invalid, verdicts, rowCount, failure }: Tried): Line[] {
