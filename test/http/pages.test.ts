@@ -58,7 +58,9 @@ describe.each(lists)('http-20: a page of %s', (name, { path }) => {
   });
 
   test('of the largest size is answered', async () => {
-    const { status, text } = await ask(path, 'limit=1000');
+    // Reasons are a list to read, and have no further pages.
+    const largest = name === 'listIngestionFailures' ? 100 : 1_000;
+    const { status, text } = await ask(path, `limit=${largest}`);
     expect(status, text).toBe(200);
   });
 

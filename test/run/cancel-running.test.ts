@@ -181,7 +181,7 @@ describe('with cancel_running', () => {
     ]);
   });
 
-  test('a batch that somebody else holds is named, and neither pointer nor batches change', async () => {
+  test('a batch that is being written keeps its release and is named; the pointer moves and the others are ended', async () => {
     await twoReleases();
     const id = await ingested(['a', 'b']);
     const [held, other] = [await claim(), await claim()];
@@ -189,15 +189,18 @@ describe('with cancel_running', () => {
     await owner.transaction(async (tx) => {
       await tx`select from batches where id = ${held.batch} for update`;
       const began = performance.now();
-      const error = await refusal(rollback(bench.store, writer, 'probe', { cancel_running: true }));
-      expect(error).toMatchObject({ code: 'busy' });
-      expect(error.message).toContain(`batch ${held.batch} of ingestion ${id}`);
+      expect(await rollback(bench.store, writer, 'probe', { cancel_running: true })).toMatchObject({
+        changed: true,
+        claimed_again: [{ version: 2, ingestion_id: id, batches: 1 }],
+        still_running: [{ version: 2, ingestion_id: id, batches: 1 }],
+      });
       expect(performance.now() - began).toBeLessThan(2_000);
     });
-    expect(await liveOf(bench.store, 'probe')).toBe(2);
-    expect(await bench.execution.queue.renew(other, 60_000)).toBe(true);
-    await rollback(bench.store, writer, 'probe', { cancel_running: true });
-    expect(await bench.execution.queue.renew(other, 60_000)).toBe(false);
+    expect(await liveOf(bench.store, 'probe')).toBe(1);
+    const { queue } = bench.execution;
+    expect([await queue.renew(held, 60_000), await queue.renew(other, 60_000)]).toEqual([true, false]);
+    await rollback(bench.store, writer, 'probe', { to: 1, cancel_running: true });
+    expect(await queue.renew(held, 60_000)).toBe(false);
   });
 });
 

@@ -20,7 +20,9 @@ export async function findIds(
   const mayRead = reader(principal, kind);
   const found = await store.ids.between(kind, rangeOf(prefix));
   const readable = found.filter(({ name }) => mayRead(name));
-  return { items: readable.slice(0, mostAnswered), has_more: readable.length > mostAnswered };
+  // Beyond what was looked through there may be more.
+  const has_more = readable.length > mostAnswered || found.length === mostSeen;
+  return { items: readable.slice(0, mostAnswered), has_more };
 }
 
 function reader(principal: Principal | undefined, kind: IdKind): (name: string) => boolean {

@@ -206,8 +206,8 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/hook/live.ts`,
-        find: 'await registry.claimAgain(ended, whyEnded(writer, hook.name, { target, reason }));',
-        replace: 'void whyEnded;',
+        find: 'await registry.claimAgain(left, why) : [];',
+        replace: 'left : [];',
       },
     ],
     focus: { points: ['process.mid-output'], actions: ['hold'], operations: ['rollback'] },

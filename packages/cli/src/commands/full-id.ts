@@ -24,6 +24,11 @@ export async function fullId(client: Client, kind: Kind, given: string): Promise
     scopes: scopes[kind],
   });
   const [only] = items;
+  if (only === undefined && has_more) {
+    throw new OsaError('usage', `${given} begins the ids of too many ${kind}s; give more of it`, {
+      field: 'id',
+    });
+  }
   if (only === undefined) {
     const list = `osa ${kind}s list`;
     throw new OsaError(

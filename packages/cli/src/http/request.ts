@@ -127,7 +127,7 @@ async function readBytes(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
 
 /** A refusal that says what it waits for is for people to read at once. */
 function isAway({ status, text }: HttpResponse): boolean {
-  return status === 503 && !text.includes('"code":"busy"');
+  return status === 503 && !text.includes('"waits_for"');
 }
 
 function isInProgress({ status, text }: HttpResponse): boolean {

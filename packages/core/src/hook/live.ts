@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer, ParsedBody } from '../api/index.ts';
 import { requireScope } from '../auth/scope.ts';
-import { asOsaError, OsaError } from '../error.ts';
+import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
 import { newerThanLive, unknownHook, unknownRelease } from './hook.ts';
@@ -80,6 +80,9 @@ interface Move {
 const heldMs = 400;
 const retryMs = 50;
 
+/** Ends a try to move the pointer, since somebody else holds a batch that was to be ended. */
+class BatchesHeld extends Error {}
+
 async function movePointer(
   store: Store,
   writer: Writer,
@@ -89,23 +92,29 @@ async function movePointer(
   requireScope(writer.principal, 'hooks:write', hookName);
   const deadline = performance.now() + heldMs;
   for (;;) {
+    const isLast = performance.now() > deadline;
     try {
-      const answer = await store.write(writer, (parts) => moveOnce(parts, writer, hookName, move));
+      const answer = await store.write(writer, (parts) =>
+        moveOnce(parts, writer, hookName, { ...move, mayLeave: isLast }),
+      );
       await failpoint('live.after-commit');
       return answer;
     } catch (error) {
-      if (asOsaError(error)?.code !== 'busy' || performance.now() > deadline) throw error;
+      if (!(error instanceof BatchesHeld)) throw error;
       await delay(retryMs);
     }
   }
 }
 
-/** Pointer, history and batches change together or not at all. */
+/**
+ * Pointer, history and batches change together or not at all. A batch that is being written or claimed cannot be ended. With
+ * `mayLeave` the pointer moves all the same, and the answer says that the batch keeps its release.
+ */
 async function moveOnce(
   { registry, event }: WriteTransaction,
   writer: Writer,
   hookName: string,
-  { kind, request, choose }: Move,
+  { kind, request, choose, mayLeave }: Move & { readonly mayLeave: boolean },
 ): Promise<Answer<'activate'>> {
   const hook = await registry.holdHook(hookName);
   await failpoint('live.after-lock');
@@ -114,11 +123,11 @@ async function moveOnce(
   const target = await choose(registry, hook);
   const reason = request.reason ?? null;
   const changed = target !== hook.liveVersion;
-  const left = (await registry.claimedBatches(hook.name)).filter(({ version }) =>
-    changed ? version === hook.liveVersion : version !== target,
-  );
-  const ended = request.cancel_running ? left : [];
-  await registry.claimAgain(ended, whyEnded(writer, hook.name, { target, reason }));
+  const others = (await registry.claimedBatches(hook.name)).filter(({ version }) => version !== target);
+  const left = changed ? others.filter(({ version }) => version === hook.liveVersion) : others;
+  const why = whyEnded(writer, hook.name, { target, reason });
+  const ended = request.cancel_running ? await registry.claimAgain(left, why) : [];
+  if (request.cancel_running && ended.length < left.length && !mayLeave) throw new BatchesHeld();
   const change = changed
     ? await registry.move(hook, { to: target, kind, reason })
     : await registry.currentChange(hook);
@@ -137,7 +146,7 @@ async function moveOnce(
     live_release_id: change.release_id,
     reason,
     at: change.at,
-    still_running: ended.length > 0 ? [] : byIngestion(left),
+    still_running: byIngestion(others.filter((batch) => !ended.includes(batch))),
     claimed_again: byIngestion(ended),
   };
 }

@@ -38,11 +38,10 @@ export interface RegistryWrites extends RegistryState {
   /** The unfinished batches that were claimed with a release of the hook, and keep it. */
   claimedBatches(hook: string): Promise<ClaimedBatch[]>;
   /**
-   * Ends these batches, of a hook that is locked; their records go into new batches, which take the live releases.
-   *
-   * @throws OsaError `busy` when somebody else holds one of them
+   * Ends these batches, of a hook that is locked; their records go into new batches, which take the live releases. Gives
+   * those that were ended, which are all but those that somebody else holds.
    */
-  claimAgain(batches: readonly ClaimedBatch[], reason: string): Promise<void>;
+  claimAgain(batches: readonly ClaimedBatch[], reason: string): Promise<readonly ClaimedBatch[]>;
   recordBlob(sha256: string, size: number): Promise<void>;
   /** Mints the version after the last of a hook, and makes it live if it shall be. */
   mint(minting: Minting): Promise<MintOutcome>;

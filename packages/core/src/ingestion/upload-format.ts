@@ -25,7 +25,7 @@ function flawOf(bytes: Uint8Array): string | undefined {
   if (start.startsWith('[')) {
     return "the records are a JSON array; write one object on each line, such as with: jq -c '.[]' FILE";
   }
-  if (start === '{') {
+  if (start === '{' && bytes.length <= 100) {
     return 'a record goes over several lines; write each one on a line of its own, such as with: jq -c . FILE';
   }
   return undefined;

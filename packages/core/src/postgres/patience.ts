@@ -5,8 +5,8 @@ import { isLockTimeout, isStatementTimeout } from './connection/sqlstate.ts';
 /** How long a command of an operator waits for locks in all. Then its answer says what it waits for. */
 const patienceMs = 1_500;
 
-/** What is left of that, since the transaction began. */
-const left = `greatest(1, ${patienceMs} - 1000 * extract(epoch from clock_timestamp() - transaction_timestamp()))::integer::text`;
+/** What is left of that, since the transaction began; a lock that is free is always taken. */
+const left = `greatest(100, ${patienceMs} - 1000 * extract(epoch from clock_timestamp() - transaction_timestamp()))::integer::text`;
 
 /**
  * Does `locking`, a statement that waits for one lock at most, for the time that is left.

@@ -2,7 +2,7 @@ import type { Answer } from '../api/index.ts';
 import type { Database } from './connection/connect.ts';
 import { useIndexLookups } from './queue/plans.ts';
 
-/** Records that are looked at for one schema version and release, and how many such pairs are. */
+/** Outcomes that are looked at for one schema version and release, and how many such pairs are. */
 const mostRecords = 10_000;
 const mostPairs = 20;
 
@@ -31,9 +31,15 @@ export async function currentRows(
                coalesce(c.rows, 0)::float8 as rows, c.records > ${mostRecords} as has_more
         from pairs p
         cross join lateral (
-          select sum(row_count) filter (where n <= ${mostRecords}) as rows, count(*) as records
+          select sum(row_count) filter (where n <= ${mostRecords} and current) as rows, count(*) as records
           from (
-            select o.row_count, row_number() over () as n
+            select o.row_count, row_number() over () as n,
+                   o.superseded_by is null and not exists (
+                     select from batch_records br
+                     join records rec on rec.srn = br.record
+                     join records newer on newer.convention = rec.convention and newer.source_id = rec.source_id
+                       and newer.version > rec.version
+                     where br.id = o.batch_record) as current
             from (select id, batch from runs
                   where hook = ${hook} and version = p.version and row_count > 0 offset 0) run
             cross join lateral (select ingestion from batches where id = run.batch offset 0) b
@@ -41,18 +47,11 @@ export async function currentRows(
               select id from ingestions
               where id = b.ingestion and schema_id = p.schema_id and schema_version = p.schema_version offset 0) i
             cross join lateral (
-              select batch_record, row_count from outcomes
-              where run = run.id and row_count > 0 and superseded_by is null offset 0) o
-            cross join lateral (
-              select record from batch_records where id = o.batch_record and status = 'published' offset 0) br
-            cross join lateral (
-              select convention, source_id, version from records where srn = br.record offset 0) rec
-            where not exists (
-              select from records newer
-              where newer.convention = rec.convention and newer.source_id = rec.source_id
-                and newer.version > rec.version)
+              select batch_record, row_count, superseded_by from outcomes
+              where run = run.id and row_count > 0 offset 0) o
+            where exists (select from batch_records where id = o.batch_record and status = 'published')
             limit ${mostRecords + 1}) counted) c
-        where c.records > 0
+        where c.rows > 0 or c.records > ${mostRecords}
         order by p.version desc, p.schema_version desc`;
       return { hook_name: hook, items: [...items] };
     },

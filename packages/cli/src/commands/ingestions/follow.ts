@@ -89,13 +89,13 @@ export function isOpen({ status }: Pick<Ingestion, 'status'>): boolean {
   return status === 'running' || status === 'paused';
 }
 
-/** The ingestion, or undefined while the server is away and has not been for long. */
+/** The ingestion, or undefined while the server is away or busy and has not been for long. */
 async function look(client: Client, id: string, lastAnswer: number): Promise<Ingestion | undefined> {
   try {
     return await client.call('showIngestion', { params: { id } });
   } catch (error) {
     const code = asOsaError(error)?.code;
-    const isAway = code === 'unreachable' || code === 'unavailable';
+    const isAway = ['unreachable', 'unavailable', 'busy', 'rate_limited'].includes(code ?? '');
     if (isAway && performance.now() - lastAnswer < patienceMs) return undefined;
     throw error;
   }

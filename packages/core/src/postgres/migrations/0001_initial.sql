@@ -764,7 +764,8 @@ begin
       and (not i.answered or (
         a.resolved_digest = l.digest and (
           r.status = 'passed' and a.ending = 'exited' and a.exit_code = 0
-          or r.status in ('passed', 'failed') and a.ending = 'out_of_memory'))))
+          or r.status in ('passed', 'failed') and a.ending = 'out_of_memory'
+            and a.exit_code is distinct from 0))))
   limit 1;
   if found then
     raise exception 'outcomes of run %, attempt %: the run did not end here, or the attempt cannot have answered',

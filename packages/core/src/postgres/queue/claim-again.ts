@@ -2,7 +2,7 @@ import { v7 as uuid7 } from 'uuid';
 import type { ClaimedBatch } from '../../hook/registry.ts';
 import { arrayText } from '../array.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
-import { busy, waitingForAll } from '../patience.ts';
+import { waitingFor } from '../patience.ts';
 import { endBatches, turnOf } from './end.ts';
 import { batchesChannel } from './lease.ts';
 import { copyFailed } from './retry.ts';
@@ -21,48 +21,51 @@ export function claimedBatches(sql: Sql, hook: string) {
 /**
  * Ends claimed batches and puts their records into new batches, which take the live releases when they are claimed. A
  * new batch takes the place of the old one: in the queue, as the newest of its sources, and before the batches that
- * wait for it. The caller holds locks that claims wait for, so nothing here waits for a claim or a commit.
- *
- * @throws OsaError `busy` when somebody else holds one of the batches
+ * wait for it. The caller holds locks that claims wait for, so nothing here waits for a claim or a commit: batches that
+ * somebody else holds are left as they are. Gives those that were ended.
  */
 export async function claimAgain(
   tx: Transaction,
   batches: readonly ClaimedBatch[],
   reason: string,
-): Promise<void> {
-  if (batches.length === 0) return;
-  await holdBatches(tx, batches);
+): Promise<readonly ClaimedBatch[]> {
+  const held = await holdBatches(tx, batches);
+  if (held.length === 0) return held;
   await endBatches(
     tx,
-    batches.map(({ batch }) => batch),
+    held.map(({ batch }) => batch),
     { ended: 'the batch is claimed again', reason },
   );
-  for (const old of batches) await replace(tx, old);
+  for (const old of held) await replace(tx, old);
   await tx`select pg_notify(${batchesChannel}, '')`;
+  return held;
 }
 
-async function holdBatches(tx: Transaction, batches: readonly ClaimedBatch[]): Promise<void> {
+async function holdBatches(
+  tx: Transaction,
+  batches: readonly ClaimedBatch[],
+): Promise<readonly ClaimedBatch[]> {
+  const free = new Set<string>();
   for (const ingestion of new Set(batches.map((batch) => batch.ingestion))) {
     const [turn] = await tx<
       { held: boolean }[]
     >`select pg_try_advisory_xact_lock(${turnOf(tx, ingestion)}) as held`;
-    if (!turn?.held) throw busy(`ingestion ${ingestion}, which is retried or cancelled`);
+    if (turn?.held) free.add(ingestion);
   }
+  const wanted = batches.filter(({ ingestion }) => free.has(ingestion));
   const held = await tx<{ id: string }[]>`
     select id from batches
-    where id = any (${arrayText(batches.map(({ batch }) => batch))}::text::uuid[]) and finished_at is null
+    where id = any (${arrayText(wanted.map(({ batch }) => batch))}::text::uuid[]) and finished_at is null
     order by id for no key update skip locked`;
-  const missed = batches.find(({ batch }) => !held.some(({ id }) => id === batch));
-  if (missed) {
-    throw busy(`batch ${missed.batch} of ingestion ${missed.ingestion}, which is claimed or written`);
-  }
+  const ids = new Set(held.map(({ id }) => id));
+  return wanted.filter(({ batch }) => ids.has(batch));
 }
 
 /** Sources are locked before the gates are read: an upload that comes in now waits, and then stands behind the new batch. */
 async function replace(tx: Transaction, old: ClaimedBatch): Promise<void> {
   const open = tx`
     select source_id from batch_records where batch = ${old.batch} and status = 'errored' and retried_in is null`;
-  await waitingForAll(
+  await waitingFor(
     tx,
     `sources of ingestion ${old.ingestion}, which come in again`,
     () => tx`

@@ -11,21 +11,19 @@ export async function findRepeat(
   const { convention, schema } = pinned;
   await useIndexLookups(tx);
   await tx`select pg_advisory_xact_lock(hashtextextended(${`upload ${convention} ${contentSha256}`}, 0))`;
-  const [found] = await tx<{ id: string; ended: boolean; followed: boolean }[]>`
+  const [found] = await tx<{ id: string; ended: boolean }[]>`
     select id, stopped_at is not null
-             or exists (select from batches where ingestion = i.id and status = 'failed') as ended,
-           exists (select from ingestions l where l.convention = i.convention and l.sealed_at >= i.sealed_at
-                   and l.id <> i.id) as followed
+             or exists (select from batches where ingestion = i.id and status = 'failed' and errored > 0) as ended
     from ingestions i
     where convention = ${convention} and content_sha256 = ${contentSha256} and actor = ${actor}
       and (schema_id, schema_version) = (${schema.id}, ${schema.version})
       and sealed_at > now() - interval '24 hours'
     order by sealed_at desc limit 1`;
   if (!found || found.ended) return undefined;
-  return found.followed && (await isOvertaken(tx, found.id, convention)) ? undefined : found.id;
+  return (await isOvertaken(tx, found.id, convention)) ? undefined : found.id;
 }
 
-/** Whether one of its sources has come in again since. */
+/** Whether one of its sources has come in again since. Times of uploads do not tell: a slow one may be the newer. */
 async function isOvertaken(tx: Transaction, id: string, convention: string): Promise<boolean> {
   const rows = await tx`
     select from batches b

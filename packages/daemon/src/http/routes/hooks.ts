@@ -7,6 +7,7 @@ import { listReleases, readCurrentRows, readHistory, showHook, showRelease } fro
 import type { Expected } from '@osa/core/hook/registry';
 import { bounds } from '@osa/core/limits';
 import type { BlobStore } from '@osa/core/storage/index';
+import type { Store } from '@osa/core/store';
 import type { FastifyRequest } from 'fastify';
 import type { Handlers } from '../mount.ts';
 import type { ConventionParts } from './conventions.ts';
@@ -27,11 +28,15 @@ type Routes = Pick<
   | 'resumeHook'
 >;
 
-export function hookRoutes({
-  store,
-  registries,
-  blobs,
-}: ConventionParts & { readonly blobs: BlobStore }): Routes {
+interface HookParts extends ConventionParts {
+  readonly blobs: BlobStore;
+  /** The same store with connections for cancellations, which may write much. */
+  readonly cancelling: Store;
+}
+
+export function hookRoutes({ store, registries, blobs, cancelling }: HookParts): Routes {
+  const storeOf = ({ body }: { readonly body: { readonly cancel_running?: boolean | undefined } }) =>
+    body.cancel_running ? cancelling : store;
   return {
     listHooks: ({ query }) => store.registry.hooks(query),
     async showHook({ params: { name }, principal, reply }) {
@@ -48,8 +53,8 @@ export function hookRoutes({
     },
     history: ({ params, query }) => readHistory(store, params.name, query),
     release: (call) => release(store, call.writer(), call.params.name, expecting(call), { registries }),
-    activate: (call) => activate(store, call.writer(), call.params.name, expecting(call)),
-    rollback: (call) => rollback(store, call.writer(), call.params.name, expecting(call)),
+    activate: (call) => activate(storeOf(call), call.writer(), call.params.name, expecting(call)),
+    rollback: (call) => rollback(storeOf(call), call.writer(), call.params.name, expecting(call)),
     pauseHook: (call) => pauseHook(store, call.writer(), call.params.name, call.body),
     resumeHook: (call) => resumeHook(store, call.writer(), call.params.name),
   };
