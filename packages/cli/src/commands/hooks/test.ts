@@ -18,7 +18,7 @@ export const hooksTest = defineCommand({
   options: {
     records: {
       value: 'FILE',
-      description: 'the records, as for osa ingest; - is standard input',
+      description: 'the records, as NDJSON; - is standard input',
       parse: text(4_096),
     },
     convention: {
