@@ -64,7 +64,7 @@ describe('an id by its beginning', () => {
     const { error } = JSON.parse(stdout);
     expect([code, error.code, error.details.matches]).toEqual([2, 'usage', [older, newer]]);
     expect((await osa([older, newer], 'runs', 'show', '0198')).stderr).toContain(
-      `  ${newer}  usgs-earthquakes`,
+      `- ${newer}  usgs-earthquakes`,
     );
   });
 

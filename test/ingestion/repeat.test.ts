@@ -61,6 +61,19 @@ test('is stored when a later upload has sent one of its sources, since it brings
   ]);
 });
 
+test('is stored when an upload that began before it came in after it', async () => {
+  const slow = await bench.ingest([record('a', 30)]);
+  const first = await send(records);
+  const later = await bench.ingest([record('a', 40)]);
+  // The time of an ingestion is when its transaction began, which for a slow upload is long before its place in the order.
+  const owner = bench.open('owner', { max: 1 });
+  await owner.transaction(async (tx) => {
+    await tx`set local session_replication_role = replica`;
+    await tx`update ingestions set sealed_at = sealed_at - interval '1 minute' where id in (${slow.id}, ${later.id})`;
+  });
+  expect((await send(records)).id).not.toBe(first.id);
+});
+
 test('finds the first behind later uploads of other sources', async () => {
   const first = await send(records);
   await send([record('c', 3)]);

@@ -13,7 +13,7 @@ export const hooksTest = defineCommand({
     'skipped, as by a daemon.\n\n' +
     'A directory runs as a process of yours. An image runs in podman or docker, with the options in ' +
     'OSA_ENGINE_OPTIONS. Unlike a daemon, it does not try again with more memory. At most 10,000 records ' +
-    'are read. Exit code: 1 when the hook breaks its contract or a record is errored.',
+    'are read. Exit code: 1 when the hook breaks its contract, a record is errored, or none is valid.',
   arguments: { hook: { description: 'name of the hook in the file' } },
   options: {
     records: {

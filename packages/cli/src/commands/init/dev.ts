@@ -22,8 +22,11 @@ export const dev = defineCommand({
     const program = await findDaemon([join(sources.cwd, 'package.json'), ...(entry ? [entry.href] : [])]);
     const ended = await execa(process.execPath, [program, '--dev'], {
       cwd: sources.cwd,
-      // The settings of osad are variables OSA_*; the credentials of osa are not among them.
-      env: chosenEnvironment(sources.environment, /^(?!OSA_(?:KEY|KEY_FILE|TOKEN)$)/),
+      // The settings of osad are variables OSA_*; those of osa, for a server elsewhere, are not among them.
+      env: chosenEnvironment(
+        sources.environment,
+        /^(?!OSA_(?:KEY|KEY_FILE|TOKEN|SERVER|ISSUER|AUDIENCE|SUBJECT)$)/,
+      ),
       extendEnv: false,
       stdio: 'inherit',
       reject: false,

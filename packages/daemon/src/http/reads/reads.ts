@@ -44,12 +44,15 @@ export function boundedReads({
       const body = answer instanceof Readable ? answer : await encoded(answer, client);
       if (client.aborted && body instanceof Readable) body.destroy();
       client.throwIfAborted();
-      // What a stream holds of its file is little.
-      const bytes = body instanceof Readable ? body.readableHighWaterMark : body.length;
       if (!reply.hasHeader('content-type')) reply.type('application/json; charset=utf-8');
       reply.raw.once('close', turn.end);
-      turn.send(bytes);
-      if (reader.isAnonymous) budget.spend(reader.name, { rows: rowsOf(answer), bytes });
+      // A stream holds little of its file, and a slow client may take its time.
+      if (body instanceof Readable) turn.end();
+      else turn.send(body.length);
+      if (reader.isAnonymous) {
+        const bytes = body instanceof Readable ? 0 : body.length;
+        budget.spend(reader.name, { rows: rowsOf(answer), bytes });
+      }
       return body;
     } catch (error) {
       turn.end();

@@ -67,7 +67,7 @@ export async function trial(context: Context, request: TrialRequest): Promise<Tr
       hook,
       invalid,
       ids: valid.map(({ sourceId }) => sourceId),
-      ok: result.failure === null && !errored,
+      ok: result.failure === null && !errored && valid.length > 0,
     };
   } finally {
     await rm(place, { recursive: true, force: true });
