@@ -6,8 +6,8 @@ import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { requireRegistry } from '../hook/image.ts';
 import { byIngestion } from '../hook/live.ts';
-import type { RegistryState, RegistryWrites, StoredHook } from '../hook/registry.ts';
-import { fingerprint, type ReleaseContent } from '../hook/release.ts';
+import type { HookSource, RegistryState, RegistryWrites, StoredHook } from '../hook/registry.ts';
+import { fingerprint } from '../hook/release.ts';
 import type { Store, Writer } from '../store.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent, slugOf } from './convention.ts';
 import { withOpenText } from './open-text.ts';
@@ -128,17 +128,15 @@ async function readState(
   named: Pick<DeployState, 'convention' | 'schemaOwner'> & { readonly hooks: readonly StoredHook[] },
 ): Promise<DeployState> {
   const schema = await registry.schema(request.schema.id, request.schema.version);
-  const knownReleases = new Map<string, number>();
-  const liveReleases = new Map<string, ReleaseContent>();
   const hooks = new Map(named.hooks.map((hook) => [hook.name, hook]));
-  for (const declaration of request.hooks) {
-    const { name } = declaration;
-    const version = await registry.findRelease(name, fingerprint(releaseContent(declaration)));
-    if (version !== undefined) knownReleases.set(name, version);
-    const isLive = (version ?? null) === (hooks.get(name)?.liveVersion ?? null);
-    const live = isLive ? undefined : await registry.liveRelease(name);
-    if (live) liveReleases.set(name, live);
-  }
+  const knownReleases = await registry.knownReleases(
+    request.hooks.map((hook) => ({ hook: hook.name, fingerprint: fingerprint(releaseContent(hook)) })),
+  );
+  const isLive = (name: string) =>
+    (knownReleases.get(name) ?? null) === (hooks.get(name)?.liveVersion ?? null);
+  const liveReleases = await registry.liveReleases(
+    request.hooks.flatMap(({ name }) => (isLive(name) ? [] : name)),
+  );
   const stored = { fields: schema?.fields, openText: schema?.openText };
   return { ...named, ...stored, hooks, knownReleases, liveReleases };
 }
@@ -197,8 +195,10 @@ function refuse({ refused, reasons, changes }: DeployPlan): void {
 }
 
 async function requireBlobs(registry: RegistryWrites, hooks: readonly HookDeclaration[]): Promise<void> {
+  const digests = hooks.flatMap(({ release }) => (release.runtime === 'directory' ? release.digest : []));
+  const stored = await registry.storedBlobs(digests);
   for (const [index, { release }] of hooks.entries()) {
-    if (release.runtime !== 'directory' || (await registry.hasBlob(release.digest))) continue;
+    if (release.runtime !== 'directory' || stored.has(release.digest)) continue;
     throw new OsaError(
       'invalid',
       `hooks[${index}].release.digest: ${release.digest} is not stored; upload the packed directory first`,
@@ -218,6 +218,7 @@ async function apply(
     await registry.insertSchema({ id, version, title: request.title, fields, openText: open_text === true });
   }
   if (plan.changes.convention !== 'unchanged') await registry.updateConvention(plan.slug, request);
+  const sources: HookSource[] = [];
   for (const change of plan.changes.hooks) {
     const hook = state.hooks.get(change.name);
     const declaration = request.hooks.find(({ name }) => name === change.name);
@@ -229,12 +230,13 @@ async function apply(
     if (change.release === 'created') await mintDeclared(registry, hook, declaration);
     // What another's release says of itself is not for everybody who uses it to say.
     else if (change.owner === plan.slug || grants(principal, 'hooks:write', change.name)) {
-      await registry.addSource({ hook: change.name, version: change.version, source_ref });
+      sources.push({ hook: change.name, version: change.version, source_ref });
     }
     if (change.activated) {
       await registry.move(hook, { to: change.version, kind: 'activate', reason: 'deploy --activate' });
     }
   }
+  await registry.addSources(sources);
 }
 
 /** The batches that keep a release which the deploy leaves. */

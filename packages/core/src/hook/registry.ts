@@ -45,8 +45,8 @@ export interface RegistryWrites extends RegistryState {
   recordBlob(sha256: string, size: number): Promise<void>;
   /** Mints the version after the last of a hook, and makes it live if it shall be. */
   mint(minting: Minting): Promise<MintOutcome>;
-  /** Notes where else the code of a known release comes from, if that names a commit for its bytes. */
-  addSource(release: { hook: string; version: number; source_ref: string }): Promise<void>;
+  /** Notes where else the code of known releases comes from, if that names a commit for its bytes. */
+  addSources(sources: readonly HookSource[]): Promise<void>;
   /** Undefined without such a hook. Nothing is locked. */
   mintingBase(hook: string, said: Said): Promise<MintingBase | undefined>;
   /** Moves the pointer of a locked hook, with its live change. */
@@ -75,6 +75,13 @@ export interface RegistryWrites extends RegistryState {
   }): Promise<{ id: string; at: string }>;
 }
 
+/** Where the code of a release comes from. */
+export interface HookSource {
+  readonly hook: string;
+  readonly version: number;
+  readonly source_ref: string;
+}
+
 /** What a deploy looks at, as it is stored at one moment. */
 export interface RegistryState {
   convention(slug: string): Promise<StoredConvention | undefined>;
@@ -84,12 +91,14 @@ export interface RegistryState {
   schema(id: string, version: string): Promise<StoredSchema | undefined>;
   /** Those of the named hooks that exist. */
   hooks(names: readonly string[]): Promise<StoredHook[]>;
-  /** The version of the release with this fingerprint. */
-  findRelease(hook: string, fingerprint: string): Promise<number | undefined>;
-  /** What the live release of a hook runs. */
-  liveRelease(hook: string): Promise<StoredRelease | undefined>;
-  /** Whether a packed directory with this digest is stored. */
-  hasBlob(digest: string): Promise<boolean>;
+  /** By hook, the version of the release with this fingerprint, where there is one. */
+  knownReleases(
+    declared: readonly { readonly hook: string; readonly fingerprint: string }[],
+  ): Promise<ReadonlyMap<string, number>>;
+  /** By hook, what its live release runs. */
+  liveReleases(hooks: readonly string[]): Promise<ReadonlyMap<string, StoredRelease>>;
+  /** Those of the digests of which a packed directory is stored. */
+  storedBlobs(digests: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 /** Each answer is the route's body; undefined is "not found". */

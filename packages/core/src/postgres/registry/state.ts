@@ -23,20 +23,30 @@ export function registryState(tx: Transaction): RegistryState {
       return row;
     },
     hooks: (names) => readHooks(tx, names, 'free'),
-    async findRelease(hook, fingerprint) {
-      const [row] = await tx<{ version: number }[]>`
-        select version from releases where hook = ${hook} and fingerprint = ${fingerprint}`;
-      return row?.version;
+    async knownReleases(declared) {
+      const rows = await tx<{ hook: string; version: number }[]>`
+        select d.hook, r.version
+        from unnest(${arrayText(declared.map(({ hook }) => hook))}::text::text[],
+                    ${arrayText(declared.map(({ fingerprint }) => fingerprint))}::text::text[]) d (hook, fingerprint)
+        cross join lateral (
+          select version from releases where hook = d.hook and fingerprint = d.fingerprint offset 0) r`;
+      return new Map(rows.map(({ hook, version }) => [hook, version]));
     },
-    async liveRelease(hook) {
-      const [row] = await tx<StoredRelease[]>`
-        select r.version, r.runtime, r.image, r.digest, r.command, r.config, r.limits, r.source_ref
-        from hooks h join releases r on r.hook = h.name and r.version = h.live_version where h.name = ${hook}`;
-      return row;
+    async liveReleases(hooks) {
+      const rows = await tx<(StoredRelease & { hook: string })[]>`
+        select h.hook, r.*
+        from unnest(${arrayText(hooks)}::text::text[]) h (hook)
+        cross join lateral (select live_version from hooks where name = h.hook offset 0) live
+        cross join lateral (
+          select version, runtime, image, digest, command, config, limits, source_ref
+          from releases where hook = h.hook and version = live.live_version offset 0) r`;
+      return new Map(rows.map(({ hook, ...release }) => [hook, release]));
     },
-    async hasBlob(digest) {
-      const rows = await tx`select from files where sha256 = ${digest.replace('sha256:', '')}`;
-      return rows.length > 0;
+    async storedBlobs(digests) {
+      const rows = await tx<{ digest: string }[]>`
+        select digest from unnest(${arrayText(digests)}::text::text[]) digest
+        where exists (select from files where sha256 = replace(digest, 'sha256:', ''))`;
+      return new Set(rows.map(({ digest }) => digest));
     },
   };
 }

@@ -42,8 +42,13 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
       if (!outcome) throw new OsaError('internal', 'the actor of this transaction is not there');
       return outcome;
     },
-    addSource: async ({ hook, version, source_ref }) => {
-      await tx`select add_release_source(${hook}, ${version}, ${source_ref}, ${actor})`;
+    addSources: async (sources) => {
+      await tx`
+        select add_release_source(of_hook => hook, of_version => version::integer, further => source, who => ${actor})
+        from unnest(${arrayText(sources.map(({ hook }) => hook))}::text::text[],
+                    ${arrayText(sources.map(({ version }) => String(version)))}::text::text[],
+                    ${arrayText(sources.map(({ source_ref }) => source_ref))}::text::text[])
+          as s (hook, version, source)`;
     },
     mintingBase: (hook, said) => mintingBase(tx, hook, said),
     move: (hook, change) => move(tx, actor, hook, change),
