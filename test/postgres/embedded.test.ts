@@ -127,6 +127,8 @@ describe('an embedded server', { timeout: 90_000 }, () => {
     child.kill('SIGKILL');
     await child;
     process.kill(-pid, 'SIGKILL');
+    // A server that is still dying would be adopted, and started again a moment later.
+    await vi.waitFor(async () => expect(await processesOf(directory)).toEqual([]), bound);
     const server = await start();
     expect(server.pid).not.toBe(pid);
     expect(await query(server, 'select 1 as one')).toEqual([{ one: 1 }]);
