@@ -43,15 +43,22 @@ function checkCancels({ batches }: State, model: Model, report: Report): void {
   }
 }
 
-/** A move that ends what runs: nothing that was claimed before it, under the release that it left, is done after it. */
+/**
+ * A move that ends what runs: of what was claimed before it, under the release that it left, only as many batches are done
+ * after it as its answer named.
+ */
 function checkLeft({ batches, runs }: State, model: Model, report: Report): void {
   const runsOf = Map.groupBy(runs, (run) => run.batch);
-  for (const { hook, cancelRunning, changed, left, sentAt, ackedAt } of model.moves) {
+  for (const { hook, cancelRunning, changed, left, kept = [], sentAt, ackedAt } of model.moves) {
     if (!cancelRunning || !changed || ackedAt === undefined) continue;
-    for (const { id, status, snapshot_ms: claimed, finished_ms: finished } of batches) {
+    const named = new Map(kept.map(({ ingestion_id, batches: count }) => [ingestion_id, count]));
+    for (const { id, ingestion, status, snapshot_ms: claimed, finished_ms: finished } of batches) {
       const isLeft = runsOf.get(id)?.some((run) => run.hook === hook && run.version === left);
       if (!isLeft || status !== 'done' || claimed === null || claimed >= sentAt - slackMs) continue;
-      if ((finished ?? 0) > ackedAt + slackMs) {
+      if ((finished ?? 0) <= ackedAt + slackMs) continue;
+      const count = named.get(ingestion) ?? 0;
+      named.set(ingestion, count - 1);
+      if (count <= 0) {
         report('I11', `batch ${id} was done under version ${left} of ${hook} after a move had ended it`);
       }
     }

@@ -111,6 +111,8 @@ export interface Move extends Told {
   /** The version that was live before. */
   left?: number;
   changed?: boolean;
+  /** Of `cancelRunning`: how many batches keep the version that was left, by ingestion. */
+  kept?: readonly { readonly ingestion_id: string; readonly batches: number }[];
 }
 
 export interface Ingestion extends Told {

@@ -112,10 +112,12 @@ export async function move({ client, model }: WorkloadParts, wanted: Moving): Pr
       live_version: number;
       from_version: number;
       changed: boolean;
+      still_running: { version: number; ingestion_id: string; batches: number }[];
     };
     Object.assign(sent, {
       ...{ seq: answer.live_seq, version: answer.live_version, changed: answer.changed },
       left: answer.from_version,
+      kept: answer.still_running.filter(({ version }) => version === answer.from_version),
     });
   }
 }
