@@ -378,6 +378,20 @@ describe('under GitHub Actions', () => {
     expect(text).toContain('### samples deployed');
   });
 
+  test('the step has outputs, and a plan with changes ends well where that is asked for', async () => {
+    await using world = await dataset();
+    await using server = await archive();
+    const outputs = join(world.cwd, 'outputs');
+    const environment = { ...actions(world), GITHUB_OUTPUT: outputs };
+    const planned = await world.osa(['deploy', '--plan', '--exit-zero'], asCi(server, environment));
+    expect([planned.code, await readFile(outputs, 'utf8')]).toEqual([
+      0,
+      expect.stringMatching(/^slug=project\nchanged=true\nversion_density=2\n/),
+    ]);
+    expect((await world.osa(['deploy'], asCi(server, environment))).code).toBe(0);
+    expect(await readFile(outputs, 'utf8')).toContain(`deploy_id=${deployed.deploy_id}\n`);
+  });
+
   test('deploys also where the summary cannot be written, and says so', async () => {
     await using world = await dataset();
     await using server = await archive();

@@ -111,12 +111,18 @@ export interface GithubActions {
   readonly workspace: string | undefined;
   /** The file that the step's summary is appended to. */
   readonly summary: string | undefined;
+  /** The file that the step's outputs are appended to. */
+  readonly outputs: string | undefined;
 }
 
 export function githubActions(environment: NodeJS.ProcessEnv): GithubActions | undefined {
-  const { GITHUB_ACTIONS, GITHUB_WORKSPACE, GITHUB_STEP_SUMMARY } = environment;
+  const { GITHUB_ACTIONS, GITHUB_WORKSPACE, GITHUB_STEP_SUMMARY, GITHUB_OUTPUT } = environment;
   if (GITHUB_ACTIONS !== 'true') return undefined;
-  return { workspace: GITHUB_WORKSPACE || undefined, summary: GITHUB_STEP_SUMMARY || undefined };
+  return {
+    workspace: GITHUB_WORKSPACE || undefined,
+    summary: GITHUB_STEP_SUMMARY || undefined,
+    outputs: GITHUB_OUTPUT || undefined,
+  };
 }
 
 /** Running daemons first, then the configured servers; ended daemons last. */

@@ -7,7 +7,7 @@ import { parseImage } from '../code/image.ts';
 import { uploadCode } from '../code/upload.ts';
 import { unstartableText } from '../ingestions/verdict.ts';
 import { type Declaration, type HookImage, readDeclaration } from './file.ts';
-import { annotate, annotating, differenceProblem, placed, summarise } from './github.ts';
+import { annotate, annotating, differenceProblem, placed, setOutputs, summarise } from './github.ts';
 import { leftRows } from './left-rows.ts';
 import { type Changes, deployLines, deployParts, planLines } from './lines.ts';
 
@@ -22,12 +22,14 @@ export const deploy = defineCommand({
     'A known release that is not live stays that way, so running a deploy again cannot undo a rollback. ' +
     '--activate makes it live.\n\n' +
     'With --plan nothing is uploaded or changed. It shows what a deploy would do. Exit code: 0 when that ' +
-    'is nothing, 3 when there are changes, 1 when the deploy would be refused.\n\n' +
-    'Under GitHub Actions, each problem is shown at its line of the file, and the job gets a summary.',
+    'is nothing, 3 when there are changes (0 with --exit-zero), 1 when the deploy would be refused.\n\n' +
+    'Under GitHub Actions, each problem is shown at its line of the file, and the job gets a summary. The ' +
+    'step has the outputs slug, changed, deploy_id, and version_HOOK for each hook.',
   arguments: { file: { description: 'the file to deploy', fallback: 'convention.yaml' } },
   options: {
     plan: { description: 'show what a deploy would change, and change nothing' },
     dryRun: { description: 'the same as --plan' },
+    exitZero: { description: 'with --plan: exit with 0 also when there are changes' },
     listFiles: listFilesOption,
     release: {
       value: 'HOOK=IMAGE',
@@ -48,6 +50,7 @@ export const deploy = defineCommand({
   examples: [
     ['osa deploy', 'the convention.yaml of this directory'],
     ['osa deploy --plan', 'what that would change'],
+    ['osa deploy --plan --exit-zero', 'the same for a pull request, which changes do not fail'],
     ['osa deploy --list-files', 'which files of the hooks are packed'],
     ['osa deploy datasets/quakes.yaml --json', 'another file, for a program'],
     ['osa deploy --release find_pockets=ghcr.io/acme/find_pockets@sha256:…', 'with an image from CI'],
@@ -71,6 +74,7 @@ export const deploy = defineCommand({
     const call: Call = {
       query: { activate: activate ? 'true' : 'false' },
       resource: manifest.slug,
+      exitZero: options.exitZero,
       scopes: [...hookScopes, ...scope.flat()],
       again: ['osa', 'deploy', ...(file === 'convention.yaml' ? [] : [file])],
     };
@@ -83,6 +87,8 @@ interface Call {
   readonly query: { readonly activate: 'true' | 'false' };
   readonly resource: string;
   readonly scopes: readonly string[];
+  /** Whether a plan with changes ends well. */
+  readonly exitZero: boolean;
   /** The command line, to be shown where it is to be repeated. */
   readonly again: readonly string[];
 }
@@ -92,7 +98,7 @@ async function apply(
   { manifest, body, packed }: Declaration,
   call: Call,
 ): Promise<undefined> {
-  const { again, ...input } = call;
+  const { again, exitZero: _, ...input } = call;
   const client = context.client();
   for (const [hook, directory] of packed) {
     await uploadCode(context, client, {
@@ -113,11 +119,12 @@ async function apply(
   const parts = deployParts(changes, { slug, schema: schemaName(manifest) });
   const title = changed ? `${slug} deployed` : `${slug}: nothing changed`;
   await summarise(context, { title, parts, reasons: [] });
+  await setOutputs(context, answer);
 }
 
 /** 0: nothing to do; 3: changes pending; 1: it would be refused. */
 async function plan(context: Context, { manifest, body }: Declaration, call: Call): Promise<number> {
-  const { again, ...input } = call;
+  const { again, exitZero: _, ...input } = call;
   const client = context.client();
   const answer = await client.call('planDeploy', {
     ...{ body, ...input, repeatable: true },
@@ -135,8 +142,9 @@ async function plan(context: Context, { manifest, body }: Declaration, call: Cal
   const verdict = refused ? 'a deploy would be refused' : changed ? 'changes pending' : 'nothing to change';
   const parts = deployParts(changes, { slug, schema });
   await summarise(context, { title: `${slug}: ${verdict}`, parts, reasons });
+  await setOutputs(context, answer);
   if (refused) return 1;
-  return changed ? 3 : 0;
+  return changed && !call.exitZero ? 3 : 0;
 }
 
 /** What a plan refuses, each difference at its field. */

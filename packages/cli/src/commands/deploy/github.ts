@@ -1,5 +1,6 @@
 import { appendFile } from 'node:fs/promises';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
+import type { Answer } from '@osa/core/api';
 import type { Problem } from '@osa/core/convention/manifest/problems';
 import type { Manifest } from '@osa/core/convention/manifest/read';
 import { asOsaError, type OsaError } from '@osa/core/error';
@@ -81,17 +82,35 @@ export function differenceProblem({ path, from, to }: Difference): {
   return { field: path, message };
 }
 
-/** Appends a table of the parts to the job's summary. What is in the way of that is said, and stops nothing. */
+/** Sets outputs of the step: `deploy_id`, `changed`, and `version_<hook>` for each hook. */
+export async function setOutputs(
+  context: Context,
+  {
+    slug,
+    changed,
+    deploy_id,
+    changes,
+  }: Pick<Answer<'planDeploy'>, 'slug' | 'changed' | 'changes'> & { readonly deploy_id?: string },
+): Promise<void> {
+  const outputs = {
+    slug,
+    changed: String(changed),
+    ...(deploy_id !== undefined && { deploy_id }),
+    ...Object.fromEntries(changes.hooks.map(({ name, version }) => [`version_${name}`, String(version)])),
+  };
+  const lines = Object.entries(outputs).map(([name, value]) => `${name}=${value}\n`);
+  await append(context, 'outputs', lines.join(''));
+}
+
+/** Appends a table of the parts to the job's summary. */
 export async function summarise(
-  { sources, output }: Context,
+  context: Context,
   {
     title,
     parts,
     reasons,
   }: { readonly title: string; readonly parts: readonly Part[]; readonly reasons: readonly string[] },
 ): Promise<void> {
-  const file = githubActions(sources.environment)?.summary;
-  if (file === undefined) return;
   const rows = parts.map(({ kind, name, state, differences }) => {
     const said = [render(state, pipe), ...differences].map(markdown).join('<br>');
     return `| ${kind} | ${markdown(name)} | ${said} |`;
@@ -99,12 +118,25 @@ export async function summarise(
   const table = rows.length === 0 ? [] : ['| part | name | |', '|---|---|---|', ...rows, ''];
   const list = reasons.map((reason) => `- ${markdown(reason)}`);
   const lines = [`### ${markdown(title)}`, '', ...table, ...list, ''];
+  await append(context, 'summary', `${lines.join('\n')}\n`);
+}
+
+const variables = { summary: 'GITHUB_STEP_SUMMARY', outputs: 'GITHUB_OUTPUT' } as const;
+
+/** Adds to a file that the job collects. What prevents that is said, and stops nothing. */
+async function append(
+  { sources, output }: Context,
+  kind: keyof typeof variables,
+  text: string,
+): Promise<void> {
+  const file = githubActions(sources.environment)?.[kind];
+  if (file === undefined) return;
   try {
-    await appendFile(file, `${lines.join('\n')}\n`);
+    await appendFile(file, text);
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
-    output.note(`GITHUB_STEP_SUMMARY: ${file} cannot be written (${code})`);
+    output.note(`${variables[kind]}: ${file} cannot be written (${code})`);
   }
 }
 
