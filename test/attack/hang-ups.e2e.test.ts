@@ -66,14 +66,15 @@ async function longestRead(): Promise<number> {
   return row?.seconds ?? 0;
 }
 
-test('40 of them leave writes and health as they were, and none of their statements behind', async () => {
+test('40 of them do not hold up writes and health, and leave none of their statements behind', async () => {
   const page = await stage.http.get(path);
   expect(page.text.length).toBeGreaterThan(4 * 2 ** 20);
   const rounds: Awaited<ReturnType<typeof round>>[] = [];
+  // Bounds that only a daemon that lets readers in the way misses: before they were bounded, good requests waited for 5 s.
   // A busy machine can spoil one round, and does not spoil all of them.
   const isCalm = () =>
-    rounds.some(({ quiet, flooded }) => flooded.healthMs < Math.max(50, quiet.healthMs * 2)) &&
-    rounds.some(({ quiet, flooded }) => flooded.writeMs < Math.max(50, quiet.writeMs * 2));
+    rounds.some(({ quiet, flooded }) => flooded.healthMs < Math.max(250, quiet.healthMs * 2)) &&
+    rounds.some(({ quiet, flooded }) => flooded.writeMs < Math.max(1_000, quiet.writeMs * 2));
   while (rounds.length < 5 && !isCalm()) rounds.push(await round());
   const found = JSON.stringify(rounds);
   expect(Math.min(...rounds.map(({ longest }) => longest)), found).toBeLessThan(1);
