@@ -17,7 +17,7 @@ const clients = 8;
 const principal: Principal = {
   issuer: 'bench',
   subject: 'bench',
-  scopes: new Set(['conventions:write', 'hooks:write']),
+  scopes: new Set(['conventions:write', 'hooks:write', 'runs:read']),
 };
 
 /**
