@@ -9,7 +9,7 @@ const patienceMs = 1_500;
 const left = `greatest(100, ${patienceMs} - 1000 * extract(epoch from clock_timestamp() - transaction_timestamp()))::integer::text`;
 
 /**
- * Does `locking`, a statement that waits for one lock at most, for the time that is left.
+ * Does `locking`, a statement that waits for each lock for the time that is left at most. Its work takes as long as it takes.
  *
  * @throws OsaError `busy`, which names `what` is locked
  */
@@ -22,7 +22,7 @@ export async function waitingFor<T>(
   return naming(what, locking);
 }
 
-/** The same for a statement that may wait for many locks, one after the other. */
+/** The same for a statement that takes locks and does nothing else: all of it takes that time at most. */
 export async function waitingForAll<T>(
   tx: Transaction,
   what: string,

@@ -19,7 +19,8 @@ export const hooksRollback = defineCommand({
     'Makes an earlier release of a hook live: by default the release that was live before the current ' +
     'one. Batches that are claimed afterwards run it. Existing rows keep the release that made them. ' +
     'Batches that were claimed before keep the old release; the answer ' +
-    'names them, and --cancel-running ends them and has their records claimed again.\n\n' +
+    'names them, and --cancel-running ends them and has their records claimed again. One that is being ' +
+    'written at that moment keeps its release, and is named.\n\n' +
     'On a terminal it shows the change and asks once; elsewhere it needs --yes. If someone changed the ' +
     'live release after it was shown, nothing happens and osa shows the current state.',
   arguments: { hook: { description: "the hook's name" } },
