@@ -144,6 +144,7 @@ test('db-09: an attempt that ended badly, ran something else or had an older fen
   );
   for (const end of [
     `ending = 'exited', exit_code = 1, ${digest}`,
+    `ending = 'out_of_memory', exit_code = 0, ${digest}`,
     `ending = 'timeout', exit_code = 0, ${digest}`,
     "ending = 'exited', exit_code = 0, resolved_digest = 'sha256:' || repeat('b', 64)",
     "ending = 'exited', exit_code = 0",
