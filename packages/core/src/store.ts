@@ -3,6 +3,7 @@ import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
+import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
 import type { DatasetReads } from './record/dataset.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { Tracer } from './trace/tracer.ts';
@@ -23,6 +24,7 @@ export interface Store {
   read<T>(work: (registry: RegistryState) => Promise<T>): Promise<T>;
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
+  readonly recomputes: RecomputeReads;
   readonly dataset: DatasetReads;
   readonly tracer: Tracer;
   readonly runs: RunReads;
@@ -32,7 +34,7 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'run' | 'deploy';
+export type IdKind = 'ingestion' | 'recompute' | 'run' | 'deploy';
 
 export interface IdRange {
   readonly first: string;
@@ -70,6 +72,7 @@ export interface Writer {
 export interface WriteTransaction {
   readonly registry: RegistryWrites;
   readonly ingestions: IngestionWrites;
+  readonly recomputes: RecomputeWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;
 }

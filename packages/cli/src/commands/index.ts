@@ -153,6 +153,16 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         load: async () => (await import('./hooks/activate.ts')).hooksActivate,
       },
       {
+        name: 'stale',
+        summary: 'Count current rows by release, the stale ones marked',
+        load: async () => (await import('./recomputes/stale.ts')).hooksStale,
+      },
+      {
+        name: 'recompute',
+        summary: 'Run the live release over published records again',
+        load: async () => (await import('./recomputes/recompute.ts')).hooksRecompute,
+      },
+      {
         name: 'release',
         summary: 'Make a release without a deploy',
         load: async () => (await import('./hooks/release.ts')).hooksRelease,
@@ -171,6 +181,44 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         name: 'resume',
         summary: 'Resume a paused hook',
         load: async () => (await import('./hooks/resume.ts')).hooksResume,
+      },
+    ],
+  },
+  {
+    group: 'Operate',
+    name: 'recomputes',
+    summary: 'Follow, pause, cancel and retry recomputes',
+    example: ['osa recomputes show 0198c0de-…', 'how far it is'],
+    commands: [
+      {
+        name: 'list',
+        summary: 'List recomputes, newest first',
+        load: async () => (await import('./recomputes/list.ts')).recomputesList,
+      },
+      {
+        name: 'show',
+        summary: 'Show a recompute, or its records that did not pass',
+        load: async () => (await import('./recomputes/show.ts')).recomputesShow,
+      },
+      {
+        name: 'pause',
+        summary: 'Stop starting batches of a recompute',
+        load: async () => (await import('./recomputes/pause.ts')).recomputesPause,
+      },
+      {
+        name: 'resume',
+        summary: 'Resume a paused recompute',
+        load: async () => (await import('./recomputes/resume.ts')).recomputesResume,
+      },
+      {
+        name: 'cancel',
+        summary: 'End a recompute; what is done stays',
+        load: async () => (await import('./recomputes/cancel.ts')).recomputesCancel,
+      },
+      {
+        name: 'retry',
+        summary: 'Try errored records again, or go on after an end',
+        load: async () => (await import('./recomputes/retry.ts')).recomputesRetry,
       },
     ],
   },

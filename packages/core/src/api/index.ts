@@ -6,6 +6,7 @@ import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { recomputesRoutes } from './recomputes.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
 import { serviceRoutes } from './service.ts';
@@ -21,6 +22,7 @@ export const routes = {
   ...blobsRoutes,
   ...hooksRoutes,
   ...ingestionsRoutes,
+  ...recomputesRoutes,
   ...runsRoutes,
   ...authRoutes,
   ...dataRoutes,

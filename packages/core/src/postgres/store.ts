@@ -10,6 +10,8 @@ import { datasetReads } from './dataset.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
 import { runningWorkers } from './queue/workers.ts';
+import { recomputeReads } from './recompute/reads.ts';
+import { recomputeWrites } from './recompute/writes.ts';
 import { mintRelease } from './registry/mint.ts';
 import { registryReads } from './registry/reads.ts';
 import { registryState } from './registry/state.ts';
@@ -25,6 +27,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
           work({
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
+            recomputes: recomputeWrites(tx, actor),
             event: async (type, payload) => {
               await tx`insert into events (type, payload) values (${type}, ${tx.json({ ...payload, actor })}::jsonb)`;
             },
@@ -42,6 +45,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
+    recomputes: recomputeReads(database),
     dataset: datasetReads(database),
     tracer: tracer(database),
     runs: runReads(database),

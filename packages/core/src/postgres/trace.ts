@@ -51,7 +51,8 @@ async function row(sql: Sql, hook: string, id: number): Promise<RowTrace | undef
       (select to_jsonb(t) from (select ${recordColumns(sql)}) t) as record,
       (select to_jsonb(t) from (
         select run.id, run.batch, run.status, run.row_count, ${utc(sql, sql`run.started_at`)} as started_at,
-               ${utc(sql, sql`run.finished_at`)} as finished_at, ${utc(sql, sql`bt.snapshot_at`)} as snapshot_at,
+               ${utc(sql, sql`run.finished_at`)} as finished_at,
+               (select ${utc(sql, sql`of.snapshot_at`)} from batches of where of.id = run.batch) as snapshot_at,
                ${digest(sql, sql`run.input_digest`)} as input_digest,
                ${digest(sql, sql`run.output_digest`)} as output_digest, ${oomRetries(sql)} as oom_retries,
                (select jsonb_agg(to_jsonb(tried) order by tried.n) from (
