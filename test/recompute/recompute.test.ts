@@ -211,7 +211,7 @@ test('named records are computed again, and a list with a record that is not the
   await bench.drain();
   await bench.deploy({ probe: plain(2) });
   const [{ srn } = { srn: '' }] = await bench.database.sql<{ srn: string }[]>`
-    select srn from records where source_id = 'b'`;
+    select srn from published where source_id = 'b'`;
   const missing = 'urn:osa:localhost:rec:00000000-0000-0000-0000-000000000000@1';
   const refused = await refusal(recompute(bench.store, writer, 'probe', { records: [srn, missing] }));
   expect([refused.code, refused.field, refused.details.records]).toEqual(['not_found', 'records', [missing]]);

@@ -11,7 +11,7 @@ export async function rowsOf(bench: CoreArchive, hook = 'probe'): Promise<string
     { source: string; value: number; version: number; current: boolean }[]
   >`
     select b.source_id as source, f.value, r.version, o.superseded_by is null and not exists (
-        select from records n join records m on m.convention = n.convention and m.source_id = n.source_id
+        select from records n join records m on m.record_id = n.record_id
         where n.batch_record = o.batch_record and m.version > n.version) as current
     from ${bench.database.sql(`features.${hook}`)} f
     join outcomes o on o.id = f.outcome_id join runs r on r.id = f.run_id
@@ -33,8 +33,7 @@ export async function countsOf(bench: CoreArchive, hook = 'probe') {
     join outcomes o on o.batch_record = r.batch_record and o.hook = ${hook} and o.superseded_by is null
       and o.status <> 'errored'
     join runs run on run.id = o.run
-    where not exists (select from records n where n.convention = r.convention and n.source_id = r.source_id
-                      and n.version > r.version)
+    where not exists (select from records n where n.record_id = r.record_id and n.version > r.version)
     group by run.version order by run.version`;
   return { kept: [...kept], real: [...real] };
 }

@@ -6,6 +6,7 @@ import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts'
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
 import type { DatasetReads } from './record/dataset.ts';
 import type { RunReads } from './run/run-reads.ts';
+import type { StoredStatus } from './status/stored.ts';
 import type { Tracer } from './trace/tracer.ts';
 
 /** What the use cases need of a database. */
@@ -30,6 +31,8 @@ export interface Store {
   readonly runs: RunReads;
   readonly access: Access;
   readonly ids: IdReads;
+  /** How the archive is: queue, workers, failing releases, pauses. */
+  status(): Promise<StoredStatus>;
   /** The workers that have told within a minute that they run. */
   workers(): Promise<Answer<'listWorkers'>>;
 }

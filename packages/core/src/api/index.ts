@@ -6,7 +6,8 @@ import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
-import { recomputesRoutes } from './recomputes.ts';
+import { recomputesRoutes } from './operate/recomputes.ts';
+import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
 import { serviceRoutes } from './service.ts';
@@ -27,6 +28,7 @@ export const routes = {
   ...authRoutes,
   ...dataRoutes,
   ...traceRoutes,
+  ...statusRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;

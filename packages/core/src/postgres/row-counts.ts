@@ -13,8 +13,9 @@ export async function currentRows(
     select h.name as hook_name, coalesce((
       select jsonb_agg(jsonb_build_object('schema_id', jsonb_build_object('id', schema_id, 'version', schema_version),
                                           'version', version, 'rows', rows) order by version desc, schema_version desc)
-      from (select schema_id, schema_version, version, sum(rows) as rows from current_counts
-            where hook = h.name group by schema_id, schema_version, version having sum(rows) > 0) c), '[]') as items
+      from (select s.schema_id, s.schema_version, n.version, sum(n.rows) as rows
+            from current_counts n join record_sets s on s.id = n.record_set
+            where n.hook = h.name group by s.schema_id, s.schema_version, n.version having sum(n.rows) > 0) c), '[]') as items
     from hooks h where h.name = ${hook}`;
   return known;
 }

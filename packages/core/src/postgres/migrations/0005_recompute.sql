@@ -146,17 +146,18 @@ begin
     select id, status from public.outcomes where run = ran.id and batch_record = c.batch_record offset 0) o on true
   left join lateral (select superseded_by from public.outcomes where id = c.current_outcome offset 0) old on true
   left join lateral (
-    select convention, source_id, version from public.records where batch_record = c.batch_record offset 0) r on true
+    select convention, source_id, record_id, version from public.published
+    where batch_record = c.batch_record offset 0) r on true
   left join lateral (
-    select srn from public.records
-    where convention = r.convention and source_id = r.source_id and version = r.version + 1 offset 0) newer on true
+    select batch_record from public.records
+    where record_id = r.record_id and version = r.version + 1 offset 0) newer on true
   left join lateral (
     select id from public.outcomes
     where batch_record = c.batch_record and hook = ran.hook and id <> o.id and superseded_by is null
       and status <> 'errored' limit 1) other on c.status <> 'errored'
   where o.status is distinct from c.status
     or (r.convention, r.source_id) is distinct from (b.convention, c.source_id)
-    or c.status <> 'errored' and (newer.srn is not null or other.id is not null
+    or c.status <> 'errored' and (newer.batch_record is not null or other.id is not null
       or c.current_outcome is not null and old.superseded_by is distinct from o.id)
   limit 1;
   if found then
@@ -173,22 +174,17 @@ end $$;
 create table current_counts (
   hook text not null references hooks,
   version integer not null,
-  convention text not null,
-  schema_id text not null,
-  schema_version text not null,
+  record_set integer not null references record_sets,
   -- Those that the release has passed or rejected.
   records bigint not null default 0,
   rejected bigint not null default 0,
   rows bigint not null default 0,
-  primary key (hook, version, convention, schema_id, schema_version)
+  primary key (hook, version, record_set)
 );
--- Of each convention, whatever has run over them.
+-- Of each set, whatever has run over them.
 create table current_records (
-  convention text not null,
-  schema_id text not null,
-  schema_version text not null,
-  records bigint not null default 0,
-  primary key (convention, schema_id, schema_version)
+  record_set integer primary key references record_sets,
+  records bigint not null default 0
 );
 
 create function count_published() returns trigger language plpgsql security definer
@@ -196,39 +192,40 @@ create function count_published() returns trigger language plpgsql security defi
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 begin
   perform pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(c.convention))
-  from (select convention from inserted group by convention order by convention) c;
-  insert into public.current_records as t (convention, schema_id, schema_version, records)
-  select convention, schema_id, schema_version, sum(n)
   from (
-    select convention, schema_id, schema_version, 1 as n from inserted
-    union all
-    select p.convention, p.schema_id, p.schema_version, -1
-    from (select * from inserted where version > 1 offset 0) i
-    cross join lateral (
-      select convention, schema_id, schema_version from public.records
-      where convention = i.convention and source_id = i.source_id and version = i.version - 1 offset 0) p) d
-  group by 1, 2, 3 having sum(n) <> 0 order by 1, 2, 3
-  on conflict (convention, schema_id, schema_version) do update set records = t.records + excluded.records;
-  insert into public.current_counts as t (hook, version, convention, schema_id, schema_version, records, rejected, rows)
-  select o.hook, run.version, d.convention, d.schema_id, d.schema_version, sum(d.n),
-         sum(d.n * (o.status = 'rejected')::integer), sum(d.n * o.row_count)
+    select s.convention from (select record_set from inserted group by record_set) i
+    cross join lateral (select convention from public.record_sets where id = i.record_set offset 0) s
+    group by s.convention order by s.convention) c;
+  insert into public.current_records as t (record_set, records)
+  select record_set, sum(n)
   from (
-    select batch_record, convention, schema_id, schema_version, 1 as n from inserted
+    select record_set, 1 as n from inserted
     union all
-    select p.batch_record, p.convention, p.schema_id, p.schema_version, -1
-    from (select * from inserted where version > 1 offset 0) i
+    select p.record_set, -1
+    from (select record_id, version from inserted where version > 1 offset 0) i
     cross join lateral (
-      select batch_record, convention, schema_id, schema_version from public.records
-      where convention = i.convention and source_id = i.source_id and version = i.version - 1 offset 0) p
+      select record_set from public.records where record_id = i.record_id and version = i.version - 1 offset 0) p) d
+  group by record_set having sum(n) <> 0 order by record_set
+  on conflict (record_set) do update set records = t.records + excluded.records;
+  insert into public.current_counts as t (hook, version, record_set, records, rejected, rows)
+  select o.hook, run.version, d.record_set, sum(d.n), sum(d.n * (o.status = 'rejected')::integer), sum(d.n * o.row_count)
+  from (
+    select batch_record, record_set, 1 as n from inserted
+    union all
+    select p.batch_record, p.record_set, -1
+    from (select record_id, version from inserted where version > 1 offset 0) i
+    cross join lateral (
+      select batch_record, record_set from public.records
+      where record_id = i.record_id and version = i.version - 1 offset 0) p
     offset 0) d
   cross join lateral (
     select hook, run, status, row_count from public.outcomes
     where batch_record = d.batch_record and superseded_by is null and status <> 'errored' offset 0) o
   cross join lateral (select version from public.runs where id = o.run offset 0) run
-  group by 1, 2, 3, 4, 5
+  group by 1, 2, 3
   having sum(d.n) <> 0 or sum(d.n * o.row_count) <> 0 or sum(d.n * (o.status = 'rejected')::integer) <> 0
-  order by 1, 2, 3, 4, 5
-  on conflict (hook, version, convention, schema_id, schema_version) do update
+  order by 1, 2, 3
+  on conflict (hook, version, record_set) do update
   set records = t.records + excluded.records, rejected = t.rejected + excluded.rejected, rows = t.rows + excluded.rows;
   return null;
 end $$;
@@ -243,35 +240,26 @@ begin
     return null;
   end if;
   perform pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(b.convention))
-  from (select batch from updated group by batch) u
+  from (select batch from updated group by batch order by batch) u
   cross join lateral (select convention from public.batches where id = u.batch offset 0) b;
-  insert into public.current_counts as t (hook, version, convention, schema_id, schema_version, records, rejected, rows)
-  select d.hook, run.version, r.convention, r.schema_id, r.schema_version, sum(d.n),
-         sum(d.n * (d.status = 'rejected')::integer), sum(d.n * d.row_count)
+  insert into public.current_counts as t (hook, version, record_set, records, rejected, rows)
+  select o.hook, run.version, r.record_set, sum(o.n), sum(o.n * (o.status = 'rejected')::integer), sum(o.n * o.row_count)
   from (
-    select u.batch_record, o.hook, o.run, o.status, o.row_count, 1 as n
-    from (select a.batch, a.batch_record from updated a
-          join earlier e on e.batch = a.batch and e.source_id = a.source_id
-          where e.status = 'pending' and a.status in ('passed', 'rejected')) u
-    cross join lateral (select id from public.runs where batch = u.batch offset 0) run
-    cross join lateral (
-      select hook, run, status, row_count from public.outcomes
-      where run = run.id and batch_record = u.batch_record offset 0) o
-    union all
-    select u.batch_record, o.hook, o.run, o.status, o.row_count, -1
-    from (select a.batch, a.batch_record, a.current_outcome from updated a
-          join earlier e on e.batch = a.batch and e.source_id = a.source_id
-          where e.status = 'pending' and a.status in ('passed', 'rejected')) u
-    cross join lateral (
-      select hook, run, status, row_count from public.outcomes where id = u.current_outcome offset 0) o
-    offset 0) d
-  cross join lateral (select version from public.runs where id = d.run offset 0) run
+    select a.batch, a.batch_record, a.current_outcome from updated a
+    join earlier e on e.batch = a.batch and e.source_id = a.source_id
+    where e.status = 'pending' and a.status in ('passed', 'rejected') offset 0) u
+  cross join lateral (select id from public.runs where batch = u.batch offset 0) made
   cross join lateral (
-    select convention, schema_id, schema_version from public.records where batch_record = d.batch_record offset 0) r
-  group by 1, 2, 3, 4, 5
-  having sum(d.n) <> 0 or sum(d.n * d.row_count) <> 0 or sum(d.n * (d.status = 'rejected')::integer) <> 0
-  order by 1, 2, 3, 4, 5
-  on conflict (hook, version, convention, schema_id, schema_version) do update
+    select hook, run, status, row_count, 1 as n from public.outcomes
+    where run = made.id and batch_record = u.batch_record
+    union all
+    select hook, run, status, row_count, -1 from public.outcomes where id = u.current_outcome) o
+  cross join lateral (select version from public.runs where id = o.run offset 0) run
+  cross join lateral (select record_set from public.records where batch_record = u.batch_record offset 0) r
+  group by 1, 2, 3
+  having sum(o.n) <> 0 or sum(o.n * o.row_count) <> 0 or sum(o.n * (o.status = 'rejected')::integer) <> 0
+  order by 1, 2, 3
+  on conflict (hook, version, record_set) do update
   set records = t.records + excluded.records, rejected = t.rejected + excluded.rejected, rows = t.rows + excluded.rows;
   return null;
 end $$;

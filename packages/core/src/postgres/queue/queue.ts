@@ -177,10 +177,9 @@ async function read(sql: Transaction, { batch, fence }: Held): Promise<Claim> {
           select id, source_id as "sourceId", metadata::text as metadata
           from batch_records where batch = ${batch} and status = 'pending' order by source_id`
       : await sql<ClaimedRecord[]>`
-          select r.batch_record as id, c.source_id as "sourceId", r.metadata::text as metadata
+          select c.batch_record as id, c.source_id as "sourceId", r.metadata::text as metadata
           from (select source_id, batch_record from recompute_records where batch = ${batch} and status = 'pending' offset 0) c
-          cross join lateral (
-            select batch_record, metadata from records where batch_record = c.batch_record offset 0) r
+          cross join lateral (select metadata from batch_records where id = c.batch_record offset 0) r
           order by c.source_id`;
   const runs = await sql<(Omit<ClaimedRun, 'release'> & ReleaseContent & { feature: FeatureContract })[]>`
     select run.id, run.hook, run.version, h.feature, r.runtime, r.image, r.digest, r.command, r.config, r.limits,

@@ -1,7 +1,8 @@
-import { v7 as uuid7 } from 'uuid';
+import { validate as isUuid, v7 as uuid7 } from 'uuid';
 import type { StoredHook } from '../../hook/registry.ts';
 import { bounds } from '../../limits.ts';
 import type { Counted, ListedRecord, NewRecompute, Selection } from '../../recompute/recomputes.ts';
+import { parseRecordSrn } from '../../record/srn.ts';
 import { arrayText } from '../array.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
 import type { Hole } from '../connection/statement.ts';
@@ -26,16 +27,26 @@ export async function staleReleases(sql: Sql, hook: string, live: number): Promi
 }
 
 export async function locate(sql: Sql, srns: readonly string[]): Promise<readonly ListedRecord[]> {
+  const names = srns.flatMap((srn) => {
+    const name = parseRecordSrn(srn);
+    return name && isUuid(name.id) ? [{ srn, ...name }] : [];
+  });
   return sql<ListedRecord[]>`
     select r.srn, r.convention, r.source_id as "sourceId"
-    from unnest(${arrayText(srns)}::text::text[]) as wanted (srn)
-    cross join lateral (select srn, convention, source_id from records where srn = wanted.srn offset 0) r`;
+    from unnest(${arrayText(names.map(({ srn }) => srn))}::text::text[],
+                ${arrayText(names.map(({ id }) => id))}::text::uuid[],
+                ${arrayText(names.map(({ version }) => version))}::text::integer[]) as wanted (srn, record_id, version)
+    cross join lateral (
+      select srn, convention, source_id from published
+      where record_id = wanted.record_id and version = wanted.version offset 0) r
+    where r.srn = wanted.srn`;
 }
 
 export async function isHookOf(sql: Sql, hook: string, convention: string): Promise<boolean> {
   const [row] = await sql<{ is: boolean }[]>`
     select exists (select from convention_hooks where hook = ${hook} and slug = ${convention})
-        or exists (select from current_counts where hook = ${hook} and convention = ${convention}) as is`;
+        or exists (select from current_counts c join record_sets s on s.id = c.record_set
+                   where c.hook = ${hook} and s.convention = ${convention}) as is`;
   return row?.is === true;
 }
 
@@ -51,8 +62,9 @@ export async function countSelection(sql: Sql, hook: string, selection: Selectio
       from unnest(${arrayText(list.map((record) => record.convention))}::text::text[],
                   ${arrayText(list.map((record) => record.sourceId))}::text::text[]) as l (convention, source_id)
       cross join lateral (
-        select batch_record from records where convention = l.convention and source_id = l.source_id
-        order by version desc limit 1) r
+        select record_id from sources where convention = l.convention and source_id = l.source_id offset 0) s
+      cross join lateral (
+        select batch_record from records where record_id = s.record_id order by version desc limit 1) r
       left join lateral (
         select id, run, row_count from outcomes
         where batch_record = r.batch_record and hook = ${hook} and superseded_by is null and status <> 'errored' limit 1) o
@@ -64,9 +76,9 @@ export async function countSelection(sql: Sql, hook: string, selection: Selectio
   const [row] = await sql<{ records: number; rows: number; missing: number }[]>`
     select coalesce(sum(records), 0)::float8 as records, coalesce(sum(rows), 0)::float8 as rows,
            ${withMissing ? missingOf(sql, sql`${hook}`, convention) : sql`0`}::float8 as missing
-    from current_counts
+    from current_counts c
     where hook = ${hook} and version = any (${arrayText(releases)}::text::integer[])
-      and (${convention}::text is null or convention = ${convention})`;
+      and (${convention}::text is null or record_set in (select id from record_sets where convention = ${convention}))`;
   const { records, rows, missing } = row ?? { records: 0, rows: 0, missing: 0 };
   const all = records + missing;
   return { records: all, rows, missing, estimatedSeconds: estimate && all * estimate };
@@ -78,10 +90,12 @@ export function missingOf(sql: Sql, hook: Hole, convention: string | null = null
     select coalesce(sum(greatest(0, have.records - seen.records)), 0)
     from convention_hooks c
     cross join lateral (
-      select coalesce(sum(records), 0) as records from current_records where convention = c.slug offset 0) have
+      select coalesce(sum(r.records), 0) as records
+      from record_sets s join current_records r on r.record_set = s.id where s.convention = c.slug offset 0) have
     cross join lateral (
-      select coalesce(sum(records), 0) as records from current_counts
-      where hook = c.hook and convention = c.slug offset 0) seen
+      select coalesce(sum(n.records), 0) as records
+      from current_counts n join record_sets s on s.id = n.record_set
+      where n.hook = c.hook and s.convention = c.slug offset 0) seen
     where c.hook = ${hook} and (${convention}::text is null or c.slug = ${convention}))`;
 }
 

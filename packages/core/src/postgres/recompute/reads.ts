@@ -106,7 +106,7 @@ async function records(
   const wanted = failed ? ['rejected', 'errored'] : page.status ? [page.status] : null;
   type Row = Answer<'listRecomputeRecords'>['items'][number];
   const rows = await sql<Row[]>`
-    select c.source_id, b.convention as convention_id, b.index as batch, c.status, c.reason, br.record as record_srn
+    select c.source_id, b.convention as convention_id, b.index as batch, c.status, c.reason, p.srn as record_srn
     from (
       select id, index, convention from batches
       where recompute = ${id} and index >= ${Number(after?.id ?? 0)}::integer
@@ -118,7 +118,7 @@ async function records(
         and (${wanted === null} or status = any (${arrayText(wanted ?? [])}::text::text[]))
         and (${!failed} or retried_in is null)
       order by source_id limit ${page.limit + 1}) c
-    left join lateral (select record from batch_records where id = c.batch_record offset 0) br on true
+    left join lateral (select srn from published where batch_record = c.batch_record offset 0) p on true
     order by b.index, c.source_id limit ${page.limit + 1}`;
   const { page: items, next_cursor } = recordPages.cut(rows, page.limit, ({ batch, source_id }) => ({
     s: source_id,

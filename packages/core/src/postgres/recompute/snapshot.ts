@@ -35,8 +35,9 @@ export async function recomputeSnapshot(
                else run.version <> h.live_version and run.version = any (s.releases) end as is_wanted
       from (select source_id from recompute_records where batch = ${id} and status = 'pending' offset 0) c
       cross join lateral (
-        select batch_record from records where convention = ${convention} and source_id = c.source_id
-        order by version desc limit 1) r
+        select record_id from sources where convention = ${convention} and source_id = c.source_id offset 0) p
+      cross join lateral (
+        select batch_record from records where record_id = p.record_id order by version desc limit 1) r
       cross join lateral (select releases, with_missing from recomputes where id = ${recompute} offset 0) s
       cross join lateral (select live_version from hooks where name = ${name} offset 0) h
       left join lateral (

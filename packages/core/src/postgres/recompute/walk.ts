@@ -24,9 +24,9 @@ export interface Step {
   readonly isDone: boolean;
 }
 
-/** How many runs, or records, one step looks at. What is not selected is passed over. */
+/** How many runs, or sources, one step looks at. What is not selected is passed over. */
 const mostRuns = 200;
-const mostRecords = 20_000;
+const mostSources = 20_000;
 
 export async function nextStep(tx: Transaction, walk: Walk): Promise<Step> {
   if (walk.is_list) return stepOfList(tx, walk);
@@ -62,10 +62,9 @@ async function stepOfRuns(tx: Transaction, walk: Walk): Promise<Step> {
         and (r.id > ${run}::uuid or ${record}::bigint is null or batch_record > ${record}::bigint)
       offset 0) o
     cross join lateral (
-      select r.convention, r.source_id from records r
-      where r.batch_record = o.batch_record and (${walk.convention}::text is null or r.convention = ${walk.convention})
-        and not exists (select from records n where n.convention = r.convention and n.source_id = r.source_id
-                        and n.version = r.version + 1)
+      select p.convention, p.source_id from published p
+      where p.batch_record = o.batch_record and (${walk.convention}::text is null or p.convention = ${walk.convention})
+        and not exists (select from records n where n.record_id = p.record_id and n.version = p.version + 1)
       offset 0) b
     order by r.id, o.batch_record limit ${batch_size}`;
   const { convention, taken } = ofOneConvention(found);
@@ -89,28 +88,28 @@ async function stepOfList(tx: Transaction, { recompute, after_record, batch_size
   return stepTo(convention, taken, { record: taken.at(-1)?.position ?? after_record }, isDone);
 }
 
-/** Along the records of a convention by source. */
+/** Along the sources of a convention. */
 async function stepOfMissing(tx: Transaction, walk: Walk, convention: string): Promise<Step> {
   const { after_source: after, batch_size } = walk;
   const [looked] = await tx<{ count: number; last: string | null }[]>`
     select count(*)::integer as count, (array_agg(source_id order by source_id desc))[1] as last from (
-      select source_id from records
-      where convention = ${convention} and source_id > ${after ?? ''} order by source_id limit ${mostRecords}) r`;
+      select source_id from sources
+      where convention = ${convention} and source_id > ${after ?? ''} order by source_id limit ${mostSources}) r`;
   const last = looked?.last ?? null;
   const taken = await tx<{ source_id: string }[]>`
-    select r.source_id
+    select s.source_id
     from (
-      select source_id, version, batch_record from records
+      select source_id, record_id from sources
       where convention = ${convention} and source_id > ${after ?? ''} and source_id <= ${last}
-      order by source_id) r
-    where not exists (select from records n where n.convention = ${convention} and n.source_id = r.source_id
-                      and n.version = r.version + 1)
-      and not exists (select from outcomes o where o.batch_record = r.batch_record and o.hook = ${walk.hook}
+      order by source_id) s
+    cross join lateral (
+      select batch_record from records where record_id = s.record_id order by version desc limit 1) r
+    where not exists (select from outcomes o where o.batch_record = r.batch_record and o.hook = ${walk.hook}
                       and o.superseded_by is null and o.status <> 'errored')
-    order by r.source_id limit ${batch_size}`;
+    order by s.source_id limit ${batch_size}`;
   const isWhole = taken.length < batch_size;
   const source = isWhole ? (last ?? after) : (taken.at(-1)?.source_id ?? after);
-  return stepTo(convention, taken, { source }, isWhole && (looked?.count ?? 0) < mostRecords);
+  return stepTo(convention, taken, { source }, isWhole && (looked?.count ?? 0) < mostSources);
 }
 
 function ofOneConvention<T extends { readonly convention: string }>(found: readonly T[]) {

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { bounds } from '../limits.ts';
-import { Actor, hookParams, idParams, Pause, reason, time, Unstartable } from './fields.ts';
-import { BatchStatus } from './ingestions.ts';
-import { page, wholePage } from './paging.ts';
-import { read, route, scope } from './route.ts';
+import { bounds } from '../../limits.ts';
+import { Actor, hookParams, idParams, Pause, reason, time, Unstartable } from '../fields.ts';
+import { BatchStatus } from '../ingestions.ts';
+import { page, wholePage } from '../paging.ts';
+import { read, route, scope } from '../route.ts';
 
 const RecomputeStatus = z.enum(['running', 'paused', 'completed', 'failed', 'cancelled']);
 
