@@ -4,7 +4,7 @@ import { recompute } from '@osa/core/recompute/recompute';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { refusal } from '../support/database/registry-support.ts';
-import { countsOf, recomputed, rowsOf, shown, writer } from '../support/recompute-support.ts';
+import { countsOf, recomputed, rowsOf, shown, writer } from './recompute-support.ts';
 
 /** A recompute brings current rows under the live release; what it replaces is kept, and nothing is lost. */
 

@@ -50,6 +50,9 @@ export const dataRoutes = {
         release: z.int(),
         created_at: time.nullable(),
       }),
-    ),
+    ).extend({
+      /** Rows of other releases are stale. */
+      live_release: z.int().nullable().default(null),
+    }),
   }),
 };

@@ -135,7 +135,7 @@ async function rows(
   const start = first === undefined ? undefined : { s: null, id: first };
   // Without this every row would be looked at, to find none.
   if (release !== undefined && !(await hasRun(sql, hook, release))) {
-    return { rows: [], next_cursor: null, has_more: false };
+    return { rows: [], next_cursor: null, has_more: false, live_release: await liveRelease(sql, hook) };
   }
   const placeOf = (row: Row) => ({ s: null, id: Number(row.id) });
   const candidates = (after: Place | undefined, count: number) => sql`
@@ -161,7 +161,14 @@ async function rows(
     }),
     wantedSignal(),
   );
-  return { rows: list, next_cursor, has_more };
+  return { rows: list, next_cursor, has_more, live_release: await liveRelease(sql, hook) };
+}
+
+async function liveRelease(sql: Sql, hook: string): Promise<number | null> {
+  const [row] = await sql<
+    { live: number | null }[]
+  >`select live_version as live from hooks where name = ${hook}`;
+  return row?.live ?? null;
 }
 
 /** How many rows are made, however large, before it is seen how large they are. */

@@ -1,7 +1,7 @@
 import { recompute } from '@osa/core/recompute/recompute';
 import type { Recompute } from '@osa/core/recompute/recomputes';
-import type { CoreArchive } from './core-archive.ts';
-import { admin } from './database/database.ts';
+import type { CoreArchive } from '../support/core-archive.ts';
+import { admin } from '../support/database/database.ts';
 
 export const writer = { principal: admin };
 
