@@ -15,6 +15,7 @@ import { registryReads } from './registry/reads.ts';
 import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
+import { stories } from './story/stories.ts';
 import { tracer } from './trace.ts';
 
 export function postgresStore(database: Database, node: NodeIdentity): Store {
@@ -44,6 +45,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     ingestions: ingestionReads(database, node),
     dataset: datasetReads(database),
     tracer: tracer(database),
+    stories: stories(database),
     runs: runReads(database),
     ids: idReads(database),
     workers: async () => ({
