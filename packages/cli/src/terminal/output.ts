@@ -19,6 +19,8 @@ export interface Output {
   stream(lines: readonly Line[]): void;
   /** A document in a format of its own, or a line of one, to stdout: exactly as it is, also with `--json`. */
   document(text: string): void;
+  /** A result that takes the place of the one before: on a terminal the screen is cleared first. */
+  screen(lines: readonly Line[]): void;
   /** Messages and progress, to stderr. */
   note(...lines: readonly Line[]): void;
   /** An error: the document `{"error": {code, message, field, details}}` with `--json`, lines on stderr else. */
@@ -66,6 +68,10 @@ export function createOutput(
     result: (document, lines) => (json ? result(document) : write(streams.stdout, lines)),
     stream: (lines) => (json ? lines.map((text) => writeJson(String(text))) : write(streams.stdout, lines)),
     document: (text) => void writeJson(text),
+    screen: (lines) => {
+      if (streams.stdout.isTTY === true) streams.stdout.write('\x1b[H\x1b[2J');
+      write(streams.stdout, lines);
+    },
     note: (...lines) => write(streams.stderr, lines),
     failure: (error) => (json ? result(errorDocument(error)) : write(streams.stderr, failureLines(error))),
   };
