@@ -29,7 +29,10 @@ export async function traceList(
   for await (const given of createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
     const what = given.trim();
     if (what === '') continue;
-    waiting.push(traced(client, what, as));
+    const tracing = traced(client, what, as);
+    // It is awaited in its turn; until then its failure is not an unhandled one.
+    tracing.catch(() => undefined);
+    waiting.push(tracing);
     if (waiting.length === atATime) await writeFirst();
   }
   while (waiting.length > 0) await writeFirst();

@@ -8,12 +8,12 @@ type Found = Awaited<ReturnType<Finds['sources']>>[number];
 export function finds(sql: Sql): Finds {
   return {
     sources: (sourceId, convention, most) => sql<Found[]>`
-      select 'source' as kind, c.slug || ':' || s.source_id as name, c.slug as of,
-             (select ${utc(sql, sql`max(r.published_at)`)} from records r
-              where r.convention = s.convention and r.source_id = s.source_id) as at
+      select 'source' as kind, c.slug || ':' || ${sourceId} as name, c.slug as of, ${utc(sql, sql`r.published_at`)} as at
       from (select slug from conventions where ${convention ?? null}::text is null or slug = ${convention ?? null}) c
       cross join lateral (
-        select convention, source_id from records where convention = c.slug and source_id = ${sourceId} limit 1) s
+        select record_id from sources where convention = c.slug and source_id = ${sourceId} offset 0) s
+      cross join lateral (
+        select published_at from records where record_id = s.record_id order by version desc limit 1) r
       order by c.slug limit ${most}`,
     async ids({ first, last }, kind, most) {
       const columns = {

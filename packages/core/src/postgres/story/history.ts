@@ -20,14 +20,14 @@ export async function versions(
   type Row = Omit<StoredVersion, 'results' | 'metadata'> & { metadata: string; batch_record: string };
   const before = pages.afterNumber(cursor) ?? 2 ** 31 - 1;
   const found = await sql<Row[]>`
-    select r.version, r.srn, r.published_at, jsonb_build_object('id', r.schema_id, 'version', r.schema_version) as schema_id,
-           bt.ingestion, b.line, r.metadata::text as metadata, r.batch_record
-    from (
-      select * from records
-      where convention = ${source.convention} and source_id = ${source.sourceId} and version < ${before}
+    select p.version, p.srn, p.published_at, jsonb_build_object('id', p.schema_id, 'version', p.schema_version) as schema_id,
+           bt.ingestion, p.line, p.metadata::text as metadata, p.batch_record
+    from (${recordId(sql, source)}) s
+    cross join lateral (
+      select batch_record, version from records where record_id = s.record_id and version < ${before}
       order by version desc limit ${limit + 1}) r
-    cross join lateral (select batch, line from batch_records where id = r.batch_record offset 0) b
-    cross join lateral (select ingestion from batches where id = b.batch offset 0) bt
+    cross join lateral (select * from published where batch_record = r.batch_record offset 0) p
+    cross join lateral (select ingestion from batches where id = p.batch offset 0) bt
     order by r.version desc`;
   const count = await versionCount(sql, source);
   if (count === 0) return undefined;
@@ -48,17 +48,22 @@ export async function versions(
   };
 }
 
-async function versionCount(sql: Sql, { convention, sourceId }: Source): Promise<number> {
+function recordId(sql: Sql, { convention, sourceId }: Source) {
+  return sql`select record_id from sources where convention = ${convention} and source_id = ${sourceId} offset 0`;
+}
+
+async function versionCount(sql: Sql, source: Source): Promise<number> {
   const [row] = await sql<{ version: number }[]>`
-    select version from records where convention = ${convention} and source_id = ${sourceId}
-    order by version desc limit 1`;
+    select version from records where record_id = (${recordId(sql, source)}) order by version desc limit 1`;
   return row?.version ?? 0;
 }
 
-export async function newestRecord(sql: Sql, { convention, sourceId }: Source): Promise<string | undefined> {
+export async function newestRecord(sql: Sql, source: Source): Promise<string | undefined> {
   const [row] = await sql<{ srn: string }[]>`
-    select srn from records where convention = ${convention} and source_id = ${sourceId}
-    order by version desc limit 1`;
+    select p.srn
+    from (
+      select batch_record from records where record_id = (${recordId(sql, source)}) order by version desc limit 1) r
+    cross join lateral (select srn from published where batch_record = r.batch_record offset 0) p`;
   return row?.srn;
 }
 

@@ -27,8 +27,7 @@ export async function run(sql: Sql, id: string): Promise<RunTrace | undefined> {
   const rows = await sql<(Omit<RunTrace['rows'][number], 'id'> & { id: string })[]>`
     select f.id, ${`${found.hook.name}/`} || f.id as name, r.srn as record_srn, r.source_id
     from (select id, batch_record from outcomes where run = ${id} and row_count > 0 order by batch_record offset 0) o
-    cross join lateral (select record from batch_records where id = o.batch_record offset 0) b
-    cross join lateral (select srn, source_id from records where srn = b.record offset 0) r
+    cross join lateral (select srn, source_id from published where batch_record = o.batch_record offset 0) r
     cross join lateral (
       select id, ordinal from ${sql(`features.${found.hook.name}`)} where outcome_id = o.id order by ordinal
       limit ${listed}) f
