@@ -106,7 +106,6 @@ describe('wrong usage', () => {
     ['a misspelt command of a group', ['activte'], 'did you mean osa hooks activate?'],
     ['a command of another group', ['hooks', 'logs'], 'did you mean osa runs logs?'],
     ['logs', ['logs'], 'did you mean osa runs logs?'],
-    ['status', ['status'], 'did you mean osa hooks list, osa ingestions list or osa runs list?'],
     ['a name of another tool', ['login'], 'did you mean osa keys generate?'],
     ['a command like no other', ['frobnicate'], 'osa --help lists them'],
     ['a topic of help that is none', ['help', 'exitcodes'], 'did you mean osa help exit-codes?'],

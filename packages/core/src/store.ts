@@ -5,6 +5,7 @@ import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { DatasetReads } from './record/dataset.ts';
 import type { RunReads } from './run/run-reads.ts';
+import type { StoredStatus } from './status/stored.ts';
 import type { Tracer } from './trace/tracer.ts';
 
 /** What the use cases need of a database. */
@@ -28,6 +29,8 @@ export interface Store {
   readonly runs: RunReads;
   readonly access: Access;
   readonly ids: IdReads;
+  /** How the archive is: queue, workers, failing releases, pauses. */
+  status(): Promise<StoredStatus>;
   /** The workers that have told within a minute that they run. */
   workers(): Promise<Answer<'listWorkers'>>;
 }

@@ -15,6 +15,7 @@ import { registryReads } from './registry/reads.ts';
 import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
+import { storedStatus } from './status/status.ts';
 import { tracer } from './trace.ts';
 
 export function postgresStore(database: Database, node: NodeIdentity): Store {
@@ -46,6 +47,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     tracer: tracer(database),
     runs: runReads(database),
     ids: idReads(database),
+    status: () => storedStatus(database),
     workers: async () => ({
       items: (await runningWorkers(database)).map((worker) => ({
         ...worker,
