@@ -28,10 +28,14 @@ export function traceparent({ traceId, spanId }: RequestContext): string {
   return `00-${traceId}-${spanId}-01`;
 }
 
-/** One line a request. Probes and the like are at debug while they are well, since monitors ask again and again. */
+/**
+ * One line a request. Two kinds are at debug: probes and the like while they are well, since monitors ask again and again;
+ * and refusals of callers without an accepted token, which have lines of their own that a flood cannot multiply.
+ */
 export function logRequest(log: Logger, request: FastifyRequest, reply: FastifyReply): void {
   const { method, caller } = request;
   const isProbe = request.routeOptions.config.contract?.gate.kind === 'public' && reply.statusCode < 400;
+  const isFlood = caller === undefined && (reply.statusCode === 401 || reply.statusCode === 429);
   const facts = {
     method,
     route: routeOf(request),
@@ -40,7 +44,7 @@ export function logRequest(log: Logger, request: FastifyRequest, reply: FastifyR
     actor: caller ? `${caller.principal.issuer}#${caller.principal.subject}` : null,
     request_id: request.id,
   };
-  log[isProbe ? 'debug' : 'info'](facts, 'request');
+  log[isProbe || isFlood ? 'debug' : 'info'](facts, 'request');
 }
 
 /** The route as the contract has it; never the path, which may hold names. */
