@@ -37,20 +37,37 @@ async function records(
   schema: SchemaOfConvention,
   { cursor, limit, history }: Parameters<DatasetReads['records']>[1],
 ): Promise<Answer<'readRecords'>> {
-  type Row = { srn: string; version: number; created_at: string; source_id: string; metadata: string };
-  const placeOf = (row: Row) => ({ s: row.created_at, id: row.srn });
-  const candidates = (after: Place | undefined, count: number) => sql`
-    select r.srn, r.version, r.published_at as created_at, r.source_id, r.metadata::text as metadata
-    from records r
-    where r.convention = ${schema.convention} and r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
-      and (${!after} or (r.published_at, r.srn) < (${after ? String(after.s) : null}::text::timestamptz, ${after ? String(after.id) : null}))
-      and (${history} or ${isNewest(sql)})
-    order by r.published_at desc, r.srn desc
-    limit ${count}`;
+  type Row = {
+    srn: string;
+    record_id: string;
+    version: number;
+    created_at: string;
+    source_id: string;
+    metadata: string;
+  };
+  const placeOf = (row: Row) => ({ s: row.created_at, id: `${row.record_id}@${row.version}` });
+  const candidates = (after: Place | undefined, count: number) => {
+    const [id = null, version = null] = after ? String(after.id).split('@') : [];
+    // A set for each domain that the archive has had, which is one.
+    return sql`
+      select p.srn, p.record_id, p.version, p.published_at as created_at, p.source_id, p.metadata::text as metadata
+      from (
+        select r.* from record_sets s
+        cross join lateral (
+          select * from records r
+          where r.record_set = s.id
+            and (${!after} or (r.published_at, r.record_id, r.version) <
+              (${after ? String(after.s) : null}::text::timestamptz, ${id}::text::uuid, ${version}::text::integer))
+            and (${history} or ${isNewest(sql)})
+          order by r.published_at desc, r.record_id desc, r.version desc limit ${count}) r
+        where (s.convention, s.schema_id, s.schema_version) = (${schema.convention}, ${schema.id}, ${schema.version})
+        order by r.published_at desc, r.record_id desc, r.version desc limit ${count}) r
+      cross join lateral (select * from published where batch_record = r.batch_record offset 0) p`;
+  };
   const found = await inSteps<Row>(sql, limit, recordPages.after(cursor), {
     candidates,
     placeOf,
-    order: sql`created_at desc, srn desc`,
+    order: sql`created_at desc, record_id desc, version desc`,
     column: 'metadata',
   });
   const { page, next_cursor, has_more } = recordPages.cut(found.rows, limit, placeOf, found.available);
@@ -127,8 +144,7 @@ async function rows(
     from ${sql(`features.${hook}`)} f
     cross join lateral (select batch_record, superseded_by from outcomes where id = f.outcome_id offset 0) o
     cross join lateral (select version, finished_at from runs where id = f.run_id offset 0) run
-    cross join lateral (select record from batch_records where id = o.batch_record offset 0) b
-    cross join lateral (select * from records where srn = b.record offset 0) r
+    cross join lateral (select * from published where batch_record = o.batch_record offset 0) r
     where f.id > ${after?.id ?? 0} and r.convention = ${schema.convention} and r.schema_id = ${schema.id} and r.schema_version = ${schema.version}
       and (${release ?? null}::integer is null or run.version = ${release ?? null})
       and (${history} or (o.superseded_by is null and ${isNewest(sql)}))
@@ -218,7 +234,7 @@ async function hasRun(sql: Sql, hook: string, version: number): Promise<boolean>
 /** No newer version of the record `r` is published. */
 function isNewest(sql: Sql) {
   return sql`not exists (select from records n
-    where n.convention = r.convention and n.source_id = r.source_id and n.version > r.version)`;
+    where n.record_id = r.record_id and n.version > r.version)`;
 }
 
 /** The declared columns of a whole feature row, in the contract's order. */
