@@ -62,6 +62,8 @@ export interface AskedFor {
   /** `POST /api/v1/hooks/:name/rollback` */
   readonly route: string;
   readonly scope: string | null;
+  /** By which the log and the answer name the request. */
+  readonly request_id: string;
 }
 
 export interface Writer {

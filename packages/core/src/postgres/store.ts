@@ -28,7 +28,9 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
             event: async (type, payload) => {
-              await tx`insert into events (type, payload) values (${type}, ${tx.json({ ...payload, actor })}::jsonb)`;
+              const request_id = writer.request?.request_id ?? null;
+              const told = tx.json({ ...payload, actor, request_id });
+              await tx`insert into events (type, payload) values (${type}, ${told}::jsonb)`;
             },
           }),
         ),
