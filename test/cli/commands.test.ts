@@ -1,6 +1,7 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CommandEntry, type CommandGroup, commands } from '@osa/cli/commands/index';
+import type { CommandEntry, CommandGroup } from '@osa/cli/commands/entry';
+import { commands } from '@osa/cli/commands/index';
 import { describe, expect, test } from 'vitest';
 import {
   history,
@@ -116,8 +117,8 @@ describe('wrong usage', () => {
     ['a number that is none', ['hooks', 'rollback', 'x', '--to', '1e3'], '--to'],
     ['an empty reason', ['hooks', 'rollback', 'x', '--reason', ' '], '--reason'],
     ['a group without a command', ['hooks'], 'a command is missing'],
-    ['what cannot be traced', ['trace', 'seventeen'], 'seventeen'],
-    ['an id that is none', ['trace', 'x/0'], 'x/0'],
+    ['a kind that is none', ['trace', 'x', '--as', 'nix'], '--as'],
+    ['the history of a list', ['trace', '-', '--history'], '--history'],
     ['a deploy without an id', ['deploys', 'show', 'nix'], "'nix' is invalid for argument 'id'"],
     ['an ingestion without an id', ['ingestions', 'retry', 'nix'], "'nix' is invalid for argument 'id'"],
     ['a run without an id', ['runs', 'logs', 'nix'], "'nix' is invalid for argument 'run'"],

@@ -53,7 +53,8 @@ declare
     'update (paused_at, pause_reason, paused_by, cut_at, stopped_at, stop_reason, cancelled, finished_at) on recomputes',
     'update (after_run, after_record, after_source, done_at) on recompute_walks',
     'update (batch_record, current_outcome, status, reason, retried_in) on recompute_records',
-    'update (status, reason, started_at, finished_at, input_digest, output_digest, row_count) on runs',
+    'update (status, reason, started_at, finished_at, input_digest, output_digest, row_count, published_records, '
+      'published_rows) on runs',
     'update (resolved_digest, platform_digest, finished_at, ending, exit_code, exit_signal, detail, log, log_bytes) on attempts',
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
