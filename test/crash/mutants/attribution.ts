@@ -61,8 +61,8 @@ export const attributionMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/trace.ts`,
-        find: 'facts.release(hook, run.version, found.sources)',
-        replace: 'facts.release(hook, found.live_version ?? 0, found.sources)',
+        find: 'facts.release(hook, run.version, found.has_sources)',
+        replace: 'facts.release(hook, found.live_version ?? 0, found.has_sources)',
       },
     ],
     focus: interrupted,

@@ -31,19 +31,17 @@ interface Found {
   readonly ordinal: number;
   readonly values: string;
   readonly current: boolean;
-  readonly srn: string;
+  readonly record_id: string;
   readonly version: number;
-  readonly convention: string;
-  readonly source_id: string;
-  readonly schema_id: string;
-  readonly schema_version: string;
+  readonly record_set: number;
   readonly published_at: string;
+  readonly source_id: string;
   readonly batch: string;
   readonly line: number;
   readonly metadata: string;
   readonly newest_version: number;
   readonly live_version: number | null;
-  readonly sources: number;
+  readonly has_sources: boolean;
 }
 
 /**
@@ -53,23 +51,25 @@ interface Found {
 async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<RowTrace | undefined> {
   const [found] = await sql<Found[]>`
     select f.run_id, f.ordinal, row_to_json(f)::text as values, o.superseded_by is null as current,
-      r.srn, r.version, r.convention, r.source_id, r.schema_id, r.schema_version, r.published_at, r.batch, r.line,
-      r.metadata::text as metadata,
+      r.record_id, r.version, r.record_set, r.published_at, b.source_id, b.batch, b.line, b.metadata::text as metadata,
       (select max(version) from records where record_id = r.record_id) as newest_version,
       (select live_version from hooks where name = ${hook}) as live_version,
-      (select count(*)::integer from runs u
-       join release_sources s on s.hook = u.hook and s.version = u.version where u.id = f.run_id) as sources
+      exists (select from release_sources where hook = ${hook}) as has_sources
     from ${sql(`features.${hook}`)} f
     join outcomes o on o.id = f.outcome_id
-    join published r on r.batch_record = o.batch_record
+    join records r on r.batch_record = o.batch_record
+    join batch_records b on b.id = r.batch_record
     where f.id = ${id}`.catch(noRows);
   if (!found) return undefined;
   const run = await facts.run(found.run_id);
-  const release = run && (await facts.release(hook, run.version, found.sources));
-  const came = await facts.batch(found.batch);
-  const ran = run && (await facts.batch(run.run.batch));
-  if (!run || !release || !came || !ran) {
-    throw new OsaError('internal', `row ${hook}/${id} has no run, release or batch`);
+  const release = run && (await facts.release(hook, run.version, found.has_sources));
+  const [set, came, ran] = [
+    await facts.recordSet(found.record_set),
+    await facts.batch(found.batch),
+    run && (await facts.batch(run.run.batch)),
+  ];
+  if (!release || !set || !came || !ran) {
+    throw new OsaError('internal', `row ${hook}/${id} has no run, release, batch or set`);
   }
   return {
     row: {
@@ -79,7 +79,18 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       current: found.current,
       values: rowValues(parseObject(found.values)),
     },
-    record: tracedRecord(found, came.ingestion),
+    record: {
+      srn: `urn:osa:${set.domain}:rec:${found.record_id}@${found.version}`,
+      version: found.version,
+      newest_version: found.newest_version,
+      convention: set.convention,
+      schema_id: set.schema_id,
+      source_id: found.source_id,
+      ingestion: came.ingestion,
+      line: found.line,
+      published_at: found.published_at,
+      metadata: parseObject(found.metadata),
+    },
     run: { ...run.run, snapshot_at: ran.snapshot_at },
     release: {
       ...release.release,
@@ -87,22 +98,6 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       live_version: found.live_version,
     },
     hook: release.hook,
-  };
-}
-
-function tracedRecord(found: Found, ingestion: string): RowTrace['record'] {
-  const { srn, version, newest_version, convention, source_id, line, published_at } = found;
-  return {
-    srn,
-    version,
-    newest_version,
-    convention,
-    schema_id: { id: found.schema_id, version: found.schema_version },
-    source_id,
-    ingestion,
-    line,
-    published_at,
-    metadata: parseObject(found.metadata),
   };
 }
 

@@ -11,8 +11,10 @@ type RowTrace = Answer<'traceRow'>;
 export interface Facts {
   /** How its run went, of which batch. */
   run(id: string): Promise<RunFacts | undefined>;
-  /** `sources` is the number of further sources that the release has got by now, since they are all that grows. */
-  release(hook: string, version: number, sources: number): Promise<ReleaseFacts | undefined>;
+  /** Its further sources grow: they are looked at unless the hook has none at all. */
+  release(hook: string, version: number, hookHasSources: boolean): Promise<ReleaseFacts | undefined>;
+  /** What published records have in common. */
+  recordSet(id: number): Promise<RecordSet | undefined>;
   /** What came in with a batch: its ingestion, and when its releases were chosen. */
   batch(id: string): Promise<{ readonly ingestion: string; readonly snapshot_at: string | null } | undefined>;
 }
@@ -27,6 +29,12 @@ export interface ReleaseFacts {
   readonly hook: RowTrace['hook'];
 }
 
+export interface RecordSet {
+  readonly convention: string;
+  readonly domain: string;
+  readonly schema_id: RowTrace['record']['schema_id'];
+}
+
 /** A run takes about a kilobyte, a release as much as its config. */
 const mostRuns = 4_096;
 const mostReleases = 256;
@@ -39,6 +47,7 @@ export function facts(sql: Sql): Facts {
     (id) => findBatch(sql, id),
     ({ snapshot_at }) => snapshot_at !== null,
   );
+  const sets = remember(mostRuns, (id) => findSet(sql, id));
   // A release that was never live may become so.
   const releases = remember(
     mostReleases,
@@ -51,7 +60,11 @@ export function facts(sql: Sql): Facts {
   return {
     run: runs,
     batch: batches,
-    release: (hook, version, sources) => releases(JSON.stringify({ hook, version, sources })),
+    recordSet: (id) => sets(String(id)),
+    async release(hook, version, hookHasSources) {
+      const sources = hookHasSources ? await countSources(sql, hook, version) : 0;
+      return releases(JSON.stringify({ hook, version, sources }));
+    },
   };
 }
 
@@ -75,6 +88,19 @@ async function findBatch(sql: Sql, id: string) {
   const [found] = await sql<{ ingestion: string; snapshot_at: string | null }[]>`
     select ingestion, ${utc(sql, sql`snapshot_at`)} as snapshot_at from batches where id = ${id}`;
   return found;
+}
+
+async function findSet(sql: Sql, id: string): Promise<RecordSet | undefined> {
+  const [found] = await sql<RecordSet[]>`
+    select convention, domain, jsonb_build_object('id', schema_id, 'version', schema_version) as schema_id
+    from record_sets where id = ${id}`;
+  return found;
+}
+
+async function countSources(sql: Sql, hook: string, version: number): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::integer as count from release_sources where hook = ${hook} and version = ${version}`;
+  return row?.count ?? 0;
 }
 
 async function findRelease(sql: Sql, hook: string, version: number): Promise<ReleaseFacts | undefined> {
