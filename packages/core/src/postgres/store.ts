@@ -16,6 +16,7 @@ import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
 import { storedStatus } from './status/status.ts';
+import { stories } from './story/stories.ts';
 import { tracer } from './trace.ts';
 
 export function postgresStore(database: Database, node: NodeIdentity): Store {
@@ -47,6 +48,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     ingestions: ingestionReads(database, node),
     dataset: datasetReads(database),
     tracer: tracer(database),
+    stories: stories(database),
     runs: runReads(database),
     ids: idReads(database),
     status: () => storedStatus(database),
