@@ -6,7 +6,7 @@ import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts'
 import type { DatasetReads } from './record/dataset.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
-import type { Tracer } from './trace/tracer.ts';
+import type { Stories, Tracer } from './trace/tracer.ts';
 
 /** What the use cases need of a database. */
 export interface Store {
@@ -26,6 +26,7 @@ export interface Store {
   readonly ingestions: IngestionReads;
   readonly dataset: DatasetReads;
   readonly tracer: Tracer;
+  readonly stories: Stories;
   readonly runs: RunReads;
   readonly access: Access;
   readonly ids: IdReads;
@@ -61,6 +62,8 @@ export interface AskedFor {
   /** `POST /api/v1/hooks/:name/rollback` */
   readonly route: string;
   readonly scope: string | null;
+  /** By which the log and the answer name the request. */
+  readonly request_id: string;
 }
 
 export interface Writer {

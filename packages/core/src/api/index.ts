@@ -10,7 +10,7 @@ import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
 import { serviceRoutes } from './service.ts';
-import { traceRoutes } from './trace.ts';
+import { traceRoutes } from './trace/index.ts';
 
 /**
  * The wire contract, once: the routes of the daemon, the types of the client and the OpenAPI document come from here.

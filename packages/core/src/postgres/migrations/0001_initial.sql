@@ -642,8 +642,9 @@ create table runs (
   foreign key (hook, version) references releases (hook, version),
   check ((status is null) = (finished_at is null))
 );
-create index on runs (hook, version);
 create index on runs (created_at, id);
+create index on runs (hook, created_at, id);
+create index on runs (hook, version, created_at, id);
 -- A run ends once, and nothing of it is written before or after that.
 create trigger once before update on runs for each row when (
   old.finished_at is not null or new.finished_at is null

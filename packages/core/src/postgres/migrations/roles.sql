@@ -45,7 +45,8 @@ declare
       'finished_at, invalid, unchanged, published, rejected, errored, retried, rows, retried_rows) on batches',
     'update (status, reason, record, retried_in) on batch_records',
     'update (last_batch) on sources',
-    'update (status, reason, started_at, finished_at, input_digest, output_digest, row_count) on runs',
+    'update (status, reason, started_at, finished_at, input_digest, output_digest, row_count, published_records, '
+      'published_rows) on runs',
     'update (resolved_digest, platform_digest, finished_at, ending, exit_code, exit_signal, detail, log, log_bytes) on attempts',
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',

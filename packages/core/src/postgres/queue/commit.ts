@@ -41,7 +41,7 @@ async function write(
   await endBatch(tx, claim, results, ends);
   await failpoint('write.before-run-end');
   for (const result of results) {
-    await endRun(tx, result);
+    await endRun(tx, result, publishedCounts(claim, result, ends));
     await failpoint('write.after-run-end');
     const outcomes = await insertOutcomes(tx, claim, result);
     await insertRows(tx, result, outcomes);
@@ -76,13 +76,30 @@ async function endBatch(
   if (held.length === 0) throw leaseLost(claim.batch);
 }
 
-async function endRun(tx: Transaction, result: RunResult): Promise<void> {
+/** What of a run can be read later: the records that are published, and its rows of these. */
+function publishedCounts(claim: Claim, result: RunResult, ends: readonly RecordEnd[]) {
+  const published = new Set(ends.filter(({ status }) => status === 'published').map(({ id }) => id));
+  const verdicts = result.output?.judgement.verdicts;
+  let rows = 0;
+  for (const { id, sourceId } of claim.records) {
+    const verdict = published.has(id) ? verdicts?.get(sourceId) : undefined;
+    if (verdict && 'rowCount' in verdict) rows += verdict.rowCount;
+  }
+  return { records: published.size, rows };
+}
+
+async function endRun(
+  tx: Transaction,
+  result: RunResult,
+  published: ReturnType<typeof publishedCounts>,
+): Promise<void> {
   const judgement = result.output?.judgement;
   await tx`
     update runs
     set status = ${result.status}, reason = ${result.reason}, started_at = ${result.startedAt}::text::timestamptz,
         finished_at = clock_timestamp(), input_digest = ${result.inputDigest},
-        output_digest = ${judgement?.outputDigest ?? null}, row_count = ${judgement?.rowCount ?? 0}
+        output_digest = ${judgement?.outputDigest ?? null}, row_count = ${judgement?.rowCount ?? 0},
+        published_records = ${published.records}, published_rows = ${published.rows}
     where id = ${result.run.id}`;
 }
 
