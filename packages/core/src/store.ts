@@ -6,7 +6,7 @@ import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts'
 import type { DatasetReads } from './record/dataset.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
-import type { Impacts } from './trace/impact.ts';
+import type { Impacts } from './trace/impacts.ts';
 import type { Stories, Tracer } from './trace/tracer.ts';
 
 /** What the use cases need of a database. */

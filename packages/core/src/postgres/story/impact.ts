@@ -1,7 +1,7 @@
 import type { Answer } from '../../api/index.ts';
 import { HookName } from '../../hook/hook.ts';
 import type { Page } from '../../hook/registry.ts';
-import type { Impacts, ReleaseName, Selection } from '../../trace/impact.ts';
+import type { Impacts, ReleaseName, Selection } from '../../trace/impacts.ts';
 import { arrayText } from '../array.ts';
 import type { Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
