@@ -59,6 +59,9 @@ export const bounds = {
   /** Rows of one page of any list. */
   pageRows: 1_000,
   defaultPageRows: 50,
+  /** Releases that one question about their impact chooses, and commits that it names. */
+  impactReleases: 1_000,
+  impactCommits: 500,
   /** Rows in the trace of one record. */
   tracedRows: 1_000,
   /** Values of one page of published data; the row that reaches the limit is the page's last. */

@@ -7,6 +7,7 @@ import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts'
 import type { DatasetReads } from './record/dataset.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
+import type { Impacts } from './trace/impacts.ts';
 import type { Stories, Tracer } from './trace/tracer.ts';
 
 /** What the use cases need of a database. */
@@ -29,6 +30,7 @@ export interface Store {
   readonly dataset: DatasetReads;
   readonly tracer: Tracer;
   readonly stories: Stories;
+  readonly impacts: Impacts;
   readonly runs: RunReads;
   readonly access: Access;
   readonly ids: IdReads;

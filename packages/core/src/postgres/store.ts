@@ -18,6 +18,7 @@ import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
 import { storedStatus } from './status/status.ts';
+import { impacts } from './story/impact.ts';
 import { stories } from './story/stories.ts';
 import { tracer } from './trace.ts';
 
@@ -53,6 +54,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     dataset: datasetReads(database),
     tracer: tracer(database),
     stories: stories(database),
+    impacts: impacts(database.sql),
     runs: runReads(database),
     ids: idReads(database),
     status: () => storedStatus(database),

@@ -9,8 +9,8 @@ import { aboutText, recomputeLines } from './lines.ts';
 
 export const recomputesCancel = defineCommand({
   description:
-    'Ends a recompute. What is done stays; what runs is stopped and writes nothing. The other records keep the ' +
-    'rows that they have. osa recomputes retry goes on with it.\n\n' +
+    'Ends a recompute. Batches that are done stay done; those that run are stopped and write nothing. The other ' +
+    'records keep the rows that they have. osa recomputes retry goes on with it.\n\n' +
     'On a terminal it asks once; elsewhere it needs --yes.',
   arguments: { id: { description: "the recompute's id", parse: storedId } },
   options: { ...reasonOption, yes: { short: 'y', description: 'do not ask' } },
