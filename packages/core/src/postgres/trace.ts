@@ -4,7 +4,7 @@ import { bounds } from '../limits.ts';
 import type { Tracer } from '../trace/tracer.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { databaseError } from './connection/sqlstate.ts';
-import { rowValues } from './dataset.ts';
+import { rowValues } from './data/rows.ts';
 import { releaseColumns, withConfigDigest } from './registry/reads.ts';
 import { digest, utc } from './wire.ts';
 

@@ -520,7 +520,8 @@ create table records (
   metadata json not null,
   -- What came in and became this record.
   batch_record bigint not null unique,
-  published_at timestamptz not null default now(),
+  -- By the clock: publications of a convention take turns, so those that come later have later times.
+  published_at timestamptz not null default clock_timestamp(),
   unique (convention, source_id, version),
   check (srn like 'urn:osa:%:rec:%@' || version)
 );
