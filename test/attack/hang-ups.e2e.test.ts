@@ -62,7 +62,7 @@ async function ingest(): Promise<void> {
 async function longestRead(): Promise<number> {
   const [row] = await database.sql<{ seconds: number }[]>`
     select coalesce(max(extract(epoch from clock_timestamp() - query_start)), 0)::float8 as seconds
-    from pg_stat_activity where application_name = 'osad reads' and state = 'active'`;
+    from pg_stat_activity where application_name like 'osad reads%' and state = 'active'`;
   return row?.seconds ?? 0;
 }
 

@@ -141,11 +141,10 @@ test('jwt-dup-06 a token in the query, a cookie or the body is ignored', async (
 test.each(['reads', 'writes'] as const)(
   'jwt-oracle-02 all %s get one answer, except tokens that have expired',
   (kind) => {
-    const seen = answers[kind].map(({ status, headers: { date: _, ...others }, text }) => [
-      status,
-      others,
-      text,
-    ]);
+    const seen = answers[kind].map(({ status, headers, text }) => {
+      const { date: _, traceparent: __, 'x-request-id': id, ...others } = headers;
+      return [status, others, text.replace(String(id), 'ID')];
+    });
     const variants = [...new Set(seen.map((answer) => JSON.stringify(answer)))].toSorted();
     expect(variants).toEqual([
       expect.stringContaining('the token has expired'),
@@ -160,7 +159,7 @@ test('jwt-oracle-03 nothing of them is in the log, whose lines give a reason out
   expect(place.presented.length).toBeGreaterThan(500);
   expect(await leaksOf(place)).toEqual([]);
   const refusals = place.daemon.log.flatMap((line) => {
-    const { time: _, ...facts } = JSON.parse(line);
+    const { time: _, request_id: __, trace_id: ___, ...facts } = JSON.parse(line);
     return facts.level === 'warn' ? [JSON.stringify(facts)] : [];
   });
   expect(refusals.join()).toContain('its signature does not hold');

@@ -96,6 +96,18 @@ test('leaves out what breaks the schema, and refuses what is no NDJSON', async (
   }
 });
 
+test('reads what osa ingest reads, such as a table', async () => {
+  await using world = await createCliWorld();
+  await tried(world, double);
+  await writeFile(join(world.cwd, 'records.csv'), 'key;Value\na;2\nb;x\n');
+  const argv = ['hooks', 'test', 'doubled', '--records', 'records.csv', '--id', 'key', '--json'];
+  const { stdout } = await world.osa(argv, { environment });
+  expect(JSON.parse(stdout)).toMatchObject({
+    rows: [{ id: 'a', values: { value: 4 } }],
+    invalid: [{ id: 'b', reason: expect.stringContaining('column "Value"') }],
+  });
+});
+
 test('runs another directory with the command of the file', async () => {
   await using world = await createCliWorld();
   const other = join(world.cwd, 'other');

@@ -421,24 +421,35 @@ describe.each([
 });
 
 describe('hooks rollback without a terminal', () => {
-  test.each([
-    ['the target that the server says, after the activation of an older version', 2, [], 2],
-    ['no target where there is none, though that is refused with --yes too', null, [], null],
-  ])('needs --yes, and shows %s', async (_, rollback_to, given, to_version) => {
-    await using world = await createCliWorld();
-    // The latest change into v2 that is no rollback came from v3, which a rollback does not go to.
-    const change = { ...history.changes[0], kind: 'activate', from_version: 3 };
-    await using server = await archive({
+  const argv = ['hooks', 'rollback', 'seismic_energy'];
+  // The latest change into v2 that is no rollback came from v3, which a rollback does not go to.
+  const change = { ...history.changes[0], kind: 'activate', from_version: 3 };
+  const rolledBackTo = (rollback_to: number | null, others = {}) =>
+    archive({
       'GET /api/v1/hooks/seismic_energy': { body: { ...showHook, rollback_to } },
       'GET /api/v1/hooks/seismic_energy/history': { body: { ...history, changes: [change] } },
+      ...others,
     });
-    const argv = ['hooks', 'rollback', 'seismic_energy', ...given];
+
+  test('needs --yes, and shows the target that the server says', async () => {
+    await using world = await createCliWorld();
+    await using server = await rolledBackTo(1);
     const { code, stderr } = await world.osa(argv, asUser(server));
     expect([code, stderr]).toEqual([2, expect.stringContaining('--yes')]);
     const { stdout } = await world.osa([...argv, '--json'], asUser(server));
-    const details = { hook: 'seismic_energy', from_version: 2, to_version };
+    const details = { hook: 'seismic_energy', from_version: 2, to_version: 1 };
     expect(JSON.parse(stdout).error).toMatchObject({ code: 'usage', field: 'yes', details });
     expect(server.requests.every(({ method }) => method === 'GET')).toBe(true);
+  });
+
+  test('is refused by the server at once where there is no target, as with --yes', async () => {
+    await using world = await createCliWorld();
+    const detail = 'hook seismic_energy has no earlier release';
+    const refusal = problem(409, 'conflict', detail);
+    await using server = await rolledBackTo(null, { 'POST /api/v1/hooks/seismic_energy/rollback': refusal });
+    const { code, stderr } = await world.osa(argv, asUser(server));
+    expect([code, stderr]).toEqual([1, expect.stringContaining(detail)]);
+    expect(stderr).not.toContain('--yes');
   });
 });
 

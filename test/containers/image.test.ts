@@ -56,6 +56,50 @@ describeContainers('the image of a release', () => {
     await ending.dispose();
   });
 
+  test('is looked up once, and again when somebody has removed it', async () => {
+    const image = await pushed('one', 'looked/up');
+    await using engine = await standIn('');
+    const { runner } = engine;
+    for (const lookUps of [3, 3]) {
+      expect(logOf(await containers.run(image, { runner }))).toBe('one\n');
+      expect(engine.count(/^image inspect/)).toBe(lookUps);
+    }
+    await containers.containers();
+    await podman('rmi', '--force', `${image.image}@${image.digest}`);
+    expect(await containers.run(image, { runner })).toMatchObject({
+      ending: 'exited',
+      resolvedDigest: image.digest,
+    });
+    expect(engine.count(/^pull /)).toBe(2);
+    await containers.containers();
+  });
+
+  test('of a batch is made and started in one call, asked for its end once, and removed when it is settled', async () => {
+    const image = await buildImage({ script: 'echo one' });
+    await using engine = await standIn('');
+    const { runner } = engine;
+    await (await containers.run(image, { runner })).dispose();
+    const before = engine.commands();
+    const ending = await containers.run(image, { runner });
+    const commands = () => engine.commands().slice(before.length).trim().split('\n');
+    expect(commands().map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
+      'run --sig-proxy=false',
+      'container inspect',
+    ]);
+    await ending.dispose();
+    expect(commands().slice(2)).toEqual([expect.stringMatching(/^rm --force --volumes osa-/)]);
+  });
+
+  test('that the engine makes no container of is waited for, and its complaint is told', async () => {
+    const image = await buildImage({ script: 'echo one' });
+    await using engine = await standIn(`[ "$1" = run ] && { echo 'Error: the disk is full' >&2; exit 125; }`);
+    await expect(containers.run(image, { runner: engine.runner })).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('did not make the container: the disk is full'),
+    });
+    expect(engine.count(/^run /)).toBe(1);
+  });
+
   test('image-02: is never asked for by its tag', async () => {
     const first = await pushed('one', 'moving/tag');
     const second = await pushed('two', 'moving/tag');
@@ -168,7 +212,7 @@ describeContainers('the image of a release', () => {
     await until('the question', async () => existsSync(engine.asked));
     abort.abort(reason);
     await ended;
-    expect(engine.commands()).not.toMatch(/^(create|start) /m);
+    expect(engine.commands()).not.toMatch(/^run /m);
   });
 
   test.each([
@@ -226,6 +270,10 @@ async function standIn(script: string) {
     asked,
     /** What it was called with, a line a call. */
     commands: () => readFileSync(log, 'utf8'),
+    count: (command: RegExp) =>
+      readFileSync(log, 'utf8')
+        .split('\n')
+        .filter((line) => command.test(line)).length,
     [Symbol.asyncDispose]: () => place.dispose(),
   };
 }

@@ -34,7 +34,7 @@ describeContainers('what hostile code takes of the machine', () => {
     const mark = `MARK=${randomUUID()}`;
     const built = await buildImage({ ...image, lines: [`ENV ${mark}`] });
     const ending = await bench.run(built, { timeoutSeconds });
-    expect(await bench.containers()).toEqual([]);
+    expect(await bench.running()).toEqual([]);
     expect(await processesWith(mark)).toBe(0);
     return ending;
   }
@@ -88,7 +88,7 @@ describeContainers('what hostile code takes of the machine', () => {
     );
     expect(ending.ending).toBe('timeout');
     expect(await livedMs(ending)).toBeLessThan(1_000 + 5_000);
-    expect(await bench.containers()).toEqual([]);
+    expect(await bench.running()).toEqual([]);
   });
 
   test('sandbox-17: is no time by refusing to end', async () => {

@@ -99,6 +99,7 @@ exec '${await podmanPath()}' "$@"
     );
     const ending = await bench.run(await buildImage({ script: 'echo done' }), { runner });
     expect(ending).toMatchObject({ ending: 'exited', exitCode: 0 });
+    await ending.dispose();
     expect(left).toEqual([expect.stringMatching(/^osa-.*: podman rm --force: not now/)]);
     expect(await bench.containers()).toHaveLength(1);
     await rm(refusing);

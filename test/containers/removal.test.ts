@@ -8,10 +8,12 @@ import { scratch, until } from '../support/database/database.ts';
 /** An engine that has one container, `ours`, until asked to remove it; while the file `away` is there it does nothing. */
 const script = `#!/bin/sh
 cd "$(dirname "$0")"
+echo "$*" >> calls
 if [ -e away ]; then echo 'Error: the engine is gone' >&2; exit 125; fi
 case "$*" in
   rm*ours) rm -f there ;;
   rm*) echo 'Error: no container with that name' >&2; exit 1 ;;
+  *inspect*ours) [ -e there ] ;;
   *inspect*) echo "Error: inspecting object: no such container $3" >&2; exit 125 ;;
 esac
 `;
@@ -23,7 +25,7 @@ async function engine() {
   await writeFile(join(place.path, 'there'), '');
   const environment = { PATH: `${place.path}:${process.env.PATH}` };
   const left: string[] = [];
-  const remove = containerRemoval(engineOf({ name: 'podman', options: [], environment }), (container) =>
+  const removal = containerRemoval(engineOf({ name: 'podman', options: [], environment }), (container) =>
     left.push(container),
   );
   const isThere = () =>
@@ -31,7 +33,13 @@ async function engine() {
       () => true,
       () => false,
     );
-  return { away: join(place.path, 'away'), left, remove, isThere };
+  return {
+    away: join(place.path, 'away'),
+    left,
+    ...removal,
+    isThere,
+    calls: () => readFile(join(place.path, 'calls'), 'utf8'),
+  };
 }
 
 test('a container is asked for until an engine that was away has removed it', async () => {
@@ -47,4 +55,19 @@ test('a container that the engine does not know is gone', async () => {
   const { left, remove } = await engine();
   await remove('another');
   expect(left).toEqual([]);
+});
+
+test('containers that are to be removed at the same time go together', async () => {
+  const { remove, settle, calls, isThere } = await engine();
+  void remove('another');
+  void remove('ours');
+  await settle();
+  expect(await isThere()).toBe(false);
+  expect(await calls()).toBe('rm --force --volumes another ours\n');
+});
+
+test('a container that is gone does not keep the others of its call from being removed', async () => {
+  const { remove, left, isThere } = await engine();
+  await Promise.all([remove('ours'), remove('another')]);
+  expect([left, await isThere()]).toEqual([[], false]);
 });

@@ -124,6 +124,6 @@ describeContainers('a hook in a container', () => {
     await expect(bench.run(image, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const signal = AbortSignal.timeout(1_000);
     expect(await bench.run(image, { signal })).toMatchObject({ ending: 'cancelled', exitCode: 137 });
-    expect(await bench.containers()).toEqual([]);
+    expect(await bench.running()).toEqual([]);
   });
 });

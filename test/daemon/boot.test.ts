@@ -234,6 +234,7 @@ test('refuses routes without a handler, and handlers without a route', async () 
     mountRoutes({} as never, { stray: async () => ({}) } as never, {
       limits: httpLimits,
       part: 'all',
+      log,
       reads: async (_request, _reply, read) => read(),
     }),
   );

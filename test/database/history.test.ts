@@ -22,7 +22,8 @@ const appendOnly = {
   live_changes: 'reason',
   files: 'size',
   batch_gates: 'predecessor',
-  records: 'metadata',
+  record_sets: 'domain',
+  records: 'version',
   events: 'payload',
   'features.energy': 'value',
 };
@@ -44,7 +45,7 @@ describe.each(Object.entries(appendOnly))('db-02: the owner and %s', (table, col
 
 test.each([
   "insert into live_changes (hook, seq, from_version, to_version, kind, actor) values ('energy', 3, 2, 1, 'rollback', 1) on conflict (hook, seq) do update set reason = 'forged'",
-  'insert into records select * from records on conflict (srn) do update set published_at = now()',
+  'insert into records select * from records on conflict (batch_record) do update set published_at = now()',
   'insert into features.energy (outcome_id, run_id, ordinal, value) select outcome_id, run_id, ordinal, 9 from features.energy on conflict (outcome_id, ordinal) do update set value = 9',
 ])('db-02: for the owner, too, an insert does not turn into an update: %s', async (statement) => {
   await refuses('owner', '42501', statement);
@@ -238,7 +239,7 @@ const refusedToTheOwner: readonly (readonly [string, string, string])[] = [
   [
     'what came in gets another digest',
     '42501',
-    "update batch_records set content_digest = 'x' where batch = $held",
+    "update batch_records set content_digest = sha256('x') where batch = $held",
   ],
   [
     'what came in moves to another batch',

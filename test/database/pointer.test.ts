@@ -208,7 +208,7 @@ describe('db-07: what a published record comes from and what came of it', () => 
     const story = () => a.owner.sql`
       select r.srn, r.source_id, f.id, f.value, f.run_id, u.version from features.energy f
       join outcomes o on o.id = f.outcome_id join runs u on u.id = f.run_id
-      join batch_records b on b.id = o.batch_record join records r on r.srn = b.record order by f.id`;
+      join batch_records b on b.id = o.batch_record join published r on r.batch_record = b.id order by f.id`;
     const before = await story();
     expect(before).toHaveLength(3);
     for (const role of ['owner', 'app'] as const) {

@@ -13,9 +13,35 @@ afterAll(() => a.close());
 const refuses = (code: string, statements: string) => expectRefused(a, 'app', [code], statements);
 
 const insertOnly = (sources: string) =>
-  `${publish(sources).split('returning srn')[0]?.replace('with published as (', '')}`;
+  `${publish(sources).split('returning batch_record')[0]?.replace('with published as (', '')}`;
 const recordOf = (source: string, version: number) =>
-  `(select srn from records where source_id = '${source}' and version = ${version})`;
+  `(select batch_record from published where source_id = '${source}' and version = ${version})`;
+
+const idOf = (source: string) => `(select record_id from sources where source_id = '${source}')`;
+
+/** Publishes `sources` into a set that is made for it, which differs from theirs in `changed`. */
+function publishInto(
+  changed: Partial<Record<'convention' | 'schema_version' | 'domain', string>>,
+  sources: string,
+): string {
+  const columns = {
+    convention: 'convention',
+    schema_version: 'schema_version',
+    domain: 'domain',
+    ...changed,
+  };
+  const same = Object.entries(columns).map(([name, value]) => `s.${name} = ${value}`);
+  return `insert into record_sets (convention, schema_version, domain, schema_id)
+      select ${Object.values(columns).join(', ')}, schema_id from record_sets;
+    ${publish(sources, { record_set: `(select s.id from record_sets s where ${same.join(' and ').replace(/= (\w+)(?= and|$)/g, '= s.$1')})` })}`;
+}
+
+const otherConvention = `insert into conventions (slug, title, description, schema_id, schema_version, file_requirements)
+    select 'other', title, description, schema_id, schema_version, file_requirements from conventions;
+  insert into deploys (id, slug, manifest, manifest_digest, changed, changes, actor)
+    select gen_random_uuid(), 'other', manifest, manifest_digest, changed, changes, actor from deploys limit 1`;
+const otherSchema = `insert into schemas (id, version, title, fields, open_text, actor)
+    select id, '2.0.0', title, fields, open_text, actor from schemas`;
 
 test.each<readonly [string, string, Partial<Record<Step, string>>]>([
   ['that no batch brought in', '23503', { publish: insertOnly("'one'") }],
@@ -23,7 +49,7 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
     'that is inserted first and claimed later',
     '23503',
     {
-      publish: `${insertOnly("'one'")}; update batch_records set status = 'published', record = ${recordOf('one', 1)} where batch = $held and source_id = 'one'`,
+      publish: `${insertOnly("'one'")}; update batch_records set status = 'published' where batch = $held and source_id = 'one'`,
     },
   ],
   ['that a hook rejected', '23503', { publish: publish("'two'") }],
@@ -33,10 +59,13 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
     { batch: '', runs: '', energy: '', radius: '', energyRows: '', moreEnergyRows: '', radiusRows: '' },
   ],
   ['that a hook was not asked about', '23503', { radius: '', radiusRows: '' }],
-  ['with other metadata', '23503', { publish: publish("'one'", { metadata: "'{}'" }) }],
-  ['with another digest', '23503', { publish: publish("'one'", { content_digest: "'x'" }) }],
-  ['of another convention', '23503', { publish: publish("'one'", { convention: "'forged'" }) }],
-  ['of another source', '23503', { publish: publish("'one'", { source_id: "'two'" }) }],
+  [
+    'of another convention',
+    '23503',
+    { publish: `${otherConvention}; ${publishInto({ convention: "'other'" }, "'one'")}` },
+  ],
+  ['of no set', '23503', { publish: publish("'one'", { record_set: '0' }) }],
+  ['of another source', '23503', { publish: publish("'one'", { record_id: idOf('two') }) }],
   ['of another batch record', '23503', { publish: publish("'one'", { batch_record: 'b.id + 1' }) }],
   [
     'of a batch record that has become another one',
@@ -47,25 +76,30 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
       }),
     },
   ],
-  ['of another schema', '23503', { publish: publish("'one'", { schema_version: "'2.0.0'" }) }],
   [
-    'that skips a version',
+    'of another schema',
     '23503',
-    { publish: publish("'one'", { version: '2', srn: "'urn:osa:localhost:rec:x@2'" }) },
+    { publish: `${otherSchema}; ${publishInto({ schema_version: "'2.0.0'" }, "'one'")}` },
   ],
-  ['under another version than its name says', '23514', { publish: publish("'one'", { version: '2' }) }],
-  ['under another’s name', '23505', { publish: publish("'one'", { srn: recordOf('same', 1) }) }],
+  ['that skips a version', '23503', { publish: publish("'one'", { version: '2' }) }],
+  ['whose version is there', '23505', { publish: publish("'passed'", { version: '1' }) }],
+  ['whose version is none', '23514', { publish: publish("'one'", { version: '0' }) }],
+  ['under another’s name', '23503', { publish: publish("'one'", { record_id: idOf('same'), version: '2' }) }],
   [
-    'under a name that its first version did not have',
+    'under a name that is nobody’s',
     '23503',
-    { publish: publish("'passed'", { srn: "'urn:osa:localhost:rec:x@3'" }) },
+    { publish: publish("'one'", { record_id: 'gen_random_uuid()' }) },
   ],
-  ['under no name', '23514', { publish: publish("'one'", { srn: "'x@1'" }) }],
+  [
+    'of a domain that its first version did not have',
+    '23503',
+    { publish: publishInto({ domain: "'forged.example'" }, "'passed'") },
+  ],
   [
     'that is published already',
     '23503',
     {
-      publish: `update batch_records set status = 'published', record = ${recordOf('passed', 2)} where batch = $held and source_id = 'passed'`,
+      publish: `update batch_records set status = 'published' where batch = $held and source_id = 'passed'`,
     },
   ],
   [
@@ -94,19 +128,19 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
     '23503',
     {
       publish:
-        "update batch_records set status = 'unchanged', record = 'urn:osa:localhost:rec:x@1' where batch = $held and source_id = 'one'",
+        "update batch_records set status = 'unchanged', record = 0 where batch = $held and source_id = 'one'",
     },
   ],
   [
     'for two batch records',
     '23503',
     {
-      publish: `${publish("'one'")}; update batch_records set status = 'published', record = ${recordOf('one', 1)} where batch = $held and source_id = 'passed'`,
+      publish: `${publish("'one'")}; update batch_records set status = 'published' where batch = $held and source_id = 'passed'`,
     },
   ],
   [
-    'and no name for it',
-    '23514',
+    'is made for what is published',
+    '23503',
     { publish: "update batch_records set status = 'published' where batch = $held and source_id = 'one'" },
   ],
 ])('no record %s: %s', async (_, code, changed) => {
@@ -114,8 +148,13 @@ test.each<readonly [string, string, Partial<Record<Step, string>>]>([
   await refuses(code, commit(a, changed));
 });
 
+test('a first version may be of another domain: the archive can be renamed', async () => {
+  const statements = commit(a, { publish: publishInto({ domain: "'renamed.example'" }, "'one'") });
+  expect(await attackAtOnce(a.app, statements)).toBe('done');
+});
+
 const join = (batch: string) =>
-  `insert into batch_records (batch, source_id, line, metadata, content_digest) values (${batch}, 'late', 9, '{}', 'x')`;
+  `insert into batch_records (batch, source_id, line, metadata, content_digest) values (${batch}, 'late', 9, '{}', sha256('x'))`;
 const batchOf = (convention: string, records: number) =>
   `insert into batches (id, ingestion, convention, index, records)
    select gen_random_uuid(), ingestion, '${convention}', 9, ${records} from batches where id = $held`;

@@ -35,7 +35,8 @@ const columns = {
   attempts: 'fence',
   running_logs: 'attempt',
   outcomes: 'status',
-  records: 'metadata',
+  record_sets: 'domain',
+  records: 'version',
   workers: 'name',
   events: 'payload',
   idempotency_keys: 'response',
@@ -50,9 +51,9 @@ test('every table is in the list', async () => {
     select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname in ('public', 'features', 'current') and c.relkind in ('r', 'v', 'm', 'p', 'f')`;
   const names = rows.map((row) => row.name.replace('public.', ''));
-  expect([...Object.keys(columns), 'features.radius', 'current.energy', 'current.radius'].sort()).toEqual(
-    names.sort(),
-  );
+  expect(
+    [...Object.keys(columns), 'features.radius', 'current.energy', 'current.radius', 'published'].sort(),
+  ).toEqual(names.sort());
 });
 
 test.each(Object.entries(columns))('db-01: %s cannot be rewritten', async (table, column) => {
@@ -90,6 +91,8 @@ test.each(Object.entries(columns))('%s stays what it is', async (table, column) 
 test.each([
   'update current.energy set value = 9',
   'delete from current.energy',
+  "update published set metadata = '{}'",
+  'delete from published',
   'insert into current.energy (value) values (9)',
   'truncate current.energy',
   'drop view current.energy',
@@ -114,7 +117,7 @@ test.each([
   "insert into releases (id, hook, version, built_at) values (gen_random_uuid(), 'energy', 3, '2020-01-01')",
   "insert into live_changes (hook, seq, from_version, to_version, kind, actor, at) values ('energy', 4, 1, 2, 'activate', 1, '2020-01-01')",
   "insert into deploys (id, slug, at) values (gen_random_uuid(), 'quakes', '2020-01-01')",
-  "insert into records (srn, published_at) values ('x', '2020-01-01')",
+  "insert into records (batch_record, published_at) values (1, '2020-01-01')",
   "insert into events (type, payload, at) values ('x', '{}', '2020-01-01')",
   "insert into events (id, type, payload) overriding system value values (1, 'x', '{}')",
   "insert into batches (id, ingestion, convention, index, records, status, fence) select gen_random_uuid(), ingestion, convention, 9, 1, 'done', 7 from batches",

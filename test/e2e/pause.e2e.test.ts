@@ -57,6 +57,7 @@ test('a hook is paused and resumed, and an ingestion paused, resumed and cancell
   expect(cancelled.reasons[0]).toMatch(/^cancelled by .*: wrong file$/);
   await until('the end of the hook', async () => isGone(pid));
   expect(await osaJson(place, cancel)).toEqual(cancelled);
+  expect(await osaJson(place, ['ingestions', 'cancel', id])).toEqual(cancelled);
   const late = await refused(place, ['ingestions', 'pause', id], { exit: 1 });
   expect(late.code).toBe('conflict');
 });

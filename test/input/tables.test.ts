@@ -174,6 +174,20 @@ describe('JSON', () => {
     expect(list.code).toBe(2);
   });
 
+  test('that says its id already is refused with --id', async () => {
+    const { code, stderr } = await ingest({ 'x.ndjson': JSON.stringify(record) }, [
+      'x.ndjson',
+      '--id',
+      'name',
+    ]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('leave out --id')]);
+  });
+
+  test('is not looked for in a convention', async () => {
+    const { code, stderr } = await ingest({ 'convention.yaml': 'slug: x\n' }, ['convention.yaml']);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('convention.yaml is YAML')]);
+  });
+
   test.each([['NaN'], ['[1, -Infinity]']])('with %s is told to write null', async (value) => {
     const { code, stderr } = await ingest({ 'x.ndjson': `{"id": "1", "mass": ${value}}\n` }, [
       'x.ndjson',

@@ -47,11 +47,11 @@ afterAll(() => daemon.close());
 test('a record and a row of 170,000 huge numbers are stored and served as long as they are', async () => {
   const headers = { authorization: await daemon.bearer(everything) };
   const database = daemon.database.open(daemon.database.ownerUrl);
-  const [{ srn = '' } = {}] = await database.sql<{ srn: string }[]>`select srn from records`;
+  const [{ srn = '' } = {}] = await database.sql<{ srn: string }[]>`select srn from published`;
   const [sizes] = await database.sql<{ record: number; row: number; json: number }[]>`
     select octet_length(r.metadata::text) as record, octet_length(f.list::text) as row,
            octet_length(row_to_json(f)::text) as json
-    from records r, features.huge f`;
+    from published r, features.huge f`;
   await database.close();
   for (const size of Object.values(sizes ?? { none: most })) expect(size).toBeLessThan(most + many);
   for (const path of [

@@ -118,7 +118,7 @@ test('a rollback, and a deploy that drops a hook and takes the next schema, do n
     join runs run on run.id = f.run_id
     join outcomes o on o.id = f.outcome_id
     join batch_records b on b.id = o.batch_record
-    join records r on r.srn = b.record
+    join published r on r.batch_record = b.id
     group by 1, 2, 3, 4 order by 1, 2, 3, 4`;
   expect([...rows]).toEqual([
     { hook: 'dropped', value: 1, version: 1, schema_version: '1.0.0', rows: 4 },

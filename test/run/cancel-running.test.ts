@@ -174,7 +174,7 @@ describe('with cancel_running', () => {
     expect(order).toEqual([first, second, third]);
     const versions = await bench.database.sql<{ source_id: string; values: number[] }[]>`
       select source_id, array_agg((metadata ->> 'value')::float8 order by version) as values
-      from records group by source_id order by source_id`;
+      from published group by source_id order by source_id`;
     expect(versions).toEqual([
       { source_id: 'a', values: [0, 7, 8] },
       { source_id: 'b', values: [1, 9] },

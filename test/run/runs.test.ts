@@ -114,6 +114,15 @@ test('logs-04: a failed run keeps its log, and only callers with the scope read 
   expect((await list(['runs:read:broken'])).status).toBe(403);
 });
 
+test('a run whose code says nothing has an empty log; an attempt that is not there has none', async () => {
+  const id = await runOf('silent', answer);
+  await ended(id);
+  const { code, stdout, stderr } = await osa('runs', 'logs', id);
+  expect([code, stdout, stderr]).toEqual([0, '', expect.stringContaining('has written nothing')]);
+  const missing = await osa('runs', 'logs', id, '--attempt', '7');
+  expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining('has no attempt 7')]);
+});
+
 test('lines about no record are shown with the run', async () => {
   const write = (lines: string) =>
     `import { appendFileSync } from 'node:fs'; appendFileSync(process.env.OSA_OUT + '/features.jsonl', ${lines});`;

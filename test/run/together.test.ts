@@ -103,7 +103,7 @@ test('eight clients ingest the same records while four deploy new hooks: all is 
     select * from (
       select convention, source_id, version, value - lag(value) over sent as step,
              max(version) over source - count(*) over source as left_out
-      from (select *, (metadata ->> 'value')::integer as value from records) r
+      from (select *, (metadata ->> 'value')::integer as value from published) r
       window source as (partition by convention, source_id),
              sent as (partition by convention, source_id, (value - 1) / ${rounds}::integer order by version)) v
     where step < 0 or left_out <> 0`;

@@ -135,7 +135,7 @@ export async function numberArchive(
     },
     async records() {
       const sources = await database.sql<{ srn: string; id: string }[]>`
-        select srn, source_id as id from records`;
+        select srn, source_id as id from published`;
       const idOf = new Map(sources.map(({ srn, id }) => [srn, id]));
       const found = await objects(text, '/api/v1/data/number-record/records');
       return new Map(

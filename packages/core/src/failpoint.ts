@@ -34,11 +34,11 @@ export const failpoints = [
   // The code: started; ended, and what it left not looked at yet.
   'process.started',
   'process.exited',
-  // The image is looked for, and pulled if need be; the container is made; it was started; it ended and was not
-  // inspected yet.
+  // The image is looked for, and pulled if need be; the engine is asked for a container, which it makes and starts;
+  // the container is made; it ended and was not inspected yet.
   'image.resolve',
+  'container.asked',
   'container.created',
-  'container.started',
   'container.exited',
   // An attempt ran out of memory: before anything is done about it; what it finished is kept; the next one is stored.
   'oom.detected',

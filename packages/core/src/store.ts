@@ -5,7 +5,8 @@ import type { DatasetReads } from './data/dataset.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { RunReads } from './run/run-reads.ts';
-import type { Tracer } from './trace/tracer.ts';
+import type { StoredStatus } from './status/stored.ts';
+import type { Stories, Tracer } from './trace/tracer.ts';
 
 /** What the use cases need of a database. */
 export interface Store {
@@ -25,9 +26,12 @@ export interface Store {
   readonly ingestions: IngestionReads;
   readonly dataset: DatasetReads;
   readonly tracer: Tracer;
+  readonly stories: Stories;
   readonly runs: RunReads;
   readonly access: Access;
   readonly ids: IdReads;
+  /** How the archive is: queue, workers, failing releases, pauses. */
+  status(): Promise<StoredStatus>;
   /** The workers that have told within a minute that they run. */
   workers(): Promise<Answer<'listWorkers'>>;
 }
@@ -58,6 +62,8 @@ export interface AskedFor {
   /** `POST /api/v1/hooks/:name/rollback` */
   readonly route: string;
   readonly scope: string | null;
+  /** By which the log and the answer name the request. */
+  readonly request_id: string;
 }
 
 export interface Writer {

@@ -32,6 +32,7 @@ import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
 import { runRoutes } from './http/routes/runs.ts';
 import { serviceRoutes } from './http/routes/service.ts';
+import { statusRoutes } from './http/routes/status.ts';
 import { traceRoutes } from './http/routes/trace.ts';
 import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
@@ -244,6 +245,7 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
       ...runRoutes({ store }),
+      ...statusRoutes({ store, domain, version: config.version, dataDirectory: config.dataDirectory }),
       ...authRoutes({ verifier: needs.verifier }),
     };
   };

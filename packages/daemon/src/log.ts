@@ -1,3 +1,4 @@
+import { currentRequest } from '@osa/core/request-context';
 import { visible } from '@osa/core/text';
 import { type DestinationStream, type Logger, pino } from 'pino';
 
@@ -18,10 +19,17 @@ export function createLog({ level, readable, destination }: LogOptions): Logger 
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
+    mixin: requestFacts,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: ['authorization', '*.authorization', '*.*.authorization', '*.headers.Authorization'],
   };
   return pino(options, readable ? { write: (line: string) => target.write(toReadable(line)) } : target);
+}
+
+/** Every line of a request names it and its trace. */
+function requestFacts(): object {
+  const request = currentRequest();
+  return request ? { request_id: request.id, trace_id: request.traceId } : {};
 }
 
 /** `12:03:04 warn  batch parked · batch=7 reason="no runner"`. */

@@ -150,8 +150,10 @@ export async function readState(database: Database): Promise<State> {
                extract(epoch from finished_at)::float8 * 1000 as finished_ms
         from batches order by id`,
       batchRecords: await tx<BatchRecord[]>`
-        select id, batch, source_id, metadata -> 'value' as value, content_digest, status, reason, record, retried_in
-        from batch_records order by id`,
+        select id, batch, source_id, metadata -> 'value' as value, encode(content_digest, 'hex') as content_digest, status, reason,
+               (select srn from published where batch_record = case b.status when 'published' then b.id else b.record end) as record,
+               retried_in
+        from batch_records b order by id`,
       runs: await tx<State['runs'][number][]>`select id, batch, hook, version, status from runs`,
       attempts: await tx<State['attempts'][number][]>`
         select run, n, fence, finished_at is not null as finished, resolved_digest as digest, runner, memory_bytes,
@@ -160,8 +162,9 @@ export async function readState(database: Database): Promise<State> {
       outcomes: await tx<Outcome[]>`
         select id, run, batch, hook, batch_record, attempt, status, reason, row_count from outcomes order by id`,
       records: await tx<State['records'][number][]>`
-        select srn, source_id, version, content_digest, (metadata ->> 'value')::float8 as value
-        from records order by source_id, version`,
+        select srn, source_id, version, encode(content_digest, 'hex') as content_digest,
+               (metadata ->> 'value')::float8 as value
+        from published order by source_id, version`,
       rows: await tx.unsafe<StoredRow[]>(await rowsOfAll(tx)),
       leftovers: (
         await tx<{ what: string }[]>`

@@ -282,11 +282,8 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue/snapshot.ts`,
-        find: `b.content_digest = (
-        select content_digest from records r where r.convention = \${convention} and r.source_id = b.source_id
-        order by r.version desc limit 1)`,
-        replace: `b.content_digest in (
-        select content_digest from records r where r.convention = \${convention} and r.source_id = b.source_id)`,
+        find: 'where record_id = s.record_id order by version desc limit 1) newest',
+        replace: 'where record_id = s.record_id offset 0) newest',
       },
     ],
   },

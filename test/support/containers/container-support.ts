@@ -50,8 +50,10 @@ export interface ContainerBench {
   printed(script: string, options?: TaskOptions): Promise<string>;
   /** Waits until code has made a file of this name in its output. */
   marked(id: string, name: string): Promise<void>;
-  /** Containers of this workspace, running or not, by id. */
+  /** Containers of this workspace, running or not, by id, once every end has been disposed of. */
   containers(): Promise<string[]>;
+  /** Those that run. */
+  running(): Promise<string[]>;
   /** Also asserts that no task has held up this thread. */
   dispose(): Promise<void>;
 }
@@ -83,6 +85,12 @@ export async function containerBench(): Promise<ContainerBench> {
     return taskOf(image, { workspace, id: `task-${process.pid}-${count}`, ...options });
   };
   let longestStallMs = 0;
+  const unsettled = new Set<() => Promise<void>>();
+  const listed = async (...which: string[]) => {
+    const label = `osa.workspace=${sha256(await realpath(workspace)).slice(0, 32)}`;
+    const ids = await podman('ps', ...which, '--quiet', '--no-trunc', '--filter', `label=${label}`);
+    return ids.split('\n').filter((line) => line !== '');
+  };
   const run: ContainerBench['run'] = async (image, options = {}) => {
     const work = (options.runner ?? runner).run(
       task(image, options),
@@ -90,7 +98,14 @@ export async function containerBench(): Promise<ContainerBench> {
     );
     const stallMs = await longestBusy(async () => void (await Promise.allSettled([work])));
     longestStallMs = Math.max(longestStallMs, stallMs);
-    return work;
+    const ended = await work;
+    const dispose = async () => {
+      if (!unsettled.delete(dispose)) return;
+      await ended.dispose();
+      await (options.runner ?? runner).settle?.();
+    };
+    unsettled.add(dispose);
+    return { ...ended, dispose };
   };
   const runScript: ContainerBench['runScript'] = async (script, options) =>
     run(await buildImage({ script }), options);
@@ -121,11 +136,13 @@ export async function containerBench(): Promise<ContainerBench> {
       await until(`${name} of ${id}`, async () => existsSync(join(workspace, id, 'out', name)));
     },
     async containers() {
-      const label = `osa.workspace=${sha256(await realpath(workspace)).slice(0, 32)}`;
-      const listed = await podman('ps', '--all', '--quiet', '--no-trunc', '--filter', `label=${label}`);
-      return listed.split('\n').filter((line) => line !== '');
+      for (const dispose of unsettled) await dispose();
+      await runner.settle?.();
+      return listed('--all');
     },
+    running: () => listed(),
     async dispose() {
+      unsettled.clear();
       await sweep([runner], workspace);
       await rm(place, { recursive: true, force: true });
       // Whatever a hook did, the daemon would have gone on answering.

@@ -43,15 +43,10 @@ export function rows(hook: string, source: string, ordinals: string): string {
 /** `columns` replace what the record gets by expressions over batch record `b`, source `s` and next version `v`. */
 export function publish(sources: string, columns: Readonly<Record<string, string>> = {}): string {
   const values = {
-    srn: "'urn:osa:localhost:rec:' || s.record_id || '@' || v.version",
-    convention: "'quakes'",
-    source_id: 'b.source_id',
-    version: 'v.version',
-    schema_id: "'quake'",
-    schema_version: "'1.0.0'",
-    content_digest: 'b.content_digest',
-    metadata: 'b.metadata',
     batch_record: 'b.id',
+    record_id: 's.record_id',
+    version: 'v.version',
+    record_set: "(select id from record_sets where convention = 'quakes')",
     ...columns,
   };
   return `with published as (
@@ -59,10 +54,10 @@ export function publish(sources: string, columns: Readonly<Record<string, string
       select ${Object.values(values).join(', ')}
       from batch_records b join sources s on s.convention = 'quakes' and s.source_id = b.source_id
       cross join lateral (select coalesce(max(r.version), 0) + 1 as version from records r
-                          where r.convention = 'quakes' and r.source_id = b.source_id) v
-      where b.batch = $held and b.source_id in (${sources}) returning srn, source_id)
-    update batch_records b set status = 'published', record = p.srn from published p
-    where b.batch = $held and b.source_id = p.source_id`;
+                          where r.record_id = s.record_id) v
+      where b.batch = $held and b.source_id in (${sources}) returning batch_record)
+    update batch_records b set status = 'published'
+    where b.batch = $held and b.source_id in (${sources})`;
 }
 
 export type Step = keyof typeof steps;

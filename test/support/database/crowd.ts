@@ -25,12 +25,12 @@ export async function crowd(
       from generate_series(0, ${count / perBatch - 1}::integer) n`;
     await tx`
       insert into sources (convention, source_id, record_id, last_batch)
-      select ${convention}, 's' || n, gen_random_uuid(), b.id
+      select ${convention}, 's' || n, new_record_id(), b.id
       from generate_series(0, ${count - 1}::integer) n
       join batches b on b.ingestion = ${crowdIngestion} and b.index = n / ${perBatch}`;
     await tx`
-      insert into batch_records (batch, source_id, line, metadata, content_digest, status, record)
-      select b.id, s.source_id, 1, '{"value": 0}', 'x', 'published', 'urn:osa:localhost:rec:' || s.record_id || '@1'
+      insert into batch_records (batch, source_id, line, metadata, content_digest, status)
+      select b.id, s.source_id, 1, '{"value": 0}', sha256('x'), 'published'
       from batches b join sources s on s.last_batch = b.id
       where b.ingestion = ${crowdIngestion} order by b.index, s.source_id`;
     await tx`
@@ -41,10 +41,15 @@ export async function crowd(
       select u.id, 1, 1, 1, 'crowd', now(), now(), 'exited', 0
       from runs u join batches b on b.id = u.batch where b.ingestion = ${crowdIngestion}`;
     await tx`
-      insert into records (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata, batch_record)
-      select r.record, ${convention}, r.source_id, 1, i.schema_id, i.schema_version, r.content_digest, r.metadata, r.id
-      from batch_records r join batches b on b.id = r.batch join ingestions i on i.id = b.ingestion
-      where i.id = ${crowdIngestion}`;
+      insert into record_sets (convention, schema_id, schema_version, domain)
+      select convention, schema_id, schema_version, 'localhost' from ingestions where id = ${crowdIngestion}
+      on conflict do nothing`;
+    await tx`
+      insert into records (batch_record, record_id, version, record_set)
+      select r.id, s.record_id, 1, (select id from record_sets where convention = ${convention})
+      from batches b join batch_records r on r.batch = b.id
+      join sources s on s.convention = ${convention} and s.source_id = r.source_id
+      where b.ingestion = ${crowdIngestion}`;
     await tx`
       insert into outcomes (run, batch, hook, batch_record, attempt, status, row_count)
       select u.id, u.batch, u.hook, r.id, 1, 'passed', 1

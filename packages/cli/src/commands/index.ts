@@ -28,6 +28,12 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Look',
+    name: 'status',
+    summary: 'Show how the archive is, and what needs a person',
+    load: async () => (await import('./status/status.ts')).status,
+  },
+  {
+    group: 'Look',
     name: 'conventions',
     summary: 'List and show conventions',
     example: ['osa conventions list', 'all conventions of the server'],

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Answer, Body, Params, Query, RouteName } from '@osa/core/api';
 import type { Route } from '@osa/core/api/route';
 import type { SigningKey } from '@osa/core/auth/token';
@@ -59,6 +59,7 @@ export function createClient(options: ClientOptions): Client {
   const tokenFor = signer(options.sources, server);
   const proxy = proxyTo(server, options.sources);
   const way = proxy && wayThrough(proxy);
+  const traceId = randomBytes(16).toString('hex');
   const client: Client = {
     server,
     async call(name, input) {
@@ -66,11 +67,12 @@ export function createClient(options: ClientOptions): Client {
       const route: Route = routes[name];
       // One key for all tries of this call.
       const idempotencyKey = randomUUID();
+      const origin = { requestId: randomUUID(), traceId, spanId: randomBytes(8).toString('hex') };
       const attempt = (token: string | undefined) =>
         send({
           url: urlOf(server, route, input),
           method: route.method,
-          headers: headersOf(route, { token, idempotencyKey }),
+          headers: headersOf(route, { token, idempotencyKey, ...origin }),
           body: input.upload ?? (input.body === undefined ? undefined : JSON.stringify(input.body)),
           repeatable: route.method !== 'POST' || route.idempotent === true || input.repeatable === true,
           way,
@@ -168,14 +170,22 @@ function segment(name: string, value: string): string {
 
 const accepted = { text: 'text/plain', bytes: 'text/plain', archive: 'application/octet-stream' } as const;
 
-function headersOf(
-  route: Route,
-  { token, idempotencyKey }: { readonly token: string | undefined; readonly idempotencyKey: string },
-): Record<string, string> {
+interface Sent {
+  readonly token: string | undefined;
+  readonly idempotencyKey: string;
+  readonly requestId: string;
+  /** One a command. */
+  readonly traceId: string;
+  readonly spanId: string;
+}
+
+function headersOf(route: Route, { token, idempotencyKey, ...origin }: Sent): Record<string, string> {
   const contentType = typeof route.body === 'string' ? route.body : 'application/json';
   return {
     accept: typeof route.response === 'string' ? accepted[route.response] : 'application/json',
     'user-agent': 'osa',
+    'x-request-id': origin.requestId,
+    traceparent: `00-${origin.traceId}-${origin.spanId}-01`,
     ...(route.body !== undefined && { 'content-type': contentType }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
     ...(route.idempotent && { 'idempotency-key': idempotencyKey }),

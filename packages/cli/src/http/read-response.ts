@@ -45,11 +45,15 @@ export async function problemError(
   const { Problem } = await import('@osa/core/api/problem');
   const problem = Problem.safeParse(contentType.includes('json') ? parseExactly(text) : undefined);
   if (problem.success) {
-    const { code, message, field, details } = problem.data;
+    const { code, message, field, details, request_id } = problem.data;
     // Every route that osa calls is one of an osa server.
     if (status === 404 && 'routes' in (details ?? {})) throw noServer(server, 'it has no route there');
     const known = isErrorCode(code) ? code : codeOfStatus(status);
-    return new RefusalFromServer(known, `${message}${advice[known] ?? ''}`, { field, details });
+    // The id leads to the line of the daemon's log.
+    const named = status >= 500 && request_id !== undefined ? ` (request ${request_id})` : '';
+    return new RefusalFromServer(known, `${message}${advice[known] ?? ''}${named}`, {
+      ...{ field, details: { ...details, ...(request_id !== undefined && { request_id }) } },
+    });
   }
   return noServer(server, `status ${status}`, codeOfStatus(status));
 }

@@ -38,6 +38,14 @@ export function flatRefusal(name: string): OsaError {
   );
 }
 
+function nestedRefusal(name: string, line: number): OsaError {
+  return new OsaError(
+    'usage',
+    `${name} line ${line}: it has source_id and metadata, so its id is said already; leave out --id`,
+    { field: 'id', details: { line } },
+  );
+}
+
 /** Each line as a record; a line stays on its line. @throws OsaError `usage` for what is no JSON object */
 export async function* nested(
   name: string,
@@ -56,6 +64,8 @@ export async function* nested(
       continue;
     }
     const record = parseRecord(name, content, line);
+    if (!names.has('metadata') && 'source_id' in record && 'metadata' in record)
+      throw nestedRefusal(name, line);
     const { id = 'id', ignore } = choices;
     const metadata = Object.fromEntries(
       Object.entries(record)

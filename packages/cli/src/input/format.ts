@@ -1,3 +1,4 @@
+import { OsaError } from '@osa/core/error';
 import { wordsOf } from '../terminal/parse.ts';
 
 export const formats = ['ndjson', 'json', 'csv', 'tsv'] as const;
@@ -9,8 +10,17 @@ export function formatNamed(given: string): Format {
   return format as Format;
 }
 
-/** What a file is: by its first characters, then by its name. */
+/**
+ * What a file is: by its first characters, then by its name.
+ *
+ * @throws OsaError `usage` for a file that is not one of records
+ */
 export function formatOf(name: string, head: string): Format {
+  if (/\.ya?ml$/i.test(name)) {
+    throw new OsaError('usage', `${name} is YAML, which is not read as records; name a file of records`, {
+      field: 'file',
+    });
+  }
   const start = head.trimStart();
   if (start.startsWith('[')) return 'json';
   if (start.startsWith('{')) return isOneLine(start) ? 'ndjson' : 'json';

@@ -6,10 +6,11 @@ import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
 import { serviceRoutes } from './service.ts';
-import { traceRoutes } from './trace.ts';
+import { traceRoutes } from './trace/index.ts';
 
 /**
  * The wire contract, once: the routes of the daemon, the types of the client and the OpenAPI document come from here.
@@ -25,6 +26,7 @@ export const routes = {
   ...authRoutes,
   ...dataRoutes,
   ...traceRoutes,
+  ...statusRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;

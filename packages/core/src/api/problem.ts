@@ -10,6 +10,8 @@ export const Problem = z.object({
   code: z.string(),
   message: z.string(),
   field: z.string().optional(),
+  /** By which the log of the daemon names the request. */
+  request_id: z.string().optional(),
   details: z.record(z.string(), z.unknown()).optional(),
 });
 

@@ -135,7 +135,7 @@ export async function readRecord(store: Store, name: string): Promise<Answer<'re
     });
   }
   const version = text === undefined ? undefined : Number(text);
-  const isId = /^[0-9a-z-]{3,64}$/i.test(id);
+  const isId = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(id);
   const found = isId ? await store.dataset.record(id.toLowerCase(), version) : undefined;
   if (found) return found;
   const shown = excerpt(name);

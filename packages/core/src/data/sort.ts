@@ -37,9 +37,8 @@ export function readOrder(table: Table, sort: string | undefined): Order {
   const descending = keys.at(-1)?.descending ?? isRecords;
   const stored = isRecords ? 'created_at' : 'id';
   const isStored = first === undefined || (keys.length === 1 && first.column.name === stored);
-  const isOwn = (name: string) => name === (isRecords ? 'srn' : 'id');
   // Behind the row's own key nothing is left to order.
-  const own = keys.findIndex(({ column }) => isOwn(column.name));
+  const own = isRecords ? -1 : keys.findIndex(({ column }) => column.name === 'id');
   if (isStored) return { keys: [], descending, isStored };
   if (own !== -1) return { keys: keys.slice(0, own), descending: keys[own]?.descending ?? false, isStored };
   return { keys, descending, isStored };

@@ -39,7 +39,7 @@ export async function ingestionRecords(
       -- Those of the first one may lie before the page.
       where before - in_first < ${count}
     )
-    select r.id, r.source_id, r.line, r.index as batch, r.status, r.reason, r.record as record_srn,
+    select r.id, r.source_id, r.line, r.index as batch, r.status, r.reason, p.srn as record_srn,
            coalesce((select jsonb_agg(jsonb_build_object('hook', o.hook, 'version', run.version, 'status', o.status,
                                                          'reason', o.reason) order by o.id)
                      from outcomes o
@@ -48,12 +48,16 @@ export async function ingestionRecords(
     from (
       select b.index, r.* from chosen b
       cross join lateral (
-        select * from batch_records
-        where batch = b.id and id > ${after}
-          and (${wanted === null} or status = any (${arrayText(wanted ?? [])}::text::text[]))
-          and (${!failed} or retried_in is null)
+        select * from (
+          select * from batch_records
+          where batch = b.id and id > ${after}
+            and (${wanted === null} or status = any (${arrayText(wanted ?? [])}::text::text[]))
+            and (${!failed} or retried_in is null) offset 0) r
         order by id limit ${count}) r
       order by r.id limit ${count}) r
+    left join lateral (
+      select srn from published
+      where batch_record = case r.status when 'published' then r.id else r.record end offset 0) p on true
     order by r.id`;
   const { page: items, next_cursor } = pages.cut(rows, page.limit, (row) => ({
     s: null,

@@ -97,7 +97,7 @@ async function addBatch(
       returning id
     )
     insert into batch_records (batch, source_id, line, metadata, content_digest, status, reason)
-    select batch.id, source_id, line, metadata, content_digest,
+    select batch.id, source_id, line, metadata, decode(content_digest, 'hex'),
            case when problem is null then 'pending' else 'invalid' end, problem
     from batch, unnest(
       ${arrayText(records.map((record) => record.sourceId))}::text::text[],

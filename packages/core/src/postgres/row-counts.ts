@@ -35,11 +35,9 @@ export async function currentRows(
           from (
             select o.row_count, row_number() over () as n,
                    o.superseded_by is null and not exists (
-                     select from batch_records br
-                     join records rec on rec.srn = br.record
-                     join records newer on newer.convention = rec.convention and newer.source_id = rec.source_id
-                       and newer.version > rec.version
-                     where br.id = o.batch_record) as current
+                     select from records rec
+                     join records newer on newer.record_id = rec.record_id and newer.version > rec.version
+                     where rec.batch_record = o.batch_record) as current
             from (select id, batch from runs
                   where hook = ${hook} and version = p.version and row_count > 0 offset 0) run
             cross join lateral (select ingestion from batches where id = run.batch offset 0) b

@@ -45,16 +45,25 @@ async function list(sql: Sql, query: Parameters<RunReads['list']>[0]): Promise<A
     join releases rel on rel.hook = run.hook and rel.version = run.version
     where true
       ${before ? sql`and (run.created_at, run.id) < (${String(before.s)}::text::timestamptz, ${String(before.id)}::uuid)` : sql``}
-      ${hook === undefined ? sql`` : sql`and run.hook = ${hook}`}
-      ${release === undefined ? sql`` : sql`and run.version = ${release}`}
+      ${hook === undefined ? sql`` : sql`and run.hook between ${hook} and ${hook}`}
+      ${release === undefined ? sql`` : sql`and run.version between ${release} and ${release}`}
       ${ingestion === undefined ? sql`` : sql`and b.ingestion = ${ingestion}`}
       ${status === undefined ? sql`` : open ? sql`and run.status is null` : sql`and run.status = ${status}`}
-    order by run.created_at desc, run.id desc limit ${limit + 1}`;
+    order by ${orderOf(sql, query)} run.created_at desc, run.id desc limit ${limit + 1}`;
   const { page: items, next_cursor } = pages.cut(rows, limit, ({ created_at, id }) => ({
     s: created_at,
     id,
   }));
   return { items, next_cursor };
+}
+
+/**
+ * The order that only the index by hook or release has. With an equality the planner may read the index of all runs by time,
+ * when its statistics know no other hook.
+ */
+function orderOf(sql: Sql, { hook, release }: { readonly hook?: unknown; readonly release?: unknown }) {
+  if (hook === undefined) return sql``;
+  return release === undefined ? sql`run.hook desc,` : sql`run.hook desc, run.version desc,`;
 }
 
 async function show(sql: Sql, id: string): Promise<Answer<'showRun'> | undefined> {
@@ -79,13 +88,13 @@ async function log(
   attempt: number | undefined,
 ): Promise<{ hook: string; log: Uint8Array | null } | undefined> {
   const [row] = await sql<{ hook: string; log: Uint8Array | null }[]>`
-    select run.hook, coalesce(a.log, l.tail) as log
+    select run.hook, case when a.n is not null then coalesce(a.log, l.tail, '') end as log
     from runs run
     left join attempts a on a.run = run.id
       and a.n = ${attempt === undefined ? sql`(select max(n) from attempts m where m.run = run.id)` : sql`${attempt}`}
     left join running_logs l on l.run = a.run and l.attempt = a.n
     where run.id = ${id}`;
-  return row && { hook: row.hook, log: row.log && row.log.length > 0 ? row.log : null };
+  return row;
 }
 
 /** Where all of the log is not kept, what is new is taken from its end. */

@@ -15,6 +15,8 @@ import { registryReads } from './registry/reads.ts';
 import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
+import { storedStatus } from './status/status.ts';
+import { stories } from './story/stories.ts';
 import { tracer } from './trace.ts';
 
 export function postgresStore(database: Database, node: NodeIdentity): Store {
@@ -26,7 +28,9 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
             event: async (type, payload) => {
-              await tx`insert into events (type, payload) values (${type}, ${tx.json({ ...payload, actor })}::jsonb)`;
+              const request_id = writer.request?.request_id ?? null;
+              const told = tx.json({ ...payload, actor, request_id });
+              await tx`insert into events (type, payload) values (${type}, ${told}::jsonb)`;
             },
           }),
         ),
@@ -44,8 +48,10 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     ingestions: ingestionReads(database, node),
     dataset: datasetReads(database, node),
     tracer: tracer(database),
+    stories: stories(database),
     runs: runReads(database),
     ids: idReads(database),
+    status: () => storedStatus(database),
     workers: async () => ({
       items: (await runningWorkers(database)).map((worker) => ({
         ...worker,

@@ -1,6 +1,8 @@
+import { validate as isUuid } from 'uuid';
 import type { Answer } from '../api/index.ts';
 import { parseExactJson } from '../json/exact.ts';
 import { bounds } from '../limits.ts';
+import { parseRecordSrn } from '../record/srn.ts';
 import type { Tracer } from '../trace/tracer.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { databaseError } from './connection/sqlstate.ts';
@@ -22,11 +24,11 @@ type Traced = Omit<RowTrace, 'row' | 'record' | 'release'> & {
   readonly release: Omit<RowTrace['release'], 'config_digest'>;
 };
 
-/** The columns of a published record `r`, from batch record `b` of batch `bt`; `metadata` comes apart, as text. */
+/** The columns of a published record `r`, from batch `bt`; `metadata` comes apart, as text. */
 function recordColumns(sql: Sql) {
-  return sql`r.srn, r.version, r.convention, r.source_id, ${utc(sql, sql`r.published_at`)} as published_at, bt.ingestion, b.line,
+  return sql`r.srn, r.version, r.convention, r.source_id, ${utc(sql, sql`r.published_at`)} as published_at, bt.ingestion, r.line,
     jsonb_build_object('id', r.schema_id, 'version', r.schema_version) as schema_id,
-    (select max(n.version) from records n where n.convention = r.convention and n.source_id = r.source_id)
+    (select max(n.version) from records n where n.record_id = r.record_id)
       as newest_version`;
 }
 
@@ -66,9 +68,8 @@ async function row(sql: Sql, hook: string, id: number): Promise<RowTrace | undef
       jsonb_build_object('name', h.name, 'owner', h.owner, 'feature', h.feature) as hook
     from ${sql(`features.${hook}`)} f
     join outcomes o on o.id = f.outcome_id
-    join batch_records b on b.id = o.batch_record
-    join batches bt on bt.id = b.batch
-    join records r on r.srn = b.record
+    join batches bt on bt.id = o.batch
+    join published r on r.batch_record = o.batch_record
     join runs run on run.id = f.run_id
     join releases rel on rel.hook = run.hook and rel.version = run.version
     join actors a on a.id = rel.built_by
@@ -89,21 +90,22 @@ type RecordTrace = Answer<'traceRecord'>;
 
 async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
   type Row = Omit<RecordTrace['record'], 'metadata'> & { metadata: string; rows: string; row_count: number };
+  const name = parseRecordSrn(srn);
+  if (!name || !isUuid(name.id)) return undefined;
   const [found] = await sql<Row[]>`
     select ${recordColumns(sql)}, r.metadata::text as metadata,
       coalesce((select json_agg(json_build_object(
           'name', f.hook || '/' || f.id, 'hook', f.hook, 'id', f.id, 'ordinal', f.ordinal,
           'current', o.superseded_by is null, 'run_id', run.id, 'release', run.version, 'digest', rel.digest,
           'values', f.columns) order by f.hook, f.id)
-        from rows_of_record(r.srn, ${bounds.tracedRows}) f
+        from rows_of_record(r.batch_record, ${bounds.tracedRows}) f
         cross join lateral (select run, superseded_by from outcomes where id = f.outcome_id offset 0) o
         cross join lateral (select id, hook, version from runs where id = o.run offset 0) run
         join releases rel on rel.hook = run.hook and rel.version = run.version), '[]')::text as rows,
       (select coalesce(sum(o.row_count), 0)::float8 from outcomes o where o.batch_record = r.batch_record) as row_count
-    from records r
-    join batch_records b on b.id = r.batch_record
-    join batches bt on bt.id = b.batch
-    where r.srn = ${srn}`;
+    from published r
+    join batches bt on bt.id = r.batch
+    where r.record_id = ${name.id}::text::uuid and r.version = ${name.version} and r.srn = ${srn}`;
   if (!found) return undefined;
   const { rows, row_count, metadata, ...rest } = found;
   return {

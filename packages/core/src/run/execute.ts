@@ -71,6 +71,10 @@ async function settle(execution: Execution, claim: Claim, decision: Decision): P
   if (decision.action === 'commit') {
     await queue.finish(claim, decision.results);
     await failpoint('write.after-commit');
+    for (const { run, status } of decision.results) {
+      const { hook, version, id } = run;
+      if (status !== 'passed') log('run.failed', { hook, version, run: id, status });
+    }
     log('batch.finished', namesOf(claim));
     return;
   }

@@ -19,6 +19,8 @@ export interface Runner {
    * (the command is missing).
    */
   run(task: Task, signal: AbortSignal): Promise<Ended>;
+  /** Resolves when all that was disposed of is gone. A runner without it removes everything within `dispose`. */
+  settle?(): Promise<void>;
   /** Ends the code that a dead daemon left running for `workspace`, which exists; the answer counts what was found. */
   sweep(workspace: string): Promise<number>;
 }
@@ -72,6 +74,6 @@ export interface Ended {
   readonly log: Uint8Array;
   /** Of all that was said. */
   readonly logBytes: number;
-  /** Removes the attempt's directory. Call it when the output has been read. */
+  /** Removes what the attempt left. Call it when the output has been read and its end is stored. */
   dispose(): Promise<void>;
 }

@@ -21,7 +21,7 @@ export async function showRun(store: Store, principal: Principal, id: string): P
   return run;
 }
 
-/** @throws OsaError `not_found` (also for an attempt that has no log), `access_denied` */
+/** @returns what the code said, which may be nothing @throws OsaError `not_found` (also for an attempt that is not there), `access_denied` */
 export async function readRunLog(
   store: Store,
   principal: Principal,
@@ -30,11 +30,9 @@ export async function readRunLog(
   const { hook, log } = found(await store.runs.log(id, attempt), id);
   requireScope(principal, 'runs:read', hook);
   if (log) return log;
-  const which = attempt === undefined ? 'run' : `attempt ${attempt} of the run`;
-  throw new OsaError(
-    'not_found',
-    `${which} ${id} has no log: its code was not started, or has not said anything`,
-  );
+  throw attempt === undefined
+    ? new OsaError('not_found', `run ${id} has no log: its code was not started`)
+    : new OsaError('not_found', `run ${id} has no attempt ${attempt}`, { field: 'attempt' });
 }
 
 /** @throws OsaError `not_found`, `access_denied` */

@@ -65,6 +65,7 @@ export async function tryHook(trial: Trial): Promise<TrialResult> {
     return { ...(await judge(trial, ended)), milliseconds };
   } finally {
     await ended.dispose();
+    await runner.settle?.();
   }
 }
 

@@ -1,9 +1,9 @@
 import { availableParallelism, totalmem } from 'node:os';
-import type { Path } from '@osa/core/convention/manifest/yaml';
 import { isRegistry } from '@osa/core/hook/image';
 import { MemoryText, memoryBytes } from '@osa/core/hook/release';
 import { bounds } from '@osa/core/limits';
 import { runnerSettings } from '@osa/core/runners/index';
+import type { Path } from '@osa/core/value-path';
 import { z } from 'zod';
 import { httpLimits } from '../http/limits.ts';
 import { isNetwork } from '../http/network.ts';

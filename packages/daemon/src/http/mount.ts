@@ -14,6 +14,7 @@ import { OsaError } from '@osa/core/error';
 import { databaseError } from '@osa/core/postgres/connection/sqlstate';
 import type { AskedFor, Writer } from '@osa/core/store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { Part } from '../config/settings.ts';
 import type { Caller } from './authenticate.ts';
@@ -21,6 +22,7 @@ import { bodyChunks, readJson, requireMediaType, requireSize } from './body.ts';
 import { invalidInput } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Reads } from './reads/reads.ts';
+import { logWrite } from './request-log.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -59,6 +61,7 @@ export interface MountOptions {
   readonly part: Part;
   /** Bounds the routes that read. */
   readonly reads: Reads;
+  readonly log: Logger;
 }
 
 /**
@@ -66,11 +69,7 @@ export interface MountOptions {
  *
  * @throws OsaError `internal` when a route has no gate or no handler, or a handler no route
  */
-export function mountRoutes(
-  app: FastifyInstance,
-  handlers: Handlers,
-  { limits, part, reads }: MountOptions,
-): void {
+export function mountRoutes(app: FastifyInstance, handlers: Handlers, options: MountOptions): void {
   const names = Object.keys(routes) as RouteName[];
   const missing = names.filter((name) => !Object.hasOwn(handlers, name));
   const stray = Object.keys(handlers).filter((name) => !Object.hasOwn(routes, name));
@@ -88,7 +87,7 @@ export function mountRoutes(
     if (!config?.contract)
       throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
   });
-  for (const name of routesOf(part)) mount(app, name, handlers, { limits, reads });
+  for (const name of routesOf(options.part)) mount(app, name, handlers, options);
 }
 
 /** The types demand a gate; this checks at run time as well, since a route without one would be open. */
@@ -116,7 +115,7 @@ function mount<N extends RouteName>(
   app: FastifyInstance,
   name: N,
   handlers: Handlers,
-  { limits, reads }: Pick<MountOptions, 'limits' | 'reads'>,
+  { limits, reads, log }: MountOptions,
 ): void {
   const route: Route = routes[name];
   const handler = handlers[name];
@@ -130,6 +129,7 @@ function mount<N extends RouteName>(
         const answer = await handler(call).catch((error: unknown) => {
           throw blameCursor(error, call.query);
         });
+        logWrite(log, name, answer);
         if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(statusOf(route, answer));
         return answer;
       };
@@ -206,12 +206,12 @@ async function decode<N extends RouteName>(
 /** The request as the outbox records it. */
 export function askedFor(
   { method, path, gate }: Route,
-  { params }: Pick<FastifyRequest, 'params'>,
+  { params, id }: Pick<FastifyRequest, 'params' | 'id'>,
 ): AskedFor {
   const resource = gate.kind === 'scope' && gate.resourceParam ? gate.resourceParam : undefined;
   const name = resource && (params as Readonly<Record<string, string>>)[resource];
   const scope = gate.kind === 'scope' ? [gate.verb, ...(name ? [name] : [])].join(':') : null;
-  return { route: `${method} ${path}`, scope };
+  return { route: `${method} ${path}`, scope, request_id: id };
 }
 
 async function readBody({ body, isReading }: Route, request: FastifyRequest, limits: HttpLimits) {

@@ -3,6 +3,7 @@ import { isIP, type Socket } from 'node:net';
 import { routes } from '@osa/core/api';
 import type { Route } from '@osa/core/api/route';
 import { asOsaError, OsaError } from '@osa/core/error';
+import { duringRequest } from '@osa/core/request-context';
 import type { Access } from '@osa/core/store';
 import { systemCode } from '@osa/core/system-error';
 import {
@@ -23,6 +24,7 @@ import type { HttpLimits } from './limits.ts';
 import { createListener } from './listener/listener.ts';
 import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
 import type { Reads } from './reads/reads.ts';
+import { contextOf, logRequest, requestId, routeOf, traceparent } from './request-log.ts';
 
 export interface ServerParts {
   readonly part: Part;
@@ -48,7 +50,9 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     loggerInstance: warningsOf(log),
     childLoggerFactory: (logger) => logger,
-    // A line for each request would halve the throughput; metrics count them.
+    requestIdHeader: false,
+    genReqId: requestId,
+    // We write a line of our own.
     logController: new LogController({ disableRequestLogging: true }),
     // While draining, a request is still answered; then its connection is closed.
     return503OnClosing: false,
@@ -75,7 +79,12 @@ export function buildServer(parts: ServerParts): FastifyInstance {
 }
 
 function addHooks(app: FastifyInstance, parts: ServerParts): void {
-  const { authenticate, isLocal, limits, metrics, isDraining } = parts;
+  const { authenticate, isLocal, limits, log, metrics, isDraining } = parts;
+  app.addHook('onRequest', (request, reply, done) => {
+    const context = contextOf(request);
+    reply.headers({ 'x-request-id': context.id, traceparent: traceparent(context) });
+    duringRequest(context, done);
+  });
   app.addHook('onRequest', async (request, reply) => {
     requireFraming(request, reply);
     requireOne(request, 'authorization');
@@ -101,8 +110,9 @@ function addHooks(app: FastifyInstance, parts: ServerParts): void {
     reply.raw.setTimeout(limits.answerIdleMs);
   });
   app.addHook('onResponse', async (request, reply) => {
-    const route = request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
-    metrics.observeRequest({ route, status: reply.statusCode, seconds: reply.elapsedTime / 1_000 });
+    const seconds = reply.elapsedTime / 1_000;
+    metrics.observeRequest({ route: routeOf(request), status: reply.statusCode, seconds });
+    logRequest(log, request, reply);
   });
 }
 
@@ -203,12 +213,19 @@ function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyRe
   const problem = problemOf(error);
   if (problem.isOurs) {
     log.error(
-      { err: error, method: request.method, route: request.routeOptions.url, status: problem.status },
+      {
+        err: error,
+        method: request.method,
+        route: routeOf(request),
+        status: problem.status,
+        request_id: request.id,
+      },
       'request failed',
     );
   }
   const isWhoami = request.routeOptions.config.contract === routes.whoami;
-  const text = JSON.stringify(isWhoami ? refusedCaller(problem.body, error) : problem.body);
+  const body = { ...(isWhoami ? refusedCaller(problem.body, error) : problem.body), request_id: request.id };
+  const text = JSON.stringify(body);
   reply.code(problem.status).headers({ ...problem.headers, ...allowOf(problem) });
   reply.header('content-type', 'application/problem+json');
   reply.header('x-content-type-options', 'nosniff');

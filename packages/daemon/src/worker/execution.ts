@@ -79,7 +79,12 @@ async function ownRunners(
 /** The events that end a claim; these are counted. */
 const ends: readonly string[] = ['finished', 'let_go', 'retry_later', 'stop_ingestion'];
 
-/** Normal events are logged at debug, anomalies at warn. */
+const levels: Readonly<Record<string, 'debug' | 'info'>> = {
+  'batch.claimed': 'debug',
+  'batch.finished': 'info',
+};
+
+/** The usual is logged at debug, the end of a batch at info, anomalies at warn. */
 function report(
   event: string,
   { error, ...details }: Readonly<Record<string, unknown>>,
@@ -88,7 +93,7 @@ function report(
   const end = event.replace(/^batch\./, '');
   if (ends.includes(end)) metrics.countBatch(end);
   if (event === 'batch.claim_failed') metrics.countClaimFailure(String(details.convention));
-  const isUsual = event === 'batch.claimed' || event === 'batch.finished' || details.stopping === true;
+  const level = levels[event] ?? (details.stopping === true ? 'debug' : 'warn');
   const facts = error === undefined ? details : { ...details, err: error };
-  log[isUsual ? 'debug' : 'warn'](facts, event.replaceAll(/[._]/g, ' '));
+  log[level](facts, event.replaceAll(/[._]/g, ' '));
 }

@@ -17,7 +17,7 @@ export interface Worker {
   trouble(): string | undefined;
   /**
    * Stops claiming, lets running batches finish within `graceMs`, then stops their code and gives them back.
-   * Resolves when nothing runs.
+   * Resolves when nothing runs and nothing is left of what ran.
    */
   drain(graceMs: number): Promise<void>;
 }
@@ -50,6 +50,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       );
       await ended;
       clearTimeout(timer);
+      await Promise.all(execution.runners.map((runner) => runner.settle?.()));
       await unwatch?.();
     },
   };

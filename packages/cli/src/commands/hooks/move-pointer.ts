@@ -57,20 +57,19 @@ export async function confirmMove(
   client: Client,
   { hook, target, state, verb, cancelRunning }: Move,
 ): Promise<boolean> {
+  if (state !== 'open' || target === undefined) return true;
   const { name, live } = hook;
-  const wanted = target === undefined ? 'an earlier release' : version(target);
-  const said = `${name}: ${version(live?.version ?? null)} → ${wanted}`;
+  const said = `${name}: ${version(live?.version ?? null)} → ${version(target)}`;
   if (!output.interactive) {
     throw new OsaError(
       'usage',
       `${said}: this is not a terminal, so osa cannot ask for confirmation; pass --yes`,
       {
         field: 'yes',
-        details: { hook: name, from_version: live?.version ?? null, to_version: target ?? null },
+        details: { hook: name, from_version: live?.version ?? null, to_version: target },
       },
     );
   }
-  if (state !== 'open' || target === undefined) return true;
   const [from, to] = await Promise.all([
     live ? showRelease(client, name, live.version) : null,
     showRelease(client, name, target),

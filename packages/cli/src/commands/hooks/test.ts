@@ -1,5 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
+import { inputOptions } from '../../input/options.ts';
 import { integer, text } from '../../terminal/parse.ts';
 import { parseImage } from '../code/image.ts';
 import { trialDocument, trialLines } from './trial/lines.ts';
@@ -18,9 +19,10 @@ export const hooksTest = defineCommand({
   options: {
     records: {
       value: 'FILE',
-      description: 'the records, as NDJSON; - is standard input',
+      description: 'the records, in each format that osa ingest reads; - is standard input',
       parse: text(4_096),
     },
+    ...inputOptions,
     convention: {
       value: 'FILE',
       description: 'the file with the hook (default: convention.yaml)',
@@ -38,6 +40,7 @@ export const hooksTest = defineCommand({
   },
   examples: [
     ['osa hooks test seismic_energy --records records.ndjson', 'the hook in this directory'],
+    ['osa hooks test density --records samples.csv --id sample', 'records of a table'],
     [
       'osa hooks test find_pockets --records few.ndjson --image ghcr.io/acme/find_pockets@sha256:…',
       'an image',
@@ -53,7 +56,10 @@ export const hooksTest = defineCommand({
     if (image && directory !== undefined) {
       throw new OsaError('usage', '--image and --directory: give one of them', { field: 'image' });
     }
-    const tried = await trial(context, { hook, records, convention, directory, image, limit });
+    const tried = await trial(context, {
+      ...{ hook, records, convention, directory, image, limit },
+      reading: options,
+    });
     context.output.result(trialDocument(tried), trialLines(tried, { showLog: log }));
     return tried.ok ? undefined : 1;
   },

@@ -6,7 +6,7 @@ import { storedId } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
 import { reasonOption } from '../pause.ts';
 import { untilFree } from '../until-free.ts';
-import { ingestionLines } from './follow.ts';
+import { ingestionLines, isOpen } from './follow.ts';
 
 export const ingestionsCancel = defineCommand({
   description:
@@ -25,9 +25,10 @@ export const ingestionsCancel = defineCommand({
     const client = context.client();
     const id = await fullId(client, 'ingestion', given.id);
     const { output, signal, stdin } = context;
-    if (!yes) {
-      const ingestion = await client.call('showIngestion', { params: { id } });
-      const { convention_id, pending } = ingestion;
+    const before = yes ? undefined : await client.call('showIngestion', { params: { id } });
+    // One that has ended is changed by nothing, so nobody is asked.
+    if (before && isOpen(before)) {
+      const { convention_id, pending } = before;
       const what = `${counted(pending, 'record')} of it ${pending === 1 ? 'is' : 'are'} not done`;
       if (!output.interactive) {
         throw new OsaError(

@@ -32,6 +32,7 @@ export const runsLogs = defineCommand({
     if (follow) return followLog(context, client, { id: run, attempt: attempt ?? 1 });
     const log = await client.call('runLogs', { params: { id: run }, query: { attempt } });
     const text = Buffer.from(log).toString('utf8');
+    if (text === '') output.note('the code has written nothing to stdout and stderr');
     output.result({ run, log: text }, logLines(text));
     return undefined;
   },

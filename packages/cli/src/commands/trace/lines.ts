@@ -15,31 +15,42 @@ const nameWidth = 'published'.length;
 export function rowTraceLines(trace: RowTrace): Line[] {
   const { row, run, release, hook } = trace;
   const superseded = row.current ? '' : line`  ${yellow('superseded by a newer computation')}`;
-  const runtime = duration(secondsBetween(run.started_at, run.finished_at));
   return [
     line`${bold(row.name)}${superseded}`,
     ...pairs(valueEntries(trace)),
     '',
     ...recordLines(trace.record),
     '',
-    line`${bold('run')}      ${run.id}  ${runStatus(run.status)}`,
-    ...pairs(
-      [
-        ['ran', line`${time(run.started_at)}, for ${runtime}`],
-        ...attemptEntries(run.attempts, release.digest),
-        ...memoryEntries(run.oom_retries),
-        ['rows', run.row_count === null ? '-' : String(run.row_count)],
-        ['snapshot', line`${time(run.snapshot_at)}, batch ${run.batch}`],
-      ],
-      nameWidth,
-    ),
+    runHead(run),
+    ...pairs(runEntries(run, release.digest), nameWidth),
     '',
-    line`${bold('release')}  ${bold(`${hook.name} ${version(release.version)}`)}  ${liveness(release.version, release.live_version)}`,
+    releaseHead(hook.name, release),
     ...pairs(
       [...releaseLines(release), ...introduction(release), ['owner', `convention ${hook.owner}`]],
       nameWidth,
     ),
   ];
+}
+
+export function runHead({ id, status }: RowTrace['run']): Line {
+  return line`${bold('run')}      ${id}  ${runStatus(status)}`;
+}
+
+/** How a run went; `released` is the digest of its release. */
+export function runEntries(run: RowTrace['run'], released: string): Entry[] {
+  const runtime = duration(secondsBetween(run.started_at, run.finished_at));
+  return [
+    ['ran', line`${time(run.started_at)}, for ${runtime}`],
+    ...attemptEntries(run.attempts, released),
+    ...memoryEntries(run.oom_retries),
+    ['rows', run.row_count === null ? '-' : String(run.row_count)],
+    ['snapshot', line`${time(run.snapshot_at)}, batch ${run.batch}`],
+  ];
+}
+
+export function releaseHead(hook: string, release: RowTrace['release']): Line {
+  const live = liveness(release.version, release.live_version);
+  return line`${bold('release')}  ${bold(`${hook} ${version(release.version)}`)}  ${live}`;
 }
 
 /** A record, and the rows that came of it. */
@@ -107,7 +118,7 @@ function digestNote(resolved: string | null, released: string): Line {
   return resolved === released ? ', digest verified' : line`, ${red(`ran another digest: ${resolved}`)}`;
 }
 
-function introduction({ introduced_by: introduced }: RowTrace['release']): Entry[] {
+export function introduction({ introduced_by: introduced }: RowTrace['release']): Entry[] {
   if (!introduced) return [];
   const { kind, actor, at } = introduced;
   return [['went live', `${time(at)}, by ${actor.subject} (${actor.issuer}), ${kind}`]];

@@ -18,6 +18,8 @@ export interface Client {
   execute(statement: Statement): void;
   /** Sends transaction control or the like, and gives its command tag. */
   control(text: string): Promise<string | undefined>;
+  /** Names the session after the request that it works for, before anything else is sent; the answer is not awaited. */
+  nameAfter(request: string | undefined): void;
   /** Asks the server to stop what it does for this connection; it may be too early or too late for that. */
   cancel(): Promise<void>;
   /** Says goodbye and waits until the connection is gone. */
@@ -111,6 +113,18 @@ function client({ maker, driver, reserved, lost, destroy, silenceMs }: Parts): C
     handler(statement);
     backend = statement.state;
   };
+  let named: string | undefined;
+  const nameAfter = (request: string | undefined): void => {
+    if (request === named) return;
+    named = request;
+    const { application_name = '' } = maker.options.connection;
+    const statement = makeUnsafe(maker, `select set_config('application_name', $1, false)`, [
+      request === undefined ? application_name : `${application_name} ${request}`.slice(0, longestName),
+    ]);
+    statement.handler = execute;
+    // Whatever breaks this breaks the statement behind it.
+    statement.catch(() => undefined);
+  };
   const cancel = async (): Promise<void> => {
     if (backend !== undefined) await requestCancel(target(maker.options), backend).catch(destroy);
   };
@@ -126,8 +140,11 @@ function client({ maker, driver, reserved, lost, destroy, silenceMs }: Parts): C
     await driver.end({ timeout: 0 });
     await gone;
   };
-  return { lost, openedAt: performance.now(), execute, control, cancel, close, destroy };
+  return { lost, openedAt: performance.now(), execute, control, nameAfter, cancel, close, destroy };
 }
+
+/** PostgreSQL cuts an application_name there. */
+const longestName = 63;
 
 /**
  * A factory that gives the driver one socket and no second one: the driver would connect anew by itself, and what

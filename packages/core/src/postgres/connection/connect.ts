@@ -1,6 +1,7 @@
 import postgres from 'postgres';
 import { OsaError } from '../../error.ts';
 import { parseExactJson } from '../../json/exact.ts';
+import { currentRequest } from '../../request-context.ts';
 import { openClient } from './client.ts';
 import { createListening, type Listener } from './listen.ts';
 import { createPool, type Pool } from './pool.ts';
@@ -120,6 +121,8 @@ async function runAlone(pool: Pool, statement: Statement): Promise<void> {
     if (error !== undefined && wanted?.aborted) return wanted.reason;
     return sent && isConnectionLost(error) ? commitUnknown('a statement', error) : error;
   });
+  // Other statements than reads are over before anybody could see a name; they must not bear that of another request.
+  client.nameAfter(wanted && currentRequest()?.id);
   client.execute(statement);
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type postgres from 'postgres';
 import { OsaError } from '../../error.ts';
+import { currentRequest } from '../../request-context.ts';
 import { type Client, untilAborted } from './client.ts';
 import type { Pool } from './pool.ts';
 import {
@@ -67,6 +68,7 @@ async function once<T>({ pool, maker, work, name, begin }: Attempt<T>): Promise<
   const client = await pool.acquire(wanted);
   const end = cancelUnwanted(client, wanted);
   try {
+    client.nameAfter(currentRequest()?.id);
     await client.control(begin);
     const handle = openHandle(client, maker, name);
     try {

@@ -6,7 +6,7 @@ import { parseExactJson } from '../../json/exact.ts';
 import type { NodeIdentity } from '../../record/srn.ts';
 import type { Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
-import { isNewest, metadataOf } from './visible.ts';
+import { isNewest } from './visible.ts';
 
 /** What there is to read: schemas with their tables, and single records. */
 
@@ -48,12 +48,14 @@ export async function counts(
   sql: Sql,
   { id, version, convention }: SchemaOfConvention,
 ): Promise<TableCounts> {
+  const newest = sql`
+    select r.batch_record
+    from (select id from record_sets where (convention, schema_id, schema_version) = (${convention}, ${id}, ${version}) offset 0) s
+    cross join lateral (select * from records where record_set = s.id offset 0) r
+    where ${isNewest(sql, 'infinity')}`;
   const [records] = await sql<{ rows: number }[]>`
     select count(*)::integer as rows from (
-      select from records r
-      where r.convention = ${convention} and r.schema_id = ${id} and r.schema_version = ${version}
-        and ${isNewest(sql, 'infinity')}
-      order by r.published_at desc, r.srn desc limit ${mostCounted + 1}) counted`;
+      ${newest} limit ${mostCounted + 1}) counted`;
   const features = await sql<{ hook: string; contract: FeatureContract; rows: string; looked: number }[]>`
     select h.name as hook, h.feature as contract, coalesce(c.rows, 0) as rows, coalesce(c.looked, 0)::integer as looked
     from (
@@ -64,10 +66,7 @@ export async function counts(
       select sum(row_count) as rows, count(*) as looked from (
         select o.row_count
         from (
-          select r.batch_record from records r
-          where r.convention = ${convention} and r.schema_id = ${id} and r.schema_version = ${version}
-            and ${isNewest(sql, 'infinity')}
-          order by r.published_at desc, r.srn desc limit ${mostCounted + 1}) r
+          ${newest} limit ${mostCounted + 1}) r
         cross join lateral (
           select row_count from outcomes
           where batch_record = r.batch_record and hook = h.name and superseded_by is null offset 0) o) found) c
@@ -83,17 +82,16 @@ export async function counts(
 
 export async function oneRecord(
   sql: Sql,
-  { domain }: NodeIdentity,
   { id, version }: { readonly id: string; readonly version: number | undefined },
 ): Promise<Answer<'readRecord'> | undefined> {
   type Row = Omit<Answer<'readRecord'>, 'id' | 'metadata'> & { readonly metadata: string };
-  const name = `urn:osa:${domain}:rec:${id}@`;
-  // All versions of a name, which end in digits: `:` is the character behind them.
   const [row] = await sql<Row[]>`
     select r.srn, r.schema_id || '@' || r.schema_version as schema_id, r.version, r.convention as convention_id,
-           r.source_id, r.published_at as created_at, ${metadataOf(sql)}::text as metadata
-    from records r
-    where r.srn > ${name} and r.srn < ${`${name}:`} and (${version ?? null}::integer is null or r.version = ${version ?? null})
-    order by r.version desc limit 1`;
+           r.source_id, r.published_at as created_at, r.metadata::text as metadata
+    from (
+      select batch_record from records
+      where record_id = ${id}::text::uuid and (${version ?? null}::integer is null or version = ${version ?? null})
+      order by version desc limit 1) found
+    cross join lateral (select * from published where batch_record = found.batch_record offset 0) r`;
   return row && { id, ...row, metadata: parseExactJson(row.metadata) as Record<string, unknown> };
 }

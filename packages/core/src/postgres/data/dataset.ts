@@ -21,7 +21,7 @@ export function datasetReads({ sql }: Pick<Database, 'sql'>, node: NodeIdentity)
     contract: (of, hook) => contractOf(sql, of, hook),
     settled: (convention, given) => settled(sql, convention, given),
     portion: (selection, wanted) => portion(sql, selection, wanted),
-    record: (id, version) => oneRecord(sql, node, { id, version }),
+    record: (id, version) => oneRecord(sql, { id, version }),
     catalog: (page) => catalog(sql, node, page),
     counts: (of) => counts(sql, of),
   };
@@ -71,13 +71,11 @@ async function settled(sql: Sql, convention: string, given: string | undefined):
     select least(${given ?? null}::text::timestamptz, case
       when pg_try_advisory_xact_lock_shared(hashtext('osa.publish'), hashtext(${convention})) then clock_timestamp()
       else coalesce((
-        select max(newest) from (
-          select distinct manifest #>> '{schema,id}' as id, manifest #>> '{schema,version}' as version
-          from deploys where slug = ${convention}) used
+        select max(newest) from record_sets s
         cross join lateral (
           select published_at as newest from records
-          where convention = ${convention} and schema_id = used.id and schema_version = used.version
-          order by published_at desc, srn desc limit 1) its), clock_timestamp()) end) as at`;
+          where record_set = s.id order by published_at desc, record_id desc, version desc limit 1) its
+        where s.convention = ${convention}), clock_timestamp()) end) as at`;
   if (!row) throw new OsaError('internal', 'the database has no clock');
   return row.at;
 }

@@ -6,7 +6,7 @@ import { parseRecordSrn } from '../../record/srn.ts';
 import type { Sql } from '../connection/connect.ts';
 import { conditionSql } from './condition.ts';
 import type { Body } from './portion.ts';
-import { type Fragment, isNewest, isOfSchema, metadataOf } from './visible.ts';
+import { type Fragment, isNewest, isOfSchema, published } from './visible.ts';
 import type { Source } from './walk.ts';
 
 /** Published records as a table. */
@@ -18,41 +18,47 @@ export function recordSource(sql: Sql, selection: Selection): Source {
   const fits = condition ? sql`(${conditionSql(sql, condition, columns)})` : sql`true`;
   const direction = order.descending ? sql`desc` : sql`asc`;
   const opposite = order.descending ? sql`asc` : sql`desc`;
-  const placed = sql`r.srn as id, array[r.published_at::text] as k`;
-  const behind = (after: Place | undefined) => {
-    if (!after) return sql`true`;
-    const sign = order.descending ? sql`<` : sql`>`;
-    return sql`(r.published_at, r.srn) ${sign} (${after.k[0] ?? ''}::text::timestamptz, ${after.id}::text)`;
+  const stored = sql`r.published_at ${direction}, r.record_id ${direction}, r.version ${direction}`;
+  const backwards = sql`r.published_at ${opposite}, r.record_id ${opposite}, r.version ${opposite}`;
+  const placed = sql`r.batch_record::text as id, array[r.published_at::text, r.record_id::text, r.version::text] as k`;
+  const behind = ({ k: [time = '', id = '', version = ''] }: Place) => sql`
+    (r.published_at, r.record_id, r.version) ${order.descending ? sql`<` : sql`>`}
+    (${time}::text::timestamptz, ${id}::text::uuid, ${version}::text::integer)`;
+  // A set for each domain that the archive has had, which is one.
+  const sets = sql`record_sets s`;
+  const isThen = sql`r.record_set = s.id and r.published_at <= ${asOf}::text::timestamptz`;
+  // Two bounds at the same end of the index would not both be used: newest first, a place is as early as the moment itself.
+  const start = (after: Place | undefined) => {
+    if (!after) return isThen;
+    return order.descending
+      ? sql`r.record_set = s.id and ${behind(after)}`
+      : sql`${isThen} and ${behind(after)}`;
   };
   return {
-    key: { column: sql`r.srn`, type: 'text' },
+    key: { column: sql`r.batch_record`, type: 'bigint' },
     columns,
     scanned: (after, window) => sql`
-      select r.srn, r.published_at, r.convention, r.source_id, r.version, r.batch_record from records r
-      where ${isOfSchema(sql, selection)} and r.published_at <= ${asOf}::text::timestamptz and ${behind(after)}
-      order by r.published_at ${direction}, r.srn ${direction} limit ${window}`,
+      select r.* from ${sets}
+      cross join lateral (
+        select * from records r where ${start(after)}
+        order by ${stored} limit ${window}) r
+      where ${isOfSchema(sql, selection, sql`s`)}
+      order by ${stored} limit ${window}`,
     found: (most) => sql`
-      select ${placed} from scanned r${needsMetadata(sql, condition)}
-      where ${visible} and ${fits}
-      order by r.published_at ${direction}, r.srn ${direction} limit ${most}`,
-    last: () => sql`
-      select ${placed} from scanned r order by r.published_at ${opposite}, r.srn ${opposite} limit 1`,
+      select ${placed} from scanned r ${condition ? published(sql) : sql``}
+      where ${visible} and ${fits} order by ${stored} limit ${most}`,
+    last: () => sql`select ${placed} from scanned r order by ${backwards} limit 1`,
     // Casts fit the values of this schema only, so nothing else may come to them.
     matching: () => sql`(
-        select r.srn, r.published_at, r.convention, r.source_id, r.version, r.batch_record from records r
-        where ${isOfSchema(sql, selection)} and r.published_at <= ${asOf}::text::timestamptz and ${visible} offset 0
-      ) r cross join lateral (select ${metadataOf(sql)} as metadata offset 0) m
-      where ${fits}`,
+        select r.* from ${sets} cross join lateral (select * from records r where ${isThen} and ${visible} offset 0) r
+        where ${isOfSchema(sql, selection, sql`s`)} offset 0) r
+      ${published(sql)} where ${fits}`,
   };
-}
-
-function needsMetadata(sql: Sql, condition: Selection['condition']): Fragment {
-  return condition ? sql` cross join lateral (select ${metadataOf(sql)} as metadata offset 0) m` : sql``;
 }
 
 function recordColumn(sql: Sql, { name, path, kind }: TableColumn): Fragment {
-  if (!path.startsWith('metadata.')) return name === 'created_at' ? sql`r.published_at` : sql`r.${sql(name)}`;
-  const text = sql`(m.metadata ->> ${name}::text)`;
+  if (!path.startsWith('metadata.')) return headColumn(sql, name);
+  const text = sql`(p.metadata ->> ${name}::text)`;
   switch (kind) {
     case 'decimal':
       return sql`${text}::numeric`;
@@ -62,20 +68,24 @@ function recordColumn(sql: Sql, { name, path, kind }: TableColumn): Fragment {
       return sql`${text}::boolean`;
     case 'list':
     case 'json':
-      return sql`(m.metadata -> ${name}::text)`;
+      return sql`(p.metadata -> ${name}::text)`;
     default:
       return text;
   }
 }
 
-/** The values of records by their names, in the order of `ids`. */
-export function recordBodies(sql: Sql, selection: Selection, ids: string): Fragment {
+function headColumn(sql: Sql, name: string): Fragment {
+  if (name === 'created_at') return sql`r.published_at`;
+  return name === 'version' ? sql`r.version` : sql`p.${sql(name)}`;
+}
+
+/** The values of records by their keys, in the order of `keys`. */
+export function recordBodies(sql: Sql, selection: Selection, keys: string): Fragment {
   return sql`
     select k.n, r.srn, r.version, r.published_at as created_at, r.source_id,
-           ${isNewest(sql, selection.asOf)} as current, ${metadataOf(sql)}::text as body
-    from unnest(${ids}::text::text[]) with ordinality as k (id, n)
-    cross join lateral (
-      select srn, version, published_at, source_id, convention, batch_record from records where srn = k.id offset 0) r`;
+           ${isNewest(sql, selection.asOf)} as current, r.metadata::text as body
+    from unnest(${keys}::text::bigint[]) with ordinality as k (id, n)
+    cross join lateral (select * from published where batch_record = k.id offset 0) r`;
 }
 
 export interface RecordBody extends Body {

@@ -50,10 +50,9 @@ function story(sql: Sql): Fragment {
   return sql`
     cross join lateral (select batch_record, superseded_by from outcomes where id = f.outcome_id offset 0) o
     cross join lateral (select hook, version, finished_at from runs where id = f.run_id offset 0) run
-    cross join lateral (select record from batch_records where id = o.batch_record offset 0) b
     cross join lateral (
-      select srn, convention, source_id, version, schema_id, schema_version, published_at
-      from records where srn = b.record offset 0) r`;
+      select srn, record_id, convention, source_id, version, schema_id, schema_version, published_at
+      from published where batch_record = o.batch_record offset 0) r`;
 }
 
 function rowColumn(sql: Sql, { name, path }: TableColumn): Fragment {

@@ -6,18 +6,13 @@ import type { Sql } from '../connection/connect.ts';
 
 export type Fragment = postgres.PendingQuery<postgres.Row[]>;
 
-/** The content of the published record `r`, which is JSON. */
-export function metadataOf(sql: Sql): Fragment {
-  return sql`(select metadata from records where srn = r.srn)`;
-}
-
 /**
  * No newer version of the record `r` was published by then. The `offset 0` keeps it a look-up for each record: without it
  * the planner may read all records first.
  */
 export function isNewest(sql: Sql, asOf: string): Fragment {
   return sql`not exists (select from records n
-    where n.convention = r.convention and n.source_id = r.source_id and n.version > r.version
+    where n.record_id = r.record_id and n.version > r.version
       and n.published_at <= ${asOf}::text::timestamptz offset 0)`;
 }
 
@@ -29,8 +24,15 @@ export function isStanding(sql: Sql, asOf: string): Fragment {
     where its.finished_at > ${asOf}::text::timestamptz))`;
 }
 
-export function isOfSchema(sql: Sql, { of }: Pick<Selection, 'of'>): Fragment {
-  return sql`r.convention = ${of.convention} and r.schema_id = ${of.id} and r.schema_version = ${of.version}`;
+/** Of a table or view with these columns, which is `r` unless it is named. */
+export function isOfSchema(sql: Sql, { of }: Pick<Selection, 'of'>, its = sql`r`): Fragment {
+  return sql`(${its}.convention, ${its}.schema_id, ${its}.schema_version) = (${of.convention}, ${of.id}, ${of.version})`;
+}
+
+/** What the record `r` says and is called, as `p`. */
+export function published(sql: Sql): Fragment {
+  return sql`cross join lateral (
+    select srn, source_id, metadata from published where batch_record = r.batch_record offset 0) p`;
 }
 
 /** Fragments with `between` in between; `none` where there are none. */

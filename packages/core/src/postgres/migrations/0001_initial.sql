@@ -24,7 +24,9 @@
 --   attempts → runs                         one start of the hook's code
 --   running_logs → attempts                 the end of its log, while it is going
 --   outcomes → runs, batch_records, attempts  what one run made of one record
---   records → batch_records                 immutable: published, versioned; convention and schema are the batch's
+--   record_sets → conventions, schemas      append-only: what many published records have in common
+--   records → batch_records, record_sets    immutable: published, versioned; its content stays in the batch record
+--   published                               the view of them with all that belongs to a record
 --   features.<hook>                         rows; each (outcome_id, run_id) is proved when it is inserted
 --   current.<hook>                          the view of it for people
 --
@@ -508,24 +510,30 @@ create table batch_gates (
 );
 create index on batch_gates (predecessor);
 
-create table records (
-  srn text collate "C" primary key,
-  convention text not null,
-  source_id text collate "C" not null,
-  version integer not null check (version >= 1),
+-- The convention and the schema version of published records, and the domain in their names.
+create table record_sets (
+  id integer generated always as identity primary key,
+  convention text not null references conventions,
   schema_id text not null,
   schema_version text not null,
-  content_digest text not null,
-  -- Canonical. As jsonb its numbers would lose their exponents, and 1e308 would be read as 309 digits.
-  metadata json not null,
-  -- What came in and became this record.
-  batch_record bigint not null unique,
+  domain text not null check (domain ~ '^[a-z0-9.-]+$'),
+  unique (convention, schema_id, schema_version, domain),
+  foreign key (schema_id, schema_version) references schemas
+);
+
+-- A published version of a source, under the name urn:osa:<domain>:rec:<record_id>@<version>. What it says is said once, in
+-- the batch record that became it.
+create table records (
+  batch_record bigint primary key,
   -- By the clock: publications of a convention take turns, so those that come later have later times.
   published_at timestamptz not null default clock_timestamp(),
-  unique (convention, source_id, version),
-  check (srn like 'urn:osa:%:rec:%@' || version)
+  record_id uuid not null,
+  version integer not null check (version >= 1),
+  record_set integer not null,
+  unique (record_id, version)
 );
-create index on records (convention, schema_id, schema_version, published_at desc, srn desc);
+-- The pages of a convention's records, newest first.
+create index on records (record_set, published_at, record_id, version);
 
 create table batch_records (
   id bigint generated always as identity primary key,
@@ -533,20 +541,22 @@ create table batch_records (
   source_id text collate "C" not null,
   -- The line of the upload, from 1.
   line integer not null,
+  -- Canonical. As jsonb its numbers would lose their exponents, and 1e308 would be read as 309 digits.
   metadata json not null,
-  content_digest text not null,
+  -- SHA-256.
+  content_digest bytea not null check (length(content_digest) = 32),
   status text not null default 'pending'
     check (status in ('pending', 'invalid', 'unchanged', 'published', 'rejected', 'errored')),
   reason text,
-  -- The published record: made by this batch, or found unchanged by it.
-  record text collate "C",
+  -- The record that was found unchanged.
+  record bigint,
   -- The batch in which this record was tried again.
   retried_in uuid,
   unique (batch, source_id),
   foreign key (retried_in, source_id) references batch_records (batch, source_id),
-  check ((status in ('published', 'unchanged')) = (record is not null)),
+  check ((status = 'unchanged') = (record is not null)),
   check (retried_in is null or status in ('rejected', 'errored'))
-) with (fillfactor = 45);
+) with (fillfactor = 48);
 -- Each is updated once, when its batch ends. No index has a column that changes then, and the page has room for what it
 -- becomes, so that the update touches no index.
 
@@ -558,6 +568,15 @@ create trigger once before update on batch_records for each row when (
       and (new.status, new.reason, new.record) is distinct from (old.status, old.reason, old.record))
   or (old.retried_in is not null and new.retried_in is distinct from old.retried_in)
 ) execute function refuse_rewrite();
+
+-- Published records with all that belongs to them. Found fast by batch_record, or by record_id and version.
+create view published as
+  select 'urn:osa:' || s.domain || ':rec:' || r.record_id || '@' || r.version as srn, r.record_id, r.version,
+         s.convention, b.source_id, s.schema_id, s.schema_version, b.metadata, b.content_digest, r.published_at,
+         r.batch_record, b.batch, b.line
+  from records r
+  join record_sets s on s.id = r.record_set
+  join batch_records b on b.id = r.batch_record;
 
 -- The records of a batch come in with it, all of them, before anybody has claimed it.
 create function prove_batch_records() returns trigger language plpgsql
@@ -587,6 +606,16 @@ create table sources (
   last_batch uuid not null references batches,
   primary key (convention, source_id)
 );
+-- A source keeps the id of its record.
+create trigger once before update on sources for each row when (
+  (new.convention, new.source_id, new.record_id) is distinct from (old.convention, old.source_id, old.record_id)
+) execute function refuse_rewrite();
+
+-- Begins with the time (UUID version 7), so that those that come in together stay together in the indexes.
+create function new_record_id() returns uuid language sql volatile set search_path = pg_catalog, pg_temp as $$
+  select encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid()) placing
+    substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6), 52, 1), 53, 1), 'hex')::uuid
+$$;
 
 -- A worker tells every few seconds that it is there; a row that nobody has renewed for a minute is one of a dead worker.
 create table workers (
@@ -614,8 +643,9 @@ create table runs (
   foreign key (hook, version) references releases (hook, version),
   check ((status is null) = (finished_at is null))
 );
-create index on runs (hook, version);
 create index on runs (created_at, id);
+create index on runs (hook, created_at, id);
+create index on runs (hook, version, created_at, id);
 -- A run ends once, and nothing of it is written before or after that.
 create trigger once before update on runs for each row when (
   old.finished_at is not null or new.finished_at is null
@@ -817,37 +847,36 @@ create constraint trigger complete after update on batches deferrable initially 
 
 -- Publication ---------------------------------------------------------------------------------------------------------------
 
--- A record that comes of a batch record is of the same source and content. Published, it was made by this
--- transaction, which ends the batch, and every run of the batch has passed it;
--- unchanged, it is the newest version. This stands for foreign keys to and from the record, too.
+-- A batch record is published by the transaction that ends its batch and makes the record, when every run of the batch
+-- has passed it. It is unchanged when the newest record of its source has its content. This stands for foreign keys to
+-- and from the record, too.
 create function prove_publication() returns trigger language plpgsql
   set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray record;
 begin
-  select u.id, u.record into stray
+  select u.id, u.status into stray
   from updated u
   cross join lateral (select * from public.batches where id = u.batch offset 0) b
-  cross join lateral (select schema_id, schema_version from public.ingestions where id = b.ingestion offset 0) i
-  left join lateral (select *, xmin from public.records where srn = u.record offset 0) r on true
+  left join lateral (select *, xmin from public.records where batch_record = coalesce(u.record, u.id) offset 0) r on true
   left join lateral (
-    select srn from public.records
-    where u.status = 'unchanged' and convention = r.convention and source_id = r.source_id and version = r.version + 1
-    offset 0) newer on true
-  where u.record is not null
-      and (r.convention, r.source_id, r.content_digest) is distinct from (b.convention, u.source_id, u.content_digest)
-    or newer.srn is not null
-    or u.status = 'published' and (
-      b.status <> 'done' or r.xmin <> pg_current_xact_id()::xid or r.batch_record <> u.id or r.metadata::text <> u.metadata::text
-      or (r.schema_id, r.schema_version) is distinct from (i.schema_id, i.schema_version)
+    select o.source_id, o.content_digest, p.convention
+    from (select batch, source_id, content_digest from public.batch_records where id = u.record offset 0) o
+    cross join lateral (select convention from public.batches where id = o.batch offset 0) p) o on u.record is not null
+  where u.status = 'published' and (
+      r.batch_record is null or b.status <> 'done' or r.xmin <> pg_current_xact_id()::xid
       or exists (
         select from public.runs run
         where run.batch = u.batch and not exists (
           select from public.outcomes o where o.run = run.id and o.batch_record = u.id and o.status = 'passed')))
+    or u.status = 'unchanged' and (
+      r.batch_record is null
+      or (o.convention, o.source_id, o.content_digest) is distinct from (b.convention, u.source_id, u.content_digest)
+      or exists (select from public.records n where n.record_id = r.record_id and n.version = r.version + 1))
   limit 1;
   if found then
-    raise exception 'batch record %: % is not what came of it', stray.id, stray.record
+    raise exception 'batch record %, which is %: that is not what came of it', stray.id, stray.status
       using errcode = '23503', table = 'batch_records';
   end if;
   return null;
@@ -855,26 +884,40 @@ end $$;
 create trigger prove_publication after update on batch_records referencing new table as updated
   for each statement execute function prove_publication();
 
--- A record is published by the statement that inserts it, as the version after the last one, under its name.
+-- A record is made by the statement that publishes its batch record: in the set of its convention and schema, under the
+-- id of its source, as the version after the last one, which is of the same domain.
 create function prove_records() returns trigger language plpgsql
   set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
-  stray text;
+  stray bigint;
 begin
-  select i.srn into stray
-  from inserted i
+  with entries as materialized (
+    select i.*, b.batch, b.source_id from inserted i
+    left join lateral (
+      select batch, source_id from public.batch_records where id = i.batch_record and status = 'published' offset 0) b on true
+  ), sets as materialized (
+    select e.batch, e.record_set, s.convention, s.domain
+    from (select distinct batch, record_set from entries) e
+    cross join lateral (select * from public.record_sets where id = e.record_set offset 0) s
+    cross join lateral (select convention, ingestion from public.batches where id = e.batch offset 0) b
+    cross join lateral (select schema_id, schema_version from public.ingestions where id = b.ingestion offset 0) i
+    where (b.convention, i.schema_id, i.schema_version) = (s.convention, s.schema_id, s.schema_version)
+  )
+  select e.batch_record into stray
+  from entries e
   left join lateral (
-    select id from public.batch_records
-    where id = i.batch_record and record = i.srn and status = 'published' offset 0) b on true
+    select convention, domain from sets where batch = e.batch and record_set = e.record_set offset 0) s on true
   left join lateral (
-    select srn from public.records
-    where convention = i.convention and source_id = i.source_id and version = i.version - 1 offset 0) p on true
-  where b.id is null
-    or (i.version > 1 and split_part(i.srn, '@', 1) is distinct from split_part(p.srn, '@', 1))
+    select record_id from public.sources where convention = s.convention and source_id = e.source_id offset 0) n on true
+  left join lateral (
+    select record_set from public.records where record_id = e.record_id and version = e.version - 1 offset 0) p on true
+  left join lateral (select domain from public.record_sets where id = p.record_set offset 0) l on true
+  where n.record_id is distinct from e.record_id
+    or (e.version > 1 and l.domain is distinct from s.domain)
   limit 1;
   if found then
-    raise exception 'record %: no batch publishes it, or it does not follow the version before it', stray
+    raise exception 'record of batch record %: no batch publishes it, or it does not follow the version before it', stray
       using errcode = '23503', table = 'records';
   end if;
   return null;
@@ -968,16 +1011,15 @@ begin
     'from features.%1$I f '
     'join public.outcomes o on o.id = f.outcome_id and o.superseded_by is null '
     'join public.runs run on run.id = f.run_id '
-    'join public.batch_records b on b.id = o.batch_record '
-    'join public.records r on r.srn = b.record '
-    'where not exists (select from public.records n where n.convention = r.convention '
-    'and n.source_id = r.source_id and n.version > r.version)', hook_name, names);
+    'join public.published r on r.batch_record = o.batch_record '
+    'where not exists (select from public.records n where n.record_id = r.record_id and n.version > r.version)',
+    hook_name, names);
 end $$;
 
--- The rows of one published record over all hooks, `most` at most, so that one statement can answer for tables whose
+-- The rows of one published record, named by its batch record, over all hooks, `most` at most, so that one statement can answer for tables whose
 -- names depend on the record. `columns` is the whole row as JSON, with the columns that osa adds. History is included;
 -- the caller sees it by superseded_by.
-create function rows_of_record(record_srn text, most integer)
+create function rows_of_record(published bigint, most integer)
   returns table (hook text, outcome_id bigint, id bigint, ordinal integer, columns json)
   language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -986,19 +1028,16 @@ declare
 begin
   for found_hook in
     select distinct o.hook
-    from (select batch_record from public.records where srn = record_srn offset 0) r
-    cross join lateral (
-      select o.hook from public.outcomes o where o.batch_record = r.batch_record and o.row_count > 0 offset 0) o
+    from (select o.hook from public.outcomes o where o.batch_record = published and o.row_count > 0 offset 0) o
     order by 1
   loop
     return query execute format(
       'select %L::text, f.outcome_id, f.id, f.ordinal, row_to_json(f) '
-      'from (select batch_record from public.records where srn = $1 offset 0) r '
-      'cross join lateral (select id from public.outcomes where batch_record = r.batch_record and hook = %L offset 0) o '
+      'from (select id from public.outcomes where batch_record = $1 and hook = %L offset 0) o '
       'cross join lateral (select * from features.%I where outcome_id = o.id order by ordinal limit $2) f '
       'order by f.id limit $2',
       found_hook, found_hook, found_hook)
-      using record_srn, most;
+      using published, most;
     get diagnostics found_rows = row_count;
     most := most - found_rows;
   end loop;
@@ -1042,7 +1081,7 @@ declare
   name text;
 begin
   foreach name in array array['actors', 'schemas', 'deploys', 'releases', 'release_sources', 'live_changes', 'files',
-                              'batch_gates', 'records', 'events', 'schema_owners'] loop
+                              'batch_gates', 'record_sets', 'records', 'events', 'schema_owners'] loop
     execute format('create trigger no_rewrite before update or delete or truncate on %I '
       'for each statement execute function refuse_rewrite()', name);
   end loop;

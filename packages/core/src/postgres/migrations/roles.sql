@@ -28,8 +28,8 @@ declare
     'insert (run, attempt, tail, bytes) on running_logs',
     'insert (run, n, fence, memory_bytes, runner) on attempts',
     'insert (run, batch, hook, batch_record, attempt, status, reason, row_count) on outcomes',
-    'insert (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata, batch_record) '
-      'on records',
+    'insert (convention, schema_id, schema_version, domain) on record_sets',
+    'insert (batch_record, record_id, version, record_set) on records',
     'insert (name, runtimes) on workers',
     'insert (type, payload) on events',
     'insert (actor, key, request_digest, rights, response) on idempotency_keys',
@@ -45,11 +45,12 @@ declare
       'finished_at, invalid, unchanged, published, rejected, errored, retried, rows, retried_rows) on batches',
     'update (status, reason, record, retried_in) on batch_records',
     'update (last_batch) on sources',
-    'update (status, reason, started_at, finished_at, input_digest, output_digest, row_count) on runs',
+    'update (status, reason, started_at, finished_at, input_digest, output_digest, row_count, published_records, '
+      'published_rows) on runs',
     'update (resolved_digest, platform_digest, finished_at, ending, exit_code, exit_signal, detail, log, log_bytes) on attempts',
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
-    'execute on function create_feature_table(text), rows_of_record(text, integer)',
+    'execute on function create_feature_table(text), rows_of_record(bigint, integer), new_record_id()',
     'execute on function mint_release, add_release_source'];
   entry text;
 begin
@@ -68,5 +69,5 @@ begin
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_supersession(),
     prove_batch_records(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(),
-    column_type(text, text), create_feature_table(text), rows_of_record(text, integer), mint_release, add_release_source from public;
+    column_type(text, text), create_feature_table(text), rows_of_record(bigint, integer), new_record_id(), mint_release, add_release_source from public;
 end $$;

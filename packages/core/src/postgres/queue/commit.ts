@@ -41,7 +41,7 @@ async function write(
   await endBatch(tx, claim, results, ends);
   await failpoint('write.before-run-end');
   for (const result of results) {
-    await endRun(tx, result);
+    await endRun(tx, result, publishedCounts(claim, result, ends));
     await failpoint('write.after-run-end');
     const outcomes = await insertOutcomes(tx, claim, result);
     await insertRows(tx, result, outcomes);
@@ -76,13 +76,30 @@ async function endBatch(
   if (held.length === 0) throw leaseLost(claim.batch);
 }
 
-async function endRun(tx: Transaction, result: RunResult): Promise<void> {
+/** What of a run can be read later: the records that are published, and its rows of these. */
+function publishedCounts(claim: Claim, result: RunResult, ends: readonly RecordEnd[]) {
+  const published = new Set(ends.filter(({ status }) => status === 'published').map(({ id }) => id));
+  const verdicts = result.output?.judgement.verdicts;
+  let rows = 0;
+  for (const { id, sourceId } of claim.records) {
+    const verdict = published.has(id) ? verdicts?.get(sourceId) : undefined;
+    if (verdict && 'rowCount' in verdict) rows += verdict.rowCount;
+  }
+  return { records: published.size, rows };
+}
+
+async function endRun(
+  tx: Transaction,
+  result: RunResult,
+  published: ReturnType<typeof publishedCounts>,
+): Promise<void> {
   const judgement = result.output?.judgement;
   await tx`
     update runs
     set status = ${result.status}, reason = ${result.reason}, started_at = ${result.startedAt}::text::timestamptz,
         finished_at = clock_timestamp(), input_digest = ${result.inputDigest},
-        output_digest = ${judgement?.outputDigest ?? null}, row_count = ${judgement?.rowCount ?? 0}
+        output_digest = ${judgement?.outputDigest ?? null}, row_count = ${judgement?.rowCount ?? 0},
+        published_records = ${published.records}, published_rows = ${published.rows}
     where id = ${result.run.id}`;
 }
 
@@ -129,23 +146,19 @@ async function publish(
   const ids = ends.filter((end) => end.status === 'published').map((end) => end.id);
   if (ids.length === 0) return;
   await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;
+  const set = await recordSet(tx, domain, claim);
   const published = await tx`
     with published as (
-      update batch_records b
-      set status = 'published',
-          record = ${`urn:osa:${domain}:rec:`} || (
-            select record_id from sources s where s.convention = ${claim.convention} and s.source_id = b.source_id
-          ) || '@' || (
-            select coalesce(max(r.version), 0) + 1 from records r
-            where r.convention = ${claim.convention} and r.source_id = b.source_id)
-      where b.id = any (${arrayText(ids)}::text::bigint[])
-      returning b.id, b.source_id, b.record, b.content_digest, b.metadata
+      update batch_records set status = 'published' where id = any (${arrayText(ids)}::text::bigint[])
+      returning id, source_id
     )
-    insert into records (srn, convention, source_id, version, schema_id, schema_version, content_digest, metadata,
-                         batch_record)
-    select record, ${claim.convention}, source_id, substring(record from '[0-9]+$')::integer, ${claim.schema.id},
-           ${claim.schema.version}, content_digest, metadata, id
-    from published order by source_id
+    insert into records (batch_record, record_id, version, record_set)
+    select p.id, s.record_id, coalesce((
+             select version from records where record_id = s.record_id order by version desc limit 1), 0) + 1, ${set}
+    from published p
+    cross join lateral (
+      select record_id from sources where convention = ${claim.convention} and source_id = p.source_id offset 0) s
+    order by s.record_id
     returning batch_record`;
   if (published.length !== ids.length) {
     throw new OsaError(
@@ -153,6 +166,21 @@ async function publish(
       `batch ${claim.batch}: ${ids.length} records to publish and ${published.length} published`,
     );
   }
+}
+
+/** What all of the claim's records have in common, once they are published. */
+async function recordSet(tx: Transaction, domain: string, { convention, schema }: Claim): Promise<number> {
+  const find = () => tx<{ id: number }[]>`
+    select id from record_sets
+    where (convention, schema_id, schema_version, domain) = (${convention}, ${schema.id}, ${schema.version}, ${domain})`;
+  const [known] = await find();
+  if (known) return known.id;
+  await tx`
+    insert into record_sets (convention, schema_id, schema_version, domain)
+    values (${convention}, ${schema.id}, ${schema.version}, ${domain}) on conflict do nothing`;
+  const [made] = await find();
+  if (!made) throw new OsaError('internal', `records of ${convention} have no set`);
+  return made.id;
 }
 
 async function endRecords(tx: Transaction, ends: readonly RecordEnd[]): Promise<void> {

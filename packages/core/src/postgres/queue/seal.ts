@@ -17,7 +17,7 @@ export async function seal(tx: Transaction, id: string, convention: string): Pro
     where b.ingestion = ${id} order by r.source_id`;
   await tx`
     insert into sources (convention, source_id, record_id, last_batch)
-    select ${convention}, source_id, gen_random_uuid(), batch from (${valid}) v order by source_id
+    select ${convention}, source_id, new_record_id(), batch from (${valid}) v order by source_id
     on conflict (convention, source_id) do nothing`;
   await tx`
     select from (${valid} offset 0) v
@@ -39,7 +39,7 @@ export async function seal(tx: Transaction, id: string, convention: string): Pro
 export async function replaceHeads(tx: Transaction, convention: string, arrivals: Hole): Promise<void> {
   await tx`
     insert into sources as s (convention, source_id, record_id, last_batch)
-    select ${convention}, source_id, gen_random_uuid(), batch from (${arrivals}) arrivals
+    select ${convention}, source_id, new_record_id(), batch from (${arrivals}) arrivals
     on conflict (convention, source_id) do update set last_batch = excluded.last_batch
     where s.last_batch <> excluded.last_batch`;
 }

@@ -84,12 +84,14 @@ async function park(
 async function markUnchanged(tx: Transaction, id: string, convention: string): Promise<void> {
   await tx`
     with marked as (
-      update batch_records b set status = 'unchanged', record = (
-        select srn from records r where r.convention = ${convention} and r.source_id = b.source_id
-        order by r.version desc limit 1)
-      where b.batch = ${id} and b.status = 'pending' and b.content_digest = (
-        select content_digest from records r where r.convention = ${convention} and r.source_id = b.source_id
-        order by r.version desc limit 1)
+      update batch_records b set status = 'unchanged', record = newest.batch_record
+      from (select id, source_id from batch_records where batch = ${id} and status = 'pending' offset 0) came
+      cross join lateral (
+        select record_id from sources where convention = ${convention} and source_id = came.source_id offset 0) s
+      cross join lateral (
+        select batch_record from records where record_id = s.record_id order by version desc limit 1) newest
+      cross join lateral (select content_digest from batch_records where id = newest.batch_record offset 0) old
+      where b.id = came.id and b.content_digest = old.content_digest
       returning b.id
     )
     update batches set unchanged = (select count(*) from marked) where id = ${id}`;

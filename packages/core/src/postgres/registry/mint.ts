@@ -18,7 +18,7 @@ export async function mintRelease(
   const command = content.command === null ? null : JSON.stringify(content.command);
   const { issuer, subject, tokenId: jti = null } = principal;
   const accepted = request ? sql.json({ ...request, jti, outcome: 'accepted' }) : null;
-  const told = minting.told ? sql.json({ hook, live }) : null;
+  const told = minting.told ? sql.json({ hook, live, request_id: request?.request_id ?? null }) : null;
   const [row] = await sql<MintRow[]>`
     select * from mint_release(
       wanted => ${hook}, seen => ${seen}, carries_digest => ${carriesDigest}, seen_releases => ${seenReleases},

@@ -9,7 +9,7 @@ const mostNames = 3;
 export function describeSilence(directory: string): string {
   const others = otherNames(directory);
   const rule =
-    'each record needs a line with its id in features.jsonl, rejections.jsonl or errors.jsonl of $OSA_OUT';
+    'each record needs a line with its id in features.jsonl, rejections.jsonl or errors.jsonl of $OSA_OUT; what it prints is only its log';
   if (others.length === 0) return `it wrote nothing; ${rule}`;
   const names = others.slice(0, mostNames).map((name) => excerpt(name));
   const more = others.length > mostNames ? ' and more' : '';

@@ -21,6 +21,9 @@ export async function sweep(runners: readonly Runner[], workspace: string): Prom
   const entries = await readdir(root, { withFileTypes: true });
   const attempts = entries.filter((entry) => entry.isDirectory() && isAttemptName(entry.name));
   for (const { name } of attempts) await removeTree(join(root, name));
+  // An engine that was asked for a container before the daemon died may have made it since. It makes no further ones:
+  // their directories are gone.
+  for (const runner of runners) ended += await runner.sweep(root);
   return Math.max(ended, attempts.length);
 }
 

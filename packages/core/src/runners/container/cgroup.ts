@@ -26,13 +26,16 @@ export interface CgroupHint {
 
 /**
  * Follows `memory.events` (version 2) or `memory.oom_control` (version 1) of the group whose name has the container's
- * id. On a machine without either, nothing is counted and the engine's own word is all there is.
+ * id, once it is made. On a machine without either, nothing is counted and the engine's own word is all there is.
  */
-export function countOomKills(id: string, hint: CgroupHint): OomCounter {
+export function countOomKills(made: Promise<string | undefined>, hint: CgroupHint): OomCounter {
   const stopped = new AbortController();
   let kills = 0;
-  const following = follow(id, hint, stopped.signal, (count) => {
-    kills = Math.max(kills, count);
+  const following = made.then(async (id) => {
+    if (id === undefined) return;
+    await follow(id, hint, stopped.signal, (count) => {
+      kills = Math.max(kills, count);
+    });
   });
   return {
     kills: () => kills,

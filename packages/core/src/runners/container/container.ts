@@ -1,4 +1,4 @@
-import { chmod, readdir, realpath, writeFile } from 'node:fs/promises';
+import { chmod, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asOsaError, OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
@@ -11,13 +11,12 @@ import { type OutputQuota, outputQuota, unmountBelow } from '../attempt/output-q
 import type { RunnerParts } from '../parts.ts';
 import type { CgroupHint } from './cgroup.ts';
 import { type Engine, type EngineSettings, engineNames, engineOf, findEngine } from './engine.ts';
-import { resolveImage } from './image.ts';
-import { createArguments, labels } from './options.ts';
-import type { KnownPlatforms } from './platform.ts';
-import { containerRemoval, type OnLeft, removeContainers } from './removal.ts';
+import { forgetImage, type KnownImages, knownImages, type PresentImage, resolveImage } from './image.ts';
+import { labels, runArguments } from './options.ts';
+import { type ContainerRemoval, containerRemoval, type OnLeft, removeContainers } from './removal.ts';
 import { findRuntime } from './runtime.ts';
 import { seccompProfile } from './seccomp.ts';
-import { watchContainer } from './watch.ts';
+import { type Watched, watchContainer } from './watch.ts';
 
 export interface ContainerRunnerParts {
   readonly engine: Omit<EngineSettings, 'environment'>;
@@ -87,8 +86,8 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
   const { environment, pullTimeoutMs, quota, registries = [] } = parts;
   const engine = engineOf({ ...parts.engine, environment });
   const hint: CgroupHint = {};
-  const known: KnownPlatforms = new Map();
-  const remove = containerRemoval(engine, parts.onLeft);
+  const known = knownImages();
+  const removal = containerRemoval(engine, parts.onLeft);
   const profile = onceItWorks(() => seccompProfile(engine));
   return {
     name: engine.name,
@@ -96,8 +95,9 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
     async run(task, signal) {
       // A release may be older than the list.
       requireRegistry(registries, task.release.image, 'release.image');
-      return run(task, { engine, hint, known, profile, remove, pullTimeoutMs, quota, signal });
+      return run(task, { engine, hint, known, profile, removal, pullTimeoutMs, quota, signal });
     },
+    settle: () => removal.settle(),
     sweep: (workspace) => sweep(engine, workspace),
   };
 }
@@ -105,9 +105,9 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
 interface Means {
   readonly engine: Engine;
   readonly hint: CgroupHint;
-  readonly known: KnownPlatforms;
+  readonly known: KnownImages;
   readonly profile: () => Promise<string | undefined>;
-  readonly remove: (container: string) => Promise<void>;
+  readonly removal: ContainerRemoval;
   readonly pullTimeoutMs: number;
   readonly quota: OutputQuota | undefined;
   readonly signal: AbortSignal;
@@ -126,8 +126,13 @@ async function run(task: Task, means: Means): Promise<Ended> {
     attempt = staged;
     await means.quota?.mount(staged.output, join(staged.root, 'output.img'));
     await share(staged);
-    const ended = await runStaged(task, staged, means);
-    return { ...ended, outputDirectory: staged.output, dispose: () => unmountAndRemove(staged) };
+    const { container, ...ended } = await runStaged(task, staged, means);
+    // With its container, since nothing of an end is thrown away before it is settled; nobody waits for the engine.
+    const dispose = async () => {
+      void means.removal.remove(container);
+      await unmountAndRemove(staged);
+    };
+    return { ...ended, outputDirectory: staged.output, dispose };
   } catch (error) {
     if (attempt !== undefined) await unmountAndRemove(attempt);
     throw asUnavailable(error, `Starting hook ${task.hook}`);
@@ -140,40 +145,72 @@ async function unmountAndRemove(attempt: AttemptDirectory): Promise<void> {
 }
 
 async function runStaged(task: Task, attempt: AttemptDirectory, means: Means) {
-  const { engine, hint, known, remove, pullTimeoutMs, quota, signal } = means;
-  const { digest, image, limits } = task.release;
-  const { temporary } = attempt;
-  await failpoint('image.resolve');
-  const present = await resolveImage(engine, { image, digest, pullTimeoutMs, temporary, known, signal });
+  const { digest } = task.release;
   const workspace = await workspaceLabel(task.workspace);
   // The engine has one set of names for all workspaces.
-  const name = `osa-${workspace.slice(0, 12)}-${task.id}`;
-  const seccomp = await writeProfile(attempt, await means.profile());
-  const plan = { engine: engine.name, name, task, attempt, image: present.id, seccomp, workspace };
-  signal.throwIfAborted();
+  const container = `osa-${workspace.slice(0, 12)}-${task.id}`;
   try {
-    const id = (await engine.require(createArguments(plan))).split('\n').at(-1) ?? '';
-    await failpoint('container.created');
-    const timeoutMs = limits.timeout_seconds * 1_000;
-    const { image: ran, ...ended } = await watchContainer({
-      engine,
-      id,
-      attempt,
-      hasQuota: quota !== undefined,
-      timeoutMs,
-      signal,
-      hint,
-      onLog: task.onLog,
-    });
+    const { present, ...watched } = await startedOnce(task, attempt, { ...means, workspace, container });
+    const { image: ran, ...ended } = watched;
     const isRelease = ran === present.id;
     return {
       ...ended,
+      container,
       resolvedDigest: isRelease ? digest : ran,
       platformDigest: isRelease ? present.platformDigest : null,
     };
-  } finally {
-    await remove(name);
+  } catch (error) {
+    await means.removal.remove(container);
+    throw error;
   }
+}
+
+interface Names {
+  readonly workspace: string;
+  readonly container: string;
+}
+
+/** The engine makes no container of an image that was removed since it was looked up: then it is looked for again. */
+async function startedOnce(
+  task: Task,
+  attempt: AttemptDirectory,
+  means: Means & Names,
+): Promise<Watched & { readonly present: PresentImage }> {
+  const { engine, known, pullTimeoutMs, signal } = means;
+  const { digest, image } = task.release;
+  const { temporary } = attempt;
+  for (let isAgain = false; ; isAgain = true) {
+    await failpoint('image.resolve');
+    const present = await resolveImage(engine, { image, digest, pullTimeoutMs, temporary, known, signal });
+    signal.throwIfAborted();
+    const watched = await start(task, attempt, present, means);
+    if (!('complaint' in watched)) return { ...watched, present };
+    forgetImage(known, digest);
+    signal.throwIfAborted();
+    if (!present.isRemembered || isAgain) {
+      throw new OsaError('unavailable', `${engine.name} did not make the container: ${watched.complaint}`);
+    }
+  }
+}
+
+async function start(task: Task, attempt: AttemptDirectory, present: PresentImage, means: Means & Names) {
+  const { engine, workspace, container: name, quota, signal, hint } = means;
+  const seccomp = await writeProfile(attempt, await means.profile());
+  const idFile = join(attempt.root, 'container');
+  await rm(idFile, { force: true });
+  const plan = { engine: engine.name, name, task, attempt, image: present.id, seccomp, workspace, idFile };
+  return await watchContainer({
+    engine,
+    name,
+    arguments: runArguments(plan),
+    idFile,
+    attempt,
+    hasQuota: quota !== undefined,
+    timeoutMs: task.release.limits.timeout_seconds * 1_000,
+    signal,
+    hint,
+    onLog: task.onLog,
+  });
 }
 
 async function writeProfile({ root }: AttemptDirectory, profile: string | undefined) {

@@ -10,7 +10,22 @@ export interface PresentImage {
   readonly id: string;
   /** The digest of the manifest for this platform, where the release's digest is that of an index. */
   readonly platformDigest: string | null;
+  /** Whether it was found before and not looked for again; somebody may have removed it from the engine since. */
+  readonly isRemembered: boolean;
 }
+
+/** What was found out about digests, so that it is not asked for each start. */
+export interface KnownImages {
+  readonly images: Map<string, Inspected>;
+  readonly platforms: KnownPlatforms;
+}
+
+export function knownImages(): KnownImages {
+  return { images: new Map(), platforms: new Map() };
+}
+
+/** A digest names one content for ever, so only few facts about it are worth to be kept, and the oldest go. */
+const mostImages = 1_000;
 
 export interface ImageRequest {
   /** The image's name as it was deployed, perhaps with a tag; only for pulling. */
@@ -19,26 +34,44 @@ export interface ImageRequest {
   readonly pullTimeoutMs: number;
   /** Podman leaves the layers of a pull that is stopped where it has begun to keep them; here they go with the attempt. */
   readonly temporary: string;
-  readonly known: KnownPlatforms;
+  readonly known: KnownImages;
   readonly signal: AbortSignal;
 }
 
 /**
- * The image of this very digest: present already, or pulled by it. A tag is never asked for.
+ * The image of this very digest: present already, or pulled by it. A tag is never asked for. The engine is asked once for
+ * each digest, and again when the image has been forgotten.
  *
  * @throws OsaError `not_found` (the registry has no such digest), `access_denied` (no right to pull), `invalid` (an
  * image that cannot run here), `unavailable`
  */
 export async function resolveImage(engine: Engine, request: ImageRequest): Promise<PresentImage> {
-  const { signal } = request;
+  const { signal, digest, known } = request;
   const name = repositoryOf(request.image);
-  const reference = `${name}@${request.digest}`;
+  const reference = `${name}@${digest}`;
+  const remembered = known.images.get(digest);
   const image =
-    (await inspect(engine, request.digest, reference)) ?? (await pulled(engine, reference, request));
+    remembered ?? (await inspect(engine, digest, reference)) ?? (await pulled(engine, reference, request));
   requireRunnable(engine, image, reference);
+  remember(known, digest, image);
   const { Os: os, Architecture: architecture } = image;
-  const question = { reference, digest: request.digest, digests: digestsOf(image), os, architecture, signal };
-  return { id: withPrefix(image.Id), platformDigest: await platformDigest(engine, request.known, question) };
+  const question = { reference, digest, digests: digestsOf(image), os, architecture, signal };
+  return {
+    id: withPrefix(image.Id),
+    platformDigest: await platformDigest(engine, known.platforms, question),
+    isRemembered: remembered !== undefined,
+  };
+}
+
+/** The next start of the digest looks for its image again. */
+export function forgetImage({ images }: KnownImages, digest: string): void {
+  images.delete(digest);
+}
+
+function remember({ images }: KnownImages, digest: string, image: Inspected): void {
+  const [oldest] = images.keys();
+  if (images.size >= mostImages && oldest !== undefined) images.delete(oldest);
+  images.set(digest, image);
 }
 
 async function pulled(engine: Engine, reference: string, request: ImageRequest): Promise<Inspected> {

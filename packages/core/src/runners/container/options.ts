@@ -28,13 +28,16 @@ export interface ContainerPlan {
   readonly seccomp: string | undefined;
   /** The value of the workspace's label. */
   readonly workspace: string;
+  /** A file that is not there yet; the engine writes the container's id into it before it starts the code. */
+  readonly idFile: string;
 }
 
-/** The arguments of `create`: everything that confines the code stands here. */
-export function createArguments(plan: ContainerPlan): string[] {
+/** The arguments of `run`: everything that confines the code stands here. */
+export function runArguments(plan: ContainerPlan): string[] {
   const { engine, name, task, image } = plan;
   return [
-    ...['create', '--name', name, '--pull', 'never'],
+    // A signal to the engine's command is not for the code.
+    ...['run', '--sig-proxy=false', '--name', name, '--cidfile', plan.idFile, '--pull', 'never'],
     ...['--label', `${labels.workspace}=${plan.workspace}`, '--label', `${labels.attempt}=${task.id}`],
     ...['--network', 'none', '--ipc', 'none', '--read-only', '--user', '65534:65534'],
     ...['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--restart', 'no'],

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OsaError } from '../../error.ts';
@@ -8,6 +8,7 @@ import { bounds } from '../../limits.ts';
 import { outputFiles } from '../../run/output/files.ts';
 import { saysComplete } from '../../run/output/progress.ts';
 import type { Ended, Ending } from '../../run/runner.ts';
+import { systemCode } from '../../system-error.ts';
 import { boundedLog } from '../attempt/bounded-log.ts';
 import type { AttemptDirectory } from '../attempt/directory.ts';
 import { isQuotaExceeded, requireKept } from '../attempt/output-quota.ts';
@@ -15,16 +16,23 @@ import { isTooLarge, untilTooLarge } from '../attempt/output-size.ts';
 import { type CgroupHint, countOomKills } from './cgroup.ts';
 import { type Engine, lastLine, type Streaming } from './engine.ts';
 import { withPrefix } from './image.ts';
+import { isUnknown } from './removal.ts';
 
 /** Between SIGTERM and SIGKILL after a timeout. */
 const graceMs = 2_000;
 /** What the engine may take to notice that the code is dead. */
 const settleMs = 30_000;
+/** What the engine may take to make the container. */
+const makeMs = 60_000;
+const lookEveryMs = 10;
 
 export interface Watch {
   readonly engine: Engine;
-  /** The container's full id; it is created and was not started. */
-  readonly id: string;
+  readonly name: string;
+  /** Those with which the engine makes and starts the container. */
+  readonly arguments: readonly string[];
+  /** Where the engine writes the container's id before it starts the code. */
+  readonly idFile: string;
   readonly attempt: AttemptDirectory;
   /** Whether the output is a file system of its own. */
   readonly hasQuota: boolean;
@@ -40,32 +48,39 @@ export interface Watched
   readonly image: string;
 }
 
+/** The engine made no container. */
+export interface NotMade {
+  /** The last of what it said. */
+  readonly complaint: string;
+}
+
 /**
- * Starts a container and resolves when it has ended, whatever its end was.
+ * Makes and starts a container, and resolves when it has ended, whatever its end was.
  *
  * @throws OsaError `invalid` when its entrypoint cannot start, `unavailable` when the engine cannot start or lost it
  */
-export async function watchContainer(watch: Watch): Promise<Watched> {
-  const { engine, id, attempt, hint, signal } = watch;
+export async function watchContainer(watch: Watch): Promise<Watched | NotMade> {
+  const { engine, name, attempt, hint, signal } = watch;
   signal.throwIfAborted();
   const log = boundedLog(bounds.logBytes, watch.onLog);
-  const counter = countOomKills(id, hint);
-  const attached = engine.stream(['start', '--attach', id], attempt.temporary);
+  const attached = engine.stream(watch.arguments, attempt.temporary);
   let complaint = '';
   attached.stdout.on('data', log.append);
   attached.stderr.on('data', (chunk: Buffer) => {
     log.append(chunk);
     if (complaint.length < 4_096) complaint += chunk.toString();
   });
-  await failpoint('container.started');
-  const ending = await untilEnded(watch, attached).finally(() => counter.stop());
+  const made = madeContainer(watch.idFile, attached);
+  const counter = countOomKills(made, hint);
+  await failpoint('container.asked');
+  const ending = await untilEnded(watch, attached, made).finally(() => counter.stop());
   await failpoint('container.exited');
-  const state = await endState(engine, id);
+  const state = await endState(engine, name);
+  if (state === undefined) return { complaint: lastLine(complaint) };
   if (state.Status === 'created' || state.Status === 'initialized' || state.Status === 'configured') {
     throw notStarted(engine, complaint);
   }
-  if (state.Running)
-    throw new OsaError('unavailable', `${engine.name} lost the container ${id.slice(0, 12)}`);
+  if (state.Running) throw new OsaError('unavailable', `${engine.name} lost the container ${name}`);
   const ended = {
     ...exitOf(state.ExitCode),
     log: log.bytes(),
@@ -137,14 +152,19 @@ interface State {
   readonly image: string;
 }
 
-/** The engine may still be writing down that the code has ended when it lets go of its output. */
-async function endState(engine: Engine, id: string): Promise<State> {
+/** The engine may still be writing down that the code has ended when it lets go of its output. Undefined without a container. */
+async function endState(engine: Engine, name: string): Promise<State | undefined> {
   const deadline = Date.now() + settleMs;
   for (;;) {
-    const answer = await engine.require(['container', 'inspect', id]);
-    const [found] = JSON.parse(answer) as { readonly State: Omit<State, 'image'>; readonly Image: string }[];
-    if (!found)
-      throw new OsaError('unavailable', `${engine.name} does not know the container ${id.slice(0, 12)}`);
+    const { ok, stdout, stderr } = await engine.call(['container', 'inspect', name]);
+    const [found] = (ok ? JSON.parse(stdout) : []) as {
+      readonly State: Omit<State, 'image'>;
+      readonly Image: string;
+    }[];
+    if (!found) {
+      if (ok || isUnknown(stderr)) return undefined;
+      throw new OsaError('unavailable', `${engine.name} container inspect: ${lastLine(stderr)}`);
+    }
     const settling = found.State.Status === 'running' || found.State.Status === 'stopping';
     if (!settling || Date.now() > deadline) return { ...found.State, image: found.Image };
     await delay(50);
@@ -153,8 +173,9 @@ async function endState(engine: Engine, id: string): Promise<State> {
 
 /** Ends the code on timeout, on cancellation and when its output outgrows its bound; the first of them names it. */
 async function untilEnded(
-  { engine, id, attempt, hasQuota, timeoutMs, signal }: Watch,
+  { engine, name, attempt, hasQuota, timeoutMs, signal }: Watch,
   attached: Streaming,
+  made: Promise<string | undefined>,
 ): Promise<Ending> {
   let ending: Ending = 'exited';
   const ended = new AbortController();
@@ -162,22 +183,24 @@ async function untilEnded(
     if (ending === 'exited' && !ended.signal.aborted) ending = why;
   };
   const expire = async () => {
+    // Its time begins when it is made: how long the engine takes for that is not the code's doing.
+    if ((await made) === undefined) return attached.kill();
     if (!(await slept(timeoutMs, ended.signal))) return;
     because('timeout');
-    await engine.call(['kill', '--signal', 'TERM', id]);
-    if (await slept(graceMs, ended.signal)) await kill(engine, id, ended.signal);
+    await engine.call(['kill', '--signal', 'TERM', name]);
+    if (await slept(graceMs, ended.signal)) await kill(engine, name, ended.signal);
   };
   const cancel = async () => {
     if (!signal.aborted) await once(signal, 'abort', { signal: ended.signal }).catch(() => undefined);
     if (!signal.aborted || ended.signal.aborted) return;
     because('cancelled');
-    await kill(engine, id, ended.signal);
+    await kill(engine, name, ended.signal);
   };
   const contain = async () => {
     const look = () => (hasQuota ? isQuotaExceeded : isTooLarge)(attempt.output);
     if (!(await untilTooLarge(look, ended.signal))) return;
     because('output_too_large');
-    await kill(engine, id, ended.signal);
+    await kill(engine, name, ended.signal);
   };
   const exit = attached.exited.then(() => ended.abort());
   try {
@@ -189,17 +212,41 @@ async function untilEnded(
   return ending;
 }
 
-/** Until it is dead: a container that is only starting cannot be killed yet, and the engine refuses. */
-async function kill(engine: Engine, id: string, dead: AbortSignal): Promise<void> {
+/** Until it is dead: a container that is only made or starting cannot be killed yet, and the engine refuses. */
+async function kill(engine: Engine, name: string, dead: AbortSignal): Promise<void> {
   const deadline = Date.now() + settleMs;
   while (!dead.aborted) {
-    await engine.call(['kill', '--signal', 'KILL', id]);
+    await engine.call(['kill', '--signal', 'KILL', name]);
     if (Date.now() > deadline) {
-      throw new OsaError('unavailable', `the container ${id.slice(0, 12)} survives SIGKILL`, {
-        details: { id },
-      });
+      throw new OsaError('unavailable', `the container ${name} survives SIGKILL`, { details: { name } });
     }
     await slept(200, dead);
+  }
+}
+
+/** The id of the container, as soon as the engine has made it; undefined when it makes none, or takes too long. */
+async function madeContainer(idFile: string, attached: Streaming): Promise<string | undefined> {
+  const over = new AbortController();
+  void attached.exited.then(() => over.abort());
+  const deadline = performance.now() + makeMs;
+  for (;;) {
+    const isOver = over.signal.aborted || performance.now() > deadline;
+    const [id] = /^[0-9a-f]{64}$/.exec(await textIn(idFile)) ?? [];
+    if (id !== undefined) {
+      await failpoint('container.created');
+      return id;
+    }
+    if (isOver) return undefined;
+    await slept(lookEveryMs, over.signal);
+  }
+}
+
+async function textIn(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return '';
+    throw error;
   }
 }
 

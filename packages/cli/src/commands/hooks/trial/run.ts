@@ -10,16 +10,18 @@ import type { RunnerSetting } from '@osa/core/runners/index';
 import type { BlobStore } from '@osa/core/storage/index';
 import type { Context } from '../../../command.ts';
 import { engineOptions } from '../../../config/config.ts';
+import { type InputOptions, openInput } from '../../../input/input.ts';
 import { noteWarnings } from '../../code/file-list.ts';
 import type { HookPackage } from '../../code/hook-package.ts';
 import type { Image } from '../../code/image.ts';
-import { openRecords, unreadable, unusableRecords } from '../../ingestions/records-file.ts';
+import { unusableRecords } from '../../ingestions/records-file.ts';
 import { readTextFile } from '../../text-file.ts';
 
 export interface TrialRequest {
   readonly hook: string;
   /** A path, or `-`. */
   readonly records: string;
+  readonly reading: InputOptions;
   readonly convention: string;
   readonly directory: string | undefined;
   readonly image: Image | undefined;
@@ -40,7 +42,7 @@ const mostRecords = 10_000;
 export async function trial(context: Context, request: TrialRequest): Promise<Tried> {
   const { sources, signal, entry } = context;
   const { manifest, hook } = await readHook(context, request);
-  const { valid, invalid } = await readInput(context, manifest, request.records);
+  const { valid, invalid } = await readInput(context, manifest, request);
   const { outputThreads } = await import('@osa/core/run/output/threads');
   const { tryHook } = await import('@osa/core/run/trial');
   const place = await mkdtemp(join(tmpdir(), 'osa-trial-'));
@@ -96,11 +98,12 @@ async function readHook(
 async function readInput(
   context: Context,
   manifest: Manifest,
-  file: string,
+  { records: file, reading }: TrialRequest,
 ): Promise<{ valid: IncomingRecord[]; invalid: IncomingRecord[] }> {
   const { readRecords, twinRefusal } = await import('@osa/core/ingestion/ndjson');
   const { id, version, fields } = manifest.schema;
-  const source = await openRecords(context, { file, field: 'records' });
+  const source = await openInput(context, { files: [file], field: 'records' }, reading);
+  source.readFor(fields);
   const pinned = { convention: manifest.slug, schema: { id, version }, fields, openText: false };
   const [valid, invalid]: [IncomingRecord[], IncomingRecord[]] = [[], []];
   const lines = new Map<string, number>();
@@ -113,9 +116,9 @@ async function readInput(
         throw new OsaError('too_large', `has more than ${mostRecords} records; try a few of them`);
       (record.problem === null ? valid : invalid).push(record);
     }
-    if (lines.size === 0) throw new OsaError('invalid', 'holds no record; write one JSON object a line');
+    if (lines.size === 0) throw new OsaError('invalid', 'holds no record');
   } catch (error) {
-    throw unusableRecords(source, unreadable(source, error));
+    throw unusableRecords(source, error);
   }
   return { valid, invalid };
 }

@@ -1,14 +1,14 @@
 import { z } from 'zod';
-import { FeatureContract } from '../hook/hook.ts';
-import { Digest } from '../hook/release.ts';
-import { bounds } from '../limits.ts';
-import { Attempt } from './attempts.ts';
-import { Actor, rowId, SchemaRef, time } from './fields.ts';
-import { wholeText } from './paging.ts';
-import { ReleaseDetail } from './releases.ts';
-import { read, route } from './route.ts';
+import { FeatureContract } from '../../hook/hook.ts';
+import { Digest } from '../../hook/release.ts';
+import { bounds } from '../../limits.ts';
+import { Attempt } from '../attempts.ts';
+import { Actor, rowId, SchemaRef, time } from '../fields.ts';
+import { wholeText } from '../paging.ts';
+import { ReleaseDetail } from '../releases.ts';
+import { read, route } from '../route.ts';
 
-const TracedRecord = z.object({
+export const TracedRecord = z.object({
   srn: z.string(),
   version: z.int(),
   newest_version: z.int(),
@@ -21,7 +21,7 @@ const TracedRecord = z.object({
   metadata: z.record(z.string(), z.unknown()),
 });
 
-const TracedRun = z.object({
+export const TracedRun = z.object({
   id: z.string(),
   batch: z.string(),
   status: z.string().nullable(),
@@ -36,6 +36,14 @@ const TracedRun = z.object({
   attempts: z.array(Attempt),
 });
 
+export const TracedRelease = ReleaseDetail.extend({
+  live_version: z.int().nullable(),
+  /** The live change that first made this release live; null if it never was. */
+  introduced_by: z.object({ kind: z.string(), actor: Actor, at: time }).nullable(),
+});
+
+export const TracedHook = z.object({ name: z.string(), owner: z.string(), feature: FeatureContract });
+
 /** The provenance of a row: row → record → run → release → hook. */
 const RowTrace = z.object({
   row: z.object({
@@ -48,34 +56,31 @@ const RowTrace = z.object({
   }),
   record: TracedRecord,
   run: TracedRun,
-  release: ReleaseDetail.extend({
-    live_version: z.int().nullable(),
-    /** The live change that first made this release live; null if it never was. */
-    introduced_by: z.object({ kind: z.string(), actor: Actor, at: time }).nullable(),
-  }),
-  hook: z.object({ name: z.string(), owner: z.string(), feature: FeatureContract }),
+  release: TracedRelease,
+  hook: TracedHook,
 });
 
-const RecordTrace = z.object({
+/** A row in a list, with the release that computed it. */
+export const TracedRow = z.object({
+  name: z.string(),
+  hook: z.string(),
+  id: rowId,
+  ordinal: z.int(),
+  current: z.boolean(),
+  run_id: z.string(),
+  release: z.int(),
+  digest: z.string(),
+  values: z.record(z.string(), z.unknown()),
+});
+
+export const RecordTrace = z.object({
   record: TracedRecord,
   /** The number of all rows; `rows` holds the first of them. */
   row_count: z.int(),
-  rows: z.array(
-    z.object({
-      name: z.string(),
-      hook: z.string(),
-      id: rowId,
-      ordinal: z.int(),
-      current: z.boolean(),
-      run_id: z.string(),
-      release: z.int(),
-      digest: z.string(),
-      values: z.record(z.string(), z.unknown()),
-    }),
-  ),
+  rows: z.array(TracedRow),
 });
 
-export const traceRoutes = {
+export const traceRowRoutes = {
   traceRow: route({
     method: 'GET',
     path: '/api/v1/trace/rows/:hook/:id',

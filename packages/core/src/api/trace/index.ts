@@ -1,0 +1,12 @@
+import { traceFindRoutes } from './finds.ts';
+import { traceRowRoutes } from './rows.ts';
+import { traceRunRoutes } from './runs.ts';
+import { traceSourceRoutes } from './sources.ts';
+
+/** Where something came from, by what it is; everybody may ask who may read data. */
+export const traceRoutes = {
+  ...traceFindRoutes,
+  ...traceRowRoutes,
+  ...traceSourceRoutes,
+  ...traceRunRoutes,
+};

@@ -1,0 +1,79 @@
+import type { Answer } from '../../api/index.ts';
+import type { StoredStatus } from '../../status/stored.ts';
+import type { Database, Sql } from '../connection/connect.ts';
+import { runningWorkers } from '../queue/workers.ts';
+import { pausedJson } from '../registry/pause.ts';
+import { openBatches } from './queue.ts';
+
+/** How the archive is, as the database sees it. Everything is bounded, and looked up by index. */
+export async function storedStatus(database: Pick<Database, 'sql'>): Promise<StoredStatus> {
+  const { sql } = database;
+  const [facts, queue, workers, failing, hooks, ingestions] = await Promise.all([
+    serverFacts(sql),
+    openBatches(sql),
+    runningWorkers(database),
+    failingReleases(sql),
+    pausedHooks(sql),
+    pausedIngestions(sql),
+  ]);
+  return {
+    now: facts.now,
+    database: { version: facts.version, bytes: facts.bytes, migration: facts.migration },
+    workers: workers.map(({ name, runtimes }) => ({ name, runtimes: [...runtimes] })),
+    queue: { complete: queue.complete, conventions: queue.conventions },
+    newest_running_at: queue.newestRunningAt,
+    failing,
+    paused: { hooks, ingestions },
+  };
+}
+
+async function serverFacts(sql: Sql) {
+  type Facts = { now: string; version: string; bytes: number; migration: string };
+  const [row] = await sql<Facts[]>`
+    select now() as now, current_setting('server_version') as version,
+           pg_database_size(current_database())::float8 as bytes,
+           (select name from schema_migrations order by name desc limit 1) as migration`;
+  return row ?? { now: '', version: '', bytes: 0, migration: '' };
+}
+
+/** The newest runs that are looked at, and the releases that are named. */
+const [mostRuns, mostReleases, mostPaused] = [50_000, 50, 100];
+
+/**
+ * The releases with a run of the last hour that did not pass, those with the most first. Runs are found by the time of
+ * their snapshot; one that took longer than a day is left out.
+ */
+export async function failingReleases(sql: Sql): Promise<Answer<'status'>['failing']> {
+  return sql<Answer<'status'>['failing']>`
+    with recent as materialized (
+      select id, hook, version, status, reason, finished_at from runs
+      where created_at > now() - interval '25 hours'
+      order by created_at desc, id desc limit ${mostRuns}
+    ), ended as (
+      select hook, version,
+             count(*) filter (where status = 'passed')::integer as passed,
+             count(*) filter (where status = 'failed')::integer as failed,
+             count(*) filter (where status = 'error')::integer as error,
+             (array_agg(id order by finished_at desc, id) filter (where status <> 'passed'))[1] as run
+      from recent where finished_at > now() - interval '1 hour'
+      group by hook, version
+    )
+    select e.hook, e.version, h.live_version = e.version as is_live, e.passed, e.failed, e.error, e.run,
+           (select reason from runs where id = e.run) as reason
+    from ended e
+    cross join lateral (select live_version from hooks where name = e.hook offset 0) h
+    where e.failed + e.error > 0
+    order by e.failed + e.error desc, e.hook, e.version limit ${mostReleases}`;
+}
+
+async function pausedHooks(sql: Sql): Promise<Answer<'status'>['paused']['hooks']> {
+  return sql<Answer<'status'>['paused']['hooks']>`
+    select h.name as hook, ${pausedJson(sql, sql`h`)} as paused
+    from hooks h where h.paused_at is not null order by h.name limit ${mostPaused}`;
+}
+
+async function pausedIngestions(sql: Sql): Promise<Answer<'status'>['paused']['ingestions']> {
+  return sql<Answer<'status'>['paused']['ingestions']>`
+    select i.id, i.convention, ${pausedJson(sql, sql`i`)} as paused
+    from ingestions i where i.paused_at is not null order by i.id desc limit ${mostPaused}`;
+}

@@ -1,0 +1,91 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Answer, RouteName } from '@osa/core/api';
+import type { RequestContext } from '@osa/core/request-context';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+
+/** The caller's `x-request-id` if it is fit for a log, a header and a session's name; else one of our own. */
+export function requestId({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:+/=-]{1,64}$/.test(given) ? given : randomUUID();
+}
+
+/** The caller's trace (W3C Trace Context), continued by a span of ours; else a trace that begins here. */
+export function contextOf({ id, headers }: Pick<FastifyRequest, 'id' | 'headers'>): RequestContext {
+  const spanId = randomBytes(8).toString('hex');
+  const [, traceId, parentId] = /^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/.exec(traceOf(headers)) ?? [];
+  const isGiven = traceId !== undefined && /[1-9a-f]/.test(traceId) && /[1-9a-f]/.test(parentId ?? '');
+  if (isGiven) return { id, traceId, spanId, parentId };
+  return { id, traceId: randomBytes(16).toString('hex'), spanId, parentId: undefined };
+}
+
+function traceOf({ traceparent }: IncomingMessage['headers']): string {
+  return typeof traceparent === 'string' ? traceparent : '';
+}
+
+export function traceparent({ traceId, spanId }: RequestContext): string {
+  return `00-${traceId}-${spanId}-01`;
+}
+
+/**
+ * One line a request. Two kinds are at debug: probes and the like while they are well, since monitors ask again and again;
+ * and refusals of callers without an accepted token, which have lines of their own that a flood cannot multiply.
+ */
+export function logRequest(log: Logger, request: FastifyRequest, reply: FastifyReply): void {
+  const { method, caller } = request;
+  const isProbe = request.routeOptions.config.contract?.gate.kind === 'public' && reply.statusCode < 400;
+  const isFlood = caller === undefined && (reply.statusCode === 401 || reply.statusCode === 429);
+  const facts = {
+    method,
+    route: routeOf(request),
+    status: reply.statusCode,
+    ms: Math.round(reply.elapsedTime * 10) / 10,
+    actor: caller ? `${caller.principal.issuer}#${caller.principal.subject}` : null,
+    request_id: request.id,
+  };
+  log[isProbe || isFlood ? 'debug' : 'info'](facts, 'request');
+}
+
+/** The route as the contract has it; never the path, which may hold names. */
+export function routeOf({ is404, routeOptions }: Pick<FastifyRequest, 'is404' | 'routeOptions'>): string {
+  return is404 ? 'unmatched' : (routeOptions.url ?? 'unmatched');
+}
+
+type Facts = Readonly<Record<string, unknown>>;
+type Tellers = {
+  readonly [N in RouteName]?: (answer: Answer<N>) => readonly [message: string, facts: Facts];
+};
+
+/** What the log says of a write that was done. */
+const tellers: Tellers = {
+  deploy: ({ slug, deploy_id, changed }) => ['deployed', { convention: slug, deploy: deploy_id, changed }],
+  release: ({ hook_name: hook, version, created, is_live }) => [
+    created ? 'released' : 'found a known release',
+    { hook, version, live: is_live },
+  ],
+  rollback: (move) => ['rolled back', moveFacts(move)],
+  activate: (move) => ['activated', moveFacts(move)],
+  pauseHook: ({ hook_name: hook, changed }) => ['paused a hook', { hook, changed }],
+  resumeHook: ({ hook_name: hook, changed }) => ['resumed a hook', { hook, changed }],
+  ingest: ({ id, convention_id, created }) => [
+    created ? 'took an ingestion in' : 'found a known ingestion',
+    { ingestion: id, convention: convention_id },
+  ],
+  pauseIngestion: ({ id }) => ['paused an ingestion', { ingestion: id }],
+  resumeIngestion: ({ id }) => ['resumed an ingestion', { ingestion: id }],
+  cancelIngestion: ({ id }) => ['cancelled an ingestion', { ingestion: id }],
+  retryIngestion: ({ id, retried }) => ['retried records of an ingestion', { ingestion: id, retried }],
+};
+
+function moveFacts({ hook_name, from_version, live_version, changed }: Answer<'rollback'>): Facts {
+  return { hook: hook_name, from: from_version, to: live_version, changed };
+}
+
+/** Logs a write that has been answered well. */
+export function logWrite<N extends RouteName>(log: Logger, name: N, answer: Answer<N>): void {
+  const tell = tellers[name] as ((answer: Answer<N>) => readonly [string, Facts]) | undefined;
+  if (!tell) return;
+  const [message, facts] = tell(answer);
+  log.info(facts, message);
+}
