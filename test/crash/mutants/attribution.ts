@@ -61,8 +61,8 @@ export const attributionMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/trace.ts`,
-        find: 'rel.version = run.version\n    join actors a',
-        replace: `rel.version = ${live('run.hook')}\n    join actors a`,
+        find: 'facts.release(hook, run.version, found.has_sources)',
+        replace: 'facts.release(hook, found.live_version ?? 0, found.has_sources)',
       },
     ],
     focus: interrupted,
@@ -99,7 +99,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'the trace of a row says who made the live release live, not its own',
     defects: [
       {
-        file: `${core}/postgres/trace.ts`,
+        file: `${core}/postgres/trace/facts.ts`,
         find: 'c.to_version = r.version order by',
         replace: 'c.to_version = h.live_version order by',
       },

@@ -3,7 +3,7 @@ import { bounds } from '../limits.ts';
 import type { RunReads, RunTail } from '../run/run-reads.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
-import { attemptColumns, oomRetries } from './trace.ts';
+import { attemptColumns, oomRetries } from './trace/columns.ts';
 
 export function runReads({ sql }: Pick<Database, 'sql'>): RunReads {
   return {

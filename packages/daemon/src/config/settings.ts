@@ -160,6 +160,12 @@ export const settings = {
     shape: words(/\s+/, 1_000),
     help: 'Options for the engine itself, such as `--runtime runc --cgroup-manager cgroupfs`.',
   },
+  accepted_runtime: {
+    shape: z.string().min(1).max(200).optional(),
+    help:
+      'An OCI runtime below the floor that you know to be mended, as the message at the start names it, such as ' +
+      '`runc 1.1.5`. Another version is checked again.',
+  },
   image_registries: {
     shape: words(/[\s,]+/, 10_000).refine(
       (registries) => registries.every(isRegistry),

@@ -132,8 +132,8 @@ async function insertOutcomes(
 }
 
 /**
- * Publishes what every hook passed, in source order, as the next version of each source. One lock per convention
- * keeps the versions of a source in the order in which batches commit; the gates keep those in order of arrival.
+ * Publishes what every hook passed, as the next version of each source. The gates keep two open batches from holding the same
+ * source, so nothing is locked; if they ever did, the key of (record_id, version) would refuse the later commit.
  * Source and version are looked up record by record: a join would read the whole convention for each record where the
  * planner expects the convention to be empty.
  */
@@ -145,7 +145,6 @@ async function publish(
 ): Promise<void> {
   const ids = ends.filter((end) => end.status === 'published').map((end) => end.id);
   if (ids.length === 0) return;
-  await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;
   const set = await recordSet(tx, domain, claim);
   const published = await tx`
     with published as (
