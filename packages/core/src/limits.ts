@@ -67,6 +67,9 @@ export const bounds = {
   /** Columns to sort by, and rows that are sorted. */
   sortKeys: 8,
   sortedRows: 500_000,
+  /** Releases that one question about their impact chooses, and commits that it names. */
+  impactReleases: 1_000,
+  impactCommits: 500,
   /** Rows in the trace of one record. */
   tracedRows: 1_000,
   /** Values of one page of published data; the row that reaches the limit is the page's last. */

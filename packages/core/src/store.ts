@@ -6,6 +6,7 @@ import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
+import type { Impacts } from './trace/impacts.ts';
 import type { Stories, Tracer } from './trace/tracer.ts';
 
 /** What the use cases need of a database. */
@@ -27,6 +28,7 @@ export interface Store {
   readonly dataset: DatasetReads;
   readonly tracer: Tracer;
   readonly stories: Stories;
+  readonly impacts: Impacts;
   readonly runs: RunReads;
   readonly access: Access;
   readonly ids: IdReads;

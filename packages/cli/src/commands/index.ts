@@ -216,6 +216,12 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./trace/trace.ts')).trace,
   },
   {
+    group: 'Look',
+    name: 'impact',
+    summary: 'Count what releases, a commit or a deploy have touched',
+    load: async () => (await import('./trace/impact.ts')).impact,
+  },
+  {
     group: 'Access',
     name: 'keys',
     summary: 'Make and show keys that sign tokens',
