@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bounds } from '../limits.ts';
 import { flag, givenTime, rowId, time, versionText } from './fields.ts';
-import { nextPage, table, wholePage, wholeText } from './paging.ts';
+import { dataPage, nextPage, table, wholePage } from './paging.ts';
 import { read, route } from './route.ts';
 
 const schema = z.string().max(200);
@@ -9,10 +9,7 @@ const schemaParams = z.object({ schema });
 const featureParams = z.object({ schema, feature: z.string().max(200) });
 
 const cursor = z.string().max(bounds.dataCursor).optional();
-/** Clients of the existing archive ask for more rows than a page may hold, and get a full page. */
-const limit = wholeText(1, Number.MAX_SAFE_INTEGER)
-  .transform((rows) => Math.min(rows, bounds.pageRows))
-  .default(bounds.defaultPageRows);
+const { limit } = dataPage.shape;
 const sort = z
   .string()
   .max(1_000)

@@ -23,6 +23,14 @@ export const page = z.object({ cursor, limit });
 /** For lists that clients usually read completely. */
 export const wholePage = z.object({ cursor, limit: limit.default(bounds.pageRows) });
 
+/** Clients of the existing archive ask for more rows than a page may hold, and get a full page. */
+export const dataPage = z.object({
+  cursor,
+  limit: wholeText(1, Number.MAX_SAFE_INTEGER)
+    .transform((rows) => Math.min(rows, bounds.pageRows))
+    .default(bounds.defaultPageRows),
+});
+
 export const nextPage = { next_cursor: z.string().nullable(), has_more: z.boolean() };
 
 export const table = <T extends z.ZodType>(row: T) => z.object({ rows: z.array(row), ...nextPage });
