@@ -1,10 +1,10 @@
 import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
+import type { DatasetReads } from './data/dataset.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
-import type { DatasetReads } from './record/dataset.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
 import type { Impacts } from './trace/impacts.ts';

@@ -6,7 +6,7 @@ import { access } from './access.ts';
 import { missingActor, rememberActor } from './actor.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
-import { datasetReads } from './dataset.ts';
+import { datasetReads } from './data/dataset.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
 import { runningWorkers } from './queue/workers.ts';
@@ -51,7 +51,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
     recomputes: recomputeReads(database),
-    dataset: datasetReads(database),
+    dataset: datasetReads(database, node),
     tracer: tracer(database),
     stories: stories(database),
     impacts: impacts(database.sql),

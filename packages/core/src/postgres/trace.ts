@@ -7,7 +7,7 @@ import { parseRecordSrn } from '../record/srn.ts';
 import type { Tracer } from '../trace/tracer.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { databaseError } from './connection/sqlstate.ts';
-import { rowValues } from './dataset.ts';
+import { rowValues } from './data/rows.ts';
 import { type Facts, facts } from './trace/facts.ts';
 import { utc } from './wire.ts';
 

@@ -2,7 +2,7 @@ import type { Answer } from '@osa/core/api';
 import { defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { nextPage, value, version } from '../../terminal/format.ts';
-import { bold, type Line, line, yellow } from '../../terminal/paint.ts';
+import { bold, type Line, line } from '../../terminal/paint.ts';
 import { releaseVersion, text } from '../../terminal/parse.ts';
 import { type Cell, table } from '../../terminal/table.ts';
 import { pagingOptions } from '../paging.ts';
@@ -30,7 +30,7 @@ export const rows = defineCommand({
     ['osa rows seismic_energy --release 1 --history', 'all rows that v1 made'],
     ['osa rows seismic_energy --schema earthquake@1.0.0', 'rows of an older schema version'],
   ],
-  json: '{"rows": [{"id", "record_srn", "run_id", "release", "created_at", …the columns}], "next_cursor", "has_more", "live_release"}',
+  json: '{"rows": [{"id", "record_srn", "run_id", "release", "created_at", …the columns}], "next_cursor", "has_more"}',
   async run({ client, output }, { arguments: { hook }, options: { history, schema, convention, ...page } }) {
     const server = client();
     const { owner, feature } = await server.call('showHook', { params: { name: hook } });
@@ -89,9 +89,7 @@ function rowLines(hook: string, columns: Columns, answer: Answer<'readRows'>): L
   const heads = columns.map(({ name, unit }) => (unit ? `${name} [${unit}]` : name));
   const cells = found.map((row): Cell[] => [
     `${hook}/${row.id}`,
-    row.release === answer.live_release
-      ? version(row.release)
-      : line`${version(row.release)} ${yellow('stale')}`,
+    version(row.release),
     ...columns.map(({ name, json_type }) => value(row[name], json_type)),
     String(row.record_srn),
   ]);

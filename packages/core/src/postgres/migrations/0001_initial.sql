@@ -535,7 +535,8 @@ create table record_sets (
 -- the batch record that became it.
 create table records (
   batch_record bigint primary key,
-  published_at timestamptz not null default now(),
+  -- By the clock: publications of a convention take turns, so those that come later have later times.
+  published_at timestamptz not null default clock_timestamp(),
   record_id uuid not null,
   version integer not null check (version >= 1),
   record_set integer not null,
