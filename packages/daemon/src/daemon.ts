@@ -26,6 +26,7 @@ import { boundedReads } from './http/reads/reads.ts';
 import { type RefusalLog, refusalLog } from './http/refusal-log.ts';
 import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
+import { comparisonRoutes } from './http/routes/comparisons.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
@@ -244,6 +245,7 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       ...hookRoutes({ ...parts, registries }),
       ...ingestionRoutes(parts),
       ...recomputeRoutes(parts),
+      ...comparisonRoutes({ store }),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
       ...runRoutes({ store }),

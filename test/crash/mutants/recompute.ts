@@ -79,7 +79,11 @@ export const recomputeMutants: readonly Mutant[] = [
       }\n`,
       },
     ],
-    focus: { ...busy, points: ['live.after-commit'] },
+    focus: {
+      points: ['live.after-commit'],
+      actions: ['kill'],
+      operations: ['rollback', 'activate', 'rollback', 'activate'],
+    },
   },
   {
     name: 'recompute-pins',

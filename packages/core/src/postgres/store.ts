@@ -5,6 +5,7 @@ import type { Store, Writer } from '../store.ts';
 import { access } from './access.ts';
 import { missingActor, rememberActor } from './actor.ts';
 import { arrayText } from './array.ts';
+import { comparisonReads, comparisonWrites } from './comparison/comparisons.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './data/dataset.ts';
 import { idReads } from './ids.ts';
@@ -31,6 +32,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
             recomputes: recomputeWrites(tx, actor),
+            comparisons: comparisonWrites(tx, actor),
             event: async (type, payload) => {
               const request_id = writer.request?.request_id ?? null;
               const told = tx.json({ ...payload, actor, request_id });
@@ -51,6 +53,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
     recomputes: recomputeReads(database),
+    comparisons: comparisonReads(database),
     dataset: datasetReads(database, node),
     tracer: tracer(database),
     stories: stories(database),

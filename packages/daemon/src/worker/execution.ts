@@ -1,4 +1,5 @@
 import { failpoint } from '@osa/core/failpoint';
+import { comparisonQueue } from '@osa/core/postgres/comparison/queue';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { postgresQueue } from '@osa/core/postgres/queue/queue';
 import type { Execution } from '@osa/core/run/execution';
@@ -40,6 +41,7 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
   if (given > 0) log.info({ batches: given }, 'gave back batches that a dead daemon had held');
   return {
     queue,
+    comparisons: comparisonQueue(claims, endings),
     runners: own,
     worker: { name: worker.name, leaseMs: worker.leaseSeconds * 1_000 },
     slots: hookSlots(worker.perHook),
@@ -77,6 +79,9 @@ async function ownRunners(
     warn: (message, details) => log.warn(details, message),
   });
 }
+
+/** Events of every day. */
+const usual: readonly string[] = ['batch.claimed', 'batch.finished', 'comparison.claimed'];
 
 /** The events that end a claim; these are counted. */
 const ends: readonly string[] = ['finished', 'let_go', 'retry_later', 'stop_ingestion'];
