@@ -80,9 +80,6 @@ async function ownRunners(
   });
 }
 
-/** Events of every day. */
-const usual: readonly string[] = ['batch.claimed', 'batch.finished', 'comparison.claimed'];
-
 /** The events that end a claim; these are counted. */
 const ends: readonly string[] = ['finished', 'let_go', 'retry_later', 'stop_ingestion'];
 
