@@ -10,7 +10,6 @@ import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
-import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
 import type { BlobStore } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
@@ -39,6 +38,7 @@ import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Components, components } from './ready.ts';
+import { openBlobs } from './storage.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
 import { startWorker, type Worker } from './worker/worker.ts';
@@ -79,7 +79,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
-  const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
+  const blobs = await openBlobs(config);
   const metrics = createMetrics(() => failingBatches(requests));
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
   const execution = await prepareExecution(config, { claims, endings, blobs, threads, metrics, log });
@@ -165,7 +165,6 @@ function readsAtATime({ readConnections = defaultReadConnections }: DaemonConfig
 }
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
-  await prepareBlobs(join(dataDirectory, 'blobs'));
   await prepareSpool(spoolOf(dataDirectory));
   if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
 }
