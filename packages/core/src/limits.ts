@@ -38,6 +38,8 @@ export const bounds = {
   /** Rows that one record may produce, and one batch under one hook. */
   rowsPerRecord: 100_000,
   rowsPerBatch: 5_000_000,
+  /** Records that a recompute names one by one. */
+  recomputeRecords: 10_000,
   /** Bytes kept of the start and of the end of an attempt's log. */
   logBytes: 512 * 1024,
   /** Bytes kept of the end of the log of a running attempt. */
@@ -64,6 +66,8 @@ export const bounds = {
   filterPredicates: 200,
   filterValues: 1_000,
   filterText: 8_000,
+  /** Numbers of one Parquet file that no double keeps: their digits are in its metadata. */
+  exactNumbers: 100_000,
   /** Columns to sort by, and rows that are sorted. */
   sortKeys: 8,
   sortedRows: 500_000,

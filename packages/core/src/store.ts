@@ -4,6 +4,7 @@ import type { Role } from './auth/role.ts';
 import type { DatasetReads } from './data/dataset.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
+import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
 import type { Impacts } from './trace/impacts.ts';
@@ -25,6 +26,7 @@ export interface Store {
   read<T>(work: (registry: RegistryState) => Promise<T>): Promise<T>;
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
+  readonly recomputes: RecomputeReads;
   readonly dataset: DatasetReads;
   readonly tracer: Tracer;
   readonly stories: Stories;
@@ -38,7 +40,7 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'run' | 'deploy';
+export type IdKind = 'ingestion' | 'recompute' | 'run' | 'deploy';
 
 export interface IdRange {
   readonly first: string;
@@ -78,6 +80,7 @@ export interface Writer {
 export interface WriteTransaction {
   readonly registry: RegistryWrites;
   readonly ingestions: IngestionWrites;
+  readonly recomputes: RecomputeWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;
 }

@@ -1,11 +1,13 @@
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
+import type { TableFile } from '../data/format/file.ts';
 import { authRoutes } from './auth.ts';
 import { blobsRoutes } from './blobs.ts';
 import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
@@ -22,6 +24,7 @@ export const routes = {
   ...blobsRoutes,
   ...hooksRoutes,
   ...ingestionsRoutes,
+  ...recomputesRoutes,
   ...runsRoutes,
   ...authRoutes,
   ...dataRoutes,
@@ -39,7 +42,9 @@ type Shape<T> = T extends z.ZodType
       ? Uint8Array
       : T extends 'archive'
         ? Readable
-        : undefined;
+        : T extends 'table'
+          ? TableFile
+          : undefined;
 
 type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
 
