@@ -6,6 +6,7 @@ import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { eventsRoutes } from './operate/events.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
@@ -26,6 +27,7 @@ export const routes = {
   ...authRoutes,
   ...dataRoutes,
   ...traceRoutes,
+  ...eventsRoutes,
   ...statusRoutes,
 } as const satisfies Record<string, Route>;
 

@@ -51,7 +51,7 @@ declare
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
     'execute on function create_feature_table(text), rows_of_record(bigint, integer), new_record_id()',
-    'execute on function mint_release, add_release_source'];
+    'execute on function mint_release, add_release_source, order_events(integer)'];
   entry text;
 begin
   -- This list is the whole truth, also for a role that has been given more before.
@@ -69,5 +69,6 @@ begin
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_supersession(),
     prove_batch_records(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(),
-    column_type(text, text), create_feature_table(text), rows_of_record(bigint, integer), new_record_id(), mint_release, add_release_source from public;
+    column_type(text, text), create_feature_table(text), rows_of_record(bigint, integer), new_record_id(), mint_release, add_release_source, note_events(),
+    order_events(integer) from public;
 end $$;
