@@ -7,6 +7,7 @@ import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
 import { eventsRoutes } from './operate/events.ts';
+import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
@@ -23,6 +24,7 @@ export const routes = {
   ...blobsRoutes,
   ...hooksRoutes,
   ...ingestionsRoutes,
+  ...recomputesRoutes,
   ...runsRoutes,
   ...authRoutes,
   ...dataRoutes,

@@ -6,12 +6,13 @@ import { type RecordEnd, recordEnds } from '../../run/verdict.ts';
 import { arrayText } from '../array.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { isCommitUnknown } from '../connection/sqlstate.ts';
+import { supersede } from '../recompute/commit.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
 import { useIndexLookups } from './plans.ts';
 import { insertRows } from './rows.ts';
 
 /**
- * The final transaction of a batch. Its first lock is that of the batch, by the statement that checks fence and lease by the
+ * The final transaction of a batch, which publishes what came in, or supersedes what was computed before. Its first lock is that of the batch, by the statement that checks fence and lease by the
  * database's clock, so a stale worker writes nothing. When the answer to COMMIT is lost the batch is read.
  */
 export async function finish(
@@ -46,9 +47,15 @@ async function write(
     const outcomes = await insertOutcomes(tx, claim, result);
     await insertRows(tx, result, outcomes);
   }
-  await publish(tx, node, claim, ends);
-  await endRecords(tx, ends);
-  const payload = { batch: claim.batch, ingestion: claim.ingestion, ...countEnds(ends) };
+  if (claim.recompute === null) {
+    await publish(tx, node, claim, ends);
+    await endRecords(tx, ends);
+  } else {
+    await supersede(tx, claim, ends);
+    await failpoint('recompute.after-supersede');
+  }
+  const of = claim.recompute === null ? { ingestion: claim.ingestion } : { recompute: claim.recompute };
+  const payload = { batch: claim.batch, ...of, ...countEnds(ends) };
   await tx`insert into events (type, payload) values ('batch.finished', ${tx.json(payload)}::jsonb)`;
   await tx`select pg_notify(${batchesChannel}, '')`;
   await failpoint('write.before-commit');
