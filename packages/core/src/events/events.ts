@@ -3,22 +3,7 @@ import type { Principal } from '../auth/principal.ts';
 import { everything, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { Store } from '../store.ts';
-
-export type Event = Answer<'readEvents'>['items'][number];
-
-export interface EventPage {
-  readonly after: number;
-  readonly limit: number;
-  readonly type?: string | undefined;
-}
-
-/** The outbox in its one order. */
-export interface EventReads {
-  /** Gives every committed event its place; the last place. */
-  last(): Promise<number>;
-  /** Of the events that have a place. A page with a type may be empty and have more after it. */
-  read(page: EventPage): Promise<Answer<'readEvents'>>;
-}
+import type { EventPage } from './outbox.ts';
 
 export interface EventQuery extends Omit<EventPage, 'after'> {
   readonly after?: number | undefined;

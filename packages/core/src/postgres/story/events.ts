@@ -1,4 +1,4 @@
-import type { Event, EventReads } from '../../events/events.ts';
+import type { Event, EventReads } from '../../events/outbox.ts';
 import type { Sql } from '../connection/connect.ts';
 
 /** Events that get a place at a time, and that are looked through for those of one type. */

@@ -1,5 +1,5 @@
 import { OsaError } from '@osa/core/error';
-import type { EventReads } from '@osa/core/events/events';
+import type { EventReads } from '@osa/core/events/outbox';
 
 /** Tells those who wait that there are further events: one look at the database for all of them. */
 export interface EventFeed {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Answer } from '@osa/core/api';
-import type { Event } from '@osa/core/events/events';
+import type { Event } from '@osa/core/events/outbox';
 import type { EventFeed } from './feed.ts';
 
 export interface StreamOptions {
