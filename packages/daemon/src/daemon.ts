@@ -27,6 +27,7 @@ import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
+import { eventRoutes } from './http/routes/events.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
 import { recomputeRoutes } from './http/routes/recomputes.ts';
@@ -249,6 +250,7 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
+      ...eventRoutes({ store, isDraining: needs.isDraining }),
       ...runRoutes({ store }),
       ...statusRoutes({ store, domain, version: config.version, dataDirectory: config.dataDirectory }),
       ...authRoutes({ verifier: needs.verifier }),
