@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
+import type { TableFile } from '../data/format/file.ts';
 import { authRoutes } from './auth.ts';
 import { blobsRoutes } from './blobs.ts';
 import { conventionsRoutes } from './conventions.ts';
@@ -7,6 +8,7 @@ import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
 import { comparisonsRoutes } from './operate/comparisons.ts';
+import { eventsRoutes } from './operate/events.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
@@ -30,6 +32,7 @@ export const routes = {
   ...authRoutes,
   ...dataRoutes,
   ...traceRoutes,
+  ...eventsRoutes,
   ...statusRoutes,
 } as const satisfies Record<string, Route>;
 
@@ -43,7 +46,9 @@ type Shape<T> = T extends z.ZodType
       ? Uint8Array
       : T extends 'archive'
         ? Readable
-        : undefined;
+        : T extends 'table'
+          ? TableFile
+          : undefined;
 
 type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
 

@@ -85,6 +85,7 @@ const ends: readonly string[] = ['finished', 'let_go', 'retry_later', 'stop_inge
 
 const levels: Readonly<Record<string, 'debug' | 'info'>> = {
   'batch.claimed': 'debug',
+  'comparison.claimed': 'debug',
   'batch.finished': 'info',
 };
 
