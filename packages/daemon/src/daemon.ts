@@ -25,7 +25,6 @@ import { boundedReads } from './http/reads/reads.ts';
 import { type RefusalLog, refusalLog } from './http/refusal-log.ts';
 import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
-import { comparisonRoutes } from './http/routes/comparisons.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
 import { eventRoutes } from './http/routes/events.ts';
@@ -249,7 +248,6 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       ...hookRoutes({ ...parts, registries }),
       ...ingestionRoutes(parts),
       ...recomputeRoutes(parts),
-      ...comparisonRoutes({ store }),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
       ...eventRoutes({ store, isDraining: needs.isDraining }),
