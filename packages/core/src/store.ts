@@ -1,6 +1,7 @@
 import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
+import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { DatasetReads } from './record/dataset.ts';
@@ -25,6 +26,7 @@ export interface Store {
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
   readonly dataset: DatasetReads;
+  readonly files: FileReads;
   readonly tracer: Tracer;
   readonly stories: Stories;
   readonly runs: RunReads;
@@ -76,6 +78,7 @@ export interface Writer {
 export interface WriteTransaction {
   readonly registry: RegistryWrites;
   readonly ingestions: IngestionWrites;
+  readonly files: FileWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;
 }

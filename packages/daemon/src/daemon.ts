@@ -10,8 +10,9 @@ import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
+import { filesystemFiles } from '@osa/core/storage/files';
 import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
-import type { BlobStore } from '@osa/core/storage/index';
+import type { BlobStore, FileStore } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -28,6 +29,7 @@ import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
+import { fileRoutes } from './http/routes/files.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
 import { runRoutes } from './http/routes/runs.ts';
@@ -79,9 +81,10 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
   const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
+  const files = filesystemFiles(join(config.dataDirectory, 'files'));
   const metrics = createMetrics(() => failingBatches(requests));
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
-  const execution = await prepareExecution(config, { claims, endings, blobs, threads, metrics, log });
+  const execution = await prepareExecution(config, { claims, endings, blobs, files, threads, metrics, log });
   if (config.worker.concurrency > 0) stack.use(await announce(execution, { database: requests, log }));
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
   const stopWork = once(() => worker.drain(drainMs));
@@ -96,6 +99,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     uploads,
     cancellations,
     blobs,
+    files,
     threads,
     metrics,
     worker,
@@ -165,6 +169,7 @@ function readsAtATime({ readConnections = defaultReadConnections }: DaemonConfig
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
   await prepareBlobs(join(dataDirectory, 'blobs'));
+  await prepareBlobs(join(dataDirectory, 'files'));
   await prepareSpool(spoolOf(dataDirectory));
   if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
 }
@@ -186,6 +191,7 @@ interface ServerNeeds {
   readonly uploads: Database;
   readonly cancellations: Database;
   readonly blobs: BlobStore;
+  readonly files: FileStore;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
   readonly worker: Worker;
@@ -240,6 +246,7 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       }),
       ...conventionRoutes({ store, registries }),
       ...blobRoutes(parts),
+      ...fileRoutes({ ...parts, files: needs.files }),
       ...hookRoutes({ ...parts, registries }),
       ...ingestionRoutes(parts),
       ...dataRoutes({ store }),

@@ -4,6 +4,7 @@ import { authRoutes } from './auth.ts';
 import { blobsRoutes } from './blobs.ts';
 import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
+import { filesRoutes } from './files.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
 import { statusRoutes } from './operate/status.ts';
@@ -20,6 +21,7 @@ export const routes = {
   ...serviceRoutes,
   ...conventionsRoutes,
   ...blobsRoutes,
+  ...filesRoutes,
   ...hooksRoutes,
   ...ingestionsRoutes,
   ...runsRoutes,

@@ -7,6 +7,7 @@ import { missingActor, rememberActor } from './actor.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './dataset.ts';
+import { fileReads, fileWrites } from './files.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
 import { runningWorkers } from './queue/workers.ts';
@@ -27,6 +28,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
           work({
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
+            files: fileWrites(tx, actor),
             event: async (type, payload) => {
               const request_id = writer.request?.request_id ?? null;
               const told = tx.json({ ...payload, actor, request_id });
@@ -47,6 +49,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
     dataset: datasetReads(database),
+    files: fileReads(database),
     tracer: tracer(database),
     stories: stories(database),
     runs: runReads(database),

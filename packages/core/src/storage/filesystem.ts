@@ -47,7 +47,7 @@ export function filesystemBlobs(directory: string): BlobStore {
   };
 }
 
-const incoming = 'incoming';
+export const incoming = 'incoming';
 
 /** No upload takes this long, so older files are those of dead daemons. Other daemons may be writing right now. */
 const abandonedAfterMs = 24 * 3_600_000;
@@ -68,7 +68,7 @@ function ignoreMissing(error: unknown): undefined {
 }
 
 /** Refuses any key but a digest, which is safe as a path. */
-function pathOf(directory: string, sha256: string): string {
+export function pathOf(directory: string, sha256: string): string {
   if (!/^[0-9a-f]{64}$/.test(sha256)) {
     throw new OsaError(
       'invalid',
@@ -106,7 +106,7 @@ async function openBlob(path: string, sha256: string): Promise<FileHandle> {
 }
 
 /** A rename is durable once the directory that holds the name is flushed. */
-async function flushDirectory(path: string): Promise<void> {
+export async function flushDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
     await directory.sync();

@@ -7,7 +7,7 @@ import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';
 import { sweep } from '@osa/core/runners/attempt/sweep';
 import { makeRunners } from '@osa/core/runners/index';
-import type { BlobStore } from '@osa/core/storage/index';
+import type { BlobStore, FileStore } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from '../config/config.ts';
 import type { Metrics } from '../metrics.ts';
@@ -19,6 +19,7 @@ export interface ExecutionParts {
   /** For the final transactions of batches. */
   readonly endings: Database;
   readonly blobs: BlobStore;
+  readonly files: FileStore;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -30,7 +31,7 @@ export interface ExecutionParts {
  */
 export async function prepareExecution(config: DaemonConfig, parts: ExecutionParts): Promise<Execution> {
   const { worker, workDirectory: workspace } = config;
-  const { claims, endings, blobs, threads, metrics, log } = parts;
+  const { claims, endings, blobs, files, threads, metrics, log } = parts;
   const queue = metrics.counted(postgresQueue(claims, { domain: config.domain, endings }));
   const own = await ownRunners(config, { blobs, log });
   await failpoint('recovery.start');
@@ -45,6 +46,7 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
     slots: hookSlots(worker.perHook),
     held: new Map(),
     threads,
+    files,
     workspace,
     maxMemoryBytes: config.maxHookMemoryBytes,
     log: (event, details) => report(event, details, { metrics, log }),
