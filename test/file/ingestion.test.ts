@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { readRows } from '@osa/core/data/read';
 import { uploadFile } from '@osa/core/file/upload';
 import { listIngestionRecords } from '@osa/core/ingestion/read';
 import { retryIngestion } from '@osa/core/ingestion/retry';
-import { readRows } from '@osa/core/record/read';
 import { filesystemFiles } from '@osa/core/storage/files';
 import type { FileStore } from '@osa/core/storage/index';
 import { afterEach, beforeEach, expect, test } from 'vitest';

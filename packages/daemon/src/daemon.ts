@@ -10,9 +10,7 @@ import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
-import { filesystemFiles } from '@osa/core/storage/files';
-import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
-import type { BlobStore, FileStore } from '@osa/core/storage/index';
+import { filesystemStores, prepareStores, type Stores } from '@osa/core/storage/stores';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -32,6 +30,7 @@ import { dataRoutes } from './http/routes/data.ts';
 import { fileRoutes } from './http/routes/files.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
+import { recomputeRoutes } from './http/routes/recomputes.ts';
 import { runRoutes } from './http/routes/runs.ts';
 import { serviceRoutes } from './http/routes/service.ts';
 import { statusRoutes } from './http/routes/status.ts';
@@ -80,11 +79,10 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
-  const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
-  const files = filesystemFiles(join(config.dataDirectory, 'files'));
+  const stores = filesystemStores(config.dataDirectory);
   const metrics = createMetrics(() => failingBatches(requests));
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
-  const execution = await prepareExecution(config, { claims, endings, blobs, files, threads, metrics, log });
+  const execution = await prepareExecution(config, { claims, endings, stores, threads, metrics, log });
   if (config.worker.concurrency > 0) stack.use(await announce(execution, { database: requests, log }));
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
   const stopWork = once(() => worker.drain(drainMs));
@@ -98,8 +96,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     reads,
     uploads,
     cancellations,
-    blobs,
-    files,
+    stores,
     threads,
     metrics,
     worker,
@@ -168,8 +165,7 @@ function readsAtATime({ readConnections = defaultReadConnections }: DaemonConfig
 }
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
-  await prepareBlobs(join(dataDirectory, 'blobs'));
-  await prepareBlobs(join(dataDirectory, 'files'));
+  await prepareStores(dataDirectory);
   await prepareSpool(spoolOf(dataDirectory));
   if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
 }
@@ -190,8 +186,7 @@ interface ServerNeeds {
   readonly reads: Database;
   readonly uploads: Database;
   readonly cancellations: Database;
-  readonly blobs: BlobStore;
-  readonly files: FileStore;
+  readonly stores: Stores;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
   readonly worker: Worker;
@@ -234,8 +229,9 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
   const on = (database: Database): Handlers => {
     const store = postgresStore(database, { domain });
     const spoolDirectory = spoolOf(config.dataDirectory);
-    const { blobs, threads } = needs;
-    const parts = { store, bulk, cancelling, blobs, threads, spoolDirectory, ...httpLimits, ...config.http };
+    const { stores, threads } = needs;
+    const limits = { ...httpLimits, ...config.http };
+    const parts = { store, bulk, cancelling, ...stores, threads, spoolDirectory, ...limits };
     return {
       ...serviceRoutes({
         store,
@@ -246,9 +242,10 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       }),
       ...conventionRoutes({ store, registries }),
       ...blobRoutes(parts),
-      ...fileRoutes({ ...parts, files: needs.files }),
+      ...fileRoutes(parts),
       ...hookRoutes({ ...parts, registries }),
       ...ingestionRoutes(parts),
+      ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
       ...runRoutes({ store }),

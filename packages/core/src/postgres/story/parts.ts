@@ -1,7 +1,7 @@
 import type { Answer } from '../../api/index.ts';
 import type { Sql } from '../connection/connect.ts';
 import { releaseColumns } from '../registry/reads.ts';
-import { attemptColumns, oomRetries } from '../trace.ts';
+import { attemptColumns, oomRetries } from '../trace/columns.ts';
 import { digest, utc } from '../wire.ts';
 
 /** The parts that several answers of a trace share, as JSON. */
