@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
+import type { TableFile } from '../data/format/file.ts';
 import { authRoutes } from './auth.ts';
 import { blobsRoutes } from './blobs.ts';
 import { conventionsRoutes } from './conventions.ts';
@@ -43,7 +44,9 @@ type Shape<T> = T extends z.ZodType
       ? Uint8Array
       : T extends 'archive'
         ? Readable
-        : undefined;
+        : T extends 'table'
+          ? TableFile
+          : undefined;
 
 type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
 
