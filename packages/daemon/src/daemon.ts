@@ -16,7 +16,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from './config/config.ts';
 import { defaultReadConnections } from './config/settings.ts';
-import { requireFit, requireSafe, requireSafeIssuers } from './config/start-checks.ts';
+import { requireFit, requireSafe, requireSafeIssuers, unusableDirectory } from './config/start-checks.ts';
 import { authenticator } from './http/authenticate.ts';
 import { failureRateLimit } from './http/failure-rate-limit.ts';
 import { httpLimits } from './http/limits.ts';
@@ -165,9 +165,13 @@ function readsAtATime({ readConnections = defaultReadConnections }: DaemonConfig
 }
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
-  await prepareStores(dataDirectory);
-  await prepareSpool(spoolOf(dataDirectory));
-  if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
+  try {
+    await prepareStores(dataDirectory);
+    await prepareSpool(spoolOf(dataDirectory));
+    if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
+  } catch (cause) {
+    throw unusableDirectory(dataDirectory, cause);
+  }
 }
 
 /** In development `--dir` is locked as a whole. */

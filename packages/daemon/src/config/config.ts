@@ -1,13 +1,14 @@
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
+import { OsaError } from '@osa/core/error';
 import type { Endpoint } from '@osa/core/postgres/connection/connect';
 import type { RunnerSetting } from '@osa/core/runners/index';
 import type { HttpLimits } from '../http/limits.ts';
 import type { LogLevel } from '../log.ts';
 import { workspaceName } from '../worker/workspace.ts';
 import { trustedIssuers } from './issuers.ts';
-import { required } from './named-file.ts';
+import { required, secretText } from './named-file.ts';
 import type { Settings } from './read-settings.ts';
 import type { Part } from './settings.ts';
 
@@ -86,7 +87,7 @@ const databaseUrlIs = 'the URL of the database, with the application’s role (t
 /** @throws OsaError `usage` for a setting that is missing, `credentials` for a key that cannot be read */
 export async function productionConfig(options: ProductionOptions): Promise<DaemonConfig> {
   const { settings, environment, version } = options;
-  const url = required(settings.database_url, 'DATABASE_URL', databaseUrlIs);
+  const url = databaseUrl(settings);
   const ownDomain = required(
     settings.domain,
     'OSA_DOMAIN',
@@ -116,6 +117,17 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     drainSeconds: settings.drain_seconds,
     environment,
   };
+}
+
+function databaseUrl({ database_url: url, database_url_file: file, nameOf }: Settings): string {
+  if (url !== undefined && file !== undefined) {
+    const name = nameOf(['database_url_file']);
+    throw new OsaError('usage', `${name}: ${nameOf(['database_url'])} is set as well; set only one of them`, {
+      field: name,
+    });
+  }
+  if (file === undefined) return required(url, 'DATABASE_URL', databaseUrlIs);
+  return secretText(file, nameOf(['database_url_file']), databaseUrlIs);
 }
 
 /** By default one slot stays free for other hooks, so that a slow hook does not block them. */
@@ -156,14 +168,14 @@ export function logLevelOf(settings: Settings, isDev: boolean): LogLevel {
   return settings.log_level ?? (isDev ? 'warn' : 'info');
 }
 
-/** The URL of the database with its owner's role, for `osad migrate` and `osad roles`. @throws OsaError `usage` */
+const ownerUrlIs = 'the URL of the database, with its owner’s role (or give --database)';
+
+/** The URL of the database with its owner's role, for commands that are not a daemon's. @throws OsaError `usage` */
 export function ownerUrl(environment: NodeJS.ProcessEnv, option: string | undefined): string {
-  const url = option ?? (environment.OSA_OWNER_DATABASE_URL || environment.DATABASE_URL);
-  return required(
-    url,
-    'OSA_OWNER_DATABASE_URL',
-    'the URL of the database, with its owner’s role (or give --database)',
-  );
+  const { OSA_OWNER_DATABASE_URL: own, OSA_OWNER_DATABASE_URL_FILE: file, DATABASE_URL } = environment;
+  const url = option || own;
+  if (!url && file) return secretText(file, 'OSA_OWNER_DATABASE_URL_FILE', ownerUrlIs);
+  return required(url || DATABASE_URL, 'OSA_OWNER_DATABASE_URL', ownerUrlIs);
 }
 
 export function appRole(environment: NodeJS.ProcessEnv): string {

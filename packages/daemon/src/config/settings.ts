@@ -58,6 +58,10 @@ export const settings = {
     isSecret: true,
     help: 'URL of the database, with the application’s role, which `osad migrate` creates.',
   },
+  database_url_file: {
+    shape: z.string().min(1).optional(),
+    help: 'File with that URL instead; nobody else may have access to it.',
+  },
   database_connections: {
     shape: whole(1, 500).default(10),
     help: 'Connections for writes and probes. Uploads have 2 more, and cancellations 2; the worker has 2 for each batch, and 2 more.',
@@ -222,6 +226,10 @@ export const otherVariables: Readonly<Record<string, { readonly help: string; re
   OSA_OWNER_DATABASE_URL: {
     unset: 'DATABASE_URL',
     help: 'URL of the database with its owner’s role, for `osad migrate` and `osad roles`.',
+  },
+  OSA_OWNER_DATABASE_URL_FILE: {
+    unset: 'none',
+    help: 'File with that URL instead; nobody else may have access to it.',
   },
   OSA_APP_ROLE: { unset: 'osa_app', help: 'Role of the application, which `osad migrate` gives its rights.' },
 };
