@@ -47,6 +47,8 @@ const columns = {
   records: 'version',
   workers: 'name',
   events: 'payload',
+  event_arrivals: 'event',
+  event_order: 'seq',
   idempotency_keys: 'response',
   refusals: 'actor',
   schema_migrations: 'checksum',

@@ -79,6 +79,9 @@ export const bounds = {
   /** Releases that one question about their impact chooses, and commits that it names. */
   impactReleases: 1_000,
   impactCommits: 500,
+  /** Events of one page, and the longest wait for one. */
+  eventPage: 500,
+  eventWaitSeconds: 30,
   /** Rows in the trace of one record. */
   tracedRows: 1_000,
   /** Values of one page of published data; the row that reaches the limit is the page's last. */

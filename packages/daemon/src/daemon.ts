@@ -6,7 +6,7 @@ import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
 import { OsaError } from '@osa/core/error';
 import { failpoint } from '@osa/core/failpoint';
-import { connect, type Database } from '@osa/core/postgres/connection/connect';
+import type { Database } from '@osa/core/postgres/connection/connect';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
@@ -15,7 +15,6 @@ import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from './config/config.ts';
-import { defaultReadConnections } from './config/settings.ts';
 import { requireFit, requireSafe, requireSafeIssuers, unusableDirectory } from './config/start-checks.ts';
 import { authenticator } from './http/authenticate.ts';
 import { failureRateLimit } from './http/failure-rate-limit.ts';
@@ -27,6 +26,7 @@ import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
+import { eventRoutes } from './http/routes/events.ts';
 import { fileRoutes } from './http/routes/files.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
@@ -38,6 +38,7 @@ import { traceRoutes } from './http/routes/trace.ts';
 import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+import { open, readsAtATime } from './pools.ts';
 import { type Components, components } from './ready.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
@@ -134,36 +135,6 @@ function once(work: () => Promise<void>): () => Promise<void> {
   };
 }
 
-/**
- * Six pools, so that no kind of work waits for another. Requests are quick. Reads may be long, and are cut when they are. An
- * upload may take minutes. A cancellation waits for no lock and for no upload, but may write much. Claims and
- * renewals are quick, so a silent connection is soon given up. The end of a batch writes much, and may wait for its
- * turn to publish.
- */
-function open(
-  { database, worker }: DaemonConfig,
-  part: 'requests' | 'reads' | 'uploads' | 'cancellations' | 'claims' | 'endings',
-): Database {
-  const minute = 60_000;
-  const settings = {
-    requests: { max: database.connections },
-    reads: { max: readsAtATime(database), statementTimeoutMs: 15_000 },
-    uploads: { max: 2, acquireTimeoutMs: minute, statementTimeoutMs: 30 * minute, lockTimeoutMs: 5 * minute },
-    cancellations: { max: 2, statementTimeoutMs: 30 * minute },
-    claims: { max: worker.concurrency + 1, statementTimeoutMs: 10_000, lockTimeoutMs: 5_000 },
-    endings: {
-      max: Math.max(1, worker.concurrency),
-      statementTimeoutMs: 5 * minute,
-      lockTimeoutMs: 2 * minute,
-    },
-  };
-  return connect({ url: database.url, applicationName: `osad ${part}`, ...settings[part] });
-}
-
-function readsAtATime({ readConnections = defaultReadConnections }: DaemonConfig['database']): number {
-  return readConnections;
-}
-
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
   try {
     await prepareStores(dataDirectory);
@@ -252,6 +223,7 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
+      ...eventRoutes({ store, isDraining: needs.isDraining }),
       ...runRoutes({ store }),
       ...statusRoutes({ store, domain, version: config.version, dataDirectory: config.dataDirectory }),
       ...authRoutes({ verifier: needs.verifier }),

@@ -8,6 +8,7 @@ import { dataRoutes } from './data.ts';
 import { filesRoutes } from './files.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { eventsRoutes } from './operate/events.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
@@ -31,6 +32,7 @@ export const routes = {
   ...authRoutes,
   ...dataRoutes,
   ...traceRoutes,
+  ...eventsRoutes,
   ...statusRoutes,
 } as const satisfies Record<string, Route>;
 

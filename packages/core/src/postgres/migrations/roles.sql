@@ -61,7 +61,7 @@ declare
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
     'execute on function create_feature_table(text), create_record_view(text, text), rows_of_record(bigint, integer), new_record_id()',
-    'execute on function mint_release, add_release_source, prove_recompute_end'];
+    'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer)'];
   entry text;
 begin
   -- This list is the whole truth, also for a role that has been given more before.
@@ -82,5 +82,6 @@ begin
     prove_batch_records(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
     prove_record_files(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
-    rows_of_record(bigint, integer), new_record_id(), mint_release, add_release_source, prove_recompute_end from public;
+    rows_of_record(bigint, integer), new_record_id(), mint_release, add_release_source, prove_recompute_end, note_events(),
+    order_events(integer) from public;
 end $$;
