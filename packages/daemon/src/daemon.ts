@@ -10,7 +10,7 @@ import type { Database } from '@osa/core/postgres/connection/connect';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
-import { filesystemStores, prepareStores, type Stores } from '@osa/core/storage/stores';
+import type { Stores } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -40,6 +40,7 @@ import { prepareSpool } from './http/spool.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { open, readsAtATime } from './pools.ts';
 import { type Components, components } from './ready.ts';
+import { openStores } from './storage.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
 import { startWorker, type Worker } from './worker/worker.ts';
@@ -80,7 +81,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
-  const stores = filesystemStores(config.dataDirectory);
+  const stores = await openStores(config);
   const metrics = createMetrics(() => failingBatches(requests));
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
   const execution = await prepareExecution(config, { claims, endings, stores, threads, metrics, log });
@@ -137,7 +138,6 @@ function once(work: () => Promise<void>): () => Promise<void> {
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
   try {
-    await prepareStores(dataDirectory);
     await prepareSpool(spoolOf(dataDirectory));
     if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
   } catch (cause) {

@@ -7,7 +7,7 @@ import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';
 import { sweep } from '@osa/core/runners/attempt/sweep';
 import { makeRunners } from '@osa/core/runners/index';
-import type { Stores } from '@osa/core/storage/stores';
+import type { Stores } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from '../config/config.ts';
 import type { Metrics } from '../metrics.ts';
