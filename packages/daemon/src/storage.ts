@@ -18,7 +18,7 @@ export async function openStores(config: Pick<DaemonConfig, 'dataDirectory' | 's
  *
  * @throws OsaError `unavailable` that says what is wrong with it
  */
-export async function openBlobs({
+async function openBlobs({
   dataDirectory,
   storage,
 }: Pick<DaemonConfig, 'dataDirectory' | 'storage'>): Promise<BlobStore> {
