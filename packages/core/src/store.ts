@@ -4,6 +4,7 @@ import type { Role } from './auth/role.ts';
 import type { ComparisonReads, ComparisonWrites } from './comparison/comparisons.ts';
 import type { DatasetReads } from './data/dataset.ts';
 import type { EventReads } from './events/outbox.ts';
+import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
@@ -31,6 +32,7 @@ export interface Store {
   readonly recomputes: RecomputeReads;
   readonly comparisons: ComparisonReads;
   readonly dataset: DatasetReads;
+  readonly files: FileReads;
   readonly tracer: Tracer;
   readonly stories: Stories;
   readonly events: EventReads;
@@ -84,6 +86,7 @@ export interface Writer {
 export interface WriteTransaction {
   readonly registry: RegistryWrites;
   readonly ingestions: IngestionWrites;
+  readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
   readonly comparisons: ComparisonWrites;
   /** Appends to the outbox. */

@@ -8,6 +8,7 @@ import { arrayText } from './array.ts';
 import { comparisonReads, comparisonWrites } from './comparison/comparisons.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './data/dataset.ts';
+import { fileReads, fileWrites } from './files.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
 import { runningWorkers } from './queue/workers.ts';
@@ -32,6 +33,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
           work({
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
+            files: fileWrites(tx, actor),
             recomputes: recomputeWrites(tx, actor),
             comparisons: comparisonWrites(tx, actor),
             event: async (type, payload) => {
@@ -53,6 +55,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
+    files: fileReads(database),
     recomputes: recomputeReads(database),
     comparisons: comparisonReads(database),
     dataset: datasetReads(database, node),
