@@ -41,6 +41,8 @@ const columns = {
   events: 'payload',
   idempotency_keys: 'response',
   refusals: 'actor',
+  publishers: 'claims',
+  exchanges: 'claims',
   schema_migrations: 'checksum',
   'features.energy': 'value',
 };

@@ -6,9 +6,10 @@ import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
 import { OsaError } from '@osa/core/error';
 import { failpoint } from '@osa/core/failpoint';
-import { connect, type Database } from '@osa/core/postgres/connection/connect';
+import type { Database } from '@osa/core/postgres/connection/connect';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
+import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
 import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
 import type { BlobStore } from '@osa/core/storage/index';
@@ -16,9 +17,8 @@ import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from './config/config.ts';
-import { defaultReadConnections } from './config/settings.ts';
 import { requireFit, requireSafe, requireSafeIssuers } from './config/start-checks.ts';
-import { authenticator } from './http/authenticate.ts';
+import { authenticator, type FailedTokens, failedTokens } from './http/authenticate.ts';
 import { failureRateLimit } from './http/failure-rate-limit.ts';
 import { httpLimits } from './http/limits.ts';
 import { type Handlers, isBounded } from './http/mount.ts';
@@ -30,6 +30,7 @@ import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
+import { publisherRoutes } from './http/routes/publishers.ts';
 import { runRoutes } from './http/routes/runs.ts';
 import { serviceRoutes } from './http/routes/service.ts';
 import { statusRoutes } from './http/routes/status.ts';
@@ -37,6 +38,9 @@ import { traceRoutes } from './http/routes/trace.ts';
 import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+import { openPools, type Pools, readsAtATime } from './pools.ts';
+import { ownIssuer, withOwn } from './publishers/own-issuer.ts';
+import { cachedProviderKeys } from './publishers/provider-keys.ts';
 import { type Components, components } from './ready.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
@@ -69,12 +73,8 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const drainMs = config.drainSeconds * 1_000;
   const state = { draining: false };
   await using stack = new AsyncDisposableStack();
-  const requests = stack.adopt(open(config, 'requests'), (database) => database.close());
-  const reads = stack.adopt(open(config, 'reads'), (database) => database.close());
-  const uploads = stack.adopt(open(config, 'uploads'), (database) => database.close());
-  const cancellations = stack.adopt(open(config, 'cancellations'), (database) => database.close());
-  const claims = stack.adopt(open(config, 'claims'), (database) => database.close());
-  const endings = stack.adopt(open(config, 'endings'), (database) => database.close());
+  const pools = openPools(config, stack);
+  const { requests, claims, endings } = pools;
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
@@ -86,16 +86,11 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
-  const verifier = tokenVerifier(config.trusted);
+  const own = await ownIssuer(config);
+  const verifier = tokenVerifier(withOwn(config.trusted, own.machine));
   const refused = stack.use(refusalLog({ metrics, log }));
   const app = server(config, {
-    verifier,
-    refused,
-    requests,
-    reads,
-    uploads,
-    cancellations,
-    blobs,
+    ...{ verifier, own, refused, pools, blobs },
     threads,
     metrics,
     worker,
@@ -119,7 +114,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   });
   const trust = (trusted: TrustedIssuers) => {
     requireSafeIssuers({ mode: config.mode, trusted });
-    verifier.trust(trusted);
+    verifier.trust(withOwn(trusted, own.machine));
   };
   return { url, trust, close };
 }
@@ -131,36 +126,6 @@ function once(work: () => Promise<void>): () => Promise<void> {
     doing ??= work();
     return doing;
   };
-}
-
-/**
- * Six pools, so that no kind of work waits for another. Requests are quick. Reads may be long, and are cut when they are. An
- * upload may take minutes. A cancellation waits for no lock and for no upload, but may write much. Claims and
- * renewals are quick, so a silent connection is soon given up. The end of a batch writes much, and may wait for its
- * turn to publish.
- */
-function open(
-  { database, worker }: DaemonConfig,
-  part: 'requests' | 'reads' | 'uploads' | 'cancellations' | 'claims' | 'endings',
-): Database {
-  const minute = 60_000;
-  const settings = {
-    requests: { max: database.connections },
-    reads: { max: readsAtATime(database), statementTimeoutMs: 15_000 },
-    uploads: { max: 2, acquireTimeoutMs: minute, statementTimeoutMs: 30 * minute, lockTimeoutMs: 5 * minute },
-    cancellations: { max: 2, statementTimeoutMs: 30 * minute },
-    claims: { max: worker.concurrency + 1, statementTimeoutMs: 10_000, lockTimeoutMs: 5_000 },
-    endings: {
-      max: Math.max(1, worker.concurrency),
-      statementTimeoutMs: 5 * minute,
-      lockTimeoutMs: 2 * minute,
-    },
-  };
-  return connect({ url: database.url, applicationName: `osad ${part}`, ...settings[part] });
-}
-
-function readsAtATime({ readConnections = defaultReadConnections }: DaemonConfig['database']): number {
-  return readConnections;
 }
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
@@ -181,10 +146,8 @@ function spoolOf(dataDirectory: string): string {
 interface ServerNeeds {
   readonly verifier: Verifier;
   readonly refused: RefusalLog;
-  readonly requests: Database;
-  readonly reads: Database;
-  readonly uploads: Database;
-  readonly cancellations: Database;
+  readonly own: OwnIssuer;
+  readonly pools: Pools;
   readonly blobs: BlobStore;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
@@ -194,22 +157,24 @@ interface ServerNeeds {
 }
 
 function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
-  const { requests, metrics, worker, log, isDraining, verifier } = needs;
+  const { metrics, worker, log, isDraining, verifier, own } = needs;
+  const { requests } = needs.pools;
   const limits = { ...httpLimits, ...config.http };
   const store = postgresStore(requests, { domain: config.domain });
   const check = () => components(config, { database: requests, worker, isDraining, log });
+  const failed = failedTokens(failureRateLimit(limits.failedAuthentications), needs.refused.tell);
   return buildServer({
     part: config.part,
     isLocal: config.mode === 'development',
     trustedProxies: config.trustedProxies,
-    handlers: handlers(config, needs, check),
+    handlers: handlers(config, needs, { check, failed }),
     reads: boundedReads({ limits, most: readsAtATime(config.database) }),
     authenticate: authenticator({
       verifier,
       rolesOf: store.access.rolesOf,
       reads: config.reads,
-      failures: failureRateLimit(limits.failedAuthentications),
-      onRefused: needs.refused.tell,
+      failed,
+      own: { issuer: own.issuer, isActive: store.publishers.isActive },
     }),
     denied: store.access.denied,
     limits,
@@ -220,11 +185,21 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
 }
 
 /** The routes that read have connections of their own. */
-function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise<Components>): Handlers {
+function handlers(
+  config: DaemonConfig,
+  needs: ServerNeeds,
+  { check, failed }: { readonly check: () => Promise<Components>; readonly failed: FailedTokens },
+): Handlers {
   const { domain } = config;
   const { registries = [] } = config.containers;
-  const bulk = postgresStore(needs.uploads, { domain });
-  const cancelling = postgresStore(needs.cancellations, { domain });
+  const bulk = postgresStore(needs.pools.uploads, { domain });
+  const cancelling = postgresStore(needs.pools.cancellations, { domain });
+  const exchangeParts = {
+    own: needs.own,
+    keys: cachedProviderKeys({ log: needs.log }).keys,
+    skewSeconds: config.trusted.clockSkewSeconds,
+    now: Date.now,
+  };
   const on = (database: Database): Handlers => {
     const store = postgresStore(database, { domain });
     const spoolDirectory = spoolOf(config.dataDirectory);
@@ -246,13 +221,14 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       ...traceRoutes({ store }),
       ...runRoutes({ store }),
       ...statusRoutes({ store, domain, version: config.version, dataDirectory: config.dataDirectory }),
-      ...authRoutes({ verifier: needs.verifier }),
+      ...authRoutes({ verifier: needs.verifier, own: needs.own }),
+      ...publisherRoutes({ store, failed, exchange: exchangeParts }),
     };
   };
-  const reading = Object.entries(on(needs.reads)).filter(([name]) => {
+  const reading = Object.entries(on(needs.pools.reads)).filter(([name]) => {
     return isBounded(routes[name as RouteName]);
   });
-  return { ...on(needs.requests), ...Object.fromEntries(reading) };
+  return { ...on(needs.pools.requests), ...Object.fromEntries(reading) };
 }
 
 async function listen(app: FastifyInstance, { host, port }: DaemonConfig): Promise<string> {

@@ -235,6 +235,29 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Access',
+    name: 'publishers',
+    summary: 'Trust CI jobs, so that they need no secret',
+    example: ['osa publishers list', 'the jobs that this archive trusts'],
+    commands: [
+      {
+        name: 'add',
+        summary: 'Trust jobs of a repository',
+        load: async () => (await import('./publishers/add.ts')).publishersAdd,
+      },
+      {
+        name: 'list',
+        summary: 'List trusted publishers',
+        load: async () => (await import('./publishers/list.ts')).publishersList,
+      },
+      {
+        name: 'remove',
+        summary: 'Stop trusting a publisher',
+        load: async () => (await import('./publishers/remove.ts')).publishersRemove,
+      },
+    ],
+  },
+  {
+    group: 'Access',
     name: 'token',
     summary: 'Sign a token for another program',
     load: async () => (await import('./auth/token.ts')).token,

@@ -4,6 +4,7 @@ import { Digest } from '../hook/release.ts';
 import { FieldDefinition } from '../record/schema.ts';
 import { Actor, ClaimedBatches, Difference, flag, idParams, SchemaRef, time, Unstartable } from './fields.ts';
 import { nextPage, page, wholePage } from './paging.ts';
+import { Job } from './releases.ts';
 import { read, route, scope } from './route.ts';
 
 /** `activate` also makes a declared release live if it is known and another one is live. */
@@ -79,6 +80,8 @@ const DeploySummary = z.object({
   /** The distinct sources of the declaration, and of the code of its hooks and ingester. */
   source_refs: z.array(z.string()),
   actor: Actor,
+  /** What the provider of a CI signed of the job that deployed; null without. */
+  job: Job.nullable().default(null),
   at: time,
 });
 

@@ -6,6 +6,7 @@ import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { publishersRoutes } from './operate/publishers.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
@@ -27,6 +28,7 @@ export const routes = {
   ...dataRoutes,
   ...traceRoutes,
   ...statusRoutes,
+  ...publishersRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;

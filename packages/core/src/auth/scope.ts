@@ -13,6 +13,7 @@ export const scopeVerbs = [
   'ingestions:write',
   'ingestions:read',
   'runs:read',
+  'publishers:write',
 ] as const;
 
 export type ScopeVerb = (typeof scopeVerbs)[number];
