@@ -22,6 +22,7 @@ const pending: Plan = {
   changed: true,
   refused: false,
   reasons: [],
+  reviewed: null,
   warnings: [],
   changes: {
     ...deployed.changes,

@@ -10,7 +10,7 @@ import { deployHook, ndjson, signingKey, type TestDaemon, testDaemon } from '../
 const all = Object.entries(routes) as [RouteName, Route][];
 const gated = all.filter(([, { gate }]) => gate.kind === 'scope');
 const readable = all.filter(([, { gate }]) => gate.kind === 'read');
-const open = all.filter(([, { gate }]) => gate.kind === 'public');
+const open = all.filter(([, { gate, method }]) => gate.kind === 'public' && method === 'GET');
 
 let daemon: TestDaemon;
 beforeAll(async () => {

@@ -52,6 +52,11 @@ const DeployPlan = z.object({
   reasons: z.array(z.string()),
   changes: DeployChanges,
   warnings,
+  /** Holds a deploy to this plan: it takes `digest` as `expected_plan`. Null for a plan that is refused. */
+  reviewed: z
+    .object({ archive: z.string(), manifest_digest: Digest, digest: Digest })
+    .nullable()
+    .default(null),
 });
 
 const DeployAnswer = z.object({
@@ -106,7 +111,10 @@ export const conventionsRoutes = {
     path: '/api/v1/conventions',
     summary: 'Deploy a convention: schema, hooks, releases and convention in one step',
     gate: scope('conventions:write'),
-    query: deployOptions,
+    query: deployOptions.extend({
+      /** The digest of a plan that was reviewed; 409 with the changes when the deploy would do something else. */
+      expected_plan: Digest.optional(),
+    }),
     body: DeployRequest,
     status: 201,
     response: DeployAnswer,

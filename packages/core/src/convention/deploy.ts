@@ -12,6 +12,7 @@ import type { Store, Writer } from '../store.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent, slugOf } from './convention.ts';
 import { withOpenText } from './open-text.ts';
 import { type DeployOptions, type DeployPlan, type DeployState, planDeploy } from './plan.ts';
+import { requireReviewed, reviewed } from './reviewed.ts';
 
 /**
  * Applies one `convention.yaml`: schema, hooks, feature tables, releases, pointer moves, convention and history,
@@ -37,12 +38,13 @@ export async function deploy(
     const plan = planDeploy(slug, request, state, { ...options, shows: shownTo(writer.principal) });
     requireOwnership(writer.principal, plan, request);
     refuse(plan);
+    // Anybody may read what a deploy has changed.
+    const open = planDeploy(slug, request, state, { ...options, shows: () => false });
+    requireReviewed(request, open, options);
     await requireBlobs(registry, request.hooks);
     const still_running = await stillRunning(registry, plan, state);
     await apply({ registry, principal: writer.principal }, request, plan, state);
     await failpoint('release.after-insert');
-    // Anybody may read what a deploy has changed.
-    const open = planDeploy(slug, request, state, { ...options, shows: () => false });
     const { id, at } = await registry.recordDeploy({ slug, manifest: request, plan: open });
     await event('convention.deployed', { slug, deploy: id, changed: plan.changed });
     await failpoint('release.after-pointer');
@@ -75,7 +77,7 @@ export async function planConvention(
   principal: Principal,
   received: DeployRequest,
   options: DeployOptions,
-): Promise<DeployPlan> {
+): Promise<Answer<'planDeploy'>> {
   const request = withOpenText(received);
   const slug = chooseSlug(request);
   requireScope(principal, 'conventions:write', slug);
@@ -87,7 +89,8 @@ export async function planConvention(
     const state = await readState(registry, request, { convention, hooks, schemaOwner });
     const plan = planDeploy(slug, request, state, { ...options, shows: shownTo(principal) });
     requireOwnership(principal, plan, request);
-    return plan;
+    const open = planDeploy(slug, request, state, { ...options, shows: () => false });
+    return { ...plan, reviewed: plan.refused ? null : reviewed(request, open, options) };
   });
 }
 

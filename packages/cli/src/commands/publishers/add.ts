@@ -11,7 +11,7 @@ export const publishersAdd = defineCommand({
   description:
     'Trusts jobs of a CI, so that they need no secret. A job proves with the ID token of its CI which repository, branch ' +
     'and environment it runs for. If it meets the rule, it gets a token of this archive for 15 minutes, with ' +
-    'the scopes of the rule. What the CI signed of the job is kept with its deploys and releases, and osa trace shows it.\n\n' +
+    'the scopes of the rule. The claims are kept with the deploys and releases of the job, and osa trace shows them.\n\n' +
     'PROVIDER is github, gitlab (gitlab.com), or the URL of another OpenID provider, such as your own GitLab. A value may end ' +
     'in * for any rest.\n\n' +
     'You need the scope publishers:write, and every scope that you give.',
