@@ -23,6 +23,7 @@ const concepts = [
   'run',
   'status',
   'trace',
+  'data',
 ];
 
 /** Directions that must not be: what a file's path matches, and what it then must not import. */

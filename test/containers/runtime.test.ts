@@ -15,6 +15,7 @@ async function fakePodman(pattern: string) {
 echo "$*" >> ${log}
 case "$*" in
   --version) exit 0 ;;
+  *info*) echo '{"name":"runc","version":"runc version 1.2.0"}'; exit 0 ;;
   ${pattern}) exit 127 ;;
   *run*) echo "Error: no such cgroups" >&2; exit 126 ;;
 esac
@@ -31,6 +32,7 @@ async function warnings(
   const said: string[] = [];
   await makeRunners('auto', {
     isDevelopment: false,
+    requiresSafeRuntime: true,
     blobs: filesystemBlobs(podman.place),
     environment: podman.environment,
     engineOptions,
@@ -67,5 +69,5 @@ test('a podman that can run nothing is reported with each reason, and the runner
 test('nothing is tried when the options are given', async () => {
   const podman = await fakePodman('nothing');
   expect(await warnings(podman, ['--log-level=error'])).toEqual([]);
-  expect(await podman.calls()).toEqual(['--version']);
+  expect(await podman.calls()).toEqual(['--version', expect.stringMatching(/^--log-level=error info /)]);
 });

@@ -18,7 +18,13 @@ export async function findIds(
   { kind, prefix }: { readonly kind: IdKind; readonly prefix: string },
 ): Promise<Answer<'findIds'>> {
   const mayRead = reader(principal, kind);
-  const found = await store.ids.between(kind, rangeOf(prefix));
+  const range = rangeOf(prefix);
+  if (!range) {
+    throw new OsaError('invalid', `prefix: ${prefix} is not the beginning of an id; copy it from a list`, {
+      field: 'prefix',
+    });
+  }
+  const found = await store.ids.between(kind, { ...range, limit: mostSeen });
   const readable = found.filter(({ name }) => mayRead(name));
   // Beyond what was looked through there may be more.
   const has_more = readable.length > mostAnswered || found.length === mostSeen;
@@ -26,21 +32,18 @@ export async function findIds(
 }
 
 function reader(principal: Principal | undefined, kind: IdKind): (name: string) => boolean {
-  if (kind === 'deploy') return () => true;
+  if (kind === 'deploy' || kind === 'recompute') return () => true;
   if (!principal) throw new OsaError('missing_token', `ids of ${kind}s need a token; sign one`);
   const verb = kind === 'run' ? 'runs:read' : 'ingestions:read';
   return (name) => grants(principal, verb, name);
 }
 
-function rangeOf(prefix: string): IdRange {
+/** The first and last id that begin with `prefix`; undefined when no id does. */
+export function rangeOf(prefix: string): Omit<IdRange, 'limit'> | undefined {
   const digits = prefix.toLowerCase().replaceAll('-', '');
   const [first, last] = ['0', 'f'].map((fill) => uuidOf(digits.padEnd(32, fill)));
-  if (first === undefined || last === undefined || !first.startsWith(prefix.toLowerCase())) {
-    throw new OsaError('invalid', `prefix: ${prefix} is not the beginning of an id; copy it from a list`, {
-      field: 'prefix',
-    });
-  }
-  return { first, last, limit: mostSeen };
+  if (first === undefined || last === undefined || !first.startsWith(prefix.toLowerCase())) return undefined;
+  return { first, last };
 }
 
 function uuidOf(digits: string): string {

@@ -31,6 +31,7 @@ import { dataRoutes } from './http/routes/data.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
 import { publisherRoutes } from './http/routes/publishers.ts';
+import { recomputeRoutes } from './http/routes/recomputes.ts';
 import { runRoutes } from './http/routes/runs.ts';
 import { serviceRoutes } from './http/routes/service.ts';
 import { statusRoutes } from './http/routes/status.ts';
@@ -217,6 +218,7 @@ function handlers(
       ...blobRoutes(parts),
       ...hookRoutes({ ...parts, registries, domain }),
       ...ingestionRoutes(parts),
+      ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
       ...runRoutes({ store }),

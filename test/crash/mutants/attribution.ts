@@ -61,8 +61,8 @@ export const attributionMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/trace.ts`,
-        find: 'rel.version = run.version\n    join actors a',
-        replace: `rel.version = ${live('run.hook')}\n    join actors a`,
+        find: 'facts.release(hook, run.version, found.has_sources)',
+        replace: 'facts.release(hook, found.live_version ?? 0, found.has_sources)',
       },
     ],
     focus: interrupted,
@@ -99,7 +99,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'the trace of a row says who made the live release live, not its own',
     defects: [
       {
-        file: `${core}/postgres/trace.ts`,
+        file: `${core}/postgres/trace/facts.ts`,
         find: 'c.to_version = r.version order by',
         replace: 'c.to_version = h.live_version order by',
       },
@@ -138,7 +138,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'the data route gives rows the version that is live',
     defects: [
       {
-        file: `${core}/postgres/dataset.ts`,
+        file: `${core}/postgres/data/rows.ts`,
         find: 'run.version as release, run.finished_at as created_at',
         replace: `(select h.live_version from hooks h where h.name = \${hook}) as release, run.finished_at as created_at`,
       },

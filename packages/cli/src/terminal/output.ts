@@ -17,6 +17,8 @@ export interface Output {
   result(document: unknown, lines: readonly Line[]): void;
   /** A part of a result that comes little by little, to stdout; with `--json` each line is a document. */
   stream(lines: readonly Line[]): void;
+  /** A document in a format of its own, or a line of one, to stdout: exactly as it is, also with `--json`. */
+  document(text: string): void;
   /** A result that takes the place of the one before: on a terminal the screen is cleared first. */
   screen(lines: readonly Line[]): void;
   /** Messages and progress, to stderr. */
@@ -65,6 +67,7 @@ export function createOutput(
     animated: interactive && !display.isAscii,
     result: (document, lines) => (json ? result(document) : write(streams.stdout, lines)),
     stream: (lines) => (json ? lines.map((text) => writeJson(String(text))) : write(streams.stdout, lines)),
+    document: (text) => void writeJson(text),
     screen: (lines) => {
       if (streams.stdout.isTTY === true) streams.stdout.write('\x1b[H\x1b[2J');
       write(streams.stdout, lines);

@@ -93,3 +93,12 @@ export function wordsOf<const W extends string>(words: readonly W[]): (given: st
     throw new OsaError('usage', `It must be ${words.join(', ')}, or several of them with commas.`);
   };
 }
+
+/** One of `words`. */
+export function wordOf<const W extends string>(words: readonly W[]): (given: string) => W {
+  return (given) => {
+    const chosen = words.find((word) => word === given.trim());
+    if (chosen !== undefined) return chosen;
+    throw new OsaError('usage', `It must be one of ${words.join(', ')}.`);
+  };
+}

@@ -76,7 +76,7 @@ const DeployAnswer = z.object({
   still_running: z.array(ClaimedBatches.extend({ hook: z.string() })).default([]),
 });
 
-const DeploySummary = z.object({
+export const DeploySummary = z.object({
   id: z.string(),
   slug: z.string(),
   manifest_digest: Digest,

@@ -7,11 +7,12 @@ import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
 import { publishersRoutes } from './operate/publishers.ts';
+import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
 import { serviceRoutes } from './service.ts';
-import { traceRoutes } from './trace.ts';
+import { traceRoutes } from './trace/index.ts';
 
 /**
  * The wire contract, once: the routes of the daemon, the types of the client and the OpenAPI document come from here.
@@ -23,6 +24,7 @@ export const routes = {
   ...blobsRoutes,
   ...hooksRoutes,
   ...ingestionsRoutes,
+  ...recomputesRoutes,
   ...runsRoutes,
   ...authRoutes,
   ...dataRoutes,

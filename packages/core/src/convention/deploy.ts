@@ -11,7 +11,13 @@ import { fingerprint } from '../hook/release.ts';
 import type { Store, Writer } from '../store.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent, slugOf } from './convention.ts';
 import { withOpenText } from './open-text.ts';
-import { type DeployOptions, type DeployPlan, type DeployState, planDeploy } from './plan.ts';
+import {
+  type DeployOptions,
+  type DeployPlan,
+  type DeployState,
+  type DeployStep,
+  planDeploy,
+} from './plan.ts';
 import { requireReviewed, reviewed } from './reviewed.ts';
 
 /**
@@ -35,15 +41,16 @@ export async function deploy(
   const answer = await store.write(writer, async ({ registry, event }) => {
     const state = await lockState(registry, slug, request);
     await failpoint('release.after-lock');
-    const plan = planDeploy(slug, request, state, { ...options, shows: shownTo(writer.principal) });
+    const planned = { ...options, shows: shownTo(writer.principal) };
+    const { plan, steps } = planDeploy(slug, request, state, planned);
     requireOwnership(writer.principal, plan, request);
     refuse(plan);
     // Anybody may read what a deploy has changed.
-    const open = planDeploy(slug, request, state, { ...options, shows: () => false });
+    const { plan: open } = planDeploy(slug, request, state, { ...options, shows: () => false });
     requireReviewed(request, open, options);
     await requireBlobs(registry, request.hooks);
-    const still_running = await stillRunning(registry, plan, state);
-    await apply({ registry, principal: writer.principal }, request, plan, state);
+    const still_running = await stillRunning(registry, steps);
+    await apply({ registry, principal: writer.principal }, request, { plan, steps });
     await failpoint('release.after-insert');
     const { id, at } = await registry.recordDeploy({ slug, manifest: request, plan: open });
     await event('convention.deployed', { slug, deploy: id, changed: plan.changed });
@@ -87,9 +94,9 @@ export async function planConvention(
     const hooks = await registry.hooks(request.hooks.map((hook) => hook.name));
     const schemaOwner = (await registry.schemaOwner(request.schema.id)) ?? slug;
     const state = await readState(registry, request, { convention, hooks, schemaOwner });
-    const plan = planDeploy(slug, request, state, { ...options, shows: shownTo(principal) });
+    const { plan } = planDeploy(slug, request, state, { ...options, shows: shownTo(principal) });
     requireOwnership(principal, plan, request);
-    const open = planDeploy(slug, request, state, { ...options, shows: () => false });
+    const { plan: open } = planDeploy(slug, request, state, { ...options, shows: () => false });
     return { ...plan, reviewed: plan.refused ? null : reviewed(request, open, options) };
   });
 }
@@ -213,8 +220,7 @@ async function requireBlobs(registry: RegistryWrites, hooks: readonly HookDeclar
 async function apply(
   { registry, principal }: { readonly registry: RegistryWrites; readonly principal: Principal },
   request: DeployRequest,
-  plan: DeployPlan,
-  state: DeployState,
+  { plan, steps }: ReturnType<typeof planDeploy>,
 ): Promise<void> {
   const { id, version, fields, open_text } = request.schema;
   if (plan.changes.schema === 'created') {
@@ -222,12 +228,8 @@ async function apply(
   }
   if (plan.changes.convention !== 'unchanged') await registry.updateConvention(plan.slug, request);
   const sources: HookSource[] = [];
-  for (const change of plan.changes.hooks) {
-    const hook = state.hooks.get(change.name);
-    const declaration = request.hooks.find(({ name }) => name === change.name);
-    if (!hook || !declaration) {
-      throw new OsaError('internal', `hook ${change.name} is planned but not locked`);
-    }
+  for (const { declaration, stored: hook, change } of steps) {
+    if (!hook) throw new OsaError('internal', `hook ${change.name} is planned but not locked`);
     if (change.hook === 'created') await registry.createFeatureTable(change.name);
     const { source_ref } = declaration.release;
     if (change.release === 'created') await mintDeclared(registry, hook, declaration);
@@ -245,12 +247,12 @@ async function apply(
 /** The batches that keep a release which the deploy leaves. */
 async function stillRunning(
   registry: RegistryWrites,
-  { changes }: DeployPlan,
-  { hooks }: DeployState,
+  steps: readonly DeployStep[],
 ): Promise<Answer<'deploy'>['still_running']> {
   const found: Answer<'deploy'>['still_running'] = [];
-  for (const { name, release, activated } of changes.hooks) {
-    const left = hooks.get(name)?.liveVersion ?? null;
+  for (const { stored, change } of steps) {
+    const { name, release, activated } = change;
+    const left = stored?.liveVersion ?? null;
     if (left === null || !(release === 'created' || activated)) continue;
     const claimed = await registry.claimedBatches(name);
     const kept = claimed.filter(({ version }) => version === left);

@@ -43,6 +43,13 @@ export interface PlanOptions extends DeployOptions {
 export type DeployPlan = Omit<Answer<'planDeploy'>, 'reviewed'>;
 export type HookPlan = DeployPlan['changes']['hooks'][number];
 
+/** What a deploy does about one hook. */
+export interface DeployStep {
+  readonly declaration: HookDeclaration;
+  readonly stored: StoredHook | undefined;
+  readonly change: HookPlan;
+}
+
 /**
  * What a deploy of `request` changes, given what is stored, or why it is refused. Pure, and used by plan and deploy
  * alike, so that they cannot disagree.
@@ -52,10 +59,10 @@ export function planDeploy(
   request: DeployRequest,
   state: DeployState,
   options: PlanOptions,
-): DeployPlan {
+): { readonly plan: DeployPlan; readonly steps: readonly DeployStep[] } {
   const conventionFields = state.convention ? conventionDifferences(state.convention, request) : [];
   const schemaChanges = state.fields ? schemaDifferences(state.fields, request.schema.fields) : [];
-  const hooks = request.hooks.map((declaration) => planHook(slug, declaration, state, options));
+  const steps = request.hooks.map((declaration) => planHook(slug, declaration, state, options));
   const declared = new Set(request.hooks.map((hook) => hook.name));
   const changes: DeployPlan['changes'] = {
     convention: !state.convention ? 'created' : conventionFields.length > 0 ? 'updated' : 'unchanged',
@@ -63,32 +70,30 @@ export function planDeploy(
     schema_owner: state.schemaOwner,
     schema: !state.fields ? 'created' : schemaChanges.length > 0 ? 'refused' : 'unchanged',
     schema_differences: schemaChanges,
-    hooks,
+    hooks: steps.map(({ change }) => change),
     removed_hooks: (state.convention?.hooks ?? []).filter((name) => !declared.has(name)),
     ingester: request.ingester ? 'stored, not run' : 'none',
   };
   const reasons = refusals(slug, request, changes);
   const refused = reasons.length > 0;
   // A plan that is refused makes no release.
-  const shown = refused ? changes : { ...changes, hooks: withReleases(request, state, options, hooks) };
+  const shown = refused
+    ? changes
+    : { ...changes, hooks: steps.map((step) => withDifferences(step, state, options)) };
   const warnings = openTextWarnings(request, state);
-  return { slug, changed: isChange(changes), refused, reasons, changes: shown, warnings };
+  return { plan: { slug, changed: isChange(changes), refused, reasons, changes: shown, warnings }, steps };
 }
 
-/** Adds to each hook what its declared release differs in from the live one. */
-function withReleases(
-  request: DeployRequest,
+/** Adds to a hook what its declared release differs in from the live one. */
+function withDifferences(
+  { declaration, change }: DeployStep,
   { liveReleases }: DeployState,
   { shows }: PlanOptions,
-  hooks: readonly HookPlan[],
-): HookPlan[] {
-  return hooks.map((hook, index) => {
-    const [live, declaration] = [liveReleases.get(hook.name), request.hooks[index]];
-    if (!live || !declaration) return hook;
-    const to = compared(releaseContent(declaration));
-    const from = shows(hook.name) ? compared(live) : { ...compared(live), config: null };
-    return { ...hook, differences: releaseDifferences(from, to) };
-  });
+): HookPlan {
+  const live = liveReleases.get(change.name);
+  if (!live) return change;
+  const from = shows(change.name) ? compared(live) : { ...compared(live), config: null };
+  return { ...change, differences: releaseDifferences(from, compared(releaseContent(declaration))) };
 }
 
 /** A release as it is compared with another one. */
@@ -101,7 +106,7 @@ function planHook(
   declaration: HookDeclaration,
   state: DeployState,
   { activate }: DeployOptions,
-): HookPlan {
+): DeployStep {
   const { name, feature } = declaration;
   const stored = state.hooks.get(name);
   const differences = stored ? contractDifferences(stored.feature, feature) : [];
@@ -111,7 +116,7 @@ function planHook(
   // A known release stays as live or not as it is: a deploy that runs again must not undo a rollback.
   const activated = known !== undefined && activate && live !== known;
   const liveVersion = known === undefined || activated ? version : live;
-  return {
+  const change: HookPlan = {
     name,
     owner: stored?.owner ?? slug,
     hook: !stored || stored.created ? 'created' : differences.length > 0 ? 'refused' : 'unchanged',
@@ -122,6 +127,7 @@ function planHook(
     live_version: liveVersion,
     activated,
   };
+  return { declaration, stored, change };
 }
 
 function isChange({ convention, schema, hooks }: DeployPlan['changes']): boolean {

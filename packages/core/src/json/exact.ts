@@ -12,7 +12,7 @@ import { JsonCursor } from './cursor.ts';
  * @throws SyntaxError
  */
 export function parseExactJson(text: string): unknown {
-  if (!needsOwnReader.test(text)) return JSON.parse(text);
+  if (!needsOwnReader.test(text) || keepsItsNumbers(text)) return JSON.parse(text);
   try {
     const cursor = new JsonCursor(text, { numbers: 'kept', trusted: true, maxDepth });
     const value = cursor.value();
@@ -24,6 +24,17 @@ export function parseExactJson(text: string): unknown {
   }
 }
 
+/** Whether every long number is written as its double is, as PostgreSQL writes most doubles. Digits in strings count too. */
+function keepsItsNumbers(text: string): boolean {
+  if (text.includes('\\') || tinyNumber.test(text)) return false;
+  for (const [number] of text.matchAll(longNumber)) {
+    if (String(Number(number)) !== number) return false;
+  }
+  return true;
+}
+
 /** A backslash, a number of 16 characters, or one so small that a double keeps few of its digits. */
 const needsOwnReader = /\\|[\d.]{16}|\d[eE]-\d{3}/;
+const tinyNumber = /\d[eE]-\d{3}/;
+const longNumber = /[\d.]{16,}(?:[eE][+-]?\d+)?/g;
 const maxDepth = 900;

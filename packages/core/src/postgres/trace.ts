@@ -1,28 +1,22 @@
 import { validate as isUuid } from 'uuid';
 import type { Answer } from '../api/index.ts';
+import { OsaError } from '../error.ts';
 import { parseExactJson } from '../json/exact.ts';
 import { bounds } from '../limits.ts';
 import { parseRecordSrn } from '../record/srn.ts';
 import type { Tracer } from '../trace/tracer.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { databaseError } from './connection/sqlstate.ts';
-import { rowValues } from './dataset.ts';
-import { releaseColumns, withConfigDigest } from './registry/reads.ts';
-import { digest, utc } from './wire.ts';
+import { rowValues } from './data/rows.ts';
+import { type Facts, facts } from './trace/facts.ts';
+import { utc } from './wire.ts';
 
 export function tracer({ sql }: Pick<Database, 'sql'>): Tracer {
-  return { row: (hook, id) => row(sql, hook, id), record: (srn) => record(sql, srn) };
+  const known = facts(sql);
+  return { row: (hook, id) => row(sql, known, hook, id), record: (srn) => record(sql, srn) };
 }
 
 type RowTrace = Answer<'traceRow'>;
-type Traced = Omit<RowTrace, 'row' | 'record' | 'release'> & {
-  readonly current: boolean;
-  readonly ordinal: number;
-  readonly values: string;
-  readonly metadata: string;
-  readonly record: Omit<RowTrace['record'], 'metadata'>;
-  readonly release: Omit<RowTrace['release'], 'config_digest'>;
-};
 
 /** The columns of a published record `r`, from batch `bt`; `metadata` comes apart, as text. */
 function recordColumns(sql: Sql) {
@@ -32,58 +26,101 @@ function recordColumns(sql: Sql) {
       as newest_version`;
 }
 
-/** How often `run` was started again with more memory: within one claim, after an attempt that ran out of it. */
-export function oomRetries(sql: Sql) {
-  return sql`(
-    select count(*)::integer from attempts a join attempts b on b.run = a.run and b.n = a.n + 1 and b.fence = a.fence
-    where a.run = run.id and a.ending = 'out_of_memory')`;
+interface Found {
+  readonly run_id: string;
+  readonly ordinal: number;
+  readonly values: string;
+  readonly current: boolean;
+  readonly superseded_by: RowTrace['row']['superseded_by'];
+  readonly record_id: string;
+  readonly version: number;
+  readonly record_set: number;
+  readonly published_at: string;
+  readonly source_id: string;
+  readonly batch: string;
+  readonly line: number;
+  readonly metadata: string;
+  readonly newest_version: number;
+  readonly live_version: number | null;
+  readonly has_sources: boolean;
 }
 
-/** What every reading of an attempt selects, from `attempts a`. */
-export function attemptColumns(sql: Sql) {
-  return sql`a.n, a.runner, a.memory_bytes, a.ending, a.exit_code, a.exit_signal, a.detail, a.resolved_digest,
-    a.platform_digest, ${utc(sql, sql`a.started_at`)} as started_at, ${utc(sql, sql`a.finished_at`)} as finished_at`;
-}
-
-/** Row → record → run → release → hook, in one prepared statement for each hook. */
-async function row(sql: Sql, hook: string, id: number): Promise<RowTrace | undefined> {
-  const found = await sql<Traced[]>`
-    select row_to_json(f)::text as values, f.ordinal, r.metadata::text as metadata,
-      o.superseded_by is null as current,
-      (select to_jsonb(t) from (select ${recordColumns(sql)}) t) as record,
-      (select to_jsonb(t) from (
-        select run.id, run.batch, run.status, run.row_count, ${utc(sql, sql`run.started_at`)} as started_at,
-               ${utc(sql, sql`run.finished_at`)} as finished_at, ${utc(sql, sql`bt.snapshot_at`)} as snapshot_at,
-               ${digest(sql, sql`run.input_digest`)} as input_digest,
-               ${digest(sql, sql`run.output_digest`)} as output_digest, ${oomRetries(sql)} as oom_retries,
-               (select jsonb_agg(to_jsonb(tried) order by tried.n) from (
-                 select ${attemptColumns(sql)} from attempts a where a.run = run.id) tried) as attempts) t) as run,
-      (select to_jsonb(t) from (
-        select ${releaseColumns(sql)}, h.live_version,
-               (select jsonb_build_object('kind', c.kind, 'at', ${utc(sql, sql`c.at`)},
-                         'actor', jsonb_build_object('issuer', who.issuer, 'subject', who.subject))
-                from live_changes c join actors who on who.id = c.actor
-                where c.hook = r.hook and c.to_version = r.version order by c.seq limit 1) as introduced_by
-        from (select rel.*) r) t) as release,
-      jsonb_build_object('name', h.name, 'owner', h.owner, 'feature', h.feature) as hook
+/**
+ * Row → record → run → release → hook. One statement reads the row, its record and what changes; the rest is the facts of
+ * its run and release, which cannot contradict it.
+ */
+async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<RowTrace | undefined> {
+  const [found] = await sql<Found[]>`
+    select f.run_id, f.ordinal, row_to_json(f)::text as values, o.superseded_by is null as current,
+      ${successor(sql, hook)} as superseded_by, r.record_id, r.version, r.record_set, r.published_at,
+      b.source_id, b.batch, b.line, b.metadata::text as metadata,
+      (select max(version) from records where record_id = r.record_id) as newest_version,
+      (select live_version from hooks where name = ${hook}) as live_version,
+      exists (select from release_sources where hook = ${hook}) as has_sources
     from ${sql(`features.${hook}`)} f
     join outcomes o on o.id = f.outcome_id
-    join batches bt on bt.id = o.batch
-    join published r on r.batch_record = o.batch_record
-    join runs run on run.id = f.run_id
-    join releases rel on rel.hook = run.hook and rel.version = run.version
-    join actors a on a.id = rel.built_by
-    join hooks h on h.name = run.hook
+    join records r on r.batch_record = o.batch_record
+    join batch_records b on b.id = r.batch_record
     where f.id = ${id}`.catch(noRows);
-  const [traced] = found;
-  if (!traced) return undefined;
-  const { values, metadata, current, ordinal, ...story } = traced;
+  if (!found) return undefined;
+  const run = await facts.run(found.run_id);
+  const release = run && (await facts.release(hook, run.version, found.has_sources));
+  const [set, came, ran] = [
+    await facts.recordSet(found.record_set),
+    await facts.batch(found.batch),
+    run && (await facts.batch(run.run.batch)),
+  ];
+  if (!release || !set || !came || !ran) {
+    throw new OsaError('internal', `row ${hook}/${id} has no run, release, batch or set`);
+  }
   return {
-    ...story,
-    row: { name: `${hook}/${id}`, id, ordinal, current, values: rowValues(parseObject(values)) },
-    record: { ...story.record, metadata: parseObject(metadata) },
-    release: withConfigDigest(story.release),
+    row: {
+      name: `${hook}/${id}`,
+      id,
+      ordinal: found.ordinal,
+      current: found.current,
+      superseded_by: found.superseded_by,
+      values: rowValues(parseObject(found.values)),
+    },
+    record: {
+      srn: `urn:osa:${set.domain}:rec:${found.record_id}@${found.version}`,
+      version: found.version,
+      newest_version: found.newest_version,
+      convention: set.convention,
+      schema_id: set.schema_id,
+      source_id: found.source_id,
+      ingestion: came.ingestion,
+      line: found.line,
+      published_at: found.published_at,
+      metadata: parseObject(found.metadata),
+    },
+    run: { ...run.run, snapshot_at: ran.snapshot_at },
+    release: {
+      ...release.release,
+      is_live: found.live_version === run.version,
+      live_version: found.live_version,
+    },
+    hook: release.hook,
   };
+}
+
+/** How many rows of a successor are named. */
+const namedRows = 10;
+
+/** What has taken the place of the outcome `o` of a hook, and why. */
+function successor(sql: Sql, hook: string) {
+  return sql`(
+    select jsonb_build_object(
+      'status', n.status, 'rejection', n.reason, 'release', made.version, 'run_id', made.id,
+      'at', ${utc(sql, sql`made.finished_at`)}, 'recompute_id', c.id, 'reason', c.reason,
+      'is_heal', c.healed_seq is not null, 'row_count', n.row_count,
+      'rows', coalesce((select jsonb_agg(${hook}::text || '/' || s.id order by s.id)
+                        from (select id from ${sql(`features.${hook}`)} where outcome_id = n.id
+                              order by ordinal limit ${namedRows}) s), '[]'))
+    from (select * from outcomes where id = o.superseded_by offset 0) n
+    cross join lateral (select id, version, finished_at from runs where id = n.run offset 0) made
+    cross join lateral (select recompute from batches where id = n.batch offset 0) b
+    cross join lateral (select id, reason, healed_seq from recomputes where id = b.recompute offset 0) c)`;
 }
 
 type RecordTrace = Answer<'traceRecord'>;
@@ -97,10 +134,12 @@ async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
       coalesce((select json_agg(json_build_object(
           'name', f.hook || '/' || f.id, 'hook', f.hook, 'id', f.id, 'ordinal', f.ordinal,
           'current', o.superseded_by is null, 'run_id', run.id, 'release', run.version, 'digest', rel.digest,
+          'is_live', run.version is not distinct from live.live_version, 'live_version', live.live_version,
           'values', f.columns) order by f.hook, f.id)
         from rows_of_record(r.batch_record, ${bounds.tracedRows}) f
         cross join lateral (select run, superseded_by from outcomes where id = f.outcome_id offset 0) o
         cross join lateral (select id, hook, version from runs where id = o.run offset 0) run
+        cross join lateral (select live_version from hooks where name = run.hook offset 0) live
         join releases rel on rel.hook = run.hook and rel.version = run.version), '[]')::text as rows,
       (select coalesce(sum(o.row_count), 0)::float8 from outcomes o where o.batch_record = r.batch_record) as row_count
     from published r

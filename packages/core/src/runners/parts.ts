@@ -12,6 +12,10 @@ export interface RunnerParts {
   readonly engineOptions: readonly string[];
   /** Where images may come from; anywhere if there is none. */
   readonly registries?: readonly string[];
+  /** The OCI runtime that is taken on the operator's word, however old: its package, or name and version. */
+  readonly acceptedRuntime?: string | undefined;
+  /** Whether a runtime that is too old for the code of others is refused, and not only warned of. */
+  readonly requiresSafeRuntime: boolean;
   /** What a pull may take; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
   /** Reports what a person should know, such as a bound that this machine cannot keep. */

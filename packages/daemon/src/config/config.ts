@@ -43,6 +43,8 @@ export interface DaemonConfig {
   readonly containers: {
     /** Options of the engine itself, before its command, such as `--cgroup-manager`. */
     readonly engineOptions: readonly string[];
+    /** The OCI runtime that is taken on the operator's word. */
+    readonly acceptedRuntime?: string | undefined;
     readonly pullSeconds: number;
     /** Where images may come from; anywhere if there is none. */
     readonly registries?: readonly string[];
@@ -144,8 +146,9 @@ export function httpSettings(settings: Settings): Partial<HttpLimits> {
 
 export function limitsOfHooks(settings: Settings): Pick<DaemonConfig, 'containers' | 'maxHookMemoryBytes'> {
   const { engine_options: engineOptions, pull_timeout_seconds: pullSeconds, max_hook_memory } = settings;
-  const registries = settings.image_registries;
-  return { containers: { engineOptions, pullSeconds, registries }, maxHookMemoryBytes: max_hook_memory };
+  const { image_registries: registries, accepted_runtime: acceptedRuntime } = settings;
+  const containers = { engineOptions, acceptedRuntime, pullSeconds, registries };
+  return { containers, maxHookMemoryBytes: max_hook_memory };
 }
 
 /** Development logs warnings and errors only. */

@@ -1,7 +1,6 @@
-import { valueAt } from '@osa/core/convention/manifest/problems';
-import type { Path } from '@osa/core/convention/manifest/yaml';
 import { OsaError } from '@osa/core/error';
 import { excerpt } from '@osa/core/text';
+import { type Path, valueAt } from '@osa/core/value-path';
 import { missing } from './named-file.ts';
 import {
   isSecret,

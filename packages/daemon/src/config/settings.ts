@@ -1,9 +1,9 @@
 import { availableParallelism, totalmem } from 'node:os';
-import type { Path } from '@osa/core/convention/manifest/yaml';
 import { isRegistry } from '@osa/core/hook/image';
 import { MemoryText, memoryBytes } from '@osa/core/hook/release';
 import { bounds } from '@osa/core/limits';
 import { runnerSettings } from '@osa/core/runners/index';
+import type { Path } from '@osa/core/value-path';
 import { z } from 'zod';
 import { httpLimits } from '../http/limits.ts';
 import { isNetwork } from '../http/network.ts';
@@ -159,6 +159,12 @@ export const settings = {
   engine_options: {
     shape: words(/\s+/, 1_000),
     help: 'Options for the engine itself, such as `--runtime runc --cgroup-manager cgroupfs`.',
+  },
+  accepted_runtime: {
+    shape: z.string().min(1).max(200).optional(),
+    help:
+      'An OCI runtime below the floor that you know to be mended, as the message at the start names it, such as ' +
+      '`runc 1.1.5`. Another version is checked again.',
   },
   image_registries: {
     shape: words(/[\s,]+/, 10_000).refine(

@@ -1,5 +1,6 @@
-import { type Path, pathText, readYaml } from '@osa/core/convention/manifest/yaml';
+import { readYaml } from '@osa/core/convention/manifest/yaml';
 import { OsaError } from '@osa/core/error';
+import { type Path, pathText } from '@osa/core/value-path';
 import { readText } from './named-file.ts';
 
 /**

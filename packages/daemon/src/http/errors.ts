@@ -1,10 +1,9 @@
 import type { Problem } from '@osa/core/api/problem';
 import { TokenFlaw } from '@osa/core/auth/compact';
-import { valueAt } from '@osa/core/convention/manifest/problems';
-import { pathText } from '@osa/core/convention/manifest/yaml';
 import { asOsaError, type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { excerpt } from '@osa/core/text';
+import { pathText, valueAt } from '@osa/core/value-path';
 import type { z } from 'zod';
 
 /** The HTTP status of each code. A code that no route should answer with is an internal error. */

@@ -70,6 +70,8 @@ async function ownRunners(
     blobs,
     environment,
     engineOptions: containers.engineOptions,
+    acceptedRuntime: containers.acceptedRuntime,
+    requiresSafeRuntime: mode === 'production',
     registries: containers.registries ?? [],
     pullTimeoutMs: containers.pullSeconds * 1_000,
     warn: (message, details) => log.warn(details, message),

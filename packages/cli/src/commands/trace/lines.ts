@@ -14,27 +14,17 @@ const nameWidth = 'published'.length;
 /** A row's story, from the values back to the code: row, record, run, release. */
 export function rowTraceLines(trace: RowTrace): Line[] {
   const { row, run, release, hook } = trace;
-  const superseded = row.current ? '' : line`  ${yellow('superseded by a newer computation')}`;
-  const runtime = duration(secondsBetween(run.started_at, run.finished_at));
   return [
-    line`${bold(row.name)}${superseded}`,
+    line`${bold(row.name)}${row.current ? '' : line`  ${yellow('superseded')}`}`,
+    ...supersededLines(row.superseded_by),
     ...pairs(valueEntries(trace)),
     '',
     ...recordLines(trace.record),
     '',
-    line`${bold('run')}      ${run.id}  ${runStatus(run.status)}`,
-    ...pairs(
-      [
-        ['ran', line`${time(run.started_at)}, for ${runtime}`],
-        ...attemptEntries(run.attempts, release.digest),
-        ...memoryEntries(run.oom_retries),
-        ['rows', run.row_count === null ? '-' : String(run.row_count)],
-        ['snapshot', line`${time(run.snapshot_at)}, batch ${run.batch}`],
-      ],
-      nameWidth,
-    ),
+    runHead(run),
+    ...pairs(runEntries(run, release.digest), nameWidth),
     '',
-    line`${bold('release')}  ${bold(`${hook.name} ${version(release.version)}`)}  ${liveness(release.version, release.live_version)}`,
+    releaseHead(hook.name, release),
     ...pairs(
       [...releaseLines(release), ...introduction(release), ['owner', `convention ${hook.owner}`]],
       nameWidth,
@@ -42,11 +32,54 @@ export function rowTraceLines(trace: RowTrace): Line[] {
   ];
 }
 
+export function runHead({ id, status }: RowTrace['run']): Line {
+  return line`${bold('run')}      ${id}  ${runStatus(status)}`;
+}
+
+/** How a run went; `released` is the digest of its release. */
+export function runEntries(run: RowTrace['run'], released: string): Entry[] {
+  const runtime = duration(secondsBetween(run.started_at, run.finished_at));
+  return [
+    ['ran', line`${time(run.started_at)}, for ${runtime}`],
+    ...attemptEntries(run.attempts, released),
+    ...memoryEntries(run.oom_retries),
+    ['rows', run.row_count === null ? '-' : String(run.row_count)],
+    ['snapshot', line`${time(run.snapshot_at)}, batch ${run.batch}`],
+  ];
+}
+
+export function releaseHead(hook: string, release: RowTrace['release']): Line {
+  const live = liveness(release.version, release.live_version);
+  return line`${bold('release')}  ${bold(`${hook} ${version(release.version)}`)}  ${live}`;
+}
+
+/** By which row, release and reason a row was superseded, and when. */
+function supersededLines(successor: RowTrace['row']['superseded_by']): Line[] {
+  if (!successor) return [];
+  const { status, rejection, rows, row_count, release, at, reason, is_heal, recompute_id } = successor;
+  const more = row_count > rows.length ? ` and ${row_count - rows.length} more` : '';
+  const by =
+    status === 'rejected'
+      ? `nothing: ${version(release)} rejects the record: ${rejection}`
+      : row_count === 0
+        ? `no rows: ${version(release)} finds none`
+        : `${rows.join(', ')}${more}, of ${version(release)}`;
+  return pairs(
+    [
+      ['by', by],
+      ['when', time(at)],
+      ['because', reason ?? (is_heal ? 'the live release was moved back' : 'no reason was given')],
+      ['recompute', recompute_id],
+    ],
+    nameWidth,
+  );
+}
+
 /** A record, and the rows that came of it. */
 export function recordTraceLines({ record, rows, row_count }: Answer<'traceRecord'>): Line[] {
   const cells = rows.map((row) => [
     row.name,
-    version(row.release),
+    row.is_live ? version(row.release) : line`${version(row.release)} ${yellow('stale')}`,
     row.digest.slice(0, 19),
     row.current ? '' : yellow('superseded'),
     Object.entries(row.values)
@@ -107,7 +140,7 @@ function digestNote(resolved: string | null, released: string): Line {
   return resolved === released ? ', digest verified' : line`, ${red(`ran another digest: ${resolved}`)}`;
 }
 
-function introduction({ introduced_by: introduced }: RowTrace['release']): Entry[] {
+export function introduction({ introduced_by: introduced }: RowTrace['release']): Entry[] {
   if (!introduced) return [];
   const { kind, actor, at } = introduced;
   return [['went live', `${time(at)}, by ${actor.subject} (${actor.issuer}), ${kind}`]];

@@ -1,8 +1,10 @@
 import type { z } from 'zod';
 import { OsaError } from '../../error.ts';
 import { suggest } from '../../suggest.ts';
+import { type Path, pathText, valueAt } from '../../value-path.ts';
 import { keysAt } from './shape.ts';
-import { type Path, type Place, pathText, type YamlTree } from './yaml.ts';
+import type { YamlTree } from './yaml.ts';
+import type { Place } from './yaml-places.ts';
 
 /** One thing wrong with a file. `path` is empty when it concerns the file as a whole. */
 export interface Problem {
@@ -44,7 +46,7 @@ function problemLine({ file, line, column, path, message }: Problem): string {
 
 /** Where `path` stands; a path that is not in the file stands where the nearest mapping or list around it does. */
 export function placeOf(tree: YamlTree, path: Path, at: 'value' | 'key' = 'value'): Place {
-  const mark = tree.marks.get(pathText(path));
+  const mark = tree.markOf(path);
   if (mark) return mark[at];
   return path.length === 0 ? { line: 1, column: 1 } : placeOf(tree, path.slice(0, -1));
 }
@@ -172,16 +174,5 @@ function isAre(value: unknown, bound: number | bigint): string {
 }
 
 function sourceAt(tree: YamlTree, path: Path): string | undefined {
-  return tree.marks.get(pathText(path))?.source;
-}
-
-/** The value at `path`, or undefined. */
-export function valueAt(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (inner, key) =>
-      typeof inner === 'object' && inner !== null && Object.hasOwn(inner, key)
-        ? Reflect.get(inner, key)
-        : undefined,
-    value,
-  );
+  return tree.markOf(path)?.source;
 }

@@ -4,19 +4,12 @@ import { splitImage } from '../../hook/image.ts';
 import { type Config, Limits } from '../../hook/release.ts';
 import type { FieldDefinition, SchemaDefinition } from '../../record/schema.ts';
 import { suggest } from '../../suggest.ts';
+import { pathOf, pathText, valueAt } from '../../value-path.ts';
 import { DeployRequest, type Docs, type FileRequirements, type Ingester, slugOf } from '../convention.ts';
-import {
-  type Finding,
-  findings,
-  type Problem,
-  placeOf,
-  problemsError,
-  valueAt,
-  withoutRenamed,
-} from './problems.ts';
+import { type Finding, findings, type Problem, placeOf, problemsError, withoutRenamed } from './problems.ts';
 import { ruleFindings } from './rules.ts';
 import { ManifestShape } from './shape.ts';
-import { pathText, readYaml, type YamlTree } from './yaml.ts';
+import { readYaml, type YamlTree } from './yaml.ts';
 
 /** An image that was built for a hook: it runs instead of what the file says, or where the file says nothing. */
 export interface BuiltImage {
@@ -215,16 +208,8 @@ function toManifest(shape: ManifestShape, tree: YamlTree, file: string): Manifes
     docs: docs
       ? { ...docs, example_questions: docs.example_questions ?? [], examples: docs.examples ?? [] }
       : undefined,
-    problem: (path, message) => problemsError([laterProblem({ path, message }, tree, file)]),
+    problem: (path, message) => problemsError([{ file, ...placeOf(tree, pathOf(path)), path, message }]),
   };
-}
-
-function laterProblem(found: { path: string; message: string }, tree: YamlTree, file: string): Problem {
-  for (let path = found.path; path !== ''; path = path.replace(/(?:^|\.|\[)[^.[]*$/, '')) {
-    const mark = tree.marks.get(path);
-    if (mark) return { file, ...mark.value, ...found };
-  }
-  return { file, ...placeOf(tree, []), ...found };
 }
 
 type FieldShape = ManifestShape['schema']['fields'][number];

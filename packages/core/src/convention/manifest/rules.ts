@@ -1,9 +1,10 @@
 import { jsonTypes } from '../../hook/hook.ts';
 import { imageRule, isImage, splitImage } from '../../hook/image.ts';
+import { type Path, pathText, valueAt } from '../../value-path.ts';
 import { slugOf } from '../convention.ts';
-import { type Finding, placeOf, quote, valueAt } from './problems.ts';
+import { type Finding, placeOf, quote } from './problems.ts';
 import { constraintsOf } from './shape.ts';
-import { type Path, pathText, type YamlTree } from './yaml.ts';
+import type { YamlTree } from './yaml.ts';
 
 /**
  * The rules of `convention.yaml` that concern more than one value. They read the file as it is, whatever else is

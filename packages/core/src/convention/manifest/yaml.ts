@@ -15,12 +15,14 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { bounds } from '../../limits.ts';
+import type { Path } from '../../value-path.ts';
 import { doubtOf } from './yaml-doubt.ts';
 import { readNumber } from './yaml-number.ts';
+import { isEmpty, type Mark, marksOf, type Place, placeAt, placeOf, start } from './yaml-places.ts';
 import { plainWords } from './yaml-words.ts';
 
 /**
- * Reads YAML 1.2 (core schema) as JSON values and remembers where each of them stands. What JSON cannot hold, and
+ * Reads YAML 1.2 (core schema) as JSON values, of each of which the tree tells where it stands. What JSON cannot hold, and
  * what would be read differently from what it looks like, is a flaw: duplicate and merge keys, tags, keys that are not text,
  * numbers that a double cannot hold, and what `yaml-doubt.ts` lists. Never throws for any text.
  */
@@ -47,14 +49,6 @@ const maxAliases = 100;
  */
 const maxValues = 30_000;
 
-/** A place in the text; both count from 1, columns in UTF-16 units as editors do. */
-export interface Place {
-  readonly line: number;
-  readonly column: number;
-}
-
-export type Path = readonly PropertyKey[];
-
 export interface Flaw {
   readonly place: Place;
   readonly path: Path;
@@ -63,33 +57,14 @@ export interface Flaw {
   readonly isIncomplete?: true;
 }
 
-export interface Mark {
-  readonly value: Place;
-  readonly key: Place;
-  /** A plain scalar as it was written, such as `1.0`. */
-  readonly source?: string | undefined;
-}
-
 export interface YamlTree {
   readonly value: unknown;
   readonly flaws: readonly Flaw[];
-  /** Keyed by `pathText`. */
-  readonly marks: ReadonlyMap<string, Mark>;
+  /** Where the value at a path stands; undefined for one that the text does not have. */
+  markOf(path: Path): Mark | undefined;
   /** Set when the text is not YAML, or not read to its end, so that `value` says nothing. */
   readonly unreadable: boolean;
 }
-
-/** `['hooks', 0, 'config', 'a b']` → `hooks[0].config["a b"]`. */
-export function pathText(path: Path): string {
-  return path.reduce<string>((text, step) => {
-    if (typeof step === 'number') return `${text}[${step}]`;
-    const key = String(step);
-    if (!/^[\w$-]+$/.test(key)) return `${text}[${JSON.stringify(key)}]`;
-    return text === '' ? key : `${text}.${key}`;
-  }, '');
-}
-
-const start: Place = { line: 1, column: 1 };
 
 /** Undefined for a text on which the parser, which is recursive, runs out of stack. */
 function parseYaml(text: string, lines: LineCounter): Document.Parsed | undefined {
@@ -109,7 +84,7 @@ function parseYaml(text: string, lines: LineCounter): Document.Parsed | undefine
 }
 
 function failedTree(flaws: readonly Flaw[]): YamlTree {
-  return { value: undefined, flaws, marks: new Map(), unreadable: true };
+  return { value: undefined, flaws, markOf: () => undefined, unreadable: true };
 }
 
 function syntaxFlaws(document: Document.Parsed, lines: LineCounter): Flaw[] {
@@ -146,16 +121,10 @@ function syntaxMessage(error: YAMLError): string {
   }
 }
 
-function placeAt(lines: LineCounter, offset: number): Place {
-  const { line, col } = lines.linePos(offset);
-  return { line: Math.max(1, line), column: Math.max(1, col) };
-}
-
 class TreeReader {
   readonly #document: Document.Parsed;
   readonly #lines: LineCounter;
   readonly #flaws: Flaw[] = [];
-  readonly #marks = new Map<string, Mark>();
   #aliases = 0;
   #values = 0;
 
@@ -173,18 +142,16 @@ class TreeReader {
       });
     }
     const value = this.#value(this.#document.contents, [], start);
-    return { value, flaws: this.#flaws, marks: this.#marks, unreadable: this.#values > maxValues };
+    return {
+      value,
+      flaws: this.#flaws,
+      markOf: marksOf(this.#document, this.#lines),
+      unreadable: this.#values > maxValues,
+    };
   }
 
   #value(node: Node | null, path: Path, key: Place): unknown {
-    // An empty value has no text of its own, so its key is shown.
-    const isEmpty = node === null || (isScalar(node) && node.value === null && !node.source);
-    const place = isEmpty ? key : this.#place(node);
-    this.#marks.set(pathText(path), {
-      value: place,
-      key,
-      source: isScalar(node) && node.type === Scalar.PLAIN ? node.source : undefined,
-    });
+    const place = isEmpty(node) ? key : placeOf(node, this.#lines);
     this.#values += 1;
     if (node === null) return null;
     if (path.length > bounds.jsonDepth) return this.#flaw(place, path, tooDeep);
@@ -193,7 +160,7 @@ class TreeReader {
     }
     if (isAlias(node)) return this.#alias(node, path, key);
     if (isMap(node)) return this.#map(node, path);
-    if (isSeq(node)) return this.#list(node.items, path);
+    if (isSeq(node)) return this.#list(node.items, path, place);
     return isScalar(node) ? this.#scalar(node, place, path) : null;
   }
 
@@ -208,28 +175,32 @@ class TreeReader {
     return this.#flaw(this.#place(node), path, `*${node.source} names no anchor before it`);
   }
 
-  #list(items: readonly unknown[], path: Path): unknown[] {
+  #list(items: readonly unknown[], path: Path, place: Place): unknown[] {
     return items.map((item, index) => {
       const node = isNode(item) ? item : null;
-      return this.#value(node, [...path, index], node ? this.#place(node) : this.#placeOf(path));
+      return this.#value(node, [...path, index], node ? this.#place(node) : place);
     });
   }
 
   #map(node: YAMLMap, path: Path): unknown {
-    const entries = new Map<string, unknown>();
+    const entries = new Map<string, { readonly key: Place; readonly value: unknown }>();
     for (const pair of node.items) {
       const place = isNode(pair.key) ? this.#place(pair.key) : this.#place(node);
       const key = this.#key(pair, place, path);
       if (key === undefined) continue;
       const keyPath = [...path, key];
-      if (entries.has(key)) {
-        const { line, column } = this.#marks.get(pathText(keyPath))?.key ?? place;
+      const first = entries.get(key);
+      if (first) {
+        const { line, column } = first.key;
         this.#flaw(place, keyPath, `is given twice (before at ${line}:${column})`);
         continue;
       }
-      entries.set(key, this.#value(isNode(pair.value) ? pair.value : null, keyPath, place));
+      entries.set(key, {
+        key: place,
+        value: this.#value(isNode(pair.value) ? pair.value : null, keyPath, place),
+      });
     }
-    return Object.fromEntries(entries);
+    return Object.fromEntries([...entries].map(([key, { value }]) => [key, value]));
   }
 
   #key(pair: Pair, place: Place, path: Path): string | undefined {
@@ -279,11 +250,7 @@ class TreeReader {
   }
 
   #place(node: Node): Place {
-    return placeAt(this.#lines, node.range?.[0] ?? 0);
-  }
-
-  #placeOf(path: Path): Place {
-    return this.#marks.get(pathText(path))?.value ?? start;
+    return placeOf(node, this.#lines);
   }
 }
 

@@ -6,12 +6,13 @@ import { type RecordEnd, recordEnds } from '../../run/verdict.ts';
 import { arrayText } from '../array.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { isCommitUnknown } from '../connection/sqlstate.ts';
+import { supersede } from '../recompute/commit.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
 import { useIndexLookups } from './plans.ts';
 import { insertRows } from './rows.ts';
 
 /**
- * The final transaction of a batch. Its first lock is that of the batch, by the statement that checks fence and lease by the
+ * The final transaction of a batch, which publishes what came in, or supersedes what was computed before. Its first lock is that of the batch, by the statement that checks fence and lease by the
  * database's clock, so a stale worker writes nothing. When the answer to COMMIT is lost the batch is read.
  */
 export async function finish(
@@ -41,14 +42,20 @@ async function write(
   await endBatch(tx, claim, results, ends);
   await failpoint('write.before-run-end');
   for (const result of results) {
-    await endRun(tx, result);
+    await endRun(tx, result, publishedCounts(claim, result, ends));
     await failpoint('write.after-run-end');
     const outcomes = await insertOutcomes(tx, claim, result);
     await insertRows(tx, result, outcomes);
   }
-  await publish(tx, node, claim, ends);
-  await endRecords(tx, ends);
-  const payload = { batch: claim.batch, ingestion: claim.ingestion, ...countEnds(ends) };
+  if (claim.recompute === null) {
+    await publish(tx, node, claim, ends);
+    await endRecords(tx, ends);
+  } else {
+    await supersede(tx, claim, ends);
+    await failpoint('recompute.after-supersede');
+  }
+  const of = claim.recompute === null ? { ingestion: claim.ingestion } : { recompute: claim.recompute };
+  const payload = { batch: claim.batch, ...of, ...countEnds(ends) };
   await tx`insert into events (type, payload) values ('batch.finished', ${tx.json(payload)}::jsonb)`;
   await tx`select pg_notify(${batchesChannel}, '')`;
   await failpoint('write.before-commit');
@@ -76,13 +83,30 @@ async function endBatch(
   if (held.length === 0) throw leaseLost(claim.batch);
 }
 
-async function endRun(tx: Transaction, result: RunResult): Promise<void> {
+/** What of a run can be read later: the records that are published, and its rows of these. */
+function publishedCounts(claim: Claim, result: RunResult, ends: readonly RecordEnd[]) {
+  const published = new Set(ends.filter(({ status }) => status === 'published').map(({ id }) => id));
+  const verdicts = result.output?.judgement.verdicts;
+  let rows = 0;
+  for (const { id, sourceId } of claim.records) {
+    const verdict = published.has(id) ? verdicts?.get(sourceId) : undefined;
+    if (verdict && 'rowCount' in verdict) rows += verdict.rowCount;
+  }
+  return { records: published.size, rows };
+}
+
+async function endRun(
+  tx: Transaction,
+  result: RunResult,
+  published: ReturnType<typeof publishedCounts>,
+): Promise<void> {
   const judgement = result.output?.judgement;
   await tx`
     update runs
     set status = ${result.status}, reason = ${result.reason}, started_at = ${result.startedAt}::text::timestamptz,
         finished_at = clock_timestamp(), input_digest = ${result.inputDigest},
-        output_digest = ${judgement?.outputDigest ?? null}, row_count = ${judgement?.rowCount ?? 0}
+        output_digest = ${judgement?.outputDigest ?? null}, row_count = ${judgement?.rowCount ?? 0},
+        published_records = ${published.records}, published_rows = ${published.rows}
     where id = ${result.run.id}`;
 }
 
@@ -115,8 +139,8 @@ async function insertOutcomes(
 }
 
 /**
- * Publishes what every hook passed, in source order, as the next version of each source. One lock per convention
- * keeps the versions of a source in the order in which batches commit; the gates keep those in order of arrival.
+ * Publishes what every hook passed, as the next version of each source. The gates keep two open batches from holding the same
+ * source, so nothing is locked; if they ever did, the key of (record_id, version) would refuse the later commit.
  * Source and version are looked up record by record: a join would read the whole convention for each record where the
  * planner expects the convention to be empty.
  */
@@ -128,7 +152,6 @@ async function publish(
 ): Promise<void> {
   const ids = ends.filter((end) => end.status === 'published').map((end) => end.id);
   if (ids.length === 0) return;
-  await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;
   const set = await recordSet(tx, domain, claim);
   const published = await tx`
     with published as (

@@ -11,6 +11,7 @@ import { type OutputQuota, outputQuota, unmountBelow } from '../attempt/output-q
 import type { RunnerParts } from '../parts.ts';
 import type { CgroupHint } from './cgroup.ts';
 import { type Engine, type EngineSettings, engineNames, engineOf, findEngine } from './engine.ts';
+import { requireSafeRuntime } from './floor.ts';
 import { forgetImage, type KnownImages, knownImages, type PresentImage, resolveImage } from './image.ts';
 import { labels, runArguments } from './options.ts';
 import { type ContainerRemoval, containerRemoval, type OnLeft, removeContainers } from './removal.ts';
@@ -29,6 +30,8 @@ export interface ContainerRunnerParts {
   readonly onLeft: OnLeft;
   /** Bounds what code writes; undefined where the machine or the user has none, and the output is watched only. */
   readonly quota: OutputQuota | undefined;
+  /** Rejects while the engine's OCI runtime is not known to be safe. */
+  readonly checkRuntime?: () => Promise<void>;
 }
 
 /**
@@ -41,6 +44,7 @@ export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> 
   const named = engineNames.filter((engine) => engine === setting);
   const name = await findEngine({ options: given, environment }, named.length > 0 ? named : engineNames);
   const options = name === 'podman' && given.length === 0 ? await runtimeOptions(parts) : given;
+  const checkRuntime = await runtimeCheck(engineOf({ name, options, environment }), parts);
   const quota = await outputQuota().catch((error: unknown) => {
     const known = asOsaError(error);
     if (!known) throw error;
@@ -56,7 +60,30 @@ export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> 
     registries,
     onLeft,
     quota,
+    checkRuntime,
   });
+}
+
+/**
+ * Looks at the version of the OCI runtime at once; with an engine that is away, before the first container.
+ *
+ * @throws OsaError `usage` when it is too old
+ */
+async function runtimeCheck(engine: Engine, parts: RunnerParts): Promise<() => Promise<void>> {
+  const { acceptedRuntime, requiresSafeRuntime, warn } = parts;
+  const check = onceItWorks(async () => {
+    try {
+      await requireSafeRuntime(engine, acceptedRuntime);
+    } catch (error) {
+      if (requiresSafeRuntime || asOsaError(error)?.code !== 'usage') throw error;
+      warn('the OCI runtime is too old for the code of others', { why: asOsaError(error)?.message });
+    }
+  });
+  await check().catch((error: unknown) => {
+    if (asOsaError(error)?.code !== 'unavailable') throw error;
+    warn('the version of the OCI runtime is not known yet; hooks wait until it is', { err: error });
+  });
+  return check;
 }
 
 /** The options that let podman run a container here, if its own choice does not. */
@@ -95,6 +122,7 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
     async run(task, signal) {
       // A release may be older than the list.
       requireRegistry(registries, task.release.image, 'release.image');
+      await parts.checkRuntime?.();
       return run(task, { engine, hint, known, profile, removal, pullTimeoutMs, quota, signal });
     },
     settle: () => removal.settle(),

@@ -192,7 +192,9 @@ async function runnerOf(setting: RunnerSetting, place: Place): Promise<Runner> {
   ]);
   const { environment, note } = place;
   const parts = {
+    // Its code is the caller's own.
     isDevelopment: false,
+    requiresSafeRuntime: false,
     blobs: await blobsOf(place),
     environment,
     engineOptions: engineOptions(environment),

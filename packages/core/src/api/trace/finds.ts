@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { time } from '../fields.ts';
+import { read, route } from '../route.ts';
+
+/** What a trace can be of. */
+export const traceKinds = ['row', 'record', 'source', 'run', 'release', 'deploy'] as const;
+
+const Found = z.object({
+  kind: z.enum(traceKinds),
+  /** As `osa trace` and the routes of its kind take it. */
+  name: z.string(),
+  /** The convention of a source or deploy, the hook of a run or release. */
+  of: z.string(),
+  at: time.nullable(),
+});
+
+export const traceFindRoutes = {
+  findTraced: route({
+    method: 'GET',
+    path: '/api/v1/trace/find',
+    summary:
+      'Find what a text may name: a source id, alone or as `convention:source_id`, the beginning of the id of a run or deploy, a record, a row or a release',
+    gate: read,
+    query: z.object({ text: z.string().min(1).max(1_200), kind: z.enum(traceKinds).optional() }),
+    status: 200,
+    response: z.object({ items: z.array(Found), has_more: z.boolean() }),
+  }),
+};

@@ -1,0 +1,90 @@
+import { beforeAll, expect, test } from 'vitest';
+import { type StoryArchive, storyArchive } from './story-archive.ts';
+
+/** \`osa trace\` against a real daemon, without a token, for each kind of name. */
+
+let archive: StoryArchive;
+beforeAll(async () => {
+  archive = await storyArchive();
+  return () => archive.close();
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: documents of several shapes
+async function traced(...argv: string[]): Promise<any> {
+  const { code, stdout, stderr } = await archive.osa(['trace', ...argv, '--json']);
+  expect([code, stderr]).toEqual([0, '']);
+  return JSON.parse(stdout);
+}
+
+test('a source is traced by its name, its id alone, its record and its run', async () => {
+  const whole = await traced('tests:a');
+  expect(whole).toMatchObject({ record: { source_id: 'a', version: 2 }, rows: [{ values: { value: 30 } }] });
+  expect(await traced('a')).toEqual(whole);
+  expect(await traced(whole.record.srn)).toEqual(whole);
+  expect((await traced('b:c')).record.source_id).toBe('b:c');
+  expect((await traced('tests:b:c')).record.source_id).toBe('b:c');
+  const run = await traced(whole.rows[0].run_id);
+  expect(run).toMatchObject({ hook: { name: 'probe' }, rows: [{ source_id: 'a' }] });
+  const { stdout } = await archive.osa(['trace', whole.rows[0].run_id]);
+  expect(stdout).toContain(`run      ${whole.rows[0].run_id}  passed`);
+});
+
+test('a source id that looks like a row is found as well', async () => {
+  expect((await traced('d/1')).record.source_id).toBe('d/1');
+  const { code, stderr } = await archive.osa(['trace', 'd/2']);
+  expect(code).toBe(1);
+  expect(stderr).toContain('d/2');
+});
+
+test('a release and a deploy show the code and what came of it', async () => {
+  expect(await traced('probe@1')).toMatchObject({ release: { version: 1 }, made: { rows: 3, records: 3 } });
+  const release = await archive.osa(['trace', 'probe@v1']);
+  expect(release.stdout).toContain('3 rows of 3 records in 1 run');
+  const [first = ''] = archive.deploys;
+  expect(await traced(first)).toMatchObject({ deploy: { slug: 'tests' }, releases: [{ made: { rows: 3 } }] });
+  expect((await archive.osa(['trace', first])).stdout).toContain('probe@1');
+});
+
+test('a name of several things is refused with their names, and --as chooses', async () => {
+  const [first = '', second = ''] = archive.deploys;
+  const prefix = first.slice(0, 8);
+  expect(second.startsWith(prefix)).toBe(true);
+  const { code, stderr } = await archive.osa(['trace', prefix]);
+  expect(code).toBe(2);
+  expect(stderr).toContain(`deploy ${first}`);
+  expect(stderr).toContain('--as');
+  const nothing = await archive.osa(['trace', 'nobody']);
+  expect(nothing.code).toBe(1);
+  expect(nothing.stderr).toContain('usgs-earthquakes:ak18247005');
+  expect((await archive.osa(['trace', 'a', '--as', 'run'])).code).toBe(1);
+});
+
+test('a list gives one JSON document a line, in its order, also where a name is unknown', async () => {
+  const { code, stdout } = await archive.osa(['trace', '-'], { stdin: 'tests:a\r\n\nnobody\nprobe@2\n' });
+  expect(code).toBe(1);
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((text) => JSON.parse(text));
+  expect(lines).toMatchObject([
+    { what: 'tests:a', kind: 'source', trace: { record: { source_id: 'a' } } },
+    { what: 'nobody', error: { code: 'not_found' } },
+    { what: 'probe@2', kind: 'release' },
+  ]);
+});
+
+test('the history of a source says what caused each result, and which values changed', async () => {
+  const { code, stdout } = await archive.osa(['trace', 'tests:a', '--history']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/a, of tests: 2 versions/);
+  expect(stdout).toMatch(/v2 .* new content, by ingestion .*\n.*\n {4}value: 1 → 10\n/);
+  expect(stdout).toMatch(
+    /probe v2 .* new content, a new release {2}current, 1 row\n {6}probe\/\d+\n {8}value: 2 → 30/,
+  );
+  expect(stdout).toMatch(/v1 .* came in/);
+  const page = await archive.osa(['trace', 'a', '--history', '--limit', '1']);
+  expect(page.stderr).toContain('more: osa trace tests:a --history --limit 1 --cursor ');
+  const row = await archive.osa(['trace', 'probe/1', '--history', '--json']);
+  expect(JSON.parse(row.stdout)).toMatchObject({ version_count: 2 });
+  expect((await archive.osa(['trace', 'probe@1', '--history', '--as', 'release'])).code).toBe(2);
+});
