@@ -14,7 +14,7 @@ const open = all.filter(([, { gate, method }]) => gate.kind === 'public' && meth
 
 let daemon: TestDaemon;
 beforeAll(async () => {
-  daemon = await testDaemon();
+  daemon = await testDaemon({ http: { failedAuthentications: 10_000 } });
 });
 afterAll(() => daemon.close());
 

@@ -8,7 +8,7 @@ import {
   testDaemon,
   uploaded,
 } from '../support/daemon-support.ts';
-import { compact, encoded, type OpenIdProvider, openIdProvider } from '../support/openid.ts';
+import { compact, encoded, type OpenIdProvider, openIdProvider } from './openid.ts';
 
 /** CI jobs without a secret: an ID token is taken once, as strictly as our own tokens, for the scopes of a rule. */
 

@@ -1,7 +1,7 @@
 import { createLog } from '@osa/daemon/log';
 import { cachedProviderKeys } from '@osa/daemon/publishers/provider-keys';
 import { beforeEach, expect, test } from 'vitest';
-import { type OpenIdProvider, openIdProvider } from '../support/openid.ts';
+import { type OpenIdProvider, openIdProvider } from './openid.ts';
 
 let ci: OpenIdProvider;
 let now = 0;
