@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
 import { type CliWorld, createCliWorld } from '../support/fixtures/cli-world.ts';
-import { type OpenIdProvider, openIdProvider } from './openid.ts';
 import { writeProject, writeRecords } from '../support/project.ts';
+import { type OpenIdProvider, openIdProvider } from './openid.ts';
 
 /** A CI run without any secret: it deploys, and the trace of a row shows what its provider signed. */
 
