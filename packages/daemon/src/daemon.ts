@@ -8,6 +8,7 @@ import { OsaError } from '@osa/core/error';
 import { failpoint } from '@osa/core/failpoint';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
+import { statusMetrics } from '@osa/core/postgres/status/metrics';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
@@ -34,11 +35,11 @@ import { publisherRoutes } from './http/routes/publishers.ts';
 import { recomputeRoutes } from './http/routes/recomputes.ts';
 import { runRoutes } from './http/routes/runs.ts';
 import { serviceRoutes } from './http/routes/service.ts';
-import { statusRoutes } from './http/routes/status.ts';
+import { diskOf, statusRoutes } from './http/routes/status.ts';
 import { traceRoutes } from './http/routes/trace.ts';
 import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
+import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { openPools, type Pools, readsAtATime } from './pools.ts';
 import { ownIssuer, withOwn } from './publishers/own-issuer.ts';
 import { cachedProviderKeys } from './publishers/provider-keys.ts';
@@ -80,7 +81,12 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
   const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
-  const metrics = createMetrics(() => failingBatches(requests));
+  const metrics = createMetrics({
+    failing: () => failingBatches(requests),
+    look: () => statusMetrics(requests),
+    disk: () => diskOf(config.dataDirectory),
+    ...{ pools, version: config.version },
+  });
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
   const execution = await prepareExecution(config, { claims, endings, blobs, threads, metrics, log });
   if (config.worker.concurrency > 0) stack.use(await announce(execution, { database: requests, log }));
