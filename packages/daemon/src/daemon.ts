@@ -12,13 +12,12 @@ import { statusMetrics } from '@osa/core/postgres/status/metrics';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
-import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
 import type { BlobStore } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from './config/config.ts';
-import { requireFit, requireSafe, requireSafeIssuers } from './config/start-checks.ts';
+import { requireFit, requireSafe, requireSafeIssuers, unusableDirectory } from './config/start-checks.ts';
 import { authenticator, type FailedTokens, failedTokens } from './http/authenticate.ts';
 import { failureRateLimit } from './http/failure-rate-limit.ts';
 import { httpLimits } from './http/limits.ts';
@@ -29,6 +28,7 @@ import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
+import { eventRoutes } from './http/routes/events.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
 import { publisherRoutes } from './http/routes/publishers.ts';
@@ -44,6 +44,7 @@ import { openPools, type Pools, readsAtATime } from './pools.ts';
 import { ownIssuer, withOwn } from './publishers/own-issuer.ts';
 import { cachedProviderKeys } from './publishers/provider-keys.ts';
 import { type Components, components } from './ready.ts';
+import { openBlobs } from './storage.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
 import { startWorker, type Worker } from './worker/worker.ts';
@@ -80,7 +81,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
-  const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
+  const blobs = await openBlobs(config);
   const metrics = createMetrics({
     failing: () => failingBatches(requests),
     look: () => statusMetrics(requests),
@@ -136,9 +137,12 @@ function once(work: () => Promise<void>): () => Promise<void> {
 }
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
-  await prepareBlobs(join(dataDirectory, 'blobs'));
-  await prepareSpool(spoolOf(dataDirectory));
-  if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
+  try {
+    await prepareSpool(spoolOf(dataDirectory));
+    if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
+  } catch (cause) {
+    throw unusableDirectory(dataDirectory, cause);
+  }
 }
 
 /** In development `--dir` is locked as a whole. */
@@ -227,6 +231,7 @@ function handlers(
       ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
+      ...eventRoutes({ store, isDraining: needs.isDraining }),
       ...runRoutes({ store }),
       ...statusRoutes({ store, domain, version: config.version, dataDirectory: config.dataDirectory }),
       ...authRoutes({ verifier: needs.verifier, own: needs.own }),

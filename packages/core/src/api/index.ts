@@ -1,11 +1,13 @@
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
+import type { TableFile } from '../data/format/file.ts';
 import { authRoutes } from './auth.ts';
 import { blobsRoutes } from './blobs.ts';
 import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { eventsRoutes } from './operate/events.ts';
 import { publishersRoutes } from './operate/publishers.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
@@ -29,6 +31,7 @@ export const routes = {
   ...authRoutes,
   ...dataRoutes,
   ...traceRoutes,
+  ...eventsRoutes,
   ...statusRoutes,
   ...publishersRoutes,
 } as const satisfies Record<string, Route>;
@@ -43,7 +46,9 @@ type Shape<T> = T extends z.ZodType
       ? Uint8Array
       : T extends 'archive'
         ? Readable
-        : undefined;
+        : T extends 'table'
+          ? TableFile
+          : undefined;
 
 type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
 

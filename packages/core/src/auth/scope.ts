@@ -14,6 +14,7 @@ export const scopeVerbs = [
   'ingestions:read',
   'runs:read',
   'publishers:write',
+  'events:read',
 ] as const;
 
 export type ScopeVerb = (typeof scopeVerbs)[number];
