@@ -10,6 +10,7 @@ import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
 import { comparisonsRoutes } from './operate/comparisons.ts';
 import { eventsRoutes } from './operate/events.ts';
+import { publishersRoutes } from './operate/publishers.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
@@ -36,6 +37,7 @@ export const routes = {
   ...traceRoutes,
   ...eventsRoutes,
   ...statusRoutes,
+  ...publishersRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;

@@ -4,6 +4,7 @@ import type { FeatureContract } from '../hook/hook.ts';
 import type { Page } from '../hook/registry.ts';
 import type { ReleaseContent, Runtime } from '../hook/release.ts';
 import type { RowChunk, Verdict } from '../run/output/judgement.ts';
+import type { ClaimedRecord } from '../run/queue.ts';
 
 export type Comparison = Answer<'showComparison'>;
 export type ComparisonReport = NonNullable<Comparison['report']>;
@@ -51,6 +52,7 @@ export interface ComparedRecord {
   readonly sourceId: string;
   /** JSON text. */
   readonly metadata: string;
+  readonly files?: ClaimedRecord['files'];
   readonly before: Verdict['status'];
   readonly rows: readonly ComparedRow[];
 }

@@ -102,7 +102,8 @@ async function run(
     hook: held.hook,
     release: { ...held.release, limits },
     memoryBytes: Math.min(limits.memory_bytes, execution.maxMemoryBytes),
-    records: records.map(({ sourceId, metadata }) => ({ id: sourceId, metadata })),
+    records: records.map(({ sourceId, metadata, files = [] }) => ({ id: sourceId, metadata, files })),
+    linkFile: execution.files?.link,
   };
   const ended = await runner.run(task, signal);
   try {

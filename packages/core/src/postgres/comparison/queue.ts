@@ -7,6 +7,7 @@ import type { RowChunk } from '../../run/output/judgement.ts';
 import { arrayText } from '../array.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { rowValues } from '../data/rows.ts';
+import { filesOfRecords } from '../files.ts';
 import { columnSqlType } from '../queue/column-type.ts';
 import { useIndexLookups } from '../queue/plans.ts';
 
@@ -115,10 +116,10 @@ async function read(
   ids: readonly string[],
 ): Promise<readonly ComparedRecord[]> {
   type Row = Omit<ComparedRecord, 'rows'> & { readonly rows: string };
-  const rows = await database.transaction(
+  const { rows, files } = await database.transaction(
     async (tx) => {
       await useIndexLookups(tx);
-      return tx<Row[]>`
+      const rows = await tx<Row[]>`
         select p.batch_record as id, p.srn, p.source_id as "sourceId", p.metadata::text as metadata, o.status as before,
                coalesce((select json_agg(json_build_object('id', f.id, 'values', row_to_json(f)) order by f.ordinal)
                          from ${tx(`features.${hook}`)} f where f.outcome_id = o.id), '[]')::text as rows
@@ -133,11 +134,13 @@ async function read(
                 else (select version from runs where id = o.run) = c.against end
           order by o.id desc limit 1) o
         order by p.source_id`;
+      return { rows, files: await filesOfRecords(tx, ids) };
     },
     { readOnly: true },
   );
   return rows.map(({ rows: text, ...record }) => ({
     ...record,
+    files: files.get(record.id) ?? [],
     rows: (parseExactJson(text) as { id: number; values: Record<string, unknown> }[]).map((row) => ({
       name: `${hook}/${row.id}`,
       values: rowValues(row.values),
