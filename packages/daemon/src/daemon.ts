@@ -250,7 +250,7 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       ...ingestionRoutes(parts),
       ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
-      ...traceRoutes({ store }),
+      ...traceRoutes({ store, config }),
       ...eventRoutes({ store, isDraining: needs.isDraining }),
       ...runRoutes({ store }),
       ...statusRoutes({ store, domain, version: config.version, dataDirectory: config.dataDirectory }),
