@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { standardsDirectory } from '../support/vectors.ts';
 import { type StoryArchive, storyArchive } from '../trace/story-archive.ts';
 
 /** The trace of a row in the forms of standards. Published schemas are used where OSA_TEST_STANDARDS names them. */
@@ -18,7 +19,7 @@ async function exported(format: string): Promise<any> {
   return JSON.parse(stdout);
 }
 
-const standards = process.env.OSA_TEST_STANDARDS ?? '';
+const standards = standardsDirectory ?? '';
 const hasSchemas = standards !== '' && existsSync(`${standards}/openlineage`);
 
 describe('OpenLineage', () => {
