@@ -50,7 +50,7 @@ declare
     'update (resolved_digest, platform_digest, finished_at, ending, exit_code, exit_signal, detail, log, log_bytes) on attempts',
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
-    'execute on function create_feature_table(text), rows_of_record(bigint, integer), new_record_id()',
+    'execute on function create_feature_table(text), rows_of_record(bigint, integer)',
     'execute on function mint_release, add_release_source'];
   entry text;
 begin
@@ -68,6 +68,6 @@ begin
   execute format('revoke create on schema public from public, %I', app);
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_supersession(),
-    prove_batch_records(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(),
-    column_type(text, text), create_feature_table(text), rows_of_record(bigint, integer), new_record_id(), mint_release, add_release_source from public;
+    prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(),
+    column_type(text, text), create_feature_table(text), rows_of_record(bigint, integer), mint_release, add_release_source from public;
 end $$;
