@@ -11,7 +11,7 @@ import { prepare } from '../examples/usgs-earthquakes/prepare.ts';
 
 /**
  * The main job on real data: deploys the earthquake example, runs 1,707 records through two hooks, traces a row,
- * makes a second release, takes in a correction and rolls back. It prints each command as a user types it, runs it
+ * makes a second release, takes in a correction, rolls back and heals. It prints each command as a user types it, runs it
  * with the built programs and shows the real output. `--keep` leaves the daemon running.
  */
 const { values: options } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
@@ -64,9 +64,16 @@ async function story(cwd: string, env: NodeJS.ProcessEnv): Promise<void> {
   await osa('rows', 'seismic_energy', '--release', '2', '--limit', '3');
   await osa('rows', 'seismic_energy', '--release', '1', '--limit', '3');
 
-  say('Something is wrong with release 2. The operator goes back, and the history says who, when and why.');
-  await osa('hooks', 'rollback', 'seismic_energy', '--reason', 'conversion under review', '--yes');
+  say(
+    'Something is wrong with release 2. The operator goes back, and its rows are computed again under release 1.',
+  );
+  const [left] = (await ask('rows', 'seismic_energy', '--release', '2', '--limit', '1')).rows;
+  const reason = ['--reason', 'conversion under review'];
+  await osa('hooks', 'rollback', 'seismic_energy', ...reason, '--heal', '--yes');
   await osa('hooks', 'history', 'seismic_energy');
+
+  say('No row was deleted: the old ones say what superseded them, and why.');
+  await osa('trace', `seismic_energy/${left.id}`);
 }
 
 function say(text: string): void {

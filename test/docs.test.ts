@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from '@osa/cli/command';
-import { type CommandEntry, type CommandGroup, commands } from '@osa/cli/commands/index';
+import type { CommandEntry, CommandGroup } from '@osa/cli/commands/entry';
+import { commands } from '@osa/cli/commands/index';
 import { topics } from '@osa/cli/help';
 import { beforeAll, describe, expect, test } from 'vitest';
 

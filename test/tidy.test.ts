@@ -12,7 +12,18 @@ interface Source {
 }
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const concepts = ['api', 'auth', 'convention', 'hook', 'record', 'ingestion', 'run', 'status', 'trace'];
+const concepts = [
+  'api',
+  'auth',
+  'convention',
+  'hook',
+  'record',
+  'ingestion',
+  'run',
+  'status',
+  'trace',
+  'data',
+];
 
 /** Directions that must not be: what a file's path matches, and what it then must not import. */
 const forbidden: readonly { readonly from: RegExp; readonly to: RegExp; readonly why: string }[] = [

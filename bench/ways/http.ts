@@ -23,17 +23,17 @@ export async function benchHttp(options: Options): Promise<Result[]> {
       const { statusCode, body } = await client.request({ method: 'GET', path, headers });
       const text = await body.text();
       if (statusCode !== 200) throw new Error(`${path} was answered with ${statusCode}: ${text}`);
+      return text;
     };
     const random = (most: number) => 1 + Math.floor(Math.random() * most);
     const traces = await inTurn(options.quick ? 300 : 3_000, options, {
       ours: () => get(`/api/v1/trace/rows/${hook}/${random(rows)}`),
       theirs: () => get('/health'),
     });
-    const cursor = (after: number) =>
-      Buffer.from(JSON.stringify({ list: 'readRows', s: null, id: after })).toString('base64url');
+    const first = `/api/v1/data/bench-${hook}/${hook}?limit=${pageRows}`;
+    const cursors = await walk(get, first, Math.min(20, rows / pageRows - 1));
     const pages = await inTurn(options.quick ? 20 : 200, options, {
-      ours: () =>
-        get(`/api/v1/data/bench-${hook}/${hook}?limit=${pageRows}&cursor=${cursor(random(rows - pageRows))}`),
+      ours: () => get(`${first}&cursor=${cursors[random(cursors.length) - 1]}`),
       theirs: () => place.owner.sql`
         select row_to_json(f)::text from ${place.owner.sql(`features.${hook}`)} f
         where id > ${random(rows - pageRows)} order by id limit ${pageRows}`,
@@ -64,6 +64,17 @@ export async function benchHttp(options: Options): Promise<Result[]> {
     await fleet.close();
     await place.close();
   }
+}
+
+/** The cursors of the first pages. */
+async function walk(get: (path: string) => Promise<string>, first: string, pages: number): Promise<string[]> {
+  const cursors: string[] = [];
+  for (let path = first; cursors.length < pages; ) {
+    const { next_cursor } = JSON.parse(await get(path)) as { next_cursor: string };
+    cursors.push(next_cursor);
+    path = `${first}&cursor=${next_cursor}`;
+  }
+  return cursors;
 }
 
 async function fill(place: BenchDatabase, batches: number, signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { readRecords, readRows } from '@osa/core/data/read';
 import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { postgresStore } from '@osa/core/postgres/store';
 import { contract } from '../batch-rows.ts';
@@ -49,15 +50,19 @@ async function readAll(
   calls: number,
 ): Promise<Record<string, number[]>> {
   const store = postgresStore(database, { domain: 'localhost' });
-  const of = { id: dataset, version: '1.0.0', convention: dataset };
-  const random = () => 1 + Math.floor(Math.random() * (records * rowsPerRecord - 1_000));
-  const cursor = () =>
-    Buffer.from(JSON.stringify({ list: 'readRows', s: null, id: random() })).toString('base64url');
+  const random = () => 1 + Math.floor(Math.random() * records * rowsPerRecord);
+  const pages = { limit: 50, history: false };
+  const rows = (cursor?: string) => readRows(store, dataset, hook, { ...pages, cursor });
+  const cursors: string[] = [];
+  while (cursors.length < 50) {
+    const { next_cursor } = await rows(cursors.at(-1));
+    if (next_cursor === null) throw new Error('there are fewer rows than were stored');
+    cursors.push(next_cursor);
+  }
   const reads = {
     trace: () => store.tracer.row(hook, random()),
-    'a page of /data': () => store.dataset.rows(of, hook, { cursor: cursor(), limit: 50, history: false }),
-    'the first page of records': () =>
-      store.dataset.records(of, { cursor: undefined, limit: 50, history: false }),
+    'a page of /data': () => rows(cursors[random() % cursors.length]),
+    'the first page of records': () => readRecords(store, dataset, pages),
     'list of ingestions': () => store.ingestions.list({ cursor: undefined, limit: 10 }),
   };
   const times: Record<string, number[]> = {};

@@ -1,6 +1,7 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CommandEntry, type CommandGroup, commands } from '@osa/cli/commands/index';
+import type { CommandEntry, CommandGroup } from '@osa/cli/commands/entry';
+import { commands } from '@osa/cli/commands/index';
 import { describe, expect, test } from 'vitest';
 import {
   history,
@@ -262,9 +263,9 @@ describe('rows', () => {
     await using full = await archive();
     const of = (version: string) => ({ id: 'earthquake', version });
     const items = [
-      { schema_id: of('1.0.0'), version: 2, rows: 5, has_more: false },
-      { schema_id: of('0.9.0'), version: 1, rows: 10_000, has_more: true },
-      { schema_id: of('0.8.0'), version: 1, rows: 1, has_more: false },
+      { schema_id: of('1.0.0'), version: 2, rows: 5 },
+      { schema_id: of('0.9.0'), version: 1, rows: 10_000 },
+      { schema_id: of('0.8.0'), version: 1, rows: 1 },
     ];
     await using server = await startFakeServer(async ({ path }) =>
       path === '/api/v1/hooks/seismic_energy/rows'
@@ -273,7 +274,7 @@ describe('rows', () => {
     );
     const { stderr } = await world.osa(['rows', 'seismic_energy', '--server', server.url]);
     expect(stderr).toContain(
-      'more than 10,000 rows more of earthquake@0.9.0: osa rows seismic_energy --schema earthquake@0.9.0',
+      '10,000 rows more of earthquake@0.9.0: osa rows seismic_energy --schema earthquake@0.9.0',
     );
     expect(stderr).toContain('1 row more of earthquake@0.8.0');
     expect(stderr).not.toContain('--schema earthquake@1.0.0');

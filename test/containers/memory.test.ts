@@ -1,5 +1,5 @@
+import { readRows } from '@osa/core/data/read';
 import { runReads } from '@osa/core/postgres/runs';
-import { readRows } from '@osa/core/record/read';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
 import { describeContainers } from '../support/containers/container-support.ts';

@@ -41,9 +41,9 @@ test('current rows are counted by schema version and release; rows of older reco
   expect(await bench.store.registry.currentRows('probe')).toEqual({
     hook_name: 'probe',
     items: [
-      { schema_id: of('1.1.0'), version: 2, rows: 2, has_more: false },
-      { schema_id: of('1.0.0'), version: 2, rows: 1, has_more: false },
-      { schema_id: of('1.0.0'), version: 1, rows: 2, has_more: false },
+      { schema_id: of('1.1.0'), version: 2, rows: 2 },
+      { schema_id: of('1.0.0'), version: 2, rows: 1 },
+      { schema_id: of('1.0.0'), version: 1, rows: 2 },
     ],
   });
   expect(await bench.store.registry.currentRows('nothing')).toBeUndefined();

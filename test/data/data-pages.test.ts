@@ -1,4 +1,4 @@
-import { readRecords, readRows } from '@osa/core/record/read';
+import { readRecords, readRows } from '@osa/core/data/read';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 
@@ -46,7 +46,7 @@ test.each(
 
 test('of a release that has never run there are none', async () => {
   const page = { limit: 10, history: true, release: 7 };
-  expect(await readRows(bench.store, 'bench-record', 'probe', page)).toEqual({
+  expect(await readRows(bench.store, 'bench-record', 'probe', page)).toMatchObject({
     rows: [],
     next_cursor: null,
     has_more: false,

@@ -1,6 +1,6 @@
 import { recordTraceLines } from '@osa/cli/commands/trace/lines';
+import { readRecords } from '@osa/core/data/read';
 import { bounds } from '@osa/core/limits';
-import { readRecords } from '@osa/core/record/read';
 import { traceRecord } from '@osa/core/trace/trace';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';

@@ -1,7 +1,7 @@
+import { readRecords } from '@osa/core/data/read';
 import { cancelIngestion } from '@osa/core/ingestion/control';
 import { retryIngestion } from '@osa/core/ingestion/retry';
 import { bounds } from '@osa/core/limits';
-import { readRecords } from '@osa/core/record/read';
 import type { Claim } from '@osa/core/run/queue';
 import { beforeEach, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import { readRows } from '@osa/core/data/read';
 import { release as mintRelease } from '@osa/core/hook/mint';
 import { runReads } from '@osa/core/postgres/runs';
-import { readRows } from '@osa/core/record/read';
 import { executeNext } from '@osa/core/run/execute';
 import type { Runner, Task } from '@osa/core/run/runner';
 import { processRunner } from '@osa/core/runners/process/process';

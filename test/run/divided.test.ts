@@ -1,4 +1,4 @@
-import { readRows } from '@osa/core/record/read';
+import { readRows } from '@osa/core/data/read';
 import { executeNext } from '@osa/core/run/execute';
 import { division, endOfDivision } from '@osa/core/run/policy';
 import { beforeEach, describe, expect, test, vi } from 'vitest';

@@ -1,4 +1,4 @@
-import { readRows } from '@osa/core/record/read';
+import { readRows } from '@osa/core/data/read';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { longestBusy } from '../support/busy.ts';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';

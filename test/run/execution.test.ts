@@ -1,8 +1,8 @@
+import { readRecords, readRows } from '@osa/core/data/read';
 import { OsaError } from '@osa/core/error';
 import { rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
 import { retryIngestion } from '@osa/core/ingestion/retry';
-import { readRecords, readRows } from '@osa/core/record/read';
 import { executeNext } from '@osa/core/run/execute';
 import { backoffMs, mostTries } from '@osa/core/run/policy';
 import type { Ended, Runner } from '@osa/core/run/runner';

@@ -80,8 +80,17 @@ test('a worker gives back no batch that another one holds', async () => {
 });
 
 test('a claim that failed sets aside no batch that another worker has claimed since', async () => {
-  const { batch: id, ingestion, convention } = await claimed('holder');
-  const candidate = { id, ingestion, convention, hasSnapshot: false, fence: '0', claimFailures: 0, lost: 0 };
+  const { batch: id, ingestion, recompute, convention } = await claimed('holder');
+  const candidate = {
+    id,
+    ingestion,
+    recompute,
+    convention,
+    hasSnapshot: false,
+    fence: '0',
+    claimFailures: 0,
+    lost: 0,
+  };
   expect(await setAside(bench.database, candidate, new Error('it failed'))).toBeUndefined();
   expect(await bench.database.sql`select from batches where claim_failures > 0`).toHaveLength(0);
 });

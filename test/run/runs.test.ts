@@ -65,7 +65,9 @@ test('a run is listed and shown with its attempts, its records and its release',
     records: { passed: 2, rejected: 0, errored: 0 },
     attempts: [{ n: 1, ending: 'exited', exit_code: 0, runner: 'process', log_bytes: 12 }],
   });
-  expect((await daemon.call('listRuns', { query: { ingestion: run.ingestion } })).items).toHaveLength(1);
+  expect((await daemon.call('listRuns', { query: { ingestion: run.ingestion ?? '' } })).items).toHaveLength(
+    1,
+  );
   expect((await daemon.call('listRuns', { query: { hook: 'plain', status: 'failed' } })).items).toEqual([]);
   const shown = await osa('runs', 'show', id);
   expect([shown.code, shown.stdout]).toEqual([0, expect.stringContaining('plain v1')]);

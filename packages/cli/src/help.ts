@@ -1,7 +1,8 @@
 import { suggest } from '@osa/core/suggest';
 import type { Command as Parser } from 'commander';
 import type { Command } from './command.ts';
-import { type CommandEntry, type CommandGroup, commands } from './commands/index.ts';
+import type { CommandEntry, CommandGroup } from './commands/entry.ts';
+import { commands } from './commands/index.ts';
 import { exitCodeHelp } from './exit.ts';
 
 /** What `--help` says beside the lists of arguments and options, and what `osa help TOPIC` says. */

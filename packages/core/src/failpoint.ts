@@ -56,6 +56,9 @@ export const failpoints = [
   'write.mid-rows',
   'write.before-commit',
   'write.after-commit',
+  // A recompute: a batch of it is made, and the place after it is not stored; old outcomes are superseded, before COMMIT.
+  'recompute.mid-cut',
+  'recompute.after-supersede',
   // The batch is settled and the directories of its attempts stand; of one of them the records are removed.
   'ack.after',
   'cleanup.mid',

@@ -38,6 +38,8 @@ export const bounds = {
   /** Rows that one record may produce, and one batch under one hook. */
   rowsPerRecord: 100_000,
   rowsPerBatch: 5_000_000,
+  /** Records that a recompute names one by one. */
+  recomputeRecords: 10_000,
   /** Bytes kept of the start and of the end of an attempt's log. */
   logBytes: 512 * 1024,
   /** Bytes kept of the end of the log of a running attempt. */
@@ -57,6 +59,19 @@ export const bounds = {
   /** Rows of one page of any list. */
   pageRows: 1_000,
   defaultPageRows: 50,
+  /** Characters of a cursor of published data, which holds the values that its page is sorted by. */
+  dataCursor: 8_000,
+  /** A filter: how deep, how many predicates, values of one `in`; characters of one in a query. */
+  filterDepth: 10,
+  filterPredicates: 200,
+  filterValues: 1_000,
+  filterText: 8_000,
+  /** Columns to sort by, and rows that are sorted. */
+  sortKeys: 8,
+  sortedRows: 500_000,
+  /** Releases that one question about their impact chooses, and commits that it names. */
+  impactReleases: 1_000,
+  impactCommits: 500,
   /** Rows in the trace of one record. */
   tracedRows: 1_000,
   /** Values of one page of published data; the row that reaches the limit is the page's last. */

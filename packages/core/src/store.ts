@@ -1,11 +1,13 @@
 import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
+import type { DatasetReads } from './data/dataset.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
-import type { DatasetReads } from './record/dataset.ts';
+import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
+import type { Impacts } from './trace/impacts.ts';
 import type { Stories, Tracer } from './trace/tracer.ts';
 
 /** What the use cases need of a database. */
@@ -24,9 +26,11 @@ export interface Store {
   read<T>(work: (registry: RegistryState) => Promise<T>): Promise<T>;
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
+  readonly recomputes: RecomputeReads;
   readonly dataset: DatasetReads;
   readonly tracer: Tracer;
   readonly stories: Stories;
+  readonly impacts: Impacts;
   readonly runs: RunReads;
   readonly access: Access;
   readonly ids: IdReads;
@@ -36,7 +40,7 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'run' | 'deploy';
+export type IdKind = 'ingestion' | 'recompute' | 'run' | 'deploy';
 
 export interface IdRange {
   readonly first: string;
@@ -76,6 +80,7 @@ export interface Writer {
 export interface WriteTransaction {
   readonly registry: RegistryWrites;
   readonly ingestions: IngestionWrites;
+  readonly recomputes: RecomputeWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;
 }

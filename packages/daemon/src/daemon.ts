@@ -30,6 +30,7 @@ import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
+import { recomputeRoutes } from './http/routes/recomputes.ts';
 import { runRoutes } from './http/routes/runs.ts';
 import { serviceRoutes } from './http/routes/service.ts';
 import { statusRoutes } from './http/routes/status.ts';
@@ -242,6 +243,7 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       ...blobRoutes(parts),
       ...hookRoutes({ ...parts, registries }),
       ...ingestionRoutes(parts),
+      ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
       ...runRoutes({ store }),

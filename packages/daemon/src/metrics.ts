@@ -54,13 +54,13 @@ export function createMetrics(failing: () => Promise<readonly FailingBatch[]>): 
   new Gauge({
     name: 'osa_batch_claim_failures',
     help: 'Unfinished batches whose last claim failed: claims that failed one after the other, by any worker',
-    labelNames: ['convention', 'ingestion', 'batch'] as const,
+    labelNames: ['convention', 'ingestion', 'recompute', 'batch'] as const,
     registers,
     async collect() {
       const found = await Promise.race([failing(), delay(lookMs, [], { ref: false })]).catch(() => []);
       this.reset();
-      for (const { convention, ingestion, batch, failures } of found)
-        this.set({ convention, ingestion, batch }, failures);
+      for (const { convention, ingestion, recompute, batch, failures } of found)
+        this.set({ convention, ingestion: ingestion ?? '', recompute: recompute ?? '', batch }, failures);
     },
   });
   const runs = new Counter({

@@ -138,7 +138,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'the data route gives rows the version that is live',
     defects: [
       {
-        file: `${core}/postgres/dataset.ts`,
+        file: `${core}/postgres/data/rows.ts`,
         find: 'run.version as release, run.finished_at as created_at',
         replace: `(select h.live_version from hooks h where h.name = \${hook}) as release, run.finished_at as created_at`,
       },

@@ -8,6 +8,7 @@ type Kind = Params<'findIds'>['kind'];
 
 const scopes: Readonly<Record<Kind, readonly string[]>> = {
   ingestion: ['ingestions:read'],
+  recompute: [],
   run: ['runs:read'],
   deploy: [],
 };

@@ -1,4 +1,5 @@
-import type { Command } from '../command.ts';
+import type { CommandEntry, CommandGroup } from './entry.ts';
+import { operateCommands } from './operate.ts';
 
 /** Every command: its name, a line about it, and where it is. */
 export const commands: readonly (CommandEntry | CommandGroup)[] = [
@@ -112,74 +113,7 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
       },
     ],
   },
-  {
-    group: 'Operate',
-    name: 'hooks',
-    summary: 'Release, roll back, compare, test and pause hooks',
-    example: ['osa hooks list', 'all hooks'],
-    commands: [
-      {
-        name: 'list',
-        summary: 'List hooks with their live release',
-        load: async () => (await import('./hooks/list.ts')).hooksList,
-      },
-      {
-        name: 'show',
-        summary: 'Show a hook and its releases',
-        load: async () => (await import('./hooks/show.ts')).hooksShow,
-      },
-      {
-        name: 'releases',
-        summary: 'List the releases of a hook',
-        load: async () => (await import('./hooks/releases.ts')).hooksReleases,
-      },
-      {
-        name: 'code',
-        summary: 'List the files of a release, or write them to a directory',
-        load: async () => (await import('./hooks/code.ts')).hooksCode,
-      },
-      {
-        name: 'diff',
-        summary: 'Compare two releases',
-        load: async () => (await import('./hooks/diff.ts')).hooksDiff,
-      },
-      {
-        name: 'history',
-        summary: 'Show which release was live when, and who changed it',
-        load: async () => (await import('./hooks/history.ts')).hooksHistory,
-      },
-      {
-        name: 'rollback',
-        summary: 'Make an earlier release live',
-        load: async () => (await import('./hooks/rollback.ts')).hooksRollback,
-      },
-      {
-        name: 'activate',
-        summary: 'Make any release live',
-        load: async () => (await import('./hooks/activate.ts')).hooksActivate,
-      },
-      {
-        name: 'release',
-        summary: 'Make a release without a deploy',
-        load: async () => (await import('./hooks/release.ts')).hooksRelease,
-      },
-      {
-        name: 'test',
-        summary: 'Run a hook on records of a file, without a server',
-        load: async () => (await import('./hooks/test.ts')).hooksTest,
-      },
-      {
-        name: 'pause',
-        summary: 'Stop new batches from running a hook',
-        load: async () => (await import('./hooks/pause.ts')).hooksPause,
-      },
-      {
-        name: 'resume',
-        summary: 'Resume a paused hook',
-        load: async () => (await import('./hooks/resume.ts')).hooksResume,
-      },
-    ],
-  },
+  ...operateCommands,
   {
     group: 'Look',
     name: 'runs',
@@ -214,6 +148,12 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     name: 'trace',
     summary: 'Show where a row came from',
     load: async () => (await import('./trace/trace.ts')).trace,
+  },
+  {
+    group: 'Look',
+    name: 'impact',
+    summary: 'Count what releases, a commit or a deploy have touched',
+    load: async () => (await import('./trace/impact.ts')).impact,
   },
   {
     group: 'Access',
@@ -258,21 +198,3 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     ],
   },
 ];
-
-type Heading = 'Start' | 'Look' | 'Operate' | 'Access';
-
-export interface CommandEntry {
-  /** Its heading on the first screen; commands of a group have none. */
-  readonly group?: Heading;
-  readonly name: string;
-  readonly summary: string;
-  load(): Promise<Command>;
-}
-
-export interface CommandGroup {
-  readonly group?: Heading;
-  readonly name: string;
-  readonly summary: string;
-  readonly example: readonly [command: string, does: string];
-  readonly commands: readonly CommandEntry[];
-}

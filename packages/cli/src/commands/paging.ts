@@ -12,6 +12,6 @@ export const pagingOptions = {
   cursor: {
     value: 'CURSOR',
     description: 'continue after this page; the command to copy is shown below each page',
-    parse: text(1_000),
+    parse: text(bounds.dataCursor),
   },
 } as const;

@@ -125,7 +125,7 @@ function fitting(letters: readonly Span[], width: number): number {
 
 /** Signs that a terminal without UTF-8 cannot show, as ASCII. */
 export function asciiOf(text: string): string {
-  return text.replace(/[→←↑↓…’‘“”–—·█░✔✖]/g, (sign) => asciiSigns[sign] ?? sign);
+  return text.replace(/[→←↑↓…’‘“”–—·█░✔✖├└│─]/g, (sign) => asciiSigns[sign] ?? sign);
 }
 
 const asciiSigns: Readonly<Record<string, string>> = {
@@ -145,6 +145,10 @@ const asciiSigns: Readonly<Record<string, string>> = {
   '░': '.',
   '✔': 'ok',
   '✖': 'x',
+  '├': '+',
+  '└': '+',
+  '│': '|',
+  '─': '-',
 };
 
 /** A character as people count them, such as a letter with its accent or an emoji of several code points. */

@@ -1,55 +1,240 @@
 import { z } from 'zod';
-import { flag, rowId, time, versionText } from './fields.ts';
-import { dataPage, table } from './paging.ts';
+import { bounds } from '../limits.ts';
+import { flag, givenTime, rowId, time, versionText } from './fields.ts';
+import { dataPage, nextPage, table, wholePage } from './paging.ts';
 import { read, route } from './route.ts';
 
+const schema = z.string().max(200);
+const schemaParams = z.object({ schema });
+const featureParams = z.object({ schema, feature: z.string().max(200) });
+
+const cursor = z.string().max(bounds.dataCursor).optional();
+const { limit } = dataPage.shape;
+const sort = z
+  .string()
+  .max(1_000)
+  .optional()
+  .meta({ description: '`column[:asc|:desc],…`; absent values come last' });
+const as_of = givenTime.optional().meta({ description: 'Reads as it was then' });
 /** Whose records are read; those of the schema's owner if it is left out. */
 const convention = z.string().max(200).optional();
+const filterShape =
+  'A predicate {"kind": "predicate", "field", "op", "value"}, or {"kind": "and" | "or", "operands"}, or {"kind": "not", "operand"}';
+
+const includeList = z
+  .literal('provenance')
+  .transform(() => ['provenance' as const])
+  .optional()
+  .meta({
+    description: '`provenance` adds the digest and the source of the release, and whether the row is stale',
+  });
+const filterText = z
+  .string()
+  .max(bounds.filterText)
+  .optional()
+  .meta({ description: `JSON. ${filterShape}` });
+
+const recordQuery = z.object({
+  cursor,
+  sort,
+  filter: filterText,
+  history: flag,
+  convention,
+  as_of,
+});
+const rowQuery = recordQuery.extend({ include: includeList, release: versionText.optional() });
+
+const recordBody = z.strictObject({
+  cursor: cursor.nullable(),
+  sort: sort.nullable(),
+  filter: z.unknown().optional().meta({ description: filterShape }),
+  history: z.boolean().default(false),
+  convention: convention.nullable(),
+  as_of: as_of.nullable(),
+});
+const rowBody = recordBody.extend({
+  include: z.array(z.literal('provenance')).max(1).nullish(),
+  release: z.int().min(1).max(bounds.releaseVersion).nullish(),
+});
+const limited = {
+  limit: z
+    .int()
+    .min(1)
+    .transform((rows) => Math.min(rows, bounds.pageRows))
+    .default(bounds.defaultPageRows),
+};
+
+/** `as_of` is the moment as of which all pages of the query are read. */
+const page = <T extends z.ZodType>(row: T) => table(row).extend({ as_of: time });
+
+const records = page(
+  z.looseObject({
+    id: z.string(),
+    srn: z.string(),
+    schema_id: z.string(),
+    version: z.int(),
+    created_at: time,
+    convention_id: z.string(),
+    source_id: z.string(),
+    /** The date fields whose times have no offset; left out where there are none. */
+    local_times: z.array(z.string()).optional(),
+  }),
+);
+const rows = page(
+  z.looseObject({
+    id: rowId,
+    record_srn: z.string(),
+    run_id: z.string(),
+    release: z.int(),
+    created_at: time.nullable(),
+    record_source_id: z.string(),
+  }),
+);
+
+const Kind = z.enum(['records', 'feature']);
+const Described = {
+  description: z.string().optional(),
+  unit: z.string().optional(),
+};
 
 export const dataRoutes = {
+  dataCatalog: route({
+    method: 'GET',
+    path: '/api/v1/data',
+    summary: 'List the schemas with their tables: their records, and the rows of their hooks',
+    gate: read,
+    query: wholePage,
+    status: 200,
+    response: z.object({
+      node_domain: z.string(),
+      schemas: z.array(
+        z.object({
+          id: z.string(),
+          version: z.string(),
+          srn: z.string(),
+          convention_id: z.string(),
+          table_resources: z.array(z.object({ name: z.string(), kind: Kind })),
+        }),
+      ),
+      ...nextPage,
+    }),
+  }),
+  describeData: route({
+    method: 'GET',
+    path: '/api/v1/data/:schema',
+    summary: 'Describe the tables of a schema: fields, columns, units, formats, and how many rows there are',
+    gate: read,
+    params: schemaParams,
+    query: z.object({ convention }),
+    status: 200,
+    response: z.object({
+      id: z.string(),
+      version: z.string(),
+      srn: z.string(),
+      title: z.string(),
+      convention_id: z.string(),
+      fields: z.array(
+        z.object({
+          name: z.string(),
+          type: z.string(),
+          required: z.boolean(),
+          cardinality: z.string(),
+          ...Described,
+          examples: z.array(z.string()).optional(),
+        }),
+      ),
+      table_resources: z.array(
+        z.object({
+          name: z.string(),
+          kind: Kind,
+          columns: z.array(
+            z.object({
+              name: z.string(),
+              type: z.string(),
+              format: z.string().optional(),
+              ...Described,
+              /** As a filter names it, and the operators that it takes. */
+              field: z.string().optional(),
+              operators: z.array(z.string()).optional(),
+            }),
+          ),
+          row_count: z.int(),
+          /** False where counting ended at a bound. */
+          row_count_exact: z.boolean(),
+          formats: z.array(z.string()),
+        }),
+      ),
+    }),
+  }),
+  describeDataAsText: route({
+    method: 'GET',
+    path: '/api/v1/data/:schema.md',
+    summary: 'Describe the tables of a schema in Markdown',
+    gate: read,
+    params: schemaParams,
+    query: z.object({ convention }),
+    status: 200,
+    response: 'text',
+  }),
+  readRecord: route({
+    method: 'GET',
+    path: '/api/v1/data/records/:id',
+    summary: 'Read a record by its id, `id` for the newest version or `id@version`',
+    gate: read,
+    params: z.object({ id: z.string().max(200) }),
+    status: 200,
+    response: z.object({
+      id: z.string(),
+      srn: z.string(),
+      schema_id: z.string(),
+      version: z.int(),
+      convention_id: z.string(),
+      source_id: z.string(),
+      metadata: z.record(z.string(), z.unknown()),
+      created_at: time,
+    }),
+  }),
   readRecords: route({
     method: 'GET',
     path: '/api/v1/data/:schema/records',
     summary:
       'List the published records of a schema (`id` or `id@version`), newest first: those of its owner, or of `convention`',
     gate: read,
-    params: z.object({ schema: z.string().max(200) }),
-    query: dataPage.extend({ history: flag, convention }),
+    params: schemaParams,
+    query: recordQuery.extend({ limit }),
     status: 200,
-    response: table(
-      z.looseObject({
-        id: z.string(),
-        srn: z.string(),
-        schema_id: z.string(),
-        version: z.int(),
-        created_at: time,
-        convention_id: z.string(),
-        source_id: z.string(),
-        /** The date fields whose times have no offset; left out where there are none. */
-        local_times: z.array(z.string()).optional(),
-      }),
-    ),
+    response: records,
+  }),
+  queryRecords: route({
+    method: 'POST',
+    path: '/api/v1/data/:schema/records',
+    summary: 'List the published records of a schema that a filter matches',
+    gate: read,
+    isReading: true,
+    params: schemaParams,
+    body: recordBody.extend(limited),
+    status: 200,
+    response: records,
   }),
   readRows: route({
     method: 'GET',
     path: '/api/v1/data/:schema/:feature',
     summary: 'List the rows of a feature over the published records of a schema, by id',
     gate: read,
-    params: z.object({ schema: z.string().max(200), feature: z.string().max(200) }),
-    query: dataPage.extend({
-      history: flag,
-      convention,
-      release: versionText.optional(),
-    }),
+    params: featureParams,
+    query: rowQuery.extend({ limit }),
     status: 200,
-    response: table(
-      z.looseObject({
-        id: rowId,
-        record_srn: z.string(),
-        run_id: z.string(),
-        release: z.int(),
-        created_at: time.nullable(),
-      }),
-    ),
+    response: rows,
+  }),
+  queryRows: route({
+    method: 'POST',
+    path: '/api/v1/data/:schema/:feature',
+    summary: 'List the rows of a feature that a filter matches',
+    gate: read,
+    isReading: true,
+    params: featureParams,
+    body: rowBody.extend(limited),
+    status: 200,
+    response: rows,
   }),
 };

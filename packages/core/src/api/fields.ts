@@ -59,10 +59,12 @@ export const Unstartable = z
   .nullable()
   .default(null);
 
-/** Batches of one ingestion that were claimed under a release of a hook, and keep it until they end. */
+/** Batches of one ingestion or recompute that were claimed under a release of a hook, and keep it until they end. */
 export const ClaimedBatches = z.object({
   version: z.int(),
-  ingestion_id: z.string(),
+  /** Null for those of a recompute. */
+  ingestion_id: z.string().nullable(),
+  recompute_id: z.string().nullable().default(null),
   convention_id: z.string(),
   batches: z.int(),
 });

@@ -13,6 +13,7 @@ import {
   time,
   versionText,
 } from './fields.ts';
+import { Recompute } from './operate/recomputes.ts';
 import { nextPage, page, wholePage } from './paging.ts';
 import { ReleaseDetail, ReleaseSummary } from './releases.ts';
 import { read, route, scope } from './route.ts';
@@ -66,10 +67,15 @@ const PointerMove = z.object({
   still_running: z.array(ClaimedBatches).default([]),
   /** Batches that were ended; their records are in new batches, which take the live release. */
   claimed_again: z.array(ClaimedBatches).default([]),
+  /** What was begun with `heal`. */
+  recompute: Recompute.nullable().default(null),
 });
 
 /** Ends the batches that run under the release that is left; others take their records up again. */
 const cancelRunning = { cancel_running: z.boolean().optional() };
+
+/** Whether the rows of the release that is left are computed again, in the same transaction. */
+const heal = { heal: z.boolean().optional() };
 
 const LiveChange = z.object({
   seq: z.int(),
@@ -177,8 +183,6 @@ export const hooksRoutes = {
           schema_id: SchemaRef,
           version: z.int(),
           rows: z.int(),
-          /** Whether there are more: counting ends after some thousand records. */
-          has_more: z.boolean(),
         }),
       ),
     }),
@@ -218,6 +222,7 @@ export const hooksRoutes = {
       version: ReleaseVersion,
       reason: reason.optional(),
       ...cancelRunning,
+      ...heal,
       ...expected,
     }),
     status: 200,
@@ -235,6 +240,7 @@ export const hooksRoutes = {
       to: ReleaseVersion.optional(),
       reason: reason.optional(),
       ...cancelRunning,
+      ...heal,
       ...expected,
     }),
     status: 200,

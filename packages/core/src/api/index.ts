@@ -6,6 +6,7 @@ import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
@@ -22,6 +23,7 @@ export const routes = {
   ...blobsRoutes,
   ...hooksRoutes,
   ...ingestionsRoutes,
+  ...recomputesRoutes,
   ...runsRoutes,
   ...authRoutes,
   ...dataRoutes,

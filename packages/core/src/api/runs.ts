@@ -13,7 +13,9 @@ const RunSummary = z.object({
   status: z.enum(['passed', 'failed', 'error']).nullable(),
   reason: z.string().nullable(),
   batch: z.string(),
-  ingestion: z.string(),
+  /** Null for a run of a recompute. */
+  ingestion: z.string().nullable(),
+  recompute: z.string().nullable().default(null),
   convention: z.string(),
   attempt_count: z.int(),
   oom_retries: z.int(),
@@ -43,6 +45,7 @@ export const runsRoutes = {
       status: z.enum(['passed', 'failed', 'error', 'open']).optional(),
       release: versionText.optional(),
       ingestion: uuid.optional(),
+      recompute: uuid.optional(),
     }),
     status: 200,
     response: z.object({ items: z.array(RunSummary), next_cursor: z.string().nullable() }),

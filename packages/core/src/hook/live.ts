@@ -3,6 +3,7 @@ import type { Answer, ParsedBody } from '../api/index.ts';
 import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
+import { eventOf } from '../recompute/recomputes.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
 import { newerThanLive, unknownHook, unknownRelease } from './hook.ts';
 import type { ClaimedBatch, Expected, RegistryWrites, StoredHook } from './registry.ts';
@@ -10,7 +11,8 @@ import type { ClaimedBatch, Expected, RegistryWrites, StoredHook } from './regis
 /**
  * Moves the live pointer of a hook back. Once this has answered, no batch is first claimed with the release that
  * was live before. Going to the version that is live already changes nothing and makes no history entry. Batches that were
- * claimed before keep that release, unless `cancel_running` ends them: then their records are claimed again.
+ * claimed before keep that release, unless `cancel_running` ends them: then their records are claimed again. With `heal`, the
+ * same transaction makes the recompute of the rows of the release that is left.
  *
  * @throws OsaError `not_found` (hook, version), `conflict` (nothing to go back to, or a newer version),
  * `precondition_failed` (the pointer has moved since the caller looked), `access_denied`, `busy`.
@@ -72,6 +74,7 @@ interface Move {
   readonly request: Expected & {
     readonly reason?: string | undefined;
     readonly cancel_running?: boolean | undefined;
+    readonly heal?: boolean | undefined;
   };
   readonly choose: (registry: RegistryWrites, hook: StoredHook) => Promise<number>;
 }
@@ -111,7 +114,7 @@ async function movePointer(
  * `mayLeave` the pointer moves all the same, and the answer says that the batch keeps its release.
  */
 async function moveOnce(
-  { registry, event }: WriteTransaction,
+  { registry, recomputes, event }: WriteTransaction,
   writer: Writer,
   hookName: string,
   { kind, request, choose, mayLeave }: Move & { readonly mayLeave: boolean },
@@ -136,6 +139,14 @@ async function moveOnce(
     const payload = { hook: hook.name, seq: change.seq, from: hook.liveVersion, to: target, reason };
     await event(kind === 'rollback' ? 'hook.rolled_back' : 'hook.activated', payload);
   }
+  const healing =
+    request.heal && changed && hook.liveVersion !== null
+      ? await recomputes.create(
+          { ...hook, liveVersion: target, liveSeq: change.seq },
+          { ...healOf(hook.liveVersion), reason, healedSeq: change.seq },
+        )
+      : null;
+  if (healing) await event('recompute.created', eventOf(healing));
   if (batches.length > 0) await event('batches.claimed_again', { hook: hook.name, batches });
   return {
     hook_name: hook.name,
@@ -148,7 +159,13 @@ async function moveOnce(
     at: change.at,
     still_running: byIngestion(others.filter((batch) => !ended.includes(batch))),
     claimed_again: byIngestion(ended),
+    recompute: healing,
   };
+}
+
+/** Exactly the rows of the release that is left. */
+function healOf(left: number) {
+  return { releases: [left], convention: null, list: null, withMissing: false };
 }
 
 function whyEnded(
@@ -162,12 +179,16 @@ function whyEnded(
 
 /** Claimed batches, counted for each ingestion and release. */
 export function byIngestion(batches: readonly ClaimedBatch[]): Answer<'activate'>['still_running'] {
-  const groups = Map.groupBy(batches, ({ ingestion, version }) => `${ingestion} ${version}`);
+  const groups = Map.groupBy(
+    batches,
+    ({ ingestion, recompute, version }) => `${ingestion ?? recompute} ${version}`,
+  );
   return [...groups.values()].flatMap((group) => {
     const [first] = group;
     if (!first) return [];
-    const { version, ingestion, convention } = first;
-    return { version, ingestion_id: ingestion, convention_id: convention, batches: group.length };
+    const { version, ingestion, recompute, convention } = first;
+    const of = { ingestion_id: ingestion, recompute_id: recompute };
+    return { version, ...of, convention_id: convention, batches: group.length };
   });
 }
 

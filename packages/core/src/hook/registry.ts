@@ -150,6 +150,7 @@ export interface StoredHook {
   readonly releaseCount: number;
   readonly liveSeq: number | null;
   readonly liveVersion: number | null;
+  readonly isPaused: boolean;
   /** Whether this transaction made it. */
   readonly created: boolean;
 }
@@ -157,7 +158,9 @@ export interface StoredHook {
 /** An unfinished batch that was claimed, and the version of the hook that it runs. */
 export interface ClaimedBatch {
   readonly batch: string;
-  readonly ingestion: string;
+  /** Of what it is: an ingestion or a recompute. */
+  readonly ingestion: string | null;
+  readonly recompute: string | null;
   readonly convention: string;
   readonly version: number;
 }

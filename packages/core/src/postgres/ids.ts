@@ -8,6 +8,7 @@ export function idReads({ sql }: Pick<Database, 'sql'>): IdReads {
     between(kind, { first, last, limit }) {
       const columns = {
         ingestion: sql`id, convention as name, sealed_at as at from ingestions`,
+        recompute: sql`id, hook as name, created_at as at from recomputes`,
         run: sql`id, hook as name, created_at as at from runs`,
         deploy: sql`id, slug as name, at from deploys`,
       };

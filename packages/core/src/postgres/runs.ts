@@ -18,7 +18,7 @@ type RunItem = Answer<'listRuns'>['items'][number];
 
 function summaryColumns(sql: Sql) {
   return sql`run.id, run.hook as hook_name, run.version, rel.id as release_id, run.status, run.reason, run.batch,
-    b.ingestion, b.convention, run.row_count::float8 as rows, run.created_at, run.started_at, run.finished_at,
+    b.ingestion, b.recompute, b.convention, run.row_count::float8 as rows, run.created_at, run.started_at, run.finished_at,
     extract(epoch from run.finished_at - run.started_at)::float8 as duration_s,
     (select count(*)::integer from attempts t where t.run = run.id) as attempt_count,
     ${oomRetries(sql)} as oom_retries,
@@ -35,7 +35,7 @@ function hasLogs(sql: Sql) {
 const pages = pagesOf('listRuns');
 
 async function list(sql: Sql, query: Parameters<RunReads['list']>[0]): Promise<Answer<'listRuns'>> {
-  const { cursor, limit, hook, status, release, ingestion } = query;
+  const { cursor, limit, hook, status, release, ingestion, recompute } = query;
   const before = pages.after(cursor);
   const open = status === 'open';
   const rows = await sql<RunItem[]>`
@@ -48,6 +48,7 @@ async function list(sql: Sql, query: Parameters<RunReads['list']>[0]): Promise<A
       ${hook === undefined ? sql`` : sql`and run.hook between ${hook} and ${hook}`}
       ${release === undefined ? sql`` : sql`and run.version between ${release} and ${release}`}
       ${ingestion === undefined ? sql`` : sql`and b.ingestion = ${ingestion}`}
+      ${recompute === undefined ? sql`` : sql`and b.recompute = ${recompute}`}
       ${status === undefined ? sql`` : open ? sql`and run.status is null` : sql`and run.status = ${status}`}
     order by ${orderOf(sql, query)} run.created_at desc, run.id desc limit ${limit + 1}`;
   const { page: items, next_cursor } = pages.cut(rows, limit, ({ created_at, id }) => ({

@@ -6,16 +6,19 @@ import { access } from './access.ts';
 import { missingActor, rememberActor } from './actor.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
-import { datasetReads } from './dataset.ts';
+import { datasetReads } from './data/dataset.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
 import { runningWorkers } from './queue/workers.ts';
+import { recomputeReads } from './recompute/reads.ts';
+import { recomputeWrites } from './recompute/writes.ts';
 import { mintRelease } from './registry/mint.ts';
 import { registryReads } from './registry/reads.ts';
 import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
 import { storedStatus } from './status/status.ts';
+import { impacts } from './story/impact.ts';
 import { stories } from './story/stories.ts';
 import { tracer } from './trace.ts';
 
@@ -27,6 +30,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
           work({
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
+            recomputes: recomputeWrites(tx, actor),
             event: async (type, payload) => {
               const request_id = writer.request?.request_id ?? null;
               const told = tx.json({ ...payload, actor, request_id });
@@ -46,9 +50,11 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
-    dataset: datasetReads(database),
+    recomputes: recomputeReads(database),
+    dataset: datasetReads(database, node),
     tracer: tracer(database),
     stories: stories(database),
+    impacts: impacts(database.sql),
     runs: runReads(database),
     ids: idReads(database),
     status: () => storedStatus(database),

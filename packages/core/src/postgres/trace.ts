@@ -7,7 +7,7 @@ import { parseRecordSrn } from '../record/srn.ts';
 import type { Tracer } from '../trace/tracer.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { databaseError } from './connection/sqlstate.ts';
-import { rowValues } from './dataset.ts';
+import { rowValues } from './data/rows.ts';
 import { type Facts, facts } from './trace/facts.ts';
 import { utc } from './wire.ts';
 
@@ -31,6 +31,7 @@ interface Found {
   readonly ordinal: number;
   readonly values: string;
   readonly current: boolean;
+  readonly successor: string | null;
   readonly record_id: string;
   readonly version: number;
   readonly record_set: number;
@@ -51,7 +52,8 @@ interface Found {
 async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<RowTrace | undefined> {
   const [found] = await sql<Found[]>`
     select f.run_id, f.ordinal, row_to_json(f)::text as values, o.superseded_by is null as current,
-      r.record_id, r.version, r.record_set, r.published_at, b.source_id, b.batch, b.line, b.metadata::text as metadata,
+      o.superseded_by as successor, r.record_id, r.version, r.record_set, r.published_at,
+      b.source_id, b.batch, b.line, b.metadata::text as metadata,
       (select max(version) from records where record_id = r.record_id) as newest_version,
       (select live_version from hooks where name = ${hook}) as live_version,
       exists (select from release_sources where hook = ${hook}) as has_sources
@@ -77,6 +79,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       id,
       ordinal: found.ordinal,
       current: found.current,
+      superseded_by: found.successor === null ? null : await successor(sql, hook, found.successor),
       values: rowValues(parseObject(found.values)),
     },
     record: {
@@ -101,6 +104,26 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
   };
 }
 
+/** How many rows of a successor are named. */
+const namedRows = 10;
+
+/** An outcome of a hook that has taken the place of another one, and why. None of it changes. */
+async function successor(sql: Sql, hook: string, outcome: string): Promise<RowTrace['row']['superseded_by']> {
+  const [found] = await sql<{ successor: RowTrace['row']['superseded_by'] }[]>`
+    select jsonb_build_object(
+      'status', n.status, 'rejection', n.reason, 'release', made.version, 'run_id', made.id,
+      'at', ${utc(sql, sql`made.finished_at`)}, 'recompute_id', c.id, 'reason', c.reason,
+      'is_heal', c.healed_seq is not null, 'row_count', n.row_count,
+      'rows', coalesce((select jsonb_agg(${hook}::text || '/' || s.id order by s.id)
+                        from (select id from ${sql(`features.${hook}`)} where outcome_id = n.id
+                              order by ordinal limit ${namedRows}) s), '[]')) as successor
+    from (select * from outcomes where id = ${outcome} offset 0) n
+    cross join lateral (select id, version, finished_at from runs where id = n.run offset 0) made
+    cross join lateral (select recompute from batches where id = n.batch offset 0) b
+    cross join lateral (select id, reason, healed_seq from recomputes where id = b.recompute offset 0) c`;
+  return found?.successor ?? null;
+}
+
 type RecordTrace = Answer<'traceRecord'>;
 
 async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
@@ -112,10 +135,12 @@ async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
       coalesce((select json_agg(json_build_object(
           'name', f.hook || '/' || f.id, 'hook', f.hook, 'id', f.id, 'ordinal', f.ordinal,
           'current', o.superseded_by is null, 'run_id', run.id, 'release', run.version, 'digest', rel.digest,
+          'is_live', run.version is not distinct from live.live_version, 'live_version', live.live_version,
           'values', f.columns) order by f.hook, f.id)
         from rows_of_record(r.batch_record, ${bounds.tracedRows}) f
         cross join lateral (select run, superseded_by from outcomes where id = f.outcome_id offset 0) o
         cross join lateral (select id, hook, version from runs where id = o.run offset 0) run
+        cross join lateral (select live_version from hooks where name = run.hook offset 0) live
         join releases rel on rel.hook = run.hook and rel.version = run.version), '[]')::text as rows,
       (select coalesce(sum(o.row_count), 0)::float8 from outcomes o where o.batch_record = r.batch_record) as row_count
     from published r

@@ -20,8 +20,9 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
   const runtimes = execution.runners.flatMap((runner) => runner.runtimes);
   const { queue, slots, worker } = execution;
   const claimFailed = (failure: ClaimFailure) => execution.log('batch.claim_failed', { ...failure });
+  const advanceFailed = (failure: object) => execution.log('recompute.advance_failed', { ...failure });
   const claim = await slots.claim((fullHooks) =>
-    queue.claim({ ...worker, runtimes, fullHooks, claimFailed }),
+    queue.claim({ ...worker, runtimes, fullHooks, claimFailed, advanceFailed }),
   );
   if (!claim) return false;
   using held = new DisposableStack();
@@ -42,9 +43,9 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
   return true;
 }
 
-/** What the log says of a claim, so that whoever reads it finds the ingestion. */
-function namesOf({ batch, fence, ingestion, convention }: Claim) {
-  return { batch, fence, ingestion, convention };
+/** What the log says of a claim, so that whoever reads it finds the ingestion or recompute. */
+function namesOf({ batch, fence, ingestion, recompute, convention }: Claim) {
+  return { batch, fence, ...(recompute === null ? { ingestion } : { recompute }), convention };
 }
 
 /** What the hooks of a batch came to: results to commit, or one action that ends this claim. */

@@ -33,7 +33,7 @@ export interface BatchQueue {
   finish(claim: Claim, results: readonly RunResult[]): Promise<void>;
   /** Gives the batch back to be claimed later. `failed` counts against the bound of tries. */
   postpone(lease: Lease, later: { reason: string | null; delayMs: number; failed: boolean }): Promise<void>;
-  /** Ends the ingestion of the batch: all of its unfinished batches fail with the reason. */
+  /** Ends the ingestion or recompute of the batch: all of its unfinished batches fail with the reason. */
   stopIngestion(claim: Claim, reason: string): Promise<void>;
   /** Gives back at once what a dead worker of this name held; the answer counts the batches. */
   giveBack(workerName: string): Promise<number>;
@@ -53,12 +53,16 @@ export interface Claimant {
   readonly fullHooks: readonly string[];
   /** Called with each batch whose claim fails. It goes behind the others, and the claim takes another batch. */
   readonly claimFailed?: (failure: ClaimFailure) => void;
+  /** Called with each recompute that cannot be cut into batches or ended. It holds up nothing else. */
+  readonly advanceFailed?: (failure: { readonly recompute: string; readonly error: unknown }) => void;
 }
 
 export interface ClaimFailure {
   readonly batch: string;
   readonly convention: string;
-  readonly ingestion: string;
+  /** Of what the batch is: an ingestion or a recompute. */
+  readonly ingestion: string | null;
+  readonly recompute: string | null;
   /** Claims of this batch that failed one after the other, this one included. */
   readonly failures: number;
   readonly error: unknown;
@@ -70,18 +74,21 @@ export interface Lease {
 }
 
 export interface Claim extends Lease {
-  readonly ingestion: string;
+  /** Of what the batch is: an ingestion, or a recompute of published records. */
+  readonly ingestion: string | null;
+  readonly recompute: string | null;
   readonly convention: string;
+  /** Of the records that an ingestion publishes. */
   readonly schema: { readonly id: string; readonly version: string };
   /** How often the batch was postponed for a failure that was none of a hook's attempts. */
   readonly failures: number;
-  /** The records to run, in source order. Invalid and unchanged ones are not among them. */
+  /** The records to run, in source order. Those that are invalid, unchanged or overtaken are not among them. */
   readonly records: readonly ClaimedRecord[];
   readonly runs: readonly ClaimedRun[];
 }
 
 export interface ClaimedRecord {
-  /** The id of the batch record. */
+  /** The id of the batch record; in a recompute, of the one that was published. */
   readonly id: string;
   readonly sourceId: string;
   /** JSON text. */

@@ -37,7 +37,14 @@ export async function* bodyChunks(
  */
 export async function readJson(
   request: IncomingMessage,
-  { maxBytes, ...times }: BodyTimes & { readonly maxBytes: number },
+  {
+    maxBytes,
+    keptUnder,
+    ...times
+  }: BodyTimes & {
+    readonly maxBytes: number /** Where numbers keep their digits. */;
+    readonly keptUnder: string;
+  },
 ): Promise<{ readonly value: unknown; readonly sha256: string }> {
   requireSize(request, maxBytes);
   const chunks: Uint8Array[] = [];
@@ -53,7 +60,7 @@ export async function readJson(
       refuseProto: true,
       maxValues: bounds.requestValues,
       numbers: 'strict',
-      keptUnder: 'config',
+      keptUnder,
       maxPlainLength: maxBytes,
     }),
     sha256: createHash('sha256').update(bytes).digest('hex'),

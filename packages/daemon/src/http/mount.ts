@@ -139,8 +139,8 @@ function mount<N extends RouteName>(
 }
 
 /** Whether a route reads from the database for somebody. Probes and the like are answered under any load of these. */
-export function isBounded({ method, gate }: Route): boolean {
-  return method === 'GET' && gate.kind !== 'public';
+export function isBounded({ method, gate, isReading }: Route): boolean {
+  return (method === 'GET' || isReading === true) && gate.kind !== 'public';
 }
 
 function statusOf({ status, createdStatus }: Route, answer: unknown): number {
@@ -171,7 +171,7 @@ async function decode<N extends RouteName>(
   const params = check(route.params, request.params, 'path');
   const query = check(route.query?.strict(), request.query, 'query');
   if (typeof route.body === 'string') requireMediaType(request.raw, route.body);
-  const json = typeof route.body === 'object' ? await readBody(route.body, request, limits) : undefined;
+  const json = typeof route.body === 'object' ? await readBody(route, request, limits) : undefined;
   const caller = (): Caller => {
     if (request.caller) return request.caller;
     throw new OsaError(
@@ -214,14 +214,15 @@ export function askedFor(
   return { route: `${method} ${path}`, scope, request_id: id };
 }
 
-async function readBody(schema: z.ZodType, request: FastifyRequest, limits: HttpLimits) {
+async function readBody({ body, isReading }: Route, request: FastifyRequest, limits: HttpLimits) {
   requireMediaType(request.raw, 'application/json');
   const { value, sha256 } = await readJson(request.raw, {
     maxBytes: limits.requestBytes,
+    keptUnder: isReading ? 'filter' : 'config',
     idleMs: limits.requestMs,
     totalMs: limits.requestMs,
   });
-  return { value: check(schema, value), sha256 };
+  return { value: check(body as z.ZodType, value), sha256 };
 }
 
 /** @throws OsaError `malformed` for a query that PostgreSQL cannot store, `invalid` */

@@ -7,7 +7,6 @@ export interface SchemaRows {
   /** `id@version`. */
   readonly schema: string;
   readonly rows: number;
-  readonly has_more: boolean;
 }
 
 /**
@@ -25,12 +24,11 @@ export async function otherSchemas(client: Client, hook: string, shown: string):
     .map(([schema, parts]) => ({
       schema,
       rows: parts.reduce((sum, { rows }) => sum + rows, 0),
-      has_more: parts.some(({ has_more }) => has_more),
     }))
     .filter(({ rows }) => rows > 0);
 }
 
-/** `10,000 rows`, `more than 10,000 rows`. */
-export function rowsText({ rows, has_more }: Pick<SchemaRows, 'rows' | 'has_more'>): string {
-  return `${has_more ? 'more than ' : ''}${counted(rows, 'row')}`;
+/** `10,000 rows`. */
+export function rowsText({ rows }: Pick<SchemaRows, 'rows'>): string {
+  return counted(rows, 'row');
 }

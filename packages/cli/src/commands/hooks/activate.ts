@@ -3,9 +3,10 @@ import { defineCommand } from '../../command.ts';
 import { untilFree } from '../until-free.ts';
 import {
   chooseRelease,
+  concludeMove,
   confirmMove,
-  moveLines,
   moveOptions,
+  refuseUnhealed,
   requireRelease,
   tellingWhatMoved,
   versionArgument,
@@ -14,7 +15,9 @@ import {
 export const hooksActivate = defineCommand({
   description:
     'Makes any release of a hook live, newer or older than the current one. Batches that are claimed ' +
-    'afterwards run it. Existing rows keep the release that made them. ' +
+    'afterwards run it. Existing rows keep the release that made them, ' +
+    'unless --heal has the rows of the release that is left computed again; then it ends with the number of those ' +
+    'that are still current, and exits with 1 unless that is 0. ' +
     'Batches that were claimed before keep the old release; the answer ' +
     'names them, and --cancel-running ends them and has their records claimed again. One that is being ' +
     'written at that moment keeps its release, and is named.\n\n' +
@@ -29,11 +32,12 @@ export const hooksActivate = defineCommand({
     ['osa hooks activate seismic_energy 3', 'v3, after asking'],
     ['osa hooks activate seismic_energy 3 --reason "checked on May" --yes', 'from a script'],
   ],
-  json: '{"hook_name", "changed", "from_version", "live_version", "live_seq", "live_release_id", "reason", "at",\n"still_running": [{"version", "ingestion_id", "convention_id", "batches"}], "claimed_again": [the same]}',
+  json: '{"hook_name", "changed", "from_version", "live_version", "live_seq", "live_release_id", "reason", "at",\n"still_running": [{"version", "ingestion_id", "convention_id", "batches"}], "claimed_again": [the same], "recompute": as `osa recomputes show`, or null}; with --heal also "proof", as `osa hooks recompute`',
   async run(
     context,
-    { arguments: { hook: name, version }, options: { choose, reason, yes, cancelRunning } },
+    { arguments: { hook: name, version }, options: { choose, reason, yes, cancelRunning, heal, ...waiting } },
   ) {
+    refuseUnhealed({ heal, ...waiting });
     if ((version === undefined) !== choose) {
       throw new OsaError('usage', 'name the version to make live, or --choose, and not both', {
         field: 'version',
@@ -51,13 +55,12 @@ export const hooksActivate = defineCommand({
       return 1;
     }
     const body = {
-      ...{ version: target, reason, cancel_running: cancelRunning || undefined },
+      ...{ version: target, reason, cancel_running: cancelRunning || undefined, heal: heal || undefined },
       expected_live_seq: hook.live_seq ?? undefined,
     };
     const answer = await tellingWhatMoved(context, client, hook, () =>
       untilFree(context, () => client.call('activate', { params: { name }, body })),
     );
-    context.output.result(answer, moveLines(answer, 'activate'));
-    return undefined;
+    return concludeMove(context, client, answer, { verb: 'activate', heal, ...waiting });
   },
 });

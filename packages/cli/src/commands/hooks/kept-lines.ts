@@ -13,7 +13,9 @@ export function keptLines(
   return [
     ...kept.flatMap((group) => [
       line`${yellow('!')} ${batchesOf(group)} ${group.batches === 1 ? 'was' : 'were'} claimed under ${version(group.version)} and ${group.batches === 1 ? 'keeps' : 'keep'} it`,
-      line`  to end the ingestion: ${bold(`osa ingestions cancel ${group.ingestion_id}`)}`,
+      group.recompute_id === null
+        ? line`  to end the ingestion: ${bold(`osa ingestions cancel ${group.ingestion_id}`)}`
+        : line`  to end the recompute: ${bold(`osa recomputes cancel ${group.recompute_id}`)}`,
     ]),
     line`to have them claimed again under ${version(live)}: ${bold(again)}`,
   ];
@@ -21,5 +23,7 @@ export function keptLines(
 
 /** `2 batches of ingestion 0198… (quakes)`. */
 export function batchesOf(group: Group): string {
-  return `${counted(group.batches, 'batch', 'batches')} of ingestion ${group.ingestion_id} (${group.convention_id})`;
+  const whole =
+    group.recompute_id === null ? `ingestion ${group.ingestion_id}` : `recompute ${group.recompute_id}`;
+  return `${counted(group.batches, 'batch', 'batches')} of ${whole} (${group.convention_id})`;
 }

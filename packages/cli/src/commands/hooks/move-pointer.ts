@@ -9,6 +9,7 @@ import { bold, dim, green, type Line, line, yellow } from '../../terminal/paint.
 import { releaseVersion } from '../../terminal/parse.ts';
 import { table } from '../../terminal/table.ts';
 import { reasonOption } from '../pause.ts';
+import { healed, waitOptions } from '../recomputes/heal.ts';
 import { batchesOf, keptLines } from './kept-lines.ts';
 import { comparisonLines } from './release-differences.ts';
 
@@ -22,8 +23,57 @@ export const moveOptions = {
   cancelRunning: {
     description: 'end what still runs under the release that is left; its records are claimed again',
   },
+  heal: {
+    description: 'compute the rows of the release that is left again, and follow that to its end',
+  },
+  ...waitOptions,
   yes: { short: 'y', description: 'do not ask' },
 } as const;
+
+interface MoveOptions {
+  readonly heal: boolean;
+  readonly wait: boolean;
+  readonly timeout: number | undefined;
+}
+
+/** Options for the wait need something to wait for. @throws OsaError `usage` */
+export function refuseUnhealed({ heal, wait, timeout }: MoveOptions): void {
+  const field = wait ? (timeout === undefined ? undefined : 'timeout') : 'no-wait';
+  if (heal || field === undefined) return;
+  throw new OsaError('usage', `--${field} is about the recompute: it goes with --heal`, { field });
+}
+
+/** Says how a move ended; with a recompute, follows that and proves what is left. The number is the exit code. */
+export async function concludeMove(
+  context: Context,
+  client: Client,
+  answer: Answer<'rollback'>,
+  { verb, ...options }: MoveOptions & { readonly verb: 'rollback' | 'activate' },
+): Promise<number | undefined> {
+  const { output } = context;
+  const { recompute: begun, hook_name: hook } = answer;
+  const moved = moveLines(answer, verb);
+  if (!begun) {
+    const none = options.heal
+      ? [
+          line`no release was left, so nothing is healed; ${bold(`osa hooks recompute ${hook}`)} computes stale rows again`,
+        ]
+      : [];
+    output.result(answer, [...moved, ...none]);
+    return undefined;
+  }
+  if (!options.wait) {
+    output.result(answer, [
+      ...moved,
+      line`recompute ${begun.id} began: ${bold(`osa recomputes show ${begun.id}`)}`,
+    ]);
+    return undefined;
+  }
+  output.note(...moved);
+  const { recompute, proof, code, lines } = await healed(context, client, begun, options);
+  output.result({ ...answer, recompute, proof }, lines);
+  return code;
+}
 
 /** A version as an argument: `3` or `v3`. @throws OsaError `usage` */
 export function versionArgument(name: string, given: string): number {

@@ -6,10 +6,11 @@ import { releaseVersion } from '../../terminal/parse.ts';
 import { untilFree } from '../until-free.ts';
 import {
   chooseRelease,
+  concludeMove,
   confirmMove,
   type Move,
-  moveLines,
   moveOptions,
+  refuseUnhealed,
   requireRelease,
   tellingWhatMoved,
 } from './move-pointer.ts';
@@ -17,7 +18,9 @@ import {
 export const hooksRollback = defineCommand({
   description:
     'Makes an earlier release of a hook live: by default the release that was live before the current ' +
-    'one. Batches that are claimed afterwards run it. Existing rows keep the release that made them. ' +
+    'one. Batches that are claimed afterwards run it. Existing rows keep the release that made them, ' +
+    'unless --heal has the rows of the release that is left computed again; then it ends with the number of those ' +
+    'that are still current, and exits with 1 unless that is 0. ' +
     'Batches that were claimed before keep the old release; the answer ' +
     'names them, and --cancel-running ends them and has their records claimed again. One that is being ' +
     'written at that moment keeps its release, and is named.\n\n' +
@@ -39,10 +42,18 @@ export const hooksRollback = defineCommand({
       'osa hooks rollback seismic_energy --cancel-running',
       'and end what still runs under the release that is left',
     ],
+    [
+      'osa hooks rollback seismic_energy --heal --yes',
+      'and compute the rows of the release that is left again',
+    ],
     ['osa hooks rollback seismic_energy --to 1 --reason "wrong units" --yes', 'to v1, from a script'],
   ],
-  json: '{"hook_name", "changed", "from_version", "live_version", "live_seq", "live_release_id", "reason", "at",\n"still_running": [{"version", "ingestion_id", "convention_id", "batches"}], "claimed_again": [the same]}',
-  async run(context, { arguments: { hook: name }, options: { to, choose, reason, yes, cancelRunning } }) {
+  json: '{"hook_name", "changed", "from_version", "live_version", "live_seq", "live_release_id", "reason", "at",\n"still_running": [{"version", "ingestion_id", "convention_id", "batches"}], "claimed_again": [the same], "recompute": as `osa recomputes show`, or null}; with --heal also "proof", as `osa hooks recompute`',
+  async run(
+    context,
+    { arguments: { hook: name }, options: { to, choose, reason, yes, cancelRunning, heal, ...waiting } },
+  ) {
+    refuseUnhealed({ heal, ...waiting });
     if (choose && to !== undefined) {
       throw new OsaError('usage', '--choose and --to: give one of them', { field: 'choose' });
     }
@@ -61,14 +72,13 @@ export const hooksRollback = defineCommand({
       return 1;
     }
     const body = {
-      ...{ to: target, reason, cancel_running: cancelRunning || undefined },
+      ...{ to: target, reason, cancel_running: cancelRunning || undefined, heal: heal || undefined },
       expected_live_seq: hook.live_seq ?? undefined,
     };
     const answer = await tellingWhatMoved(context, client, hook, () =>
       untilFree(context, () => client.call('rollback', { params: { name }, body })),
     );
-    context.output.result(answer, moveLines(answer, 'rollback'));
-    return undefined;
+    return concludeMove(context, client, answer, { verb: 'rollback', heal, ...waiting });
   },
 });
 

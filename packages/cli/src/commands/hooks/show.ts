@@ -16,7 +16,7 @@ export const hooksShow = defineCommand({
     'and its last five runs, newest first. Runs need a key whose tokens may carry runs:read.',
   arguments: { hook: { description: "the hook's name" } },
   examples: [['osa hooks show seismic_energy', 'what runs, and what has run']],
-  json: '{"name", "owner", "feature", "release_count", "live_seq", "live": {the live release}, "rollback_to", "paused": {"at", "reason", "by"},\n"claimed": [{"version", "batches"}], "current_rows": [{"schema_id", "version", "rows", "has_more"}], "last_runs": [as `osa runs list`],\n"releases": [the newest 50]}',
+  json: '{"name", "owner", "feature", "release_count", "live_seq", "live": {the live release}, "rollback_to", "paused": {"at", "reason", "by"},\n"claimed": [{"version", "batches"}], "current_rows": [{"schema_id", "version", "rows"}], "last_runs": [as `osa runs list`],\n"releases": [the newest 50]}',
   async run({ client, output }, { arguments: { hook } }) {
     const server = client();
     const shown = await server.call('showHook', { params: { name: hook }, scopes: ['runs:read'] });

@@ -27,13 +27,12 @@ export function runTable(items: Answer<'listRuns'>['items']): Line[] {
 }
 
 export function runLines(run: Run): Line[] {
-  const { id, hook_name, status, reason, batch, ingestion, convention, digest, records, rows, has_logs } =
-    run;
+  const { id, hook_name, status, reason, batch, convention, digest, records, rows, has_logs } = run;
   return [
     line`run ${bold(id)}: ${runStatus(status)}${reason === null ? '' : `, ${reason}`}`,
     ...pairs([
       ['release', `${hook_name} ${version(run.version)}, ${digest}`],
-      ['batch', `${batch}, of ingestion ${ingestion} into ${convention}`],
+      ['batch', `${batch}, of ${wholeText(run)} ${convention}`],
       ['ran', ranText(run)],
       [
         'records',
@@ -45,6 +44,10 @@ export function runLines(run: Run): Line[] {
     ...attemptTable(run),
     ...(has_logs ? ['', `what it said: osa runs logs ${id}`] : []),
   ];
+}
+
+function wholeText({ ingestion, recompute }: Run): string {
+  return recompute === null ? `ingestion ${ingestion} into` : `recompute ${recompute} of`;
 }
 
 /** A run has its times once it has ended; until then its attempts tell. */

@@ -15,6 +15,7 @@ export const runsList = defineCommand({
     status: { value: 'STATUS', description: `only ${statuses.join(', ')}`, parse: statusOf },
     release: { value: 'N', description: 'only of this release', parse: releaseVersion },
     ingestion: { value: 'ID', description: 'only of this ingestion', parse: storedId },
+    recompute: { value: 'ID', description: 'only of this recompute', parse: storedId },
     ...pagingOptions,
   },
   examples: [
@@ -26,8 +27,10 @@ export const runsList = defineCommand({
     const archive = client();
     const ingestion =
       options.ingestion === undefined ? undefined : await fullId(archive, 'ingestion', options.ingestion);
+    const recompute =
+      options.recompute === undefined ? undefined : await fullId(archive, 'recompute', options.recompute);
     const answer = await archive.call('listRuns', {
-      query: { ...options, ingestion, hook },
+      query: { ...options, ingestion, recompute, hook },
       ...(hook && { resource: hook }),
     });
     output.result(answer, answer.items.length === 0 ? ['no runs'] : runTable(answer.items));

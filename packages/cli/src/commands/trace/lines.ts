@@ -14,9 +14,9 @@ const nameWidth = 'published'.length;
 /** A row's story, from the values back to the code: row, record, run, release. */
 export function rowTraceLines(trace: RowTrace): Line[] {
   const { row, run, release, hook } = trace;
-  const superseded = row.current ? '' : line`  ${yellow('superseded by a newer computation')}`;
   return [
-    line`${bold(row.name)}${superseded}`,
+    line`${bold(row.name)}${row.current ? '' : line`  ${yellow('superseded')}`}`,
+    ...supersededLines(row.superseded_by),
     ...pairs(valueEntries(trace)),
     '',
     ...recordLines(trace.record),
@@ -53,11 +53,33 @@ export function releaseHead(hook: string, release: RowTrace['release']): Line {
   return line`${bold('release')}  ${bold(`${hook} ${version(release.version)}`)}  ${live}`;
 }
 
+/** By which row, release and reason a row was superseded, and when. */
+function supersededLines(successor: RowTrace['row']['superseded_by']): Line[] {
+  if (!successor) return [];
+  const { status, rejection, rows, row_count, release, at, reason, is_heal, recompute_id } = successor;
+  const more = row_count > rows.length ? ` and ${row_count - rows.length} more` : '';
+  const by =
+    status === 'rejected'
+      ? `nothing: ${version(release)} rejects the record: ${rejection}`
+      : row_count === 0
+        ? `no rows: ${version(release)} finds none`
+        : `${rows.join(', ')}${more}, of ${version(release)}`;
+  return pairs(
+    [
+      ['by', by],
+      ['when', time(at)],
+      ['because', reason ?? (is_heal ? 'the live release was moved back' : 'no reason was given')],
+      ['recompute', recompute_id],
+    ],
+    nameWidth,
+  );
+}
+
 /** A record, and the rows that came of it. */
 export function recordTraceLines({ record, rows, row_count }: Answer<'traceRecord'>): Line[] {
   const cells = rows.map((row) => [
     row.name,
-    version(row.release),
+    row.is_live ? version(row.release) : line`${version(row.release)} ${yellow('stale')}`,
     row.digest.slice(0, 19),
     row.current ? '' : yellow('superseded'),
     Object.entries(row.values)

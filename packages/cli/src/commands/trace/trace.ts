@@ -2,6 +2,7 @@ import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
 import type { Line } from '../../terminal/paint.ts';
 import { integer, text, wordOf } from '../../terminal/parse.ts';
+import { drawnFormats, showDrawn } from './formats.ts';
 import { showHistory } from './history.ts';
 import { recordTraceLines, rowTraceLines } from './lines.ts';
 import { traceList } from './list.ts';
@@ -12,6 +13,12 @@ const kindOption = {
   value: 'KIND',
   description: `what it is, where the name alone may mean several things: ${kinds.join(', ')}`,
   parse: wordOf(kinds),
+} as const;
+
+const formatOption = {
+  value: 'FORMAT',
+  description: `another form of the answer: ${drawnFormats.join(', ')}; html is one page with the graph drawn`,
+  parse: wordOf(drawnFormats),
 } as const;
 
 export const trace = defineCommand({
@@ -33,6 +40,7 @@ export const trace = defineCommand({
   },
   options: {
     as: kindOption,
+    format: formatOption,
     history: { description: 'the time line of a source, newest version first' },
     limit: { value: 'N', description: 'with --history: versions at a time', parse: integer(1, 50) },
     cursor: { value: 'TEXT', description: 'with --history: where the next page begins', parse: text(1_000) },
@@ -44,20 +52,38 @@ export const trace = defineCommand({
     ['osa trace usgs-earthquakes:ak18247005 --history', 'why its values changed'],
     ['osa trace seismic_energy@2', 'a release, and the rows that it made'],
     ['osa trace - < names.txt', 'a list, one JSON document a line'],
+    ['osa trace seismic_energy/17 --format html > trace.html', 'the same as a page with a graph'],
     ['osa trace seismic_energy/17 --json', 'the same for a program'],
   ],
   json: 'a row: {"row", "record", "run", "release", "hook"}; a record or source: {"record", "row_count", "rows": [{"name", "release", "digest", "values", …}]}; a run: {"run", "release", "hook", "outcomes", "rows"}; a release: {"release", "hook", "made", "conventions", "live_changes"}; a deploy: {"deploy", "releases"}; --history: {"versions": [{"version", "changes", "results": [{"hook", "release", "causes", "rows"}]}], "next_cursor"}; a list: {"what", "kind", "trace"} or {"what", "error"} a line',
-  async run({ client, output, stdin }, { arguments: { what }, options: { as, history, ...page } }) {
-    if (what === '-' && history)
-      throw new OsaError('usage', '--history is of one source; a list has none', { field: 'history' });
+  async run({ client, output, stdin }, { arguments: { what }, options: { as, format, history, ...page } }) {
+    requireFitting({ what, history, format, json: output.json });
     const server = client();
     if (what === '-') return traceList(server, { output, stdin, as });
     if (history) return showHistory(server, { output, what, as, page });
     const traced = await traceNamed(server, what, as);
-    output.result(traced.trace, traceLines(traced));
+    if (format !== undefined) showDrawn(traced, format, output);
+    else output.result(traced.trace, traceLines(traced));
     return undefined;
   },
 });
+
+/** @throws OsaError `usage` for options that have no meaning together */
+function requireFitting(asked: {
+  readonly what: string;
+  readonly history: boolean;
+  readonly format: string | undefined;
+  readonly json: boolean;
+}): void {
+  const { what, history, format, json } = asked;
+  const usage = (field: string, message: string) => new OsaError('usage', message, { field });
+  if (what === '-' && history) throw usage('history', '--history is of one source; a list has none');
+  if (format === undefined) return;
+  if (json) throw usage('format', `--format ${format} and --json: give one of them`);
+  if (history || what === '-') {
+    throw usage('format', `--format ${format} is of one trace; leave it out with --history and with a list`);
+  }
+}
 
 function traceLines(traced: Traced): Line[] {
   switch (traced.kind) {

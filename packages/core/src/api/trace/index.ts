@@ -1,4 +1,5 @@
 import { traceFindRoutes } from './finds.ts';
+import { impactRoutes } from './impact.ts';
 import { traceRowRoutes } from './rows.ts';
 import { traceRunRoutes } from './runs.ts';
 import { traceSourceRoutes } from './sources.ts';
@@ -9,4 +10,5 @@ export const traceRoutes = {
   ...traceRowRoutes,
   ...traceSourceRoutes,
   ...traceRunRoutes,
+  ...impactRoutes,
 };

@@ -36,6 +36,24 @@ export const TracedRun = z.object({
   attempts: z.array(Attempt),
 });
 
+/** What has taken the place of a row: the outcome of a recompute, which may have rejected the record. */
+const Superseded = z.object({
+  status: z.enum(['passed', 'rejected']),
+  /** Why the record was rejected. */
+  rejection: z.string().nullable(),
+  release: z.int(),
+  run_id: z.string(),
+  at: time.nullable(),
+  recompute_id: z.string(),
+  /** Why it was computed again. */
+  reason: z.string().nullable(),
+  /** Whether that was part of a move of the live pointer. */
+  is_heal: z.boolean(),
+  /** The rows that are there instead; the first of them. */
+  row_count: z.int(),
+  rows: z.array(z.string()),
+});
+
 export const TracedRelease = ReleaseDetail.extend({
   live_version: z.int().nullable(),
   /** The live change that first made this release live; null if it never was. */
@@ -52,6 +70,7 @@ const RowTrace = z.object({
     ordinal: z.int(),
     /** False if a newer computation has replaced the row. */
     current: z.boolean(),
+    superseded_by: Superseded.nullable().default(null),
     values: z.record(z.string(), z.unknown()),
   }),
   record: TracedRecord,
@@ -69,6 +88,9 @@ export const TracedRow = z.object({
   current: z.boolean(),
   run_id: z.string(),
   release: z.int(),
+  /** Whether that release is live; `live_version` is the one that is. */
+  is_live: z.boolean().default(false),
+  live_version: z.int().nullable().default(null),
   digest: z.string(),
   values: z.record(z.string(), z.unknown()),
 });

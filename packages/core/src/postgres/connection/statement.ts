@@ -78,6 +78,17 @@ export function sqlTag(maker: postgres.Sql, made: (statement: Statement) => void
   return Object.assign(call, { unsafe, json, array, typed }) as unknown as Sql;
 }
 
+/**
+ * `query`, planned each time that it runs, with its values: for statements of so many shapes that their plans would fill the
+ * memory of the session.
+ */
+export function planAnew<T extends readonly (object | undefined)[]>(
+  query: postgres.PendingQuery<T>,
+): postgres.PendingQuery<T> {
+  (query as unknown as { readonly options: { prepare?: boolean } }).options.prepare = false;
+  return query;
+}
+
 /** A statement from text, which belongs to nobody until its handler is set. */
 export function makeUnsafe(
   maker: postgres.Sql,

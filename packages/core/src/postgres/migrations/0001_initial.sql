@@ -16,10 +16,14 @@
 --
 --   files                                   content-addressed bytes, here only their size
 --   ingestions → conventions, schemas       one upload of records
---   batches → ingestions                    the queue: status, fence, lease, snapshot
+--   batches → ingestions, recomputes        the queue: status, fence, lease, snapshot
 --   batch_gates → batches                   "not before": earlier unfinished batches with the same sources
 --   batch_records → batches, records        what came in, and what became of it
 --   sources                                 the newest arrival of each source of a convention
+--   recomputes → hooks                      a hook's live release over published records
+--   recompute_walks → recomputes            what is still to be cut into batches
+--   recompute_records → batches             the records of such a batch, and what became of them
+--   current_counts → hooks, releases        how many current records and rows each release has
 --   runs → batches, releases                one hook over one batch under one release
 --   attempts → runs                         one start of the hook's code
 --   running_logs → attempts                 the end of its log, while it is going
@@ -422,8 +426,10 @@ create index on ingestions (convention, content_sha256);
 
 create table batches (
   id uuid primary key,
-  ingestion uuid not null,
-  convention text not null,
+  -- A batch is of one of the two: records that came in, or published records that are computed again.
+  ingestion uuid,
+  recompute uuid,
+  convention text not null references conventions,
   index integer not null check (index >= 0),
   status text not null default 'queued' check (status in ('queued', 'running', 'parked', 'done', 'failed')),
   -- Why it waits, is parked or has failed.
@@ -452,7 +458,9 @@ create table batches (
   -- Of these, the rows of records that were tried again.
   retried_rows bigint not null default 0,
   unique (ingestion, index),
+  unique (recompute, index),
   foreign key (ingestion, convention) references ingestions (id, convention),
+  check (num_nonnulls(ingestion, recompute) = 1),
   check ((status = 'running') = (lease_until is not null)),
   check ((status in ('done', 'failed')) = (finished_at is not null)),
   -- No code starts, and nothing is written, before it is stored which releases run.
@@ -467,8 +475,8 @@ create index batches_failing on batches (claim_failures) where claim_failures > 
 
 create function guard_batch() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  if (new.id, new.ingestion, new.convention, new.index, new.records, new.created_at)
-     is distinct from (old.id, old.ingestion, old.convention, old.index, old.records, old.created_at) then
+  if (new.id, new.ingestion, new.recompute, new.convention, new.index, new.records, new.created_at) is distinct from
+     (old.id, old.ingestion, old.recompute, old.convention, old.index, old.records, old.created_at) then
     raise exception 'batch % may not change what it is', old.id using errcode = '42501', table = 'batches';
   end if;
   if new.fence not in (old.fence, old.fence + 1)
@@ -481,10 +489,12 @@ begin
     raise exception 'batch %: it changes hands with a higher fence only', old.id
       using errcode = '42501', table = 'batches';
   end if;
-  if old.snapshot_at is null and new.snapshot_at is not null and exists (
-    select from public.convention_hooks c
-    where c.slug = new.convention
-      and not exists (select from public.runs r where r.batch = new.id and r.hook = c.hook)) then
+  if old.snapshot_at is null and new.snapshot_at is not null and (
+    case when new.recompute is null then exists (
+      select from public.convention_hooks c
+      where c.slug = new.convention
+        and not exists (select from public.runs r where r.batch = new.id and r.hook = c.hook))
+    else not exists (select from public.runs r where r.batch = new.id) end) then
     raise exception 'batch %: a snapshot with fewer runs than hooks', old.id using errcode = '23503', table = 'batches';
   end if;
   -- What is tried again moves from rejected and errored to retried; all else of an ended batch stays.
@@ -525,7 +535,8 @@ create table record_sets (
 -- the batch record that became it.
 create table records (
   batch_record bigint primary key,
-  published_at timestamptz not null default now(),
+  -- By the clock: publications of a convention take turns, so those that come later have later times.
+  published_at timestamptz not null default clock_timestamp(),
   record_id uuid not null,
   version integer not null check (version >= 1),
   record_set integer not null,
@@ -588,7 +599,7 @@ begin
   select i.batch into stray
   from (select batch, count(record) as ended from inserted group by batch) i
   left join lateral (select * from public.batches where id = i.batch offset 0) b on true
-  where b.id is null or i.ended > 0 or b.fence > 0 or b.status <> 'queued'
+  where b.id is null or i.ended > 0 or b.fence > 0 or b.status <> 'queued' or b.recompute is not null
     or b.records <> (select count(*) from public.batch_records r where r.batch = i.batch)
   limit 1;
   if found then
@@ -604,6 +615,8 @@ create table sources (
   source_id text collate "C" not null,
   record_id uuid not null,
   last_batch uuid not null,
+  -- The newest batch that computes it again; what arrives after that waits for it.
+  last_recompute uuid,
   primary key (convention, source_id)
 );
 -- A source keeps the id of its record.
@@ -611,20 +624,23 @@ create trigger once before update on sources for each row when (
   (new.convention, new.source_id, new.record_id) is distinct from (old.convention, old.source_id, old.record_id)
 ) execute function refuse_rewrite();
 
--- Stands for foreign keys from each source to its convention and last batch, proved for all of a statement at once.
+-- Stands for foreign keys from each source to its convention and its last batches, proved for all of a statement at once.
 create function prove_sources() returns trigger language plpgsql
   set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 declare
   stray record;
 begin
-  select c.convention, c.last_batch into stray
-  from (select convention, last_batch from changed group by convention, last_batch) c
+  select c.convention, c.last_batch, c.last_recompute into stray
+  from (select convention, last_batch, last_recompute from changed group by 1, 2, 3) c
   left join lateral (select convention from public.batches where id = c.last_batch offset 0) b on true
+  left join lateral (select convention from public.batches where id = c.last_recompute offset 0) r on true
   where b.convention is distinct from c.convention
+    or (c.last_recompute is not null and r.convention is distinct from c.convention)
   limit 1;
   if found then
-    raise exception 'a source of convention %: batch % is not of this convention', stray.convention, stray.last_batch
+    raise exception 'a source of convention %: batch % or % is not of this convention', stray.convention,
+      stray.last_batch, stray.last_recompute
       using errcode = '23503', table = 'sources';
   end if;
   return null;
@@ -660,6 +676,7 @@ create table runs (
   foreign key (hook, version) references releases (hook, version),
   check ((status is null) = (finished_at is null))
 );
+create index on runs (hook, version, id);
 create index on runs (created_at, id);
 create index on runs (hook, created_at, id);
 create index on runs (hook, version, created_at, id);
@@ -670,11 +687,14 @@ create trigger once before update on runs for each row when (
     is distinct from (old.id, old.batch, old.hook, old.version, old.created_at)
 ) execute function refuse_rewrite();
 
--- A run is part of a snapshot: of a hook that the convention has, under the release that is live at that moment.
+-- A run is part of a snapshot: of a hook that the convention has, or of the one that is recomputed, under the release that
+-- is live at that moment.
 create function guard_run() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  perform from public.batches b join public.convention_hooks c on c.slug = b.convention and c.hook = new.hook
-    where b.id = new.batch and b.snapshot_at is null;
+  perform from public.batches b where b.id = new.batch and b.snapshot_at is null
+    and case when b.recompute is null
+      then exists (select from public.convention_hooks c where c.slug = b.convention and c.hook = new.hook)
+      else exists (select from public.recomputes c where c.id = b.recompute and c.hook = new.hook) end;
   if not found then
     raise exception 'run of % for batch %: it is not of the convention, or the snapshot is taken', new.hook, new.batch
       using errcode = '23503', table = 'runs';
@@ -768,23 +788,34 @@ create trigger once before update on outcomes for each row when (
     (old.id, old.run, old.batch, old.hook, old.batch_record, old.attempt, old.status, old.reason, old.row_count)
 ) execute function refuse_rewrite();
 
--- An outcome gives way to a later one of the same hook for the same source, to no other.
-create function guard_supersession() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+-- An outcome gives way to one that a recompute has made of the same record and hook in this transaction, and to no other;
+-- one that errored says nothing of the record, so it replaces nothing and is not replaced.
+create function prove_supersession() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
+declare
+  stray record;
 begin
-  perform from public.outcomes o
-    join public.batch_records theirs on theirs.id = o.batch_record
-    join public.batches their_batch on their_batch.id = o.batch
-    join public.batch_records ours on ours.id = new.batch_record
-    join public.batches our_batch on our_batch.id = new.batch
-    where o.id = new.superseded_by and o.hook = new.hook
-      and their_batch.convention = our_batch.convention and theirs.source_id = ours.source_id;
-  if not found then
-    raise exception 'outcome % is not superseded by %, which is of another hook or source', new.id, new.superseded_by
-      using errcode = '23503', table = 'outcomes';
+  select u.id, u.superseded_by into stray
+  from updated u
+  left join lateral (select *, xmin from public.outcomes where id = u.superseded_by offset 0) n on true
+  left join lateral (select source_id from public.batch_records where id = n.batch_record offset 0) b on true
+  left join lateral (
+    select current_outcome, batch_record from public.recompute_records
+    where batch = n.batch and source_id = b.source_id and status = 'pending' offset 0) c on true
+  where not coalesce(
+    n.hook = u.hook and n.batch_record = u.batch_record and n.xmin = pg_current_xact_id()::xid
+      and u.status <> 'errored' and n.status <> 'errored'
+      and c.current_outcome = u.id and c.batch_record = u.batch_record, false)
+  limit 1;
+  if found then
+    raise exception 'outcome % is not superseded by %, which no recompute made of the same record and hook', stray.id,
+      stray.superseded_by using errcode = '23503', table = 'outcomes';
   end if;
-  return new;
+  return null;
 end $$;
-create trigger superseded before update on outcomes for each row execute function guard_supersession();
+create trigger superseded after update on outcomes referencing new table as updated
+  for each statement execute function prove_supersession();
 
 -- Stands for foreign keys from each outcome to its run, attempt and batch record, none of which can go away or be
 -- re-keyed; proved for all of a statement at once, since keys checked one by one cost more than the outcomes do.
@@ -821,8 +852,12 @@ begin
   end if;
   select i.run, i.batch_record into stray
   from inserted i
-  left join lateral (select batch, status from public.batch_records where id = i.batch_record limit 1) b on true
+  left join lateral (select batch, status, source_id from public.batch_records where id = i.batch_record limit 1) b on true
+  left join lateral (
+    select batch_record, status from public.recompute_records
+    where b.batch <> i.batch and batch = i.batch and source_id = b.source_id limit 1) c on true
   where (b.batch, b.status) is distinct from (i.batch, 'pending')
+    and (b.status, c.batch_record, c.status) is distinct from ('published', i.batch_record, 'pending')
   limit 1;
   if found then
     raise exception 'outcome of run % for record %, which is not open', stray.run, stray.batch_record
@@ -839,15 +874,19 @@ create function guard_batch_end() returns trigger language plpgsql
   set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 begin
-  perform from public.batch_records b where b.batch = new.id
-  having count(*) <> new.records or count(*) filter (where b.status = 'pending') > 0
-    or (new.invalid, new.unchanged, new.published, new.rejected, new.errored) is distinct from (
-      count(*) filter (where b.status = 'invalid'), count(*) filter (where b.status = 'unchanged'),
-      count(*) filter (where b.status = 'published'), count(*) filter (where b.status = 'rejected'),
-      count(*) filter (where b.status = 'errored'));
-  if found then
-    raise exception 'batch % ends with records that it does not count', new.id
-      using errcode = '23503', table = 'batches';
+  if new.recompute is not null then
+    perform public.prove_recompute_end(new);
+  else
+    perform from public.batch_records b where b.batch = new.id
+    having count(*) <> new.records or count(*) filter (where b.status = 'pending') > 0
+      or (new.invalid, new.unchanged, new.published, new.rejected, new.errored) is distinct from (
+        count(*) filter (where b.status = 'invalid'), count(*) filter (where b.status = 'unchanged'),
+        count(*) filter (where b.status = 'published'), count(*) filter (where b.status = 'rejected'),
+        count(*) filter (where b.status = 'errored'));
+    if found then
+      raise exception 'batch % ends with records that it does not count', new.id
+        using errcode = '23503', table = 'batches';
+    end if;
   end if;
   perform from public.runs r left join public.outcomes o on o.run = r.id where r.batch = new.id
   group by r.id

@@ -20,7 +20,12 @@ declare
     'insert (hook, seq, from_version, to_version, kind, reason, actor) on live_changes',
     'insert (sha256, size, actor) on files',
     'insert (id, convention, schema_id, schema_version, batch_size, content_sha256, actor) on ingestions',
-    'insert (id, ingestion, convention, index, records, invalid) on batches',
+    'insert (id, ingestion, recompute, convention, index, records, invalid) on batches',
+    'insert (id, hook, releases, convention, is_list, with_missing, healed_seq, reason, batch_size, expected_records, '
+      'expected_rows, actor) on recomputes',
+    'insert (recompute, position, version, only_run, is_list, missing_in) on recompute_walks',
+    'insert (recompute, position, convention, source_id) on recompute_list',
+    'insert (batch, source_id) on recompute_records',
     'insert (batch, predecessor) on batch_gates',
     'insert (batch, source_id, line, metadata, content_digest, status, reason) on batch_records',
     'insert (convention, source_id, record_id, last_batch) on sources',
@@ -44,14 +49,17 @@ declare
     'update (status, reason, fence, claimed_by, lease_until, snapshot_at, available_at, failures, claim_failures, lost, '
       'finished_at, invalid, unchanged, published, rejected, errored, retried, rows, retried_rows) on batches',
     'update (status, reason, record, retried_in) on batch_records',
-    'update (last_batch) on sources',
+    'update (last_batch, last_recompute) on sources',
+    'update (paused_at, pause_reason, paused_by, cut_at, stopped_at, stop_reason, cancelled, finished_at) on recomputes',
+    'update (after_run, after_record, after_source, done_at) on recompute_walks',
+    'update (batch_record, current_outcome, status, reason, retried_in) on recompute_records',
     'update (status, reason, started_at, finished_at, input_digest, output_digest, row_count, published_records, '
       'published_rows) on runs',
     'update (resolved_digest, platform_digest, finished_at, ending, exit_code, exit_signal, detail, log, log_bytes) on attempts',
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
     'execute on function create_feature_table(text), rows_of_record(bigint, integer)',
-    'execute on function mint_release, add_release_source'];
+    'execute on function mint_release, add_release_source, prove_recompute_end'];
   entry text;
 begin
   -- This list is the whole truth, also for a role that has been given more before.
@@ -67,7 +75,8 @@ begin
   execute format('revoke temporary, create on database %I from public, %I', current_database(), app);
   execute format('revoke create on schema public from public, %I', app);
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
-    guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_supersession(),
-    prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(),
-    column_type(text, text), create_feature_table(text), rows_of_record(bigint, integer), mint_release, add_release_source from public;
+    guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), prove_supersession(),
+    prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
+    count_published(), count_recomputed(), column_type(text, text), create_feature_table(text),
+    rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end from public;
 end $$;

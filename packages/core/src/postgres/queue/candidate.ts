@@ -6,7 +6,8 @@ import { useIndexLookups } from './plans.ts';
 
 export interface Candidate {
   readonly id: string;
-  readonly ingestion: string;
+  readonly ingestion: string | null;
+  readonly recompute: string | null;
   readonly convention: string;
   readonly hasSnapshot: boolean;
   readonly fence: string;
@@ -41,17 +42,26 @@ export async function lockCandidate(
           where h.paused_at is not null or h.name = any (${full}::text::text[])) as conventions,
         ${arrayText(busy)}::text::text[] as busy,
         ${beyond(tx, worker.runtimes)} as beyond,
-        array(select id from ingestions where paused_at is not null) as ingestions
+        array(select id from ingestions where paused_at is not null) as ingestions,
+        array(select id from recomputes where finished_at is null and paused_at is not null) as paused_recomputes,
+        array(
+          select r.id from recomputes r join hooks h on h.name = r.hook
+          where r.finished_at is null and (h.paused_at is not null or h.name = any (${full}::text::text[]))) as recomputes,
+        ${recomputesBeyond(tx, worker.runtimes)} as recomputes_beyond
     )
-    select id, ingestion, convention, fence, claim_failures as "claimFailures", snapshot_at is not null as "hasSnapshot",
+    select id, ingestion, recompute, convention, fence, claim_failures as "claimFailures", snapshot_at is not null as "hasSnapshot",
            lost + (status = 'running')::integer as lost
     from batches b
     where available_at <= clock_timestamp()
       and status in ('queued', 'running', 'parked')
       and (status <> 'running' or lease_until < clock_timestamp())
-      and ingestion <> all ((select ingestions from closed)::uuid[])
+      and (ingestion is null or ingestion <> all ((select ingestions from closed)::uuid[]))
+      and (recompute is null or recompute <> all ((select paused_recomputes from closed)::uuid[]))
       and convention <> all ((select busy from closed)::text[])
-      and case when snapshot_at is null
+      and case when snapshot_at is null and recompute is not null
+        then recompute <> all ((select recomputes from closed)::uuid[])
+          and (status = 'queued' or recompute <> all ((select recomputes_beyond from closed)::uuid[]))
+        when snapshot_at is null
         then convention <> all ((select conventions from closed)::text[])
           and (status = 'queued' or convention <> all ((select beyond from closed)::text[]))
         else (
@@ -84,4 +94,14 @@ function beyond(tx: Transaction, able: readonly Runtime[]) {
     join hooks h on h.name = c.hook
     join releases r on r.hook = h.name and r.version = h.live_version
     where r.runtime <> all (${arrayText(able)}::text::text[]))`;
+}
+
+/** The same for recomputes, each of which is of one hook. */
+function recomputesBeyond(tx: Transaction, able: readonly Runtime[]) {
+  if (runtimes.every((runtime) => able.includes(runtime))) return tx`'{}'::uuid[]`;
+  return tx`array(
+    select c.id from recomputes c
+    join hooks h on h.name = c.hook
+    join releases r on r.hook = h.name and r.version = h.live_version
+    where c.finished_at is null and r.runtime <> all (${arrayText(able)}::text::text[]))`;
 }

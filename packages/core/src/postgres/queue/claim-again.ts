@@ -3,6 +3,7 @@ import type { ClaimedBatch } from '../../hook/registry.ts';
 import { arrayText } from '../array.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
 import { waitingFor } from '../patience.ts';
+import { recomputeAgain } from '../recompute/again.ts';
 import { endBatches, turnOf } from './end.ts';
 import { batchesChannel } from './lease.ts';
 import { copyFailed } from './retry.ts';
@@ -11,11 +12,11 @@ import { replaceHeads } from './seal.ts';
 /** The unfinished batches that were claimed with a release of `hook`, and keep it. */
 export function claimedBatches(sql: Sql, hook: string) {
   return sql<ClaimedBatch[]>`
-    select b.id as batch, b.ingestion, b.convention, r.version
-    from (select id, ingestion, convention from batches
+    select b.id as batch, b.ingestion, b.recompute, b.convention, r.version
+    from (select id, ingestion, recompute, convention from batches
           where snapshot_at is not null and finished_at is null offset 0) b
     cross join lateral (select version from runs where batch = b.id and hook = ${hook} offset 0) r
-    order by b.ingestion, b.id`;
+    order by b.ingestion, b.recompute, b.id`;
 }
 
 /**
@@ -46,13 +47,11 @@ async function holdBatches(
   batches: readonly ClaimedBatch[],
 ): Promise<readonly ClaimedBatch[]> {
   const free = new Set<string>();
-  for (const ingestion of new Set(batches.map((batch) => batch.ingestion))) {
-    const [turn] = await tx<
-      { held: boolean }[]
-    >`select pg_try_advisory_xact_lock(${turnOf(tx, ingestion)}) as held`;
-    if (turn?.held) free.add(ingestion);
+  for (const id of new Set(batches.map(wholeOf))) {
+    const [turn] = await tx<{ held: boolean }[]>`select pg_try_advisory_xact_lock(${turnOf(tx, id)}) as held`;
+    if (turn?.held) free.add(id);
   }
-  const wanted = batches.filter(({ ingestion }) => free.has(ingestion));
+  const wanted = batches.filter((batch) => free.has(wholeOf(batch)));
   const held = await tx<{ id: string }[]>`
     select id from batches
     where id = any (${arrayText(wanted.map(({ batch }) => batch))}::text::uuid[]) and finished_at is null
@@ -61,8 +60,15 @@ async function holdBatches(
   return wanted.filter(({ batch }) => ids.has(batch));
 }
 
+/** The ingestion or recompute that the batch is of. */
+function wholeOf({ ingestion, recompute }: ClaimedBatch): string {
+  return recompute ?? ingestion ?? '';
+}
+
 /** Sources are locked before the gates are read: an upload that comes in now waits, and then stands behind the new batch. */
 async function replace(tx: Transaction, old: ClaimedBatch): Promise<void> {
+  if (old.recompute !== null) return recomputeAgain(tx, { ...old, recompute: old.recompute });
+  if (old.ingestion === null) return;
   const open = tx`
     select source_id from batch_records where batch = ${old.batch} and status = 'errored' and retried_in is null`;
   await waitingFor(

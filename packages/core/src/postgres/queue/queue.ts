@@ -6,6 +6,8 @@ import type { NodeIdentity } from '../../record/srn.ts';
 import type { BatchQueue, Claim, Claimant, ClaimedRecord, ClaimedRun, Lease } from '../../run/queue.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { isConnectionLost, isLockTimeout } from '../connection/sqlstate.ts';
+import { advanceRecomputes } from '../recompute/cut.ts';
+import { recomputeSnapshot } from '../recompute/snapshot.ts';
 import { abandonAttempts, endAttempt, keepLog, startAttempt } from './attempts.ts';
 import { type Candidate, lockCandidate } from './candidate.ts';
 import { finish } from './commit.ts';
@@ -50,6 +52,7 @@ export function postgresQueue(database: Database, { endings = database, ...node 
 async function claim(database: Database, worker: Claimant): Promise<Claim | undefined> {
   // Conventions that somebody holds: one stuck deploy must not hold up the others.
   const busy: string[] = [];
+  await advanceRecomputes(database, worker);
   for (;;) {
     await failpoint('claim.before');
     const outcome = await claimOne(database, worker, busy);
@@ -96,17 +99,28 @@ async function takeUp(tx: Transaction, worker: Claimant, candidate: Candidate): 
   }
   const mayRun = candidate.hasSnapshot
     ? await isFree(tx, candidate)
-    : (await isOpen(tx, candidate)) && (await snapshot(tx, candidate, worker.runtimes));
+    : (await isOpen(tx, candidate)) && (await takeSnapshot(tx, candidate, worker.runtimes));
   if (!mayRun) return 'passed over';
   if (candidate.hasSnapshot) await abandonAttempts(tx, [candidate.id]);
   await failpoint('claim.after-snapshot');
   return take(tx, candidate.id, worker);
 }
 
-/** Whether nobody has paused the ingestion. The lock makes a pause a barrier: it waits for us, or we see it. */
-async function isOpen(tx: Transaction, { ingestion }: Candidate): Promise<boolean> {
-  const [row] = await tx<{ paused: boolean }[]>`
-    select paused_at is not null as paused from ingestions where id = ${ingestion} for share`;
+function takeSnapshot(
+  tx: Transaction,
+  candidate: Candidate,
+  runtimes: Claimant['runtimes'],
+): Promise<boolean> {
+  const { id, convention, recompute } = candidate;
+  if (recompute === null) return snapshot(tx, candidate, runtimes);
+  return recomputeSnapshot(tx, { id, convention, recompute }, runtimes);
+}
+
+/** Whether nobody has paused what the batch is of. The lock makes a pause a barrier: it waits for us, or we see it. */
+async function isOpen(tx: Transaction, { ingestion, recompute }: Candidate): Promise<boolean> {
+  const of =
+    recompute === null ? tx`ingestions where id = ${ingestion}` : tx`recomputes where id = ${recompute}`;
+  const [row] = await tx<{ paused: boolean }[]>`select paused_at is not null as paused from ${of} for share`;
   return row?.paused === false;
 }
 
@@ -153,13 +167,20 @@ function load(database: Database, held: Held): Promise<Claim> {
 
 async function read(sql: Transaction, { batch, fence }: Held): Promise<Claim> {
   const [row] = await sql<Omit<Claim, 'records' | 'runs' | 'batch' | 'fence'>[]>`
-    select b.ingestion, b.convention, b.failures,
+    select b.ingestion, b.recompute, b.convention, b.failures,
            jsonb_build_object('id', i.schema_id, 'version', i.schema_version) as schema
-    from batches b join ingestions i on i.id = b.ingestion where b.id = ${batch}`;
+    from batches b left join ingestions i on i.id = b.ingestion where b.id = ${batch}`;
   if (!row) throw new OsaError('internal', `batch ${batch} was claimed and is not there`);
-  const records = await sql<ClaimedRecord[]>`
-    select id, source_id as "sourceId", metadata::text as metadata
-    from batch_records where batch = ${batch} and status = 'pending' order by source_id`;
+  const records =
+    row.recompute === null
+      ? await sql<ClaimedRecord[]>`
+          select id, source_id as "sourceId", metadata::text as metadata
+          from batch_records where batch = ${batch} and status = 'pending' order by source_id`
+      : await sql<ClaimedRecord[]>`
+          select c.batch_record as id, c.source_id as "sourceId", r.metadata::text as metadata
+          from (select source_id, batch_record from recompute_records where batch = ${batch} and status = 'pending' offset 0) c
+          cross join lateral (select metadata from batch_records where id = c.batch_record offset 0) r
+          order by c.source_id`;
   const runs = await sql<(Omit<ClaimedRun, 'release'> & ReleaseContent & { feature: FeatureContract })[]>`
     select run.id, run.hook, run.version, h.feature, r.runtime, r.image, r.digest, r.command, r.config, r.limits,
            r.source_ref,

@@ -82,6 +82,15 @@ async function retryBatch(
   const batch = uuid7();
   await copyFailed(tx, ingestion.id, { batch, index, ids });
   const arrivals = tx`select source_id, batch from batch_records where batch = ${batch}`;
+  await tx`
+    insert into batch_gates (batch, predecessor)
+    select distinct ${batch}::uuid, p.id
+    from (${arrivals} offset 0) r
+    cross join lateral (
+      select last_recompute from sources
+      where convention = ${ingestion.convention} and source_id = r.source_id offset 0) s
+    cross join lateral (select id from batches where id = s.last_recompute and status <> 'done' offset 0) p
+    on conflict do nothing`;
   await replaceHeads(tx, ingestion.convention, arrivals);
 }
 

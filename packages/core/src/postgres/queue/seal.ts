@@ -36,8 +36,10 @@ async function joinSources(tx: Transaction, convention: string, valid: Hole): Pr
     select distinct v.batch, p.id
     from (${valid} offset 0) v
     cross join lateral (
-      select last_batch from sources where convention = ${convention} and source_id = v.source_id offset 0) s
-    cross join lateral (select id, status from batches where id = s.last_batch offset 0) p
+      select last_batch, last_recompute from sources
+      where convention = ${convention} and source_id = v.source_id offset 0) s
+    cross join lateral (
+      select id, status from batches where id in (s.last_batch, s.last_recompute) offset 0) p
     where p.id <> v.batch and p.status <> 'done'`;
   await replaceHeads(tx, convention, valid);
 }

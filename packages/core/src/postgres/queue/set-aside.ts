@@ -10,7 +10,7 @@ import type { Candidate } from './candidate.ts';
  */
 export async function setAside(
   { sql }: Database,
-  { id, fence, convention, ingestion, claimFailures }: Candidate,
+  { id, fence, convention, ingestion, recompute, claimFailures }: Candidate,
   error: unknown,
 ): Promise<ClaimFailure | undefined> {
   const reason = `${asOsaError(error)?.code ?? 'internal'} error while the batch was claimed; the daemon's log says more`;
@@ -24,7 +24,7 @@ export async function setAside(
       where id = ${id} and fence = ${fence} and status in ('queued', 'running', 'parked')
       for no key update skip locked)
     returning claim_failures as failures`;
-  return row && { batch: id, convention, ingestion, failures: row.failures, error };
+  return row && { batch: id, convention, ingestion, recompute, failures: row.failures, error };
 }
 
 /** A batch whose claims fail, and how many failed one after the other. */
@@ -33,6 +33,6 @@ export type FailingBatch = Omit<ClaimFailure, 'error'>;
 /** The unfinished batches whose last claim failed, the most failures first; a hundred at most. */
 export async function failingBatches({ sql }: Pick<Database, 'sql'>): Promise<FailingBatch[]> {
   return sql<FailingBatch[]>`
-    select id as batch, convention, ingestion, claim_failures as failures from batches
+    select id as batch, convention, ingestion, recompute, claim_failures as failures from batches
     where claim_failures > 0 and finished_at is null order by claim_failures desc, id limit 100`;
 }

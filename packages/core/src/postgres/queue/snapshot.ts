@@ -18,20 +18,11 @@ export async function snapshot(
 ): Promise<boolean> {
   await tx`select from conventions where slug = ${convention} for share`;
   const declared = await tx<{ hook: string }[]>`select hook from convention_hooks where slug = ${convention}`;
-  const hooks = await tx<{ name: string; live_version: number | null; paused: boolean }[]>`
-    select name, live_version, paused_at is not null as paused from hooks where name = any (${arrayText(declared.map((row) => row.hook))}::text::text[])
-    order by name collate "C" for share`;
-  if (hooks.some((hook) => hook.paused)) return false;
-  const dead = hooks.filter((hook) => hook.live_version === null).map((hook) => hook.name);
-  if (dead.length > 0) {
-    await park(tx, id, { reason: `no live release: ${dead.join(', ')}`, delayMs: parkedMs });
-    return false;
-  }
-  const foreign = await releasesBeyond(tx, hooks, runtimes);
-  if (foreign.length > 0) {
-    await park(tx, id, { reason: `waits for a worker with a runner for ${foreign.join(', ')}`, delayMs: 0 });
-    return false;
-  }
+  const hooks = await lockHooks(
+    tx,
+    declared.map((row) => row.hook),
+  );
+  if (!(await mayRun(tx, id, hooks, runtimes))) return false;
   const runs = await tx`
     insert into runs (id, batch, hook, version)
     select id, ${id}, hook, version
@@ -46,6 +37,41 @@ export async function snapshot(
     );
   }
   await markUnchanged(tx, id, convention);
+  return true;
+}
+
+export interface LockedHook {
+  readonly name: string;
+  readonly live_version: number | null;
+  readonly paused: boolean;
+}
+
+/** In name order, in a statement that joins nothing. */
+export async function lockHooks(tx: Transaction, names: readonly string[]): Promise<readonly LockedHook[]> {
+  return tx<LockedHook[]>`
+    select name, live_version, paused_at is not null as paused from hooks where name = any (${arrayText(names)}::text::text[])
+    order by name collate "C" for share`;
+}
+
+/** Whether all of the locked hooks can run here now; parks the batch where somebody else must act. */
+export async function mayRun(
+  tx: Transaction,
+  batch: string,
+  hooks: readonly LockedHook[],
+  runtimes: readonly Runtime[],
+): Promise<boolean> {
+  if (hooks.some((hook) => hook.paused)) return false;
+  const dead = hooks.filter((hook) => hook.live_version === null).map((hook) => hook.name);
+  if (dead.length > 0) {
+    await park(tx, batch, { reason: `no live release: ${dead.join(', ')}`, delayMs: parkedMs });
+    return false;
+  }
+  const foreign = await releasesBeyond(tx, hooks, runtimes);
+  if (foreign.length > 0) {
+    const reason = `waits for a worker with a runner for ${foreign.join(', ')}`;
+    await park(tx, batch, { reason, delayMs: 0 });
+    return false;
+  }
   return true;
 }
 

@@ -42,11 +42,25 @@ export async function unstartableNow(sql: Sql, slug: string): Promise<Answer<'de
  * worker with a runner for the live releases of all its hooks.
  */
 export function unstartable(sql: Sql, convention: Hole): Hole {
-  const releases = sql`
-    convention_hooks c
-    join hooks h on h.name = c.hook
-    join releases r on r.hook = h.name and r.version = h.live_version
-    where c.slug = ${convention}`;
+  return unstartableReleases(
+    sql,
+    sql`
+      convention_hooks c
+      join hooks h on h.name = c.hook
+      join releases r on r.hook = h.name and r.version = h.live_version
+      where c.slug = ${convention}`,
+  );
+}
+
+/** The same for a batch of one hook. */
+export function unstartableHook(sql: Sql, hook: Hole): Hole {
+  return unstartableReleases(
+    sql,
+    sql`hooks h join releases r on r.hook = h.name and r.version = h.live_version where h.name = ${hook}`,
+  );
+}
+
+function unstartableReleases(sql: Sql, releases: Hole): Hole {
   return sql`(
     select jsonb_build_object('workers', running.workers, 'releases', coalesce((
       select jsonb_agg(jsonb_build_object('hook', r.hook, 'version', r.version, 'runtime', r.runtime) order by r.hook)

@@ -52,7 +52,26 @@ export async function setIngestionPause(
   return changed.length > 0;
 }
 
-/** The pause of the row `of`, a hook or an ingestion, as JSON. */
+/** The same for a recompute. */
+export async function setRecomputePause(
+  tx: Transaction,
+  actor: number,
+  id: string,
+  pause: Pause,
+): Promise<boolean> {
+  await waitingFor(
+    tx,
+    `recompute ${id}, of which a batch is claimed`,
+    () => tx`select from recomputes where id = ${id} for no key update`,
+  );
+  const changed = await tx`
+    update recomputes set ${pauseColumns(tx, actor, pause)}
+    where id = ${id} and (paused_at is null) = ${pause !== null} returning id`;
+  if (changed.length > 0) await wake(tx);
+  return changed.length > 0;
+}
+
+/** The pause of the row `of`, a hook, an ingestion or a recompute, as JSON. */
 export function pausedJson(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
   return sql`case when ${of}.paused_at is not null then (
     select jsonb_build_object('at', ${utc(sql, sql`${of}.paused_at`)}, 'reason', ${of}.pause_reason,
@@ -101,13 +120,19 @@ function waitsBehind(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
       select g.predecessor from ahead a
       cross join lateral (select id from batches where id = a.id and status = 'failed' offset 0) p
       cross join lateral (select predecessor from batch_gates where batch = p.id limit 20) g)
-    select format('waits behind ingestion %s, which came first with some of the same sources', b.ingestion)
+    select format('waits behind %s %s, which came first with some of the same sources',
+                  case when b.recompute is null then 'ingestion' else 'recompute' end, coalesce(b.recompute, b.ingestion))
+           || case when c.paused then ', and is paused' || coalesce(': ' || c.pause_reason, '') else '' end
     from ahead a
     cross join lateral (
-      select ingestion from batches where id = a.id and status in ('queued', 'running', 'parked') offset 0) b
-    cross join lateral (select paused_at from ingestions where id = b.ingestion offset 0) p
-    where b.ingestion <> ${of}.id and p.paused_at is null
-    group by b.ingestion order by b.ingestion limit 3`;
+      select ingestion, recompute from batches
+      where id = a.id and status in ('queued', 'running', 'parked') offset 0) b
+    left join lateral (select paused_at from ingestions where id = b.ingestion offset 0) p on true
+    left join lateral (
+      select true as paused, pause_reason from recomputes
+      where id = b.recompute and paused_at is not null offset 0) c on true
+    where b.ingestion is distinct from ${of}.id and p.paused_at is null
+    group by 1 order by 1 limit 3`;
 }
 
 /** That a batch could be claimed and was not, though nothing holds it up and no other one of its ingestion runs. */

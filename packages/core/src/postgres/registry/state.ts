@@ -71,7 +71,7 @@ export async function readHooks(
 ): Promise<StoredHook[]> {
   return tx<StoredHook[]>`
     select name, owner, feature, release_count as "releaseCount", live_seq as "liveSeq",
-           live_version as "liveVersion", false as created
+           live_version as "liveVersion", paused_at is not null as "isPaused", false as created
     from hooks where name = any (${arrayText(names)}::text::text[])
     order by name collate "C" ${lock === 'locked' ? tx`for no key update` : tx``}`;
 }

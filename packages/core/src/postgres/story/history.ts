@@ -5,7 +5,7 @@ import type { Source, StoredHistory, StoredResult, StoredVersion } from '../../t
 import { arrayText } from '../array.ts';
 import type { Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
-import { rowValues } from '../dataset.ts';
+import { rowValues } from '../data/rows.ts';
 
 /** Results of one version, and rows of one result, that are listed. */
 const [mostResults, mostRows] = [200, 20];

@@ -1,6 +1,7 @@
 import type { Store } from '@osa/core/store';
 import { findTraced } from '@osa/core/trace/find';
 import { sourceHistory } from '@osa/core/trace/history';
+import { impact, impactRows } from '@osa/core/trace/impact';
 import { traceDeploy, traceRelease, traceRun, traceSource } from '@osa/core/trace/stories';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import type { Handlers } from '../mount.ts';
@@ -15,6 +16,8 @@ type Routes = Pick<
   | 'traceRun'
   | 'traceRelease'
   | 'traceDeploy'
+  | 'impact'
+  | 'impactRows'
 >;
 
 export function traceRoutes({ store }: { readonly store: Store }): Routes {
@@ -26,6 +29,8 @@ export function traceRoutes({ store }: { readonly store: Store }): Routes {
     sourceHistory: ({ query }) => sourceHistory(store, sourceOf(query), query),
     traceRun: ({ params, principal }) => traceRun(store, principal, params.id),
     traceRelease: ({ params, principal }) => traceRelease(store, principal, params),
+    impact: ({ query }) => impact(store, query),
+    impactRows: ({ query: { limit, cursor, ...asked } }) => impactRows(store, asked, { limit, cursor }),
     traceDeploy: ({ params }) => traceDeploy(store, params.id),
   };
 }

@@ -1,0 +1,121 @@
+import type { CommandGroup } from './entry.ts';
+
+/** The commands that change what runs, and what it has made. */
+export const operateCommands: readonly CommandGroup[] = [
+  {
+    group: 'Operate',
+    name: 'hooks',
+    summary: 'Release, roll back, compare, test and pause hooks',
+    example: ['osa hooks list', 'all hooks'],
+    commands: [
+      {
+        name: 'list',
+        summary: 'List hooks with their live release',
+        load: async () => (await import('./hooks/list.ts')).hooksList,
+      },
+      {
+        name: 'show',
+        summary: 'Show a hook and its releases',
+        load: async () => (await import('./hooks/show.ts')).hooksShow,
+      },
+      {
+        name: 'releases',
+        summary: 'List the releases of a hook',
+        load: async () => (await import('./hooks/releases.ts')).hooksReleases,
+      },
+      {
+        name: 'code',
+        summary: 'List the files of a release, or write them to a directory',
+        load: async () => (await import('./hooks/code.ts')).hooksCode,
+      },
+      {
+        name: 'diff',
+        summary: 'Compare two releases',
+        load: async () => (await import('./hooks/diff.ts')).hooksDiff,
+      },
+      {
+        name: 'history',
+        summary: 'Show which release was live when, and who changed it',
+        load: async () => (await import('./hooks/history.ts')).hooksHistory,
+      },
+      {
+        name: 'rollback',
+        summary: 'Make an earlier release live',
+        load: async () => (await import('./hooks/rollback.ts')).hooksRollback,
+      },
+      {
+        name: 'activate',
+        summary: 'Make any release live',
+        load: async () => (await import('./hooks/activate.ts')).hooksActivate,
+      },
+      {
+        name: 'stale',
+        summary: 'Count current rows by release, the stale ones marked',
+        load: async () => (await import('./recomputes/stale.ts')).hooksStale,
+      },
+      {
+        name: 'recompute',
+        summary: 'Run the live release over published records again',
+        load: async () => (await import('./recomputes/recompute.ts')).hooksRecompute,
+      },
+      {
+        name: 'release',
+        summary: 'Make a release without a deploy',
+        load: async () => (await import('./hooks/release.ts')).hooksRelease,
+      },
+      {
+        name: 'test',
+        summary: 'Run a hook on records of a file, without a server',
+        load: async () => (await import('./hooks/test.ts')).hooksTest,
+      },
+      {
+        name: 'pause',
+        summary: 'Stop new batches from running a hook',
+        load: async () => (await import('./hooks/pause.ts')).hooksPause,
+      },
+      {
+        name: 'resume',
+        summary: 'Resume a paused hook',
+        load: async () => (await import('./hooks/resume.ts')).hooksResume,
+      },
+    ],
+  },
+  {
+    group: 'Operate',
+    name: 'recomputes',
+    summary: 'Follow, pause, cancel and retry recomputes',
+    example: ['osa recomputes show 0198c0de-…', 'how far it is'],
+    commands: [
+      {
+        name: 'list',
+        summary: 'List recomputes, newest first',
+        load: async () => (await import('./recomputes/list.ts')).recomputesList,
+      },
+      {
+        name: 'show',
+        summary: 'Show a recompute, or its records that did not pass',
+        load: async () => (await import('./recomputes/show.ts')).recomputesShow,
+      },
+      {
+        name: 'pause',
+        summary: 'Stop starting batches of a recompute',
+        load: async () => (await import('./recomputes/pause.ts')).recomputesPause,
+      },
+      {
+        name: 'resume',
+        summary: 'Resume a paused recompute',
+        load: async () => (await import('./recomputes/resume.ts')).recomputesResume,
+      },
+      {
+        name: 'cancel',
+        summary: 'End a recompute; what is done stays',
+        load: async () => (await import('./recomputes/cancel.ts')).recomputesCancel,
+      },
+      {
+        name: 'retry',
+        summary: 'Try errored records again, or go on after an end',
+        load: async () => (await import('./recomputes/retry.ts')).recomputesRetry,
+      },
+    ],
+  },
+];

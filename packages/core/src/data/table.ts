@@ -1,0 +1,173 @@
+import { type Column, type FeatureContract, isOpenColumn } from '../hook/hook.ts';
+import { type FieldDefinition, isOpenField } from '../record/schema.ts';
+
+/**
+ * What the values of a column are, for filters, orders and formats. `decimal` is a JSON number of any length, `double` and
+ * `integer` are those of feature tables; `moment` is a date or a time as it was written, `time` and `date` are the
+ * database's; `list` and `json` are JSON.
+ */
+export type ColumnKind =
+  | 'text'
+  | 'decimal'
+  | 'double'
+  | 'integer'
+  | 'boolean'
+  | 'moment'
+  | 'time'
+  | 'date'
+  | 'uuid'
+  | 'list'
+  | 'json';
+
+export interface TableColumn {
+  /** As a row has it. */
+  readonly name: string;
+  /** As a filter names it: `metadata.mass`, `features.density.value`, `source_id`. */
+  readonly path: string;
+  readonly kind: ColumnKind;
+  /** Of a list: what its elements are. */
+  readonly element?: ColumnKind;
+  /** Whether people may filter and sort by it. */
+  readonly isSearchable: boolean;
+  /** The type as the declaration says it. */
+  readonly type: string;
+  readonly format?: string | undefined;
+  readonly description?: string | undefined;
+  readonly unit?: string | undefined;
+}
+
+/** A table that is read: the records of a schema, or the rows of a hook over them. */
+export interface Table {
+  readonly kind: 'records' | 'feature';
+  /** `records`, or the hook's name. */
+  readonly name: string;
+  readonly columns: readonly TableColumn[];
+}
+
+/** A row as it is sent. Numbers that no double keeps are raw JSON. */
+export type TableRow = Readonly<Record<string, unknown>>;
+
+export function recordTable(
+  { fields, openText }: { readonly fields: readonly FieldDefinition[]; readonly openText: boolean },
+  { history }: { readonly history: boolean },
+): Table {
+  const columns = [
+    ...recordHead,
+    ...(history ? [current] : []),
+    ...fields.map((field) => fieldColumn(field, openText)),
+  ];
+  return { kind: 'records', name: 'records', columns };
+}
+
+export interface RowParts {
+  readonly history: boolean;
+  /** With digest, source and staleness of the release. */
+  readonly provenance: boolean;
+}
+
+export function rowTable(
+  hook: string,
+  contract: Pick<FeatureContract, 'columns' | 'open_text'>,
+  { history, provenance: withProvenance }: RowParts,
+): Table {
+  const columns = [
+    ...rowHead,
+    ...(history ? [current] : []),
+    ...(withProvenance ? provenance : []),
+    ...contract.columns.map((column) => contractColumn(hook, column, contract.open_text === true)),
+  ];
+  return { kind: 'feature', name: hook, columns };
+}
+
+const head = (name: string, kind: ColumnKind, type: string, isSearchable = true): TableColumn => ({
+  name,
+  path: name,
+  kind,
+  type,
+  isSearchable,
+});
+
+const recordHead: readonly TableColumn[] = [
+  head('id', 'text', 'text', false),
+  head('srn', 'text', 'text'),
+  head('schema_id', 'text', 'text', false),
+  head('version', 'integer', 'number'),
+  head('created_at', 'time', 'date-time'),
+  head('convention_id', 'text', 'text', false),
+  head('source_id', 'text', 'text'),
+];
+
+const rowHead: readonly TableColumn[] = [
+  head('id', 'integer', 'integer'),
+  head('record_srn', 'text', 'string'),
+  head('run_id', 'uuid', 'string'),
+  head('release', 'integer', 'integer'),
+  head('created_at', 'time', 'date-time'),
+  head('record_source_id', 'text', 'string'),
+];
+
+/** Their names begin with `_`, so that no field and no column can have them. */
+const current = head('_current', 'boolean', 'boolean', false);
+const provenance: readonly TableColumn[] = [
+  head('_digest', 'text', 'string', false),
+  head('_source_ref', 'text', 'string', false),
+  head('_stale', 'boolean', 'boolean', false),
+];
+
+function fieldColumn(field: FieldDefinition, openText: boolean): TableColumn {
+  const { name, type, cardinality, description, constraints } = field;
+  const kind = openText && isOpenField(field) ? 'json' : fieldKinds[type];
+  const isList = cardinality !== 'exactly_one';
+  const unit = constraints && 'unit' in constraints ? constraints.unit : undefined;
+  return {
+    name,
+    path: `metadata.${name}`,
+    kind: isList ? 'list' : kind,
+    ...(isList && { element: kind }),
+    isSearchable: true,
+    type,
+    ...(isList && { format: 'list' }),
+    description: description ?? undefined,
+    unit: unit ?? undefined,
+  };
+}
+
+const fieldKinds = {
+  text: 'text',
+  url: 'text',
+  number: 'decimal',
+  boolean: 'boolean',
+  date: 'moment',
+} as const;
+
+function contractColumn(hook: string, column: Column, openText: boolean): TableColumn {
+  const { name, json_type, format, description, unit } = column;
+  return {
+    name,
+    path: `features.${hook}.${name}`,
+    kind: openText && isOpenColumn(column) ? 'json' : kindOfColumn(column),
+    isSearchable: true,
+    type: json_type,
+    format: format ?? undefined,
+    description: description ?? undefined,
+    unit: unit ?? undefined,
+  };
+}
+
+function kindOfColumn({ json_type, format }: Column): ColumnKind {
+  switch (json_type) {
+    case 'number':
+      return 'double';
+    case 'integer':
+      return 'integer';
+    case 'boolean':
+      return 'boolean';
+    case 'array':
+    case 'object':
+      return 'json';
+    case 'string':
+      return format ? formatKinds[format] : 'text';
+  }
+}
+
+const formatKinds = { 'date-time': 'time', date: 'date', uuid: 'uuid' } as const;

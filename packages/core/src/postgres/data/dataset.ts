@@ -1,0 +1,140 @@
+import type { DatasetReads, Portion, SchemaOfConvention, Selection } from '../../data/dataset.ts';
+import { OsaError } from '../../error.ts';
+import type { FeatureContract } from '../../hook/hook.ts';
+import type { StoredSchema } from '../../hook/registry.ts';
+import { mapInTurns } from '../../in-turns.ts';
+import type { NodeIdentity } from '../../record/srn.ts';
+import type { Database, Sql } from '../connection/connect.ts';
+import { isStatementTimeout } from '../connection/sqlstate.ts';
+import { wantedSignal } from '../connection/wanted.ts';
+import { catalog, counts, oneRecord } from './catalog.ts';
+import { bodiesOf, nextPlace } from './portion.ts';
+import { type RecordBody, recordBodies, recordRow, recordSource } from './records.ts';
+import { featureRow, type RowBody, rowBodies, rowSource } from './rows.ts';
+import { type Keys, sorted, walk } from './walk.ts';
+
+export function datasetReads({ sql }: Pick<Database, 'sql'>, node: NodeIdentity): DatasetReads {
+  return {
+    domain: node.domain,
+    schemaVersions: (id, convention) => schemaVersions(sql, id, convention),
+    schema: (of) => schemaOf(sql, of),
+    contract: (of, hook) => contractOf(sql, of, hook),
+    settled: (convention, given) => settled(sql, convention, given),
+    portion: (selection, wanted) => portion(sql, selection, wanted),
+    record: (id, version) => oneRecord(sql, { id, version }),
+    catalog: (page) => catalog(sql, node, page),
+    counts: (of) => counts(sql, of),
+  };
+}
+
+async function schemaVersions(sql: Sql, id: string, asked: string | undefined) {
+  const [row] = await sql<{ convention: string; versions: string[] }[]>`
+    select convention, array(
+      select distinct manifest #>> '{schema,version}' from deploys
+      where slug = convention and manifest #>> '{schema,id}' = ${id}) as versions
+    from (select coalesce(${asked ?? null}::text, owner) as convention from schema_owners where id = ${id}) meant`;
+  return row;
+}
+
+async function schemaOf(sql: Sql, { id, version }: SchemaOfConvention) {
+  const [row] = await sql<(StoredSchema & { readonly title: string })[]>`
+    select fields, open_text as "openText", title from schemas where id = ${id} and version = ${version}`;
+  if (!row) throw new OsaError('internal', `schema ${id}@${version} was used and is not there`);
+  return row;
+}
+
+/**
+ * The contract of a hook that a convention which has used the schema has named. Its deploys are the history of both, so
+ * what was once readable stays so when a deploy moves the convention to another schema, or takes the hook out.
+ */
+async function contractOf(
+  sql: Sql,
+  { id, version, convention }: SchemaOfConvention,
+  hook: string,
+): Promise<FeatureContract | undefined> {
+  const [found] = await sql<{ feature: FeatureContract }[]>`
+    select feature from hooks where name = ${hook} and exists (
+      select from deploys
+      where slug = ${convention} and manifest #>> '{schema,id}' = ${id} and manifest #>> '{schema,version}' = ${version})
+    and exists (
+      select from deploys
+      where slug = ${convention} and manifest -> 'hooks' @> jsonb_build_array(jsonb_build_object('name', ${hook}::text)))`;
+  return found?.feature;
+}
+
+/**
+ * Records are published under a lock of their convention, and at the clock of that moment. So where nobody holds it, all that
+ * was published until now can be seen; where somebody does, all until the last one that can be seen.
+ */
+async function settled(sql: Sql, convention: string, given: string | undefined): Promise<string> {
+  const [row] = await sql<{ at: string }[]>`
+    select least(${given ?? null}::text::timestamptz, case
+      when pg_try_advisory_xact_lock_shared(hashtext('osa.publish'), hashtext(${convention})) then clock_timestamp()
+      else coalesce((
+        select max(newest) from record_sets s
+        cross join lateral (
+          select published_at as newest from records
+          where record_set = s.id order by published_at desc, record_id desc, version desc limit 1) its
+        where s.convention = ${convention}), clock_timestamp()) end) as at`;
+  if (!row) throw new OsaError('internal', 'the database has no clock');
+  return row.at;
+}
+
+async function portion(sql: Sql, selection: Selection, wanted: Portion) {
+  try {
+    return selection.table.kind === 'records'
+      ? await records(sql, selection, wanted)
+      : await rows(sql, selection, wanted);
+  } catch (error) {
+    if (isStatementTimeout(error)) throw tooLong(selection, error);
+    throw error;
+  }
+}
+
+async function records(sql: Sql, selection: Selection, { after, limit, bytes }: Portion) {
+  const keys = await find(sql, selection, { source: recordSource(sql, selection), after, count: limit + 1 });
+  const schema = await schemaOf(sql, selection.of);
+  const made = await bodiesOf<RecordBody>(sql, keys.places.slice(0, limit), {
+    bytes,
+    bodies: (ids) => recordBodies(sql, selection, ids),
+  });
+  const found = await mapInTurns(made, (body) => recordRow(selection, schema, body), wantedSignal());
+  return { rows: found, next: nextPlace(keys, found.length) };
+}
+
+async function rows(sql: Sql, selection: Selection, { after, limit, bytes }: Portion) {
+  const { table, release } = selection;
+  // Without this every row would be looked at, to find none.
+  if (release !== undefined && !(await hasRun(sql, table.name, release)))
+    return { rows: [], next: undefined };
+  const keys = await find(sql, selection, { source: rowSource(sql, selection), after, count: limit + 1 });
+  const made = await bodiesOf<RowBody>(sql, keys.places.slice(0, limit), {
+    bytes,
+    bodies: (ids) => rowBodies(sql, selection, ids),
+  });
+  const found = await mapInTurns(made, (body) => featureRow(selection, body), wantedSignal());
+  return { rows: found, next: nextPlace(keys, found.length) };
+}
+
+function find(
+  sql: Sql,
+  selection: Selection,
+  { source, after, count }: { source: ReturnType<typeof rowSource>; after: Portion['after']; count: number },
+): Promise<Keys> {
+  const read = selection.order.isStored ? walk : sorted;
+  return read(sql, source, { selection, after, count });
+}
+
+async function hasRun(sql: Sql, hook: string, version: number): Promise<boolean> {
+  return (await sql`select from runs where hook = ${hook} and version = ${version} limit 1`).length > 0;
+}
+
+function tooLong({ order, condition }: Selection, cause: unknown): OsaError {
+  const field = order.isStored ? 'filter' : 'sort';
+  const narrower = condition ? 'a filter that fewer rows match' : 'a filter';
+  return new OsaError(
+    'invalid',
+    `${field}: this reading took too long and was stopped; add ${narrower}, or leave the sort out`,
+    { field, cause },
+  );
+}

@@ -1,0 +1,134 @@
+import type { Selection } from '../../data/dataset.ts';
+import type { Condition } from '../../data/filter.ts';
+import type { TableColumn, TableRow } from '../../data/table.ts';
+import { parseExactJson } from '../../json/exact.ts';
+import type { Sql } from '../connection/connect.ts';
+import { conditionSql } from './condition.ts';
+import type { Body } from './portion.ts';
+import { type Fragment, isNewest, isOfSchema, isStanding, joined } from './visible.ts';
+import type { Source } from './walk.ts';
+
+/**
+ * The rows of a hook as a table. A page walks the feature table by id and looks each row's story up by key. The `offset 0`
+ * keeps it so: on a table without statistics the planner would rather read the table once for each record.
+ */
+export function rowSource(sql: Sql, selection: Selection): Source {
+  const { table, asOf, history, condition, order, release } = selection;
+  const columns = (column: TableColumn) => rowColumn(sql, column);
+  const feature = sql(`features.${table.name}`);
+  const direction = order.descending ? sql`desc` : sql`asc`;
+  const opposite = order.descending ? sql`asc` : sql`desc`;
+  const sign = order.descending ? sql`<` : sql`>`;
+  const placed = sql`f.id::text as id, array[]::text[] as k`;
+  const used = joined(
+    sql,
+    searchedColumns(condition).map((name) => sql`, f.${sql(name)}`),
+    sql``,
+    sql``,
+  );
+  const visible = sql`${isOfSchema(sql, selection)} and r.published_at <= ${asOf}::text::timestamptz
+    and run.finished_at <= ${asOf}::text::timestamptz
+    and ${release === undefined ? sql`true` : sql`run.version = ${release}`}
+    and ${history ? sql`true` : sql`${isStanding(sql, asOf)} and ${isNewest(sql, asOf)}`}
+    and (${condition ? conditionSql(sql, condition, columns) : sql`true`})`;
+  return {
+    key: { column: sql`f.id`, type: 'bigint' },
+    columns,
+    scanned: (after, window) => sql`
+      select f.id, f.outcome_id, f.run_id${used} from ${feature} f
+      where ${after ? sql`f.id ${sign} ${after.id}::text::bigint` : sql`true`}
+      order by f.id ${direction} limit ${window}`,
+    found: (most) => sql`
+      select ${placed} from scanned f ${story(sql)} where ${visible} order by f.id ${direction} limit ${most}`,
+    last: () => sql`select ${placed} from scanned f order by f.id ${opposite} limit 1`,
+    matching: () => sql`${feature} f ${story(sql)} where ${visible}`,
+  };
+}
+
+/** From a row `f` to its outcome `o`, run `run` and record `r`. */
+function story(sql: Sql): Fragment {
+  return sql`
+    cross join lateral (select batch_record, superseded_by from outcomes where id = f.outcome_id offset 0) o
+    cross join lateral (select hook, version, finished_at from runs where id = f.run_id offset 0) run
+    cross join lateral (
+      select srn, record_id, convention, source_id, version, schema_id, schema_version, published_at
+      from published where batch_record = o.batch_record offset 0) r`;
+}
+
+function rowColumn(sql: Sql, { name, path }: TableColumn): Fragment {
+  if (path.startsWith('features.')) return sql`f.${sql(name)}`;
+  switch (name) {
+    case 'record_srn':
+      return sql`r.srn`;
+    case 'record_source_id':
+      return sql`r.source_id`;
+    case 'release':
+      return sql`run.version`;
+    case 'created_at':
+      return sql`run.finished_at`;
+    default:
+      return sql`f.${sql(name)}`;
+  }
+}
+
+/** The columns of the contract that a filter looks at. */
+function searchedColumns(condition: Condition | undefined): string[] {
+  const found = new Set<string>();
+  const visit = (part: Condition): void => {
+    if (part.kind === 'predicate') {
+      if (part.column.path.startsWith('features.')) found.add(part.column.name);
+    } else if (part.kind === 'not') visit(part.operand);
+    else for (const operand of part.operands) visit(operand);
+  };
+  if (condition) visit(condition);
+  return [...found];
+}
+
+/** The values of rows by their ids, in the order of `ids`. */
+export function rowBodies(sql: Sql, { table, asOf }: Selection, ids: string): Fragment {
+  return sql`
+    select k.n, f.id::text as id, r.srn as record_srn, f.run_id, run.version as release, run.finished_at as created_at,
+           r.source_id as record_source_id, ${isStanding(sql, asOf)} and ${isNewest(sql, asOf)} as current,
+           rel.digest, rel.source_ref, rel.version is distinct from h.live_version as stale,
+           row_to_json(f)::text as body
+    from unnest(${ids}::text::bigint[]) with ordinality as k (id, n)
+    cross join lateral (select * from ${sql(`features.${table.name}`)} where id = k.id offset 0) f ${story(sql)}
+    cross join lateral (
+      select version, digest, source_ref from releases where hook = run.hook and version = run.version offset 0) rel
+    cross join lateral (select live_version from hooks where name = run.hook offset 0) h`;
+}
+
+export interface RowBody extends Body {
+  readonly id: string;
+  readonly record_srn: string;
+  readonly run_id: string;
+  readonly release: number;
+  readonly created_at: string;
+  readonly record_source_id: string;
+  readonly current: boolean;
+  readonly digest: string;
+  readonly source_ref: string;
+  readonly stale: boolean;
+}
+
+export function featureRow({ table, history }: Selection, row: RowBody): TableRow {
+  const { id, record_srn, run_id, release, created_at, record_source_id } = row;
+  const withProvenance = table.columns.some(({ name }) => name === '_digest');
+  return {
+    id: Number(id),
+    record_srn,
+    run_id,
+    release,
+    created_at,
+    record_source_id,
+    ...(history && { _current: row.current }),
+    ...(withProvenance && { _digest: row.digest, _source_ref: row.source_ref, _stale: row.stale }),
+    ...rowValues(parseExactJson(row.body) as Record<string, unknown>),
+  };
+}
+
+/** The declared columns of a whole feature row, in the contract's order. */
+export function rowValues(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { id: _id, outcome_id: _outcome, run_id: _run, ordinal: _ordinal, ...values } = row;
+  return values;
+}

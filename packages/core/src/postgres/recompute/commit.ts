@@ -1,0 +1,35 @@
+import type { Claim } from '../../run/queue.ts';
+import type { RecordEnd } from '../../run/verdict.ts';
+import { arrayText } from '../array.ts';
+import type { Transaction } from '../connection/connect.ts';
+
+/**
+ * Makes the new outcomes the current ones: each supersedes the outcome that was current when the batch was claimed, and
+ * its rows with it. One that errored supersedes nothing. The lock keeps it apart from publications of the convention.
+ */
+export async function supersede(tx: Transaction, claim: Claim, ends: readonly RecordEnd[]): Promise<void> {
+  if (ends.length === 0) return;
+  await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;
+  await tx`
+    update outcomes old set superseded_by = n.id
+    from (
+      select o.id, c.current_outcome
+      from (select id from runs where batch = ${claim.batch} offset 0) run
+      cross join lateral (
+        select id, batch_record from outcomes where run = run.id and status <> 'errored' offset 0) o
+      cross join lateral (select source_id from batch_records where id = o.batch_record offset 0) b
+      cross join lateral (
+        select current_outcome from recompute_records
+        where batch = ${claim.batch} and source_id = b.source_id and current_outcome is not null offset 0) c
+      order by c.current_outcome) n
+    where old.id = n.current_outcome`;
+  const sources = new Map(claim.records.map(({ id, sourceId }) => [id, sourceId]));
+  await tx`
+    update recompute_records c set status = e.status, reason = e.reason
+    from unnest(
+      ${arrayText(ends.map(({ id }) => sources.get(id) ?? null))}::text::text[],
+      ${arrayText(ends.map(({ status }) => (status === 'published' ? 'passed' : status)))}::text::text[],
+      ${arrayText(ends.map((end) => end.reason))}::text::text[]
+    ) as e (source_id, status, reason)
+    where c.batch = ${claim.batch} and c.source_id = e.source_id`;
+}

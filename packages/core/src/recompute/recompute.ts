@@ -1,0 +1,187 @@
+import type { Answer, ParsedBody } from '../api/index.ts';
+import { requireScope } from '../auth/scope.ts';
+import { unknownConvention } from '../convention/convention.ts';
+import { OsaError } from '../error.ts';
+import { unknownHook, unknownRelease } from '../hook/hook.ts';
+import type { StoredHook } from '../hook/registry.ts';
+import { bounds } from '../limits.ts';
+import { parseRecordSrn } from '../record/srn.ts';
+import type { Store, Writer, WriteTransaction } from '../store.ts';
+import {
+  eventOf,
+  type ListedRecord,
+  type Recompute,
+  type RecomputeWrites,
+  type Selection,
+} from './recomputes.ts';
+
+type Request = ParsedBody<'planRecompute'>;
+
+/**
+ * Computes published records again with the live release of a hook, which each batch takes when it is claimed. New
+ * outcomes supersede those of the selected releases; no row is deleted.
+ *
+ * @throws OsaError `not_found` (hook, release, convention, records), `conflict` (no live release, a paused hook),
+ * `invalid`, `access_denied`, `busy`
+ */
+export async function recompute(
+  store: Store,
+  writer: Writer,
+  hookName: string,
+  { reason, ...request }: ParsedBody<'recompute'>,
+): Promise<Recompute> {
+  requireScope(writer.principal, 'hooks:write', hookName);
+  return store.write(writer, async (parts) => {
+    const { registry, recomputes, event } = parts;
+    const hook = await registry.holdHook(hookName);
+    const selection = await select(parts, found(hook, hookName), request);
+    const made = await recomputes.create(found(hook, hookName), {
+      ...selection,
+      ...{ reason: reason ?? null, healedSeq: null },
+    });
+    await event('recompute.created', eventOf(made));
+    return made;
+  });
+}
+
+/** What a recompute would do. Nothing is stored. @throws OsaError as `recompute` */
+export async function planRecompute(
+  store: Store,
+  writer: Writer,
+  hookName: string,
+  request: Request,
+): Promise<Answer<'planRecompute'>> {
+  requireScope(writer.principal, 'hooks:write', hookName);
+  return store.write({ principal: writer.principal }, async (parts) => {
+    const [stored] = await parts.registry.hooks([hookName]);
+    const hook = found(stored, hookName);
+    const selection = await select(parts, hook, request);
+    const { records, rows, missing, estimatedSeconds } = await parts.recomputes.count(hook.name, selection);
+    return {
+      hook_name: hook.name,
+      live_version: liveOf(hook),
+      releases: [...selection.releases],
+      records,
+      rows,
+      missing,
+      batches: Math.ceil(records / bounds.defaultBatchRecords),
+      estimated_seconds: estimatedSeconds,
+    };
+  });
+}
+
+async function select(
+  { recomputes, registry }: WriteTransaction,
+  hook: StoredHook,
+  { releases, convention: only, records }: Request,
+): Promise<Selection> {
+  const convention = only ?? null;
+  const live = liveOf(hook);
+  if (hook.isPaused) {
+    throw new OsaError(
+      'conflict',
+      `hook ${hook.name} is paused, so nothing of it can run; \`osa hooks resume ${hook.name}\` ends the pause`,
+      { field: 'name' },
+    );
+  }
+  for (const version of releases ?? []) requireStale(hook, version, live);
+  if (convention !== null) await requireConvention({ recomputes, registry }, hook.name, convention);
+  const list = records ? await listed(recomputes, hook.name, { records, convention }) : null;
+  return {
+    releases: releases ?? (await recomputes.staleReleases(hook.name, live)),
+    convention,
+    list,
+    withMissing: releases === undefined,
+  };
+}
+
+function liveOf({ name, liveVersion }: StoredHook): number {
+  if (liveVersion !== null) return liveVersion;
+  throw new OsaError(
+    'conflict',
+    `hook ${name} has no live release, so nothing can be computed with it; \`osa hooks activate ${name} <version>\` makes one live`,
+    { field: 'name' },
+  );
+}
+
+function requireStale(hook: StoredHook, version: number, live: number): void {
+  if (version > hook.releaseCount) {
+    throw unknownRelease({ name: hook.name, release_count: hook.releaseCount }, version, 'releases');
+  }
+  if (version !== live) return;
+  throw new OsaError(
+    'invalid',
+    `releases: v${live} of ${hook.name} is live, so its rows are what a recompute would make; name another release`,
+    { field: 'releases' },
+  );
+}
+
+async function requireConvention(
+  { recomputes, registry }: Pick<WriteTransaction, 'recomputes' | 'registry'>,
+  hook: string,
+  convention: string,
+): Promise<void> {
+  if (!(await registry.convention(convention))) throw unknownConvention(convention, 'convention');
+  if (await recomputes.isHookOf(hook, convention)) return;
+  throw new OsaError('invalid', `convention: ${hook} does not run over ${convention}, and never has`, {
+    field: 'convention',
+  });
+}
+
+const mostNamed = 5;
+
+/** @throws OsaError `not_found`, `invalid`: nothing is done where one of the records cannot be computed again */
+async function listed(
+  recomputes: RecomputeWrites,
+  hook: string,
+  { records, convention }: { readonly records: readonly string[]; readonly convention: string | null },
+): Promise<readonly ListedRecord[]> {
+  const strange = records.findIndex((given) => parseRecordSrn(given) === undefined);
+  if (strange >= 0) {
+    throw new OsaError(
+      'invalid',
+      `records[${strange}]: "${records[strange]}" is not the SRN of a record, such as urn:osa:localhost:rec:abc@1`,
+      { field: `records[${strange}]` },
+    );
+  }
+  const wanted = [...new Set(records.map((given) => given.trim().toLowerCase()))];
+  const there = await recomputes.locate(wanted);
+  const known = new Set(there.map(({ srn }) => srn));
+  refuse(
+    wanted.filter((srn) => !known.has(srn)),
+    'not published here',
+    'not_found',
+  );
+  const other = there.filter((record) => convention !== null && record.convention !== convention);
+  refuse(
+    other.map(({ srn }) => srn),
+    `not of ${convention}`,
+    'invalid',
+  );
+  for (const slug of new Set(there.map((record) => record.convention))) {
+    if (await recomputes.isHookOf(hook, slug)) continue;
+    const foreign = there.filter((record) => record.convention === slug);
+    refuse(
+      foreign.map(({ srn }) => srn),
+      `of ${slug}, over which ${hook} does not run`,
+      'invalid',
+    );
+  }
+  return there;
+}
+
+function refuse(srns: readonly string[], what: string, code: 'not_found' | 'invalid'): void {
+  if (srns.length === 0) return;
+  const named = srns.slice(0, mostNamed).join(', ');
+  const more = srns.length > mostNamed ? `, and ${srns.length - mostNamed} more` : '';
+  const many = srns.length === 1 ? 'this record is' : `these ${srns.length} records are`;
+  throw new OsaError(code, `records: ${many} ${what}: ${named}${more}; nothing was started`, {
+    field: 'records',
+    details: { count: srns.length, records: srns.slice(0, 100) },
+  });
+}
+
+function found(hook: StoredHook | undefined, name: string): StoredHook {
+  if (!hook) throw unknownHook(name);
+  return hook;
+}

@@ -1,0 +1,47 @@
+import {
+  cancelRecompute,
+  pauseRecompute,
+  resumeRecompute,
+  retryRecompute,
+} from '@osa/core/recompute/control';
+import { listRecomputeRecords, showRecompute, showStale } from '@osa/core/recompute/read';
+import { planRecompute, recompute } from '@osa/core/recompute/recompute';
+import type { Store } from '@osa/core/store';
+import type { Handlers } from '../mount.ts';
+
+type Routes = Pick<
+  Handlers,
+  | 'listStale'
+  | 'showStale'
+  | 'planRecompute'
+  | 'recompute'
+  | 'listRecomputes'
+  | 'showRecompute'
+  | 'listRecomputeRecords'
+  | 'pauseRecompute'
+  | 'resumeRecompute'
+  | 'cancelRecompute'
+  | 'retryRecompute'
+>;
+
+interface RecomputeParts {
+  readonly store: Store;
+  /** The same store with connections for what may write much. */
+  readonly cancelling: Store;
+}
+
+export function recomputeRoutes({ store, cancelling }: RecomputeParts): Routes {
+  return {
+    listStale: ({ query }) => store.recomputes.stale(query),
+    showStale: ({ params }) => showStale(store, params.name),
+    planRecompute: (call) => planRecompute(store, call.writer(), call.params.name, call.body),
+    recompute: (call) => recompute(store, call.writer(), call.params.name, call.body),
+    listRecomputes: ({ query }) => store.recomputes.list(query),
+    showRecompute: ({ params }) => showRecompute(store, params.id),
+    listRecomputeRecords: ({ params, query }) => listRecomputeRecords(store, params.id, query),
+    pauseRecompute: (call) => pauseRecompute(store, call.writer(), call.params.id, call.body),
+    resumeRecompute: (call) => resumeRecompute(store, call.writer(), call.params.id),
+    cancelRecompute: (call) => cancelRecompute(cancelling, call.writer(), call.params.id, call.body),
+    retryRecompute: (call) => retryRecompute(cancelling, call.writer(), call.params.id),
+  };
+}
