@@ -56,7 +56,7 @@ const sampleHook = `
     {"name": "tree", "json_type": "object", "required": false}]}');
   select public.create_feature_table('example')`;
 
-const namespaces = "('public', 'features', 'current')";
+const namespaces = "('public', 'features', 'current', 'records')";
 
 /** Lines such as `grant select to app` for an access list; the owner's own rights are left out. */
 const grants = (list: string, owner: string) => `

@@ -53,7 +53,8 @@ async function digestOf(engine: string, tag: string): Promise<string> {
   return found.Digest ?? found.Id;
 }
 
-async function buildNode(engine: string, tag: string): Promise<void> {
+/** The base: this node and its libraries, and nothing else. */
+export async function buildNode(engine: string, tag: string): Promise<void> {
   const context = await mkdtemp(join(tmpdir(), 'osa-node-'));
   try {
     const { stdout } = await execa('ldd', [process.execPath]);

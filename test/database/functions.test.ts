@@ -19,7 +19,7 @@ test('every function fixes its search path, and few run as the owner', async () 
   const functions = await a.owner.sql<{ name: string; definer: boolean; path: string }[]>`
     select proname as name, prosecdef as definer,
            (select setting from unnest(proconfig) setting where setting like 'search_path=%') as path
-    from pg_proc where pronamespace in ('public'::regnamespace, 'features'::regnamespace, 'current'::regnamespace)`;
+    from pg_proc where pronamespace in ('public'::regnamespace, 'features'::regnamespace, 'current'::regnamespace, 'records'::regnamespace)`;
   expect(functions.length).toBeGreaterThan(10);
   expect(functions.filter(({ path }) => path !== 'search_path=pg_catalog, pg_temp')).toEqual([]);
   expect(
@@ -27,7 +27,14 @@ test('every function fixes its search path, and few run as the owner', async () 
       .filter(({ definer }) => definer)
       .map(({ name }) => name)
       .sort(),
-  ).toEqual(['count_published', 'count_recomputed', 'create_feature_table']);
+  ).toEqual([
+    'count_published',
+    'count_recomputed',
+    'create_feature_table',
+    'create_record_view',
+    'note_events',
+    'order_events',
+  ]);
 });
 
 /** A type of this name that turns into the real one, with nothing in it. */

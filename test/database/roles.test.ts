@@ -45,6 +45,8 @@ const columns = {
   records: 'version',
   workers: 'name',
   events: 'payload',
+  event_arrivals: 'event',
+  event_order: 'seq',
   idempotency_keys: 'response',
   refusals: 'actor',
   schema_migrations: 'checksum',
@@ -195,7 +197,7 @@ test('the feature tables, their views and all functions belong to the owner', as
     from (select relowner as owner, relnamespace as schema from pg_class
           union all select proowner, pronamespace from pg_proc
           union all select nspowner, oid from pg_namespace where nspname in ('features', 'current')) o
-    where schema in ('features'::regnamespace, 'current'::regnamespace)
+    where schema in ('features'::regnamespace, 'current'::regnamespace, 'records'::regnamespace)
       or schema = 'public'::regnamespace`;
   expect(rows).toEqual([{ owner: true }]);
 });
@@ -203,7 +205,7 @@ test('the feature tables, their views and all functions belong to the owner', as
 test('no function may be called by everybody', async () => {
   const rows = await a.owner.sql`
     select p.oid::regprocedure::text as name from pg_proc p
-    where p.pronamespace in ('public'::regnamespace, 'features'::regnamespace, 'current'::regnamespace)
+    where p.pronamespace in ('public'::regnamespace, 'features'::regnamespace, 'current'::regnamespace, 'records'::regnamespace)
       and (p.proacl is null or exists (select from aclexplode(p.proacl) g where g.grantee = 0))`;
   expect(rows).toEqual([]);
 });

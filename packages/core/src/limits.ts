@@ -66,12 +66,17 @@ export const bounds = {
   filterPredicates: 200,
   filterValues: 1_000,
   filterText: 8_000,
+  /** Numbers of one Parquet file that no double keeps: their digits are in its metadata. */
+  exactNumbers: 100_000,
   /** Columns to sort by, and rows that are sorted. */
   sortKeys: 8,
   sortedRows: 500_000,
   /** Releases that one question about their impact chooses, and commits that it names. */
   impactReleases: 1_000,
   impactCommits: 500,
+  /** Events of one page, and the longest wait for one. */
+  eventPage: 500,
+  eventWaitSeconds: 30,
   /** Rows in the trace of one record. */
   tracedRows: 1_000,
   /** Values of one page of published data; the row that reaches the limit is the page's last. */

@@ -2,6 +2,7 @@ import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { DatasetReads } from './data/dataset.ts';
+import type { EventReads } from './events/outbox.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
@@ -30,6 +31,7 @@ export interface Store {
   readonly dataset: DatasetReads;
   readonly tracer: Tracer;
   readonly stories: Stories;
+  readonly events: EventReads;
   readonly impacts: Impacts;
   readonly runs: RunReads;
   readonly access: Access;

@@ -10,14 +10,13 @@ import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
-import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
 import type { BlobStore } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from './config/config.ts';
 import { defaultReadConnections } from './config/settings.ts';
-import { requireFit, requireSafe, requireSafeIssuers } from './config/start-checks.ts';
+import { requireFit, requireSafe, requireSafeIssuers, unusableDirectory } from './config/start-checks.ts';
 import { authenticator } from './http/authenticate.ts';
 import { failureRateLimit } from './http/failure-rate-limit.ts';
 import { httpLimits } from './http/limits.ts';
@@ -28,6 +27,7 @@ import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
+import { eventRoutes } from './http/routes/events.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
 import { recomputeRoutes } from './http/routes/recomputes.ts';
@@ -39,6 +39,7 @@ import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Components, components } from './ready.ts';
+import { openBlobs } from './storage.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
 import { startWorker, type Worker } from './worker/worker.ts';
@@ -79,7 +80,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
-  const blobs = filesystemBlobs(join(config.dataDirectory, 'blobs'));
+  const blobs = await openBlobs(config);
   const metrics = createMetrics(() => failingBatches(requests));
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
   const execution = await prepareExecution(config, { claims, endings, blobs, threads, metrics, log });
@@ -165,9 +166,12 @@ function readsAtATime({ readConnections = defaultReadConnections }: DaemonConfig
 }
 
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
-  await prepareBlobs(join(dataDirectory, 'blobs'));
-  await prepareSpool(spoolOf(dataDirectory));
-  if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
+  try {
+    await prepareSpool(spoolOf(dataDirectory));
+    if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
+  } catch (cause) {
+    throw unusableDirectory(dataDirectory, cause);
+  }
 }
 
 /** In development `--dir` is locked as a whole. */
@@ -246,6 +250,7 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store }),
+      ...eventRoutes({ store, isDraining: needs.isDraining }),
       ...runRoutes({ store }),
       ...statusRoutes({ store, domain, version: config.version, dataDirectory: config.dataDirectory }),
       ...authRoutes({ verifier: needs.verifier }),

@@ -74,6 +74,8 @@ async function serve(
   const log = createLog({ level: logLevelOf(settings, isDev), readable: isDev });
   const signals = watchSignals(log, settings.drain_seconds);
   const shared = { version, settings, environment };
+  const { serviceManager } = await import('./notify.ts');
+  const manager = serviceManager(environment, log);
   let daemon: Daemon;
   if (options.command === 'dev') {
     const { devIssuers, startDev } = await import('./dev/dev.ts');
@@ -88,8 +90,9 @@ async function serve(
     const issuers = async () => (await productionConfig({ ...shared, settings: read() })).trusted;
     obeyHangups(() => reload(daemon, log, issuers));
   }
+  await manager.ready();
   await signals.stop;
-  await daemon.close();
+  await Promise.all([manager.stopping(), daemon.close()]);
   return 0;
 }
 

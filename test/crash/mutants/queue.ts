@@ -57,7 +57,7 @@ export const queueMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue/commit.ts`,
-        find: "  await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;\n",
+        find: `  await tx\`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(\${claim.convention}))\`;\n`,
         replace: '',
       },
     ],

@@ -168,7 +168,12 @@ function segment(name: string, value: string): string {
   });
 }
 
-const accepted = { text: 'text/plain', bytes: 'text/plain', archive: 'application/octet-stream' } as const;
+const accepted = {
+  text: 'text/plain',
+  bytes: 'text/plain',
+  archive: 'application/octet-stream',
+  table: '*/*',
+} as const;
 
 interface Sent {
   readonly token: string | undefined;

@@ -20,7 +20,7 @@ export async function readAnswer<N extends RouteName>(
   const { path, response: shape } = routes[name];
   if (shape === 'text') return response.text as Answer<N>;
   if (shape === 'bytes') return response.bytes as Answer<N>;
-  if (shape === 'archive') return Readable.from([response.bytes]) as Answer<N>;
+  if (shape === 'archive' || shape === 'table') return Readable.from([response.bytes]) as Answer<N>;
   const body = parseExactly(response.text);
   const parsed = shape.safeParse(body);
   if (parsed.success) return parsed.data as Answer<N>;

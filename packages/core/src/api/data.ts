@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { formatNames } from '../data/format/index.ts';
 import { bounds } from '../limits.ts';
 import { flag, givenTime, rowId, time, versionText } from './fields.ts';
 import { dataPage, nextPage, table, wholePage } from './paging.ts';
@@ -90,6 +91,18 @@ const rows = page(
     record_source_id: z.string(),
   }),
 );
+
+const format = z
+  .string()
+  .max(100)
+  .meta({ description: formatNames.join(', ') });
+const columnNames = z.array(z.string().min(1).max(200)).max(bounds.columns).nullish();
+const columnList = z
+  .string()
+  .max(bounds.columns * 70)
+  .transform((text) => text.split(','))
+  .optional()
+  .meta({ description: 'Names of columns, separated by commas: those that the file has' });
 
 const Kind = z.enum(['records', 'feature']);
 const Described = {
@@ -216,6 +229,27 @@ export const dataRoutes = {
     status: 200,
     response: records,
   }),
+  recordsFile: route({
+    method: 'GET',
+    path: '/api/v1/data/:schema/records.:format',
+    summary: 'Send all published records of a schema as one file',
+    gate: read,
+    params: schemaParams.extend({ format }),
+    query: recordQuery.extend({ columns: columnList }),
+    status: 200,
+    response: 'table',
+  }),
+  queryRecordsFile: route({
+    method: 'POST',
+    path: '/api/v1/data/:schema/records.:format',
+    summary: 'Send the published records that a filter matches as one file',
+    gate: read,
+    isReading: true,
+    params: schemaParams.extend({ format }),
+    body: recordBody.extend({ columns: columnNames }),
+    status: 200,
+    response: 'table',
+  }),
   readRows: route({
     method: 'GET',
     path: '/api/v1/data/:schema/:feature',
@@ -236,5 +270,26 @@ export const dataRoutes = {
     body: rowBody.extend(limited),
     status: 200,
     response: rows,
+  }),
+  rowsFile: route({
+    method: 'GET',
+    path: '/api/v1/data/:schema/:feature.:format',
+    summary: 'Send all rows of a feature over the published records of a schema as one file',
+    gate: read,
+    params: featureParams.extend({ format }),
+    query: rowQuery.extend({ columns: columnList }),
+    status: 200,
+    response: 'table',
+  }),
+  queryRowsFile: route({
+    method: 'POST',
+    path: '/api/v1/data/:schema/:feature.:format',
+    summary: 'Send the rows of a feature that a filter matches as one file',
+    gate: read,
+    isReading: true,
+    params: featureParams.extend({ format }),
+    body: rowBody.extend({ columns: columnNames }),
+    status: 200,
+    response: 'table',
   }),
 };

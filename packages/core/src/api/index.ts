@@ -1,11 +1,13 @@
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
+import type { TableFile } from '../data/format/file.ts';
 import { authRoutes } from './auth.ts';
 import { blobsRoutes } from './blobs.ts';
 import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { eventsRoutes } from './operate/events.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
@@ -28,6 +30,7 @@ export const routes = {
   ...authRoutes,
   ...dataRoutes,
   ...traceRoutes,
+  ...eventsRoutes,
   ...statusRoutes,
 } as const satisfies Record<string, Route>;
 
@@ -41,7 +44,9 @@ type Shape<T> = T extends z.ZodType
       ? Uint8Array
       : T extends 'archive'
         ? Readable
-        : undefined;
+        : T extends 'table'
+          ? TableFile
+          : undefined;
 
 type Sent<T> = T extends z.ZodType ? z.input<T> : undefined;
 

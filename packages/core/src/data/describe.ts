@@ -4,6 +4,7 @@ import type { Store } from '../store.ts';
 import { excerpt } from '../text.ts';
 import type { Count } from './dataset.ts';
 import { operatorsOf } from './filter.ts';
+import { formatNames } from './format/index.ts';
 import { resolveSchema } from './read.ts';
 import { recordTable, rowTable, type Table } from './table.ts';
 
@@ -12,7 +13,7 @@ import { recordTable, rowTable, type Table } from './table.ts';
 type Description = Answer<'describeData'>;
 
 /** The endings of a table's path, the empty one for JSON in pages. */
-export const pathEndings: readonly string[] = [''];
+const pathEndings: readonly string[] = ['', ...formatNames];
 
 /** @throws OsaError `not_found` */
 export async function describeData(

@@ -13,7 +13,7 @@ export const reservedNames = ['records', 'datasets', 'runs', 'live', 'releases',
 
 /** Column names taken by the feature table and its view, and by PostgreSQL. */
 export const reservedColumns = [
-  ...['id', 'outcome_id', 'run_id', 'ordinal', 'record_srn', 'release', 'created_at'],
+  ...['id', 'outcome_id', 'run_id', 'ordinal', 'record_srn', 'record_source_id', 'release', 'created_at'],
   ...['oid', 'xmin', 'xmax', 'cmin', 'cmax', 'ctid', 'tableoid'],
 ] as const;
 

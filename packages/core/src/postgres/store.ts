@@ -18,6 +18,7 @@ import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
 import { storedStatus } from './status/status.ts';
+import { eventReads } from './story/events.ts';
 import { impacts } from './story/impact.ts';
 import { stories } from './story/stories.ts';
 import { tracer } from './trace.ts';
@@ -54,6 +55,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     dataset: datasetReads(database, node),
     tracer: tracer(database),
     stories: stories(database),
+    events: eventReads(database.sql),
     impacts: impacts(database.sql),
     runs: runReads(database),
     ids: idReads(database),

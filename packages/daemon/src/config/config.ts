@@ -1,15 +1,17 @@
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
+import { OsaError } from '@osa/core/error';
 import type { Endpoint } from '@osa/core/postgres/connection/connect';
 import type { RunnerSetting } from '@osa/core/runners/index';
 import type { HttpLimits } from '../http/limits.ts';
 import type { LogLevel } from '../log.ts';
 import { workspaceName } from '../worker/workspace.ts';
 import { trustedIssuers } from './issuers.ts';
-import { required } from './named-file.ts';
+import { required, secretText } from './named-file.ts';
 import type { Settings } from './read-settings.ts';
 import type { Part } from './settings.ts';
+import { type S3Storage, storageOf } from './storage.ts';
 
 /** The whole configuration of a daemon; `startDaemon` reads nothing else. */
 export interface DaemonConfig {
@@ -31,6 +33,8 @@ export interface DaemonConfig {
   readonly port: number;
   /** For blobs, and for uploads while they arrive. */
   readonly dataDirectory: string;
+  /** Where blobs are instead, if they are not in the data directory. */
+  readonly storage?: S3Storage | undefined;
   /** Each attempt of a hook has a directory in it. No other daemon may use it. */
   readonly workDirectory: string;
   readonly reads: 'public' | 'authenticated';
@@ -86,7 +90,7 @@ const databaseUrlIs = 'the URL of the database, with the application’s role (t
 /** @throws OsaError `usage` for a setting that is missing, `credentials` for a key that cannot be read */
 export async function productionConfig(options: ProductionOptions): Promise<DaemonConfig> {
   const { settings, environment, version } = options;
-  const url = required(settings.database_url, 'DATABASE_URL', databaseUrlIs);
+  const url = databaseUrl(settings);
   const ownDomain = required(
     settings.domain,
     'OSA_DOMAIN',
@@ -106,6 +110,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     host: settings.host,
     port: settings.port,
     dataDirectory,
+    storage: storageOf(settings),
     workDirectory: join(dataDirectory, 'work', workspaceName()),
     reads: settings.reads,
     trustedProxies: settings.trusted_proxies,
@@ -116,6 +121,17 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     drainSeconds: settings.drain_seconds,
     environment,
   };
+}
+
+function databaseUrl({ database_url: url, database_url_file: file, nameOf }: Settings): string {
+  if (url !== undefined && file !== undefined) {
+    const name = nameOf(['database_url_file']);
+    throw new OsaError('usage', `${name}: ${nameOf(['database_url'])} is set as well; set only one of them`, {
+      field: name,
+    });
+  }
+  if (file === undefined) return required(url, 'DATABASE_URL', databaseUrlIs);
+  return secretText(file, nameOf(['database_url_file']), databaseUrlIs);
 }
 
 /** By default one slot stays free for other hooks, so that a slow hook does not block them. */
@@ -156,14 +172,14 @@ export function logLevelOf(settings: Settings, isDev: boolean): LogLevel {
   return settings.log_level ?? (isDev ? 'warn' : 'info');
 }
 
-/** The URL of the database with its owner's role, for `osad migrate` and `osad roles`. @throws OsaError `usage` */
+const ownerUrlIs = 'the URL of the database, with its owner’s role (or give --database)';
+
+/** The URL of the database with its owner's role, for commands that are not a daemon's. @throws OsaError `usage` */
 export function ownerUrl(environment: NodeJS.ProcessEnv, option: string | undefined): string {
-  const url = option ?? (environment.OSA_OWNER_DATABASE_URL || environment.DATABASE_URL);
-  return required(
-    url,
-    'OSA_OWNER_DATABASE_URL',
-    'the URL of the database, with its owner’s role (or give --database)',
-  );
+  const { OSA_OWNER_DATABASE_URL: own, OSA_OWNER_DATABASE_URL_FILE: file, DATABASE_URL } = environment;
+  const url = option || own;
+  if (!url && file) return secretText(file, 'OSA_OWNER_DATABASE_URL_FILE', ownerUrlIs);
+  return required(url || DATABASE_URL, 'OSA_OWNER_DATABASE_URL', ownerUrlIs);
 }
 
 export function appRole(environment: NodeJS.ProcessEnv): string {

@@ -35,6 +35,14 @@ export function readSecret(path: string, name: string): Buffer {
   }
 }
 
+/** The one line of a file that nobody else may read or write. @throws OsaError `usage` */
+export function secretText(path: string, name: string, what: string): string {
+  const text = readSecret(path, name).toString('utf8').trim();
+  if (text === '')
+    throw new OsaError('usage', `${name}: the file is empty; it holds ${what}`, { field: name });
+  return text;
+}
+
 function unreadable(path: string, name: string, cause: unknown): OsaError {
   const code = systemCode(cause) ?? 'unknown error';
   return new OsaError('usage', `${name}: cannot read ${shown(path)} (${code}); it must be a file`, {

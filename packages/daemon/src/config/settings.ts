@@ -9,6 +9,8 @@ import { httpLimits } from '../http/limits.ts';
 import { isNetwork } from '../http/network.ts';
 import { logLevels } from '../log.ts';
 import { IssuerEntry } from './issuer-entry.ts';
+import { whole, words } from './shapes.ts';
+import { storageSettings } from './storage-settings.ts';
 
 /** One setting of the daemon. The parser, `osad --help` and docs/settings.md are made from this table. */
 interface Setting {
@@ -26,17 +28,6 @@ interface Setting {
 
 export const parts = ['all', 'server', 'worker'] as const;
 export type Part = (typeof parts)[number];
-
-const whole = (least: number, most: number) => {
-  const error = `must be a whole number from ${least} to ${most}`;
-  return z.coerce.number({ error }).int({ error }).min(least, { error }).max(most, { error });
-};
-const words = (separator: RegExp, longest: number) =>
-  z
-    .string()
-    .max(longest)
-    .default('')
-    .transform((text) => text.split(separator).filter(Boolean));
 
 /** Each member of the issuer in the environment, with its variable. */
 export const issuerVariables = {
@@ -57,6 +48,10 @@ export const settings = {
     unset: 'required',
     isSecret: true,
     help: 'URL of the database, with the application’s role, which `osad migrate` creates.',
+  },
+  database_url_file: {
+    shape: z.string().min(1).optional(),
+    help: 'File with that URL instead; nobody else may have access to it.',
   },
   database_connections: {
     shape: whole(1, 500).default(10),
@@ -108,6 +103,7 @@ export const settings = {
     unset: 'required',
     help: 'Directory for uploaded files.',
   },
+  ...storageSettings,
   reads: {
     shape: z.enum(['public', 'authenticated']).default('public'),
     help: '`public` or `authenticated`: whether reading hooks, conventions and published data needs a token.',
@@ -222,6 +218,10 @@ export const otherVariables: Readonly<Record<string, { readonly help: string; re
   OSA_OWNER_DATABASE_URL: {
     unset: 'DATABASE_URL',
     help: 'URL of the database with its owner’s role, for `osad migrate` and `osad roles`.',
+  },
+  OSA_OWNER_DATABASE_URL_FILE: {
+    unset: 'none',
+    help: 'File with that URL instead; nobody else may have access to it.',
   },
   OSA_APP_ROLE: { unset: 'osa_app', help: 'Role of the application, which `osad migrate` gives its rights.' },
 };

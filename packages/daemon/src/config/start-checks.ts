@@ -2,6 +2,7 @@ import { OsaError } from '@osa/core/error';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { excessRights, requireDurable, requireMigrated } from '@osa/core/postgres/migrate';
 import { isDevelopmentOnly } from '@osa/core/runners/index';
+import { systemCode } from '@osa/core/system-error';
 import { excerpt } from '@osa/core/text';
 import type { DaemonConfig } from './config.ts';
 
@@ -78,6 +79,16 @@ export async function requireFit(database: Database, { mode }: DaemonConfig): Pr
     `DATABASE_URL: ${reasons.join(', and ')}; connect as the application's role (osa_app), which cannot rewrite history`,
     { field: 'DATABASE_URL' },
   );
+}
+
+/** A data directory that this user cannot write, or that is no directory. */
+export function unusableDirectory(directory: string, cause: unknown): unknown {
+  const code = systemCode(cause);
+  if (code === undefined || !/^E[A-Z]+$/.test(code)) return cause;
+  const user = process.getuid?.();
+  const who = user === undefined ? 'the user of osad' : `the user of osad (uid ${user})`;
+  const message = `OSA_DATA_DIR: ${who} cannot use ${excerpt(directory)} (${code}); give it a directory that it owns`;
+  return new OsaError('usage', message, { field: 'OSA_DATA_DIR', cause });
 }
 
 function refused(name: string, why: string): OsaError {

@@ -1,6 +1,7 @@
 import { routes } from '@osa/core/api';
 import { Problem } from '@osa/core/api/problem';
 import type { Gate, Route } from '@osa/core/api/route';
+import { formats } from '@osa/core/data/format/index';
 import { z } from 'zod';
 
 type Json = { readonly [key: string]: unknown };
@@ -138,10 +139,13 @@ function requestOf(name: string, route: Route, add: AddSchema): Json {
   return { requestBody: { required: true, content } };
 }
 
-const contents: Readonly<Record<'text' | 'bytes' | 'archive', Json>> = {
+const contents: Readonly<Record<'text' | 'bytes' | 'archive' | 'table', Json>> = {
   text: { 'text/plain': { schema: { type: 'string' } } },
   bytes: { 'text/plain': { schema: { type: 'string' } } },
   archive: { 'application/octet-stream': { schema: {} } },
+  table: Object.fromEntries(
+    Object.values(formats).map(({ mediaType }) => [mediaType.split(';', 1)[0], { schema: {} }]),
+  ),
 };
 
 /** The responses by status: the route's own, and a problem for each other status. */

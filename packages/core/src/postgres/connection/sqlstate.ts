@@ -152,6 +152,7 @@ const lostCodes: ReadonlySet<string> = new Set([
   'ECONNABORTED',
   'EPIPE',
   'ENOENT',
+  'EACCES',
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',

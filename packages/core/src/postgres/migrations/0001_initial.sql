@@ -1063,7 +1063,7 @@ begin
     'for each statement execute function public.prove_rows()', hook_name);
   execute format('create trigger no_rewrite before update or delete or truncate on features.%I '
     'for each statement execute function public.refuse_rewrite()', hook_name);
-  execute format('create view current.%1$I as select f.id, r.srn as record_srn, f.run_id, run.version as release%2$s '
+  execute format('create view current.%1$I as select f.id, r.srn as record_srn, r.source_id as record_source_id, f.run_id, run.version as release%2$s '
     'from features.%1$I f '
     'join public.outcomes o on o.id = f.outcome_id and o.superseded_by is null '
     'join public.runs run on run.id = f.run_id '

@@ -5,8 +5,8 @@ do $$
 declare
   app text := current_setting('osa.app_role');
   rights text[] := array[
-    'usage on schema public, features, current',
-    'select on all tables in schema public, features, current',
+    'usage on schema public, features, current, records',
+    'select on all tables in schema public, features, current, records',
     'insert (issuer, subject, uuid) on actors',
     'insert (id, owner) on schema_owners',
     'insert (id, version, title, fields, open_text, actor) on schemas',
@@ -58,18 +58,19 @@ declare
     'update (resolved_digest, platform_digest, finished_at, ending, exit_code, exit_signal, detail, log, log_bytes) on attempts',
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
-    'execute on function create_feature_table(text), rows_of_record(bigint, integer)',
-    'execute on function mint_release, add_release_source, prove_recompute_end'];
+    'execute on function create_feature_table(text), create_record_view(text, text), rows_of_record(bigint, integer)',
+    'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer)'];
   entry text;
 begin
   -- This list is the whole truth, also for a role that has been given more before.
-  execute format('revoke all on all tables in schema public, features, current from %I', app);
+  execute format('revoke all on all tables in schema public, features, current, records from %I', app);
   foreach entry in array rights loop
     execute format('grant %s to %I', entry, app);
   end loop;
   -- Feature tables are made later, by the function above, as the owner.
   execute format('alter default privileges in schema features grant select, insert on tables to %I', app);
   execute format('alter default privileges in schema current grant select on tables to %I', app);
+  execute format('alter default privileges in schema records grant select on tables to %I', app);
   -- What everybody has by default, and may have had from an older PostgreSQL, is not for the application's role
   -- either: a caller that can make types, tables or functions can put its own in the place of ours.
   execute format('revoke temporary, create on database %I from public, %I', current_database(), app);
@@ -77,6 +78,7 @@ begin
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), prove_supersession(),
     prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
-    count_published(), count_recomputed(), column_type(text, text), create_feature_table(text),
-    rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end from public;
+    count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
+    rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end, note_events(),
+    order_events(integer) from public;
 end $$;

@@ -109,7 +109,10 @@ async function insertSchema(
     insert into schemas (id, version, title, fields, open_text, actor)
     values (${id}, ${version}, ${title}, ${tx.json(fields)}::jsonb, ${openText}, ${actor})
     on conflict (id, version) do nothing returning id`;
-  if (made.length > 0) return;
+  if (made.length > 0) {
+    await tx`select create_record_view(${id}, ${version})`;
+    return;
+  }
   throw new OsaError(
     'unavailable',
     `schema ${id}@${version} is being registered by another deploy; repeat this one`,

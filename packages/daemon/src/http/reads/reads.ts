@@ -1,10 +1,12 @@
 import { Readable } from 'node:stream';
+import type { TableFile } from '@osa/core/data/format/file';
 import { mapInTurns } from '@osa/core/in-turns';
 import { whileWanted } from '@osa/core/postgres/connection/connect';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HttpLimits } from '../limits.ts';
 import { networkOf } from '../network.ts';
 import { anonymousBudget } from './anonymous.ts';
+import { fileStream } from './file.ts';
 import { createShares, type Reader } from './shares.ts';
 
 /** Makes the answer of a reading route: the text that is sent, or the stream that the route answers with. */
@@ -38,9 +40,18 @@ export function boundedReads({
     client.throwIfAborted();
     const reader = readerOf(request);
     if (reader.isAnonymous) budget.admit(reader.name);
-    const turn = await shares.take({ reader, client, cut: () => socket.destroy() });
+    const take = () => shares.take({ reader, client, cut: () => socket.destroy() });
+    const turn = await take();
     try {
       const answer = await whileWanted(client, read);
+      if (isTableFile(answer)) {
+        const { isAnonymous, name } = reader;
+        const onPart = ({ rows }: { readonly rows: number }) => {
+          if (isAnonymous) budget.spend(name, { rows, bytes: 0 });
+        };
+        reply.type(answer.mediaType).header('content-disposition', `attachment; filename="${answer.name}"`);
+        return await fileStream(answer, turn, { take, client, onPart });
+      }
       const body = answer instanceof Readable ? answer : await encoded(answer, client);
       if (client.aborted && body instanceof Readable) body.destroy();
       client.throwIfAborted();
@@ -59,6 +70,10 @@ export function boundedReads({
       throw error;
     }
   };
+}
+
+function isTableFile(answer: unknown): answer is TableFile {
+  return typeof answer === 'object' && answer !== null && 'encode' in answer && 'parts' in answer;
 }
 
 function readerOf({ caller, ip }: FastifyRequest): Reader {

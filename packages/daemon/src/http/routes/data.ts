@@ -1,4 +1,5 @@
 import { describeData, descriptionText, readRecord } from '@osa/core/data/describe';
+import { recordsFile, rowsFile } from '@osa/core/data/file';
 import { type DataQuery, type RowQuery, readRecords, readRows } from '@osa/core/data/read';
 import { OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
@@ -15,6 +16,10 @@ type Routes = Pick<
   | 'queryRecords'
   | 'readRows'
   | 'queryRows'
+  | 'recordsFile'
+  | 'queryRecordsFile'
+  | 'rowsFile'
+  | 'queryRowsFile'
 >;
 
 export function dataRoutes({ store }: { readonly store: Store }): Routes {
@@ -30,6 +35,10 @@ export function dataRoutes({ store }: { readonly store: Store }): Routes {
     queryRecords: ({ params, body }) => readRecords(store, params.schema, given(body)),
     readRows: ({ params, query }) => readRows(store, params.schema, params.feature, withFilter(query)),
     queryRows: ({ params, body }) => readRows(store, params.schema, params.feature, given(body)),
+    recordsFile: ({ params, query }) => recordsFile(store, params, withFilter(query)),
+    queryRecordsFile: ({ params, body }) => recordsFile(store, params, given(body)),
+    rowsFile: ({ params, query }) => rowsFile(store, params, withFilter(query)),
+    queryRowsFile: ({ params, body }) => rowsFile(store, params, given(body)),
   };
 }
 
