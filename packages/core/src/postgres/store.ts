@@ -7,6 +7,7 @@ import { missingActor, rememberActor } from './actor.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './data/dataset.ts';
+import { fileReads, fileWrites } from './files.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
 import { runningWorkers } from './queue/workers.ts';
@@ -31,6 +32,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
           work({
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
+            files: fileWrites(tx, actor),
             recomputes: recomputeWrites(tx, actor),
             event: async (type, payload) => {
               const request_id = writer.request?.request_id ?? null;
@@ -51,6 +53,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
+    files: fileReads(database),
     recomputes: recomputeReads(database),
     dataset: datasetReads(database, node),
     tracer: tracer(database),
