@@ -7,6 +7,8 @@ import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { auditRoutes } from './operate/audit.ts';
+import { doctorRoutes } from './operate/doctor.ts';
 import { eventsRoutes } from './operate/events.ts';
 import { publishersRoutes } from './operate/publishers.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
@@ -34,6 +36,8 @@ export const routes = {
   ...eventsRoutes,
   ...statusRoutes,
   ...publishersRoutes,
+  ...auditRoutes,
+  ...doctorRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;
