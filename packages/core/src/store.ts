@@ -3,6 +3,7 @@ import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { DatasetReads } from './data/dataset.ts';
 import type { EventReads } from './events/outbox.ts';
+import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { PublisherReads, PublisherWrites } from './publisher/publishers.ts';
@@ -30,6 +31,7 @@ export interface Store {
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;
   readonly dataset: DatasetReads;
+  readonly files: FileReads;
   readonly tracer: Tracer;
   readonly stories: Stories;
   readonly events: EventReads;
@@ -87,6 +89,7 @@ export interface WriteTransaction {
   readonly registry: RegistryWrites;
   readonly ingestions: IngestionWrites;
   readonly publishers: PublisherWrites;
+  readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;

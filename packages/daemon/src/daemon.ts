@@ -12,7 +12,7 @@ import { statusMetrics } from '@osa/core/postgres/status/metrics';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
-import type { BlobStore } from '@osa/core/storage/index';
+import type { Stores } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -30,6 +30,7 @@ import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
 import { eventRoutes } from './http/routes/events.ts';
+import { fileRoutes } from './http/routes/files.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
 import { publisherRoutes } from './http/routes/publishers.ts';
@@ -45,7 +46,7 @@ import { openPools, type Pools, readsAtATime } from './pools.ts';
 import { ownIssuer, withOwn } from './publishers/own-issuer.ts';
 import { cachedProviderKeys } from './publishers/provider-keys.ts';
 import { type Components, components } from './ready.ts';
-import { openBlobs } from './storage.ts';
+import { openStores } from './storage.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
 import { startWorker, type Worker } from './worker/worker.ts';
@@ -82,7 +83,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
-  const blobs = await openBlobs(config);
+  const stores = await openStores(config);
   const metrics = createMetrics({
     failing: () => failingBatches(requests),
     look: () => statusMetrics(requests),
@@ -90,7 +91,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     ...{ pools, version: config.version },
   });
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
-  const execution = await prepareExecution(config, { claims, endings, blobs, threads, metrics, log });
+  const execution = await prepareExecution(config, { claims, endings, stores, threads, metrics, log });
   if (config.worker.concurrency > 0) stack.use(await announce(execution, { database: requests, log }));
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
   const stopWork = once(() => worker.drain(drainMs));
@@ -99,7 +100,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const verifier = tokenVerifier(withOwn(config.trusted, own.machine));
   const refused = stack.use(refusalLog({ metrics, log }));
   const app = server(config, {
-    ...{ verifier, own, refused, pools, blobs },
+    ...{ verifier, own, refused, pools, stores },
     threads,
     metrics,
     worker,
@@ -160,7 +161,7 @@ interface ServerNeeds {
   readonly refused: RefusalLog;
   readonly own: OwnIssuer;
   readonly pools: Pools;
-  readonly blobs: BlobStore;
+  readonly stores: Stores;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
   readonly worker: Worker;
@@ -215,8 +216,9 @@ function handlers(
   const on = (database: Database): Handlers => {
     const store = postgresStore(database, { domain });
     const spoolDirectory = spoolOf(config.dataDirectory);
-    const { blobs, threads } = needs;
-    const parts = { store, bulk, cancelling, blobs, threads, spoolDirectory, ...httpLimits, ...config.http };
+    const { stores, threads } = needs;
+    const limits = { ...httpLimits, ...config.http };
+    const parts = { store, bulk, cancelling, ...stores, threads, spoolDirectory, ...limits };
     return {
       ...serviceRoutes({
         store,
@@ -227,6 +229,7 @@ function handlers(
       }),
       ...conventionRoutes({ store, registries, domain }),
       ...blobRoutes(parts),
+      ...fileRoutes(parts),
       ...hookRoutes({ ...parts, registries, domain }),
       ...ingestionRoutes(parts),
       ...recomputeRoutes(parts),

@@ -8,6 +8,7 @@ import { missingActor, rememberActor } from './actor.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './data/dataset.ts';
+import { fileReads, fileWrites } from './files.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
 import { nameExchange, publisherReads, publisherWrites } from './publishers/publishers.ts';
@@ -35,6 +36,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
             publishers: publisherWrites(tx, actor),
+            files: fileWrites(tx, actor),
             recomputes: recomputeWrites(tx, actor),
             event: async (type, payload) => {
               const request_id = writer.request?.request_id ?? null;
@@ -56,6 +58,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
+    files: fileReads(database),
     recomputes: recomputeReads(database),
     dataset: datasetReads(database, node),
     tracer: tracer(database),

@@ -78,7 +78,7 @@ async function namesIn(directory: string): Promise<string[]> {
   return (names ?? []).sort();
 }
 
-const incoming = 'incoming';
+export const incoming = 'incoming';
 
 /** No upload takes this long, so older files are those of dead daemons. Other daemons may be writing right now. */
 const abandonedAfterMs = 24 * 3_600_000;
@@ -133,7 +133,7 @@ async function openBlob(path: string, sha256: string): Promise<FileHandle> {
 }
 
 /** A rename is durable once the directory that holds the name is flushed. */
-async function flushDirectory(path: string): Promise<void> {
+export async function flushDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
     await directory.sync();
