@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { shells } from '@osa/cli/commands/completion/scripts';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { deployHook, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
-import { scratch } from '../support/database/database.ts';
-import { createCliWorld } from '../support/fixtures/cli-world.ts';
+import { deployHook, type TestDaemon, testDaemon } from '../../support/daemon-support.ts';
+import { scratch } from '../../support/database/database.ts';
+import { createCliWorld } from '../../support/fixtures/cli-world.ts';
 
 let daemon: TestDaemon;
 beforeAll(async () => {
