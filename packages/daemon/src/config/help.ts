@@ -27,6 +27,10 @@ ${settingNames.map(helpOf).join('\n')}
       Roles of people, whose tokens come from the primary issuer. USER is the uuid in \`sub\`; ROLE is PUBLIC,
       DEPOSITOR, CURATOR, ADMIN or SUPERADMIN. The last two pass every gate; the others give no rights. Needs the
       owner's role of the database.
+  osad keys attestation [--rotate] [--data DIR] [--config FILE]
+      Shows the keys that sign receipts; makes the first one. They are in attestation-keys.json of the data directory
+      (OSA_DATA_DIR), with mode 0600; all daemons of a database share it. --rotate makes another key that signs from now
+      on. Old receipts still hold.
   osad --help | --version
 
 Examples

@@ -10,6 +10,12 @@ export type Options =
   | { readonly command: 'version' }
   | { readonly command: 'migrate'; readonly database: string | undefined }
   | { readonly command: 'roles'; readonly database: string | undefined; readonly change: RoleChange }
+  | {
+      readonly command: 'keys';
+      readonly rotate: boolean;
+      readonly config: string | undefined;
+      readonly data: string | undefined;
+    }
   | { readonly command: 'serve'; readonly config: string | undefined; readonly part: Part | undefined }
   | {
       readonly command: 'dev';
@@ -28,12 +34,18 @@ export function readOptions(argv: readonly string[]): Options {
   if (values.help) return { command: 'help' };
   if (values.version) return { command: 'version' };
   const [command, ...others] = positionals;
+  if (command === 'keys') {
+    only(values, ['rotate', 'data', 'config'], 'osad keys');
+    if (others.join(' ') !== 'attestation') throw wrong('osad keys: give attestation');
+    const { rotate = false, data, config } = values;
+    return { command, rotate, data, config };
+  }
   if (command === 'roles') {
     only(values, ['database'], 'osad roles');
     return { command, database: values.database, change: roleChange(others) };
   }
   if (others.length > 0 || (command !== undefined && command !== 'migrate')) {
-    throw wrong(`${positionals.join(' ')}: not a command; the commands are migrate and roles`);
+    throw wrong(`${positionals.join(' ')}: not a command; the commands are migrate, roles and keys`);
   }
   const { dev, dir, adopt = false, port, data, database, config } = values;
   const part = partOf(values);
@@ -69,6 +81,7 @@ function parse(argv: readonly string[]) {
         version: { type: 'boolean', short: 'V' },
         dev: { type: 'boolean' },
         dir: { type: 'string' },
+        rotate: { type: 'boolean' },
         adopt: { type: 'boolean' },
         port: { type: 'string' },
         data: { type: 'string' },
