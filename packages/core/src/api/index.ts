@@ -10,6 +10,7 @@ import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
 import { auditRoutes } from './operate/audit.ts';
 import { doctorRoutes } from './operate/doctor.ts';
+import { comparisonsRoutes } from './operate/comparisons.ts';
 import { eventsRoutes } from './operate/events.ts';
 import { publishersRoutes } from './operate/publishers.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
@@ -31,6 +32,7 @@ export const routes = {
   ...hooksRoutes,
   ...ingestionsRoutes,
   ...recomputesRoutes,
+  ...comparisonsRoutes,
   ...runsRoutes,
   ...authRoutes,
   ...dataRoutes,
