@@ -28,6 +28,8 @@ declare
     'insert (recompute, position, version, only_run, is_list, missing_in) on recompute_walks',
     'insert (recompute, position, convention, source_id) on recompute_list',
     'insert (batch, source_id) on recompute_records',
+    'insert (id, hook, version, against, convention, seed, sample, list, tolerances, keys, reason, actor) on comparisons',
+    'update (status, fence, claimed_by, lease_until, problem, report, finished_at) on comparisons',
     'insert (batch, predecessor) on batch_gates',
     'insert (batch, source_id, line, metadata, content_digest, status, reason) on batch_records',
     'insert (convention, source_id, record_id, last_batch) on sources',
