@@ -23,6 +23,7 @@ import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
 import { audit } from './status/audit.ts';
 import { storedStatus } from './status/status.ts';
+import { deliveries } from './story/deliveries.ts';
 import { eventReads } from './story/events.ts';
 import { impacts } from './story/impact.ts';
 import { stories } from './story/stories.ts';
@@ -67,6 +68,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     tracer: tracer(database),
     stories: stories(database),
     events: eventReads(database.sql),
+    deliveries: deliveries(database.sql),
     impacts: impacts(database.sql),
     runs: runReads(database),
     ids: idReads(database),
