@@ -113,6 +113,7 @@ async function exportTo(
   const convention = await client.call('showConvention', { params: { slug } });
   const schema = `${convention.schema_id.id}@${convention.schema_id.version}`;
   const identity = JSON.stringify([client.server.url, slug, schema, convention.hooks, format]);
+  for (const name of convention.hooks) requireName(name);
   await mkdir(join(part, 'data'), { recursive: true });
   let progress = await begunOf(part, identity);
   for (const name of ['records', ...convention.hooks]) {
@@ -130,6 +131,12 @@ async function exportTo(
   await rm(join(part, progressFile));
   await writeChecksums(part);
   return made;
+}
+
+/** A name becomes a path here, so that of a strange server must not lead elsewhere. @throws OsaError `internal` */
+function requireName(name: string): void {
+  if (/^[a-z][a-z0-9_]{0,39}$/.test(name)) return;
+  throw new OsaError('internal', `the server names a hook ${JSON.stringify(name)}, which is not a name`);
 }
 
 async function begunOf(part: string, identity: string): Promise<Progress> {
