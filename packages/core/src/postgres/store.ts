@@ -21,7 +21,9 @@ import { registryReads } from './registry/reads.ts';
 import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
+import { audit } from './status/audit.ts';
 import { storedStatus } from './status/status.ts';
+import { deliveries } from './story/deliveries.ts';
 import { eventReads } from './story/events.ts';
 import { impacts } from './story/impact.ts';
 import { stories } from './story/stories.ts';
@@ -66,11 +68,13 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     tracer: tracer(database),
     stories: stories(database),
     events: eventReads(database.sql),
+    deliveries: deliveries(database.sql),
     impacts: impacts(database.sql),
     runs: runReads(database),
     ids: idReads(database),
     publishers: publisherReads(database),
     status: () => storedStatus(database),
+    audit: (query) => audit(database, query),
     workers: async () => ({
       items: (await runningWorkers(database)).map((worker) => ({
         ...worker,
