@@ -42,12 +42,19 @@ async function run(): Promise<number> {
   }
   if (options.command === 'version') return print(`${manifest.version}\n`);
   if (options.command === 'serve' || options.command === 'dev') return serve(options, manifest.version);
-  const { appRole, ownerUrl, systemEnvironment } = await import('./config/config.ts');
+  const { appRole, dataDirectoryOf, ownerUrl, systemEnvironment } = await import('./config/config.ts');
   const environment = systemEnvironment();
   const url = ownerUrl(environment, options.database);
   if (options.command === 'migrate') {
     const { migrateDatabase } = await import('./migrate.ts');
     return print(`osad: ${await migrateDatabase({ url, appRole: appRole(environment) })}\n`);
+  }
+  if (options.command === 'check') {
+    const { checkArchive } = await import('./upkeep/check.ts');
+    const dataDirectory = options.data ?? dataDirectoryOf(environment);
+    const { text, ok } = await checkArchive({ url, dataDirectory, json: options.json });
+    await print(text);
+    return ok ? 0 : 1;
   }
   const { changeRoles } = await import('./roles.ts');
   return print(await changeRoles({ url, change: options.change }));
