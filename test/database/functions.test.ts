@@ -27,7 +27,14 @@ test('every function fixes its search path, and few run as the owner', async () 
       .filter(({ definer }) => definer)
       .map(({ name }) => name)
       .sort(),
-  ).toEqual(['count_published', 'count_recomputed', 'create_feature_table', 'create_record_view']);
+  ).toEqual([
+    'count_published',
+    'count_recomputed',
+    'create_feature_table',
+    'create_record_view',
+    'note_events',
+    'order_events',
+  ]);
 });
 
 /** A type of this name that turns into the real one, with nothing in it. */

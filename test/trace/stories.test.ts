@@ -1,9 +1,10 @@
+import { recompute } from '@osa/core/recompute/recompute';
 import { findTraced } from '@osa/core/trace/find';
 import { sourceHistory } from '@osa/core/trace/history';
 import { traceDeploy, traceRelease, traceRun, traceSource } from '@osa/core/trace/stories';
 import { beforeAll, expect, test } from 'vitest';
 import { type CoreArchive, convention, coreArchive, hookCode, record } from '../support/core-archive.ts';
-import { admin } from '../support/database/database.ts';
+import { admin, until } from '../support/database/database.ts';
 
 /** The stories of a source that was corrected, and of the runs, releases and deploys that it met. */
 
@@ -159,6 +160,27 @@ function schemaOf(id: string) {
     fields: [{ name: 'value', type: 'number', required: true, cardinality: 'exactly_one' } as const],
   };
 }
+
+test('a record that is computed again has another result of the same version, with its cause', async () => {
+  const { id } = await recompute(bench.store, { principal: admin }, 'doubled', {});
+  await until('the recompute to end', async () => {
+    await bench.drain();
+    return (await bench.store.recomputes.show(id))?.finished_at ?? undefined;
+  });
+  const { versions } = await sourceHistory(bench.store, source('x:y'), { limit: 10 });
+  const results = versions[0]?.results.filter(({ hook }) => hook === 'doubled');
+  expect(results).toMatchObject([
+    { release: 1, current: false, causes: ['new_content'], rows: [{ changes: null }] },
+    {
+      release: 2,
+      current: true,
+      causes: ['recomputed', 'new_release'],
+      rows: [{ changes: [{ path: 'value', from: 6, to: 9 }] }],
+    },
+  ]);
+  const run = await traceRun(bench.store, undefined, results?.[1]?.run_id ?? '');
+  expect(run.run).toMatchObject({ ingestion: null, recompute: id });
+});
 
 test('the counts of what can be read are those of the rows', async () => {
   const counts = await bench.database.sql`

@@ -14,6 +14,11 @@ export const bounds = {
   blobBytes: 64 * 1024 * 1024,
   /** Blobs checked at a time; each is in memory completely. */
   blobChecks: 2,
+  /** One file of a record, and the files of one. */
+  fileBytes: 64 * 1024 * 1024 * 1024,
+  filesPerRecord: 1_000,
+  /** Files that are asked for at once. */
+  askedFiles: 1_000,
   /** Files in a packed hook directory. */
   blobFiles: 10_000,
   /** One `convention.yaml`. */
@@ -74,6 +79,9 @@ export const bounds = {
   /** Releases that one question about their impact chooses, and commits that it names. */
   impactReleases: 1_000,
   impactCommits: 500,
+  /** Events of one page, and the longest wait for one. */
+  eventPage: 500,
+  eventWaitSeconds: 30,
   /** Rows in the trace of one record. */
   tracedRows: 1_000,
   /** Values of one page of published data; the row that reaches the limit is the page's last. */

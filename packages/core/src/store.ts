@@ -2,6 +2,8 @@ import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { DatasetReads } from './data/dataset.ts';
+import type { EventReads } from './events/outbox.ts';
+import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
@@ -28,8 +30,10 @@ export interface Store {
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;
   readonly dataset: DatasetReads;
+  readonly files: FileReads;
   readonly tracer: Tracer;
   readonly stories: Stories;
+  readonly events: EventReads;
   readonly impacts: Impacts;
   readonly runs: RunReads;
   readonly access: Access;
@@ -80,6 +84,7 @@ export interface Writer {
 export interface WriteTransaction {
   readonly registry: RegistryWrites;
   readonly ingestions: IngestionWrites;
+  readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;

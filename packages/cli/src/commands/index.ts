@@ -156,6 +156,12 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     load: async () => (await import('./trace/impact.ts')).impact,
   },
   {
+    group: 'Look',
+    name: 'events',
+    summary: 'Read and follow what happens on the server',
+    load: async () => (await import('./events/events.ts')).events,
+  },
+  {
     group: 'Access',
     name: 'keys',
     summary: 'Make and show keys that sign tokens',

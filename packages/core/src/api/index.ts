@@ -5,8 +5,10 @@ import { authRoutes } from './auth.ts';
 import { blobsRoutes } from './blobs.ts';
 import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
+import { filesRoutes } from './files.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { eventsRoutes } from './operate/events.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
@@ -22,6 +24,7 @@ export const routes = {
   ...serviceRoutes,
   ...conventionsRoutes,
   ...blobsRoutes,
+  ...filesRoutes,
   ...hooksRoutes,
   ...ingestionsRoutes,
   ...recomputesRoutes,
@@ -29,6 +32,7 @@ export const routes = {
   ...authRoutes,
   ...dataRoutes,
   ...traceRoutes,
+  ...eventsRoutes,
   ...statusRoutes,
 } as const satisfies Record<string, Route>;
 

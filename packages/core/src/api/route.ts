@@ -37,6 +37,8 @@ export interface Route {
   readonly etag?: string;
   /** A failure status whose body has the shape of `response`, and its description. */
   readonly troubleStatus?: readonly [503, string];
+  /** It may wait for something to happen, so it has bounds of its own instead of those of reads. */
+  readonly waits?: true;
   /** A POST that changes nothing: its query is in the body. */
   readonly isReading?: true;
   /** Writes take an `Idempotency-Key`. */

@@ -13,6 +13,7 @@ export const scopeVerbs = [
   'ingestions:write',
   'ingestions:read',
   'runs:read',
+  'events:read',
 ] as const;
 
 export type ScopeVerb = (typeof scopeVerbs)[number];

@@ -49,7 +49,7 @@ export async function findBlob(
   sha256: string,
 ): Promise<Answer<'findBlob'>> {
   const size = await store.registry.blobSize(sha256);
-  if (size !== undefined && (await blobs.has(sha256))) return { sha256, size };
+  if (size !== undefined && (await blobs.find(sha256)) !== undefined) return { sha256, size };
   throw new OsaError('not_found', `no blob with the digest sha256:${sha256} is stored`, { field: 'sha256' });
 }
 

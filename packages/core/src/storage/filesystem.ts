@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { OsaError } from '../error.ts';
+import { Readable } from 'node:stream';
 import { asUnavailable, systemCode } from '../system-error.ts';
-import type { BlobStore } from './index.ts';
+import { isDigest, mismatch, notStored, requireDigest, verified } from './blob.ts';
+import type { BlobStore, Listed } from './index.ts';
 import { receive } from './receive.ts';
 
 /**
@@ -34,32 +34,71 @@ export function filesystemBlobs(directory: string): BlobStore {
     },
     async open(sha256) {
       const handle = await openBlob(pathOf(directory, sha256), sha256);
-      return createReadStream('', { fd: handle });
+      const file = createReadStream('', { fd: handle });
+      const pieces: AsyncIterable<Uint8Array> = file;
+      // A stream that is destroyed before anybody reads it never starts `verified`, which would close the file.
+      return Readable.from(verified(pieces, sha256), { objectMode: false }).once('close', () =>
+        file.destroy(),
+      );
     },
-    async has(sha256) {
-      try {
-        return (await stat(pathOf(directory, sha256))).isFile();
-      } catch (error) {
-        if (systemCode(error) === 'ENOENT') return false;
-        throw error;
-      }
+    async find(sha256) {
+      const found = await stat(pathOf(directory, sha256)).catch(ignoreMissing);
+      return found?.isFile() ? { size: found.size, storedAt: found.mtime } : undefined;
     },
+    list: () => list(directory),
+    async remove(sha256) {
+      await rm(pathOf(directory, sha256), { force: true });
+    },
+    removeUnfinished: (before) => removeUnfinished(directory, before),
   };
 }
 
-const incoming = 'incoming';
+async function* list(directory: string): AsyncGenerator<Listed> {
+  for (const shard of await namesIn(directory)) {
+    if (shard === incoming) continue;
+    const place = join(directory, shard);
+    const isShard = /^[0-9a-f]{2}$/.test(shard) && (await lstat(place)).isDirectory();
+    for (const name of isShard ? await namesIn(place) : ['']) {
+      const sha256 = shard + name;
+      const found = await lstat(join(place, name)).catch(ignoreMissing);
+      if (found === undefined) continue;
+      const isBlob = isShard && found.isFile() && isDigest(sha256);
+      yield {
+        sha256: isBlob ? sha256 : undefined,
+        name: join(shard, name),
+        size: found.size,
+        storedAt: found.mtime,
+      };
+    }
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  const names = await readdir(directory).catch(ignoreMissing);
+  return (names ?? []).sort();
+}
+
+export const incoming = 'incoming';
 
 /** No upload takes this long, so older files are those of dead daemons. Other daemons may be writing right now. */
 const abandonedAfterMs = 24 * 3_600_000;
 
 /** Makes the directory, and removes incomplete blobs of dead daemons. */
 export async function prepareBlobs(directory: string): Promise<void> {
+  await mkdir(join(directory, incoming), { recursive: true, mode: 0o700 });
+  await removeUnfinished(directory, new Date(Date.now() - abandonedAfterMs));
+}
+
+async function removeUnfinished(directory: string, before: Date): Promise<number> {
   const place = join(directory, incoming);
-  await mkdir(place, { recursive: true, mode: 0o700 });
-  for (const name of await readdir(place)) {
+  let removed = 0;
+  for (const name of await namesIn(place)) {
     const file = await stat(join(place, name)).catch(ignoreMissing);
-    if (file && Date.now() - file.mtimeMs > abandonedAfterMs) await rm(join(place, name), { force: true });
+    if (!file || file.mtime >= before) continue;
+    await rm(join(place, name), { force: true });
+    removed += 1;
   }
+  return removed;
 }
 
 function ignoreMissing(error: unknown): undefined {
@@ -67,17 +106,8 @@ function ignoreMissing(error: unknown): undefined {
   return undefined;
 }
 
-/** Refuses any key but a digest, which is safe as a path. */
-function pathOf(directory: string, sha256: string): string {
-  if (!/^[0-9a-f]{64}$/.test(sha256)) {
-    throw new OsaError(
-      'invalid',
-      `a blob's key must be 64 lower-case hexadecimal digits, not ${JSON.stringify(sha256)}`,
-      {
-        field: 'sha256',
-      },
-    );
-  }
+export function pathOf(directory: string, sha256: string): string {
+  requireDigest(sha256);
   return join(directory, sha256.slice(0, 2), sha256.slice(2));
 }
 
@@ -98,30 +128,16 @@ async function openBlob(path: string, sha256: string): Promise<FileHandle> {
     return await open(path, 'r');
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw asUnavailable(error, 'Opening a blob');
-    throw new OsaError('not_found', `no blob with the digest sha256:${sha256} is stored; upload it again`, {
-      details: { sha256 },
-      cause: error,
-    });
+    throw notStored(sha256, error);
   }
 }
 
 /** A rename is durable once the directory that holds the name is flushed. */
-async function flushDirectory(path: string): Promise<void> {
+export async function flushDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
     await directory.sync();
   } finally {
     await directory.close();
   }
-}
-
-function mismatch(expected: string, found: string): OsaError {
-  return new OsaError(
-    'invalid',
-    `the bytes hash to sha256:${found}, not to sha256:${expected}; nothing is stored`,
-    {
-      field: 'sha256',
-      details: { expected, found },
-    },
-  );
 }

@@ -58,9 +58,9 @@ export type StoredVersion = Omit<Version, 'changes' | 'results'> & {
 
 export type StoredResult = Pick<
   Result,
-  'hook' | 'run_id' | 'at' | 'release' | 'digest' | 'current' | 'row_count'
+  'hook' | 'status' | 'rejection' | 'run_id' | 'at' | 'release' | 'digest' | 'current' | 'row_count'
 > & {
-  /** Whether it replaced a result of the same version of the record. */
+  /** Whether a recompute made it. */
   readonly recomputed: boolean;
   readonly rows: readonly Omit<Result['rows'][number], 'changes'>[];
 };

@@ -11,6 +11,7 @@ import { trustedIssuers } from './issuers.ts';
 import { required, secretText } from './named-file.ts';
 import type { Settings } from './read-settings.ts';
 import type { Part } from './settings.ts';
+import { type S3Storage, storageOf } from './storage.ts';
 
 /** The whole configuration of a daemon; `startDaemon` reads nothing else. */
 export interface DaemonConfig {
@@ -32,6 +33,8 @@ export interface DaemonConfig {
   readonly port: number;
   /** For blobs, and for uploads while they arrive. */
   readonly dataDirectory: string;
+  /** Where blobs are instead, if they are not in the data directory. */
+  readonly storage?: S3Storage | undefined;
   /** Each attempt of a hook has a directory in it. No other daemon may use it. */
   readonly workDirectory: string;
   readonly reads: 'public' | 'authenticated';
@@ -107,6 +110,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     host: settings.host,
     port: settings.port,
     dataDirectory,
+    storage: storageOf(settings),
     workDirectory: join(dataDirectory, 'work', workspaceName()),
     reads: settings.reads,
     trustedProxies: settings.trusted_proxies,

@@ -9,6 +9,8 @@ import { httpLimits } from '../http/limits.ts';
 import { isNetwork } from '../http/network.ts';
 import { logLevels } from '../log.ts';
 import { IssuerEntry } from './issuer-entry.ts';
+import { whole, words } from './shapes.ts';
+import { storageSettings } from './storage-settings.ts';
 
 /** One setting of the daemon. The parser, `osad --help` and docs/settings.md are made from this table. */
 interface Setting {
@@ -26,17 +28,6 @@ interface Setting {
 
 export const parts = ['all', 'server', 'worker'] as const;
 export type Part = (typeof parts)[number];
-
-const whole = (least: number, most: number) => {
-  const error = `must be a whole number from ${least} to ${most}`;
-  return z.coerce.number({ error }).int({ error }).min(least, { error }).max(most, { error });
-};
-const words = (separator: RegExp, longest: number) =>
-  z
-    .string()
-    .max(longest)
-    .default('')
-    .transform((text) => text.split(separator).filter(Boolean));
 
 /** Each member of the issuer in the environment, with its variable. */
 export const issuerVariables = {
@@ -112,6 +103,7 @@ export const settings = {
     unset: 'required',
     help: 'Directory for uploaded files.',
   },
+  ...storageSettings,
   reads: {
     shape: z.enum(['public', 'authenticated']).default('public'),
     help: '`public` or `authenticated`: whether reading hooks, conventions and published data needs a token.',

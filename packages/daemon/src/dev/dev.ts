@@ -14,6 +14,7 @@ import {
 import { trustedIssuers } from '../config/issuers.ts';
 import type { Settings } from '../config/read-settings.ts';
 import { requireSafe } from '../config/start-checks.ts';
+import { storageOf } from '../config/storage.ts';
 import { type Daemon, startDaemon } from '../daemon.ts';
 import { announceDaemon, makeDirectory, ownIssuer, withdrawDaemon, workerName } from './directory.ts';
 import { lockDirectory } from './lock.ts';
@@ -94,6 +95,7 @@ async function devConfig(
     host: settings.host,
     port: port ?? settings.port,
     dataDirectory: resolve(data ?? settings.data_dir ?? join(directory, 'data')),
+    storage: storageOf(settings),
     workDirectory: join(directory, 'work'),
     reads: settings.reads,
     // Only this machine can connect, and a web page could forge the header.

@@ -139,8 +139,8 @@ function mount<N extends RouteName>(
 }
 
 /** Whether a route reads from the database for somebody. Probes and the like are answered under any load of these. */
-export function isBounded({ method, gate, isReading }: Route): boolean {
-  return (method === 'GET' || isReading === true) && gate.kind !== 'public';
+export function isBounded({ method, gate, isReading, waits }: Route): boolean {
+  return waits !== true && (method === 'GET' || isReading === true) && gate.kind !== 'public';
 }
 
 function statusOf({ status, createdStatus }: Route, answer: unknown): number {

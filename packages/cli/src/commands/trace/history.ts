@@ -98,6 +98,7 @@ function resultLines(result: Result): Line[] {
       : `${counted(result.row_count_before, 'row')} → ${counted(result.row_count, 'row')}`;
   return [
     line`    ${bold(`${result.hook} ${version(result.release)}`)}  ${time(result.at)}  ${causes}  ${state}, ${count}`,
+    ...(result.rejection === null ? [] : [line`      rejected: ${result.rejection}`]),
     ...result.rows.flatMap(rowLines),
   ];
 }

@@ -15,7 +15,10 @@ export function runTraceLines({ run, release, hook, outcomes, rows }: Answer<'tr
     runHead(run),
     ...pairs(
       [
-        ['of', `ingestion ${run.ingestion} into ${run.convention}`],
+        [
+          'of',
+          `${run.recompute === null ? `ingestion ${run.ingestion} into` : `recompute ${run.recompute} of`} ${run.convention}`,
+        ],
         ...runEntries(run, release.digest),
         ['records', `${count(passed)} passed, ${count(rejected)} rejected, ${count(errored)} errored`],
       ],

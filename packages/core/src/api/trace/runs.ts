@@ -14,7 +14,12 @@ export const MadeRows = z.object({
 });
 
 const RunTrace = z.object({
-  run: TracedRun.extend({ convention: z.string(), ingestion: z.string() }),
+  /** Of a batch of an ingestion, or of a recompute. */
+  run: TracedRun.extend({
+    convention: z.string(),
+    ingestion: z.string().nullable(),
+    recompute: z.string().nullable(),
+  }),
   release: TracedRelease,
   hook: TracedHook,
   /** The outcomes of its records. */

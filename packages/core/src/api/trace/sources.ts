@@ -31,6 +31,9 @@ const Result = z.object({
   /** Whether no newer result of this record version has replaced it. */
   current: z.boolean(),
   causes: z.array(z.enum(causes)),
+  status: z.enum(['passed', 'rejected']),
+  /** Why a recompute rejected the record. */
+  rejection: z.string().nullable(),
   row_count: z.int(),
   /** The number of rows in the result before; null where there was none. */
   row_count_before: z.int().nullable(),

@@ -69,36 +69,29 @@ export async function newestRecord(sql: Sql, source: Source): Promise<string | u
 
 type Outcome = Omit<StoredResult, 'rows'> & { readonly id: string; readonly of: string };
 
-/**
- * The results of batch records, oldest first: what the run of their batch answered, and whatever has replaced that. The
- * chain is followed by the keys of the outcomes alone.
- */
+/** The results of batch records, oldest first: what the run of their batch answered, and what recomputes answered. */
 async function resultsOf(
   sql: Sql,
   batchRecords: readonly string[],
 ): Promise<ReadonlyMap<string, StoredResult[]>> {
   const outcomes = await sql<Outcome[]>`
-    with recursive given as (select id from unnest(${arrayText(batchRecords)}::text::bigint[]) as g (id)),
-    chain as (
-      select o.id, g.id as of, o.run, o.hook, o.row_count, o.superseded_by, o.status, false as recomputed
-      from given g cross join lateral (select * from outcomes where batch_record = g.id offset 0) o
-      union
-      select o.id, c.of, o.run, o.hook, o.row_count, o.superseded_by, o.status, true
-      from chain c cross join lateral (select * from outcomes where id = c.superseded_by offset 0) o
-    )
-    select c.id, c.of, c.hook, c.run as run_id, run.finished_at as at, run.version as release, rel.digest,
-           c.superseded_by is null as current, c.row_count, bool_and(c.recomputed) as recomputed
-    from chain c
-    cross join lateral (select version, finished_at, hook from runs where id = c.run offset 0) run
-    cross join lateral (select digest from releases where hook = run.hook and version = run.version offset 0) rel
-    where c.status = 'passed'
-    group by c.id, c.of, c.hook, c.run, run.finished_at, run.version, rel.digest, c.superseded_by, c.row_count
-    order by c.id limit ${mostResults * batchRecords.length}`;
+    select o.id, g.id as of, o.hook, o.status, o.reason as rejection, o.run as run_id, run.finished_at as at,
+           run.version as release, rel.digest, o.superseded_by is null as current, o.row_count,
+           bt.recompute is not null as recomputed
+    from unnest(${arrayText(batchRecords)}::text::bigint[]) as g (id)
+    cross join lateral (
+      select * from outcomes where batch_record = g.id and status in ('passed', 'rejected') order by id
+      limit ${mostResults}) o
+    cross join lateral (select batch, version, finished_at from runs where id = o.run offset 0) run
+    cross join lateral (select recompute from batches where id = run.batch offset 0) bt
+    cross join lateral (
+      select digest from releases where hook = o.hook and version = run.version offset 0) rel
+    order by o.id`;
   const rows = await rowsOf(sql, outcomes);
   const results = new Map<string, StoredResult[]>();
   for (const { id, of, ...result } of outcomes) {
     const list = results.get(of) ?? [];
-    if (list.length < mostResults) list.push({ ...result, rows: rows.get(id) ?? [] });
+    list.push({ ...result, rows: rows.get(id) ?? [] });
     results.set(of, list);
   }
   return results;

@@ -17,7 +17,7 @@ export function runJson(sql: Sql) {
            ${utc(sql, sql`run.finished_at`)} as finished_at, ${utc(sql, sql`bt.snapshot_at`)} as snapshot_at,
            ${digest(sql, sql`run.input_digest`)} as input_digest,
            ${digest(sql, sql`run.output_digest`)} as output_digest, ${oomRetries(sql)} as oom_retries,
-           bt.convention, bt.ingestion,
+           bt.convention, bt.ingestion, bt.recompute,
            coalesce((select jsonb_agg(to_jsonb(tried) order by tried.n) from (
              select ${attemptColumns(sql)} from attempts a where a.run = run.id) tried), '[]') as attempts) t)`;
 }

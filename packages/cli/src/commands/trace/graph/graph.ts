@@ -15,6 +15,7 @@ export interface Node {
     | 'row'
     | 'record'
     | 'ingestion'
+    | 'recompute'
     | 'run'
     | 'release'
     | 'source'
@@ -110,7 +111,11 @@ function drawRecord(draft: Draft, { record, rows, row_count }: Answer<'traceReco
 function drawRun(draft: Draft, { run, release, hook, rows }: Answer<'traceRun'>): void {
   const drawn = addRun(draft, run);
   draft.tie(drawn, 'ran', addRelease(draft, hook.name, release));
-  draft.tie(drawn, 'over', draft.add('ingestion', run.ingestion, [['into', run.convention]]));
+  if (run.ingestion !== null) {
+    draft.tie(drawn, 'over', draft.add('ingestion', run.ingestion, [['into', run.convention]]));
+  } else if (run.recompute !== null) {
+    draft.tie(drawn, 'of', draft.add('recompute', run.recompute, [['of', run.convention]]));
+  }
   for (const row of rows.slice(0, mostRows)) {
     draft.tie(drawn, 'computed', draft.add('row', row.name, [['source', row.source_id]]));
   }

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -14,6 +14,12 @@ async function make() {
     directory,
     store: filesystemBlobs(join(directory, 'blobs')),
     kept: async () => (await filesBelow(directory)).length,
+    plant: async (name: string, bytes: Uint8Array) => {
+      const isBlob = /^[0-9a-f]{64}$/.test(name);
+      const place = isBlob ? join(name.slice(0, 2), name.slice(2)) : name;
+      await mkdir(join(directory, 'blobs'), { recursive: true });
+      await writeFile(join(directory, 'blobs', place), bytes);
+    },
     close: () => rm(directory, { recursive: true }),
   };
 }

@@ -1,0 +1,101 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { cachedBlobs } from '@osa/core/storage/cache';
+import { filesystemBlobs } from '@osa/core/storage/filesystem';
+import { s3Blobs } from '@osa/core/storage/s3/s3';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { blobStoreContract } from '../contract/blob-store.ts';
+import { type FakeS3, fakeCredentials, fakeS3 } from '../support/s3/fake.ts';
+
+blobStoreContract('cachedBlobs over a file system', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'osa-cache-'));
+  const place = (name: string) =>
+    join(directory, 'remote', /^[0-9a-f]{64}$/.test(name) ? join(name.slice(0, 2), name.slice(2)) : name);
+  const remote = filesystemBlobs(join(directory, 'remote'));
+  return {
+    store: cachedBlobs(remote, { directory: join(directory, 'cache'), maxBytes: 2 ** 30 }),
+    kept: async () =>
+      (await readdir(join(directory, 'remote'), { recursive: true, withFileTypes: true })).filter((one) =>
+        one.isFile(),
+      ).length,
+    plant: (name, bytes) => writeFile(place(name), bytes),
+    close: () => rm(directory, { recursive: true }),
+  };
+});
+
+let fake: FakeS3;
+let directory: string;
+beforeEach(async () => {
+  fake = await fakeS3();
+  directory = await mkdtemp(join(tmpdir(), 'osa-cache-'));
+});
+afterEach(async () => {
+  await fake.close();
+  await rm(directory, { recursive: true });
+});
+
+async function cached(maxBytes: number) {
+  const remote = s3Blobs({ target: fake.target, credentials: fakeCredentials, patience: { tries: 1 } });
+  const put = async (length: number) => {
+    const bytes = randomBytes(length);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    await remote.put(sha256, Readable.from([bytes]), { maxBytes: length });
+    return { bytes, sha256 };
+  };
+  const store = cachedBlobs(remote, { directory, maxBytes });
+  const read = async (sha256: string) => buffer(await store.open(sha256));
+  const gets = () => fake.requests.filter((line) => line.startsWith('GET')).length;
+  const copies = async () =>
+    (await Array.fromAsync(filesystemBlobs(directory).list())).map(({ sha256 }) => sha256);
+  return { put, read, gets, copies, store };
+}
+
+test('fetches a blob once, however many read it', async () => {
+  const { put, read, gets } = await cached(2 ** 20);
+  const { bytes, sha256 } = await put(100_000);
+  const all = await Promise.all(Array.from({ length: 8 }, () => read(sha256)));
+  expect(all.every((one) => one.equals(bytes))).toBe(true);
+  await read(sha256);
+  expect(gets()).toBe(1);
+});
+
+test('reads a copy while the store is away, and says so for what it has no copy of', async () => {
+  const { put, read } = await cached(2 ** 20);
+  const [known, other] = [await put(1_000), await put(1_000)];
+  await read(known.sha256);
+  fake.fault = () => ({ close: 'before' });
+  expect(await read(known.sha256)).toEqual(known.bytes);
+  await expect(read(other.sha256)).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+test('fetches a damaged copy again', async () => {
+  const { put, read, gets } = await cached(2 ** 20);
+  const { bytes, sha256 } = await put(1_000);
+  await read(sha256);
+  await writeFile(join(directory, sha256.slice(0, 2), sha256.slice(2)), Buffer.from(bytes).fill(0, 999));
+  expect(await read(sha256)).toEqual(bytes);
+  expect(gets()).toBe(2);
+});
+
+test('keeps within its bound: what nobody has read for longest goes first', async () => {
+  const { put, read, copies } = await cached(2_500);
+  const [first, second, third] = [await put(1_000), await put(1_000), await put(1_000)];
+  for (const { sha256 } of [first, second, first, third]) await read(sha256);
+  expect(await copies()).toEqual([first.sha256, third.sha256].sort());
+  const large = await put(5_000);
+  expect(await read(large.sha256)).toEqual(large.bytes);
+  expect(await copies()).toEqual([large.sha256]);
+});
+
+test('forgets the copy of a blob that it removes', async () => {
+  const { put, read, store, copies } = await cached(2 ** 20);
+  const { sha256 } = await put(1_000);
+  await read(sha256);
+  await store.remove(sha256);
+  expect(await copies()).toEqual([]);
+  await expect(read(sha256)).rejects.toMatchObject({ code: 'not_found' });
+});

@@ -1,0 +1,59 @@
+import { s3Client } from '@osa/core/storage/s3/request';
+import { requireStore, s3Blobs } from '@osa/core/storage/s3/s3';
+import { s3Target } from '@osa/core/storage/s3/target';
+import { texts } from '@osa/core/storage/s3/xml';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { blobStoreContract } from '../contract/blob-store.ts';
+import { type Swift, startSwift, swiftMissing } from '../support/s3/swift.ts';
+
+const missing = swiftMissing();
+const isRequired = process.env.OSA_REQUIRE_CONTAINERS === '1';
+
+test.skipIf(missing === undefined)(`a real S3 server can be started: ${missing}`, (context) => {
+  if (!isRequired) context.skip();
+  expect(missing).toBeUndefined();
+});
+
+describe.skipIf(missing !== undefined)('a real S3 server', () => {
+  let swift: Swift;
+  beforeAll(async () => {
+    swift = await startSwift();
+  }, 150_000);
+  afterAll(() => swift?.close());
+
+  blobStoreContract('s3Blobs on OpenStack Swift', async () => {
+    const target = s3Target(await swift.bucket(), 'test');
+    const { credentials } = swift;
+    const client = s3Client({ target, credentials });
+    const list = (query: Record<string, string>) =>
+      client.send({ method: 'GET', key: '', query }, (answer) => answer.text());
+    return {
+      store: s3Blobs({ target, credentials }),
+      kept: async () =>
+        texts(await list({ 'list-type': '2' }), 'Contents').length +
+        texts(await list({ uploads: '' }), 'Upload').length,
+      plant: async (name, bytes) => {
+        await client.send({ method: 'PUT', key: target.prefix + name, body: bytes }, async () => undefined);
+      },
+      close: async () => undefined,
+    };
+  });
+
+  test('refuses a wrong secret, a key that it does not know, and a bucket that is not there', async () => {
+    const target = s3Target(await swift.bucket(), 'test');
+    const { accessKeyId } = swift.credentials;
+    for (const [credentials, at, code] of [
+      [{ accessKeyId, secretAccessKey: 'wrong' }, target, 'SignatureDoesNotMatch'],
+      [{ accessKeyId: 'test:nobody', secretAccessKey: 'wrong' }, target, 'SignatureDoesNotMatch'],
+      [
+        swift.credentials,
+        s3Target(`s3://no-such-bucket?endpoint=${target.url.origin}`, 'test'),
+        'NoSuchBucket',
+      ],
+    ] as const) {
+      const failure = requireStore({ target: at, credentials });
+      await expect(failure).rejects.toMatchObject({ code: 'unavailable', details: { code } });
+    }
+    await requireStore({ target, credentials: swift.credentials });
+  });
+});
