@@ -83,6 +83,18 @@ ${settings}
     await requireSessions(await pooled('pool_mode = session'));
   });
 
+  test('by transaction stops the start of a daemon', async () => {
+    const url = await pooled('pool_mode = transaction');
+    const config = await testConfig({ url, directory: place.path, key: await signingKey() });
+    const log = createLog({ level: 'silent', readable: false });
+    await expect(
+      startDaemon({ ...config, mode: 'production', runner: 'none' }, { log }),
+    ).rejects.toMatchObject({
+      code: 'conflict',
+      field: 'DATABASE_URL',
+    });
+  });
+
   test.each([
     'pool_mode = transaction',
     'pool_mode = transaction\nserver_round_robin = 1\nmin_pool_size = 4',
