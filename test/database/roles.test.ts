@@ -51,6 +51,8 @@ const columns = {
   event_order: 'seq',
   idempotency_keys: 'response',
   refusals: 'actor',
+  publishers: 'claims',
+  exchanges: 'claims',
   schema_migrations: 'checksum',
   'features.energy': 'value',
 };

@@ -6,6 +6,7 @@ import type { EventReads } from './events/outbox.ts';
 import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
+import type { PublisherReads, PublisherWrites } from './publisher/publishers.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
@@ -38,6 +39,7 @@ export interface Store {
   readonly runs: RunReads;
   readonly access: Access;
   readonly ids: IdReads;
+  readonly publishers: PublisherReads;
   /** How the archive is: queue, workers, failing releases, pauses. */
   status(): Promise<StoredStatus>;
   /** The workers that have told within a minute that they run. */
@@ -84,6 +86,7 @@ export interface Writer {
 export interface WriteTransaction {
   readonly registry: RegistryWrites;
   readonly ingestions: IngestionWrites;
+  readonly publishers: PublisherWrites;
   readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
   /** Appends to the outbox. */

@@ -139,8 +139,14 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Look',
+    name: 'records',
+    summary: 'List the records of a convention, or save them',
+    load: async () => (await import('./data/records.ts')).records,
+  },
+  {
+    group: 'Look',
     name: 'rows',
-    summary: 'List the rows of a hook',
+    summary: 'List the rows of a hook, or save them',
     load: async () => (await import('./data/rows.ts')).rows,
   },
   {
@@ -176,6 +182,29 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         name: 'show',
         summary: 'Show the public half of the key in use',
         load: async () => (await import('./auth/keys-show.ts')).keysShow,
+      },
+    ],
+  },
+  {
+    group: 'Access',
+    name: 'publishers',
+    summary: 'Trust CI jobs, so that they need no secret',
+    example: ['osa publishers list', 'the jobs that this archive trusts'],
+    commands: [
+      {
+        name: 'add',
+        summary: 'Trust jobs of a repository',
+        load: async () => (await import('./publishers/add.ts')).publishersAdd,
+      },
+      {
+        name: 'list',
+        summary: 'List trusted publishers',
+        load: async () => (await import('./publishers/list.ts')).publishersList,
+      },
+      {
+        name: 'remove',
+        summary: 'Stop trusting a publisher',
+        load: async () => (await import('./publishers/remove.ts')).publishersRemove,
       },
     ],
   },

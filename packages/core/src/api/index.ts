@@ -9,6 +9,7 @@ import { filesRoutes } from './files.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
 import { eventsRoutes } from './operate/events.ts';
+import { publishersRoutes } from './operate/publishers.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
@@ -34,6 +35,7 @@ export const routes = {
   ...traceRoutes,
   ...eventsRoutes,
   ...statusRoutes,
+  ...publishersRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;

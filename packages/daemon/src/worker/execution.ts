@@ -10,7 +10,7 @@ import { makeRunners } from '@osa/core/runners/index';
 import type { Stores } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from '../config/config.ts';
-import type { Metrics } from '../metrics.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import { sweepDead } from './workspace.ts';
 
 export interface ExecutionParts {

@@ -39,6 +39,9 @@ declare
     'insert (batch_record, record_id, version, record_set) on records',
     'insert (name, runtimes) on workers',
     'insert (type, payload) on events',
+    'insert (id, issuer, claims, scopes, actor) on publishers',
+    'update (removed_at, removed_by) on publishers',
+    'insert (id, publisher, actor, proof, claims) on exchanges',
     'insert (actor, key, request_digest, rights, response) on idempotency_keys',
     'update (release_count, live_seq, live_version, paused_at, pause_reason, paused_by) on hooks',
     'update (title, description, schema_id, schema_version, file_requirements, docs, ingester, updated_at) on conventions',
@@ -78,7 +81,7 @@ begin
   execute format('revoke temporary, create on database %I from public, %I', current_database(), app);
   execute format('revoke create on schema public from public, %I', app);
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
-    guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), prove_supersession(),
+    guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_publisher(), guard_exchange(), prove_supersession(),
     prove_batch_records(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
     prove_record_files(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
