@@ -36,13 +36,11 @@ async function send(count: number): Promise<void> {
   });
 }
 
+const place = () => ({ environment: {}, config: undefined, data: join(daemon.directory, 'data') });
+
 async function check() {
   const url = daemon.database.ownerUrl;
-  const { text, ok } = await checkArchive({
-    url,
-    dataDirectory: join(daemon.directory, 'data'),
-    json: false,
-  });
+  const { text, ok } = await checkArchive({ ...place(), url, json: false });
   return { ok, lines: text.trimEnd().split('\n') };
 }
 
@@ -64,11 +62,7 @@ test('an archive that nobody has touched is whole', async () => {
 });
 
 test('as the application role it reads the same, and changes nothing', async () => {
-  const { ok } = await checkArchive({
-    url: daemon.database.appUrl,
-    dataDirectory: join(daemon.directory, 'data'),
-    json: true,
-  });
+  const { ok } = await checkArchive({ ...place(), url: daemon.database.appUrl, json: true });
   expect(ok).toBe(true);
 });
 
@@ -157,9 +151,11 @@ test('a blob that is missing and one that is damaged are named with their releas
   const named = (file: string) =>
     lines.find((line) => line.includes(`sha256:${file.replace('/', '')} (the code of probe v`));
   expect(named(first)).toMatch(/it is not in the store$/);
-  expect(named(second)).toMatch(/its 7 bytes in the store hash to/);
+  expect(named(second)).toMatch(/damaged in the store: its bytes hash to sha256:41f0c27c/);
   expect(ok).toBe(false);
   await truncate(join(blobs, second));
   expect((await stat(join(blobs, second))).size).toBe(0);
-  expect((await check()).lines.find((line) => line.includes(second.replace('/', '')))).toMatch(/its 0 bytes/);
+  expect((await check()).lines.find((line) => line.includes(second.replace('/', '')))).toMatch(
+    /damaged in the store: its bytes hash to sha256:e3b0c442/,
+  );
 });

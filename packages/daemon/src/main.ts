@@ -42,7 +42,7 @@ async function run(): Promise<number> {
   }
   if (options.command === 'version') return print(`${manifest.version}\n`);
   if (options.command === 'serve' || options.command === 'dev') return serve(options, manifest.version);
-  const { appRole, dataDirectoryOf, ownerUrl, systemEnvironment } = await import('./config/config.ts');
+  const { appRole, ownerUrl, systemEnvironment } = await import('./config/config.ts');
   const environment = systemEnvironment();
   const url = ownerUrl(environment, options.database);
   if (options.command === 'migrate') {
@@ -51,8 +51,7 @@ async function run(): Promise<number> {
   }
   if (options.command === 'check') {
     const { checkArchive } = await import('./upkeep/check.ts');
-    const dataDirectory = options.data ?? dataDirectoryOf(environment);
-    const { text, ok } = await checkArchive({ url, dataDirectory, json: options.json });
+    const { text, ok } = await checkArchive({ ...options, url, environment });
     await print(text);
     return ok ? 0 : 1;
   }

@@ -185,7 +185,3 @@ export function ownerUrl(environment: NodeJS.ProcessEnv, option: string | undefi
 export function appRole(environment: NodeJS.ProcessEnv): string {
   return environment.OSA_APP_ROLE || 'osa_app';
 }
-
-export function dataDirectoryOf(environment: NodeJS.ProcessEnv): string | undefined {
-  return environment.OSA_DATA_DIR || undefined;
-}

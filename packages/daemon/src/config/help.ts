@@ -27,9 +27,9 @@ ${settingNames.map(helpOf).join('\n')}
       Roles of people, whose tokens come from the primary issuer. USER is the uuid in \`sub\`; ROLE is PUBLIC,
       DEPOSITOR, CURATOR, ADMIN or SUPERADMIN. The last two pass every gate; the others give no rights. Needs the
       owner's role of the database.
-  osad check --restored [--data DIR] [--database URL] [--json]
-      Reads a whole archive and proves that it is what was written: each blob that the database names is in the data
-      directory (OSA_DATA_DIR) with its bytes, and each history is complete. For a restored backup, before the daemon
+  osad check --restored [--data DIR] [--database URL] [--config FILE] [--json]
+      Reads a whole archive and proves that it is what was written: each blob and file that the database names is in its
+      store with its bytes, and each history is complete. For a restored backup, before the daemon
       starts. Names what is missing or altered, and ends with 1 then.
   osad --help | --version
 

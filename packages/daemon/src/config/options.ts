@@ -12,6 +12,7 @@ export type Options =
   | { readonly command: 'roles'; readonly database: string | undefined; readonly change: RoleChange }
   | {
       readonly command: 'check';
+      readonly config: string | undefined;
       readonly database: string | undefined;
       readonly data: string | undefined;
       readonly json: boolean;
@@ -44,9 +45,9 @@ export function readOptions(argv: readonly string[]): Options {
   const { dev, dir, adopt = false, port, data, database, config } = values;
   const part = partOf(values);
   if (command === 'check') {
-    only(values, ['restored', 'database', 'data', 'json'], 'osad check');
+    only(values, ['restored', 'database', 'data', 'config', 'json'], 'osad check');
     if (!values.restored) throw wrong('osad check: give --restored, which reads the whole archive');
-    return { command, database, data, json: values.json ?? false };
+    return { command, config, database, data, json: values.json ?? false };
   }
   if (command === 'migrate') {
     only(values, ['database'], 'osad migrate');

@@ -1,4 +1,4 @@
-import type { BlobStore } from '../../storage/index.ts';
+import type { Stores } from '../../storage/index.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { requireMigrated } from '../migrate.ts';
 import { blobFaults } from './blobs.ts';
@@ -11,19 +11,19 @@ export interface RestoredReport extends Findings {
 }
 
 /**
- * Whether a restored archive is whole: each blob that the database names is in the store with its bytes, and each
+ * Whether a restored archive is whole: each blob and file that the database names is in the store with its bytes, and each
  * history is what was written. Reads everything, as of one moment.
  *
  * @throws OsaError `conflict` (not migrated), `unavailable`
  */
-export async function checkRestored(database: Database, blobs: BlobStore): Promise<RestoredReport> {
+export async function checkRestored(database: Database, stores: Stores): Promise<RestoredReport> {
   await requireMigrated(database);
   return database.transaction(
     async (tx) => {
       await planForWholeTables(tx);
       const counts = await countAll(tx);
       const checked = await runChecks(tx, [...(await historyChecks(tx)), await contentCheck(tx)]);
-      const others = [await releaseFaults(tx), await deployFaults(tx), await blobFaults(tx, blobs)];
+      const others = [await releaseFaults(tx), await deployFaults(tx), await blobFaults(tx, stores)];
       return { counts, faults: [...checked.faults, ...others.flat()], isCut: checked.isCut };
     },
     { readOnly: true },
