@@ -38,6 +38,7 @@ const columns = {
   recompute_list: 'source_id',
   recompute_records: 'source_id',
   current_counts: 'rows',
+  comparisons: 'version',
   current_records: 'records',
   runs: 'version',
   attempts: 'fence',

@@ -1,6 +1,7 @@
 import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
+import type { ComparisonReads, ComparisonWrites } from './comparison/comparisons.ts';
 import type { DatasetReads } from './data/dataset.ts';
 import type { EventReads } from './events/outbox.ts';
 import type { FileReads, FileWrites } from './file/files.ts';
@@ -30,6 +31,7 @@ export interface Store {
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;
+  readonly comparisons: ComparisonReads;
   readonly dataset: DatasetReads;
   readonly files: FileReads;
   readonly tracer: Tracer;
@@ -89,6 +91,7 @@ export interface WriteTransaction {
   readonly publishers: PublisherWrites;
   readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
+  readonly comparisons: ComparisonWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;
 }

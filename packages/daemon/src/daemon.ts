@@ -233,7 +233,7 @@ function handlers(
       ...ingestionRoutes(parts),
       ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
-      ...traceRoutes({ store }),
+      ...traceRoutes({ store, config }),
       ...eventRoutes({ store, isDraining: needs.isDraining }),
       ...runRoutes({ store }),
       ...statusRoutes({ store, domain, version: config.version, dataDirectory: config.dataDirectory }),

@@ -163,6 +163,12 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Look',
+    name: 'verify',
+    summary: 'Check the signed receipt of a row, also offline',
+    load: async () => (await import('./trace/verify.ts')).verify,
+  },
+  {
+    group: 'Look',
     name: 'events',
     summary: 'Read and follow what happens on the server',
     load: async () => (await import('./events/events.ts')).events,

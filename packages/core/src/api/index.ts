@@ -8,6 +8,7 @@ import { dataRoutes } from './data.ts';
 import { filesRoutes } from './files.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { comparisonsRoutes } from './operate/comparisons.ts';
 import { eventsRoutes } from './operate/events.ts';
 import { publishersRoutes } from './operate/publishers.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
@@ -29,6 +30,7 @@ export const routes = {
   ...hooksRoutes,
   ...ingestionsRoutes,
   ...recomputesRoutes,
+  ...comparisonsRoutes,
   ...runsRoutes,
   ...authRoutes,
   ...dataRoutes,

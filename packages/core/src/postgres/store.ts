@@ -6,6 +6,7 @@ import type { Store, Writer } from '../store.ts';
 import { access } from './access.ts';
 import { missingActor, rememberActor } from './actor.ts';
 import { arrayText } from './array.ts';
+import { comparisonReads, comparisonWrites } from './comparison/comparisons.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './data/dataset.ts';
 import { fileReads, fileWrites } from './files.ts';
@@ -37,6 +38,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
             publishers: publisherWrites(tx, actor),
             files: fileWrites(tx, actor),
             recomputes: recomputeWrites(tx, actor),
+            comparisons: comparisonWrites(tx, actor),
             event: async (type, payload) => {
               const request_id = writer.request?.request_id ?? null;
               const told = tx.json({ ...payload, actor, request_id });
@@ -59,6 +61,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     ingestions: ingestionReads(database, node),
     files: fileReads(database),
     recomputes: recomputeReads(database),
+    comparisons: comparisonReads(database),
     dataset: datasetReads(database, node),
     tracer: tracer(database),
     stories: stories(database),

@@ -31,6 +31,10 @@ ${settingNames.map(helpOf).join('\n')}
       Reads a whole archive and proves that it is what was written: each blob and file that the database names is in its
       store with its bytes, and each history is complete. For a restored backup, before the daemon
       starts. Names what is missing or altered, and ends with 1 then.
+  osad keys attestation [--rotate] [--data DIR] [--config FILE]
+      Shows the keys that sign receipts; makes the first one. They are in attestation-keys.json of the data directory
+      (OSA_DATA_DIR), with mode 0600; all daemons of a database share it. --rotate makes another key that signs from now
+      on. Old receipts still hold.
   osad --help | --version
 
 Examples

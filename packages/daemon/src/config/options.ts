@@ -17,6 +17,12 @@ export type Options =
       readonly data: string | undefined;
       readonly json: boolean;
     }
+  | {
+      readonly command: 'keys';
+      readonly rotate: boolean;
+      readonly config: string | undefined;
+      readonly data: string | undefined;
+    }
   | { readonly command: 'serve'; readonly config: string | undefined; readonly part: Part | undefined }
   | {
       readonly command: 'dev';
@@ -35,12 +41,20 @@ export function readOptions(argv: readonly string[]): Options {
   if (values.help) return { command: 'help' };
   if (values.version) return { command: 'version' };
   const [command, ...others] = positionals;
+  if (command === 'keys') {
+    only(values, ['rotate', 'data', 'config'], 'osad keys');
+    if (others.join(' ') !== 'attestation') throw wrong('osad keys: give attestation');
+    const { rotate = false, data, config } = values;
+    return { command, rotate, data, config };
+  }
   if (command === 'roles') {
     only(values, ['database'], 'osad roles');
     return { command, database: values.database, change: roleChange(others) };
   }
   if (others.length > 0 || !isCommand(command)) {
-    throw wrong(`${positionals.join(' ')}: not a command; the commands are ${commands.join(', ')} and roles`);
+    throw wrong(
+      `${positionals.join(' ')}: not a command; the commands are ${commands.join(', ')}, roles and keys`,
+    );
   }
   const { dev, dir, adopt = false, port, data, database, config } = values;
   const part = partOf(values);
@@ -87,6 +101,7 @@ function parse(argv: readonly string[]) {
         version: { type: 'boolean', short: 'V' },
         dev: { type: 'boolean' },
         dir: { type: 'string' },
+        rotate: { type: 'boolean' },
         adopt: { type: 'boolean' },
         port: { type: 'string' },
         data: { type: 'string' },
