@@ -22,6 +22,7 @@ import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
 import { storedStatus } from './status/status.ts';
+import { deliveries } from './story/deliveries.ts';
 import { eventReads } from './story/events.ts';
 import { impacts } from './story/impact.ts';
 import { stories } from './story/stories.ts';
@@ -66,6 +67,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     tracer: tracer(database),
     stories: stories(database),
     events: eventReads(database.sql),
+    deliveries: deliveries(database.sql),
     impacts: impacts(database.sql),
     runs: runReads(database),
     ids: idReads(database),
