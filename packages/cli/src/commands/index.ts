@@ -157,6 +157,12 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Look',
+    name: 'export',
+    summary: 'Save a convention as a Data Package and RO-Crate',
+    load: async () => (await import('./data/export/export.ts')).exportCommand,
+  },
+  {
+    group: 'Look',
     name: 'rows',
     summary: 'List the rows of a hook, or save them',
     load: async () => (await import('./data/rows.ts')).rows,
