@@ -95,12 +95,13 @@ function flaws({ release, run, record, hook }: Answer<'traceRow'>, row: StoredRo
     [`introduced by ${JSON.stringify(release.introduced_by)}`, isIntroduction(release, known)],
     [
       'its times do not follow each other',
+      // Publication is the last step of the transaction that ends the runs.
       isOrder([
         sent?.sentAt ?? Number.POSITIVE_INFINITY,
         at(run.snapshot_at),
         at(run.started_at),
-        at(record.published_at),
         at(run.finished_at),
+        at(record.published_at),
       ]) && isOrder([at(release.built_at), at(run.snapshot_at)]),
     ],
     [`an attempt ran ${run.attempts.map((one) => one.resolved_digest)}`, hasRun(run, release.digest)],
