@@ -50,6 +50,12 @@ async function run(): Promise<number> {
     const { migrateDatabase } = await import('./migrate.ts');
     return print(`osad: ${await migrateDatabase({ url, appRole: appRole(environment) })}\n`);
   }
+  if (options.command === 'check') {
+    const { checkArchive } = await import('./upkeep/check.ts');
+    const { text, ok } = await checkArchive({ ...options, url, environment });
+    await print(text);
+    return ok ? 0 : 1;
+  }
   const { changeRoles } = await import('./roles.ts');
   return print(await changeRoles({ url, change: options.change }));
 }
