@@ -1,7 +1,9 @@
-import type { Answer } from './api/index.ts';
+import type { Answer, ParsedQuery } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
+import type { ComparisonReads, ComparisonWrites } from './comparison/comparisons.ts';
 import type { DatasetReads } from './data/dataset.ts';
+import type { Deliveries } from './events/deliveries.ts';
 import type { EventReads } from './events/outbox.ts';
 import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
@@ -30,16 +32,20 @@ export interface Store {
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;
+  readonly comparisons: ComparisonReads;
   readonly dataset: DatasetReads;
   readonly files: FileReads;
   readonly tracer: Tracer;
   readonly stories: Stories;
   readonly events: EventReads;
+  readonly deliveries: Deliveries;
   readonly impacts: Impacts;
   readonly runs: RunReads;
   readonly access: Access;
   readonly ids: IdReads;
   readonly publishers: PublisherReads;
+  /** Who did what, from the trail. */
+  audit(query: ParsedQuery<'audit'>): Promise<Answer<'audit'>>;
   /** How the archive is: queue, workers, failing releases, pauses. */
   status(): Promise<StoredStatus>;
   /** The workers that have told within a minute that they run. */
@@ -89,6 +95,7 @@ export interface WriteTransaction {
   readonly publishers: PublisherWrites;
   readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
+  readonly comparisons: ComparisonWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;
 }

@@ -16,6 +16,7 @@ import type { Stores } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { checkDaemon } from './check/checks.ts';
 import type { DaemonConfig } from './config/config.ts';
 import { requireFit, requireSafe, requireSafeIssuers, unusableDirectory } from './config/start-checks.ts';
 import { authenticator, type FailedTokens, failedTokens } from './http/authenticate.ts';
@@ -48,6 +49,7 @@ import { type Components, components } from './ready.ts';
 import { openStores } from './storage.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
+import { deliverLineage } from './worker/lineage.ts';
 import { startWorker, type Worker } from './worker/worker.ts';
 import { holdWorkspace } from './worker/workspace.ts';
 
@@ -93,6 +95,11 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const execution = await prepareExecution(config, { claims, endings, stores, threads, metrics, log });
   if (config.worker.concurrency > 0) stack.use(await announce(execution, { database: requests, log }));
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
+  if (config.lineage) {
+    const { lineage: target, domain } = config;
+    const store = postgresStore(requests, { domain });
+    stack.use(deliverLineage({ target, store, domain, holder: config.worker.name, log }));
+  }
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
   const own = await ownIssuer(config);
@@ -233,10 +240,13 @@ function handlers(
       ...ingestionRoutes(parts),
       ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
-      ...traceRoutes({ store }),
+      ...traceRoutes({ store, config }),
       ...eventRoutes({ store, isDraining: needs.isDraining }),
       ...runRoutes({ store }),
-      ...statusRoutes({ store, domain, version: config.version, dataDirectory: config.dataDirectory }),
+      ...statusRoutes({
+        ...{ store, domain, version: config.version, dataDirectory: config.dataDirectory },
+        checks: () => checkDaemon(config, needs.pools),
+      }),
       ...authRoutes({ verifier: needs.verifier, own: needs.own }),
       ...publisherRoutes({ store, failed, exchange: exchangeParts }),
     };

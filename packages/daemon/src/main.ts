@@ -42,6 +42,7 @@ async function run(): Promise<number> {
   }
   if (options.command === 'version') return print(`${manifest.version}\n`);
   if (options.command === 'serve' || options.command === 'dev') return serve(options, manifest.version);
+  if (options.command === 'keys') return keys(options);
   const { appRole, ownerUrl, systemEnvironment } = await import('./config/config.ts');
   const environment = systemEnvironment();
   const url = ownerUrl(environment, options.database);
@@ -49,8 +50,27 @@ async function run(): Promise<number> {
     const { migrateDatabase } = await import('./migrate.ts');
     return print(`osad: ${await migrateDatabase({ url, appRole: appRole(environment) })}\n`);
   }
+  if (options.command === 'check') {
+    const { checkArchive } = await import('./upkeep/check.ts');
+    const { text, ok } = await checkArchive({ ...options, url, environment });
+    await print(text);
+    return ok ? 0 : 1;
+  }
   const { changeRoles } = await import('./roles.ts');
   return print(await changeRoles({ url, change: options.change }));
+}
+
+/** `osad keys attestation`. */
+async function keys({ rotate, data, config }: Extract<Options, { command: 'keys' }>): Promise<number> {
+  const { systemEnvironment } = await import('./config/config.ts');
+  const { readSettings } = await import('./config/read-settings.ts');
+  const { required } = await import('./config/named-file.ts');
+  const { attestationFile, showAttestationKeys } = await import('./attestation.ts');
+  const directory = data ?? readSettings(systemEnvironment(), config).data_dir;
+  const path = attestationFile(
+    resolve(required(directory, 'OSA_DATA_DIR', 'a directory for uploaded files')),
+  );
+  return print(await showAttestationKeys(path, { rotate }));
 }
 
 /** Runs a daemon until a signal stops it. */

@@ -8,6 +8,9 @@ import { dataRoutes } from './data.ts';
 import { filesRoutes } from './files.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { auditRoutes } from './operate/audit.ts';
+import { comparisonsRoutes } from './operate/comparisons.ts';
+import { doctorRoutes } from './operate/doctor.ts';
 import { eventsRoutes } from './operate/events.ts';
 import { publishersRoutes } from './operate/publishers.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
@@ -29,6 +32,7 @@ export const routes = {
   ...hooksRoutes,
   ...ingestionsRoutes,
   ...recomputesRoutes,
+  ...comparisonsRoutes,
   ...runsRoutes,
   ...authRoutes,
   ...dataRoutes,
@@ -36,6 +40,8 @@ export const routes = {
   ...eventsRoutes,
   ...statusRoutes,
   ...publishersRoutes,
+  ...auditRoutes,
+  ...doctorRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;

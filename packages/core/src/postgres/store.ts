@@ -6,6 +6,7 @@ import type { Store, Writer } from '../store.ts';
 import { access } from './access.ts';
 import { missingActor, rememberActor } from './actor.ts';
 import { arrayText } from './array.ts';
+import { comparisonReads, comparisonWrites } from './comparison/comparisons.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './data/dataset.ts';
 import { fileReads, fileWrites } from './files.ts';
@@ -20,7 +21,9 @@ import { registryReads } from './registry/reads.ts';
 import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
+import { audit } from './status/audit.ts';
 import { storedStatus } from './status/status.ts';
+import { deliveries } from './story/deliveries.ts';
 import { eventReads } from './story/events.ts';
 import { impacts } from './story/impact.ts';
 import { stories } from './story/stories.ts';
@@ -37,6 +40,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
             publishers: publisherWrites(tx, actor),
             files: fileWrites(tx, actor),
             recomputes: recomputeWrites(tx, actor),
+            comparisons: comparisonWrites(tx, actor),
             event: async (type, payload) => {
               const request_id = writer.request?.request_id ?? null;
               const told = tx.json({ ...payload, actor, request_id });
@@ -59,15 +63,18 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     ingestions: ingestionReads(database, node),
     files: fileReads(database),
     recomputes: recomputeReads(database),
+    comparisons: comparisonReads(database),
     dataset: datasetReads(database, node),
     tracer: tracer(database),
     stories: stories(database),
     events: eventReads(database.sql),
+    deliveries: deliveries(database.sql),
     impacts: impacts(database.sql),
     runs: runReads(database),
     ids: idReads(database),
     publishers: publisherReads(database),
     status: () => storedStatus(database),
+    audit: (query) => audit(database, query),
     workers: async () => ({
       items: (await runningWorkers(database)).map((worker) => ({
         ...worker,

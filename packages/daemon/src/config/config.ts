@@ -6,6 +6,7 @@ import type { Endpoint } from '@osa/core/postgres/connection/connect';
 import type { RunnerSetting } from '@osa/core/runners/index';
 import type { HttpLimits } from '../http/limits.ts';
 import type { LogLevel } from '../log.ts';
+import type { LineageTarget } from '../worker/lineage.ts';
 import { workspaceName } from '../worker/workspace.ts';
 import { trustedIssuers } from './issuers.ts';
 import { required, secretText } from './named-file.ts';
@@ -33,6 +34,8 @@ export interface DaemonConfig {
   readonly port: number;
   /** For blobs, and for uploads while they arrive. */
   readonly dataDirectory: string;
+  /** The key that signs tokens of CI jobs; by default one of the data directory, which is made. */
+  readonly exchangeKey?: { readonly text: string; readonly name: string } | undefined;
   /** Where blobs are instead, if they are not in the data directory. */
   readonly storage?: S3Storage | undefined;
   /** Each attempt of a hook has a directory in it. No other daemon may use it. */
@@ -66,6 +69,8 @@ export interface DaemonConfig {
     readonly leaseSeconds: number;
   };
   readonly drainSeconds: number;
+  /** Where the events of runs are delivered, as OpenLineage. */
+  readonly lineage?: LineageTarget | undefined;
   /** A runner passes on some of these variables. */
   readonly environment: NodeJS.ProcessEnv;
   /** Where they differ from the usual limits. */
@@ -110,6 +115,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     host: settings.host,
     port: settings.port,
     dataDirectory,
+    exchangeKey: exchangeKeyOf(settings),
     storage: storageOf(settings),
     workDirectory: join(dataDirectory, 'work', workspaceName()),
     reads: settings.reads,
@@ -119,6 +125,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     ...limitsOfHooks(settings),
     worker: { name, isInherited: false, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
+    lineage: lineageOf(settings),
     environment,
   };
 }
@@ -132,6 +139,13 @@ function databaseUrl({ database_url: url, database_url_file: file, nameOf }: Set
   }
   if (file === undefined) return required(url, 'DATABASE_URL', databaseUrlIs);
   return secretText(file, nameOf(['database_url_file']), databaseUrlIs);
+}
+
+/** @throws OsaError `usage` for a file that cannot be read, or that others can */
+export function exchangeKeyOf({ exchange_key_file: file, nameOf }: Settings): DaemonConfig['exchangeKey'] {
+  if (file === undefined) return undefined;
+  const name = nameOf(['exchange_key_file']);
+  return { name, text: secretText(file, name, 'a private key') };
 }
 
 /** By default one slot stays free for other hooks, so that a slow hook does not block them. */
@@ -158,6 +172,11 @@ export function httpSettings(settings: Settings): Partial<HttpLimits> {
     anonymousRows: settings.anonymous_rows_per_minute,
     anonymousBytes: settings.anonymous_megabytes_per_minute * 2 ** 20,
   };
+}
+
+export function lineageOf(settings: Settings): LineageTarget | undefined {
+  const { openlineage_url: url, openlineage_api_key: apiKey } = settings;
+  return url === undefined ? undefined : { url, apiKey };
 }
 
 export function limitsOfHooks(settings: Settings): Pick<DaemonConfig, 'containers' | 'maxHookMemoryBytes'> {

@@ -27,12 +27,21 @@ ${settingNames.map(helpOf).join('\n')}
       Roles of people, whose tokens come from the primary issuer. USER is the uuid in \`sub\`; ROLE is PUBLIC,
       DEPOSITOR, CURATOR, ADMIN or SUPERADMIN. The last two pass every gate; the others give no rights. Needs the
       owner's role of the database.
+  osad check --restored [--data DIR] [--database URL] [--config FILE] [--json]
+      Reads a whole archive and proves that it is what was written: each blob and file that the database names is in its
+      store with its bytes, and each history is complete. For a restored backup, before the daemon
+      starts. Names what is missing or altered, and ends with 1 then.
+  osad keys attestation [--rotate] [--data DIR] [--config FILE]
+      Shows the keys that sign receipts; makes the first one. They are in attestation-keys.json of the data directory
+      (OSA_DATA_DIR), with mode 0600; all daemons of a database share it. --rotate makes another key that signs from now
+      on. Old receipts still hold.
   osad --help | --version
 
 Examples
   osad --dev
   osad --dev --dir /tmp/try --port 0
   OSA_OWNER_DATABASE_URL=postgres://owner@db/osa osad migrate
+  osad check --restored --data /var/lib/osa --database postgres://owner@db/osa
   DATABASE_URL=postgres://osa_app@db/osa OSA_DOMAIN=data.example.org OSA_DATA_DIR=/var/lib/osa \\
     OSA_ISSUER=ci OSA_PUBLIC_KEY_FILE=/etc/osa/ci.pem osad
 

@@ -10,6 +10,19 @@ export type Options =
   | { readonly command: 'version' }
   | { readonly command: 'migrate'; readonly database: string | undefined }
   | { readonly command: 'roles'; readonly database: string | undefined; readonly change: RoleChange }
+  | {
+      readonly command: 'check';
+      readonly config: string | undefined;
+      readonly database: string | undefined;
+      readonly data: string | undefined;
+      readonly json: boolean;
+    }
+  | {
+      readonly command: 'keys';
+      readonly rotate: boolean;
+      readonly config: string | undefined;
+      readonly data: string | undefined;
+    }
   | { readonly command: 'serve'; readonly config: string | undefined; readonly part: Part | undefined }
   | {
       readonly command: 'dev';
@@ -28,15 +41,28 @@ export function readOptions(argv: readonly string[]): Options {
   if (values.help) return { command: 'help' };
   if (values.version) return { command: 'version' };
   const [command, ...others] = positionals;
+  if (command === 'keys') {
+    only(values, ['rotate', 'data', 'config'], 'osad keys');
+    if (others.join(' ') !== 'attestation') throw wrong('osad keys: give attestation');
+    const { rotate = false, data, config } = values;
+    return { command, rotate, data, config };
+  }
   if (command === 'roles') {
     only(values, ['database'], 'osad roles');
     return { command, database: values.database, change: roleChange(others) };
   }
-  if (others.length > 0 || (command !== undefined && command !== 'migrate')) {
-    throw wrong(`${positionals.join(' ')}: not a command; the commands are migrate and roles`);
+  if (others.length > 0 || !isCommand(command)) {
+    throw wrong(
+      `${positionals.join(' ')}: not a command; the commands are ${commands.join(', ')}, roles and keys`,
+    );
   }
   const { dev, dir, adopt = false, port, data, database, config } = values;
   const part = partOf(values);
+  if (command === 'check') {
+    only(values, ['restored', 'database', 'data', 'config', 'json'], 'osad check');
+    if (!values.restored) throw wrong('osad check: give --restored, which reads the whole archive');
+    return { command, config, database, data, json: values.json ?? false };
+  }
   if (command === 'migrate') {
     only(values, ['database'], 'osad migrate');
     return { command, database };
@@ -59,6 +85,12 @@ export function readOptions(argv: readonly string[]): Options {
   };
 }
 
+const commands = ['migrate', 'check'] as const;
+
+function isCommand(word: string | undefined): word is (typeof commands)[number] | undefined {
+  return word === undefined || commands.some((command) => command === word);
+}
+
 function parse(argv: readonly string[]) {
   try {
     return parseArgs({
@@ -69,6 +101,7 @@ function parse(argv: readonly string[]) {
         version: { type: 'boolean', short: 'V' },
         dev: { type: 'boolean' },
         dir: { type: 'string' },
+        rotate: { type: 'boolean' },
         adopt: { type: 'boolean' },
         port: { type: 'string' },
         data: { type: 'string' },
@@ -76,6 +109,8 @@ function parse(argv: readonly string[]) {
         config: { type: 'string' },
         'no-worker': { type: 'boolean' },
         'worker-only': { type: 'boolean' },
+        restored: { type: 'boolean' },
+        json: { type: 'boolean' },
       },
     });
   } catch (cause) {

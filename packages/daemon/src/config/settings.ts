@@ -130,6 +130,13 @@ export const settings = {
     shape: z.literal('HS256').default('HS256'),
     help: 'Signature algorithm of the issuer for people; `HS256` is the only one.',
   },
+  exchange_key_file: {
+    shape: z.string().min(1).optional(),
+    unset: 'exchange-key.jwk in the data directory, which osad makes',
+    help:
+      'File with the Ed25519 key (PEM or JWK) that signs the tokens of CI jobs. All daemons of a database need the same one; name ' +
+      'it where they do not share a data directory. Nobody else may have access to it.',
+  },
   max_token_seconds: {
     shape: whole(1, 86_400).default(3_600),
     help: 'Longest lifetime of a machine token.',
@@ -204,6 +211,17 @@ export const settings = {
   drain_seconds: {
     shape: whole(0, 3_600).default(20),
     help: 'Time that running batches get to finish after SIGTERM.',
+  },
+  openlineage_url: {
+    shape: z.url({ protocol: /^https?$/, error: 'must be a URL with http:// or https://' }).optional(),
+    unset: 'none',
+    help: 'Endpoint that gets the events of runs as OpenLineage, such as `https://lineage.example.org/api/v1/lineage`.',
+  },
+  openlineage_api_key: {
+    shape: z.string().min(1).optional(),
+    unset: 'none',
+    isSecret: true,
+    help: 'Bearer token for that endpoint.',
   },
   log_level: {
     shape: z.enum(logLevels).optional(),

@@ -25,6 +25,7 @@
 --   recomputes → hooks                      a hook's live release over published records
 --   recompute_walks → recomputes            what is still to be cut into batches
 --   recompute_records → batches             the records of such a batch, and what became of them
+--   comparisons → releases                  what a release would change; makes no rows
 --   current_counts → hooks, releases        how many current records and rows each release has
 --   runs → batches, releases                one hook over one batch under one release
 --   attempts → runs                         one start of the hook's code

@@ -90,8 +90,10 @@ create table recompute_records (
   check (retried_in is null or status = 'errored')
 ) with (fillfactor = 45);
 
+-- One that has passed, was rejected or overtaken is never written again, not even as it is: each is counted once.
 create trigger once before update on recompute_records for each row when (
-  (new.batch, new.source_id) is distinct from (old.batch, old.source_id)
+  old.status in ('passed', 'rejected', 'overtaken')
+  or (new.batch, new.source_id) is distinct from (old.batch, old.source_id)
   or (old.status <> 'pending' and (new.status, new.reason) is distinct from (old.status, old.reason))
   or (old.batch_record is not null
       and (new.batch_record, new.current_outcome) is distinct from (old.batch_record, old.current_outcome))
@@ -245,9 +247,7 @@ begin
   insert into public.current_counts as t (hook, version, record_set, records, rejected, rows)
   select o.hook, run.version, r.record_set, sum(o.n), sum(o.n * (o.status = 'rejected')::integer), sum(o.n * o.row_count)
   from (
-    select a.batch, a.batch_record, a.current_outcome from updated a
-    join earlier e on e.batch = a.batch and e.source_id = a.source_id
-    where e.status = 'pending' and a.status in ('passed', 'rejected') offset 0) u
+    select batch, batch_record, current_outcome from updated where status in ('passed', 'rejected') offset 0) u
   cross join lateral (select id from public.runs where batch = u.batch offset 0) made
   cross join lateral (
     select hook, run, status, row_count, 1 as n from public.outcomes
@@ -263,7 +263,7 @@ begin
   set records = t.records + excluded.records, rejected = t.rejected + excluded.rejected, rows = t.rows + excluded.rows;
   return null;
 end $$;
-create trigger count after update on recompute_records referencing old table as earlier new table as updated
+create trigger count after update on recompute_records referencing new table as updated
   for each statement execute function count_recomputed();
 
 create trigger no_rewrite before update or delete or truncate on recompute_list
@@ -273,3 +273,52 @@ create trigger no_delete before delete or truncate on recompute_walks
   for each statement execute function refuse_rewrite();
 create trigger no_delete before delete or truncate on recompute_records
   for each statement execute function refuse_rewrite();
+
+-- Comparisons ----------------------------------------------------------------------------------------------------------
+
+-- A release, live or not, is run over published records, and the report says what differs from their rows. Nothing else
+-- comes of it: a row needs an outcome, an outcome a run, and a run a batch, which is of an ingestion or a recompute and
+-- takes live releases only. No table refers to a comparison.
+create table comparisons (
+  id uuid primary key,
+  hook text not null references hooks,
+  version integer not null,
+  -- The release whose rows it is compared with; the current rows, where there is none.
+  against integer,
+  convention text references conventions,
+  seed text not null,
+  -- How many records are drawn; all, or those of the list, where there is none.
+  sample integer check (sample >= 1),
+  list bigint[],
+  tolerances jsonb not null,
+  keys jsonb not null,
+  reason text,
+  status text not null default 'queued' check (status in ('queued', 'running', 'done', 'failed')),
+  fence bigint not null default 0,
+  claimed_by text,
+  lease_until timestamptz,
+  problem text,
+  report jsonb,
+  actor bigint not null references actors,
+  created_at timestamptz not null default clock_timestamp(),
+  finished_at timestamptz,
+  foreign key (hook, version) references releases (hook, version),
+  foreign key (hook, against) references releases (hook, version),
+  check ((status = 'running') = (lease_until is not null)),
+  check ((status in ('done', 'failed')) = (finished_at is not null)),
+  check ((status = 'done') = (report is not null)),
+  check ((status = 'failed') = (problem is not null))
+);
+create index comparisons_open on comparisons (id) where finished_at is null;
+create index on comparisons (hook, version, id desc);
+-- A comparison ends once, and only its end is written later.
+create trigger once before update on comparisons for each row when (
+  old.finished_at is not null
+  or (new.id, new.hook, new.version, new.against, new.convention, new.seed, new.sample, new.list, new.tolerances, new.keys,
+      new.reason, new.actor, new.created_at)
+    is distinct from
+    (old.id, old.hook, old.version, old.against, old.convention, old.seed, old.sample, old.list, old.tolerances, old.keys,
+     old.reason, old.actor, old.created_at)
+  or new.fence not in (old.fence, old.fence + 1)
+) execute function refuse_rewrite();
+create trigger no_delete before delete or truncate on comparisons for each statement execute function refuse_rewrite();
