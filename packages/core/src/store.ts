@@ -25,6 +25,8 @@ export interface Store {
   mint(writer: Omit<Writer, 'idempotency'>, minting: Minting): Promise<MintOutcome>;
   /** One read-only look at the registry: all of it at the same moment, nothing locked. */
   read<T>(work: (registry: RegistryState) => Promise<T>): Promise<T>;
+  /** Says that bytes are about to come, so that they are kept for a while whether anything refers to them or not. */
+  useBlob(sha256: string): Promise<void>;
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;

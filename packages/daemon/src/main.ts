@@ -49,6 +49,11 @@ async function run(): Promise<number> {
     const { migrateDatabase } = await import('./migrate.ts');
     return print(`osad: ${await migrateDatabase({ url, appRole: appRole(environment) })}\n`);
   }
+  if (options.command === 'storage') {
+    const { careForStorage } = await import('./storage-care.ts');
+    const write = (text: string) => print(text).then(() => undefined);
+    return careForStorage({ url, environment, config: options.config, work: options.work, write });
+  }
   const { changeRoles } = await import('./roles.ts');
   return print(await changeRoles({ url, change: options.change }));
 }

@@ -18,6 +18,7 @@ import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
 import { storedStatus } from './status/status.ts';
+import { useBlob } from './storage/inventory.ts';
 import { eventReads } from './story/events.ts';
 import { impacts } from './story/impact.ts';
 import { stories } from './story/stories.ts';
@@ -49,6 +50,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     },
     access: access(database),
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
+    useBlob: (sha256) => useBlob(database.sql, sha256),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
     recomputes: recomputeReads(database),
