@@ -113,7 +113,7 @@ describe('wrong usage', () => {
     ['an unknown option', ['rows', 'x', '--limt', '3'], 'Did you mean --limit?'],
     ['a missing argument', ['ingest', 'x'], 'file'],
     ['an argument too many', ['deploy', 'a', 'b'], 'too many arguments'],
-    ['a number out of range', ['rows', 'x', '--limit', '1001'], '1 to 1000'],
+    ['a number out of range', ['rows', 'x', '--limit', '0'], 'from 1 to'],
     ['a number that is none', ['hooks', 'rollback', 'x', '--to', '1e3'], '--to'],
     ['an empty reason', ['hooks', 'rollback', 'x', '--reason', ' '], '--reason'],
     ['a group without a command', ['hooks'], 'a command is missing'],
@@ -150,13 +150,22 @@ async function archive() {
       return { body: { items: [showHook], next_cursor: 'page two', has_more: true } };
     }
     if (path === '/api/v1/hooks?cursor=page+two') {
-      return { body: { items: [{ ...showHook, name: 'felt_radius' }], next_cursor: null, has_more: false } };
+      return {
+        body: {
+          items: [{ ...showHook, name: 'felt_radius' }],
+          next_cursor: null,
+          has_more: false,
+          as_of: '2026-03-01T00:00:00Z',
+        },
+      };
     }
     if (path === '/api/v1/conventions/usgs-earthquakes') return { body: showConvention };
     if (path.startsWith('/api/v1/data/earthquake%401.0.0/seismic_energy?')) {
       const row = { id: 17, record_srn: traceRow.record.srn, run_id: traceRow.run.id, release: 1 };
-      const rows = [{ ...row, created_at: null, energy_j: 2.5e14, events: 3, note: null }];
-      return { body: { rows, next_cursor: 'abc', has_more: true } };
+      const rows = [
+        { ...row, record_source_id: 'x', created_at: null, energy_j: 2.5e14, events: 3, note: null },
+      ];
+      return { body: { rows, next_cursor: 'abc', has_more: true, as_of: '2026-03-01T00:00:00Z' } };
     }
     if (path === '/api/v1/trace/rows/seismic_energy/17') return { body: traceRow };
     return problem(404, 'not_found', `looked for ${path}`);
@@ -221,6 +230,7 @@ describe('rows', () => {
       convention: 'usgs-earthquakes',
       release: '1',
       history: 'true',
+      limit: '50',
     });
     expect(stdout).toContain('seismic_energy/17');
     expect(stderr).toContain(
@@ -232,7 +242,8 @@ describe('rows', () => {
     await using world = await createCliWorld();
     await using full = await archive();
     await using server = await startFakeServer(async ({ path }) => {
-      if (path.startsWith('/api/v1/data/')) return { body: { rows: [], next_cursor: null, has_more: false } };
+      if (path.startsWith('/api/v1/data/'))
+        return { body: { rows: [], next_cursor: null, has_more: false, as_of: '2026-03-01T00:00:00Z' } };
       return { body: await (await fetch(full.url + path)).json() };
     });
     const ask = async (...given: string[]) => {
@@ -284,7 +295,8 @@ describe('rows', () => {
     await using world = await createCliWorld();
     await using full = await archive();
     await using server = await startFakeServer(async ({ path }) => {
-      if (path.startsWith('/api/v1/data/')) return { body: { rows: [], next_cursor: null, has_more: false } };
+      if (path.startsWith('/api/v1/data/'))
+        return { body: { rows: [], next_cursor: null, has_more: false, as_of: '2026-03-01T00:00:00Z' } };
       if (path.endsWith('/releases/99')) return problem(404, 'not_found', 'no such release');
       return { body: await (await fetch(full.url + path)).json() };
     });

@@ -37,6 +37,7 @@ describe('filters of records', () => {
   test.each([
     [where('metadata.mass', 'gte', 2), 'bc'],
     [where('metadata.mass', 'eq', 1.5), 'a'],
+    [where('mass', 'eq', 1.5), 'a'],
     [where('metadata.mass', 'neq', 2.5), 'abd'],
     [where('metadata.mass', 'in', [1.5, 2.5]), 'ac'],
     [where('metadata.mass', 'in', []), ''],
@@ -117,7 +118,7 @@ describe('what does not fit is refused with what would', () => {
     [where('metadata.mass', 'eq'), 'filter.value', 'is missing'],
     [where('metadata.cast_on', 'eq', '2026-02-30'), 'filter.value', 'must be a date'],
     [where('metadata.mas', 'eq', 1), 'filter.field', 'did you mean metadata.mass?'],
-    [where('mass', 'eq', 1), 'filter.field', 'did you mean metadata.mass?'],
+    [where('mas', 'eq', 1), 'filter.field', 'did you mean metadata.mass?'],
     [where('features.probe.n', 'eq', 1), 'filter.field', 'records are filtered by metadata.'],
     [{ kind: 'and', operands: [where('metadata.mass', 'eq', 1)] }, 'filter.operands', 'two filters'],
     [{ field: 'metadata.mass', op: 'eq', value: 1 }, 'filter.kind', 'predicate, and, or, not'],

@@ -31,6 +31,8 @@ const columns = {
   batches: 'ingestion',
   batch_gates: 'predecessor',
   batch_records: 'metadata',
+  stored_files: 'head',
+  record_files: 'name',
   sources: 'record_id',
   recomputes: 'releases',
   recompute_walks: 'version',

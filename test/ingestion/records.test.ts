@@ -17,6 +17,7 @@ const pinned = {
     },
   ],
   openText: false,
+  files: { accepted_types: [], min_count: 0, max_count: 0, max_file_size: 0 },
 };
 
 /** Reads an upload that comes in pieces of 7 bytes, or of `pieceBytes`. */

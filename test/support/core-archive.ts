@@ -18,6 +18,7 @@ import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';
 import { processRunner } from '@osa/core/runners/process/process';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
+import type { FileStore } from '@osa/core/storage/index';
 import type { Store } from '@osa/core/store';
 import { admin, scratch, type TestDatabase, testDatabase } from './database/database.ts';
 
@@ -58,6 +59,7 @@ export interface CoreArchiveOptions {
   /** Instead of the process runner. */
   readonly runners?: readonly Runner[];
   readonly maxMemoryBytes?: number;
+  readonly files?: FileStore;
 }
 
 export async function coreArchive(options: CoreArchiveOptions = {}): Promise<CoreArchive> {
@@ -75,6 +77,7 @@ export async function coreArchive(options: CoreArchiveOptions = {}): Promise<Cor
     slots: hookSlots(2),
     held: new Map(),
     threads,
+    ...(options.files && { files: options.files }),
     workspace: join(directory.path, 'work'),
     maxMemoryBytes: options.maxMemoryBytes ?? 2 ** 40,
     log: () => undefined,

@@ -29,6 +29,7 @@ const exitCodes = {
 
   invalid: 1,
   too_large: 1,
+  range_not_satisfiable: 1,
   unsupported_media_type: 1,
   method_not_allowed: 1,
   not_found: 1,

@@ -34,6 +34,7 @@ export const errorCodes = {
   malformed: 'The request cannot be read',
   invalid: 'The request breaks a rule',
   too_large: 'The input is larger than the limit',
+  range_not_satisfiable: 'The range is beyond the end',
   unsupported_media_type: 'The content type is not accepted here',
   method_not_allowed: 'The method is not allowed here',
   usage: 'The command or its files are wrong',

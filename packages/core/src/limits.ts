@@ -14,6 +14,11 @@ export const bounds = {
   blobBytes: 64 * 1024 * 1024,
   /** Blobs checked at a time; each is in memory completely. */
   blobChecks: 2,
+  /** One file of a record, and the files of one. */
+  fileBytes: 64 * 1024 * 1024 * 1024,
+  filesPerRecord: 1_000,
+  /** Files that are asked for at once. */
+  askedFiles: 1_000,
   /** Files in a packed hook directory. */
   blobFiles: 10_000,
   /** One `convention.yaml`. */

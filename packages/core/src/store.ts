@@ -3,6 +3,7 @@ import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { DatasetReads } from './data/dataset.ts';
 import type { EventReads } from './events/outbox.ts';
+import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
@@ -25,12 +26,13 @@ export interface Store {
   mint(writer: Omit<Writer, 'idempotency'>, minting: Minting): Promise<MintOutcome>;
   /** One read-only look at the registry: all of it at the same moment, nothing locked. */
   read<T>(work: (registry: RegistryState) => Promise<T>): Promise<T>;
-  /** Says that bytes are about to come, so that they are kept for a while whether anything refers to them or not. */
-  useBlob(sha256: string): Promise<void>;
+  /** Says that somebody means to use bytes, so that they are kept for a while whether anything refers to them or not. */
+  useBlobs(digests: readonly string[]): Promise<void>;
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;
   readonly dataset: DatasetReads;
+  readonly files: FileReads;
   readonly tracer: Tracer;
   readonly stories: Stories;
   readonly events: EventReads;
@@ -84,6 +86,7 @@ export interface Writer {
 export interface WriteTransaction {
   readonly registry: RegistryWrites;
   readonly ingestions: IngestionWrites;
+  readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;

@@ -6,16 +6,15 @@ import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
 import { OsaError } from '@osa/core/error';
 import { failpoint } from '@osa/core/failpoint';
-import { connect, type Database } from '@osa/core/postgres/connection/connect';
+import type { Database } from '@osa/core/postgres/connection/connect';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
-import type { BlobStore } from '@osa/core/storage/index';
+import type { Stores } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from './config/config.ts';
-import { defaultReadConnections } from './config/settings.ts';
 import { requireFit, requireSafe, requireSafeIssuers, unusableDirectory } from './config/start-checks.ts';
 import { authenticator } from './http/authenticate.ts';
 import { failureRateLimit } from './http/failure-rate-limit.ts';
@@ -28,6 +27,7 @@ import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
 import { eventRoutes } from './http/routes/events.ts';
+import { fileRoutes } from './http/routes/files.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
 import { recomputeRoutes } from './http/routes/recomputes.ts';
@@ -38,8 +38,9 @@ import { traceRoutes } from './http/routes/trace.ts';
 import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+import { open, readsAtATime } from './pools.ts';
 import { type Components, components } from './ready.ts';
-import { openBlobs } from './storage.ts';
+import { openStores } from './storage.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
 import { startWorker, type Worker } from './worker/worker.ts';
@@ -80,10 +81,10 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
-  const blobs = await openBlobs(config);
+  const stores = await openStores(config);
   const metrics = createMetrics(() => failingBatches(requests));
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
-  const execution = await prepareExecution(config, { claims, endings, blobs, threads, metrics, log });
+  const execution = await prepareExecution(config, { claims, endings, stores, threads, metrics, log });
   if (config.worker.concurrency > 0) stack.use(await announce(execution, { database: requests, log }));
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
   const stopWork = once(() => worker.drain(drainMs));
@@ -97,7 +98,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     reads,
     uploads,
     cancellations,
-    blobs,
+    stores,
     threads,
     metrics,
     worker,
@@ -135,36 +136,6 @@ function once(work: () => Promise<void>): () => Promise<void> {
   };
 }
 
-/**
- * Six pools, so that no kind of work waits for another. Requests are quick. Reads may be long, and are cut when they are. An
- * upload may take minutes. A cancellation waits for no lock and for no upload, but may write much. Claims and
- * renewals are quick, so a silent connection is soon given up. The end of a batch writes much, and may wait for its
- * turn to publish.
- */
-function open(
-  { database, worker }: DaemonConfig,
-  part: 'requests' | 'reads' | 'uploads' | 'cancellations' | 'claims' | 'endings',
-): Database {
-  const minute = 60_000;
-  const settings = {
-    requests: { max: database.connections },
-    reads: { max: readsAtATime(database), statementTimeoutMs: 15_000 },
-    uploads: { max: 2, acquireTimeoutMs: minute, statementTimeoutMs: 30 * minute, lockTimeoutMs: 5 * minute },
-    cancellations: { max: 2, statementTimeoutMs: 30 * minute },
-    claims: { max: worker.concurrency + 1, statementTimeoutMs: 10_000, lockTimeoutMs: 5_000 },
-    endings: {
-      max: Math.max(1, worker.concurrency),
-      statementTimeoutMs: 5 * minute,
-      lockTimeoutMs: 2 * minute,
-    },
-  };
-  return connect({ url: database.url, applicationName: `osad ${part}`, ...settings[part] });
-}
-
-function readsAtATime({ readConnections = defaultReadConnections }: DaemonConfig['database']): number {
-  return readConnections;
-}
-
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
   try {
     await prepareSpool(spoolOf(dataDirectory));
@@ -190,7 +161,7 @@ interface ServerNeeds {
   readonly reads: Database;
   readonly uploads: Database;
   readonly cancellations: Database;
-  readonly blobs: BlobStore;
+  readonly stores: Stores;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
   readonly worker: Worker;
@@ -233,8 +204,9 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
   const on = (database: Database): Handlers => {
     const store = postgresStore(database, { domain });
     const spoolDirectory = spoolOf(config.dataDirectory);
-    const { blobs, threads } = needs;
-    const parts = { store, bulk, cancelling, blobs, threads, spoolDirectory, ...httpLimits, ...config.http };
+    const { stores, threads } = needs;
+    const limits = { ...httpLimits, ...config.http };
+    const parts = { store, bulk, cancelling, ...stores, threads, spoolDirectory, ...limits };
     return {
       ...serviceRoutes({
         store,
@@ -245,6 +217,7 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
       }),
       ...conventionRoutes({ store, registries }),
       ...blobRoutes(parts),
+      ...fileRoutes(parts),
       ...hookRoutes({ ...parts, registries }),
       ...ingestionRoutes(parts),
       ...recomputeRoutes(parts),

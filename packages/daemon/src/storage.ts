@@ -1,31 +1,36 @@
 import { join } from 'node:path';
-import { cachedBlobs } from '@osa/core/storage/cache';
+import { cachedStores } from '@osa/core/storage/cache';
+import { filesystemFiles } from '@osa/core/storage/files';
 import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
-import type { BlobStore } from '@osa/core/storage/index';
+import type { BlobStore, Stores } from '@osa/core/storage/index';
 import { requireStore, s3Blobs } from '@osa/core/storage/s3/s3';
 import type { DaemonConfig } from './config/config.ts';
 
-/** The store itself, without copies. */
-export function wholeStore({
-  dataDirectory,
-  storage,
-}: Pick<DaemonConfig, 'dataDirectory' | 'storage'>): BlobStore {
-  return storage === undefined ? filesystemBlobs(join(dataDirectory, 'blobs')) : s3Blobs(storage);
-}
+type Place = Pick<DaemonConfig, 'dataDirectory' | 'storage'>;
 
 /**
- * Opens the store of blobs, as the settings say.
+ * Opens the stores of packed hooks and of records' files, which are one place: bytes are stored once.
  *
  * @throws OsaError `unavailable` that says what is wrong with it
  */
-export async function openBlobs(config: Pick<DaemonConfig, 'dataDirectory' | 'storage'>): Promise<BlobStore> {
-  const { dataDirectory, storage } = config;
+export async function openStores(place: Place): Promise<Stores> {
+  const { dataDirectory, storage } = place;
   if (storage === undefined) {
-    await prepareBlobs(join(dataDirectory, 'blobs'));
-    return wholeStore(config);
+    const directory = blobsOf(dataDirectory);
+    await prepareBlobs(directory);
+    return { blobs: wholeStore(place), files: filesystemFiles(directory) };
   }
   await requireStore(storage);
   const directory = join(dataDirectory, 'cache');
   await prepareBlobs(directory);
-  return cachedBlobs(wholeStore(config), { directory, maxBytes: storage.cacheBytes });
+  return cachedStores(wholeStore(place), { directory, maxBytes: storage.cacheBytes });
+}
+
+/** All bytes where they are kept, without copies. */
+export function wholeStore({ dataDirectory, storage }: Place): BlobStore {
+  return storage === undefined ? filesystemBlobs(blobsOf(dataDirectory)) : s3Blobs(storage);
+}
+
+function blobsOf(dataDirectory: string): string {
+  return join(dataDirectory, 'blobs');
 }

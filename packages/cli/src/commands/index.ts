@@ -139,8 +139,14 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Look',
+    name: 'records',
+    summary: 'List the records of a convention, or save them',
+    load: async () => (await import('./data/records.ts')).records,
+  },
+  {
+    group: 'Look',
     name: 'rows',
-    summary: 'List the rows of a hook',
+    summary: 'List the rows of a hook, or save them',
     load: async () => (await import('./data/rows.ts')).rows,
   },
   {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import { visibleJson } from '@osa/core/text';
@@ -21,6 +22,8 @@ export interface Output {
   document(text: string): void;
   /** A result that takes the place of the one before: on a terminal the screen is cleared first. */
   screen(lines: readonly Line[]): void;
+  /** A part of a result as it is, which waits until it is taken. On a terminal nothing in it acts. */
+  bytes(text: Buffer): Promise<void>;
   /** Messages and progress, to stderr. */
   note(...lines: readonly Line[]): void;
   /** An error: the document `{"error": {code, message, field, details}}` with `--json`, lines on stderr else. */
@@ -67,6 +70,10 @@ export function createOutput(
     animated: interactive && !display.isAscii,
     result: (document, lines) => (json ? result(document) : write(streams.stdout, lines)),
     stream: (lines) => (json ? lines.map((text) => writeJson(String(text))) : write(streams.stdout, lines)),
+    bytes: async (text) => {
+      const shown = streams.stdout.isTTY === true ? visibleJson(text.toString()) : text;
+      if (!streams.stdout.write(shown)) await once(streams.stdout, 'drain');
+    },
     document: (text) => void writeJson(text),
     screen: (lines) => {
       if (streams.stdout.isTTY === true) streams.stdout.write('\x1b[H\x1b[2J');

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { formatNames } from '../data/format/index.ts';
+import { columnKinds } from '../data/table.ts';
 import { bounds } from '../limits.ts';
 import { flag, givenTime, rowId, time, versionText } from './fields.ts';
 import { dataPage, nextPage, table, wholePage } from './paging.ts';
@@ -164,6 +165,8 @@ export const dataRoutes = {
             z.object({
               name: z.string(),
               type: z.string(),
+              /** How its values are compared and written to files. */
+              kind: z.enum(columnKinds),
               format: z.string().optional(),
               ...Described,
               /** As a filter names it, and the operators that it takes. */

@@ -5,6 +5,7 @@ import { authRoutes } from './auth.ts';
 import { blobsRoutes } from './blobs.ts';
 import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
+import { filesRoutes } from './files.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
 import { eventsRoutes } from './operate/events.ts';
@@ -23,6 +24,7 @@ export const routes = {
   ...serviceRoutes,
   ...conventionsRoutes,
   ...blobsRoutes,
+  ...filesRoutes,
   ...hooksRoutes,
   ...ingestionsRoutes,
   ...recomputesRoutes,

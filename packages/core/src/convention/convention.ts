@@ -19,12 +19,10 @@ export const Slug = z
     'must start with a-z, hold only a-z, 0-9 and -, and have 3 to 64 characters',
   );
 
-/** A record that needs files could never come in. */
-const noFiles = 'must be 0, since records cannot bring files yet; leave it out';
-
+/** `max_file_size` is in bytes, and 0 for no bound of its own; no `accepted_types` take any. */
 export const FileRequirements = z.object({
   accepted_types: z.array(z.string().max(100)).max(1_000),
-  min_count: z.int().min(0).max(0, noFiles).default(0),
+  min_count: z.int().min(0).default(0),
   max_count: z.int().min(0),
   max_file_size: z.int().min(0).default(0),
 });

@@ -53,6 +53,7 @@ function describeTable(
     columns: columns.map((column) => ({
       name: column.name,
       type: column.type,
+      kind: column.kind,
       ...(column.format !== undefined && { format: column.format }),
       ...said(column),
       ...(column.isSearchable && { field: column.path, operators: [...operatorsOf[column.kind]] }),

@@ -121,7 +121,9 @@ function columnOf(table: Table, given: unknown, path: string): TableColumn {
   if (name === undefined) {
     throw refusal(path, `${excerpt(given)} is not the name of a column, such as "${examplePath(table)}"`);
   }
-  const column = table.columns.find((known) => known.path === name && known.isSearchable);
+  const column = table.columns.find(
+    (known) => (known.path === name || known.name === name) && known.isSearchable,
+  );
   if (column) return column;
   throw unknownColumn(table, name, path);
 }
@@ -144,7 +146,7 @@ function unknownColumn(table: Table, name: string, path: string): OsaError {
     return refusal(path, `${excerpt(name)}: ${what} by ${own}… and by their own columns only`);
   }
   const known = table.columns.filter((column) => column.isSearchable).map((column) => column.path);
-  const near = suggest(name, known) ?? suggest(`${own}${name}`, known);
+  const near = name.includes('.') ? suggest(name, known) : suggest(`${own}${name}`, known);
   const hint = near === undefined ? `known are ${listed(known)}` : `did you mean ${near}?`;
   return refusal(path, `there is no column ${excerpt(name)}; ${hint}`);
 }

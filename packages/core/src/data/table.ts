@@ -6,18 +6,11 @@ import { type FieldDefinition, isOpenField } from '../record/schema.ts';
  * `integer` are those of feature tables; `moment` is a date or a time as it was written, `time` and `date` are the
  * database's; `list` and `json` are JSON.
  */
-export type ColumnKind =
-  | 'text'
-  | 'decimal'
-  | 'double'
-  | 'integer'
-  | 'boolean'
-  | 'moment'
-  | 'time'
-  | 'date'
-  | 'uuid'
-  | 'list'
-  | 'json';
+export const columnKinds = [
+  ...(['text', 'decimal', 'double', 'integer', 'boolean', 'moment'] as const),
+  ...(['time', 'date', 'uuid', 'list', 'json'] as const),
+] as const;
+export type ColumnKind = (typeof columnKinds)[number];
 
 export interface TableColumn {
   /** As a row has it. */

@@ -3,6 +3,7 @@ import { requireScope } from '../auth/scope.ts';
 import { unknownConvention } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
+import { problemOfStored } from '../file/rules.ts';
 import type { OutputThreads } from '../run/output/threads.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
 import { isFull } from './batches.ts';
@@ -81,7 +82,7 @@ async function addBatches(
   let batch: IncomingRecord[] = [];
   let bytes = 0;
   const flush = async () => {
-    await ingestions.addBatch(ingestion, index++, batch);
+    await ingestions.addBatch(ingestion, index++, await withStoredFiles(ingestions, batch));
     total += batch.length;
     batch = [];
     bytes = 0;
@@ -97,4 +98,18 @@ async function addBatches(
   }
   if (batch.length > 0) await flush();
   return total;
+}
+
+/** A record is invalid when a file that it names is not stored, or is not what the record says. */
+async function withStoredFiles(
+  ingestions: WriteTransaction['ingestions'],
+  batch: readonly IncomingRecord[],
+): Promise<readonly IncomingRecord[]> {
+  const usable = batch.filter(({ files, problem }) => problem === null && files.length > 0);
+  if (usable.length === 0) return batch;
+  const digests = new Set(usable.flatMap(({ files }) => files.map(({ sha256 }) => sha256)));
+  const stored = await ingestions.storedFiles([...digests]);
+  return batch.map((record) =>
+    record.problem === null ? { ...record, problem: problemOfStored(record.files, stored) ?? null } : record,
+  );
 }

@@ -1,5 +1,7 @@
 import type { Answer } from '../api/index.ts';
+import type { FileRequirements } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
+import type { RecordFile, StoredFile } from '../file/file.ts';
 import type { Page } from '../hook/registry.ts';
 import type { FieldDefinition } from '../record/schema.ts';
 
@@ -18,6 +20,8 @@ export interface IngestionWrites {
     index: number,
     records: readonly IncomingRecord[],
   ): Promise<void>;
+  /** Those of the files that are stored. */
+  storedFiles(digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
   /** Two lines of the ingestion with the same source, if there are any. */
   findTwins(id: string): Promise<readonly Twins[]>;
   /**
@@ -58,6 +62,7 @@ export interface Pinned {
   readonly convention: string;
   readonly schema: { readonly id: string; readonly version: string };
   readonly fields: readonly FieldDefinition[];
+  readonly files: FileRequirements;
   /** Whether its text without a rule takes any value. */
   readonly openText: boolean;
 }
@@ -69,6 +74,8 @@ export interface IncomingRecord {
   /** Canonical JSON. */
   readonly metadata: string;
   readonly contentDigest: string;
+  /** By name. */
+  readonly files: readonly RecordFile[];
   /** Why the record breaks the schema, or null when it keeps it. */
   readonly problem: string | null;
 }

@@ -6,8 +6,8 @@ import { recordReader, type SourceLine } from './record-line.ts';
 import { requireNdjson, withoutMark } from './upload-format.ts';
 
 /**
- * Reads an upload of records: NDJSON, one `{"source_id": text, "metadata": object}` a line. `id` is another name of
- * `source_id`; `fetched_at` and an empty `files` are allowed, since the archive's ingesters write them. A record with
+ * Reads an upload of records: NDJSON, one `{"source_id": text, "metadata": object, "files": list}` a line. `id` is another
+ * name of `source_id`; `files` may be left out; `fetched_at` is allowed, since the archive's ingesters write it. A record with
  * `problem`, a text, is invalid for this reason: its sender could not read it as the schema wants it.
  *
  * One bad record costs one record: if a line is JSON and has a source id, a problem of its content makes only that

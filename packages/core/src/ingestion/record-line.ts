@@ -1,4 +1,6 @@
 import { asOsaError, OsaError } from '../error.ts';
+import { digestText, inOrder } from '../file/file.ts';
+import { type NamedFiles, problemOfFiles, readFiles } from '../file/rules.ts';
 import { sha256 } from '../hook/release.ts';
 import { canonicalJson } from '../json/canonical.ts';
 import { decodeUtf8, parseJson } from '../json/parse.ts';
@@ -33,7 +35,7 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
     if (long) return readLong(long, line);
     const read = parseLine(bytes, line);
     if (read.scan) return unkept(requireId(read.scan.members(), line), line, read.scan, read.problem);
-    const { sourceId, metadata, problem } = readMembers(read.value, line);
+    const { sourceId, metadata, problem, named } = readMembers(read.value, line);
     if (!isJsonObject(metadata)) {
       const scan = new MemberScan();
       scan.add(bytes);
@@ -42,15 +44,20 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
     uploadSteps += bytes.length * stepsPerByte;
     const steps = { left: Math.min(recordSteps, uploadSteps) };
     uploadSteps -= steps.left;
-    const problems = problem === undefined ? check(metadata, steps) : [problem];
+    const problems = problem === undefined ? [...check(metadata, steps)] : [problem];
     uploadSteps += Math.max(0, steps.left);
+    const files = named.problem === undefined ? inOrder(named.files) : [];
+    const wrong = named.problem ?? problemOfFiles(sourceId, files, pinned.files);
+    if (wrong !== undefined) problems.push(wrong);
     const canonical = canonicalJson(metadata);
+    const content = `{"files":${digestText(files)},"metadata":${canonical},"schema":${schema}}`;
     return {
       sourceId,
       line,
       metadata: canonical,
+      files,
       // Canonical as a whole: the keys are in order.
-      contentDigest: sha256(`{"files":[],"metadata":${canonical},"schema":${schema}}`),
+      contentDigest: sha256(content),
       problem: problems.length === 0 ? null : cut(problems.join('; '), bounds.reasonLength),
     };
   };
@@ -65,7 +72,7 @@ const stepsPerByte = 50;
 
 function unkept(sourceId: string, line: number, scan: MemberScan, problem: string): IncomingRecord {
   const reason = cut(problem, bounds.reasonLength);
-  return { sourceId, line, metadata: '{}', contentDigest: scan.digest(), problem: reason };
+  return { sourceId, line, metadata: '{}', contentDigest: scan.digest(), files: [], problem: reason };
 }
 
 /** Brackets, strings and members of such a line are checked, its values are not. */
@@ -115,6 +122,7 @@ interface Members {
   readonly metadata: unknown;
   /** Why the record cannot be used, where its sender knows: from a table, say. */
   readonly problem: string | undefined;
+  readonly named: NamedFiles;
 }
 
 function readMembers(value: unknown, line: number): Members {
@@ -123,10 +131,11 @@ function readMembers(value: unknown, line: number): Members {
   const { source_id, id, metadata, files, problem, fetched_at: _, ...others } = value;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) {
-    throw refusal(line, `unknown member ${JSON.stringify(unknown)}`, 'allowed are source_id, metadata');
-  }
-  if (Array.isArray(files) ? files.length > 0 : files !== undefined) {
-    throw refusal(line, 'files cannot come in with NDJSON', 'leave files out', 'files');
+    throw refusal(
+      line,
+      `unknown member ${JSON.stringify(unknown)}`,
+      'allowed are source_id, metadata, files',
+    );
   }
   if (problem !== undefined && (typeof problem !== 'string' || problem === '')) {
     throw refusal(
@@ -137,7 +146,7 @@ function readMembers(value: unknown, line: number): Members {
     );
   }
   const given = Object.entries({ source_id, id }).filter(([, named]) => named !== undefined);
-  return { sourceId: requireId(given, line), metadata, problem };
+  return { sourceId: requireId(given, line), metadata, problem, named: readFiles(files) };
 }
 
 type GivenId = readonly [name: string, value: unknown];

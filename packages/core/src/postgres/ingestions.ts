@@ -1,5 +1,6 @@
 import { v7 as uuid7 } from 'uuid';
 import type { Answer } from '../api/index.ts';
+import { FileRequirements } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
 import type { Page } from '../hook/registry.ts';
 import type {
@@ -15,6 +16,7 @@ import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
 import { failures } from './failures.ts';
+import { addRecordFiles, storedFiles } from './files.ts';
 import { ingestionRecords } from './ingestion-records.ts';
 import { cancelIngestion } from './queue/end.ts';
 import { useIndexLookups } from './queue/plans.ts';
@@ -31,6 +33,7 @@ export function ingestionWrites(tx: Transaction, actor: number, options: NodeIde
     findRepeat: (upload) => findRepeat(tx, actor, upload),
     open: (ingestion) => open(tx, actor, ingestion),
     addBatch: (ingestion, index, records) => addBatch(tx, ingestion, index, records),
+    storedFiles: (digests) => storedFiles(tx, digests),
     findTwins: (id) => findTwins(tx, id),
     seal: (id, convention) => seal(tx, id, convention),
     view: async (id) => {
@@ -58,14 +61,20 @@ export function ingestionReads({ sql }: Pick<Database, 'sql'>, options: NodeIden
 }
 
 async function pin(tx: Transaction, convention: string): Promise<Pinned | undefined> {
-  type Row = { id: string; version: string; fields: FieldDefinition[]; open_text: boolean };
+  type Row = {
+    id: string;
+    version: string;
+    fields: FieldDefinition[];
+    open_text: boolean;
+    files: FileRequirements;
+  };
   const [row] = await tx<Row[]>`
-    select s.id, s.version, s.fields, s.open_text
+    select s.id, s.version, s.fields, s.open_text, c.file_requirements as files
     from conventions c join schemas s on s.id = c.schema_id and s.version = c.schema_version
     where c.slug = ${convention}`;
   if (!row) return undefined;
-  const { id, version, fields, open_text: openText } = row;
-  return { convention, schema: { id, version }, fields, openText };
+  const { id, version, fields, open_text: openText, files } = row;
+  return { convention, schema: { id, version }, fields, openText, files: FileRequirements.parse(files) };
 }
 
 async function open(
@@ -90,10 +99,11 @@ async function addBatch(
   records: readonly IncomingRecord[],
 ): Promise<void> {
   const invalid = records.filter((record) => record.problem !== null).length;
+  const batch = uuid7();
   await tx`
     with batch as (
       insert into batches (id, ingestion, convention, index, records, invalid)
-      values (${uuid7()}, ${ingestion.id}, ${ingestion.pinned.convention}, ${index}, ${records.length}, ${invalid})
+      values (${batch}, ${ingestion.id}, ${ingestion.pinned.convention}, ${index}, ${records.length}, ${invalid})
       returning id
     )
     insert into batch_records (batch, source_id, line, metadata, content_digest, status, reason)
@@ -106,6 +116,11 @@ async function addBatch(
       ${arrayText(records.map((record) => record.contentDigest))}::text::text[],
       ${arrayText(records.map((record) => record.problem))}::text::text[]
     ) as incoming (source_id, line, metadata, content_digest, problem)`;
+  await addRecordFiles(
+    tx,
+    batch,
+    records.filter((record) => record.problem === null),
+  );
 }
 
 async function findTwins(tx: Transaction, id: string): Promise<readonly Twins[]> {

@@ -7,6 +7,7 @@ import { missingActor, rememberActor } from './actor.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './data/dataset.ts';
+import { fileReads, fileWrites } from './files.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
 import { runningWorkers } from './queue/workers.ts';
@@ -18,7 +19,7 @@ import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
 import { storedStatus } from './status/status.ts';
-import { useBlob } from './storage/inventory.ts';
+import { useBlobs } from './storage/inventory.ts';
 import { eventReads } from './story/events.ts';
 import { impacts } from './story/impact.ts';
 import { stories } from './story/stories.ts';
@@ -32,6 +33,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
           work({
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
+            files: fileWrites(tx, actor),
             recomputes: recomputeWrites(tx, actor),
             event: async (type, payload) => {
               const request_id = writer.request?.request_id ?? null;
@@ -50,9 +52,10 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     },
     access: access(database),
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
-    useBlob: (sha256) => useBlob(database.sql, sha256),
+    useBlobs: (digests) => useBlobs(database.sql, digests),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
+    files: fileReads(database),
     recomputes: recomputeReads(database),
     dataset: datasetReads(database, node),
     tracer: tracer(database),

@@ -43,7 +43,8 @@ export async function attempt(execution: Execution, claim: Claim, start: Start):
     hook: run.hook,
     release: { ...run.release, limits },
     memoryBytes,
-    records: records.map(({ sourceId, metadata }) => ({ id: sourceId, metadata })),
+    records: records.map(({ sourceId, metadata, files = [] }) => ({ id: sourceId, metadata, files })),
+    linkFile: execution.files?.link,
   };
   const ended = await carryOut(execution, { run: run.id, n }, start, task);
   if (ended instanceof OsaError) {

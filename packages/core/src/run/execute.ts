@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { asOsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
+import { digestText } from '../file/file.ts';
 import type { Execution } from './execution.ts';
 import { holdLease } from './lease.ts';
 import { backoffMs, maxFailures } from './policy.ts';
@@ -127,10 +128,12 @@ async function whileLeased({ worker }: Execution, tell: () => Promise<void>): Pr
   }
 }
 
-/** SHA-256, hex, over each record's id and metadata as given to the hooks. */
+/** SHA-256, hex, over each record's id, metadata and files as given to the hooks. */
 function digestInput(claim: Claim): string {
   const hash = createHash('sha256');
-  for (const { sourceId, metadata } of claim.records)
+  for (const { sourceId, metadata, files = [] } of claim.records) {
     hash.update(`${JSON.stringify(sourceId)}\n${metadata}\n`);
+    if (files.length > 0) hash.update(`${digestText(files)}\n`);
+  }
   return hash.digest('hex');
 }

@@ -1,3 +1,4 @@
+import type { FileStore } from '../storage/index.ts';
 import type { OutputThreads } from './output/threads.ts';
 import type { BatchQueue } from './queue.ts';
 import type { Runner } from './runner.ts';
@@ -13,6 +14,8 @@ export interface Execution {
   readonly held: Map<string, () => void>;
   /** The threads that read output. */
   readonly threads: OutputThreads;
+  /** Where the files of records are; a record with files needs it. */
+  readonly files?: Pick<FileStore, 'link'>;
   /** The directory below which attempts have theirs. */
   readonly workspace: string;
   /** What the machine gives one attempt at most. */

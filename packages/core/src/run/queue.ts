@@ -1,3 +1,4 @@
+import type { RecordFile } from '../file/file.ts';
 import type { FeatureContract } from '../hook/hook.ts';
 import type { ReleaseContent, Runtime } from '../hook/release.ts';
 import type { OutputReader } from './output/judgement.ts';
@@ -93,6 +94,8 @@ export interface ClaimedRecord {
   readonly sourceId: string;
   /** JSON text. */
   readonly metadata: string;
+  /** By name; left out where there are none. */
+  readonly files?: readonly RecordFile[];
 }
 
 export interface ClaimedRun {

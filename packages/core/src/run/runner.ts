@@ -1,3 +1,4 @@
+import type { RecordFile } from '../file/file.ts';
 import type { Config, NormalLimits, Runtime } from '../hook/release.ts';
 
 /**
@@ -44,6 +45,8 @@ export interface Task {
   readonly memoryBytes: number;
   /** The records, in order. Written to `records.jsonl`; an id is data, never part of a path. */
   readonly records: readonly InputRecord[];
+  /** Gives a file of a record a further name, by its SHA-256. */
+  readonly linkFile?: ((sha256: string, path: string) => Promise<void>) | undefined;
   /** Told of what the code says on stdout and stderr, as it comes. */
   readonly onLog?: ((chunk: Uint8Array) => void) | undefined;
 }
@@ -52,6 +55,8 @@ export interface InputRecord {
   readonly id: string;
   /** The record's metadata as JSON text, one line. */
   readonly metadata: string;
+  /** The id of a record with files is a plain name. */
+  readonly files?: readonly RecordFile[];
 }
 
 /** How the code ended. Exactly one of these; `exited` with code 0 is the only one whose output counts. */

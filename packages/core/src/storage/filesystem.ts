@@ -78,7 +78,7 @@ async function namesIn(directory: string): Promise<string[]> {
   return (names ?? []).sort();
 }
 
-const incoming = 'incoming';
+export const incoming = 'incoming';
 
 /** No upload takes this long, so older files are those of dead daemons. Other daemons may be writing right now. */
 const abandonedAfterMs = 24 * 3_600_000;
@@ -116,6 +116,8 @@ async function write(path: string, source: Readable, maxBytes: number) {
   try {
     const chunks: AsyncIterable<Uint8Array> = source.iterator({ destroyOnReturn: false });
     const written = await receive(chunks, file, { what: 'the blob', maxBytes });
+    // A hook may be given it by a further name, and runs as another user. The directory is for ours only.
+    await file.chmod(0o444);
     await file.sync();
     return written;
   } finally {
@@ -133,7 +135,7 @@ async function openBlob(path: string, sha256: string): Promise<FileHandle> {
 }
 
 /** A rename is durable once the directory that holds the name is flushed. */
-async function flushDirectory(path: string): Promise<void> {
+export async function flushDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
     await directory.sync();

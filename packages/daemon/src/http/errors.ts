@@ -11,6 +11,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   malformed: 400,
   invalid: 422,
   too_large: 413,
+  range_not_satisfiable: 416,
   unsupported_media_type: 415,
   method_not_allowed: 405,
   missing_token: 401,

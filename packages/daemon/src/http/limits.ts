@@ -22,6 +22,7 @@ export interface HttpLimits {
   readonly requestBytes: number;
   readonly uploadBytes: number;
   readonly blobBytes: number;
+  readonly fileBytes: number;
   /** Requests without an accepted token, for each network: this many at once, one a second in the long run. */
   readonly failedAuthentications: number;
   /** What readers without a token get in a minute, for each network. */
@@ -49,6 +50,7 @@ export const httpLimits: HttpLimits = {
   requestBytes: bounds.requestBytes,
   uploadBytes: bounds.uploadBytes,
   blobBytes: bounds.blobBytes,
+  fileBytes: bounds.fileBytes,
   failedAuthentications: 100,
   anonymousRequests: 3_000,
   anonymousRows: 1_000_000,

@@ -7,7 +7,7 @@ import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';
 import { sweep } from '@osa/core/runners/attempt/sweep';
 import { makeRunners } from '@osa/core/runners/index';
-import type { BlobStore } from '@osa/core/storage/index';
+import type { Stores } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from '../config/config.ts';
 import type { Metrics } from '../metrics.ts';
@@ -18,7 +18,7 @@ export interface ExecutionParts {
   readonly claims: Database;
   /** For the final transactions of batches. */
   readonly endings: Database;
-  readonly blobs: BlobStore;
+  readonly stores: Stores;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -30,9 +30,9 @@ export interface ExecutionParts {
  */
 export async function prepareExecution(config: DaemonConfig, parts: ExecutionParts): Promise<Execution> {
   const { worker, workDirectory: workspace } = config;
-  const { claims, endings, blobs, threads, metrics, log } = parts;
+  const { claims, endings, stores, threads, metrics, log } = parts;
   const queue = metrics.counted(postgresQueue(claims, { domain: config.domain, endings }));
-  const own = await ownRunners(config, { blobs, log });
+  const own = await ownRunners(config, { stores, log });
   await failpoint('recovery.start');
   const swept = await sweepOrphans(config, own);
   if (swept > 0) log.warn({ attempts: swept }, 'ended attempts that a dead daemon had left running');
@@ -45,6 +45,7 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
     slots: hookSlots(worker.perHook),
     held: new Map(),
     threads,
+    files: stores.files,
     workspace,
     maxMemoryBytes: config.maxHookMemoryBytes,
     log: (event, details) => report(event, details, { metrics, log }),
@@ -63,11 +64,11 @@ async function sweepOrphans(
 /** Development always runs directories; production runs images only. */
 async function ownRunners(
   { mode, runner, containers, environment }: DaemonConfig,
-  { blobs, log }: Pick<ExecutionParts, 'blobs' | 'log'>,
+  { stores, log }: Pick<ExecutionParts, 'stores' | 'log'>,
 ): Promise<Runner[]> {
   return makeRunners(runner, {
     isDevelopment: mode === 'development',
-    blobs,
+    blobs: stores.blobs,
     environment,
     engineOptions: containers.engineOptions,
     acceptedRuntime: containers.acceptedRuntime,

@@ -1,21 +1,25 @@
 import type { Answer } from '@osa/core/api';
+import { rowTable, type TableColumn } from '@osa/core/data/table';
+import { bounds } from '@osa/core/limits';
 import { defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { nextPage, value, version } from '../../terminal/format.ts';
 import { bold, type Line, line } from '../../terminal/paint.ts';
 import { releaseVersion, text } from '../../terminal/parse.ts';
 import { type Cell, table } from '../../terminal/table.ts';
-import { pagingOptions } from '../paging.ts';
+import { chosenColumns, flagText, pageOptions, queryOptions, type ReadPage } from './query.ts';
 import { otherSchemas, rowsText } from './schema-rows.ts';
+import { isPage, sendTable } from './show.ts';
 
 export const rows = defineCommand({
   description:
     'Lists the rows of a hook: for each published record, the newest version and its latest rows. By ' +
     "default it reads the records of the hook's convention at the schema version that the convention has now. " +
-    '--schema reads another version, --convention another convention that names the hook.',
+    '--schema reads another version, --convention another convention that names the hook. --where, --sort and --columns take the ' +
+    'columns of the hook, and id, record_srn, record_source_id, run_id, release and created_at.',
   arguments: { hook: { description: "the hook's name" } },
   options: {
-    ...pagingOptions,
+    ...queryOptions,
     release: { value: 'V', description: 'only rows made by this version', parse: releaseVersion },
     schema: {
       value: 'ID[@VERSION]',
@@ -28,32 +32,63 @@ export const rows = defineCommand({
   examples: [
     ['osa rows seismic_energy --limit 3', 'three rows'],
     ['osa rows seismic_energy --release 1 --history', 'all rows that v1 made'],
+    [`osa rows seismic_energy --where 'energy_j > 1e9' --sort energy_j:desc`, 'the largest first'],
+    ['osa rows seismic_energy --out energy.csv', 'all rows in a file'],
     ['osa rows seismic_energy --schema earthquake@1.0.0', 'rows of an older schema version'],
   ],
   json: '{"rows": [{"id", "record_srn", "run_id", "release", "created_at", …the columns}], "next_cursor", "has_more"}',
-  async run({ client, output }, { arguments: { hook }, options: { history, schema, convention, ...page } }) {
+  async run(context, { arguments: { hook }, options }) {
+    const { client, output } = context;
+    const { history, schema, convention, release } = options;
     const server = client();
     const { owner, feature } = await server.call('showHook', { params: { name: hook } });
     const whose = convention ?? (schema === undefined ? owner : undefined);
-    const read = schema ?? (await schemaOf(server, whose ?? owner));
-    // Whoever names a schema, a convention, a release or a page knows what there is.
-    const isWhole = whose === owner && page.release === undefined && page.cursor === undefined;
-    const others = isWhole ? await otherSchemas(server, hook, read) : [];
-    const answer = await server.call('readRows', {
-      params: { schema: read, feature: hook },
-      query: {
-        ...page,
-        ...(whose !== undefined && { convention: whose }),
-        history: history ? 'true' : 'false',
-      },
-    });
-    // No rows of a release that there is, and a release that there is not, are two answers.
-    if (page.release !== undefined && answer.rows.length === 0) {
-      await server.call('showRelease', { params: { name: hook, version: page.release } });
+    const schemaRead = schema ?? (await schemaOf(server, whose ?? owner));
+    const contract = feature as unknown as Parameters<typeof rowTable>[1];
+    const columns = chosenColumns(
+      rowTable(hook, contract, { history, provenance: false }).columns,
+      options.columns,
+    );
+    const query = {
+      history: flagText(history),
+      ...(whose !== undefined && { convention: whose }),
+      ...(release !== undefined && { release }),
+      ...(options.where && { filter: JSON.stringify(options.where.filter) }),
+      ...(options.sort !== undefined && { sort: options.sort }),
+      ...(options.asOf !== undefined && { as_of: options.asOf }),
+    };
+    const read = ({ cursor, limit }: Parameters<ReadPage>[0]) =>
+      server.call('readRows', {
+        params: { schema: schemaRead, feature: hook },
+        query: { ...query, limit, ...(cursor !== undefined && { cursor }) },
+      });
+    if (!isPage({ options })) {
+      await sendTable(context, {
+        read,
+        columns,
+        options,
+        identity: [server.server.url, hook, schemaRead, query],
+      });
+      return undefined;
     }
-    output.result(answer, rowLines(hook, feature.columns, answer));
+    // Whoever names a schema, a convention, a release, a filter or a page knows what there is.
+    const isWhole =
+      whose === owner && release === undefined && options.cursor === undefined && !options.where;
+    const others = isWhole ? await otherSchemas(server, hook, schemaRead) : [];
+    const limit = Math.min(options.limit ?? bounds.defaultPageRows, bounds.pageRows);
+    const answer = await read({ cursor: options.cursor, limit });
+    // No rows of a release that there is, and a release that there is not, are two answers.
+    if (release !== undefined && answer.rows.length === 0) {
+      await server.call('showRelease', { params: { name: hook, version: release } });
+    }
+    output.result(
+      answer,
+      options.columns ? chosenLines(columns, answer) : rowLines(hook, feature.columns, answer),
+    );
     if (answer.rows.length === 0) {
-      const which = read.includes('@') ? `schema ${read}` : `schema ${read}, at its highest version,`;
+      const which = schemaRead.includes('@')
+        ? `schema ${schemaRead}`
+        : `schema ${schemaRead}, at its highest version,`;
       output.note(`records of ${which} were read; --schema ID@VERSION reads those of another`);
     }
     output.note(
@@ -65,7 +100,7 @@ export const rows = defineCommand({
     output.note(
       ...nextPage({
         commandLine: `osa rows ${hook}`,
-        options: { ...page, schema, convention, history },
+        options: { ...pageOptions(options), release, schema, convention, history },
         server: server.server,
         cursor: answer.next_cursor,
       }),
@@ -78,6 +113,15 @@ export const rows = defineCommand({
 async function schemaOf(client: Client, slug: string): Promise<string> {
   const { schema_id: schema } = await client.call('showConvention', { params: { slug } });
   return `${schema.id}@${schema.version}`;
+}
+
+function chosenLines(columns: readonly TableColumn[], { rows }: Answer<'readRows'>): Line[] {
+  if (rows.length === 0) return ['no rows'];
+  const cells = rows.map((row): Cell[] => columns.map(({ name, type }) => value(row[name], type)));
+  return table(
+    columns.map(({ name, unit }) => (unit ? `${name} [${unit}]` : name)),
+    cells,
+  );
 }
 
 type Columns = Answer<'showHook'>['feature']['columns'];

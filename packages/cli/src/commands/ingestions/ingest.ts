@@ -1,3 +1,4 @@
+import { FileRequirements } from '@osa/core/convention/convention';
 import { bounds } from '@osa/core/limits';
 import { defineCommand } from '../../command.ts';
 import { openInput } from '../../input/input.ts';
@@ -62,12 +63,14 @@ export const ingest = defineCommand({
       fields,
       schema_id: schema,
       open_text: openText,
+      file_requirements: rules,
     } = await client.call('showConvention', {
       params: { slug: convention },
     });
     source.readFor(fields);
+    const files = FileRequirements.parse(rules);
     if (options.check) {
-      const checked = await checkRecords(source, { convention, schema, fields, openText });
+      const checked = await checkRecords(source, { convention, schema, fields, openText, files });
       output.result(checked, checkLines(checked));
       return checked.ok ? 0 : 1;
     }

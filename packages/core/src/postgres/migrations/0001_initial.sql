@@ -15,11 +15,13 @@
 --   live_changes → releases, live_changes   append-only: each move of a pointer names the one before it
 --
 --   files                                   content-addressed bytes, here only their size
+--   stored_files → files                    append-only: those that records may have, and how they begin
 --   ingestions → conventions, schemas       one upload of records
 --   batches → ingestions, recomputes        the queue: status, fence, lease, snapshot
 --   batch_gates → batches                   "not before": earlier unfinished batches with the same sources
 --   batch_records → batches, records        what came in, and what became of it
 --   sources                                 the newest arrival of each source of a convention
+--   record_files → batch_records, stored_files  append-only: the files that a record came with
 --   recomputes → hooks                      a hook's live release over published records
 --   recompute_walks → recomputes            what is still to be cut into batches
 --   recompute_records → batches             the records of such a batch, and what became of them

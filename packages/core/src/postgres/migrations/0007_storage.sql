@@ -10,7 +10,10 @@ create table blob_uses (
 -- A file is forgotten by its name, one at a time, and only while nothing refers to it, as its foreign keys say. The names
 -- of bytes that are in use are history as before.
 drop trigger no_rewrite on files;
+drop trigger no_rewrite on stored_files;
 create trigger no_rewrite before update or truncate on files for each statement execute function refuse_rewrite();
+create trigger no_rewrite before update or truncate on stored_files
+  for each statement execute function refuse_rewrite();
 
 create function guard_forgetting() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -23,6 +26,8 @@ begin
 end $$;
 create trigger guard before delete on files for each statement execute function guard_forgetting();
 create trigger guard_each before delete on files for each row execute function guard_forgetting();
+create trigger guard before delete on stored_files for each statement execute function guard_forgetting();
+create trigger guard_each before delete on stored_files for each row execute function guard_forgetting();
 
 -- Who refers to a packed directory.
 create index on releases (blob) where blob is not null;

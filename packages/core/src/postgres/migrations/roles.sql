@@ -21,6 +21,8 @@ declare
     'insert (sha256, size, actor) on files',
     'insert (sha256) on blob_uses',
     'update (used_at) on blob_uses',
+    'insert (sha256, head) on stored_files',
+    'insert (batch_record, name, sha256) on record_files',
     'insert (id, convention, schema_id, schema_version, batch_size, content_sha256, actor) on ingestions',
     'insert (id, ingestion, recompute, convention, index, records, invalid) on batches',
     'insert (id, hook, releases, convention, is_list, with_missing, healed_seq, reason, batch_size, expected_records, '
@@ -80,6 +82,7 @@ begin
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_forgetting(), prove_supersession(),
     prove_batch_records(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
+    prove_record_files(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
     rows_of_record(bigint, integer), new_record_id(), mint_release, add_release_source, prove_recompute_end, note_events(),
     order_events(integer) from public;

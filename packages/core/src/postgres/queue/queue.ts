@@ -6,6 +6,7 @@ import type { NodeIdentity } from '../../record/srn.ts';
 import type { BatchQueue, Claim, Claimant, ClaimedRecord, ClaimedRun, Lease } from '../../run/queue.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { isConnectionLost, isLockTimeout } from '../connection/sqlstate.ts';
+import { filesOfRecords } from '../files.ts';
 import { advanceRecomputes } from '../recompute/cut.ts';
 import { recomputeSnapshot } from '../recompute/snapshot.ts';
 import { abandonAttempts, endAttempt, keepLog, startAttempt } from './attempts.ts';
@@ -181,6 +182,10 @@ async function read(sql: Transaction, { batch, fence }: Held): Promise<Claim> {
           from (select source_id, batch_record from recompute_records where batch = ${batch} and status = 'pending' offset 0) c
           cross join lateral (select metadata from batch_records where id = c.batch_record offset 0) r
           order by c.source_id`;
+  const files = await filesOfRecords(
+    sql,
+    records.map(({ id }) => id),
+  );
   const runs = await sql<(Omit<ClaimedRun, 'release'> & ReleaseContent & { feature: FeatureContract })[]>`
     select run.id, run.hook, run.version, h.feature, r.runtime, r.image, r.digest, r.command, r.config, r.limits,
            r.source_ref,
@@ -196,11 +201,15 @@ async function read(sql: Transaction, { batch, fence }: Held): Promise<Claim> {
     ...row,
     batch,
     fence,
-    records,
+    records: files.size === 0 ? records : records.map((one) => withFiles(one, files.get(one.id))),
     runs: runs.map(({ id, hook, version, feature, timeouts, notStarted, ...release }) => {
       return { id, hook, version, feature, timeouts, notStarted, release };
     }),
   };
+}
+
+function withFiles(record: ClaimedRecord, files: ClaimedRecord['files']): ClaimedRecord {
+  return files === undefined ? record : { ...record, files };
 }
 
 async function renew({ sql }: Database, { batch, fence }: Lease, leaseMs: number): Promise<boolean> {

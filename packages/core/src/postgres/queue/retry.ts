@@ -3,6 +3,7 @@ import { cutBatches } from '../../ingestion/batches.ts';
 import { type Retried, unknownIngestion } from '../../ingestion/ingestions.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
+import { copyRecordFiles } from '../files.ts';
 import { takeTurn } from './end.ts';
 import { batchesChannel } from './lease.ts';
 import { useIndexLookups } from './plans.ts';
@@ -108,6 +109,7 @@ export async function copyFailed(
     insert into batch_records (batch, source_id, line, metadata, content_digest)
     select ${batch}, source_id, line, metadata, content_digest from batch_records
     where id = any (${chosen}::text::bigint[])`;
+  await copyRecordFiles(tx, { batch, ids });
   // A batch that failed without having run may stand behind another one, and so does what takes its place.
   await tx`
     insert into batch_gates (batch, predecessor)

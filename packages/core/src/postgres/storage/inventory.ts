@@ -39,9 +39,10 @@ export function inventory(database: Database): Inventory {
 }
 
 /** Keeps the bytes for a while. Waits while they are being removed. */
-export async function useBlob(sql: Sql, sha256: string): Promise<void> {
+export async function useBlobs(sql: Sql, digests: readonly string[]): Promise<void> {
   await sql`
-    insert into blob_uses (sha256) values (${sha256})
+    insert into blob_uses (sha256)
+    select distinct sha256 from unnest(${arrayText(digests)}::text::text[]) as asked (sha256) order by sha256
     on conflict (sha256) do update set used_at = clock_timestamp()`;
 }
 
@@ -67,6 +68,7 @@ async function forget(database: Database, { sha256, graceSeconds, remove }: Forg
       const [needed] = await references(tx, tx`${sha256}::text`);
       if (needed !== undefined) throw kept;
       await tx`select set_config('osa.forgetting', ${sha256}, true)`;
+      await tx`delete from stored_files where sha256 = ${sha256}`;
       await tx`delete from files where sha256 = ${sha256}`;
       if (!(await remove())) throw kept;
       await tx`delete from blob_uses where sha256 = ${sha256}`;
@@ -80,7 +82,9 @@ async function forget(database: Database, { sha256, graceSeconds, remove }: Forg
 }
 
 function references(sql: Sql, sha256: postgres.PendingQuery<postgres.Row[]>) {
-  return sql`(select from releases where blob = ${sha256} limit 1)`;
+  return sql`
+    (select from releases where blob = ${sha256} limit 1)
+    union all (select from record_files where record_files.sha256 = ${sha256} limit 1)`;
 }
 
 function isRecent(sql: Sql, graceSeconds: number) {

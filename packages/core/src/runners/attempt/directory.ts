@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
+import type { RecordFile } from '../../file/file.ts';
+import { flawOfName } from '../../file/name.ts';
 import { canonicalJson } from '../../json/canonical.ts';
 import { systemEnvironment } from '../../programs/environment.ts';
 import type { InputRecord, Task } from '../../run/runner.ts';
@@ -19,7 +21,7 @@ export interface AttemptDirectory {
   /** `records.jsonl` and `config.json`. */
   readonly input: string;
   readonly output: string;
-  /** The records' files: none, since records have none yet. */
+  /** The records' files: a directory for each record that has any, named as its id. */
   readonly files: string;
   readonly temporary: string;
 }
@@ -47,6 +49,7 @@ export async function stage(task: Task): Promise<AttemptDirectory> {
     const { code, input, output, files, temporary } = attempt;
     for (const directory of [code, input, output, files, temporary]) await mkdir(directory);
     await writeInput(task, input);
+    await linkFiles(task, files);
     await failpoint('stage.after');
     return attempt;
   } catch (error) {
@@ -103,6 +106,22 @@ async function writeInput(task: Task, directory: string): Promise<void> {
   await writeFile(join(directory, 'config.json'), canonicalJson(task.release.config));
 }
 
+/** @throws OsaError `unavailable` for bytes that are gone or damaged */
+async function linkFiles({ records, linkFile }: Task, directory: string): Promise<void> {
+  for (const { id, files = [] } of records) {
+    if (files.length === 0) continue;
+    if (linkFile === undefined)
+      throw new OsaError('internal', `record ${id} has files, and nothing gives them`);
+    const flaw = [id, ...files.map(({ name }) => name)].map(flawOfName).find((found) => found !== undefined);
+    if (flaw !== undefined) throw new OsaError('internal', `a name of a record with files ${flaw}`);
+    const place = join(directory, id);
+    await mkdir(place);
+    for (const { name, sha256 } of files) await linkFile(sha256, join(place, name));
+    // Readable for the user that the code runs as, whatever the daemon's own mask is.
+    await chmod(place, 0o755);
+  }
+}
+
 async function appendRecords(file: string, records: readonly InputRecord[]): Promise<void> {
   await pipeline(Readable.from(recordLines(records)), createWriteStream(file, { flags: 'a' }));
 }
@@ -113,13 +132,19 @@ async function appendRecords(file: string, records: readonly InputRecord[]): Pro
  */
 function* recordLines(records: readonly InputRecord[]): Generator<Buffer> {
   let text = '';
-  for (const { id, metadata } of records) {
-    text += `{"id":${oneLine(JSON.stringify(id))},"metadata":${oneLine(metadata)},"size_hint_mb":0}\n`;
+  for (const { id, metadata, files = [] } of records) {
+    const size = sizeHint(files);
+    text += `{"id":${oneLine(JSON.stringify(id))},"metadata":${oneLine(metadata)},"size_hint_mb":${size}}\n`;
     if (text.length < writeBytes) continue;
     yield Buffer.from(text);
     text = '';
   }
   yield Buffer.from(text);
+}
+
+/** Mebibytes of a record's files, rounded up to a thousandth. */
+function sizeHint(files: readonly RecordFile[]): number {
+  return Math.ceil((files.reduce((sum, { size }) => sum + size, 0) / 2 ** 20) * 1_000) / 1_000;
 }
 
 const lineEnds = /[\u0085\u2028\u2029]/g;

@@ -104,7 +104,9 @@ async function readInput(
   const { id, version, fields } = manifest.schema;
   const source = await openInput(context, { files: [file], field: 'records' }, reading);
   source.readFor(fields);
-  const pinned = { convention: manifest.slug, schema: { id, version }, fields, openText: false };
+  // A trial is of metadata: a hook of it sees no files.
+  const files = { ...manifest.files, min_count: 0 };
+  const pinned = { convention: manifest.slug, schema: { id, version }, fields, openText: false, files };
   const [valid, invalid]: [IncomingRecord[], IncomingRecord[]] = [[], []];
   const lines = new Map<string, number>();
   try {

@@ -1,0 +1,91 @@
+import { csvLine, csvRows } from '@osa/core/data/format/csv';
+import { ndjsonRows } from '@osa/core/data/format/ndjson';
+import type { TableColumn, TableRow } from '@osa/core/data/table';
+import { OsaError } from '@osa/core/error';
+import { bounds } from '@osa/core/limits';
+import type { Context } from '../../command.ts';
+import { bytes, count, counted } from '../../terminal/format.ts';
+import { download } from './download.ts';
+import { chosenFormat, type OutputFormat, type ReadPage } from './query.ts';
+
+/** Rows into a file, or to stdout as text that programs read. */
+
+export interface Shown {
+  readonly read: ReadPage;
+  readonly columns: readonly TableColumn[];
+  readonly options: {
+    readonly format: OutputFormat | undefined;
+    readonly out: string | undefined;
+    readonly limit: number | undefined;
+    readonly cursor: string | undefined;
+  };
+  readonly identity: unknown;
+}
+
+/** Whether `table` or `json` were asked for, which are shown page by page. */
+export function isPage({ options }: Pick<Shown, 'options'>): boolean {
+  return ['table', 'json'].includes(chosenFormat(options.format, options.out));
+}
+
+export async function sendTable(context: Context, shown: Shown): Promise<void> {
+  const { options, columns, read } = shown;
+  const format = chosenFormat(options.format, options.out);
+  if (options.out !== undefined) {
+    await intoFile(context, shown, { path: options.out, format });
+    return;
+  }
+  if (format !== 'csv' && format !== 'ndjson') {
+    throw new OsaError('usage', '--format parquet: name a file by --out FILE.parquet', { field: '--out' });
+  }
+  const { output } = context;
+  if (format === 'csv') await output.bytes(Buffer.from(csvLine(columns.map(({ name }) => name))));
+  const encode = format === 'csv' ? csvRows : ndjsonRows;
+  const limit = options.limit ?? Number.POSITIVE_INFINITY;
+  let cursor = options.cursor;
+  for (let rows = 0; rows < limit; ) {
+    const page = await read({ cursor, limit: Math.min(bounds.pageRows, limit - rows) });
+    await output.bytes(encode(columns, page.rows as TableRow[]));
+    rows += page.rows.length;
+    if (page.next_cursor === null) return;
+    cursor = page.next_cursor;
+  }
+}
+
+async function intoFile(
+  { output, signal }: Context,
+  { columns, read, options, identity }: Shown,
+  { path, format }: { readonly path: string; readonly format: OutputFormat },
+): Promise<void> {
+  const say = progressOf((text) => output.note(text));
+  const made = await download({
+    path,
+    format: format as 'csv',
+    columns,
+    read,
+    identity,
+    limit: options.limit ?? Number.POSITIVE_INFINITY,
+    signal,
+    onProgress: say,
+  });
+  output.result({ file: path, ...made }, [
+    `${path}: ${counted(made.rows, 'row')}, ${bytes(made.bytes)}, as of ${made.as_of ?? '-'}`,
+  ]);
+}
+
+const everyMs = 5_000;
+
+/** Lines of progress, not too many. */
+export function progressOf(
+  note: (text: string) => void,
+): (progress: { readonly rows: number; readonly isWaiting: boolean }) => void {
+  let last = performance.now();
+  let wasWaiting = false;
+  return ({ rows, isWaiting }) => {
+    if (isWaiting === wasWaiting && (isWaiting || performance.now() - last < everyMs)) return;
+    last = performance.now();
+    wasWaiting = isWaiting;
+    note(
+      isWaiting ? `the connection is lost after ${count(rows)} rows; trying again` : `${count(rows)} rows`,
+    );
+  };
+}

@@ -1,0 +1,26 @@
+import type { StoredFile } from './file.ts';
+
+/** The files of the archive, as the use cases see them in the database. */
+export interface FileWrites {
+  /** Says that a file is stored, which it may be already. */
+  record(sha256: string, file: StoredFile): Promise<void>;
+}
+
+export interface FileReads {
+  /** Those of the digests that are stored. */
+  stored(digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
+  /** The files of a published record, by name; undefined when there is no such record. */
+  ofRecord(record: PublishedName): Promise<readonly PublishedFile[] | undefined>;
+}
+
+/** A published record: a version, or the newest without one. */
+export interface PublishedName {
+  readonly id: string;
+  readonly version: number | undefined;
+}
+
+export interface PublishedFile {
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: string;
+}

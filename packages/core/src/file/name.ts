@@ -1,0 +1,26 @@
+const mostBytes = 255;
+
+/**
+ * What keeps a text from being the name of a file or directory on every system that hooks and readers use; undefined when
+ * nothing does.
+ */
+export function flawOfName(name: string): string | undefined {
+  if (name === '' || name === '.' || name === '..') return 'is not a name';
+  if (/[/\\]/.test(name)) return 'has a slash';
+  if (/\p{Cc}/u.test(name)) return 'has a control character';
+  if (!name.isWellFormed()) return 'has half a character';
+  if (Buffer.byteLength(name) > mostBytes) return `is longer than ${mostBytes} bytes`;
+  return undefined;
+}
+
+/** Two names that are one on some system: they differ in case, or in how a character is composed. */
+export function sameNames(names: readonly string[]): readonly [string, string] | undefined {
+  const seen = new Map<string, string>();
+  for (const name of names) {
+    const folded = name.normalize('NFC').toLowerCase().normalize('NFC');
+    const earlier = seen.get(folded);
+    if (earlier !== undefined) return [earlier, name];
+    seen.set(folded, name);
+  }
+  return undefined;
+}

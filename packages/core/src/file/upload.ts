@@ -1,0 +1,94 @@
+import type { Answer } from '../api/index.ts';
+import { requireScope } from '../auth/scope.ts';
+import { FileRequirements, unknownConvention } from '../convention/convention.ts';
+import { OsaError } from '../error.ts';
+import { sha256 as digestOf } from '../hook/release.ts';
+import type { FileStore } from '../storage/index.ts';
+import type { Store, Writer } from '../store.ts';
+
+export interface FileParts {
+  readonly store: Store;
+  readonly files: FileStore;
+  readonly fileBytes: number;
+}
+
+export interface FilePart {
+  readonly slug: string;
+  readonly sha256: string;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/**
+ * Takes a part of a file of records of a convention. A file that is stored is not read again.
+ *
+ * @throws OsaError `access_denied`, `not_found` (the convention), `invalid` (it takes no files; another digest),
+ * `too_large`, `conflict` (another offset), `in_progress`, `unavailable`
+ */
+export async function uploadFile(
+  { store, files, fileBytes }: FileParts,
+  writer: Writer,
+  { slug, sha256, offset, size }: FilePart,
+  chunks: () => AsyncIterable<Uint8Array>,
+): Promise<Answer<'putFile'>> {
+  requireScope(writer.principal, 'ingestions:write', slug);
+  await requireSize(store, slug, { size, fileBytes });
+  await store.useBlobs([sha256]);
+  const known = (await store.files.stored([sha256])).get(sha256);
+  if (known !== undefined) return { sha256, size: known.size, received: known.size, stored: true };
+  const part = { sender: senderOf(writer), offset, size };
+  const { received, stored } = await files.receive(sha256, chunks(), part);
+  if (stored === undefined) return { sha256, size, received, stored: false };
+  return store.write(writer, async (transaction) => {
+    await transaction.files.record(sha256, stored);
+    return { sha256, size, received, stored: true };
+  });
+}
+
+/** Which of the files are not stored, and how much of each has come from the caller. */
+export async function missingFiles(
+  { store, files }: Pick<FileParts, 'store' | 'files'>,
+  writer: Writer,
+  { slug, sha256 }: { readonly slug: string; readonly sha256: readonly string[] },
+): Promise<Answer<'missingFiles'>> {
+  requireScope(writer.principal, 'ingestions:write', slug);
+  // First said, then looked for: the caller does not send what it hears is there, and means to use it.
+  await store.useBlobs([...(await store.files.stored(sha256)).keys()]);
+  const stored = await store.files.stored(sha256);
+  const absent = [...new Set(sha256)].filter((digest) => !stored.has(digest));
+  const missing = [];
+  for (const digest of absent) {
+    missing.push({ sha256: digest, received: await files.received(digest, senderOf(writer)) });
+  }
+  return { missing };
+}
+
+/** A name for the sender that is safe in a path. */
+function senderOf({ principal: { issuer, subject } }: Writer): string {
+  return digestOf(JSON.stringify([issuer, subject])).slice(0, 32);
+}
+
+async function requireSize(
+  store: Store,
+  slug: string,
+  { size, fileBytes }: { readonly size: number; readonly fileBytes: number },
+): Promise<void> {
+  const convention = await store.registry.convention(slug);
+  if (!convention) throw unknownConvention(slug);
+  const { max_count, max_file_size } = FileRequirements.parse(convention.file_requirements);
+  if (max_count === 0) {
+    throw new OsaError(
+      'invalid',
+      `${slug} takes no files; files.max_count of its convention.yaml says how many`,
+      {
+        field: 'slug',
+      },
+    );
+  }
+  const most = max_file_size === 0 ? fileBytes : Math.min(fileBytes, max_file_size);
+  if (size <= most) return;
+  throw new OsaError('too_large', `size: ${size} bytes, and ${slug} takes files of ${most} bytes at most`, {
+    field: 'size',
+    details: { limit: most },
+  });
+}

@@ -1,0 +1,214 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { chmod, copyFile, type FileHandle, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { OsaError } from '../error.ts';
+import { headBytes, type StoredFile } from '../file/file.ts';
+import { asUnavailable, systemCode } from '../system-error.ts';
+import { flushDirectory, incoming, pathOf } from './filesystem.ts';
+import type { FileStore, Receiving } from './index.ts';
+
+/** A file whose bytes were compared with its digest is not read again for this long, unless it was touched. */
+const trustedMs = 600_000;
+const mostTrusted = 10_000;
+const readBytes = 256 * 1024;
+
+/**
+ * Files as `<directory>/ab/cdef…`, readable by everybody and writable by nobody, so that hooks may be given them by a
+ * further name. What has come of a file is in `<directory>/incoming`, and goes on where it ended.
+ */
+export function filesystemFiles(directory: string): FileStore {
+  const receiving = new Set<string>();
+  const trusted = new Map<string, Trusted>();
+  const partOf = (sha256: string, sender: string) => {
+    pathOf(directory, sha256);
+    return join(directory, incoming, `${sha256}-${sender}`);
+  };
+  return {
+    async received(sha256, sender) {
+      return (await sizeOf(partOf(sha256, sender))) ?? 0;
+    },
+    async receive(sha256, chunks, part) {
+      const place = partOf(sha256, part.sender);
+      if (receiving.has(place)) {
+        throw new OsaError(
+          'in_progress',
+          `another upload of sha256:${sha256} is under way; wait and repeat it`,
+        );
+      }
+      receiving.add(place);
+      try {
+        return await receive({ directory, place, sha256 }, chunks, part);
+      } catch (error) {
+        throw asUnavailable(error, 'Storing a file');
+      } finally {
+        receiving.delete(place);
+      }
+    },
+    async link(sha256, target) {
+      const path = pathOf(directory, sha256);
+      await (await openVerified(path, sha256, trusted)).close();
+      await linkOrCopy(path, target);
+    },
+    async open(sha256, range) {
+      const handle = await openVerified(pathOf(directory, sha256), sha256, trusted);
+      return handle.createReadStream({ ...range, highWaterMark: readBytes }) satisfies Readable;
+    },
+  };
+}
+
+interface Place {
+  readonly directory: string;
+  readonly place: string;
+  readonly sha256: string;
+}
+
+async function receive(
+  { directory, place, sha256 }: Place,
+  chunks: AsyncIterable<Uint8Array>,
+  { offset, size }: Receiving,
+): Promise<{ received: number; stored: StoredFile | undefined }> {
+  await mkdir(dirname(place), { recursive: true, mode: 0o700 });
+  const received = await append(place, chunks, { offset, size });
+  if (received < size) return { received, stored: undefined };
+  const found = await readWhole(place);
+  if (found.sha256 !== sha256) {
+    await rm(place, { force: true });
+    throw mismatch(sha256, found.sha256);
+  }
+  await chmod(place, 0o444);
+  const path = pathOf(directory, sha256);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await rename(place, path);
+  await flushDirectory(dirname(path));
+  await flushDirectory(directory);
+  return { received, stored: { size, head: found.head } };
+}
+
+/** Appends at `offset`, which must be the end of what has come. Resolves with the length that is safe on the disk. */
+async function append(
+  place: string,
+  chunks: AsyncIterable<Uint8Array>,
+  { offset, size }: Pick<Receiving, 'offset' | 'size'>,
+): Promise<number> {
+  await using file = await open(place, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  let received = (await file.stat()).size;
+  if (offset !== received || received > size) {
+    const why = `offset: ${offset}, and ${received} bytes have come`;
+    throw new OsaError('conflict', `${why}; go on from there`, { field: 'offset', details: { received } });
+  }
+  try {
+    for await (const chunk of chunks) {
+      if (received + chunk.length > size) {
+        throw new OsaError('too_large', `the upload is larger than the ${size} bytes that it says`, {
+          field: 'size',
+        });
+      }
+      await writeAll(file, chunk, received);
+      received += chunk.length;
+    }
+  } finally {
+    await file.sync();
+  }
+  return received;
+}
+
+async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < chunk.length; ) {
+    const { bytesWritten } = await file.write(chunk, done, chunk.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+async function readWhole(path: string): Promise<{ sha256: string; head: Buffer }> {
+  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  return await hashOf(file);
+}
+
+async function hashOf(file: FileHandle): Promise<{ sha256: string; head: Buffer }> {
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafe(readBytes);
+  let head: Buffer | undefined;
+  for (let at = 0; ; ) {
+    const { bytesRead } = await file.read(buffer, 0, readBytes, at);
+    if (bytesRead === 0) return { sha256: hash.digest('hex'), head: head ?? Buffer.alloc(0) };
+    head ??= Buffer.from(buffer.subarray(0, Math.min(headBytes, bytesRead)));
+    hash.update(buffer.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+}
+
+/** A file as it was when its bytes were compared: a write changes the time. */
+interface Trusted {
+  readonly inode: bigint;
+  readonly size: bigint;
+  readonly changedNs: bigint;
+  readonly until: number;
+}
+
+/** @throws OsaError `not_found`; `unavailable` when the bytes are no longer those of the digest */
+async function openVerified(
+  path: string,
+  sha256: string,
+  trusted: Map<string, Trusted>,
+): Promise<FileHandle> {
+  const file = await openStored(path, sha256);
+  try {
+    const { ino, size, mtimeNs } = await file.stat({ bigint: true });
+    const known = trusted.get(sha256);
+    const isKnown = known?.inode === ino && known.size === size && known.changedNs === mtimeNs;
+    if (isKnown && performance.now() < known.until) return file;
+    const found = await hashOf(file);
+    if (found.sha256 !== sha256) {
+      throw new OsaError(
+        'unavailable',
+        `the stored bytes of sha256:${sha256} are damaged: they hash to ${found.sha256}; restore ${path} from a copy`,
+        { details: { sha256 } },
+      );
+    }
+    trusted.delete(sha256);
+    const [oldest] = trusted.keys();
+    if (trusted.size >= mostTrusted && oldest !== undefined) trusted.delete(oldest);
+    trusted.set(sha256, { inode: ino, size, changedNs: mtimeNs, until: performance.now() + trustedMs });
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function openStored(path: string, sha256: string): Promise<FileHandle> {
+  try {
+    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (cause) {
+    if (systemCode(cause) !== 'ENOENT') throw asUnavailable(cause, 'Opening a file');
+    const message = `the bytes of sha256:${sha256} are not stored; restore them, or upload them again`;
+    throw new OsaError('unavailable', message, { details: { sha256 }, cause });
+  }
+}
+
+/** A further name of the same bytes; a copy only where the file system has no such thing, or no more of them. */
+async function linkOrCopy(path: string, target: string): Promise<void> {
+  try {
+    await link(path, target);
+  } catch (error) {
+    if (!['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes(systemCode(error) ?? '')) throw error;
+    await copyFile(path, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await chmod(target, 0o444);
+  }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw asUnavailable(error, 'Looking for a file');
+  }
+}
+
+function mismatch(expected: string, found: string): OsaError {
+  const message = `the bytes hash to sha256:${found}, not to sha256:${expected}; nothing is stored, so send them again from the start`;
+  return new OsaError('invalid', message, { field: 'sha256', details: { expected, found } });
+}

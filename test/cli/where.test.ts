@@ -1,0 +1,61 @@
+import { readWhere } from '@osa/cli/commands/data/where';
+import { asOsaError } from '@osa/core/error';
+import { expect, test } from 'vitest';
+
+/** The expression of `--where`, and what is said of one that cannot be read. */
+
+const is = (field: string, op: string, value: unknown) => ({ kind: 'predicate', field, op, value });
+
+test.each([
+  ['a = 1', is('a', 'eq', 1)],
+  ['a == "x \\"y\\""', is('a', 'eq', 'x "y"')],
+  ["a != 'it''s'", is('a', 'neq', "it's")],
+  ['metadata.a<=-1.5e3', is('metadata.a', 'lte', -1500)],
+  ['a is null', is('a', 'is_null', true)],
+  ['a IS NOT NULL', is('a', 'is_null', false)],
+  ['a in (1, 2)', is('a', 'in', [1, 2])],
+  ['a contains "b"', is('a', 'contains', 'b')],
+  ['a = true and b = false', { kind: 'and', operands: [is('a', 'eq', true), is('b', 'eq', false)] }],
+  [
+    'a = 1 or b = 2 and c = 3',
+    {
+      kind: 'or',
+      operands: [is('a', 'eq', 1), { kind: 'and', operands: [is('b', 'eq', 2), is('c', 'eq', 3)] }],
+    },
+  ],
+  [
+    'not (a = 1 or b = 2)',
+    { kind: 'not', operand: { kind: 'or', operands: [is('a', 'eq', 1), is('b', 'eq', 2)] } },
+  ],
+])('%s', (text, filter) => {
+  expect(JSON.parse(JSON.stringify(readWhere(text).filter))).toEqual(filter);
+});
+
+test('numbers keep their digits', () => {
+  expect(JSON.stringify(readWhere('a = 12345678901234567890').filter)).toContain(
+    '"value":12345678901234567890',
+  );
+});
+
+test.each([
+  ['', 'expected a column', 0],
+  ['a', 'expected =', 1],
+  ['a >', 'expected a number', 3],
+  ['a > x', 'expected a number', 4],
+  ['a = "x', 'this quote is not closed', 4],
+  ['(a = 1', 'expected ")"', 6],
+  ['a = 1 b = 2', 'expected "and"', 6],
+  ['a = 1 & b = 2', 'is not expected here', 6],
+  ['a = 1.5.2', 'is not expected here', 4],
+  ['a in 1', 'expected "("', 5],
+])('%j is refused with a mark at the place', (text, said, at) => {
+  try {
+    readWhere(text);
+    expect.unreachable();
+  } catch (error) {
+    const { code, message } = asOsaError(error) ?? {};
+    const [problem, line, mark] = message?.split('\n') ?? [];
+    expect([code, line, mark]).toEqual(['usage', text, `${' '.repeat(at)}^`]);
+    expect(problem).toContain(said);
+  }
+});
