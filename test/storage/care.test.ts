@@ -93,7 +93,10 @@ describe.each(Object.entries(worlds))('%s', (_, make) => {
     });
   };
   const released = async (sha256: string, hook: string) => {
-    const request = { ...deployRequest([declaration(hook, `sha256:${sha256}`)]), slug: hook };
+    const request = {
+      ...deployRequest([declaration(hook, `sha256:${sha256}`)]),
+      slug: hook.replace('_', '-'),
+    };
     await deploy(
       postgresStore(app, { domain: 'localhost' }),
       { principal: admin },
@@ -193,9 +196,12 @@ describe.each(Object.entries(worlds))('%s', (_, make) => {
       await released(one.sha256, `hook_${index}`);
       return one;
     };
-    const all = await Promise.all(Array.from({ length: 20 }, (__, index) => upload(index)));
-    isDone = true;
-    await cleaning;
+    const all = await Promise.all(Array.from({ length: 20 }, (__, index) => upload(index))).finally(
+      async () => {
+        isDone = true;
+        await cleaning;
+      },
+    );
     expect(runs).toBeGreaterThan(1);
     await clean();
     expect((await digests()).sort()).toEqual(all.map(({ sha256 }) => sha256).sort());

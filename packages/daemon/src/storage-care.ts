@@ -89,7 +89,7 @@ type Sum = Record<Finding['kind'] | 'blobs' | 'bytes', number>;
 function checkedText({ blobs, bytes, missing, damaged, unknown, foreign }: Sum, reads: boolean): string {
   const how = reads ? 'read' : 'compared by size, not read';
   const found = `${missing} missing, ${damaged} damaged, ${unknown} unknown, ${foreign} foreign`;
-  const next = missing + damaged > 0 ? '; restore them from a backup, or upload the same files again' : '';
+  const next = missing + damaged > 0 ? '; restore them from a backup' : '';
   return `osad: ${blobs} blobs of ${bytes} bytes ${how}: ${found}${next}`;
 }
 

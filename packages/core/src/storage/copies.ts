@@ -89,7 +89,8 @@ export function copiesOf(remote: BlobStore, { directory, maxBytes }: CacheOption
   async function makeRoom(newest: string): Promise<void> {
     const all = await Array.fromAsync(local.list());
     let bytes = all.reduce((sum, { size }) => sum + size, 0);
-    const lastUse = ({ sha256 = '', storedAt }: (typeof all)[number]) => usedAt.get(sha256) ?? Number(storedAt);
+    const lastUse = ({ sha256 = '', storedAt }: (typeof all)[number]) =>
+      usedAt.get(sha256) ?? Number(storedAt);
     for (const { sha256, size } of all.sort((a, b) => lastUse(a) - lastUse(b))) {
       if (bytes <= maxBytes) return;
       if (sha256 === undefined || sha256 === newest || fetching.has(sha256)) continue;
