@@ -36,11 +36,15 @@ export const contract: FeatureContract = {
 };
 
 /** Random rows for the records of batch `index`. Numbers have as many digits as doubles have on average. */
-export function makeRows(index: number, recordsPerBatch: number): BatchRows {
-  const rowsPerRecord = rowsPerBatch / recordsPerBatch;
+export function makeRows(
+  index: number,
+  recordsPerBatch: number,
+  rowsPerRecord = rowsPerBatch / recordsPerBatch,
+): BatchRows {
+  const rows = recordsPerBatch * rowsPerRecord;
   const digits = (value: number, width: number) => String(value).padStart(width, '0');
   const recordIds = Array.from({ length: recordsPerBatch }, (_, i) => `s${digits(index, 5)}-${digits(i, 5)}`);
-  const fill = (cell: () => string) => Array.from({ length: rowsPerBatch }, cell);
+  const fill = (cell: () => string) => Array.from({ length: rows }, cell);
   const start = Date.UTC(2020, 0, 1);
   return {
     recordIds,

@@ -1,4 +1,4 @@
-/** One benchmark's answer: ours beside the limit that it is held against, both measured in the same run. */
+/** One benchmark's answer: ours beside the limit that it is held against, both measured in the same run, in turn. */
 export interface Result {
   readonly name: string;
   /** What was done, and with how much. */
@@ -6,9 +6,9 @@ export interface Result {
   /** What stands for the most that is possible. */
   readonly limit: string;
   readonly unit: string;
-  /** Medians, in `unit`. */
-  readonly ours: number;
-  readonly theirs: number;
+  /** Each measurement, in `unit`. */
+  readonly ours: readonly number[];
+  readonly theirs: readonly number[];
   readonly target: Target;
   /** Facts that help to read the numbers, a line each. */
   readonly notes: readonly string[];
@@ -43,6 +43,11 @@ export function quantile(values: readonly number[], q: number): number {
   return below + (above - below) * (place - Math.floor(place));
 }
 
+/** How far the middle half of the values reaches, as a share of their median. */
+function spread(values: readonly number[]): number {
+  return (quantile(values, 0.75) - quantile(values, 0.25)) / median(values);
+}
+
 /** The time that `work` takes, in milliseconds. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
@@ -50,20 +55,40 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-export function ratio({ ours, theirs }: Result): number {
-  return ours / theirs;
+/** Measures both sides `rounds` times, in turn, after one round that fills caches and does not count. */
+export async function inTurn(
+  rounds: number,
+  { signal }: Pick<Options, 'signal'>,
+  sides: { readonly ours: () => Promise<unknown>; readonly theirs: () => Promise<unknown> },
+): Promise<{ readonly ours: number[]; readonly theirs: number[] }> {
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    signal.throwIfAborted();
+    const pair = { ours: await timed(sides.ours), theirs: await timed(sides.theirs) };
+    if (round === 0) continue;
+    ours.push(pair.ours);
+    theirs.push(pair.theirs);
+  }
+  return { ours, theirs };
 }
 
-function isMet(result: Result): boolean {
-  const { atLeast = 0, atMost = Number.POSITIVE_INFINITY } = result.target;
+export function ratio({ ours, theirs }: Result): number {
+  return median(ours) / median(theirs);
+}
+
+export function isMet(result: Result): boolean {
+  const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = result.target;
   return ratio(result) >= atLeast && ratio(result) <= atMost;
 }
 
 export function describe(result: Result): string {
+  const { unit, ours, theirs } = result;
   const lines = [
     `  what     ${result.what}`,
     `  limit    ${result.limit}`,
-    `  medians  ${number(result.ours)} ${result.unit} against ${number(result.theirs)} ${result.unit}`,
+    `  medians  ${number(median(ours))} ${unit} against ${number(median(theirs))} ${unit}`,
+    `  spread   ${percent(spread(ours))} and ${percent(spread(theirs))} of ${ours.length} and ${theirs.length} measurements`,
     `  ratio    ${ratio(result).toFixed(2)}, target ${targetText(result)}: ${verdict(result)}`,
     ...result.notes.map((note) => `           ${note}`),
   ];
@@ -71,12 +96,13 @@ export function describe(result: Result): string {
 }
 
 export function table(results: readonly Result[]): string {
-  const head = ['benchmark', 'ours', 'limit', 'unit', 'ratio', 'target', ''];
+  const head = ['benchmark', 'ours', 'limit', 'unit', 'spread', 'ratio', 'target', ''];
   const rows = results.map((result) => [
     result.name,
-    number(result.ours),
-    number(result.theirs),
+    number(median(result.ours)),
+    number(median(result.theirs)),
     result.unit,
+    `${percent(spread(result.ours))}, ${percent(spread(result.theirs))}`,
     ratio(result).toFixed(2),
     targetText(result),
     verdict(result),
@@ -94,12 +120,38 @@ export function table(results: readonly Result[]): string {
     .join('\n');
 }
 
+/** What `--json` prints of a result. */
+export function summary(result: Result) {
+  const { name, what, limit, unit, ours, theirs, target, notes } = result;
+  const side = (values: readonly number[]) => ({
+    median: median(values),
+    spread: spread(values),
+    count: values.length,
+  });
+  return {
+    name,
+    what,
+    limit,
+    unit,
+    ours: side(ours),
+    theirs: side(theirs),
+    ratio: ratio(result),
+    target,
+    met: isMet(result),
+    notes,
+  };
+}
+
 function verdict(result: Result): string {
   return isMet(result) ? 'met' : 'missed';
 }
 
 function targetText({ target }: Result): string {
   return target.atLeast === undefined ? `≤ ${target.atMost}` : `≥ ${target.atLeast}`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
 }
 
 function number(value: number): string {

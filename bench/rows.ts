@@ -4,7 +4,7 @@ import { type BatchRows, makeRows, rowsPerBatch } from './batch-rows.ts';
 import { type Copier, copyBatches, openCopier } from './copy.ts';
 import { type BenchDatabase, benchDatabase } from './database.ts';
 import { type Dataset, deployDataset, type HeldBatch } from './dataset.ts';
-import { median, type Options, type Result, timed } from './report.ts';
+import { type Options, type Result, timed } from './report.ts';
 
 /** One batch fewer than the daemon's worker has under way at once by default. */
 const concurrency = Math.min(availableParallelism(), 8);
@@ -70,8 +70,8 @@ function report(
       'rows, publication',
     limit: `COPY of the same rows into such a table on one connection, ${batchesPerRound} batches a transaction`,
     unit: 'rows/s',
-    ours: median(speeds.map((speed) => speed.ours)),
-    theirs: median(speeds.map((speed) => speed.theirs)),
+    ours: speeds.map((speed) => speed.ours),
+    theirs: speeds.map((speed) => speed.theirs),
     target: { atLeast: 0.85 },
     notes: [
       `ratio of each round: ${ratios.join(', ')}; of the best round of each side: ${(best.ours / best.theirs).toFixed(2)}`,

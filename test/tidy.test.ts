@@ -19,6 +19,7 @@ const concepts = [
   'hook',
   'record',
   'ingestion',
+  'publisher',
   'run',
   'status',
   'trace',

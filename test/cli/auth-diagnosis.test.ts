@@ -8,6 +8,7 @@ const trusted: Trusted = {
   now: new Date(now * 1_000).toISOString(),
   clock_skew_seconds: 30,
   max_token_seconds: 600,
+  exchange_audience: 'https://localhost',
   issuers: [
     {
       issuer: 'ci',

@@ -22,6 +22,7 @@ const pending: Plan = {
   changed: true,
   refused: false,
   reasons: [],
+  reviewed: null,
   warnings: [],
   changes: {
     ...deployed.changes,
@@ -408,6 +409,7 @@ describe('deploys', () => {
     manifest_digest: digest,
     changed: true,
     changes: deployed.changes,
+    job: null,
     source_refs: [`git+https://github.com/acme/samples@${'01'.repeat(20)}`],
     actor: { issuer: 'osa-cli', subject: 'acme/samples' },
     at: deployed.created_at,

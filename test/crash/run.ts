@@ -11,11 +11,13 @@ import { checkLives } from './invariants/leases.ts';
 import { checkMemory } from './invariants/memory.ts';
 import { checkOrder } from './invariants/order.ts';
 import { type Ends, watchLeases } from './invariants/read-leases.ts';
+import { checkRecomputes } from './invariants/recomputes.ts';
 import { checkRegistry } from './invariants/registry.ts';
 import { checkRows } from './invariants/rows.ts';
 import { readState, type State } from './invariants/state.ts';
 import { checkTraces } from './invariants/trace.ts';
 import type { Report, Violation } from './invariants/violations.ts';
+import { retryRecomputes } from './workload/hooks.ts';
 import { planClients, type WorkloadParts } from './workload/plan.ts';
 import { firstDeploy, retryAll, runClient } from './workload/workload.ts';
 import { type Client, createClient } from './world/client.ts';
@@ -102,6 +104,8 @@ async function play(world: World, { key, operations, containers }: RunOptions): 
   const recoveryMs = Date.now() - silentSince;
   await retryAll(partsOf('last'));
   await untilEnded(database);
+  await retryRecomputes(partsOf('last'));
+  await untilEnded(database);
   return recoveryMs;
 }
 
@@ -133,6 +137,7 @@ async function verify(
   checkEvents(state, model, report);
   checkOrder(state, model, report);
   checkHolds(state, model, report);
+  checkRecomputes(state, model, report);
   await checkMemory(state, daemons, report);
   await checkTraces(state, model, (await clientsOf(world, key))('reader'), report);
   const final = await readHistory(database);
@@ -165,9 +170,9 @@ async function untilEnded(database: Database, enough = () => false): Promise<voi
   const deadline = Date.now() + endWithinMs;
   for (;;) {
     const open = await database.sql<{ id: string; status: string; reason: string | null }[]>`
-      select id, status, reason from batches where status in ('queued', 'running', 'parked')`.catch(
-      () => undefined,
-    );
+      select id, status, reason from batches where status in ('queued', 'running', 'parked')
+      union all
+      select id, 'recompute', hook from recomputes where finished_at is null`.catch(() => undefined);
     if (open?.length === 0 || enough()) return;
     if (Date.now() > deadline) {
       throw new Error(`batches have not ended within ${endWithinMs} ms: ${JSON.stringify(open)}`);

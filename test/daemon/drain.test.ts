@@ -120,7 +120,7 @@ test('counts what it did', async () => {
   expect(text.split('\n').filter((line) => line.startsWith('osa_batches_total'))).toEqual([
     'osa_batches_total{end="finished"} 3',
   ]);
-  expect(text).toContain('osa_hook_runs_total{hook="probe",status="passed"} 3');
+  expect(text).toContain('osa_hook_runs_total{hook="probe",version="1",status="passed"} 3');
   expect(text).toContain('osa_rows_total{hook="probe"} 5');
   expect(text).toMatch(
     /osa_http_request_seconds_count\{route="\/api\/v1\/ingestions\/:id",status="200"\} \d+/,

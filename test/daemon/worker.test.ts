@@ -98,7 +98,7 @@ test('/metrics and the log name convention, ingestion and batch of a claim that 
       create trigger break_claim before insert on runs for each row execute function break_claim()`);
     const { id } = await daemon.call('ingest', { params: { slug: 'tests' }, body: ndjson(1) });
     const [batch] = await owner.sql<{ id: string }[]>`select id from batches where ingestion = ${id}`;
-    const labels = `convention="tests",ingestion="${id}",batch="${batch?.id}"`;
+    const labels = `convention="tests",ingestion="${id}",recompute="",batch="${batch?.id}"`;
     const metrics = await until('the failure', async () => {
       const text = await daemon.call('metrics');
       return text.includes(labels) && text;

@@ -244,6 +244,7 @@ const refusedToTheOwner: readonly (readonly [string, string, string])[] = [
     '42501',
     'update batches set ingestion = (select ingestion from batches where id = $done) where id = $held',
   ],
+  ['a source gets another record', '42501', 'update sources set record_id = gen_random_uuid()'],
   ['a batch gets another number', '42501', 'update batches set index = 7 where id = $held'],
 ];
 

@@ -155,6 +155,8 @@ test('a first version may be of another domain: the archive can be renamed', asy
 
 const join = (batch: string) =>
   `insert into batch_records (batch, source_id, line, metadata, content_digest) values (${batch}, 'late', 9, '{}', sha256('x'))`;
+const source = (values: string) =>
+  `insert into sources (convention, source_id, record_id, last_batch) values (${values})`;
 const batchOf = (convention: string, records: number) =>
   `insert into batches (id, ingestion, convention, index, records)
    select gen_random_uuid(), ingestion, '${convention}', 9, ${records} from batches where id = $held`;
@@ -218,6 +220,22 @@ describe('before the commit', () => {
     ],
     ['a batch with fewer records than it says', '23503', `${batchOf('quakes', 2)}; ${join(theNew)}`],
     ['a record that comes twice', '23505', join('$queued').replace("'late'", "'queued'")],
+    ['a record of a batch that is not there', '23503', join('gen_random_uuid()')],
+    [
+      'a source of a batch that is not there',
+      '23503',
+      source("'quakes', 'new', gen_random_uuid(), gen_random_uuid()"),
+    ],
+    [
+      'a source of another convention than its batch',
+      '23503',
+      source("'other', 'new', gen_random_uuid(), $held"),
+    ],
+    [
+      'a source that goes to a batch that is not there',
+      '23503',
+      'update sources set last_batch = gen_random_uuid()',
+    ],
     ['a batch of another convention than its ingestion', '23503', batchOf('forged', 0)],
   ])('%s: %s', async (_, code, statement) => {
     expect(await attackAtOnce(a.app, named(a, statement))).toBe(code);

@@ -39,6 +39,7 @@ const columns = {
   recompute_list: 'source_id',
   recompute_records: 'source_id',
   current_counts: 'rows',
+  comparisons: 'version',
   current_records: 'records',
   runs: 'version',
   attempts: 'fence',
@@ -52,6 +53,8 @@ const columns = {
   event_order: 'seq',
   idempotency_keys: 'response',
   refusals: 'actor',
+  publishers: 'claims',
+  exchanges: 'claims',
   schema_migrations: 'checksum',
   'features.energy': 'value',
 };

@@ -30,3 +30,6 @@ function given<T>(name: string, read: (path: string) => T): T[] {
   const path = join(directory, name);
   return existsSync(path) ? [read(path)] : [];
 }
+
+/** The directory of published schemas, OSA_TEST_STANDARDS; undefined where there is none. */
+export const standardsDirectory = process.env.OSA_TEST_STANDARDS;

@@ -11,7 +11,7 @@ export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[]
   [0, 'done'],
   [1, 'refused, failed or not found; no record passed'],
   [2, 'wrong usage, or a file that cannot be used'],
-  [3, 'changes pending (deploy --plan)'],
+  [3, 'changes pending (deploy --plan), or more than --max-changed (hooks compare)'],
   [4, 'no usable key, or a token that is not accepted or lacks a scope'],
   [5, 'the server cannot be reached or cannot answer'],
   [6, 'no running worker can start what waits; the ingestion is stored'],

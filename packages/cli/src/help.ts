@@ -52,6 +52,7 @@ export const topics: ReadonlyMap<string, string> = new Map([
   OSA_KEY                the private key that signs tokens, as PEM or JWK
   OSA_KEY_FILE           a file that holds the key
   OSA_TOKEN              a token from elsewhere, sent instead of one that a key signs
+  OSA_ID_TOKEN           the ID token of a CI job, for jobs without a key (osa publishers)
   OSA_ISSUER             issuer of the tokens that are signed here
   OSA_AUDIENCE           audience of these tokens; it must be that of the server
   OSA_SUBJECT            your name in these tokens, which histories show
@@ -115,7 +116,6 @@ function pathsOf(group: CommandGroup): { name: string; path: string }[] {
 
 /** Names that other tools have for what osa does. */
 const otherNames: Readonly<Record<string, string>> = {
-  status: 'osa hooks list, osa ingestions list or osa runs list',
   log: 'osa runs logs',
   undo: 'osa hooks rollback',
   revert: 'osa hooks rollback',
@@ -131,7 +131,6 @@ const otherNames: Readonly<Record<string, string>> = {
   create: 'osa init',
   login: 'osa keys generate',
   whoami: 'osa auth whoami',
-  doctor: 'osa auth check',
   version: 'osa --version',
   get: 'osa rows',
   cat: 'osa rows',

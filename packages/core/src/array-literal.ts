@@ -8,10 +8,9 @@ export const nullElement = 'NULL';
  * commas, braces, line ends and any other character stand for themselves (PostgreSQL manual, 8.15.6).
  */
 export function quoteElement(text: string): string {
-  return needsBackslash.test(text) ? `"${text.replace(/["\\]/g, '\\$&')}"` : `"${text}"`;
+  const escaped = text.includes('\\') ? text.replaceAll('\\', '\\\\') : text;
+  return `"${escaped.replaceAll('"', '\\"')}"`;
 }
-
-const needsBackslash = /["\\]/;
 
 /** The literal of a one-dimensional array; numbers and booleans are elements as they are. */
 export function arrayLiteral(elements: readonly string[]): string {

@@ -45,6 +45,8 @@ export const bounds = {
   rowsPerBatch: 5_000_000,
   /** Records that a recompute names one by one. */
   recomputeRecords: 10_000,
+  /** Records that a comparison looks at. */
+  comparedRecords: 100_000,
   /** Bytes kept of the start and of the end of an attempt's log. */
   logBytes: 512 * 1024,
   /** Bytes kept of the end of the log of a running attempt. */

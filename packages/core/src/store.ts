@@ -1,11 +1,13 @@
 import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
+import type { ComparisonReads, ComparisonWrites } from './comparison/comparisons.ts';
 import type { DatasetReads } from './data/dataset.ts';
 import type { EventReads } from './events/outbox.ts';
 import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
+import type { PublisherReads, PublisherWrites } from './publisher/publishers.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
@@ -31,6 +33,7 @@ export interface Store {
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;
+  readonly comparisons: ComparisonReads;
   readonly dataset: DatasetReads;
   readonly files: FileReads;
   readonly tracer: Tracer;
@@ -40,6 +43,7 @@ export interface Store {
   readonly runs: RunReads;
   readonly access: Access;
   readonly ids: IdReads;
+  readonly publishers: PublisherReads;
   /** How the archive is: queue, workers, failing releases, pauses. */
   status(): Promise<StoredStatus>;
   /** The workers that have told within a minute that they run. */
@@ -86,8 +90,10 @@ export interface Writer {
 export interface WriteTransaction {
   readonly registry: RegistryWrites;
   readonly ingestions: IngestionWrites;
+  readonly publishers: PublisherWrites;
   readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
+  readonly comparisons: ComparisonWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;
 }

@@ -8,7 +8,9 @@ import { OsaError } from '@osa/core/error';
 import { failpoint } from '@osa/core/failpoint';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
+import { statusMetrics } from '@osa/core/postgres/status/metrics';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
+import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
 import type { Stores } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
@@ -16,7 +18,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from './config/config.ts';
 import { requireFit, requireSafe, requireSafeIssuers, unusableDirectory } from './config/start-checks.ts';
-import { authenticator } from './http/authenticate.ts';
+import { authenticator, type FailedTokens, failedTokens } from './http/authenticate.ts';
 import { failureRateLimit } from './http/failure-rate-limit.ts';
 import { httpLimits } from './http/limits.ts';
 import { type Handlers, isBounded } from './http/mount.ts';
@@ -30,15 +32,18 @@ import { eventRoutes } from './http/routes/events.ts';
 import { fileRoutes } from './http/routes/files.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
 import { ingestionRoutes } from './http/routes/ingestions.ts';
+import { publisherRoutes } from './http/routes/publishers.ts';
 import { recomputeRoutes } from './http/routes/recomputes.ts';
 import { runRoutes } from './http/routes/runs.ts';
 import { serviceRoutes } from './http/routes/service.ts';
-import { statusRoutes } from './http/routes/status.ts';
+import { diskOf, statusRoutes } from './http/routes/status.ts';
 import { traceRoutes } from './http/routes/trace.ts';
 import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
-import { open, readsAtATime } from './pools.ts';
+import { createMetrics, type Metrics } from './metrics/metrics.ts';
+import { openPools, type Pools, readsAtATime } from './pools.ts';
+import { ownIssuer, withOwn } from './publishers/own-issuer.ts';
+import { cachedProviderKeys } from './publishers/provider-keys.ts';
 import { type Components, components } from './ready.ts';
 import { openStores } from './storage.ts';
 import { announce } from './worker/announce.ts';
@@ -72,33 +77,29 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const drainMs = config.drainSeconds * 1_000;
   const state = { draining: false };
   await using stack = new AsyncDisposableStack();
-  const requests = stack.adopt(open(config, 'requests'), (database) => database.close());
-  const reads = stack.adopt(open(config, 'reads'), (database) => database.close());
-  const uploads = stack.adopt(open(config, 'uploads'), (database) => database.close());
-  const cancellations = stack.adopt(open(config, 'cancellations'), (database) => database.close());
-  const claims = stack.adopt(open(config, 'claims'), (database) => database.close());
-  const endings = stack.adopt(open(config, 'endings'), (database) => database.close());
+  const pools = openPools(config, stack);
+  const { requests, claims, endings } = pools;
   await requireFit(requests, config);
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
   const stores = await openStores(config);
-  const metrics = createMetrics(() => failingBatches(requests));
+  const metrics = createMetrics({
+    failing: () => failingBatches(requests),
+    look: () => statusMetrics(requests),
+    disk: () => diskOf(config.dataDirectory),
+    ...{ pools, version: config.version },
+  });
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
   const execution = await prepareExecution(config, { claims, endings, stores, threads, metrics, log });
   if (config.worker.concurrency > 0) stack.use(await announce(execution, { database: requests, log }));
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
-  const verifier = tokenVerifier(config.trusted);
+  const own = await ownIssuer(config);
+  const verifier = tokenVerifier(withOwn(config.trusted, own.machine));
   const refused = stack.use(refusalLog({ metrics, log }));
   const app = server(config, {
-    verifier,
-    refused,
-    requests,
-    reads,
-    uploads,
-    cancellations,
-    stores,
+    ...{ verifier, own, refused, pools, stores },
     threads,
     metrics,
     worker,
@@ -122,7 +123,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   });
   const trust = (trusted: TrustedIssuers) => {
     requireSafeIssuers({ mode: config.mode, trusted });
-    verifier.trust(trusted);
+    verifier.trust(withOwn(trusted, own.machine));
   };
   return { url, trust, close };
 }
@@ -157,10 +158,8 @@ function spoolOf(dataDirectory: string): string {
 interface ServerNeeds {
   readonly verifier: Verifier;
   readonly refused: RefusalLog;
-  readonly requests: Database;
-  readonly reads: Database;
-  readonly uploads: Database;
-  readonly cancellations: Database;
+  readonly own: OwnIssuer;
+  readonly pools: Pools;
   readonly stores: Stores;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
@@ -170,22 +169,24 @@ interface ServerNeeds {
 }
 
 function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
-  const { requests, metrics, worker, log, isDraining, verifier } = needs;
+  const { metrics, worker, log, isDraining, verifier, own } = needs;
+  const { requests } = needs.pools;
   const limits = { ...httpLimits, ...config.http };
   const store = postgresStore(requests, { domain: config.domain });
   const check = () => components(config, { database: requests, worker, isDraining, log });
+  const failed = failedTokens(failureRateLimit(limits.failedAuthentications), needs.refused.tell);
   return buildServer({
     part: config.part,
     isLocal: config.mode === 'development',
     trustedProxies: config.trustedProxies,
-    handlers: handlers(config, needs, check),
+    handlers: handlers(config, needs, { check, failed }),
     reads: boundedReads({ limits, most: readsAtATime(config.database) }),
     authenticate: authenticator({
       verifier,
       rolesOf: store.access.rolesOf,
       reads: config.reads,
-      failures: failureRateLimit(limits.failedAuthentications),
-      onRefused: needs.refused.tell,
+      failed,
+      own: { issuer: own.issuer, isActive: store.publishers.isActive },
     }),
     denied: store.access.denied,
     limits,
@@ -196,11 +197,21 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
 }
 
 /** The routes that read have connections of their own. */
-function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise<Components>): Handlers {
+function handlers(
+  config: DaemonConfig,
+  needs: ServerNeeds,
+  { check, failed }: { readonly check: () => Promise<Components>; readonly failed: FailedTokens },
+): Handlers {
   const { domain } = config;
   const { registries = [] } = config.containers;
-  const bulk = postgresStore(needs.uploads, { domain });
-  const cancelling = postgresStore(needs.cancellations, { domain });
+  const bulk = postgresStore(needs.pools.uploads, { domain });
+  const cancelling = postgresStore(needs.pools.cancellations, { domain });
+  const exchangeParts = {
+    own: needs.own,
+    keys: cachedProviderKeys({ log: needs.log }).keys,
+    skewSeconds: config.trusted.clockSkewSeconds,
+    now: Date.now,
+  };
   const on = (database: Database): Handlers => {
     const store = postgresStore(database, { domain });
     const spoolDirectory = spoolOf(config.dataDirectory);
@@ -215,24 +226,25 @@ function handlers(config: DaemonConfig, needs: ServerNeeds, check: () => Promise
         metrics: needs.metrics,
         check,
       }),
-      ...conventionRoutes({ store, registries }),
+      ...conventionRoutes({ store, registries, domain }),
       ...blobRoutes(parts),
       ...fileRoutes(parts),
-      ...hookRoutes({ ...parts, registries }),
+      ...hookRoutes({ ...parts, registries, domain }),
       ...ingestionRoutes(parts),
       ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
-      ...traceRoutes({ store }),
+      ...traceRoutes({ store, config }),
       ...eventRoutes({ store, isDraining: needs.isDraining }),
       ...runRoutes({ store }),
       ...statusRoutes({ store, domain, version: config.version, dataDirectory: config.dataDirectory }),
-      ...authRoutes({ verifier: needs.verifier }),
+      ...authRoutes({ verifier: needs.verifier, own: needs.own }),
+      ...publisherRoutes({ store, failed, exchange: exchangeParts }),
     };
   };
-  const reading = Object.entries(on(needs.reads)).filter(([name]) => {
+  const reading = Object.entries(on(needs.pools.reads)).filter(([name]) => {
     return isBounded(routes[name as RouteName]);
   });
-  return { ...on(needs.requests), ...Object.fromEntries(reading) };
+  return { ...on(needs.pools.requests), ...Object.fromEntries(reading) };
 }
 
 async function listen(app: FastifyInstance, { host, port }: DaemonConfig): Promise<string> {

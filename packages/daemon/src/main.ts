@@ -42,6 +42,7 @@ async function run(): Promise<number> {
   }
   if (options.command === 'version') return print(`${manifest.version}\n`);
   if (options.command === 'serve' || options.command === 'dev') return serve(options, manifest.version);
+  if (options.command === 'keys') return keys(options);
   const { appRole, ownerUrl, systemEnvironment } = await import('./config/config.ts');
   const environment = systemEnvironment();
   const url = ownerUrl(environment, options.database);
@@ -56,6 +57,19 @@ async function run(): Promise<number> {
   }
   const { changeRoles } = await import('./roles.ts');
   return print(await changeRoles({ url, change: options.change }));
+}
+
+/** `osad keys attestation`. */
+async function keys({ rotate, data, config }: Extract<Options, { command: 'keys' }>): Promise<number> {
+  const { systemEnvironment } = await import('./config/config.ts');
+  const { readSettings } = await import('./config/read-settings.ts');
+  const { required } = await import('./config/named-file.ts');
+  const { attestationFile, showAttestationKeys } = await import('./attestation.ts');
+  const directory = data ?? readSettings(systemEnvironment(), config).data_dir;
+  const path = attestationFile(
+    resolve(required(directory, 'OSA_DATA_DIR', 'a directory for uploaded files')),
+  );
+  return print(await showAttestationKeys(path, { rotate }));
 }
 
 /** Runs a daemon until a signal stops it. */

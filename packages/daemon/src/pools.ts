@@ -8,10 +8,22 @@ import { defaultReadConnections } from './config/settings.ts';
  * renewals are quick, so a silent connection is soon given up. The end of a batch writes much, and may wait for its
  * turn to publish.
  */
-export function open(
-  { database, worker }: DaemonConfig,
-  part: 'requests' | 'reads' | 'uploads' | 'cancellations' | 'claims' | 'endings',
-): Database {
+export const poolNames = ['requests', 'reads', 'uploads', 'cancellations', 'claims', 'endings'] as const;
+export type PoolName = (typeof poolNames)[number];
+export type Pools = { readonly [Name in PoolName]: Database };
+
+/** Opens all pools; the stack closes them, the last one first. */
+export function openPools(
+  config: Pick<DaemonConfig, 'database' | 'worker'>,
+  stack: AsyncDisposableStack,
+): Pools {
+  const opened = poolNames.map((name) => {
+    return [name, stack.adopt(open(config, name), (database) => database.close())] as const;
+  });
+  return Object.fromEntries(opened) as Pools;
+}
+
+function open({ database, worker }: Pick<DaemonConfig, 'database' | 'worker'>, name: PoolName): Database {
   const minute = 60_000;
   const settings = {
     requests: { max: database.connections },
@@ -25,10 +37,9 @@ export function open(
       lockTimeoutMs: 2 * minute,
     },
   };
-  return connect({ url: database.url, applicationName: `osad ${part}`, ...settings[part] });
+  return connect({ url: database.url, applicationName: `osad ${name}`, ...settings[name] });
 }
 
-/** Reads that run at once. */
 export function readsAtATime({ readConnections = defaultReadConnections }: DaemonConfig['database']): number {
   return readConnections;
 }

@@ -22,6 +22,12 @@ const queries: Readonly<Record<string, string>> = {
   'ended attempts': `select run || ' ' || n as key, t::text as content from attempts t where finished_at is not null`,
   outcomes: `select id::text as key, concat_ws(' ', run, batch, hook, batch_record, attempt, status, reason, row_count) as content
              from outcomes`,
+  'superseded outcomes': `select id::text as key, superseded_by::text as content from outcomes
+                          where superseded_by is not null`,
+  recomputes: `select id::text as key, concat_ws(' ', hook, releases, healed_seq, reason, created_at) as content from recomputes`,
+  'ended records of recomputes': `select batch || ' ' || source_id as key,
+                                         concat_ws(' ', batch_record, current_outcome, status, reason) as content
+                                  from recompute_records where status <> 'pending'`,
   snapshots:
     'select id::text as key, snapshot_at::text as content from batches where snapshot_at is not null',
 };

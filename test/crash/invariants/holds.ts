@@ -51,13 +51,15 @@ function checkLeft({ batches, runs }: State, model: Model, report: Report): void
   const runsOf = Map.groupBy(runs, (run) => run.batch);
   for (const { hook, cancelRunning, changed, left, kept = [], sentAt, ackedAt } of model.moves) {
     if (!cancelRunning || !changed || ackedAt === undefined) continue;
-    const named = new Map(kept.map(({ ingestion_id, batches: count }) => [ingestion_id, count]));
-    for (const { id, ingestion, status, snapshot_ms: claimed, finished_ms: finished } of batches) {
+    const named = new Map(
+      kept.map(({ ingestion_id, recompute_id, batches: count }) => [ingestion_id ?? recompute_id, count]),
+    );
+    for (const { id, ingestion, recompute, status, snapshot_ms: claimed, finished_ms: finished } of batches) {
       const isLeft = runsOf.get(id)?.some((run) => run.hook === hook && run.version === left);
       if (!isLeft || status !== 'done' || claimed === null || claimed >= sentAt - slackMs) continue;
       if ((finished ?? 0) <= ackedAt + slackMs) continue;
-      const count = named.get(ingestion) ?? 0;
-      named.set(ingestion, count - 1);
+      const count = named.get(ingestion ?? recompute) ?? 0;
+      named.set(ingestion ?? recompute, count - 1);
       if (count <= 0) {
         report('I11', `batch ${id} was done under version ${left} of ${hook} after a move had ended it`);
       }

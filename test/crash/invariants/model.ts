@@ -12,6 +12,7 @@ export class Model {
   /** What ends pauses. */
   readonly resumes: Hold[] = [];
   readonly cancels: Hold[] = [];
+  readonly recomputes: Recomputing[] = [];
   /** Codes by digest: the only way from a release's digest to what its rows must say. */
   readonly codes = new Map<string, { readonly hook: HookName; readonly token: string }>();
   /** The newest release of each hook, which a deploy that does not change it declares again. */
@@ -112,7 +113,19 @@ export interface Move extends Told {
   left?: number;
   changed?: boolean;
   /** Of `cancelRunning`: how many batches keep the version that was left, by ingestion. */
-  kept?: readonly { readonly ingestion_id: string; readonly batches: number }[];
+  kept?: readonly {
+    readonly ingestion_id: string | null;
+    readonly recompute_id: string | null;
+    readonly batches: number;
+  }[];
+  /** Whether the rows of the version that is left are computed again, and by which recompute. */
+  readonly heal: boolean;
+  recompute?: string | undefined;
+}
+
+export interface Recomputing extends Told {
+  readonly hook: HookName;
+  id?: string;
 }
 
 export interface Ingestion extends Told {

@@ -26,7 +26,7 @@ function checkVersions(state: State, model: Model, report: Report): void {
     }
   }
   const sentAs = new Map(model.ingestions.map((ingestion) => [ingestion.id, ingestion]));
-  const ingestionOf = new Map(batches.map(({ id, ingestion }) => [id, sentAs.get(ingestion)]));
+  const ingestionOf = new Map(batches.map(({ id, ingestion }) => [id, sentAs.get(ingestion ?? '')]));
   // What a retry publishes is content of its ingestion, so it is older than what came in after that.
   const arrivals = batchRecords.filter(({ record }) => record !== null);
   for (const same of Map.groupBy(arrivals, (record) => record.source_id).values()) {
@@ -113,13 +113,15 @@ function checkSnapshot(batch: Batch, state: State, windows: Windows, report: Rep
   const at = batch.snapshot_ms;
   if (at === null) return;
   const runs = state.runs.filter((run) => run.batch === batch.id);
-  checkHookList(
-    batch.id,
-    at,
-    runs.map(({ hook }) => hook),
-    windows,
-    report,
-  );
+  if (batch.recompute === null) {
+    checkHookList(
+      batch.id,
+      at,
+      runs.map(({ hook }) => hook),
+      windows,
+      report,
+    );
+  }
   const seen = new Map<string, number[]>();
   for (const { hook, version } of runs) {
     const own = state.changes.filter((change) => change.hook === hook);

@@ -50,7 +50,7 @@ function indexed(state: State, model: Model) {
 function checkBatch(batch: Batch, { runsOf, taken }: Index, model: Model, report: Report): void {
   const mayFail =
     batch.status === 'failed' &&
-    (taken.has(batch.id) || model.cancels.some(({ of }) => of === batch.ingestion));
+    (taken.has(batch.id) || model.cancels.some(({ of }) => of === (batch.ingestion ?? batch.recompute)));
   if (batch.status !== 'done' && !mayFail)
     report('I12', `batch ${batch.id} is ${batch.status}: ${batch.reason}`, 'lost');
   for (const run of runsOf.get(batch.id) ?? []) {
@@ -69,7 +69,8 @@ function checkRecord(record: BatchRecord, index: Index, model: Model, report: Re
     model.anyMayFail || (index.runsOf.get(batch) ?? []).some((run) => model.brokenRuns.has(run.id));
   const isExpected = expected.includes(status) || (mayFail && ['errored', 'rejected'].includes(status));
   if (!isExpected) report('I6', `record ${id} (${source}: ${value}) is ${status}: ${record.reason}`, 'lost');
-  const outcomes = index.outcomesOf.get(id) ?? [];
+  // Those of its own batch; a recompute may have added others since.
+  const outcomes = (index.outcomesOf.get(id) ?? []).filter((outcome) => outcome.batch === batch);
   if (status === 'invalid' || status === 'unchanged') {
     if (outcomes.length > 0) report('I6', `record ${id} is ${status} and has outcomes`, 'duplicated');
     return;

@@ -35,7 +35,12 @@ export interface State {
     ending: string | null;
   }[];
   readonly outcomes: readonly Outcome[];
+  readonly recomputes: readonly Recompute[];
+  readonly recomputeRecords: readonly RecomputeRecord[];
+  /** The kept counts. */
+  readonly counts: readonly CurrentCount[];
   readonly records: readonly {
+    batch_record: string;
     srn: string;
     source_id: string;
     version: number;
@@ -82,7 +87,9 @@ export interface LiveChange {
 
 export interface Batch {
   readonly id: string;
-  readonly ingestion: string;
+  /** Of what it is: an ingestion or a recompute. */
+  readonly ingestion: string | null;
+  readonly recompute: string | null;
   readonly status: string;
   readonly reason: string | null;
   readonly fence: string;
@@ -113,6 +120,32 @@ export interface Outcome {
   readonly status: string;
   readonly reason: string | null;
   readonly row_count: number;
+  readonly superseded_by: string | null;
+}
+
+export interface Recompute {
+  readonly id: string;
+  readonly hook: string;
+  readonly releases: readonly number[];
+  readonly healed_seq: number | null;
+  readonly finished: boolean;
+  readonly xact: string;
+}
+
+export interface RecomputeRecord {
+  readonly batch: string;
+  readonly source_id: string;
+  readonly batch_record: string | null;
+  readonly current_outcome: string | null;
+  readonly status: string;
+  readonly retried_in: string | null;
+}
+
+export interface CurrentCount {
+  readonly hook: string;
+  readonly version: number;
+  readonly records: number;
+  readonly rows: number;
 }
 
 export interface StoredRow {
@@ -146,7 +179,7 @@ export async function readState(database: Database): Promise<State> {
       ingestions: await tx<{ id: string }[]>`select id from ingestions`,
       events: await tx<StoredEvent[]>`select type, payload, xmin::text as xact from events order by id`,
       batches: await tx<Batch[]>`
-        select id, ingestion, status, reason, fence, extract(epoch from snapshot_at)::float8 * 1000 as snapshot_ms,
+        select id, ingestion, recompute, status, reason, fence, extract(epoch from snapshot_at)::float8 * 1000 as snapshot_ms,
                extract(epoch from finished_at)::float8 * 1000 as finished_ms
         from batches order by id`,
       batchRecords: await tx<BatchRecord[]>`
@@ -160,9 +193,19 @@ export async function readState(database: Database): Promise<State> {
                ending
         from attempts`,
       outcomes: await tx<Outcome[]>`
-        select id, run, batch, hook, batch_record, attempt, status, reason, row_count from outcomes order by id`,
+        select id, run, batch, hook, batch_record, attempt, status, reason, row_count, superseded_by
+        from outcomes order by id`,
+      recomputes: await tx<Recompute[]>`
+        select r.id, r.hook, r.releases, r.healed_seq, r.finished_at is not null as finished,
+               (select xmin::text from live_changes c where c.hook = r.hook and c.seq = r.healed_seq) as xact
+        from recomputes r order by r.id`,
+      recomputeRecords: await tx<RecomputeRecord[]>`
+        select batch, source_id, batch_record, current_outcome, status, retried_in from recompute_records`,
+      counts: await tx<CurrentCount[]>`
+        select hook, version, sum(records)::integer as records, sum(rows)::integer as rows
+        from current_counts group by hook, version having sum(records) <> 0 or sum(rows) <> 0`,
       records: await tx<State['records'][number][]>`
-        select srn, source_id, version, encode(content_digest, 'hex') as content_digest,
+        select batch_record, srn, source_id, version, encode(content_digest, 'hex') as content_digest,
                (metadata ->> 'value')::float8 as value
         from published order by source_id, version`,
       rows: await tx.unsafe<StoredRow[]>(await rowsOfAll(tx)),

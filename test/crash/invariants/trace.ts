@@ -69,6 +69,7 @@ function flaws({ release, run, record, hook }: Answer<'traceRow'>, row: StoredRo
   const live = state.hooks.find(({ name }) => name === row.hook)?.live_version;
   const senders = model.releases.filter((sent) => sent.hook === row.hook).map(({ by }) => by);
   const sent = facts.sent.get(record.ingestion);
+  const sentAt = sent?.sentAt ?? Number.POSITIVE_INFINITY;
   const batch = facts.batchOf(run.batch);
   const wasSent = sent?.records.some(
     ({ source, value }) => source === row.source && Number(value) * 10 + row.ordinal === Number(row.value),
@@ -95,13 +96,10 @@ function flaws({ release, run, record, hook }: Answer<'traceRow'>, row: StoredRo
     [`introduced by ${JSON.stringify(release.introduced_by)}`, isIntroduction(release, known)],
     [
       'its times do not follow each other',
-      isOrder([
-        sent?.sentAt ?? Number.POSITIVE_INFINITY,
-        at(run.snapshot_at),
-        at(run.started_at),
-        at(record.published_at),
-        at(run.finished_at),
-      ]) && isOrder([at(release.built_at), at(run.snapshot_at)]),
+      (batch?.recompute === null
+        ? isOrder([sentAt, at(run.snapshot_at), at(run.started_at), at(record.published_at)])
+        : isOrder([sentAt, at(record.published_at), at(run.snapshot_at)])) &&
+        isOrder([at(release.built_at), at(run.snapshot_at), at(run.started_at), at(run.finished_at)]),
     ],
     [`an attempt ran ${run.attempts.map((one) => one.resolved_digest)}`, hasRun(run, release.digest)],
   ];

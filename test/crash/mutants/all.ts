@@ -3,11 +3,13 @@ import { containerMutants } from './containers.ts';
 import { historyMutants } from './history.ts';
 import { type Mutant, mutants } from './mutants.ts';
 import { queueMutants } from './queue.ts';
+import { recomputeMutants } from './recompute.ts';
 
 export const allMutants: readonly Mutant[] = [
   ...mutants,
   ...historyMutants,
   ...attributionMutants,
   ...queueMutants,
+  ...recomputeMutants,
   ...containerMutants,
 ];

@@ -156,11 +156,11 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue/snapshot.ts`,
-        find: `select name, live_version, paused_at is not null as paused from hooks where name = any (\${arrayText(declared.map((row) => row.hook))}::text::text[])
+        find: `select name, live_version, paused_at is not null as paused from hooks where name = any (\${arrayText(names)}::text::text[])
     order by name collate "C" for share`,
         replace: `select h.name, r.version as live_version, h.paused_at is not null as paused
     from hooks h join releases r on r.hook = h.name and r.version = h.live_version
-    where h.name = any (\${arrayText(declared.map((row) => row.hook))}::text::text[])
+    where h.name = any (\${arrayText(names)}::text::text[])
     order by h.name collate "C" for share of h`,
       },
       {
@@ -182,8 +182,8 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue/queue.ts`,
-        find: `from ingestions where id = \${ingestion} for share`,
-        replace: `from ingestions where id = \${ingestion}`,
+        find: `paused_at is not null as paused from \${of} for share`,
+        replace: `paused_at is not null as paused from \${of}`,
       },
     ],
     focus: { points: ['claim.after-snapshot'], actions: ['hold'], operations: ['pause'] },

@@ -52,6 +52,19 @@ export const queueMutants: readonly Mutant[] = [
     isForTests: true,
   },
   {
+    name: 'unlocked-publication',
+    what: 'a record can be published at a moment for which a reader has found that nothing is under way',
+    defects: [
+      {
+        file: `${core}/postgres/queue/commit.ts`,
+        find: `  await tx\`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(\${claim.convention}))\`;\n`,
+        replace: '',
+      },
+    ],
+    test: 'test/run/publication-time.test.ts',
+    isForTests: true,
+  },
+  {
     name: 'failed-gates-at-claim',
     what: 'a batch that failed ends the row of those that wait behind it, though it waited itself',
     defects: [

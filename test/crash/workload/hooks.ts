@@ -1,5 +1,5 @@
 import { featureOf, type HookName, hookNames } from '../hooks.ts';
-import type { Declared, Deploy, Mint, Move } from '../invariants/model.ts';
+import type { Declared, Deploy, Mint, Move, Recomputing } from '../invariants/model.ts';
 import { type Operation, slug, type WorkloadParts } from './plan.ts';
 import { changed, fieldsOf, noteRelease } from './releases.ts';
 
@@ -89,8 +89,8 @@ function partOf({ code, config, argument, seconds }: Declared, part: Minting['pa
 }
 
 export async function move({ client, model }: WorkloadParts, wanted: Moving): Promise<void> {
-  const { cancelRunning } = wanted;
-  const sent: Move = { what: wanted.kind, sentAt: Date.now(), hook: wanted.hook, cancelRunning };
+  const { cancelRunning, heal } = wanted;
+  const sent: Move = { what: wanted.kind, sentAt: Date.now(), hook: wanted.hook, cancelRunning, heal };
   model.moves.push(sent);
   const isRollback = wanted.kind === 'rollback';
   const { body, code } = await client.write({
@@ -100,7 +100,7 @@ export async function move({ client, model }: WorkloadParts, wanted: Moving): Pr
     body: JSON.stringify({
       ...(isRollback ? {} : { version: wanted.version }),
       reason: 'crash',
-      cancel_running: cancelRunning,
+      ...{ cancel_running: cancelRunning, heal },
     }),
     accept: ['conflict', 'not_found', 'precondition_failed'],
   });
@@ -112,12 +112,49 @@ export async function move({ client, model }: WorkloadParts, wanted: Moving): Pr
       live_version: number;
       from_version: number;
       changed: boolean;
-      still_running: { version: number; ingestion_id: string; batches: number }[];
+      still_running: {
+        version: number;
+        ingestion_id: string | null;
+        recompute_id: string | null;
+        batches: number;
+      }[];
+      recompute: { id: string } | null;
     };
     Object.assign(sent, {
       ...{ seq: answer.live_seq, version: answer.live_version, changed: answer.changed },
       left: answer.from_version,
+      recompute: answer.recompute?.id,
       kept: answer.still_running.filter(({ version }) => version === answer.from_version),
+    });
+  }
+}
+
+/** Computes again what is not of the live release; refused while the hook is paused. */
+export async function recompute({ client, model }: WorkloadParts, hook: HookName): Promise<void> {
+  const sent: Recomputing = { what: 'recompute', sentAt: Date.now(), hook };
+  model.recomputes.push(sent);
+  const { body, code } = await client.write({
+    method: 'POST',
+    path: `/api/v1/hooks/${hook}/recomputes`,
+    type: 'application/json',
+    body: JSON.stringify({ reason: 'crash' }),
+    accept: ['conflict'],
+  });
+  sent.ackedAt = Date.now();
+  if (code === undefined) sent.id = String(body.id);
+  else sent.refused = code;
+}
+
+/** Tries again whatever errored in the recomputes that are there by then. */
+export async function retryRecomputes({ client }: WorkloadParts): Promise<void> {
+  const { items = [] } =
+    (await client.read<{ items: { id: string }[] }>('/api/v1/recomputes?limit=1000')) ?? {};
+  for (const { id } of items) {
+    await client.write({
+      method: 'POST',
+      path: `/api/v1/recomputes/${id}/retry`,
+      type: 'application/json',
+      body: '{}',
     });
   }
 }

@@ -28,12 +28,20 @@ export type Operation =
       readonly live: boolean;
       readonly keyed: boolean;
     }
-  | { readonly kind: 'rollback'; readonly hook: HookName; readonly cancelRunning: boolean }
+  | {
+      readonly kind: 'rollback';
+      readonly hook: HookName;
+      readonly cancelRunning: boolean;
+      readonly heal: boolean;
+    }
+  /** Of all that is not of the live release. */
+  | { readonly kind: 'recompute'; readonly hook: HookName }
   | {
       readonly kind: 'activate';
       readonly hook: HookName;
       readonly version: number;
       readonly cancelRunning: boolean;
+      readonly heal: boolean;
     }
   | ({ readonly kind: 'ingest' } & Upload)
   /** Small uploads of the same sources, one at once after the other: a chain of batches. */
@@ -101,6 +109,7 @@ export function planClients(
 
 function reaching(point: Point): Operation['kind'] | undefined {
   if (point.startsWith('mint')) return 'mint';
+  if (point.startsWith('recompute')) return 'recompute';
   return point.startsWith('live') ? 'rollback' : undefined;
 }
 
@@ -109,12 +118,13 @@ const ownHooks = ['alpha', 'beta'] as const;
 
 /** How likely each operation is, in hundredths. */
 const weights: readonly (readonly [Operation['kind'], number])[] = [
-  ['ingest', 36],
+  ['ingest', 32],
   ['burst', 4],
   ['deploy', 20],
   ['mint', 10],
   ['rollback', 14],
   ['activate', 6],
+  ['recompute', 4],
   ['pause', 6],
   ['cancel', 2],
   ['retry', 2],
@@ -146,9 +156,14 @@ function operationOf(kind: Operation['kind'], planning: Planning): Operation {
         ...{ live: random.chance(0.8), keyed: random.chance(0.7) },
       };
     case 'rollback':
-      return { kind, hook, cancelRunning: random.chance(0.5) };
+      return { kind, hook, cancelRunning: random.chance(0.5), heal: random.chance(0.5) };
     case 'activate':
-      return { kind, hook, version: random.int(1, 3), cancelRunning: random.chance(0.5) };
+      return {
+        ...{ kind, hook, version: random.int(1, 3) },
+        ...{ cancelRunning: random.chance(0.5), heal: random.chance(0.5) },
+      };
+    case 'recompute':
+      return { kind, hook };
     case 'pause':
       return { kind, hook: random.chance(0.5) ? hook : undefined, forMs: random.int(50, 600) };
     case 'cancel':

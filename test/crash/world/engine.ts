@@ -55,7 +55,7 @@ while :; do
 done
 digest() { case $1 in *sha256:*) echo "\${1##*sha256:}" ;; *) echo "$1" | tr / _ ;; esac; }
 case $1 in
-  create) echo "$*" >> '${made}' ;;
+  run) case "$*" in *--cidfile*) echo "$*" >> '${made}' ;; esac ;;
   kill) [ "$3" = TERM ] && '${podman}' container inspect --format '{{.Name}}' "$4" >> '${late}' ;;
   image)
     [ -e '${path}/pulled/'"$(digest "$3")" ] || { echo 'Error: no such image' >&2; exit 125; } ;;

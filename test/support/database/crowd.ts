@@ -25,7 +25,7 @@ export async function crowd(
       from generate_series(0, ${count / perBatch - 1}::integer) n`;
     await tx`
       insert into sources (convention, source_id, record_id, last_batch)
-      select ${convention}, 's' || n, new_record_id(), b.id
+      select ${convention}, 's' || n, gen_random_uuid(), b.id
       from generate_series(0, ${count - 1}::integer) n
       join batches b on b.ingestion = ${crowdIngestion} and b.index = n / ${perBatch}`;
     await tx`

@@ -163,6 +163,12 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Look',
+    name: 'verify',
+    summary: 'Check the signed receipt of a row, also offline',
+    load: async () => (await import('./trace/verify.ts')).verify,
+  },
+  {
+    group: 'Look',
     name: 'events',
     summary: 'Read and follow what happens on the server',
     load: async () => (await import('./events/events.ts')).events,
@@ -182,6 +188,29 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
         name: 'show',
         summary: 'Show the public half of the key in use',
         load: async () => (await import('./auth/keys-show.ts')).keysShow,
+      },
+    ],
+  },
+  {
+    group: 'Access',
+    name: 'publishers',
+    summary: 'Trust CI jobs, so that they need no secret',
+    example: ['osa publishers list', 'the jobs that this archive trusts'],
+    commands: [
+      {
+        name: 'add',
+        summary: 'Trust jobs of a repository',
+        load: async () => (await import('./publishers/add.ts')).publishersAdd,
+      },
+      {
+        name: 'list',
+        summary: 'List trusted publishers',
+        load: async () => (await import('./publishers/list.ts')).publishersList,
+      },
+      {
+        name: 'remove',
+        summary: 'Stop trusting a publisher',
+        load: async () => (await import('./publishers/remove.ts')).publishersRemove,
       },
     ],
   },

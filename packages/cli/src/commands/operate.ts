@@ -59,6 +59,11 @@ export const operateCommands: readonly CommandGroup[] = [
         load: async () => (await import('./recomputes/recompute.ts')).hooksRecompute,
       },
       {
+        name: 'compare',
+        summary: 'Run a release over published records, and report what differs',
+        load: async () => (await import('./comparisons/compare.ts')).hooksCompare,
+      },
+      {
         name: 'release',
         summary: 'Make a release without a deploy',
         load: async () => (await import('./hooks/release.ts')).hooksRelease,

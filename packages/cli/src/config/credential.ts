@@ -3,6 +3,7 @@ import { hostname, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
+import { type IdTokenSource, idTokenSource } from './ci-identity.ts';
 import { knownServers, names, type Server, type Sources } from './config.ts';
 import { projectDirectories, type ServerSettings, settingsIn } from './files.ts';
 import { refuseKey } from './secrets.ts';
@@ -21,7 +22,9 @@ export interface Identity {
 /** The source of a request's token: one that was made elsewhere, or a key that signs one. */
 export type Credential =
   | { readonly kind: 'token'; readonly token: string }
-  | { readonly kind: 'key'; readonly identity: Identity };
+  | { readonly kind: 'key'; readonly identity: Identity }
+  /** A CI job proves itself by the ID token of its provider. */
+  | { readonly kind: 'job'; readonly source: IdTokenSource };
 
 /**
  * The credential for `server`; undefined when there is none. Tokens that other servers accept are kept from one that only
@@ -51,7 +54,10 @@ export function resolveCredential(sources: Sources, server: Server): Credential 
   const given = first ?? (identity && environment.OSA_AUDIENCE && !identity.isProjects && 'OSA_AUDIENCE');
   if (given && !server.isUsers) throw keptFrom(server, given);
   if (token !== undefined) return { kind: 'token', token };
-  return identity && { kind: 'key', identity };
+  if (identity) return { kind: 'key', identity };
+  const source = idTokenSource(environment);
+  if (source && !server.isUsers) throw keptFrom(server, 'the ID token of this job');
+  return source && { kind: 'job', source };
 }
 
 function keptFrom({ url, from }: Server, given: string): OsaError {
@@ -109,7 +115,7 @@ export function noKey({ environment }: Sources): OsaError {
     return new OsaError(
       'credentials',
       'you have no key for this server: set OSA_KEY, OSA_KEY_FILE or OSA_TOKEN, make a key with `osa keys generate`, or ' +
-        'work in a directory with a running `osa dev`',
+        'work in a directory with a running `osa dev`; a CI job can do without (osa publishers add --help)',
     );
   }
   return new OsaError(

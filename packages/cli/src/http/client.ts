@@ -56,10 +56,10 @@ export interface ClientOptions {
 /** @throws OsaError `usage`, `unreachable` when no server is configured. */
 export function createClient(options: ClientOptions): Client {
   const server = resolveServer(options.sources, options.server);
-  const tokenFor = signer(options.sources, server);
   const proxy = proxyTo(server, options.sources);
   const way = proxy && wayThrough(proxy);
   const traceId = randomBytes(16).toString('hex');
+  const tokenFor = signer(options, server, (name, input) => client.call(name, input));
   const client: Client = {
     server,
     async call(name, input) {
@@ -139,11 +139,20 @@ async function withToken(call: {
   return open;
 }
 
-/** The token of the environment, or one signed with the key for `server`, which is read once and only when needed. */
-function signer(sources: Sources, server: Server): Sign {
+/**
+ * The token of the environment, one signed with the key for `server`, or what the server gives for the ID token of this
+ * job. Key and exchange are needed once, and only where a token is.
+ */
+function signer({ sources, signal }: ClientOptions, server: Server, call: Client['call']): Sign {
   let loading: Promise<SigningKey> | undefined;
+  let exchanging: Promise<string> | undefined;
   return async (scopes) => {
     const credential = resolveCredential(sources, server);
+    if (credential?.kind === 'job') {
+      const { exchangeIdToken } = await import('./exchange.ts');
+      exchanging ??= exchangeIdToken(call, credential.source, { sources, signal }).then(({ token }) => token);
+      return exchanging;
+    }
     if (credential?.kind !== 'key') return credential?.token;
     loading ??= loadKey(credential.identity.key);
     return sign(await loading, credential.identity, { scopes });

@@ -35,6 +35,8 @@ export const authRoutes = {
       now: time,
       clock_skew_seconds: z.int(),
       max_token_seconds: z.int(),
+      /** The audience of ID tokens that CI jobs exchange here. */
+      exchange_audience: z.string().default(''),
       issuers: z.array(
         z.object({
           issuer: z.string(),

@@ -4,6 +4,7 @@ import { Digest } from '../hook/release.ts';
 import { FieldDefinition } from '../record/schema.ts';
 import { Actor, ClaimedBatches, Difference, flag, idParams, SchemaRef, time, Unstartable } from './fields.ts';
 import { nextPage, page, wholePage } from './paging.ts';
+import { Job } from './releases.ts';
 import { read, route, scope } from './route.ts';
 
 /** `activate` also makes a declared release live if it is known and another one is live. */
@@ -51,6 +52,11 @@ const DeployPlan = z.object({
   reasons: z.array(z.string()),
   changes: DeployChanges,
   warnings,
+  /** Holds a deploy to this plan: it takes `digest` as `expected_plan`. Null for a plan that is refused. */
+  reviewed: z
+    .object({ archive: z.string(), manifest_digest: Digest, digest: Digest })
+    .nullable()
+    .default(null),
 });
 
 const DeployAnswer = z.object({
@@ -79,6 +85,8 @@ export const DeploySummary = z.object({
   /** The distinct sources of the declaration, and of the code of its hooks and ingester. */
   source_refs: z.array(z.string()),
   actor: Actor,
+  /** What the provider of a CI signed of the job that deployed; null without. */
+  job: Job.nullable().default(null),
   at: time,
 });
 
@@ -103,7 +111,10 @@ export const conventionsRoutes = {
     path: '/api/v1/conventions',
     summary: 'Deploy a convention: schema, hooks, releases and convention in one step',
     gate: scope('conventions:write'),
-    query: deployOptions,
+    query: deployOptions.extend({
+      /** The digest of a plan that was reviewed; 409 with the changes when the deploy would do something else. */
+      expected_plan: Digest.optional(),
+    }),
     body: DeployRequest,
     status: 201,
     response: DeployAnswer,

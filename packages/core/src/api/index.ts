@@ -8,7 +8,9 @@ import { dataRoutes } from './data.ts';
 import { filesRoutes } from './files.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { comparisonsRoutes } from './operate/comparisons.ts';
 import { eventsRoutes } from './operate/events.ts';
+import { publishersRoutes } from './operate/publishers.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
@@ -28,12 +30,14 @@ export const routes = {
   ...hooksRoutes,
   ...ingestionsRoutes,
   ...recomputesRoutes,
+  ...comparisonsRoutes,
   ...runsRoutes,
   ...authRoutes,
   ...dataRoutes,
   ...traceRoutes,
   ...eventsRoutes,
   ...statusRoutes,
+  ...publishersRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;

@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { Config, Digest, Limits, runtimes } from '../hook/release.ts';
 import { time } from './fields.ts';
 
+/** Of a CI job, by name: as its provider signed them. */
+export const Job = z.record(z.string(), z.string());
+
 /** Where else the bytes of a release come from, as a later deploy or release of the same bytes said. */
 const FurtherSource = z.object({ source_ref: z.string(), recorded_by: z.string(), recorded_at: time });
 
@@ -17,6 +20,8 @@ export const ReleaseSummary = z.object({
   further_sources: z.array(FurtherSource).default([]),
   built_by: z.string(),
   built_at: time,
+  /** What the provider of a CI signed of the job that built it: repository, commit, ref, workflow, run; null without. */
+  built_in: Job.nullable().default(null),
 });
 
 /** `config` may hold secrets, so without `runs:read` it is null and only its digest is shown. */

@@ -37,14 +37,14 @@ export interface TokenHeader {
   readonly kid: string | undefined;
 }
 
-/** @throws TokenFlaw */
-export function readCompact(token: string): CompactToken {
+/** `tolerated` are members of the header that are there and not read. @throws TokenFlaw */
+export function readCompact(token: string, tolerated: readonly string[] = []): CompactToken {
   if (token.length > tokenBytes) throw new TokenFlaw('it is too long');
   const parts = token.split('.');
   const [header = '', payload = '', signature = ''] = parts;
   if (parts.length !== 3) throw new TokenFlaw('it has not three parts');
   return {
-    header: readHeader(decode(header)),
+    header: readHeader(decode(header), tolerated),
     payload: decode(payload),
     signed: Buffer.from(`${header}.${payload}`, 'ascii'),
     signature: decode(signature),
@@ -74,9 +74,9 @@ function decode(text: string): Buffer {
 const refusedMembers = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'zip', 'cty', 'enc'];
 const types = ['jwt', 'at+jwt'];
 
-function readHeader(bytes: Uint8Array): TokenHeader {
+function readHeader(bytes: Uint8Array, tolerated: readonly string[]): TokenHeader {
   const header = readObject(bytes, 'header');
-  const refused = refusedMembers.find((name) => Object.hasOwn(header, name));
+  const refused = refusedMembers.find((name) => Object.hasOwn(header, name) && !tolerated.includes(name));
   if (refused !== undefined) throw new TokenFlaw(`its header has ${refused}`);
   const { alg, typ, kid } = header;
   if (typeof alg !== 'string') throw new TokenFlaw('its header names no alg');

@@ -15,6 +15,8 @@ export interface Principal {
   readonly used?: Set<string>;
   /** The token's `jti`, where it has one. */
   readonly tokenId?: string | undefined;
+  /** The exchange of an ID token that the token was given for; what its holder makes is kept with it. */
+  readonly exchange?: string | undefined;
 }
 
 /**

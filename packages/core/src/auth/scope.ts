@@ -13,6 +13,7 @@ export const scopeVerbs = [
   'ingestions:write',
   'ingestions:read',
   'runs:read',
+  'publishers:write',
   'events:read',
 ] as const;
 

@@ -23,6 +23,8 @@ export interface TokenRequest {
   readonly subject: string;
   readonly scopes: readonly string[];
   readonly lifetimeSeconds: number;
+  /** The `jti`; a random one by default. */
+  readonly id?: string;
 }
 
 export async function signToken(signingKey: SigningKey, request: TokenRequest): Promise<string> {
@@ -33,7 +35,7 @@ export async function signToken(signingKey: SigningKey, request: TokenRequest): 
     .setAudience(request.audience)
     .setIssuedAt()
     .setExpirationTime(`${request.lifetimeSeconds}s`)
-    .setJti(crypto.randomUUID())
+    .setJti(request.id ?? crypto.randomUUID())
     .sign(signingKey.key);
 }
 

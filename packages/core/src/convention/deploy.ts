@@ -18,6 +18,7 @@ import {
   type DeployStep,
   planDeploy,
 } from './plan.ts';
+import { requireReviewed, reviewed } from './reviewed.ts';
 
 /**
  * Applies one `convention.yaml`: schema, hooks, feature tables, releases, pointer moves, convention and history,
@@ -44,12 +45,13 @@ export async function deploy(
     const { plan, steps } = planDeploy(slug, request, state, planned);
     requireOwnership(writer.principal, plan, request);
     refuse(plan);
+    // Anybody may read what a deploy has changed.
+    const { plan: open } = planDeploy(slug, request, state, { ...options, shows: () => false });
+    requireReviewed(request, open, options);
     await requireBlobs(registry, request.hooks);
     const still_running = await stillRunning(registry, steps);
     await apply({ registry, principal: writer.principal }, request, { plan, steps });
     await failpoint('release.after-insert');
-    // Anybody may read what a deploy has changed.
-    const { plan: open } = planDeploy(slug, request, state, { ...options, shows: () => false });
     const { id, at } = await registry.recordDeploy({ slug, manifest: request, plan: open });
     await event('convention.deployed', { slug, deploy: id, changed: plan.changed });
     await failpoint('release.after-pointer');
@@ -82,7 +84,7 @@ export async function planConvention(
   principal: Principal,
   received: DeployRequest,
   options: DeployOptions,
-): Promise<DeployPlan> {
+): Promise<Answer<'planDeploy'>> {
   const request = withOpenText(received);
   const slug = chooseSlug(request);
   requireScope(principal, 'conventions:write', slug);
@@ -94,7 +96,8 @@ export async function planConvention(
     const state = await readState(registry, request, { convention, hooks, schemaOwner });
     const { plan } = planDeploy(slug, request, state, { ...options, shows: shownTo(principal) });
     requireOwnership(principal, plan, request);
-    return plan;
+    const { plan: open } = planDeploy(slug, request, state, { ...options, shows: () => false });
+    return { ...plan, reviewed: plan.refused ? null : reviewed(request, open, options) };
   });
 }
 

@@ -29,6 +29,10 @@ export interface DeployOptions {
   readonly activate: boolean;
   /** Where images may come from; anywhere if there is none. */
   readonly registries?: readonly string[];
+  /** The domain of the archive, which a plan names. */
+  readonly archive?: string;
+  /** The digest of a plan that was reviewed, to which a deploy is held. */
+  readonly expected_plan?: string | undefined;
 }
 
 export interface PlanOptions extends DeployOptions {
@@ -36,7 +40,7 @@ export interface PlanOptions extends DeployOptions {
   readonly shows: (hook: string) => boolean;
 }
 
-export type DeployPlan = Answer<'planDeploy'>;
+export type DeployPlan = Omit<Answer<'planDeploy'>, 'reviewed'>;
 export type HookPlan = DeployPlan['changes']['hooks'][number];
 
 /** What a deploy does about one hook. */

@@ -71,7 +71,7 @@ export interface RegistryWrites extends RegistryState {
   recordDeploy(deploy: {
     slug: string;
     manifest: DeployRequest;
-    plan: Answer<'planDeploy'>;
+    plan: Pick<Answer<'planDeploy'>, 'changed' | 'changes'>;
   }): Promise<{ id: string; at: string }>;
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalJson } from '../json/canonical.ts';
 import { bounds } from '../limits.ts';
@@ -110,7 +110,7 @@ export function memoryBytes(text: string): number {
 }
 
 export function sha256(text: string | Uint8Array): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text);
 }
 
 function inRange(value: number, least: number, most: number): boolean {

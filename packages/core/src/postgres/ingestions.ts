@@ -1,5 +1,6 @@
 import { v7 as uuid7 } from 'uuid';
 import type { Answer } from '../api/index.ts';
+import { arrayLiteral } from '../array-literal.ts';
 import { FileRequirements } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
 import type { Page } from '../hook/registry.ts';
@@ -113,7 +114,7 @@ async function addBatch(
       ${arrayText(records.map((record) => record.sourceId))}::text::text[],
       ${arrayText(records.map((record) => record.line))}::text::integer[],
       ${arrayText(records.map((record) => record.metadata))}::text::json[],
-      ${arrayText(records.map((record) => record.contentDigest))}::text::text[],
+      ${arrayLiteral(records.map((record) => record.contentDigest))}::text::text[],
       ${arrayText(records.map((record) => record.problem))}::text::text[]
     ) as incoming (source_id, line, metadata, content_digest, problem)`;
   await addRecordFiles(

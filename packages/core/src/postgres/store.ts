@@ -1,15 +1,18 @@
 import { requireRights } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
+import type { Minting, MintOutcome } from '../hook/registry.ts';
 import type { NodeIdentity } from '../record/srn.ts';
 import type { Store, Writer } from '../store.ts';
 import { access } from './access.ts';
 import { missingActor, rememberActor } from './actor.ts';
 import { arrayText } from './array.ts';
+import { comparisonReads, comparisonWrites } from './comparison/comparisons.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './data/dataset.ts';
 import { fileReads, fileWrites } from './files.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
+import { nameExchange, publisherReads, publisherWrites } from './publishers/publishers.ts';
 import { runningWorkers } from './queue/workers.ts';
 import { recomputeReads } from './recompute/reads.ts';
 import { recomputeWrites } from './recompute/writes.ts';
@@ -33,8 +36,10 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
           work({
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
+            publishers: publisherWrites(tx, actor),
             files: fileWrites(tx, actor),
             recomputes: recomputeWrites(tx, actor),
+            comparisons: comparisonWrites(tx, actor),
             event: async (type, payload) => {
               const request_id = writer.request?.request_id ?? null;
               const told = tx.json({ ...payload, actor, request_id });
@@ -45,6 +50,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
       ),
     async mint(writer, minting) {
       const { sql } = database;
+      if (writer.principal.exchange !== undefined) return mintWithExchange(database, writer, minting);
       const outcome = await mintRelease(sql, writer, minting);
       if (outcome) return outcome;
       await rememberActor(sql, writer.principal);
@@ -57,6 +63,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     ingestions: ingestionReads(database, node),
     files: fileReads(database),
     recomputes: recomputeReads(database),
+    comparisons: comparisonReads(database),
     dataset: datasetReads(database, node),
     tracer: tracer(database),
     stories: stories(database),
@@ -64,6 +71,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     impacts: impacts(database.sql),
     runs: runReads(database),
     ids: idReads(database),
+    publishers: publisherReads(database),
     status: () => storedStatus(database),
     workers: async () => ({
       items: (await runningWorkers(database)).map((worker) => ({
@@ -74,6 +82,18 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
   };
 }
 
+/** A release of a CI job, which is kept with what the provider signed of the job. */
+function mintWithExchange(
+  database: Database,
+  writer: Omit<Writer, 'idempotency'>,
+  minting: Minting,
+): Promise<MintOutcome> {
+  return database.transaction(async (tx) => {
+    await nameExchange(tx, writer.principal.exchange);
+    return (await mintRelease(tx, writer, minting)) ?? missingActor();
+  });
+}
+
 /** Runs `work` unless its idempotency key has an answer already; stores the answer under the key. */
 async function once<T extends object>(
   tx: Transaction,
@@ -81,6 +101,7 @@ async function once<T extends object>(
   work: (actor: number) => Promise<T>,
 ): Promise<T> {
   const actor = await rememberActor(tx, writer.principal);
+  await nameExchange(tx, writer.principal.exchange);
   const { idempotency } = writer;
   const worked = async () => {
     const answer = await work(actor);

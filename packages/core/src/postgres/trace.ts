@@ -31,7 +31,7 @@ interface Found {
   readonly ordinal: number;
   readonly values: string;
   readonly current: boolean;
-  readonly superseded_by: RowTrace['row']['superseded_by'];
+  readonly successor: string | null;
   readonly record_id: string;
   readonly version: number;
   readonly record_set: number;
@@ -52,7 +52,7 @@ interface Found {
 async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<RowTrace | undefined> {
   const [found] = await sql<Found[]>`
     select f.run_id, f.ordinal, row_to_json(f)::text as values, o.superseded_by is null as current,
-      ${successor(sql, hook)} as superseded_by, r.record_id, r.version, r.record_set, r.published_at,
+      o.superseded_by as successor, r.record_id, r.version, r.record_set, r.published_at,
       b.source_id, b.batch, b.line, b.metadata::text as metadata,
       (select max(version) from records where record_id = r.record_id) as newest_version,
       (select live_version from hooks where name = ${hook}) as live_version,
@@ -79,7 +79,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       id,
       ordinal: found.ordinal,
       current: found.current,
-      superseded_by: found.superseded_by,
+      superseded_by: found.successor === null ? null : await successor(sql, hook, found.successor),
       values: rowValues(parseObject(found.values)),
     },
     record: {
@@ -107,20 +107,21 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
 /** How many rows of a successor are named. */
 const namedRows = 10;
 
-/** What has taken the place of the outcome `o` of a hook, and why. */
-function successor(sql: Sql, hook: string) {
-  return sql`(
+/** An outcome of a hook that has taken the place of another one, and why. None of it changes. */
+async function successor(sql: Sql, hook: string, outcome: string): Promise<RowTrace['row']['superseded_by']> {
+  const [found] = await sql<{ successor: RowTrace['row']['superseded_by'] }[]>`
     select jsonb_build_object(
       'status', n.status, 'rejection', n.reason, 'release', made.version, 'run_id', made.id,
       'at', ${utc(sql, sql`made.finished_at`)}, 'recompute_id', c.id, 'reason', c.reason,
       'is_heal', c.healed_seq is not null, 'row_count', n.row_count,
       'rows', coalesce((select jsonb_agg(${hook}::text || '/' || s.id order by s.id)
                         from (select id from ${sql(`features.${hook}`)} where outcome_id = n.id
-                              order by ordinal limit ${namedRows}) s), '[]'))
-    from (select * from outcomes where id = o.superseded_by offset 0) n
+                              order by ordinal limit ${namedRows}) s), '[]')) as successor
+    from (select * from outcomes where id = ${outcome} offset 0) n
     cross join lateral (select id, version, finished_at from runs where id = n.run offset 0) made
     cross join lateral (select recompute from batches where id = n.batch offset 0) b
-    cross join lateral (select id, reason, healed_seq from recomputes where id = b.recompute offset 0) c)`;
+    cross join lateral (select id, reason, healed_seq from recomputes where id = b.recompute offset 0) c`;
+  return found?.successor ?? null;
 }
 
 type RecordTrace = Answer<'traceRecord'>;

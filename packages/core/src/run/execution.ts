@@ -1,3 +1,4 @@
+import type { ComparisonQueue } from '../comparison/comparisons.ts';
 import type { FileStore } from '../storage/index.ts';
 import type { OutputThreads } from './output/threads.ts';
 import type { BatchQueue } from './queue.ts';
@@ -7,6 +8,8 @@ import type { HookSlots } from './slots.ts';
 /** What a worker runs batches with. */
 export interface Execution {
   readonly queue: BatchQueue;
+  /** Comparisons of releases, which are taken before batches. */
+  readonly comparisons?: ComparisonQueue;
   readonly runners: readonly Runner[];
   readonly worker: { readonly name: string; readonly leaseMs: number };
   readonly slots: HookSlots;

@@ -32,6 +32,10 @@ ${settingNames.map(helpOf).join('\n')}
       missing, damaged, unknown to the database or foreign. It exits with 1 if something is missing or damaged.
       gc removes what nothing refers to once it is older than N hours (24), which must be longer than any upload
       takes; --plan only lists it. gc needs the owner's role of the database. Both work while daemons run.
+  osad keys attestation [--rotate] [--data DIR] [--config FILE]
+      Shows the keys that sign receipts; makes the first one. They are in attestation-keys.json of the data directory
+      (OSA_DATA_DIR), with mode 0600; all daemons of a database share it. --rotate makes another key that signs from now
+      on. Old receipts still hold.
   osad --help | --version
 
 Examples

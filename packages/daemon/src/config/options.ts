@@ -17,6 +17,12 @@ export type Options =
       readonly config: string | undefined;
       readonly work: StorageWork;
     }
+  | {
+      readonly command: 'keys';
+      readonly rotate: boolean;
+      readonly config: string | undefined;
+      readonly data: string | undefined;
+    }
   | { readonly command: 'serve'; readonly config: string | undefined; readonly part: Part | undefined }
   | {
       readonly command: 'dev';
@@ -35,6 +41,12 @@ export function readOptions(argv: readonly string[]): Options {
   if (values.help) return { command: 'help' };
   if (values.version) return { command: 'version' };
   const [command, ...others] = positionals;
+  if (command === 'keys') {
+    only(values, ['rotate', 'data', 'config'], 'osad keys');
+    if (others.join(' ') !== 'attestation') throw wrong('osad keys: give attestation');
+    const { rotate = false, data, config } = values;
+    return { command, rotate, data, config };
+  }
   if (command === 'roles') {
     only(values, ['database'], 'osad roles');
     return { command, database: values.database, change: roleChange(others) };
@@ -44,7 +56,7 @@ export function readOptions(argv: readonly string[]): Options {
     return { command, database: values.database, config: values.config, work: storageWork(others, values) };
   }
   if (others.length > 0 || (command !== undefined && command !== 'migrate')) {
-    throw wrong(`${positionals.join(' ')}: not a command; the commands are migrate, roles and storage`);
+    throw wrong(`${positionals.join(' ')}: not a command; the commands are migrate, roles, keys and storage`);
   }
   const { dev, dir, adopt = false, port, data, database, config } = values;
   const part = partOf(values);
@@ -80,6 +92,7 @@ function parse(argv: readonly string[]) {
         version: { type: 'boolean', short: 'V' },
         dev: { type: 'boolean' },
         dir: { type: 'string' },
+        rotate: { type: 'boolean' },
         adopt: { type: 'boolean' },
         port: { type: 'string' },
         data: { type: 'string' },

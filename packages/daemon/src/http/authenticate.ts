@@ -14,9 +14,9 @@ export interface AuthenticateOptions {
   readonly rolesOf: (user: string) => Promise<readonly string[]>;
   /** Whether a route with the gate `read` needs a token. */
   readonly reads: 'public' | 'authenticated';
-  readonly failures: FailureRateLimit;
-  /** Called for each request that is refused because its token is missing or not accepted. */
-  readonly onRefused: (refusal: RefusedToken) => void;
+  readonly failed: FailedTokens;
+  /** Our own issuer, whose tokens count as long as the exchange that they were given for. */
+  readonly own: { readonly issuer: string; readonly isActive: (exchange: string) => Promise<boolean> };
 }
 
 export interface RefusedToken {
@@ -50,29 +50,44 @@ export type Authenticate = (gate: Gate, presented: Presented) => Promise<Caller 
 
 /** @throws OsaError `missing_token`, `invalid_token`, `rate_limited` */
 export function authenticator(options: AuthenticateOptions): Authenticate {
-  const { verifier, rolesOf, reads, failures, onRefused } = options;
+  const { verifier, reads, failed } = options;
   return async (gate, { authorization, address }) => {
     if (gate.kind === 'public') return undefined;
     try {
       if (authorization !== undefined)
-        return await callerOf(verifier.verify(bearerOf(authorization)), rolesOf);
+        return await callerOf(verifier.verify(bearerOf(authorization)), options);
       if (gate.kind === 'read' && reads === 'public') return undefined;
       throw new OsaError('missing_token', 'you need a token: send `Authorization: Bearer <token>`');
     } catch (error) {
       const known = asOsaError(error);
       if (known?.code !== 'invalid_token' && known?.code !== 'missing_token') throw error;
-      const network = networkOf(address);
-      const waitSeconds = failures.count(network);
-      // A proxy may send any text, of any length.
-      const shown = network === noNetwork ? noNetwork : address;
-      const isLimited = waitSeconds !== undefined;
-      onRefused({ address: shown, network, reason: reasonOf(known), isLimited });
-      if (waitSeconds === undefined) throw error;
-      throw new OsaError('rate_limited', 'too many requests without an accepted token; wait a second', {
-        details: { retry_after_seconds: waitSeconds },
-        cause: error,
-      });
+      throw failed(error, { address, reason: reasonOf(known) });
     }
+  };
+}
+
+/** Counts a refused token against its network; the answer is the error to throw, which may be `rate_limited` instead. */
+export type FailedTokens = (
+  error: unknown,
+  from: { readonly address: string; readonly reason: string },
+) => unknown;
+
+/** `onRefused` is called for each request that is refused because its token is missing or not accepted. */
+export function failedTokens(
+  failures: FailureRateLimit,
+  onRefused: (refusal: RefusedToken) => void,
+): FailedTokens {
+  return (error, { address, reason }) => {
+    const network = networkOf(address);
+    const waitSeconds = failures.count(network);
+    // A proxy may send any text, of any length.
+    const shown = network === noNetwork ? noNetwork : address;
+    onRefused({ address: shown, network, reason, isLimited: waitSeconds !== undefined });
+    if (waitSeconds === undefined) return error;
+    return new OsaError('rate_limited', 'too many requests without an accepted token; wait a second', {
+      details: { retry_after_seconds: waitSeconds },
+      cause: error,
+    });
   };
 }
 
@@ -102,11 +117,20 @@ export function requireGate(
   }
 }
 
-async function callerOf(token: VerifiedToken, rolesOf: AuthenticateOptions['rolesOf']): Promise<Caller> {
+async function callerOf(
+  token: VerifiedToken,
+  { rolesOf, own }: Pick<AuthenticateOptions, 'rolesOf' | 'own'>,
+): Promise<Caller> {
   const { issuer, subject, scopes, tokenId } = token;
+  const exchange = issuer === own.issuer ? (tokenId ?? '') : undefined;
+  if (exchange !== undefined && !(await own.isActive(exchange))) {
+    const cause = new TokenFlaw('its publisher was removed');
+    throw new OsaError('invalid_token', 'the token is not accepted', { cause });
+  }
   // Roles are read for each request, so that a revoked one has no effect any more.
   const roles = token.kind === 'person' ? await rolesOf(subject) : [];
-  return { token, roles, principal: { issuer, subject, scopes, tokenId, isAdmin: roles.some(isAdminRole) } };
+  const isAdmin = roles.some(isAdminRole);
+  return { token, roles, principal: { issuer, subject, scopes, tokenId, exchange, isAdmin } };
 }
 
 /** RFC 6750, section 2.1. A malformed header gets the same answer as any other bad token. */

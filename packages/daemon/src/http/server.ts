@@ -16,7 +16,7 @@ import {
 } from 'fastify';
 import type { Logger } from 'pino';
 import type { Part } from '../config/settings.ts';
-import type { Metrics } from '../metrics.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import { type Authenticate, requireGate } from './authenticate.ts';
 import { lingering } from './body.ts';
 import { type ProblemAnswer, problemOf, refusedCaller } from './errors.ts';

@@ -1,4 +1,5 @@
 import { failpoint } from '@osa/core/failpoint';
+import { comparisonQueue } from '@osa/core/postgres/comparison/queue';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { postgresQueue } from '@osa/core/postgres/queue/queue';
 import type { Execution } from '@osa/core/run/execution';
@@ -10,7 +11,7 @@ import { makeRunners } from '@osa/core/runners/index';
 import type { Stores } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from '../config/config.ts';
-import type { Metrics } from '../metrics.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import { sweepDead } from './workspace.ts';
 
 export interface ExecutionParts {
@@ -40,6 +41,7 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
   if (given > 0) log.info({ batches: given }, 'gave back batches that a dead daemon had held');
   return {
     queue,
+    comparisons: comparisonQueue(claims, endings),
     runners: own,
     worker: { name: worker.name, leaseMs: worker.leaseSeconds * 1_000 },
     slots: hookSlots(worker.perHook),
@@ -84,6 +86,7 @@ const ends: readonly string[] = ['finished', 'let_go', 'retry_later', 'stop_inge
 
 const levels: Readonly<Record<string, 'debug' | 'info'>> = {
   'batch.claimed': 'debug',
+  'comparison.claimed': 'debug',
   'batch.finished': 'info',
 };
 

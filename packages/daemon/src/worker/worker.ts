@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { executeComparison } from '@osa/core/comparison/execute';
 import { OsaError } from '@osa/core/error';
 import { executeNext } from '@osa/core/run/execute';
 import type { Execution } from '@osa/core/run/execution';
@@ -77,7 +78,7 @@ async function runLoop({ execution, log }: WorkerOptions, { bell, state, stop }:
   while (!state.draining) {
     const rings = bell.rings;
     try {
-      const found = await executeNext(execution, stop);
+      const found = (await executeComparison(execution, stop)) || (await executeNext(execution, stop));
       if (state.trouble !== undefined) log.info('the worker can claim batches again');
       state.trouble = undefined;
       failures = 0;

@@ -16,6 +16,12 @@ export async function tokenFacts(
 ): Promise<{ readonly from: string; readonly facts: TokenFacts }> {
   const credential = resolveCredential(sources, server);
   if (!credential) throw noKey(sources);
+  if (credential.kind === 'job') {
+    throw new OsaError(
+      'credentials',
+      'this job has no key: its ID token is taken to the server, which says what is wrong; try: osa token',
+    );
+  }
   if (credential.kind === 'token') return { from: 'OSA_TOKEN', facts: await factsOf(credential.token) };
   const { identity } = credential;
   return { from: identity.key.name, facts: await factsOfKey(identity, wanted) };

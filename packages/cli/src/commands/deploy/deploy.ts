@@ -10,6 +10,7 @@ import { type Declaration, type HookImage, readDeclaration } from './file.ts';
 import { annotate, annotating, differenceProblem, placed, setOutputs, summarise } from './github.ts';
 import { leftRows } from './left-rows.ts';
 import { type Changes, deployLines, deployParts, planLines } from './lines.ts';
+import { explainPlan, type PlanFile, readPlan, writePlan } from './plan-file.ts';
 
 export const deploy = defineCommand({
   description:
@@ -22,13 +23,24 @@ export const deploy = defineCommand({
     'A known release that is not live stays that way, so running a deploy again cannot undo a rollback. ' +
     '--activate makes it live.\n\n' +
     'With --plan nothing is uploaded or changed. It shows what a deploy would do. Exit code: 0 when that ' +
-    'is nothing, 3 when there are changes (0 with --exit-zero), 1 when the deploy would be refused.\n\n' +
+    'is nothing, 3 when there are changes (0 with --exit-zero), 1 when the deploy would be refused. --out writes the plan ' +
+    'to a file; --expect-plan deploys only if that does exactly what the file says.\n\n' +
     'Under GitHub Actions, each problem is shown at its line of the file, and the job gets a summary. The ' +
     'step has the outputs slug, changed, deploy_id, and version_HOOK for each hook.',
   arguments: { file: { description: 'the file to deploy', fallback: 'convention.yaml' } },
   options: {
     plan: { description: 'show what a deploy would change, and change nothing' },
     dryRun: { description: 'the same as --plan' },
+    out: {
+      value: 'FILE',
+      description: 'with --plan: write the plan to this file, for --expect-plan',
+      parse: (text: string) => text,
+    },
+    expectPlan: {
+      value: 'FILE',
+      description: 'deploy only if that does what this reviewed plan says; else 409, and what differs',
+      parse: (text: string) => text,
+    },
     exitZero: { description: 'with --plan: exit with 0 also when there are changes' },
     listFiles: listFilesOption,
     release: {
@@ -51,6 +63,8 @@ export const deploy = defineCommand({
     ['osa deploy', 'the convention.yaml of this directory'],
     ['osa deploy --plan', 'what that would change'],
     ['osa deploy --plan --exit-zero', 'the same for a pull request, which changes do not fail'],
+    ['osa deploy --plan --out plan.json', 'a plan to review, as a file'],
+    ['osa deploy --expect-plan plan.json', 'exactly what was reviewed, or nothing'],
     ['osa deploy --list-files', 'which files of the hooks are packed'],
     ['osa deploy datasets/quakes.yaml --json', 'another file, for a program'],
     ['osa deploy --release find_pockets=ghcr.io/acme/find_pockets@sha256:…', 'with an image from CI'],
@@ -59,11 +73,14 @@ export const deploy = defineCommand({
     '{"slug", "changed", "deploy_id", "schema_id", "hooks", "changes": {"convention", "convention_fields", "schema",\n' +
     '"schema_differences", "hooks": [{"name", "owner", "hook", "differences", "release", "version", "is_live",\n' +
     '"live_version", "activated"}], "removed_hooks", "ingester"}, …}\n' +
-    'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}}\n' +
+    'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}, "reviewed": {"archive",\n' +
+    '"manifest_digest", "digest"}}\n' +
     'with --list-files {"hooks": [{"hook", "digest", "bytes", "files": [{"path", "bytes", "executable", "link"}],\n' +
     '"left_out": [{"path", "why"}], "warnings": [text]}]}',
   async run(context, { arguments: { file }, options }) {
-    const { release, activate, scope, listFiles } = options;
+    const { release, activate, scope, listFiles, expectPlan } = options;
+    const isPlan = options.plan || options.dryRun;
+    requirePairs(options, isPlan);
     const declared = await annotating(context, { name: file }, () => readDeclaration(context, file, release));
     if (listFiles) {
       context.output.result(fileListDocument(declared.packed), fileListLines(declared.packed));
@@ -75,10 +92,12 @@ export const deploy = defineCommand({
       query: { activate: activate ? 'true' : 'false' },
       resource: manifest.slug,
       exitZero: options.exitZero,
+      out: options.out,
+      expected: expectPlan === undefined ? undefined : await readPlan(context, expectPlan),
       scopes: [...hookScopes, ...scope.flat()],
       again: ['osa', 'deploy', ...(file === 'convention.yaml' ? [] : [file])],
     };
-    const send = options.plan || options.dryRun ? plan : apply;
+    const send = isPlan ? plan : apply;
     return annotating(context, { name: manifest.slug, manifest }, () => send(context, declared, call));
   },
 });
@@ -89,6 +108,10 @@ interface Call {
   readonly scopes: readonly string[];
   /** Whether a plan with changes ends well. */
   readonly exitZero: boolean;
+  /** The file for a plan. */
+  readonly out: string | undefined;
+  /** The plan that a deploy is held to. */
+  readonly expected: PlanFile | undefined;
   /** The command line, to be shown where it is to be repeated. */
   readonly again: readonly string[];
 }
@@ -98,7 +121,7 @@ async function apply(
   { manifest, body, packed }: Declaration,
   call: Call,
 ): Promise<undefined> {
-  const { again, exitZero: _, ...input } = call;
+  const { again, resource, scopes, expected } = call;
   const client = context.client();
   for (const [hook, directory] of packed) {
     await uploadCode(context, client, {
@@ -107,7 +130,10 @@ async function apply(
       packed: directory,
     });
   }
-  const answer = await client.call('deploy', { body, ...input });
+  const query = { ...call.query, expected_plan: expected?.reviewed.digest };
+  const answer = await client.call('deploy', { body, query, resource, scopes }).catch((error: unknown) => {
+    throw expected ? explainPlan(error, context, expected) : error;
+  });
   const left = await leftRows(client, answer.changes);
   context.output.result(answer, [...deployLines(answer, again), ...left]);
   if (answer.unstartable !== null) {
@@ -122,15 +148,27 @@ async function apply(
   await setOutputs(context, answer);
 }
 
+/** @throws OsaError `usage` for options that do not go together */
+function requirePairs(
+  options: { readonly out?: unknown; readonly expectPlan?: unknown },
+  isPlan: boolean,
+): void {
+  if (options.out !== undefined && !isPlan) throw new OsaError('usage', '--out is for --plan');
+  if (options.expectPlan !== undefined && isPlan) {
+    throw new OsaError('usage', '--expect-plan is for a deploy, not for --plan; --plan --out writes a plan');
+  }
+}
+
 /** 0: nothing to do; 3: changes pending; 1: it would be refused. */
 async function plan(context: Context, { manifest, body }: Declaration, call: Call): Promise<number> {
-  const { again, exitZero: _, ...input } = call;
+  const { again, query, resource } = call;
   const client = context.client();
   const answer = await client.call('planDeploy', {
-    ...{ body, ...input, repeatable: true },
+    ...{ body, query, resource, repeatable: true },
     // The config of the live release is compared by key where it may be seen.
-    scopes: [...input.scopes, 'runs:read'],
+    scopes: [...call.scopes, 'runs:read'],
   });
+  if (call.out !== undefined) await writePlan(context, call.out, answer);
   const { slug, changed, refused, reasons, changes } = answer;
   const schema = schemaName(manifest);
   const left = refused ? [] : await leftRows(client, changes);

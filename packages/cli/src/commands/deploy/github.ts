@@ -124,7 +124,7 @@ export async function summarise(
 const variables = { summary: 'GITHUB_STEP_SUMMARY', outputs: 'GITHUB_OUTPUT' } as const;
 
 /** Adds to a file that the job collects. What prevents that is said, and stops nothing. */
-async function append(
+export async function append(
   { sources, output }: Context,
   kind: keyof typeof variables,
   text: string,

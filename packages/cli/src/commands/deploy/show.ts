@@ -5,6 +5,7 @@ import { bold, dim, type Line, line } from '../../terminal/paint.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { pairs } from '../../terminal/table.ts';
 import { fullId } from '../full-id.ts';
+import { jobEntries } from '../job.ts';
 import { deployParts, partTable } from './lines.ts';
 
 export const deploysShow = defineCommand({
@@ -28,13 +29,14 @@ export const deploysShow = defineCommand({
 });
 
 function showLines(answer: Answer<'showDeploy'>): Line[] {
-  const { id, slug, changed, changes, source_refs, actor, at, manifest, manifest_digest } = answer;
+  const { id, slug, changed, changes, source_refs, actor, job, at, manifest, manifest_digest } = answer;
   const parts = deployParts(changes, { slug, schema: schemaOf(manifest) });
   return [
     line`${bold(slug)}: ${changed ? 'deployed' : 'deployed, nothing changed'}`,
     ...pairs([
       ['deploy', id],
       ['by', line`${actor.subject} ${dim(`(${actor.issuer})`)}`],
+      ...jobEntries(job),
       ['when', time(at)],
       ...source_refs.map((ref, index) => [index === 0 ? 'source' : '', ref] as const),
       ['sent', manifest_digest],

@@ -2,6 +2,7 @@ import type { Answer } from '@osa/core/api';
 import { command, liveness, shortDigest, shortSource, time, version, when } from '../../terminal/format.ts';
 import { bold, dim, green, type Line, line } from '../../terminal/paint.ts';
 import { pairs, table } from '../../terminal/table.ts';
+import { jobEntries } from '../job.ts';
 
 type Release = NonNullable<Answer<'showHook'>['live']>;
 type Summary = Answer<'listReleases'>['releases'][number];
@@ -21,6 +22,7 @@ export function releaseLines(release: Release): (readonly [name: string, value: 
       line`${source_ref}  ${dim(`${recorded_by}, ${time(recorded_at)}`)}`,
     ]),
     ['built by', line`${release.built_by}, ${time(release.built_at)}`],
+    ...jobEntries(release.built_in),
   ];
 }
 

@@ -3,9 +3,11 @@ import { bounds } from '@osa/core/limits';
 import { defineCommand } from '../../command.ts';
 import { openInput } from '../../input/input.ts';
 import { inputOptions } from '../../input/options.ts';
-import { time } from '../../terminal/format.ts';
+import { counted, time } from '../../terminal/format.ts';
 import { integer } from '../../terminal/parse.ts';
 import { checkLines, checkRecords } from './check.ts';
+import { recordsWithFiles } from './files/files.ts';
+import { uploadFiles } from './files/upload.ts';
 import { follow, ingestionLines, isOpen } from './follow.ts';
 import { withProgress } from './progress.ts';
 import { failureLines, readFailures } from './reasons.ts';
@@ -21,6 +23,9 @@ export const ingest = defineCommand({
     'failures.\n\n' +
     'Records that failed are kept with their reasons. The exit code is 1 when no record passed, when the ingestion ' +
     'failed, or when more records failed than --fail-on and --max-failed allow.\n\n' +
+    'A record may have files, where the convention takes them: those in --files DIR/<source_id>/, or the paths in its member ' +
+    '"files", which begin at DIR or beside the records. Names that begin with a dot are left out. Files that the server ' +
+    'has are not sent again, and an upload that broke off goes on.\n\n' +
     'The same upload within a day is not stored twice: the command finds the first ingestion and waits for it. --again ' +
     'stores it anew.',
   arguments: {
@@ -34,6 +39,11 @@ export const ingest = defineCommand({
       parse: integer(1, bounds.batchRecords),
     },
     ...inputOptions,
+    files: {
+      value: 'DIR',
+      description: 'the files of records: a directory for each, named as its source_id',
+      parse: (given: string) => given,
+    },
     check: {
       description: 'check all records against the schema here, and send nothing; exit with 1 for problems',
     },
@@ -46,6 +56,7 @@ export const ingest = defineCommand({
     ['osa ingest cars cars.csv --id Name --check', 'look whether a table fits'],
     ["osa ingest cars a.csv b.csv.gz --id Name --map mpg='Miles per gallon'", 'two tables as one upload'],
     ['osa ingest usgs-earthquakes records.ndjson --max-failed 1% --timeout 30m', 'in CI'],
+    ['osa ingest structures records.ndjson --files structures/', 'records with files, which are sent once'],
     ['osa ingest usgs-earthquakes records.ndjson --no-wait', 'only store the records'],
   ],
   json:
@@ -58,7 +69,7 @@ export const ingest = defineCommand({
     refuseUnwaited(options);
     const client = context.client();
     // Nothing is asked of the server for files that are not there; an unknown convention is told before a long upload.
-    const source = await openInput(context, { files: file, field: 'file' }, options);
+    const input = await openInput(context, { files: file, field: 'file' }, options);
     const {
       fields,
       schema_id: schema,
@@ -67,14 +78,22 @@ export const ingest = defineCommand({
     } = await client.call('showConvention', {
       params: { slug: convention },
     });
-    source.readFor(fields);
-    const files = FileRequirements.parse(rules);
+    input.readFor(fields);
+    const wanted = FileRequirements.parse(rules);
+    const named = { directory: options.files, from: file, rules: wanted };
+    const { source, files } = await recordsWithFiles(context, input, named);
     if (options.check) {
-      const checked = await checkRecords(source, { convention, schema, fields, openText, files });
+      const checked = await checkRecords(source, { convention, schema, fields, openText, files: wanted });
       output.result(checked, checkLines(checked));
       return checked.ok ? 0 : 1;
     }
     const { waited, created } = await withProgress(output, source.isTyped, async (progress) => {
+      if (files.length > 0) {
+        const { sent } = await uploadFiles(client, { convention, files, progress, signal });
+        output.note(
+          `${counted(files.length, 'file')} of records: ${sent} sent, ${files.length - sent} stored before`,
+        );
+      }
       const request = { convention, batchSize: options.batchSize, again: options.again, progress };
       const { created, ...stored } = await storeRecords(context, client, source, request);
       if (!created) {

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { Answer } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
@@ -9,9 +8,9 @@ import { bold, green, type Line, line } from '../../terminal/paint.ts';
 import { releaseVersion, text } from '../../terminal/parse.ts';
 import { pairs } from '../../terminal/table.ts';
 import { reasonOption } from '../pause.ts';
-import { readTextFile } from '../text-file.ts';
 import { untilFree } from '../until-free.ts';
 import { healed, waitOptions } from './heal.ts';
+import { readSrns } from './srns.ts';
 
 export const hooksRecompute = defineCommand({
   description:
@@ -126,25 +125,6 @@ async function selectionOf(context: Context, { release, convention, records }: G
   return {
     ...(release.length > 0 && { releases: [...new Set(release)] }),
     ...(convention !== undefined && { convention }),
-    ...(records !== undefined && { records: await readList(context, records) }),
+    ...(records !== undefined && { records: await readSrns(context, records) }),
   };
-}
-
-/** @throws OsaError `usage` */
-async function readList({ sources }: Context, file: string): Promise<string[]> {
-  const content = await readTextFile(resolve(sources.cwd, file), { shown: file, field: 'records' });
-  const srns = content
-    .split('\n')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
-  if (srns.length === 0)
-    throw new OsaError('usage', `${file} names no record; write one SRN a line`, { field: 'records' });
-  if (srns.length > bounds.recomputeRecords) {
-    throw new OsaError(
-      'usage',
-      `${file} names ${srns.length} records, at most ${bounds.recomputeRecords} are taken; divide it`,
-      { field: 'records' },
-    );
-  }
-  return srns;
 }

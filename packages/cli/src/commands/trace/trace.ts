@@ -2,7 +2,7 @@ import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
 import type { Line } from '../../terminal/paint.ts';
 import { integer, text, wordOf } from '../../terminal/parse.ts';
-import { drawnFormats, showDrawn } from './formats.ts';
+import { drawnFormats, exportFormats, isExport, showDrawn, showExport } from './formats.ts';
 import { showHistory } from './history.ts';
 import { recordTraceLines, rowTraceLines } from './lines.ts';
 import { traceList } from './list.ts';
@@ -17,8 +17,8 @@ const kindOption = {
 
 const formatOption = {
   value: 'FORMAT',
-  description: `another form of the answer: ${drawnFormats.join(', ')}; html is one page with the graph drawn`,
-  parse: wordOf(drawnFormats),
+  description: `another form of the answer: ${drawnFormats.join(', ')}; of a row also ${exportFormats.join(', ')}, where in-toto is a signed receipt`,
+  parse: wordOf([...drawnFormats, ...exportFormats]),
 } as const;
 
 export const trace = defineCommand({
@@ -53,6 +53,7 @@ export const trace = defineCommand({
     ['osa trace seismic_energy@2', 'a release, and the rows that it made'],
     ['osa trace - < names.txt', 'a list, one JSON document a line'],
     ['osa trace seismic_energy/17 --format html > trace.html', 'the same as a page with a graph'],
+    ['osa trace seismic_energy/17 --format in-toto > receipt.json', 'a receipt for osa verify'],
     ['osa trace seismic_energy/17 --json', 'the same for a program'],
   ],
   json: 'a row: {"row", "record", "run", "release", "hook"}; a record or source: {"record", "row_count", "rows": [{"name", "release", "digest", "values", …}]}; a run: {"run", "release", "hook", "outcomes", "rows"}; a release: {"release", "hook", "made", "conventions", "live_changes"}; a deploy: {"deploy", "releases"}; --history: {"versions": [{"version", "changes", "results": [{"hook", "release", "causes", "rows"}]}], "next_cursor"}; a list: {"what", "kind", "trace"} or {"what", "error"} a line',
@@ -62,7 +63,8 @@ export const trace = defineCommand({
     if (what === '-') return traceList(server, { output, stdin, as });
     if (history) return showHistory(server, { output, what, as, page });
     const traced = await traceNamed(server, what, as);
-    if (format !== undefined) showDrawn(traced, format, output);
+    if (format !== undefined && isExport(format)) await showExport(server, traced, format, output);
+    else if (format !== undefined) showDrawn(traced, format, output);
     else output.result(traced.trace, traceLines(traced));
     return undefined;
   },

@@ -20,6 +20,16 @@ export const waitCodes = [
   'no_runner',
 ] as const;
 
+/** Why a person is needed. */
+export const needCodes = [
+  'no_worker',
+  'claim_failures',
+  'release_fails',
+  'parked',
+  'stuck',
+  'disk_full',
+] as const;
+
 const Waiting = z.object({
   why: z.enum(waitCodes),
   batches: z.int(),
@@ -83,7 +93,7 @@ export const statusRoutes = {
       /** Each thing that needs a person. */
       needs: z.array(
         z.object({
-          code: z.enum(['no_worker', 'claim_failures', 'release_fails', 'parked', 'stuck', 'disk_full']),
+          code: z.enum(needCodes),
           /** The hook or convention; null for all of the archive. */
           about: z.string().nullable(),
           detail: z.string(),

@@ -1,5 +1,6 @@
 import { traceFindRoutes } from './finds.ts';
 import { impactRoutes } from './impact.ts';
+import { receiptRoutes } from './receipts.ts';
 import { traceRowRoutes } from './rows.ts';
 import { traceRunRoutes } from './runs.ts';
 import { traceSourceRoutes } from './sources.ts';
@@ -11,4 +12,5 @@ export const traceRoutes = {
   ...traceSourceRoutes,
   ...traceRunRoutes,
   ...impactRoutes,
+  ...receiptRoutes,
 };

@@ -4,7 +4,7 @@ import { parseExactJson } from '../../json/exact.ts';
 import { currentRequest } from '../../request-context.ts';
 import { openClient } from './client.ts';
 import { createListening, type Listener } from './listen.ts';
-import { createPool, type Pool } from './pool.ts';
+import { createPool, type Pool, type PoolUsage } from './pool.ts';
 import { sessionSettings, settingStatement } from './session.ts';
 import { commitUnknown, isConnectionLost } from './sqlstate.ts';
 import { type Sql, type Statement, sqlTag, whenSettled } from './statement.ts';
@@ -43,6 +43,8 @@ export interface Database {
    * again. The function that comes back ends it.
    */
   listen(channel: string, listener: Listener): Promise<() => Promise<void>>;
+  /** How many connections there may be, are lent, and are waited for. */
+  usage(): PoolUsage;
   /** Refuses new work, lets what is under way finish for `acquireTimeoutMs`, and cuts the rest. */
   close(): Promise<void>;
 }
@@ -99,6 +101,7 @@ export function connect(options: ConnectOptions): Database {
     sql,
     transaction: (work, settings = {}) => runTransaction(pool, maker, work, settings),
     listen: listening.listen,
+    usage: pool.usage,
     close: async () => {
       await Promise.all([listening.close(), pool.close()]);
     },

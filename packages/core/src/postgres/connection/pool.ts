@@ -10,6 +10,8 @@ export interface Pool {
   acquire(wanted?: AbortSignal): Promise<Client>;
   /** Gives a connection back. An old one is retired; a lost one is dropped, and with it those that are idle. */
   release(client: Client): void;
+  /** How many connections there may be, are lent, and are waited for. */
+  usage(): PoolUsage;
   /** Refuses who waits, lets who works finish for `acquireTimeoutMs`, then cuts what is left. */
   close(): Promise<void>;
 }
@@ -62,10 +64,17 @@ export function createPool({ max, acquireTimeoutMs, open }: PoolOptions): Pool {
     await permits.close();
     await Promise.all([...clients].map((client) => client.close()));
   };
-  return { acquire, release, close };
+  return { acquire, release, close, usage: permits.usage };
+}
+
+export interface PoolUsage {
+  readonly max: number;
+  readonly lent: number;
+  readonly waiting: number;
 }
 
 interface Permits {
+  usage(): PoolUsage;
   take(wanted?: AbortSignal): Promise<void>;
   give(): void;
   /** Refuses everybody, and waits until all are given back, for the time-out at most. */
@@ -138,7 +147,8 @@ function createPermits(max: number, timeoutMs: number): Permits {
     await drained.promise;
     clearTimeout(timer);
   };
-  return { take, give, close };
+  const usage = (): PoolUsage => ({ max, lent: max - free, waiting: waiters.length });
+  return { take, give, close, usage };
 }
 
 function busyError(max: number, why: string): OsaError {

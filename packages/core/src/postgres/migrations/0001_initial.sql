@@ -25,6 +25,7 @@
 --   recomputes → hooks                      a hook's live release over published records
 --   recompute_walks → recomputes            what is still to be cut into batches
 --   recompute_records → batches             the records of such a batch, and what became of them
+--   comparisons → releases                  what a release would change; makes no rows
 --   current_counts → hooks, releases        how many current records and rows each release has
 --   runs → batches, releases                one hook over one batch under one release
 --   attempts → runs                         one start of the hook's code
@@ -549,7 +550,7 @@ create index on records (record_set, published_at, record_id, version);
 
 create table batch_records (
   id bigint generated always as identity primary key,
-  batch uuid not null references batches,
+  batch uuid not null,
   source_id text collate "C" not null,
   -- The line of the upload, from 1.
   line integer not null,
@@ -591,6 +592,7 @@ create view published as
   join batch_records b on b.id = r.batch_record;
 
 -- The records of a batch come in with it, all of them, before anybody has claimed it.
+-- This stands for the foreign key to the batch, too, which cannot go away.
 create function prove_batch_records() returns trigger language plpgsql
   set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
@@ -599,8 +601,8 @@ declare
 begin
   select i.batch into stray
   from (select batch, count(record) as ended from inserted group by batch) i
-  cross join lateral (select * from public.batches where id = i.batch offset 0) b
-  where i.ended > 0 or b.fence > 0 or b.status <> 'queued' or b.recompute is not null
+  left join lateral (select * from public.batches where id = i.batch offset 0) b on true
+  where b.id is null or i.ended > 0 or b.fence > 0 or b.status <> 'queued' or b.recompute is not null
     or b.records <> (select count(*) from public.batch_records r where r.batch = i.batch)
   limit 1;
   if found then
@@ -612,12 +614,12 @@ create trigger prove after insert on batch_records referencing new table as inse
   for each statement execute function prove_batch_records();
 
 create table sources (
-  convention text not null references conventions,
+  convention text not null,
   source_id text collate "C" not null,
   record_id uuid not null,
-  last_batch uuid not null references batches,
+  last_batch uuid not null,
   -- The newest batch that computes it again; what arrives after that waits for it.
-  last_recompute uuid references batches,
+  last_recompute uuid,
   primary key (convention, source_id)
 );
 -- A source keeps the id of its record.
@@ -625,11 +627,31 @@ create trigger once before update on sources for each row when (
   (new.convention, new.source_id, new.record_id) is distinct from (old.convention, old.source_id, old.record_id)
 ) execute function refuse_rewrite();
 
--- Begins with the time (UUID version 7), so that those that come in together stay together in the indexes.
-create function new_record_id() returns uuid language sql volatile set search_path = pg_catalog, pg_temp as $$
-  select encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid()) placing
-    substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6), 52, 1), 53, 1), 'hex')::uuid
-$$;
+-- Stands for foreign keys from each source to its convention and its last batches, proved for all of a statement at once.
+create function prove_sources() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
+declare
+  stray record;
+begin
+  select c.convention, c.last_batch, c.last_recompute into stray
+  from (select convention, last_batch, last_recompute from changed group by 1, 2, 3) c
+  left join lateral (select convention from public.batches where id = c.last_batch offset 0) b on true
+  left join lateral (select convention from public.batches where id = c.last_recompute offset 0) r on true
+  where b.convention is distinct from c.convention
+    or (c.last_recompute is not null and r.convention is distinct from c.convention)
+  limit 1;
+  if found then
+    raise exception 'a source of convention %: batch % or % is not of this convention', stray.convention,
+      stray.last_batch, stray.last_recompute
+      using errcode = '23503', table = 'sources';
+  end if;
+  return null;
+end $$;
+create trigger prove_insert after insert on sources referencing new table as changed
+  for each statement execute function prove_sources();
+create trigger prove_update after update on sources referencing new table as changed
+  for each statement execute function prove_sources();
 
 -- A worker tells every few seconds that it is there; a row that nobody has renewed for a minute is one of a dead worker.
 create table workers (

@@ -273,3 +273,52 @@ create trigger no_delete before delete or truncate on recompute_walks
   for each statement execute function refuse_rewrite();
 create trigger no_delete before delete or truncate on recompute_records
   for each statement execute function refuse_rewrite();
+
+-- Comparisons ----------------------------------------------------------------------------------------------------------
+
+-- A release, live or not, is run over published records, and the report says what differs from their rows. Nothing else
+-- comes of it: a row needs an outcome, an outcome a run, and a run a batch, which is of an ingestion or a recompute and
+-- takes live releases only. No table refers to a comparison.
+create table comparisons (
+  id uuid primary key,
+  hook text not null references hooks,
+  version integer not null,
+  -- The release whose rows it is compared with; the current rows, where there is none.
+  against integer,
+  convention text references conventions,
+  seed text not null,
+  -- How many records are drawn; all, or those of the list, where there is none.
+  sample integer check (sample >= 1),
+  list bigint[],
+  tolerances jsonb not null,
+  keys jsonb not null,
+  reason text,
+  status text not null default 'queued' check (status in ('queued', 'running', 'done', 'failed')),
+  fence bigint not null default 0,
+  claimed_by text,
+  lease_until timestamptz,
+  problem text,
+  report jsonb,
+  actor bigint not null references actors,
+  created_at timestamptz not null default clock_timestamp(),
+  finished_at timestamptz,
+  foreign key (hook, version) references releases (hook, version),
+  foreign key (hook, against) references releases (hook, version),
+  check ((status = 'running') = (lease_until is not null)),
+  check ((status in ('done', 'failed')) = (finished_at is not null)),
+  check ((status = 'done') = (report is not null)),
+  check ((status = 'failed') = (problem is not null))
+);
+create index comparisons_open on comparisons (id) where finished_at is null;
+create index on comparisons (hook, version, id desc);
+-- A comparison ends once, and only its end is written later.
+create trigger once before update on comparisons for each row when (
+  old.finished_at is not null
+  or (new.id, new.hook, new.version, new.against, new.convention, new.seed, new.sample, new.list, new.tolerances, new.keys,
+      new.reason, new.actor, new.created_at)
+    is distinct from
+    (old.id, old.hook, old.version, old.against, old.convention, old.seed, old.sample, old.list, old.tolerances, old.keys,
+     old.reason, old.actor, old.created_at)
+  or new.fence not in (old.fence, old.fence + 1)
+) execute function refuse_rewrite();
+create trigger no_delete before delete or truncate on comparisons for each statement execute function refuse_rewrite();

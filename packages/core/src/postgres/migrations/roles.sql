@@ -30,6 +30,8 @@ declare
     'insert (recompute, position, version, only_run, is_list, missing_in) on recompute_walks',
     'insert (recompute, position, convention, source_id) on recompute_list',
     'insert (batch, source_id) on recompute_records',
+    'insert (id, hook, version, against, convention, seed, sample, list, tolerances, keys, reason, actor) on comparisons',
+    'update (status, fence, claimed_by, lease_until, problem, report, finished_at) on comparisons',
     'insert (batch, predecessor) on batch_gates',
     'insert (batch, source_id, line, metadata, content_digest, status, reason) on batch_records',
     'insert (convention, source_id, record_id, last_batch) on sources',
@@ -41,6 +43,9 @@ declare
     'insert (batch_record, record_id, version, record_set) on records',
     'insert (name, runtimes) on workers',
     'insert (type, payload) on events',
+    'insert (id, issuer, claims, scopes, actor) on publishers',
+    'update (removed_at, removed_by) on publishers',
+    'insert (id, publisher, actor, proof, claims) on exchanges',
     'insert (actor, key, request_digest, rights, response) on idempotency_keys',
     'update (release_count, live_seq, live_version, paused_at, pause_reason, paused_by) on hooks',
     'update (title, description, schema_id, schema_version, file_requirements, docs, ingester, updated_at) on conventions',
@@ -62,7 +67,7 @@ declare
     'update (resolved_digest, platform_digest, finished_at, ending, exit_code, exit_signal, detail, log, log_bytes) on attempts',
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
-    'execute on function create_feature_table(text), create_record_view(text, text), rows_of_record(bigint, integer), new_record_id()',
+    'execute on function create_feature_table(text), create_record_view(text, text), rows_of_record(bigint, integer)',
     'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer)'];
   entry text;
 begin
@@ -80,10 +85,10 @@ begin
   execute format('revoke temporary, create on database %I from public, %I', current_database(), app);
   execute format('revoke create on schema public from public, %I', app);
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
-    guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_forgetting(), prove_supersession(),
-    prove_batch_records(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
+    guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_publisher(), guard_exchange(), guard_forgetting(), prove_supersession(),
+    prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
     prove_record_files(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
-    rows_of_record(bigint, integer), new_record_id(), mint_release, add_release_source, prove_recompute_end, note_events(),
+    rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end, note_events(),
     order_events(integer) from public;
 end $$;

@@ -47,17 +47,18 @@ async function write(
     const outcomes = await insertOutcomes(tx, claim, result);
     await insertRows(tx, result, outcomes);
   }
-  if (claim.recompute === null) {
-    await publish(tx, node, claim, ends);
-    await endRecords(tx, ends);
-  } else {
-    await supersede(tx, claim, ends);
-    await failpoint('recompute.after-supersede');
-  }
   const of = claim.recompute === null ? { ingestion: claim.ingestion } : { recompute: claim.recompute };
   const payload = { batch: claim.batch, ...of, ...countEnds(ends) };
   await tx`insert into events (type, payload) values ('batch.finished', ${tx.json(payload)}::jsonb)`;
   await tx`select pg_notify(${batchesChannel}, '')`;
+  // Last, since those of one convention take turns from here to the commit.
+  if (claim.recompute === null) {
+    await endRecords(tx, ends);
+    await publish(tx, node, claim, ends);
+  } else {
+    await supersede(tx, claim, ends);
+    await failpoint('recompute.after-supersede');
+  }
   await failpoint('write.before-commit');
 }
 
@@ -140,7 +141,7 @@ async function insertOutcomes(
 
 /**
  * Publishes what every hook passed, as the next version of each source. The gates keep two open batches from holding the same
- * source, so nothing is locked; if they ever did, the key of (record_id, version) would refuse the later commit.
+ * source. The lock is for readers as of a moment: while nobody holds it, whatever was published by then can be seen.
  * Source and version are looked up record by record: a join would read the whole convention for each record where the
  * planner expects the convention to be empty.
  */
@@ -153,6 +154,7 @@ async function publish(
   const ids = ends.filter((end) => end.status === 'published').map((end) => end.id);
   if (ids.length === 0) return;
   const set = await recordSet(tx, domain, claim);
+  await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;
   const published = await tx`
     with published as (
       update batch_records set status = 'published' where id = any (${arrayText(ids)}::text::bigint[])

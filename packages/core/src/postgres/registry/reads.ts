@@ -89,6 +89,7 @@ type ReleaseRow = Omit<Answer<'showRelease'>, 'config_digest' | 'config' | 'live
 export function releaseColumns(sql: Sql) {
   return sql`r.id, r.hook as hook_name, r.version, coalesce(r.version = h.live_version, false) as is_live, r.runtime,
     r.image, r.digest, r.command, r.config, r.limits, r.source_ref, ${furtherSources(sql)}, a.subject as built_by,
+    (select e.claims from exchanges e where e.id = r.exchange) as built_in,
     ${utc(sql, sql`r.built_at`)} as built_at`;
 }
 
@@ -201,6 +202,7 @@ type DeployItem = Answer<'listDeploys'>['items'][number];
 function deployColumns(sql: Sql) {
   return sql`d.id, d.slug, ${digest(sql, sql`d.manifest_digest`)} as manifest_digest, d.changed, d.changes, d.at,
     jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as actor,
+    (select e.claims from exchanges e where e.id = d.exchange) as job,
     array(select distinct source_ref from (
         select h -> 'release' ->> 'source_ref' from jsonb_array_elements(d.manifest -> 'hooks') h
         union all select d.manifest #>> '{ingester,release,source_ref}'

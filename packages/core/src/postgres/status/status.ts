@@ -3,14 +3,17 @@ import type { StoredStatus } from '../../status/stored.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { runningWorkers } from '../queue/workers.ts';
 import { pausedJson } from '../registry/pause.ts';
-import { openBatches } from './queue.ts';
+import { type OpenBatches, openBatches } from './queue.ts';
 
 /** How the archive is, as the database sees it. Everything is bounded, and looked up by index. */
-export async function storedStatus(database: Pick<Database, 'sql'>): Promise<StoredStatus> {
+export async function storedStatus(
+  database: Pick<Database, 'sql'>,
+  counted?: OpenBatches,
+): Promise<StoredStatus> {
   const { sql } = database;
   const [facts, queue, workers, failing, hooks, ingestions] = await Promise.all([
     serverFacts(sql),
-    openBatches(sql),
+    counted ?? openBatches(sql),
     runningWorkers(database),
     failingReleases(sql),
     pausedHooks(sql),

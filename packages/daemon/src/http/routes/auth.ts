@@ -1,11 +1,14 @@
 import { actorUuid } from '@osa/core/auth/principal';
 import type { Verifier } from '@osa/core/auth/verify';
+import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import type { Handlers } from '../mount.ts';
 
 export function authRoutes({
   verifier,
+  own,
 }: {
   readonly verifier: Verifier;
+  readonly own: Pick<OwnIssuer, 'issuer' | 'audience'>;
 }): Pick<Handlers, 'whoami' | 'listIssuers'> {
   return {
     async whoami({ caller }) {
@@ -31,13 +34,16 @@ export function authRoutes({
         now: new Date().toISOString(),
         clock_skew_seconds: clockSkewSeconds,
         max_token_seconds: maxLifetimeSeconds,
-        issuers: machines.map(({ issuer, audience, scopeClaim, keys, scopes }) => ({
-          issuer,
-          audience,
-          scope_claim: scopeClaim,
-          keys: keys.map(({ kid, thumbprint }) => ({ kid, thumbprint })),
-          scopes: scopes ? [...scopes] : null,
-        })),
+        exchange_audience: own.audience,
+        issuers: machines
+          .filter(({ issuer }) => issuer !== own.issuer)
+          .map(({ issuer, audience, scopeClaim, keys, scopes }) => ({
+            issuer,
+            audience,
+            scope_claim: scopeClaim,
+            keys: keys.map(({ kid, thumbprint }) => ({ kid, thumbprint })),
+            scopes: scopes ? [...scopes] : null,
+          })),
       };
     },
   };

@@ -8,21 +8,23 @@ import { listRecomputeRecords, showRecompute, showStale } from '@osa/core/recomp
 import { planRecompute, recompute } from '@osa/core/recompute/recompute';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
+import { comparisonRoutes } from './comparisons.ts';
 
-type Routes = Pick<
-  Handlers,
-  | 'listStale'
-  | 'showStale'
-  | 'planRecompute'
-  | 'recompute'
-  | 'listRecomputes'
-  | 'showRecompute'
-  | 'listRecomputeRecords'
-  | 'pauseRecompute'
-  | 'resumeRecompute'
-  | 'cancelRecompute'
-  | 'retryRecompute'
->;
+type Routes = ReturnType<typeof comparisonRoutes> &
+  Pick<
+    Handlers,
+    | 'listStale'
+    | 'showStale'
+    | 'planRecompute'
+    | 'recompute'
+    | 'listRecomputes'
+    | 'showRecompute'
+    | 'listRecomputeRecords'
+    | 'pauseRecompute'
+    | 'resumeRecompute'
+    | 'cancelRecompute'
+    | 'retryRecompute'
+  >;
 
 interface RecomputeParts {
   readonly store: Store;
@@ -30,8 +32,10 @@ interface RecomputeParts {
   readonly cancelling: Store;
 }
 
+/** What runs releases over published records, and the comparisons beside it. */
 export function recomputeRoutes({ store, cancelling }: RecomputeParts): Routes {
   return {
+    ...comparisonRoutes({ store }),
     listStale: ({ query }) => store.recomputes.stale(query),
     showStale: ({ params }) => showStale(store, params.name),
     planRecompute: (call) => planRecompute(store, call.writer(), call.params.name, call.body),

@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FailingBatch } from '@osa/core/postgres/queue/set-aside';
 import type { BatchQueue } from '@osa/core/run/queue';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { countingQueue } from './counting-queue.ts';
+import { type StateParts, stateGauges } from './state.ts';
 
 /** The metrics of `/metrics`. Each daemon has its own registry. */
 export interface Metrics {
@@ -16,7 +18,7 @@ export interface Metrics {
   countBatch(end: string): void;
   /** Counts a claim that failed before the batch was held. */
   countClaimFailure(convention: string): void;
-  /** Wraps the queue to count finished runs and stored rows. */
+  /** Wraps the queue to count and time what passes: claims, attempts, commits, runs and rows. */
   counted(queue: BatchQueue): BatchQueue;
   /** In Prometheus' text format. */
   text(): Promise<string>;
@@ -26,12 +28,17 @@ export interface Metrics {
 /** How long a scrape waits for the database. Without an answer it says nothing of batches. */
 const lookMs = 1_000;
 
-/** `failing` finds the batches that cannot be claimed at the moment, by any worker. */
-export function createMetrics(failing: () => Promise<readonly FailingBatch[]>): Metrics {
+export interface MetricsParts extends StateParts {
+  /** Finds the batches that cannot be claimed at the moment, by any worker. */
+  failing(): Promise<readonly FailingBatch[]>;
+}
+
+export function createMetrics({ failing, ...state }: MetricsParts): Metrics {
   const registry = new Registry();
   const registers = [registry];
   // Event loop lag, memory, processor time and garbage collection.
   collectDefaultMetrics({ register: registry });
+  stateGauges(registry, state);
   const requests = new Histogram({
     name: 'osa_http_request_seconds',
     help: 'Duration of requests, by route and status',
@@ -63,18 +70,6 @@ export function createMetrics(failing: () => Promise<readonly FailingBatch[]>): 
         this.set({ convention, ingestion: ingestion ?? '', recompute: recompute ?? '', batch }, failures);
     },
   });
-  const runs = new Counter({
-    name: 'osa_hook_runs_total',
-    help: 'Ended runs of hooks, by status',
-    labelNames: ['hook', 'status'] as const,
-    registers,
-  });
-  const rows = new Counter({
-    name: 'osa_rows_total',
-    help: 'Stored rows, by hook',
-    labelNames: ['hook'] as const,
-    registers,
-  });
   const refused = new Counter({
     name: 'osa_tokens_refused_total',
     help: 'Requests without an accepted token, by reason',
@@ -86,16 +81,7 @@ export function createMetrics(failing: () => Promise<readonly FailingBatch[]>): 
     observeRequest: ({ route, status, seconds }) => requests.observe({ route, status }, seconds),
     countClaimFailure: (convention) => claimFailures.inc({ convention }),
     countBatch: (end) => batches.inc({ end }),
-    counted: (queue) => ({
-      ...queue,
-      async finish(claim, results) {
-        await queue.finish(claim, results);
-        for (const { run, status, output } of results) {
-          runs.inc({ hook: run.hook, status });
-          rows.inc({ hook: run.hook }, output?.judgement.rowCount ?? 0);
-        }
-      },
-    }),
+    counted: countingQueue(registry),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };

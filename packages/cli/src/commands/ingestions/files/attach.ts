@@ -1,0 +1,131 @@
+import { Readable } from 'node:stream';
+import { asOsaError, OsaError } from '@osa/core/error';
+import type { RecordFile } from '@osa/core/file/file';
+import { problemOfFiles } from '@osa/core/file/rules';
+import { canonicalJson } from '@osa/core/json/canonical';
+import { parseJson } from '@osa/core/json/parse';
+import { isJsonObject } from '@osa/core/json/raw';
+import { bounds } from '@osa/core/limits';
+import type { RecordsInput } from '../../../input/input.ts';
+import type { LocalFile, LocalFiles } from './local.ts';
+
+type Rules = Parameters<typeof problemOfFiles>[2];
+
+export interface WithFiles {
+  /** The same records, which name their files as the server knows them. */
+  readonly source: RecordsInput;
+  /** The files of the records that keep the rules, each content once. */
+  readonly files: readonly LocalFile[];
+}
+
+/**
+ * Finds the files of records: those in the directory of each, with `eachHasDirectory`, and the paths of its member `files`.
+ * The records are read twice, so that no line is sent before its files are.
+ *
+ * @throws OsaError `usage`, with the line of the upload, for a file that cannot be taken
+ */
+export async function attachFiles(
+  source: RecordsInput,
+  local: LocalFiles,
+  { rules, eachHasDirectory }: { readonly rules: Rules; readonly eachHasDirectory: boolean },
+): Promise<WithFiles> {
+  const found = new Map<number, readonly RecordFile[]>();
+  const wanted = new Map<string, LocalFile>();
+  for await (const { number, bytes } of lines(source.open())) {
+    const record = recordOf(bytes);
+    if (record === undefined) continue;
+    const files = await filesOf(record, local, eachHasDirectory).catch((error: unknown) => {
+      throw onLine(number, error);
+    });
+    if (files === undefined) continue;
+    found.set(number, files);
+    if (problemOfFiles(record.sourceId, files, rules) !== undefined) continue;
+    for (const file of files) wanted.set(file.sha256, file);
+  }
+  async function* named() {
+    for await (const { number, bytes } of lines(source.open())) {
+      const files = found.get(number);
+      yield files === undefined ? bytes : withMember(bytes, files);
+      yield newline;
+    }
+  }
+  return {
+    source: { ...source, open: () => Readable.from(named(), { objectMode: false }), size: undefined },
+    files: [...wanted.values()],
+  };
+}
+
+const newline = Buffer.from('\n');
+
+interface NamingRecord {
+  readonly sourceId: string;
+  readonly files: unknown;
+}
+
+/** Undefined for what the server will refuse, which it does better. */
+function recordOf(bytes: Buffer): NamingRecord | undefined {
+  const value = parsed(bytes);
+  const sourceId = value?.source_id ?? value?.id;
+  return typeof sourceId === 'string' ? { sourceId, files: value?.files } : undefined;
+}
+
+/** Undefined where the record stays as it is: it has no files, or says itself what the server knows them by. */
+async function filesOf(
+  { sourceId, files }: NamingRecord,
+  local: LocalFiles,
+  eachHasDirectory: boolean,
+): Promise<LocalFile[] | undefined> {
+  if (Array.isArray(files) && files.length > 0 && files.every((path) => typeof path === 'string')) {
+    return local.named(files);
+  }
+  const saysNone = files === undefined || files === null || (Array.isArray(files) && files.length === 0);
+  if (!eachHasDirectory || !saysNone) return undefined;
+  const there = await local.ofRecord(sourceId);
+  return there.length === 0 ? undefined : there;
+}
+
+function withMember(bytes: Buffer, files: readonly RecordFile[]): Buffer {
+  const said = files.map(({ name, sha256, size }) => ({ name, sha256, size }));
+  return Buffer.from(canonicalJson({ ...parsed(bytes), files: said }));
+}
+
+function parsed(bytes: Buffer): Record<string, unknown> | undefined {
+  if (bytes.length === 0 || bytes.length > bounds.lineBytes) return undefined;
+  try {
+    const value = parseJson(bytes, { numbers: 'kept' });
+    return isJsonObject(value) ? value : undefined;
+  } catch (error) {
+    if (asOsaError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Lines as they are counted by the server, without their ends. */
+async function* lines(source: AsyncIterable<Buffer>): AsyncGenerator<{ number: number; bytes: Buffer }> {
+  let number = 1;
+  let pending: Buffer[] = [];
+  for await (const chunk of source) {
+    let start = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
+      pending.push(chunk.subarray(start, end));
+      yield { number, bytes: Buffer.concat(pending) };
+      pending = [];
+      number += 1;
+      start = end + 1;
+    }
+    pending.push(chunk.subarray(start));
+  }
+  const rest = Buffer.concat(pending);
+  if (rest.length > 0) yield { number, bytes: rest };
+}
+
+function onLine(line: number, error: unknown): unknown {
+  const known = asOsaError(error);
+  if (!known) return error;
+  const { code, message, field, details } = known;
+  return new OsaError(code, `line ${line}: ${message}`, {
+    field,
+    details: { ...details, line },
+    cause: known,
+  });
+}

@@ -1,0 +1,13 @@
+import type { Answer } from '@osa/core/api';
+import { green, type Line, line } from '../terminal/paint.ts';
+
+type Job = Answer<'showDeploy'>['job'];
+
+const shown = ['repository', 'commit', 'ref', 'workflow', 'run', 'environment'] as const;
+
+/** What the provider of a CI signed of a job; nothing for what was made with a key. */
+export function jobEntries(job: Job): (readonly [name: string, value: Line])[] {
+  if (job === null) return [];
+  const facts = shown.flatMap((name) => (job[name] === undefined ? [] : [`${name} ${job[name]}`]));
+  return [['signed', line`${green('by')} ${job.provider ?? 'its CI'}: ${facts.join(', ')}`]];
+}

@@ -1,0 +1,59 @@
+import type { Answer } from '@osa/core/api';
+import { asOsaError, OsaError } from '@osa/core/error';
+import type { IdTokenSource } from '../config/ci-identity.ts';
+import type { Sources } from '../config/config.ts';
+import { proxyFor } from '../config/proxy.ts';
+import type { Client } from './client.ts';
+import { send, wayThrough } from './request.ts';
+
+/** Takes the ID token of this CI job to the server, for a token of the archive. One exchange serves a whole command. */
+export async function exchangeIdToken(
+  call: Client['call'],
+  source: IdTokenSource,
+  context: { readonly sources: Sources; readonly signal: AbortSignal },
+): Promise<Answer<'exchangeToken'>> {
+  const token = source.kind === 'given' ? source.token : await askGithub(call, source, context);
+  try {
+    return await call('exchangeToken', { body: { token } });
+  } catch (error) {
+    const known = asOsaError(error);
+    if (known?.code !== 'invalid_token') throw error;
+    const again =
+      source.kind === 'given'
+        ? '; OSA_ID_TOKEN is taken once: a job with several commands runs first: export OSA_TOKEN="$(osa token)"'
+        : '';
+    throw new OsaError('credentials', `${known.message}${again}`, { details: known.details, cause: error });
+  }
+}
+
+/** @throws OsaError `credentials` where GitHub gives none */
+async function askGithub(
+  call: Client['call'],
+  { url: address, bearer }: Extract<IdTokenSource, { kind: 'github' }>,
+  { sources, signal }: { readonly sources: Sources; readonly signal: AbortSignal },
+): Promise<string> {
+  const { exchange_audience } = await call('listIssuers', {});
+  const url = new URL(address);
+  url.searchParams.set('audience', exchange_audience);
+  const proxy = proxyFor(url, sources.environment);
+  const answer = await send({
+    ...{ url, signal, method: 'GET', repeatable: true, way: proxy && wayThrough(proxy) },
+    headers: { accept: 'application/json', authorization: `Bearer ${bearer}`, 'user-agent': 'osa' },
+  });
+  const value = answer.status === 200 ? idTokenOf(answer.text) : undefined;
+  if (value !== undefined) return value;
+  throw new OsaError(
+    'credentials',
+    `GitHub gives this job no ID token (status ${answer.status}); give the job "permissions: id-token: write"`,
+  );
+}
+
+function idTokenOf(text: string): string | undefined {
+  try {
+    const { value } = JSON.parse(text) as { readonly value?: unknown };
+    return typeof value === 'string' ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

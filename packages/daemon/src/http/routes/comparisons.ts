@@ -1,0 +1,15 @@
+import { compare, showComparison } from '@osa/core/comparison/compare';
+import type { Store } from '@osa/core/store';
+import type { Handlers } from '../mount.ts';
+
+export function comparisonRoutes({
+  store,
+}: {
+  readonly store: Store;
+}): Pick<Handlers, 'compare' | 'showComparison' | 'listComparisons'> {
+  return {
+    compare: (call) => compare(store, call.writer(), call.params.name, call.body),
+    showComparison: ({ params }) => showComparison(store, params.id),
+    listComparisons: ({ params, query }) => store.comparisons.list(params.name, query),
+  };
+}
