@@ -51,6 +51,8 @@ const columns = {
   events: 'payload',
   event_arrivals: 'event',
   event_order: 'seq',
+  dead_letters: 'document',
+  deliveries: 'consumer',
   idempotency_keys: 'response',
   refusals: 'actor',
   publishers: 'claims',
@@ -58,7 +60,7 @@ const columns = {
   schema_migrations: 'checksum',
   'features.energy': 'value',
 };
-const deletable = ['convention_hooks', 'idempotency_keys', 'running_logs', 'workers'];
+const deletable = ['convention_hooks', 'dead_letters', 'idempotency_keys', 'running_logs', 'workers'];
 
 test('every table is in the list', async () => {
   const rows = await a.owner.sql<{ name: string }[]>`

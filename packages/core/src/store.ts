@@ -3,6 +3,7 @@ import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { ComparisonReads, ComparisonWrites } from './comparison/comparisons.ts';
 import type { DatasetReads } from './data/dataset.ts';
+import type { Deliveries } from './events/deliveries.ts';
 import type { EventReads } from './events/outbox.ts';
 import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
@@ -39,6 +40,7 @@ export interface Store {
   readonly tracer: Tracer;
   readonly stories: Stories;
   readonly events: EventReads;
+  readonly deliveries: Deliveries;
   readonly impacts: Impacts;
   readonly runs: RunReads;
   readonly access: Access;

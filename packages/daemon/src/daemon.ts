@@ -48,6 +48,7 @@ import { type Components, components } from './ready.ts';
 import { openStores } from './storage.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
+import { deliverLineage } from './worker/lineage.ts';
 import { startWorker, type Worker } from './worker/worker.ts';
 import { holdWorkspace } from './worker/workspace.ts';
 
@@ -93,6 +94,11 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   const execution = await prepareExecution(config, { claims, endings, stores, threads, metrics, log });
   if (config.worker.concurrency > 0) stack.use(await announce(execution, { database: requests, log }));
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
+  if (config.lineage) {
+    const { lineage: target, domain } = config;
+    const store = postgresStore(requests, { domain });
+    stack.use(deliverLineage({ target, store, domain, holder: config.worker.name, log }));
+  }
   const stopWork = once(() => worker.drain(drainMs));
   stack.defer(stopWork);
   const own = await ownIssuer(config);

@@ -10,6 +10,16 @@ export interface EventQuery extends Omit<EventPage, 'after'> {
   readonly last?: number | undefined;
 }
 
+/** @throws OsaError `access_denied` */
+export async function deadEvents(
+  store: Store,
+  principal: Principal,
+  limit: number,
+): Promise<Answer<'deadEvents'>> {
+  requireScope(principal, 'events:read', everything);
+  return store.deliveries.dead(limit);
+}
+
 /**
  * A page of events, without waiting.
  *

@@ -23,6 +23,7 @@ import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
 import { storedStatus } from './status/status.ts';
 import { useBlobs } from './storage/inventory.ts';
+import { deliveries } from './story/deliveries.ts';
 import { eventReads } from './story/events.ts';
 import { impacts } from './story/impact.ts';
 import { stories } from './story/stories.ts';
@@ -68,6 +69,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     tracer: tracer(database),
     stories: stories(database),
     events: eventReads(database.sql),
+    deliveries: deliveries(database.sql),
     impacts: impacts(database.sql),
     runs: runReads(database),
     ids: idReads(database),

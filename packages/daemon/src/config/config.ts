@@ -6,6 +6,7 @@ import type { Endpoint } from '@osa/core/postgres/connection/connect';
 import type { RunnerSetting } from '@osa/core/runners/index';
 import type { HttpLimits } from '../http/limits.ts';
 import type { LogLevel } from '../log.ts';
+import type { LineageTarget } from '../worker/lineage.ts';
 import { workspaceName } from '../worker/workspace.ts';
 import { trustedIssuers } from './issuers.ts';
 import { required, secretText } from './named-file.ts';
@@ -66,6 +67,8 @@ export interface DaemonConfig {
     readonly leaseSeconds: number;
   };
   readonly drainSeconds: number;
+  /** Where the events of runs are delivered, as OpenLineage. */
+  readonly lineage?: LineageTarget | undefined;
   /** A runner passes on some of these variables. */
   readonly environment: NodeJS.ProcessEnv;
   /** Where they differ from the usual limits. */
@@ -119,6 +122,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     ...limitsOfHooks(settings),
     worker: { name, isInherited: false, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
+    lineage: lineageOf(settings),
     environment,
   };
 }
@@ -158,6 +162,11 @@ export function httpSettings(settings: Settings): Partial<HttpLimits> {
     anonymousRows: settings.anonymous_rows_per_minute,
     anonymousBytes: settings.anonymous_megabytes_per_minute * 2 ** 20,
   };
+}
+
+export function lineageOf(settings: Settings): LineageTarget | undefined {
+  const { openlineage_url: url, openlineage_api_key: apiKey } = settings;
+  return url === undefined ? undefined : { url, apiKey };
 }
 
 export function limitsOfHooks(settings: Settings): Pick<DaemonConfig, 'containers' | 'maxHookMemoryBytes'> {

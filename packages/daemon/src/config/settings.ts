@@ -205,6 +205,17 @@ export const settings = {
     shape: whole(0, 3_600).default(20),
     help: 'Time that running batches get to finish after SIGTERM.',
   },
+  openlineage_url: {
+    shape: z.url({ protocol: /^https?$/, error: 'must be a URL with http:// or https://' }).optional(),
+    unset: 'none',
+    help: 'Endpoint that gets the events of runs as OpenLineage, such as `https://lineage.example.org/api/v1/lineage`.',
+  },
+  openlineage_api_key: {
+    shape: z.string().min(1).optional(),
+    unset: 'none',
+    isSecret: true,
+    help: 'Bearer token for that endpoint.',
+  },
   log_level: {
     shape: z.enum(logLevels).optional(),
     unset: 'info; with --dev: warn',

@@ -9,6 +9,7 @@ import {
   type DaemonConfig,
   httpSettings,
   limitsOfHooks,
+  lineageOf,
   workerSettings,
 } from '../config/config.ts';
 import { trustedIssuers } from '../config/issuers.ts';
@@ -106,6 +107,7 @@ async function devConfig(
     http: httpSettings(settings),
     worker: { name: await workerName(directory), isInherited: true, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
+    lineage: lineageOf(settings),
     environment,
   };
 }

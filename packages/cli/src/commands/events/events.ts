@@ -6,13 +6,20 @@ import { type Context, defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { time, value } from '../../terminal/format.ts';
 import { bold, dim, type Line, line } from '../../terminal/paint.ts';
-import { integer, text } from '../../terminal/parse.ts';
+import { integer, text, wordOf } from '../../terminal/parse.ts';
+
+const whatArgument = {
+  description: 'dead: what another service refused, instead of events',
+  optional: true,
+  parse: wordOf(['dead']),
+} as const;
 
 export const events = defineCommand({
   description:
     'Shows what happened on the server, oldest first: deploys, releases, ingestions, ends of batches, accepted ' +
     'and refused requests. Without options it shows the last 20 events. With --follow it stays and prints events ' +
     'as they happen; it goes on after a lost connection and misses none.',
+  arguments: { what: whatArgument },
   options: {
     follow: { short: 'f', description: 'stay, and print events as they happen; Ctrl-C ends it' },
     after: {
@@ -35,10 +42,12 @@ export const events = defineCommand({
   examples: [
     ['osa events', 'the last 20 events'],
     ['osa events -f', 'what happens from now on'],
+    ['osa events dead', 'what the OpenLineage endpoint refused'],
     ['osa events --after 0 --json > events.ndjson', 'all events, one JSON document a line'],
   ],
-  json: '{"seq", "type", "at", "actor", "payload"} a line',
-  async run(context, { options: { follow, after, last, type } }) {
+  json: '{"seq", "type", "at", "actor", "payload"} a line; dead: {"items": [{"seq", "consumer", "error", "document"}]}',
+  async run(context, { arguments: { what }, options: { follow, after, last, type } }) {
+    if (what !== undefined) return showDead(context);
     if (after !== undefined && last !== undefined) {
       throw new OsaError('usage', '--after and --last exclude each other; give one of them', {
         field: 'last',
@@ -55,6 +64,16 @@ export const events = defineCommand({
     return undefined;
   },
 });
+
+async function showDead({ client, output }: Context): Promise<undefined> {
+  const answer = await client().call('deadEvents', {});
+  const lines = answer.items.map(({ seq, consumer, error, at, document }) => {
+    const facts = [document.eventType, document.run].map((fact) => value(fact)).join(' ');
+    return line`${dim(String(seq))} ${time(at)} ${bold(consumer)} ${error} ${dim(facts)}`;
+  });
+  output.result(answer, lines.length === 0 ? ['nothing was refused'] : lines);
+  return undefined;
+}
 
 type Page = Answer<'readEvents'>;
 type Query = Readonly<Record<'after' | 'last' | 'wait', number>>;

@@ -39,4 +39,26 @@ export const eventsRoutes = {
     }),
     waits: true,
   }),
+  deadEvents: route({
+    method: 'GET',
+    path: '/api/v1/events/dead',
+    summary: 'List what another service refused, or did not take within a day, newest first',
+    gate: scope('events:read'),
+    query: z.object({ limit: wholeText(1, bounds.eventPage).default(50) }),
+    status: 200,
+    response: z.object({
+      items: z.array(
+        z.object({
+          id: z.int(),
+          consumer: z.string(),
+          /** The place of the event that it came of. */
+          seq: z.int(),
+          document: z.record(z.string(), z.unknown()),
+          error: z.string(),
+          at: time,
+        }),
+      ),
+      has_more: z.boolean(),
+    }),
+  }),
 };

@@ -61,3 +61,24 @@ begin
   end if;
   return (select coalesce(max(o.seq), 0) from public.event_order o);
 end $$;
+
+-- How far the events are delivered to another service. One daemon at a time delivers, by a lease.
+create table deliveries (
+  consumer text primary key,
+  -- The place of the last event that is delivered, or given up.
+  seq bigint not null,
+  -- Tries of the next one that failed.
+  attempts integer not null default 0 check (attempts >= 0),
+  error text,
+  holder text,
+  lease_until timestamptz
+);
+-- What the other service refused, or did not take in time; the oldest go when there are too many.
+create table dead_letters (
+  id bigint generated always as identity primary key,
+  consumer text not null,
+  seq bigint not null,
+  document jsonb not null,
+  error text not null,
+  at timestamptz not null default now()
+);

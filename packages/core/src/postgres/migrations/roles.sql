@@ -43,6 +43,8 @@ declare
     'insert (batch_record, record_id, version, record_set) on records',
     'insert (name, runtimes) on workers',
     'insert (type, payload) on events',
+    'insert (consumer, seq), update (seq, attempts, error, holder, lease_until) on deliveries',
+    'insert (consumer, seq, document, error), delete on dead_letters',
     'insert (id, issuer, claims, scopes, actor) on publishers',
     'update (removed_at, removed_by) on publishers',
     'insert (id, publisher, actor, proof, claims) on exchanges',

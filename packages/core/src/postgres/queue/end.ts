@@ -43,6 +43,10 @@ export async function endBatches(
   await tx`
     update runs set status = 'error', reason = ${reason}, finished_at = clock_timestamp()
     where status is null and batch = any (${ids}::text::uuid[])`;
+  await tx`
+    insert into events (type, payload)
+    select 'batch.failed', jsonb_build_object('batch', id, 'reason', ${reason}::text)
+    from unnest(${ids}::text::text[]) as ended (id)`;
   await tx`select pg_notify(${batchesChannel}, id) from unnest(${ids}::text::text[]) as ended (id)`;
 }
 

@@ -11,7 +11,10 @@ const facet = (name: string, version: string) => ({
 });
 
 type Traced = Pick<Answer<'traceRow'>, 'run' | 'release' | 'hook'> & {
-  readonly record: Pick<Answer<'traceRow'>['record'], 'convention' | 'schema_id'>;
+  readonly record: {
+    readonly convention: string;
+    readonly schema_id?: Answer<'traceRow'>['record']['schema_id'];
+  };
 };
 
 /** `namespace` is the archive's: `osa://<domain>`. */
@@ -34,10 +37,12 @@ export function runEvents({ run, release, hook, record }: Traced, namespace: str
       namespace,
       name: `${record.convention}.records`,
       facets: {
-        version: {
-          ...facet('DatasetVersionDatasetFacet', '1-0-1'),
-          datasetVersion: `${record.schema_id.id}@${record.schema_id.version}`,
-        },
+        ...(record.schema_id && {
+          version: {
+            ...facet('DatasetVersionDatasetFacet', '1-0-1'),
+            datasetVersion: `${record.schema_id.id}@${record.schema_id.version}`,
+          },
+        }),
       },
     },
   ];

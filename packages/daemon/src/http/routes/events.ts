@@ -1,11 +1,11 @@
 import { OsaError } from '@osa/core/error';
-import { type EventQuery, readEvents } from '@osa/core/events/events';
+import { deadEvents, type EventQuery, readEvents } from '@osa/core/events/events';
 import type { Store } from '@osa/core/store';
 import { type EventFeed, eventFeed } from '../events/feed.ts';
 import { eventStream } from '../events/stream.ts';
 import type { Call, Handlers } from '../mount.ts';
 
-type Routes = Pick<Handlers, 'readEvents'>;
+type Routes = Pick<Handlers, 'readEvents' | 'deadEvents'>;
 
 interface Parts {
   readonly store: Store;
@@ -15,7 +15,10 @@ interface Parts {
 export function eventRoutes(options: { readonly store: Store; readonly isDraining: () => boolean }): Routes {
   const { store } = options;
   const parts = { store, feed: eventFeed(store.events, options) };
-  return { readEvents: (call) => events(call, parts) };
+  return {
+    readEvents: (call) => events(call, parts),
+    deadEvents: ({ caller, query }) => deadEvents(store, caller().principal, query.limit),
+  };
 }
 
 async function events(call: Call<'readEvents'>, parts: Parts) {
