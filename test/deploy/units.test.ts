@@ -66,13 +66,14 @@ print('bound', flush=True)
 print(s.recv(4096).decode(), flush=True)
 s.recv(4096)`;
     const manager = spawn('python3', ['-c', script, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(manager, 'exit');
     let said = '';
     manager.stdout.on('data', (bytes: Buffer) => {
       said += bytes.toString();
     });
     await once(manager.stdout, 'data');
     expect(await notifySystemd(socket, ['READY=1', 'MAINPID=7'])).toBe(undefined);
-    await once(manager, 'exit');
+    await ended;
     expect(said).toContain('READY=1\nMAINPID=7');
   });
 

@@ -78,6 +78,8 @@ export interface Context {
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
   readonly stdin: Readable;
+  /** Of osa. */
+  readonly version: string;
   /** The file that was started, for threads of the program. */
   readonly entry?: URL;
   /** The client for the chosen server; throws when none is configured. */

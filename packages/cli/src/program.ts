@@ -175,12 +175,17 @@ function flagDefault(option: Option): false | undefined {
   return option.required ? undefined : false;
 }
 
-function contextOf({ sources, signal, streams, entry }: World, output: Output, program: Parser): Context {
+function contextOf(
+  { sources, signal, streams, entry, version }: World,
+  output: Output,
+  program: Parser,
+): Context {
   return {
     sources,
     output,
     signal,
     stdin: streams.stdin as Readable,
+    version,
     ...(entry && { entry }),
     client: () =>
       createClient({

@@ -1,4 +1,4 @@
-import type { Answer } from './api/index.ts';
+import type { Answer, ParsedQuery } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { ComparisonReads, ComparisonWrites } from './comparison/comparisons.ts';
@@ -46,6 +46,8 @@ export interface Store {
   readonly access: Access;
   readonly ids: IdReads;
   readonly publishers: PublisherReads;
+  /** Who did what, from the trail. */
+  audit(query: ParsedQuery<'audit'>): Promise<Answer<'audit'>>;
   /** How the archive is: queue, workers, failing releases, pauses. */
   status(): Promise<StoredStatus>;
   /** The workers that have told within a minute that they run. */

@@ -16,6 +16,7 @@ import type { Stores } from '@osa/core/storage/index';
 import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { checkDaemon } from './check/checks.ts';
 import type { DaemonConfig } from './config/config.ts';
 import { requireFit, requireSafe, requireSafeIssuers, unusableDirectory } from './config/start-checks.ts';
 import { authenticator, type FailedTokens, failedTokens } from './http/authenticate.ts';
@@ -242,7 +243,10 @@ function handlers(
       ...traceRoutes({ store, config }),
       ...eventRoutes({ store, isDraining: needs.isDraining }),
       ...runRoutes({ store }),
-      ...statusRoutes({ store, domain, version: config.version, dataDirectory: config.dataDirectory }),
+      ...statusRoutes({
+        ...{ store, domain, version: config.version, dataDirectory: config.dataDirectory },
+        checks: () => checkDaemon(config, needs.pools),
+      }),
       ...authRoutes({ verifier: needs.verifier, own: needs.own }),
       ...publisherRoutes({ store, failed, exchange: exchangeParts }),
     };

@@ -55,6 +55,12 @@ async function run(): Promise<number> {
     const write = (text: string) => print(text).then(() => undefined);
     return careForStorage({ url, environment, config: options.config, work: options.work, write });
   }
+  if (options.command === 'check') {
+    const { checkArchive } = await import('./upkeep/check.ts');
+    const { text, ok } = await checkArchive({ ...options, url, environment });
+    await print(text);
+    return ok ? 0 : 1;
+  }
   const { changeRoles } = await import('./roles.ts');
   return print(await changeRoles({ url, change: options.change }));
 }

@@ -35,6 +35,18 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Look',
+    name: 'audit',
+    summary: 'Show who did what',
+    load: async () => (await import('./status/audit.ts')).audit,
+  },
+  {
+    group: 'Look',
+    name: 'doctor',
+    summary: 'Check what osa needs here, and what the server needs',
+    load: async () => (await import('./status/doctor.ts')).doctor,
+  },
+  {
+    group: 'Look',
     name: 'conventions',
     summary: 'List and show conventions',
     example: ['osa conventions list', 'all conventions of the server'],
@@ -145,6 +157,12 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Look',
+    name: 'export',
+    summary: 'Save a convention as a Data Package and RO-Crate',
+    load: async () => (await import('./data/export/export.ts')).exportCommand,
+  },
+  {
+    group: 'Look',
     name: 'rows',
     summary: 'List the rows of a hook, or save them',
     load: async () => (await import('./data/rows.ts')).rows,
@@ -219,6 +237,12 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     name: 'token',
     summary: 'Sign a token for another program',
     load: async () => (await import('./auth/token.ts')).token,
+  },
+  {
+    group: 'Start',
+    name: 'completion',
+    summary: 'Print the script that completes osa in a shell',
+    load: async () => (await import('./completion/completion.ts')).completion,
   },
   {
     group: 'Access',

@@ -63,7 +63,7 @@ const kinds = [
   },
   {
     magic: [0x50, 0x41, 0x52, 0x31],
-    refusal: 'is a Parquet file, which is not read; write it as CSV or NDJSON',
+    refusal: 'is Parquet, which is read from a file that is not packed, and not from standard input',
   },
   { magic: [0x42, 0x5a, 0x68], refusal: 'is packed by bzip2; unpack it first: bzcat FILE | osa ingest … -' },
   {

@@ -1,5 +1,6 @@
 import type { Answer } from '@osa/core/api';
 import { excerpt } from '@osa/core/text';
+import { emptyText } from './table.ts';
 
 export type Field = Answer<'showConvention'>['fields'][number];
 
@@ -14,6 +15,7 @@ export type Cell =
  */
 export function readCell(field: Field, cell: string): Cell {
   if (cell === '') return undefined;
+  if (cell === emptyText) return field.type === 'text' ? asText('') : undefined;
   if (field.cardinality === 'exactly_one') return readValue(field, cell);
   const trimmed = cell.trim();
   if (trimmed.startsWith('[')) {

@@ -1,4 +1,5 @@
 import { OsaError } from '@osa/core/error';
+import { reservedFields } from '@osa/core/hook/hook';
 import { suggest } from '@osa/core/suggest';
 import { excerpt } from '@osa/core/text';
 import type { Field } from './cells.ts';
@@ -22,6 +23,14 @@ export interface Columns {
   readonly fields: readonly (Field | undefined)[];
   /** The place of the id; undefined where the records are numbered. */
   readonly id: number | undefined;
+}
+
+/** Columns that tell a table of published records, as osa writes it. */
+export const publishedNames: readonly string[] = ['source_id', 'srn'];
+
+/** Whether a column of such a table is none of the schema's. */
+export function isOfPublished(title: string): boolean {
+  return title === '_current' || reservedFields.some((name) => name === title);
 }
 
 /** `Miles per Gallon` → `miles_per_gallon`. */
@@ -48,6 +57,7 @@ export function chooseColumns(
   for (const [index, title] of titles.entries()) {
     if (titles.indexOf(title) !== index) problems.push(`the column ${excerpt(title)} is there twice`);
   }
+  const isPublished = publishedNames.every((name) => titles.includes(name));
   const id = idColumn(titles, choices.id);
   if (id === -1) problems.push(missingId(titles, choices.id));
   const byName = new Map(fields.map((field) => [field.name, field]));
@@ -66,7 +76,7 @@ export function chooseColumns(
   }
   const taken = new Set([...mapped.values()].map((field) => field.name));
   const chosen = titles.map((title, index) => {
-    if (choices.ignore.includes(title)) return undefined;
+    if (choices.ignore.includes(title) || (isPublished && isOfPublished(title))) return undefined;
     const field = mapped.get(title) ?? byName.get(title) ?? byName.get(fieldNameOf(title));
     if (field && (mapped.has(title) || !taken.has(field.name))) return field;
     if (index !== id) problems.push(unknownColumn(title, [...byName.keys()]));

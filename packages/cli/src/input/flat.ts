@@ -2,7 +2,7 @@ import { OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
 import { bounds } from '@osa/core/limits';
 import type { Field } from './cells.ts';
-import { type Choices, fieldNameOf } from './columns.ts';
+import { type Choices, fieldNameOf, isOfPublished, publishedNames } from './columns.ts';
 import type { Format } from './format.ts';
 import { JsonLines } from './json-lines.ts';
 
@@ -10,13 +10,24 @@ import { JsonLines } from './json-lines.ts';
 
 /** Whether the first record of the file is flat, as far as that can be seen at its beginning. */
 export function isFlat(head: string, format: Format): boolean {
+  const first = firstRecord(head, format);
+  return first !== undefined && !('metadata' in first);
+}
+
+/** Whether it is a record as osa writes published ones. */
+export function isPublished(head: string, format: Format): boolean {
+  const first = firstRecord(head, format) ?? {};
+  return !('metadata' in first) && publishedNames.every((name) => name in first);
+}
+
+function firstRecord(head: string, format: Format): object | undefined {
   try {
     const first: unknown = JSON.parse(
       format === 'json' ? firstElement(head) : (head.trimStart().split('\n', 1)[0] ?? ''),
     );
-    return typeof first === 'object' && first !== null && !('metadata' in first);
+    return typeof first === 'object' && first !== null ? first : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -67,8 +78,10 @@ export async function* nested(
     if (!names.has('metadata') && 'source_id' in record && 'metadata' in record)
       throw nestedRefusal(name, line);
     const { id = 'id', ignore } = choices;
+    const isOurs = publishedNames.every((known) => known in record);
     const metadata = Object.fromEntries(
       Object.entries(record)
+        .filter(([key, value]) => !isOurs || (!isOfPublished(key) && value !== null))
         .filter(([key]) => !ignore.includes(key) && (key !== id || mapped.has(key) || names.has(key)))
         .map(([key, value]) => [fieldOf(key), value]),
     );

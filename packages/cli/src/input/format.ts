@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import { OsaError } from '@osa/core/error';
 import { wordsOf } from '../terminal/parse.ts';
 
@@ -8,6 +9,17 @@ export type Format = (typeof formats)[number];
 export function formatNamed(given: string): Format {
   const [format] = wordsOf(formats)(given);
   return format as Format;
+}
+
+/** Whether a file begins as Parquet does. */
+export async function isParquetFile(path: string): Promise<boolean> {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    return bytesRead === 4 && buffer.toString('latin1') === 'PAR1';
+  } finally {
+    await file.close();
+  }
 }
 
 /**

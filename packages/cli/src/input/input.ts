@@ -5,7 +5,8 @@ import { openRecords, type RecordsFile, unreadable } from '../commands/ingestion
 import type { Field } from './cells.ts';
 import type { Choices } from './columns.ts';
 import { contentOf, type Reading } from './content.ts';
-import { flatRefusal, isFlat, nested } from './flat.ts';
+import { flatRefusal, isFlat, isPublished, nested } from './flat.ts';
+import { isParquetFile } from './format.ts';
 import { tableRecords } from './tabular.ts';
 
 export type InputOptions = Choices & Reading;
@@ -87,17 +88,24 @@ async function* converted(
   source: RecordsFile,
   { options, fields }: { readonly options: InputOptions; readonly fields: readonly Field[] },
 ): AsyncGenerator<string | Buffer> {
-  const { name } = source;
+  const { name, path } = source;
   try {
+    if (path !== undefined && options.format === undefined && (await isParquetFile(path))) {
+      const { parquetRecords } = await import('./parquet.ts');
+      yield* parquetRecords({ name, path }, { fields, choices: options });
+      return;
+    }
     const content = await contentOf(name, source.open(), options);
     if (content.isTable) {
       const { separator } = content;
       yield* tableRecords(name, content.text(), { fields, choices: options, separator });
       return;
     }
-    if (options.id === undefined && isFlat(content.head, content.format)) throw flatRefusal(name);
-    if (options.id === undefined) yield* content.lines();
-    else yield* nested(name, content.text(), { fields, choices: options });
+    // Records that osa has written say their id.
+    const id = options.id ?? (isPublished(content.head, content.format) ? 'source_id' : undefined);
+    if (id === undefined && isFlat(content.head, content.format)) throw flatRefusal(name);
+    if (id === undefined) yield* content.lines();
+    else yield* nested(name, content.text(), { fields, choices: { ...options, id } });
   } catch (error) {
     throw unreadable(source, error);
   }

@@ -11,6 +11,9 @@ export interface Row {
   readonly line: number;
 }
 
+/** Stands for a text of no characters; an empty cell is an absent value. No text may have this character. */
+export const emptyText = '\0';
+
 const separators = [',', ';', '\t', '|'] as const;
 
 /** The separator of the first line that is not blank: the one that is there most often, outside of quotes. */
@@ -30,6 +33,7 @@ export async function* readRows(
 ): AsyncGenerator<Row> {
   const source = Readable.from(text, { objectMode: false, encoding: 'utf8' });
   const place = new Place();
+  let isBare = false;
   const options: Options<Row, string[]> = {
     delimiter: separator,
     record_delimiter: ['\r\n', '\n', '\r'],
@@ -37,6 +41,11 @@ export async function* readRows(
     relax_quotes: separator === '\t',
     skip_empty_lines: true,
     max_record_size: 4 * bounds.lineBytes,
+    // A quoted empty cell is an empty text, unless the table has quotes around everything.
+    cast: (cell, { quoting, records }) => {
+      if (records === 0) isBare ||= !quoting;
+      return quoting && isBare && cell === '' && records > 0 ? emptyText : cell;
+    },
     on_record: (cells, { lines }) => ({ cells, line: place.of(cells, lines) }),
   };
   // The types of the parser know rows of another shape only with `columns`.

@@ -2,8 +2,8 @@ import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import { cut, excerpt } from '@osa/core/text';
 import { type Field, readCell } from './cells.ts';
-import { type Choices, type Columns, chooseColumns } from './columns.ts';
-import { type Row, readRows } from './table.ts';
+import { type Choices, type Columns, chooseColumns, publishedNames } from './columns.ts';
+import { emptyText, type Row, readRows } from './table.ts';
 
 export interface Tabular {
   readonly fields: readonly Field[];
@@ -63,13 +63,18 @@ function recordOf(
     if (cell.isDecimalComma && separator === ';') throw decimalCommas(name, line, problem);
     problems.push(problem);
   }
-  if (cells.slice(header.length).some((cell) => cell !== '')) {
+  if (cells.slice(header.length).some((cell) => cell !== '' && cell !== emptyText)) {
     problems.push(`has ${cells.length} cells, and the header ${header.length}`);
   }
-  const id = columns.id === undefined ? String(number) : (cells[columns.id] ?? '').trim();
+  const id = columns.id === undefined ? String(number) : idOf(cells[columns.id] ?? '', header);
   const problem = cut(`${name} line ${line}: ${problems.join('; ')}`, bounds.reasonLength);
   const said = problems.length === 0 ? '' : `,"problem":${JSON.stringify(problem)}`;
   return `{"source_id":${JSON.stringify(id)},"metadata":{${members.join(',')}}${said}}`;
+}
+
+/** Published ids are kept as they are; in other tables spaces around them are not meant. */
+function idOf(cell: string, header: readonly string[]): string {
+  return publishedNames.every((name) => header.includes(name)) ? cell : cell.replaceAll(emptyText, '').trim();
 }
 
 /** All of the file has them, and reading one as another number would be worse than none. */

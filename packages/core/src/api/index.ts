@@ -8,7 +8,9 @@ import { dataRoutes } from './data.ts';
 import { filesRoutes } from './files.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
+import { auditRoutes } from './operate/audit.ts';
 import { comparisonsRoutes } from './operate/comparisons.ts';
+import { doctorRoutes } from './operate/doctor.ts';
 import { eventsRoutes } from './operate/events.ts';
 import { publishersRoutes } from './operate/publishers.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
@@ -38,6 +40,8 @@ export const routes = {
   ...eventsRoutes,
   ...statusRoutes,
   ...publishersRoutes,
+  ...auditRoutes,
+  ...doctorRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;

@@ -151,7 +151,7 @@ async function page(store: Store, open: OpenTable, limit: number) {
 }
 
 /** Of a stream: little enough that many can be under way. */
-const streamed = { limit: 5_000, bytes: 2 * 1024 * 1024 };
+const streamed = { limit: 1_000, bytes: 1024 * 1024 };
 
 /** All rows, part by part, as of one moment. Nothing is held between the parts. */
 export async function* portions(store: Store, { selection, start }: OpenTable): AsyncGenerator<TableRow[]> {

@@ -50,7 +50,7 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
     const wrong = named.problem ?? problemOfFiles(sourceId, files, pinned.files);
     if (wrong !== undefined) problems.push(wrong);
     const canonical = canonicalJson(metadata);
-    const content = `{"files":${digestText(files)},"metadata":${canonical},"schema":${schema}}`;
+    const content = `{"files":${digestText(files)},"metadata":${withoutNulls(metadata, canonical)},"schema":${schema}}`;
     return {
       sourceId,
       line,
@@ -69,6 +69,13 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
  */
 const firstSteps = 300_000_000;
 const stepsPerByte = 50;
+
+/** A field that is null is absent, so it is no other content. */
+function withoutNulls(metadata: Record<string, unknown>, canonical: string): string {
+  const entries = Object.entries(metadata);
+  const kept = entries.filter(([, value]) => value !== null);
+  return kept.length === entries.length ? canonical : canonicalJson(Object.fromEntries(kept));
+}
 
 function unkept(sourceId: string, line: number, scan: MemberScan, problem: string): IncomingRecord {
   const reason = cut(problem, bounds.reasonLength);

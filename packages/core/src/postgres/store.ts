@@ -21,6 +21,7 @@ import { registryReads } from './registry/reads.ts';
 import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
+import { audit } from './status/audit.ts';
 import { storedStatus } from './status/status.ts';
 import { useBlobs } from './storage/inventory.ts';
 import { deliveries } from './story/deliveries.ts';
@@ -75,6 +76,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     ids: idReads(database),
     publishers: publisherReads(database),
     status: () => storedStatus(database),
+    audit: (query) => audit(database, query),
     workers: async () => ({
       items: (await runningWorkers(database)).map((worker) => ({
         ...worker,

@@ -34,6 +34,8 @@ export interface DaemonConfig {
   readonly port: number;
   /** For blobs, and for uploads while they arrive. */
   readonly dataDirectory: string;
+  /** The key that signs tokens of CI jobs; by default one of the data directory, which is made. */
+  readonly exchangeKey?: { readonly text: string; readonly name: string } | undefined;
   /** Where blobs are instead, if they are not in the data directory. */
   readonly storage?: S3Storage | undefined;
   /** Each attempt of a hook has a directory in it. No other daemon may use it. */
@@ -113,6 +115,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     host: settings.host,
     port: settings.port,
     dataDirectory,
+    exchangeKey: exchangeKeyOf(settings),
     storage: storageOf(settings),
     workDirectory: join(dataDirectory, 'work', workspaceName()),
     reads: settings.reads,
@@ -136,6 +139,13 @@ function databaseUrl({ database_url: url, database_url_file: file, nameOf }: Set
   }
   if (file === undefined) return required(url, 'DATABASE_URL', databaseUrlIs);
   return secretText(file, nameOf(['database_url_file']), databaseUrlIs);
+}
+
+/** @throws OsaError `usage` for a file that cannot be read, or that others can */
+export function exchangeKeyOf({ exchange_key_file: file, nameOf }: Settings): DaemonConfig['exchangeKey'] {
+  if (file === undefined) return undefined;
+  const name = nameOf(['exchange_key_file']);
+  return { name, text: secretText(file, name, 'a private key') };
 }
 
 /** By default one slot stays free for other hooks, so that a slow hook does not block them. */

@@ -32,6 +32,10 @@ ${settingNames.map(helpOf).join('\n')}
       missing, damaged, unknown to the database or foreign. It exits with 1 if something is missing or damaged.
       gc removes what nothing refers to once it is older than N hours (24), which must be longer than any upload
       takes; --plan only lists it. gc needs the owner's role of the database. Both work while daemons run.
+  osad check --restored [--data DIR] [--database URL] [--config FILE] [--json]
+      Reads a whole archive and proves that it is what was written: each blob and file that the database names is in its
+      store with its bytes, and each history is complete. For a restored backup, before the daemon
+      starts. Names what is missing or altered, and ends with 1 then.
   osad keys attestation [--rotate] [--data DIR] [--config FILE]
       Shows the keys that sign receipts; makes the first one. They are in attestation-keys.json of the data directory
       (OSA_DATA_DIR), with mode 0600; all daemons of a database share it. --rotate makes another key that signs from now
@@ -43,6 +47,7 @@ Examples
   osad --dev --dir /tmp/try --port 0
   OSA_OWNER_DATABASE_URL=postgres://owner@db/osa osad migrate
   OSA_OWNER_DATABASE_URL=postgres://owner@db/osa OSA_DATA_DIR=/var/lib/osa osad storage gc --plan
+  osad check --restored --data /var/lib/osa --database postgres://owner@db/osa
   DATABASE_URL=postgres://osa_app@db/osa OSA_DOMAIN=data.example.org OSA_DATA_DIR=/var/lib/osa \\
     OSA_ISSUER=ci OSA_PUBLIC_KEY_FILE=/etc/osa/ci.pem osad
 

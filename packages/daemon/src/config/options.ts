@@ -18,6 +18,13 @@ export type Options =
       readonly work: StorageWork;
     }
   | {
+      readonly command: 'check';
+      readonly config: string | undefined;
+      readonly database: string | undefined;
+      readonly data: string | undefined;
+      readonly json: boolean;
+    }
+  | {
       readonly command: 'keys';
       readonly rotate: boolean;
       readonly config: string | undefined;
@@ -55,11 +62,18 @@ export function readOptions(argv: readonly string[]): Options {
     only(values, ['database', 'config', 'json', 'no-read', 'grace-hours', 'plan'], 'osad storage');
     return { command, database: values.database, config: values.config, work: storageWork(others, values) };
   }
-  if (others.length > 0 || (command !== undefined && command !== 'migrate')) {
-    throw wrong(`${positionals.join(' ')}: not a command; the commands are migrate, roles, keys and storage`);
+  if (others.length > 0 || !isCommand(command)) {
+    throw wrong(
+      `${positionals.join(' ')}: not a command; the commands are ${commands.join(', ')}, roles, keys and storage`,
+    );
   }
   const { dev, dir, adopt = false, port, data, database, config } = values;
   const part = partOf(values);
+  if (command === 'check') {
+    only(values, ['restored', 'database', 'data', 'config', 'json'], 'osad check');
+    if (!values.restored) throw wrong('osad check: give --restored, which reads the whole archive');
+    return { command, config, database, data, json: values.json ?? false };
+  }
   if (command === 'migrate') {
     only(values, ['database'], 'osad migrate');
     return { command, database };
@@ -80,6 +94,12 @@ export function readOptions(argv: readonly string[]): Options {
     database,
     data,
   };
+}
+
+const commands = ['migrate', 'check'] as const;
+
+function isCommand(word: string | undefined): word is (typeof commands)[number] | undefined {
+  return word === undefined || commands.some((command) => command === word);
 }
 
 function parse(argv: readonly string[]) {
@@ -104,6 +124,7 @@ function parse(argv: readonly string[]) {
         'no-read': { type: 'boolean' },
         'grace-hours': { type: 'string' },
         plan: { type: 'boolean' },
+        restored: { type: 'boolean' },
       },
     });
   } catch (cause) {

@@ -130,6 +130,13 @@ export const settings = {
     shape: z.literal('HS256').default('HS256'),
     help: 'Signature algorithm of the issuer for people; `HS256` is the only one.',
   },
+  exchange_key_file: {
+    shape: z.string().min(1).optional(),
+    unset: 'exchange-key.jwk in the data directory, which osad makes',
+    help:
+      'File with the Ed25519 key (PEM or JWK) that signs the tokens of CI jobs. All daemons of a database need the same one; name ' +
+      'it where they do not share a data directory. Nobody else may have access to it.',
+  },
   max_token_seconds: {
     shape: whole(1, 86_400).default(3_600),
     help: 'Longest lifetime of a machine token.',

@@ -1,5 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import type { Database } from '@osa/core/postgres/connection/connect';
+import { requireSessions } from '@osa/core/postgres/connection/pooling';
 import { excessRights, requireDurable, requireMigrated } from '@osa/core/postgres/migrate';
 import { isDevelopmentOnly } from '@osa/core/runners/index';
 import { systemCode } from '@osa/core/system-error';
@@ -64,13 +65,14 @@ export function requireSafeIssuers({ mode, trusted }: Pick<DaemonConfig, 'mode' 
 }
 
 /**
- * Refuses a database that is not migrated or not durable, and a role that could rewrite history.
+ * Refuses a pooler without sessions, a database that is not migrated or not durable, and a role that could rewrite history.
  *
  * @throws OsaError `conflict` (not migrated, ahead, or not durable), `access_denied` (owner, superuser), `unavailable`
  */
-export async function requireFit(database: Database, { mode }: DaemonConfig): Promise<void> {
+export async function requireFit(database: Database, config: DaemonConfig): Promise<void> {
+  if (config.mode === 'production') await requireSessions(config.database.url);
   await requireMigrated(database);
-  if (mode === 'development') return;
+  if (config.mode === 'development') return;
   await requireDurable(database);
   const reasons = await excessRights(database);
   if (reasons.length === 0) return;

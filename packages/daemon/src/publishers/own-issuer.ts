@@ -13,8 +13,8 @@ import { writeNew } from '../dev/new-file.ts';
 const longestSeconds = 900;
 
 /**
- * The issuer of the tokens that CI jobs get. Its key is in the data directory, which all daemons of a database share; the
- * first one makes it.
+ * The issuer of the tokens that CI jobs get. Its key is that of the settings, or in the data directory, where the first daemon
+ * makes it.
  *
  * @throws OsaError `credentials` for a key that others can read
  */
@@ -22,11 +22,12 @@ export async function ownIssuer(config: {
   readonly dataDirectory: string;
   readonly domain: string;
   readonly trusted: TrustedIssuers;
+  readonly exchangeKey?: { readonly text: string; readonly name: string } | undefined;
 }): Promise<OwnIssuer & { readonly machine: MachineIssuer }> {
-  const { dataDirectory, domain, trusted } = config;
+  const { dataDirectory, domain, trusted, exchangeKey } = config;
   const path = join(dataDirectory, 'exchange-key.jwk');
-  const text = (await readOwn(path)) ?? (await makeKey(path));
-  const key = await readPrivateKey(text, path);
+  const text = exchangeKey?.text ?? (await readOwn(path)) ?? (await makeKey(path));
+  const key = await readPrivateKey(text, exchangeKey?.name ?? path);
   const [issuer, audience] = [ownName(domain), `https://${domain}`];
   const keys = await readPublicKeys(JSON.stringify(key.publicJwk), path);
   return {

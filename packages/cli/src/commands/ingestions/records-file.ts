@@ -14,6 +14,8 @@ export interface RecordsFile extends RequestBody {
   readonly field: string;
   /** Bytes, if they are known. */
   readonly size: number | undefined;
+  /** Of a file, which can be read from any place in it. */
+  readonly path?: string;
   /** Whether somebody types the records on a terminal. */
   readonly isTyped: boolean;
 }
@@ -36,7 +38,14 @@ export async function openRecords(
       throw new OsaError('usage', `${file} is a directory; name a file of records`, { field });
     const replayable = stats.isFile();
     const size = replayable ? stats.size : undefined;
-    return { ...named, open: () => createReadStream(path), replayable, size, isTyped: false };
+    return {
+      ...named,
+      open: () => createReadStream(path),
+      replayable,
+      size,
+      isTyped: false,
+      ...(replayable && { path }),
+    };
   } catch (cause) {
     throw unreadable(named, cause);
   }

@@ -5,12 +5,12 @@ import { OsaError } from '../../error.ts';
 import { isRawNumber, type RawNumber } from '../../json/raw.ts';
 import { bounds } from '../../limits.ts';
 import type { ColumnKind, TableColumn, TableRow } from '../table.ts';
+import { exactKey } from './exact.ts';
 
 /**
  * Parquet, with a type for each column and zstd. Numbers of records are doubles; the digits of those that no double keeps
- * are in the metadata of the file under `exactKey`, as `{column: {row: digits}}` with rows from 0.
+ * are in the metadata of the file under `exactKey`.
  */
-export const exactKey = 'osa.exact';
 
 /** Rows of a group, and characters of its texts: what is in memory at a time. */
 const groupRows = 20_000;

@@ -1,4 +1,7 @@
 import { statfs } from 'node:fs/promises';
+import type { Answer } from '@osa/core/api';
+import { everything, requireScope } from '@osa/core/auth/scope';
+import { readAudit } from '@osa/core/status/audit';
 import { type DaemonFacts, readStatus } from '@osa/core/status/status';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
@@ -8,6 +11,8 @@ export interface StatusParts {
   readonly version: string;
   readonly domain: string;
   readonly dataDirectory: string;
+  /** What the daemon needs, each part looked at. */
+  readonly checks: () => Promise<Answer<'doctor'>['checks']>;
 }
 
 export function statusRoutes({
@@ -15,13 +20,22 @@ export function statusRoutes({
   version,
   domain,
   dataDirectory,
-}: StatusParts): Pick<Handlers, 'status'> {
+  checks,
+}: StatusParts): Pick<Handlers, 'status' | 'audit' | 'doctor'> {
   const started_at = new Date().toISOString();
   const facts = async (): Promise<DaemonFacts> => ({
     ...{ version, domain, started_at },
     disk: await diskOf(dataDirectory),
   });
-  return { status: ({ caller }) => readStatus(store, caller().principal, facts) };
+  return {
+    status: ({ caller }) => readStatus(store, caller().principal, facts),
+    audit: ({ caller, query }) => readAudit(store, caller().principal, query),
+    async doctor({ caller }) {
+      requireScope(caller().principal, 'runs:read', everything);
+      const found = await checks();
+      return { ok: found.every(({ ok }) => ok), checks: found };
+    },
+  };
 }
 
 /** What a process without root may still write. */

@@ -1,6 +1,6 @@
 import type { Answer } from '@osa/core/api';
 import { expect, test } from 'vitest';
-import { createCliWorld, startFakeServer } from '../support/fixtures/cli-world.ts';
+import { createCliWorld, startFakeServer } from '../../support/fixtures/cli-world.ts';
 
 const now = '2026-03-01T12:00:00Z';
 const fine: Answer<'status'> = {

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type TestDaemon, testDaemon } from '../support/daemon-support.ts';
-import { type CliWorld, createCliWorld } from '../support/fixtures/cli-world.ts';
-import { writeProject } from '../support/project.ts';
+import { type TestDaemon, testDaemon } from '../../support/daemon-support.ts';
+import { type CliWorld, createCliWorld } from '../../support/fixtures/cli-world.ts';
+import { writeProject } from '../../support/project.ts';
 
 /** What was reviewed is what is deployed: a plan as a file, and a deploy that is held to it. */
 

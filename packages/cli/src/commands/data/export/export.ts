@@ -1,0 +1,225 @@
+import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { rowTable, type TableColumn } from '@osa/core/data/table';
+import { OsaError } from '@osa/core/error';
+import { type Context, defineCommand } from '../../../command.ts';
+import { bytes, count, counted } from '../../../terminal/format.ts';
+import { line, red } from '../../../terminal/paint.ts';
+import { text } from '../../../terminal/parse.ts';
+import { download, unwritable } from '../download.ts';
+import { describedTable, type ReadPage } from '../query.ts';
+import { progressOf } from '../show.ts';
+import {
+  dataPackage,
+  type Export,
+  type ExportedRelease,
+  type ExportedRun,
+  type ExportedTable,
+  roCrate,
+} from './package.ts';
+import { checksumFile, type Verified, verifyExport, writeChecksums } from './verify.ts';
+
+export const exportCommand = defineCommand({
+  description:
+    'Saves a convention as a directory that can be cited and kept: its records, the rows of its hooks, their columns and units ' +
+    'as a Data Package, and where the rows come from as an RO-Crate. All of it is as of one moment. An export that was ' +
+    'interrupted goes on when the command is repeated. --verify checks such a directory without a server.',
+  arguments: { convention: { description: "the convention's slug", optional: true } },
+  options: {
+    out: { value: 'DIR', description: 'the directory to make', parse: text(4_000) },
+    format: { value: 'FORMAT', description: 'csv or parquet (default: csv)', parse: formatNamed },
+    verify: {
+      value: 'DIR',
+      description: 'check the files of an export by their checksums',
+      parse: text(4_000),
+    },
+  },
+  examples: [
+    ['osa export usgs-earthquakes --out quakes', 'all of it as CSV'],
+    ['osa export usgs-earthquakes --out quakes --format parquet', 'as Parquet'],
+    ['osa export --verify quakes', 'whether its files are as they were written'],
+  ],
+  json: '{"directory", "as_of", "tables": [{"name", "path", "rows", "bytes", "sha256"}]}; with --verify {"files", "missing", "changed", "unknown"}',
+  async run(context, { arguments: { convention }, options: { out, format = 'csv', verify } }) {
+    if (verify !== undefined) return showVerified(context, verify);
+    if (convention === undefined || out === undefined) {
+      throw new OsaError('usage', 'name a convention and --out DIR, or --verify DIR', {
+        field: 'convention',
+      });
+    }
+    const target = resolve(context.sources.cwd, out);
+    try {
+      await requireFree(target, out);
+      const made = await exportTo(context, { slug: convention, part: `${target}.part`, format });
+      await rmdir(target).catch(() => undefined);
+      await rename(`${target}.part`, target);
+      context.output.result({ directory: out, as_of: made.as_of, tables: made.tables.map(shownTable) }, [
+        `${out}: convention ${convention} as of ${made.as_of}`,
+        ...made.tables.map(
+          (table) => `  ${table.path}: ${counted(table.rows, 'row')}, ${bytes(table.bytes)}`,
+        ),
+      ]);
+    } catch (error) {
+      throw unwritable(out, error);
+    }
+    return undefined;
+  },
+});
+
+type Format = 'csv' | 'parquet';
+
+function formatNamed(given: string): Format {
+  if (given === 'csv' || given === 'parquet') return given;
+  throw new OsaError('usage', 'It must be csv or parquet.');
+}
+
+function shownTable({ name, path, rows, bytes: size, sha256 }: ExportedTable) {
+  return { name, path, rows, bytes: size, sha256 };
+}
+
+async function requireFree(target: string, out: string): Promise<void> {
+  const entries = await readdir(target).catch(() => []);
+  if (entries.length === 0) return;
+  throw new OsaError('usage', `--out ${out}: the directory is not empty; name a new one`, { field: '--out' });
+}
+
+async function showVerified({ output, sources }: Context, directory: string): Promise<number | undefined> {
+  const found = await verifyExport(resolve(sources.cwd, directory));
+  const problems = (['missing', 'changed', 'unknown'] as const).flatMap((kind) =>
+    found[kind].map((path) => line`${red(kind)} ${path}`),
+  );
+  output.result(found, problems.length > 0 ? problems : [`all right: ${counted(found.files, 'file')}`]);
+  return isRight(found) ? undefined : 1;
+}
+
+function isRight({ missing, changed, unknown }: Verified): boolean {
+  return missing.length + changed.length + unknown.length === 0;
+}
+
+/** What is done of an export; in its directory until it is complete. */
+interface Progress {
+  readonly identity: string;
+  readonly as_of?: string;
+  readonly tables: readonly ExportedTable[];
+}
+
+const progressFile = 'export-in-progress.json';
+
+async function exportTo(
+  context: Context,
+  { slug, part, format }: { readonly slug: string; readonly part: string; readonly format: Format },
+): Promise<Export> {
+  const client = context.client();
+  const convention = await client.call('showConvention', { params: { slug } });
+  const schema = `${convention.schema_id.id}@${convention.schema_id.version}`;
+  const identity = JSON.stringify([client.server.url, slug, schema, convention.hooks, format]);
+  for (const name of convention.hooks) requireName(name);
+  await mkdir(join(part, 'data'), { recursive: true });
+  let progress = await begunOf(part, identity);
+  for (const name of ['records', ...convention.hooks]) {
+    if (progress.tables.some((table) => table.name === name)) continue;
+    const made = await saveTable(context, { slug, schema, name, part, format, as_of: progress.as_of });
+    progress = { identity, as_of: made.as_of, tables: [...progress.tables, made.table] };
+    await writeFile(join(part, progressFile), JSON.stringify(progress));
+  }
+  const { tables, as_of = '' } = progress;
+  const releases = await releasesOf(context, tables);
+  const made = { server: client.server.url, convention, schema, as_of, tables, releases };
+  await rm(join(part, checksumFile), { force: true });
+  await writeFile(join(part, 'datapackage.json'), `${JSON.stringify(dataPackage(made), null, 2)}\n`);
+  await writeFile(join(part, 'ro-crate-metadata.json'), `${JSON.stringify(roCrate(made), null, 2)}\n`);
+  await rm(join(part, progressFile));
+  await writeChecksums(part);
+  return made;
+}
+
+/** A name becomes a path here, so that of a strange server must not lead elsewhere. @throws OsaError `internal` */
+function requireName(name: string): void {
+  if (/^[a-z][a-z0-9_]{0,39}$/.test(name)) return;
+  throw new OsaError('internal', `the server names a hook ${JSON.stringify(name)}, which is not a name`);
+}
+
+async function begunOf(part: string, identity: string): Promise<Progress> {
+  const text = await readFile(join(part, progressFile), 'utf8').catch(() => '{}');
+  const progress = JSON.parse(text) as Partial<Progress>;
+  return progress.identity === identity ? (progress as Progress) : { identity, tables: [] };
+}
+
+interface Saving {
+  readonly slug: string;
+  readonly schema: string;
+  readonly name: string;
+  readonly part: string;
+  readonly format: Format;
+  readonly as_of: string | undefined;
+}
+
+async function saveTable(
+  context: Context,
+  { slug, schema, name, part, format, as_of }: Saving,
+): Promise<{ table: ExportedTable; as_of: string }> {
+  const client = context.client();
+  const columns = await columnsOf(context, { slug, schema, name });
+  const query = { convention: slug, history: 'false' as const, ...(as_of !== undefined && { as_of }) };
+  const runs = new Map<string, ExportedRun>();
+  const read: ReadPage = async ({ cursor, limit }) => {
+    const given = { ...query, limit, ...(cursor !== undefined && { cursor }) };
+    if (name === 'records') return client.call('readRecords', { params: { schema }, query: given });
+    const page = await client.call('readRows', { params: { schema, feature: name }, query: given });
+    for (const { run_id: id, release, created_at } of page.rows) {
+      if (!runs.has(id)) runs.set(id, { id, release, finished_at: created_at ?? page.as_of });
+    }
+    return page;
+  };
+  const path = `data/${name}.${format}`;
+  const file = join(part, path);
+  // The runs of rows are told as they come, so their table begins anew.
+  if (name !== 'records') await rm(`${file}.part.json`, { force: true });
+  const say = progressOf((shown) => context.output.note(`${name}: ${shown}`));
+  const { signal } = context;
+  const identity = [client.server.url, schema, name, query];
+  const limit = Number.POSITIVE_INFINITY;
+  const made = await download({
+    path: file,
+    format,
+    columns,
+    read,
+    identity,
+    limit,
+    signal,
+    onProgress: say,
+  });
+  context.output.note(`${name}: ${count(made.rows)} rows, complete`);
+  const { rows, bytes: size, sha256 } = made;
+  const table = { name, path, format, columns, rows, bytes: size, sha256, runs: [...runs.values()] };
+  return { table, as_of: as_of ?? made.as_of ?? '' };
+}
+
+async function columnsOf(
+  context: Context,
+  { slug, schema, name }: Pick<Saving, 'slug' | 'schema' | 'name'>,
+): Promise<readonly TableColumn[]> {
+  const client = context.client();
+  if (name === 'records') {
+    const described = await describedTable(client, { schema, convention: slug, table: name });
+    return (described?.columns ?? []) as unknown as readonly TableColumn[];
+  }
+  const { feature } = await client.call('showHook', { params: { name } });
+  const contract = feature as unknown as Parameters<typeof rowTable>[1];
+  return rowTable(name, contract, { history: false, provenance: false }).columns;
+}
+
+/** The releases that the rows name. */
+async function releasesOf(context: Context, tables: readonly ExportedTable[]): Promise<ExportedRelease[]> {
+  const client = context.client();
+  const releases: ExportedRelease[] = [];
+  for (const { name, runs } of tables) {
+    for (const version of new Set(runs.map(({ release }) => release))) {
+      const { digest, source_ref, built_at } = await client.call('showRelease', {
+        params: { name, version },
+      });
+      releases.push({ hook: name, version, digest, source_ref, built_at });
+    }
+  }
+  return releases;
+}

@@ -1,0 +1,169 @@
+import type { Answer } from '@osa/core/api';
+import type { ColumnKind, TableColumn } from '@osa/core/data/table';
+
+/** The descriptions of an export: Data Package 2.0, and RO-Crate 1.1 with a Process Run Crate in it. */
+
+type Convention = Answer<'showConvention'>;
+
+export interface ExportedTable {
+  /** `records`, or the hook's name. */
+  readonly name: string;
+  readonly path: string;
+  readonly format: 'csv' | 'parquet';
+  readonly columns: readonly TableColumn[];
+  readonly rows: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly runs: readonly ExportedRun[];
+}
+
+/** A run that made rows of the table. */
+export interface ExportedRun {
+  readonly id: string;
+  readonly release: number;
+  readonly finished_at: string;
+}
+
+export interface ExportedRelease {
+  readonly hook: string;
+  readonly version: number;
+  readonly digest: string;
+  readonly source_ref: string;
+  readonly built_at: string;
+}
+
+export interface Export {
+  readonly server: string;
+  readonly convention: Convention;
+  readonly schema: string;
+  readonly as_of: string;
+  readonly tables: readonly ExportedTable[];
+  readonly releases: readonly ExportedRelease[];
+}
+
+const mediaTypes = { csv: 'text/csv', parquet: 'application/vnd.apache.parquet' } as const;
+
+export function dataPackage({ convention, schema, as_of, tables, server }: Export): object {
+  return {
+    $schema: 'https://datapackage.org/profiles/2.0/datapackage.json',
+    name: convention.id,
+    title: convention.title,
+    description: convention.description,
+    created: as_of,
+    sources: [{ title: `Convention ${convention.id}, schema ${schema}`, path: server }],
+    resources: tables.map((table) => ({
+      name: table.name,
+      path: table.path,
+      ...(table.format === 'csv' && { type: 'table' }),
+      format: table.format,
+      mediatype: mediaTypes[table.format],
+      ...(table.format === 'csv' && { encoding: 'utf-8' }),
+      bytes: table.bytes,
+      hash: `sha256:${table.sha256}`,
+      schema: {
+        $schema: 'https://datapackage.org/profiles/2.0/tableschema.json',
+        fields: table.columns.map(fieldOf),
+        missingValues: [''],
+        primaryKey: [table.name === 'records' ? 'srn' : 'id'],
+        ...(table.name !== 'records' && {
+          foreignKeys: [{ fields: ['record_srn'], reference: { resource: 'records', fields: ['srn'] } }],
+        }),
+      },
+    })),
+  };
+}
+
+function fieldOf({ name, kind, description, unit }: TableColumn): object {
+  const type = fieldTypes[kind];
+  return {
+    name,
+    type,
+    ...(type === 'boolean' && { trueValues: ['True'], falseValues: ['False'] }),
+    ...(description !== undefined && { description }),
+    ...(unit !== undefined && { unit }),
+  };
+}
+
+const fieldTypes: Readonly<Record<ColumnKind, string>> = {
+  text: 'string',
+  // A date or a time, as it was written.
+  moment: 'string',
+  uuid: 'string',
+  decimal: 'number',
+  double: 'number',
+  integer: 'integer',
+  boolean: 'boolean',
+  time: 'datetime',
+  date: 'date',
+  list: 'array',
+  json: 'any',
+};
+
+type Entity = Readonly<Record<string, unknown>>;
+const ref = (id: string) => ({ '@id': id });
+
+export function roCrate(given: Export): object {
+  const { convention, as_of, tables, releases } = given;
+  const actions = tables.flatMap((table) => table.runs.map((run) => actionOf(table, run)));
+  const process = 'https://w3id.org/ro/wfrun/process/0.5';
+  const graph: Entity[] = [
+    {
+      '@id': 'ro-crate-metadata.json',
+      '@type': 'CreativeWork',
+      conformsTo: ref('https://w3id.org/ro/crate/1.1'),
+      about: ref('./'),
+    },
+    {
+      '@id': './',
+      '@type': 'Dataset',
+      name: convention.title,
+      description: convention.description,
+      datePublished: as_of,
+      license: 'The convention declares no licence',
+      conformsTo: ref(process),
+      hasPart: [...tables.map(({ path }) => ref(path)), ref('datapackage.json')],
+      mentions: actions.map((action) => ref(String(action['@id']))),
+    },
+    { '@id': process, '@type': 'CreativeWork', name: 'Process Run Crate', version: '0.5' },
+    {
+      '@id': 'datapackage.json',
+      '@type': 'File',
+      name: 'Data Package with the columns, types and units of the tables',
+      encodingFormat: 'application/json',
+    },
+    ...tables.map((table) => ({
+      '@id': table.path,
+      '@type': 'File',
+      name: table.name === 'records' ? `Records of ${convention.id}` : `Rows of ${table.name}`,
+      encodingFormat: mediaTypes[table.format],
+      contentSize: String(table.bytes),
+    })),
+    ...releases.map((release) => ({
+      '@id': releaseId(release.hook, release.version),
+      '@type': 'SoftwareApplication',
+      name: `${release.hook} v${release.version}`,
+      version: String(release.version),
+      identifier: release.digest,
+      url: release.source_ref,
+      dateCreated: release.built_at,
+    })),
+    ...actions,
+  ];
+  return { '@context': 'https://w3id.org/ro/crate/1.1/context', '@graph': graph };
+}
+
+function actionOf(table: ExportedTable, run: ExportedRun): Entity {
+  const folder = table.path.replace(/[^/]*$/, '');
+  return {
+    '@id': `urn:uuid:${run.id}`,
+    '@type': 'CreateAction',
+    name: `Run of ${table.name} v${run.release}`,
+    instrument: ref(releaseId(table.name, run.release)),
+    object: ref(`${folder}records.${table.format}`),
+    result: ref(table.path),
+    endTime: run.finished_at,
+    actionStatus: ref('http://schema.org/CompletedActionStatus'),
+  };
+}
+
+const releaseId = (hook: string, version: number) => `#${hook}@${version}`;

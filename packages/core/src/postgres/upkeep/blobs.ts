@@ -1,0 +1,65 @@
+import type { Readable } from 'node:stream';
+import { asOsaError } from '../../error.ts';
+import type { Stores } from '../../storage/index.ts';
+import type { Transaction } from '../connection/connect.ts';
+import { type Fault, mostFaults } from './faults.ts';
+
+const pageSize = 500;
+
+interface Named {
+  readonly sha256: string;
+  readonly size: string;
+  /** The releases whose code it is, by name; the first few. */
+  readonly releases: string | null;
+  /** Whether it is a file that records may have. */
+  readonly is_file: boolean;
+}
+
+/** Reads each blob and file that the database names, to its end. */
+export async function blobFaults(tx: Transaction, stores: Stores): Promise<readonly Fault[]> {
+  const faults: Fault[] = [];
+  let after = '';
+  for (;;) {
+    const page = await tx<Named[]>`
+      select f.sha256, f.size, exists (select from stored_files s where s.sha256 = f.sha256) as is_file, (
+        select string_agg(r.name, ', ') from (
+          select hook || ' v' || version as name from releases where blob = f.sha256 order by hook, version limit 5) r) as releases
+      from files f where f.sha256 > ${after} order by f.sha256 limit ${pageSize}`;
+    for (const named of page) {
+      faults.push(...(await faultsOf(named, stores)));
+      if (faults.length > mostFaults) return faults;
+    }
+    const last = page.at(-1);
+    if (last === undefined) return faults;
+    after = last.sha256;
+  }
+}
+
+async function faultsOf({ sha256, size, releases, is_file }: Named, stores: Stores): Promise<Fault[]> {
+  const found: Fault[] = [];
+  const look = async (of: string, store: { open(sha256: string): Promise<Readable> }) => {
+    const problem = await problemOf(sha256, Number(size), store);
+    const name = `sha256:${sha256}${releases === null || of === 'file' ? '' : ` (the code of ${releases})`}`;
+    if (problem !== undefined) found.push({ of, name, problem });
+  };
+  if (is_file) await look('file', stores.files);
+  if (!is_file || releases !== null) await look('blob', stores.blobs);
+  return found;
+}
+
+/** The store compares the bytes with the digest while they are read. */
+async function problemOf(
+  sha256: string,
+  size: number,
+  store: { open(sha256: string): Promise<Readable> },
+): Promise<string | undefined> {
+  let length = 0;
+  try {
+    for await (const chunk of await store.open(sha256)) length += chunk.length;
+  } catch (error) {
+    const known = asOsaError(error);
+    if (known?.code === 'not_found') return 'it is not in the store';
+    return known?.message ?? `it cannot be read (${String(error)})`;
+  }
+  return length === size ? undefined : `it has ${length} bytes, and the database says ${size}`;
+}
