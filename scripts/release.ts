@@ -91,7 +91,10 @@ async function factsOf(version: string): Promise<Facts> {
 /** Packs a package as npm would publish it. */
 async function rehearse(name: (typeof packages)[number]): Promise<string[]> {
   const args = ['publish', '--dry-run', '--json', '--ignore-scripts', '--provenance=false'];
-  const { stdout } = await execa('npm', args, { cwd: join(root, 'packages', name) });
+  const { stdout, stderr } = await execa('npm', args, { cwd: join(root, 'packages', name) });
+  const corrections = stderr.split('\n').filter((line) => /invalid and removed|errors corrected/.test(line));
+  if (corrections.length > 0)
+    return [`npm would change packages/${name}/package.json: ${corrections.join(' ')}`];
   const answer = JSON.parse(stdout) as Packed | Readonly<Record<string, Packed>>;
   const packed = isPacked(answer) ? answer : Object.values(answer)[0];
   if (packed === undefined) return [`npm did not say what it would publish of packages/${name}`];

@@ -16,7 +16,7 @@ interface Growth {
   readonly name: string;
   readonly what: string;
   readonly sizes: readonly number[];
-  readonly measure: (sizes: readonly number[]) => Promise<Point[]>;
+  readonly measure: (sizes: readonly number[], signal: AbortSignal) => Promise<Point[]>;
 }
 
 const growths: readonly Growth[] = [
@@ -63,7 +63,7 @@ export async function benchGrowth({ quick, log, signal }: Options): Promise<Resu
   const results: Result[] = [];
   for (const { name, what, sizes, measure } of growths) {
     signal.throwIfAborted();
-    const points = await measure(quick ? sizes.slice(0, 2) : sizes);
+    const points = await measure(quick ? sizes.slice(0, 2) : sizes, signal);
     const last = points.at(-1);
     log(`${name}: ${points.map(({ size, time }) => `${size} ${time.toPrecision(3)} ms`).join(', ')}`);
     if (!quick) {

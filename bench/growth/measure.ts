@@ -32,17 +32,18 @@ async function medianOf(measure: () => Promise<number>): Promise<number> {
 }
 
 /** The commit of a batch of so many records, a row each. */
-export function recordsOfABatch(sizes: readonly number[]): Promise<Point[]> {
-  return commits(sizes, (size) => ({ records: size, rowsPerRecord: 1 }));
+export function recordsOfABatch(sizes: readonly number[], signal: AbortSignal): Promise<Point[]> {
+  return commits(sizes, signal, (size) => ({ records: size, rowsPerRecord: 1 }));
 }
 
 /** The commit of a batch of ten records with so many rows each. */
-export function rowsOfARecord(sizes: readonly number[]): Promise<Point[]> {
-  return commits(sizes, (size) => ({ records: 10, rowsPerRecord: size }));
+export function rowsOfARecord(sizes: readonly number[], signal: AbortSignal): Promise<Point[]> {
+  return commits(sizes, signal, (size) => ({ records: 10, rowsPerRecord: size }));
 }
 
 function commits(
   sizes: readonly number[],
+  signal: AbortSignal,
   shape: (size: number) => { readonly records: number; readonly rowsPerRecord: number },
 ): Promise<Point[]> {
   return withDatabase(async (database) => {
@@ -54,12 +55,12 @@ function commits(
       if (!held) throw new Error('no batch is held');
       return timed(() => dataset.queue.finish(held.claim, [held.result]));
     };
-    return pointsOf(sizes, (size) => medianOf(() => measure(size)));
+    return pointsOf(sizes, signal, (size) => medianOf(() => measure(size)));
   });
 }
 
 /** From the upload to the commit of one source that has so many versions. */
-export function versionsOfASource(sizes: readonly number[]): Promise<Point[]> {
+export function versionsOfASource(sizes: readonly number[], signal: AbortSignal): Promise<Point[]> {
   return withDatabase(async (database) => {
     const dataset = await deployDataset(database, 'grown');
     let versions = 0;
@@ -68,15 +69,18 @@ export function versionsOfASource(sizes: readonly number[]): Promise<Point[]> {
       for (const { claim, result } of await dataset.hold([makeRows(0, 1, 1)]))
         await dataset.queue.finish(claim, [result]);
     };
-    return pointsOf(sizes, async (size) => {
-      while (versions < size) await add();
+    return pointsOf(sizes, signal, async (size) => {
+      while (versions < size) {
+        signal.throwIfAborted();
+        await add();
+      }
       return medianOf(() => timed(add));
     });
   });
 }
 
 /** A release of a hook that has so many. */
-export function releasesOfAHook(sizes: readonly number[]): Promise<Point[]> {
+export function releasesOfAHook(sizes: readonly number[], signal: AbortSignal): Promise<Point[]> {
   return withDatabase(async (database) => {
     const store = postgresStore(database, { domain: 'localhost' });
     await deploy(store, { principal }, declaration('bench-grown', 1));
@@ -89,18 +93,21 @@ export function releasesOfAHook(sizes: readonly number[]): Promise<Point[]> {
         live: true,
       });
     };
-    return pointsOf(sizes, async (size) => {
-      while (releases < size) await add();
+    return pointsOf(sizes, signal, async (size) => {
+      while (releases < size) {
+        signal.throwIfAborted();
+        await add();
+      }
       return medianOf(() => timed(add));
     });
   });
 }
 
 /** A deploy that changes nothing, of a convention with so many hooks. */
-export function hooksOfAConvention(sizes: readonly number[]): Promise<Point[]> {
+export function hooksOfAConvention(sizes: readonly number[], signal: AbortSignal): Promise<Point[]> {
   return withDatabase(async (database) => {
     const store = postgresStore(database, { domain: 'localhost' });
-    return pointsOf(sizes, async (size) => {
+    return pointsOf(sizes, signal, async (size) => {
       const request = declaration(`bench-${size}`, size);
       return medianOf(() => timed(() => deploy(store, { principal }, request)));
     });
@@ -108,14 +115,17 @@ export function hooksOfAConvention(sizes: readonly number[]): Promise<Point[]> {
 }
 
 /** The claim of a batch among so many conventions. */
-export function conventions(sizes: readonly number[]): Promise<Point[]> {
+export function conventions(sizes: readonly number[], signal: AbortSignal): Promise<Point[]> {
   return withDatabase(async (database) => {
     const store = postgresStore(database, { domain: 'localhost' });
     const dataset = await deployDataset(database, 'grown');
     let made = 1;
     let index = 0;
-    return pointsOf(sizes, async (size) => {
-      while (made < size) await deploy(store, { principal }, declaration(`bench-c${made++}`, 1));
+    return pointsOf(sizes, signal, async (size) => {
+      while (made < size) {
+        signal.throwIfAborted();
+        await deploy(store, { principal }, declaration(`bench-c${made++}`, 1));
+      }
       return medianOf(() => timed(() => dataset.hold([makeRows(index++, 1, 1)])));
     });
   });
@@ -123,10 +133,14 @@ export function conventions(sizes: readonly number[]): Promise<Point[]> {
 
 async function pointsOf(
   sizes: readonly number[],
+  signal: AbortSignal,
   measure: (size: number) => Promise<number>,
 ): Promise<Point[]> {
   const points: Point[] = [];
-  for (const size of sizes) points.push({ size, time: await measure(size) });
+  for (const size of sizes) {
+    signal.throwIfAborted();
+    points.push({ size, time: await measure(size) });
+  }
   return points;
 }
 

@@ -38,6 +38,7 @@ export function curve(title: string, sizeName: string, points: readonly Point[])
       `<text x="${x(size).toFixed(1)}" y="${height - margin + 18}">${size.toLocaleString('en-US')}</text>`,
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" font-family="sans-serif" font-size="11" text-anchor="middle">
+<title>${title}: milliseconds by number of ${sizeName}</title>
 <rect width="${width}" height="${height}" fill="#fff"/>
 <text x="${width / 2}" y="22" font-size="14">${title}: exponent ${exponent(points).toFixed(2)}</text>
 <polyline points="${linear}" fill="none" stroke="#999" stroke-dasharray="4 4"/>

@@ -310,6 +310,7 @@ describe('shapes', () => {
       });
       const markdown = await archive.get(`/${name}.md`);
       expect(markdown.headers['content-type']).toContain('text/markdown');
+      expect(markdown.text).toMatch(/^# .*\n\nSchema `sample@1.0.0`/);
       expect(markdown.text).toContain('| score | number | au | Fit score |');
     }
     expect((await archive.get('/absent')).status).toBe(404);

@@ -187,6 +187,9 @@ test.each([
 
 test('what has given way stays so', async () => {
   await a.app.transaction(async (tx) => tx.unsafe(commit()));
+  const ended = "update recompute_records set status = status where status = 'passed'";
+  await expectRefused(a, 'app', ['42501'], ended);
+  await expectRefused(a, 'owner', ['42501'], ended);
   const old = `hook = 'probe' and batch = '${ingested}' and superseded_by is not null`;
   await expectRefused(a, 'owner', ['42501'], `update outcomes set superseded_by = null where ${old}`);
   await expectRefused(

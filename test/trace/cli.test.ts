@@ -82,6 +82,7 @@ test('the history of a source says what caused each result, and which values cha
     /probe v2 .* new content, a new release {2}current, 1 row\n {6}probe\/\d+\n {8}value: 2 → 30/,
   );
   expect(stdout).toMatch(/v1 .* came in/);
+  expect(stdout).toMatch(/probe v1 .* new content {2}of an older version, 1 row/);
   const page = await archive.osa(['trace', 'a', '--history', '--limit', '1']);
   expect(page.stderr).toContain('more: osa trace tests:a --history --limit 1 --cursor ');
   const row = await archive.osa(['trace', 'probe/1', '--history', '--json']);

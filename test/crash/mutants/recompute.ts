@@ -166,7 +166,7 @@ export const recomputeMutants: readonly Mutant[] = [
     defects: [
       {
         file: tables,
-        find: `create trigger count after update on recompute_records referencing old table as earlier new table as updated
+        find: `create trigger count after update on recompute_records referencing new table as updated
   for each statement execute function count_recomputed();`,
         replace: '',
       },

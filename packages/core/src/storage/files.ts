@@ -13,6 +13,8 @@ import type { FileStore, Receiving } from './index.ts';
 const trustedMs = 600_000;
 const mostTrusted = 10_000;
 const readBytes = 256 * 1024;
+/** Small pieces: what is read ahead of a slow reader is in memory. */
+const streamBytes = 64 * 1024;
 
 /**
  * Files as `<directory>/ab/cdef…`, readable by everybody and writable by nobody, so that hooks may be given them by a
@@ -53,7 +55,7 @@ export function filesystemFiles(directory: string): FileStore {
     },
     async open(sha256, range) {
       const handle = await openVerified(pathOf(directory, sha256), sha256, trusted);
-      return handle.createReadStream({ ...range, highWaterMark: readBytes }) satisfies Readable;
+      return handle.createReadStream({ ...range, highWaterMark: streamBytes }) satisfies Readable;
     },
   };
 }

@@ -58,18 +58,18 @@ async function sourceNamed(
 export function historyLines({ convention, source_id, version_count, versions }: History): Line[] {
   return [
     line`${bold(source_id)}, of ${convention}: ${counted(version_count, 'version')}`,
-    ...versions.flatMap((shown) => ['', ...versionLines(shown)]),
+    ...versions.flatMap((shown) => ['', ...versionLines(shown, version_count)]),
   ];
 }
 
-function versionLines(shown: Version): Line[] {
+function versionLines(shown: Version, newest: number): Line[] {
   const { published_at, srn, ingestion } = shown;
   const cause = shown.changes === null ? 'came in' : 'new content';
   return [
     line`${bold(version(shown.version))}  ${time(published_at)}  ${cause}, by ingestion ${ingestion}, line ${shown.line}`,
     dim(`    ${srn}`),
     ...changeLines(shown.changes, 'the content is the same; the schema changed'),
-    ...shown.results.flatMap(resultLines),
+    ...shown.results.flatMap((result) => resultLines(result, shown.version === newest)),
   ];
 }
 
@@ -86,12 +86,14 @@ const causeTexts: Readonly<Record<Result['causes'][number], Line>> = {
   recalled: yellow('recalled'),
 };
 
-function resultLines(result: Result): Line[] {
+/** Rows of an older version are not current, also where no newer result has replaced them. */
+function resultLines(result: Result, isNewest: boolean): Line[] {
   const causes = joined(
     result.causes.map((cause) => causeTexts[cause]),
     ', ',
   );
-  const state = result.current ? green('current') : yellow('superseded');
+  const kept = isNewest ? green('current') : dim('of an older version');
+  const state = result.current ? kept : yellow('superseded');
   const count =
     result.row_count_before === null || result.row_count_before === result.row_count
       ? counted(result.row_count, 'row')

@@ -90,8 +90,10 @@ create table recompute_records (
   check (retried_in is null or status = 'errored')
 ) with (fillfactor = 45);
 
+-- One that has passed, was rejected or overtaken is never written again, not even as it is: each is counted once.
 create trigger once before update on recompute_records for each row when (
-  (new.batch, new.source_id) is distinct from (old.batch, old.source_id)
+  old.status in ('passed', 'rejected', 'overtaken')
+  or (new.batch, new.source_id) is distinct from (old.batch, old.source_id)
   or (old.status <> 'pending' and (new.status, new.reason) is distinct from (old.status, old.reason))
   or (old.batch_record is not null
       and (new.batch_record, new.current_outcome) is distinct from (old.batch_record, old.current_outcome))
@@ -245,9 +247,7 @@ begin
   insert into public.current_counts as t (hook, version, record_set, records, rejected, rows)
   select o.hook, run.version, r.record_set, sum(o.n), sum(o.n * (o.status = 'rejected')::integer), sum(o.n * o.row_count)
   from (
-    select a.batch, a.batch_record, a.current_outcome from updated a
-    join earlier e on e.batch = a.batch and e.source_id = a.source_id
-    where e.status = 'pending' and a.status in ('passed', 'rejected') offset 0) u
+    select batch, batch_record, current_outcome from updated where status in ('passed', 'rejected') offset 0) u
   cross join lateral (select id from public.runs where batch = u.batch offset 0) made
   cross join lateral (
     select hook, run, status, row_count, 1 as n from public.outcomes
@@ -263,7 +263,7 @@ begin
   set records = t.records + excluded.records, rejected = t.rejected + excluded.rejected, rows = t.rows + excluded.rows;
   return null;
 end $$;
-create trigger count after update on recompute_records referencing old table as earlier new table as updated
+create trigger count after update on recompute_records referencing new table as updated
   for each statement execute function count_recomputed();
 
 create trigger no_rewrite before update or delete or truncate on recompute_list

@@ -31,5 +31,8 @@ export async function supersede(tx: Transaction, claim: Claim, ends: readonly Re
       ${arrayText(ends.map(({ status }) => (status === 'published' ? 'passed' : status)))}::text::text[],
       ${arrayText(ends.map((end) => end.reason))}::text::text[]
     ) as e (source_id, status, reason)
-    where c.batch = ${claim.batch} and c.source_id = e.source_id`;
+    cross join lateral (
+      select batch, source_id from recompute_records
+      where batch = ${claim.batch} and source_id = e.source_id offset 0) k
+    where c.batch = k.batch and c.source_id = k.source_id`;
 }

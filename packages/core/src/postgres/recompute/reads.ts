@@ -28,7 +28,7 @@ function views(sql: Sql) {
            c.reason,
            case when c.finished_at is null and c.paused_at is not null then 'paused'
                 when c.finished_at is null then 'running' when c.cancelled then 'cancelled'
-                when c.stopped_at is not null and b.errored > 0 then 'failed' else 'completed' end as status,
+                when c.stopped_at is not null then 'failed' else 'completed' end as status,
            ${pausedJson(sql, sql`c`)} as paused,
            c.expected_records::float8, c.expected_rows::float8, c.cut_at is not null as is_cut,
            (b.records - b.retried)::float8 as records, b.unchanged::float8 as overtaken, b.published::float8 as passed,

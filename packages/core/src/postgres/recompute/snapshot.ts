@@ -30,10 +30,10 @@ export async function recomputeSnapshot(
     set batch_record = n.batch_record, current_outcome = n.outcome,
         status = case when n.is_wanted then 'pending' else 'overtaken' end
     from (
-      select c.source_id, r.batch_record, o.id as outcome,
+      select c.batch, c.source_id, r.batch_record, o.id as outcome,
              case when o.id is null then s.with_missing
                else run.version <> h.live_version and run.version = any (s.releases) end as is_wanted
-      from (select source_id from recompute_records where batch = ${id} and status = 'pending' offset 0) c
+      from (select batch, source_id from recompute_records where batch = ${id} and status = 'pending' offset 0) c
       cross join lateral (
         select record_id from sources where convention = ${convention} and source_id = c.source_id offset 0) p
       cross join lateral (
@@ -45,7 +45,7 @@ export async function recomputeSnapshot(
         where batch_record = r.batch_record and hook = ${name} and superseded_by is null and status <> 'errored' limit 1) o
         on true
       left join lateral (select version from runs where id = o.run offset 0) run on true) n
-    where c.batch = ${id} and c.source_id = n.source_id`;
+    where c.batch = n.batch and c.source_id = n.source_id`;
   await tx`
     update batches
     set unchanged = (select count(*) from recompute_records where batch = ${id} and status = 'overtaken') where id = ${id}`;

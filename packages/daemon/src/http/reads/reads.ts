@@ -96,6 +96,7 @@ function clientOf({ raw }: FastifyReply): AbortSignal {
 /** JSON in UTF-8. Lists are written in pieces, since a page may be many megabytes. */
 async function encoded(answer: unknown, client: AbortSignal): Promise<Buffer> {
   if (Buffer.isBuffer(answer)) return answer;
+  if (typeof answer === 'string') return Buffer.from(answer);
   if (typeof answer !== 'object' || answer === null) return Buffer.from(JSON.stringify(answer));
   const members: string[] = [];
   for (const [name, value] of Object.entries(answer)) {
