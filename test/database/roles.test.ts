@@ -26,6 +26,7 @@ const columns = {
   release_sources: 'source_ref',
   live_changes: 'to_version',
   files: 'size',
+  blob_uses: 'sha256',
   ingestions: 'actor',
   batches: 'ingestion',
   batch_gates: 'predecessor',

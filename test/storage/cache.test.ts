@@ -4,20 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { cachedBlobs } from '@osa/core/storage/cache';
+import { cachedStores } from '@osa/core/storage/cache';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import { s3Blobs } from '@osa/core/storage/s3/s3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { blobStoreContract } from '../contract/blob-store.ts';
 import { type FakeS3, fakeCredentials, fakeS3 } from '../support/s3/fake.ts';
 
-blobStoreContract('cachedBlobs over a file system', async () => {
+blobStoreContract('a store with copies', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'osa-cache-'));
   const place = (name: string) =>
     join(directory, 'remote', /^[0-9a-f]{64}$/.test(name) ? join(name.slice(0, 2), name.slice(2)) : name);
   const remote = filesystemBlobs(join(directory, 'remote'));
   return {
-    store: cachedBlobs(remote, { directory: join(directory, 'cache'), maxBytes: 2 ** 30 }),
+    store: cachedStores(remote, { directory: join(directory, 'cache'), maxBytes: 2 ** 30 }).blobs,
     kept: async () =>
       (await readdir(join(directory, 'remote'), { recursive: true, withFileTypes: true })).filter((one) =>
         one.isFile(),
@@ -46,12 +46,12 @@ async function cached(maxBytes: number) {
     await remote.put(sha256, Readable.from([bytes]), { maxBytes: length });
     return { bytes, sha256 };
   };
-  const store = cachedBlobs(remote, { directory, maxBytes });
+  const { blobs: store, files } = cachedStores(remote, { directory, maxBytes });
   const read = async (sha256: string) => buffer(await store.open(sha256));
   const gets = () => fake.requests.filter((line) => line.startsWith('GET')).length;
   const copies = async () =>
     (await Array.fromAsync(filesystemBlobs(directory).list())).map(({ sha256 }) => sha256);
-  return { put, read, gets, copies, store };
+  return { put, read, gets, copies, store, files };
 }
 
 test('fetches a blob once, however many read it', async () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,15 @@ import { readSettings } from '@osa/daemon/config/read-settings';
 import { storageOf } from '@osa/daemon/config/storage';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { hookCode } from '../support/core-archive.ts';
-import { deployHook, ndjson, testDaemon } from '../support/daemon-support.ts';
+import {
+  declaration,
+  deployHook,
+  deployRequest,
+  ndjson,
+  type TestDaemon,
+  testDaemon,
+  uploaded,
+} from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
 import { type FakeS3, fakeCredentials, fakeS3 } from '../support/s3/fake.ts';
 
@@ -38,6 +47,81 @@ test('packed hooks go into the store, and run from there, also after it was away
     await daemon.close();
   }
 });
+
+test('files of records go into the store; a hook reads them from there, and so do readers', async () => {
+  const daemon = await testDaemon({ storage: storage() });
+  try {
+    const code = hookCode(`
+      const text = readFileSync(process.env.OSA_FILES + '/' + id + '/a.txt', 'utf8');
+      return { features: [{ value: text.length }] };`);
+    const digest = await uploaded(daemon, code);
+    const rules = { accepted_types: [], min_count: 1, max_count: 1, max_file_size: 20_000_000 };
+    await daemon.call('deploy', {
+      json: { ...deployRequest([declaration('reads', digest)]), file_requirements: rules },
+    });
+    const bytes = Buffer.alloc(9_000_000, 'what a record comes with ');
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const put = async () =>
+      daemon.send('PUT', `/api/v1/conventions/tests/files/${sha256}?size=${bytes.length}`, {
+        headers: {
+          authorization: await daemon.bearer(['ingestions:write']),
+          'content-type': 'application/octet-stream',
+        },
+        body: bytes,
+      });
+    fake.fault = (line) =>
+      line.includes('partNumber=2') ? { answer: 507, code: 'QuotaExceeded' } : undefined;
+    const refused = await put();
+    expect(refused.status).toBe(503);
+    expect(daemon.log.join('')).toContain('it is full');
+    expect(fake.uploads.size).toBe(0);
+    fake.fault = () => undefined;
+    expect((await put()).status).toBe(200);
+    expect(fake.objects.get(`osa/test/${sha256}`)?.bytes.equals(bytes)).toBe(true);
+    // As on another machine, which has no copy.
+    await rm(join(daemon.directory, 'data/cache', sha256.slice(0, 2)), { recursive: true });
+    const line = {
+      source_id: 'r',
+      metadata: { value: 1 },
+      files: [{ name: 'a.txt', sha256, size: bytes.length }],
+    };
+    const { id } = await daemon.call('ingest', {
+      params: { slug: 'tests' },
+      body: `${JSON.stringify(line)}\n`,
+    });
+    await until('the record', async () => {
+      const shown = await daemon.call('showIngestion', { params: { id } });
+      return shown.status === 'completed' && shown.published === 1;
+    });
+    const { rows } = await valuesOf(daemon);
+    expect(rows).toEqual([bytes.length]);
+    const [record = ''] = await records(daemon);
+    const path = `/api/v1/data/records/${record}/files/a.txt`;
+    const part = await daemon.send('GET', path, { headers: { range: 'bytes=5-11' } });
+    expect([part.status, part.text]).toEqual([206, bytes.subarray(5, 12).toString()]);
+    // A copy that is damaged is fetched again; an object that is damaged is never served.
+    const object = fake.objects.get(`osa/test/${sha256}`);
+    object?.bytes.fill(0, 100, 101);
+    await rm(join(daemon.directory, 'data/cache', sha256.slice(0, 2)), { recursive: true });
+    const damaged = await daemon.send('GET', path, { headers: { range: 'bytes=5-11' } });
+    expect(damaged.status).toBe(503);
+    expect(daemon.log.join('')).toContain(`the blob sha256:${sha256} is damaged in the store`);
+  } finally {
+    await daemon.close();
+  }
+}, 60_000);
+
+async function valuesOf(daemon: TestDaemon) {
+  const { sql } = daemon.database.open(daemon.database.ownerUrl, { max: 1 });
+  const rows = await sql<{ value: number }[]>`select value from features.reads`;
+  return { rows: rows.map(({ value }) => value) };
+}
+
+async function records(daemon: TestDaemon) {
+  const { sql } = daemon.database.open(daemon.database.ownerUrl, { max: 1 });
+  const rows = await sql<{ record_id: string }[]>`select record_id from records`;
+  return rows.map(({ record_id }) => record_id);
+}
 
 test('does not start with a store that refuses it, and logs no secret', async () => {
   const credentials = { ...fakeCredentials, secretAccessKey: 'nobody-may-read-this' };

@@ -31,11 +31,11 @@ async function filesBelow(directory: string) {
 
 blobStoreContract('filesystemBlobs', make);
 
-test('keeps a blob under its digest, for its own user only', async () => {
+test('keeps a blob under its digest, in a directory for its own user only', async () => {
   const { directory, store, close } = await make();
   await store.put(emptyDigest, Readable.from([]), { maxBytes: 1 });
   const path = join(directory, 'blobs', emptyDigest.slice(0, 2), emptyDigest.slice(2));
-  expect((await stat(path)).mode & 0o777).toBe(0o600);
+  expect((await stat(path)).mode & 0o777).toBe(0o444);
   expect((await stat(join(directory, 'blobs'))).mode & 0o777).toBe(0o700);
   await close();
 });

@@ -29,6 +29,8 @@ export interface Store {
   mint(writer: Omit<Writer, 'idempotency'>, minting: Minting): Promise<MintOutcome>;
   /** One read-only look at the registry: all of it at the same moment, nothing locked. */
   read<T>(work: (registry: RegistryState) => Promise<T>): Promise<T>;
+  /** Says that somebody means to use bytes, so that they are kept for a while whether anything refers to them or not. */
+  useBlobs(digests: readonly string[]): Promise<void>;
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;

@@ -50,6 +50,11 @@ async function run(): Promise<number> {
     const { migrateDatabase } = await import('./migrate.ts');
     return print(`osad: ${await migrateDatabase({ url, appRole: appRole(environment) })}\n`);
   }
+  if (options.command === 'storage') {
+    const { careForStorage } = await import('./storage-care.ts');
+    const write = (text: string) => print(text).then(() => undefined);
+    return careForStorage({ url, environment, config: options.config, work: options.work, write });
+  }
   if (options.command === 'check') {
     const { checkArchive } = await import('./upkeep/check.ts');
     const { text, ok } = await checkArchive({ ...options, url, environment });

@@ -1,34 +1,36 @@
 import { join } from 'node:path';
-import { cachedBlobs } from '@osa/core/storage/cache';
+import { cachedStores } from '@osa/core/storage/cache';
 import { filesystemFiles } from '@osa/core/storage/files';
 import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
 import type { BlobStore, Stores } from '@osa/core/storage/index';
 import { requireStore, s3Blobs } from '@osa/core/storage/s3/s3';
 import type { DaemonConfig } from './config/config.ts';
 
-/** Opens the stores of blobs and of records' files. Files are in the data directory, wherever blobs are. */
-export async function openStores(config: Pick<DaemonConfig, 'dataDirectory' | 'storage'>): Promise<Stores> {
-  const directory = join(config.dataDirectory, 'files');
-  await prepareBlobs(directory);
-  return { blobs: await openBlobs(config), files: filesystemFiles(directory) };
-}
+type Place = Pick<DaemonConfig, 'dataDirectory' | 'storage'>;
 
 /**
- * Opens the store of blobs, as the settings say.
+ * Opens the stores of packed hooks and of records' files, which are one place: bytes are stored once.
  *
  * @throws OsaError `unavailable` that says what is wrong with it
  */
-async function openBlobs({
-  dataDirectory,
-  storage,
-}: Pick<DaemonConfig, 'dataDirectory' | 'storage'>): Promise<BlobStore> {
+export async function openStores(place: Place): Promise<Stores> {
+  const { dataDirectory, storage } = place;
   if (storage === undefined) {
-    const directory = join(dataDirectory, 'blobs');
+    const directory = blobsOf(dataDirectory);
     await prepareBlobs(directory);
-    return filesystemBlobs(directory);
+    return { blobs: wholeStore(place), files: filesystemFiles(directory) };
   }
   await requireStore(storage);
   const directory = join(dataDirectory, 'cache');
   await prepareBlobs(directory);
-  return cachedBlobs(s3Blobs(storage), { directory, maxBytes: storage.cacheBytes });
+  return cachedStores(wholeStore(place), { directory, maxBytes: storage.cacheBytes });
+}
+
+/** All bytes where they are kept, without copies. */
+export function wholeStore({ dataDirectory, storage }: Place): BlobStore {
+  return storage === undefined ? filesystemBlobs(blobsOf(dataDirectory)) : s3Blobs(storage);
+}
+
+function blobsOf(dataDirectory: string): string {
+  return join(dataDirectory, 'blobs');
 }

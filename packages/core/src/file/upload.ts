@@ -33,6 +33,7 @@ export async function uploadFile(
 ): Promise<Answer<'putFile'>> {
   requireScope(writer.principal, 'ingestions:write', slug);
   await requireSize(store, slug, { size, fileBytes });
+  await store.useBlobs([sha256]);
   const known = (await store.files.stored([sha256])).get(sha256);
   if (known !== undefined) return { sha256, size: known.size, received: known.size, stored: true };
   const part = { sender: senderOf(writer), offset, size };
@@ -51,6 +52,8 @@ export async function missingFiles(
   { slug, sha256 }: { readonly slug: string; readonly sha256: readonly string[] },
 ): Promise<Answer<'missingFiles'>> {
   requireScope(writer.principal, 'ingestions:write', slug);
+  // First said, then looked for: the caller does not send what it hears is there, and means to use it.
+  await store.useBlobs([...(await store.files.stored(sha256)).keys()]);
   const stored = await store.files.stored(sha256);
   const absent = [...new Set(sha256)].filter((digest) => !stored.has(digest));
   const missing = [];

@@ -36,6 +36,7 @@ export async function uploadBlob(
 ): Promise<Answer<'putBlob'>> {
   if (upload.sha256 !== sha256) throw mismatch(sha256, upload.sha256);
   await inTurn(async () => readArchive(await upload.bytes(), { maxFiles: bounds.blobFiles }));
+  await store.useBlobs([sha256]);
   const { size } = await blobs.put(sha256, upload.open(), { maxBytes: blobBytes });
   return store.write(writer, async ({ registry }) => {
     await registry.recordBlob(sha256, size);
@@ -49,6 +50,8 @@ export async function findBlob(
   sha256: string,
 ): Promise<Answer<'findBlob'>> {
   const size = await store.registry.blobSize(sha256);
+  // First said, then looked for: the caller does not send what it hears is there, and means to use it.
+  if (size !== undefined) await store.useBlobs([sha256]);
   if (size !== undefined && (await blobs.find(sha256)) !== undefined) return { sha256, size };
   throw new OsaError('not_found', `no blob with the digest sha256:${sha256} is stored`, { field: 'sha256' });
 }

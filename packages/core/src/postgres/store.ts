@@ -23,6 +23,7 @@ import { registryWrites } from './registry/writes.ts';
 import { runReads } from './runs.ts';
 import { audit } from './status/audit.ts';
 import { storedStatus } from './status/status.ts';
+import { useBlobs } from './storage/inventory.ts';
 import { deliveries } from './story/deliveries.ts';
 import { eventReads } from './story/events.ts';
 import { impacts } from './story/impact.ts';
@@ -59,6 +60,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     },
     access: access(database),
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
+    useBlobs: (digests) => useBlobs(database.sql, digests),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
     files: fileReads(database),

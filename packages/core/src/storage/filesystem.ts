@@ -116,6 +116,8 @@ async function write(path: string, source: Readable, maxBytes: number) {
   try {
     const chunks: AsyncIterable<Uint8Array> = source.iterator({ destroyOnReturn: false });
     const written = await receive(chunks, file, { what: 'the blob', maxBytes });
+    // A hook may be given it by a further name, and runs as another user. The directory is for ours only.
+    await file.chmod(0o444);
     await file.sync();
     return written;
   } finally {

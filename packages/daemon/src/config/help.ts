@@ -27,6 +27,11 @@ ${settingNames.map(helpOf).join('\n')}
       Roles of people, whose tokens come from the primary issuer. USER is the uuid in \`sub\`; ROLE is PUBLIC,
       DEPOSITOR, CURATOR, ADMIN or SUPERADMIN. The last two pass every gate; the others give no rights. Needs the
       owner's role of the database.
+  osad storage check [--no-read] | gc [--plan] [--grace-hours N]  [--json] [--database URL] [--config FILE]
+      check compares the database with the store both ways, and reads all bytes unless --no-read is given: what is
+      missing, damaged, unknown to the database or foreign. It exits with 1 if something is missing or damaged.
+      gc removes what nothing refers to once it is older than N hours (24), which must be longer than any upload
+      takes; --plan only lists it. gc needs the owner's role of the database. Both work while daemons run.
   osad check --restored [--data DIR] [--database URL] [--config FILE] [--json]
       Reads a whole archive and proves that it is what was written: each blob and file that the database names is in its
       store with its bytes, and each history is complete. For a restored backup, before the daemon
@@ -41,6 +46,7 @@ Examples
   osad --dev
   osad --dev --dir /tmp/try --port 0
   OSA_OWNER_DATABASE_URL=postgres://owner@db/osa osad migrate
+  OSA_OWNER_DATABASE_URL=postgres://owner@db/osa OSA_DATA_DIR=/var/lib/osa osad storage gc --plan
   osad check --restored --data /var/lib/osa --database postgres://owner@db/osa
   DATABASE_URL=postgres://osa_app@db/osa OSA_DOMAIN=data.example.org OSA_DATA_DIR=/var/lib/osa \\
     OSA_ISSUER=ci OSA_PUBLIC_KEY_FILE=/etc/osa/ci.pem osad

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { roles } from '@osa/core/auth/role';
 import { OsaError } from '@osa/core/error';
 import type { RoleChange } from '../roles.ts';
+import type { StorageWork } from '../storage-care.ts';
 import type { Part } from './settings.ts';
 
 /** The parsed command line. */
@@ -10,6 +11,12 @@ export type Options =
   | { readonly command: 'version' }
   | { readonly command: 'migrate'; readonly database: string | undefined }
   | { readonly command: 'roles'; readonly database: string | undefined; readonly change: RoleChange }
+  | {
+      readonly command: 'storage';
+      readonly database: string | undefined;
+      readonly config: string | undefined;
+      readonly work: StorageWork;
+    }
   | {
       readonly command: 'check';
       readonly config: string | undefined;
@@ -51,9 +58,13 @@ export function readOptions(argv: readonly string[]): Options {
     only(values, ['database'], 'osad roles');
     return { command, database: values.database, change: roleChange(others) };
   }
+  if (command === 'storage') {
+    only(values, ['database', 'config', 'json', 'no-read', 'grace-hours', 'plan'], 'osad storage');
+    return { command, database: values.database, config: values.config, work: storageWork(others, values) };
+  }
   if (others.length > 0 || !isCommand(command)) {
     throw wrong(
-      `${positionals.join(' ')}: not a command; the commands are ${commands.join(', ')}, roles and keys`,
+      `${positionals.join(' ')}: not a command; the commands are ${commands.join(', ')}, roles, keys and storage`,
     );
   }
   const { dev, dir, adopt = false, port, data, database, config } = values;
@@ -109,8 +120,11 @@ function parse(argv: readonly string[]) {
         config: { type: 'string' },
         'no-worker': { type: 'boolean' },
         'worker-only': { type: 'boolean' },
-        restored: { type: 'boolean' },
         json: { type: 'boolean' },
+        'no-read': { type: 'boolean' },
+        'grace-hours': { type: 'string' },
+        plan: { type: 'boolean' },
+        restored: { type: 'boolean' },
       },
     });
   } catch (cause) {
@@ -139,6 +153,21 @@ function roleChange([verb, user = '', role = '', ...others]: readonly string[]):
     return { verb, user: user.toLowerCase(), role: known };
   }
   throw wrong(`osad roles: give list, or grant or revoke with a uuid and one of ${roles.join(', ')}`);
+}
+
+function storageWork(
+  [verb, ...others]: readonly string[],
+  values: { json?: boolean; 'no-read'?: boolean; 'grace-hours'?: string; plan?: boolean },
+): StorageWork {
+  if ((verb !== 'check' && verb !== 'gc') || others.length > 0) throw wrong('osad storage: give check or gc');
+  const hours = values['grace-hours'] ?? '24';
+  if (!/^\d{1,5}$/.test(hours) || Number(hours) < 1) {
+    throw wrong(`--grace-hours: ${JSON.stringify(hours)} is not a whole number from 1 to 99999`);
+  }
+  if (verb === 'check' && values.plan) throw wrong('--plan: not an option of osad storage check');
+  if (verb === 'gc' && values['no-read']) throw wrong('--no-read: not an option of osad storage gc');
+  const { json = false, plan = false } = values;
+  return { verb, json, reads: !values['no-read'], isPlan: plan, graceSeconds: Number(hours) * 3_600 };
 }
 
 function portOf(text: string | undefined): number | undefined {

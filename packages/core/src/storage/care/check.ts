@@ -1,0 +1,107 @@
+import { asOsaError } from '../../error.ts';
+import type { BlobStore, Listed } from '../index.ts';
+import type { Inventory } from './inventory.ts';
+
+/** One thing in which database and store differ. */
+export interface Finding {
+  /**
+   * `missing`: the database names it, and the store has it not. `damaged`: its bytes are not those of its digest.
+   * `unknown`: a blob that the database does not name. `foreign`: a thing that is not a blob.
+   */
+  readonly kind: 'missing' | 'damaged' | 'unknown' | 'foreign';
+  /** A digest, or a name in the store. */
+  readonly name: string;
+  /** What was found, for a person. */
+  readonly detail: string;
+}
+
+export interface CheckOptions {
+  /** Whether all bytes are read and compared; else names and sizes only. */
+  readonly reads: boolean;
+  /** Unknown blobs that are younger are uploads under way. */
+  readonly graceSeconds: number;
+}
+
+export interface Checked {
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/**
+ * Compares the database and the store both ways. It holds one page of each in memory; both are in the order of digests.
+ *
+ * @throws OsaError `unavailable` when one of them does not answer; then nothing is known about the rest
+ */
+export async function* checkStore(
+  store: BlobStore,
+  inventory: Inventory,
+  { reads, graceSeconds }: CheckOptions,
+): AsyncGenerator<Finding, Checked> {
+  const named = inventory.named()[Symbol.asyncIterator]();
+  let next = await named.next();
+  let [blobs, bytes] = [0, 0];
+  for await (const listed of store.list()) {
+    if (listed.sha256 === undefined) {
+      yield {
+        kind: 'foreign',
+        name: listed.name,
+        detail: 'it is not named by a digest, so osad did not put it there',
+      };
+      continue;
+    }
+    while (!next.done && next.value.sha256 < listed.sha256) {
+      yield* missing(store, next.value.sha256);
+      next = await named.next();
+    }
+    const expected = !next.done && next.value.sha256 === listed.sha256 ? next.value : undefined;
+    if (expected !== undefined) next = await named.next();
+    else yield* unknown(inventory, listed, graceSeconds);
+    blobs += 1;
+    bytes += listed.size;
+    if (expected && expected.size !== listed.size) {
+      yield {
+        kind: 'damaged',
+        name: listed.sha256,
+        detail: `it has ${listed.size} bytes, not ${expected.size}`,
+      };
+    } else if (reads) {
+      yield* damage(store, listed.sha256);
+    }
+  }
+  for (; !next.done; next = await named.next()) yield* missing(store, next.value.sha256);
+  return { blobs, bytes };
+}
+
+/** It may have come while the store was listed. */
+async function* missing(store: BlobStore, sha256: string): AsyncGenerator<Finding> {
+  if ((await store.find(sha256)) !== undefined) return;
+  yield { kind: 'missing', name: sha256, detail: 'the database names it, and the store does not have it' };
+}
+
+async function* unknown(
+  inventory: Inventory,
+  { sha256 = '', storedAt }: Listed,
+  graceSeconds: number,
+): AsyncGenerator<Finding> {
+  const isYoung = Date.now() - Number(storedAt) < graceSeconds * 1_000;
+  if (isYoung || (await inventory.isNamed(sha256))) return;
+  yield {
+    kind: 'unknown',
+    name: sha256,
+    detail: 'the database does not name it; osad storage gc removes it',
+  };
+}
+
+async function* damage(store: BlobStore, sha256: string): AsyncGenerator<Finding> {
+  try {
+    const source = await store.open(sha256);
+    for await (const _ of source);
+  } catch (error) {
+    const known = asOsaError(error);
+    // Removed meanwhile, which only happens to what nothing refers to.
+    if (known?.code === 'not_found') return;
+    const found = known?.details.found;
+    if (typeof found !== 'string') throw error;
+    yield { kind: 'damaged', name: sha256, detail: `its bytes hash to sha256:${found}` };
+  }
+}

@@ -1,0 +1,101 @@
+import { stat } from 'node:fs/promises';
+import { asOsaError } from '../error.ts';
+import { systemCode } from '../system-error.ts';
+import { filesystemBlobs, pathOf } from './filesystem.ts';
+import type { BlobStore } from './index.ts';
+
+export interface CacheOptions {
+  readonly directory: string;
+  /** What the copies may take together; one that is larger alone is kept until the next one comes. */
+  readonly maxBytes: number;
+}
+
+/** Copies on this machine of what a store that is elsewhere has. Those that nobody has used for longest go first. */
+export interface Copies {
+  /**
+   * Calls `read` once a copy is here; again with a fresh copy when it finds the copy missing or damaged. However many ask,
+   * the bytes are fetched once.
+   *
+   * @throws OsaError `not_found`, `unavailable`
+   */
+  use<T>(sha256: string, read: () => Promise<T>): Promise<T>;
+  /** Whether a copy of this size is here. */
+  has(sha256: string, size: number): Promise<boolean>;
+  /** Counts a copy that was made here, and makes room. */
+  made(sha256: string): Promise<void>;
+  remove(sha256: string): Promise<void>;
+}
+
+const mostFetches = 5;
+
+export function copiesOf(remote: BlobStore, { directory, maxBytes }: CacheOptions): Copies {
+  const local = filesystemBlobs(directory);
+  const fetching = new Map<string, Promise<void>>();
+  const usedAt = new Map<string, number>();
+  const copies: Copies = {
+    async use(sha256, read) {
+      for (let tried = 1; ; tried += 1) {
+        usedAt.set(sha256, Date.now());
+        if ((await sizeOf(sha256)) === undefined) await fetchOnce(sha256);
+        try {
+          return await read();
+        } catch (error) {
+          // It is damaged, or made room for others before it was opened.
+          const known = asOsaError(error);
+          if (known?.details.sha256 !== sha256 || tried >= mostFetches) throw error;
+          await copies.remove(sha256);
+        }
+      }
+    },
+    has: async (sha256, size) => (await sizeOf(sha256)) === size,
+    async made(sha256) {
+      usedAt.set(sha256, Date.now());
+      await makeRoom(sha256);
+    },
+    async remove(sha256) {
+      await local.remove(sha256);
+      usedAt.delete(sha256);
+    },
+  };
+  return copies;
+
+  async function sizeOf(sha256: string): Promise<number | undefined> {
+    try {
+      return (await stat(pathOf(directory, sha256))).size;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  function fetchOnce(sha256: string): Promise<void> {
+    const known = fetching.get(sha256);
+    if (known !== undefined) return known;
+    const work = fetchCopy(sha256).finally(() => fetching.delete(sha256));
+    fetching.set(sha256, work);
+    return work;
+  }
+
+  async function fetchCopy(sha256: string): Promise<void> {
+    const source = await remote.open(sha256);
+    try {
+      await local.put(sha256, source, { maxBytes: Number.MAX_SAFE_INTEGER });
+    } finally {
+      source.destroy();
+    }
+    await copies.made(sha256);
+  }
+
+  async function makeRoom(newest: string): Promise<void> {
+    const all = await Array.fromAsync(local.list());
+    let bytes = all.reduce((sum, { size }) => sum + size, 0);
+    const lastUse = ({ sha256 = '', storedAt }: (typeof all)[number]) =>
+      usedAt.get(sha256) ?? Number(storedAt);
+    for (const { sha256, size } of all.sort((a, b) => lastUse(a) - lastUse(b))) {
+      if (bytes <= maxBytes) return;
+      if (sha256 === undefined || sha256 === newest || fetching.has(sha256)) continue;
+      await copies.remove(sha256);
+      bytes -= size;
+    }
+  }
+}
