@@ -130,7 +130,7 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
     'a reserved column',
     { from: 'name: at,', to: 'name: run_id,' },
     [
-      '18:19 hooks[0].feature.columns[1].name: "run_id" is reserved (id, outcome_id, run_id, ordinal, record_srn, release, created_at, oid, xmin, xmax, cmin, cmax, ctid, tableoid)',
+      '18:19 hooks[0].feature.columns[1].name: "run_id" is reserved (id, outcome_id, run_id, ordinal, record_srn, record_source_id, release, created_at, oid, xmin, xmax, cmin, cmax, ctid, tableoid)',
     ],
   ],
   [

@@ -185,7 +185,7 @@ describe('in production', () => {
     const workDirectory = join(directory.path, 'work', 'own');
     const daemon = await startDaemon({ ...base, runner: 'auto', environment, workDirectory }, { log });
     await daemon.close();
-    expect(await readFile(join(bin, 'calls'), 'utf8')).toBe('--version\n');
+    expect(await readFile(join(bin, 'calls'), 'utf8')).toMatch(/^--version\n/);
   });
 
   test('says when the port is taken', async () => {
@@ -371,7 +371,7 @@ describe('settings', () => {
   });
 
   test.each(settingNames)('%s is in the help text', (name) => {
-    expect(help().split(/[^a-z_]+/)).toContain(name);
+    expect(help().split(/[^a-z0-9_]+/)).toContain(name);
   });
 
   test('never show a key or the URL of the database', async () => {

@@ -213,7 +213,7 @@ describe('reserved names', () => {
   });
 
   test('ident-06, -07, -11: the list holds what a table has already and what the paths of the API mean', () => {
-    const columns = 'id outcome_id run_id ordinal record_srn release created_at';
+    const columns = 'id outcome_id run_id ordinal record_srn record_source_id release created_at';
     const system = 'oid xmin xmax cmin cmax ctid tableoid';
     expect([...reservedColumns].sort()).toEqual(`${columns} ${system}`.split(' ').sort());
     expect([...reservedFields].sort()).toEqual(

@@ -158,9 +158,8 @@ describe('code that cannot start', () => {
     await symlink(blobPath(other), blobPath(digest));
     expect(existsSync(blobs)).toBe(true);
     await expect(start({ digest })).rejects.toMatchObject({
-      code: 'invalid',
-      field: 'release.digest',
-      details: { expected: digest, found: other },
+      code: 'unavailable',
+      details: { found: other.replace('sha256:', '') },
     });
   });
 
