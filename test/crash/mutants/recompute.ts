@@ -52,6 +52,7 @@ export const recomputeMutants: readonly Mutant[] = [
       withoutEndProof,
     ],
     focus: busy,
+    test,
   },
   {
     name: 'heal-afterwards',
@@ -84,6 +85,7 @@ export const recomputeMutants: readonly Mutant[] = [
       actions: ['kill'],
       operations: ['rollback', 'activate', 'rollback', 'activate'],
     },
+    test,
   },
   {
     name: 'recompute-pins',
@@ -142,6 +144,7 @@ export const recomputeMutants: readonly Mutant[] = [
       withoutEndProof,
     ],
     focus: { ...busy, operations: ['burst', 'burst', 'rollback'] },
+    test,
   },
   {
     name: 'runs-forgotten',
@@ -189,5 +192,6 @@ export const recomputeMutants: readonly Mutant[] = [
       },
     ],
     focus: busy,
+    test,
   },
 ];
