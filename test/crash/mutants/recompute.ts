@@ -72,7 +72,7 @@ export const recomputeMutants: readonly Mutant[] = [
         const made = await store.write({ principal: writer.principal }, async ({ registry, recomputes, event }) => {
           const hook = await registry.holdHook(hookName);
           if (!hook) throw unknownHook(hookName);
-          const healing = await recomputes.create(hook, { ...healOf(left), reason: null, healedSeq: answer.live_seq });
+          const healing = await recomputes.create(hook, { ...healOf(left), reason: answer.reason, healedSeq: answer.live_seq });
           await event('recompute.created', eventOf(healing));
           return healing;
         });
