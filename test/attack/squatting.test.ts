@@ -84,7 +84,9 @@ async function readings(party: string): Promise<Record<string, string>> {
   ];
   const read = async (path: string) => {
     const { status, text } = await daemon.send('GET', `/api/v1/${path}`);
-    return [path, `${status} ${text.replace(/"rows":\d+/, '')}`] as const;
+    // The moment of the reading, its request, and how many rows there are, are no part of what is read.
+    const lasting = text.replace(/"rows":\d+|"(?:as_of|request_id)":"[^"]*"/g, '');
+    return [path, `${status} ${lasting}`] as const;
   };
   return Object.fromEntries(await Promise.all(paths.map(read)));
 }

@@ -24,7 +24,7 @@ export const containerMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/runners/container/container.ts`,
-        find: 'await remove(name);',
+        find: 'void means.removal.remove(container);',
         replace: '',
       },
     ],
@@ -49,7 +49,7 @@ export const containerMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/runners/container/image.ts`,
-        find: `const reference = \`\${name}@\${request.digest}\`;`,
+        find: `const reference = \`\${name}@\${digest}\`;`,
         replace: `const reference = \`\${name}:latest\`;`,
       },
       {
