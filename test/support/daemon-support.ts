@@ -67,6 +67,8 @@ export const everything = [
   'ingestions:write',
   'ingestions:read',
   'runs:read',
+  'publishers:write',
+  'events:read',
 ];
 
 export async function testDaemon(changes: Partial<DaemonConfig> = {}): Promise<TestDaemon> {
