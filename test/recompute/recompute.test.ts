@@ -1,3 +1,4 @@
+import { holdAtFailpoints } from '@osa/core/failpoint';
 import { activate, rollback } from '@osa/core/hook/live';
 import { pauseHook } from '@osa/core/hook/pause';
 import { recompute } from '@osa/core/recompute/recompute';
@@ -67,6 +68,53 @@ test('a rollback with heal computes exactly the rows of the release that it leav
     'c 1 v1',
   ]);
   expect(await counted()).toEqual([{ version: 1, records: 3, rejected: 0, rows: 3 }]);
+});
+
+/** Set while the process dies right after a move of the pointer was committed. */
+let isDying = false;
+holdAtFailpoints(async (point) => {
+  if (isDying && point === 'live.after-commit') throw new Error('the process died');
+});
+
+test('a process that dies right after it has moved the pointer has made the heal too', async () => {
+  await bench.deploy({ probe: plain(1) });
+  await bench.ingest([record('a', 1)]);
+  await bench.drain();
+  await bench.deploy({ probe: plain(2) });
+  isDying = true;
+  const moved = activate(bench.store, writer, 'probe', { version: 1, heal: true });
+  await expect(moved.finally(() => (isDying = false))).rejects.toThrow('the process died');
+  const { items } = await bench.store.recomputes.list({ limit: 10 });
+  expect(items).toMatchObject([{ releases: [2], healed: { seq: 3, from_version: 2, to_version: 1 } }]);
+  const transactions = await bench.database.sql`
+    select distinct xmin::text from events where type in ('hook.activated', 'recompute.created')
+    union select xmin::text from live_changes where seq = 3`;
+  expect(transactions).toHaveLength(1);
+});
+
+test('a recompute of one hook leaves the rows of the others current', async () => {
+  await bench.deploy({ probe: plain(1), other: plain(7) });
+  await bench.ingest([record('a', 1), record('b', 1)]);
+  await bench.drain();
+  await bench.deploy({ probe: plain(2), other: plain(7) });
+  expect(await recomputed(bench)).toMatchObject({ status: 'completed', passed: 2 });
+  expect(await rowsOf(bench)).toEqual(['a 1 v1 (history)', 'a 2 v2', 'b 1 v1 (history)', 'b 2 v2']);
+  expect(await rowsOf(bench, 'other')).toEqual(['a 7 v1', 'b 7 v1']);
+});
+
+test('the newest version of a record is computed again, and the rows of an older version stay as they are', async () => {
+  const scaled = (by: number) => ({
+    code: hookCode(`return { features: [{ value: metadata.value * ${by} }] }`),
+  });
+  await bench.deploy({ probe: scaled(1) });
+  for (const value of [3, 5]) {
+    await bench.ingest([record('a', value)]);
+    await bench.drain();
+  }
+  await bench.deploy({ probe: scaled(10) });
+  expect(await recomputed(bench)).toMatchObject({ status: 'completed', passed: 1 });
+  expect(await rowsOf(bench)).toEqual(['a 3 v1 (history)', 'a 5 v1 (history)', 'a 50 v2']);
+  await counted();
 });
 
 test('a move that does not move heals nothing', async () => {

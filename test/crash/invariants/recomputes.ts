@@ -116,7 +116,15 @@ function checkCounts({ counts }: State, index: Index, report: Report): void {
   }
 }
 
+/** A heal has its event in the transaction that moved the pointer, so that no move is stored without its heal. */
 function checkEvents({ recomputes, events }: State, report: Report): void {
+  for (const { id, healed_seq, xact } of recomputes) {
+    const isTogether = events.some(
+      (event) => event.type === 'recompute.created' && event.payload.recompute === id && event.xact === xact,
+    );
+    if (healed_seq !== null && !isTogether)
+      report('I16', `heal ${id} is not of the transaction of change ${healed_seq}`, 'lost');
+  }
   for (const type of ['recompute.created', 'recompute.finished']) {
     const told = events.filter((event) => event.type === type).map(({ payload }) => payload.recompute);
     for (const { id } of recomputes) {

@@ -129,7 +129,8 @@ export interface Recompute {
   readonly releases: readonly number[];
   readonly healed_seq: number | null;
   readonly finished: boolean;
-  readonly xact: string;
+  /** Of the move that it heals; null of one that heals none. */
+  readonly xact: string | null;
 }
 
 export interface RecomputeRecord {

@@ -52,6 +52,7 @@ export const recomputeMutants: readonly Mutant[] = [
       withoutEndProof,
     ],
     focus: busy,
+    test,
   },
   {
     name: 'heal-afterwards',
@@ -71,7 +72,7 @@ export const recomputeMutants: readonly Mutant[] = [
         const made = await store.write({ principal: writer.principal }, async ({ registry, recomputes, event }) => {
           const hook = await registry.holdHook(hookName);
           if (!hook) throw unknownHook(hookName);
-          const healing = await recomputes.create(hook, { ...healOf(left), reason: null, healedSeq: answer.live_seq });
+          const healing = await recomputes.create(hook, { ...healOf(left), reason: answer.reason, healedSeq: answer.live_seq });
           await event('recompute.created', eventOf(healing));
           return healing;
         });
@@ -84,6 +85,7 @@ export const recomputeMutants: readonly Mutant[] = [
       actions: ['kill'],
       operations: ['rollback', 'activate', 'rollback', 'activate'],
     },
+    test,
   },
   {
     name: 'recompute-pins',
@@ -142,6 +144,7 @@ export const recomputeMutants: readonly Mutant[] = [
       withoutEndProof,
     ],
     focus: { ...busy, operations: ['burst', 'burst', 'rollback'] },
+    test,
   },
   {
     name: 'runs-forgotten',
@@ -189,5 +192,6 @@ export const recomputeMutants: readonly Mutant[] = [
       },
     ],
     focus: busy,
+    test,
   },
 ];

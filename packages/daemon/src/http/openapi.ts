@@ -139,8 +139,9 @@ function requestOf(name: string, route: Route, add: AddSchema): Json {
   return { requestBody: { required: true, content } };
 }
 
-const contents: Readonly<Record<'text' | 'bytes' | 'archive' | 'table', Json>> = {
+const contents: Readonly<Record<'text' | 'markdown' | 'bytes' | 'archive' | 'table', Json>> = {
   text: { 'text/plain': { schema: { type: 'string' } } },
+  markdown: { 'text/markdown': { schema: { type: 'string' } } },
   bytes: { 'text/plain': { schema: { type: 'string' } } },
   archive: { 'application/octet-stream': { schema: {} } },
   table: Object.fromEntries(
