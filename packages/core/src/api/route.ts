@@ -41,6 +41,8 @@ export interface Route {
   readonly waits?: true;
   /** A POST that changes nothing: its query is in the body. */
   readonly isReading?: true;
+  /** The body holds a token, which is refused like one in the header: 401, 403, or 429 after too many failures. */
+  readonly takesToken?: true;
   /** Writes take an `Idempotency-Key`. */
   readonly idempotent?: true;
 }
