@@ -1,7 +1,9 @@
 import { type RouteName, routes } from '@osa/core/api';
 import type { Route } from '@osa/core/api/route';
+import { bounds } from '@osa/core/limits';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deployRequest, everything, ndjson, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
+import { until } from '../support/database/database.ts';
 import { declaration } from '../support/database/registry-support.ts';
 
 /** Pages of lists that nobody could have asked for. */
@@ -12,25 +14,59 @@ const lists = (Object.entries(routes) as [RouteName, Route][]).filter(
 
 let daemon: TestDaemon;
 let ingestion: string;
+let recompute: string;
 let headers: { readonly authorization: string };
 beforeAll(async () => {
   daemon = await testDaemon();
   headers = { authorization: await daemon.bearer(everything, { lifetimeSeconds: 600 }) };
   await daemon.call('deploy', { json: deployRequest([declaration({ name: 'paged' })]) });
   ingestion = (await daemon.call('ingest', { params: { slug: 'tests' }, body: ndjson(1) })).id;
+  recompute = (await daemon.call('recompute', { params: { name: 'paged' }, json: {} })).id;
+  await publishSource();
 });
 afterAll(() => daemon.close());
 
-const ask = (path: string, query: string) =>
-  daemon.send('GET', `${path.replaceAll(/:\w+/g, nameOf)}?${query}`, { headers });
+/** Publishes the source `r0` in a convention that has no hooks, so that it needs no code. */
+async function publishSource(): Promise<void> {
+  const request = deployRequest();
+  const schema = { ...(request.schema as object), id: 'plain-record' };
+  await daemon.call('deploy', { json: { ...request, slug: 'plain', schema } });
+  const { id } = await daemon.call('ingest', { params: { slug: 'plain' }, body: ndjson(1) });
+  const isEnded = async () => (await daemon.call('showIngestion', { params: { id } })).status === 'completed';
+  await until('the ingestion', isEnded, 60_000);
+}
 
-/** What is there. */
-function nameOf(parameter: string): string {
-  const names: Readonly<Record<string, string>> = { ':schema': 'test-record', ':id': ingestion };
+/** Parts of a query that a list cannot do without. */
+const needed: Partial<Record<RouteName, string>> = {
+  sourceHistory: 'convention=plain&source_id=r0',
+  impactRows: 'release=paged@1',
+};
+
+const ask = (name: RouteName, query: string) => {
+  const given = needed[name] === undefined ? query : `${needed[name]}&${query}`;
+  const path = routes[name].path.replaceAll(/:\w+/g, (parameter) => nameOf(name, parameter));
+  return daemon.send('GET', `${path}?${given}`, { headers });
+};
+
+/** Names that exist. */
+function nameOf(name: RouteName, parameter: string): string {
+  const id = name === 'listRecomputeRecords' ? recompute : ingestion;
+  const names: Readonly<Record<string, string>> = { ':schema': 'test-record', ':id': id };
   return names[parameter] ?? 'paged';
 }
 
-describe.each(lists)('http-20: a page of %s', (name, { path }) => {
+/** Readers of published data who ask for too many get a full page. */
+const clamped: readonly RouteName[] = ['readRecords', 'readRows', 'impactRows'];
+
+/** The largest pages that are smaller than those of other lists. */
+const largest: Partial<Record<RouteName, number>> = {
+  listIngestionFailures: 100,
+  sourceHistory: 50,
+  readEvents: bounds.eventPage,
+  deadEvents: bounds.eventPage,
+};
+
+describe.each(lists)('http-20: a page of %s', (name) => {
   test.each([
     'limit=0',
     'limit=-1',
@@ -51,16 +87,13 @@ describe.each(lists)('http-20: a page of %s', (name, { path }) => {
     '__proto__=1',
     `cursor=${'a'.repeat(2_000)}`,
   ])('for %s is refused, or made as large as may be', async (query) => {
-    const { status, problem, text } = await ask(path, query);
-    // Readers of published data who ask for too many get a full page.
-    const isClamped = name.startsWith('read') && /^limit=100\d+$/.test(query);
+    const { status, problem, text } = await ask(name, query);
+    const isClamped = clamped.includes(name) && /^limit=100\d+$/.test(query);
     expect([status, problem?.code], text).toEqual(isClamped ? [200, undefined] : [422, 'invalid']);
   });
 
   test('of the largest size is answered', async () => {
-    // Reasons are a list to read, and have no further pages.
-    const largest = name === 'listIngestionFailures' ? 100 : 1_000;
-    const { status, text } = await ask(path, `limit=${largest}`);
+    const { status, text } = await ask(name, `limit=${largest[name] ?? 1_000}`);
     expect(status, text).toBe(200);
   });
 
@@ -73,7 +106,7 @@ describe.each(lists)('http-20: a page of %s', (name, { path }) => {
       cursorOf({ list: 'nothing', s: null, id: 1 }),
     ];
     for (const cursor of cursors) {
-      const { status, problem } = await ask(path, `cursor=${cursor}`);
+      const { status, problem } = await ask(name, `cursor=${cursor}`);
       expect([cursor, status, problem?.field]).toEqual([cursor, 422, 'cursor']);
     }
   });
@@ -87,9 +120,11 @@ describe.each(lists)('http-20: a page of %s', (name, { path }) => {
       { s: null, id: 2 ** 40 },
       { s: null, id: -1 },
       { s: '2020-01-01', id: "'; drop table hooks;--" },
+      { s: null, id: 'paged 1 x y z' },
+      { s: null, id: `paged 1 ${crypto.randomUUID()} 9223372036854775808 1e9` },
     ];
     for (const place of places) {
-      const { status, text } = await ask(path, `cursor=${cursorOf({ list: name, ...place })}`);
+      const { status, text } = await ask(name, `cursor=${cursorOf({ list: name, ...place })}`);
       expect([200, 422], text).toContain(status);
     }
   });

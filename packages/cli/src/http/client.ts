@@ -179,6 +179,7 @@ function segment(name: string, value: string): string {
 
 const accepted = {
   text: 'text/plain',
+  markdown: 'text/markdown',
   bytes: 'text/plain',
   archive: 'application/octet-stream',
   table: '*/*',

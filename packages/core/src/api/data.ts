@@ -190,7 +190,7 @@ export const dataRoutes = {
     params: schemaParams,
     query: z.object({ convention }),
     status: 200,
-    response: 'text',
+    response: 'markdown',
   }),
   readRecord: route({
     method: 'GET',

@@ -48,7 +48,7 @@ export type RouteName = keyof typeof routes;
 
 type Shape<T> = T extends z.ZodType
   ? z.output<T>
-  : T extends 'text'
+  : T extends 'text' | 'markdown'
     ? string
     : T extends 'bytes'
       ? Uint8Array

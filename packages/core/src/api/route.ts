@@ -28,11 +28,11 @@ export interface Route {
   readonly query?: z.ZodObject;
   /** A JSON body by its shape, or the media type of a streamed one. */
   readonly body?: z.ZodType | 'application/x-ndjson' | 'application/octet-stream';
-  /** The status of success and the shape of its body; `text`, `bytes`, `archive` and `table` are bodies that are not JSON. */
+  /** The status of success and the shape of its body. A name, such as `text`, is for a body that is not JSON. */
   readonly status: 200 | 201;
   /** A second status of success: 201 where the answer says `created: true`. */
   readonly createdStatus?: 201;
-  readonly response: z.ZodType | 'text' | 'bytes' | 'archive' | 'table';
+  readonly response: z.ZodType | 'text' | 'markdown' | 'bytes' | 'archive' | 'table';
   /** The meaning of the answer's ETag, if it has one. */
   readonly etag?: string;
   /** A failure status whose body has the shape of `response`, and its description. */
@@ -41,6 +41,8 @@ export interface Route {
   readonly waits?: true;
   /** A POST that changes nothing: its query is in the body. */
   readonly isReading?: true;
+  /** The body holds a token, which is refused like one in the header: 401, 403, or 429 after too many failures. */
+  readonly takesToken?: true;
   /** Writes take an `Idempotency-Key`. */
   readonly idempotent?: true;
 }

@@ -171,17 +171,17 @@ function valuesOf(column: TableColumn, op: Operator, value: unknown, path: strin
     if (value.length > bounds.filterValues) {
       throw refusal(path, `"in" takes ${bounds.filterValues} values at most, and not ${value.length}`);
     }
-    return value.map((item, index) => singleValue(column.kind, item, `${path}[${index}]`));
+    return value.map((item, index) => singleValue(column, column.kind, item, `${path}[${index}]`));
   }
   const kind = op === 'contains' ? (column.element ?? 'text') : column.kind;
-  return [singleValue(kind, value, path)];
+  return [singleValue(column, kind, value, path)];
 }
 
-function singleValue(kind: ColumnKind, value: unknown, path: string): string {
+function singleValue({ path: name }: TableColumn, kind: ColumnKind, value: unknown, path: string): string {
   const { rule, read } = readers[kind];
   const text = read(value);
   if (text !== undefined) return text;
-  throw refusal(path, `${value === undefined ? 'is missing' : excerpt(value)}: must be ${rule}`);
+  throw refusal(path, `${value === undefined ? 'is missing' : excerpt(value)}: ${name} must be ${rule}`);
 }
 
 interface Reader {

@@ -17,6 +17,7 @@ export const publishersRoutes = {
     summary: 'Take the ID token of a CI job, once, for a token of this archive',
     gate: open,
     body: z.strictObject({ token: z.string().min(1).max(8_192) }),
+    takesToken: true,
     status: 200,
     response: z.object({
       token: z.string(),
