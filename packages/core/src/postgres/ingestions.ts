@@ -25,7 +25,7 @@ import { findRepeat } from './queue/repeat.ts';
 import { retry } from './queue/retry.ts';
 import { seal } from './queue/seal.ts';
 import { unstartable } from './queue/workers.ts';
-import { heldUp, pausedJson, setIngestionPause } from './registry/pause.ts';
+import { heldUp, pausedJson, setPauseOf } from './registry/pause.ts';
 
 /** The writes of ingestions, within one transaction of one actor. */
 export function ingestionWrites(tx: Transaction, actor: number, options: NodeIdentity): IngestionWrites {
@@ -46,7 +46,7 @@ export function ingestionWrites(tx: Transaction, actor: number, options: NodeIde
       const [row] = await tx<{ convention: string }[]>`select convention from ingestions where id = ${id}`;
       return row?.convention;
     },
-    setPause: (id, pause) => setIngestionPause(tx, actor, id, pause),
+    setPause: (id, pause) => setPauseOf(tx, actor, 'ingestion', { id, pause }),
     cancel: (id, reason) => cancelIngestion(tx, id, reason),
     retry: (id) => retry(tx, id),
   };

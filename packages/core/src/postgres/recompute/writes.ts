@@ -6,7 +6,7 @@ import { waitingFor, waitingForAll } from '../patience.ts';
 import { lockOpen, stopRecompute, takeTurn } from '../queue/end.ts';
 import { batchesChannel } from '../queue/lease.ts';
 import { useIndexLookups } from '../queue/plans.ts';
-import { setRecomputePause } from '../registry/pause.ts';
+import { setPauseOf } from '../registry/pause.ts';
 import { retryErrored } from './again.ts';
 import { countSelection, createRecompute, isHookOf, locate, staleReleases } from './create.ts';
 import { recomputeView } from './reads.ts';
@@ -30,7 +30,7 @@ export function recomputeWrites(tx: Transaction, actor: number): RecomputeWrites
       const [row] = await tx<{ hook: string }[]>`select hook from recomputes where id = ${id}`;
       return row?.hook;
     },
-    setPause: (id, pause) => setRecomputePause(tx, actor, id, pause),
+    setPause: (id, pause) => setPauseOf(tx, actor, 'recompute', { id, pause }),
     cancel: (id, reason) => cancel(tx, id, reason),
     retry: (id) => retry(tx, id),
   };

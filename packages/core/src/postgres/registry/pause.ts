@@ -33,39 +33,21 @@ export async function setHookPause(
   return { ...row, changed: changed.length > 0 };
 }
 
-/** The same for an ingestion. */
-export async function setIngestionPause(
+/** The same for an ingestion or a recompute; says whether that changed something. */
+export async function setPauseOf(
   tx: Transaction,
   actor: number,
-  id: string,
-  pause: Pause,
+  kind: 'ingestion' | 'recompute',
+  { id, pause }: { readonly id: string; readonly pause: Pause },
 ): Promise<boolean> {
+  const table = tx(`${kind}s`);
   await waitingFor(
     tx,
-    `ingestion ${id}, of which a batch is claimed`,
-    () => tx`select from ingestions where id = ${id} for no key update`,
+    `${kind} ${id}, of which a batch is claimed`,
+    () => tx`select from ${table} where id = ${id} for no key update`,
   );
   const changed = await tx`
-    update ingestions set ${pauseColumns(tx, actor, pause)}
-    where id = ${id} and (paused_at is null) = ${pause !== null} returning id`;
-  if (changed.length > 0) await wake(tx);
-  return changed.length > 0;
-}
-
-/** The same for a recompute. */
-export async function setRecomputePause(
-  tx: Transaction,
-  actor: number,
-  id: string,
-  pause: Pause,
-): Promise<boolean> {
-  await waitingFor(
-    tx,
-    `recompute ${id}, of which a batch is claimed`,
-    () => tx`select from recomputes where id = ${id} for no key update`,
-  );
-  const changed = await tx`
-    update recomputes set ${pauseColumns(tx, actor, pause)}
+    update ${table} set ${pauseColumns(tx, actor, pause)}
     where id = ${id} and (paused_at is null) = ${pause !== null} returning id`;
   if (changed.length > 0) await wake(tx);
   return changed.length > 0;
