@@ -168,7 +168,7 @@ async function hashOf(path: string, hash: Hash): Promise<string | undefined> {
   return hash.digest('hex');
 }
 
-/** A submodule that is not checked out is no difference. */
+/** Ignores submodules that are not checked out. */
 async function submoduleDifference(
   path: string,
   commit: string,
