@@ -23,6 +23,18 @@ export const failpoints = [
   // Upload: batches and event are written; committed but not answered.
   'submit.after-events',
   'submit.after-commit',
+  // A deposition is submitted: its ingestion is written; so is its batch; committed but not answered.
+  'deposition.after-open',
+  'deposition.submitted',
+  'deposition.after-submit',
+  // Its hooks have passed it, and it goes into review: the batch is held; its rows are kept, before COMMIT; after it.
+  'hold.before-rows',
+  'hold.before-commit',
+  'hold.after-commit',
+  // A review: the batch is locked; decided and published, before COMMIT; committed but not answered.
+  'review.after-lock',
+  'review.decided',
+  'review.after-commit',
   // Claim: asked for; the batch is locked; the runs are written, lease and fence are not; committed.
   'claim.before',
   'claim.mid',

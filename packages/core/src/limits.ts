@@ -17,6 +17,8 @@ export const bounds = {
   /** One file of a record, and the files of one. */
   fileBytes: 64 * 1024 * 1024 * 1024,
   filesPerRecord: 1_000,
+  /** Drafts of one person. */
+  drafts: 1_000,
   /** Files that are asked for at once. */
   askedFiles: 1_000,
   /** Files in a packed hook directory. */

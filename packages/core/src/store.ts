@@ -3,6 +3,7 @@ import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { ComparisonReads, ComparisonWrites } from './comparison/comparisons.ts';
 import type { DatasetReads } from './data/dataset.ts';
+import type { DepositionReads, DepositionWrites } from './deposition/depositions.ts';
 import type { Deliveries } from './events/deliveries.ts';
 import type { EventReads } from './events/outbox.ts';
 import type { FileReads, FileWrites } from './file/files.ts';
@@ -33,6 +34,7 @@ export interface Store {
   useBlobs(digests: readonly string[]): Promise<void>;
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
+  readonly depositions: DepositionReads;
   readonly recomputes: RecomputeReads;
   readonly comparisons: ComparisonReads;
   readonly dataset: DatasetReads;
@@ -94,6 +96,7 @@ export interface Writer {
 export interface WriteTransaction {
   readonly registry: RegistryWrites;
   readonly ingestions: IngestionWrites;
+  readonly depositions: DepositionWrites;
   readonly publishers: PublisherWrites;
   readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;

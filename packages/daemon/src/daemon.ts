@@ -29,6 +29,7 @@ import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
+import { depositionRoutes } from './http/routes/depositions.ts';
 import { eventRoutes } from './http/routes/events.ts';
 import { fileRoutes } from './http/routes/files.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
@@ -238,6 +239,7 @@ function handlers(
       ...fileRoutes(parts),
       ...hookRoutes({ ...parts, registries, domain }),
       ...ingestionRoutes(parts),
+      ...depositionRoutes(parts),
       ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store, config }),

@@ -99,6 +99,10 @@ const ConventionDetail = z.object({
   /** Whether text fields without a rule take any JSON value, and date fields times without an offset. */
   open_text: z.boolean().default(false),
   file_requirements: z.record(z.string(), z.unknown()),
+  /** Whether depositions are published once their hooks have passed them, or by a reviewer. */
+  curation: z.enum(['auto', 'manual']).default('auto'),
+  /** Whether reviewers may approve their own depositions. */
+  approve_own: z.boolean().default(false),
   hooks: z.array(z.string()),
   ingester: z.record(z.string(), z.unknown()).nullable(),
   docs: z.record(z.string(), z.unknown()).nullable(),

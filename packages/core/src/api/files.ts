@@ -1,12 +1,20 @@
 import { z } from 'zod';
 import { bounds } from '../limits.ts';
 import { wholeText } from './paging.ts';
-import { read, route, scope } from './route.ts';
+import { type Gate, read, route } from './route.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
 const slug = z.string().max(200);
 /** `urn:osa:…`, or its end: `<id>` or `<id>@<version>`. */
 const record = z.string().max(300);
+
+/** For those who bring records in, and for depositors. */
+const sender: Gate = {
+  kind: 'scope',
+  verb: 'ingestions:write',
+  orVerb: 'depositions:write',
+  resourceParam: 'slug',
+};
 
 export const filesRoutes = {
   putFile: route({
@@ -14,7 +22,7 @@ export const filesRoutes = {
     path: '/api/v1/conventions/:slug/files/:sha256',
     summary:
       'Store a file for records of a convention under its SHA-256; a part of it from `offset`, or the rest of it',
-    gate: scope('ingestions:write', 'slug'),
+    gate: sender,
     params: z.object({ slug, sha256 }),
     query: z.object({
       offset: wholeText(0, bounds.fileBytes).default(0),
@@ -36,7 +44,7 @@ export const filesRoutes = {
     method: 'POST',
     path: '/api/v1/conventions/:slug/files/missing',
     summary: 'Find which of some files are not stored, and how much of each has come from the caller',
-    gate: scope('ingestions:write', 'slug'),
+    gate: sender,
     params: z.object({ slug }),
     body: z.strictObject({ sha256: z.array(sha256).max(bounds.askedFiles) }),
     status: 200,

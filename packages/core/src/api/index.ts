@@ -5,6 +5,7 @@ import { authRoutes } from './auth.ts';
 import { blobsRoutes } from './blobs.ts';
 import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
+import { depositionsRoutes } from './depositions.ts';
 import { filesRoutes } from './files.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
@@ -31,6 +32,7 @@ export const routes = {
   ...filesRoutes,
   ...hooksRoutes,
   ...ingestionsRoutes,
+  ...depositionsRoutes,
   ...recomputesRoutes,
   ...comparisonsRoutes,
   ...runsRoutes,

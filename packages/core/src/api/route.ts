@@ -4,8 +4,8 @@ import type { ScopeVerb } from '../auth/scope.ts';
 /**
  * The rule for calling a route. `public` is open to everybody; `read` is open unless the setting `reads` is
  * `authenticated`; `authenticated` takes any accepted token. `scope` needs a token that grants the verb on the
- * resource in `resourceParam`. Without `resourceParam`, a grant of `verb` or `orVerb` on any resource passes; the use
- * case then checks the actual resource.
+ * resource in `resourceParam`, or `orVerb` on it. Without `resourceParam`, a grant of `verb` or `orVerb` on any resource passes;
+ * the use case then checks the actual resource.
  */
 export type Gate =
   | { readonly kind: 'public' }
@@ -19,7 +19,7 @@ export type Gate =
     };
 
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH';
   /** With `:name` parameters. */
   readonly path: string;
   readonly summary: string;
@@ -28,6 +28,8 @@ export interface Route {
   readonly query?: z.ZodObject;
   /** A JSON body by its shape, or the media type of a streamed one. */
   readonly body?: z.ZodType | 'application/x-ndjson' | 'application/octet-stream';
+  /** Where numbers of a JSON body keep their digits: in the member of this name, or in the whole `body`. */
+  readonly digitsIn?: 'metadata' | 'body';
   /** The status of success and the shape of its body. A name, such as `text`, is for a body that is not JSON. */
   readonly status: 200 | 201;
   /** A second status of success: 201 where the answer says `created: true`. */

@@ -1,6 +1,22 @@
+import type { ScopeVerb } from './scope.ts';
+
 /** Roles of people, as the archive has them; each holds the rights of those before it. */
 export const roles = ['PUBLIC', 'DEPOSITOR', 'CURATOR', 'ADMIN', 'SUPERADMIN'] as const;
 export type Role = (typeof roles)[number];
+
+const verbsOf: Readonly<Record<Role, readonly ScopeVerb[]>> = {
+  PUBLIC: [],
+  DEPOSITOR: ['depositions:write'],
+  CURATOR: ['depositions:write', 'depositions:review'],
+  // These pass every gate.
+  ADMIN: [],
+  SUPERADMIN: [],
+};
+
+/** The scopes that roles give. A role that is not known gives none. */
+export function scopesOfRoles(held: readonly string[]): ReadonlySet<string> {
+  return new Set(roles.flatMap((role) => (held.includes(role) ? verbsOf[role] : [])));
+}
 
 /** Whether it passes every gate. */
 export function isAdminRole(role: string): boolean {

@@ -12,6 +12,8 @@ export const scopeVerbs = [
   'schemas:write',
   'ingestions:write',
   'ingestions:read',
+  'depositions:write',
+  'depositions:review',
   'runs:read',
   'publishers:write',
   'events:read',
@@ -42,6 +44,18 @@ export function requireRights(principal: Principal, rights: readonly string[]): 
 export function requireScope(principal: Principal, verb: ScopeVerb, resource: string): void {
   if (grants(principal, verb, resource)) return;
   throw lacking(resource === everything ? verb : `${verb}:${resource}`);
+}
+
+/** Requires one of `verbs` on the resource. @throws OsaError `access_denied`, with the first one in `details.scope` */
+export function requireAnyScope(
+  principal: Principal,
+  verbs: readonly [ScopeVerb, ...ScopeVerb[]],
+  resource: string,
+): void {
+  if (!verbs.some((verb) => grants(principal, verb, resource))) {
+    const [first, ...others] = verbs;
+    throw lacking(`${first}:${resource}`, ...others.map((verb) => `${verb}:${resource}`));
+  }
 }
 
 /**

@@ -27,6 +27,9 @@ export const FileRequirements = z.object({
   max_file_size: z.int().min(0).default(0),
 });
 
+/** Whether what is deposited is published once its hooks have passed it, or by a reviewer. */
+export const Curation = z.enum(['auto', 'manual']);
+
 const SourceRef = z.string().min(1).max(1_000);
 
 const ImageName = z
@@ -104,18 +107,25 @@ export const Docs = z.strictObject({
   see_also: z.array(z.string().max(1_000)).max(100).nullish(),
 });
 
-export const DeployRequest = z.strictObject({
-  slug: Slug.nullish(),
-  title: z.string().min(1).max(255),
-  description: z.string().min(1).max(10_000),
-  schema: SchemaDefinition,
-  file_requirements: FileRequirements,
-  hooks: z.array(HookDeclaration).max(bounds.hooks).default([]).superRefine(refuseTwins),
-  ingester: Ingester.nullish(),
-  docs: Docs.nullish(),
-  /** Where the declaration itself comes from; no part of what it declares. */
-  source_ref: SourceRef.nullish(),
-});
+export const DeployRequest = z
+  .strictObject({
+    slug: Slug.nullish(),
+    title: z.string().min(1).max(255),
+    description: z.string().min(1).max(10_000),
+    schema: SchemaDefinition,
+    file_requirements: FileRequirements,
+    curation: Curation.default('auto'),
+    approve_own: z.boolean().default(false),
+    hooks: z.array(HookDeclaration).max(bounds.hooks).default([]).superRefine(refuseTwins),
+    ingester: Ingester.nullish(),
+    docs: Docs.nullish(),
+    /** Where the declaration itself comes from; no part of what it declares. */
+    source_ref: SourceRef.nullish(),
+  })
+  .refine(({ curation, approve_own }) => curation === 'manual' || !approve_own, {
+    path: ['approve_own'],
+    message: 'is for curation "manual"; with "auto" nobody approves anything',
+  });
 
 export type FileRequirements = z.infer<typeof FileRequirements>;
 export type HookDeclaration = z.infer<typeof HookDeclaration>;

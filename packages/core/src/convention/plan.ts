@@ -164,12 +164,15 @@ function describe({ path, from, to }: Difference): string {
 }
 
 function conventionDifferences(stored: StoredConvention, request: DeployRequest): Difference[] {
-  const { title, description, schema, file_requirements, docs, ingester, hooks } = request;
+  const { title, description, schema, file_requirements, docs, ingester, hooks, curation, approve_own } =
+    request;
   const next = {
     title,
     description,
     schema: `${schema.id}@${schema.version}`,
     file_requirements,
+    curation,
+    approve_own,
     docs: docs ?? null,
     ingester: digestOf(ingester),
     hooks: hooks.map((hook) => hook.name),

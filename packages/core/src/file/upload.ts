@@ -1,10 +1,13 @@
 import type { Answer } from '../api/index.ts';
-import { requireScope } from '../auth/scope.ts';
+import { requireAnyScope } from '../auth/scope.ts';
 import { FileRequirements, unknownConvention } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
 import { sha256 as digestOf } from '../hook/release.ts';
 import type { FileStore } from '../storage/index.ts';
 import type { Store, Writer } from '../store.ts';
+
+/** Who may send files of a convention. */
+const senders = ['ingestions:write', 'depositions:write'] as const;
 
 export interface FileParts {
   readonly store: Store;
@@ -31,7 +34,7 @@ export async function uploadFile(
   { slug, sha256, offset, size }: FilePart,
   chunks: () => AsyncIterable<Uint8Array>,
 ): Promise<Answer<'putFile'>> {
-  requireScope(writer.principal, 'ingestions:write', slug);
+  requireAnyScope(writer.principal, senders, slug);
   await requireSize(store, slug, { size, fileBytes });
   await store.useBlobs([sha256]);
   const known = (await store.files.stored([sha256])).get(sha256);
@@ -51,7 +54,7 @@ export async function missingFiles(
   writer: Writer,
   { slug, sha256 }: { readonly slug: string; readonly sha256: readonly string[] },
 ): Promise<Answer<'missingFiles'>> {
-  requireScope(writer.principal, 'ingestions:write', slug);
+  requireAnyScope(writer.principal, senders, slug);
   // First said, then looked for: the caller does not send what it hears is there, and means to use it.
   await store.useBlobs([...(await store.files.stored(sha256)).keys()]);
   const stored = await store.files.stored(sha256);

@@ -132,6 +132,8 @@ export interface StoredConvention {
   readonly description: string;
   readonly schema: { readonly id: string; readonly version: string };
   readonly file_requirements: unknown;
+  readonly curation: 'auto' | 'manual';
+  readonly approve_own: boolean;
   readonly docs: unknown;
   readonly ingester: unknown;
   readonly hooks: readonly string[];

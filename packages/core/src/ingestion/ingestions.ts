@@ -14,7 +14,13 @@ export interface IngestionWrites {
    * has sent one of its sources: then this upload is new content. Uploads of the same bytes take turns from here on.
    */
   findRepeat(upload: { pinned: Pinned; contentSha256: string }): Promise<string | undefined>;
-  open(ingestion: { pinned: Pinned; batchSize: number; contentSha256: string }): Promise<{ id: string }>;
+  /** `deposition` is what it submits, where it is no upload. */
+  open(ingestion: {
+    pinned: Pinned;
+    batchSize: number;
+    contentSha256: string;
+    deposition?: string;
+  }): Promise<{ id: string }>;
   addBatch(
     ingestion: { id: string; pinned: Pinned },
     index: number,

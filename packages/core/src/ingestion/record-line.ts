@@ -1,3 +1,4 @@
+import { isDepositionSource } from '../deposition/depositions.ts';
 import { asOsaError, OsaError } from '../error.ts';
 import { digestText, inOrder } from '../file/file.ts';
 import { type NamedFiles, problemOfFiles, readFiles } from '../file/rules.ts';
@@ -27,7 +28,10 @@ export interface SourceLine {
  * @throws OsaError `malformed`, `invalid` or `too_large`, with `details.line`, when the line is not such an object or
  * has no usable source id
  */
-export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingRecord {
+export function recordReader(
+  pinned: Pinned,
+  { reserved = 'refused' }: { readonly reserved?: 'refused' | 'allowed' } = {},
+): (line: SourceLine) => IncomingRecord {
   const check = metadataChecker(pinned.fields, pinned);
   let uploadSteps = firstSteps;
   const schema = canonicalJson(`${pinned.schema.id}@${pinned.schema.version}`);
@@ -49,6 +53,7 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
     const files = named.problem === undefined ? inOrder(named.files) : [];
     const wrong = named.problem ?? problemOfFiles(sourceId, files, pinned.files);
     if (wrong !== undefined) problems.push(wrong);
+    if (reserved === 'refused' && isDepositionSource(sourceId)) problems.push(reservedSource);
     const canonical = canonicalJson(metadata);
     const content = `{"files":${digestText(files)},"metadata":${withoutNulls(metadata, canonical)},"schema":${schema}}`;
     return {
@@ -62,6 +67,8 @@ export function recordReader(pinned: Pinned): (line: SourceLine) => IncomingReco
     };
   };
 }
+
+const reservedSource = 'source_id: names of this form are kept for depositions; take another one';
 
 /**
  * What patterns may cost in one upload: some seconds, and a microsecond or less for each byte of it. By the clock the same

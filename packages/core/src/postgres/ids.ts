@@ -1,5 +1,6 @@
 import type { IdReads } from '../store.ts';
 import type { Database } from './connection/connect.ts';
+import { isShown, isShownIngestion } from './deposition/private.ts';
 
 type Found = Awaited<ReturnType<IdReads['between']>>[number];
 
@@ -12,8 +13,14 @@ export function idReads({ sql }: Pick<Database, 'sql'>): IdReads {
         run: sql`id, hook as name, created_at as at from runs`,
         deploy: sql`id, slug as name, at from deploys`,
       };
+      const shown = {
+        ingestion: isShownIngestion(sql, sql`ingestions.id`),
+        recompute: sql`true`,
+        run: isShown(sql, sql`runs.batch`),
+        deploy: sql`true`,
+      };
       return sql<Found[]>`
-        select ${columns[kind]} where id between ${first} and ${last} order by id desc limit ${limit}`;
+        select ${columns[kind]} where id between ${first} and ${last} and ${shown[kind]} order by id desc limit ${limit}`;
     },
   };
 }

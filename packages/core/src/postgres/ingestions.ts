@@ -16,6 +16,7 @@ import type { NodeIdentity } from '../record/srn.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
+import { isShownIngestion } from './deposition/private.ts';
 import { failures } from './failures.ts';
 import { addRecordFiles, storedFiles } from './files.ts';
 import { ingestionRecords } from './ingestion-records.ts';
@@ -43,7 +44,8 @@ export function ingestionWrites(tx: Transaction, actor: number, options: NodeIde
       return found;
     },
     conventionOf: async (id) => {
-      const [row] = await tx<{ convention: string }[]>`select convention from ingestions where id = ${id}`;
+      const [row] = await tx<{ convention: string }[]>`
+        select convention from ingestions where id = ${id} and deposition is null`;
       return row?.convention;
     },
     setPause: (id, pause) => setPauseOf(tx, actor, 'ingestion', { id, pause }),
@@ -81,15 +83,15 @@ async function pin(tx: Transaction, convention: string): Promise<Pinned | undefi
 async function open(
   tx: Transaction,
   actor: number,
-  { pinned, batchSize, contentSha256 }: Parameters<IngestionWrites['open']>[0],
+  { pinned, batchSize, contentSha256, deposition }: Parameters<IngestionWrites['open']>[0],
 ): Promise<{ id: string }> {
   const id = uuid7();
   // Before the first batch: a session also keeps the plans by which it checks foreign keys.
   await useIndexLookups(tx);
   await tx`
-    insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor)
+    insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor, deposition)
     values (${id}, ${pinned.convention}, ${pinned.schema.id}, ${pinned.schema.version}, ${batchSize},
-            ${contentSha256}, ${actor})`;
+            ${contentSha256}, ${actor}, ${deposition ?? null})`;
   return { id };
 }
 
@@ -174,7 +176,9 @@ function views(sql: Sql, options: NodeIdentity) {
 }
 
 async function view(sql: Sql, options: NodeIdentity, id: string): Promise<IngestionView | undefined> {
-  const [row] = await sql<IngestionView[]>`${views(sql, options)} where i.id = ${id}`;
+  const [row] = await sql<
+    IngestionView[]
+  >`${views(sql, options)} where i.id = ${id} and ${isShownIngestion(sql, sql`i.id`)}`;
   return row;
 }
 
@@ -183,7 +187,7 @@ const listPages = pagesOf('listIngestions');
 async function list(sql: Sql, options: NodeIdentity, page: Page): Promise<Answer<'listIngestions'>> {
   const before = listPages.after(page.cursor);
   const rows = await sql<IngestionView[]>`
-    ${views(sql, options)} where ${before ? String(before.id) : null}::uuid is null or i.id < ${before ? String(before.id) : null}::uuid
+    ${views(sql, options)} where ${isShownIngestion(sql, sql`i.id`)} and (${before ? String(before.id) : null}::uuid is null or i.id < ${before ? String(before.id) : null}::uuid)
     order by i.id desc limit ${page.limit + 1}`;
   const { page: items, next_cursor } = listPages.cut(rows, page.limit, ({ id }) => ({ s: null, id }));
   return { items, next_cursor };

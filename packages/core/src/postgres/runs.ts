@@ -3,6 +3,7 @@ import { bounds } from '../limits.ts';
 import type { RunReads, RunTail } from '../run/run-reads.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
+import { isShown } from './deposition/private.ts';
 import { attemptColumns, oomRetries } from './trace/columns.ts';
 
 export function runReads({ sql }: Pick<Database, 'sql'>): RunReads {
@@ -43,7 +44,7 @@ async function list(sql: Sql, query: Parameters<RunReads['list']>[0]): Promise<A
     from runs run
     join batches b on b.id = run.batch
     join releases rel on rel.hook = run.hook and rel.version = run.version
-    where true
+    where ${isShown(sql, sql`run.batch`)}
       ${before ? sql`and (run.created_at, run.id) < (${String(before.s)}::text::timestamptz, ${String(before.id)}::uuid)` : sql``}
       ${hook === undefined ? sql`` : sql`and run.hook between ${hook} and ${hook}`}
       ${release === undefined ? sql`` : sql`and run.version between ${release} and ${release}`}
@@ -79,7 +80,7 @@ async function show(sql: Sql, id: string): Promise<Answer<'showRun'> | undefined
     from runs run
     join batches b on b.id = run.batch
     join releases rel on rel.hook = run.hook and rel.version = run.version
-    where run.id = ${id}`;
+    where run.id = ${id} and ${isShown(sql, sql`run.batch`)}`;
   return row;
 }
 
@@ -94,7 +95,7 @@ async function log(
     left join attempts a on a.run = run.id
       and a.n = ${attempt === undefined ? sql`(select max(n) from attempts m where m.run = run.id)` : sql`${attempt}`}
     left join running_logs l on l.run = a.run and l.attempt = a.n
-    where run.id = ${id}`;
+    where run.id = ${id} and ${isShown(sql, sql`run.batch`)}`;
   return row;
 }
 
@@ -114,7 +115,7 @@ async function tail(
     from runs run
     left join attempts a on a.run = run.id and a.n = ${attempt}
     left join running_logs l on l.run = a.run and l.attempt = a.n
-    where run.id = ${id}`;
+    where run.id = ${id} and ${isShown(sql, sql`run.batch`)}`;
   if (!row) return undefined;
   const { log: kept, bytes: said, ...rest } = row;
   const bytes = Number(said ?? 0);

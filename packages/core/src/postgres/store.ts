@@ -9,6 +9,8 @@ import { arrayText } from './array.ts';
 import { comparisonReads, comparisonWrites } from './comparison/comparisons.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { datasetReads } from './data/dataset.ts';
+import { depositionReads } from './deposition/reads.ts';
+import { depositionWrites } from './deposition/writes.ts';
 import { fileReads, fileWrites } from './files.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
@@ -38,6 +40,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
           work({
             registry: registryWrites(tx, actor, writer.principal),
             ingestions: ingestionWrites(tx, actor, node),
+            depositions: depositionWrites(tx, actor, node),
             publishers: publisherWrites(tx, actor),
             files: fileWrites(tx, actor),
             recomputes: recomputeWrites(tx, actor),
@@ -63,6 +66,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     useBlobs: (digests) => useBlobs(database.sql, digests),
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
+    depositions: depositionReads(database, node),
     files: fileReads(database),
     recomputes: recomputeReads(database),
     comparisons: comparisonReads(database),

@@ -8,6 +8,7 @@ import type { Tracer } from '../trace/tracer.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { databaseError } from './connection/sqlstate.ts';
 import { rowValues } from './data/rows.ts';
+import { depositionOf } from './deposition/submissions.ts';
 import { type Facts, facts } from './trace/facts.ts';
 import { utc } from './wire.ts';
 
@@ -150,6 +151,7 @@ async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
   const { rows, row_count, metadata, ...rest } = found;
   return {
     record: { ...rest, metadata: parseObject(metadata) },
+    deposition: await depositionOf(sql, rest.ingestion),
     rows: (parseExactJson(rows) as RecordTrace['rows']).map((row) => ({
       ...row,
       values: rowValues(row.values),

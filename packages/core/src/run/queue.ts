@@ -28,7 +28,8 @@ export interface BatchQueue {
   ): Promise<void>;
   endAttempt(attempt: { run: string; n: number }, end: AttemptEnd): Promise<void>;
   /**
-   * The final transaction: outcomes, rows, run ends, published records, events, all or nothing.
+   * The final transaction: outcomes, rows, run ends, published records, events, all or nothing. A deposition that passed and
+   * whose convention wants a review is held instead, with its answers.
    * @throws OsaError `lease_lost` when the fence does not hold any more; nothing is written then.
    */
   finish(claim: Claim, results: readonly RunResult[]): Promise<void>;
@@ -79,6 +80,8 @@ export interface Claim extends Lease {
   readonly ingestion: string | null;
   readonly recompute: string | null;
   readonly convention: string;
+  /** What it submits; null for an upload or a recompute. */
+  readonly deposition: { readonly id: string; readonly curation: 'auto' | 'manual' } | null;
   /** Of the records that an ingestion publishes. */
   readonly schema: { readonly id: string; readonly version: string };
   /** How often the batch was postponed for a failure that was none of a hook's attempts. */

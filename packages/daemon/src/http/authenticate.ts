@@ -1,8 +1,8 @@
 import type { Gate } from '@osa/core/api/route';
 import { TokenFlaw } from '@osa/core/auth/compact';
 import type { Principal } from '@osa/core/auth/principal';
-import { isAdminRole } from '@osa/core/auth/role';
-import { requireScope, requireVerb } from '@osa/core/auth/scope';
+import { isAdminRole, scopesOfRoles } from '@osa/core/auth/role';
+import { requireAnyScope, requireVerb } from '@osa/core/auth/scope';
 import type { VerifiedToken, Verifier } from '@osa/core/auth/verify';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { FailureRateLimit } from './failure-rate-limit.ts';
@@ -108,8 +108,9 @@ export function requireGate(
       return;
     case 'scope': {
       const { verb, orVerb, resourceParam } = gate;
-      if (resourceParam !== undefined) requireScope(caller.principal, verb, params[resourceParam] ?? '');
-      else requireVerb(caller.principal, orVerb === undefined ? [verb] : [verb, orVerb]);
+      const verbs = orVerb === undefined ? ([verb] as const) : ([verb, orVerb] as const);
+      if (resourceParam === undefined) requireVerb(caller.principal, verbs);
+      else requireAnyScope(caller.principal, verbs, params[resourceParam] ?? '');
       return;
     }
     default:
@@ -121,7 +122,7 @@ async function callerOf(
   token: VerifiedToken,
   { rolesOf, own }: Pick<AuthenticateOptions, 'rolesOf' | 'own'>,
 ): Promise<Caller> {
-  const { issuer, subject, scopes, tokenId } = token;
+  const { issuer, subject, tokenId } = token;
   const exchange = issuer === own.issuer ? (tokenId ?? '') : undefined;
   if (exchange !== undefined && !(await own.isActive(exchange))) {
     const cause = new TokenFlaw('its publisher was removed');
@@ -130,6 +131,7 @@ async function callerOf(
   // Roles are read for each request, so that a revoked one has no effect any more.
   const roles = token.kind === 'person' ? await rolesOf(subject) : [];
   const isAdmin = roles.some(isAdminRole);
+  const scopes = token.kind === 'person' ? scopesOfRoles(roles) : token.scopes;
   return { token, roles, principal: { issuer, subject, scopes, tokenId, exchange, isAdmin } };
 }
 

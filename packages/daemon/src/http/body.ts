@@ -42,7 +42,7 @@ export async function readJson(
     keptUnder,
     ...times
   }: BodyTimes & {
-    readonly maxBytes: number /** Where numbers keep their digits. */;
+    readonly maxBytes: number /** Where numbers keep their digits: in a member of this name, or in the whole `body`. */;
     readonly keptUnder: string;
   },
 ): Promise<{ readonly value: unknown; readonly sha256: string }> {
@@ -55,14 +55,12 @@ export async function readJson(
     chunks.push(chunk);
   }
   const bytes = Buffer.concat(chunks);
+  const rules = { refuseProto: true, maxValues: bounds.requestValues, maxPlainLength: maxBytes };
   return {
-    value: parseJson(bytes, {
-      refuseProto: true,
-      maxValues: bounds.requestValues,
-      numbers: 'strict',
-      keptUnder,
-      maxPlainLength: maxBytes,
-    }),
+    value:
+      keptUnder === 'body'
+        ? parseJson(bytes, { ...rules, numbers: 'kept' })
+        : parseJson(bytes, { ...rules, numbers: 'strict', keptUnder }),
     sha256: createHash('sha256').update(bytes).digest('hex'),
   };
 }

@@ -214,11 +214,11 @@ export function askedFor(
   return { route: `${method} ${path}`, scope, request_id: id };
 }
 
-async function readBody({ body, isReading }: Route, request: FastifyRequest, limits: HttpLimits) {
+async function readBody({ body, isReading, digitsIn }: Route, request: FastifyRequest, limits: HttpLimits) {
   requireMediaType(request.raw, 'application/json');
   const { value, sha256 } = await readJson(request.raw, {
     maxBytes: limits.requestBytes,
-    keptUnder: isReading ? 'filter' : 'config',
+    keptUnder: digitsIn ?? (isReading ? 'filter' : 'config'),
     idleMs: limits.requestMs,
     totalMs: limits.requestMs,
   });

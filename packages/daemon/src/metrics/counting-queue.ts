@@ -15,7 +15,8 @@ export function countingQueue(registry: Registry): (queue: BatchQueue) => BatchQ
       async claim(worker) {
         const end = meters.claim.startTimer();
         const claim = await queue.claim(worker);
-        if (claim) {
+        // A count of what is not published would show that somebody deposits something.
+        if (claim && claim.deposition === null) {
           end();
           open.add(claim);
         }
@@ -46,6 +47,7 @@ export function countingQueue(registry: Registry): (queue: BatchQueue) => BatchQ
       async finish(claim, results) {
         const end = meters.commit.startTimer();
         await queue.finish(claim, results);
+        if (claim.deposition !== null) return;
         end();
         open.remove(claim);
         for (const result of results) countRun(result, claim);

@@ -3,6 +3,7 @@ import { FeatureContract } from '../../hook/hook.ts';
 import { Digest } from '../../hook/release.ts';
 import { bounds } from '../../limits.ts';
 import { Attempt } from '../attempts.ts';
+import { Deposition } from '../depositions.ts';
 import { Actor, rowId, SchemaRef, time } from '../fields.ts';
 import { wholeText } from '../paging.ts';
 import { ReleaseDetail } from '../releases.ts';
@@ -95,8 +96,25 @@ export const TracedRow = z.object({
   values: z.record(z.string(), z.unknown()),
 });
 
+/** How a record was deposited: each submission with its runs, and what was decided. Reasons are the depositor's alone. */
+const TracedDeposition = z.object({
+  id: z.string(),
+  depositor: Actor,
+  created_at: time,
+  /** The newest first. */
+  submissions: z.array(
+    Deposition.shape.submissions.element
+      .pick({ ingestion: true, status: true, submitted_at: true, finished_at: true, runs: true })
+      .extend({
+        review: z.object({ decision: z.enum(['approved', 'rejected']), actor: Actor, at: time }).nullable(),
+      }),
+  ),
+});
+
 export const RecordTrace = z.object({
   record: TracedRecord,
+  /** Null for a record that came in with an upload. */
+  deposition: TracedDeposition.nullable().default(null),
   /** The number of all rows; `rows` holds the first of them. */
   row_count: z.int(),
   rows: z.array(TracedRow),

@@ -57,6 +57,8 @@ export interface Manifest {
   readonly description: string;
   readonly schema: SchemaDefinition;
   readonly files: FileRequirements;
+  readonly curation: DeployRequest['curation'];
+  readonly approveOwn: boolean;
   readonly hooks: readonly ManifestHook[];
   readonly ingester: Ingester | undefined;
   readonly docs: Docs | undefined;
@@ -112,8 +114,9 @@ export function deployRequest(
     if (!resolved) throw manifest.problem(`hooks[${index}].release`, 'has no digest and source_ref');
     return { name, feature, config, limits, release: wireRelease(release, resolved) };
   });
-  const { slug, title, description, schema, files, ingester, docs } = manifest;
-  const declared = { slug, title, description, schema, file_requirements: files, hooks, ingester, docs };
+  const { slug, title, description, schema, files, ingester, docs, curation } = manifest;
+  const rules = { file_requirements: files, curation, approve_own: manifest.approveOwn };
+  const declared = { slug, title, description, schema, ...rules, hooks, ingester, docs };
   const body = sourceRef === undefined ? declared : { ...declared, source_ref: sourceRef };
   const parsed = DeployRequest.safeParse(body);
   if (parsed.success) return parsed.data;
@@ -203,6 +206,8 @@ function toManifest(shape: ManifestShape, tree: YamlTree, file: string): Manifes
       max_count: files?.max_count ?? 0,
       max_file_size: files?.max_file_size ?? 0,
     },
+    curation: shape.curation ?? 'auto',
+    approveOwn: shape.approve_own ?? false,
     hooks: (shape.hooks ?? []).map(toHook),
     ingester: ingester ? toIngester(ingester) : undefined,
     docs: docs

@@ -23,6 +23,7 @@ export function ruleFindings(tree: YamlTree): Finding[] {
       ...releaseRules(tree, [...path, 'release']),
     ]),
     ...imageRules(tree, ['ingester', 'release']),
+    ...approvalRule(tree),
   ];
 }
 
@@ -31,6 +32,11 @@ function slugRule(tree: YamlTree): Finding[] {
   if (isSet(tree, ['slug']) || !title || slugOf(title) !== undefined) return [];
   const message = `${quote(title)} yields no slug (3 to 64 of a-z, 0-9 and -, a letter first); give one as slug`;
   return [{ path: ['title'], message }];
+}
+
+function approvalRule(tree: YamlTree): Finding[] {
+  if (valueAt(tree.value, ['approve_own']) !== true || text(tree, ['curation']) === 'manual') return [];
+  return [{ path: ['approve_own'], message: 'goes with curation: manual, where somebody approves' }];
 }
 
 function twinRule(tree: YamlTree, path: Path): Finding[] {

@@ -12,7 +12,7 @@ import {
   SchemaVersion,
   TextLength,
 } from '../../record/schema.ts';
-import { DeployRequest, Docs, FileRequirements, Ingester, Slug } from '../convention.ts';
+import { Curation, DeployRequest, Docs, FileRequirements, Ingester, Slug } from '../convention.ts';
 
 /**
  * The shape of `convention.yaml`: every rule that concerns one value. Rules between values are in
@@ -156,6 +156,15 @@ export const ManifestShape = z.strictObject({
   description: longText,
   schema: Schema,
   files: Files.nullish().describe('The files of a record; none if left out'),
+  curation: Curation.nullish().meta({
+    description:
+      'Whether depositions are published once their hooks have passed them (auto), or by a reviewer (manual)',
+    default: 'auto',
+  }),
+  approve_own: z.boolean().nullish().meta({
+    description: 'Whether reviewers may approve their own depositions; for curation: manual',
+    default: false,
+  }),
   hooks: z.array(Hook).max(bounds.hooks).nullish().describe('Functions that run over every record'),
   ingester: IngesterShape.nullish().describe('Stored with the convention'),
   docs: DocsShape.nullish().describe('For the people and programs that read the data'),

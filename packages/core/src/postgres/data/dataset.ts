@@ -7,6 +7,7 @@ import type { NodeIdentity } from '../../record/srn.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { isStatementTimeout } from '../connection/sqlstate.ts';
 import { wantedSignal } from '../connection/wanted.ts';
+import { isShown } from '../deposition/private.ts';
 import { catalog, counts, oneRecord } from './catalog.ts';
 import { bodiesOf, nextPlace } from './portion.ts';
 import { type RecordBody, recordBodies, recordRow, recordSource } from './records.ts';
@@ -126,7 +127,12 @@ function find(
 }
 
 async function hasRun(sql: Sql, hook: string, version: number): Promise<boolean> {
-  return (await sql`select from runs where hook = ${hook} and version = ${version} limit 1`).length > 0;
+  return (
+    (
+      await sql`
+    select from runs where hook = ${hook} and version = ${version} and ${isShown(sql, sql`runs.batch`)} limit 1`
+    ).length > 0
+  );
 }
 
 function tooLong({ order, condition }: Selection, cause: unknown): OsaError {

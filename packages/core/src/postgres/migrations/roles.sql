@@ -10,7 +10,7 @@ declare
     'insert (issuer, subject, uuid) on actors',
     'insert (id, owner) on schema_owners',
     'insert (id, version, title, fields, open_text, actor) on schemas',
-    'insert (slug, title, description, schema_id, schema_version, file_requirements) on conventions',
+    'insert (slug, title, description, schema_id, schema_version, file_requirements, curation, approve_own) on conventions',
     'insert (slug, position, hook) on convention_hooks',
     'insert (id, slug, manifest, manifest_digest, changed, changes, actor) on deploys',
     'insert (name, owner, feature) on hooks',
@@ -24,6 +24,12 @@ declare
     'insert (sha256, head) on stored_files',
     'insert (batch_record, name, sha256) on record_files',
     'insert (id, convention, schema_id, schema_version, batch_size, content_sha256, actor) on ingestions',
+    'insert (deposition) on ingestions',
+    'insert (id, convention, owner, metadata), update (metadata) on depositions',
+    'insert (deposition, name, sha256), delete on deposition_files',
+    'insert (run, batch, fence, status, output_digest, row_count, result) on held_runs',
+    'insert (run, position, chunk) on held_rows',
+    'insert (batch, deposition, decision, reason, actor) on reviews',
     'insert (id, ingestion, recompute, convention, index, records, invalid) on batches',
     'insert (id, hook, releases, convention, is_list, with_missing, healed_seq, reason, batch_size, expected_records, '
       'expected_rows, actor) on recomputes',
@@ -50,7 +56,8 @@ declare
     'insert (id, publisher, actor, proof, claims) on exchanges',
     'insert (actor, key, request_digest, rights, response) on idempotency_keys',
     'update (release_count, live_seq, live_version, paused_at, pause_reason, paused_by) on hooks',
-    'update (title, description, schema_id, schema_version, file_requirements, docs, ingester, updated_at) on conventions',
+    'update (title, description, schema_id, schema_version, file_requirements, docs, ingester, curation, approve_own, '
+      'updated_at) on conventions',
     'insert (actor, verb) on refusals',
     'update (count, last_at) on refusals',
     'delete on convention_hooks, idempotency_keys, running_logs, workers',
@@ -70,7 +77,7 @@ declare
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
     'execute on function create_feature_table(text), create_record_view(text, text), rows_of_record(bigint, integer)',
-    'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer)'];
+    'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer), deposition_status(uuid)'];
   entry text;
 begin
   -- This list is the whole truth, also for a role that has been given more before.
@@ -90,6 +97,9 @@ begin
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_publisher(), guard_exchange(), guard_forgetting(), prove_supersession(),
     prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
     prove_record_files(),
+    guard_deposition(), guard_deposition_file(), deposition_status(uuid), prove_deposition(), guard_submission(), note_submission(),
+    follow_batch(), prove_submitted(), guard_held(), prove_held(), guard_held_run(), guard_held_rows(), drop_held(), guard_review(),
+    prove_review(), prove_reviewed(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
     rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end, note_events(),
     order_events(integer) from public;

@@ -79,7 +79,7 @@ export async function lockCandidate(
           select g.predecessor from ahead a
           join batches p on p.id = a.id and p.status = 'failed'
           join batch_gates g on g.batch = p.id)
-        select from ahead a join batches p on p.id = a.id where p.status in ('queued', 'running', 'parked'))
+        select from ahead a join batches p on p.id = a.id where p.status in ('queued', 'running', 'parked', 'held'))
     order by available_at, id
     limit 1
     for no key update of b skip locked`;

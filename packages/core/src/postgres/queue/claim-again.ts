@@ -14,7 +14,7 @@ export function claimedBatches(sql: Sql, hook: string) {
   return sql<ClaimedBatch[]>`
     select b.id as batch, b.ingestion, b.recompute, b.convention, r.version
     from (select id, ingestion, recompute, convention from batches
-          where snapshot_at is not null and finished_at is null offset 0) b
+          where snapshot_at is not null and finished_at is null and status <> 'held' offset 0) b
     cross join lateral (select version from runs where batch = b.id and hook = ${hook} offset 0) r
     order by b.ingestion, b.recompute, b.id`;
 }

@@ -6,6 +6,7 @@ import { type RecordEnd, recordEnds } from '../../run/verdict.ts';
 import { arrayText } from '../array.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { isCommitUnknown } from '../connection/sqlstate.ts';
+import { hold } from '../deposition/hold.ts';
 import { supersede } from '../recompute/commit.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
 import { useIndexLookups } from './plans.ts';
@@ -23,23 +24,48 @@ export async function finish(
 ): Promise<void> {
   const ends = recordEnds(claim, results);
   await failpoint('write.before');
+  if (waitsForReview(claim, ends)) return hold(database, claim, results);
   try {
-    await database.transaction((tx) => write(tx, node, claim, results, ends));
+    await database.transaction((tx) => write(tx, node, claim, { results, ends, from: 'running' }));
   } catch (error) {
     if (!isCommitUnknown(error)) throw error;
     await requireCommitted(database, claim, error);
   }
 }
 
+/** What every hook has passed of a deposition is published by a reviewer, where its convention wants one. */
+function waitsForReview({ deposition }: Claim, ends: readonly RecordEnd[]): boolean {
+  return deposition?.curation === 'manual' && ends.every(({ status }) => status === 'published');
+}
+
+/** Ends a batch that is in review, by the same statements, within the transaction of the decision. */
+export function finishHeld(
+  tx: Transaction,
+  node: NodeIdentity,
+  claim: Claim,
+  ending: Omit<Ending, 'from'>,
+): Promise<void> {
+  return write(tx, node, claim, { ...ending, from: 'held' });
+}
+
+interface Ending {
+  readonly results: readonly RunResult[];
+  readonly ends: readonly RecordEnd[];
+  /** The state that the batch ends from: a worker holds it, or it is in review. */
+  readonly from: 'running' | 'held';
+}
+
 async function write(
   tx: Transaction,
   node: NodeIdentity,
   claim: Claim,
-  results: readonly RunResult[],
-  ends: readonly RecordEnd[],
+  { results: given, ends, from }: Ending,
 ): Promise<void> {
   await useIndexLookups(tx);
-  await endBatch(tx, claim, results, ends);
+  const isPrivate = claim.deposition !== null && !ends.some(({ status }) => status === 'published');
+  // Of a deposition that comes back, nothing is kept that others could read one day.
+  const results = isPrivate ? given.map(withoutRows) : given;
+  await endBatch(tx, claim, { results, ends, from });
   await failpoint('write.before-run-end');
   for (const result of results) {
     await endRun(tx, result, publishedCounts(claim, result, ends));
@@ -49,7 +75,13 @@ async function write(
   }
   const of = claim.recompute === null ? { ingestion: claim.ingestion } : { recompute: claim.recompute };
   const payload = { batch: claim.batch, ...of, ...countEnds(ends) };
-  await tx`insert into events (type, payload) values ('batch.finished', ${tx.json(payload)}::jsonb)`;
+  if (!isPrivate) {
+    await tx`insert into events (type, payload) values ('batch.finished', ${tx.json(payload)}::jsonb)`;
+  }
+  if (claim.deposition !== null && !isPrivate) {
+    const accepted = { deposition: claim.deposition.id, convention: claim.convention, batch: claim.batch };
+    await tx`insert into events (type, payload) values ('deposition.accepted', ${tx.json(accepted)}::jsonb)`;
+  }
   await tx`select pg_notify(${batchesChannel}, '')`;
   // Last, since those of one convention take turns from here to the commit.
   if (claim.recompute === null) {
@@ -62,24 +94,32 @@ async function write(
   await failpoint('write.before-commit');
 }
 
+function withoutRows(result: RunResult): RunResult {
+  if (!result.output) return result;
+  const { judgement } = result.output;
+  const verdicts = new Map(
+    [...judgement.verdicts].map(([id, verdict]) => [
+      id,
+      verdict.status === 'passed' ? { ...verdict, rowCount: 0 } : verdict,
+    ]),
+  );
+  return { ...result, output: { ...result.output, judgement: { ...judgement, verdicts, rowCount: 0 } } };
+}
+
 function countEnds(ends: readonly RecordEnd[]) {
   const count = (status: RecordEnd['status']) => ends.filter((end) => end.status === status).length;
   return { published: count('published'), rejected: count('rejected'), errored: count('errored') };
 }
 
-async function endBatch(
-  tx: Transaction,
-  claim: Claim,
-  results: readonly RunResult[],
-  ends: readonly RecordEnd[],
-): Promise<void> {
+async function endBatch(tx: Transaction, claim: Claim, { results, ends, from }: Ending): Promise<void> {
   const { published, rejected, errored } = countEnds(ends);
   const rows = results.reduce((sum, result) => sum + (result.output?.judgement.rowCount ?? 0), 0);
   const held = await tx`
     update batches
     set status = 'done', lease_until = null, finished_at = clock_timestamp(), reason = null, published = ${published},
         rejected = ${rejected}, errored = ${errored}, rows = ${rows}
-    where id = ${claim.batch} and fence = ${claim.fence} and status = 'running' and lease_until > clock_timestamp()
+    where id = ${claim.batch} and fence = ${claim.fence} and status = ${from}
+      and (status = 'held' or lease_until > clock_timestamp())
     returning id`;
   if (held.length === 0) throw leaseLost(claim.batch);
 }

@@ -46,7 +46,8 @@ export async function endBatches(
   await tx`
     insert into events (type, payload)
     select 'batch.failed', jsonb_build_object('batch', id, 'reason', ${reason}::text)
-    from unnest(${ids}::text::text[]) as ended (id)`;
+    from unnest(${ids}::text::text[]) as ended (id)
+    where not exists (select from private_batches where batch = ended.id::uuid offset 0)`;
   await tx`select pg_notify(${batchesChannel}, id) from unnest(${ids}::text::text[]) as ended (id)`;
 }
 
@@ -116,7 +117,7 @@ export function turnOf(tx: Transaction, id: string) {
 export async function lockOpen(tx: Transaction, id: string): Promise<string[]> {
   const open = await tx<{ id: string }[]>`
     select id from batches
-    where (ingestion = ${id} or recompute = ${id}) and status in ('queued', 'running', 'parked')
+    where (ingestion = ${id} or recompute = ${id}) and status in ('queued', 'running', 'parked', 'held')
     order by id for no key update`;
   return open.map((batch) => batch.id);
 }

@@ -17,7 +17,7 @@ export async function findRepeat(
     from ingestions i
     where convention = ${convention} and content_sha256 = ${contentSha256} and actor = ${actor}
       and (schema_id, schema_version) = (${schema.id}, ${schema.version})
-      and sealed_at > now() - interval '24 hours'
+      and sealed_at > now() - interval '24 hours' and deposition is null
     order by sealed_at desc limit 1`;
   if (!found || found.ended) return undefined;
   return (await isOvertaken(tx, found.id, convention)) ? undefined : found.id;

@@ -2,6 +2,7 @@ import { asOsaError } from '../../error.ts';
 import { backoffMs } from '../../run/policy.ts';
 import type { ClaimFailure } from '../../run/queue.ts';
 import type { Database } from '../connection/connect.ts';
+import { isShown } from '../deposition/private.ts';
 import type { Candidate } from './candidate.ts';
 
 /**
@@ -34,5 +35,5 @@ export type FailingBatch = Omit<ClaimFailure, 'error'>;
 export async function failingBatches({ sql }: Pick<Database, 'sql'>): Promise<FailingBatch[]> {
   return sql<FailingBatch[]>`
     select id as batch, convention, ingestion, recompute, claim_failures as failures from batches
-    where claim_failures > 0 and finished_at is null order by claim_failures desc, id limit 100`;
+    where claim_failures > 0 and finished_at is null and ${isShown(sql, sql`batches.id`)} order by claim_failures desc, id limit 100`;
 }

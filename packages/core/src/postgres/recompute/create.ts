@@ -19,7 +19,7 @@ export async function staleReleases(sql: Sql, hook: string, live: number): Promi
     select version from current_counts where hook = ${hook} and version <> ${live} and records > 0
     union
     select r.version
-    from (select id from batches where snapshot_at is not null and finished_at is null offset 0) b
+    from (select id from batches where snapshot_at is not null and finished_at is null and status <> 'held' offset 0) b
     cross join lateral (select version from runs where batch = b.id and hook = ${hook} offset 0) r
     where r.version <> ${live}
     order by version`;

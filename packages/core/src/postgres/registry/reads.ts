@@ -55,7 +55,7 @@ async function convention(sql: Sql, slug: string): Promise<Answer<'showConventio
   const [row] = await sql<Answer<'showConvention'>[]>`
     select c.slug as id, c.title, c.description,
            jsonb_build_object('id', schema_id, 'version', schema_version) as schema_id, s.fields, s.open_text,
-           file_requirements, ingester, docs, c.created_at,
+           file_requirements, curation, approve_own, ingester, docs, c.created_at,
            array(select hook from convention_hooks h where h.slug = c.slug order by position) as hooks
     from conventions c join schemas s on s.id = c.schema_id and s.version = c.schema_version
     where c.slug = ${slug}`;

@@ -80,9 +80,9 @@ async function lockConvention(
 ): Promise<StoredConvention | undefined> {
   // The schema need not exist yet: its foreign key is checked at the commit.
   const made = await tx`
-    insert into conventions (slug, title, description, schema_id, schema_version, file_requirements)
+    insert into conventions (slug, title, description, schema_id, schema_version, file_requirements, curation, approve_own)
     values (${slug}, ${request.title}, ${request.description}, ${request.schema.id}, ${request.schema.version},
-            ${tx.json(request.file_requirements)}::jsonb)
+            ${tx.json(request.file_requirements)}::jsonb, ${request.curation}, ${request.approve_own})
     on conflict (slug) do nothing returning slug`;
   if (made.length > 0) return undefined;
   // Locked first and read after, since another deploy may have changed it while we waited.
@@ -164,12 +164,14 @@ async function currentChange(tx: Transaction, hook: StoredHook): Promise<LiveCha
 }
 
 async function updateConvention(tx: Transaction, slug: string, request: DeployRequest): Promise<void> {
-  const { title, description, schema, file_requirements, docs, ingester, hooks } = request;
+  const { title, description, schema, file_requirements, docs, ingester, hooks, curation, approve_own } =
+    request;
   await tx`
     update conventions
     set title = ${title}, description = ${description}, schema_id = ${schema.id}, schema_version = ${schema.version},
         file_requirements = ${tx.json(file_requirements)}::jsonb, docs = ${docs ? tx.json(docs) : null}::jsonb,
-        ingester = ${ingester ? tx.json(ingester) : null}::jsonb, updated_at = now()
+        ingester = ${ingester ? tx.json(ingester) : null}::jsonb, curation = ${curation}, approve_own = ${approve_own},
+        updated_at = now()
     where slug = ${slug}`;
   await tx`delete from convention_hooks where slug = ${slug}`;
   await tx`

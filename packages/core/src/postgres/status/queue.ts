@@ -1,5 +1,6 @@
 import type { Answer } from '../../api/index.ts';
 import type { Sql } from '../connection/connect.ts';
+import { isShown } from '../deposition/private.ts';
 
 type Conventions = Answer<'status'>['queue']['conventions'];
 type Why = Conventions[number]['waits'][number]['why'];
@@ -40,7 +41,7 @@ export async function openBatches(sql: Sql, most = mostCounted): Promise<OpenBat
         array(select id from ingestions where paused_at is not null) as ingestions
     ), open as materialized (
       select id, convention, ingestion, status, reason, created_at, available_at, claim_failures
-      from batches where status in ('queued', 'running', 'parked')
+      from batches where status in ('queued', 'running', 'parked') and ${isShown(sql, sql`batches.id`)}
       order by available_at, id limit ${most + 1}
     ), told as (
       select o.*, case

@@ -1,6 +1,7 @@
 import type { Answer } from '../../api/index.ts';
 import type { StoredStatus } from '../../status/stored.ts';
 import type { Database, Sql } from '../connection/connect.ts';
+import { isShown } from '../deposition/private.ts';
 import { runningWorkers } from '../queue/workers.ts';
 import { pausedJson } from '../registry/pause.ts';
 import { type OpenBatches, openBatches } from './queue.ts';
@@ -50,7 +51,7 @@ export async function failingReleases(sql: Sql): Promise<Answer<'status'>['faili
   return sql<Answer<'status'>['failing']>`
     with recent as materialized (
       select id, hook, version, status, reason, finished_at from runs
-      where created_at > now() - interval '25 hours'
+      where created_at > now() - interval '25 hours' and ${isShown(sql, sql`runs.batch`)}
       order by created_at desc, id desc limit ${mostRuns}
     ), ended as (
       select hook, version,

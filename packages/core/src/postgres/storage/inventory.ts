@@ -84,7 +84,8 @@ async function forget(database: Database, { sha256, graceSeconds, remove }: Forg
 function references(sql: Sql, sha256: postgres.PendingQuery<postgres.Row[]>) {
   return sql`
     (select from releases where blob = ${sha256} limit 1)
-    union all (select from record_files where record_files.sha256 = ${sha256} limit 1)`;
+    union all (select from record_files where record_files.sha256 = ${sha256} limit 1)
+    union all (select from deposition_files where deposition_files.sha256 = ${sha256} limit 1)`;
 }
 
 function isRecent(sql: Sql, graceSeconds: number) {

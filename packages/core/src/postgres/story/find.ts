@@ -1,5 +1,6 @@
 import type { Finds } from '../../trace/tracer.ts';
 import type { Sql } from '../connection/connect.ts';
+import { isShown } from '../deposition/private.ts';
 import { utc } from '../wire.ts';
 
 type Found = Awaited<ReturnType<Finds['sources']>>[number];
@@ -20,9 +21,9 @@ export function finds(sql: Sql): Finds {
         run: sql`select 'run' as kind, id::text as name, hook as of, ${utc(sql, sql`created_at`)} as at from runs`,
         deploy: sql`select 'deploy' as kind, id::text as name, slug as of, ${utc(sql, sql`at`)} as at from deploys`,
       };
-      return sql<
-        Found[]
-      >`${columns[kind]} where id between ${first} and ${last} order by id desc limit ${most}`;
+      const shown = kind === 'run' ? isShown(sql, sql`runs.batch`) : sql`true`;
+      return sql<Found[]>`
+        ${columns[kind]} where id between ${first} and ${last} and ${shown} order by id desc limit ${most}`;
     },
   };
 }

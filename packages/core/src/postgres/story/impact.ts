@@ -5,6 +5,7 @@ import type { Impacts, ReleaseName, Selection } from '../../trace/impacts.ts';
 import { arrayText } from '../array.ts';
 import type { Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
+import { isShown } from '../deposition/private.ts';
 import { madeColumns } from './parts.ts';
 import { sumOf } from './runs.ts';
 
@@ -61,7 +62,8 @@ async function made(sql: Sql, releases: readonly ReleaseName[]): Promise<Answer<
     join hooks h on h.name = r.hook
     cross join lateral (
       select ${madeColumns(sql)} from runs run
-      where run.hook = n.hook and run.version = n.version and run.finished_at is not null offset 0) made
+      where run.hook = n.hook and run.version = n.version and run.finished_at is not null
+        and ${isShown(sql, sql`run.batch`)} offset 0) made
     order by r.hook, r.version`;
   // Several hooks ran over the records of a batch, so a batch counts once.
   const conventions = await sql<Answer<'impact'>['conventions']>`
@@ -73,7 +75,8 @@ async function made(sql: Sql, releases: readonly ReleaseName[]): Promise<Answer<
              max(run.finished_at) as last_at
       from (${namedReleases(sql, releases)}) n
       cross join lateral (
-        select * from runs where hook = n.hook and version = n.version and finished_at is not null offset 0) run
+        select * from runs where hook = n.hook and version = n.version and finished_at is not null
+          and ${isShown(sql, sql`runs.batch`)} offset 0) run
       group by run.batch) b
     cross join lateral (select convention from batches where id = b.batch offset 0) bt
     group by bt.convention order by bt.convention`;

@@ -1,5 +1,6 @@
 import type { Answer } from '../../api/index.ts';
 import type { Sql } from '../connection/connect.ts';
+import { isShown } from '../deposition/private.ts';
 import { withConfigDigest } from '../registry/reads.ts';
 import { utc } from '../wire.ts';
 import { hookJson, madeColumns, releaseJson, runJson, type StoredRelease } from './parts.ts';
@@ -22,7 +23,7 @@ export async function run(sql: Sql, id: string): Promise<RunTrace | undefined> {
     join releases r on r.hook = run.hook and r.version = run.version
     join actors a on a.id = r.built_by
     join hooks h on h.name = run.hook
-    where run.id = ${id}`;
+    where run.id = ${id} and ${isShown(sql, sql`run.batch`)}`;
   if (!found) return undefined;
   const rows = await sql<(Omit<RunTrace['rows'][number], 'id'> & { id: string })[]>`
     select f.id, ${`${found.hook.name}/`} || f.id as name, r.srn as record_srn, r.source_id
@@ -58,6 +59,7 @@ export async function release(sql: Sql, hook: string, version: number): Promise<
     select bt.convention, ${madeColumns(sql)}
     from runs run cross join lateral (select convention from batches where id = run.batch offset 0) bt
     where run.hook = ${hook} and run.version = ${version} and run.finished_at is not null
+      and ${isShown(sql, sql`run.batch`)}
     group by bt.convention order by bt.convention`;
   return { ...found, release: withConfigDigest(found.release), conventions, made: sumOf(conventions) };
 }
@@ -74,7 +76,8 @@ export async function deployed(
         from releases r join hooks h on h.name = r.hook
         cross join lateral (
           select ${madeColumns(sql)} from runs run
-          where run.hook = r.hook and run.version = r.version and run.finished_at is not null) made
+          where run.hook = r.hook and run.version = r.version and run.finished_at is not null
+            and ${isShown(sql, sql`run.batch`)}) made
         where r.hook = ${name} and r.version = ${version}`;
       return rows.map(({ runs, records, rows, first_at, last_at, ...named }) => {
         return { ...named, created, made: { runs, records, rows, first_at, last_at } };

@@ -1,0 +1,229 @@
+import { z } from 'zod';
+import { bounds } from '../limits.ts';
+import { Actor, reason, time, uuid } from './fields.ts';
+import { page } from './paging.ts';
+import { type Gate, route, scope } from './route.ts';
+
+export const DepositionStatus = z.enum(['draft', 'in_validation', 'in_review', 'accepted']);
+
+/** Why a submission came back: what a hook said of the record, or a reviewer. */
+const Reason = z.object({
+  /** The hook that said it; null where a reviewer or the archive did. */
+  hook: z.string().nullable(),
+  version: z.int().nullable(),
+  /** The field of the metadata that the reason begins with, where it names one. */
+  field: z.string().nullable(),
+  /** `rejected`: the deposition must change. `errored`: it may pass as it is when it is submitted again. */
+  status: z.enum(['rejected', 'errored']),
+  reason: z.string(),
+});
+
+const Review = z.object({
+  decision: z.enum(['approved', 'rejected']),
+  reason: z.string().nullable(),
+  actor: Actor,
+  at: time,
+});
+
+const SubmittedRun = z.object({
+  id: z.string(),
+  hook: z.string(),
+  version: z.int(),
+  /** What the run made of the record; null while it is going, or waits for the review. */
+  outcome: z.enum(['passed', 'rejected', 'errored']).nullable(),
+});
+
+export const SubmissionState = z.enum([
+  'in_validation',
+  'in_review',
+  'accepted',
+  'rejected',
+  'errored',
+  'withdrawn',
+]);
+
+const Submission = z.object({
+  ingestion: z.string(),
+  status: SubmissionState,
+  submitted_at: time,
+  finished_at: time.nullable(),
+  runs: z.array(SubmittedRun),
+  /** Why the batch waits, or what made it come back. */
+  waits: z.string().nullable(),
+  reasons: z.array(Reason),
+  review: Review.nullable(),
+});
+
+export const Deposition = z.object({
+  id: z.string(),
+  srn: z.string(),
+  convention_id: z.string(),
+  status: DepositionStatus,
+  metadata: z.record(z.string(), z.unknown()),
+  files: z.array(z.object({ name: z.string(), size: z.int(), sha256: z.string() })),
+  /** The published record; null before. */
+  record_srn: z.string().nullable(),
+  /** Its ETag: it grows with each change. */
+  revision: z.int(),
+  owner: Actor,
+  created_at: time,
+  updated_at: time,
+  /** The newest first; twenty at most. */
+  submissions: z.array(Submission),
+});
+
+const DepositionItem = Deposition.pick({
+  id: true,
+  srn: true,
+  convention_id: true,
+  status: true,
+  record_srn: true,
+  revision: true,
+  owner: true,
+  created_at: true,
+  updated_at: true,
+}).extend({ file_count: z.int() });
+
+/** A UUID, or the whole name `urn:osa:<domain>:dep:<uuid>`. */
+const id = z
+  .string()
+  .max(400)
+  .transform((text) =>
+    text
+      .trim()
+      .toLowerCase()
+      .replace(/^urn:osa:[a-z0-9.-]+:dep:/, ''),
+  )
+  .pipe(uuid);
+const params = z.object({ id });
+const Metadata = z.record(z.string(), z.unknown());
+const Files = z.array(z.unknown()).max(bounds.filesPerRecord);
+
+const eitherRight: Gate = { kind: 'scope', verb: 'depositions:write', orVerb: 'depositions:review' };
+const etag = 'the revision of the deposition';
+
+export const depositionsRoutes = {
+  createDeposition: route({
+    method: 'POST',
+    path: '/api/v1/depositions',
+    summary: 'Begin a deposition: a draft of one record, which only its owner sees',
+    gate: scope('depositions:write'),
+    body: z.strictObject({
+      convention_id: z.string().max(200),
+      metadata: Metadata.default({}),
+      /** `{"name", "sha256", "size"}` each, of files that are stored. */
+      files: Files.default([]),
+    }),
+    digitsIn: 'metadata',
+    etag,
+    status: 201,
+    response: Deposition,
+    idempotent: true,
+  }),
+  listDepositions: route({
+    method: 'GET',
+    path: '/api/v1/depositions',
+    summary: 'List your depositions, or those that you may review, newest first',
+    gate: eitherRight,
+    query: page.extend({
+      /** `own`: yours. `review`: those in review of the conventions that you may review. */
+      of: z.enum(['own', 'review']).default('own'),
+      status: DepositionStatus.optional(),
+    }),
+    status: 200,
+    response: z.object({ items: z.array(DepositionItem), next_cursor: z.string().nullable() }),
+  }),
+  showDeposition: route({
+    method: 'GET',
+    path: '/api/v1/depositions/:id',
+    summary: 'Show a deposition, for its owner, and for reviewers once it is in review',
+    gate: eitherRight,
+    params,
+    etag,
+    status: 200,
+    response: Deposition,
+  }),
+  editDepositionMetadata: route({
+    method: 'PATCH',
+    path: '/api/v1/depositions/:id/metadata',
+    summary: 'Replace the metadata of a draft',
+    gate: scope('depositions:write'),
+    params,
+    body: Metadata,
+    digitsIn: 'body',
+    etag,
+    status: 200,
+    response: Deposition,
+    idempotent: true,
+  }),
+  editDepositionFiles: route({
+    method: 'PUT',
+    path: '/api/v1/depositions/:id/files',
+    summary: 'Replace the files of a draft by stored ones: {"name", "sha256", "size"} each',
+    gate: scope('depositions:write'),
+    params,
+    body: z.strictObject({ files: Files }),
+    etag,
+    status: 200,
+    response: Deposition,
+    idempotent: true,
+  }),
+  depositionFile: route({
+    method: 'GET',
+    path: '/api/v1/depositions/:id/files/:name',
+    summary: 'Read a file of a deposition, or the part of it that `Range` names',
+    gate: eitherRight,
+    params: z.object({ id, name: z.string().max(300) }),
+    etag: 'the SHA-256 of the file',
+    status: 200,
+    response: 'archive',
+  }),
+  submitDeposition: route({
+    method: 'POST',
+    path: '/api/v1/depositions/:id/submit',
+    summary: 'Submit a draft: every hook of the convention runs over it',
+    gate: scope('depositions:write'),
+    params,
+    body: z.strictObject({}),
+    etag,
+    status: 200,
+    response: Deposition,
+    idempotent: true,
+  }),
+  withdrawDeposition: route({
+    method: 'POST',
+    path: '/api/v1/depositions/:id/withdraw',
+    summary: 'Take back what is submitted and not accepted; it is a draft again',
+    gate: scope('depositions:write'),
+    params,
+    body: z.strictObject({}),
+    etag,
+    status: 200,
+    response: Deposition,
+    idempotent: true,
+  }),
+  approveDeposition: route({
+    method: 'POST',
+    path: '/api/v1/depositions/:id/approve',
+    summary: 'Publish what is in review, with the rows that its hooks have computed',
+    gate: scope('depositions:review'),
+    params,
+    body: z.strictObject({ reason: reason.optional() }),
+    etag,
+    status: 200,
+    response: Deposition,
+    idempotent: true,
+  }),
+  rejectDeposition: route({
+    method: 'POST',
+    path: '/api/v1/depositions/:id/reject',
+    summary: 'Give back what is in review, with a reason; it is a draft again',
+    gate: scope('depositions:review'),
+    params,
+    body: z.strictObject({ reason }),
+    etag,
+    status: 200,
+    response: Deposition,
+    idempotent: true,
+  }),
+};

@@ -1,0 +1,70 @@
+import type { Answer, ParsedQuery } from '../api/index.ts';
+import type { Principal } from '../auth/principal.ts';
+import { OsaError } from '../error.ts';
+import type { RecordFile } from '../file/file.ts';
+import type { ReviewScope } from './access.ts';
+
+export type Deposition = Answer<'showDeposition'>;
+
+/** What decides about an action. Metadata is canonical JSON. */
+export interface StoredDeposition {
+  readonly id: string;
+  readonly convention: string;
+  readonly owner: Pick<Principal, 'issuer' | 'subject'>;
+  readonly status: Deposition['status'];
+  readonly revision: number;
+  readonly metadata: string;
+  readonly files: readonly RecordFile[];
+  /** The newest ingestion that was made of it, and whether its owner may approve it. */
+  readonly submission: string | null;
+  readonly approveOwn: boolean;
+}
+
+/** The depositions, within one transaction of one actor. */
+export interface DepositionWrites {
+  /** Drafts of the actor, as far as `most` of them. */
+  countDrafts(most: number): Promise<number>;
+  create(draft: { id: string; convention: string; metadata: string }): Promise<void>;
+  /** The deposition, which no other edit or submission changes until this transaction ends. */
+  lockDraft(id: string): Promise<StoredDeposition | undefined>;
+  /**
+   * The deposition, whose batch is locked, so that it is neither claimed nor ended until this transaction ends.
+   *
+   * @throws OsaError `busy`
+   */
+  lockSubmitted(id: string): Promise<StoredDeposition | undefined>;
+  setMetadata(id: string, metadata: string): Promise<void>;
+  setFiles(id: string, files: readonly RecordFile[]): Promise<void>;
+  /** Ends what is not done of its submission. */
+  withdraw(submission: string): Promise<void>;
+  /** Decides about the batch in review and ends it: what is approved is published by the same transaction. */
+  review(
+    deposition: StoredDeposition,
+    decision: { readonly approved: boolean; readonly reason: string | null },
+  ): Promise<void>;
+  view(id: string): Promise<Deposition>;
+}
+
+export interface DepositionReads {
+  show(id: string): Promise<Deposition | undefined>;
+  list(
+    whose: { readonly owner: Pick<Principal, 'issuer' | 'subject'> } | { readonly review: ReviewScope },
+    query: ParsedQuery<'listDepositions'>,
+  ): Promise<Answer<'listDepositions'>>;
+}
+
+/** The same answer for one that is not there and one that is somebody else's. */
+export function unknownDeposition(id: string): OsaError {
+  const next = '`osa depositions list` shows yours';
+  return new OsaError('not_found', `you have no deposition with the id ${id}; ${next}`, { field: 'id' });
+}
+
+/** The source of a deposition's record: a name that no upload may use. */
+export function sourceOfDeposition(id: string): string {
+  return `deposition-${id}`;
+}
+
+/** Whether a source is kept for depositions. */
+export function isDepositionSource(sourceId: string): boolean {
+  return /^deposition-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(sourceId);
+}

@@ -1,0 +1,90 @@
+import { createDeposition, editFiles, editMetadata } from '@osa/core/deposition/edit';
+import { findDepositionFile, listDepositions, showDeposition } from '@osa/core/deposition/read';
+import { approveDeposition, rejectDeposition } from '@osa/core/deposition/review';
+import { submitDeposition, withdrawDeposition } from '@osa/core/deposition/submit';
+import { OsaError } from '@osa/core/error';
+import { bounds } from '@osa/core/limits';
+import type { FileStore } from '@osa/core/storage/index';
+import type { Store } from '@osa/core/store';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Handlers } from '../mount.ts';
+import { serveFile } from '../serve-file.ts';
+
+type Routes = Pick<
+  Handlers,
+  | 'createDeposition'
+  | 'listDepositions'
+  | 'showDeposition'
+  | 'editDepositionMetadata'
+  | 'editDepositionFiles'
+  | 'depositionFile'
+  | 'submitDeposition'
+  | 'withdrawDeposition'
+  | 'approveDeposition'
+  | 'rejectDeposition'
+>;
+
+export interface DepositionParts {
+  readonly store: Store;
+  /** The same store with connections that may take minutes: a review writes all rows of a record. */
+  readonly bulk: Store;
+  readonly files: FileStore;
+}
+
+export function depositionRoutes({ store, bulk, files }: DepositionParts): Routes {
+  return {
+    createDeposition: async (call) =>
+      tagged(call.reply, await createDeposition(store, call.writer(), call.body)),
+    listDepositions: (call) => listDepositions(store, call.caller().principal, call.query),
+    showDeposition: async (call) =>
+      tagged(call.reply, await showDeposition(store, call.caller().principal, call.params.id)),
+    async editDepositionMetadata(call) {
+      const edit = { ...seen(call), metadata: call.body };
+      return tagged(call.reply, await editMetadata(store, call.writer(), edit));
+    },
+    async editDepositionFiles(call) {
+      const edit = { ...seen(call), files: call.body.files };
+      return tagged(call.reply, await editFiles(store, call.writer(), edit));
+    },
+    async depositionFile(call) {
+      const file = await findDepositionFile(store, call.caller().principal, call.params);
+      return serveFile(files, file, call);
+    },
+    submitDeposition: async (call) =>
+      tagged(call.reply, await submitDeposition(store, call.writer(), seen(call))),
+    withdrawDeposition: async (call) =>
+      tagged(call.reply, await withdrawDeposition(store, call.writer(), seen(call))),
+    async approveDeposition(call) {
+      const edit = { ...seen(call), reason: call.body.reason ?? null };
+      return tagged(call.reply, await approveDeposition(bulk, call.writer(), edit));
+    },
+    async rejectDeposition(call) {
+      const edit = { ...seen(call), reason: call.body.reason };
+      return tagged(call.reply, await rejectDeposition(store, call.writer(), edit));
+    },
+  };
+}
+
+function tagged<D extends { readonly revision: number }>(reply: FastifyReply, deposition: D): D {
+  reply.header('etag', `"${deposition.revision}"`);
+  return deposition;
+}
+
+/** The deposition, as the caller has seen it. @throws OsaError `invalid` */
+function seen({
+  params,
+  request,
+}: {
+  readonly params: { readonly id: string };
+  readonly request: FastifyRequest;
+}): { readonly id: string; readonly revision: number | undefined } {
+  const header = request.headers['if-match'];
+  if (header === undefined || header === '*') return { id: params.id, revision: undefined };
+  const [, digits] = /^"([1-9]\d{0,9})"$/.exec(header) ?? [];
+  if (digits !== undefined && Number(digits) <= bounds.liveSeq) {
+    return { id: params.id, revision: Number(digits) };
+  }
+  throw new OsaError('invalid', 'If-Match: must be the ETag of the deposition, such as "3" with its quotes', {
+    field: 'If-Match',
+  });
+}

@@ -1,0 +1,53 @@
+import type { Readable } from 'node:stream';
+import { OsaError } from '@osa/core/error';
+import type { PublishedFile } from '@osa/core/file/files';
+import type { FileStore } from '@osa/core/storage/index';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { byteRange } from './range.ts';
+
+/** What a depositor has sent is never run, shown or guessed at in the archive's own origin. */
+export async function serveFile(
+  files: FileStore,
+  { name, size, sha256 }: PublishedFile,
+  { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
+): Promise<Readable> {
+  const { headers } = request;
+  const etag = `"sha256:${sha256}"`;
+  const range = byteRange(headers.range, { size, isCurrent: isCurrent(headers['if-range'], etag) });
+  if (range === 'unsatisfiable') {
+    reply.header('content-range', `bytes */${size}`);
+    throw new OsaError('range_not_satisfiable', `Range: the file has ${size} bytes`, {
+      field: 'Range',
+      details: { size },
+    });
+  }
+  const body = await files.open(sha256, range);
+  reply.type('application/octet-stream').headers({
+    etag,
+    'accept-ranges': 'bytes',
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "sandbox; default-src 'none'",
+    'content-disposition': `attachment; filename*=UTF-8''${encodeRfc8187(name)}`,
+  });
+  if (range === undefined) return sized(body, size, reply);
+  reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${size}`);
+  return sized(body, range.end - range.start + 1, reply);
+}
+
+function sized(body: Readable, bytes: number, reply: FastifyReply): Readable {
+  reply.header('content-length', bytes);
+  return body;
+}
+
+/** A range is of what the client has seen. */
+function isCurrent(ifRange: string | string[] | undefined, etag: string): boolean {
+  return ifRange === undefined || ifRange === etag;
+}
+
+/** The characters that RFC 8187 lets stand as they are. */
+function encodeRfc8187(name: string): string {
+  return encodeURIComponent(name).replace(
+    /['()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}
