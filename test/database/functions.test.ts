@@ -32,7 +32,10 @@ test('every function fixes its search path, and few run as the owner', async () 
     'count_recomputed',
     'create_feature_table',
     'create_record_view',
+    'drop_held',
+    'follow_batch',
     'note_events',
+    'note_submission',
     'order_events',
   ]);
 });

@@ -178,8 +178,9 @@ function mutilated(): string[] {
 }
 
 describe('JSON that breaks the contract', () => {
+  // Metadata are checked by their schema.
   const takesJson = (Object.entries(routes) as [RouteName, Route][]).filter(
-    ([, { body }]) => typeof body === 'object',
+    ([, { body, digitsIn }]) => typeof body === 'object' && digitsIn !== 'body',
   );
 
   test.each(takesJson)('http-12: a member that %s does not know is refused', async (_name, route) => {

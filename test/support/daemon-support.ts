@@ -66,6 +66,8 @@ export const everything = [
   'hooks:write',
   'ingestions:write',
   'ingestions:read',
+  'depositions:write',
+  'depositions:review',
   'runs:read',
   'publishers:write',
   'events:read',

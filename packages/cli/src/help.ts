@@ -110,8 +110,11 @@ export function meant(word: string, words: readonly string[]): string | undefine
   return children.find(({ name }) => name === child)?.path;
 }
 
-function pathsOf(group: CommandGroup): { name: string; path: string }[] {
-  return group.commands.map(({ name }: CommandEntry) => ({ name, path: `osa ${group.name} ${name}` }));
+function pathsOf(group: CommandGroup, before = 'osa'): { name: string; path: string }[] {
+  const path = `${before} ${group.name}`;
+  return group.commands.flatMap((entry) =>
+    'commands' in entry ? pathsOf(entry, path) : [{ name: entry.name, path: `${path} ${entry.name}` }],
+  );
 }
 
 /** Names that other tools have for what osa does. */
@@ -164,15 +167,13 @@ export function helpRequest(
   return { argv: isCommand(names) ? [...rest, '--help'] : names };
 }
 
-function isCommand([first, second, ...rest]: readonly string[]): boolean {
-  const entry = commands.find(({ name }) => name === first);
-  const children = entry && 'commands' in entry ? entry.commands : [];
-  return (
-    rest.length === 0 &&
-    (second === undefined
-      ? first === undefined || entry !== undefined
-      : children.some(({ name }) => name === second))
-  );
+function isCommand(
+  [first, ...rest]: readonly string[],
+  among: readonly (CommandEntry | CommandGroup)[] = commands,
+): boolean {
+  if (first === undefined) return true;
+  const entry = among.find(({ name }) => name === first);
+  return entry !== undefined && isCommand(rest, 'commands' in entry ? entry.commands : []);
 }
 
 /** Puts the commands of the first screen under a heading each. */

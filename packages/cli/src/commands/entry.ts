@@ -15,5 +15,5 @@ export interface CommandGroup {
   readonly name: string;
   readonly summary: string;
   readonly example: readonly [command: string, does: string];
-  readonly commands: readonly CommandEntry[];
+  readonly commands: readonly (CommandEntry | CommandGroup)[];
 }

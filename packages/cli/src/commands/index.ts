@@ -1,3 +1,4 @@
+import { depositCommands } from './depositions/commands.ts';
 import type { CommandEntry, CommandGroup } from './entry.ts';
 import { operateCommands } from './operate.ts';
 
@@ -87,6 +88,7 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     summary: 'Take records in and run the hooks over them',
     load: async () => (await import('./ingestions/ingest.ts')).ingest,
   },
+  ...depositCommands,
   {
     group: 'Look',
     name: 'ingestions',

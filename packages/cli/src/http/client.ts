@@ -34,6 +34,8 @@ export type CallInput<N extends RouteName> = Given<'params', Params<N>> &
     readonly scope?: string;
     /** More scopes than the route's own. On a route that anybody may read, a token is sent only for these. */
     readonly scopes?: readonly string[];
+    /** The ETag that the state must still have. */
+    readonly ifMatch?: string;
     /** Aborts this call, instead of what aborts the command. */
     readonly signal?: AbortSignal;
     /** For a POST that changes nothing: it is sent again like a read when the connection is lost. */
@@ -72,7 +74,7 @@ export function createClient(options: ClientOptions): Client {
         send({
           url: urlOf(server, route, input),
           method: route.method,
-          headers: headersOf(route, { token, idempotencyKey, ...origin }),
+          headers: headersOf(route, { token, idempotencyKey, ifMatch: input.ifMatch, ...origin }),
           body: input.upload ?? (input.body === undefined ? undefined : JSON.stringify(input.body)),
           repeatable: route.method !== 'POST' || route.idempotent === true || input.repeatable === true,
           way,
@@ -188,13 +190,17 @@ const accepted = {
 interface Sent {
   readonly token: string | undefined;
   readonly idempotencyKey: string;
+  readonly ifMatch: string | undefined;
   readonly requestId: string;
   /** One a command. */
   readonly traceId: string;
   readonly spanId: string;
 }
 
-function headersOf(route: Route, { token, idempotencyKey, ...origin }: Sent): Record<string, string> {
+function headersOf(
+  route: Route,
+  { token, idempotencyKey, ifMatch, ...origin }: Sent,
+): Record<string, string> {
   const contentType = typeof route.body === 'string' ? route.body : 'application/json';
   return {
     accept: typeof route.response === 'string' ? accepted[route.response] : 'application/json',
@@ -202,6 +208,7 @@ function headersOf(route: Route, { token, idempotencyKey, ...origin }: Sent): Re
     'x-request-id': origin.requestId,
     traceparent: `00-${origin.traceId}-${origin.spanId}-01`,
     ...(route.body !== undefined && { 'content-type': contentType }),
+    ...(ifMatch !== undefined && { 'if-match': ifMatch }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
     ...(route.idempotent && { 'idempotency-key': idempotencyKey }),
   };

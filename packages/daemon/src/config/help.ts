@@ -25,8 +25,8 @@ ${settingNames.map(helpOf).join('\n')}
       gives the application's role (OSA_APP_ROLE, ${otherVariables.OSA_APP_ROLE?.unset}) its rights.
   osad roles grant|revoke USER ROLE | list [--database URL]
       Roles of people, whose tokens come from the primary issuer. USER is the uuid in \`sub\`; ROLE is PUBLIC,
-      DEPOSITOR, CURATOR, ADMIN or SUPERADMIN. The last two pass every gate; the others give no rights. Needs the
-      owner's role of the database.
+      DEPOSITOR, CURATOR, ADMIN or SUPERADMIN. The last two pass every gate; DEPOSITOR may deposit, and CURATOR may
+      also review. Needs the owner's role of the database.
   osad storage check [--no-read] | gc [--plan] [--grace-hours N]  [--json] [--database URL] [--config FILE]
       check compares the database with the store both ways, and reads all bytes unless --no-read is given: what is
       missing, damaged, unknown to the database or foreign. It exits with 1 if something is missing or damaged.

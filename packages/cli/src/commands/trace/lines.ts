@@ -76,7 +76,7 @@ function supersededLines(successor: RowTrace['row']['superseded_by']): Line[] {
 }
 
 /** A record, and the rows that came of it. */
-export function recordTraceLines({ record, rows, row_count }: Answer<'traceRecord'>): Line[] {
+export function recordTraceLines({ record, deposition, rows, row_count }: Answer<'traceRecord'>): Line[] {
   const cells = rows.map((row) => [
     row.name,
     row.is_live ? version(row.release) : line`${version(row.release)} ${yellow('stale')}`,
@@ -88,9 +88,32 @@ export function recordTraceLines({ record, rows, row_count }: Answer<'traceRecor
   ]);
   return [
     ...recordLines(record),
+    ...(deposition ? ['', ...depositedLines(deposition)] : []),
     '',
     ...(rows.length === 0 ? ['no rows'] : table(['row', 'release', 'digest', '', 'values'], cells)),
     ...(row_count > rows.length ? [dim(`… and ${row_count - rows.length} more rows`)] : []),
+  ];
+}
+
+/** Who deposited and who approved it, and the runs of each submission, the newest first. */
+function depositedLines({
+  id,
+  depositor,
+  submissions,
+}: NonNullable<Answer<'traceRecord'>['deposition']>): Line[] {
+  return [
+    line`${bold('deposited')} by ${depositor.subject} (${depositor.issuer}), deposition ${id}`,
+    ...submissions.flatMap(({ status, submitted_at, runs, review }) => {
+      const by = review ? `, ${review.decision} by ${review.actor.subject} (${review.actor.issuer})` : '';
+      const state = status.replace('_', ' ');
+      return [
+        line`  ${time(submitted_at)}  ${status === 'accepted' ? green(state) : yellow(state)}${by}`,
+        ...runs.map(
+          ({ hook, version: release, id: run, outcome }) =>
+            line`    run ${run}  ${hook} ${version(release)}  ${outcome ?? 'no outcome'}`,
+        ),
+      ];
+    }),
   ];
 }
 

@@ -31,7 +31,7 @@ export async function localFiles(directory: string): Promise<LocalFiles> {
   const known = new Map<string, LocalFile>();
   const asked = new Set<string>();
   const read = async (path: string): Promise<LocalFile> => {
-    const found = known.get(path) ?? (await hashed(path));
+    const found = known.get(path) ?? (await localFile(path));
     known.set(path, found);
     return found;
   };
@@ -76,7 +76,8 @@ async function within(root: string, path: string): Promise<string> {
   throw refusal(path, `leads out of ${root}; name files below it`);
 }
 
-async function hashed(path: string): Promise<LocalFile> {
+/** @throws OsaError `usage` for what is no file, or cannot be read */
+export async function localFile(path: string): Promise<LocalFile> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((cause: unknown) => {
     const isLink = systemCode(cause) === 'ELOOP';

@@ -16,6 +16,8 @@ export interface UploadRequest {
   readonly files: readonly LocalFile[];
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** That of the tokens, for those who bring in no uploads. */
+  readonly scope?: string;
 }
 
 /**
@@ -24,13 +26,13 @@ export interface UploadRequest {
  * @throws OsaError `usage` for a file that changes meanwhile, and what the server refuses
  */
 export async function uploadFiles(client: Client, request: UploadRequest): Promise<{ sent: number }> {
-  const { convention: slug, files, progress } = request;
+  const { files, progress } = request;
   const total = files.reduce((sum, { size }) => sum + size, 0);
   const told = { done: 0, total };
   let sent = 0;
   for (let at = 0; at < files.length; at += bounds.askedFiles) {
     const some = files.slice(at, at + bounds.askedFiles);
-    const missing = await missingOf(client, slug, some);
+    const missing = await missingOf(client, request, some);
     for (const file of some) {
       const received = missing.get(file.sha256);
       if (received !== undefined) {
@@ -46,11 +48,16 @@ export async function uploadFiles(client: Client, request: UploadRequest): Promi
 
 async function missingOf(
   client: Client,
-  slug: string,
+  { convention: slug, scope }: Pick<UploadRequest, 'convention' | 'scope'>,
   files: readonly LocalFile[],
 ): Promise<Map<string, number>> {
   const body = { sha256: files.map(({ sha256 }) => sha256) };
-  const { missing } = await client.call('missingFiles', { params: { slug }, body, repeatable: true });
+  const { missing } = await client.call('missingFiles', {
+    params: { slug },
+    body,
+    repeatable: true,
+    ...scoped(scope),
+  });
   return new Map(missing.map(({ sha256, received }) => [sha256, received]));
 }
 
@@ -61,7 +68,7 @@ interface Sending extends UploadRequest {
 }
 
 async function sendFile(client: Client, sending: Sending): Promise<void> {
-  const { convention: slug, file, signal } = sending;
+  const { file, signal } = sending;
   let offset = sending.received;
   for (let tries = 0; ; ) {
     const from = offset;
@@ -76,7 +83,7 @@ async function sendFile(client: Client, sending: Sending): Promise<void> {
       if (known?.code === 'invalid' && known.field === 'sha256') throw changed(file, known);
       if (!known || wait === undefined || !mayPass(known)) throw error;
       await delay(wait, undefined, { signal });
-      const received = (await missingOf(client, slug, [file])).get(file.sha256);
+      const received = (await missingOf(client, sending, [file])).get(file.sha256);
       if (received === undefined) return;
       offset = received;
     }
@@ -90,7 +97,7 @@ function mayPass({ code, field }: OsaError): boolean {
 
 function sendFrom(
   client: Client,
-  { convention: slug, file: { sha256, size, path }, counted, signal }: Sending,
+  { convention: slug, file: { sha256, size, path }, counted, signal, scope }: Sending,
   offset: number,
 ) {
   async function* bytes() {
@@ -102,7 +109,17 @@ function sendFrom(
     }
   }
   const upload = { open: () => Readable.from(bytes(), { objectMode: false }), replayable: false };
-  return client.call('putFile', { params: { slug, sha256 }, query: { size, offset }, upload, signal });
+  return client.call('putFile', {
+    params: { slug, sha256 },
+    query: { size, offset },
+    upload,
+    signal,
+    ...scoped(scope),
+  });
+}
+
+function scoped(scope: string | undefined): { readonly scope?: string } {
+  return scope === undefined ? {} : { scope };
 }
 
 function changed({ path }: LocalFile, cause?: unknown): OsaError {
