@@ -69,6 +69,7 @@ export const everything = [
   'depositions:write',
   'depositions:review',
   'runs:read',
+  'replays:write',
   'publishers:write',
   'events:read',
 ];

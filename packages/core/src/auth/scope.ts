@@ -15,6 +15,7 @@ export const scopeVerbs = [
   'depositions:write',
   'depositions:review',
   'runs:read',
+  'replays:write',
   'publishers:write',
   'events:read',
 ] as const;

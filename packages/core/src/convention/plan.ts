@@ -164,11 +164,22 @@ function describe({ path, from, to }: Difference): string {
 }
 
 function conventionDifferences(stored: StoredConvention, request: DeployRequest): Difference[] {
-  const { title, description, schema, file_requirements, docs, ingester, hooks, curation, approve_own } =
-    request;
+  const {
+    title,
+    description,
+    license,
+    schema,
+    file_requirements,
+    docs,
+    ingester,
+    hooks,
+    curation,
+    approve_own,
+  } = request;
   const next = {
     title,
     description,
+    license: license ?? null,
     schema: `${schema.id}@${schema.version}`,
     file_requirements,
     curation,

@@ -38,6 +38,12 @@ declare
     'insert (batch, source_id) on recompute_records',
     'insert (id, hook, version, against, convention, seed, sample, list, tolerances, keys, reason, actor) on comparisons',
     'update (status, fence, claimed_by, lease_until, problem, report, finished_at) on comparisons',
+    'insert (id, kind, hook, version, sample, seed, reason, actor) on replays',
+    'insert (id, replay, position, run, whole) on replay_parts',
+    'update (status, fence, claimed_by, lease_until, available_at, failures, reason, lost, finished_at) on replay_parts',
+    'insert (part, outcome) on replay_outcomes',
+    'insert (part, run, outcome, verdict, reason, engine, architecture, resolved_digest, platform_digest, stored_digest, '
+      'made_digest, differing, columns, examples) on replay_certificates',
     'insert (batch, predecessor) on batch_gates',
     'insert (batch, source_id, line, metadata, content_digest, status, reason) on batch_records',
     'insert (convention, source_id, record_id, last_batch) on sources',
@@ -56,7 +62,7 @@ declare
     'insert (id, publisher, actor, proof, claims) on exchanges',
     'insert (actor, key, request_digest, rights, response) on idempotency_keys',
     'update (release_count, live_seq, live_version, paused_at, pause_reason, paused_by) on hooks',
-    'update (title, description, schema_id, schema_version, file_requirements, docs, ingester, curation, approve_own, '
+    'update (title, description, license, schema_id, schema_version, file_requirements, docs, ingester, curation, approve_own, '
       'updated_at) on conventions',
     'insert (actor, verb) on refusals',
     'update (count, last_at) on refusals',
@@ -96,7 +102,7 @@ begin
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_publisher(), guard_exchange(), guard_forgetting(), prove_supersession(),
     prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
-    prove_record_files(),
+    prove_record_files(), prove_replay_outcomes(), prove_replay_certificates(), guard_replay_end(),
     guard_deposition(), guard_deposition_file(), deposition_status(uuid), prove_deposition(), guard_submission(), note_submission(),
     follow_batch(), prove_submitted(), guard_held(), prove_held(), guard_held_run(), guard_held_rows(), drop_held(), guard_review(),
     prove_review(), prove_reviewed(),

@@ -1,5 +1,6 @@
 import type { Deliveries } from '../../events/deliveries.ts';
 import type { Sql } from '../connection/connect.ts';
+import { isShown } from '../deposition/private.ts';
 
 /** Letters that are kept. */
 const mostDead = 10_000;
@@ -47,6 +48,19 @@ export function deliveries(sql: Sql): Deliveries {
     },
     runsOf: async (batch) => {
       const rows = await sql<{ id: string }[]>`select id from runs where batch = ${batch} order by hook`;
+      return rows.map(({ id }) => id);
+    },
+    startedRuns: async (limit) => {
+      // The order is that of the index of claimed batches, which are few.
+      const rows = await sql<{ id: string }[]>`
+        select run.id
+        from (
+          select id from batches
+          where snapshot_at is not null and finished_at is null and ${isShown(sql, sql`batches.id`)}
+          order by ingestion limit ${limit}) bt
+        cross join lateral (select id from runs where batch = bt.id and finished_at is null offset 0) run
+        cross join lateral (select from attempts where run = run.id limit 1) a
+        limit ${limit}`;
       return rows.map(({ id }) => id);
     },
   };
