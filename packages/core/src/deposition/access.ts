@@ -1,6 +1,7 @@
 import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
+import type { Writer } from '../store.ts';
 import { unknownDeposition } from './depositions.ts';
 
 type Owned = { readonly owner: Pick<Principal, 'issuer' | 'subject'> };
@@ -58,4 +59,9 @@ export function requireRevision({ revision }: { readonly revision: number }, see
     `If-Match: the deposition is at revision ${revision}, not ${seen}; look at it again, then repeat the change`,
     { field: 'If-Match', details: { revision } },
   );
+}
+
+/** What a depositor does is not told in the outbox, which others read. */
+export function untold({ principal, idempotency }: Writer): Writer {
+  return { principal, idempotency };
 }

@@ -10,7 +10,7 @@ import { canonicalJson } from '../json/canonical.ts';
 import { bounds } from '../limits.ts';
 import { metadataChecker } from '../record/check.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
-import { requireOwner, requireRevision } from './access.ts';
+import { requireOwner, requireRevision, untold } from './access.ts';
 import { type StoredDeposition, sourceOfDeposition } from './depositions.ts';
 
 type Deposition = Answer<'showDeposition'>;
@@ -108,11 +108,6 @@ export function requireDraft({ id, status }: Pick<StoredDeposition, 'id' | 'stat
       details: { status },
     },
   );
-}
-
-/** What a depositor does is not told in the outbox, which others read. */
-export function untold({ principal, idempotency }: Writer): Writer {
-  return { principal, idempotency };
 }
 
 /** The metadata as they are stored. A draft may lack fields; those that it has are of the schema, and fit. */

@@ -3,9 +3,9 @@ import { grants } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer } from '../store.ts';
-import { isOwner, requireRevision } from './access.ts';
+import { isOwner, requireRevision, untold } from './access.ts';
 import { type StoredDeposition, unknownDeposition } from './depositions.ts';
-import { type Edit, untold } from './edit.ts';
+import type { Edit } from './edit.ts';
 
 type Deposition = Answer<'showDeposition'>;
 

@@ -7,9 +7,9 @@ import type { IncomingRecord, Pinned } from '../ingestion/ingestions.ts';
 import { recordReader } from '../ingestion/record-line.ts';
 import { parseExactJson } from '../json/exact.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
-import { requireOwner, requireRevision } from './access.ts';
+import { requireOwner, requireRevision, untold } from './access.ts';
 import { type StoredDeposition, sourceOfDeposition } from './depositions.ts';
-import { type Edit, requireDraft, untold } from './edit.ts';
+import { type Edit, requireDraft } from './edit.ts';
 
 type Deposition = Answer<'showDeposition'>;
 
