@@ -194,8 +194,8 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue/end.ts`,
-        find: "status in ('queued', 'running', 'parked')\n    order by id for no key update`",
-        replace: "status in ('queued', 'parked')\n    order by id for no key update`",
+        find: "status in ('queued', 'running', 'parked', 'held')\n    order by id for no key update`",
+        replace: "status in ('queued', 'parked', 'held')\n    order by id for no key update`",
       },
     ],
     focus: { points: ['process.mid-output'], actions: ['hold'], operations: ['cancel'] },
@@ -232,7 +232,7 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue/candidate.ts`,
-        find: "select from ahead a join batches p on p.id = a.id where p.status in ('queued', 'running', 'parked'))",
+        find: "select from ahead a join batches p on p.id = a.id where p.status in ('queued', 'running', 'parked', 'held'))",
         replace: "select from ahead a join batches p on p.id = a.id where p.status = 'nothing')",
       },
     ],

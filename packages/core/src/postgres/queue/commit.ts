@@ -114,12 +114,19 @@ function countEnds(ends: readonly RecordEnd[]) {
 async function endBatch(tx: Transaction, claim: Claim, { results, ends, from }: Ending): Promise<void> {
   const { published, rejected, errored } = countEnds(ends);
   const rows = results.reduce((sum, result) => sum + (result.output?.judgement.rowCount ?? 0), 0);
+  const ended = tx`status = 'done', lease_until = null, finished_at = clock_timestamp(), reason = null, published = ${published},
+        rejected = ${rejected}, errored = ${errored}, rows = ${rows}`;
+  if (from === 'held') {
+    const reviewed = await tx`
+      update batches set ${ended}
+      where id = ${claim.batch} and fence = ${claim.fence} and status = 'held' returning id`;
+    if (reviewed.length === 0)
+      throw new OsaError('conflict', `batch ${claim.batch} is not in review any more`);
+    return;
+  }
   const held = await tx`
-    update batches
-    set status = 'done', lease_until = null, finished_at = clock_timestamp(), reason = null, published = ${published},
-        rejected = ${rejected}, errored = ${errored}, rows = ${rows}
-    where id = ${claim.batch} and fence = ${claim.fence} and status = ${from}
-      and (status = 'held' or lease_until > clock_timestamp())
+    update batches set ${ended}
+    where id = ${claim.batch} and fence = ${claim.fence} and status = 'running' and lease_until > clock_timestamp()
     returning id`;
   if (held.length === 0) throw leaseLost(claim.batch);
 }
