@@ -21,7 +21,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'a run gets the config of the release that is live, and all else of its own',
     defects: [
       {
-        file: `${core}/postgres/queue/queue.ts`,
+        file: `${core}/postgres/queue/read-claim.ts`,
         find: 'r.digest, r.command, r.config, r.limits,\n',
         replace: `r.digest, r.command, ${partOfLive('config')}, r.limits,\n`,
       },
@@ -34,7 +34,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'a run is started by the command of the release that is live, and all else is its own',
     defects: [
       {
-        file: `${core}/postgres/queue/queue.ts`,
+        file: `${core}/postgres/queue/read-claim.ts`,
         find: 'r.digest, r.command, r.config, r.limits,\n',
         replace: `r.digest, ${partOfLive('command')}, r.config, r.limits,\n`,
       },
@@ -47,7 +47,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'a run gets the limits of the release that is live, and all else of its own',
     defects: [
       {
-        file: `${core}/postgres/queue/queue.ts`,
+        file: `${core}/postgres/queue/read-claim.ts`,
         find: 'r.digest, r.command, r.config, r.limits,\n',
         replace: `r.digest, r.command, r.config, ${partOfLive('limits')},\n`,
       },
@@ -113,8 +113,8 @@ export const attributionMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/runs.ts`,
-        find: `rel.version = run.version\n    where run.id = \${id}\`;\n  return row;`,
-        replace: `rel.version = ${live('run.hook')}\n    where run.id = \${id}\`;\n  return row;`,
+        find: `rel.version = run.version\n    where run.id = \${id} and`,
+        replace: `rel.version = ${live('run.hook')}\n    where run.id = \${id} and`,
       },
     ],
     focus: interrupted,
@@ -126,8 +126,8 @@ export const attributionMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/runs.ts`,
-        find: 'rel.version = run.version\n    where true',
-        replace: `rel.version = ${live('run.hook')}\n    where true`,
+        find: `rel.version = run.version\n    where \${isShown`,
+        replace: `rel.version = ${live('run.hook')}\n    where \${isShown`,
       },
     ],
     test,

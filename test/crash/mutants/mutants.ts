@@ -66,7 +66,7 @@ export const mutants: readonly Mutant[] = [
     what: 'a claim takes the release that is live, not the one of its snapshot',
     defects: [
       {
-        file: `${core}/postgres/queue/queue.ts`,
+        file: `${core}/postgres/queue/read-claim.ts`,
         find: 'join releases r on r.hook = run.hook and r.version = run.version\n    join hooks h on h.name = run.hook\n',
         replace:
           'join hooks h on h.name = run.hook\n    join releases r on r.hook = run.hook and r.version = h.live_version\n',
@@ -81,16 +81,16 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue/commit.ts`,
-        find: 'await database.transaction((tx) => write(tx, node, claim, results, ends));',
+        find: "await database.transaction((tx) => write(tx, node, claim, { results, ends, from: 'running' }));",
         replace: `const stored: (() => Promise<void>)[] = [];
-    await database.transaction((tx) => write(tx, node, claim, results, ends, stored));
+    await database.transaction((tx) => write(tx, node, claim, { results, ends, from: 'running' }, stored));
     for (const store of stored) await store();`,
       },
       {
         file: `${core}/postgres/queue/commit.ts`,
-        find: '  ends: readonly RecordEnd[],\n): Promise<void> {\n  await useIndexLookups(tx);',
+        find: '  { results: given, ends, from }: Ending,\n): Promise<void> {\n  await useIndexLookups(tx);',
         replace:
-          '  ends: readonly RecordEnd[],\n  stored: (() => Promise<void>)[],\n): Promise<void> {\n  await useIndexLookups(tx);',
+          '  { results: given, ends, from }: Ending,\n  stored: (() => Promise<void>)[] = [],\n): Promise<void> {\n  await useIndexLookups(tx);',
       },
       {
         file: `${core}/postgres/queue/commit.ts`,
