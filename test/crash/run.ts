@@ -4,6 +4,7 @@ import { readPrivateKey } from '@osa/core/auth/token';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import type { Point } from './control.ts';
 import type { Injected } from './injector.ts';
+import { checkDepositions } from './invariants/depositions.ts';
 import { checkEvents } from './invariants/events.ts';
 import { type History, readHistory, rewritten } from './invariants/history.ts';
 import { checkHolds } from './invariants/holds.ts';
@@ -137,6 +138,7 @@ async function verify(
   checkEvents(state, model, report);
   checkOrder(state, model, report);
   checkHolds(state, model, report);
+  checkDepositions(state, model, report);
   checkRecomputes(state, model, report);
   await checkMemory(state, daemons, report);
   await checkTraces(state, model, (await clientsOf(world, key))('reader'), report);

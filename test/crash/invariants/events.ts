@@ -52,8 +52,20 @@ function checkBatches({ batches, batchRecords, ingestions, events }: State, tell
     events
       .filter((event) => event.type === type && says(event, { ingestion }))
       .reduce((total, { payload }) => total + Number(payload[field]), 0);
-  for (const { id, status } of batches) {
-    tell(`the end of batch ${id}`, count('batch.finished', { batch: id }), status === 'done' ? 1 : 0);
+  const published = new Set(
+    batchRecords.filter(({ status }) => status === 'published').map(({ batch }) => batch),
+  );
+  for (const { id, status, deposition } of batches) {
+    // Of a deposition that came back, nobody hears.
+    const isTold = status === 'done' && (deposition === null || published.has(id));
+    tell(`the end of batch ${id}`, count('batch.finished', { batch: id }), isTold ? 1 : 0);
+    if (deposition !== null) {
+      tell(
+        `deposition ${deposition}, batch ${id}`,
+        count('deposition.accepted', { batch: id }),
+        isTold ? 1 : 0,
+      );
+    }
   }
   for (const { id } of ingestions) {
     const own = new Set(batches.filter(({ ingestion }) => ingestion === id).map((batch) => batch.id));
@@ -94,13 +106,13 @@ function checkPauses({ events }: State, model: Model, tell: Tell, report: Report
 function checkRequests({ events }: State, model: Model, tell: Tell, report: Report): void {
   const accepted = events.filter(({ type }) => type === 'request.accepted');
   const times = Map.groupBy(accepted, ({ payload }) => String(payload.jti));
-  for (const { what, keyed, tokens, end } of model.writes) {
+  for (const { what, keyed, tokens, end, untold } of model.writes) {
     const count = tokens.reduce((sum, token) => sum + (times.get(token)?.length ?? 0), 0);
     for (const token of tokens) times.delete(token);
     // What has no key is accepted as often as it is tried; what nobody answered may have been done.
     if (end === 'unknown' && count < 2) continue;
     if (end === 'done' && !keyed && count > 0 && count <= tokens.length) continue;
-    tell(`the request ${what}`, count, end === 'refused' ? 0 : 1);
+    tell(`the request ${what}`, count, end === 'refused' || untold ? 0 : 1);
   }
   for (const [token] of times) report('I9', `a request of nobody is accepted: ${token}`);
 }

@@ -5,6 +5,9 @@ export class Model {
   readonly deploys: Deploy[] = [];
   readonly moves: Move[] = [];
   readonly ingestions: Ingestion[] = [];
+  readonly deposits: Deposit[] = [];
+  /** What of these was submitted: each an ingestion of one record. */
+  readonly submissions: Ingestion[] = [];
   readonly retries: Told[] = [];
   readonly mints: Mint[] = [];
   /** Of a hook, by its name, or of an ingestion, by its id. */
@@ -73,6 +76,8 @@ export interface Written {
   /** The ids of the tokens of its tries. */
   readonly tokens: string[];
   end: 'done' | 'refused' | 'unknown';
+  /** Whether nobody is told of it. */
+  readonly untold?: boolean;
 }
 
 /** One request. Times are milliseconds since 1970, by the clock that PostgreSQL has too. */
@@ -126,6 +131,12 @@ export interface Move extends Told {
 export interface Recomputing extends Told {
   readonly hook: HookName;
   id?: string;
+}
+
+export interface Deposit extends Told {
+  id?: string;
+  /** What was decided of it, as the answers said: one thing at most. */
+  readonly decisions: ('approve' | 'reject' | 'withdraw')[];
 }
 
 export interface Ingestion extends Told {

@@ -37,6 +37,16 @@ export interface State {
   readonly outcomes: readonly Outcome[];
   readonly recomputes: readonly Recompute[];
   readonly recomputeRecords: readonly RecomputeRecord[];
+  readonly depositions: readonly {
+    id: string;
+    status: string;
+    /** Its records. */
+    published: number;
+    is_private: boolean;
+  }[];
+  readonly reviews: readonly { deposition: string; batch: string; decision: string }[];
+  /** Answers that are kept for a review. */
+  readonly held: number;
   /** The kept counts. */
   readonly counts: readonly CurrentCount[];
   readonly records: readonly {
@@ -90,6 +100,8 @@ export interface Batch {
   /** Of what it is: an ingestion or a recompute. */
   readonly ingestion: string | null;
   readonly recompute: string | null;
+  /** What it submits. */
+  readonly deposition: string | null;
   readonly status: string;
   readonly reason: string | null;
   readonly fence: string;
@@ -177,12 +189,19 @@ export async function readState(database: Database): Promise<State> {
         from live_changes c join actors a on a.id = c.actor order by hook, seq`,
       deploys: await tx<State['deploys'][number][]>`
         select id, xmin::text as xact, jsonb_path_query_array(manifest, '$.hooks[*].name') as hooks from deploys order by id`,
-      ingestions: await tx<{ id: string }[]>`select id from ingestions`,
+      ingestions: await tx<{ id: string }[]>`select id from ingestions where deposition is null`,
+      depositions: await tx<State['depositions'][number][]>`
+        select d.id, d.status,
+               (select count(*)::integer from published p where p.source_id = 'deposition-' || d.id) as published,
+               d.submission is null or exists (select from private_batches p where p.deposition = d.id) as is_private
+        from depositions d`,
+      reviews: await tx<State['reviews'][number][]>`select deposition, batch, decision from reviews`,
+      held: (await tx`select from held_runs`).length,
       events: await tx<StoredEvent[]>`select type, payload, xmin::text as xact from events order by id`,
       batches: await tx<Batch[]>`
-        select id, ingestion, recompute, status, reason, fence, extract(epoch from snapshot_at)::float8 * 1000 as snapshot_ms,
+        select id, ingestion, recompute, (select deposition from ingestions i where i.id = b.ingestion) as deposition, status, reason, fence, extract(epoch from snapshot_at)::float8 * 1000 as snapshot_ms,
                extract(epoch from finished_at)::float8 * 1000 as finished_ms
-        from batches order by id`,
+        from batches b order by id`,
       batchRecords: await tx<BatchRecord[]>`
         select id, batch, source_id, metadata -> 'value' as value, encode(content_digest, 'hex') as content_digest, status, reason,
                (select srn from published where batch_record = case b.status when 'published' then b.id else b.record end) as record,

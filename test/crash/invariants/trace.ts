@@ -42,7 +42,7 @@ function indexed(state: State, model: Model) {
   const runs = new Map(state.runs.map((run) => [run.id, run]));
   const releases = new Map(state.releases.map((release) => [`${release.hook} ${release.version}`, release]));
   return {
-    sent: new Map(model.ingestions.map((ingestion) => [ingestion.id, ingestion])),
+    sent: new Map([...model.ingestions, ...model.submissions].map((sent) => [sent.id, sent])),
     batchOf: (id: string) => batches.get(id),
     releaseOf: (hook: string, version: number) => releases.get(`${hook} ${version}`),
     versionOf: (row: StoredRow) => runs.get(row.run_id)?.version ?? 0,

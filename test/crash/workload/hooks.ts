@@ -45,6 +45,7 @@ function manifest(declared: ReadonlyMap<HookName, Declared>, schema: string): ob
     description: 'A convention that is broken on purpose.',
     schema: { id: 'crash-record', version: schema, fields: schema === '1.0.0' ? [value] : [value, note] },
     file_requirements: { accepted_types: [], max_count: 0 },
+    ...{ curation: 'manual', approve_own: true },
     hooks: [...declared].map(([name, release]) => ({ name, feature: featureOf(name), ...fieldsOf(release) })),
   };
 }

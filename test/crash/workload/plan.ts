@@ -50,7 +50,14 @@ export type Operation =
   | { readonly kind: 'pause'; readonly hook: HookName | undefined; readonly forMs: number }
   /** The ingestion that came in last. */
   | { readonly kind: 'cancel' }
-  | { readonly kind: 'retry' };
+  | { readonly kind: 'retry' }
+  | {
+      readonly kind: 'deposit';
+      readonly value: number;
+      /** Once its hooks have given it back. */
+      readonly mended: number;
+      readonly decision: 'approve' | 'reject' | 'withdraw' | 'both';
+    };
 
 export interface Upload {
   readonly records: readonly Sent[];
@@ -110,6 +117,7 @@ export function planClients(
 function reaching(point: Point): Operation['kind'] | undefined {
   if (point.startsWith('mint')) return 'mint';
   if (point.startsWith('recompute')) return 'recompute';
+  if (/^(deposition|hold|review)\./.test(point)) return 'deposit';
   return point.startsWith('live') ? 'rollback' : undefined;
 }
 
@@ -125,6 +133,7 @@ const weights: readonly (readonly [Operation['kind'], number])[] = [
   ['rollback', 14],
   ['activate', 6],
   ['recompute', 4],
+  ['deposit', 6],
   ['pause', 6],
   ['cancel', 2],
   ['retry', 2],
@@ -169,6 +178,11 @@ function operationOf(kind: Operation['kind'], planning: Planning): Operation {
     case 'cancel':
     case 'retry':
       return { kind };
+    case 'deposit':
+      return {
+        ...{ kind, value: random.chance(0.3) ? -1 : random.int(0, 7), mended: random.int(0, 7) },
+        decision: random.pick(['approve', 'approve', 'both', 'reject', 'withdraw']),
+      };
   }
 }
 

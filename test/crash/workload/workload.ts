@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ingestion, Told } from '../invariants/model.ts';
+import { deposit } from './deposit.ts';
 import { cancel, pause } from './holds.ts';
 import { deploy, mint, move, recompute } from './hooks.ts';
 import { type Operation, type Step, slug, type Upload, type WorkloadParts } from './plan.ts';
@@ -29,6 +30,8 @@ async function perform(parts: WorkloadParts, operation: Operation): Promise<void
       return move(parts, operation);
     case 'recompute':
       return recompute(parts, operation.hook);
+    case 'deposit':
+      return deposit(parts, operation);
     case 'ingest':
       return ingest(parts, operation);
     case 'burst':

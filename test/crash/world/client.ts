@@ -8,7 +8,7 @@ import type { Daemons } from './daemons.ts';
 
 /** One write, told until there is an answer: to any daemon, and always under the same key. */
 export interface Write {
-  readonly method: 'POST' | 'PUT';
+  readonly method: 'POST' | 'PUT' | 'PATCH';
   readonly path: string;
   readonly type: 'application/json' | 'application/x-ndjson' | 'application/octet-stream';
   readonly body: string | Buffer;
@@ -16,6 +16,8 @@ export interface Write {
   readonly accept?: readonly string[];
   /** False for one that finds by itself what an earlier try has done; undefined is true. */
   readonly keyed?: boolean;
+  /** Whether the outbox does not tell of it. */
+  readonly untold?: boolean;
 }
 
 export interface Answered {
@@ -35,7 +37,15 @@ export interface Client {
 
 const answerWithinMs = 60_000;
 const tryMs = 12_000;
-const scopes = ['conventions:write', 'hooks:write', 'ingestions:write', 'ingestions:read', 'runs:read'];
+const scopes = [
+  'conventions:write',
+  'hooks:write',
+  'ingestions:write',
+  'ingestions:read',
+  'depositions:write',
+  'depositions:review',
+  'runs:read',
+];
 
 export interface ClientParts {
   readonly subject: string;
@@ -84,6 +94,7 @@ export function createClient({ subject, daemons, key, random, model }: ClientPar
         keyed: request.keyed !== false,
         tokens: [],
         end: 'unknown',
+        untold: request.untold === true,
       };
       model.writes.push(written);
       const tried = { key: randomUUID(), tokens: written.tokens };

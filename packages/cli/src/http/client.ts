@@ -36,6 +36,8 @@ export type CallInput<N extends RouteName> = Given<'params', Params<N>> &
     readonly scopes?: readonly string[];
     /** The ETag that the state must still have. */
     readonly ifMatch?: string;
+    /** This token, whatever credential there is. */
+    readonly token?: string;
     /** Aborts this call, instead of what aborts the command. */
     readonly signal?: AbortSignal;
     /** For a POST that changes nothing: it is sent again like a read when the connection is lost. */
@@ -112,6 +114,7 @@ async function withToken(call: {
   const { route, input, sign, attempt } = call;
   const { gate } = route;
   if (gate.kind === 'public') return attempt(undefined);
+  if (input.token !== undefined) return attempt(input.token);
   const extra = input.scopes ?? [];
   if (gate.kind === 'authenticated') {
     const token = await sign(extra);
@@ -158,6 +161,10 @@ function signer({ sources, signal }: ClientOptions, server: Server, call: Client
       exchanging ??= exchangeIdToken(call, credential.source, { sources, signal }).then(({ token }) => token);
       return exchanging;
     }
+    if (credential?.kind === 'login') {
+      const { loginToken } = await import('./login.ts');
+      return loginToken(call, sources, server);
+    }
     if (credential?.kind !== 'key') return credential?.token;
     loading ??= loadKey(credential.identity.key);
     return sign(await loading, credential.identity, { scopes });
@@ -184,6 +191,7 @@ function segment(name: string, value: string): string {
 
 const accepted = {
   text: 'text/plain',
+  html: 'text/html',
   markdown: 'text/markdown',
   bytes: 'text/plain',
   archive: 'application/octet-stream',

@@ -60,6 +60,11 @@ declare
     'insert (id, issuer, claims, scopes, actor) on publishers',
     'update (removed_at, removed_by) on publishers',
     'insert (id, publisher, actor, proof, claims) on exchanges',
+    'insert (id, issuer, subject, name), update (name) on people',
+    'insert (id, device_hash, user_code, expires_at), delete on logins',
+    'update (polled_at, browser_hash, answered_at, person, allowed, taken_at) on logins',
+    'insert (id, person, login, expires_at), update (ended_at, end_reason) on sessions',
+    'insert (id, session, hash, expires_at), update (used_at), delete on refresh_tokens',
     'insert (actor, key, request_digest, rights, response) on idempotency_keys',
     'update (release_count, live_seq, live_version, paused_at, pause_reason, paused_by) on hooks',
     'update (title, description, license, schema_id, schema_version, file_requirements, docs, ingester, curation, approve_own, '
@@ -101,6 +106,7 @@ begin
   execute format('revoke create on schema public from public, %I', app);
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_publisher(), guard_exchange(), guard_forgetting(), prove_supersession(),
+    guard_person(), guard_login(), guard_session(), prove_session(), guard_refresh_token(),
     prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
     prove_record_files(), prove_replay_outcomes(), prove_replay_certificates(), guard_replay_end(),
     guard_deposition(), guard_deposition_file(), deposition_status(uuid), prove_deposition(), guard_submission(), note_submission(),
