@@ -54,7 +54,7 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'recompute' | 'run' | 'deploy';
+export type IdKind = 'ingestion' | 'recompute' | 'comparison' | 'run' | 'deploy';
 
 export interface IdRange {
   readonly first: string;
