@@ -84,7 +84,8 @@ export async function listComparisons(
 function hideValues(comparison: Comparison, principal: Principal | undefined): Comparison {
   const { report } = comparison;
   if (!report) return comparison;
-  if (mayReadValues(comparison, principal)) return { ...comparison, report: { ...report, shows_values: true } };
+  if (mayReadValues(comparison, principal))
+    return { ...comparison, report: { ...report, shows_values: true } };
   const columns = report.columns.map((column) => ({ ...column, max_abs: null, max_rel: null }));
   return { ...comparison, report: { ...report, shows_values: false, columns, examples: [] } };
 }
