@@ -36,7 +36,7 @@ async function againstIngestion(
   const total = batches * 10_000;
   for (let round = 0; round <= rounds; round++) {
     signal.throwIfAborted();
-    const dataset = await deployDataset(database, `again_${round}`);
+    const dataset = await deployDataset(database, `again${round}`);
     await place.settle();
     const came = await timed(async () => {
       for (const batch of rows) {
