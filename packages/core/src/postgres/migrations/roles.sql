@@ -34,6 +34,12 @@ declare
     'update (status, fence, claimed_by, lease_until, problem, report, finished_at) on comparisons',
     'insert (convention, at), update (at) on recompute_times',
     'insert (deploy, hook, version, live_seq, comparison, max_changed), update (activated_seq) on deploy_holds',
+    'insert (id, kind, hook, version, sample, seed, reason, actor) on replays',
+    'insert (id, replay, position, run, whole) on replay_parts',
+    'update (status, fence, claimed_by, lease_until, available_at, failures, reason, lost, finished_at) on replay_parts',
+    'insert (part, outcome) on replay_outcomes',
+    'insert (part, run, outcome, verdict, reason, engine, architecture, resolved_digest, platform_digest, stored_digest, '
+      'made_digest, differing, columns, examples) on replay_certificates',
     'insert (batch, predecessor) on batch_gates',
     'insert (batch, source_id, line, metadata, content_digest, status, reason) on batch_records',
     'insert (convention, source_id, record_id, last_batch) on sources',
@@ -92,6 +98,7 @@ begin
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_publisher(), guard_exchange(), guard_forgetting(), prove_supersession(),
     prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
     prove_record_files(), prove_activation(), guard_current_from(),
+    prove_replay_outcomes(), prove_replay_certificates(), guard_replay_end(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
     rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end, note_events(),
     order_events(integer) from public;
