@@ -17,13 +17,11 @@ export function idReads({ sql }: Pick<Database, 'sql'>): IdReads {
       };
       const shown = {
         ingestion: isShownIngestion(sql, sql`ingestions.id`),
-        recompute: sql`true`,
-        replay: sql`true`,
         run: isShown(sql, sql`runs.batch`),
-        deploy: sql`true`,
       };
+      const isSeen = kind === 'ingestion' || kind === 'run' ? shown[kind] : sql`true`;
       return sql<Found[]>`
-        select ${columns[kind]} where id between ${first} and ${last} and ${shown[kind]} order by id desc limit ${limit}`;
+        select ${columns[kind]} where id between ${first} and ${last} and ${isSeen} order by id desc limit ${limit}`;
     },
   };
 }
