@@ -198,7 +198,8 @@ describeContainers('what a hostile hook leaves in its output', () => {
     await bench.deploy({ bad: { image: await buildImage({ script }), limits } });
     await bench.ingest([record('a', 1)]);
     await bench.drain();
-    await bench.deploy({ bad: { image: await buildImage({ script: silent }), limits } });
+    const patient = { ...limits, timeout_seconds: 60 };
+    await bench.deploy({ bad: { image: await buildImage({ script: silent }), limits: patient } });
     // The batch has its snapshot, and is tried again with it; what comes later runs what is live.
     await bench.database.sql`update batches set available_at = clock_timestamp() where status = 'queued'`;
     await bench.drain();
