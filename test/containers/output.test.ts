@@ -206,7 +206,8 @@ describeContainers('what a hostile hook leaves in its output', () => {
     await bench.ingest([record('b', 1)]);
     await bench.drain();
     const attempts = await bench.database.sql`
-      select r.version, a.n, a.ending, a.exit_code from attempts a join runs r on r.id = a.run order by r.version, a.n`;
+      select r.version, a.n, a.ending, a.exit_code from attempts a join runs r on r.id = a.run
+      where a.n <= 2 order by r.version, a.n`;
     expect(attempts).toEqual([
       { version: 1, n: 1, ending: 'timeout', exit_code: 137 },
       { version: 1, n: 2, ending: 'timeout', exit_code: 137 },
