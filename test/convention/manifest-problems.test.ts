@@ -29,7 +29,9 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
   [
     'an unknown key at the top',
     { from: 'description: Earthquakes', to: 'summary: x\ndescription: Earthquakes' },
-    ['3:1 summary: is not a key here (keys: slug, title, description, schema, files, curation, approve_own, hooks, ingester, docs)'],
+    [
+      '3:1 summary: is not a key here (keys: slug, title, description, license, schema, files, curation, approve_own, hooks, ingester, docs)',
+    ],
   ],
   [
     'a type under the name that fields have for it',

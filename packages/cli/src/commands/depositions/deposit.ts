@@ -6,7 +6,7 @@ import { depositionJson, depositionLines, ifMatch } from './lines.ts';
 export const deposit = defineCommand({
   description:
     'Deposits one record: metadata, and files where the convention takes them. It is a draft at first, which only you see.\n\n' +
-    'With --submit every hook of the convention runs over it. What they pass is published, after a review where the ' +
+    'With --submit every hook of the convention runs over it. A record that they pass is published, after a review where the ' +
     "convention wants one. Otherwise it is a draft again, with each hook's reason; osa depositions edit mends it.\n\n" +
     'It takes the role DEPOSITOR, or a key whose tokens may carry depositions:write.',
   arguments: { convention: { description: "the convention's slug" } },

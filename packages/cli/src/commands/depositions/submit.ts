@@ -4,7 +4,7 @@ import { depositionJson, idArgument, ifMatch } from './lines.ts';
 
 export const depositionsSubmit = defineCommand({
   description:
-    'Submits a draft: every hook of its convention runs over it. What they pass is published, after a review where the ' +
+    'Submits a draft: every hook of its convention runs over it. A record that they pass is published, after a review where the ' +
     "convention wants one; otherwise it is a draft again, with each hook's reason.",
   arguments: idArgument,
   options: waitOptions,
