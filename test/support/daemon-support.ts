@@ -68,6 +68,7 @@ export const everything = [
   'ingestions:read',
   'runs:read',
   'publishers:write',
+  'recalls:write',
   'events:read',
 ];
 

@@ -9,6 +9,7 @@ import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { PublisherReads, PublisherWrites } from './publisher/publishers.ts';
+import type { RecallReads, RecallWrites } from './recall/recalls.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
@@ -34,6 +35,7 @@ export interface Store {
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;
+  readonly recalls: RecallReads;
   readonly comparisons: ComparisonReads;
   readonly dataset: DatasetReads;
   readonly files: FileReads;
@@ -54,7 +56,7 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'recompute' | 'run' | 'deploy';
+export type IdKind = 'ingestion' | 'recompute' | 'recall' | 'run' | 'deploy';
 
 export interface IdRange {
   readonly first: string;
@@ -97,6 +99,7 @@ export interface WriteTransaction {
   readonly publishers: PublisherWrites;
   readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
+  readonly recalls: RecallWrites;
   readonly comparisons: ComparisonWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;

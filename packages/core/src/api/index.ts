@@ -13,6 +13,7 @@ import { comparisonsRoutes } from './operate/comparisons.ts';
 import { doctorRoutes } from './operate/doctor.ts';
 import { eventsRoutes } from './operate/events.ts';
 import { publishersRoutes } from './operate/publishers.ts';
+import { recallsRoutes } from './operate/recalls.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
@@ -32,6 +33,7 @@ export const routes = {
   ...hooksRoutes,
   ...ingestionsRoutes,
   ...recomputesRoutes,
+  ...recallsRoutes,
   ...comparisonsRoutes,
   ...runsRoutes,
   ...authRoutes,

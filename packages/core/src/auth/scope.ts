@@ -14,6 +14,7 @@ export const scopeVerbs = [
   'ingestions:read',
   'runs:read',
   'publishers:write',
+  'recalls:write',
   'events:read',
 ] as const;
 

@@ -19,6 +19,13 @@ export function roCrate({ row, record, run, release, hook }: Answer<'traceRow'>)
   const domain = record.srn.split(':')[2];
   const about = (id: string) => ({ '@id': id });
   const passed = run.status === 'passed';
+  const notices = row.recalled.map(({ id, reason }) => ({
+    '@id': `urn:uuid:${id}`,
+    '@type': 'CreativeWork',
+    name: 'Recall',
+    description: reason,
+    about: about(ids.row),
+  }));
   return {
     '@context': `${specification}/context`,
     '@graph': [
@@ -36,7 +43,12 @@ export function roCrate({ row, record, run, release, hook }: Answer<'traceRow'>)
         datePublished: record.published_at,
         license: 'The licence of the dataset applies; the convention names it.',
         conformsTo: [about(profile), about(specification)],
-        mentions: [about(ids.run), about(ids.row), about(ids.record)],
+        mentions: [
+          about(ids.run),
+          about(ids.row),
+          about(ids.record),
+          ...notices.map((notice) => about(notice['@id'])),
+        ],
       },
       { '@id': profile, '@type': 'CreativeWork', name: 'Process Run Crate', version: '0.5' },
       {
@@ -75,6 +87,7 @@ export function roCrate({ row, record, run, release, hook }: Answer<'traceRow'>)
         name: row.name,
         value: JSON.stringify(row.values),
         identifier: `sha256:${digest}`,
+        ...(notices.length > 0 && { subjectOf: notices.map((notice) => about(notice['@id'])) }),
       },
       {
         '@id': ids.record,
@@ -84,6 +97,7 @@ export function roCrate({ row, record, run, release, hook }: Answer<'traceRow'>)
         datePublished: record.published_at,
         identifier: record.srn,
       },
+      ...notices,
       { '@id': ids.builder, '@type': 'Person', name: release.built_by },
       {
         '@id': ids.archive,
