@@ -211,7 +211,7 @@ create trigger guard_recalled before insert on recomputes
 
 -- Makes the view current.<hook> from the stored contract. `_recalled` holds the notices on a row, null where there are none.
 create function create_current_view(hook_name text) returns void
-  language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+  language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   names text;
 begin
