@@ -8,9 +8,11 @@ import type { EventReads } from './events/outbox.ts';
 import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
+import type { People } from './person/people.ts';
 import type { PublisherReads, PublisherWrites } from './publisher/publishers.ts';
 import type { RecallReads, RecallWrites } from './recall/recalls.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
+import type { ReplayReads, ReplayWrites } from './replay/replays.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
 import type { Impacts } from './trace/impacts.ts';
@@ -37,6 +39,7 @@ export interface Store {
   readonly recomputes: RecomputeReads;
   readonly recalls: RecallReads;
   readonly comparisons: ComparisonReads;
+  readonly replays: ReplayReads;
   readonly dataset: DatasetReads;
   readonly files: FileReads;
   readonly tracer: Tracer;
@@ -48,6 +51,7 @@ export interface Store {
   readonly access: Access;
   readonly ids: IdReads;
   readonly publishers: PublisherReads;
+  readonly people: People;
   /** Who did what, from the trail. */
   audit(query: ParsedQuery<'audit'>): Promise<Answer<'audit'>>;
   /** How the archive is: queue, workers, failing releases, pauses. */
@@ -56,7 +60,7 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'recompute' | 'recall' | 'run' | 'deploy';
+export type IdKind = 'ingestion' | 'recompute' | 'recall' | 'replay' | 'run' | 'deploy';
 
 export interface IdRange {
   readonly first: string;
@@ -101,6 +105,7 @@ export interface WriteTransaction {
   readonly recomputes: RecomputeWrites;
   readonly recalls: RecallWrites;
   readonly comparisons: ComparisonWrites;
+  readonly replays: ReplayWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;
 }

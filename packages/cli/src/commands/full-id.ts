@@ -10,6 +10,7 @@ const scopes: Readonly<Record<Kind, readonly string[]>> = {
   ingestion: ['ingestions:read'],
   recompute: [],
   recall: [],
+  replay: [],
   run: ['runs:read'],
   deploy: [],
 };

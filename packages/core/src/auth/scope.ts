@@ -13,6 +13,7 @@ export const scopeVerbs = [
   'ingestions:write',
   'ingestions:read',
   'runs:read',
+  'replays:write',
   'publishers:write',
   'recalls:write',
   'events:read',

@@ -9,6 +9,7 @@ import type { Database, Sql } from './connection/connect.ts';
 import { databaseError } from './connection/sqlstate.ts';
 import { rowValues } from './data/rows.ts';
 import { recalledJson } from './recall/recalled.ts';
+import { rowReplays } from './replay/certificates.ts';
 import { type Facts, facts } from './trace/facts.ts';
 import { noNotices, noticesOfRow, type RowNotices } from './trace/notices.ts';
 import { utc } from './wire.ts';
@@ -47,6 +48,7 @@ interface Found {
   readonly has_sources: boolean;
   /** Null where there are no recalls. */
   readonly recalled: RowNotices | null;
+  readonly replays: RowTrace['row']['replays'];
 }
 
 /**
@@ -61,7 +63,8 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       (select max(version) from records where record_id = r.record_id) as newest_version,
       (select live_version from hooks where name = ${hook}) as live_version,
       exists (select from release_sources where hook = ${hook}) as has_sources,
-      ${noticesOfRow(sql)} as recalled
+      ${noticesOfRow(sql)} as recalled,
+      ${rowReplays(sql, sql`o.id`, sql`f.ordinal`)} as replays
     from ${sql(`features.${hook}`)} f
     join outcomes o on o.id = f.outcome_id
     join records r on r.batch_record = o.batch_record
@@ -88,6 +91,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       superseded_by: found.successor === null ? null : await successor(sql, hook, found.successor),
       recalled: recalled.row,
       values: rowValues(parseObject(found.values)),
+      replays: found.replays,
     },
     record: {
       srn: `urn:osa:${set.domain}:rec:${found.record_id}@${found.version}`,

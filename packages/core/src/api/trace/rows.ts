@@ -4,6 +4,7 @@ import { Digest } from '../../hook/release.ts';
 import { bounds } from '../../limits.ts';
 import { Attempt } from '../attempts.ts';
 import { Actor, Recalled, rowId, SchemaRef, time } from '../fields.ts';
+import { RowReplays } from '../operate/replays.ts';
 import { wholeText } from '../paging.ts';
 import { ReleaseDetail } from '../releases.ts';
 import { read, route } from '../route.ts';
@@ -81,6 +82,8 @@ const RowTrace = z.object({
     /** All recalls of its release, its run or its record. */
     recalled: Recalled,
     values: z.record(z.string(), z.unknown()),
+    /** How often the row was computed once more by its own release, and with what result. */
+    replays: RowReplays.optional(),
   }),
   record: TracedRecord,
   run: TracedRun,

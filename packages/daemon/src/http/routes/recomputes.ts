@@ -10,9 +10,11 @@ import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
 import { comparisonRoutes } from './comparisons.ts';
 import { recallRoutes } from './recalls.ts';
+import { replayRoutes } from './replays.ts';
 
 type Routes = ReturnType<typeof comparisonRoutes> &
   ReturnType<typeof recallRoutes> &
+  ReturnType<typeof replayRoutes> &
   Pick<
     Handlers,
     | 'listStale'
@@ -34,11 +36,12 @@ interface RecomputeParts {
   readonly cancelling: Store;
 }
 
-/** What runs releases over published records, and the comparisons and recalls beside it. */
+/** What runs releases over published records, and the comparisons, recalls and replays beside it. */
 export function recomputeRoutes({ store, cancelling }: RecomputeParts): Routes {
   return {
     ...comparisonRoutes({ store }),
     ...recallRoutes({ store }),
+    ...replayRoutes({ store }),
     listStale: ({ query }) => store.recomputes.stale(query),
     showStale: ({ params }) => showStale(store, params.name),
     planRecompute: (call) => planRecompute(store, call.writer(), call.params.name, call.body),
