@@ -215,10 +215,10 @@ create function create_current_view(hook_name text) returns void
 declare
   names text;
 begin
-  select coalesce(string_agg(format(', f.%I', c ->> 'name'), '' order by position), '') into strict names
-    from public.hooks h
-    left join lateral jsonb_array_elements(h.feature -> 'columns') with ordinality as list (c, position) on true
-    where h.name = hook_name;
+  select coalesce((
+      select string_agg(format(', f.%I', c ->> 'name'), '' order by position)
+      from jsonb_array_elements(h.feature -> 'columns') with ordinality as list (c, position)), '')
+    into strict names from public.hooks h where h.name = hook_name;
   execute format('create or replace view current.%1$I as select f.id, r.srn as record_srn, r.source_id as record_source_id, f.run_id, run.version as release%2$s, '
     'case when exists (select from public.recalls) then ('
     'select jsonb_agg(jsonb_build_object(''id'', c.id, ''reason'', c.reason) order by c.id) from ('
