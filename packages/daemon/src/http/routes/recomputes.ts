@@ -1,3 +1,5 @@
+import { recallRows, showRecall } from '@osa/core/recall/read';
+import { closeRecall, openRecall } from '@osa/core/recall/recall';
 import {
   cancelRecompute,
   pauseRecompute,
@@ -9,11 +11,9 @@ import { planRecompute, recompute } from '@osa/core/recompute/recompute';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
 import { comparisonRoutes } from './comparisons.ts';
-import { recallRoutes } from './recalls.ts';
 import { replayRoutes } from './replays.ts';
 
 type Routes = ReturnType<typeof comparisonRoutes> &
-  ReturnType<typeof recallRoutes> &
   ReturnType<typeof replayRoutes> &
   Pick<
     Handlers,
@@ -28,6 +28,11 @@ type Routes = ReturnType<typeof comparisonRoutes> &
     | 'resumeRecompute'
     | 'cancelRecompute'
     | 'retryRecompute'
+    | 'openRecall'
+    | 'listRecalls'
+    | 'showRecall'
+    | 'recallRows'
+    | 'closeRecall'
   >;
 
 interface RecomputeParts {
@@ -40,7 +45,6 @@ interface RecomputeParts {
 export function recomputeRoutes({ store, cancelling }: RecomputeParts): Routes {
   return {
     ...comparisonRoutes({ store }),
-    ...recallRoutes({ store }),
     ...replayRoutes({ store }),
     listStale: ({ query }) => store.recomputes.stale(query),
     showStale: ({ params }) => showStale(store, params.name),
@@ -53,5 +57,10 @@ export function recomputeRoutes({ store, cancelling }: RecomputeParts): Routes {
     resumeRecompute: (call) => resumeRecompute(store, call.writer(), call.params.id),
     cancelRecompute: (call) => cancelRecompute(cancelling, call.writer(), call.params.id, call.body),
     retryRecompute: (call) => retryRecompute(cancelling, call.writer(), call.params.id),
+    openRecall: (call) => openRecall(store, call.writer(), call.body),
+    listRecalls: ({ query }) => store.recalls.list(query),
+    showRecall: ({ params }) => showRecall(store, params.id),
+    recallRows: ({ params, query }) => recallRows(store, params.id, query),
+    closeRecall: (call) => closeRecall(store, call.writer(), call.params.id, call.body),
   };
 }
