@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { scratch } from '../support/database/database.ts';
 import { type StoryArchive, storyArchive } from '../trace/story-archive.ts';
@@ -81,11 +83,33 @@ describe('a reader without a token sees the notice', () => {
     expect(plain.text).not.toContain('_recalled');
   });
 
+  test('in an export, and when rows are saved', async () => {
+    const { path, dispose } = await scratch();
+    try {
+      const out = join(path, 'made');
+      const made = await archive.osa(['export', 'tests', '--out', out]);
+      expect([made.code, made.stderr]).toEqual([0, expect.stringContaining(notice.reason)]);
+      const described = JSON.parse(await readFile(join(out, 'datapackage.json'), 'utf8'));
+      expect(described.recalls).toMatchObject([{ id: recall, advice: 'use v2', asked: 'probe@1' }]);
+      expect(await readFile(join(out, 'ro-crate-metadata.json'), 'utf8')).toContain(`urn:uuid:${recall}`);
+      for (const more of [['--out', join(path, 'rows.csv')], [], ['--format', 'ndjson']]) {
+        expect((await archive.osa(['rows', 'probe', ...more])).stderr).toContain(notice.reason);
+      }
+      const one = ['rows', 'probe', '--where', 'release = 2'];
+      expect((await archive.osa(one)).stderr).not.toContain(notice.reason);
+    } finally {
+      await dispose();
+    }
+  });
+
   test('in the list of recalls, which counts what is current', async () => {
     const listed = JSON.parse((await archive.osa(['recall', 'list', '--status', 'open', '--json'])).stdout);
     expect(listed.items).toMatchObject([
       { id: recall, fact: 'release', asked: 'probe@1', advice: 'use v2', current: { rows: 2, records: 2 } },
     ]);
+    const of = async (convention: string) =>
+      (await read(`/api/v1/recalls?convention=${convention}`)).items.length;
+    expect([await of('tests'), await of('nothing')]).toEqual([1, 0]);
     const shown = JSON.parse((await archive.osa(['recall', 'show', recall.slice(0, 13), '--json'])).stdout);
     expect(shown).toMatchObject({ made: { rows: 3, records: 3 }, conventions: [{ convention: 'tests' }] });
     const names = (await archive.osa(['recall', 'show', recall, '--list'])).stdout;

@@ -73,6 +73,8 @@ export const recallsRoutes = {
       status: z.enum(['open', 'closed']).optional(),
       /** Only those that select a release of this hook. */
       hook: z.string().max(200).optional(),
+      /** Only those that select current rows, or a record, of this convention. */
+      convention: z.string().max(200).optional(),
     }),
     status: 200,
     response: z.object({ items: z.array(Recall), next_cursor: z.string().nullable() }),

@@ -89,17 +89,38 @@ const pages = pagesOf('listRecalls');
 
 export async function listRecalls(
   sql: Sql,
-  { cursor, limit, status, hook }: ParsedQuery<'listRecalls'>,
+  { cursor, limit, status, hook, convention }: ParsedQuery<'listRecalls'>,
 ): Promise<Answer<'listRecalls'>> {
   const before = pages.after(cursor);
   const rows = await sql<RecallSummary[]>`
     ${views(sql)}
     where true ${before ? sql`and c.id < ${String(before.id)}::uuid` : sql``}
       ${status === undefined ? sql`` : sql`and exists (select from recall_closings e where e.recall = c.id) = ${status === 'closed'}`}
+      ${convention === undefined ? sql`` : sql`and ${isOfConvention(sql, convention)}`}
       ${hook === undefined ? sql`` : sql`and c.id in (select recall from recall_releases where hook = ${hook})`}
     order by c.id desc limit ${limit + 1}`;
   const { page, next_cursor } = pages.cut(rows, limit, ({ id }) => ({ s: null, id }));
   return { items: page, next_cursor };
+}
+
+/** Whether current rows of `recalls c`, or its record, are of a convention. */
+function isOfConvention(sql: Sql, convention: string): Fragment {
+  return sql`(
+    exists (
+      select from (select hook, version from recall_releases where recall = c.id offset 0) t
+      cross join lateral (
+        select record_set, rows from current_counts where hook = t.hook and version = t.version offset 0) n
+      cross join lateral (select convention from record_sets where id = n.record_set offset 0) s
+      where n.rows > 0 and s.convention = ${convention})
+    or exists (
+      select from (select batch_record from recall_records where recall = c.id offset 0) t
+      cross join lateral (select convention from published where batch_record = t.batch_record offset 0) p
+      where p.convention = ${convention})
+    or exists (
+      select from (select distinct run from attempts where platform_digest = c.digest) a
+      cross join lateral (select batch from runs where id = a.run offset 0) r
+      cross join lateral (select convention from batches where id = r.batch offset 0) b
+      where b.convention = ${convention}))`;
 }
 
 /** The open recalls of which something is current, the oldest first. */
