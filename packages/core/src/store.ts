@@ -60,7 +60,7 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'recompute' | 'recall' | 'replay' | 'run' | 'deploy';
+export type IdKind = 'ingestion' | 'recompute' | 'comparison' | 'recall' | 'replay' | 'run' | 'deploy';
 
 export interface IdRange {
   readonly first: string;
