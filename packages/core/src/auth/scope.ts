@@ -17,6 +17,7 @@ export const scopeVerbs = [
   'runs:read',
   'replays:write',
   'publishers:write',
+  'recalls:write',
   'events:read',
 ] as const;
 
