@@ -133,8 +133,10 @@ async function readJson<T>(
   const deadline = Date.now() + answerWithinMs;
   for (;;) {
     const headers = { authorization: `Bearer ${await token()}` };
-    const url = `${random.pick(daemons.urls())}${path}`;
-    const response = await fetch(url, { headers, signal: AbortSignal.timeout(tryMs) }).catch(() => undefined);
+    const urls = daemons.urls();
+    const signal = AbortSignal.timeout(tryMs);
+    const ask = () => fetch(`${random.pick(urls)}${path}`, { headers, signal }).catch(() => undefined);
+    const response = urls.length === 0 ? undefined : await ask();
     if (response?.ok) return (await response.json()) as T;
     if (response?.status === 404) return undefined;
     if (Date.now() > deadline) throw new Error(`GET ${path}: status ${response?.status}`);
