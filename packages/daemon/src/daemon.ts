@@ -28,7 +28,7 @@ import { authRoutes } from './http/routes/auth.ts';
 import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
-import { depositionRoutes } from './http/routes/depositions.ts';
+import { depositionRoutes } from './http/routes/deposition/depositions.ts';
 import { eventRoutes } from './http/routes/events.ts';
 import { fileRoutes } from './http/routes/files.ts';
 import { hookRoutes } from './http/routes/hooks.ts';

@@ -21,7 +21,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'a run gets the config of the release that is live, and all else of its own',
     defects: [
       {
-        file: `${core}/postgres/queue/read-claim.ts`,
+        file: `${core}/postgres/queue/snapshot.ts`,
         find: 'r.digest, r.command, r.config, r.limits,\n',
         replace: `r.digest, r.command, ${partOfLive('config')}, r.limits,\n`,
       },
@@ -34,7 +34,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'a run is started by the command of the release that is live, and all else is its own',
     defects: [
       {
-        file: `${core}/postgres/queue/read-claim.ts`,
+        file: `${core}/postgres/queue/snapshot.ts`,
         find: 'r.digest, r.command, r.config, r.limits,\n',
         replace: `r.digest, ${partOfLive('command')}, r.config, r.limits,\n`,
       },
@@ -47,7 +47,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'a run gets the limits of the release that is live, and all else of its own',
     defects: [
       {
-        file: `${core}/postgres/queue/read-claim.ts`,
+        file: `${core}/postgres/queue/snapshot.ts`,
         find: 'r.digest, r.command, r.config, r.limits,\n',
         replace: `r.digest, r.command, r.config, ${partOfLive('limits')},\n`,
       },

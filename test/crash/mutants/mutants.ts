@@ -66,7 +66,7 @@ export const mutants: readonly Mutant[] = [
     what: 'a claim takes the release that is live, not the one of its snapshot',
     defects: [
       {
-        file: `${core}/postgres/queue/read-claim.ts`,
+        file: `${core}/postgres/queue/snapshot.ts`,
         find: 'join releases r on r.hook = run.hook and r.version = run.version\n    join hooks h on h.name = run.hook\n',
         replace:
           'join hooks h on h.name = run.hook\n    join releases r on r.hook = run.hook and r.version = h.live_version\n',

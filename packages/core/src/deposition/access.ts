@@ -2,12 +2,9 @@ import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { Writer } from '../store.ts';
-import { unknownDeposition } from './depositions.ts';
+import { type ReviewScope, unknownDeposition } from './depositions.ts';
 
 type Owned = { readonly owner: Pick<Principal, 'issuer' | 'subject'> };
-
-/** The conventions that somebody may review: all of them, or those with one of the names and prefixes. */
-export type ReviewScope = 'all' | { readonly names: readonly string[]; readonly prefixes: readonly string[] };
 
 export function isOwner({ owner }: Owned, { issuer, subject }: Principal): boolean {
   return owner.issuer === issuer && owner.subject === subject;

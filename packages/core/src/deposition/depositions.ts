@@ -2,7 +2,6 @@ import type { Answer, ParsedQuery } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { OsaError } from '../error.ts';
 import type { RecordFile } from '../file/file.ts';
-import type { ReviewScope } from './access.ts';
 
 export type Deposition = Answer<'showDeposition'>;
 
@@ -19,6 +18,9 @@ export interface StoredDeposition {
   readonly submission: string | null;
   readonly approveOwn: boolean;
 }
+
+/** The conventions that somebody may review: all of them, or those with one of the names and prefixes. */
+export type ReviewScope = 'all' | { readonly names: readonly string[]; readonly prefixes: readonly string[] };
 
 /** The depositions, within one transaction of one actor. */
 export interface DepositionWrites {

@@ -1,6 +1,5 @@
 import type { Answer, ParsedQuery } from '../../api/index.ts';
-import type { ReviewScope } from '../../deposition/access.ts';
-import { type DepositionReads, sourceOfDeposition } from '../../deposition/depositions.ts';
+import { type DepositionReads, type ReviewScope, sourceOfDeposition } from '../../deposition/depositions.ts';
 import { parseExactJson } from '../../json/exact.ts';
 import type { NodeIdentity } from '../../record/srn.ts';
 import { arrayText } from '../array.ts';

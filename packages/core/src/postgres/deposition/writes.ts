@@ -11,7 +11,7 @@ import { waitingForAll } from '../patience.ts';
 import { finishHeld } from '../queue/commit.ts';
 import { endBatches, lockOpen, takeTurn } from '../queue/end.ts';
 import { useIndexLookups } from '../queue/plans.ts';
-import { readClaim } from '../queue/read-claim.ts';
+import { readClaim } from '../queue/snapshot.ts';
 import { heldResults } from './hold.ts';
 import { viewOf } from './reads.ts';
 

@@ -12,9 +12,8 @@ import { finish } from './commit.ts';
 import { endBatches, stopIngestion } from './end.ts';
 import { batchesChannel } from './lease.ts';
 import { useIndexLookups } from './plans.ts';
-import { readClaim } from './read-claim.ts';
 import { setAside } from './set-aside.ts';
-import { snapshot } from './snapshot.ts';
+import { readClaim, snapshot } from './snapshot.ts';
 
 /** How often a worker may be lost with a batch. A few losses are accidents; one a batch that ends its workers. */
 const maxLost = 10;

@@ -1,7 +1,7 @@
 import { findRecordFile, listRecordFiles } from '@osa/core/file/read';
 import { type FileParts, missingFiles, uploadFile } from '@osa/core/file/upload';
 import type { Handlers } from '../mount.ts';
-import { serveFile } from '../serve-file.ts';
+import { serveFile } from '../reads/serve-file.ts';
 
 type Routes = Pick<Handlers, 'putFile' | 'missingFiles' | 'listRecordFiles' | 'recordFile'>;
 

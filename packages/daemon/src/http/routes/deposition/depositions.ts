@@ -7,8 +7,8 @@ import { bounds } from '@osa/core/limits';
 import type { FileStore } from '@osa/core/storage/index';
 import type { Store } from '@osa/core/store';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Handlers } from '../mount.ts';
-import { serveFile } from '../serve-file.ts';
+import type { Handlers } from '../../mount.ts';
+import { serveFile } from '../../reads/serve-file.ts';
 
 type Routes = Pick<
   Handlers,

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { bounds } from '../limits.ts';
-import { Actor, reason, time, uuid } from './fields.ts';
-import { page } from './paging.ts';
-import { type Gate, route, scope } from './route.ts';
+import { bounds } from '../../limits.ts';
+import { Actor, reason, time, uuid } from '../fields.ts';
+import { page } from '../paging.ts';
+import { type Gate, route, scope } from '../route.ts';
 
 export const DepositionStatus = z.enum(['draft', 'in_validation', 'in_review', 'accepted']);
 

@@ -3,7 +3,7 @@ import { OsaError } from '@osa/core/error';
 import type { PublishedFile } from '@osa/core/file/files';
 import type { FileStore } from '@osa/core/storage/index';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { byteRange } from './range.ts';
+import { byteRange } from '../range.ts';
 
 /** What a depositor has sent is never run, shown or guessed at in the archive's own origin. */
 export async function serveFile(
