@@ -95,6 +95,8 @@ export interface RegistryState {
   knownReleases(
     declared: readonly { readonly hook: string; readonly fingerprint: string }[],
   ): Promise<ReadonlyMap<string, number>>;
+  /** Those of the hooks whose release of that version is or was live. */
+  onceLive(versions: ReadonlyMap<string, number>): Promise<ReadonlySet<string>>;
   /** By hook, what its live release runs. */
   liveReleases(hooks: readonly string[]): Promise<ReadonlyMap<string, StoredRelease>>;
   /** Those of the digests of which a packed directory is stored. */
