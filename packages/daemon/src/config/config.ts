@@ -6,6 +6,7 @@ import type { Endpoint } from '@osa/core/postgres/connection/connect';
 import type { RunnerSetting } from '@osa/core/runners/index';
 import type { HttpLimits } from '../http/limits.ts';
 import type { LogLevel } from '../log.ts';
+import type { TelemetryTarget } from '../telemetry/telemetry.ts';
 import type { LineageTarget } from '../worker/lineage.ts';
 import { workspaceName } from '../worker/workspace.ts';
 import { trustedIssuers } from './issuers.ts';
@@ -13,6 +14,7 @@ import { required, secretText } from './named-file.ts';
 import type { Settings } from './read-settings.ts';
 import type { Part } from './settings.ts';
 import { type S3Storage, storageOf } from './storage.ts';
+import { telemetryOf } from './telemetry.ts';
 
 /** The whole configuration of a daemon; `startDaemon` reads nothing else. */
 export interface DaemonConfig {
@@ -71,6 +73,8 @@ export interface DaemonConfig {
   readonly drainSeconds: number;
   /** Where the events of runs are delivered, as OpenLineage. */
   readonly lineage?: LineageTarget | undefined;
+  /** Where traces and metrics are sent, by OTLP. */
+  readonly telemetry?: TelemetryTarget | undefined;
   /** A runner passes on some of these variables. */
   readonly environment: NodeJS.ProcessEnv;
   /** Where they differ from the usual limits. */
@@ -126,6 +130,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     worker: { name, isInherited: false, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
     lineage: lineageOf(settings),
+    telemetry: telemetryOf(settings),
     environment,
   };
 }

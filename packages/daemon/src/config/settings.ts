@@ -9,6 +9,7 @@ import { httpLimits } from '../http/limits.ts';
 import { isNetwork } from '../http/network.ts';
 import { logLevels } from '../log.ts';
 import { IssuerEntry } from './issuer-entry.ts';
+import { operationSettings } from './operation-settings.ts';
 import { whole, words } from './shapes.ts';
 import { storageSettings } from './storage-settings.ts';
 
@@ -223,6 +224,7 @@ export const settings = {
     isSecret: true,
     help: 'Bearer token for that endpoint.',
   },
+  ...operationSettings,
   log_level: {
     shape: z.enum(logLevels).optional(),
     unset: 'info; with --dev: warn',

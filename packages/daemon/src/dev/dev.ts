@@ -16,6 +16,7 @@ import { trustedIssuers } from '../config/issuers.ts';
 import type { Settings } from '../config/read-settings.ts';
 import { requireSafe } from '../config/start-checks.ts';
 import { storageOf } from '../config/storage.ts';
+import { telemetryOf } from '../config/telemetry.ts';
 import { type Daemon, startDaemon } from '../daemon.ts';
 import { announceDaemon, makeDirectory, ownIssuer, withdrawDaemon, workerName } from './directory.ts';
 import { lockDirectory } from './lock.ts';
@@ -108,6 +109,7 @@ async function devConfig(
     worker: { name: await workerName(directory), isInherited: true, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
     lineage: lineageOf(settings),
+    telemetry: telemetryOf(settings),
     environment,
   };
 }

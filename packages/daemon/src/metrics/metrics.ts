@@ -22,6 +22,7 @@ export interface Metrics {
   counted(queue: BatchQueue): BatchQueue;
   /** In Prometheus' text format. */
   text(): Promise<string>;
+  readonly registry: Registry;
   readonly contentType: string;
 }
 
@@ -83,6 +84,7 @@ export function createMetrics({ failing, ...state }: MetricsParts): Metrics {
     countBatch: (end) => batches.inc({ end }),
     counted: countingQueue(registry),
     text: () => registry.metrics(),
+    registry,
     contentType: registry.contentType,
   };
 }

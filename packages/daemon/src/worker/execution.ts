@@ -2,6 +2,7 @@ import { failpoint } from '@osa/core/failpoint';
 import { comparisonQueue } from '@osa/core/postgres/comparison/queue';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { postgresQueue } from '@osa/core/postgres/queue/queue';
+import { originOfBatch } from '@osa/core/postgres/story/origin';
 import type { Execution } from '@osa/core/run/execution';
 import type { OutputThreads } from '@osa/core/run/output/threads';
 import type { Runner } from '@osa/core/run/runner';
@@ -12,6 +13,7 @@ import type { Stores } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from '../config/config.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import { sweepDead } from './workspace.ts';
 
 export interface ExecutionParts {
@@ -22,6 +24,7 @@ export interface ExecutionParts {
   readonly stores: Stores;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
+  readonly telemetry: Telemetry;
   readonly log: Logger;
 }
 
@@ -31,8 +34,9 @@ export interface ExecutionParts {
  */
 export async function prepareExecution(config: DaemonConfig, parts: ExecutionParts): Promise<Execution> {
   const { worker, workDirectory: workspace } = config;
-  const { claims, endings, stores, threads, metrics, log } = parts;
-  const queue = metrics.counted(postgresQueue(claims, { domain: config.domain, endings }));
+  const { claims, endings, stores, threads, metrics, telemetry, log } = parts;
+  const counted = metrics.counted(postgresQueue(claims, { domain: config.domain, endings }));
+  const queue = telemetry.traced(counted, (claim) => originOfBatch(claims, claim));
   const own = await ownRunners(config, { stores, log });
   await failpoint('recovery.start');
   const swept = await sweepOrphans(config, own);

@@ -34,6 +34,8 @@ export const TracedRun = z.object({
   /** Attempts that ran out of memory and were repeated with more. */
   oom_retries: z.int(),
   attempts: z.array(Attempt),
+  /** When the log of the last of them was removed because of its age. */
+  log_pruned_at: time.nullable().default(null),
 });
 
 /** What has taken the place of a row: the outcome of a recompute, which may have rejected the record. */
