@@ -54,6 +54,8 @@ test.each(Object.entries<Route>(routes))(
     else expect(operation?.responses).toMatchObject({ '429': comeBack, '503': comeBack });
     const responses: Readonly<Record<string, unknown>> = { ...(operation?.responses as object) };
     const success = responses[route.status];
+    const { content: forms } = success as { content: object };
+    expect(Object.hasOwn(forms, 'text/event-stream')).toBe(route.streamedAs !== undefined);
     if (route.etag) expect(success).toMatchObject({ headers: { ETag: { description: route.etag } } });
     else expect(success).not.toHaveProperty('headers');
     if (route.troubleStatus) {

@@ -4,7 +4,7 @@ import type { Route } from '@osa/core/api/route';
 import type { SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { proxyTo, resolveServer, type Server, type Sources } from '../config/config.ts';
-import { noKey, resolveCredential } from '../config/credential.ts';
+import { type Credential, noKey, resolveCredential } from '../config/credential.ts';
 import { loadKey, sign } from '../config/key.ts';
 import { type Names, withNearName } from './near-name.ts';
 import { problemError, readAnswer } from './read-response.ts';
@@ -141,13 +141,16 @@ async function withToken(call: {
 
 /**
  * The token of the environment, one signed with the key for `server`, or what the server gives for the ID token of this
- * job. Key and exchange are needed once, and only where a token is.
+ * job. They are looked for once, and only where a token is needed: the key of a development daemon is gone when it stops,
+ * and a command that waits for it should hear that nothing listens.
  */
 function signer({ sources, signal }: ClientOptions, server: Server, call: Client['call']): Sign {
+  let found: Credential | undefined;
   let loading: Promise<SigningKey> | undefined;
   let exchanging: Promise<string> | undefined;
   return async (scopes) => {
-    const credential = resolveCredential(sources, server);
+    found ??= resolveCredential(sources, server);
+    const credential = found;
     if (credential?.kind === 'job') {
       const { exchangeIdToken } = await import('./exchange.ts');
       exchanging ??= exchangeIdToken(call, credential.source, { sources, signal }).then(({ token }) => token);

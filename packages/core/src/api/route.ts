@@ -30,6 +30,8 @@ export interface Route {
   readonly body?: z.ZodType | 'application/x-ndjson' | 'application/octet-stream';
   /** The status of success and the shape of its body. A name, such as `text`, is for a body that is not JSON. */
   readonly status: 200 | 201;
+  /** The media type of events that the answer is sent as where `Accept` names it. */
+  readonly streamedAs?: 'text/event-stream';
   /** A second status of success: 201 where the answer says `created: true`. */
   readonly createdStatus?: 201;
   readonly response: z.ZodType | 'text' | 'markdown' | 'bytes' | 'archive' | 'table';

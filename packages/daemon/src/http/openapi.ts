@@ -122,7 +122,16 @@ function headersOf(route: Route): Json[] {
     '^[!-~]{1,200}$',
   );
   const match = header('If-Match', 'The ETag of the hook as the caller last saw it', '^"[1-9][0-9]*"$');
-  return [...(route.idempotent ? [key] : []), ...(expectsPointer(route) ? [match] : [])];
+  const last = header(
+    'Last-Event-ID',
+    'The id of the last event that a reader of the stream has',
+    '^[0-9]{1,15}$',
+  );
+  return [
+    ...(route.idempotent ? [key] : []),
+    ...(expectsPointer(route) ? [match] : []),
+    ...(route.streamedAs ? [last] : []),
+  ];
 }
 
 /** Whether the caller may name the live release that it expects. */
@@ -159,9 +168,10 @@ function responsesOf(
     typeof route.response === 'string'
       ? contents[route.response]
       : { 'application/json': { schema: add(`${name}Response`, route.response, 'output') } };
+  const stream = route.streamedAs && { [route.streamedAs]: { schema: { type: 'string' } } };
   const success: Json = {
     description: 'Done',
-    content,
+    content: { ...content, ...stream },
     ...(route.etag !== undefined && {
       headers: { ETag: { description: route.etag, schema: { type: 'string' } } },
     }),

@@ -39,6 +39,7 @@ export const eventsRoutes = {
       /** Up to this place, ends of batches and accepted requests may have been removed because of their age. */
       pruned_to: z.int().nullable().default(null),
     }),
+    streamedAs: 'text/event-stream',
     waits: true,
   }),
   deadEvents: route({

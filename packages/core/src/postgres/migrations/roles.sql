@@ -50,7 +50,7 @@ declare
     'insert (id, publisher, actor, proof, claims) on exchanges',
     'insert (actor, key, request_digest, rights, response) on idempotency_keys',
     'update (release_count, live_seq, live_version, paused_at, pause_reason, paused_by) on hooks',
-    'update (title, description, schema_id, schema_version, file_requirements, docs, ingester, updated_at) on conventions',
+    'update (title, description, license, schema_id, schema_version, file_requirements, docs, ingester, updated_at) on conventions',
     'insert (actor, verb) on refusals',
     'update (count, last_at) on refusals',
     'delete on convention_hooks, idempotency_keys, running_logs, workers',
