@@ -1,5 +1,5 @@
-import { readOptions } from '@osa/daemon/config/options';
 import { checkStart } from '@osa/daemon/check/start';
+import { readOptions } from '@osa/daemon/config/options';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { signingKey } from '../support/daemon-support.ts';
 import { scratch, type TestDatabase, testDatabase } from '../support/database/database.ts';
@@ -29,7 +29,9 @@ async function check(environment: NodeJS.ProcessEnv) {
   const { text, ok } = await checkStart({
     ...{ environment, config: undefined, part: undefined, version: 'test', json: true },
   });
-  const { checks } = JSON.parse(text) as { checks: { check: string; ok: boolean; detail: string; hint: string | null }[] };
+  const { checks } = JSON.parse(text) as {
+    checks: { check: string; ok: boolean; detail: string; hint: string | null }[];
+  };
   return { ok, wrong: checks.filter((one) => !one.ok), checks };
 }
 
@@ -45,11 +47,21 @@ test('all is well', async () => {
 });
 
 test.each<[string, () => NodeJS.ProcessEnv, string[], RegExp]>([
-  ['no issuer', () => ({ ...good, OSA_ISSUER: '', OSA_PUBLIC_KEY: '' }), ['settings', 'issuers'], /no issuer is trusted/],
+  [
+    'no issuer',
+    () => ({ ...good, OSA_ISSUER: '', OSA_PUBLIC_KEY: '' }),
+    ['settings', 'issuers'],
+    /no issuer is trusted/,
+  ],
   ['a setting that is no number', () => ({ ...good, OSA_PORT: 'x' }), ['settings'], /OSA_PORT/],
   ['a setting that is missing', () => ({ ...good, OSA_DOMAIN: '' }), ['settings'], /OSA_DOMAIN/],
   ['the owner’s role', () => ({ ...good, DATABASE_URL: database.ownerUrl }), ['role'], /is a superuser|owns/],
-  ['a directory that is not there', () => ({ ...good, OSA_DATA_DIR: `${data.path}/none` }), ['data'], /ENOENT/],
+  [
+    'a directory that is not there',
+    () => ({ ...good, OSA_DATA_DIR: `${data.path}/none` }),
+    ['data'],
+    /ENOENT/,
+  ],
 ])('%s is named with what to do', async (_what, environment, names, detail) => {
   const { ok, wrong } = await check(environment());
   expect(ok).toBe(false);

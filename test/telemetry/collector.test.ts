@@ -4,11 +4,11 @@ import type { Span } from '@osa/core/telemetry/span';
 import { readSettings } from '@osa/daemon/config/read-settings';
 import { telemetryOf } from '@osa/daemon/config/telemetry';
 import { expect, test } from 'vitest';
-import { attribute, type TestCollector, testCollector } from './collector.ts';
 import { hookCode } from '../support/core-archive.ts';
 import { deployHook } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
 import { storyArchive } from '../trace/story-archive.ts';
+import { attribute, type TestCollector, testCollector } from './collector.ts';
 
 /** Traces and metrics at a collector; a collector that is dead, slow or refusing holds nothing up. */
 
