@@ -67,6 +67,7 @@ export const everything = [
   'ingestions:write',
   'ingestions:read',
   'runs:read',
+  'replays:write',
   'publishers:write',
   'events:read',
 ];

@@ -10,6 +10,7 @@ import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { PublisherReads, PublisherWrites } from './publisher/publishers.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
+import type { ReplayReads, ReplayWrites } from './replay/replays.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
 import type { Impacts } from './trace/impacts.ts';
@@ -35,6 +36,7 @@ export interface Store {
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;
   readonly comparisons: ComparisonReads;
+  readonly replays: ReplayReads;
   readonly dataset: DatasetReads;
   readonly files: FileReads;
   readonly tracer: Tracer;
@@ -54,7 +56,7 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'recompute' | 'run' | 'deploy';
+export type IdKind = 'ingestion' | 'recompute' | 'replay' | 'run' | 'deploy';
 
 export interface IdRange {
   readonly first: string;
@@ -98,6 +100,7 @@ export interface WriteTransaction {
   readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
   readonly comparisons: ComparisonWrites;
+  readonly replays: ReplayWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;
 }

@@ -14,6 +14,7 @@ import { doctorRoutes } from './operate/doctor.ts';
 import { eventsRoutes } from './operate/events.ts';
 import { publishersRoutes } from './operate/publishers.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
+import { replaysRoutes } from './operate/replays.ts';
 import { statusRoutes } from './operate/status.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
@@ -33,6 +34,7 @@ export const routes = {
   ...ingestionsRoutes,
   ...recomputesRoutes,
   ...comparisonsRoutes,
+  ...replaysRoutes,
   ...runsRoutes,
   ...authRoutes,
   ...dataRoutes,

@@ -8,6 +8,7 @@ import type { Tracer } from '../trace/tracer.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { databaseError } from './connection/sqlstate.ts';
 import { rowValues } from './data/rows.ts';
+import { rowReplays } from './replay/certificates.ts';
 import { logPrunedAt } from './trace/columns.ts';
 import { type Facts, facts } from './trace/facts.ts';
 import { utc } from './wire.ts';
@@ -45,6 +46,7 @@ interface Found {
   readonly live_version: number | null;
   readonly has_sources: boolean;
   readonly log_pruned_at: string | null;
+  readonly replays: RowTrace['row']['replays'];
 }
 
 /**
@@ -59,7 +61,8 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       (select max(version) from records where record_id = r.record_id) as newest_version,
       (select live_version from hooks where name = ${hook}) as live_version,
       exists (select from release_sources where hook = ${hook}) as has_sources,
-      ${logPrunedAt(sql, sql`f.run_id`)} as log_pruned_at
+      ${logPrunedAt(sql, sql`f.run_id`)} as log_pruned_at,
+      ${rowReplays(sql, sql`o.id`, sql`f.ordinal`)} as replays
     from ${sql(`features.${hook}`)} f
     join outcomes o on o.id = f.outcome_id
     join records r on r.batch_record = o.batch_record
@@ -84,6 +87,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       current: found.current,
       superseded_by: found.successor === null ? null : await successor(sql, hook, found.successor),
       values: rowValues(parseObject(found.values)),
+      replays: found.replays,
     },
     record: {
       srn: `urn:osa:${set.domain}:rec:${found.record_id}@${found.version}`,

@@ -32,6 +32,12 @@ declare
     'insert (batch, source_id) on recompute_records',
     'insert (id, hook, version, against, convention, seed, sample, list, tolerances, keys, reason, actor) on comparisons',
     'update (status, fence, claimed_by, lease_until, problem, report, finished_at) on comparisons',
+    'insert (id, kind, hook, version, sample, seed, reason, actor) on replays',
+    'insert (id, replay, position, run, whole) on replay_parts',
+    'update (status, fence, claimed_by, lease_until, available_at, failures, reason, lost, finished_at) on replay_parts',
+    'insert (part, outcome) on replay_outcomes',
+    'insert (part, run, outcome, verdict, reason, engine, architecture, resolved_digest, platform_digest, stored_digest, '
+      'made_digest, differing, columns, examples) on replay_certificates',
     'insert (batch, predecessor) on batch_gates',
     'insert (batch, source_id, line, metadata, content_digest, status, reason) on batch_records',
     'insert (convention, source_id, record_id, last_batch) on sources',
@@ -89,7 +95,7 @@ begin
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_publisher(), guard_exchange(), guard_forgetting(), guard_pruning(), is_notice(text), prove_supersession(),
     prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
-    prove_record_files(),
+    prove_record_files(), prove_replay_outcomes(), prove_replay_certificates(), guard_replay_end(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
     rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end, note_events(),
     order_events(integer) from public;
