@@ -61,6 +61,7 @@ const columns = {
   refusals: 'actor',
   publishers: 'claims',
   exchanges: 'claims',
+  prunings: 'count',
   schema_migrations: 'checksum',
   'features.energy': 'value',
 };
