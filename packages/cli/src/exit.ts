@@ -52,6 +52,7 @@ const exitCodes = {
   access_denied: 4,
   rate_limited: 4,
   credentials: 4,
+  login_incomplete: 4,
 
   busy: 5,
   unreachable: 5,

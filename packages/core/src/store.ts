@@ -8,6 +8,7 @@ import type { EventReads } from './events/outbox.ts';
 import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
+import type { People } from './person/people.ts';
 import type { PublisherReads, PublisherWrites } from './publisher/publishers.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
 import type { ReplayReads, ReplayWrites } from './replay/replays.ts';
@@ -48,6 +49,7 @@ export interface Store {
   readonly access: Access;
   readonly ids: IdReads;
   readonly publishers: PublisherReads;
+  readonly people: People;
   /** Who did what, from the trail. */
   audit(query: ParsedQuery<'audit'>): Promise<Answer<'audit'>>;
   /** How the archive is: queue, workers, failing releases, pauses. */

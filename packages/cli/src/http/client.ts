@@ -34,6 +34,8 @@ export type CallInput<N extends RouteName> = Given<'params', Params<N>> &
     readonly scope?: string;
     /** More scopes than the route's own. On a route that anybody may read, a token is sent only for these. */
     readonly scopes?: readonly string[];
+    /** This token, whatever credential there is. */
+    readonly token?: string;
     /** Aborts this call, instead of what aborts the command. */
     readonly signal?: AbortSignal;
     /** For a POST that changes nothing: it is sent again like a read when the connection is lost. */
@@ -110,6 +112,7 @@ async function withToken(call: {
   const { route, input, sign, attempt } = call;
   const { gate } = route;
   if (gate.kind === 'public') return attempt(undefined);
+  if (input.token !== undefined) return attempt(input.token);
   const extra = input.scopes ?? [];
   if (gate.kind === 'authenticated') {
     const token = await sign(extra);
@@ -156,6 +159,10 @@ function signer({ sources, signal }: ClientOptions, server: Server, call: Client
       exchanging ??= exchangeIdToken(call, credential.source, { sources, signal }).then(({ token }) => token);
       return exchanging;
     }
+    if (credential?.kind === 'login') {
+      const { loginToken } = await import('./login.ts');
+      return loginToken(call, sources, server);
+    }
     if (credential?.kind !== 'key') return credential?.token;
     loading ??= loadKey(credential.identity.key);
     return sign(await loading, credential.identity, { scopes });
@@ -182,6 +189,7 @@ function segment(name: string, value: string): string {
 
 const accepted = {
   text: 'text/plain',
+  html: 'text/html',
   markdown: 'text/markdown',
   bytes: 'text/plain',
   archive: 'application/octet-stream',

@@ -12,6 +12,7 @@ import { datasetReads } from './data/dataset.ts';
 import { fileReads, fileWrites } from './files.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
+import { people } from './people/people.ts';
 import { nameExchange, publisherReads, publisherWrites } from './publishers/publishers.ts';
 import { runningWorkers } from './queue/workers.ts';
 import { recomputeReads } from './recompute/reads.ts';
@@ -78,6 +79,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     runs: runReads(database),
     ids: idReads(database),
     publishers: publisherReads(database),
+    people: people(database),
     status: () => storedStatus(database),
     audit: (query) => audit(database, query),
     workers: async () => ({
