@@ -1,8 +1,8 @@
 import { createExporter } from '@osa/core/telemetry/exporter';
 import { nanoseconds } from '@osa/core/telemetry/otlp';
 import type { Span } from '@osa/core/telemetry/span';
+import { telemetryOf } from '@osa/daemon/config/operation-settings';
 import { readSettings } from '@osa/daemon/config/read-settings';
-import { telemetryOf } from '@osa/daemon/config/telemetry';
 import { expect, test } from 'vitest';
 import { hookCode } from '../support/core-archive.ts';
 import { deployHook } from '../support/daemon-support.ts';
@@ -24,7 +24,11 @@ test('one trace goes from the command line through the request to the attempt of
   try {
     await deployHook(archive.daemon, hookCode('process.exit(3);'));
     const scopes = ['ingestions:write', 'ingestions:read', 'runs:read'];
-    const told = await archive.osa(['ingest', 'tests', '-', '--json'], { stdin: line('traced'), scopes });
+    const parent = `00-${'c'.repeat(32)}-${'d'.repeat(16)}-01`;
+    const told = await archive.osa(['ingest', 'tests', '-', '--json'], {
+      ...{ stdin: line('traced'), scopes },
+      environment: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, TRACEPARENT: parent },
+    });
     const { id } = JSON.parse(told.stdout) as { id: string };
     const batch = await until('the span of the batch', async () =>
       collector.spans.find((span) => attribute(span, 'osa.ingestion') === id),
@@ -42,8 +46,9 @@ test('one trace goes from the command line through the request to the attempt of
     expect(attempts[0]?.status).toMatchObject({ code: 2 });
     expect(attribute(attempts[0] ?? batch, 'osa.exit_code')).toBe('3');
     expect(new Set([...attempts, batch, request].map(({ traceId }) => traceId)).size).toBe(1);
-    // The command's own span is the parent of its requests.
-    expect(request.parentSpanId).toMatch(/^[0-9a-f]{16}$/);
+    const call = await until('the span of the call', async () => of(request.parentSpanId));
+    expect(call).toMatchObject({ kind: 3, service: 'osa', traceId: 'c'.repeat(32) });
+    expect(of(call.parentSpanId)).toMatchObject({ name: 'osa ingest', parentSpanId: 'd'.repeat(16) });
     for (const span of [request, batch, ...attempts]) {
       expect(BigInt(span.endTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(span.startTimeUnixNano));
     }
@@ -88,6 +93,26 @@ test.each<[string, () => number | 'none']>([
   await archive.close();
   expect(performance.now() - began).toBeLessThan(8_000);
   expect(archive.daemon.log.join('')).toMatch(/"level":"warn".*OpenTelemetry collector takes nothing/);
+});
+
+test('a command waits half a second at most for its collector, and says the same', async () => {
+  await using collector = await testCollector(() => 'none');
+  const archive = await storyArchive();
+  try {
+    const plain = await archive.osa(['hooks', 'list']);
+    const began = performance.now();
+    const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };
+    const traced = await archive.osa(['hooks', 'list'], { environment });
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(collector.requests).toBe(1);
+    expect(traced).toEqual(plain);
+    const wrong = await archive.osa(['hooks', 'list'], {
+      environment: { OTEL_EXPORTER_OTLP_ENDPOINT: 'here' },
+    });
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('OTEL_EXPORTER_OTLP_ENDPOINT')]);
+  } finally {
+    await archive.close();
+  }
 });
 
 test('what waits is bounded, and what is refused for a while is sent later', async () => {

@@ -12,10 +12,10 @@ import { workspaceName } from '../worker/workspace.ts';
 import { trustedIssuers } from './issuers.ts';
 import { type LoginConfig, loginOf } from './login.ts';
 import { required, secretText } from './named-file.ts';
+import { telemetryOf } from './operation-settings.ts';
 import type { Settings } from './read-settings.ts';
 import type { Part } from './settings.ts';
 import { type S3Storage, storageOf } from './storage.ts';
-import { telemetryOf } from './telemetry.ts';
 
 /** The whole configuration of a daemon; `startDaemon` reads nothing else. */
 export interface DaemonConfig {

@@ -1,4 +1,7 @@
+import { collectorHeaders } from '@osa/core/telemetry/headers';
+import type { Path } from '@osa/core/value-path';
 import { z } from 'zod';
+import type { TelemetryTarget } from '../telemetry/telemetry.ts';
 import { whole } from './shapes.ts';
 
 /** The settings of what is kept and of telemetry; part of the table in settings.ts. Those of OpenTelemetry have its own names. */
@@ -32,3 +35,15 @@ export const operationSettings = {
     help: 'The `service.name` that the collector sees.',
   },
 } as const;
+
+/** The collector that the settings name. @throws OsaError `usage` for headers that cannot be read */
+export function telemetryOf(settings: {
+  readonly otlp_endpoint?: string | undefined;
+  readonly otlp_headers?: string | undefined;
+  readonly otlp_service_name: string;
+  readonly nameOf: (path: Path) => string;
+}): TelemetryTarget | undefined {
+  const { otlp_endpoint: url, otlp_headers: headers = '', otlp_service_name: serviceName } = settings;
+  if (url === undefined) return undefined;
+  return { url, serviceName, headers: collectorHeaders(headers, settings.nameOf(['otlp_headers'])) };
+}

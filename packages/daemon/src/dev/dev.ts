@@ -14,10 +14,10 @@ import {
 } from '../config/config.ts';
 import { trustedIssuers } from '../config/issuers.ts';
 import { loginOf } from '../config/login.ts';
+import { telemetryOf } from '../config/operation-settings.ts';
 import type { Settings } from '../config/read-settings.ts';
 import { requireSafe } from '../config/start-checks.ts';
 import { storageOf } from '../config/storage.ts';
-import { telemetryOf } from '../config/telemetry.ts';
 import { type Daemon, startDaemon } from '../daemon.ts';
 import { announceDaemon, makeDirectory, ownIssuer, withdrawDaemon, workerName } from './directory.ts';
 import { lockDirectory } from './lock.ts';

@@ -38,7 +38,7 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
   const { claims, endings, stores, threads, metrics, telemetry, log } = parts;
   const counted = metrics.counted(postgresQueue(claims, { domain: config.domain, endings }));
   const queue = telemetry.traced(counted, (claim) => originOfBatch(claims, claim));
-  const own = await ownRunners(config, { stores, log });
+  const own = await ownRunners(config, { stores, metrics, log });
   await failpoint('recovery.start');
   const swept = await sweepOrphans(config, own);
   if (swept > 0) log.warn({ attempts: swept }, 'ended attempts that a dead daemon had left running');
@@ -72,7 +72,7 @@ async function sweepOrphans(
 /** Development always runs directories; production runs images only. */
 async function ownRunners(
   { mode, runner, containers, environment }: DaemonConfig,
-  { stores, log }: Pick<ExecutionParts, 'stores' | 'log'>,
+  { stores, metrics, log }: Pick<ExecutionParts, 'stores' | 'metrics' | 'log'>,
 ): Promise<Runner[]> {
   return makeRunners(runner, {
     isDevelopment: mode === 'development',
@@ -83,6 +83,7 @@ async function ownRunners(
     requiresSafeRuntime: mode === 'production',
     registries: containers.registries ?? [],
     pullTimeoutMs: containers.pullSeconds * 1_000,
+    onPull: metrics.observePull,
     warn: (message, details) => log.warn(details, message),
   });
 }

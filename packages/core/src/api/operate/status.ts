@@ -61,6 +61,16 @@ const FailingRelease = z.object({
   reason: z.string().nullable(),
 });
 
+/** Current rows of releases that are not live, from the counts that are kept. */
+const StaleRows = z.object({
+  records: z.int(),
+  rows: z.int(),
+  /** The hooks with the most. */
+  hooks: z.array(
+    z.object({ hook: z.string(), live_version: z.int().nullable(), records: z.int(), rows: z.int() }),
+  ),
+});
+
 export const statusRoutes = {
   status: route({
     method: 'GET',
@@ -86,6 +96,7 @@ export const statusRoutes = {
         conventions: z.array(Queue),
       }),
       failing: z.array(FailingRelease),
+      stale: StaleRows,
       paused: z.object({
         hooks: z.array(z.object({ hook: z.string(), paused: Pause })),
         ingestions: z.array(z.object({ id: z.string(), convention: z.string(), paused: Pause })),

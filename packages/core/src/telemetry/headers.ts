@@ -1,15 +1,11 @@
-import { OsaError } from '@osa/core/error';
-import type { TelemetryTarget } from '../telemetry/telemetry.ts';
-import type { Settings } from './read-settings.ts';
+import { OsaError } from '../error.ts';
 
-/** @throws OsaError `usage` for headers that cannot be read */
-export function telemetryOf(settings: Settings): TelemetryTarget | undefined {
-  const { otlp_endpoint: url, otlp_headers: headers = '', otlp_service_name: serviceName } = settings;
-  if (url === undefined) return undefined;
-  return { url, serviceName, headers: headersOf(headers, settings.nameOf(['otlp_headers'])) };
-}
-
-function headersOf(text: string, field: string): Record<string, string> {
+/**
+ * Reads OTEL_EXPORTER_OTLP_HEADERS: `name=value` separated by commas, values percent-encoded. `field` is where the text is from.
+ *
+ * @throws OsaError `usage`, without the text, which may hold a secret
+ */
+export function collectorHeaders(text: string, field: string): Record<string, string> {
   const entries = text.split(',').filter((part) => part.trim() !== '');
   return Object.fromEntries(
     entries.map((entry) => {
