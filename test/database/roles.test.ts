@@ -63,11 +63,18 @@ const columns = {
   refusals: 'actor',
   publishers: 'claims',
   exchanges: 'claims',
+  people: 'subject',
+  logins: 'device_hash',
+  sessions: 'person',
+  refresh_tokens: 'hash',
   prunings: 'count',
   schema_migrations: 'checksum',
   'features.energy': 'value',
 };
-const deletable = ['convention_hooks', 'dead_letters', 'idempotency_keys', 'running_logs', 'workers'];
+const deletable = [
+  ...['convention_hooks', 'dead_letters', 'idempotency_keys', 'logins', 'refresh_tokens'],
+  ...['running_logs', 'workers'],
+];
 
 test('every table is in the list', async () => {
   const rows = await a.owner.sql<{ name: string }[]>`
