@@ -34,7 +34,7 @@ describe.skipIf(!canBuild)('the single executable (linux, with a Node that has -
     expect((await run('init', 'dataset')).exitCode).toBe(0);
     const valid = await run('validate', 'dataset/convention.yaml', '--json');
     expect(valid.exitCode, valid.stderr).toBe(0);
-    expect(JSON.parse(valid.stdout)).toMatchObject({ slug: 'samples' });
+    expect(JSON.parse(valid.stdout)).toMatchObject({ file: 'dataset/convention.yaml' });
   });
 
   test('runs a hook, whose output a thread reads', async () => {
