@@ -16,6 +16,7 @@ const fine: Answer<'status'> = {
   failing: [],
   stale: { records: 0, rows: 0, hooks: [] },
   paused: { hooks: [], ingestions: [] },
+  recalls: [],
   needs: [],
 };
 const broken: Answer<'status'> = {

@@ -119,17 +119,18 @@ export async function createRecompute(
   tx: Transaction,
   actor: number,
   hook: StoredHook,
-  { releases, convention, list, withMissing, reason, healedSeq }: NewRecompute,
+  { reason, healedSeq, ...selection }: NewRecompute,
 ): Promise<string> {
   await useIndexLookups(tx);
   const id = uuid7();
-  const expected = await countSelection(tx, hook.name, { releases, convention, list, withMissing });
+  const { releases, convention, list, withMissing, recall } = selection;
+  const expected = await countSelection(tx, hook.name, selection);
   await tx`
     insert into recomputes (id, hook, releases, convention, is_list, with_missing, healed_seq, reason, batch_size,
-                            expected_records, expected_rows, actor, traceparent)
+                            expected_records, expected_rows, actor, traceparent, recall)
     values (${id}, ${hook.name}, ${arrayText(releases)}::text::integer[], ${convention}, ${list !== null}, ${withMissing},
             ${healedSeq}, ${reason}, ${bounds.defaultBatchRecords}, ${expected.records}, ${expected.rows}, ${actor},
-            ${currentTraceparent()})`;
+            ${currentTraceparent()}, ${recall})`;
   if (list) await storeList(tx, id, list);
   else await storeWalks(tx, id, hook.name, { releases, convention, withMissing });
   await tx`select pg_notify(${batchesChannel}, '')`;
@@ -150,7 +151,7 @@ async function storeWalks(
   tx: Transaction,
   id: string,
   hook: string,
-  { releases, convention, withMissing }: Omit<Selection, 'list'>,
+  { releases, convention, withMissing }: Omit<Selection, 'list' | 'recall'>,
 ): Promise<void> {
   const going = (await claimedBatches(tx, hook)).filter(({ version }) => releases.includes(version));
   const batches = arrayText(going.map(({ batch }) => batch));
