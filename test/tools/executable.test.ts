@@ -29,7 +29,9 @@ describe.skipIf(!canBuild)('the single executable (linux, with a Node that has -
     });
 
   test('says its version, starts a dataset and validates it', async () => {
-    const { version } = JSON.parse(await readFile('packages/cli/package.json', 'utf8')) as { version: string };
+    const { version } = JSON.parse(await readFile('packages/cli/package.json', 'utf8')) as {
+      version: string;
+    };
     expect((await run('--version')).stdout).toBe(version);
     expect((await run('init', 'dataset')).exitCode).toBe(0);
     const valid = await run('validate', 'dataset/convention.yaml', '--json');
