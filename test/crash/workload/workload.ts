@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Ingestion, Told } from '../invariants/model.ts';
 import { deposit } from './deposit.ts';
 import { cancel, pause } from './holds.ts';
-import { deploy, mint, move, recompute } from './hooks.ts';
+import { deploy, mint, move, recompute, replay } from './hooks.ts';
 import { type Operation, type Step, slug, type Upload, type WorkloadParts } from './plan.ts';
 
 /** Makes the convention with two releases of its hooks, so that there is something to do, and to go back to. */
@@ -32,6 +32,8 @@ async function perform(parts: WorkloadParts, operation: Operation): Promise<void
       return recompute(parts, operation.hook);
     case 'deposit':
       return deposit(parts, operation);
+    case 'replay':
+      return replay(parts, operation);
     case 'ingest':
       return ingest(parts, operation);
     case 'burst':

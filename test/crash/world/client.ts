@@ -38,13 +38,10 @@ export interface Client {
 const answerWithinMs = 60_000;
 const tryMs = 12_000;
 const scopes = [
-  'conventions:write',
-  'hooks:write',
-  'ingestions:write',
-  'ingestions:read',
+  ...['conventions:write', 'hooks:write', 'ingestions:write', 'ingestions:read', 'runs:read'],
+  'replays:write',
   'depositions:write',
   'depositions:review',
-  'runs:read',
 ];
 
 export interface ClientParts {
