@@ -25,9 +25,17 @@ export async function checkTraces(state: State, model: Model, client: Client, re
     srns.add(trace.record.srn);
   }
   for (const srn of srns) await checkRecordTrace(srn, { facts, model, client }, report);
-  for (const { id, hook, version } of state.runs) {
+  const accepted = new Set(
+    state.depositions.filter(({ status }) => status === 'accepted').map(({ id }) => id),
+  );
+  for (const { id, batch, hook, version } of state.runs) {
+    const deposition = facts.batchOf(batch)?.deposition ?? null;
     const run = await client.read<Answer<'showRun'>>(`/api/v1/hooks/runs/${id}`);
     const digest = facts.releaseOf(hook, version)?.digest;
+    if (deposition !== null && !accepted.has(deposition)) {
+      if (run !== undefined) report('I15', `run ${id} of a deposition that is not accepted is shown`);
+      continue;
+    }
     if (run?.hook_name !== hook || run.version !== version || run.digest !== digest)
       report('I15', `run ${id} is shown as ${run?.hook_name} ${run?.version}, not ${hook} ${version}`);
   }

@@ -11,7 +11,7 @@ interface View {
   readonly submissions: readonly { readonly ingestion: string; readonly status: string }[];
 }
 
-const endWithinMs = 60_000;
+const endWithinMs = 180_000;
 
 /**
  * A deposition from its draft to its end: what comes back is mended and submitted again, and what is in review is decided, by two
