@@ -166,7 +166,7 @@ async function openVerified(
       throw new OsaError(
         'unavailable',
         `the stored bytes of sha256:${sha256} are damaged: they hash to ${found.sha256}; restore ${path} from a copy`,
-        { details: { sha256 } },
+        { details: { sha256, found: found.sha256 } },
       );
     }
     trusted.delete(sha256);
