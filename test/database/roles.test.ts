@@ -40,6 +40,8 @@ const columns = {
   recompute_records: 'source_id',
   current_counts: 'rows',
   comparisons: 'version',
+  deploy_holds: 'max_changed',
+  recompute_times: 'convention',
   current_records: 'records',
   replays: 'seed',
   replay_parts: 'run',

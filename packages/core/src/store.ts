@@ -59,7 +59,7 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'recompute' | 'replay' | 'run' | 'deploy';
+export type IdKind = 'ingestion' | 'recompute' | 'comparison' | 'replay' | 'run' | 'deploy';
 
 export interface IdRange {
   readonly first: string;

@@ -87,6 +87,24 @@ export const operateCommands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Operate',
+    name: 'comparisons',
+    summary: 'Show what releases would change',
+    example: ['osa comparisons list seismic_energy', 'the comparisons of a hook'],
+    commands: [
+      {
+        name: 'list',
+        summary: 'List the comparisons of a hook, newest first',
+        load: async () => (await import('./comparisons/list.ts')).comparisonsList,
+      },
+      {
+        name: 'show',
+        summary: 'Show a comparison and its report',
+        load: async () => (await import('./comparisons/show.ts')).comparisonsShow,
+      },
+    ],
+  },
+  {
+    group: 'Operate',
     name: 'recomputes',
     summary: 'Follow, pause, cancel and retry recomputes',
     example: ['osa recomputes show 0198c0de-…', 'how far it is'],

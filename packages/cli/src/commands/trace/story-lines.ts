@@ -2,6 +2,7 @@ import type { Answer } from '@osa/core/api';
 import { count, counted, shortDigest, time, version } from '../../terminal/format.ts';
 import { bold, dim, green, type Line, line, yellow } from '../../terminal/paint.ts';
 import { pairs, table } from '../../terminal/table.ts';
+import { holdLines } from '../deploy/gate.ts';
 import { releaseLines } from '../hooks/lines.ts';
 import { countsText } from '../replays/lines.ts';
 import { introduction, releaseHead, runEntries, runHead } from './lines.ts';
@@ -124,5 +125,6 @@ export function deployTraceLines({ deploy, releases }: Answer<'traceDeploy'>): L
         release.source_ref,
       ]),
     ),
+    ...(deploy.holds.length === 0 ? [] : ['', ...holdLines(deploy.holds)]),
   ];
 }

@@ -32,6 +32,8 @@ declare
     'insert (batch, source_id) on recompute_records',
     'insert (id, hook, version, against, convention, seed, sample, list, tolerances, keys, reason, actor) on comparisons',
     'update (status, fence, claimed_by, lease_until, problem, report, finished_at) on comparisons',
+    'insert (convention, at), update (at) on recompute_times',
+    'insert (deploy, hook, version, live_seq, comparison, max_changed), update (activated_seq) on deploy_holds',
     'insert (id, kind, hook, version, sample, seed, reason, actor) on replays',
     'insert (id, replay, position, run, whole) on replay_parts',
     'update (status, fence, claimed_by, lease_until, available_at, failures, reason, lost, finished_at) on replay_parts',
@@ -77,7 +79,7 @@ declare
     'update (after_run, after_record, after_source, done_at) on recompute_walks',
     'update (batch_record, current_outcome, status, reason, retried_in) on recompute_records',
     'update (status, reason, started_at, finished_at, input_digest, output_digest, row_count, published_records, '
-      'published_rows) on runs',
+      'published_rows, current_from) on runs',
     'update (resolved_digest, platform_digest, finished_at, ending, exit_code, exit_signal, detail, log, log_bytes) on attempts',
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
@@ -102,7 +104,8 @@ begin
     guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_publisher(), guard_exchange(), guard_forgetting(), prove_supersession(),
     guard_person(), guard_login(), guard_session(), prove_session(), guard_refresh_token(),
     prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
-    prove_record_files(), prove_replay_outcomes(), prove_replay_certificates(), guard_replay_end(),
+    prove_record_files(), prove_activation(), guard_current_from(),
+    prove_replay_outcomes(), prove_replay_certificates(), guard_replay_end(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
     rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end, note_events(),
     order_events(integer) from public;
