@@ -2,6 +2,7 @@ import type { Answer } from '../api/index.ts';
 import { requireScope } from '../auth/scope.ts';
 import { FileRequirements, unknownConvention } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import { sha256 as digestOf } from '../hook/release.ts';
 import type { FileStore } from '../storage/index.ts';
 import type { Store, Writer } from '../store.ts';
@@ -44,10 +45,13 @@ export async function uploadFile(
     .receive(sha256, use.counted(chunks()), part)
     .finally(() => use.giveBackRest());
   if (stored === undefined) return { sha256, size, received, stored: false };
-  return store.write(writer, async (transaction) => {
+  const answer = await store.write(writer, async (transaction) => {
     await transaction.files.record(sha256, stored);
+    await failpoint('file.recorded');
     return { sha256, size, received, stored: true };
   });
+  await failpoint('file.after-commit');
+  return answer;
 }
 
 /** Which of the files are not stored, and how much of each has come from the caller. */
