@@ -18,6 +18,8 @@ export interface Write {
   readonly keyed?: boolean;
   /** Whether the outbox does not tell of it. */
   readonly untold?: boolean;
+  /** A part of a file: whether it writes anything depends on what came before it. */
+  readonly isPart?: true;
 }
 
 export interface Answered {
@@ -89,6 +91,7 @@ export function createClient({ subject, daemons, key, random, model }: ClientPar
       const written: Written = {
         what: `${request.method} ${request.path}`,
         keyed: request.keyed !== false,
+        isPart: request.isPart === true,
         tokens: [],
         end: 'unknown',
         untold: request.untold === true,

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import type { PublishedFile } from '@osa/core/file/files';
+import { openRecordFile } from '@osa/core/file/read';
 import type { FileStore } from '@osa/core/storage/index';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { byteRange } from '../range.ts';
@@ -21,7 +22,7 @@ export async function serveFile(
       details: { size },
     });
   }
-  const body = await files.open(sha256, range);
+  const body = await openRecordFile(files, { sha256 }, range);
   reply.type('application/octet-stream').headers({
     etag,
     'accept-ranges': 'bytes',
