@@ -45,7 +45,7 @@ function manifest(declared: ReadonlyMap<HookName, Declared>, schema: string): ob
     title: 'Crash',
     description: 'A convention that is broken on purpose.',
     schema: { id: 'crash-record', version: schema, fields: schema === '1.0.0' ? [value] : [value, note] },
-    file_requirements: { accepted_types: [], max_count: 0 },
+    file_requirements: { accepted_types: [], min_count: 0, max_count: 1, max_file_size: 0 },
     hooks: [...declared].map(([name, release]) => ({ name, feature: featureOf(name), ...fieldsOf(release) })),
   };
 }
