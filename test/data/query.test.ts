@@ -293,6 +293,7 @@ describe('shapes', () => {
         id: 'sample',
         version: '1.0.0',
         srn: 'urn:osa:localhost:schema:sample@1.0.0',
+        license: 'CC-BY-4.0',
       });
       expect(body.fields[1]).toMatchObject({ name: 'mass', type: 'number', unit: 'g' });
       const [records, probe] = body.table_resources;
@@ -312,6 +313,7 @@ describe('shapes', () => {
       expect(markdown.headers['content-type']).toContain('text/markdown');
       expect(markdown.text).toMatch(/^# .*\n\nSchema `sample@1.0.0`/);
       expect(markdown.text).toContain('| score | number | au | Fit score |');
+      expect(markdown.text).toContain('Licence: CC-BY-4.0');
     }
     expect((await archive.get('/absent')).status).toBe(404);
     expect((await archive.get('/sample@9.9.9.md')).status).toBe(404);
