@@ -9,6 +9,8 @@ type Kind = Params<'findIds'>['kind'];
 const scopes: Readonly<Record<Kind, readonly string[]>> = {
   ingestion: ['ingestions:read'],
   recompute: [],
+  comparison: [],
+  replay: [],
   run: ['runs:read'],
   deploy: [],
 };
@@ -31,7 +33,7 @@ export async function fullId(client: Client, kind: Kind, given: string): Promise
     });
   }
   if (only === undefined) {
-    const list = `osa ${kind}s list`;
+    const list = kind === 'comparison' ? 'osa comparisons list HOOK' : `osa ${kind}s list`;
     throw new OsaError(
       'not_found',
       `no ${kind} has an id that begins with ${given}; \`${list}\` shows them`,

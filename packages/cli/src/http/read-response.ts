@@ -18,7 +18,7 @@ export async function readAnswer<N extends RouteName>(
 ): Promise<Answer<N>> {
   const { routes } = await import('@osa/core/api');
   const { path, response: shape } = routes[name];
-  if (shape === 'text' || shape === 'markdown') return response.text as Answer<N>;
+  if (shape === 'text' || shape === 'markdown' || shape === 'html') return response.text as Answer<N>;
   if (shape === 'bytes') return response.bytes as Answer<N>;
   if (shape === 'archive' || shape === 'table') return Readable.from([response.bytes]) as Answer<N>;
   const body = parseExactly(response.text);

@@ -2,6 +2,7 @@ import type { Answer } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
 import { mayReadRuns } from '../auth/visibility.ts';
+import { compareHeld, requireComparable } from '../comparison/held.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { requireRegistry } from '../hook/image.ts';
@@ -37,8 +38,10 @@ export async function deploy(
   const slug = chooseSlug(request);
   requireScope(writer.principal, 'conventions:write', slug);
   requireRegistries(request, options);
+  requireComparable(request, options);
   await failpoint('release.before-lock');
-  const answer = await store.write(writer, async ({ registry, event }) => {
+  const answer = await store.write(writer, async (parts) => {
+    const { registry, event } = parts;
     const state = await lockState(registry, slug, request);
     await failpoint('release.after-lock');
     const planned = { ...options, shows: shownTo(writer.principal) };
@@ -54,6 +57,7 @@ export async function deploy(
     await failpoint('release.after-insert');
     const { id, at } = await registry.recordDeploy({ slug, manifest: request, plan: open });
     await event('convention.deployed', { slug, deploy: id, changed: plan.changed });
+    const holds = await compareHeld(parts, id, steps, options);
     await failpoint('release.after-pointer');
     return {
       slug,
@@ -66,6 +70,7 @@ export async function deploy(
       changed: plan.changed,
       changes: plan.changes,
       warnings: plan.warnings,
+      holds,
       still_running,
       unstartable: await registry.unstartable(slug),
     };
@@ -89,6 +94,7 @@ export async function planConvention(
   const slug = chooseSlug(request);
   requireScope(principal, 'conventions:write', slug);
   requireRegistries(request, options);
+  requireComparable(request, options);
   return store.read(async (registry) => {
     const convention = await registry.convention(slug);
     const hooks = await registry.hooks(request.hooks.map((hook) => hook.name));
@@ -142,13 +148,14 @@ async function readState(
   const knownReleases = await registry.knownReleases(
     request.hooks.map((hook) => ({ hook: hook.name, fingerprint: fingerprint(releaseContent(hook)) })),
   );
+  const onceLive = await registry.onceLive(knownReleases);
   const isLive = (name: string) =>
     (knownReleases.get(name) ?? null) === (hooks.get(name)?.liveVersion ?? null);
   const liveReleases = await registry.liveReleases(
     request.hooks.flatMap(({ name }) => (isLive(name) ? [] : name)),
   );
   const stored = { fields: schema?.fields, openText: schema?.openText };
-  return { ...named, ...stored, hooks, knownReleases, liveReleases };
+  return { ...named, ...stored, hooks, knownReleases, onceLive, liveReleases };
 }
 
 /**
@@ -175,8 +182,8 @@ function requireHookScopes(
   principal: Principal,
   { slug, changes }: Pick<DeployPlan, 'slug' | 'changes'>,
 ): void {
-  for (const { name, owner, release, activated } of changes.hooks) {
-    const needsHook = activated || (release === 'created' && owner !== slug);
+  for (const { name, owner, release, activated, held } of changes.hooks) {
+    const needsHook = activated || ((release === 'created' || held) && owner !== slug);
     if (!needsHook || grants(principal, 'hooks:write', name)) continue;
     const what = activated ? 'to activate a release of it' : 'a new release of it';
     throw new OsaError(
@@ -232,7 +239,7 @@ async function apply(
     if (!hook) throw new OsaError('internal', `hook ${change.name} is planned but not locked`);
     if (change.hook === 'created') await registry.createFeatureTable(change.name);
     const { source_ref } = declaration.release;
-    if (change.release === 'created') await mintDeclared(registry, hook, declaration);
+    if (change.release === 'created') await mintDeclared(registry, hook, declaration, !change.held);
     // What another's release says of itself is not for everybody who uses it to say.
     else if (change.owner === plan.slug || grants(principal, 'hooks:write', change.name)) {
       sources.push({ hook: change.name, version: change.version, source_ref });
@@ -251,9 +258,9 @@ async function stillRunning(
 ): Promise<Answer<'deploy'>['still_running']> {
   const found: Answer<'deploy'>['still_running'] = [];
   for (const { stored, change } of steps) {
-    const { name, release, activated } = change;
+    const { name, release, activated, held } = change;
     const left = stored?.liveVersion ?? null;
-    if (left === null || !(release === 'created' || activated)) continue;
+    if (left === null || held || !(release === 'created' || activated)) continue;
     const claimed = await registry.claimedBatches(name);
     const kept = claimed.filter(({ version }) => version === left);
     found.push(...byIngestion(kept).map((group) => ({ hook: name, ...group })));
@@ -265,13 +272,14 @@ async function mintDeclared(
   registry: RegistryWrites,
   { name, liveVersion, releaseCount }: StoredHook,
   declaration: HookDeclaration,
+  live: boolean,
 ): Promise<void> {
   const content = releaseContent(declaration);
   const { outcome } = await registry.mint({
     hook: name,
     content,
     fingerprint: fingerprint(content),
-    live: true,
+    live,
     reason: null,
     seen: liveVersion,
     carriesDigest: false,

@@ -32,7 +32,7 @@ export function rowSource(sql: Sql, selection: Selection): Source {
     sql``,
   );
   const visible = sql`${isOfSchema(sql, selection)} and r.published_at <= ${asOf}::text::timestamptz
-    and run.finished_at <= ${asOf}::text::timestamptz
+    and run.current_from <= ${asOf}::text::timestamptz
     and ${release === undefined ? sql`true` : sql`run.version = ${release}`}
     and ${history ? sql`true` : sql`${isStanding(sql, asOf)} and ${isNewest(sql, asOf)}`}
     and (${condition ? conditionSql(sql, condition, columns) : sql`true`})`;
@@ -54,7 +54,9 @@ export function rowSource(sql: Sql, selection: Selection): Source {
 function story(sql: Sql): Fragment {
   return sql`
     cross join lateral (select batch_record, superseded_by from outcomes where id = f.outcome_id offset 0) o
-    cross join lateral (select hook, version, finished_at from runs where id = f.run_id offset 0) run
+    cross join lateral (
+      select hook, version, finished_at, coalesce(current_from, finished_at) as current_from
+      from runs where id = f.run_id offset 0) run
     cross join lateral (
       select srn, record_id, convention, source_id, version, schema_id, schema_version, published_at
       from published where batch_record = o.batch_record offset 0) r`;

@@ -32,6 +32,14 @@ export function registryState(tx: Transaction): RegistryState {
           select version from releases where hook = d.hook and fingerprint = d.fingerprint offset 0) r`;
       return new Map(rows.map(({ hook, version }) => [hook, version]));
     },
+    async onceLive(versions) {
+      const rows = await tx<{ hook: string }[]>`
+        select k.hook
+        from unnest(${arrayText([...versions.keys()])}::text::text[],
+                    ${arrayText([...versions.values()].map(String))}::text::integer[]) k (hook, version)
+        where exists (select from live_changes where hook = k.hook and to_version = k.version offset 0)`;
+      return new Set(rows.map(({ hook }) => hook));
+    },
     async liveReleases(hooks) {
       const rows = await tx<(StoredRelease & { hook: string })[]>`
         select h.hook, r.*
