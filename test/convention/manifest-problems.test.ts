@@ -29,7 +29,9 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
   [
     'an unknown key at the top',
     { from: 'description: Earthquakes', to: 'summary: x\ndescription: Earthquakes' },
-    ['3:1 summary: is not a key here (keys: slug, title, description, license, schema, files, hooks, ingester, docs)'],
+    [
+      '3:1 summary: is not a key here (keys: slug, title, description, license, schema, files, hooks, ingester, docs)',
+    ],
   ],
   [
     'a licence that SPDX spells otherwise',
@@ -39,9 +41,7 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
   [
     'a licence that nobody knows',
     { from: 'schema:', to: 'license: mine\nschema:' },
-    [
-      '4:10 license: "mine" is not an identifier of SPDX; name one of spdx.org/licenses, or give an address',
-    ],
+    ['4:10 license: "mine" is not an identifier of SPDX; name one of spdx.org/licenses, or give an address'],
   ],
   [
     'a licence in words',

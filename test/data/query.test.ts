@@ -346,3 +346,40 @@ describe('shapes', () => {
     expect([strange.status, strange.problem?.field]).toEqual([422, 'id']);
   });
 });
+
+describe('a sort that would look at too much', () => {
+  /** The planner takes the density of a table from here, and its size from the file. */
+  const pretend = async (rows: number) => {
+    const { database } = archive.daemon;
+    await database.open(database.ownerUrl, { max: 1 }).sql`
+      update pg_class set relpages = 1, reltuples = ${rows}
+      where oid in ('public.records'::regclass, 'features.probe'::regclass)`;
+  };
+  beforeAll(() => pretend(5_000_000_000));
+  afterAll(() => pretend(5));
+
+  test.each(['records', 'probe'])(
+    'of %s is refused before it begins, and says what to narrow',
+    async (table) => {
+      const sort = table === 'records' ? 'version' : 'score';
+      const { status, problem } = await archive.get(`/sample/${table}?sort=${sort}`);
+      expect([status, problem?.field]).toEqual([422, 'sort']);
+      expect(problem?.message).toContain(table === 'records' ? 'by source_id' : 'by record_source_id');
+    },
+  );
+
+  test.each([
+    ['records', 'version', 'source_id'],
+    ['probe', 'score', 'record_source_id'],
+  ])('of %s is answered where a filter names sources', async (table, sort, field) => {
+    const filter = JSON.stringify({ kind: 'predicate', field, op: 'in', value: ['a', 'b'] });
+    const { status, body } = await archive.get(
+      `/sample/${table}?sort=${sort}&filter=${encodeURIComponent(filter)}`,
+    );
+    expect([status, body.rows.length]).toEqual([200, 2]);
+  });
+
+  test('in the order in which rows are stored is answered', async () => {
+    expect((await archive.get('/sample/records?sort=created_at')).status).toBe(200);
+  });
+});
