@@ -262,7 +262,7 @@ async function readStories(
   await measure('newest record of a source', limit, () => store.stories.newestRecord(source));
   await measure('find a source', limit, () => store.stories.finds.sources(source.sourceId, undefined, 20));
   await measure('trace of a run', limit, () => store.stories.run(String(row?.run_id)));
-  const releases = [{ hook, version: 1 }];
+  const releases = { releases: [{ hook, version: 1 }], platform: null, record: null };
   await measure('impact of a release', limit, () => store.impacts.made(releases));
   const page = { limit, cursor: undefined };
   const touched = await measure('rows of an impact', batchSize, () => store.impacts.rows(releases, page));
