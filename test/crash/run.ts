@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readPrivateKey } from '@osa/core/auth/token';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import type { Point } from './control.ts';
+import { checkFiles } from './files.ts';
 import type { Injected } from './injector.ts';
 import { checkEvents } from './invariants/events.ts';
 import { type History, readHistory, rewritten } from './invariants/history.ts';
@@ -11,7 +12,7 @@ import { checkLives } from './invariants/leases.ts';
 import { checkMemory } from './invariants/memory.ts';
 import { checkOrder } from './invariants/order.ts';
 import { type Ends, watchLeases } from './invariants/read-leases.ts';
-import { checkRecomputes } from './invariants/recomputes.ts';
+import { checkRecomputes, checkReplays } from './invariants/recomputes.ts';
 import { checkRegistry } from './invariants/registry.ts';
 import { checkRows } from './invariants/rows.ts';
 import { readState, type State } from './invariants/state.ts';
@@ -138,10 +139,12 @@ async function verify(
   checkOrder(state, model, report);
   checkHolds(state, model, report);
   checkRecomputes(state, model, report);
+  checkReplays(state, model, report);
   await checkMemory(state, daemons, report);
   await checkTraces(state, model, (await clientsOf(world, key))('reader'), report);
   const final = await readHistory(database);
   for (const reading of readings) for (const what of rewritten(reading, final)) report('I7', what);
+  await checkFiles(state, { database, directory }, report);
   return { rows: checkRows(state, model, report), batches: state.batches.length };
 }
 
@@ -172,7 +175,9 @@ async function untilEnded(database: Database, enough = () => false): Promise<voi
     const open = await database.sql<{ id: string; status: string; reason: string | null }[]>`
       select id, status, reason from batches where status in ('queued', 'running', 'parked')
       union all
-      select id, 'recompute', hook from recomputes where finished_at is null`.catch(() => undefined);
+      select id, 'recompute', hook from recomputes where finished_at is null
+      union all
+      select id, 'replay', reason from replay_parts where finished_at is null`.catch(() => undefined);
     if (open?.length === 0 || enough()) return;
     if (Date.now() > deadline) {
       throw new Error(`batches have not ended within ${endWithinMs} ms: ${JSON.stringify(open)}`);

@@ -1,9 +1,11 @@
 import { attributionMutants } from './attribution.ts';
 import { containerMutants } from './containers.ts';
+import { fileMutants } from './files.ts';
 import { historyMutants } from './history.ts';
 import { type Mutant, mutants } from './mutants.ts';
 import { queueMutants } from './queue.ts';
 import { recomputeMutants } from './recompute.ts';
+import { replayMutants } from './replay.ts';
 
 export const allMutants: readonly Mutant[] = [
   ...mutants,
@@ -11,5 +13,7 @@ export const allMutants: readonly Mutant[] = [
   ...attributionMutants,
   ...queueMutants,
   ...recomputeMutants,
+  ...replayMutants,
+  ...fileMutants,
   ...containerMutants,
 ];

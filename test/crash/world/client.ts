@@ -16,6 +16,8 @@ export interface Write {
   readonly accept?: readonly string[];
   /** False for one that finds by itself what an earlier try has done; undefined is true. */
   readonly keyed?: boolean;
+  /** A part of a file: whether it writes anything depends on what came before it. */
+  readonly isPart?: true;
 }
 
 export interface Answered {
@@ -35,7 +37,10 @@ export interface Client {
 
 const answerWithinMs = 60_000;
 const tryMs = 12_000;
-const scopes = ['conventions:write', 'hooks:write', 'ingestions:write', 'ingestions:read', 'runs:read'];
+const scopes = [
+  ...['conventions:write', 'hooks:write', 'ingestions:write', 'ingestions:read', 'runs:read'],
+  'replays:write',
+];
 
 export interface ClientParts {
   readonly subject: string;
@@ -82,6 +87,7 @@ export function createClient({ subject, daemons, key, random, model }: ClientPar
       const written: Written = {
         what: `${request.method} ${request.path}`,
         keyed: request.keyed !== false,
+        isPart: request.isPart === true,
         tokens: [],
         end: 'unknown',
       };
