@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readRows } from '@osa/core/data/read';
 import { rollback } from '@osa/core/hook/live';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -23,6 +22,7 @@ import {
 import { type OciRegistry, startOciRegistry } from '../support/containers/oci-registry.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { admin, scratch, until } from '../support/database/database.ts';
+import { readRows } from '../support/read-rows.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

@@ -1,4 +1,3 @@
-import { readRows } from '@osa/core/data/read';
 import { runReads } from '@osa/core/postgres/runs';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
@@ -12,6 +11,7 @@ import {
 } from '../support/containers/images.ts';
 import { type CoreArchive, type CoreArchiveOptions, coreArchive, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
+import { readRows } from '../support/read-rows.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

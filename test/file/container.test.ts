@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { readRows } from '@osa/core/data/read';
 import { uploadFile } from '@osa/core/file/upload';
 import { filesystemFiles } from '@osa/core/storage/files';
 import { expect, test, vi } from 'vitest';
@@ -8,6 +7,7 @@ import { describeContainers } from '../support/containers/container-support.ts';
 import { buildImage, podmanRunner, removeImages } from '../support/containers/images.ts';
 import { convention, coreArchive } from '../support/core-archive.ts';
 import { admin, scratch } from '../support/database/database.ts';
+import { readRows } from '../support/read-rows.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { readRows } from '@osa/core/data/read';
 import { uploadFile } from '@osa/core/file/upload';
 import { listIngestionRecords } from '@osa/core/ingestion/read';
 import { retryIngestion } from '@osa/core/ingestion/retry';
@@ -9,6 +8,7 @@ import type { FileStore } from '@osa/core/storage/index';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type CoreArchive, convention, coreArchive, hookCode } from '../support/core-archive.ts';
 import { admin, scratch } from '../support/database/database.ts';
+import { readRows } from '../support/read-rows.ts';
 
 const rules = { accepted_types: ['.csv', '.txt'], min_count: 1, max_count: 2, max_file_size: 1_000 };
 const columns = [{ name: 'seen', json_type: 'string', required: true }];

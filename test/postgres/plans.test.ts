@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { readRecords, readRows } from '@osa/core/data/read';
+import { readRecords } from '@osa/core/data/read';
 import { sha256 } from '@osa/core/hook/release';
 import { cancelIngestion } from '@osa/core/ingestion/control';
 import { ingest } from '@osa/core/ingestion/ingest';
@@ -18,6 +18,7 @@ import { expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { crowd, crowdIngestion } from '../support/database/crowd.ts';
 import { admin } from '../support/database/database.ts';
+import { readRows } from '../support/read-rows.ts';
 
 /**
  * Uploads, claims, commits, retries, cancellations, pages and traces cost what their own records cost, beside 100,000 others

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { readRows } from '@osa/core/data/read';
 import { release as mintRelease } from '@osa/core/hook/mint';
 import { runReads } from '@osa/core/postgres/runs';
 import { executeNext } from '@osa/core/run/execute';
@@ -10,6 +9,7 @@ import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
+import { readRows } from '../support/read-rows.ts';
 
 /**
  * A release goes live between the claim of a batch and its run, and differs in one part only. The run takes every part of

@@ -1,4 +1,4 @@
-import { readRecords, readRows } from '@osa/core/data/read';
+import { readRecords } from '@osa/core/data/read';
 import { OsaError } from '@osa/core/error';
 import { rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
@@ -11,6 +11,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin, until } from '../support/database/database.ts';
 import { backendThatRuns } from '../support/database/postgres-support.ts';
+import { readRows } from '../support/read-rows.ts';
 
 let bench: CoreArchive;
 beforeEach(async () => {
