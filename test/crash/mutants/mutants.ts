@@ -172,7 +172,7 @@ export const mutants: readonly Mutant[] = [
       withoutBatchGuard,
     ],
     focus: {
-      points: ['mint.after-insert', 'release.after-insert', 'release.after-pointer'],
+      points: ['release.after-insert', 'release.after-pointer'],
       actions: ['hold'],
     },
   },
@@ -258,6 +258,11 @@ export const mutants: readonly Mutant[] = [
         file: `${core}/postgres/registry/state.ts`,
         find: "lock === 'locked' ? tx`for no key update` : tx``",
         replace: "lock === 'locked' ? tx`` : tx``",
+      },
+      {
+        file: `${core}/postgres/migrations/0015_speed.sql`,
+        find: 'where name = any (named) order by name collate "C" for no key update;',
+        replace: 'where name = any (named) order by name collate "C";',
       },
     ],
     focus: { points: ['live.after-lock', 'release.after-lock'], actions: ['hold', 'stop-past-lease'] },

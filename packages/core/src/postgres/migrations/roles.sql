@@ -70,7 +70,8 @@ declare
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
     'execute on function create_feature_table(text), create_record_view(text, text), rows_of_record(bigint, integer)',
-    'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer)'];
+    'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer)',
+    'execute on function declared_state, lock_declared'];
   entry text;
 begin
   -- This list is the whole truth, also for a role that has been given more before.
@@ -92,5 +93,5 @@ begin
     prove_record_files(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
     rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end, note_events(),
-    order_events(integer) from public;
+    order_events(integer), declared_state, lock_declared from public;
 end $$;
