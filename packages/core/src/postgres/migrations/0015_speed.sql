@@ -117,8 +117,10 @@ begin
     when hook.live_version is distinct from seen and not exists (
       select from public.releases a, public.releases b
       where a.hook = wanted and a.version = seen and b.hook = wanted and b.version = hook.live_version
-        and (a.runtime, a.image, a.command, a.config, a.limits, a.source_ref)
-            is not distinct from (b.runtime, b.image, b.command, b.config, b.limits, b.source_ref)
+        and (a.runtime, a.image, a.command, a.config, a.limits)
+            is not distinct from (b.runtime, b.image, b.command, b.config, b.limits)
+        -- The source belongs to the code: that of other code was not carried over.
+        and (a.source_ref = b.source_ref or a.digest <> new_digest)
         and (a.digest = b.digest or not carries_digest)) then 'moved'
     -- It may be the release that the request means.
     when hook.release_count > seen_releases and exists (

@@ -1,0 +1,20 @@
+import type { RouteName, routes } from './index.ts';
+
+/**
+ * The route of that name. To make the shapes of all routes takes longer than most requests, so those that are asked for
+ * most are loaded without the others.
+ */
+export async function routeNamed<N extends RouteName>(name: N): Promise<(typeof routes)[N]> {
+  const alone: Readonly<Record<string, unknown>> = await resourceOf(name);
+  const all = Object.hasOwn(alone, name) ? alone : (await import('./index.ts')).routes;
+  return all[name] as (typeof routes)[N];
+}
+
+/** The resource that is likely to have the route. */
+async function resourceOf(name: string): Promise<object> {
+  if (/^trace/.test(name)) return (await import('./trace/index.ts')).traceRoutes;
+  if (/^(read|query|data|describe)/.test(name)) return (await import('./data.ts')).dataRoutes;
+  if (/(Hooks?|Releases?|history|rollback|activate)$/.test(name)) return (await import('./hooks.ts')).hooksRoutes;
+  if (/Ingestions?$/.test(name)) return (await import('./ingestions.ts')).ingestionsRoutes;
+  return {};
+}
