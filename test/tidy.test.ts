@@ -19,6 +19,7 @@ const concepts = [
   'hook',
   'record',
   'ingestion',
+  'person',
   'publisher',
   'run',
   'status',

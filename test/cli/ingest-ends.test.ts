@@ -1,4 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { lineProgress } from '@osa/cli/commands/ingestions/progress';
 import { verdictOf } from '@osa/cli/commands/ingestions/verdict';
 import { describe, expect, test } from 'vitest';
@@ -222,6 +224,23 @@ test('an upload tells the bytes that are sent, then that the server checks them'
   now = 30_000;
   progress.checking(2_048);
   expect(lines).toEqual(['uploading: 512 bytes of 2 KiB sent, 25 %', '2 KiB sent; checking on the server']);
+});
+
+test('a key that is gone while an ingestion is waited for is still used', async () => {
+  await using world = await createCliWorld();
+  const path = join(world.cwd, '.osa', 'key.jwk');
+  await mkdir(dirname(path));
+  await writeFile(path, key, { mode: 0o600 });
+  await using server = await archive({
+    upload: async () => {
+      await rm(path);
+      return { status: 201, body: running };
+    },
+    look: () => ({ body: ingestion }),
+  });
+  const environment = { OSA_SERVER: server.url };
+  const result = await world.osa(['ingest', 'usgs-earthquakes', '-'], { environment, stdin: line });
+  expect([result.code, result.stderr]).toEqual([0, expect.not.stringContaining('no key')]);
 });
 
 test('nothing is wrong with an ingestion that is stored and not waited for', () => {

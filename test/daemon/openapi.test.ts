@@ -50,10 +50,13 @@ test.each(Object.entries<Route>(routes))(
     const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
     expect(operation?.responses).toMatchObject({ '500': { content: problem } });
     const comeBack = { headers: { 'Retry-After': {} }, content: problem };
-    if (gate.kind === 'public' && !route.takesToken) expect(operation?.responses).not.toHaveProperty('429');
+    if (gate.kind === 'public' && !route.takesToken && !route.limited && route.response !== 'html')
+      expect(operation?.responses).not.toHaveProperty('429');
     else expect(operation?.responses).toMatchObject({ '429': comeBack, '503': comeBack });
     const responses: Readonly<Record<string, unknown>> = { ...(operation?.responses as object) };
     const success = responses[route.status];
+    const { content: forms } = success as { content: object };
+    expect(Object.hasOwn(forms, 'text/event-stream')).toBe(route.streamedAs !== undefined);
     if (route.etag) expect(success).toMatchObject({ headers: { ETag: { description: route.etag } } });
     else expect(success).not.toHaveProperty('headers');
     if (route.troubleStatus) {

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { type Table, tableFromIPC } from 'apache-arrow';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../support/database/database.ts';
@@ -139,6 +140,69 @@ describe('Parquet, read by DuckDB', () => {
       `select decode(value) from parquet_kv_metadata(FILE) where decode(key) = 'osa.exact'`,
     )) as [[string]];
     expect(JSON.parse(value)).toEqual({ mass: { 1: big } });
+  });
+});
+
+describe('Arrow', () => {
+  const typesOf = ({ schema }: Table) =>
+    Object.fromEntries(schema.fields.map(({ name, type }) => [name, String(type)]));
+  const microsecondsOf = (table: Table, name: string) =>
+    table.getChild(name)?.data.flatMap(({ values }) => [...(values as BigInt64Array)]) ?? [];
+
+  test('has the values and types that another implementation reads', async () => {
+    const records = tableFromIPC(await bytesOf('/sample/records.arrow?sort=source_id'));
+    expect(typesOf(records)).toMatchObject({
+      version: 'Int64',
+      created_at: 'Timestamp<MICROSECOND, UTC>',
+      name: 'Utf8',
+      mass: 'Float64',
+      is_alloy: 'Bool',
+      tags: 'Utf8',
+    });
+    const rows = records.toArray().map((row) => row.toJSON());
+    expect(rows.map(({ source_id, name, mass }) => [source_id, name, mass])).toEqual([
+      ['a', 'Iron, "pure"', 1.5],
+      ['b', '', Number(big)],
+      ['c', 'two\r\nlines', 1e-7],
+    ]);
+    expect(rows.map(({ is_alloy, tags }) => [is_alloy, tags])).toEqual([
+      [false, '["x","y"]'],
+      [true, null],
+      [null, null],
+    ]);
+    expect(rows.map(({ _exact }) => _exact)).toEqual([null, `{"mass":${big}}`, null]);
+    const extensions = records.schema.fields.map((field) => field.metadata.get('ARROW:extension:name'));
+    expect(extensions.filter((name) => name === 'arrow.json')).toHaveLength(3);
+  });
+
+  test('of rows has times to the microsecond, days, UUIDs and 64-bit integers', async () => {
+    const probe = tableFromIPC(await bytesOf('/sample/probe.arrow'));
+    expect(typesOf(probe)).toMatchObject({
+      n: 'Int64',
+      seen: 'Timestamp<MICROSECOND, UTC>',
+      day: 'Date32<DAY>',
+      uid: 'FixedSizeBinary[16]',
+      flag: 'Bool',
+    });
+    expect(probe.schema.names).not.toContain('_exact');
+    const { rows } = (await archive.get('/sample/probe')).body;
+    const seen = microsecondsOf(probe, 'seen');
+    for (const [index, row] of rows.entries()) {
+      const read = probe.get(index)?.toJSON() ?? {};
+      expect([Number(read.id), read.label, read.score]).toEqual([row.id, row.label, row.score]);
+      expect(read.n ?? null).toBe(row.n === null ? null : BigInt(row.n));
+      expect(Buffer.from(read.uid).toString('hex')).toBe(row.uid.replaceAll('-', ''));
+      expect(read.day ?? null).toBe(row.day === null ? null : Date.parse(row.day));
+      if (row.seen !== null) expect(seen[index]).toBe(BigInt(Date.parse(row.seen)) * 1_000n);
+      expect(JSON.parse(read.all)).toEqual(row.all);
+    }
+  });
+
+  test('of no rows has its columns', async () => {
+    const none = tableFromIPC(
+      await bytesOf('/sample/records.arrow?as_of=2000-01-01T00:00:00Z&columns=id,mass'),
+    );
+    expect([none.numRows, none.schema.names]).toEqual([0, ['id', 'mass', '_exact']]);
   });
 });
 

@@ -148,6 +148,7 @@ async function hold(route: Route, { values, query, json, headers, isSigned }: Se
 function typeOf({ response }: Route, isProblem: boolean): RegExp {
   if (isProblem) return /^application\/problem\+json/;
   if (response === 'archive') return /^application\/octet-stream/;
+  if (response === 'html') return /^text\/html/;
   if (response === 'markdown') return /^text\/markdown/;
   return typeof response === 'string' ? /^text\/plain/ : /^application\/json/;
 }

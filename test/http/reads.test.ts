@@ -1,7 +1,9 @@
+import { bounds } from '@osa/core/limits';
 import { anonymousBudget } from '@osa/daemon/http/reads/anonymous';
 import { createShares, type Reader, type Turn } from '@osa/daemon/http/reads/shares';
 import { describe, expect, test } from 'vitest';
-import { everything, testDaemon } from '../support/daemon-support.ts';
+import { everything, rawConnection, testDaemon } from '../support/daemon-support.ts';
+import { until } from '../support/database/database.ts';
 import { refusal as refusalOf } from '../support/database/registry-support.ts';
 
 const refusal = async (act: () => Promise<unknown>) => refusalOf(act());
@@ -23,6 +25,29 @@ describe('readers without a token', () => {
     const authorization = await daemon.bearer(everything);
     const headers = { authorization, 'content-type': 'application/json' };
     expect((await daemon.send('POST', '/api/v1/hooks/x/pause', { headers, body: '{}' })).status).toBe(404);
+  });
+
+  test('pay for a read that they leave, as for the largest page', async () => {
+    await using daemon = await disposable({ anonymousRows: bounds.pageRows });
+    const owner = daemon.database.open(daemon.database.ownerUrl, { max: 2 });
+    await owner.transaction(async (tx) => {
+      await tx`lock table hooks in access exclusive mode`;
+      const reader = await rawConnection(daemon.port);
+      reader.socket.write('GET /api/v1/hooks HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      await until('the read to begin', async () => {
+        const waits = await owner.sql`
+          select from pg_stat_activity where application_name like 'osad reads%' and wait_event_type = 'Lock'`;
+        return waits.length > 0;
+      });
+      reader.socket.resetAndDestroy();
+      await reader.closed;
+    });
+    await owner.close();
+    const refused = await until('the read to be counted', async () => {
+      const { status, problem } = await daemon.send('GET', '/api/v1/hooks');
+      return status === 429 && problem;
+    });
+    expect(refused.details).toMatchObject({ unit: 'rows' });
   });
 
   test('pay for the rows and the bytes of an answer, and wait the longer for a large one', async () => {

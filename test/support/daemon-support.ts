@@ -67,6 +67,7 @@ export const everything = [
   'ingestions:write',
   'ingestions:read',
   'runs:read',
+  'replays:write',
   'publishers:write',
   'events:read',
 ];
@@ -110,7 +111,8 @@ export async function testDaemon(changes: Partial<DaemonConfig> = {}): Promise<T
       });
       expect(received.text).toSatisfy(() => received.status === route.status);
       const { response } = route;
-      if (response === 'text' || response === 'markdown') return received.text as never;
+      if (response === 'text' || response === 'markdown' || response === 'html')
+        return received.text as never;
       if (typeof response === 'string') return Buffer.from(received.text) as never;
       return response.parse(JSON.parse(received.text)) as never;
     },

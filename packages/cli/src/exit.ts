@@ -11,16 +11,23 @@ export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[]
   [0, 'done'],
   [1, 'refused, failed or not found; no record passed'],
   [2, 'wrong usage, or a file that cannot be used'],
-  [3, 'changes pending (deploy --plan), or more than --max-changed (hooks compare)'],
+  [
+    3,
+    'changes pending (deploy --plan), more than --max-changed (hooks compare), or something differs (replay)',
+  ],
   [4, 'no usable key, or a token that is not accepted or lacks a scope'],
   [5, 'the server cannot be reached or cannot answer'],
   [6, 'no running worker can start what waits; the ingestion is stored'],
   [7, 'the time of --timeout is over; the ingestion is stored and goes on'],
+  [8, 'nothing differs, but something cannot be replayed (replay)'],
   [130, 'interrupted'],
 ];
 
 /** Exit codes of commands that wait for an ingestion and end before it does. */
 export const waitExits = { unstartable: 6, timeout: 7 } as const;
+
+/** Exit codes of a replay that is done. */
+export const replayExits = { differs: 3, cannot: 8 } as const;
 
 /** The one table from error code to exit code; `malformed` is a file that the server could not read. */
 const exitCodes = {
@@ -45,6 +52,7 @@ const exitCodes = {
   access_denied: 4,
   rate_limited: 4,
   credentials: 4,
+  login_incomplete: 4,
 
   busy: 5,
   unreachable: 5,

@@ -44,6 +44,7 @@ export const errorCodes = {
   access_denied: 'The token lacks a scope',
   rate_limited: 'Too many requests',
   credentials: 'No usable key or token',
+  login_incomplete: 'The login is not complete',
   // The stored state.
   not_found: 'Not found',
   conflict: 'The request conflicts with stored data',

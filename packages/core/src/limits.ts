@@ -47,6 +47,9 @@ export const bounds = {
   recomputeRecords: 10_000,
   /** Records that a comparison looks at. */
   comparedRecords: 100_000,
+  /** Results that one replay names or draws, and runs that wait to be replayed. */
+  replayedResults: 1_000,
+  openReplayParts: 10_000,
   /** Bytes kept of the start and of the end of an attempt's log. */
   logBytes: 512 * 1024,
   /** Bytes kept of the end of the log of a running attempt. */

@@ -8,8 +8,10 @@ import type { EventReads } from './events/outbox.ts';
 import type { FileReads, FileWrites } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
+import type { People } from './person/people.ts';
 import type { PublisherReads, PublisherWrites } from './publisher/publishers.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
+import type { ReplayReads, ReplayWrites } from './replay/replays.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
 import type { Impacts } from './trace/impacts.ts';
@@ -42,6 +44,7 @@ export interface Store {
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;
   readonly comparisons: ComparisonReads;
+  readonly replays: ReplayReads;
   readonly dataset: DatasetReads;
   readonly files: FileReads;
   readonly tracer: Tracer;
@@ -53,6 +56,7 @@ export interface Store {
   readonly access: Access;
   readonly ids: IdReads;
   readonly publishers: PublisherReads;
+  readonly people: People;
   /** Who did what, from the trail. */
   audit(query: ParsedQuery<'audit'>): Promise<Answer<'audit'>>;
   /** How the archive is: queue, workers, failing releases, pauses. */
@@ -61,7 +65,7 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'recompute' | 'run' | 'deploy';
+export type IdKind = 'ingestion' | 'recompute' | 'replay' | 'run' | 'deploy';
 
 export interface IdRange {
   readonly first: string;
@@ -105,6 +109,7 @@ export interface WriteTransaction {
   readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
   readonly comparisons: ComparisonWrites;
+  readonly replays: ReplayWrites;
   /** Appends to the outbox. */
   event(type: string, payload: Readonly<Record<string, unknown>>): Promise<void>;
 }

@@ -1,20 +1,18 @@
 import { mkdir } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type RouteName, routes } from '@osa/core/api';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
-import { OsaError } from '@osa/core/error';
 import { failpoint } from '@osa/core/failpoint';
 import { forgetOldAnswers } from '@osa/core/postgres/answers/stored';
 import type { Database } from '@osa/core/postgres/connection/connect';
+import { forgetOldLogins } from '@osa/core/postgres/people/people';
 import { failingBatches } from '@osa/core/postgres/queue/set-aside';
 import { statusMetrics } from '@osa/core/postgres/status/metrics';
 import { postgresStore } from '@osa/core/postgres/store';
 import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
 import type { Stores } from '@osa/core/storage/index';
-import { systemCode } from '@osa/core/system-error';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { checkDaemon } from './check/checks.ts';
@@ -23,6 +21,7 @@ import { requireFit, requireSafe, requireSafeIssuers, unusableDirectory } from '
 import { authenticator, type FailedTokens, failedTokens } from './http/authenticate.ts';
 import { failureRateLimit } from './http/failure-rate-limit.ts';
 import { httpLimits } from './http/limits.ts';
+import { listen } from './http/listen.ts';
 import { type Handlers, isBounded } from './http/mount.ts';
 import { boundedReads } from './http/reads/reads.ts';
 import { type RefusalLog, refusalLog } from './http/refusal-log.ts';
@@ -43,8 +42,9 @@ import { traceRoutes } from './http/routes/trace.ts';
 import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
+import { loginParts, loginRoutes } from './people/routes.ts';
 import { openPools, type Pools, readsAtATime } from './pools.ts';
-import { ownIssuer, withOwn } from './publishers/own-issuer.ts';
+import { ownIssuer, peopleIssuer, withOwn } from './publishers/own-issuer.ts';
 import { cachedProviderKeys } from './publishers/provider-keys.ts';
 import { type Components, components } from './ready.ts';
 import { openStores } from './storage.ts';
@@ -195,6 +195,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
       reads: config.reads,
       failed,
       own: { issuer: own.issuer, isActive: store.publishers.isActive },
+      isLoggedIn: store.people.isLoggedIn,
     }),
     denied: store.access.denied,
     limits,
@@ -220,6 +221,7 @@ function handlers(
     skewSeconds: config.trusted.clockSkewSeconds,
     now: Date.now,
   };
+  const login = loginParts(config, needs.log);
   const on = (database: Database): Handlers => {
     const store = postgresStore(database, { domain });
     const spoolDirectory = spoolOf(config.dataDirectory);
@@ -250,29 +252,13 @@ function handlers(
       }),
       ...authRoutes({ verifier: needs.verifier, own: needs.own }),
       ...publisherRoutes({ store, failed, exchange: exchangeParts }),
+      ...loginRoutes({ ...login, people: store.people, issuer: peopleIssuer(needs.own), failed }),
     };
   };
   const reading = Object.entries(on(needs.pools.reads)).filter(([name]) => {
     return isBounded(routes[name as RouteName]);
   });
   return { ...on(needs.pools.requests), ...Object.fromEntries(reading) };
-}
-
-async function listen(app: FastifyInstance, { host, port }: DaemonConfig): Promise<string> {
-  try {
-    await app.listen({ host, port });
-  } catch (cause) {
-    const code = systemCode(cause);
-    if (code === undefined || !/^E[A-Z]+$/.test(code)) throw cause;
-    const why = code === 'EADDRINUSE' ? 'another process listens there' : code;
-    throw new OsaError(
-      'conflict',
-      `cannot listen on port ${port} of ${host} (${why}); set another with --port or OSA_PORT, or 0 for a free one`,
-      { field: 'port', details: { port, code }, cause },
-    );
-  }
-  const { address, family, port: actual } = app.server.address() as AddressInfo;
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}`;
 }
 
 function report({ worker, runner }: DaemonConfig, url: string, log: Logger): void {
@@ -289,7 +275,7 @@ async function closeServer(app: FastifyInstance, graceMs: number): Promise<void>
 }
 
 async function forget(database: Database, log: Logger): Promise<void> {
-  await forgetOldAnswers(database).catch((error: unknown) => {
-    log.warn({ err: error }, 'cannot delete old stored answers; next try in an hour');
+  await Promise.all([forgetOldAnswers(database), forgetOldLogins(database)]).catch((error: unknown) => {
+    log.warn({ err: error }, 'cannot delete old stored answers or logins; next try in an hour');
   });
 }

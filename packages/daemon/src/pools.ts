@@ -30,9 +30,10 @@ function open({ database, worker }: Pick<DaemonConfig, 'database' | 'worker'>, n
     reads: { max: readsAtATime(database), statementTimeoutMs: 15_000 },
     uploads: { max: 2, acquireTimeoutMs: minute, statementTimeoutMs: 30 * minute, lockTimeoutMs: 5 * minute },
     cancellations: { max: 2, statementTimeoutMs: 30 * minute },
-    claims: { max: worker.concurrency + 1, statementTimeoutMs: 10_000, lockTimeoutMs: 5_000 },
+    claims: { max: worker.concurrency + 2, statementTimeoutMs: 10_000, lockTimeoutMs: 5_000 },
     endings: {
-      max: Math.max(1, worker.concurrency),
+      // One for the replay that runs beside the batches.
+      max: worker.concurrency + 1,
       statementTimeoutMs: 5 * minute,
       lockTimeoutMs: 2 * minute,
     },

@@ -66,5 +66,12 @@ export async function until<T>(
 export const admin: Principal = {
   issuer: 'test',
   subject: 'admin',
-  scopes: new Set(['conventions:write', 'hooks:write', 'ingestions:write', 'ingestions:read', 'runs:read']),
+  scopes: new Set([
+    'conventions:write',
+    'hooks:write',
+    'ingestions:write',
+    'ingestions:read',
+    'runs:read',
+    'replays:write',
+  ]),
 };

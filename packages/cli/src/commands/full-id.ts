@@ -9,6 +9,7 @@ type Kind = Params<'findIds'>['kind'];
 const scopes: Readonly<Record<Kind, readonly string[]>> = {
   ingestion: ['ingestions:read'],
   recompute: [],
+  replay: [],
   run: ['runs:read'],
   deploy: [],
 };

@@ -193,6 +193,18 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Access',
+    name: 'login',
+    summary: 'Log in as a person, in a browser',
+    load: async () => (await import('./auth/login.ts')).login,
+  },
+  {
+    group: 'Access',
+    name: 'logout',
+    summary: 'End your login at the server',
+    load: async () => (await import('./auth/logout.ts')).logout,
+  },
+  {
+    group: 'Access',
     name: 'keys',
     summary: 'Make and show keys that sign tokens',
     example: ['osa keys generate', 'a key of your own'],

@@ -1,7 +1,7 @@
-import type { CommandGroup } from './entry.ts';
+import type { CommandEntry, CommandGroup } from './entry.ts';
 
 /** The commands that change what runs, and what it has made. */
-export const operateCommands: readonly CommandGroup[] = [
+export const operateCommands: readonly (CommandEntry | CommandGroup)[] = [
   {
     group: 'Operate',
     name: 'hooks',
@@ -120,6 +120,30 @@ export const operateCommands: readonly CommandGroup[] = [
         name: 'retry',
         summary: 'Try errored records again, or go on after an end',
         load: async () => (await import('./recomputes/retry.ts')).recomputesRetry,
+      },
+    ],
+  },
+  {
+    group: 'Operate',
+    name: 'replay',
+    summary: 'Compute rows once more, and compare bit for bit',
+    load: async () => (await import('./replays/replay.ts')).replayCommand,
+  },
+  {
+    group: 'Look',
+    name: 'replays',
+    summary: 'Show replays and their certificates',
+    example: ['osa replays show 0198c0de-…', 'its verdicts'],
+    commands: [
+      {
+        name: 'list',
+        summary: 'List replays, newest first',
+        load: async () => (await import('./replays/list.ts')).replaysList,
+      },
+      {
+        name: 'show',
+        summary: 'Show a replay, or its certificates',
+        load: async () => (await import('./replays/show.ts')).replaysShow,
       },
     ],
   },

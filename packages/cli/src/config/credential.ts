@@ -6,6 +6,7 @@ import { systemCode } from '@osa/core/system-error';
 import { type IdTokenSource, idTokenSource } from './ci-identity.ts';
 import { knownServers, names, type Server, type Sources } from './config.ts';
 import { projectDirectories, type ServerSettings, settingsIn } from './files.ts';
+import { storedLogin } from './logins.ts';
 import { refuseKey } from './secrets.ts';
 
 /** A request carries a token that was made elsewhere, or one that a key signs. */
@@ -19,12 +20,14 @@ export interface Identity {
   readonly isProjects: boolean;
 }
 
-/** The source of a request's token: one that was made elsewhere, or a key that signs one. */
+/** The source of a request's token: one that was made elsewhere, a key that signs one, or a login. */
 export type Credential =
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'key'; readonly identity: Identity }
   /** A CI job proves itself by the ID token of its provider. */
-  | { readonly kind: 'job'; readonly source: IdTokenSource };
+  | { readonly kind: 'job'; readonly source: IdTokenSource }
+  /** A person has logged in at this server. */
+  | { readonly kind: 'login' };
 
 /**
  * The credential for `server`; undefined when there is none. Tokens that other servers accept are kept from one that only
@@ -57,7 +60,8 @@ export function resolveCredential(sources: Sources, server: Server): Credential 
   if (identity) return { kind: 'key', identity };
   const source = idTokenSource(environment);
   if (source && !server.isUsers) throw keptFrom(server, 'the ID token of this job');
-  return source && { kind: 'job', source };
+  if (source) return { kind: 'job', source };
+  return storedLogin(sources, server) && { kind: 'login' };
 }
 
 function keptFrom({ url, from }: Server, given: string): OsaError {
@@ -114,7 +118,7 @@ export function noKey({ environment }: Sources): OsaError {
   if (empty === undefined) {
     return new OsaError(
       'credentials',
-      'you have no key for this server: set OSA_KEY, OSA_KEY_FILE or OSA_TOKEN, make a key with `osa keys generate`, or ' +
+      'you have no key for this server: log in with `osa login`, set OSA_KEY, OSA_KEY_FILE or OSA_TOKEN, make a key with `osa keys generate`, or ' +
         'work in a directory with a running `osa dev`; a CI job can do without (osa publishers add --help)',
     );
   }

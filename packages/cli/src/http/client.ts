@@ -4,7 +4,7 @@ import type { Route } from '@osa/core/api/route';
 import type { SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { proxyTo, resolveServer, type Server, type Sources } from '../config/config.ts';
-import { noKey, resolveCredential } from '../config/credential.ts';
+import { type Credential, noKey, resolveCredential } from '../config/credential.ts';
 import { loadKey, sign } from '../config/key.ts';
 import { type Names, withNearName } from './near-name.ts';
 import { problemError, readAnswer } from './read-response.ts';
@@ -34,6 +34,8 @@ export type CallInput<N extends RouteName> = Given<'params', Params<N>> &
     readonly scope?: string;
     /** More scopes than the route's own. On a route that anybody may read, a token is sent only for these. */
     readonly scopes?: readonly string[];
+    /** This token, whatever credential there is. */
+    readonly token?: string;
     /** Aborts this call, instead of what aborts the command. */
     readonly signal?: AbortSignal;
     /** For a POST that changes nothing: it is sent again like a read when the connection is lost. */
@@ -110,6 +112,7 @@ async function withToken(call: {
   const { route, input, sign, attempt } = call;
   const { gate } = route;
   if (gate.kind === 'public') return attempt(undefined);
+  if (input.token !== undefined) return attempt(input.token);
   const extra = input.scopes ?? [];
   if (gate.kind === 'authenticated') {
     const token = await sign(extra);
@@ -141,17 +144,24 @@ async function withToken(call: {
 
 /**
  * The token of the environment, one signed with the key for `server`, or what the server gives for the ID token of this
- * job. Key and exchange are needed once, and only where a token is.
+ * job. They are looked for once, and only where a token is needed: the key of a development daemon is gone when it stops,
+ * and a command that waits for it should hear that nothing listens.
  */
 function signer({ sources, signal }: ClientOptions, server: Server, call: Client['call']): Sign {
+  let found: Credential | undefined;
   let loading: Promise<SigningKey> | undefined;
   let exchanging: Promise<string> | undefined;
   return async (scopes) => {
-    const credential = resolveCredential(sources, server);
+    found ??= resolveCredential(sources, server);
+    const credential = found;
     if (credential?.kind === 'job') {
       const { exchangeIdToken } = await import('./exchange.ts');
       exchanging ??= exchangeIdToken(call, credential.source, { sources, signal }).then(({ token }) => token);
       return exchanging;
+    }
+    if (credential?.kind === 'login') {
+      const { loginToken } = await import('./login.ts');
+      return loginToken(call, sources, server);
     }
     if (credential?.kind !== 'key') return credential?.token;
     loading ??= loadKey(credential.identity.key);
@@ -179,6 +189,7 @@ function segment(name: string, value: string): string {
 
 const accepted = {
   text: 'text/plain',
+  html: 'text/html',
   markdown: 'text/markdown',
   bytes: 'text/plain',
   archive: 'application/octet-stream',

@@ -18,7 +18,7 @@ export async function readAnswer<N extends RouteName>(
 ): Promise<Answer<N>> {
   const { routeNamed } = await import('@osa/core/api/load');
   const { path, response: shape } = await routeNamed(name);
-  if (shape === 'text' || shape === 'markdown') return response.text as Answer<N>;
+  if (shape === 'text' || shape === 'markdown' || shape === 'html') return response.text as Answer<N>;
   if (shape === 'bytes') return response.bytes as Answer<N>;
   if (shape === 'archive' || shape === 'table') return Readable.from([response.bytes]) as Answer<N>;
   const body = parseExactly(response.text);

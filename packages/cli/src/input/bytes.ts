@@ -49,6 +49,7 @@ async function* decompressed(
   }
 }
 
+const notArrow = 'is Arrow, which is not read; save it as Parquet, CSV or NDJSON';
 const kinds = [
   { title: 'gzip', magic: [0x1f, 0x8b], open: () => createGunzip() },
   { title: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], open: () => createZstdDecompress() },
@@ -65,6 +66,8 @@ const kinds = [
     magic: [0x50, 0x41, 0x52, 0x31],
     refusal: 'is Parquet, which is read from a file that is not packed, and not from standard input',
   },
+  { magic: [0x41, 0x52, 0x52, 0x4f, 0x57, 0x31], refusal: notArrow },
+  { magic: [0xff, 0xff, 0xff, 0xff], refusal: notArrow },
   { magic: [0x42, 0x5a, 0x68], refusal: 'is packed by bzip2; unpack it first: bzcat FILE | osa ingest … -' },
   {
     magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a],

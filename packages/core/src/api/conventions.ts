@@ -94,6 +94,8 @@ const ConventionDetail = z.object({
   id: z.string(),
   title: z.string(),
   description: z.string(),
+  /** An identifier of SPDX, or an address; null where the convention declares none. */
+  license: z.string().nullable().default(null),
   schema_id: SchemaRef,
   fields: z.array(FieldDefinition),
   /** Whether text fields without a rule take any JSON value, and date fields times without an offset. */

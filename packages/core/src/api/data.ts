@@ -4,7 +4,7 @@ import { columnKinds } from '../data/table.ts';
 import { bounds } from '../limits.ts';
 import { flag, givenTime, rowId, time, versionText } from './fields.ts';
 import { dataPage, nextPage, table, wholePage } from './paging.ts';
-import { read, route } from './route.ts';
+import { type Route, read, route } from './route.ts';
 
 const schema = z.string().max(200);
 const schemaParams = z.object({ schema });
@@ -111,6 +111,16 @@ const Described = {
   unit: z.string().optional(),
 };
 
+type Part = 'path' | 'summary' | 'params' | 'response';
+
+/** A table by its address. */
+const reading = <const T extends Pick<Route, Part | 'query'>>(part: T) =>
+  route({ method: 'GET', gate: read, status: 200, ...part });
+
+/** The same by a query in the body. */
+const querying = <const T extends Pick<Route, Part | 'body'>>(part: T) =>
+  route({ method: 'POST', gate: read, isReading: true, status: 200, ...part });
+
 export const dataRoutes = {
   dataCatalog: route({
     method: 'GET',
@@ -147,6 +157,8 @@ export const dataRoutes = {
       srn: z.string(),
       title: z.string(),
       convention_id: z.string(),
+      /** Of the convention's data: an identifier of SPDX, or an address. */
+      license: z.string().nullable().default(null),
       fields: z.array(
         z.object({
           name: z.string(),
@@ -210,89 +222,61 @@ export const dataRoutes = {
       created_at: time,
     }),
   }),
-  readRecords: route({
-    method: 'GET',
+  readRecords: reading({
     path: '/api/v1/data/:schema/records',
     summary:
       'List the published records of a schema (`id` or `id@version`), newest first: those of its owner, or of `convention`',
-    gate: read,
     params: schemaParams,
     query: recordQuery.extend({ limit }),
-    status: 200,
     response: records,
   }),
-  queryRecords: route({
-    method: 'POST',
+  queryRecords: querying({
     path: '/api/v1/data/:schema/records',
     summary: 'List the published records of a schema that a filter matches',
-    gate: read,
-    isReading: true,
     params: schemaParams,
     body: recordBody.extend(limited),
-    status: 200,
     response: records,
   }),
-  recordsFile: route({
-    method: 'GET',
+  recordsFile: reading({
     path: '/api/v1/data/:schema/records.:format',
     summary: 'Send all published records of a schema as one file',
-    gate: read,
     params: schemaParams.extend({ format }),
     query: recordQuery.extend({ columns: columnList }),
-    status: 200,
     response: 'table',
   }),
-  queryRecordsFile: route({
-    method: 'POST',
+  queryRecordsFile: querying({
     path: '/api/v1/data/:schema/records.:format',
     summary: 'Send the published records that a filter matches as one file',
-    gate: read,
-    isReading: true,
     params: schemaParams.extend({ format }),
     body: recordBody.extend({ columns: columnNames }),
-    status: 200,
     response: 'table',
   }),
-  readRows: route({
-    method: 'GET',
+  readRows: reading({
     path: '/api/v1/data/:schema/:feature',
     summary: 'List the rows of a feature over the published records of a schema, by id',
-    gate: read,
     params: featureParams,
     query: rowQuery.extend({ limit }),
-    status: 200,
     response: rows,
   }),
-  queryRows: route({
-    method: 'POST',
+  queryRows: querying({
     path: '/api/v1/data/:schema/:feature',
     summary: 'List the rows of a feature that a filter matches',
-    gate: read,
-    isReading: true,
     params: featureParams,
     body: rowBody.extend(limited),
-    status: 200,
     response: rows,
   }),
-  rowsFile: route({
-    method: 'GET',
+  rowsFile: reading({
     path: '/api/v1/data/:schema/:feature.:format',
     summary: 'Send all rows of a feature over the published records of a schema as one file',
-    gate: read,
     params: featureParams.extend({ format }),
     query: rowQuery.extend({ columns: columnList }),
-    status: 200,
     response: 'table',
   }),
-  queryRowsFile: route({
-    method: 'POST',
+  queryRowsFile: querying({
     path: '/api/v1/data/:schema/:feature.:format',
     summary: 'Send the rows of a feature that a filter matches as one file',
-    gate: read,
-    isReading: true,
     params: featureParams.extend({ format }),
     body: rowBody.extend({ columns: columnNames }),
-    status: 200,
     response: 'table',
   }),
 };

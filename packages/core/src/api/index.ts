@@ -14,7 +14,9 @@ import { doctorRoutes } from './operate/doctor.ts';
 import { eventsRoutes } from './operate/events.ts';
 import { publishersRoutes } from './operate/publishers.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
+import { replaysRoutes } from './operate/replays.ts';
 import { statusRoutes } from './operate/status.ts';
+import { loginRoutes } from './people/login.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
 import { serviceRoutes } from './service.ts';
@@ -33,6 +35,7 @@ export const routes = {
   ...ingestionsRoutes,
   ...recomputesRoutes,
   ...comparisonsRoutes,
+  ...replaysRoutes,
   ...runsRoutes,
   ...authRoutes,
   ...dataRoutes,
@@ -42,13 +45,14 @@ export const routes = {
   ...publishersRoutes,
   ...auditRoutes,
   ...doctorRoutes,
+  ...loginRoutes,
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof routes;
 
 type Shape<T> = T extends z.ZodType
   ? z.output<T>
-  : T extends 'text' | 'markdown'
+  : T extends 'text' | 'markdown' | 'html'
     ? string
     : T extends 'bytes'
       ? Uint8Array

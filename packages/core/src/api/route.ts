@@ -27,12 +27,18 @@ export interface Route {
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   /** A JSON body by its shape, or the media type of a streamed one. */
-  readonly body?: z.ZodType | 'application/x-ndjson' | 'application/octet-stream';
+  readonly body?:
+    | z.ZodType
+    | 'application/x-ndjson'
+    | 'application/octet-stream'
+    | 'application/x-www-form-urlencoded';
   /** The status of success and the shape of its body. A name, such as `text`, is for a body that is not JSON. */
   readonly status: 200 | 201;
+  /** The media type of events that the answer is sent as where `Accept` names it. */
+  readonly streamedAs?: 'text/event-stream';
   /** A second status of success: 201 where the answer says `created: true`. */
   readonly createdStatus?: 201;
-  readonly response: z.ZodType | 'text' | 'markdown' | 'bytes' | 'archive' | 'table';
+  readonly response: z.ZodType | 'text' | 'html' | 'markdown' | 'bytes' | 'archive' | 'table';
   /** The meaning of the answer's ETag, if it has one. */
   readonly etag?: string;
   /** A failure status whose body has the shape of `response`, and its description. */
@@ -43,6 +49,8 @@ export interface Route {
   readonly isReading?: true;
   /** The body holds a token, which is refused like one in the header: 401, 403, or 429 after too many failures. */
   readonly takesToken?: true;
+  /** It may answer 429, though it takes no token. */
+  readonly limited?: true;
   /** Writes take an `Idempotency-Key`. */
   readonly idempotent?: true;
 }

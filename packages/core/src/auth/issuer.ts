@@ -5,6 +5,8 @@ export interface TrustedIssuers {
   readonly machines: readonly MachineIssuer[];
   /** The issuer of tokens for people; undefined where there is none. */
   readonly primary: PrimaryIssuer | undefined;
+  /** Our own issuer of tokens for people who have logged in here. */
+  readonly people?: MachineIssuer;
   /** At most 60. */
   readonly clockSkewSeconds: number;
   /** Of machine tokens, from `iat` to `exp`. */

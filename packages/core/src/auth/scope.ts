@@ -13,6 +13,7 @@ export const scopeVerbs = [
   'ingestions:write',
   'ingestions:read',
   'runs:read',
+  'replays:write',
   'publishers:write',
   'events:read',
 ] as const;

@@ -5,6 +5,7 @@ import { parseExactJson } from '../json/exact.ts';
 import { parseJson } from '../json/parse.ts';
 import { keyBytesOf, keyFlaw } from './ed25519.ts';
 import type { MachineKey } from './issuer.ts';
+import type { Profile } from './profile.ts';
 
 /** Machine tokens and the keys that sign them: short-lived JWTs, Ed25519. `verify.ts` is the other side. */
 
@@ -25,10 +26,17 @@ export interface TokenRequest {
   readonly lifetimeSeconds: number;
   /** The `jti`; a random one by default. */
   readonly id?: string;
+  /** Of a person, for display. */
+  readonly profile?: Profile;
 }
 
 export async function signToken(signingKey: SigningKey, request: TokenRequest): Promise<string> {
-  return new SignJWT({ scope: request.scopes.join(' ') })
+  const { name, provider, externalId: external_id } = request.profile ?? {};
+  const shown = {
+    ...(name !== undefined && { name }),
+    ...(provider !== undefined && { provider, external_id }),
+  };
+  return new SignJWT({ scope: request.scopes.join(' '), ...shown })
     .setProtectedHeader({ alg: 'EdDSA', typ: 'JWT', kid: signingKey.kid })
     .setIssuer(request.issuer)
     .setSubject(request.subject)

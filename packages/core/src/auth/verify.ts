@@ -17,6 +17,7 @@ import {
   primaryIssuer,
   type TrustedIssuers,
 } from './issuer.ts';
+import type { Profile } from './profile.ts';
 import { covers } from './scope.ts';
 
 /** The content of a verified token. */
@@ -29,15 +30,10 @@ export interface VerifiedToken {
   readonly tokenId: string | undefined;
   /** What a person's token says of the person; for display only. */
   readonly profile?: Profile;
+  /** Of a person who has logged in here: it counts as long as the session of its `tokenId`. */
+  readonly isLogin?: true;
   /** Its `exp`, in seconds since 1970. It is accepted for the clock skew longer. */
   readonly expiresAt: number;
-}
-
-export interface Profile {
-  readonly name: string | undefined;
-  /** Where the person signed in, such as `orcid`, and the person's id there. */
-  readonly provider: string | undefined;
-  readonly externalId: string | undefined;
 }
 
 export interface Verifier {
@@ -110,6 +106,10 @@ function isOver(
 function verifyToken(token: CompactToken, trusted: TrustedIssuers, now: number): VerifiedToken {
   const claims = readObject(token.payload, 'payload');
   if (!Object.hasOwn(claims, 'iss')) return verifyPerson(token, claims, trusted, now);
+  const { people } = trusted;
+  if (people !== undefined && claims.iss === people.issuer) {
+    return verifyLogin(token, claims, { issuer: people, trusted, now });
+  }
   const issuer = trusted.machines.find((machine) => machine.issuer === claims.iss);
   if (!issuer) throw new TokenFlaw('its issuer is not trusted');
   return verifyMachine(token, claims, { issuer, trusted, now });
@@ -140,6 +140,20 @@ function verifyMachine(
   };
 }
 
+/** A token that we gave to a person; it is as strict as a machine's, and the person is an actor like any other. */
+function verifyLogin(
+  token: CompactToken,
+  claims: JsonObject,
+  parts: { issuer: MachineIssuer; trusted: TrustedIssuers; now: number },
+): VerifiedToken {
+  const { tokenId, expiresAt, subject } = verifyMachine(token, claims, parts);
+  const profile = profileOf(claims);
+  return {
+    ...{ kind: 'person', issuer: primaryIssuer, subject: uuidOf(subject), scopes: new Set<string>() },
+    ...{ tokenId, expiresAt, profile, isLogin: true },
+  };
+}
+
 function verifyPerson(
   token: CompactToken,
   claims: JsonObject,
@@ -151,15 +165,19 @@ function verifyPerson(
   if (token.header.alg !== 'HS256') throw new TokenFlaw('its alg is not HS256');
   if (!hmacSha256(primary.secret, token)) throw new TokenFlaw('its signature does not hold');
   requireAudience(claims.aud, primaryAudience);
-  const subject = text(claims.sub, 'sub').toLowerCase();
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(subject))
-    throw new TokenFlaw('its sub is not a uuid');
+  const subject = uuidOf(text(claims.sub, 'sub'));
   const expiresAt = instant(claims.exp, 'exp');
   const issuedAt = claims.iat === undefined ? undefined : instant(claims.iat, 'iat');
   requireTimes(claims, { issuedAt, expiresAt, now, trusted });
   const tokenId = tokenIdOf(claims);
   const profile = profileOf(claims);
   return { kind: 'person', issuer: primaryIssuer, subject, scopes: new Set(), tokenId, expiresAt, profile };
+}
+
+function uuidOf(subject: string): string {
+  const uuid = subject.toLowerCase();
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) return uuid;
+  throw new TokenFlaw('its sub is not a uuid');
 }
 
 /** A single key is used whatever the `kid`; among several, the `kid` chooses. Keys are never fetched. */

@@ -6,6 +6,7 @@ import { Command, Config, Digest, Limits, type ReleaseContent } from '../hook/re
 import { bounds } from '../limits.ts';
 import { SchemaDefinition } from '../record/schema.ts';
 import { refuseTwins } from '../unique-names.ts';
+import { License } from './license.ts';
 
 /**
  * A convention is a dataset's declaration: schema, file rules, hooks by name, docs. `DeployRequest` is what a
@@ -108,6 +109,7 @@ export const DeployRequest = z.strictObject({
   slug: Slug.nullish(),
   title: z.string().min(1).max(255),
   description: z.string().min(1).max(10_000),
+  license: License.nullish(),
   schema: SchemaDefinition,
   file_requirements: FileRequirements,
   hooks: z.array(HookDeclaration).max(bounds.hooks).default([]).superRefine(refuseTwins),

@@ -164,10 +164,11 @@ function describe({ path, from, to }: Difference): string {
 }
 
 function conventionDifferences(stored: StoredConvention, request: DeployRequest): Difference[] {
-  const { title, description, schema, file_requirements, docs, ingester, hooks } = request;
+  const { title, description, license, schema, file_requirements, docs, ingester, hooks } = request;
   const next = {
     title,
     description,
+    license: license ?? null,
     schema: `${schema.id}@${schema.version}`,
     file_requirements,
     docs: docs ?? null,

@@ -19,10 +19,11 @@ const pathEndings: readonly string[] = ['', ...formatNames];
 export async function describeData(
   store: Store,
   schema: string,
-  { convention }: { readonly convention?: string | undefined },
+  { convention: asked }: { readonly convention?: string | undefined },
 ): Promise<Description> {
-  const of = await resolveSchema(store, schema, convention);
+  const of = await resolveSchema(store, schema, asked);
   const [stored, counts] = [await store.dataset.schema(of), await store.dataset.counts(of)];
+  const convention = await store.registry.convention(of.convention);
   const parts = { history: false, provenance: false };
   return {
     id: of.id,
@@ -30,6 +31,7 @@ export async function describeData(
     srn: `urn:osa:${store.dataset.domain}:schema:${of.id}@${of.version}`,
     title: stored.title,
     convention_id: of.convention,
+    license: convention?.license ?? null,
     fields: stored.fields.map(({ constraints, description, examples, ...field }) => {
       const unit = constraints && 'unit' in constraints ? constraints.unit : undefined;
       return { ...field, ...said({ description, unit }), ...(examples && { examples }) };
@@ -76,7 +78,7 @@ function said({
 
 /** The same in Markdown. */
 export function descriptionText(description: Description): string {
-  const { title, srn, convention_id: convention, fields, table_resources: tables } = description;
+  const { title, srn, convention_id: convention, license, fields, table_resources: tables } = description;
   const schema = `${description.id}@${description.version}`;
   const sections = tables.map(({ name, columns, row_count, row_count_exact, formats }) => [
     `## ${name}`,
@@ -95,6 +97,7 @@ export function descriptionText(description: Description): string {
     `# ${escaped(title)}`,
     '',
     `Schema \`${schema}\` (\`${srn}\`) of the convention \`${convention}\`.`,
+    ...(license === null ? [] : ['', `Licence: ${escaped(license)}`]),
     '',
     ...tableLines(
       ['field', 'type', 'required', 'unit', 'description'],

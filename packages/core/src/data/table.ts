@@ -1,4 +1,4 @@
-import { type Column, type FeatureContract, isOpenColumn } from '../hook/hook.ts';
+import { type Column, columnKind, type FeatureContract } from '../hook/hook.ts';
 import { type FieldDefinition, isOpenField } from '../record/schema.ts';
 
 /**
@@ -138,7 +138,7 @@ function contractColumn(hook: string, column: Column, openText: boolean): TableC
   return {
     name,
     path: `features.${hook}.${name}`,
-    kind: openText && isOpenColumn(column) ? 'json' : kindOfColumn(column),
+    kind: columnKind(column, { open_text: openText }),
     isSearchable: true,
     type: json_type,
     format: format ?? undefined,
@@ -146,21 +146,3 @@ function contractColumn(hook: string, column: Column, openText: boolean): TableC
     unit: unit ?? undefined,
   };
 }
-
-function kindOfColumn({ json_type, format }: Column): ColumnKind {
-  switch (json_type) {
-    case 'number':
-      return 'double';
-    case 'integer':
-      return 'integer';
-    case 'boolean':
-      return 'boolean';
-    case 'array':
-    case 'object':
-      return 'json';
-    case 'string':
-      return format ? formatKinds[format] : 'text';
-  }
-}
-
-const formatKinds = { 'date-time': 'time', date: 'date', uuid: 'uuid' } as const;

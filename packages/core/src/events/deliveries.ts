@@ -19,4 +19,6 @@ export interface Deliveries {
   dead(limit: number): Promise<Answer<'deadEvents'>>;
   /** The ids of the runs of a batch. */
   runsOf(batch: string): Promise<string[]>;
+  /** The ids of runs whose code has started and that have not ended, `limit` at most. */
+  startedRuns(limit: number): Promise<string[]>;
 }

@@ -141,3 +141,29 @@ export function newerThanLive(name: string, version: number, live: number): OsaE
     { field: 'to', details: { live_version: live } },
   );
 }
+
+/** What the values of a column are. */
+export type FeatureKind = 'double' | 'integer' | 'boolean' | 'json' | 'text' | 'time' | 'date' | 'uuid';
+
+/** The kind of a column; with `open_text`, text without a rule takes any JSON value. */
+export function columnKind(
+  { json_type, format }: Pick<Column, 'json_type' | 'format'>,
+  { open_text }: Pick<FeatureContract, 'open_text'> = {},
+): FeatureKind {
+  if (open_text && isOpenColumn({ json_type, format })) return 'json';
+  switch (json_type) {
+    case 'number':
+      return 'double';
+    case 'integer':
+      return 'integer';
+    case 'boolean':
+      return 'boolean';
+    case 'array':
+    case 'object':
+      return 'json';
+    case 'string':
+      return format ? formatKinds[format] : 'text';
+  }
+}
+
+const formatKinds = { 'date-time': 'time', date: 'date', uuid: 'uuid' } as const;

@@ -135,6 +135,7 @@ export interface StoredConvention {
   readonly slug: string;
   readonly title: string;
   readonly description: string;
+  readonly license: string | null;
   readonly schema: { readonly id: string; readonly version: string };
   readonly file_requirements: unknown;
   readonly docs: unknown;

@@ -11,6 +11,7 @@ import { datasetReads } from './data/dataset.ts';
 import { fileReads, fileWrites } from './files.ts';
 import { idReads } from './ids.ts';
 import { ingestionReads, ingestionWrites } from './ingestions.ts';
+import { people } from './people/people.ts';
 import { nameExchange, publisherReads, publisherWrites } from './publishers/publishers.ts';
 import { runningWorkers } from './queue/workers.ts';
 import { recomputeReads } from './recompute/reads.ts';
@@ -19,6 +20,7 @@ import { mintRelease } from './registry/mint.ts';
 import { registryReads } from './registry/reads.ts';
 import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
+import { replayReads, replayWrites } from './replay/replays.ts';
 import { runReads } from './runs.ts';
 import { audit } from './status/audit.ts';
 import { storedStatus } from './status/status.ts';
@@ -41,6 +43,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
             files: fileWrites(tx, actor),
             recomputes: recomputeWrites(tx, actor),
             comparisons: comparisonWrites(tx, actor),
+            replays: replayWrites(tx, actor),
             event: async (type, payload) => {
               const request_id = writer.request?.request_id ?? null;
               const told = tx.json({ ...payload, actor, request_id });
@@ -67,6 +70,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     files: fileReads(database),
     recomputes: recomputeReads(database),
     comparisons: comparisonReads(database),
+    replays: replayReads(database),
     dataset: datasetReads(database, node),
     tracer: tracer(database),
     stories: stories(database),
@@ -76,6 +80,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     runs: runReads(database),
     ids: idReads(database),
     publishers: publisherReads(database),
+    people: people(database),
     status: () => storedStatus(database),
     audit: (query) => audit(database, query),
     workers: async () => ({

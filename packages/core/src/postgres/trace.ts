@@ -8,6 +8,7 @@ import type { Tracer } from '../trace/tracer.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { databaseError } from './connection/sqlstate.ts';
 import { rowValues } from './data/rows.ts';
+import { rowReplays } from './replay/certificates.ts';
 import { type Facts, facts } from './trace/facts.ts';
 import { utc } from './wire.ts';
 
@@ -43,6 +44,7 @@ interface Found {
   readonly newest_version: number;
   readonly live_version: number | null;
   readonly has_sources: boolean;
+  readonly replays: RowTrace['row']['replays'];
 }
 
 /**
@@ -56,7 +58,8 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       b.source_id, b.batch, b.line, b.metadata::text as metadata,
       (select max(version) from records where record_id = r.record_id) as newest_version,
       (select live_version from hooks where name = ${hook}) as live_version,
-      exists (select from release_sources where hook = ${hook}) as has_sources
+      exists (select from release_sources where hook = ${hook}) as has_sources,
+      ${rowReplays(sql, sql`o.id`, sql`f.ordinal`)} as replays
     from ${sql(`features.${hook}`)} f
     join outcomes o on o.id = f.outcome_id
     join records r on r.batch_record = o.batch_record
@@ -81,6 +84,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       current: found.current,
       superseded_by: found.successor === null ? null : await successor(sql, hook, found.successor),
       values: rowValues(parseObject(found.values)),
+      replays: found.replays,
     },
     record: {
       srn: `urn:osa:${set.domain}:rec:${found.record_id}@${found.version}`,

@@ -1,10 +1,10 @@
 import { asOsaError, OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { normaliseLimits } from '../hook/release.ts';
-import type { Execution } from './execution.ts';
+import type { HookClaim, HookExecution } from './execution.ts';
 import { liveLog } from './live-log.ts';
 import type { Fact } from './policy.ts';
-import type { Claim, ClaimedRecord, ClaimedRun } from './queue.ts';
+import type { ClaimedRecord, ClaimedRun } from './queue.ts';
 import type { Ended, Runner, Task } from './runner.ts';
 
 /** One start of a run's code. */
@@ -31,7 +31,7 @@ export interface Attempted {
 }
 
 /** Starts the code once, and stores that it is about to start and how it ended. */
-export async function attempt(execution: Execution, claim: Claim, start: Start): Promise<Attempted> {
+export async function attempt(execution: HookExecution, claim: HookClaim, start: Start): Promise<Attempted> {
   const { queue, workspace } = execution;
   const { run, runner, records, memoryBytes } = start;
   const limits = normaliseLimits(run.release.limits);
@@ -65,7 +65,7 @@ export async function attempt(execution: Execution, claim: Claim, start: Start):
 
 /** What it says is kept until it ends; from then on nothing more is written about a running attempt. */
 async function carryOut(
-  execution: Execution,
+  execution: HookExecution,
   attempt: { readonly run: string; readonly n: number },
   { runner, signal }: Start,
   task: Omit<Task, 'onLog'>,

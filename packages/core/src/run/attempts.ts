@@ -4,13 +4,13 @@ import { normaliseLimits } from '../hook/release.ts';
 import { bounds } from '../limits.ts';
 import { cut } from '../text.ts';
 import { type Attempted, attempt } from './attempt.ts';
-import type { Execution } from './execution.ts';
+import type { HookClaim, HookExecution } from './execution.ts';
 import { type Answers, mergeAnswers, type Unanswered } from './merge.ts';
 import { describeStrays } from './output/judge.ts';
 import type { OutputReader } from './output/judgement.ts';
 import { readOutput } from './output/read.ts';
 import { endOfDivision, moreMemory } from './policy.ts';
-import type { Claim, ClaimedRecord, ClaimedRun, RunResult } from './queue.ts';
+import type { ClaimedRecord, ClaimedRun, RunResult } from './queue.ts';
 import type { Ended, Runner } from './runner.ts';
 
 export interface HookContext {
@@ -27,8 +27,8 @@ type Part = readonly ClaimedRecord[];
  * the code dies it is divided, and each part is run by attempts of its own.
  */
 export class Attempts {
-  private readonly execution: Execution;
-  private readonly claim: Claim;
+  private readonly execution: HookExecution;
+  private readonly claim: HookClaim;
   private readonly run: ClaimedRun;
   private readonly context: HookContext;
   private readonly runner: Runner;
@@ -45,7 +45,7 @@ export class Attempts {
   private first: Attempted | undefined;
   private last: Attempted | undefined;
 
-  constructor(execution: Execution, claim: Claim, run: ClaimedRun, context: HookContext) {
+  constructor(execution: HookExecution, claim: HookClaim, run: ClaimedRun, context: HookContext) {
     const runner = execution.runners.find(({ runtimes }) => runtimes.includes(run.release.runtime));
     if (!runner) throw new OsaError('internal', `hook ${run.hook}: its runner is gone`);
     this.execution = execution;

@@ -129,9 +129,9 @@ async function whileLeased({ worker }: Execution, tell: () => Promise<void>): Pr
 }
 
 /** SHA-256, hex, over each record's id, metadata and files as given to the hooks. */
-function digestInput(claim: Claim): string {
+export function digestInput({ records }: Pick<Claim, 'records'>): string {
   const hash = createHash('sha256');
-  for (const { sourceId, metadata, files = [] } of claim.records) {
+  for (const { sourceId, metadata, files = [] } of records) {
     hash.update(`${JSON.stringify(sourceId)}\n${metadata}\n`);
     if (files.length > 0) hash.update(`${digestText(files)}\n`);
   }

@@ -1,7 +1,8 @@
 import type { ComparisonQueue } from '../comparison/comparisons.ts';
+import type { ReplayQueue } from '../replay/replays.ts';
 import type { FileStore } from '../storage/index.ts';
 import type { OutputThreads } from './output/threads.ts';
-import type { BatchQueue } from './queue.ts';
+import type { BatchQueue, Claim } from './queue.ts';
 import type { Runner } from './runner.ts';
 import type { HookSlots } from './slots.ts';
 
@@ -10,6 +11,8 @@ export interface Execution {
   readonly queue: BatchQueue;
   /** Comparisons of releases, which are taken before batches. */
   readonly comparisons?: ComparisonQueue;
+  /** Replays, which run beside batches. */
+  readonly replays?: ReplayQueue;
   readonly runners: readonly Runner[];
   readonly worker: { readonly name: string; readonly leaseMs: number };
   readonly slots: HookSlots;
@@ -26,3 +29,11 @@ export interface Execution {
   /** Called with what a person may want to know; never with a record's content. */
   readonly log: (event: string, details: Readonly<Record<string, unknown>>) => void;
 }
+
+/** What runs one hook: where its attempts are stored, if they are, is the queue's matter. */
+export type HookExecution = Omit<Execution, 'queue'> & {
+  readonly queue: Pick<BatchQueue, 'startAttempt' | 'endAttempt' | 'keepLog'>;
+};
+
+/** What a hook is run over. */
+export type HookClaim = Pick<Claim, 'batch' | 'fence' | 'records'>;

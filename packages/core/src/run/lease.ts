@@ -1,13 +1,17 @@
 import { OsaError } from '../error.ts';
 import type { Execution } from './execution.ts';
-import type { Claim } from './queue.ts';
+import type { BatchQueue, Lease } from './queue.ts';
 
 /**
  * Renews the lease; its signal aborts when the lease is lost, or may be, or the worker stops. Who hears that somebody
  * has ended the batch calls what stands in `execution.held`, and it is renewed at once. Renewing ends before the batch
  * is settled: from then on the row's lock holds the batch, and a renewal would only wait for it.
  */
-export function holdLease(execution: Execution, claim: Claim, stop: AbortSignal) {
+export function holdLease(
+  execution: Pick<Execution, 'worker' | 'held' | 'log'> & { readonly queue: Pick<BatchQueue, 'renew'> },
+  claim: Lease,
+  stop: AbortSignal,
+) {
   const { leaseMs } = execution.worker;
   const lost = new AbortController();
   const lose = (reason: string) => lost.abort(new OsaError('lease_lost', `batch ${claim.batch}: ${reason}`));

@@ -1,5 +1,5 @@
 import { bounds } from '../limits.ts';
-import type { Execution } from './execution.ts';
+import type { HookExecution } from './execution.ts';
 
 /** What a running attempt says, stored now and then, so that it can be followed and is not lost with its worker. */
 export interface LiveLog extends AsyncDisposable {
@@ -11,7 +11,7 @@ const everyMs = 2_000;
 
 /** Stores the end of the log of an attempt while it grows; a write that fails is nothing but told. */
 export function liveLog(
-  { queue, log }: Pick<Execution, 'queue' | 'log'>,
+  { queue, log }: Pick<HookExecution, 'queue' | 'log'>,
   attempt: { readonly run: string; readonly n: number },
 ): LiveLog {
   let tail: Buffer = Buffer.alloc(0);

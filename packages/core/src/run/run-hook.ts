@@ -1,9 +1,9 @@
 import { failpoint } from '../failpoint.ts';
 import type { Attempted } from './attempt.ts';
 import { Attempts, type HookContext } from './attempts.ts';
-import type { Execution } from './execution.ts';
+import type { HookClaim, HookExecution } from './execution.ts';
 import { backoffMs, type Fact, mostTries, policy } from './policy.ts';
-import type { Claim, ClaimedRun, RunResult } from './queue.ts';
+import type { ClaimedRun, RunResult } from './queue.ts';
 
 /** One action that ends the claim without results. */
 export interface StoppedClaim {
@@ -24,8 +24,8 @@ export interface StoppedClaim {
  *   record that ends the code is errored. `division` bounds the search; a timeout is not divided.
  */
 export async function runHook(
-  execution: Execution,
-  claim: Claim,
+  execution: HookExecution,
+  claim: HookClaim,
   run: ClaimedRun,
   context: HookContext,
 ): Promise<RunResult | StoppedClaim> {

@@ -9,6 +9,7 @@ import type { LogLevel } from '../log.ts';
 import type { LineageTarget } from '../worker/lineage.ts';
 import { workspaceName } from '../worker/workspace.ts';
 import { trustedIssuers } from './issuers.ts';
+import { type LoginConfig, loginOf } from './login.ts';
 import { required, secretText } from './named-file.ts';
 import type { Settings } from './read-settings.ts';
 import type { Part } from './settings.ts';
@@ -36,6 +37,8 @@ export interface DaemonConfig {
   readonly dataDirectory: string;
   /** The key that signs tokens of CI jobs; by default one of the data directory, which is made. */
   readonly exchangeKey?: { readonly text: string; readonly name: string } | undefined;
+  /** How people log in; undefined where they do not. */
+  readonly login?: LoginConfig | undefined;
   /** Where blobs are instead, if they are not in the data directory. */
   readonly storage?: S3Storage | undefined;
   /** Each attempt of a hook has a directory in it. No other daemon may use it. */
@@ -116,6 +119,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     port: settings.port,
     dataDirectory,
     exchangeKey: exchangeKeyOf(settings),
+    login: loginOf(settings, `https://${ownDomain}`),
     storage: storageOf(settings),
     workDirectory: join(dataDirectory, 'work', workspaceName()),
     reads: settings.reads,

@@ -9,6 +9,7 @@ import { httpLimits } from '../http/limits.ts';
 import { isNetwork } from '../http/network.ts';
 import { logLevels } from '../log.ts';
 import { IssuerEntry } from './issuer-entry.ts';
+import { loginSettings } from './login-settings.ts';
 import { whole, words } from './shapes.ts';
 import { storageSettings } from './storage-settings.ts';
 
@@ -104,6 +105,7 @@ export const settings = {
     help: 'Directory for uploaded files.',
   },
   ...storageSettings,
+  ...loginSettings,
   reads: {
     shape: z.enum(['public', 'authenticated']).default('public'),
     help: '`public` or `authenticated`: whether reading hooks, conventions and published data needs a token.',

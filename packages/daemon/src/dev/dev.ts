@@ -13,6 +13,7 @@ import {
   workerSettings,
 } from '../config/config.ts';
 import { trustedIssuers } from '../config/issuers.ts';
+import { loginOf } from '../config/login.ts';
 import type { Settings } from '../config/read-settings.ts';
 import { requireSafe } from '../config/start-checks.ts';
 import { storageOf } from '../config/storage.ts';
@@ -100,6 +101,7 @@ async function devConfig(
     host: settings.host,
     port: port ?? settings.port,
     dataDirectory: resolve(data ?? settings.data_dir ?? join(directory, 'data')),
+    login: loginOf(settings, `http://127.0.0.1:${port ?? settings.port}`),
     storage: storageOf(settings),
     workDirectory: join(directory, 'work'),
     reads: settings.reads,

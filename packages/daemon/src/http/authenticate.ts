@@ -17,6 +17,8 @@ export interface AuthenticateOptions {
   readonly failed: FailedTokens;
   /** Our own issuer, whose tokens count as long as the exchange that they were given for. */
   readonly own: { readonly issuer: string; readonly isActive: (exchange: string) => Promise<boolean> };
+  /** Whether the session of a person's token lasts, by the token's `jti`. */
+  readonly isLoggedIn: (tokenId: string) => Promise<boolean>;
 }
 
 export interface RefusedToken {
@@ -119,12 +121,16 @@ export function requireGate(
 
 async function callerOf(
   token: VerifiedToken,
-  { rolesOf, own }: Pick<AuthenticateOptions, 'rolesOf' | 'own'>,
+  { rolesOf, own, isLoggedIn }: Pick<AuthenticateOptions, 'rolesOf' | 'own' | 'isLoggedIn'>,
 ): Promise<Caller> {
   const { issuer, subject, scopes, tokenId } = token;
   const exchange = issuer === own.issuer ? (tokenId ?? '') : undefined;
   if (exchange !== undefined && !(await own.isActive(exchange))) {
     const cause = new TokenFlaw('its publisher was removed');
+    throw new OsaError('invalid_token', 'the token is not accepted', { cause });
+  }
+  if (token.isLogin && !(await isLoggedIn(tokenId ?? ''))) {
+    const cause = new TokenFlaw('its login has ended');
     throw new OsaError('invalid_token', 'the token is not accepted', { cause });
   }
   // Roles are read for each request, so that a revoked one has no effect any more.

@@ -18,6 +18,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   invalid_token: 401,
   access_denied: 403,
   rate_limited: 429,
+  login_incomplete: 400,
   not_found: 404,
   conflict: 409,
   precondition_failed: 412,
@@ -89,6 +90,14 @@ export function refusedCaller(body: Problem, error: unknown): Problem {
   const cause = asOsaError(error)?.cause;
   const isExpired = cause instanceof TokenFlaw && cause.isExpired;
   return { ...body, detail: { code: isExpired ? 'token_expired' : body.code, message: body.message } };
+}
+
+/** The body of a refusal of a login, with what RFC 8628 and clients of the existing archive read. */
+export function refusedLogin(body: Problem): Problem {
+  const { error } = body.details ?? {};
+  if (typeof error !== 'string') return body;
+  if (body.code === 'login_incomplete') return { ...body, error, error_description: body.message };
+  return { ...body, detail: { code: error, message: body.message } };
 }
 
 /** The error for input that breaks its schema. Each problem names its place, its value and the rule. */

@@ -43,7 +43,7 @@ export const httpLimits: HttpLimits = {
   answerIdleMs: 60_000,
   connections: 2_000,
   connectionsPerAddress: 600,
-  pipelinedRequests: 16,
+  pipelinedRequests: 4,
   keepAliveMs: 10_000,
   headerBytes: 16 * 1024,
   headers: 100,

@@ -122,7 +122,16 @@ function headersOf(route: Route): Json[] {
     '^[!-~]{1,200}$',
   );
   const match = header('If-Match', 'The ETag of the hook as the caller last saw it', '^"[1-9][0-9]*"$');
-  return [...(route.idempotent ? [key] : []), ...(expectsPointer(route) ? [match] : [])];
+  const last = header(
+    'Last-Event-ID',
+    'The id of the last event that a reader of the stream has',
+    '^[0-9]{1,15}$',
+  );
+  return [
+    ...(route.idempotent ? [key] : []),
+    ...(expectsPointer(route) ? [match] : []),
+    ...(route.streamedAs ? [last] : []),
+  ];
 }
 
 /** Whether the caller may name the live release that it expects. */
@@ -139,8 +148,9 @@ function requestOf(name: string, route: Route, add: AddSchema): Json {
   return { requestBody: { required: true, content } };
 }
 
-const contents: Readonly<Record<'text' | 'markdown' | 'bytes' | 'archive' | 'table', Json>> = {
+const contents: Readonly<Record<'text' | 'html' | 'markdown' | 'bytes' | 'archive' | 'table', Json>> = {
   text: { 'text/plain': { schema: { type: 'string' } } },
+  html: { 'text/html': { schema: { type: 'string' } } },
   markdown: { 'text/markdown': { schema: { type: 'string' } } },
   bytes: { 'text/plain': { schema: { type: 'string' } } },
   archive: { 'application/octet-stream': { schema: {} } },
@@ -159,9 +169,10 @@ function responsesOf(
     typeof route.response === 'string'
       ? contents[route.response]
       : { 'application/json': { schema: add(`${name}Response`, route.response, 'output') } };
+  const stream = route.streamedAs && { [route.streamedAs]: { schema: { type: 'string' } } };
   const success: Json = {
     description: 'Done',
-    content,
+    content: { ...content, ...stream },
     ...(route.etag !== undefined && {
       headers: { ETag: { description: route.etag, schema: { type: 'string' } } },
     }),
@@ -193,16 +204,25 @@ function filters({ query }: Route): boolean {
 }
 
 function refusalsOf(route: Route): [string, string][] {
-  const readsToken = route.gate.kind !== 'public' || route.takesToken === true;
+  const isPage = route.response === 'html';
+  const readsToken = route.gate.kind !== 'public' || route.takesToken === true || isPage;
   const all: [string, string, boolean][] = [
     ['400', 'The request cannot be read', true],
     ['401', 'A token is needed, or the token is not accepted', readsToken],
     [
       '403',
-      route.takesToken ? 'No trusted publisher is for the job' : 'The token lacks a scope',
+      route.takesToken ? 'The token opens nothing here' : 'The token lacks a scope',
       route.gate.kind === 'scope' || route.takesToken === true,
     ],
-    ['404', 'Not found', route.params !== undefined || route.body !== undefined || filters(route)],
+    [
+      '404',
+      'Not found',
+      route.params !== undefined ||
+        route.body !== undefined ||
+        filters(route) ||
+        isPage ||
+        route.limited === true,
+    ],
     ['408', 'The request did not arrive in time', route.body !== undefined],
     [
       '409',
@@ -217,7 +237,7 @@ function refusalsOf(route: Route): [string, string][] {
       'The request breaks a rule',
       route.params !== undefined || route.query !== undefined || route.body !== undefined,
     ],
-    ['429', 'Too many requests from this network', readsToken],
+    ['429', 'Too many requests from this network', readsToken || route.limited === true],
     ['431', 'The headers are too large', true],
     ['500', 'Internal error', true],
     ['503', 'The service is temporarily unavailable', true],

@@ -19,7 +19,7 @@ import type { Part } from '../config/settings.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { type Authenticate, requireGate } from './authenticate.ts';
 import { lingering } from './body.ts';
-import { type ProblemAnswer, problemOf, refusedCaller } from './errors.ts';
+import { type ProblemAnswer, problemOf, refusedCaller, refusedLogin } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
 import { createListener } from './listener/listener.ts';
 import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
@@ -224,7 +224,8 @@ function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyRe
     );
   }
   const isWhoami = request.routeOptions.config.contract === routes.whoami;
-  const body = { ...(isWhoami ? refusedCaller(problem.body, error) : problem.body), request_id: request.id };
+  const shown = isWhoami ? refusedCaller(problem.body, error) : refusedLogin(problem.body);
+  const body = { ...shown, request_id: request.id };
   const text = JSON.stringify(body);
   reply.code(problem.status).headers({ ...problem.headers, ...allowOf(problem) });
   reply.header('content-type', 'application/problem+json');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { MachineIssuer, TrustedIssuers } from '@osa/core/auth/issuer';
 import { readPrivateKey, readPublicKeys } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
+import type { PeopleIssuer } from '@osa/core/person/session';
 import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import { isOpenToOthers } from '@osa/core/secret-file';
 import { systemCode } from '@osa/core/system-error';
@@ -68,12 +69,28 @@ async function readOwn(path: string): Promise<string | undefined> {
   }
 }
 
+/** The same key signs for people who have logged in, under a name of its own: neither token passes for the other. */
+export function peopleIssuer(own: OwnIssuer): PeopleIssuer {
+  const { audience, key, lifetimeSeconds } = own;
+  return { issuer: peopleName(own.issuer), audience, key, lifetimeSeconds };
+}
+
+function peopleName(own: string): string {
+  return `${own}:people`;
+}
+
 /** The issuers of the settings and our own. @throws OsaError `usage` where one of the settings has our name */
 export function withOwn(trusted: TrustedIssuers, own: MachineIssuer): TrustedIssuers {
-  if (trusted.machines.some(({ issuer }) => issuer === own.issuer)) {
-    throw new OsaError('usage', `issuers: ${own.issuer} is the name of osad's own issuer; take another one`, {
-      field: 'issuers',
-    });
+  const people = { ...own, issuer: peopleName(own.issuer) };
+  const taken = trusted.machines.find(({ issuer }) => issuer === own.issuer || issuer === people.issuer);
+  if (taken) {
+    throw new OsaError(
+      'usage',
+      `issuers: ${taken.issuer} is the name of osad's own issuer; take another one`,
+      {
+        field: 'issuers',
+      },
+    );
   }
-  return { ...trusted, machines: [...trusted.machines, own] };
+  return { ...trusted, people, machines: [...trusted.machines, own] };
 }

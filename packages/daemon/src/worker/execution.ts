@@ -2,6 +2,7 @@ import { failpoint } from '@osa/core/failpoint';
 import { comparisonQueue } from '@osa/core/postgres/comparison/queue';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { postgresQueue } from '@osa/core/postgres/queue/queue';
+import { replayQueue } from '@osa/core/postgres/replay/queue';
 import type { Execution } from '@osa/core/run/execution';
 import type { OutputThreads } from '@osa/core/run/output/threads';
 import type { Runner } from '@osa/core/run/runner';
@@ -42,6 +43,7 @@ export async function prepareExecution(config: DaemonConfig, parts: ExecutionPar
   return {
     queue,
     comparisons: comparisonQueue(claims, endings),
+    replays: replayQueue(claims, endings),
     runners: own,
     worker: { name: worker.name, leaseMs: worker.leaseSeconds * 1_000 },
     slots: hookSlots(worker.perHook),
@@ -87,6 +89,7 @@ const ends: readonly string[] = ['finished', 'let_go', 'retry_later', 'stop_inge
 const levels: Readonly<Record<string, 'debug' | 'info'>> = {
   'batch.claimed': 'debug',
   'comparison.claimed': 'debug',
+  'replay.claimed': 'debug',
   'batch.finished': 'info',
 };
 

@@ -5,7 +5,7 @@ import type { Store } from '@osa/core/store';
 import { runEvents } from '@osa/core/trace/export/openlineage';
 import type { Logger } from 'pino';
 
-/** Delivery of the ends of runs to an OpenLineage endpoint, beside everything else: a batch never waits for it. */
+/** Delivery of the starts and ends of runs to an OpenLineage endpoint, beside everything else: a batch never waits for it. */
 
 export interface LineageTarget {
   readonly url: string;
@@ -44,6 +44,9 @@ const leaseMs = 120_000;
 /** The types of events that end runs. */
 const endings = ['batch.finished', 'batch.failed'];
 const pageEvents = 200;
+/** Runs at a time whose start is looked for, and starts that are remembered until the end of their run. */
+const mostStarted = 1_000;
+const mostRemembered = 10_000;
 
 /** Delivers until it is disposed of. Events come in order, each at least once. */
 export function deliverLineage(options: LineageOptions): AsyncDisposable {
@@ -58,13 +61,14 @@ export function deliverLineage(options: LineageOptions): AsyncDisposable {
   };
 }
 
-async function run(options: LineageOptions, stop: AbortSignal): Promise<void> {
-  const { log, timing = usual } = options;
+async function run(given: LineageOptions, stop: AbortSignal): Promise<void> {
+  const { log, timing = usual } = given;
+  const options: Delivering = { ...given, timing, stop, started: new Set() };
   let isTold = false;
   while (!stop.aborted) {
     let waitMs = timing.idleMs;
     try {
-      const step = await deliverPage(options, timing, stop);
+      const step = await deliverPage(options);
       if (step === 'more') waitMs = 0;
       if (isTold) log.info('the OpenLineage endpoint takes events again');
       isTold = false;
@@ -88,12 +92,15 @@ class Undelivered extends Error {
   }
 }
 
-async function deliverPage(
-  options: LineageOptions,
-  timing: Timing,
-  stop: AbortSignal,
-): Promise<'more' | 'none'> {
-  const { store, holder } = options;
+interface Delivering extends LineageOptions {
+  readonly timing: Timing;
+  readonly stop: AbortSignal;
+  /** The runs that go on and whose start was sent. Where this is lost, the start comes again with the end. */
+  readonly started: Set<string>;
+}
+
+async function deliverPage(options: Delivering): Promise<'more' | 'none'> {
+  const { store, holder, stop } = options;
   const held = await store.deliveries.hold(consumer, holder, leaseMs);
   if (!held) return 'none';
   await store.events.last();
@@ -102,23 +109,42 @@ async function deliverPage(
     if (stop.aborted) return 'none';
     // A slow endpoint must not outlast the lease.
     if (!(await store.deliveries.hold(consumer, holder, leaseMs))) return 'none';
-    await deliver(options, timing, { event, attempts: held.attempts, stop });
+    const documents = await documentsOf(options, String(event.payload.batch));
+    await deliver(options, { documents, ...event, attempts: held.attempts });
     await store.deliveries.advance(consumer, holder, event.seq);
   }
   await store.deliveries.advance(consumer, holder, page.after);
-  return page.has_more ? 'more' : 'none';
+  if (page.has_more) return 'more';
+  await deliverStarts(options, { seq: page.after, attempts: held.attempts });
+  return 'none';
 }
 
-interface Delivery {
-  readonly event: Event;
+/** Starts come when they happen; of a run that is over sooner, with its end. */
+async function deliverStarts(
+  options: Delivering,
+  { seq, attempts }: { readonly seq: number; readonly attempts: number },
+): Promise<void> {
+  const { store, holder, started, stop } = options;
+  const going = await store.deliveries.startedRuns(mostStarted);
+  for (const id of going.filter((one) => !started.has(one))) {
+    if (stop.aborted || !(await store.deliveries.hold(consumer, holder, leaseMs))) return;
+    const documents = (await eventsOf(options, id)).slice(0, 1);
+    await deliver(options, { documents, seq, at: new Date().toISOString(), attempts });
+    started.add(id);
+    const [oldest] = started;
+    if (oldest !== undefined && started.size > mostRemembered) started.delete(oldest);
+  }
+}
+
+interface Delivery extends Pick<Event, 'seq' | 'at'> {
+  readonly documents: readonly object[];
   readonly attempts: number;
-  readonly stop: AbortSignal;
 }
 
 /** All documents of one event. Where one fails, all of them come again. @throws Undelivered */
-async function deliver(options: LineageOptions, timing: Timing, { event, attempts, stop }: Delivery) {
-  const { store, holder } = options;
-  for (const document of await documentsOf(options, String(event.payload.batch))) {
+async function deliver(options: Delivering, { documents, seq, at, attempts }: Delivery): Promise<void> {
+  const { store, holder, timing, stop } = options;
+  for (const document of documents) {
     const flaw = await post(
       options.target,
       document,
@@ -126,24 +152,29 @@ async function deliver(options: LineageOptions, timing: Timing, { event, attempt
     );
     if (flaw === undefined) continue;
     if (stop.aborted) throw new Undelivered('the daemon stops', attempts);
-    const isOld = Date.now() - Date.parse(event.at) > timing.oldestMs;
+    const isOld = Date.now() - Date.parse(at) > timing.oldestMs;
     if (!flaw.isFinal && !isOld) {
       await store.deliveries.failed(consumer, holder, flaw.why);
       throw new Undelivered(flaw.why, attempts + 1);
     }
-    await store.deliveries.bury({ consumer, seq: event.seq, document, error: flaw.why });
+    await store.deliveries.bury({ consumer, seq, document, error: flaw.why });
   }
 }
 
-async function documentsOf({ store, domain }: LineageOptions, batch: string): Promise<object[]> {
+/** The ends of a batch's runs, and the starts that were not sent. */
+async function documentsOf(options: Delivering, batch: string): Promise<object[]> {
   const documents: object[] = [];
-  for (const id of await store.deliveries.runsOf(batch)) {
-    const trace = await store.stories.run(id);
-    if (!trace) throw new OsaError('internal', `run ${id} of batch ${batch} is not there`);
-    const record = { convention: trace.run.convention };
-    documents.push(...runEvents({ ...trace, record }, `osa://${domain}`));
+  for (const id of await options.store.deliveries.runsOf(batch)) {
+    const events = await eventsOf(options, id);
+    documents.push(...(options.started.delete(id) ? events.slice(1) : events));
   }
   return documents;
+}
+
+async function eventsOf({ store, domain }: LineageOptions, id: string): Promise<object[]> {
+  const trace = await store.stories.run(id);
+  if (!trace) throw new OsaError('internal', `run ${id} is not there`);
+  return runEvents({ ...trace, record: { convention: trace.run.convention } }, `osa://${domain}`);
 }
 
 /** Why a document was not taken; undefined if it was. An answer that says the document itself is wrong is final. */

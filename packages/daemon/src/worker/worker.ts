@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { executeComparison } from '@osa/core/comparison/execute';
 import { OsaError } from '@osa/core/error';
+import { executeReplay } from '@osa/core/replay/execute';
 import { executeNext } from '@osa/core/run/execute';
 import type { Execution } from '@osa/core/run/execution';
 import type { Logger } from 'pino';
@@ -23,12 +24,14 @@ export interface Worker {
   drain(graceMs: number): Promise<void>;
 }
 
-/** Runs batches until it is drained, up to `concurrency` at a time. */
+/** Runs batches until it is drained, up to `concurrency` at a time, and beside them one replay, which takes no place of a batch. */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { execution, concurrency } = options;
   const stop = new AbortController();
   const bell = new Bell();
+  const yielding = new AbortController();
   const state: State = { draining: false, trouble: undefined };
+  const beside: State = { ...state };
   const unwatch =
     concurrency === 0
       ? undefined
@@ -36,14 +39,26 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
           if (ended !== undefined) execution.held.get(ended)?.();
           bell.ring();
         });
-  const loops = Array.from({ length: concurrency }, () =>
-    runLoop(options, { bell, state, stop: stop.signal }),
-  );
+  const batches: Work = {
+    what: 'claim batches',
+    take: async () =>
+      (await executeComparison(execution, stop.signal)) || (await executeNext(execution, stop.signal)),
+  };
+  const replays: Work = {
+    what: 'claim replays',
+    take: () => executeReplay(execution, AbortSignal.any([stop.signal, yielding.signal])),
+  };
+  const { log } = options;
+  const loops = Array.from({ length: concurrency }, () => runLoop(log, { work: batches, bell, state }));
+  if (concurrency > 0) loops.push(runLoop(log, { work: replays, bell, state: beside }));
   const ended = Promise.all(loops);
   return {
     trouble: () => state.trouble,
     async drain(graceMs) {
       state.draining = true;
+      beside.draining = true;
+      // A replay loses nothing: another worker makes it from the start.
+      yielding.abort(new OsaError('interrupted', 'the daemon is stopping'));
       bell.ring();
       const timer = setTimeout(
         () => stop.abort(new OsaError('interrupted', 'the daemon is stopping')),
@@ -57,36 +72,42 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   };
 }
 
-/** Shared by the loops of one worker. */
+/** Shared by the loops of one kind of work. */
 interface State {
   draining: boolean;
   trouble: string | undefined;
 }
 
+/** What a loop does; `take` says whether there was something to do. */
+interface Work {
+  readonly what: string;
+  readonly take: () => Promise<boolean>;
+}
+
 interface Loop {
+  readonly work: Work;
   readonly bell: Bell;
   readonly state: State;
-  readonly stop: AbortSignal;
 }
 
 /** How often an idle worker polls: an expired lease or a delay that is over rings no bell. */
 const pollMs = 1_000;
 const longestBackoffMs = 5_000;
 
-async function runLoop({ execution, log }: WorkerOptions, { bell, state, stop }: Loop): Promise<void> {
+async function runLoop(log: Logger, { work, bell, state }: Loop): Promise<void> {
   let failures = 0;
   while (!state.draining) {
     const rings = bell.rings;
     try {
-      const found = (await executeComparison(execution, stop)) || (await executeNext(execution, stop));
-      if (state.trouble !== undefined) log.info('the worker can claim batches again');
+      const found = await work.take();
+      if (state.trouble !== undefined) log.info(`the worker can ${work.what} again`);
       state.trouble = undefined;
       failures = 0;
       // A ring during the search may be for a batch that it missed.
       if (!found && bell.rings === rings) await bell.wait(jittered(pollMs));
     } catch (error) {
       // Logged once, however many loops fail, and however often.
-      if (state.trouble === undefined) log.error({ err: error }, 'the worker cannot claim batches');
+      if (state.trouble === undefined) log.error({ err: error }, `the worker cannot ${work.what}`);
       state.trouble = error instanceof Error ? error.message : String(error);
       await bell.wait(jittered(Math.min(longestBackoffMs, 100 * 2 ** failures)));
       failures += 1;

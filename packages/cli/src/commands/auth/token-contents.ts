@@ -22,6 +22,12 @@ export async function tokenFacts(
       'this job has no key: its ID token is taken to the server, which says what is wrong; try: osa token',
     );
   }
+  if (credential.kind === 'login') {
+    throw new OsaError(
+      'credentials',
+      'you are logged in and have no key to check; osa auth whoami shows who you are',
+    );
+  }
   if (credential.kind === 'token') return { from: 'OSA_TOKEN', facts: await factsOf(credential.token) };
   const { identity } = credential;
   return { from: identity.key.name, facts: await factsOfKey(identity, wanted) };

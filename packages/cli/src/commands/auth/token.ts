@@ -36,6 +36,12 @@ export const token = defineCommand({
     const credential = resolveCredential(sources, server);
     if (!credential) throw noKey(sources);
     if (credential.kind === 'job') return exchanged(context, credential.source);
+    if (credential.kind === 'login') {
+      throw new OsaError(
+        'credentials',
+        'you are logged in, and only a key can sign a token; make one with osa keys generate',
+      );
+    }
     if (credential.kind !== 'key') {
       const message = 'OSA_TOKEN is a token already, and only a key can sign one; unset it and set OSA_KEY';
       throw new OsaError('credentials', message, { field: 'OSA_TOKEN' });

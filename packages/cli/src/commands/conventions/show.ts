@@ -8,7 +8,7 @@ export const conventionsShow = defineCommand({
   description: 'Shows a convention: its schema with all fields, its hooks, and what it is for.',
   arguments: { convention: { description: "the convention's slug" } },
   examples: [['osa conventions show usgs-earthquakes', 'the fields of its records, and its hooks']],
-  json: '{"id", "title", "description", "schema_id": {"id", "version"}, "fields": [{"name", "type", "required", …}], "hooks", "ingester", "docs", "file_requirements", "created_at"}',
+  json: '{"id", "title", "description", "license", "schema_id": {"id", "version"}, "fields": [{"name", "type", "required", …}], "hooks", "ingester", "docs", "file_requirements", "created_at"}',
   async run({ client, output }, { arguments: { convention } }) {
     const answer = await client().call('showConvention', { params: { slug: convention } });
     output.result(answer, conventionLines(answer));
@@ -17,7 +17,7 @@ export const conventionsShow = defineCommand({
 });
 
 function conventionLines(convention: Answer<'showConvention'>): Line[] {
-  const { id, title, description, schema_id: schema, fields, hooks, docs, created_at } = convention;
+  const { id, title, description, license, schema_id: schema, fields, hooks, docs, created_at } = convention;
   const purpose = docs?.purpose;
   return [
     line`${bold(id)}  ${title}`,
@@ -27,6 +27,7 @@ function conventionLines(convention: Answer<'showConvention'>): Line[] {
       ['created', time(created_at)],
       ['hooks', hooks.join(', ') || 'none'],
       ['schema', `${schema.id}@${schema.version}`],
+      ...(license === null ? [] : [['licence', license] as const]),
     ]),
     '',
     ...(fields.length === 0

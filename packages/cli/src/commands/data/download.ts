@@ -2,18 +2,19 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { csvLine, csvRows } from '@osa/core/data/format/csv';
+import { formats } from '@osa/core/data/format/index';
 import { ndjsonRows } from '@osa/core/data/format/ndjson';
 import type { TableColumn, TableRow } from '@osa/core/data/table';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import { systemCode } from '@osa/core/system-error';
-import type { ReadPage } from './query.ts';
+import type { FileFormat, ReadPage } from './query.ts';
 
 /** Tables as files on this machine. A file gets its name when it is complete; until then it is `NAME.part`. */
 
 export interface Download {
   readonly path: string;
-  readonly format: 'csv' | 'ndjson' | 'parquet';
+  readonly format: FileFormat;
   readonly columns: readonly TableColumn[];
   readonly read: ReadPage;
   /** All that decides the content, to tell whether a part is of the same file. */
@@ -45,7 +46,9 @@ export async function download(options: Download): Promise<Downloaded> {
   const notes = `${part}.json`;
   try {
     const made =
-      options.format === 'parquet' ? await parquet(options, part) : await lines(options, part, notes);
+      options.format === 'csv' || options.format === 'ndjson'
+        ? await lines(options, part, notes)
+        : await whole(options, part);
     const sha256 = await digestOf(part);
     await rename(part, options.path);
     await rm(notes, { force: true });
@@ -85,9 +88,9 @@ async function lines(options: Download, part: string, notes: string): Promise<Om
   }
 }
 
-/** A Parquet file cannot be continued: what is known of its columns is written at its end. */
-async function parquet(options: Download, part: string): Promise<Omit<Downloaded, 'sha256'>> {
-  const { encodeParquet } = await import('@osa/core/data/format/parquet');
+/** A file that cannot be continued: Parquet says at its end what is in it, and Arrow has batches of its own. */
+async function whole(options: Download, part: string): Promise<Omit<Downloaded, 'sha256'>> {
+  const { encode } = formats[options.format];
   const file = await open(part, 'w');
   let rows = 0;
   let as_of: string | null = null;
@@ -100,7 +103,7 @@ async function parquet(options: Download, part: string): Promise<Omit<Downloaded
   }
   try {
     let bytes = 0;
-    for await (const piece of encodeParquet(options.columns, parts())) bytes += await written(file, piece);
+    for await (const piece of encode(options.columns, parts())) bytes += await written(file, piece);
     await file.sync();
     return { rows, bytes, as_of };
   } finally {

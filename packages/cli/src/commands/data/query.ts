@@ -9,7 +9,9 @@ import { readWhere, type Where } from './where.ts';
 
 /** What `osa rows` and `osa records` can ask, and the pages that answer it. */
 
-export const tableFormats = ['table', 'json', 'ndjson', 'csv', 'parquet'] as const;
+const fileFormats = ['ndjson', 'csv', 'parquet', 'arrow'] as const;
+export type FileFormat = (typeof fileFormats)[number];
+export const tableFormats = ['table', 'json', ...fileFormats] as const;
 export type OutputFormat = (typeof tableFormats)[number];
 
 export const queryOptions = {
@@ -77,10 +79,10 @@ export function chosenFormat(format: OutputFormat | undefined, out: string | und
   if (out === undefined) return format ?? 'table';
   const named = tableFormats.find((known) => out.endsWith(`.${known}`));
   const chosen = format ?? named;
-  if (chosen === 'csv' || chosen === 'ndjson' || chosen === 'parquet') return chosen;
+  if (fileFormats.some((known) => known === chosen)) return chosen as FileFormat;
   throw new OsaError(
     'usage',
-    `--out ${out}: name a file that ends in .csv, .ndjson or .parquet, or say which by --format`,
+    `--out ${out}: name a file that ends in .csv, .ndjson, .parquet or .arrow, or say which by --format`,
     { field: '--format' },
   );
 }

@@ -6,7 +6,7 @@ import { bounds } from '@osa/core/limits';
 import type { Context } from '../../command.ts';
 import { bytes, count, counted } from '../../terminal/format.ts';
 import { download } from './download.ts';
-import { chosenFormat, type OutputFormat, type ReadPage } from './query.ts';
+import { chosenFormat, type FileFormat, type OutputFormat, type ReadPage } from './query.ts';
 
 /** Rows into a file, or to stdout as text that programs read. */
 
@@ -31,11 +31,13 @@ export async function sendTable(context: Context, shown: Shown): Promise<void> {
   const { options, columns, read } = shown;
   const format = chosenFormat(options.format, options.out);
   if (options.out !== undefined) {
-    await intoFile(context, shown, { path: options.out, format });
+    await intoFile(context, shown, { path: options.out, format: format as FileFormat });
     return;
   }
   if (format !== 'csv' && format !== 'ndjson') {
-    throw new OsaError('usage', '--format parquet: name a file by --out FILE.parquet', { field: '--out' });
+    throw new OsaError('usage', `--format ${format}: name a file by --out FILE.${format}`, {
+      field: '--out',
+    });
   }
   const { output } = context;
   if (format === 'csv') await output.bytes(Buffer.from(csvLine(columns.map(({ name }) => name))));
@@ -54,12 +56,12 @@ export async function sendTable(context: Context, shown: Shown): Promise<void> {
 async function intoFile(
   { output, signal }: Context,
   { columns, read, options, identity }: Shown,
-  { path, format }: { readonly path: string; readonly format: OutputFormat },
+  { path, format }: { readonly path: string; readonly format: FileFormat },
 ): Promise<void> {
   const say = progressOf((text) => output.note(text));
   const made = await download({
     path,
-    format: format as 'csv',
+    format,
     columns,
     read,
     identity,

@@ -38,8 +38,12 @@ export const doctor = defineCommand({
       await looked('credential', 'osa auth check finds out more', async () => {
         const found = resolveCredential(sources, archive.server);
         if (found === undefined)
-          throw new Error('none: only public data can be read; make a key with osa keys generate');
-        return { key: 'a key', token: 'OSA_TOKEN', job: 'the ID token of this job' }[found.kind];
+          throw new Error(
+            'none: only public data can be read; log in with osa login, or make a key with osa keys generate',
+          );
+        return { key: 'a key', token: 'OSA_TOKEN', job: 'the ID token of this job', login: 'your login' }[
+          found.kind
+        ];
       }),
     );
     const server = reached.ok ? await serverChecks(archive) : [];

@@ -3,6 +3,7 @@ import { bytes, duration, liveness, secondsBetween, time, value, version } from 
 import { bold, dim, green, type Line, line, red, yellow } from '../../terminal/paint.ts';
 import { pairs, table } from '../../terminal/table.ts';
 import { releaseLines } from '../hooks/lines.ts';
+import { rowReplayEntries } from '../replays/lines.ts';
 import { runStatus } from '../runs/lines.ts';
 
 type RowTrace = Answer<'traceRow'>;
@@ -17,7 +18,7 @@ export function rowTraceLines(trace: RowTrace): Line[] {
   return [
     line`${bold(row.name)}${row.current ? '' : line`  ${yellow('superseded')}`}`,
     ...supersededLines(row.superseded_by),
-    ...pairs(valueEntries(trace)),
+    ...pairs([...valueEntries(trace), ...rowReplayEntries(row.replays)]),
     '',
     ...recordLines(trace.record),
     '',

@@ -3,13 +3,14 @@ import { count, counted, shortDigest, time, version } from '../../terminal/forma
 import { bold, dim, green, type Line, line, yellow } from '../../terminal/paint.ts';
 import { pairs, table } from '../../terminal/table.ts';
 import { releaseLines } from '../hooks/lines.ts';
+import { countsText } from '../replays/lines.ts';
 import { introduction, releaseHead, runEntries, runHead } from './lines.ts';
 
 /** The traces of a run, a release and a deploy, for people. */
 
 const nameWidth = 'published'.length;
 
-export function runTraceLines({ run, release, hook, outcomes, rows }: Answer<'traceRun'>): Line[] {
+export function runTraceLines({ run, release, hook, outcomes, rows, replays }: Answer<'traceRun'>): Line[] {
   const { passed, rejected, errored } = outcomes;
   return [
     runHead(run),
@@ -21,6 +22,7 @@ export function runTraceLines({ run, release, hook, outcomes, rows }: Answer<'tr
         ],
         ...runEntries(run, release.digest),
         ['records', `${count(passed)} passed, ${count(rejected)} rejected, ${count(errored)} errored`],
+        ...replayedEntries(replays),
       ],
       nameWidth,
     ),
@@ -36,6 +38,12 @@ export function runTraceLines({ run, release, hook, outcomes, rows }: Answer<'tr
         )),
     ...((run.row_count ?? 0) > rows.length && rows.length > 0 ? [dim('… the first of its rows')] : []),
   ];
+}
+
+/** Of its output, where the whole run was replayed. */
+function replayedEntries(replays: Answer<'traceRun'>['replays']) {
+  if (!replays || replays.identical + replays.differs + replays.cannot === 0) return [];
+  return [['replayed', line`as a whole: ${countsText(replays)}`] as const];
 }
 
 export function releaseTraceLines(trace: Answer<'traceRelease'>): Line[] {

@@ -37,6 +37,7 @@ export const eventsRoutes = {
       after: z.int(),
       has_more: z.boolean(),
     }),
+    streamedAs: 'text/event-stream',
     waits: true,
   }),
   deadEvents: route({

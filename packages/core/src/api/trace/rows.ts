@@ -4,6 +4,7 @@ import { Digest } from '../../hook/release.ts';
 import { bounds } from '../../limits.ts';
 import { Attempt } from '../attempts.ts';
 import { Actor, rowId, SchemaRef, time } from '../fields.ts';
+import { RowReplays } from '../operate/replays.ts';
 import { wholeText } from '../paging.ts';
 import { ReleaseDetail } from '../releases.ts';
 import { read, route } from '../route.ts';
@@ -72,6 +73,8 @@ const RowTrace = z.object({
     current: z.boolean(),
     superseded_by: Superseded.nullable().default(null),
     values: z.record(z.string(), z.unknown()),
+    /** How often the row was computed once more by its own release, and with what result. */
+    replays: RowReplays.optional(),
   }),
   record: TracedRecord,
   run: TracedRun,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DeploySummary } from '../conventions.ts';
 import { Actor, idParams, rowId, time, versionText } from '../fields.ts';
+import { VerdictCounts } from '../operate/replays.ts';
 import { read, route } from '../route.ts';
 import { TracedHook, TracedRelease, TracedRun } from './rows.ts';
 
@@ -22,6 +23,8 @@ const RunTrace = z.object({
   }),
   release: TracedRelease,
   hook: TracedHook,
+  /** How often it was replayed as a whole, and whether its output had the same bytes. */
+  replays: VerdictCounts.optional(),
   /** The outcomes of its records. */
   outcomes: z.object({ passed: z.int(), rejected: z.int(), errored: z.int() }),
   /** The first of its rows that can be read. */

@@ -55,6 +55,7 @@ export interface Manifest {
   readonly slug: string;
   readonly title: string;
   readonly description: string;
+  readonly license: string | undefined;
   readonly schema: SchemaDefinition;
   readonly files: FileRequirements;
   readonly hooks: readonly ManifestHook[];
@@ -112,8 +113,18 @@ export function deployRequest(
     if (!resolved) throw manifest.problem(`hooks[${index}].release`, 'has no digest and source_ref');
     return { name, feature, config, limits, release: wireRelease(release, resolved) };
   });
-  const { slug, title, description, schema, files, ingester, docs } = manifest;
-  const declared = { slug, title, description, schema, file_requirements: files, hooks, ingester, docs };
+  const { slug, title, description, license, schema, files, ingester, docs } = manifest;
+  const declared = {
+    slug,
+    title,
+    description,
+    license,
+    schema,
+    file_requirements: files,
+    hooks,
+    ingester,
+    docs,
+  };
   const body = sourceRef === undefined ? declared : { ...declared, source_ref: sourceRef };
   const parsed = DeployRequest.safeParse(body);
   if (parsed.success) return parsed.data;
@@ -196,6 +207,7 @@ function toManifest(shape: ManifestShape, tree: YamlTree, file: string): Manifes
     slug: shape.slug ?? slugOf(title) ?? '',
     title,
     description,
+    license: shape.license ?? undefined,
     schema: { ...schema, fields: schema.fields.map(toField) },
     files: {
       accepted_types: files?.accepted_types ?? [],

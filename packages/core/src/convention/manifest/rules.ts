@@ -1,7 +1,10 @@
+import licenses from 'spdx-license-ids/index.json' with { type: 'json' };
 import { jsonTypes } from '../../hook/hook.ts';
 import { imageRule, isImage, splitImage } from '../../hook/image.ts';
+import { suggest } from '../../suggest.ts';
 import { type Path, pathText, valueAt } from '../../value-path.ts';
 import { slugOf } from '../convention.ts';
+import { isUrl, License } from '../license.ts';
 import { type Finding, placeOf, quote } from './problems.ts';
 import { constraintsOf } from './shape.ts';
 import type { YamlTree } from './yaml.ts';
@@ -14,6 +17,7 @@ export function ruleFindings(tree: YamlTree): Finding[] {
   const hooks = list(tree, ['hooks']);
   return [
     ...slugRule(tree),
+    ...licenseRule(tree),
     ...twinRule(tree, ['schema', 'fields']),
     ...list(tree, ['schema', 'fields']).flatMap((path) => fieldRules(tree, path)),
     ...twinRule(tree, ['hooks']),
@@ -31,6 +35,18 @@ function slugRule(tree: YamlTree): Finding[] {
   if (isSet(tree, ['slug']) || !title || slugOf(title) !== undefined) return [];
   const message = `${quote(title)} yields no slug (3 to 64 of a-z, 0-9 and -, a letter first); give one as slug`;
   return [{ path: ['title'], message }];
+}
+
+/** Only here: an archive takes identifiers that are newer than its list. */
+function licenseRule(tree: YamlTree): Finding[] {
+  const license = text(tree, ['license']);
+  if (license === undefined || !License.safeParse(license).success || isUrl(license)) return [];
+  if (license.startsWith('LicenseRef-') || licenses.includes(license)) return [];
+  const lower = license.toLowerCase();
+  const near = licenses.find((known) => known.toLowerCase() === lower) ?? suggest(license, licenses);
+  const next =
+    near === undefined ? 'name one of spdx.org/licenses, or give an address' : `did you mean ${near}?`;
+  return [{ path: ['license'], message: `${quote(license)} is not an identifier of SPDX; ${next}` }];
 }
 
 function twinRule(tree: YamlTree, path: Path): Finding[] {

@@ -13,6 +13,7 @@ import {
   TextLength,
 } from '../../record/schema.ts';
 import { DeployRequest, Docs, FileRequirements, Ingester, Slug } from '../convention.ts';
+import { License } from '../license.ts';
 
 /**
  * The shape of `convention.yaml`: every rule that concerns one value. Rules between values are in
@@ -154,6 +155,9 @@ export const ManifestShape = z.strictObject({
   slug: Slug.nullish().describe('Names the convention on the server; derived from the title if left out'),
   title: DeployRequest.shape.title,
   description: longText,
+  license: License.nullish().describe(
+    'The licence of the data: an SPDX identifier such as CC-BY-4.0, or an address',
+  ),
   schema: Schema,
   files: Files.nullish().describe('The files of a record; none if left out'),
   hooks: z.array(Hook).max(bounds.hooks).nullish().describe('Functions that run over every record'),

@@ -24,6 +24,7 @@ export const formats = {
   ndjson,
   'ndjson.gz': packed(ndjson),
   parquet: { mediaType: 'application/vnd.apache.parquet', encode: parquet },
+  arrow: { mediaType: 'application/vnd.apache.arrow.stream', encode: arrow },
 } as const satisfies Record<string, TableFormat>;
 
 export type FormatName = keyof typeof formats;
@@ -53,4 +54,12 @@ async function* parquet(
 ): AsyncGenerator<Uint8Array> {
   const { encodeParquet } = await import('./parquet.ts');
   yield* encodeParquet(columns, parts);
+}
+
+async function* arrow(
+  columns: readonly TableColumn[],
+  parts: AsyncIterable<readonly TableRow[]>,
+): AsyncGenerator<Uint8Array> {
+  const { encodeArrow } = await import('./arrow.ts');
+  yield* encodeArrow(columns, parts);
 }

@@ -6,6 +6,7 @@ import { isRawNumber, type RawNumber } from '../../json/raw.ts';
 import { bounds } from '../../limits.ts';
 import type { ColumnKind, TableColumn, TableRow } from '../table.ts';
 import { exactKey } from './exact.ts';
+import { microseconds } from './time.ts';
 
 /**
  * Parquet, with a type for each column and zstd. Numbers of records are doubles; the digits of those that no double keeps
@@ -149,13 +150,6 @@ function cellOf(kind: ColumnKind, value: unknown): unknown {
     default:
       return value;
   }
-}
-
-/** Since 1970, of a time in UTC with up to six digits of a second. */
-function microseconds(time: string): bigint {
-  const [, fraction = ''] = /\.(\d+)/.exec(time) ?? [];
-  const seconds = Date.parse(time.replace(/\.\d+/, '')) / 1_000;
-  return BigInt(seconds) * 1_000_000n + BigInt(fraction.padEnd(6, '0').slice(0, 6) || '0');
 }
 
 function elementOf({ name, kind }: TableColumn): SchemaElement {

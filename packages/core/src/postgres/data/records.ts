@@ -5,6 +5,7 @@ import { type FieldDefinition, localTimes } from '../../record/schema.ts';
 import { parseRecordSrn } from '../../record/srn.ts';
 import type { Sql } from '../connection/connect.ts';
 import { conditionSql } from './condition.ts';
+import { pinnedRecords, publishedWithin } from './pins.ts';
 import type { Body } from './portion.ts';
 import { type Fragment, isNewest, isOfSchema, published } from './visible.ts';
 import type { Source } from './walk.ts';
@@ -12,7 +13,7 @@ import type { Source } from './walk.ts';
 /** Published records as a table. */
 
 export function recordSource(sql: Sql, selection: Selection): Source {
-  const { asOf, history, condition, order } = selection;
+  const { asOf, history, condition, order, of } = selection;
   const columns = (column: TableColumn) => recordColumn(sql, column);
   const visible = history ? sql`true` : isNewest(sql, asOf);
   const fits = condition ? sql`(${conditionSql(sql, condition, columns)})` : sql`true`;
@@ -24,25 +25,27 @@ export function recordSource(sql: Sql, selection: Selection): Source {
   const behind = ({ k: [time = '', id = '', version = ''] }: Place) => sql`
     (r.published_at, r.record_id, r.version) ${order.descending ? sql`<` : sql`>`}
     (${time}::text::timestamptz, ${id}::text::uuid, ${version}::text::integer)`;
-  // A set for each domain that the archive has had, which is one.
-  const sets = sql`record_sets s`;
-  const isThen = sql`r.record_set = s.id and r.published_at <= ${asOf}::text::timestamptz`;
+  const pinned = pinnedRecords(sql, condition, {
+    convention: of.convention,
+    sourceId: 'source_id',
+    srn: 'srn',
+  });
+  const wasThere = sql`r.published_at <= ${asOf}::text::timestamptz`;
+  const { from, to } = publishedWithin(condition);
+  const earliest = from === undefined ? sql`true` : sql`r.published_at >= ${from}::text::timestamptz`;
+  const latest = to === undefined ? sql`true` : sql`r.published_at <= ${to}::text::timestamptz`;
   // Two bounds at the same end of the index would not both be used: newest first, a place is as early as the moment itself.
   const start = (after: Place | undefined) => {
-    if (!after) return isThen;
+    if (!after) return sql`${wasThere} and ${earliest} and ${latest}`;
     return order.descending
-      ? sql`r.record_set = s.id and ${behind(after)}`
-      : sql`${isThen} and ${behind(after)}`;
+      ? sql`${earliest} and ${behind(after)}`
+      : sql`${wasThere} and ${latest} and ${behind(after)}`;
   };
   return {
     key: { column: sql`r.batch_record`, type: 'bigint' },
     columns,
     scanned: (after, window) => sql`
-      select r.* from ${sets}
-      cross join lateral (
-        select * from records r where ${start(after)}
-        order by ${stored} limit ${window}) r
-      where ${isOfSchema(sql, selection, sql`s`)}
+      select r.* from ${recordsOf(sql, selection, { pinned, where: start(after), most: sql`order by ${stored} limit ${window}` })}
       order by ${stored} limit ${window}`,
     found: (most) => sql`
       select ${placed} from scanned r ${condition ? published(sql) : sql``}
@@ -50,10 +53,36 @@ export function recordSource(sql: Sql, selection: Selection): Source {
     last: () => sql`select ${placed} from scanned r order by ${backwards} limit 1`,
     // Casts fit the values of this schema only, so nothing else may come to them.
     matching: () => sql`(
-        select r.* from ${sets} cross join lateral (select * from records r where ${isThen} and ${visible} offset 0) r
-        where ${isOfSchema(sql, selection, sql`s`)} offset 0) r
+        select r.* from ${recordsOf(sql, selection, { pinned, where: sql`${wasThere} and ${earliest} and ${latest} and ${visible}`, most: sql`offset 0` })}
+        offset 0) r
       ${published(sql)} where ${fits}`,
   };
+}
+
+/**
+ * Records `r` of the schema: those of each of its sets, of which there is one for each domain that the archive has had, or those
+ * that a filter names.
+ */
+function recordsOf(
+  sql: Sql,
+  selection: Selection,
+  {
+    pinned,
+    where,
+    most,
+  }: { readonly pinned: Fragment | undefined; readonly where: Fragment; readonly most: Fragment },
+): Fragment {
+  const isOf = isOfSchema(sql, selection, sql`s`);
+  if (!pinned) {
+    return sql`record_sets s
+      cross join lateral (select * from records r where r.record_set = s.id and ${where} ${most}) r
+      where ${isOf}`;
+  }
+  return sql`(${pinned}) pin
+    cross join lateral (select * from records r where r.record_id = pin.record_id and ${where} ${most}) r
+    cross join lateral (
+      select convention, schema_id, schema_version from record_sets where id = r.record_set offset 0) s
+    where ${isOf}`;
 }
 
 function recordColumn(sql: Sql, { name, path, kind }: TableColumn): Fragment {

@@ -3,6 +3,7 @@ import type { Condition } from '../../data/filter.ts';
 import type { TableColumn } from '../../data/table.ts';
 import type { Sql } from '../connection/connect.ts';
 import { conditionSql } from './condition.ts';
+import { pinnedRows } from './pins.ts';
 import { type Fragment, isNewest, isOfSchema, isStanding, joined } from './visible.ts';
 import type { Source } from './walk.ts';
 
@@ -11,9 +12,13 @@ import type { Source } from './walk.ts';
  * keeps it so: on a table without statistics the planner would rather read the table once for each record.
  */
 export function rowSource(sql: Sql, selection: Selection): Source {
-  const { table, condition, order, release } = selection;
+  const { table, of, condition, order, release } = selection;
   const columns = (column: TableColumn) => rowColumn(sql, column);
   const feature = sql(`features.${table.name}`);
+  const pinned = pinnedRows(sql, condition, { hook: table.name, convention: of.convention });
+  const from = pinned
+    ? sql`(${pinned}) pin cross join lateral (select * from ${feature} where id = pin.id offset 0) f`
+    : sql`${feature} f`;
   const direction = order.descending ? sql`desc` : sql`asc`;
   const opposite = order.descending ? sql`asc` : sql`desc`;
   const sign = order.descending ? sql`<` : sql`>`;
@@ -31,13 +36,13 @@ export function rowSource(sql: Sql, selection: Selection): Source {
     key: { column: sql`f.id`, type: 'bigint' },
     columns,
     scanned: (after, window) => sql`
-      select f.id, f.outcome_id, f.run_id${used} from ${feature} f
+      select f.id, f.outcome_id, f.run_id${used} from ${from}
       where ${after ? sql`f.id ${sign} ${after.id}::text::bigint` : sql`true`}
       order by f.id ${direction} limit ${window}`,
     found: (most) => sql`
       select ${placed} from scanned f ${story(sql)} where ${visible} order by f.id ${direction} limit ${most}`,
     last: () => sql`select ${placed} from scanned f order by f.id ${opposite} limit 1`,
-    matching: () => sql`${feature} f ${story(sql)} where ${visible}`,
+    matching: () => sql`${from} ${story(sql)} where ${visible}`,
   };
 }
 

@@ -1,34 +1,22 @@
-import { type Column, type FeatureContract, isOpenColumn } from '../../hook/hook.ts';
-
-export type ColumnSqlType =
-  | 'double precision'
-  | 'bigint'
-  | 'text'
-  | 'json'
-  | 'boolean'
-  | 'timestamp with time zone'
-  | 'date'
-  | 'uuid';
+import { type Column, columnKind, type FeatureContract, type FeatureKind } from '../../hook/hook.ts';
 
 /** The type of a column in its feature table. An array literal of `RowChunk` is cast to an array of it. */
 export function columnSqlType(
-  { json_type, format }: Pick<Column, 'json_type' | 'format'>,
-  { open_text }: Pick<FeatureContract, 'open_text'> = {},
+  column: Pick<Column, 'json_type' | 'format'>,
+  contract: Pick<FeatureContract, 'open_text'> = {},
 ): ColumnSqlType {
-  if (open_text && isOpenColumn({ json_type, format })) return 'json';
-  switch (json_type) {
-    case 'number':
-      return 'double precision';
-    case 'integer':
-      return 'bigint';
-    case 'boolean':
-      return 'boolean';
-    case 'array':
-    case 'object':
-      return 'json';
-    case 'string':
-      return format ? stringTypes[format] : 'text';
-  }
+  return sqlTypes[columnKind(column, contract)];
 }
 
-const stringTypes = { 'date-time': 'timestamp with time zone', date: 'date', uuid: 'uuid' } as const;
+export type ColumnSqlType = (typeof sqlTypes)[FeatureKind];
+
+const sqlTypes = {
+  double: 'double precision',
+  integer: 'bigint',
+  boolean: 'boolean',
+  json: 'json',
+  text: 'text',
+  time: 'timestamp with time zone',
+  date: 'date',
+  uuid: 'uuid',
+} as const satisfies Readonly<Record<FeatureKind, string>>;

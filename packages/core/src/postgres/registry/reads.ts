@@ -53,7 +53,7 @@ async function conventions(sql: Sql, { cursor, limit }: Page): Promise<Answer<'l
 
 async function convention(sql: Sql, slug: string): Promise<Answer<'showConvention'> | undefined> {
   const [row] = await sql<Answer<'showConvention'>[]>`
-    select c.slug as id, c.title, c.description,
+    select c.slug as id, c.title, c.description, c.license,
            jsonb_build_object('id', schema_id, 'version', schema_version) as schema_id, s.fields, s.open_text,
            file_requirements, ingester, docs, c.created_at,
            array(select hook from convention_hooks h where h.slug = c.slug order by position) as hooks

@@ -16,7 +16,7 @@ export function registryState(tx: Transaction): RegistryState {
 async function readConvention(tx: Transaction, slug: string): Promise<StoredConvention | undefined> {
   type Row = Omit<StoredConvention, 'schema'> & { schema_id: string; schema_version: string };
   const [row] = await tx<Row[]>`
-    select slug, title, description, schema_id, schema_version, file_requirements, docs, ingester,
+    select slug, title, description, license, schema_id, schema_version, file_requirements, docs, ingester,
            array(select hook from convention_hooks h where h.slug = c.slug order by position) as hooks
     from conventions c where slug = ${slug}`;
   if (!row) return undefined;

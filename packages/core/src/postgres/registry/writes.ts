@@ -114,10 +114,10 @@ async function currentChange(tx: Transaction, hook: StoredHook): Promise<LiveCha
 }
 
 async function updateConvention(tx: Transaction, slug: string, request: DeployRequest): Promise<void> {
-  const { title, description, schema, file_requirements, docs, ingester, hooks } = request;
+  const { title, description, license, schema, file_requirements, docs, ingester, hooks } = request;
   await tx`
     update conventions
-    set title = ${title}, description = ${description}, schema_id = ${schema.id}, schema_version = ${schema.version},
+    set title = ${title}, description = ${description}, license = ${license ?? null}, schema_id = ${schema.id}, schema_version = ${schema.version},
         file_requirements = ${tx.json(file_requirements)}::jsonb, docs = ${docs ? tx.json(docs) : null}::jsonb,
         ingester = ${ingester ? tx.json(ingester) : null}::jsonb, updated_at = now()
     where slug = ${slug}`;

@@ -49,5 +49,17 @@ export function deliveries(sql: Sql): Deliveries {
       const rows = await sql<{ id: string }[]>`select id from runs where batch = ${batch} order by hook`;
       return rows.map(({ id }) => id);
     },
+    startedRuns: async (limit) => {
+      // The order is that of the index of claimed batches, which are few.
+      const rows = await sql<{ id: string }[]>`
+        select run.id
+        from (
+          select id from batches where snapshot_at is not null and finished_at is null
+          order by ingestion limit ${limit}) bt
+        cross join lateral (select id from runs where batch = bt.id and finished_at is null offset 0) run
+        cross join lateral (select from attempts where run = run.id limit 1) a
+        limit ${limit}`;
+      return rows.map(({ id }) => id);
+    },
   };
 }

@@ -1,6 +1,7 @@
 import type { Answer } from '../../api/index.ts';
 import type { Sql } from '../connection/connect.ts';
 import { withConfigDigest } from '../registry/reads.ts';
+import { runReplays } from '../replay/certificates.ts';
 import { utc } from '../wire.ts';
 import { hookJson, madeColumns, releaseJson, runJson, type StoredRelease } from './parts.ts';
 
@@ -16,7 +17,8 @@ export async function run(sql: Sql, id: string): Promise<RunTrace | undefined> {
       (select jsonb_build_object('passed', count(*) filter (where o.status = 'passed'),
                                  'rejected', count(*) filter (where o.status = 'rejected'),
                                  'errored', count(*) filter (where o.status = 'errored'))
-       from outcomes o where o.run = run.id) as outcomes
+       from outcomes o where o.run = run.id) as outcomes,
+      ${runReplays(sql, sql`run.id`)} as replays
     from runs run
     join batches bt on bt.id = run.batch
     join releases r on r.hook = run.hook and r.version = run.version

@@ -1,6 +1,6 @@
-import { arch } from 'node:os';
 import { OsaError } from '../../error.ts';
 import { imageRule, isImage, splitImage } from '../../hook/image.ts';
+import { hostArchitecture } from '../../programs/architecture.ts';
 import { type Engine, lastLine } from './engine.ts';
 import { type KnownPlatforms, platformDigest } from './platform.ts';
 
@@ -134,7 +134,7 @@ function requireRunnable(engine: Engine, image: Inspected, reference: string): v
 }
 
 /** As images name it. */
-const hostPlatform = `linux/${{ x64: 'amd64', ia32: '386', loong64: 'loong64' }[arch() as string] ?? arch()}`;
+const hostPlatform = `linux/${hostArchitecture}`;
 
 function refused(reference: string, why: string): OsaError {
   return new OsaError('invalid', `the image ${reference} ${why}`, {

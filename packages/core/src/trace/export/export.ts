@@ -26,8 +26,10 @@ export async function exportRow(
   switch (format) {
     case 'prov-jsonld':
       return pretty(provDocument(trace));
-    case 'ro-crate':
-      return pretty(roCrate(trace));
+    case 'ro-crate': {
+      const convention = await store.registry.convention(trace.record.convention);
+      return pretty(roCrate(trace, convention?.license ?? null));
+    }
     case 'openlineage':
       return pretty(runEvents(trace, `osa://${domain}`));
     case 'in-toto': {

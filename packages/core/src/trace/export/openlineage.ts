@@ -74,7 +74,8 @@ export function runEvents({ run, release, hook, record }: Traced, namespace: str
     inputs,
     outputs,
   });
-  const began = run.started_at ?? run.finished_at;
+  // A run's own start is stored at its end.
+  const began = run.started_at ?? run.attempts[0]?.started_at ?? run.finished_at;
   if (began === null) return [];
   const start = event('START', began, [output]);
   if (run.finished_at === null) return [start];

@@ -1,4 +1,5 @@
 import type { Answer } from '../../api/index.ts';
+import { licenseEntity, licenseUrl } from '../../convention/license.ts';
 import { rowDigest } from './row-digest.ts';
 
 /** RO-Crate 1.1 with the Process Run Crate profile: the run as an action, the release as its instrument. */
@@ -6,7 +7,11 @@ import { rowDigest } from './row-digest.ts';
 const profile = 'https://w3id.org/ro/wfrun/process/0.5';
 const specification = 'https://w3id.org/ro/crate/1.1';
 
-export function roCrate({ row, record, run, release, hook }: Answer<'traceRow'>): object {
+/** `license` is that of the convention, if it declares one. */
+export function roCrate(
+  { row, record, run, release, hook }: Answer<'traceRow'>,
+  license: string | null,
+): object {
   const digest = rowDigest({ record: record.srn, hook: hook.name, ordinal: row.ordinal, values: row.values });
   const ids = {
     row: `#row-${hook.name}-${row.id}`,
@@ -34,10 +39,11 @@ export function roCrate({ row, record, run, release, hook }: Answer<'traceRow'>)
         name: `Provenance of ${row.name}`,
         description: `How the row ${row.name} was computed from the record ${record.srn}`,
         datePublished: record.published_at,
-        license: 'The licence of the dataset applies; the convention names it.',
+        license: license === null ? 'The convention declares no licence' : about(licenseUrl(license)),
         conformsTo: [about(profile), about(specification)],
         mentions: [about(ids.run), about(ids.row), about(ids.record)],
       },
+      ...(license === null ? [] : [licenseEntity(license)]),
       { '@id': profile, '@type': 'CreativeWork', name: 'Process Run Crate', version: '0.5' },
       {
         '@id': specification,

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { TableFile } from '@osa/core/data/format/file';
 import { mapInTurns } from '@osa/core/in-turns';
 import { WrittenAnswer } from '@osa/core/json/written';
+import { bounds } from '@osa/core/limits';
 import { whileWanted } from '@osa/core/postgres/connection/connect';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HttpLimits } from '../limits.ts';
@@ -9,6 +10,9 @@ import { networkOf } from '../network.ts';
 import { anonymousBudget } from './anonymous.ts';
 import { fileStream } from './file.ts';
 import { createShares, type Reader } from './shares.ts';
+
+/** What a read costs that was begun for a client that has gone: as much as the largest page. */
+const abandoned = { rows: bounds.pageRows, bytes: 0 };
 
 /** Makes the answer of a reading route: the text that is sent, or the stream that the route answers with. */
 export type Reads = (
@@ -68,6 +72,7 @@ export function boundedReads({
       return body;
     } catch (error) {
       turn.end();
+      if (reader.isAnonymous && client.aborted) budget.spend(reader.name, abandoned);
       throw error;
     }
   };

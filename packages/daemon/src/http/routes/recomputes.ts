@@ -9,8 +9,10 @@ import { planRecompute, recompute } from '@osa/core/recompute/recompute';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
 import { comparisonRoutes } from './comparisons.ts';
+import { replayRoutes } from './replays.ts';
 
 type Routes = ReturnType<typeof comparisonRoutes> &
+  ReturnType<typeof replayRoutes> &
   Pick<
     Handlers,
     | 'listStale'
@@ -32,10 +34,11 @@ interface RecomputeParts {
   readonly cancelling: Store;
 }
 
-/** What runs releases over published records, and the comparisons beside it. */
+/** What runs releases over published records, and the comparisons and replays beside it. */
 export function recomputeRoutes({ store, cancelling }: RecomputeParts): Routes {
   return {
     ...comparisonRoutes({ store }),
+    ...replayRoutes({ store }),
     listStale: ({ query }) => store.recomputes.stale(query),
     showStale: ({ params }) => showStale(store, params.name),
     planRecompute: (call) => planRecompute(store, call.writer(), call.params.name, call.body),

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { rowTable, type TableColumn } from '@osa/core/data/table';
@@ -17,43 +18,56 @@ import {
   type ExportedTable,
   roCrate,
 } from './package.ts';
-import { checksumFile, type Verified, verifyExport, writeChecksums } from './verify.ts';
+import { checksumFile, directoryFiles, type Verified, verifyExport, writeChecksums } from './verify.ts';
+import { packZip, zipFiles } from './zip.ts';
 
 export const exportCommand = defineCommand({
   description:
-    'Saves a convention as a directory that can be cited and kept: its records, the rows of its hooks, their columns and units ' +
+    'Saves a convention as a directory, or as one zip file, that can be cited and kept: its records, the rows of its hooks, their columns and units ' +
     'as a Data Package, and where the rows come from as an RO-Crate. All of it is as of one moment. An export that was ' +
-    'interrupted goes on when the command is repeated. --verify checks such a directory without a server.',
+    'interrupted goes on when the command is repeated. --verify checks such a directory or file without a server.',
   arguments: { convention: { description: "the convention's slug", optional: true } },
   options: {
-    out: { value: 'DIR', description: 'the directory to make', parse: text(4_000) },
+    out: {
+      value: 'PATH',
+      description: 'the directory to make, or a file whose name ends in .zip',
+      parse: text(4_000),
+    },
     format: { value: 'FORMAT', description: 'csv or parquet (default: csv)', parse: formatNamed },
     verify: {
-      value: 'DIR',
-      description: 'check the files of an export by their checksums',
+      value: 'PATH',
+      description: 'check the files of an export, a directory or a zip file, by their checksums',
       parse: text(4_000),
     },
   },
   examples: [
     ['osa export usgs-earthquakes --out quakes', 'all of it as CSV'],
-    ['osa export usgs-earthquakes --out quakes --format parquet', 'as Parquet'],
+    ['osa export usgs-earthquakes --out quakes.zip --format parquet', 'as Parquet, in one file'],
     ['osa export --verify quakes', 'whether its files are as they were written'],
   ],
-  json: '{"directory", "as_of", "tables": [{"name", "path", "rows", "bytes", "sha256"}]}; with --verify {"files", "missing", "changed", "unknown"}',
+  json: '{"directory" or "file", "as_of", "tables": [{"name", "path", "rows", "bytes", "sha256"}]}; with --verify {"files", "missing", "changed", "unknown"}',
   async run(context, { arguments: { convention }, options: { out, format = 'csv', verify } }) {
     if (verify !== undefined) return showVerified(context, verify);
     if (convention === undefined || out === undefined) {
-      throw new OsaError('usage', 'name a convention and --out DIR, or --verify DIR', {
+      throw new OsaError('usage', 'name a convention and --out PATH, or --verify PATH', {
         field: 'convention',
       });
     }
     const target = resolve(context.sources.cwd, out);
     try {
       await requireFree(target, out);
-      const made = await exportTo(context, { slug: convention, part: `${target}.part`, format });
-      await rmdir(target).catch(() => undefined);
-      await rename(`${target}.part`, target);
-      context.output.result({ directory: out, as_of: made.as_of, tables: made.tables.map(shownTable) }, [
+      const part = `${target}.part`;
+      const made = await exportTo(context, { slug: convention, part, format });
+      if (isZip(out)) {
+        const at = new Date(made.as_of);
+        await packZip({ directory: part, target, except: progressFile, at, signal: context.signal });
+      } else {
+        await rm(join(part, progressFile));
+        await rmdir(target).catch(() => undefined);
+        await rename(part, target);
+      }
+      const place = isZip(out) ? { file: out } : { directory: out };
+      context.output.result({ ...place, as_of: made.as_of, tables: made.tables.map(shownTable) }, [
         `${out}: convention ${convention} as of ${made.as_of}`,
         ...made.tables.map(
           (table) => `  ${table.path}: ${counted(table.rows, 'row')}, ${bytes(table.bytes)}`,
@@ -78,13 +92,23 @@ function shownTable({ name, path, rows, bytes: size, sha256 }: ExportedTable) {
 }
 
 async function requireFree(target: string, out: string): Promise<void> {
+  if (isZip(out)) {
+    if (!existsSync(target)) return;
+    throw new OsaError('usage', `--out ${out}: the file is there already; name a new one`, {
+      field: '--out',
+    });
+  }
   const entries = await readdir(target).catch(() => []);
   if (entries.length === 0) return;
   throw new OsaError('usage', `--out ${out}: the directory is not empty; name a new one`, { field: '--out' });
 }
 
-async function showVerified({ output, sources }: Context, directory: string): Promise<number | undefined> {
-  const found = await verifyExport(resolve(sources.cwd, directory));
+const isZip = (path: string) => path.toLowerCase().endsWith('.zip');
+
+async function showVerified({ output, sources }: Context, given: string): Promise<number | undefined> {
+  const path = resolve(sources.cwd, given);
+  await using zip = isZip(path) ? await zipFiles(path) : undefined;
+  const found = await verifyExport(zip ?? directoryFiles(path));
   const problems = (['missing', 'changed', 'unknown'] as const).flatMap((kind) =>
     found[kind].map((path) => line`${red(kind)} ${path}`),
   );
@@ -128,8 +152,7 @@ async function exportTo(
   await rm(join(part, checksumFile), { force: true });
   await writeFile(join(part, 'datapackage.json'), `${JSON.stringify(dataPackage(made), null, 2)}\n`);
   await writeFile(join(part, 'ro-crate-metadata.json'), `${JSON.stringify(roCrate(made), null, 2)}\n`);
-  await rm(join(part, progressFile));
-  await writeChecksums(part);
+  await writeChecksums(part, { except: progressFile });
   return made;
 }
 

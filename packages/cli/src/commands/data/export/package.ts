@@ -1,4 +1,5 @@
 import type { Answer } from '@osa/core/api';
+import { isUrl, licenseEntity, licenseUrl } from '@osa/core/convention/license';
 import type { ColumnKind, TableColumn } from '@osa/core/data/table';
 
 /** The descriptions of an export: Data Package 2.0, and RO-Crate 1.1 with a Process Run Crate in it. */
@@ -49,6 +50,7 @@ export function dataPackage({ convention, schema, as_of, tables, server }: Expor
     name: convention.id,
     title: convention.title,
     description: convention.description,
+    ...(convention.license !== null && { licenses: [licenseOf(convention.license)] }),
     created: as_of,
     sources: [{ title: `Convention ${convention.id}, schema ${schema}`, path: server }],
     resources: tables.map((table) => ({
@@ -71,6 +73,11 @@ export function dataPackage({ convention, schema, as_of, tables, server }: Expor
       },
     })),
   };
+}
+
+/** A licence by its name, where SPDX has one, and by its address. */
+function licenseOf(license: string): object {
+  return { ...(!isUrl(license) && { name: license }), path: licenseUrl(license) };
 }
 
 function fieldOf({ name, kind, description, unit }: TableColumn): object {
@@ -119,11 +126,15 @@ export function roCrate(given: Export): object {
       name: convention.title,
       description: convention.description,
       datePublished: as_of,
-      license: 'The convention declares no licence',
+      license:
+        convention.license === null
+          ? 'The convention declares no licence'
+          : ref(licenseUrl(convention.license)),
       conformsTo: ref(process),
       hasPart: [...tables.map(({ path }) => ref(path)), ref('datapackage.json')],
       mentions: actions.map((action) => ref(String(action['@id']))),
     },
+    ...(convention.license === null ? [] : [licenseEntity(convention.license)]),
     { '@id': process, '@type': 'CreativeWork', name: 'Process Run Crate', version: '0.5' },
     {
       '@id': 'datapackage.json',

@@ -7,10 +7,17 @@ import { digestOf } from '../download.ts';
 
 export const checksumFile = 'checksums.sha256';
 
-export async function writeChecksums(directory: string): Promise<void> {
+/** Writes those of all files but `except`. */
+export async function writeChecksums(
+  directory: string,
+  { except }: { readonly except: string },
+): Promise<void> {
   const lines: string[] = [];
-  for (const path of await filesOf(directory))
-    lines.push(`${await digestOf(join(directory, path))}  ${path}\n`);
+  for (const path of await filesOf(directory)) {
+    if (path !== checksumFile && path !== except) {
+      lines.push(`${await digestOf(join(directory, path))}  ${path}\n`);
+    }
+  }
   await writeFile(join(directory, checksumFile), lines.join(''), { flag: 'wx' });
 }
 
@@ -21,32 +28,56 @@ export interface Verified {
   readonly unknown: readonly string[];
 }
 
-/** @throws OsaError `usage` for a directory that is not an export */
-export async function verifyExport(directory: string): Promise<Verified> {
-  const text = await readFile(join(directory, checksumFile), 'utf8').catch((cause: unknown) => {
-    throw new OsaError('usage', `${directory} has no ${checksumFile}, so it is not a complete export`, {
-      field: '--verify',
-      cause,
-    });
+/** The files of an export, wherever they are. */
+export interface Files {
+  readonly name: string;
+  /** Separated by `/`. */
+  paths(): Promise<readonly string[]>;
+  /** SHA-256; undefined for a file that cannot be read. */
+  digest(path: string): Promise<string | undefined>;
+  text(path: string): Promise<string>;
+}
+
+export function directoryFiles(directory: string): Files {
+  return {
+    name: directory,
+    paths: () => filesOf(directory),
+    digest: (path) => digestOf(join(directory, path)),
+    text: (path) => readFile(join(directory, path), 'utf8'),
+  };
+}
+
+/** @throws OsaError `usage` for what is not an export */
+export async function verifyExport(files: Files): Promise<Verified> {
+  const found = await files.paths().catch((cause: unknown) => {
+    if (cause instanceof OsaError) throw cause;
+    throw notExport(files.name, cause);
   });
+  if (!found.includes(checksumFile)) throw notExport(files.name);
   const listed = new Map(
-    text
+    (await files.text(checksumFile))
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => [line.slice(66), line.slice(0, 64)] as const),
   );
-  const found = await filesOf(directory);
   const changed: string[] = [];
   for (const path of found) {
     const digest = listed.get(path);
-    if (digest !== undefined && digest !== (await digestOf(join(directory, path)))) changed.push(path);
+    if (digest !== undefined && digest !== (await files.digest(path))) changed.push(path);
   }
   return {
     files: listed.size,
     missing: [...listed.keys()].filter((path) => !found.includes(path)),
     changed,
-    unknown: found.filter((path) => !listed.has(path)),
+    unknown: found.filter((path) => path !== checksumFile && !listed.has(path)),
   };
+}
+
+function notExport(name: string, cause?: unknown): OsaError {
+  return new OsaError('usage', `${name} has no ${checksumFile}, so it is not a complete export`, {
+    field: '--verify',
+    cause,
+  });
 }
 
 async function filesOf(directory: string): Promise<string[]> {
@@ -54,6 +85,5 @@ async function filesOf(directory: string): Promise<string[]> {
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => relative(directory, join(entry.parentPath, entry.name)).split(sep).join('/'))
-    .filter((path) => path !== checksumFile)
     .sort();
 }
