@@ -100,7 +100,11 @@ async function mintAll(store: Store, round: string, perClient: number): Promise<
     for (let count = 0; count < perClient; count++) {
       const digest = `sha256:${sha256(`${round} ${number} ${count}`)}`;
       const idempotency = { key: randomUUID(), requestDigest: sha256(digest) };
-      const request = { route: 'POST /api/v1/hooks/:name/releases', scope: 'hooks:write:ours', request_id: 'bench' };
+      const request = {
+        route: 'POST /api/v1/hooks/:name/releases',
+        scope: 'hooks:write:ours',
+        request_id: 'bench',
+      };
       const writer = { principal: { ...principal, used: new Set<string>() }, request, idempotency };
       await release(store, writer, 'ours', { digest, source_ref: 'git:1', live: true });
     }

@@ -51,8 +51,11 @@ const lateWidths: Plugin = {
     onLoad({ filter: /string-width[\\/]index\.js$/ }, async ({ path }) => {
       const text = await readFile(path, 'utf8');
       const imports = text.match(/^import .*;$/gm) ?? [];
-      const body = text.replace(/^import .*;$/gm, '').replace('export default function stringWidth', 'return function');
-      if (body.includes('export ') || !body.includes('return function')) throw new Error(`${path} has another form`);
+      const body = text
+        .replace(/^import .*;$/gm, '')
+        .replace('export default function stringWidth', 'return function');
+      if (body.includes('export ') || !body.includes('return function'))
+        throw new Error(`${path} has another form`);
       const contents = `${imports.join('\n')}\nlet made;\nconst make = () => {${body}};\n
         export default (...given) => { made ??= make(); return made(...given); };`;
       return { contents, loader: 'js' };
