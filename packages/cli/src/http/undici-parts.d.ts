@@ -4,12 +4,12 @@ declare module 'undici/lib/api/api-request.js' {
   import type { Dispatcher } from 'undici';
 
   const request: (this: Dispatcher, options: Dispatcher.RequestOptions) => Promise<Dispatcher.ResponseData>;
-  export default request;
+  export = request;
 }
 
 declare module 'undici/lib/dispatcher/agent.js' {
   import type { Agent } from 'undici';
 
   const agent: typeof Agent;
-  export default agent;
+  export = agent;
 }
