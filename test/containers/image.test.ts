@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { rollback } from '@osa/core/hook/live';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import {
   type ContainerBench,
   describeContainers,
@@ -22,7 +23,6 @@ import {
 import { type OciRegistry, startOciRegistry } from '../support/containers/oci-registry.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { admin, scratch, until } from '../support/database/database.ts';
-import { readRows } from '../support/read-rows.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

@@ -1,6 +1,7 @@
 import { runReads } from '@osa/core/postgres/runs';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { describeContainers } from '../support/containers/container-support.ts';
 import {
   answering,
@@ -11,7 +12,6 @@ import {
 } from '../support/containers/images.ts';
 import { type CoreArchive, type CoreArchiveOptions, coreArchive, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
-import { readRows } from '../support/read-rows.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

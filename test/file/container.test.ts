@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { uploadFile } from '@osa/core/file/upload';
 import { filesystemFiles } from '@osa/core/storage/files';
 import { expect, test, vi } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { describeContainers } from '../support/containers/container-support.ts';
 import { buildImage, podmanRunner, removeImages } from '../support/containers/images.ts';
 import { convention, coreArchive } from '../support/core-archive.ts';
 import { admin, scratch } from '../support/database/database.ts';
-import { readRows } from '../support/read-rows.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

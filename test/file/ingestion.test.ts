@@ -6,9 +6,9 @@ import { retryIngestion } from '@osa/core/ingestion/retry';
 import { filesystemFiles } from '@osa/core/storage/files';
 import type { FileStore } from '@osa/core/storage/index';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, convention, coreArchive, hookCode } from '../support/core-archive.ts';
 import { admin, scratch } from '../support/database/database.ts';
-import { readRows } from '../support/read-rows.ts';
 
 const rules = { accepted_types: ['.csv', '.txt'], min_count: 1, max_count: 2, max_file_size: 1_000 };
 const columns = [{ name: 'seen', json_type: 'string', required: true }];

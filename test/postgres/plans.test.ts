@@ -15,10 +15,10 @@ import type { Runner, Task } from '@osa/core/run/runner';
 import type { Store } from '@osa/core/store';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import { expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { crowd, crowdIngestion } from '../support/database/crowd.ts';
 import { admin } from '../support/database/database.ts';
-import { readRows } from '../support/read-rows.ts';
 
 /**
  * Uploads, claims, commits, retries, cancellations, pages and traces cost what their own records cost, beside 100,000 others

@@ -7,9 +7,9 @@ import { processRunner } from '@osa/core/runners/process/process';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
-import { readRows } from '../support/read-rows.ts';
 
 /**
  * A release goes live between the claim of a batch and its run, and differs in one part only. The run takes every part of

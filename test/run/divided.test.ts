@@ -1,8 +1,8 @@
 import { executeNext } from '@osa/core/run/execute';
 import { division, endOfDivision } from '@osa/core/run/policy';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
-import { readRows } from '../support/read-rows.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

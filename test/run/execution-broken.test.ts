@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { longestBusy } from '../support/busy.ts';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
-import { readRows } from '../support/read-rows.ts';
 
 /**
  * A hook whose lines are broken beside one that is fine, over one batch: what is broken has a reason and no rows, nobody

@@ -8,10 +8,10 @@ import { backoffMs, mostTries } from '@osa/core/run/policy';
 import type { Ended, Runner } from '@osa/core/run/runner';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin, until } from '../support/database/database.ts';
 import { backendThatRuns } from '../support/database/postgres-support.ts';
-import { readRows } from '../support/read-rows.ts';
 
 let bench: CoreArchive;
 beforeEach(async () => {

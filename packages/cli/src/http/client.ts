@@ -65,7 +65,7 @@ export function createClient(options: ClientOptions): Client {
   const client: Client = {
     server,
     async call(name, input) {
-      const { routeNamed } = await import('@osa/core/api/load');
+      const { routeNamed } = await import('./route-named.ts');
       const route: Route = await routeNamed(name);
       // One key for all tries of this call.
       const idempotencyKey = randomUUID();

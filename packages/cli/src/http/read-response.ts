@@ -16,7 +16,7 @@ export async function readAnswer<N extends RouteName>(
   response: HttpResponse,
   server: Server,
 ): Promise<Answer<N>> {
-  const { routeNamed } = await import('@osa/core/api/load');
+  const { routeNamed } = await import('./route-named.ts');
   const { path, response: shape } = await routeNamed(name);
   if (shape === 'text' || shape === 'markdown' || shape === 'html') return response.text as Answer<N>;
   if (shape === 'bytes') return response.bytes as Answer<N>;

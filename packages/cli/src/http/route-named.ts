@@ -1,4 +1,4 @@
-import type { RouteName, routes } from './index.ts';
+import type { RouteName, routes } from '@osa/core/api';
 
 /**
  * The route of that name. To make the shapes of all routes takes longer than most requests, so those that are asked for
@@ -6,15 +6,15 @@ import type { RouteName, routes } from './index.ts';
  */
 export async function routeNamed<N extends RouteName>(name: N): Promise<(typeof routes)[N]> {
   const alone = await resourceOf(name);
-  return (alone[name] ?? (await import('./index.ts')).routes[name]) as (typeof routes)[N];
+  return (alone[name] ?? (await import('@osa/core/api')).routes[name]) as (typeof routes)[N];
 }
 
 /** The resource that is likely to have the route. */
 async function resourceOf(name: string): Promise<Partial<typeof routes>> {
-  if (/^trace/.test(name)) return (await import('./trace/index.ts')).traceRoutes;
-  if (/^(read|query|data|describe)/.test(name)) return (await import('./data.ts')).dataRoutes;
+  if (/^trace/.test(name)) return (await import('@osa/core/api/trace/index')).traceRoutes;
+  if (/^(read|query|data|describe)/.test(name)) return (await import('@osa/core/api/data')).dataRoutes;
   if (/(Hooks?|Releases?|history|rollback|activate)$/.test(name))
-    return (await import('./hooks.ts')).hooksRoutes;
-  if (/Ingestions?$/.test(name)) return (await import('./ingestions.ts')).ingestionsRoutes;
+    return (await import('@osa/core/api/hooks')).hooksRoutes;
+  if (/Ingestions?$/.test(name)) return (await import('@osa/core/api/ingestions')).ingestionsRoutes;
   return {};
 }
