@@ -1,8 +1,10 @@
 import { Readable } from 'node:stream';
+import { routes } from '@osa/core/api';
 import type { Principal } from '@osa/core/auth/principal';
 import { DeployRequest } from '@osa/core/convention/convention';
 import { deploy } from '@osa/core/convention/deploy';
 import type { FeatureContract } from '@osa/core/hook/hook';
+import { release } from '@osa/core/hook/mint';
 import { sha256 } from '@osa/core/hook/release';
 import { ingest } from '@osa/core/ingestion/ingest';
 import type { Database } from '@osa/core/postgres/connection/connect';
@@ -24,7 +26,13 @@ export interface Dataset {
   readonly queue: BatchQueue;
   /** Ingests, claims and starts one batch for each element; `rows` become the answer of the hook. */
   hold(rows: readonly BatchRows[]): Promise<HeldBatch[]>;
+  /** Claims and starts a batch of published records that are computed again; the cells of `rows` become the answer. */
+  holdAgain(rows: BatchRows): Promise<HeldBatch>;
+  /** Makes a release live that differs in its config. */
+  release(): Promise<void>;
 }
+
+const ReleaseRequest = routes.release.body;
 
 const domain = 'localhost';
 const digest = `sha256:${'0'.repeat(64)}`;
@@ -41,7 +49,7 @@ export async function deployDataset(database: Database, hook: string): Promise<D
   const store = postgresStore(database, { domain });
   const queue = postgresQueue(database, { domain });
   await deploy(store, { principal }, declaration(convention, hook, contract));
-  let records = 0;
+  let [records, releases] = [0, 0];
   return {
     hook,
     queue,
@@ -55,10 +63,15 @@ export async function deployDataset(database: Database, hook: string): Promise<D
       for (const rows of batches) held.push(await claimBatch(queue, rows));
       return held;
     },
+    holdAgain: (rows) => claimBatch(queue, rows, { isAgain: true }),
+    async release() {
+      releases += 1;
+      await release(store, { principal }, hook, ReleaseRequest.parse({ config: { releases } }));
+    },
   };
 }
 
-async function claimBatch(queue: BatchQueue, rows: BatchRows): Promise<HeldBatch> {
+async function claimBatch(queue: BatchQueue, given: BatchRows, { isAgain = false } = {}): Promise<HeldBatch> {
   const claim = await queue.claim({
     name: 'bench',
     leaseMs,
@@ -74,6 +87,8 @@ async function claimBatch(queue: BatchQueue, rows: BatchRows): Promise<HeldBatch
     { run: run.id, n },
     { ...exited, resolvedDigest: run.release.digest, platformDigest: null, logBytes: null },
   );
+  // Records that are computed again come in an order of their own.
+  const rows = isAgain ? { ...given, recordIds: claim.records.map(({ sourceId }) => sourceId) } : given;
   const output = outputOf(claim, rows);
   const inputDigest = sha256(claim.batch);
   const ended = { status: 'passed', reason: null, attempt: n, answeredBy: new Map(), startedAt } as const;

@@ -8,6 +8,7 @@ import { benchDeploy } from './deploy.ts';
 import { benchDisk } from './disk.ts';
 import { benchGrowth } from './growth/growth.ts';
 import { benchMint } from './mint.ts';
+import { benchRecompute } from './recompute.ts';
 import { describe, type Options, type Result, summary, table } from './report.ts';
 import { benchRows } from './rows.ts';
 import { benchTrace } from './trace.ts';
@@ -28,6 +29,7 @@ const benchmarks: Readonly<Record<string, (options: Options) => Promise<readonly
   http: benchHttp,
   size: benchSize,
   mint: benchMint,
+  recompute: benchRecompute,
   claim: benchClaim,
   deploy: benchDeploy,
   cli: benchCli,

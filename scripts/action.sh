@@ -18,6 +18,7 @@ arguments=("$INPUT_FILE")
 while IFS= read -r line; do
   [ -z "$line" ] || arguments+=(--release "$line")
 done <<< "${INPUT_RELEASE:-}"
+[ -z "${INPUT_COMPARE:-}" ] || arguments+=(--compare "$INPUT_COMPARE" --max-changed "${INPUT_MAX_CHANGED:-0}")
 
 text="$home/text"
 status=0

@@ -410,6 +410,7 @@ describe('deploys', () => {
     changed: true,
     changes: deployed.changes,
     job: null,
+    holds: [],
     source_refs: [`git+https://github.com/acme/samples@${'01'.repeat(20)}`],
     actor: { issuer: 'osa-cli', subject: 'acme/samples' },
     at: deployed.created_at,

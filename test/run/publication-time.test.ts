@@ -1,5 +1,9 @@
+import { type OpenTable, openRows, portions } from '@osa/core/data/read';
+import { recompute } from '@osa/core/recompute/recompute';
+import { executeNext } from '@osa/core/run/execute';
 import { expect, test } from 'vitest';
-import { convention, coreArchive, record } from '../support/core-archive.ts';
+import { recomputed, writer } from '../recompute/recompute-support.ts';
+import { type CoreArchive, convention, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { until } from '../support/database/database.ts';
 
 test('a record is published after each reader that has looked for publications under way', async () => {
@@ -33,6 +37,68 @@ test('a record is published after each reader that has looked for publications u
       select count(*)::integer as all, count(*) filter (where published_at <= ${looked}::text::timestamptz)::integer as early
       from published`;
     expect(found).toEqual({ all: 1, early: 0 });
+  } finally {
+    await bench.dispose();
+  }
+});
+
+const plain = (value: number) => ({ code: hookCode(`return { features: [{ value: ${value} }] }`) });
+
+function openProbe({ store }: CoreArchive): Promise<OpenTable> {
+  return openRows(store, 'bench-record', 'probe', { history: false });
+}
+
+async function valuesOf({ store }: CoreArchive, open: OpenTable): Promise<unknown[]> {
+  const values: unknown[] = [];
+  for await (const rows of portions(store, open)) values.push(...rows.map(({ value }) => value));
+  return values;
+}
+
+async function untilLocked({ database }: CoreArchive): Promise<void> {
+  await until('a commit waits for the reader', async () => {
+    const waiting = await database.sql`
+      select from pg_locks where locktype = 'advisory' and not granted
+        and database = (select oid from pg_database where datname = current_database())`;
+    return waiting.length > 0;
+  });
+}
+
+test('rows that are computed again are current after each reader that has looked', async () => {
+  const bench = await coreArchive();
+  try {
+    await bench.deploy({ probe: plain(1) });
+    await bench.ingest([record('x', 1)]);
+    await bench.drain();
+    await bench.deploy({ probe: plain(2) });
+    await recompute(bench.store, writer, 'probe', {});
+    let ended: Promise<boolean> | undefined;
+    const open = await bench.open('app').transaction(async (tx) => {
+      await tx`select pg_advisory_xact_lock_shared(hashtext('osa.publish'), hashtext(${convention}))`;
+      ended = executeNext(bench.execution, new AbortController().signal);
+      await untilLocked(bench);
+      return openProbe(bench);
+    });
+    await ended;
+    expect(await valuesOf(bench, open)).toEqual([1]);
+    expect(await valuesOf(bench, await openProbe(bench))).toEqual([2]);
+  } finally {
+    await bench.dispose();
+  }
+});
+
+test('a reader who looks during a commit does not go back behind an earlier one', async () => {
+  const bench = await coreArchive();
+  try {
+    await bench.deploy({ probe: plain(1) });
+    await bench.ingest([record('x', 1)]);
+    await bench.drain();
+    await bench.deploy({ probe: plain(2) });
+    await recomputed(bench);
+    const open = await bench.open('app').transaction(async (tx) => {
+      await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${convention}))`;
+      return openProbe(bench);
+    });
+    expect(await valuesOf(bench, open)).toEqual([2]);
   } finally {
     await bench.dispose();
   }

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import type { Answer } from '@osa/core/api';
 import { DeployRequest } from '@osa/core/convention/convention';
 import { deploy } from '@osa/core/convention/deploy';
+import type { DeployOptions } from '@osa/core/convention/plan';
 import { packDirectory } from '@osa/core/hook/archive/pack';
 import { sha256 } from '@osa/core/hook/release';
 import { ingest } from '@osa/core/ingestion/ingest';
@@ -34,6 +35,7 @@ export interface CoreArchive {
   deploy(
     hooks: Readonly<Record<string, HookSource>>,
     overrides?: Partial<DeployRequest>,
+    options?: Partial<DeployOptions>,
   ): Promise<Answer<'deploy'>>;
   ingest(records: readonly unknown[], batchSize?: number): Promise<Answer<'ingest'>>;
   /** Runs batches until none can be claimed. */
@@ -51,6 +53,7 @@ export interface HookSource {
   readonly limits?: object;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly command?: readonly string[];
+  readonly sourceRef?: string;
 }
 
 export const convention = 'bench';
@@ -88,7 +91,7 @@ export async function coreArchive(options: CoreArchiveOptions = {}): Promise<Cor
     database,
     open,
     execution,
-    async deploy(hooks, overrides = {}) {
+    async deploy(hooks, overrides = {}, options = {}) {
       const declared = [];
       for (const [name, source] of Object.entries(hooks)) {
         if (source.image) {
@@ -109,7 +112,10 @@ export async function coreArchive(options: CoreArchiveOptions = {}): Promise<Cor
         const command = source.command ?? ['node', 'hook.mjs'];
         declared.push(declaration(name, source, { runtime: 'directory', digest: pack.digest, command }));
       }
-      return deploy(store, { principal: admin }, request(declared, overrides));
+      return deploy(store, { principal: admin }, request(declared, overrides), {
+        activate: false,
+        ...options,
+      });
     },
     async ingest(records, batchSize = 1_000) {
       const bytes = Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(''));
@@ -154,7 +160,7 @@ function declaration(name: string, source: HookSource, runtime: object): object 
     },
     config: source.config ?? {},
     ...(source.limits ? { limits: source.limits } : {}),
-    release: { ...runtime, source_ref: 'git+https://example.org/repo@1' },
+    release: { ...runtime, source_ref: source.sourceRef ?? 'git+https://example.org/repo@1' },
   };
 }
 

@@ -82,6 +82,13 @@ test('a plan does not fail for changes, and its text cannot end its own fence', 
   expect(output).toMatch(/plan<<osa_[0-9a-f]{16}\n### osa plan\n\n```\nquakes deployed ` ` `\n```\nosa_/);
 });
 
+test('a deploy that compares says so, and ends as it ends', async () => {
+  const { calls, exitCode } = await step({
+    ...{ INPUT_COMMAND: 'deploy', INPUT_COMPARE: '200', INPUT_MAX_CHANGED: '1', OSA_EXIT: '3' },
+  });
+  expect([calls, exitCode]).toEqual(['deploy convention.yaml --compare 200 --max-changed 1', 3]);
+});
+
 test('a reviewed plan holds the deploy, a failure is one of the step, and another command is refused', async () => {
   const { calls, exitCode } = await step({ INPUT_COMMAND: 'deploy', INPUT_PLAN: 'plan.json', OSA_EXIT: '1' });
   expect([calls, exitCode]).toEqual(['deploy convention.yaml --expect-plan plan.json', 1]);
@@ -92,7 +99,7 @@ describe('action.yml', () => {
   test('passes inputs by the environment only, never into a script', () => {
     for (const { run = '' } of action.runs.steps) expect(run).not.toContain('${{');
     const { env } = action.runs.steps[0];
-    const named = Object.values<string>(env).flatMap((text) => text.match(/inputs\.(\w+)/)?.[1] ?? []);
+    const named = Object.values<string>(env).flatMap((text) => text.match(/inputs\.([\w-]+)/)?.[1] ?? []);
     expect(named.every((name) => name in action.inputs)).toBe(true);
   });
 });

@@ -13,7 +13,7 @@ export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[]
   [2, 'wrong usage, or a file that cannot be used'],
   [
     3,
-    'changes pending (deploy --plan), more than --max-changed (hooks compare), or something differs (replay)',
+    'changes pending (deploy --plan), more than --max-changed (deploy --compare, hooks compare), or something differs (replay)',
   ],
   [4, 'no usable key, or a token that is not accepted or lacks a scope'],
   [5, 'the server cannot be reached or cannot answer'],
@@ -22,6 +22,9 @@ export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[]
   [8, 'nothing differs, but something cannot be replayed (replay)'],
   [130, 'interrupted'],
 ];
+
+/** The exit code of a comparison beyond --max-changed. */
+export const beyondExit = 3;
 
 /** Exit codes of commands that wait for an ingestion and end before it does. */
 export const waitExits = { unstartable: 6, timeout: 7 } as const;

@@ -87,6 +87,24 @@ export const operateCommands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Operate',
+    name: 'comparisons',
+    summary: 'Show what releases would change',
+    example: ['osa comparisons list seismic_energy', 'the comparisons of a hook'],
+    commands: [
+      {
+        name: 'list',
+        summary: 'List the comparisons of a hook, newest first',
+        load: async () => (await import('./comparisons/list.ts')).comparisonsList,
+      },
+      {
+        name: 'show',
+        summary: 'Show a comparison and its report',
+        load: async () => (await import('./comparisons/show.ts')).comparisonsShow,
+      },
+    ],
+  },
+  {
+    group: 'Operate',
     name: 'recomputes',
     summary: 'Follow, pause, cancel and retry recomputes',
     example: ['osa recomputes show 0198c0de-…', 'how far it is'],
@@ -120,6 +138,34 @@ export const operateCommands: readonly (CommandEntry | CommandGroup)[] = [
         name: 'retry',
         summary: 'Try errored records again, or go on after an end',
         load: async () => (await import('./recomputes/retry.ts')).recomputesRetry,
+      },
+    ],
+  },
+  {
+    group: 'Operate',
+    name: 'recall',
+    summary: 'Warn every reader of rows that bad code or data made',
+    example: ['osa recall list --status open', 'the notices that readers see'],
+    commands: [
+      {
+        name: 'open',
+        summary: 'Recall what a release, a digest, commits or a record made',
+        load: async () => (await import('./recall/open.ts')).recallOpen,
+      },
+      {
+        name: 'list',
+        summary: 'List recalls, newest first',
+        load: async () => (await import('./recall/list.ts')).recallList,
+      },
+      {
+        name: 'show',
+        summary: 'Show a recall, and the rows that it selects',
+        load: async () => (await import('./recall/show.ts')).recallShow,
+      },
+      {
+        name: 'close',
+        summary: 'Close a recall, with a reason',
+        load: async () => (await import('./recall/close.ts')).recallClose,
       },
     ],
   },

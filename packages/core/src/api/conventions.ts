@@ -3,9 +3,13 @@ import { DeployRequest } from '../convention/convention.ts';
 import { Digest } from '../hook/release.ts';
 import { FieldDefinition } from '../record/schema.ts';
 import { Actor, ClaimedBatches, Difference, flag, idParams, SchemaRef, time, Unstartable } from './fields.ts';
+import { DeployComparison, DeployHold } from './operate/comparisons.ts';
 import { nextPage, page, wholePage } from './paging.ts';
 import { Job } from './releases.ts';
 import { read, route, scope } from './route.ts';
+
+/** What a deploy sends. With `compare`, new releases of hooks that have a live one are held until they are compared. */
+const DeployBody = DeployRequest.extend({ compare: DeployComparison.optional() });
 
 /** `activate` also makes a declared release live if it is known and another one is live. */
 const deployOptions = z.object({ activate: flag });
@@ -25,6 +29,8 @@ const HookChange = z.object({
   live_version: z.int().nullable(),
   /** Whether `activate` made a known release live. */
   activated: z.boolean(),
+  /** Set where the release is not live before it is compared. */
+  held: z.literal(true).optional(),
 });
 
 /** The changes of a deploy, made or planned, part by part. */
@@ -54,7 +60,13 @@ const DeployPlan = z.object({
   warnings,
   /** Holds a deploy to this plan: it takes `digest` as `expected_plan`. Null for a plan that is refused. */
   reviewed: z
-    .object({ archive: z.string(), manifest_digest: Digest, digest: Digest })
+    .object({
+      archive: z.string(),
+      manifest_digest: Digest,
+      /** How it compares the releases that it holds. */
+      compare: DeployComparison.optional(),
+      digest: Digest,
+    })
     .nullable()
     .default(null),
 });
@@ -72,6 +84,8 @@ const DeployAnswer = z.object({
   /** Of the convention's live releases; null when a worker that runs can start them all. */
   unstartable: Unstartable,
   warnings,
+  /** The releases that are held; once they are compared, `activateDeploy` makes them live. */
+  holds: z.array(DeployHold).default([]),
   /** Unfinished batches that keep a release which this deploy left. */
   still_running: z.array(ClaimedBatches.extend({ hook: z.string() })).default([]),
 });
@@ -87,6 +101,8 @@ export const DeploySummary = z.object({
   actor: Actor,
   /** What the provider of a CI signed of the job that deployed; null without. */
   job: Job.nullable().default(null),
+  /** The releases that it held until they were compared. */
+  holds: z.array(DeployHold).default([]),
   at: time,
 });
 
@@ -117,7 +133,7 @@ export const conventionsRoutes = {
       /** The digest of a plan that was reviewed; 409 with the changes when the deploy would do something else. */
       expected_plan: Digest.optional(),
     }),
-    body: DeployRequest,
+    body: DeployBody,
     status: 201,
     response: DeployAnswer,
     idempotent: true,
@@ -128,9 +144,28 @@ export const conventionsRoutes = {
     summary: 'Show the changes that a deploy of this body would make; changes nothing',
     gate: scope('conventions:write'),
     query: deployOptions,
-    body: DeployRequest,
+    body: DeployBody,
     status: 200,
     response: DeployPlan,
+  }),
+  activateDeploy: route({
+    method: 'POST',
+    path: '/api/v1/deploys/:id/activation',
+    summary:
+      'Make the releases that a deploy holds live: all of them, if each was compared within its limit and no pointer has moved',
+    gate: scope('conventions:write'),
+    params: idParams,
+    status: 200,
+    response: z.object({
+      deploy_id: z.string(),
+      slug: z.string(),
+      /** False if they were live already. */
+      changed: z.boolean(),
+      holds: z.array(DeployHold),
+      /** Unfinished batches that keep a release which this left. */
+      still_running: z.array(ClaimedBatches.extend({ hook: z.string() })),
+    }),
+    idempotent: true,
   }),
   listDeploys: route({
     method: 'GET',

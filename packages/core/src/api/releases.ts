@@ -22,6 +22,17 @@ export const ReleaseSummary = z.object({
   built_at: time,
   /** What the provider of a CI signed of the job that built it: repository, commit, ref, workflow, run; null without. */
   built_in: Job.nullable().default(null),
+  /** The newest comparison of it that is done: with the current rows, or those of the release `against`. */
+  comparison: z
+    .object({
+      id: z.string(),
+      against: z.int().nullable(),
+      records: z.int(),
+      changed_records: z.int(),
+      finished_at: time,
+    })
+    .nullable()
+    .default(null),
 });
 
 /** `config` may hold secrets, so without `runs:read` it is null and only its digest is shown. */

@@ -1,9 +1,11 @@
-import type { ParsedBody } from '../api/index.ts';
-import { requireScope } from '../auth/scope.ts';
+import type { Answer, ParsedBody } from '../api/index.ts';
+import type { Principal } from '../auth/principal.ts';
+import { grants, requireScope } from '../auth/scope.ts';
+import { mayReadRuns } from '../auth/visibility.ts';
 import { unknownConvention } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
 import { unknownHook, unknownRelease } from '../hook/hook.ts';
-import type { StoredHook } from '../hook/registry.ts';
+import type { Page, StoredHook } from '../hook/registry.ts';
 import { listed } from '../recompute/listed.ts';
 import type { Store, Writer } from '../store.ts';
 import { type Comparison, unknownComparison } from './comparisons.ts';
@@ -55,10 +57,46 @@ export async function compare(
 }
 
 /** @throws OsaError `not_found` */
-export async function showComparison({ comparisons }: Store, id: string): Promise<Comparison> {
+export async function showComparison(
+  { comparisons }: Store,
+  principal: Principal | undefined,
+  id: string,
+): Promise<Comparison> {
   const found = await comparisons.show(id);
   if (!found) throw unknownComparison(id);
-  return found;
+  return hideValues(found, principal);
+}
+
+export async function listComparisons(
+  { comparisons }: Store,
+  principal: Principal | undefined,
+  hook: string,
+  page: Page,
+): Promise<Answer<'listComparisons'>> {
+  const { items, ...rest } = await comparisons.list(hook, page);
+  return { items: items.map((item) => hideValues(item, principal)), ...rest };
+}
+
+/**
+ * A release that is not live computes values that nobody may have decided to show. They are for readers of its runs and for
+ * those who could make it live; everybody else sees the counts.
+ */
+function hideValues(comparison: Comparison, principal: Principal | undefined): Comparison {
+  const { report } = comparison;
+  if (!report) return comparison;
+  if (mayReadValues(comparison, principal))
+    return { ...comparison, report: { ...report, shows_values: true } };
+  const columns = report.columns.map((column) => ({ ...column, max_abs: null, max_rel: null }));
+  return { ...comparison, report: { ...report, shows_values: false, columns, examples: [] } };
+}
+
+function mayReadValues({ hook_name, deploy }: Comparison, principal: Principal | undefined): boolean {
+  if (!principal) return false;
+  return (
+    mayReadRuns(principal, hook_name) ||
+    grants(principal, 'hooks:write', hook_name) ||
+    (deploy !== null && grants(principal, 'conventions:write', deploy.slug))
+  );
 }
 
 function requireRelease({ name, releaseCount }: StoredHook, version: number, field: string): void {
@@ -66,8 +104,8 @@ function requireRelease({ name, releaseCount }: StoredHook, version: number, fie
 }
 
 /** A tolerance is for numbers, and a key for rows of which a record may have many. */
-function requireColumns(
-  { name, feature }: StoredHook,
+export function requireColumns(
+  { name, feature }: Pick<StoredHook, 'name' | 'feature'>,
   tolerances: ParsedBody<'compare'>['tolerances'],
   keys: readonly string[],
 ): void {

@@ -1,4 +1,4 @@
-import type { Answer } from '../api/index.ts';
+import type { Answer, ParsedBody } from '../api/index.ts';
 import { OsaError } from '../error.ts';
 import type { FeatureContract } from '../hook/hook.ts';
 import type { Page } from '../hook/registry.ts';
@@ -7,7 +7,8 @@ import type { RowChunk, Verdict } from '../run/output/judgement.ts';
 import type { ClaimedRecord } from '../run/queue.ts';
 
 export type Comparison = Answer<'showComparison'>;
-export type ComparisonReport = NonNullable<Comparison['report']>;
+/** As it is stored; a reader may see a part of it. */
+export type ComparisonReport = Omit<NonNullable<Comparison['report']>, 'shows_values'>;
 export type Tolerances = Comparison['tolerances'];
 
 export interface NewComparison {
@@ -23,8 +24,34 @@ export interface NewComparison {
   readonly reason: string | null;
 }
 
+/** How a deploy compares the releases that it holds. */
+export type DeployComparison = NonNullable<ParsedBody<'deploy'>['compare']>;
+
+/** A release that a deploy holds until it is compared. */
+export type Hold = Answer<'activateDeploy'>['holds'][number];
+
+export interface NewHold {
+  readonly deploy: string;
+  readonly hook: string;
+  readonly version: number;
+  /** The last change of the pointer. */
+  readonly liveSeq: number;
+  readonly comparison: string;
+  /** In percent of the records. */
+  readonly maxChanged: number;
+}
+
 export interface ComparisonWrites {
   create(comparison: NewComparison): Promise<Comparison>;
+  hold(hold: NewHold): Promise<void>;
+  /** What a deploy holds, by the names of the hooks; undefined without such a deploy. */
+  holds(deploy: string): Promise<{ readonly slug: string; readonly holds: readonly Hold[] } | undefined>;
+  /** Says by which change a release that is held became live. The database refuses one that is not within its limit. */
+  activated(activation: {
+    readonly deploy: string;
+    readonly hook: string;
+    readonly seq: number;
+  }): Promise<void>;
 }
 
 export interface ComparisonReads {

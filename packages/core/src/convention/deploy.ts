@@ -3,6 +3,7 @@ import type { Answer } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
 import { mayReadRuns } from '../auth/visibility.ts';
+import { compareHeld, requireComparable } from '../comparison/held.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { requireRegistry } from '../hook/image.ts';
@@ -38,8 +39,10 @@ export async function deploy(
   const slug = chooseSlug(request);
   requireScope(writer.principal, 'conventions:write', slug);
   requireRegistries(request, options);
+  requireComparable(request, options);
   await failpoint('release.before-lock');
-  const answer = await store.write(writer, async ({ registry, event }) => {
+  const answer = await store.write(writer, async (parts) => {
+    const { registry, event } = parts;
     const declared = await registry.lockDeclared(naming(slug, request), request);
     const state = stateOf(declared, slug);
     await failpoint('release.after-lock');
@@ -61,6 +64,7 @@ export async function deploy(
       registry.unstartable(slug),
       event('convention.deployed', { slug, deploy: deploy_id, changed: plan.changed }),
     ]);
+    const holds = await compareHeld(parts, deploy_id, steps, options);
     await failpoint('release.after-pointer');
     return {
       slug,
@@ -73,6 +77,7 @@ export async function deploy(
       changed: plan.changed,
       changes: plan.changes,
       warnings: plan.warnings,
+      holds,
       still_running,
       unstartable,
     };
@@ -96,6 +101,7 @@ export async function planConvention(
   const slug = chooseSlug(request);
   requireScope(principal, 'conventions:write', slug);
   requireRegistries(request, options);
+  requireComparable(request, options);
   return store.read(async (registry) => {
     const state = stateOf(await registry.declared(naming(slug, request)), slug);
     const { plan } = planDeploy(slug, request, state, { ...options, shows: shownTo(principal) });
@@ -140,6 +146,7 @@ function stateOf({ convention, schemaOwner, schema, hooks }: Declared, slug: str
     fields: schema?.fields,
     openText: schema?.openText,
     hooks: new Map(hooks.map((hook) => [hook.name, hook])),
+    onceLive: new Set(hooks.flatMap(({ name, known }) => (known?.once_live ? [name] : []))),
     knownReleases: new Map(hooks.flatMap(({ name, known }) => (known ? [[name, known.version]] : []))),
     liveReleases: new Map(hooks.flatMap(({ name, live }) => (live ? [[name, live]] : []))),
   };
@@ -169,8 +176,8 @@ function requireHookScopes(
   principal: Principal,
   { slug, changes }: Pick<DeployPlan, 'slug' | 'changes'>,
 ): void {
-  for (const { name, owner, release, activated } of changes.hooks) {
-    const needsHook = activated || (release === 'created' && owner !== slug);
+  for (const { name, owner, release, activated, held } of changes.hooks) {
+    const needsHook = activated || ((release === 'created' || held) && owner !== slug);
     if (!needsHook || grants(principal, 'hooks:write', name)) continue;
     const what = activated ? 'to activate a release of it' : 'a new release of it';
     throw new OsaError(
@@ -225,7 +232,7 @@ async function apply(
     if (!hook) throw new OsaError('internal', `hook ${change.name} is planned but not locked`);
     if (change.hook === 'created') await registry.createFeatureTable(change.name);
     const { source_ref } = declaration.release;
-    if (change.release === 'created') await mintDeclared(registry, hook, declaration);
+    if (change.release === 'created') await mintDeclared(registry, hook, declaration, !change.held);
     // What another's release says of itself is not for everybody who uses it to say.
     else if (
       known.get(change.name) !== source_ref &&
@@ -247,9 +254,9 @@ async function stillRunning(
 ): Promise<Answer<'deploy'>['still_running']> {
   const found: Answer<'deploy'>['still_running'] = [];
   for (const { stored, change } of steps) {
-    const { name, release, activated } = change;
+    const { name, release, activated, held } = change;
     const left = stored?.liveVersion ?? null;
-    if (left === null || !(release === 'created' || activated)) continue;
+    if (left === null || held || !(release === 'created' || activated)) continue;
     const claimed = await registry.claimedBatches(name);
     const kept = claimed.filter(({ version }) => version === left);
     found.push(...byIngestion(kept).map((group) => ({ hook: name, ...group })));
@@ -261,13 +268,14 @@ async function mintDeclared(
   registry: RegistryWrites,
   { name, liveVersion, releaseCount }: StoredHook,
   declaration: HookDeclaration,
+  live: boolean,
 ): Promise<void> {
   const content = releaseContent(declaration);
   const { outcome } = await registry.mint({
     hook: name,
     content,
     fingerprint: fingerprint(content),
-    live: true,
+    live,
     reason: null,
     seen: liveVersion,
     carriesDigest: false,

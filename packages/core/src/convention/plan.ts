@@ -1,4 +1,5 @@
 import type { Answer } from '../api/index.ts';
+import type { DeployComparison } from '../comparison/comparisons.ts';
 import { contractDifferences, type Difference } from '../hook/hook.ts';
 import type { StoredConvention, StoredHook } from '../hook/registry.ts';
 import { type ReleaseContent, sha256 } from '../hook/release.ts';
@@ -20,6 +21,8 @@ export interface DeployState {
   readonly hooks: ReadonlyMap<string, StoredHook>;
   /** By hook, the version of the release that is declared again. */
   readonly knownReleases: ReadonlyMap<string, number>;
+  /** The hooks whose declared release is known and was live before. */
+  readonly onceLive: ReadonlySet<string>;
   /** By hook, the live release, where another one is declared. */
   readonly liveReleases: ReadonlyMap<string, ReleaseContent>;
 }
@@ -27,6 +30,8 @@ export interface DeployState {
 export interface DeployOptions {
   /** Make the declared releases live also where they are known and another one is. */
   readonly activate: boolean;
+  /** Hold releases of hooks that have a live one until they are compared. */
+  readonly compare?: DeployComparison | undefined;
   /** Where images may come from; anywhere if there is none. */
   readonly registries?: readonly string[];
   /** The domain of the archive, which a plan names. */
@@ -105,7 +110,7 @@ function planHook(
   slug: string,
   declaration: HookDeclaration,
   state: DeployState,
-  { activate }: DeployOptions,
+  { activate, compare }: DeployOptions,
 ): DeployStep {
   const { name, feature } = declaration;
   const stored = state.hooks.get(name);
@@ -115,7 +120,10 @@ function planHook(
   const live = stored?.liveVersion ?? null;
   // A known release stays as live or not as it is: a deploy that runs again must not undo a rollback.
   const activated = known !== undefined && activate && live !== known;
-  const liveVersion = known === undefined || activated ? version : live;
+  // One that was live before and was left stays so: only what has never been live is compared.
+  const held =
+    compare !== undefined && live !== null && live !== known && !stored?.created && !state.onceLive.has(name);
+  const liveVersion = (known === undefined && !held) || activated ? version : live;
   const change: HookPlan = {
     name,
     owner: stored?.owner ?? slug,
@@ -126,6 +134,7 @@ function planHook(
     is_live: liveVersion === version,
     live_version: liveVersion,
     activated,
+    ...(held && { held }),
   };
   return { declaration, stored, change };
 }
@@ -134,7 +143,7 @@ function isChange({ convention, schema, hooks }: DeployPlan['changes']): boolean
   return (
     convention !== 'unchanged' ||
     schema === 'created' ||
-    hooks.some((hook) => hook.hook === 'created' || hook.release === 'created' || hook.activated)
+    hooks.some((hook) => hook.hook === 'created' || hook.release === 'created' || hook.activated || hook.held)
   );
 }
 

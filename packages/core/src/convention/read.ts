@@ -1,7 +1,7 @@
 import type { Answer, ParsedQuery } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { mayReadAllRuns } from '../auth/visibility.ts';
-import { OsaError } from '../error.ts';
+import { unknownDeploy } from '../comparison/held.ts';
 import type { Store } from '../store.ts';
 import { unknownConvention } from './convention.ts';
 
@@ -38,12 +38,6 @@ export async function showConvention(
   const convention = await registry.convention(slug);
   if (!convention) throw unknownConvention(slug);
   return { ...convention, ingester: hideIngesterConfig(convention.ingester, principal) };
-}
-
-function unknownDeploy(id: string): OsaError {
-  return new OsaError('not_found', `no deploy has the id ${id}; \`osa deploys list\` shows all deploys`, {
-    field: 'id',
-  });
 }
 
 /** An ingester's config may hold the credentials of its source. */

@@ -13,10 +13,18 @@ export type Reviewed = NonNullable<Answer<'planDeploy'>['reviewed']>;
  * see it, so it is the same for whoever asks.
  */
 export function reviewed(request: DeployRequest, open: DeployPlan, options: DeployOptions): Reviewed {
-  const { activate, archive = '' } = options;
+  const { activate, compare, archive = '' } = options;
   const manifest = `sha256:${sha256(canonicalJson(request))}`;
-  const promised = { archive, activate, manifest, slug: open.slug, changes: open.changes };
-  return { archive, manifest_digest: manifest, digest: `sha256:${sha256(canonicalJson(promised))}` };
+  const promised = {
+    ...{ archive, activate, manifest, slug: open.slug, changes: open.changes },
+    ...(compare && { compare }),
+  };
+  return {
+    archive,
+    manifest_digest: manifest,
+    ...(compare && { compare }),
+    digest: `sha256:${sha256(canonicalJson(promised))}`,
+  };
 }
 
 /** Refuses a deploy that would do something else than the plan that was reviewed. @throws OsaError `conflict` */

@@ -27,8 +27,8 @@ export interface RegistryWrites extends RegistryState {
   /** The unfinished batches that were claimed with a release of the hook, and keep it. */
   claimedBatches(hook: string): Promise<ClaimedBatch[]>;
   /**
-   * Ends these batches, of a hook that is locked; their records go into new batches, which take the live releases. Gives
-   * those that were ended, which are all but those that somebody else holds.
+   * Ends these batches, of a hook that is locked; their records go into new batches, which take the live releases.
+   * Gives those that were ended; one that somebody else holds is not among them.
    */
   claimAgain(batches: readonly ClaimedBatch[], reason: string): Promise<readonly ClaimedBatch[]>;
   recordBlob(sha256: string, size: number): Promise<void>;
@@ -100,8 +100,12 @@ export interface Declared {
 }
 
 export interface DeclaredHook extends StoredHook {
-  /** The release with the declared fingerprint, if there is one. */
-  readonly known: { readonly version: number; readonly source_ref: string } | null;
+  /** The release with the declared fingerprint, if there is one, and whether it is or was live. */
+  readonly known: {
+    readonly version: number;
+    readonly source_ref: string;
+    readonly once_live: boolean;
+  } | null;
   /** What is live, where that is not the known release. */
   readonly live: StoredRelease | null;
 }

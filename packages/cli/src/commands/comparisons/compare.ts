@@ -1,21 +1,16 @@
-import { setTimeout as wait } from 'node:timers/promises';
-import { asOsaError, OsaError } from '@osa/core/error';
+import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import { type Context, defineCommand } from '../../command.ts';
-import { waitExits } from '../../exit.ts';
-import type { Client } from '../../http/client.ts';
+import { beyondExit, waitExits } from '../../exit.ts';
 import { integer, milliseconds, releaseVersion, text } from '../../terminal/parse.ts';
 import { append } from '../deploy/github.ts';
 import { versionArgument } from '../hooks/move-pointer.ts';
 import { readSrns } from '../recomputes/srns.ts';
 import { type Comparison, changedText, isBeyond, reportLines, reportMarkdown } from './report.ts';
 import { percentOf, toleranceOf } from './tolerance.ts';
+import { untilDone } from './until-done.ts';
 
 const defaultSample = 500;
-/** The exit code beyond --max-changed. */
-const beyondExit = 3;
-const firstPollMs = 100;
-const slowestPollMs = 1_000;
 
 export const hooksCompare = defineCommand({
   description:
@@ -86,7 +81,8 @@ export const hooksCompare = defineCommand({
       keys: [...options.key],
     };
     const begun = await client.call('compare', { params: { name: given.hook }, body });
-    const done = await untilDone(context, client, begun, options.timeout);
+    const scopes = [`hooks:write:${given.hook}`];
+    const done = await untilDone(context, client, begun.id, { timeoutMs: options.timeout, scopes });
     return conclude(context, done, options.maxChanged);
   },
 });
@@ -112,34 +108,4 @@ async function conclude(
   if (!isBeyond(report, maxChanged)) return undefined;
   output.note(`exit code ${beyondExit}: ${changedText(report)} changed (--max-changed ${maxChanged}%)`);
   return beyondExit;
-}
-
-async function untilDone(
-  { output, signal }: Context,
-  client: Client,
-  begun: Comparison,
-  timeoutMs = Number.POSITIVE_INFINITY,
-): Promise<Comparison> {
-  const deadline = performance.now() + timeoutMs;
-  let comparison = begun;
-  let isTold = false;
-  for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, slowestPollMs)) {
-    if (comparison.report || comparison.status === 'failed' || performance.now() > deadline)
-      return comparison;
-    if (!isTold && comparison.status === 'queued' && pollMs >= slowestPollMs) {
-      output.note('waits for a worker that can start the release');
-      isTold = true;
-    }
-    try {
-      await wait(pollMs, undefined, { signal });
-      comparison = await client.call('showComparison', { params: { id: begun.id } });
-    } catch (cause) {
-      if (signal.aborted) {
-        throw new OsaError('interrupted', 'interrupted; the comparison goes on and changes nothing', {
-          cause,
-        });
-      }
-      if (!['unavailable', 'busy', 'rate_limited'].includes(asOsaError(cause)?.code ?? '')) throw cause;
-    }
-  }
 }

@@ -1,7 +1,7 @@
 import type { Answer } from '@osa/core/api';
 import { visible } from '@osa/core/text';
 import { count, counted, value, version } from '../../terminal/format.ts';
-import { bold, green, type Line, line, red } from '../../terminal/paint.ts';
+import { bold, dim, green, type Line, line, red } from '../../terminal/paint.ts';
 import { table } from '../../terminal/table.ts';
 
 export type Comparison = Answer<'showComparison'>;
@@ -14,7 +14,10 @@ export function isBeyond({ records, changed_records }: Report, maxChanged: numbe
 }
 
 /** `12 of 500 records (2.4 %)`. */
-export function changedText({ records, changed_records }: Report): string {
+export function changedText({
+  records,
+  changed_records,
+}: Pick<Report, 'records' | 'changed_records'>): string {
   const percent = records === 0 ? 0 : (100 * changed_records) / records;
   return `${count(changed_records)} of ${counted(records, 'record')} (${Number(percent.toPrecision(3))} %)`;
 }
@@ -41,6 +44,9 @@ export function reportLines(comparison: Comparison, report: Report, maxChanged: 
     ...(examples.length === 0
       ? []
       : ['', ...table(['row', 'what', 'before', 'after'], examples.map(exampleCells))]),
+    ...(report.shows_values
+      ? []
+      : [dim('examples and largest differences are shown with the scope runs:read')]),
   ];
 }
 

@@ -7,7 +7,8 @@ import { parseImage } from '../code/image.ts';
 import { uploadCode } from '../code/upload.ts';
 import { unstartableText } from '../ingestions/verdict.ts';
 import { type Declaration, type HookImage, readDeclaration } from './file.ts';
-import { annotate, annotating, differenceProblem, placed, setOutputs, summarise } from './github.ts';
+import { concludeHolds, type DeployComparison, gateOf, gateOptions, requireGate } from './gate.ts';
+import { annotate, annotating, append, differenceProblem, placed, setOutputs, summarise } from './github.ts';
 import { leftRows } from './left-rows.ts';
 import { type Changes, deployLines, deployParts, planLines } from './lines.ts';
 import { explainPlan, type PlanFile, readPlan, writePlan } from './plan-file.ts';
@@ -22,6 +23,9 @@ export const deploy = defineCommand({
     'ends in -dirty unless the bytes are those of the commit, and a note says why.\n\n' +
     'A known release that is not live stays that way, so running a deploy again cannot undo a rollback. ' +
     '--activate makes it live.\n\n' +
+    'With --compare N, new releases of hooks that have a live one are not live at first. They run over N published records, and ' +
+    'go live only if at most --max-changed of these change, and nobody has moved the live release meanwhile. Else they stay not ' +
+    'live: exit code 3, with the command that makes them live all the same. The first release of a hook goes live at once.\n\n' +
     'With --plan nothing is uploaded or changed. It shows what a deploy would do. Exit code: 0 when that ' +
     'is nothing, 3 when there are changes (0 with --exit-zero), 1 when the deploy would be refused. --out writes the plan ' +
     'to a file; --expect-plan deploys only if that does exactly what the file says.\n\n' +
@@ -53,6 +57,7 @@ export const deploy = defineCommand({
     activate: {
       description: 'make known releases live too; needs hooks:write for the hooks of the file',
     },
+    ...gateOptions,
     scope: {
       ...scopeOption,
       description:
@@ -65,6 +70,7 @@ export const deploy = defineCommand({
     ['osa deploy --plan --exit-zero', 'the same for a pull request, which changes do not fail'],
     ['osa deploy --plan --out plan.json', 'a plan to review, as a file'],
     ['osa deploy --expect-plan plan.json', 'exactly what was reviewed, or nothing'],
+    ['osa deploy --compare 500 --max-changed 1%', 'live only if few records change'],
     ['osa deploy --list-files', 'which files of the hooks are packed'],
     ['osa deploy datasets/quakes.yaml --json', 'another file, for a program'],
     ['osa deploy --release find_pockets=ghcr.io/acme/find_pockets@sha256:…', 'with an image from CI'],
@@ -72,7 +78,9 @@ export const deploy = defineCommand({
   json:
     '{"slug", "changed", "deploy_id", "schema_id", "hooks", "changes": {"convention", "convention_fields", "schema",\n' +
     '"schema_differences", "hooks": [{"name", "owner", "hook", "differences", "release", "version", "is_live",\n' +
-    '"live_version", "activated"}], "removed_hooks", "ingester"}, …}\n' +
+    '"live_version", "activated", "held"}], "removed_hooks", "ingester"}, …}\n' +
+    'with --compare also "verdict": "live", "beyond", "failed" or "timeout", "holds": [{"hook_name", "version", "comparison_id",\n' +
+    '"records", "changed_records", "is_within", "activated_seq"}], "comparisons": [as `osa comparisons show`]\n' +
     'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}, "reviewed": {"archive",\n' +
     '"manifest_digest", "digest"}}\n' +
     'with --list-files {"hooks": [{"hook", "digest", "bytes", "files": [{"path", "bytes", "executable", "link"}],\n' +
@@ -81,6 +89,7 @@ export const deploy = defineCommand({
     const { release, activate, scope, listFiles, expectPlan } = options;
     const isPlan = options.plan || options.dryRun;
     requirePairs(options, isPlan);
+    requireGate(options);
     const declared = await annotating(context, { name: file }, () => readDeclaration(context, file, release));
     if (listFiles) {
       context.output.result(fileListDocument(declared.packed), fileListLines(declared.packed));
@@ -92,6 +101,8 @@ export const deploy = defineCommand({
       query: { activate: activate ? 'true' : 'false' },
       resource: manifest.slug,
       exitZero: options.exitZero,
+      compare: gateOf(manifest, options),
+      timeoutMs: options.timeout,
       out: options.out,
       expected: expectPlan === undefined ? undefined : await readPlan(context, expectPlan),
       scopes: [...hookScopes, ...scope.flat()],
@@ -112,6 +123,9 @@ interface Call {
   readonly out: string | undefined;
   /** The plan that a deploy is held to. */
   readonly expected: PlanFile | undefined;
+  /** How new releases are compared before they go live. */
+  readonly compare: DeployComparison | undefined;
+  readonly timeoutMs: number | undefined;
   /** The command line, to be shown where it is to be repeated. */
   readonly again: readonly string[];
 }
@@ -120,8 +134,8 @@ async function apply(
   context: Context,
   { manifest, body, packed }: Declaration,
   call: Call,
-): Promise<undefined> {
-  const { again, resource, scopes, expected } = call;
+): Promise<number | undefined> {
+  const { again, resource, scopes, expected, compare } = call;
   const client = context.client();
   for (const [hook, directory] of packed) {
     await uploadCode(context, client, {
@@ -131,11 +145,17 @@ async function apply(
     });
   }
   const query = { ...call.query, expected_plan: expected?.reviewed.digest };
-  const answer = await client.call('deploy', { body, query, resource, scopes }).catch((error: unknown) => {
-    throw expected ? explainPlan(error, context, expected) : error;
-  });
+  const sent = { ...body, ...(compare && { compare }) };
+  const answer = await client
+    .call('deploy', { body: sent, query, resource, scopes })
+    .catch((error: unknown) => {
+      throw expected ? explainPlan(error, context, expected) : error;
+    });
   const left = await leftRows(client, answer.changes);
-  context.output.result(answer, [...deployLines(answer, again), ...left]);
+  const lines = [...deployLines(answer, again), ...left];
+  const gate =
+    compare && (await concludeHolds(context, client, { answer, lines, timeoutMs: call.timeoutMs }));
+  context.output.result({ ...answer, ...gate?.document }, [...lines, ...(gate?.lines ?? [])]);
   if (answer.unstartable !== null) {
     context.output.note(
       line`${yellow('!')} ${unstartableText(answer.unstartable)}: records wait until one does`,
@@ -145,7 +165,9 @@ async function apply(
   const parts = deployParts(changes, { slug, schema: schemaName(manifest) });
   const title = changed ? `${slug} deployed` : `${slug}: nothing changed`;
   await summarise(context, { title, parts, reasons: [] });
-  await setOutputs(context, answer);
+  if (gate) await append(context, 'summary', gate.markdown);
+  await setOutputs(context, { ...answer, ...(gate && { live: gate.code === undefined }) });
+  return gate?.code;
 }
 
 /** @throws OsaError `usage` for options that do not go together */
@@ -161,10 +183,10 @@ function requirePairs(
 
 /** 0: nothing to do; 3: changes pending; 1: it would be refused. */
 async function plan(context: Context, { manifest, body }: Declaration, call: Call): Promise<number> {
-  const { again, query, resource } = call;
+  const { again, query, resource, compare } = call;
   const client = context.client();
   const answer = await client.call('planDeploy', {
-    ...{ body, query, resource, repeatable: true },
+    ...{ body: { ...body, ...(compare && { compare }) }, query, resource, repeatable: true },
     // The config of the live release is compared by key where it may be seen.
     scopes: [...call.scopes, 'runs:read'],
   });

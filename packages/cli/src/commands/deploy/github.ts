@@ -82,7 +82,7 @@ export function differenceProblem({ path, from, to }: Difference): {
   return { field: path, message };
 }
 
-/** Sets outputs of the step: `deploy_id`, `changed`, and `version_<hook>` for each hook. */
+/** Sets outputs of the step: `deploy_id`, `changed`, `live` for a deploy that compares, and `version_<hook>` for each hook. */
 export async function setOutputs(
   context: Context,
   {
@@ -90,12 +90,17 @@ export async function setOutputs(
     changed,
     deploy_id,
     changes,
-  }: Pick<Answer<'planDeploy'>, 'slug' | 'changed' | 'changes'> & { readonly deploy_id?: string },
+    live,
+  }: Pick<Answer<'planDeploy'>, 'slug' | 'changed' | 'changes'> & {
+    readonly deploy_id?: string;
+    readonly live?: boolean;
+  },
 ): Promise<void> {
   const outputs = {
     slug,
     changed: String(changed),
     ...(deploy_id !== undefined && { deploy_id }),
+    ...(live !== undefined && { live: String(live) }),
     ...Object.fromEntries(changes.hooks.map(({ name, version }) => [`version_${name}`, String(version)])),
   };
   const lines = Object.entries(outputs).map(([name, value]) => `${name}=${value}\n`);

@@ -141,11 +141,15 @@ function stateOf(
 
 /**
  * `created, new release v1`, `new release v3`, `unchanged (v2)`, `known release v2, made live`,
- * `known release v2, not live (live is v1)`, `refused: another contract`.
+ * `known release v2, not live (live is v1)`, `new release v3, to be compared (live is v2)`, `refused: another contract`.
  */
-function hookState({ hook, release, version, is_live, live_version, activated }: HookChange): Line {
+function hookState({ hook, release, version, is_live, live_version, activated, held }: HookChange): Line {
   if (hook === 'refused') return red('refused: another contract');
   const created = hook === 'created' ? 'created, ' : '';
+  if (held)
+    return yellow(
+      `${release === 'created' ? 'new' : 'known'} release v${version}, to be compared (live is v${live_version})`,
+    );
   if (release === 'created') return green(`${created}new release v${version}`);
   if (activated) return green(`known release v${version}, made live`);
   if (is_live) return dim(`unchanged (v${version})`);
@@ -155,7 +159,7 @@ function hookState({ hook, release, version, is_live, live_version, activated }:
 
 /** For each release that is known and not live, what would make it so, and how to see who made another live. */
 function notLiveLines({ hooks }: Changes, again: readonly string[]): Line[] {
-  const known = hooks.filter(({ hook, is_live }) => hook !== 'refused' && !is_live);
+  const known = hooks.filter(({ hook, is_live, held }) => hook !== 'refused' && !is_live && !held);
   const all = known.length < 2 ? 'or' : 'or, with all others,';
   return known.flatMap(({ name, version }) => [
     line`to make v${version} of ${name} live: ${bold(`osa hooks activate ${name} ${version}`)} ${all} ${bold(`${command(again)} --activate`)}`,

@@ -70,6 +70,10 @@ export function explainPlan(error: unknown, { output }: Context, file: PlanFile)
   if (now.manifest_digest !== file.reviewed.manifest_digest) {
     return refusal(known, 'the convention file or a hook has changed since the plan was reviewed');
   }
+  if (JSON.stringify(now.compare) !== JSON.stringify(file.reviewed.compare)) {
+    const said = file.reviewed.compare ? 'other options of --compare' : 'no --compare';
+    return refusal(known, `the plan was reviewed with ${said}`);
+  }
   const [before, after] = [factsOf(file.changes), factsOf(known.details.changes as Changes)];
   const gone = before.filter((fact) => !after.includes(fact));
   const come = after.filter((fact) => !before.includes(fact));

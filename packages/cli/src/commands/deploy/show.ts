@@ -6,6 +6,7 @@ import { storedId } from '../../terminal/parse.ts';
 import { pairs } from '../../terminal/table.ts';
 import { fullId } from '../full-id.ts';
 import { jobEntries } from '../job.ts';
+import { holdLines } from './gate.ts';
 import { deployParts, partTable } from './lines.ts';
 
 export const deploysShow = defineCommand({
@@ -29,7 +30,8 @@ export const deploysShow = defineCommand({
 });
 
 function showLines(answer: Answer<'showDeploy'>): Line[] {
-  const { id, slug, changed, changes, source_refs, actor, job, at, manifest, manifest_digest } = answer;
+  const { id, slug, changed, changes, source_refs, actor, job, at, manifest, manifest_digest, holds } =
+    answer;
   const parts = deployParts(changes, { slug, schema: schemaOf(manifest) });
   return [
     line`${bold(slug)}: ${changed ? 'deployed' : 'deployed, nothing changed'}`,
@@ -44,6 +46,7 @@ function showLines(answer: Answer<'showDeploy'>): Line[] {
     '',
     ...partTable(parts),
     ...parts.flatMap(({ differences }) => differences.map((text) => `  ${text}`)),
+    ...(holds.length === 0 ? [] : ['', ...holdLines(holds)]),
   ];
 }
 

@@ -2,6 +2,7 @@ import type { Answer } from '@osa/core/api';
 import { command, liveness, shortDigest, shortSource, time, version, when } from '../../terminal/format.ts';
 import { bold, dim, green, type Line, line } from '../../terminal/paint.ts';
 import { pairs, table } from '../../terminal/table.ts';
+import { changedText } from '../comparisons/report.ts';
 import { jobEntries } from '../job.ts';
 
 type Release = NonNullable<Answer<'showHook'>['live']>;
@@ -23,7 +24,14 @@ export function releaseLines(release: Release): (readonly [name: string, value: 
     ]),
     ['built by', line`${release.built_by}, ${time(release.built_at)}`],
     ...jobEntries(release.built_in),
+    ...(release.comparison ? ([['compared', comparisonText(release.comparison)]] as const) : []),
   ];
+}
+
+/** `12 of 500 records (2.4 %) changed: osa comparisons show 0198…`. */
+function comparisonText({ id, against, ...report }: NonNullable<Summary['comparison']>): string {
+  const than = against === null ? '' : ` from ${version(against)}`;
+  return `${changedText(report)} changed${than}: osa comparisons show ${id}`;
 }
 
 function configLine({ config, config_digest }: Release): Line {
@@ -33,8 +41,9 @@ function configLine({ config, config_digest }: Release): Line {
 
 /** Releases as a list, and which of them is live. */
 export function releaseTable(releases: Answer<'listReleases'>['releases'], live: number | null): Line[] {
+  const isCompared = releases.some(({ comparison }) => comparison !== null);
   return table(
-    ['release', '', 'digest', 'source', 'built by', 'built'],
+    ['release', '', 'digest', 'source', 'built by', 'built', ...(isCompared ? ['compared'] : [])],
     releases.map((release) => [
       version(release.version),
       release.is_live ? liveness(release.version, live) : '',
@@ -43,6 +52,9 @@ export function releaseTable(releases: Answer<'listReleases'>['releases'], live:
       sourceCell(release),
       release.built_by,
       when(release.built_at),
+      ...(isCompared
+        ? [release.comparison && `${changedText(release.comparison)} changed: ${release.comparison.id}`]
+        : []),
     ]),
   );
 }

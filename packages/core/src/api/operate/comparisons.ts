@@ -16,9 +16,45 @@ const Tolerance = z
   })
   .refine((given) => Object.values(given).some((part) => part !== undefined), 'needs abs, rel or any');
 
+/**
+ * Holds the new releases of a deploy until they are compared. Tolerances and keys are given by hook. A deploy without it makes
+ * new releases live at once.
+ */
+export const DeployComparison = z.strictObject({
+  /** How many records are drawn for each hook. */
+  sample: z.int().min(1).max(bounds.comparedRecords),
+  seed: z.string().min(1).max(200).default('osa'),
+  /** The share of the compared records that may change, in percent. */
+  max_changed: z.number().min(0).max(100).default(0),
+  tolerances: z.record(z.string().max(63), z.record(z.string().max(63), Tolerance)).default({}),
+  keys: z.record(z.string().max(63), z.array(z.string().max(63)).max(20)).default({}),
+});
+
+const status = z.enum(['queued', 'running', 'done', 'failed']);
+
+/** A release that a deploy holds, and how far its comparison is. */
+export const DeployHold = z.object({
+  hook_name: z.string(),
+  version: z.int(),
+  /** The change that made live what was live when the deploy began, and that release. */
+  live_seq: z.int(),
+  live_version: z.int(),
+  comparison_id: z.string(),
+  status,
+  max_changed: z.number(),
+  records: z.int().nullable(),
+  changed_records: z.int().nullable(),
+  /** Whether at most `max_changed` percent of the records changed; null until the comparison is done. */
+  is_within: z.boolean().nullable(),
+  /** The change by which this deploy made it live. */
+  activated_seq: z.int().nullable(),
+});
+
 const Outcome = z.enum(['passed', 'rejected', 'errored']);
 
 export const ComparisonReport = z.object({
+  /** Whether the reader may see values: without, there are no examples and no largest differences. */
+  shows_values: z.boolean().default(true),
   records: z.int(),
   /** Records whose outcome or rows differ beyond the tolerances. */
   changed_records: z.int(),
@@ -64,7 +100,9 @@ const Comparison = z.object({
   tolerances: z.record(z.string(), Tolerance),
   keys: z.array(z.string()),
   reason: z.string().nullable(),
-  status: z.enum(['queued', 'running', 'done', 'failed']),
+  /** The deploy that holds the release until this is within its limit. */
+  deploy: z.object({ id: z.string(), slug: z.string() }).nullable().default(null),
+  status,
   problem: z.string().nullable(),
   report: ComparisonReport.nullable(),
   started_by: Actor,
@@ -100,7 +138,8 @@ export const comparisonsRoutes = {
   showComparison: route({
     method: 'GET',
     path: '/api/v1/comparisons/:id',
-    summary: 'Show a comparison and its report',
+    summary:
+      'Show a comparison and its report; values for callers with `runs:read`, or who may release the hook',
     gate: read,
     params: idParams,
     status: 200,

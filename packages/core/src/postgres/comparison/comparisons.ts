@@ -4,6 +4,7 @@ import type {
   Comparison,
   ComparisonReads,
   ComparisonWrites,
+  Hold,
   NewComparison,
 } from '../../comparison/comparisons.ts';
 import { OsaError } from '../../error.ts';
@@ -13,13 +14,53 @@ import type { Database, Sql, Transaction } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
 import { batchesChannel } from '../queue/lease.ts';
 import { locate } from '../recompute/create.ts';
+import { utc } from '../wire.ts';
 
 export function comparisonWrites(tx: Transaction, actor: number): ComparisonWrites {
-  return { create: (comparison) => create(tx, actor, comparison) };
+  return {
+    create: (comparison) => create(tx, actor, comparison),
+    async hold({ deploy, hook, version, liveSeq, comparison, maxChanged }) {
+      await tx`
+        insert into deploy_holds (deploy, hook, version, live_seq, comparison, max_changed)
+        values (${deploy}, ${hook}, ${version}, ${liveSeq}, ${comparison}, ${maxChanged})`;
+    },
+    holds: (deploy) => holds(tx, deploy),
+    async activated({ deploy, hook, seq }) {
+      await tx`update deploy_holds set activated_seq = ${seq} where deploy = ${deploy} and hook = ${hook}`;
+    },
+  };
 }
 
 export function comparisonReads({ sql }: Pick<Database, 'sql'>): ComparisonReads {
   return { show: (id) => show(sql, id), list: (hook, page) => list(sql, hook, page) };
+}
+
+async function holds(tx: Transaction, deploy: string): ReturnType<ComparisonWrites['holds']> {
+  const [row] = await tx<{ slug: string; holds: Hold[] }[]>`
+    select d.slug, ${holdsOf(tx)} as holds from deploys d where d.id = ${deploy}`;
+  return row;
+}
+
+/** What `deploys d` holds, as JSON. */
+export function holdsOf(sql: Sql) {
+  return sql`(
+    select coalesce(jsonb_agg(to_jsonb(t) order by t.hook_name collate "C"), '[]') from (
+      select h.hook as hook_name, h.version, h.live_seq,
+             (select to_version from live_changes where hook = h.hook and seq = h.live_seq) as live_version,
+             h.comparison as comparison_id, c.status, h.max_changed, (c.report -> 'records')::integer as records,
+             (c.report -> 'changed_records')::integer as changed_records,
+             (c.report -> 'changed_records')::numeric * 100 <= h.max_changed * (c.report -> 'records')::numeric as is_within,
+             h.activated_seq
+      from deploy_holds h join comparisons c on c.id = h.comparison where h.deploy = d.id) t)`;
+}
+
+/** The newest comparison that is done of `releases r`, as JSON. */
+export function comparisonOf(sql: Sql) {
+  return sql`(
+    select jsonb_build_object('id', c.id, 'against', c.against, 'records', c.report -> 'records',
+        'changed_records', c.report -> 'changed_records', 'finished_at', ${utc(sql, sql`c.finished_at`)})
+    from comparisons c where c.hook = r.hook and c.version = r.version and c.status = 'done'
+    order by c.id desc limit 1)`;
 }
 
 async function create(tx: Transaction, actor: number, given: NewComparison): Promise<Comparison> {
@@ -56,7 +97,9 @@ function views(sql: Sql) {
     select c.id, c.hook as hook_name, c.version, c.against, c.convention as convention_id, c.seed, c.sample,
            c.list is not null as is_list, c.tolerances, c.keys, c.reason, c.status, c.problem, c.report,
            jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as started_by,
-           c.created_at as started_at, c.finished_at
+           c.created_at as started_at, c.finished_at,
+           (select jsonb_build_object('id', d.id, 'slug', d.slug)
+            from deploy_holds h join deploys d on d.id = h.deploy where h.comparison = c.id) as deploy
     from comparisons c join actors a on a.id = c.actor`;
 }
 

@@ -50,8 +50,8 @@ async function schemaOf(sql: Sql, { id, version }: SchemaOfConvention) {
 }
 
 /**
- * The contract of a hook that a convention which has used the schema has named. Its deploys are the history of both, so
- * what was once readable stays so when a deploy moves the convention to another schema, or takes the hook out.
+ * The contract of a hook that was named by a convention which has used the schema. Its deploys are the history of both,
+ * so what was once readable stays so when a deploy moves the convention to another schema, or takes the hook out.
  */
 async function contractOf(
   sql: Sql,
@@ -69,19 +69,19 @@ async function contractOf(
 }
 
 /**
- * Records are published under a lock of their convention, and at the clock of that moment. So where nobody holds it, all that
- * was published until now can be seen; where somebody does, all until the last one that can be seen.
+ * Records are published, and computed again, under a lock of their convention, and at the clock of that moment. So where nobody
+ * holds it, all that was published until now can be seen; where somebody does, all until the last one that can be seen.
  */
 async function settled(sql: Sql, convention: string, given: string | undefined): Promise<string> {
   const [row] = await sql<{ at: string }[]>`
     select least(${given ?? null}::text::timestamptz, case
       when pg_try_advisory_xact_lock_shared(hashtext('osa.publish'), hashtext(${convention})) then clock_timestamp()
-      else coalesce((
+      else coalesce(greatest((select at from recompute_times where convention = ${convention}), (
         select max(newest) from record_sets s
         cross join lateral (
           select published_at as newest from records
           where record_set = s.id order by published_at desc, record_id desc, version desc limit 1) its
-        where s.convention = ${convention}), clock_timestamp()) end) as at`;
+        where s.convention = ${convention})), clock_timestamp()) end) as at`;
   if (!row) throw new OsaError('internal', 'the database has no clock');
   return row.at;
 }

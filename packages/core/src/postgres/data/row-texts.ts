@@ -2,6 +2,7 @@ import type { Place, Portion, Selection } from '../../data/dataset.ts';
 import type { TableColumn } from '../../data/table.ts';
 import { rowMark } from '../../json/written.ts';
 import type { Sql } from '../connection/connect.ts';
+import { recalledJson } from '../recall/recalled.ts';
 import { utc } from '../wire.ts';
 import { nextStep, widestStep } from './portion.ts';
 import { isVisible, rowColumn, rowSource, story } from './rows.ts';
@@ -154,13 +155,22 @@ function releaseOf(sql: Sql, { table }: Selection): Fragment {
     cross join lateral (select live_version from hooks where name = run.hook offset 0) h`;
 }
 
-/** All of a row that its outcome decides, without the braces. */
+/**
+ * All of a row that its outcome decides, without the braces. Notices on what was recalled are there where they are asked for,
+ * and where there are any.
+ */
 function headText(sql: Sql, selection: Selection): Fragment {
   const columns = headColumns(selection).map(
     (column) => sql`${headColumn(sql, selection, column)} as ${sql(column.name)}`,
   );
   const written = sql`row_to_json(head)::text`;
-  return sql`(select substr(${written}, 2, length(${written}) - 2) from (select ${joined(sql, columns, sql`, `, sql``)}) head)`;
+  const text = sql`substr(${written}, 2, length(${written}) - 2)`;
+  const from = sql`(select ${joined(sql, columns, sql`, `, sql``)}) head`;
+  if (selection.table.columns.some(({ name }) => name === '_recalled'))
+    return sql`(select ${text} from ${from})`;
+  return sql`(
+    select ${text} || case notices.found when '[]' then '' else ',"_recalled":' || notices.found end
+    from ${from} cross join (select ${recalled(sql)}::text as found) notices)`;
 }
 
 /** The declared columns of the row `f`, as the end of its text. */
@@ -171,6 +181,11 @@ function ownText(sql: Sql, { table }: Selection): Fragment {
 }
 
 const isOwn = ({ path }: TableColumn) => path.startsWith('features.');
+
+function recalled(sql: Sql): Fragment {
+  const [hook, version] = [sql`run.hook`, sql`run.version`];
+  return recalledJson(sql, { hook, version, run: sql`f.run_id`, record: sql`o.batch_record` });
+}
 
 function headColumns({ table }: Selection): readonly TableColumn[] {
   return table.columns.filter((column) => !isOwn(column) && column.path !== 'id');
@@ -186,6 +201,8 @@ function headColumn(sql: Sql, { asOf }: Selection, column: TableColumn): Fragmen
       return sql`rel.digest`;
     case '_source_ref':
       return sql`rel.source_ref`;
+    case '_recalled':
+      return recalled(sql);
     case '_stale':
       return sql`(rel.version is distinct from h.live_version)`;
     default:

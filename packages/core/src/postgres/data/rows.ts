@@ -50,7 +50,7 @@ export function rowSource(sql: Sql, selection: Selection): Source {
 export function isVisible(sql: Sql, selection: Selection): Fragment {
   const { asOf, history } = selection;
   return sql`${isOfSchema(sql, selection)} and r.published_at <= ${asOf}::text::timestamptz
-    and run.finished_at <= ${asOf}::text::timestamptz
+    and run.current_from <= ${asOf}::text::timestamptz
     and ${history ? sql`true` : sql`${isStanding(sql, asOf)} and ${isNewest(sql, asOf)}`}`;
 }
 
@@ -58,7 +58,9 @@ export function isVisible(sql: Sql, selection: Selection): Fragment {
 export function story(sql: Sql): Fragment {
   return sql`
     cross join lateral (select batch_record, superseded_by from outcomes where id = f.outcome_id offset 0) o
-    cross join lateral (select hook, version, finished_at from runs where id = f.run_id offset 0) run
+    cross join lateral (
+      select hook, version, finished_at, coalesce(current_from, finished_at) as current_from
+      from runs where id = f.run_id offset 0) run
     cross join lateral (
       select srn, record_id, convention, source_id, version, schema_id, schema_version, published_at
       from published where batch_record = o.batch_record offset 0) r`;

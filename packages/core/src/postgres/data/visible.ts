@@ -20,8 +20,9 @@ export function isNewest(sql: Sql, asOf: string): Fragment {
 export function isStanding(sql: Sql, asOf: string): Fragment {
   return sql`(o.superseded_by is null or exists (
     select from (select run from outcomes where id = o.superseded_by offset 0) later
-    cross join lateral (select finished_at from runs where id = later.run offset 0) its
-    where its.finished_at > ${asOf}::text::timestamptz))`;
+    cross join lateral (
+      select coalesce(current_from, finished_at) as at from runs where id = later.run offset 0) its
+    where its.at > ${asOf}::text::timestamptz))`;
 }
 
 /** Of a table or view with these columns, which is `r` unless it is named. */

@@ -28,8 +28,9 @@ begin
       from unnest(named, prints) as d (hook, print)
       cross join lateral (select * from public.hooks where name = d.hook offset 0) h
       cross join lateral (select (
-        select jsonb_build_object('version', version, 'source_ref', source_ref)
-        from public.releases where hook = d.hook and fingerprint = d.print) as release) known), '[]'),
+        select jsonb_build_object('version', r.version, 'source_ref', r.source_ref, 'once_live', exists (
+          select from public.live_changes where hook = d.hook and to_version = r.version))
+        from public.releases r where r.hook = d.hook and r.fingerprint = d.print) as release) known), '[]'),
     'blobs', array(
       select blob from unnest(blobs) as b (blob) where exists (select from public.files where sha256 = b.blob)));
 end $$;

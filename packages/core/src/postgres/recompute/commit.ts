@@ -5,11 +5,16 @@ import type { Transaction } from '../connection/connect.ts';
 
 /**
  * Makes the new outcomes the current ones: each supersedes the outcome that was current when the batch was claimed, and
- * its rows with it. One that errored supersedes nothing. The lock keeps it apart from publications of the convention.
+ * its rows with it. One that errored supersedes nothing. The lock keeps it apart from publications of the convention, and from
+ * readers as of a moment: the rows are current from a time that all of these come before or after.
  */
 export async function supersede(tx: Transaction, claim: Claim, ends: readonly RecordEnd[]): Promise<void> {
   if (ends.length === 0) return;
   await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;
+  await tx`
+    with run as (update runs set current_from = clock_timestamp() where batch = ${claim.batch} returning current_from)
+    insert into recompute_times as t (convention, at) select ${claim.convention}, current_from from run
+    on conflict (convention) do update set at = excluded.at`;
   await tx`
     update outcomes old set superseded_by = n.id
     from (

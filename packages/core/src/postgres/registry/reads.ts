@@ -3,6 +3,7 @@ import type { Page, RegistryReads } from '../../hook/registry.ts';
 import { sha256 } from '../../hook/release.ts';
 import { canonicalJson } from '../../json/canonical.ts';
 import { bounds } from '../../limits.ts';
+import { comparisonOf, holdsOf } from '../comparison/comparisons.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
 import { claimedBatches } from '../queue/claim-again.ts';
@@ -89,7 +90,7 @@ type ReleaseRow = Omit<Answer<'showRelease'>, 'config_digest' | 'config' | 'live
 export function releaseColumns(sql: Sql) {
   return sql`r.id, r.hook as hook_name, r.version, coalesce(r.version = h.live_version, false) as is_live, r.runtime,
     r.image, r.digest, r.command, r.config, r.limits, r.source_ref, ${furtherSources(sql)}, a.subject as built_by,
-    (select e.claims from exchanges e where e.id = r.exchange) as built_in,
+    (select e.claims from exchanges e where e.id = r.exchange) as built_in, ${comparisonOf(sql)} as comparison,
     ${utc(sql, sql`r.built_at`)} as built_at`;
 }
 
@@ -146,7 +147,8 @@ async function releases(sql: Sql, name: string, page: Page): Promise<Answer<'lis
     select h.live_version, coalesce((
       select jsonb_agg(to_jsonb(list) order by version desc) from (
         select r.version, coalesce(r.version = h.live_version, false) as is_live, r.runtime, r.image,
-               r.digest, r.source_ref, ${furtherSources(sql)}, a.subject as built_by, ${utc(sql, sql`r.built_at`)} as built_at
+               r.digest, r.source_ref, ${furtherSources(sql)}, a.subject as built_by, ${utc(sql, sql`r.built_at`)} as built_at,
+               ${comparisonOf(sql)} as comparison
         from releases r join actors a on a.id = r.built_by
         where r.hook = h.name and r.version < ${before}
         order by r.version desc limit ${page.limit + 1}) list), '[]') as releases
@@ -202,7 +204,7 @@ type DeployItem = Answer<'listDeploys'>['items'][number];
 function deployColumns(sql: Sql) {
   return sql`d.id, d.slug, ${digest(sql, sql`d.manifest_digest`)} as manifest_digest, d.changed, d.changes, d.at,
     jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as actor,
-    (select e.claims from exchanges e where e.id = d.exchange) as job,
+    (select e.claims from exchanges e where e.id = d.exchange) as job, ${holdsOf(sql)} as holds,
     array(select distinct source_ref from (
         select h -> 'release' ->> 'source_ref' from jsonb_array_elements(d.manifest -> 'hooks') h
         union all select d.manifest #>> '{ingester,release,source_ref}'

@@ -1,4 +1,4 @@
-import { compare, showComparison } from '@osa/core/comparison/compare';
+import { compare, listComparisons, showComparison } from '@osa/core/comparison/compare';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
 
@@ -9,7 +9,7 @@ export function comparisonRoutes({
 }): Pick<Handlers, 'compare' | 'showComparison' | 'listComparisons'> {
   return {
     compare: (call) => compare(store, call.writer(), call.params.name, call.body),
-    showComparison: ({ params }) => showComparison(store, params.id),
-    listComparisons: ({ params, query }) => store.comparisons.list(params.name, query),
+    showComparison: ({ params, principal }) => showComparison(store, principal, params.id),
+    listComparisons: ({ params, query, principal }) => listComparisons(store, principal, params.name, query),
   };
 }

@@ -1,3 +1,4 @@
+import { activateDeploy } from '@osa/core/comparison/held';
 import { deploy, planConvention } from '@osa/core/convention/deploy';
 import { listDeploys, showConvention, showDeploy } from '@osa/core/convention/read';
 import type { Store } from '@osa/core/store';
@@ -5,7 +6,13 @@ import type { Handlers } from '../mount.ts';
 
 type Routes = Pick<
   Handlers,
-  'deploy' | 'planDeploy' | 'listConventions' | 'showConvention' | 'listDeploys' | 'showDeploy'
+  | 'deploy'
+  | 'planDeploy'
+  | 'activateDeploy'
+  | 'listConventions'
+  | 'showConvention'
+  | 'listDeploys'
+  | 'showDeploy'
 >;
 
 export interface ConventionParts {
@@ -17,9 +24,16 @@ export interface ConventionParts {
 
 export function conventionRoutes({ store, registries, domain: archive }: ConventionParts): Routes {
   return {
-    deploy: (call) => deploy(store, call.writer(), call.body, { ...call.query, registries, archive }),
-    planDeploy: (call) =>
-      planConvention(store, call.writer().principal, call.body, { ...call.query, registries, archive }),
+    deploy: (call) => {
+      const { compare, ...request } = call.body;
+      return deploy(store, call.writer(), request, { ...call.query, compare, registries, archive });
+    },
+    planDeploy: (call) => {
+      const { compare, ...request } = call.body;
+      const options = { ...call.query, compare, registries, archive };
+      return planConvention(store, call.writer().principal, request, options);
+    },
+    activateDeploy: (call) => activateDeploy(store, call.writer(), call.params.id),
     listDeploys: ({ query }) => listDeploys(store, query),
     showDeploy: ({ params, principal }) => showDeploy(store, principal, params.id),
     listConventions: ({ query }) => store.registry.conventions(query),
