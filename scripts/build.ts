@@ -71,7 +71,7 @@ const programBeside: Plugin = {
   },
 };
 
-const shared: BuildOptions = {
+export const shared: BuildOptions = {
   absWorkingDir: root,
   bundle: true,
   platform: 'node',
@@ -86,7 +86,7 @@ const shared: BuildOptions = {
   logLevel: 'warning',
 };
 
-const requireForCommonJs =
+export const requireForCommonJs =
   'import { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);';
 
 async function bundle(name: string, program: string, options: BuildOptions): Promise<void> {
@@ -123,10 +123,12 @@ async function sizes(dist: string): Promise<string> {
   return `${files.length} files, ${megabytes(plain)} MB, ${megabytes(packed)} MB compressed`;
 }
 
-await Promise.all([
-  bundle('cli', 'osa', { splitting: true, chunkNames: 'chunks/[name]-[hash]' }),
-  bundle('daemon', 'osad', {
-    entryPoints: { osad: 'packages/daemon/src/start.ts', program: 'packages/daemon/src/main.ts' },
-    plugins: [...(shared.plugins ?? []), programBeside],
-  }),
-]);
+if (import.meta.main) {
+  await Promise.all([
+    bundle('cli', 'osa', { splitting: true, chunkNames: 'chunks/[name]-[hash]' }),
+    bundle('daemon', 'osad', {
+      entryPoints: { osad: 'packages/daemon/src/start.ts', program: 'packages/daemon/src/main.ts' },
+      plugins: [...(shared.plugins ?? []), programBeside],
+    }),
+  ]);
+}

@@ -272,9 +272,14 @@ export const mutants: readonly Mutant[] = [
     what: 'a request that was answered already is done again under its key',
     defects: [
       {
-        file: `${core}/postgres/store.ts`,
-        find: '    return stored.response;\n',
-        replace: '',
+        file: `${core}/postgres/answers/stored.ts`,
+        find: '  return stored.response;\n',
+        replace: '  return undefined;\n',
+      },
+      {
+        file: `${core}/postgres/migrations/0015_speed.sql`,
+        find: "if earlier.at > now() - interval '24 hours' then",
+        replace: 'if false then',
       },
     ],
     focus: {

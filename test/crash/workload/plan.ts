@@ -36,6 +36,8 @@ export type Operation =
     }
   /** Of all that is not of the live release. */
   | { readonly kind: 'recompute'; readonly hook: HookName }
+  /** A few results, of any release. */
+  | { readonly kind: 'replay'; readonly hook: HookName; readonly sample: number }
   | {
       readonly kind: 'activate';
       readonly hook: HookName;
@@ -125,6 +127,7 @@ const weights: readonly (readonly [Operation['kind'], number])[] = [
   ['rollback', 14],
   ['activate', 6],
   ['recompute', 4],
+  ['replay', 4],
   ['pause', 6],
   ['cancel', 2],
   ['retry', 2],
@@ -164,6 +167,8 @@ function operationOf(kind: Operation['kind'], planning: Planning): Operation {
       };
     case 'recompute':
       return { kind, hook };
+    case 'replay':
+      return { kind, hook, sample: random.int(1, 4) };
     case 'pause':
       return { kind, hook: random.chance(0.5) ? hook : undefined, forMs: random.int(50, 600) };
     case 'cancel':
