@@ -7,6 +7,7 @@ import { failpoint } from '@osa/core/failpoint';
 import { forgetOldAnswers } from '@osa/core/postgres/answers/stored';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { forgetOldLogins } from '@osa/core/postgres/people/people';
+import { forgetUploadUse } from '@osa/core/postgres/storage/upload-use';
 import { postgresStore } from '@osa/core/postgres/store';
 import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
@@ -275,7 +276,9 @@ async function closeServer(app: FastifyInstance, graceMs: number): Promise<void>
 }
 
 async function forget(database: Database, log: Logger): Promise<void> {
-  await Promise.all([forgetOldAnswers(database), forgetOldLogins(database)]).catch((error: unknown) => {
-    log.warn({ err: error }, 'cannot delete old stored answers or logins; next try in an hour');
-  });
+  await Promise.all([forgetOldAnswers(database), forgetOldLogins(database), forgetUploadUse(database)]).catch(
+    (error: unknown) => {
+      log.warn({ err: error }, 'cannot delete old stored answers or logins; next try in an hour');
+    },
+  );
 }
