@@ -198,14 +198,16 @@ describeContainers('what a hostile hook leaves in its output', () => {
     await bench.deploy({ bad: { image: await buildImage({ script }), limits } });
     await bench.ingest([record('a', 1)]);
     await bench.drain();
-    await bench.deploy({ bad: { image: await buildImage({ script: silent }), limits } });
+    const patient = { ...limits, timeout_seconds: 60 };
+    await bench.deploy({ bad: { image: await buildImage({ script: silent }), limits: patient } });
     // The batch has its snapshot, and is tried again with it; what comes later runs what is live.
     await bench.database.sql`update batches set available_at = clock_timestamp() where status = 'queued'`;
     await bench.drain();
     await bench.ingest([record('b', 1)]);
     await bench.drain();
     const attempts = await bench.database.sql`
-      select r.version, a.n, a.ending, a.exit_code from attempts a join runs r on r.id = a.run order by r.version, a.n`;
+      select r.version, a.n, a.ending, a.exit_code from attempts a join runs r on r.id = a.run
+      where a.n <= 2 order by r.version, a.n`;
     expect(attempts).toEqual([
       { version: 1, n: 1, ending: 'timeout', exit_code: 137 },
       { version: 1, n: 2, ending: 'timeout', exit_code: 137 },

@@ -30,10 +30,10 @@ export type Credential =
   | { readonly kind: 'login' };
 
 /**
- * The credential for `server`; undefined when there is none. Tokens that other servers accept are kept from one that only
- * the files of a project name: a token of the environment, what a key of the environment signs, and what the user's
- * own key signs for the audience of the environment. A key that lies in the project itself can sign nothing that
- * the project could not sign anyway.
+ * The credential for `server`; undefined when there is none. A server that only the files of a project name gets no
+ * token that other servers accept: not the token of the environment, none that a key of the environment signs, and none
+ * that the user's own key signs for the audience of the environment. A key that lies in the project itself can sign
+ * nothing that the project could not sign anyway.
  *
  * @throws OsaError `credentials` for an `OSA_TOKEN` that is not a token, where two credentials are set, and for a
  * token that is kept from this server

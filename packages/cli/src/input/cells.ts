@@ -4,14 +4,14 @@ import { emptyText } from './table.ts';
 
 export type Field = Answer<'showConvention'>['fields'][number];
 
-/** A cell as the JSON of its field; a text and what is wrong with it where it is none; nothing where it is empty. */
+/** A cell as the JSON of its field; where it does not fit, its text and what is wrong; nothing where it is empty. */
 export type Cell =
   | { readonly json: string; readonly problem?: string; readonly isDecimalComma?: boolean }
   | undefined;
 
 /**
- * Reads a cell as its field says: numbers keep their digits, and nothing is guessed. What no JSON can say of the field is
- * passed on as text, with the problem.
+ * Reads a cell as its field says: numbers keep their digits, and nothing is guessed. A cell that does not fit is passed
+ * on as text, with the problem.
  */
 export function readCell(field: Field, cell: string): Cell {
   if (cell === '') return undefined;

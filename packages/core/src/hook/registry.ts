@@ -38,8 +38,8 @@ export interface RegistryWrites extends RegistryState {
   /** The unfinished batches that were claimed with a release of the hook, and keep it. */
   claimedBatches(hook: string): Promise<ClaimedBatch[]>;
   /**
-   * Ends these batches, of a hook that is locked; their records go into new batches, which take the live releases. Gives
-   * those that were ended, which are all but those that somebody else holds.
+   * Ends these batches, of a hook that is locked; their records go into new batches, which take the live releases.
+   * Gives those that were ended; one that somebody else holds is not among them.
    */
   claimAgain(batches: readonly ClaimedBatch[], reason: string): Promise<readonly ClaimedBatch[]>;
   recordBlob(sha256: string, size: number): Promise<void>;

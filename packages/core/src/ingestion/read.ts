@@ -5,7 +5,7 @@ import type { Store } from '../store.ts';
 import { unknownIngestion } from './ingestions.ts';
 
 /**
- * Ingestions of all conventions, for who may read all of them: who may read some conventions' reads these one by one.
+ * Ingestions of all conventions, for callers who may read all of them; others read one convention at a time.
  *
  * @throws OsaError `access_denied`
  */

@@ -54,7 +54,7 @@ export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'n
 
 /**
  * Walks over one JSON text, once and forwards, so that a reader who knows the shape takes values, or their exact
- * source, without building objects. `value` refuses a key that stands twice; who walks over members refuses it
+ * source, without building objects. `value` refuses a key that stands twice; a caller that walks over members does so
  * with `refuseTwin`.
  *
  *     for (let more = cursor.enterObject(); more; more = cursor.moreMembers()) visit(cursor.key());

@@ -62,7 +62,7 @@ function namesOwner(claims: Readonly<Record<string, string>>): boolean {
   });
 }
 
-/** The first claim that a token has otherwise than the rule wants it; undefined if the rule holds. */
+/** The first claim of the token that differs from the rule; undefined if the rule holds. */
 export function mismatch(rule: Rule, claims: Readonly<Record<string, JsonValue>>): string | undefined {
   return Object.keys(rule.claims).find((name) => {
     const found = Object.hasOwn(claims, name) ? claims[name] : undefined;

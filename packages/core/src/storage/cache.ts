@@ -31,7 +31,9 @@ function cachedBlobs({ remote, local, copies }: Parts): BlobStore {
   };
 }
 
-/** What has come of a file is on the machine that it came to; a sender that meets another one begins again there. */
+/**
+ * The part of a file that has arrived is on the machine that received it; at another machine the sender begins again.
+ */
 function cachedFiles({ remote, local, copies }: Parts): FileStore {
   return {
     received: local.received,

@@ -22,9 +22,9 @@ import { isEmpty, type Mark, marksOf, type Place, placeAt, placeOf, start } from
 import { plainWords } from './yaml-words.ts';
 
 /**
- * Reads YAML 1.2 (core schema) as JSON values, of each of which the tree tells where it stands. What JSON cannot hold, and
- * what would be read differently from what it looks like, is a flaw: duplicate and merge keys, tags, keys that are not text,
- * numbers that a double cannot hold, and what `yaml-doubt.ts` lists. Never throws for any text.
+ * Reads YAML 1.2 (core schema) as JSON values; the tree tells where each of them stands. What JSON cannot hold, and
+ * what would be read differently from what it looks like, is a flaw: duplicate and merge keys, tags, keys that are not
+ * text, numbers that a double cannot hold, and what `yaml-doubt.ts` lists. Never throws for any text.
  */
 export function readYaml(text: string): YamlTree {
   if (Buffer.byteLength(text) > bounds.manifestBytes) {

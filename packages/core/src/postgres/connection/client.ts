@@ -6,7 +6,7 @@ import { translateRefusal } from './sqlstate.ts';
 import { type Backend, makeUnsafe, notOffered, type Statement, whenSettled } from './statement.ts';
 
 /**
- * One connection to PostgreSQL. It lives once: the driver under it is given a single socket, so when that breaks
+ * One connection to PostgreSQL. It is opened once: the driver under it is given a single socket, so when that breaks,
  * nothing that was meant for its session can run on another one.
  */
 export interface Client {

@@ -67,7 +67,10 @@ export function translate(error: unknown): unknown {
   return error;
 }
 
-/** As `translate`, of an error by which no connection came about: whatever the server says, it may be mended there. */
+/**
+ * As `translate`, for an error that kept a connection from opening: whatever the server says, it may be mended at the
+ * server.
+ */
 export function translateRefusal(error: unknown): unknown {
   const known = isRefusedSetting(error) ? error : translate(error);
   const code = databaseError(known)?.code;

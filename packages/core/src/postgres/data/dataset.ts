@@ -44,8 +44,8 @@ async function schemaOf(sql: Sql, { id, version }: SchemaOfConvention) {
 }
 
 /**
- * The contract of a hook that a convention which has used the schema has named. Its deploys are the history of both, so
- * what was once readable stays so when a deploy moves the convention to another schema, or takes the hook out.
+ * The contract of a hook that was named by a convention which has used the schema. Its deploys are the history of both,
+ * so what was once readable stays so when a deploy moves the convention to another schema, or takes the hook out.
  */
 async function contractOf(
   sql: Sql,

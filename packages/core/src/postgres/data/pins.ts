@@ -5,8 +5,8 @@ import type { Sql } from '../connection/connect.ts';
 import type { Fragment } from './visible.ts';
 
 /**
- * Parts of a filter that an index answers, so that not all rows are looked at. What they leave is still held against the whole
- * filter.
+ * Parts of a filter that an index answers, so that not all rows are looked at. The rows that they leave are still
+ * compared with the whole filter.
  */
 
 /** The predicates that all rows of a filter keep. */

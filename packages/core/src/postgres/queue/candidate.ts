@@ -20,11 +20,11 @@ export interface Candidate {
 /**
  * The oldest batch that may run here: queued, or held by a lease that ran out; not paused; of hooks that this worker
  * can start and has room for; and not behind an unfinished batch with one of its sources. A batch that failed without
- * having run is no end of the row: what it waited for counts on. Gates never come back once they are open, so reading
- * them in an older state is safe; pauses and live releases are looked at again under their locks.
+ * having run is passed over: those behind it wait for what it waited for. Gates never come back once they are open, so
+ * reading them in an older state is safe; pauses and live releases are looked at again under their locks.
  *
- * One of hooks that this worker cannot start is chosen once, while it is queued, to be parked with the reason; from
- * then on it is left for the workers that can.
+ * A batch whose hooks this worker cannot start is chosen once, while it is queued, to be parked with the reason; after
+ * that it is left to the workers that can start it.
  */
 export async function lockCandidate(
   tx: Transaction,

@@ -23,7 +23,10 @@ export async function findRepeat(
   return (await isOvertaken(tx, found.id, convention)) ? undefined : found.id;
 }
 
-/** Whether one of its sources has come in again since. Times of uploads do not tell: a slow one may be the newer. */
+/**
+ * Whether one of its sources has come in again since. The times of uploads do not tell, since a slow upload may be the
+ * newer one.
+ */
 async function isOvertaken(tx: Transaction, id: string, convention: string): Promise<boolean> {
   const rows = await tx`
     select from batches b

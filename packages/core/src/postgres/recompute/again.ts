@@ -11,8 +11,8 @@ interface Ended {
 }
 
 /**
- * Puts the records of an ended batch into a new one. It comes after what has arrived since, which waits for the old one no
- * more; the new one finds the newest version of each record all the same.
+ * Puts the records of an ended batch into a new one. The new one stands behind what has arrived since, which no longer
+ * waits for the old one; it still finds the newest version of each record.
  */
 export async function recomputeAgain(tx: Transaction, old: Ended): Promise<void> {
   const sources = await erroredIn(tx, old.batch);

@@ -2,8 +2,8 @@ import type { Transaction } from '../connection/connect.ts';
 import type { Check } from './faults.ts';
 
 /**
- * What triggers and keys keep true while the archive lives, looked at once more over everything that is stored: a
- * restore, or somebody above the rules, passes by them.
+ * Checks, over everything that is stored, what triggers and keys keep true while the archive runs: they do not bind a
+ * restore or a superuser.
  */
 export async function historyChecks(tx: Transaction): Promise<readonly Check[]> {
   return [...kept, ...(await referenceChecks(tx)), ...(await rowChecks(tx))];

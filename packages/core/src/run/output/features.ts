@@ -51,7 +51,7 @@ export class FeatureReader {
   }
 
   /**
-   * The rows of a line, each as elements of array literals in the contract's order, until something is wrong.
+   * The rows of a line, up to the first that is wrong; each as elements of array literals in the contract's order.
    * `line` tells all about the line when the walk has ended. A row is valid until the next one is asked for.
    */
   *rows(text: string, line: FeatureLine): Generator<readonly string[], void> {

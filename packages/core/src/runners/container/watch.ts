@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -7,19 +6,18 @@ import { failpoint } from '../../failpoint.ts';
 import { bounds } from '../../limits.ts';
 import { outputFiles } from '../../run/output/files.ts';
 import { saysComplete } from '../../run/output/progress.ts';
-import type { Ended, Ending } from '../../run/runner.ts';
+import type { Ended } from '../../run/runner.ts';
 import { systemCode } from '../../system-error.ts';
 import { boundedLog } from '../attempt/bounded-log.ts';
 import type { AttemptDirectory } from '../attempt/directory.ts';
+import { type Running, slept, untilEnded } from '../attempt/guard.ts';
 import { isQuotaExceeded, requireKept } from '../attempt/output-quota.ts';
-import { isTooLarge, untilTooLarge } from '../attempt/output-size.ts';
+import { isTooLarge } from '../attempt/output-size.ts';
 import { type CgroupHint, countOomKills } from './cgroup.ts';
 import { type Engine, lastLine, type Streaming } from './engine.ts';
 import { withPrefix } from './image.ts';
 import { isUnknown } from './removal.ts';
 
-/** Between SIGTERM and SIGKILL after a timeout. */
-const graceMs = 2_000;
 /** What the engine may take to notice that the code is dead. */
 const settleMs = 30_000;
 /** What the engine may take to make the container. */
@@ -73,7 +71,10 @@ export async function watchContainer(watch: Watch): Promise<Watched | NotMade> {
   const made = madeContainer(watch.idFile, attached);
   const counter = countOomKills(made, hint);
   await failpoint('container.asked');
-  const ending = await untilEnded(watch, attached, made).finally(() => counter.stop());
+  const ending = await untilEnded(running(watch, attached, made)).finally(() => {
+    attached.kill();
+    counter.stop();
+  });
   await failpoint('container.exited');
   const state = await endState(engine, name);
   if (state === undefined) return { complaint: lastLine(complaint) };
@@ -171,45 +172,24 @@ async function endState(engine: Engine, name: string): Promise<State | undefined
   }
 }
 
-/** Ends the code on timeout, on cancellation and when its output outgrows its bound; the first of them names it. */
-async function untilEnded(
+function running(
   { engine, name, attempt, hasQuota, timeoutMs, signal }: Watch,
   attached: Streaming,
   made: Promise<string | undefined>,
-): Promise<Ending> {
-  let ending: Ending = 'exited';
-  const ended = new AbortController();
-  const because = (why: Ending) => {
-    if (ending === 'exited' && !ended.signal.aborted) ending = why;
+): Running {
+  return {
+    exited: attached.exited,
+    // How long the engine takes to make it is not the code's doing.
+    begun: made.then((id) => {
+      if (id === undefined) attached.kill();
+      return id !== undefined;
+    }),
+    timeoutMs,
+    signal,
+    isTooLarge: () => (hasQuota ? isQuotaExceeded : isTooLarge)(attempt.output),
+    terminate: () => engine.call(['kill', '--signal', 'TERM', name]),
+    kill: (dead) => kill(engine, name, dead),
   };
-  const expire = async () => {
-    // Its time begins when it is made: how long the engine takes for that is not the code's doing.
-    if ((await made) === undefined) return attached.kill();
-    if (!(await slept(timeoutMs, ended.signal))) return;
-    because('timeout');
-    await engine.call(['kill', '--signal', 'TERM', name]);
-    if (await slept(graceMs, ended.signal)) await kill(engine, name, ended.signal);
-  };
-  const cancel = async () => {
-    if (!signal.aborted) await once(signal, 'abort', { signal: ended.signal }).catch(() => undefined);
-    if (!signal.aborted || ended.signal.aborted) return;
-    because('cancelled');
-    await kill(engine, name, ended.signal);
-  };
-  const contain = async () => {
-    const look = () => (hasQuota ? isQuotaExceeded : isTooLarge)(attempt.output);
-    if (!(await untilTooLarge(look, ended.signal))) return;
-    because('output_too_large');
-    await kill(engine, name, ended.signal);
-  };
-  const exit = attached.exited.then(() => ended.abort());
-  try {
-    await Promise.all([exit, expire(), cancel(), contain()]);
-  } finally {
-    ended.abort();
-    attached.kill();
-  }
-  return ending;
 }
 
 /** Until it is dead: a container that is only made or starting cannot be killed yet, and the engine refuses. */
@@ -248,9 +228,4 @@ async function textIn(path: string): Promise<string> {
     if (systemCode(error) === 'ENOENT') return '';
     throw error;
   }
-}
-
-/** False when it was woken before. */
-async function slept(milliseconds: number, woken: AbortSignal): Promise<boolean> {
-  return delay(milliseconds, true, { signal: woken }).catch(() => false);
 }

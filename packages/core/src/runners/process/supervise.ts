@@ -7,15 +7,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
 import { bounds } from '../../limits.ts';
-import type { Ended, Ending } from '../../run/runner.ts';
+import type { Ended } from '../../run/runner.ts';
 import { asUnavailable, systemCode } from '../../system-error.ts';
 import { boundedLog } from '../attempt/bounded-log.ts';
 import type { AttemptDirectory } from '../attempt/directory.ts';
-import { isTooLarge, untilTooLarge } from '../attempt/output-size.ts';
+import { untilEnded } from '../attempt/guard.ts';
+import { isTooLarge } from '../attempt/output-size.ts';
 import { endAll, signalProcess, startOf } from './processes.ts';
 
-/** Between SIGTERM and SIGKILL after a timeout. */
-const graceMs = 2_000;
 /** What the pipes still hold once every process is gone is read within this. */
 const drainMs = 1_000;
 
@@ -44,7 +43,7 @@ export async function supervise(start: Start): Promise<ProcessEnd> {
   const child = await launch(start);
   const log = boundedLog(bounds.logBytes, start.onLog);
   for (const stream of [child.process.stdout, child.process.stderr]) stream.on('data', log.append);
-  const ended = await untilEnded(child, start).finally(() =>
+  const ended = await watched(child, start).finally(() =>
     endAll({ directory: start.attempt.root, group: child.pid }),
   );
   await failpoint('process.exited');
@@ -58,26 +57,31 @@ export async function supervise(start: Start): Promise<ProcessEnd> {
   };
 }
 
-async function untilEnded(child: Running, start: Start): Promise<Omit<ProcessEnd, 'log' | 'logBytes'>> {
-  recordLeader(start.attempt.root, child.pid);
+async function watched(child: Started, start: Start): Promise<Omit<ProcessEnd, 'log' | 'logBytes'>> {
+  const { attempt, timeoutMs, signal } = start;
+  recordLeader(attempt.root, child.pid);
   await failpoint('process.started');
-  const guard = guardGroup(child, start);
-  try {
-    const [[exitCode, exitSignal]] = await Promise.all([child.exited, guard.watching]);
-    return { ending: guard.ending(), exitCode, exitSignal };
-  } finally {
-    guard.stop();
-  }
+  const ending = await untilEnded({
+    exited: child.exited,
+    begun: Promise.resolve(true),
+    timeoutMs,
+    signal,
+    isTooLarge: () => isTooLarge(attempt.output),
+    terminate: async () => signalProcess(-child.pid, 'SIGTERM'),
+    kill: async () => signalProcess(-child.pid, 'SIGKILL'),
+  });
+  const [exitCode, exitSignal] = await child.exited;
+  return { ending, exitCode, exitSignal };
 }
 
-interface Running {
+interface Started {
   readonly process: Child;
   readonly pid: number;
   readonly exited: Promise<[number | null, NodeJS.Signals | null]>;
   readonly closed: Promise<unknown>;
 }
 
-async function launch({ command, attempt, environment }: Start): Promise<Running> {
+async function launch({ command, attempt, environment }: Start): Promise<Started> {
   const [file = '', ...rest] = command;
   let child: Child;
   try {
@@ -126,44 +130,7 @@ function recordLeader(directory: string, pid: number): void {
   });
 }
 
-interface Guard {
-  ending(): Ending;
-  /** Ends when the leader has ended; rejects when the output can no longer be watched. */
-  readonly watching: Promise<void>;
-  stop(): void;
-}
-
-/** Ends the group on timeout, on cancellation and when the output outgrows its bound; the first of them names it. */
-function guardGroup({ pid, exited }: Running, { attempt, timeoutMs, signal }: Start): Guard {
-  let ending: Ending = 'exited';
-  let grace: NodeJS.Timeout | undefined;
-  const stopped = new AbortController();
-  const end = (why: Ending, how: NodeJS.Signals) => {
-    if (stopped.signal.aborted) return;
-    if (ending === 'exited') ending = why;
-    signalProcess(-pid, how);
-  };
-  const timeout = setTimeout(() => {
-    end('timeout', 'SIGTERM');
-    grace = setTimeout(() => end('timeout', 'SIGKILL'), graceMs);
-  }, timeoutMs);
-  const cancel = () => end('cancelled', 'SIGKILL');
-  signal.addEventListener('abort', cancel, { once: true });
-  if (signal.aborted) cancel();
-  const stop = () => {
-    stopped.abort();
-    clearTimeout(timeout);
-    clearTimeout(grace);
-    signal.removeEventListener('abort', cancel);
-  };
-  const watching = untilTooLarge(() => isTooLarge(attempt.output), stopped.signal).then((found) => {
-    if (found) end('output_too_large', 'SIGKILL');
-  });
-  void exited.then(stop);
-  return { ending: () => ending, watching, stop };
-}
-
-async function drain({ process: child, closed }: Running): Promise<void> {
+async function drain({ process: child, closed }: Started): Promise<void> {
   await Promise.race([closed, delay(drainMs, undefined, { ref: false })]);
   child.stdout.destroy();
   child.stderr.destroy();

@@ -5,7 +5,7 @@ import type { Inventory } from './inventory.ts';
 /** One thing in which database and store differ. */
 export interface Finding {
   /**
-   * `missing`: the database names it, and the store has it not. `damaged`: its bytes are not those of its digest.
+   * `missing`: the database names it, and the store does not have it. `damaged`: its bytes are not those of its digest.
    * `unknown`: a blob that the database does not name. `foreign`: a thing that is not a blob.
    */
   readonly kind: 'missing' | 'damaged' | 'unknown' | 'foreign';
