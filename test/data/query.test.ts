@@ -263,8 +263,13 @@ describe('shapes', () => {
     const columns = ['score', 'n', 'label', 'seen', 'day', 'uid', 'flag', 'list', 'all'];
     expect(Object.keys(plain)).toEqual([...head, ...columns]);
     const row = (await archive.get('/sample/probe?limit=1&include=provenance')).body.rows[0];
-    expect(Object.keys(row)).toEqual([...head, '_digest', '_source_ref', '_stale', ...columns]);
-    expect(row).toMatchObject({ release: 1, _source_ref: 'git+https://example.org/repo@1', _stale: false });
+    expect(Object.keys(row)).toEqual([...head, '_digest', '_source_ref', '_stale', '_recalled', ...columns]);
+    expect(row).toMatchObject({
+      release: 1,
+      _source_ref: 'git+https://example.org/repo@1',
+      _stale: false,
+      _recalled: [],
+    });
     expect(row._digest).toMatch(/^sha256:[0-9a-f]{64}$/);
   });
 

@@ -24,6 +24,11 @@ const appendOnly = {
   batch_gates: 'predecessor',
   record_sets: 'domain',
   records: 'version',
+  recalls: 'reason',
+  recall_commits: 'commit',
+  recall_releases: 'hook',
+  recall_records: 'recall',
+  recall_closings: 'reason',
   events: 'payload',
   'features.energy': 'value',
 };

@@ -112,22 +112,18 @@ async function checked() {
   const [row] = await owner.sql<Record<string, number>[]>`
     with newest as (
       select distinct on (record_id) batch_record from records order by record_id, version desc),
-    standing as (
-      select n.batch_record, o.id, run.version from newest n
-      join outcomes o on o.batch_record = n.batch_record and o.superseded_by is null and o.status = 'passed'
-      join runs run on run.id = o.run),
     made as (
-      select f.id, f.maker, f.value, run.version, (b.metadata ->> 'value')::float8 as given
+      select f.outcome_id, f.maker, f.value, run.version, (b.metadata ->> 'value')::float8 as given, o.batch_record,
+             o.superseded_by is null and o.status = 'passed' as stands
       from features.doubled f join outcomes o on o.id = f.outcome_id join runs run on run.id = f.run_id
-      join batch_records b on b.id = o.batch_record)
-    select (select count(*) from newest)::integer as records,
-           (select count(*) from made)::integer as rows,
-           (select count(*) from standing s join features.doubled f on f.outcome_id = s.id where s.version = 2)::integer as of_v2,
-           (select count(*) from newest n where not exists (
-              select from standing s join features.doubled f on f.outcome_id = s.id
-              where s.batch_record = n.batch_record))::integer as without_row,
-           (select count(*) from (select batch_record from standing group by 1 having count(*) > 1) d)::integer as with_more,
+      join batch_records b on b.id = o.batch_record),
+    standing as (
+      select n.batch_record, count(m.outcome_id) as rows, count(*) filter (where m.version = 2) as of_v2
+      from newest n left join made m on m.batch_record = n.batch_record and m.stands group by 1)
+    select count(*)::integer as records, (select count(*) from made)::integer as rows, sum(of_v2)::integer as of_v2,
+           count(*) filter (where rows = 0)::integer as without_row, count(*) filter (where rows > 1)::integer as with_more,
            (select count(*) from made where maker <> version or value <> given * version)::integer as forged,
-           (select coalesce(sum(rows), 0) from current_counts where version = 2)::integer as counted`;
+           (select coalesce(sum(rows), 0) from current_counts where version = 2)::integer as counted
+    from standing`;
   return row ?? {};
 }

@@ -53,6 +53,7 @@ export interface HookSource {
   readonly limits?: object;
   readonly config?: Readonly<Record<string, unknown>>;
   readonly command?: readonly string[];
+  readonly sourceRef?: string;
 }
 
 export const convention = 'bench';
@@ -159,7 +160,7 @@ function declaration(name: string, source: HookSource, runtime: object): object 
     },
     config: source.config ?? {},
     ...(source.limits ? { limits: source.limits } : {}),
-    release: { ...runtime, source_ref: 'git+https://example.org/repo@1' },
+    release: { ...runtime, source_ref: source.sourceRef ?? 'git+https://example.org/repo@1' },
   };
 }
 

@@ -69,6 +69,7 @@ export const everything = [
   'runs:read',
   'replays:write',
   'publishers:write',
+  'recalls:write',
   'events:read',
 ];
 

@@ -84,6 +84,8 @@ export const bounds = {
   /** Releases that one question about their impact chooses, and commits that it names. */
   impactReleases: 1_000,
   impactCommits: 500,
+  /** Commits that one recall names. */
+  recallCommits: 10_000,
   /** Events of one page, and the longest wait for one. */
   eventPage: 500,
   eventWaitSeconds: 30,

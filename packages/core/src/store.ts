@@ -10,6 +10,7 @@ import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { People } from './person/people.ts';
 import type { PublisherReads, PublisherWrites } from './publisher/publishers.ts';
+import type { RecallReads, RecallWrites } from './recall/recalls.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
 import type { ReplayReads, ReplayWrites } from './replay/replays.ts';
 import type { RunReads } from './run/run-reads.ts';
@@ -36,6 +37,7 @@ export interface Store {
   readonly registry: RegistryReads;
   readonly ingestions: IngestionReads;
   readonly recomputes: RecomputeReads;
+  readonly recalls: RecallReads;
   readonly comparisons: ComparisonReads;
   readonly replays: ReplayReads;
   readonly dataset: DatasetReads;
@@ -58,7 +60,7 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'recompute' | 'comparison' | 'replay' | 'run' | 'deploy';
+export type IdKind = 'ingestion' | 'recompute' | 'comparison' | 'recall' | 'replay' | 'run' | 'deploy';
 
 export interface IdRange {
   readonly first: string;
@@ -101,6 +103,7 @@ export interface WriteTransaction {
   readonly publishers: PublisherWrites;
   readonly files: FileWrites;
   readonly recomputes: RecomputeWrites;
+  readonly recalls: RecallWrites;
   readonly comparisons: ComparisonWrites;
   readonly replays: ReplayWrites;
   /** Appends to the outbox. */

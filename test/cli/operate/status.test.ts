@@ -15,6 +15,7 @@ const fine: Answer<'status'> = {
   queue: { complete: true, conventions: [] },
   failing: [],
   paused: { hooks: [], ingestions: [] },
+  recalls: [],
   needs: [],
 };
 const broken: Answer<'status'> = {

@@ -9,10 +9,17 @@ type Kind = Params<'findIds'>['kind'];
 const scopes: Readonly<Record<Kind, readonly string[]>> = {
   ingestion: ['ingestions:read'],
   recompute: [],
+  recall: [],
   comparison: [],
   replay: [],
   run: ['runs:read'],
   deploy: [],
+};
+
+/** The commands that list those of a kind, where they are named otherwise than by its plural. */
+const lists: Readonly<Partial<Record<Kind, string>>> = {
+  recall: 'osa recall list',
+  comparison: 'osa comparisons list HOOK',
 };
 
 /**
@@ -33,7 +40,7 @@ export async function fullId(client: Client, kind: Kind, given: string): Promise
     });
   }
   if (only === undefined) {
-    const list = kind === 'comparison' ? 'osa comparisons list HOOK' : `osa ${kind}s list`;
+    const list = lists[kind] ?? `osa ${kind}s list`;
     throw new OsaError(
       'not_found',
       `no ${kind} has an id that begins with ${given}; \`${list}\` shows them`,

@@ -143,6 +143,34 @@ export const operateCommands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Operate',
+    name: 'recall',
+    summary: 'Warn every reader of rows that bad code or data made',
+    example: ['osa recall list --status open', 'the notices that readers see'],
+    commands: [
+      {
+        name: 'open',
+        summary: 'Recall what a release, a digest, commits or a record made',
+        load: async () => (await import('./recall/open.ts')).recallOpen,
+      },
+      {
+        name: 'list',
+        summary: 'List recalls, newest first',
+        load: async () => (await import('./recall/list.ts')).recallList,
+      },
+      {
+        name: 'show',
+        summary: 'Show a recall, and the rows that it selects',
+        load: async () => (await import('./recall/show.ts')).recallShow,
+      },
+      {
+        name: 'close',
+        summary: 'Close a recall, with a reason',
+        load: async () => (await import('./recall/close.ts')).recallClose,
+      },
+    ],
+  },
+  {
+    group: 'Operate',
     name: 'replay',
     summary: 'Compute rows once more, and compare bit for bit',
     load: async () => (await import('./replays/replay.ts')).replayCommand,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { formatNames } from '../data/format/index.ts';
 import { columnKinds } from '../data/table.ts';
 import { bounds } from '../limits.ts';
-import { flag, givenTime, rowId, time, versionText } from './fields.ts';
+import { flag, givenTime, Recalled, rowId, time, versionText } from './fields.ts';
 import { dataPage, nextPage, table, wholePage } from './paging.ts';
 import { type Route, read, route } from './route.ts';
 
@@ -28,7 +28,8 @@ const includeList = z
   .transform(() => ['provenance' as const])
   .optional()
   .meta({
-    description: '`provenance` adds the digest and the source of the release, and whether the row is stale',
+    description:
+      '`provenance` adds the recalls of each row or record; to rows also the digest and the source of the release, and whether the row is stale',
   });
 const filterText = z
   .string()
@@ -43,8 +44,9 @@ const recordQuery = z.object({
   history: flag,
   convention,
   as_of,
+  include: includeList,
 });
-const rowQuery = recordQuery.extend({ include: includeList, release: versionText.optional() });
+const rowQuery = recordQuery.extend({ release: versionText.optional() });
 
 const recordBody = z.strictObject({
   cursor: cursor.nullable(),
@@ -53,9 +55,9 @@ const recordBody = z.strictObject({
   history: z.boolean().default(false),
   convention: convention.nullable(),
   as_of: as_of.nullable(),
+  include: z.array(z.literal('provenance')).max(1).nullish(),
 });
 const rowBody = recordBody.extend({
-  include: z.array(z.literal('provenance')).max(1).nullish(),
   release: z.int().min(1).max(bounds.releaseVersion).nullish(),
 });
 const limited = {
@@ -69,6 +71,9 @@ const limited = {
 /** `as_of` is the moment as of which all pages of the query are read. */
 const page = <T extends z.ZodType>(row: T) => table(row).extend({ as_of: time });
 
+/** Of a row or a record with open recalls; left out where there are none, unless the provenance is included. */
+const recalled = { _recalled: Recalled.unwrap().optional() };
+
 const records = page(
   z.looseObject({
     id: z.string(),
@@ -80,6 +85,7 @@ const records = page(
     source_id: z.string(),
     /** The date fields whose times have no offset; left out where there are none. */
     local_times: z.array(z.string()).optional(),
+    ...recalled,
   }),
 );
 const rows = page(
@@ -90,6 +96,7 @@ const rows = page(
     release: z.int(),
     created_at: time.nullable(),
     record_source_id: z.string(),
+    ...recalled,
   }),
 );
 
@@ -220,6 +227,8 @@ export const dataRoutes = {
       source_id: z.string(),
       metadata: z.record(z.string(), z.unknown()),
       created_at: time,
+      /** Its open recalls; left out where there are none. */
+      recalled: Recalled.unwrap().optional(),
     }),
   }),
   readRecords: reading({

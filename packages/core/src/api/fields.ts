@@ -42,6 +42,9 @@ export const Actor = z.object({ issuer: z.string(), subject: z.string() });
 
 export const SchemaRef = z.object({ id: z.string(), version: z.string() });
 
+/** The open recalls that select a thing. */
+export const Recalled = z.array(z.object({ id: z.string(), reason: z.string() })).default([]);
+
 export const Difference = z.object({ path: z.string(), from: z.unknown(), to: z.unknown() });
 
 /** A pause: when, why and by whom. */

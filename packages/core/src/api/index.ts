@@ -13,6 +13,7 @@ import { comparisonsRoutes } from './operate/comparisons.ts';
 import { doctorRoutes } from './operate/doctor.ts';
 import { eventsRoutes } from './operate/events.ts';
 import { publishersRoutes } from './operate/publishers.ts';
+import { recallsRoutes } from './operate/recalls.ts';
 import { recomputesRoutes } from './operate/recomputes.ts';
 import { replaysRoutes } from './operate/replays.ts';
 import { statusRoutes } from './operate/status.ts';
@@ -34,6 +35,7 @@ export const routes = {
   ...hooksRoutes,
   ...ingestionsRoutes,
   ...recomputesRoutes,
+  ...recallsRoutes,
   ...comparisonsRoutes,
   ...replaysRoutes,
   ...runsRoutes,

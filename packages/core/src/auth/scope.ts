@@ -15,6 +15,7 @@ export const scopeVerbs = [
   'runs:read',
   'replays:write',
   'publishers:write',
+  'recalls:write',
   'events:read',
 ] as const;
 

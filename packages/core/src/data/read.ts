@@ -10,7 +10,14 @@ import { type Cursor, readCursor, writeCursor } from './cursor.ts';
 import type { SchemaOfConvention, Selection } from './dataset.ts';
 import { checkFilter } from './filter.ts';
 import { readOrder } from './sort.ts';
-import { recordTable, rowTable, type Table, type TableColumn, type TableRow } from './table.ts';
+import {
+  type RowParts,
+  recordTable,
+  rowTable,
+  type Table,
+  type TableColumn,
+  type TableRow,
+} from './table.ts';
 
 /** What is asked of a table, as it came in. */
 export interface DataQuery {
@@ -25,11 +32,11 @@ export interface DataQuery {
   readonly as_of?: string | undefined;
   /** The names of those that are wanted, in this order; all if it is left out. */
   readonly columns?: readonly string[] | undefined;
+  readonly include?: readonly 'provenance'[] | undefined;
 }
 
 export interface RowQuery extends DataQuery {
   readonly release?: number | undefined;
-  readonly include?: readonly 'provenance'[] | undefined;
 }
 
 type Limited<Q> = Q & { readonly limit: number };
@@ -77,7 +84,7 @@ export interface OpenTable {
 /** @throws OsaError `not_found`, `invalid` */
 export async function openRecords(store: Store, schema: string, query: DataQuery): Promise<OpenTable> {
   const of = await resolveSchema(store, schema, query.convention);
-  const table = recordTable(await store.dataset.schema(of), query);
+  const table = recordTable(await store.dataset.schema(of), partsOf(query));
   return open(store, of, table, query);
 }
 
@@ -99,8 +106,11 @@ export async function openRows(
       { field: 'feature' },
     );
   }
-  const parts = { history: query.history, provenance: query.include?.includes('provenance') === true };
-  return open(store, of, rowTable(hook, contract, parts), query);
+  return open(store, of, rowTable(hook, contract, partsOf(query)), query);
+}
+
+function partsOf({ history, include }: DataQuery): RowParts {
+  return { history, provenance: include?.includes('provenance') === true };
 }
 
 async function open(store: Store, of: SchemaOfConvention, table: Table, query: RowQuery): Promise<OpenTable> {

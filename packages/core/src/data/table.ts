@@ -42,11 +42,12 @@ export type TableRow = Readonly<Record<string, unknown>>;
 
 export function recordTable(
   { fields, openText }: { readonly fields: readonly FieldDefinition[]; readonly openText: boolean },
-  { history }: { readonly history: boolean },
+  { history, provenance: withProvenance }: RowParts,
 ): Table {
   const columns = [
     ...recordHead,
     ...(history ? [current] : []),
+    ...(withProvenance ? [recalled] : []),
     ...fields.map((field) => fieldColumn(field, openText)),
   ];
   return { kind: 'records', name: 'records', columns };
@@ -54,7 +55,7 @@ export function recordTable(
 
 export interface RowParts {
   readonly history: boolean;
-  /** With digest, source and staleness of the release. */
+  /** With the recalls, and of rows with digest, source and staleness of the release. */
   readonly provenance: boolean;
 }
 
@@ -101,10 +102,12 @@ const rowHead: readonly TableColumn[] = [
 
 /** Their names begin with `_`, so that no field and no column can have them. */
 const current = head('_current', 'boolean', 'boolean', false);
+const recalled = head('_recalled', 'json', 'array', false);
 const provenance: readonly TableColumn[] = [
   head('_digest', 'text', 'string', false),
   head('_source_ref', 'text', 'string', false),
   head('_stale', 'boolean', 'boolean', false),
+  recalled,
 ];
 
 function fieldColumn(field: FieldDefinition, openText: boolean): TableColumn {

@@ -165,7 +165,7 @@ async function moveOnce(
 
 /** Exactly the rows of the release that is left. */
 function healOf(left: number) {
-  return { releases: [left], convention: null, list: null, withMissing: false };
+  return { releases: [left], convention: null, list: null, withMissing: false, recall: null };
 }
 
 function whyEnded(

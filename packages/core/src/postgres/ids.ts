@@ -9,6 +9,7 @@ export function idReads({ sql }: Pick<Database, 'sql'>): IdReads {
       const columns = {
         ingestion: sql`id, convention as name, sealed_at as at from ingestions`,
         recompute: sql`id, hook as name, created_at as at from recomputes`,
+        recall: sql`id, asked as name, opened_at as at from recalls`,
         comparison: sql`id, hook as name, created_at as at from comparisons`,
         replay: sql`id, coalesce(hook, kind) as name, created_at as at from replays`,
         run: sql`id, hook as name, created_at as at from runs`,

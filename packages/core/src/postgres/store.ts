@@ -15,6 +15,7 @@ import { ingestionReads, ingestionWrites } from './ingestions.ts';
 import { people } from './people/people.ts';
 import { nameExchange, publisherReads, publisherWrites } from './publishers/publishers.ts';
 import { runningWorkers } from './queue/workers.ts';
+import { recallReads, recallWrites } from './recall/recalls.ts';
 import { recomputeReads } from './recompute/reads.ts';
 import { recomputeWrites } from './recompute/writes.ts';
 import { mintRelease } from './registry/mint.ts';
@@ -43,6 +44,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
             publishers: publisherWrites(tx, actor),
             files: fileWrites(tx, actor),
             recomputes: recomputeWrites(tx, actor),
+            recalls: recallWrites(tx, actor),
             comparisons: comparisonWrites(tx, actor),
             replays: replayWrites(tx, actor),
             event: async (type, payload) => {
@@ -68,6 +70,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     ingestions: ingestionReads(database, node),
     files: fileReads(database),
     recomputes: recomputeReads(database),
+    recalls: recallReads(database),
     comparisons: comparisonReads(database),
     replays: replayReads(database),
     dataset: datasetReads(database, node),

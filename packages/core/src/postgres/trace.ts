@@ -8,8 +8,10 @@ import type { Tracer } from '../trace/tracer.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { databaseError } from './connection/sqlstate.ts';
 import { rowValues } from './data/rows.ts';
+import { recalledJson } from './recall/recalled.ts';
 import { rowReplays } from './replay/certificates.ts';
 import { type Facts, facts } from './trace/facts.ts';
+import { noNotices, noticesOfRow, type RowNotices } from './trace/notices.ts';
 import { utc } from './wire.ts';
 
 export function tracer({ sql }: Pick<Database, 'sql'>): Tracer {
@@ -24,7 +26,7 @@ function recordColumns(sql: Sql) {
   return sql`r.srn, r.version, r.convention, r.source_id, ${utc(sql, sql`r.published_at`)} as published_at, bt.ingestion, r.line,
     jsonb_build_object('id', r.schema_id, 'version', r.schema_version) as schema_id,
     (select max(n.version) from records n where n.record_id = r.record_id)
-      as newest_version`;
+      as newest_version, ${recalledJson(sql, { record: sql`r.batch_record` })} as recalled`;
 }
 
 interface Found {
@@ -44,6 +46,8 @@ interface Found {
   readonly newest_version: number;
   readonly live_version: number | null;
   readonly has_sources: boolean;
+  /** Null where there are no recalls. */
+  readonly recalled: RowNotices | null;
   readonly replays: RowTrace['row']['replays'];
 }
 
@@ -59,6 +63,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       (select max(version) from records where record_id = r.record_id) as newest_version,
       (select live_version from hooks where name = ${hook}) as live_version,
       exists (select from release_sources where hook = ${hook}) as has_sources,
+      ${noticesOfRow(sql)} as recalled,
       ${rowReplays(sql, sql`o.id`, sql`f.ordinal`)} as replays
     from ${sql(`features.${hook}`)} f
     join outcomes o on o.id = f.outcome_id
@@ -76,6 +81,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
   if (!release || !set || !came || !ran) {
     throw new OsaError('internal', `row ${hook}/${id} has no run, release, batch or set`);
   }
+  const recalled = found.recalled ?? noNotices;
   return {
     row: {
       name: `${hook}/${id}`,
@@ -83,6 +89,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       ordinal: found.ordinal,
       current: found.current,
       superseded_by: found.successor === null ? null : await successor(sql, hook, found.successor),
+      recalled: recalled.row,
       values: rowValues(parseObject(found.values)),
       replays: found.replays,
     },
@@ -96,13 +103,15 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       ingestion: came.ingestion,
       line: found.line,
       published_at: found.published_at,
+      recalled: recalled.record,
       metadata: parseObject(found.metadata),
     },
-    run: { ...run.run, snapshot_at: ran.snapshot_at },
+    run: { ...run.run, snapshot_at: ran.snapshot_at, recalled: recalled.run },
     release: {
       ...release.release,
       is_live: found.live_version === run.version,
       live_version: found.live_version,
+      recalled: recalled.release,
     },
     hook: release.hook,
   };
@@ -116,7 +125,7 @@ async function successor(sql: Sql, hook: string, outcome: string): Promise<RowTr
   const [found] = await sql<{ successor: RowTrace['row']['superseded_by'] }[]>`
     select jsonb_build_object(
       'status', n.status, 'rejection', n.reason, 'release', made.version, 'run_id', made.id,
-      'at', ${utc(sql, sql`made.finished_at`)}, 'recompute_id', c.id, 'reason', c.reason,
+      'at', ${utc(sql, sql`made.finished_at`)}, 'recompute_id', c.id, 'recall_id', c.recall, 'reason', c.reason,
       'is_heal', c.healed_seq is not null, 'row_count', n.row_count,
       'rows', coalesce((select jsonb_agg(${hook}::text || '/' || s.id order by s.id)
                         from (select id from ${sql(`features.${hook}`)} where outcome_id = n.id
@@ -124,7 +133,7 @@ async function successor(sql: Sql, hook: string, outcome: string): Promise<RowTr
     from (select * from outcomes where id = ${outcome} offset 0) n
     cross join lateral (select id, version, finished_at from runs where id = n.run offset 0) made
     cross join lateral (select recompute from batches where id = n.batch offset 0) b
-    cross join lateral (select id, reason, healed_seq from recomputes where id = b.recompute offset 0) c`;
+    cross join lateral (select id, reason, healed_seq, recall from recomputes where id = b.recompute offset 0) c`;
   return found?.successor ?? null;
 }
 
@@ -140,6 +149,7 @@ async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
           'name', f.hook || '/' || f.id, 'hook', f.hook, 'id', f.id, 'ordinal', f.ordinal,
           'current', o.superseded_by is null, 'run_id', run.id, 'release', run.version, 'digest', rel.digest,
           'is_live', run.version is not distinct from live.live_version, 'live_version', live.live_version,
+          'recalled', ${recalledJson(sql, { hook: sql`run.hook`, version: sql`run.version`, run: sql`run.id`, record: sql`r.batch_record` })},
           'values', f.columns) order by f.hook, f.id)
         from rows_of_record(r.batch_record, ${bounds.tracedRows}) f
         cross join lateral (select run, superseded_by from outcomes where id = f.outcome_id offset 0) o

@@ -7,6 +7,7 @@ import type { StoredHook } from '../hook/registry.ts';
 import { bounds } from '../limits.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
 import { listed } from './listed.ts';
+import { recalledSelection } from './recalled.ts';
 import { eventOf, type Recompute, type Selection } from './recomputes.ts';
 
 type Request = ParsedBody<'planRecompute'>;
@@ -64,11 +65,9 @@ export async function planRecompute(
   });
 }
 
-async function select(
-  { recomputes, registry }: WriteTransaction,
-  hook: StoredHook,
-  { releases, convention: only, records }: Request,
-): Promise<Selection> {
+async function select(parts: WriteTransaction, hook: StoredHook, request: Request): Promise<Selection> {
+  const { recomputes, registry } = parts;
+  const { releases, convention: only, records, recalled } = request;
   const convention = only ?? null;
   const live = liveOf(hook);
   if (hook.isPaused) {
@@ -80,12 +79,16 @@ async function select(
   }
   for (const version of releases ?? []) requireStale(hook, version, live);
   if (convention !== null) await requireConvention({ recomputes, registry }, hook.name, convention);
+  if (recalled !== undefined) {
+    return recalledSelection(parts, { hook, live, recall: recalled, convention, releases, records });
+  }
   const list = records ? await listed(recomputes, hook.name, { records, convention }) : null;
   return {
     releases: releases ?? (await recomputes.staleReleases(hook.name, live)),
     convention,
     list,
     withMissing: releases === undefined,
+    recall: null,
   };
 }
 

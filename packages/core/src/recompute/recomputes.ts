@@ -50,6 +50,8 @@ export interface Selection {
   readonly list: readonly ListedRecord[] | null;
   /** Whether records are among them that the hook has never seen. */
   readonly withMissing: boolean;
+  /** The recall that selects it. */
+  readonly recall: string | null;
 }
 
 export interface NewRecompute extends Selection {
@@ -66,7 +68,8 @@ export interface Counted {
 }
 
 /** What goes to the outbox about a new recompute. */
-export function eventOf({ id, hook_name: hook, releases, healed, expected_records, reason }: Recompute) {
+export function eventOf(recompute: Recompute) {
+  const { id, hook_name: hook, releases, healed, expected_records, reason, recall_id } = recompute;
   return {
     recompute: id,
     hook,
@@ -74,6 +77,7 @@ export function eventOf({ id, hook_name: hook, releases, healed, expected_record
     healed_seq: healed?.seq ?? null,
     records: expected_records,
     reason,
+    ...(recall_id !== null && { recall: recall_id }),
   };
 }
 

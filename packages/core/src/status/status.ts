@@ -32,6 +32,7 @@ export function needsOf(stored: StoredStatus, disk: Status['disk']): Need[] {
     ...workerNeeds(queue.conventions, workers),
     ...queue.conventions.flatMap((convention) => queueNeeds(convention, stored)),
     ...failing.filter(isBroken).map(releaseNeed),
+    ...stored.recalls.filter(({ fact }) => fact !== 'record').map(recallNeed),
   ];
 }
 
@@ -117,5 +118,15 @@ function releaseNeed({ hook, version, passed, failed, error, run, reason }: Fail
     about: hook,
     detail: `${hook} v${version} failed ${failed + error} of ${all} runs of the last hour${why}`,
     next: version > 1 ? `osa runs logs ${run}, then osa hooks rollback ${hook}` : `osa runs logs ${run}`,
+  };
+}
+
+/** A record that is recalled has no other release to be computed with, so its notice is for readers only. */
+function recallNeed({ id, reason, rows, records }: Status['recalls'][number]): Need {
+  return {
+    code: 'recalled',
+    about: null,
+    detail: `recall ${id} (${reason}): rows of it that are current: ${rows}, of records: ${records}`,
+    next: `osa recall show ${id}, then osa hooks recompute <hook> --recalled ${id}`,
   };
 }

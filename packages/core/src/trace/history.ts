@@ -50,7 +50,7 @@ export function compared(
 function comparedResult({ recomputed, ...result }: StoredResult, before: StoredResult | undefined): Result {
   const otherRelease = before !== undefined && before.release !== result.release;
   const causes: Result['causes'] = [
-    ...(recomputed ? (['recomputed'] as const) : (['new_content'] as const)),
+    recomputed ?? 'new_content',
     ...(otherRelease ? (['new_release'] as const) : []),
   ];
   const rowsBefore = new Map(before?.rows.map((row) => [row.ordinal, row.values]));

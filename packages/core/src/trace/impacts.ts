@@ -1,22 +1,33 @@
 import type { Answer } from '../api/index.ts';
 import type { Page } from '../hook/registry.ts';
 
-/** Which releases are meant. */
+/** A fact of the supply chain, by which releases, runs and rows are selected. */
 export type Selection =
   | { readonly by: 'releases'; readonly releases: readonly ReleaseName[] }
   | { readonly by: 'digest'; readonly digest: string }
   | { readonly by: 'commits'; readonly commits: readonly string[] }
-  | { readonly by: 'builder'; readonly subject: string };
+  | { readonly by: 'builder'; readonly subject: string }
+  | { readonly by: 'record'; readonly srn: string };
 
 export interface ReleaseName {
   readonly hook: string;
   readonly version: number;
 }
 
-/** What releases have made, from the counts of their runs. */
+/** What a selection has found. */
+export interface Chosen {
+  /** Ordered by hook and version. */
+  readonly releases: readonly ReleaseName[];
+  /** The digest of a platform that something ran on: those runs, of whatever release. */
+  readonly platform: string | null;
+  /** The key of a published record: its rows, of whatever release. */
+  readonly record: string | null;
+}
+
+/** What a selection has made, from the counts of the runs. */
 export interface Impacts {
-  /** Ordered by hook and version, at most `most`. */
-  select(selection: Selection, most: number): Promise<ReleaseName[]>;
-  made(releases: readonly ReleaseName[]): Promise<Answer<'impact'>>;
-  rows(releases: readonly ReleaseName[], page: Page): Promise<Answer<'impactRows'>>;
+  /** Finds at most `most` releases. */
+  select(selection: Selection, most: number): Promise<Chosen>;
+  made(chosen: Chosen): Promise<Answer<'impact'>>;
+  rows(chosen: Chosen, page: Page): Promise<Answer<'impactRows'>>;
 }

@@ -58,9 +58,18 @@ export type StoredVersion = Omit<Version, 'changes' | 'results'> & {
 
 export type StoredResult = Pick<
   Result,
-  'hook' | 'status' | 'rejection' | 'run_id' | 'at' | 'release' | 'digest' | 'current' | 'row_count'
+  | 'hook'
+  | 'status'
+  | 'rejection'
+  | 'run_id'
+  | 'at'
+  | 'release'
+  | 'digest'
+  | 'current'
+  | 'row_count'
+  | 'recalled'
 > & {
-  /** Whether a recompute made it. */
-  readonly recomputed: boolean;
+  /** Whether a recompute made it, and whether that was for a recall. */
+  readonly recomputed: 'recomputed' | 'recalled' | null;
   readonly rows: readonly Omit<Result['rows'][number], 'changes'>[];
 };

@@ -13,6 +13,7 @@ import {
   queryOptions,
   type ReadPage,
 } from './query.ts';
+import { recalledNotes } from './recalled.ts';
 import { isPage, sendTable } from './show.ts';
 
 export const records = defineCommand({
@@ -67,6 +68,7 @@ export const records = defineCommand({
     const limit = Math.min(options.limit ?? bounds.defaultPageRows, bounds.pageRows);
     const answer = await read({ cursor: options.cursor, limit });
     context.output.result(answer, recordLines(columns, answer.rows, options.columns !== undefined));
+    context.output.note(...recalledNotes(answer.rows));
     context.output.note(
       ...nextPage({
         commandLine: `osa records ${convention}`,

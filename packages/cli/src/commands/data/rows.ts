@@ -8,6 +8,7 @@ import { bold, type Line, line } from '../../terminal/paint.ts';
 import { releaseVersion, text } from '../../terminal/parse.ts';
 import { type Cell, table } from '../../terminal/table.ts';
 import { chosenColumns, flagText, pageOptions, queryOptions, type ReadPage } from './query.ts';
+import { recalledNotes } from './recalled.ts';
 import { otherSchemas, rowsText } from './schema-rows.ts';
 import { isPage, sendTable } from './show.ts';
 
@@ -85,6 +86,7 @@ export const rows = defineCommand({
       answer,
       options.columns ? chosenLines(columns, answer) : rowLines(hook, feature.columns, answer),
     );
+    output.note(...recalledNotes(answer.rows));
     if (answer.rows.length === 0) {
       const which = schemaRead.includes('@')
         ? `schema ${schemaRead}`

@@ -7,6 +7,7 @@ import type { Context } from '../../command.ts';
 import { bytes, count, counted } from '../../terminal/format.ts';
 import { download } from './download.ts';
 import { chosenFormat, type FileFormat, type OutputFormat, type ReadPage } from './query.ts';
+import { noticed } from './recalled.ts';
 
 /** Rows into a file, or to stdout as text that programs read. */
 
@@ -28,6 +29,12 @@ export function isPage({ options }: Pick<Shown, 'options'>): boolean {
 }
 
 export async function sendTable(context: Context, shown: Shown): Promise<void> {
+  const { read, notes } = noticed(shown.read);
+  await send(context, { ...shown, read });
+  context.output.note(...notes());
+}
+
+async function send(context: Context, shown: Shown): Promise<void> {
   const { options, columns, read } = shown;
   const format = chosenFormat(options.format, options.out);
   if (options.out !== undefined) {

@@ -19,6 +19,7 @@ export function aboutText({
   with_missing,
   convention_id,
   healed,
+  recall_id,
 }: Recompute): string {
   const of = releases.map((number) => version(number)).join(', ');
   const what = is_list ? 'named records' : releases.length > 0 ? `current rows of ${of}` : 'no current rows';
@@ -27,7 +28,8 @@ export function aboutText({
   const heals = healed
     ? ` (heals change #${healed.seq}: ${version(healed.from_version)} → ${version(healed.to_version)})`
     : '';
-  return `${hook_name}, ${what}${missing}${only}${heals}`;
+  const recalled = recall_id === null ? '' : ` (of recall ${recall_id})`;
+  return `${hook_name}, ${what}${missing}${only}${heals}${recalled}`;
 }
 
 export function recomputeLines(recompute: Recompute): Line[] {

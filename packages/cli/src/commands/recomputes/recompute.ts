@@ -3,10 +3,12 @@ import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import { visible } from '@osa/core/text';
 import { type Context, defineCommand } from '../../command.ts';
+import type { Client } from '../../http/client.ts';
 import { counted, duration, version } from '../../terminal/format.ts';
 import { bold, green, type Line, line } from '../../terminal/paint.ts';
-import { releaseVersion, text } from '../../terminal/parse.ts';
+import { releaseVersion, storedId, text } from '../../terminal/parse.ts';
 import { pairs } from '../../terminal/table.ts';
+import { fullId } from '../full-id.ts';
 import { reasonOption } from '../pause.ts';
 import { untilFree } from '../until-free.ts';
 import { healed, waitOptions } from './heal.ts';
@@ -33,6 +35,11 @@ export const hooksRecompute = defineCommand({
       description: `only the records of a file: one SRN a line, ${bounds.recomputeRecords} at most`,
       parse: text(4_000),
     },
+    recalled: {
+      value: 'ID',
+      description: 'only rows that this recall selects',
+      parse: storedId,
+    },
     plan: { description: 'show what it would do, and change nothing' },
     ...reasonOption,
     ...waitOptions,
@@ -45,13 +52,14 @@ export const hooksRecompute = defineCommand({
       'osa hooks recompute seismic_energy --release 2 --reason "wrong units" --yes',
       'the rows of v2, from a script',
     ],
+    ['osa hooks recompute seismic_energy --recalled 0198c0de-… --yes', 'what is recalled'],
     ['osa hooks recompute seismic_energy --records records.txt --yes', 'some records'],
   ],
   json: '--plan: {"hook_name", "live_version", "releases", "records", "rows", "missing", "batches", "estimated_seconds"}; else\n{"recompute": as `osa recomputes show`, "proof": {"left": [{"version", "records", "rows"}], "errored": [records]}}',
   async run(context, { arguments: { hook: name }, options }) {
     const { output } = context;
     const client = context.client();
-    const selection = await selectionOf(context, options);
+    const selection = await selectionOf(context, client, options);
     const plan = await client.call('planRecompute', { params: { name }, body: selection });
     if (options.plan) {
       output.result(plan, planLines(plan));
@@ -119,12 +127,18 @@ interface Given {
   readonly release: readonly number[];
   readonly convention: string | undefined;
   readonly records: string | undefined;
+  readonly recalled: string | undefined;
 }
 
-async function selectionOf(context: Context, { release, convention, records }: Given) {
+async function selectionOf(
+  context: Context,
+  client: Client,
+  { release, convention, records, recalled }: Given,
+) {
   return {
     ...(release.length > 0 && { releases: [...new Set(release)] }),
     ...(convention !== undefined && { convention }),
     ...(records !== undefined && { records: await readSrns(context, records) }),
+    ...(recalled !== undefined && { recalled: await fullId(client, 'recall', recalled) }),
   };
 }

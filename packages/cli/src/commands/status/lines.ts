@@ -14,6 +14,7 @@ export function statusLines(status: Status, url: string): Line[] {
     ...section('queue', queueLines(status, now), 'empty'),
     ...section('runs that failed in the last hour', failingLines(status), 'none'),
     ...section('paused', pausedLines(status, now), 'nothing'),
+    ...section('recalled rows that are current', recallLines(status, now), 'none'),
     ...(status.ok ? ['', green('nothing needs you')] : ['', ...needLines(status)]),
   ];
 }
@@ -81,6 +82,18 @@ function pausedLines({ paused }: Status, now: number): Line[] {
       (entry) => line`  ${yellow('ingestion')} ${entry.id} of ${entry.convention}, ${told(entry.paused)}`,
     ),
   ];
+}
+
+function recallLines({ recalls }: Status, now: number): Line[] {
+  if (recalls.length === 0) return [];
+  const rows = recalls.map(({ id, fact, asked, reason, opened_at, rows: current }) => [
+    id,
+    `${fact} ${asked}`,
+    count(current),
+    age(opened_at, now),
+    reason,
+  ]);
+  return table(['recall', 'of', 'rows', 'open for', 'reason'], rows);
 }
 
 function needLines({ needs }: Status): Line[] {

@@ -3,7 +3,7 @@ import { OsaError } from '@osa/core/error';
 import type { Client } from '../../http/client.ts';
 import { counted, nextPage, time, value, version } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
-import { bold, dim, green, joined, type Line, line, yellow } from '../../terminal/paint.ts';
+import { bold, dim, green, joined, type Line, line, red, yellow } from '../../terminal/paint.ts';
 import { chosenTarget, type Kind, sourceOf, traceNamed } from './target.ts';
 
 type History = Answer<'sourceHistory'>;
@@ -93,7 +93,7 @@ function resultLines(result: Result, isNewest: boolean): Line[] {
     ', ',
   );
   const kept = isNewest ? green('current') : dim('of an older version');
-  const state = result.current ? kept : yellow('superseded');
+  const state = line`${result.current ? kept : yellow('superseded')}${result.recalled.length > 0 ? red(', recalled') : ''}`;
   const count =
     result.row_count_before === null || result.row_count_before === result.row_count
       ? counted(result.row_count, 'row')

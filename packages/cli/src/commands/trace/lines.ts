@@ -18,6 +18,7 @@ export function rowTraceLines(trace: RowTrace): Line[] {
   return [
     line`${bold(row.name)}${row.current ? '' : line`  ${yellow('superseded')}`}`,
     ...supersededLines(row.superseded_by),
+    ...recalledLines(row.recalled),
     ...pairs([...valueEntries(trace), ...rowReplayEntries(row.replays)]),
     '',
     ...recordLines(trace.record),
@@ -49,6 +50,13 @@ export function runEntries(run: RowTrace['run'], released: string): Entry[] {
   ];
 }
 
+/** The notices on a thing, which a reader must not miss. */
+export function recalledLines(notices: RowTrace['row']['recalled']): Line[] {
+  return notices.map(
+    ({ id, reason }) => line`${red('recalled')}: ${reason}  ${dim(`osa recall show ${id}`)}`,
+  );
+}
+
 export function releaseHead(hook: string, release: RowTrace['release']): Line {
   const live = liveness(release.version, release.live_version);
   return line`${bold('release')}  ${bold(`${hook} ${version(release.version)}`)}  ${live}`;
@@ -57,7 +65,8 @@ export function releaseHead(hook: string, release: RowTrace['release']): Line {
 /** By which row, release and reason a row was superseded, and when. */
 function supersededLines(successor: RowTrace['row']['superseded_by']): Line[] {
   if (!successor) return [];
-  const { status, rejection, rows, row_count, release, at, reason, is_heal, recompute_id } = successor;
+  const { status, rejection, rows, row_count, release, at, reason, is_heal, recompute_id, recall_id } =
+    successor;
   const more = row_count > rows.length ? ` and ${row_count - rows.length} more` : '';
   const by =
     status === 'rejected'
@@ -71,6 +80,7 @@ function supersededLines(successor: RowTrace['row']['superseded_by']): Line[] {
       ['when', time(at)],
       ['because', reason ?? (is_heal ? 'the live release was moved back' : 'no reason was given')],
       ['recompute', recompute_id],
+      ...(recall_id === null ? [] : [['recall', recall_id] as const]),
     ],
     nameWidth,
   );
@@ -82,7 +92,7 @@ export function recordTraceLines({ record, rows, row_count }: Answer<'traceRecor
     row.name,
     row.is_live ? version(row.release) : line`${version(row.release)} ${yellow('stale')}`,
     row.digest.slice(0, 19),
-    row.current ? '' : yellow('superseded'),
+    stateOf(row),
     Object.entries(row.values)
       .map(([name, content]) => `${name}=${value(content)}`)
       .join(' '),
@@ -95,11 +105,17 @@ export function recordTraceLines({ record, rows, row_count }: Answer<'traceRecor
   ];
 }
 
+function stateOf({ current, recalled }: Answer<'traceRecord'>['rows'][number]): Line {
+  if (recalled.length === 0) return current ? '' : yellow('superseded');
+  return line`${red('recalled')}${current ? '' : yellow(', superseded')}`;
+}
+
 function recordLines(record: RowTrace['record']): Line[] {
   const { srn, newest_version, schema_id, source_id, convention, ingestion, published_at } = record;
   const age = record.version === newest_version ? green('newest') : yellow(`v${newest_version} is newer`);
   return [
     line`${bold('record')}   ${srn}  ${age}`,
+    ...recalledLines(record.recalled),
     ...pairs(
       [
         ['source', line`${source_id}, of ${convention}, schema ${schema_id.id}@${schema_id.version}`],

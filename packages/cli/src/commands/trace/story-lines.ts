@@ -1,11 +1,11 @@
 import type { Answer } from '@osa/core/api';
 import { count, counted, shortDigest, time, version } from '../../terminal/format.ts';
-import { bold, dim, green, type Line, line, yellow } from '../../terminal/paint.ts';
+import { bold, dim, green, type Line, line, red, yellow } from '../../terminal/paint.ts';
 import { pairs, table } from '../../terminal/table.ts';
 import { holdLines } from '../deploy/gate.ts';
 import { releaseLines } from '../hooks/lines.ts';
 import { countsText } from '../replays/lines.ts';
-import { introduction, releaseHead, runEntries, runHead } from './lines.ts';
+import { introduction, recalledLines, releaseHead, runEntries, runHead } from './lines.ts';
 
 /** The traces of a run, a release and a deploy, for people. */
 
@@ -15,6 +15,7 @@ export function runTraceLines({ run, release, hook, outcomes, rows, replays }: A
   const { passed, rejected, errored } = outcomes;
   return [
     runHead(run),
+    ...recalledLines(run.recalled),
     ...pairs(
       [
         [
@@ -51,6 +52,7 @@ export function releaseTraceLines(trace: Answer<'traceRelease'>): Line[] {
   const { release, hook, made, conventions, live_changes } = trace;
   return [
     releaseHead(hook.name, release),
+    ...recalledLines(release.recalled),
     ...pairs(
       [...releaseLines(release), ...introduction(release), ['owner', `convention ${hook.owner}`]],
       nameWidth,
@@ -117,7 +119,7 @@ export function deployTraceLines({ deploy, releases }: Answer<'traceDeploy'>): L
       ['release', '', 'live', 'digest', 'rows', 'records', 'source'],
       releases.map((release) => [
         `${release.hook}@${release.version}`,
-        release.created ? 'made' : 'known',
+        line`${release.created ? 'made' : 'known'}${release.recalled.length > 0 ? red(', recalled') : ''}`,
         version(release.live_version),
         shortDigest(release.digest),
         release.made.rows,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bounds } from '../../limits.ts';
-import { Actor, hookParams, idParams, Pause, reason, time, Unstartable } from '../fields.ts';
+import { Actor, hookParams, idParams, Pause, reason, time, Unstartable, uuid } from '../fields.ts';
 import { BatchStatus } from '../ingestions.ts';
 import { page, wholePage } from '../paging.ts';
 import { read, route, scope } from '../route.ts';
@@ -24,6 +24,8 @@ export const Recompute = z.object({
   is_list: z.boolean(),
   /** Whether records that the hook has never seen are among them. */
   with_missing: z.boolean(),
+  /** The recall that it is for. */
+  recall_id: z.string().nullable().default(null),
   /** The move of the live pointer that it heals. */
   healed: z.object({ seq: z.int(), from_version: z.int().nullable(), to_version: z.int() }).nullable(),
   reason: z.string().nullable(),
@@ -76,6 +78,8 @@ const selection = {
   convention: z.string().max(200).optional(),
   /** SRNs of published records, of any version; each is computed again at its newest. */
   records: z.array(z.string().max(400)).min(1).max(bounds.recomputeRecords).optional(),
+  /** A recall: its releases of the hook, or its record. Not with `releases` or `records`. */
+  recalled: uuid.optional(),
 };
 
 const StaleHook = z.object({

@@ -28,6 +28,8 @@ export const needCodes = [
   'parked',
   'stuck',
   'disk_full',
+  /** Current rows are recalled. */
+  'recalled',
 ] as const;
 
 const Waiting = z.object({
@@ -61,6 +63,17 @@ const FailingRelease = z.object({
   reason: z.string().nullable(),
 });
 
+const AffectedRecall = z.object({
+  id: z.string(),
+  fact: z.string(),
+  asked: z.string(),
+  reason: z.string(),
+  opened_at: time,
+  /** What of it is current; a record counts once for each hook. */
+  records: z.int(),
+  rows: z.int(),
+});
+
 export const statusRoutes = {
   status: route({
     method: 'GET',
@@ -90,6 +103,8 @@ export const statusRoutes = {
         hooks: z.array(z.object({ hook: z.string(), paused: Pause })),
         ingestions: z.array(z.object({ id: z.string(), convention: z.string(), paused: Pause })),
       }),
+      /** The open recalls of which rows are current, the oldest first. */
+      recalls: z.array(AffectedRecall).default([]),
       /** Each thing that needs a person. */
       needs: z.array(
         z.object({

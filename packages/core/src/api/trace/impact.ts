@@ -1,42 +1,28 @@
 import { z } from 'zod';
-import { Digest } from '../../hook/release.ts';
 import { bounds } from '../../limits.ts';
-import { rowId, time, uuid } from '../fields.ts';
+import { rowId } from '../fields.ts';
 import { dataPage, nextPage } from '../paging.ts';
 import { read, route } from '../route.ts';
-import { MadeRows } from './runs.ts';
+import { commitRule, facts, impactAnswer } from './facts.ts';
 
 /** The beginnings of commits' names, separated by commas; 16 digits tell commits apart. */
 const commits = z
   .string()
   .max(17 * bounds.impactCommits)
-  .regex(
-    /^[0-9a-f]{12,64}(,[0-9a-f]{12,64})*$/,
-    'must be names of commits, of 12 hexadecimal digits or more, separated by commas',
-  )
+  .regex(/^[0-9a-f]{12,64}(,[0-9a-f]{12,64})*$/, commitRule)
   .transform((text) => text.split(','));
 
-/** Which releases are meant; exactly one of these is given. */
-const selection = {
-  /** As `hook@version`. */
-  release: z.string().max(100).optional(),
-  digest: Digest.optional(),
-  commits: commits.optional(),
-  /** The subject of who built them. */
-  built_by: z.string().min(1).max(1_000).optional(),
-  /** Those that this deploy declared. */
-  deploy: uuid.optional(),
-};
+/** What is meant; exactly one of these is given. */
+const selection = { ...facts, commits: commits.optional() };
 
-const Touched = z.object({
-  hook: z.string(),
-  version: z.int(),
-  digest: z.string(),
-  source_ref: z.string(),
-  built_by: z.string(),
-  built_at: time,
-  live_version: z.int().nullable(),
-  made: MadeRows,
+export const TouchedRow = z.object({
+  name: z.string(),
+  id: rowId,
+  release: z.int(),
+  record_srn: z.string(),
+  convention: z.string(),
+  source_id: z.string(),
+  current: z.boolean(),
 });
 
 export const impactRoutes = {
@@ -44,15 +30,11 @@ export const impactRoutes = {
     method: 'GET',
     path: '/api/v1/impact',
     summary:
-      'Count the rows and records that chosen releases made, by release and by convention, from the counts that runs keep. Choose by `release`, `digest`, `commits`, `built_by` or `deploy`',
+      'Count the rows and records that chosen releases made, by release and by convention, from the counts that runs keep. Choose by `release`, `digest`, `commits`, `built_by`, `deploy` or `record`',
     gate: read,
     query: z.object(selection),
     status: 200,
-    response: z.object({
-      made: MadeRows,
-      releases: z.array(Touched),
-      conventions: z.array(MadeRows.extend({ convention: z.string() })),
-    }),
+    response: z.object(impactAnswer),
   }),
   impactRows: route({
     method: 'GET',
@@ -62,17 +44,7 @@ export const impactRoutes = {
     query: dataPage.extend(selection),
     status: 200,
     response: z.object({
-      items: z.array(
-        z.object({
-          name: z.string(),
-          id: rowId,
-          release: z.int(),
-          record_srn: z.string(),
-          convention: z.string(),
-          source_id: z.string(),
-          current: z.boolean(),
-        }),
-      ),
+      items: z.array(TouchedRow),
       ...nextPage,
     }),
   }),

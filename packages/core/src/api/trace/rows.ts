@@ -3,7 +3,7 @@ import { FeatureContract } from '../../hook/hook.ts';
 import { Digest } from '../../hook/release.ts';
 import { bounds } from '../../limits.ts';
 import { Attempt } from '../attempts.ts';
-import { Actor, rowId, SchemaRef, time } from '../fields.ts';
+import { Actor, Recalled, rowId, SchemaRef, time } from '../fields.ts';
 import { RowReplays } from '../operate/replays.ts';
 import { wholeText } from '../paging.ts';
 import { ReleaseDetail } from '../releases.ts';
@@ -19,6 +19,8 @@ export const TracedRecord = z.object({
   ingestion: z.string(),
   line: z.int(),
   published_at: time,
+  /** The recalls of this record itself. */
+  recalled: Recalled,
   metadata: z.record(z.string(), z.unknown()),
 });
 
@@ -34,6 +36,8 @@ export const TracedRun = z.object({
   output_digest: Digest.nullable(),
   /** Attempts that ran out of memory and were repeated with more. */
   oom_retries: z.int(),
+  /** The recalls of its release, and of the platform that it ran on. */
+  recalled: Recalled,
   attempts: z.array(Attempt),
 });
 
@@ -46,6 +50,8 @@ const Superseded = z.object({
   run_id: z.string(),
   at: time.nullable(),
   recompute_id: z.string(),
+  /** The recall that the recompute was for. */
+  recall_id: z.string().nullable().default(null),
   /** Why it was computed again. */
   reason: z.string().nullable(),
   /** Whether that was part of a move of the live pointer. */
@@ -57,6 +63,7 @@ const Superseded = z.object({
 
 export const TracedRelease = ReleaseDetail.extend({
   live_version: z.int().nullable(),
+  recalled: Recalled,
   /** The live change that first made this release live; null if it never was. */
   introduced_by: z.object({ kind: z.string(), actor: Actor, at: time }).nullable(),
 });
@@ -72,6 +79,8 @@ const RowTrace = z.object({
     /** False if a newer computation has replaced the row. */
     current: z.boolean(),
     superseded_by: Superseded.nullable().default(null),
+    /** All recalls of its release, its run or its record. */
+    recalled: Recalled,
     values: z.record(z.string(), z.unknown()),
     /** How often the row was computed once more by its own release, and with what result. */
     replays: RowReplays.optional(),
@@ -95,6 +104,7 @@ export const TracedRow = z.object({
   is_live: z.boolean().default(false),
   live_version: z.int().nullable().default(null),
   digest: z.string(),
+  recalled: Recalled,
   values: z.record(z.string(), z.unknown()),
 });
 

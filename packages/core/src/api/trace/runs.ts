@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DeploySummary } from '../conventions.ts';
-import { Actor, idParams, rowId, time, versionText } from '../fields.ts';
+import { Actor, idParams, Recalled, rowId, time, versionText } from '../fields.ts';
 import { VerdictCounts } from '../operate/replays.ts';
 import { read, route } from '../route.ts';
 import { TracedHook, TracedRelease, TracedRun } from './rows.ts';
@@ -62,6 +62,7 @@ const DeployTrace = z.object({
       digest: z.string(),
       source_ref: z.string(),
       live_version: z.int().nullable(),
+      recalled: Recalled,
       made: MadeRows,
     }),
   ),

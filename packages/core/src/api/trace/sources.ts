@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Difference, rowId, SchemaRef, time } from '../fields.ts';
+import { Difference, Recalled, rowId, SchemaRef, time } from '../fields.ts';
 import { nextPage, wholeText } from '../paging.ts';
 import { read, route } from '../route.ts';
 import { RecordTrace } from './rows.ts';
@@ -31,6 +31,7 @@ const Result = z.object({
   /** Whether no newer result of this record version has replaced it. */
   current: z.boolean(),
   causes: z.array(z.enum(causes)),
+  recalled: Recalled,
   status: z.enum(['passed', 'rejected']),
   /** Why a recompute rejected the record. */
   rejection: z.string().nullable(),

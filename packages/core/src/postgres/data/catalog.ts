@@ -6,6 +6,7 @@ import { parseExactJson } from '../../json/exact.ts';
 import type { NodeIdentity } from '../../record/srn.ts';
 import type { Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
+import { recalledJson } from '../recall/recalled.ts';
 import { isNewest } from './visible.ts';
 
 /** What there is to read: schemas with their tables, and single records. */
@@ -84,14 +85,25 @@ export async function oneRecord(
   sql: Sql,
   { id, version }: { readonly id: string; readonly version: number | undefined },
 ): Promise<Answer<'readRecord'> | undefined> {
-  type Row = Omit<Answer<'readRecord'>, 'id' | 'metadata'> & { readonly metadata: string };
+  type Row = Omit<Answer<'readRecord'>, 'id' | 'metadata' | 'recalled'> & {
+    readonly metadata: string;
+    readonly recalled: NonNullable<Answer<'readRecord'>['recalled']>;
+  };
   const [row] = await sql<Row[]>`
     select r.srn, r.schema_id || '@' || r.schema_version as schema_id, r.version, r.convention as convention_id,
-           r.source_id, r.published_at as created_at, r.metadata::text as metadata
+           r.source_id, r.published_at as created_at, r.metadata::text as metadata,
+           ${recalledJson(sql, { record: sql`r.batch_record` })} as recalled
     from (
       select batch_record from records
       where record_id = ${id}::text::uuid and (${version ?? null}::integer is null or version = ${version ?? null})
       order by version desc limit 1) found
     cross join lateral (select * from published where batch_record = found.batch_record offset 0) r`;
-  return row && { id, ...row, metadata: parseExactJson(row.metadata) as Record<string, unknown> };
+  if (!row) return undefined;
+  const { recalled, metadata, ...rest } = row;
+  return {
+    id,
+    ...rest,
+    metadata: parseExactJson(metadata) as Record<string, unknown>,
+    ...(recalled.length > 0 && { recalled }),
+  };
 }

@@ -4,6 +4,7 @@ import { parseExactJson } from '../../json/exact.ts';
 import { type FieldDefinition, localTimes } from '../../record/schema.ts';
 import { parseRecordSrn } from '../../record/srn.ts';
 import type { Sql } from '../connection/connect.ts';
+import { recalledJson } from '../recall/recalled.ts';
 import { conditionSql } from './condition.ts';
 import { pinnedRecords, publishedWithin } from './pins.ts';
 import type { Body } from './portion.ts';
@@ -112,7 +113,8 @@ function headColumn(sql: Sql, name: string): Fragment {
 export function recordBodies(sql: Sql, selection: Selection, keys: string): Fragment {
   return sql`
     select k.n, r.srn, r.version, r.published_at as created_at, r.source_id,
-           ${isNewest(sql, selection.asOf)} as current, r.metadata::text as body
+           ${isNewest(sql, selection.asOf)} as current, r.metadata::text as body,
+           ${recalledJson(sql, { record: sql`r.batch_record` })} as recalled
     from unnest(${keys}::text::bigint[]) with ordinality as k (id, n)
     cross join lateral (select * from published where batch_record = k.id offset 0) r`;
 }
@@ -123,6 +125,7 @@ export interface RecordBody extends Body {
   readonly created_at: string;
   readonly source_id: string;
   readonly current: boolean;
+  readonly recalled: readonly object[];
 }
 
 interface Stored {
@@ -132,9 +135,9 @@ interface Stored {
 
 /** A record with every field in the declared order, null where it is absent, and which times say no offset, if any. */
 export function recordRow(
-  { of, history }: Selection,
+  { of, history, table }: Selection,
   { fields, openText }: Stored,
-  { srn, version, created_at, source_id, current, body }: RecordBody,
+  { srn, version, created_at, source_id, current, recalled, body }: RecordBody,
 ): TableRow {
   const metadata = parseExactJson(body) as Readonly<Record<string, unknown>>;
   // Fields of the metadata have other names than these: both are on the same list.
@@ -147,6 +150,9 @@ export function recordRow(
     convention_id: of.convention,
     source_id,
     ...(history && { _current: current }),
+    ...((recalled.length > 0 || table.columns.some(({ name }) => name === '_recalled')) && {
+      _recalled: recalled,
+    }),
   };
   const values = fields.map(({ name }) => [name, Object.hasOwn(metadata, name) ? metadata[name] : null]);
   const local = openText ? localTimes(fields, metadata) : [];

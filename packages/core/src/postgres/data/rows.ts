@@ -3,6 +3,7 @@ import type { Condition } from '../../data/filter.ts';
 import type { TableColumn, TableRow } from '../../data/table.ts';
 import { parseExactJson } from '../../json/exact.ts';
 import type { Sql } from '../connection/connect.ts';
+import { recalledJson } from '../recall/recalled.ts';
 import { conditionSql } from './condition.ts';
 import { pinnedRows } from './pins.ts';
 import type { Body } from './portion.ts';
@@ -97,6 +98,7 @@ export function rowBodies(sql: Sql, { table, asOf }: Selection, ids: string): Fr
     select k.n, f.id::text as id, r.srn as record_srn, f.run_id, run.version as release, run.finished_at as created_at,
            r.source_id as record_source_id, ${isStanding(sql, asOf)} and ${isNewest(sql, asOf)} as current,
            rel.digest, rel.source_ref, rel.version is distinct from h.live_version as stale,
+           ${recalledJson(sql, { hook: sql`run.hook`, version: sql`run.version`, run: sql`f.run_id`, record: sql`o.batch_record` })} as recalled,
            row_to_json(f)::text as body
     from unnest(${ids}::text::bigint[]) with ordinality as k (id, n)
     cross join lateral (select * from ${sql(`features.${table.name}`)} where id = k.id offset 0) f ${story(sql)}
@@ -116,6 +118,7 @@ export interface RowBody extends Body {
   readonly digest: string;
   readonly source_ref: string;
   readonly stale: boolean;
+  readonly recalled: readonly object[];
 }
 
 export function featureRow({ table, history }: Selection, row: RowBody): TableRow {
@@ -130,6 +133,7 @@ export function featureRow({ table, history }: Selection, row: RowBody): TableRo
     record_source_id,
     ...(history && { _current: row.current }),
     ...(withProvenance && { _digest: row.digest, _source_ref: row.source_ref, _stale: row.stale }),
+    ...((withProvenance || row.recalled.length > 0) && { _recalled: row.recalled }),
     ...rowValues(parseExactJson(row.body) as Record<string, unknown>),
   };
 }

@@ -26,12 +26,17 @@ declare
     'insert (id, convention, schema_id, schema_version, batch_size, content_sha256, actor) on ingestions',
     'insert (id, ingestion, recompute, convention, index, records, invalid) on batches',
     'insert (id, hook, releases, convention, is_list, with_missing, healed_seq, reason, batch_size, expected_records, '
-      'expected_rows, actor) on recomputes',
+      'expected_rows, actor, recall) on recomputes',
     'insert (recompute, position, version, only_run, is_list, missing_in) on recompute_walks',
     'insert (recompute, position, convention, source_id) on recompute_list',
     'insert (batch, source_id) on recompute_records',
     'insert (id, hook, version, against, convention, seed, sample, list, tolerances, keys, reason, actor) on comparisons',
     'update (status, fence, claimed_by, lease_until, problem, report, finished_at) on comparisons',
+    'insert (id, fact, asked, reason, advice, actor) on recalls',
+    'insert (recall, commit) on recall_commits',
+    'insert (hook, version, recall) on recall_releases',
+    'insert (batch_record, recall) on recall_records',
+    'insert (recall, reason, actor) on recall_closings',
     'insert (convention, at), update (at) on recompute_times',
     'insert (deploy, hook, version, live_seq, comparison, max_changed), update (activated_seq) on deploy_holds',
     'insert (id, kind, hook, version, sample, seed, reason, actor) on replays',
@@ -83,6 +88,7 @@ declare
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
     'execute on function create_feature_table(text), create_record_view(text, text), rows_of_record(bigint, integer)',
+    'execute on function names_commit(text, text), is_recalled_source(uuid, text)',
     'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer)'];
   entry text;
 begin
@@ -107,5 +113,7 @@ begin
     prove_replay_outcomes(), prove_replay_certificates(), guard_replay_end(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
     rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end, note_events(),
-    order_events(integer) from public;
+    order_events(integer), names_commit(text, text), is_recalled_source(uuid, text), guard_recall(), guard_recall_commit(),
+    guard_recall_release(), guard_recall_record(), guard_recalled_recompute(), follow_recalls(),
+    create_current_view(text) from public;
 end $$;

@@ -118,16 +118,17 @@ export async function createRecompute(
   tx: Transaction,
   actor: number,
   hook: StoredHook,
-  { releases, convention, list, withMissing, reason, healedSeq }: NewRecompute,
+  { reason, healedSeq, ...selection }: NewRecompute,
 ): Promise<string> {
   await useIndexLookups(tx);
   const id = uuid7();
-  const expected = await countSelection(tx, hook.name, { releases, convention, list, withMissing });
+  const { releases, convention, list, withMissing, recall } = selection;
+  const expected = await countSelection(tx, hook.name, selection);
   await tx`
     insert into recomputes (id, hook, releases, convention, is_list, with_missing, healed_seq, reason, batch_size,
-                            expected_records, expected_rows, actor)
+                            expected_records, expected_rows, actor, recall)
     values (${id}, ${hook.name}, ${arrayText(releases)}::text::integer[], ${convention}, ${list !== null}, ${withMissing},
-            ${healedSeq}, ${reason}, ${bounds.defaultBatchRecords}, ${expected.records}, ${expected.rows}, ${actor})`;
+            ${healedSeq}, ${reason}, ${bounds.defaultBatchRecords}, ${expected.records}, ${expected.rows}, ${actor}, ${recall})`;
   if (list) await storeList(tx, id, list);
   else await storeWalks(tx, id, hook.name, { releases, convention, withMissing });
   await tx`select pg_notify(${batchesChannel}, '')`;
@@ -148,7 +149,7 @@ async function storeWalks(
   tx: Transaction,
   id: string,
   hook: string,
-  { releases, convention, withMissing }: Omit<Selection, 'list'>,
+  { releases, convention, withMissing }: Omit<Selection, 'list' | 'recall'>,
 ): Promise<void> {
   const going = (await claimedBatches(tx, hook)).filter(({ version }) => releases.includes(version));
   const batches = arrayText(going.map(({ batch }) => batch));

@@ -25,7 +25,7 @@ function views(sql: Sql) {
     select c.id, c.hook as hook_name, c.releases, c.convention as convention_id, c.is_list, c.with_missing,
            (select jsonb_build_object('seq', l.seq, 'from_version', l.from_version, 'to_version', l.to_version)
             from live_changes l where l.hook = c.hook and l.seq = c.healed_seq) as healed,
-           c.reason,
+           c.reason, c.recall as recall_id,
            case when c.finished_at is null and c.paused_at is not null then 'paused'
                 when c.finished_at is null then 'running' when c.cancelled then 'cancelled'
                 when c.stopped_at is not null then 'failed' else 'completed' end as status,

@@ -27,7 +27,7 @@ export async function audit(
         ${hook === undefined ? sql`` : sql`and payload ->> 'hook' = ${hook}`}
     )
     select t.id::float8 as id, t.at, t.type, who.actor,
-           coalesce(t.payload ->> 'hook', t.payload ->> 'slug', t.payload ->> 'ingestion', t.payload ->> 'publisher',
+           coalesce(t.payload ->> 'hook', t.payload ->> 'slug', t.payload ->> 'ingestion', t.payload ->> 'publisher', t.payload ->> 'recall',
                     t.payload ->> 'route') as about,
            t.payload ->> 'request_id' as request_id,
            t.payload - array['actor', 'request_id', 'batches'] as details,

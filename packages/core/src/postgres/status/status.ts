@@ -2,6 +2,7 @@ import type { Answer } from '../../api/index.ts';
 import type { StoredStatus } from '../../status/stored.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { runningWorkers } from '../queue/workers.ts';
+import { affectedRecalls } from '../recall/views.ts';
 import { pausedJson } from '../registry/pause.ts';
 import { type OpenBatches, openBatches } from './queue.ts';
 
@@ -11,13 +12,14 @@ export async function storedStatus(
   counted?: OpenBatches,
 ): Promise<StoredStatus> {
   const { sql } = database;
-  const [facts, queue, workers, failing, hooks, ingestions] = await Promise.all([
+  const [facts, queue, workers, failing, hooks, ingestions, recalls] = await Promise.all([
     serverFacts(sql),
     counted ?? openBatches(sql),
     runningWorkers(database),
     failingReleases(sql),
     pausedHooks(sql),
     pausedIngestions(sql),
+    affectedRecalls(sql, mostRecalls),
   ]);
   return {
     now: facts.now,
@@ -27,6 +29,9 @@ export async function storedStatus(
     newest_running_at: queue.newestRunningAt,
     failing,
     paused: { hooks, ingestions },
+    recalls: recalls.map(({ id, fact, asked, reason, opened_at, current: { records, rows } }) => {
+      return { id, fact, asked, reason, opened_at, records, rows };
+    }),
   };
 }
 
@@ -40,7 +45,7 @@ async function serverFacts(sql: Sql) {
 }
 
 /** The newest runs that are looked at, and the releases that are named. */
-const [mostRuns, mostReleases, mostPaused] = [50_000, 50, 100];
+const [mostRuns, mostReleases, mostPaused, mostRecalls] = [50_000, 50, 100, 50];
 
 /**
  * The releases with a run of the last hour that did not pass, those with the most first. Runs are found by the time of

@@ -6,6 +6,7 @@ import { arrayText } from '../array.ts';
 import type { Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
 import { rowValues } from '../data/rows.ts';
+import { recalledJson } from '../recall/recalled.ts';
 
 /** Results of one version, and rows of one result, that are listed. */
 const [mostResults, mostRows] = [200, 20];
@@ -77,7 +78,9 @@ async function resultsOf(
   const outcomes = await sql<Outcome[]>`
     select o.id, g.id as of, o.hook, o.status, o.reason as rejection, o.run as run_id, run.finished_at as at,
            run.version as release, rel.digest, o.superseded_by is null as current, o.row_count,
-           bt.recompute is not null as recomputed
+           case when bt.recompute is null then null
+             when (select recall from recomputes where id = bt.recompute) is null then 'recomputed' else 'recalled' end as recomputed,
+           ${recalledJson(sql, { hook: sql`o.hook`, version: sql`run.version`, run: sql`o.run`, record: sql`o.batch_record` })} as recalled
     from unnest(${arrayText(batchRecords)}::text::bigint[]) as g (id)
     cross join lateral (
       select * from outcomes where batch_record = g.id and status in ('passed', 'rejected') order by id

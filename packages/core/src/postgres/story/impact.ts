@@ -1,82 +1,50 @@
 import type { Answer } from '../../api/index.ts';
 import { HookName } from '../../hook/hook.ts';
 import type { Page } from '../../hook/registry.ts';
-import type { Impacts, ReleaseName, Selection } from '../../trace/impacts.ts';
+import type { Chosen, Impacts, ReleaseName } from '../../trace/impacts.ts';
 import { arrayText } from '../array.ts';
 import type { Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
-import { madeColumns } from './parts.ts';
+import { choose, isChosen, namedReleases, runsFrom, touchedReleases, touchedRuns } from './chosen.ts';
 import { sumOf } from './runs.ts';
 
 export function impacts(sql: Sql): Impacts {
   return {
-    select: (selection, most) => select(sql, selection, most),
-    made: (releases) => made(sql, releases),
-    rows: (releases, page) => rows(sql, releases, page),
+    select: (selection, most) => choose(sql, selection, most),
+    made: (chosen) => made(sql, chosen),
+    rows: (chosen, page) => rows(sql, chosen, page),
   };
 }
 
-async function select(sql: Sql, selection: Selection, most: number): Promise<ReleaseName[]> {
-  const where = {
-    releases: () => sql`(r.hook, r.version) in (${namedReleases(sql, releasesOf(selection))})`,
-    digest: () => sql`r.digest = ${selection.by === 'digest' ? selection.digest : ''}`,
-    builder: () => sql`a.subject = ${selection.by === 'builder' ? selection.subject : ''}`,
-    commits: () => sql`(
-      ${isOfCommits(sql, sql`r.source_ref`, selection)} or (
-        select true from release_sources s
-        where s.hook = r.hook and s.version = r.version and ${isOfCommits(sql, sql`s.source_ref`, selection)} limit 1))`,
-  }[selection.by]();
-  return sql<ReleaseName[]>`
-    select r.hook, r.version from releases r join actors a on a.id = r.built_by
-    where ${where} order by r.hook, r.version limit ${most}`;
-}
-
-function releasesOf(selection: Selection): readonly ReleaseName[] {
-  return selection.by === 'releases' ? selection.releases : [];
-}
-
-function namedReleases(sql: Sql, releases: readonly ReleaseName[]) {
-  return sql`
-    select hook, version from unnest(
-      ${arrayText(releases.map(({ hook }) => hook))}::text::text[],
-      ${arrayText(releases.map(({ version }) => version))}::text::integer[]) as named (hook, version)`;
-}
-
-/** A source names its commit after the last `@`. */
-function isOfCommits(sql: Sql, ref: ReturnType<typeof namedReleases>, selection: Selection) {
-  const commits = selection.by === 'commits' ? selection.commits : [];
-  return sql`exists (
-    select from unnest(${arrayText(commits)}::text::text[]) as c (commit)
-    where starts_with(substring(${ref} from '@([0-9a-f]{12,64})(?:-dirty)?$'), c.commit))`;
-}
-
-async function made(sql: Sql, releases: readonly ReleaseName[]): Promise<Answer<'impact'>> {
+export async function made(sql: Sql, chosen: Chosen): Promise<Answer<'impact'>> {
   type Release = Answer<'impact'>['releases'][number];
   type Row = Omit<Release, 'made'> & Release['made'];
   const listed = await sql<Row[]>`
-    select r.hook, r.version, r.digest, r.source_ref, a.subject as built_by, r.built_at, h.live_version, made.*
-    from (${namedReleases(sql, releases)}) n
+    with touched as materialized (
+      select hook, version, count(*)::float8 as runs, sum(records)::float8 as records, sum(rows)::float8 as rows,
+             min(finished_at) as first_at, max(finished_at) as last_at
+      from (${touchedRuns(sql, chosen)}) t group by hook, version
+    )
+    select r.hook, r.version, r.digest, r.source_ref, a.subject as built_by, r.built_at, h.live_version,
+           coalesce(t.runs, 0)::float8 as runs, coalesce(t.records, 0)::float8 as records, coalesce(t.rows, 0)::float8 as rows,
+           t.first_at, t.last_at
+    from (select hook, version from touched union ${namedReleases(sql, chosen.releases)}) n
     cross join lateral (select * from releases where hook = n.hook and version = n.version offset 0) r
     join actors a on a.id = r.built_by
     join hooks h on h.name = r.hook
-    cross join lateral (
-      select ${madeColumns(sql)} from runs run
-      where run.hook = n.hook and run.version = n.version and run.finished_at is not null offset 0) made
+    left join touched t on t.hook = n.hook and t.version = n.version
     order by r.hook, r.version`;
   // Several hooks ran over the records of a batch, so a batch counts once.
   const conventions = await sql<Answer<'impact'>['conventions']>`
     select bt.convention, sum(b.runs)::float8 as runs, sum(b.records)::float8 as records, sum(b.rows)::float8 as rows,
            min(b.first_at) as first_at, max(b.last_at) as last_at
     from (
-      select run.batch, count(*) as runs, coalesce(max(run.published_records), 0) as records,
-             coalesce(sum(run.published_rows), 0) as rows, min(run.finished_at) as first_at,
-             max(run.finished_at) as last_at
-      from (${namedReleases(sql, releases)}) n
-      cross join lateral (
-        select * from runs where hook = n.hook and version = n.version and finished_at is not null offset 0) run
-      group by run.batch) b
+      select batch, count(*) as runs, coalesce(max(records), 0) as records, coalesce(sum(rows), 0) as rows,
+             min(finished_at) as first_at, max(finished_at) as last_at
+      from (${touchedRuns(sql, chosen)}) t group by batch) b
     cross join lateral (select convention from batches where id = b.batch offset 0) bt
     group by bt.convention order by bt.convention`;
+  if (chosen.record !== null) for (const of of conventions) of.records = Math.min(of.records, 1);
   return {
     made: sumOf(conventions),
     conventions,
@@ -100,17 +68,13 @@ type Placed = Item & { readonly place: Place };
 const pages = pagesOf('impactRows');
 
 /** Release by release, run by run, outcome by outcome, each by its key, so that a page costs what it holds. */
-async function rows(
-  sql: Sql,
-  releases: readonly ReleaseName[],
-  { cursor, limit }: Page,
-): Promise<Answer<'impactRows'>> {
+async function rows(sql: Sql, chosen: Chosen, { cursor, limit }: Page): Promise<Answer<'impactRows'>> {
   const after = placeOf(pages.after(cursor)?.id);
   const found: Placed[] = [];
-  for (const release of releases) {
+  for (const release of await touchedReleases(sql, chosen)) {
     if (after && compared(release, after) < 0) continue;
     const start = after && compared(release, after) === 0 ? after : undefined;
-    await addRows(sql, release, { start, found, wanted: limit + 1 });
+    await addRows(sql, { chosen, release, start, found, wanted: limit + 1 });
     if (found.length > limit) break;
   }
   const { page, ...next } = pages.cut(found, limit, ({ place: { hook, version, run, record, ordinal } }) => ({
@@ -132,32 +96,50 @@ function compared(one: ReleaseName, other: ReleaseName): number {
 }
 
 interface Walk {
+  readonly chosen: Chosen;
+  readonly release: ReleaseName;
   readonly start: Place | undefined;
   readonly found: Placed[];
   readonly wanted: number;
 }
 
-async function addRows(sql: Sql, release: ReleaseName, { start, found, wanted }: Walk): Promise<void> {
-  const runs = await sql<{ id: string }[]>`
-    select id from runs
-    where hook = ${release.hook} and version = ${release.version} and published_rows > 0
-      and id >= ${start?.run ?? '00000000-0000-0000-0000-000000000000'}
-    order by id`;
-  for (const { id: run } of runs) {
-    let after = start?.run === run ? { record: start.record, ordinal: start.ordinal } : undefined;
-    for (;;) {
-      const missing = wanted - found.length;
-      const outcomes = await sql<{ id: string; batch_record: string }[]>`
-        select id, batch_record from outcomes
-        where run = ${run} and batch_record >= ${after?.record ?? '0'}::text::bigint
-        order by batch_record limit ${missing}`;
-      const last = outcomes.at(-1)?.batch_record;
-      const rows = await rowsOf(sql, { ...release, run }, { outcomes, after, missing });
-      found.push(...rows);
+/** How many runs are looked up at a time. */
+const runsAtATime = 200;
+
+async function addRows(sql: Sql, walk: Walk): Promise<void> {
+  const { chosen, release, start, found, wanted } = walk;
+  for (let from = start?.run ?? '00000000-0000-0000-0000-000000000000'; ; ) {
+    const runs = await runsFrom(sql, { chosen, release, from, most: runsAtATime });
+    for (const run of runs) {
+      // The last of the runs before begins this part too.
+      if (run === from && run !== start?.run) continue;
+      await addRowsOfRun(sql, walk, run);
       if (found.length >= wanted) return;
-      if (last === undefined || outcomes.length < missing) break;
-      after = { record: String(BigInt(last) + 1n), ordinal: -1 };
     }
+    const last = runs.at(-1);
+    if (last === undefined || runs.length < runsAtATime) return;
+    from = last;
+  }
+}
+
+async function addRowsOfRun(
+  sql: Sql,
+  { chosen, release, start, found, wanted }: Walk,
+  run: string,
+): Promise<void> {
+  const isWhole = isChosen(chosen, release);
+  let after = start?.run === run ? { record: start.record, ordinal: start.ordinal } : undefined;
+  for (;;) {
+    const missing = wanted - found.length;
+    const outcomes = await sql<{ id: string; batch_record: string }[]>`
+      select id, batch_record from outcomes
+      where run = ${run} and batch_record >= ${after?.record ?? '0'}::text::bigint
+        and ${isWhole || chosen.record === null ? sql`true` : sql`batch_record = ${chosen.record}::text::bigint`}
+      order by batch_record limit ${missing}`;
+    const last = outcomes.at(-1)?.batch_record;
+    found.push(...(await rowsOf(sql, { ...release, run }, { outcomes, after, missing })));
+    if (found.length >= wanted || last === undefined || outcomes.length < missing) return;
+    after = { record: String(BigInt(last) + 1n), ordinal: -1 };
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Answer } from '../../api/index.ts';
 import type { Sql } from '../connection/connect.ts';
+import { recalledJson } from '../recall/recalled.ts';
 import { releaseColumns } from '../registry/reads.ts';
 import { attemptColumns, oomRetries } from '../trace/columns.ts';
 import { digest, utc } from '../wire.ts';
@@ -18,6 +19,7 @@ export function runJson(sql: Sql) {
            ${digest(sql, sql`run.input_digest`)} as input_digest,
            ${digest(sql, sql`run.output_digest`)} as output_digest, ${oomRetries(sql)} as oom_retries,
            bt.convention, bt.ingestion, bt.recompute,
+           ${recalledJson(sql, { hook: sql`run.hook`, version: sql`run.version`, run: sql`run.id` })} as recalled,
            coalesce((select jsonb_agg(to_jsonb(tried) order by tried.n) from (
              select ${attemptColumns(sql)} from attempts a where a.run = run.id) tried), '[]') as attempts) t)`;
 }
@@ -26,6 +28,7 @@ export function runJson(sql: Sql) {
 export function releaseJson(sql: Sql) {
   return sql`(select to_jsonb(t) from (
     select ${releaseColumns(sql)}, h.live_version,
+           ${recalledJson(sql, { hook: sql`r.hook`, version: sql`r.version` })} as recalled,
            (select jsonb_build_object('kind', c.kind, 'at', ${utc(sql, sql`c.at`)},
                      'actor', jsonb_build_object('issuer', who.issuer, 'subject', who.subject))
             from live_changes c join actors who on who.id = c.actor

@@ -1,5 +1,6 @@
 import type { Answer } from '../../api/index.ts';
 import type { Sql } from '../connection/connect.ts';
+import { recalledJson } from '../recall/recalled.ts';
 import { withConfigDigest } from '../registry/reads.ts';
 import { runReplays } from '../replay/certificates.ts';
 import { utc } from '../wire.ts';
@@ -72,7 +73,8 @@ export async function deployed(
     hooks.map(async ({ name, version, created }) => {
       type Row = Omit<Answer<'traceDeploy'>['releases'][number], 'created' | 'made'> & Made;
       const rows = await sql<Row[]>`
-        select r.hook, r.version, r.digest, r.source_ref, h.live_version, made.*
+        select r.hook, r.version, r.digest, r.source_ref, h.live_version,
+               ${recalledJson(sql, { hook: sql`r.hook`, version: sql`r.version` })} as recalled, made.*
         from releases r join hooks h on h.name = r.hook
         cross join lateral (
           select ${madeColumns(sql)} from runs run

@@ -21,11 +21,11 @@ export interface Facts {
 
 export interface RunFacts {
   readonly version: number;
-  readonly run: Omit<RowTrace['run'], 'snapshot_at'>;
+  readonly run: Omit<RowTrace['run'], 'snapshot_at' | 'recalled'>;
 }
 
 export interface ReleaseFacts {
-  readonly release: Omit<RowTrace['release'], 'live_version' | 'is_live'>;
+  readonly release: Omit<RowTrace['release'], 'live_version' | 'is_live' | 'recalled'>;
   readonly hook: RowTrace['hook'];
 }
 

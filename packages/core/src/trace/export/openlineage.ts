@@ -62,6 +62,7 @@ export function runEvents({ run, release, hook, record }: Traced, namespace: str
         ...facet('DatasetVersionDatasetFacet', '1-0-1'),
         datasetVersion: `release ${release.version}`,
       },
+      ...recalledTags(run.recalled),
     },
   };
   const event = (eventType: string, eventTime: string | null, outputs: readonly object[]) => ({
@@ -87,6 +88,13 @@ export function runEvents({ run, release, hook, record }: Traced, namespace: str
   };
   const end = run.status === 'passed' ? 'COMPLETE' : 'FAIL';
   return [start, event(end, run.finished_at, [{ ...output, outputFacets: statistics }])];
+}
+
+/** Notices as tags: `recalled` with the reason. */
+function recalledTags(notices: Answer<'traceRow'>['run']['recalled']): object {
+  if (notices.length === 0) return {};
+  const tags = notices.map(({ id, reason }) => ({ key: 'recalled', value: reason, source: `recall ${id}` }));
+  return { tags: { ...facet('TagsDatasetFacet', '1-0-0'), tags } };
 }
 
 /** Of a source that names a repository on the web. */

@@ -28,6 +28,7 @@ export function provDocument({ row, record, run, release, hook }: Answer<'traceR
         label: [{ '@value': row.name }],
         'osa:sha256': digest,
         'osa:values': typed(JSON.stringify(row.values)),
+        ...recalledBy(row.recalled),
       },
       {
         '@type': 'prov:Entity',
@@ -36,6 +37,7 @@ export function provDocument({ row, record, run, release, hook }: Answer<'traceR
         'osa:convention': record.convention,
         'osa:schema': `${record.schema_id.id}@${record.schema_id.version}`,
         'osa:publishedAt': typed(record.published_at, 'xsd:dateTime'),
+        ...recalledBy(record.recalled),
       },
       {
         '@type': 'prov:Entity',
@@ -46,6 +48,7 @@ export function provDocument({ row, record, run, release, hook }: Answer<'traceR
         'osa:configDigest': release.config_digest,
         'osa:sourceRef': release.source_ref,
         'osa:builtAt': typed(release.built_at, 'xsd:dateTime'),
+        ...recalledBy(release.recalled),
       },
       { '@type': 'prov:Activity', '@id': ids.run, ...times, 'osa:status': run.status ?? 'running' },
       { '@type': 'prov:Agent', '@id': ids.builder, label: [{ '@value': release.built_by }] },
@@ -62,6 +65,12 @@ export function provDocument({ row, record, run, release, hook }: Answer<'traceR
       { '@type': 'prov:Attribution', entity: ids.release, agent: ids.builder },
     ],
   };
+}
+
+/** Notices as `<id>: <reason>`. */
+function recalledBy(notices: Answer<'traceRow'>['row']['recalled']): object {
+  if (notices.length === 0) return {};
+  return { 'osa:recalled': notices.map(({ id, reason }) => typed(`${id}: ${reason}`)) };
 }
 
 function typed(value: string, type = 'xsd:string') {

@@ -22,6 +22,8 @@ export function statementOf(trace: RowTrace, issuedAt: string): object {
     predicate: {
       issued_at: issuedAt,
       row: { name: row.name, current: row.current, ...subject },
+      // As of when it was issued, as `current` is.
+      ...(row.recalled.length > 0 && { recalled: row.recalled }),
       record: {
         srn: record.srn,
         convention: record.convention,

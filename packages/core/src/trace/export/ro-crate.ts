@@ -24,6 +24,13 @@ export function roCrate(
   const domain = record.srn.split(':')[2];
   const about = (id: string) => ({ '@id': id });
   const passed = run.status === 'passed';
+  const notices = row.recalled.map(({ id, reason }) => ({
+    '@id': `urn:uuid:${id}`,
+    '@type': 'CreativeWork',
+    name: 'Recall',
+    description: reason,
+    about: about(ids.row),
+  }));
   return {
     '@context': `${specification}/context`,
     '@graph': [
@@ -41,7 +48,12 @@ export function roCrate(
         datePublished: record.published_at,
         license: license === null ? 'The convention declares no licence' : about(licenseUrl(license)),
         conformsTo: [about(profile), about(specification)],
-        mentions: [about(ids.run), about(ids.row), about(ids.record)],
+        mentions: [
+          about(ids.run),
+          about(ids.row),
+          about(ids.record),
+          ...notices.map((notice) => about(notice['@id'])),
+        ],
       },
       ...(license === null ? [] : [licenseEntity(license)]),
       { '@id': profile, '@type': 'CreativeWork', name: 'Process Run Crate', version: '0.5' },
@@ -81,6 +93,7 @@ export function roCrate(
         name: row.name,
         value: JSON.stringify(row.values),
         identifier: `sha256:${digest}`,
+        ...(notices.length > 0 && { subjectOf: notices.map((notice) => about(notice['@id'])) }),
       },
       {
         '@id': ids.record,
@@ -90,6 +103,7 @@ export function roCrate(
         datePublished: record.published_at,
         identifier: record.srn,
       },
+      ...notices,
       { '@id': ids.builder, '@type': 'Person', name: release.built_by },
       {
         '@id': ids.archive,

@@ -1,3 +1,5 @@
+import { recallRows, showRecall } from '@osa/core/recall/read';
+import { closeRecall, openRecall } from '@osa/core/recall/recall';
 import {
   cancelRecompute,
   pauseRecompute,
@@ -26,6 +28,11 @@ type Routes = ReturnType<typeof comparisonRoutes> &
     | 'resumeRecompute'
     | 'cancelRecompute'
     | 'retryRecompute'
+    | 'openRecall'
+    | 'listRecalls'
+    | 'showRecall'
+    | 'recallRows'
+    | 'closeRecall'
   >;
 
 interface RecomputeParts {
@@ -34,7 +41,7 @@ interface RecomputeParts {
   readonly cancelling: Store;
 }
 
-/** What runs releases over published records, and the comparisons and replays beside it. */
+/** What runs releases over published records, and the comparisons, recalls and replays beside it. */
 export function recomputeRoutes({ store, cancelling }: RecomputeParts): Routes {
   return {
     ...comparisonRoutes({ store }),
@@ -50,5 +57,10 @@ export function recomputeRoutes({ store, cancelling }: RecomputeParts): Routes {
     resumeRecompute: (call) => resumeRecompute(store, call.writer(), call.params.id),
     cancelRecompute: (call) => cancelRecompute(cancelling, call.writer(), call.params.id, call.body),
     retryRecompute: (call) => retryRecompute(cancelling, call.writer(), call.params.id),
+    openRecall: (call) => openRecall(store, call.writer(), call.body),
+    listRecalls: ({ query }) => store.recalls.list(query),
+    showRecall: ({ params }) => showRecall(store, params.id),
+    recallRows: ({ params, query }) => recallRows(store, params.id, query),
+    closeRecall: (call) => closeRecall(store, call.writer(), call.params.id, call.body),
   };
 }

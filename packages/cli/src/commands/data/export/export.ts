@@ -9,10 +9,12 @@ import { line, red } from '../../../terminal/paint.ts';
 import { text } from '../../../terminal/parse.ts';
 import { download, unwritable } from '../download.ts';
 import { describedTable, type ReadPage } from '../query.ts';
+import { recalledNote } from '../recalled.ts';
 import { progressOf } from '../show.ts';
 import {
   dataPackage,
   type Export,
+  type ExportedRecall,
   type ExportedRelease,
   type ExportedRun,
   type ExportedTable,
@@ -148,7 +150,8 @@ async function exportTo(
   }
   const { tables, as_of = '' } = progress;
   const releases = await releasesOf(context, tables);
-  const made = { server: client.server.url, convention, schema, as_of, tables, releases };
+  const recalls = await recallsOf(context, slug);
+  const made = { server: client.server.url, convention, schema, as_of, tables, releases, recalls };
   await rm(join(part, checksumFile), { force: true });
   await writeFile(join(part, 'datapackage.json'), `${JSON.stringify(dataPackage(made), null, 2)}\n`);
   await writeFile(join(part, 'ro-crate-metadata.json'), `${JSON.stringify(roCrate(made), null, 2)}\n`);
@@ -230,6 +233,23 @@ async function columnsOf(
   const { feature } = await client.call('showHook', { params: { name } });
   const contract = feature as unknown as Parameters<typeof rowTable>[1];
   return rowTable(name, contract, { history: false, provenance: false }).columns;
+}
+
+/** The notices on rows and records of a convention; a reader of the export must not miss them. */
+async function recallsOf({ client, output }: Context, convention: string): Promise<ExportedRecall[]> {
+  const server = client();
+  const recalls: ExportedRecall[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const page = await server.call('listRecalls', {
+      query: { status: 'open', convention, ...(cursor !== undefined && { cursor }) },
+    });
+    for (const { id, fact, asked, reason, advice, opened_at } of page.items) {
+      recalls.push({ id, fact, asked, reason, advice, opened_at });
+      output.note(recalledNote(id, reason));
+    }
+    if (page.next_cursor === null) return recalls;
+    cursor = page.next_cursor;
+  }
 }
 
 /** The releases that the rows name. */

@@ -33,6 +33,11 @@ export interface ExportedRelease {
   readonly built_at: string;
 }
 
+export type ExportedRecall = Pick<
+  Answer<'listRecalls'>['items'][number],
+  'id' | 'fact' | 'asked' | 'reason' | 'advice' | 'opened_at'
+>;
+
 export interface Export {
   readonly server: string;
   readonly convention: Convention;
@@ -40,11 +45,13 @@ export interface Export {
   readonly as_of: string;
   readonly tables: readonly ExportedTable[];
   readonly releases: readonly ExportedRelease[];
+  /** The open recalls that touch it. */
+  readonly recalls: readonly ExportedRecall[];
 }
 
 const mediaTypes = { csv: 'text/csv', parquet: 'application/vnd.apache.parquet' } as const;
 
-export function dataPackage({ convention, schema, as_of, tables, server }: Export): object {
+export function dataPackage({ convention, schema, as_of, tables, server, recalls }: Export): object {
   return {
     $schema: 'https://datapackage.org/profiles/2.0/datapackage.json',
     name: convention.id,
@@ -53,6 +60,7 @@ export function dataPackage({ convention, schema, as_of, tables, server }: Expor
     ...(convention.license !== null && { licenses: [licenseOf(convention.license)] }),
     created: as_of,
     sources: [{ title: `Convention ${convention.id}, schema ${schema}`, path: server }],
+    ...(recalls.length > 0 && { recalls }),
     resources: tables.map((table) => ({
       name: table.name,
       path: table.path,
@@ -110,7 +118,7 @@ type Entity = Readonly<Record<string, unknown>>;
 const ref = (id: string) => ({ '@id': id });
 
 export function roCrate(given: Export): object {
-  const { convention, as_of, tables, releases } = given;
+  const { convention, as_of, tables, releases, recalls } = given;
   const actions = tables.flatMap((table) => table.runs.map((run) => actionOf(table, run)));
   const process = 'https://w3id.org/ro/wfrun/process/0.5';
   const graph: Entity[] = [
@@ -132,7 +140,10 @@ export function roCrate(given: Export): object {
           : ref(licenseUrl(convention.license)),
       conformsTo: ref(process),
       hasPart: [...tables.map(({ path }) => ref(path)), ref('datapackage.json')],
-      mentions: actions.map((action) => ref(String(action['@id']))),
+      mentions: [
+        ...actions.map((action) => ref(String(action['@id']))),
+        ...recalls.map(({ id }) => ref(`urn:uuid:${id}`)),
+      ],
     },
     ...(convention.license === null ? [] : [licenseEntity(convention.license)]),
     { '@id': process, '@type': 'CreativeWork', name: 'Process Run Crate', version: '0.5' },
@@ -159,8 +170,21 @@ export function roCrate(given: Export): object {
       dateCreated: release.built_at,
     })),
     ...actions,
+    ...recalls.map(recallEntity),
   ];
   return { '@context': 'https://w3id.org/ro/crate/1.1/context', '@graph': graph };
+}
+
+/** A notice on some of the rows or records. */
+function recallEntity({ id, reason, advice, opened_at }: ExportedRecall): Entity {
+  return {
+    '@id': `urn:uuid:${id}`,
+    '@type': 'CreativeWork',
+    name: 'Recall',
+    description: advice === null ? reason : `${reason}. ${advice}`,
+    datePublished: opened_at,
+    about: ref('./'),
+  };
 }
 
 function actionOf(table: ExportedTable, run: ExportedRun): Entity {

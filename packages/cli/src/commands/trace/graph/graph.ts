@@ -83,10 +83,7 @@ function drawRow(draft: Draft, { row, record, run, release, hook }: Answer<'trac
     const { unit, json_type } = units.get(name) ?? {};
     return [name, `${value(content, json_type)}${unit ? ` ${unit}` : ''}`] as const;
   });
-  const drawn = draft.add('row', row.name, [
-    ...(row.current ? [] : [['state', 'superseded'] as const]),
-    ...firstOf(values),
-  ]);
+  const drawn = draft.add('row', row.name, [...stateOf(row), ...firstOf(values)]);
   draft.tie(drawn, 'about', addRecord(draft, record));
   const computed = addRun(draft, run);
   draft.tie(drawn, 'computed by', computed);
@@ -97,8 +94,7 @@ function drawRecord(draft: Draft, { record, rows, row_count }: Answer<'traceReco
   const drawn = addRecord(draft, record);
   for (const row of rows.slice(0, mostRows)) {
     const values = Object.entries(row.values).map(([name, content]) => [name, value(content)] as const);
-    const state = row.current ? [] : [['state', 'superseded'] as const];
-    const of = draft.add('row', row.name, [...state, ...firstOf(values)]);
+    const of = draft.add('row', row.name, [...stateOf(row), ...firstOf(values)]);
     draft.tie(drawn, 'gave', of);
     const release = draft.add('release', `${row.hook} ${version(row.release)}`, [
       ['digest', shortDigest(row.digest)],
@@ -146,6 +142,7 @@ function drawDeploy(draft: Draft, { deploy, releases }: Answer<'traceDeploy'>): 
       ['digest', shortDigest(release.digest)],
       ['live', version(release.live_version)],
       ['rows', count(release.made.rows)],
+      ...recalledFacts(release.recalled),
     ]);
     draft.tie(drawn, release.created ? 'made' : 'declared', of);
     draft.tie(of, 'built from', draft.add('source', shortSource(release.source_ref)));
@@ -158,6 +155,7 @@ function addRecord(draft: Draft, record: Answer<'traceRow'>['record']): string {
     ['of', record.convention],
     ['version', `${record.version} of ${record.newest_version}`],
     ['published', time(record.published_at)],
+    ...recalledFacts(record.recalled),
   ]);
   const ingestion = draft.add('ingestion', record.ingestion, [['into', record.convention]]);
   draft.tie(drawn, `came in as line ${record.line} of`, ingestion);
@@ -169,6 +167,7 @@ function addRun(draft: Draft, run: Answer<'traceRow'>['run']): string {
     ['status', run.status ?? 'running'],
     ['ran', time(run.started_at)],
     ['attempts', String(run.attempts.length)],
+    ...recalledFacts(run.recalled),
   ]);
 }
 
@@ -178,6 +177,7 @@ function addRelease(draft: Draft, hook: string, release: Answer<'traceRow'>['rel
     ['digest', shortDigest(release.digest)],
     ['built by', release.built_by],
     ['built', time(release.built_at)],
+    ...recalledFacts(release.recalled),
   ]);
   draft.tie(drawn, 'built from', draft.add('source', shortSource(release.source_ref)));
   return drawn;
@@ -185,6 +185,17 @@ function addRelease(draft: Draft, hook: string, release: Answer<'traceRow'>['rel
 
 function addRest(draft: Draft, of: string, rest: number): void {
   if (rest > 0) draft.tie(of, 'and', draft.add('more', `${count(rest)} more rows`));
+}
+
+function stateOf({
+  current,
+  recalled,
+}: Pick<Answer<'traceRow'>['row'], 'current' | 'recalled'>): Node['facts'] {
+  return [...recalledFacts(recalled), ...(current ? [] : [['state', 'superseded'] as const])];
+}
+
+function recalledFacts(notices: Answer<'traceRow'>['row']['recalled']): Node['facts'] {
+  return notices.map(({ reason }) => ['recalled', reason] as const);
 }
 
 function firstOf(values: Node['facts']): Node['facts'] {

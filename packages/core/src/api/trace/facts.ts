@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { Digest } from '../../hook/release.ts';
+import { time, uuid } from '../fields.ts';
+import { MadeRows } from './runs.ts';
+
+/** Facts of the supply chain, by which `impact` and recalls select. Commits come apart: a query and a body write them differently. */
+export const facts = {
+  /** As `hook@version`. */
+  release: z.string().max(100).optional(),
+  /** Of an image or a directory, or of the platform that ran. */
+  digest: Digest.optional(),
+  /** The subject of who built them. */
+  built_by: z.string().min(1).max(1_000).optional(),
+  /** The releases that this deploy declared. */
+  deploy: uuid.optional(),
+  /** The SRN of a published record. */
+  record: z.string().max(400).optional(),
+};
+
+export const commitRule = 'must be names of commits, of 12 hexadecimal digits or more, separated by commas';
+
+const Touched = z.object({
+  hook: z.string(),
+  version: z.int(),
+  digest: z.string(),
+  source_ref: z.string(),
+  built_by: z.string(),
+  built_at: time,
+  live_version: z.int().nullable(),
+  made: MadeRows,
+});
+
+/** What was made, by the counts that runs keep. */
+export const impactAnswer = {
+  made: MadeRows,
+  releases: z.array(Touched),
+  conventions: z.array(MadeRows.extend({ convention: z.string() })),
+};

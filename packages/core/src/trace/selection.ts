@@ -1,0 +1,87 @@
+import { OsaError } from '../error.ts';
+import { unknownHook, unknownRelease } from '../hook/hook.ts';
+import { bounds } from '../limits.ts';
+import { parseRecordSrn } from '../record/srn.ts';
+import type { Store } from '../store.ts';
+import { parseRelease } from './find.ts';
+import type { Chosen, ReleaseName, Selection } from './impacts.ts';
+
+/** Facts as they are asked for; one of them is given. */
+export interface Asked {
+  readonly release?: string | undefined;
+  readonly digest?: string | undefined;
+  readonly commits?: readonly string[] | undefined;
+  readonly built_by?: string | undefined;
+  readonly deploy?: string | undefined;
+  readonly record?: string | undefined;
+}
+
+/** @throws OsaError `invalid` (not exactly one fact, or one that has not its form), `not_found` */
+export async function selectionOf(store: Store, asked: Asked): Promise<Selection> {
+  const { release, digest, commits, built_by, deploy, record } = asked;
+  const given = Object.entries({ release, digest, commits, built_by, deploy, record })
+    .filter(([, value]) => value !== undefined)
+    .map(([name]) => name);
+  if (given.length !== 1) {
+    throw new OsaError(
+      'invalid',
+      `give exactly one of release, digest, commits, built_by, deploy and record; you gave ${given.join(', ') || 'none'}`,
+      { field: 'release' },
+    );
+  }
+  if (digest !== undefined) return { by: 'digest', digest };
+  if (commits !== undefined) return { by: 'commits', commits };
+  if (built_by !== undefined) return { by: 'builder', subject: built_by };
+  if (record !== undefined) return { by: 'record', srn: srnOf(record) };
+  if (deploy !== undefined) return { by: 'releases', releases: await declared(store, deploy) };
+  return { by: 'releases', releases: [await known(store, release ?? '')] };
+}
+
+/** @throws OsaError `not_found` for a record that is not published, `invalid` for too many releases */
+export async function choose(
+  select: (selection: Selection, most: number) => Promise<Chosen>,
+  selection: Selection,
+): Promise<Chosen> {
+  const chosen = await select(selection, bounds.impactReleases + 1);
+  if (selection.by === 'record' && chosen.record === null) {
+    throw new OsaError('not_found', `no record is published as ${selection.srn}`, { field: 'record' });
+  }
+  if (chosen.releases.length <= bounds.impactReleases) return chosen;
+  throw new OsaError(
+    'invalid',
+    `this chooses more than ${bounds.impactReleases} releases; choose by digest, by fewer commits, or one release at a time`,
+    { details: { limit: bounds.impactReleases } },
+  );
+}
+
+function srnOf(text: string): string {
+  if (parseRecordSrn(text)) return text.trim().toLowerCase();
+  throw new OsaError(
+    'invalid',
+    `record: ${JSON.stringify(text)} is not urn:osa:<domain>:rec:<id>@<version>`,
+    {
+      field: 'record',
+    },
+  );
+}
+
+async function declared(store: Store, id: string): Promise<ReleaseName[]> {
+  const found = await store.registry.deploy(id);
+  if (!found) throw new OsaError('not_found', `no deploy has the id ${id}`, { field: 'deploy' });
+  return found.changes.hooks.map(({ name, version }) => ({ hook: name, version }));
+}
+
+async function known(store: Store, text: string): Promise<ReleaseName> {
+  const release = parseRelease(text);
+  if (!release) {
+    throw new OsaError(
+      'invalid',
+      `release: ${JSON.stringify(text)} is not <hook>@<version>, such as energy@2`,
+      { field: 'release' },
+    );
+  }
+  const hook = await store.registry.hook(release.hook);
+  if (!hook) throw unknownHook(release.hook, 'release');
+  if (release.version > hook.release_count) throw unknownRelease(hook, release.version, 'release');
+  return release;
+}
