@@ -1,4 +1,4 @@
-import { deadlyValue, expectedRows, type Making } from '../hooks.ts';
+import { diesOf, expectedRows, fussyValue, type Making } from '../hooks.ts';
 import { takenBatches } from './holds.ts';
 import { isSame, makingOf, spell } from './making.ts';
 import type { Model } from './model.ts';
@@ -64,9 +64,12 @@ function checkRecord(record: BatchRecord, index: Index, model: Model, report: Re
     checkCancelled(record, index, report);
     return;
   }
-  const expected = endsOf(value);
-  const mayFail =
-    model.anyMayFail || (index.runsOf.get(batch) ?? []).some((run) => model.brokenRuns.has(run.id));
+  const runsOfBatch = index.runsOf.get(batch) ?? [];
+  const isDeadly = [nothing, ...runsOfBatch.map((run) => makingOfRun(index, run))].some(({ oracle }) =>
+    diesOf(oracle, value),
+  );
+  const expected = endsOf(value, isDeadly);
+  const mayFail = model.anyMayFail || runsOfBatch.some((run) => model.brokenRuns.has(run.id));
   const isExpected = expected.includes(status) || (mayFail && ['errored', 'rejected'].includes(status));
   if (!isExpected) report('I6', `record ${id} (${source}: ${value}) is ${status}: ${record.reason}`, 'lost');
   // Those of its own batch; a recompute may have added others since.
@@ -75,7 +78,7 @@ function checkRecord(record: BatchRecord, index: Index, model: Model, report: Re
     if (outcomes.length > 0) report('I6', `record ${id} is ${status} and has outcomes`, 'duplicated');
     return;
   }
-  const runs = (index.runsOf.get(batch) ?? []).map((run) => run.hook).sort();
+  const runs = runsOfBatch.map((run) => run.hook).sort();
   const answered = outcomes.map(({ hook }) => hook).sort();
   if (runs.join() !== answered.join())
     report('I6', `record ${id}: runs of ${runs}, outcomes of ${answered}`, 'lost');
@@ -84,9 +87,10 @@ function checkRecord(record: BatchRecord, index: Index, model: Model, report: Re
     report('I6', `record ${id} is ${status}, all passed: ${allPassed}`);
 }
 
-function endsOf(value: unknown): string[] {
+/** A record may be unchanged whatever it would do to the code. */
+function endsOf(value: unknown, isDeadly: boolean): string[] {
   if (typeof value !== 'number') return ['invalid'];
-  if (value === deadlyValue) return ['errored'];
+  if (isDeadly) return value === fussyValue ? ['errored', 'unchanged'] : ['errored'];
   return value < 0 ? ['rejected'] : ['published', 'unchanged'];
 }
 
@@ -122,12 +126,16 @@ function checkOutcome(outcome: Outcome, index: Index, report: Report): void {
       );
     }
   }
-  const making = index.makings.get(`${run.hook} ${run.version}`) ?? nothing;
+  const making = makingOfRun(index, run);
   for (const row of rows) {
     if (!isSame(row, making))
       report('I5', `${name}: the row says ${spell(row)}, the release is ${spell(making)}`, 'misattributed');
   }
   checkStored(outcome, { name, making, rows, record }, report);
+}
+
+function makingOfRun({ makings }: Index, { hook, version }: { hook: string; version: number }): Making {
+  return makings.get(`${hook} ${version}`) ?? nothing;
 }
 
 function checkStored(
@@ -142,7 +150,8 @@ function checkStored(
 ): void {
   const { source_id: source, value } = record;
   const expected = expectedRows(hook, making, { source, value: Number(value) });
-  if (status === 'passed' && value === deadlyValue) report('I6', `${name}: passed, and its code was to die`);
+  if (status === 'passed' && diesOf(making.oracle, value))
+    report('I6', `${name}: passed, and its code was to die`);
   if (status === 'passed' && !expected) report('I6', `${name}: passed, and was to be rejected`);
   if (status === 'rejected' && expected) report('I6', `${name}: rejected, and was to pass`, 'lost');
   const wanted = status === 'passed' ? (expected ?? []) : [];

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { featureOf, type HookName, hookNames } from '../hooks.ts';
 import type { Declared, Deploy, Mint, Move, Recomputing } from '../invariants/model.ts';
 import { type Operation, slug, type WorkloadParts } from './plan.ts';
@@ -127,6 +128,28 @@ export async function move({ client, model }: WorkloadParts, wanted: Moving): Pr
       kept: answer.still_running.filter(({ version }) => version === answer.from_version),
     });
   }
+}
+
+/** Between two looks at what is current, and how long it may take to come. */
+const lookMs = 100;
+const comesWithinMs = 4_000;
+
+/** Rolls back and heals; with `waits` only when there is something to heal, or nothing has come for a while. */
+export async function heal(
+  parts: WorkloadParts,
+  { hook, waits }: { readonly hook: HookName; readonly waits: boolean },
+): Promise<void> {
+  const deadline = Date.now() + (waits ? comesWithinMs : 0);
+  while (Date.now() < deadline) {
+    const counted = await parts.client.read<Stale>(`/api/v1/hooks/${hook}/stale`);
+    if (counted?.releases.some(({ is_live, records }) => is_live && records > 0)) break;
+    await delay(lookMs);
+  }
+  await move(parts, { kind: 'rollback', hook, cancelRunning: false, heal: true });
+}
+
+interface Stale {
+  readonly releases: readonly { readonly is_live: boolean; readonly records: number }[];
 }
 
 /** Computes again what is not of the live release; refused while the hook is paused. */

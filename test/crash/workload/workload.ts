@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ingestion, Told } from '../invariants/model.ts';
 import { cancel, pause } from './holds.ts';
-import { deploy, mint, move, recompute } from './hooks.ts';
+import { deploy, heal, mint, move, recompute } from './hooks.ts';
 import { type Operation, type Step, slug, type Upload, type WorkloadParts } from './plan.ts';
 
 /** Makes the convention with two releases of its hooks, so that there is something to do, and to go back to. */
@@ -27,6 +27,8 @@ async function perform(parts: WorkloadParts, operation: Operation): Promise<void
     case 'rollback':
     case 'activate':
       return move(parts, operation);
+    case 'heal':
+      return heal(parts, operation);
     case 'recompute':
       return recompute(parts, operation.hook);
     case 'ingest':
