@@ -33,7 +33,7 @@ const withoutDevtools: Plugin = {
   },
 };
 
-const shared: BuildOptions = {
+export const shared: BuildOptions = {
   absWorkingDir: root,
   bundle: true,
   platform: 'node',
@@ -48,7 +48,7 @@ const shared: BuildOptions = {
   logLevel: 'warning',
 };
 
-const requireForCommonJs =
+export const requireForCommonJs =
   'import { createRequire as __createRequire } from "node:module";const require = __createRequire(import.meta.url);';
 
 async function bundle(name: string, program: string, options: BuildOptions): Promise<void> {
@@ -84,7 +84,9 @@ async function sizes(dist: string): Promise<string> {
   return `${files.length} files, ${megabytes(plain)} MB, ${megabytes(packed)} MB compressed`;
 }
 
-await Promise.all([
-  bundle('cli', 'osa', { splitting: true, chunkNames: 'chunks/[name]-[hash]' }),
-  bundle('daemon', 'osad', {}),
-]);
+if (import.meta.main) {
+  await Promise.all([
+    bundle('cli', 'osa', { splitting: true, chunkNames: 'chunks/[name]-[hash]' }),
+    bundle('daemon', 'osad', {}),
+  ]);
+}

@@ -3,11 +3,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
+import { presentLines, readReleased, recordReleased } from './released.ts';
 
 /**
  * Gets a release ready: `node scripts/release.ts VERSION` checks the tree, the versions and the changelog, builds, and lets npm
- * say what it would publish. With --tag it also makes the tag `vVERSION`. It publishes nothing; CI does that from the
- * tag, with provenance.
+ * say what it would publish. With --record it first writes the list of released migrations, to be committed. With --tag it
+ * also makes the tag `vVERSION`. It publishes nothing; CI does that from the tag, with provenance.
  */
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -25,6 +26,11 @@ export interface Facts {
   readonly versions: Readonly<Record<string, string>>;
   /** Names of the migrations, in order. */
   readonly migrations: readonly string[];
+  /** Their lines, and those of `released.sha256`. */
+  readonly digests: readonly string[];
+  readonly released: readonly string[];
+  /** The databases of released versions that the test of upgrades has. */
+  readonly dumps: readonly string[];
 }
 
 /** What stops a release, each with the next step; empty when nothing does. */
@@ -50,6 +56,24 @@ export function obstacles(facts: Facts): string[] {
     ...(migrations.every((name, index) => name.startsWith(String(index + 1).padStart(4, '0')))
       ? []
       : [`the migrations are not numbered without a gap: ${migrations.join(', ')}`]),
+    ...migrationObstacles(facts),
+  ];
+}
+
+/** From its release on, a migration is never edited, and databases of the release are upgraded by a test. */
+function migrationObstacles({ version, digests, released, dumps }: Facts): string[] {
+  const edited = released.filter((line) => !digests.includes(line));
+  const missing = digests.filter((line) => !released.includes(line));
+  return [
+    ...edited.map(
+      (line) => `${line.split('  ')[1]} was released and is edited or gone; restore it, and add another`,
+    ),
+    ...(edited.length === 0 && missing.length > 0
+      ? [`${missing.length} migrations are not in released.sha256; write it with --record, and commit it`]
+      : []),
+    ...(dumps.includes(version)
+      ? []
+      : [`test/upgrade has no database of ${version}; make it: node scripts/dump-release.ts ${version}`]),
   ];
 }
 
@@ -85,6 +109,11 @@ async function factsOf(version: string): Promise<Facts> {
     changelog: await readFile(join(root, 'CHANGELOG.md'), 'utf8'),
     versions: Object.fromEntries(versions),
     migrations: names.filter((name) => /^\d{4}_.*\.sql$/.test(name)).sort(),
+    digests: presentLines(),
+    released: await readReleased(),
+    dumps: (await readdir(join(root, 'test/upgrade'))).flatMap(
+      (name) => /^(.+)\.sql\.gz$/.exec(name)?.[1] ?? [],
+    ),
   };
 }
 
@@ -115,9 +144,10 @@ function isPacked(answer: object): answer is Packed {
 if (import.meta.main) {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { tag: { type: 'boolean' } },
+    options: { tag: { type: 'boolean' }, record: { type: 'boolean' } },
   });
   const [version = ''] = positionals;
+  if (values.record) await recordReleased();
   const found = obstacles(await factsOf(version));
   if (found.length === 0) {
     await execa(process.execPath, ['scripts/build.ts'], { cwd: root, stdout: 'inherit' });

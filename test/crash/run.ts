@@ -11,7 +11,7 @@ import { checkLives } from './invariants/leases.ts';
 import { checkMemory } from './invariants/memory.ts';
 import { checkOrder } from './invariants/order.ts';
 import { type Ends, watchLeases } from './invariants/read-leases.ts';
-import { checkRecomputes } from './invariants/recomputes.ts';
+import { checkRecomputes, checkReplays } from './invariants/recomputes.ts';
 import { checkRegistry } from './invariants/registry.ts';
 import { checkRows } from './invariants/rows.ts';
 import { readState, type State } from './invariants/state.ts';
@@ -138,6 +138,7 @@ async function verify(
   checkOrder(state, model, report);
   checkHolds(state, model, report);
   checkRecomputes(state, model, report);
+  checkReplays(state, model, report);
   await checkMemory(state, daemons, report);
   await checkTraces(state, model, (await clientsOf(world, key))('reader'), report);
   const final = await readHistory(database);
@@ -172,7 +173,9 @@ async function untilEnded(database: Database, enough = () => false): Promise<voi
     const open = await database.sql<{ id: string; status: string; reason: string | null }[]>`
       select id, status, reason from batches where status in ('queued', 'running', 'parked')
       union all
-      select id, 'recompute', hook from recomputes where finished_at is null`.catch(() => undefined);
+      select id, 'recompute', hook from recomputes where finished_at is null
+      union all
+      select id, 'replay', reason from replay_parts where finished_at is null`.catch(() => undefined);
     if (open?.length === 0 || enough()) return;
     if (Date.now() > deadline) {
       throw new Error(`batches have not ended within ${endWithinMs} ms: ${JSON.stringify(open)}`);

@@ -63,6 +63,11 @@ const columns = {
   refusals: 'actor',
   publishers: 'claims',
   exchanges: 'claims',
+  people: 'subject',
+  logins: 'device_hash',
+  sessions: 'person',
+  refresh_tokens: 'hash',
+  prunings: 'count',
   recalls: 'reason',
   recall_commits: 'commit',
   recall_releases: 'version',
@@ -74,7 +79,10 @@ const columns = {
 /** Views in public, which nobody writes. */
 const views = ['published', 'open_recalls', 'recalled_releases', 'recalled_records', 'recalled_runs'];
 
-const deletable = ['convention_hooks', 'dead_letters', 'idempotency_keys', 'running_logs', 'workers'];
+const deletable = [
+  ...['convention_hooks', 'dead_letters', 'idempotency_keys', 'logins', 'refresh_tokens'],
+  ...['running_logs', 'workers'],
+];
 
 test('every table is in the list', async () => {
   const rows = await a.owner.sql<{ name: string }[]>`

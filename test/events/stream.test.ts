@@ -45,6 +45,7 @@ test('a request that waits is answered when something happens, and at the end of
     items: [],
     after: newest.after,
     has_more: false,
+    pruned_to: null,
   });
   expect(Date.now() - began).toBeGreaterThanOrEqual(900);
 });

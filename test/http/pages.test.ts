@@ -15,6 +15,7 @@ const lists = (Object.entries(routes) as [RouteName, Route][]).filter(
 let daemon: TestDaemon;
 let ingestion: string;
 let recompute: string;
+let recall: string;
 let headers: { readonly authorization: string };
 beforeAll(async () => {
   daemon = await testDaemon();
@@ -22,6 +23,7 @@ beforeAll(async () => {
   await daemon.call('deploy', { json: deployRequest([declaration({ name: 'paged' })]) });
   ingestion = (await daemon.call('ingest', { params: { slug: 'tests' }, body: ndjson(1) })).id;
   recompute = (await daemon.call('recompute', { params: { name: 'paged' }, json: {} })).id;
+  recall = (await daemon.call('openRecall', { json: { release: 'paged@1', reason: 'bad' } })).id;
   await publishSource();
 });
 afterAll(() => daemon.close());
@@ -50,13 +52,14 @@ const ask = (name: RouteName, query: string) => {
 
 /** Names that exist. */
 function nameOf(name: RouteName, parameter: string): string {
-  const id = name === 'listRecomputeRecords' ? recompute : ingestion;
+  const others: Partial<Record<RouteName, string>> = { listRecomputeRecords: recompute, recallRows: recall };
+  const id = others[name] ?? ingestion;
   const names: Readonly<Record<string, string>> = { ':schema': 'test-record', ':id': id };
   return names[parameter] ?? 'paged';
 }
 
 /** Readers of published data who ask for too many get a full page. */
-const clamped: readonly RouteName[] = ['readRecords', 'readRows', 'impactRows'];
+const clamped: readonly RouteName[] = ['readRecords', 'readRows', 'impactRows', 'recallRows'];
 
 /** The largest pages that are smaller than those of other lists. */
 const largest: Partial<Record<RouteName, number>> = {

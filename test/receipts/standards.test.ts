@@ -9,6 +9,9 @@ import { type StoryArchive, storyArchive } from '../trace/story-archive.ts';
 let archive: StoryArchive;
 beforeAll(async () => {
   archive = await storyArchive();
+  // So that the documents name a notice, too.
+  const open = ['recall', 'open', '--release', 'probe@1', '--reason', 'wrong units'];
+  expect((await archive.osa(open, { scopes: ['recalls:write'] })).code).toBe(0);
   return () => archive.close();
 });
 

@@ -3,6 +3,7 @@ import { executeReplay } from '@osa/core/replay/execute';
 import { replay } from '@osa/core/replay/replay';
 import type { Certificate, Replay } from '@osa/core/replay/replays';
 import type { Execution } from '@osa/core/run/execution';
+import type { Runner } from '@osa/core/run/runner';
 import type { CoreArchive } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
 
@@ -47,4 +48,11 @@ export async function untouched({ database }: CoreArchive): Promise<unknown> {
            (select json_agg(h order by name) from (select name, live_seq, live_version, release_count from hooks) h) as hooks,
            (select json_agg(c) from current_counts c) as current`;
   return counts;
+}
+
+/** The runner of the archive, to be changed by a test. */
+export function runnerOf({ execution }: CoreArchive): Runner {
+  const [runner] = execution.runners;
+  if (!runner) throw new Error('the archive has no runner');
+  return runner;
 }

@@ -19,6 +19,7 @@ export interface OsaOptions {
   readonly scopes?: readonly string[];
   readonly columns?: number;
   readonly cwd?: string;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export async function storyArchive(...changes: Parameters<typeof testDaemon>): Promise<StoryArchive> {
@@ -40,9 +41,9 @@ export async function storyArchive(...changes: Parameters<typeof testDaemon>): P
     daemon,
     deploys: [first.deploy_id, second.deploy_id],
     ingest,
-    async osa(argv, { scopes, ...options } = {}) {
+    async osa(argv, { scopes, environment: more, ...options } = {}) {
       const token = scopes && (await daemon.bearer(scopes)).replace('Bearer ', '');
-      const environment = { OSA_SERVER: daemon.url, ...(token && { OSA_TOKEN: token }) };
+      const environment = { OSA_SERVER: daemon.url, ...(token && { OSA_TOKEN: token }), ...more };
       return world.osa(argv, { ...options, environment });
     },
     async close() {

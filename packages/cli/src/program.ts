@@ -1,13 +1,16 @@
 import type { Readable } from 'node:stream';
 import { asOsaError, OsaError } from '@osa/core/error';
+import type { Collector } from '@osa/core/telemetry/exporter';
 import { Argument, CommanderError, InvalidArgumentError, Option, Command as Parser } from 'commander';
 import type { Command, Context } from './command.ts';
 import type { CommandEntry, CommandGroup } from './commands/entry.ts';
 import { commands } from './commands/index.ts';
+import { collectorOf } from './config/collector.ts';
 import { displayOf, isCi, type Sources, wantsStacks } from './config/config.ts';
 import { exitCodeOf } from './exit.ts';
 import { commandHelp, grouped, groupHelp, helpRequest, meant, rootHelp } from './help.ts';
 import { createClient } from './http/client.ts';
+import { type CommandTrace, commandTrace } from './http/trace.ts';
 import { createOutput, type Output, type OutputStream, type Streams } from './terminal/output.ts';
 import { asciiOf } from './terminal/paint.ts';
 
@@ -32,16 +35,19 @@ export async function run(argv: readonly string[], world: World): Promise<number
   });
   const say = (stream: OutputStream) => (text: string) =>
     void stream.write(display.isAscii ? asciiOf(text) : text);
+  const trace = (collector?: Collector) =>
+    commandTrace({ collector, parent: sources.environment.TRACEPARENT, version: world.version });
+  let told = trace();
   let code = 0;
-  const program = buildProgram(world, { output, say }, (result) => {
-    code = result;
-  });
   try {
+    told = trace(collectorOf(sources));
+    const program = buildProgram(world, { output, say, trace: told }, (result) => {
+      code = result;
+    });
     const asked = helpRequest(argv);
     if ('topic' in asked) say(streams.stdout)(`${asked.topic}\n`);
     else if (asked.argv.length === 0) program.outputHelp();
     else await program.parseAsync(asked.argv, { from: 'user' });
-    return code;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
     const error = toError(thrown, argv);
@@ -49,17 +55,33 @@ export async function run(argv: readonly string[], world: World): Promise<number
     if (wantsStacks(sources.environment) && thrown instanceof Error) {
       output.note(...stackLines(thrown));
     }
-    return exitCodeOf(error);
+    code = exitCodeOf(error);
   }
+  await told.end(commandName(argv), code);
+  return code;
+}
+
+/** The words that name the command; its arguments may be secret. */
+function commandName(argv: readonly string[]): string {
+  let entries: readonly (CommandEntry | CommandGroup)[] = commands;
+  const words = ['osa'];
+  for (const word of argv) {
+    const entry = entries.find(({ name }) => name === word);
+    if (entry === undefined) break;
+    words.push(word);
+    entries = 'commands' in entry ? entry.commands : [];
+  }
+  return words.join(' ');
 }
 
 interface Voice {
   readonly output: Output;
+  readonly trace: CommandTrace;
   /** Writes text of the parser's own, such as help. */
   say(stream: OutputStream): (text: string) => void;
 }
 
-function buildProgram(world: World, { output, say }: Voice, done: (code: number) => void): Parser {
+function buildProgram(world: World, { output, say, trace }: Voice, done: (code: number) => void): Parser {
   const { streams } = world;
   const program = new Parser('osa')
     .description('Deploy, release, roll back and trace the code behind every row of a scientific archive.')
@@ -79,7 +101,7 @@ function buildProgram(world: World, { output, say }: Voice, done: (code: number)
       outputError: () => undefined,
     });
   program.addHelpText('after', rootHelp());
-  const context = contextOf(world, output, program);
+  const context = contextOf(world, { output, trace }, program);
   const execute: Execute = (handler) => handler(context).then(done);
   for (const entry of commands) addEntry(program, entry, { execute, columns: columnsOf(streams.stdout) });
   return program;
@@ -177,7 +199,7 @@ function flagDefault(option: Option): false | undefined {
 
 function contextOf(
   { sources, signal, streams, entry, version }: World,
-  output: Output,
+  { output, trace }: Pick<Voice, 'output' | 'trace'>,
   program: Parser,
 ): Context {
   return {
@@ -191,6 +213,7 @@ function contextOf(
       createClient({
         sources,
         signal,
+        trace,
         server: program.opts<{ server?: string }>().server,
         note: (message) => output.note(message),
       }),

@@ -6,8 +6,6 @@ import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
 import { failpoint } from '@osa/core/failpoint';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { forgetOldLogins } from '@osa/core/postgres/people/people';
-import { failingBatches } from '@osa/core/postgres/queue/set-aside';
-import { statusMetrics } from '@osa/core/postgres/status/metrics';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
@@ -36,17 +34,19 @@ import { publisherRoutes } from './http/routes/publishers.ts';
 import { recomputeRoutes } from './http/routes/recomputes.ts';
 import { runRoutes } from './http/routes/runs.ts';
 import { serviceRoutes } from './http/routes/service.ts';
-import { diskOf, statusRoutes } from './http/routes/status.ts';
+import { statusRoutes } from './http/routes/status.ts';
 import { traceRoutes } from './http/routes/trace.ts';
 import { buildServer } from './http/server.ts';
 import { prepareSpool } from './http/spool.ts';
-import { createMetrics, type Metrics } from './metrics/metrics.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import { loginParts, loginRoutes } from './people/routes.ts';
 import { openPools, type Pools, readsAtATime } from './pools.ts';
 import { ownIssuer, peopleIssuer, withOwn } from './publishers/own-issuer.ts';
 import { cachedProviderKeys } from './publishers/provider-keys.ts';
 import { type Components, components } from './ready.ts';
 import { openStores } from './storage.ts';
+import { observe } from './telemetry/observe.ts';
+import type { Telemetry } from './telemetry/telemetry.ts';
 import { announce } from './worker/announce.ts';
 import { prepareExecution } from './worker/execution.ts';
 import { deliverLineage } from './worker/lineage.ts';
@@ -85,14 +85,11 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   await prepareDirectories(config);
   if (needsLock(config)) stack.use(await holdWorkspace(config.workDirectory));
   const stores = await openStores(config);
-  const metrics = createMetrics({
-    failing: () => failingBatches(requests),
-    look: () => statusMetrics(requests),
-    disk: () => diskOf(config.dataDirectory),
-    ...{ pools, version: config.version },
-  });
+  const { metrics, telemetry } = await observe(config, { pools, log });
+  stack.use(telemetry);
   const threads = stack.use(outputThreads({ idle: config.worker.concurrency }));
-  const execution = await prepareExecution(config, { claims, endings, stores, threads, metrics, log });
+  const parts = { claims, endings, stores, threads, metrics, telemetry, log };
+  const execution = await prepareExecution(config, parts);
   if (config.worker.concurrency > 0) stack.use(await announce(execution, { database: requests, log }));
   const worker = await startWorker({ execution, concurrency: config.worker.concurrency, log });
   if (config.lineage) {
@@ -109,6 +106,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
     ...{ verifier, own, refused, pools, stores },
     threads,
     metrics,
+    telemetry,
     worker,
     log,
     isDraining: () => state.draining,
@@ -170,6 +168,7 @@ interface ServerNeeds {
   readonly stores: Stores;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
+  readonly telemetry: Telemetry;
   readonly worker: Worker;
   readonly log: Logger;
   readonly isDraining: () => boolean;
@@ -199,6 +198,7 @@ function server(config: DaemonConfig, needs: ServerNeeds): FastifyInstance {
     denied: store.access.denied,
     limits,
     metrics,
+    telemetry: needs.telemetry,
     log,
     isDraining,
   });

@@ -45,6 +45,12 @@ async function run(): Promise<number> {
   if (options.command === 'keys') return keys(options);
   const { appRole, ownerUrl, systemEnvironment } = await import('./config/config.ts');
   const environment = systemEnvironment();
+  if (options.command === 'check' && !options.restored) {
+    const { checkStart } = await import('./check/start.ts');
+    const { text, ok } = await checkStart({ ...options, environment, version: manifest.version });
+    await print(text);
+    return ok ? 0 : 1;
+  }
   const url = ownerUrl(environment, options.database);
   if (options.command === 'migrate') {
     const { migrateDatabase } = await import('./migrate.ts');
@@ -60,6 +66,13 @@ async function run(): Promise<number> {
     const { text, ok } = await checkArchive({ ...options, url, environment });
     await print(text);
     return ok ? 0 : 1;
+  }
+  if (options.command === 'prune') {
+    const { pruneArchive } = await import('./upkeep/prune.ts');
+    const write = (text: string) => print(text).then(() => undefined);
+    const note = process.stderr.isTTY ? (text: string) => void process.stderr.write(text) : undefined;
+    await pruneArchive({ ...options, url, environment, write, note });
+    return 0;
   }
   const { changeRoles } = await import('./roles.ts');
   return print(await changeRoles({ url, change: options.change }));

@@ -64,6 +64,25 @@ COMP_WORDS=(osa hooks rollback sei); COMP_CWORD=3; _osa; printf '%s,' "\${COMPRE
   }
 });
 
+const hasFish = (await execa('fish', ['--version'], { reject: false })).exitCode === 0;
+
+test.skipIf(!hasFish)('fish itself asks, and offers what comes back (fish)', async () => {
+  const place = await scratch();
+  try {
+    const osa = join(place.path, 'osa');
+    const words = 'printf "%s\\n" "$@" > "$0.args"\nprintf "seismic_energy\\nseismic_depth\\n"\n';
+    await writeFile(osa, `#!/bin/sh\n${words}`, { mode: 0o755 });
+    const script = `${shells.fish}\ncomplete -C 'osa hooks rollback sei'\ncat ${osa}.args`;
+    const env = { PATH: `${place.path}:${process.env.PATH}`, HOME: place.path };
+    const { stdout } = await execa('fish', ['--no-config', '-c', script], { env, extendEnv: false });
+    const lines = stdout.split('\n');
+    expect(lines.slice(0, 2).sort()).toEqual(['seismic_depth', 'seismic_energy']);
+    expect(lines.slice(2)).toEqual(['completion', 'words', '--', 'hooks', 'rollback', 'sei']);
+  } finally {
+    await place.dispose();
+  }
+});
+
 test('another shell is refused', async () => {
   await using world = await createCliWorld();
   const { code, stderr } = await world.osa(['completion', 'tcsh']);

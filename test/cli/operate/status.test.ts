@@ -14,6 +14,7 @@ const fine: Answer<'status'> = {
   workers: [{ name: 'one', runtimes: ['image'] }],
   queue: { complete: true, conventions: [] },
   failing: [],
+  stale: { records: 0, rows: 0, hooks: [] },
   paused: { hooks: [], ingestions: [] },
   recalls: [],
   needs: [],

@@ -28,6 +28,9 @@ const queries: Readonly<Record<string, string>> = {
   'ended records of recomputes': `select batch || ' ' || source_id as key,
                                          concat_ws(' ', batch_record, current_outcome, status, reason) as content
                                   from recompute_records where status <> 'pending'`,
+  replays: 'select id::text as key, t::text as content from replays t',
+  'results of replays': `select part || ' ' || outcome as key, '' as content from replay_outcomes`,
+  certificates: 'select id::text as key, t::text as content from replay_certificates t',
   snapshots:
     'select id::text as key, snapshot_at::text as content from batches where snapshot_at is not null',
 };

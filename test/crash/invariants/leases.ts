@@ -16,7 +16,7 @@ export function checkLives(
   const batchOf = new Map(runs.map(({ id, batch }) => [id, batch]));
   for (const { task, daemon, endedAt = Date.now() } of observed.lives) {
     const [, run = '', fence] = /^(.{36})-(\d+)-\d+$/.exec(task) ?? [];
-    const over = observed.ends.get(`${batchOf.get(run)} ${fence}`);
+    const over = observed.ends.get(`${batchOf.get(run) ?? run} ${fence}`);
     if (over === undefined) continue;
     const latest = allowed(over, observed.members[daemon]?.away ?? []);
     if (endedAt <= latest) continue;

@@ -13,13 +13,14 @@ export class Model {
   readonly resumes: Hold[] = [];
   readonly cancels: Hold[] = [];
   readonly recomputes: Recomputing[] = [];
+  readonly replays: Replaying[] = [];
   /** Codes by digest: the only way from a release's digest to what its rows must say. */
   readonly codes = new Map<string, { readonly hook: HookName; readonly token: string }>();
   /** The newest release of each hook, which a deploy that does not change it declares again. */
   readonly newest = new Map<HookName, Declared>();
   /** Each request for a release, with the parts that it named. */
   readonly releases: SentRelease[] = [];
-  /** Runs whose hook the harness ended: their records may be errored. */
+  /** Runs, and parts of replays, whose hook the harness ended: their records may be errored. */
   readonly brokenRuns = new Set<string>();
   /** Set when the disk was full: any hook may have failed then. */
   anyMayFail = false;
@@ -124,6 +125,11 @@ export interface Move extends Told {
 }
 
 export interface Recomputing extends Told {
+  readonly hook: HookName;
+  id?: string;
+}
+
+export interface Replaying extends Told {
   readonly hook: HookName;
   id?: string;
 }

@@ -140,3 +140,38 @@ function checkEvents({ recomputes, events }: State, report: Report): void {
     }
   }
 }
+
+/** I17: a replay ends, makes nothing, and says of code that answers alike that it does. */
+export function checkReplays(state: State, model: Model, report: Report): void {
+  const runs = new Map(state.runs.map((run) => [run.id, run]));
+  const digests = new Map(state.releases.map(({ hook, version, digest }) => [`${hook} ${version}`, digest]));
+  for (const { id, hook, finished } of state.replays) {
+    if (!finished) report('I17', `replay ${id} of ${hook} has not ended`, 'lost');
+  }
+  const answered = model.replays.filter(({ id }) => id !== undefined).length;
+  const unknown = model.replays.filter(({ ackedAt }) => ackedAt === undefined).length;
+  if (state.replays.length < answered || state.replays.length > answered + unknown)
+    report('I17', `${state.replays.length} replays of ${answered} answered ones`, 'lost');
+  for (const { part, run: id, verdict, reason, digest } of state.certificates) {
+    const run = runs.get(id);
+    const name = `certificate of ${run?.hook} ${run?.version}, part ${part}`;
+    if (verdict !== 'cannot' && digest !== digests.get(`${run?.hook} ${run?.version}`))
+      report('I17', `${name}: ${digest} ran`, 'misattributed');
+    const mayFail = model.anyMayFail || model.brokenRuns.has(part);
+    if (verdict === 'differs' && !mayFail) report('I17', `${name} differs (${reason})`, 'misattributed');
+  }
+  checkNothingMade(state, report);
+}
+
+/** Every outcome has the rows that it counts and no further one, and is of a batch; so has every run. */
+function checkNothingMade({ outcomes, rows, batches, runs }: State, report: Report): void {
+  const made = Map.groupBy(rows, (row) => row.outcome_id);
+  for (const { id, hook, row_count: count } of outcomes) {
+    const found = made.get(id)?.length ?? 0;
+    if (found !== count)
+      report('I17', `outcome ${id} of ${hook} counts ${count} rows and has ${found}`, 'duplicated');
+  }
+  const known = new Set(batches.map(({ id }) => id));
+  for (const { id, batch } of runs)
+    if (!known.has(batch)) report('I17', `run ${id} is of no batch`, 'duplicated');
+}

@@ -37,6 +37,8 @@ export interface State {
   readonly outcomes: readonly Outcome[];
   readonly recomputes: readonly Recompute[];
   readonly recomputeRecords: readonly RecomputeRecord[];
+  readonly replays: readonly Replay[];
+  readonly certificates: readonly Certificate[];
   /** The kept counts. */
   readonly counts: readonly CurrentCount[];
   readonly records: readonly {
@@ -142,6 +144,21 @@ export interface RecomputeRecord {
   readonly retried_in: string | null;
 }
 
+export interface Replay {
+  readonly id: string;
+  readonly hook: string | null;
+  readonly finished: boolean;
+}
+
+export interface Certificate {
+  readonly part: string;
+  readonly run: string;
+  readonly outcome: string | null;
+  readonly verdict: string;
+  readonly reason: string | null;
+  readonly digest: string | null;
+}
+
 export interface CurrentCount {
   readonly hook: string;
   readonly version: number;
@@ -202,6 +219,12 @@ export async function readState(database: Database): Promise<State> {
         from recomputes r order by r.id`,
       recomputeRecords: await tx<RecomputeRecord[]>`
         select batch, source_id, batch_record, current_outcome, status, retried_in from recompute_records`,
+      replays: await tx<Replay[]>`
+        select r.id, r.hook, not exists (
+          select from replay_parts where replay = r.id and finished_at is null) as finished
+        from replays r order by r.id`,
+      certificates: await tx<Certificate[]>`
+        select part, run, outcome, verdict, reason, resolved_digest as digest from replay_certificates`,
       counts: await tx<CurrentCount[]>`
         select hook, version, sum(records)::integer as records, sum(rows)::integer as rows
         from current_counts group by hook, version having sum(records) <> 0 or sum(rows) <> 0`,

@@ -4,6 +4,7 @@ import { historyMutants } from './history.ts';
 import { type Mutant, mutants } from './mutants.ts';
 import { queueMutants } from './queue.ts';
 import { recomputeMutants } from './recompute.ts';
+import { replayMutants } from './replay.ts';
 
 export const allMutants: readonly Mutant[] = [
   ...mutants,
@@ -11,5 +12,6 @@ export const allMutants: readonly Mutant[] = [
   ...attributionMutants,
   ...queueMutants,
   ...recomputeMutants,
+  ...replayMutants,
   ...containerMutants,
 ];

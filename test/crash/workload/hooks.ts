@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { featureOf, type HookName, hookNames } from '../hooks.ts';
-import type { Declared, Deploy, Mint, Move, Recomputing } from '../invariants/model.ts';
+import type { Declared, Deploy, Mint, Move, Recomputing, Replaying } from '../invariants/model.ts';
 import { type Operation, slug, type WorkloadParts } from './plan.ts';
 import { changed, fieldsOf, noteRelease } from './releases.ts';
 
@@ -162,6 +162,25 @@ export async function recompute({ client, model }: WorkloadParts, hook: HookName
     type: 'application/json',
     body: JSON.stringify({ reason: 'crash' }),
     accept: ['conflict'],
+  });
+  sent.ackedAt = Date.now();
+  if (code === undefined) sent.id = String(body.id);
+  else sent.refused = code;
+}
+
+/** Runs results of the hook once more; refused while the hook is paused, or has none. */
+export async function replay(
+  { client, model }: WorkloadParts,
+  { hook, sample }: { readonly hook: HookName; readonly sample: number },
+): Promise<void> {
+  const sent: Replaying = { what: 'replay', sentAt: Date.now(), hook };
+  model.replays.push(sent);
+  const { body, code } = await client.write({
+    method: 'POST',
+    path: '/api/v1/replays',
+    type: 'application/json',
+    body: JSON.stringify({ hook, sample, reason: 'crash' }),
+    accept: ['conflict', 'not_found'],
   });
   sent.ackedAt = Date.now();
   if (code === undefined) sent.id = String(body.id);

@@ -38,6 +38,8 @@ export type Operation =
   | { readonly kind: 'heal'; readonly hook: HookName; readonly waits: boolean }
   /** Of all that is not of the live release. */
   | { readonly kind: 'recompute'; readonly hook: HookName }
+  /** A few results, of any release. */
+  | { readonly kind: 'replay'; readonly hook: HookName; readonly sample: number }
   | {
       readonly kind: 'activate';
       readonly hook: HookName;
@@ -128,6 +130,7 @@ const weights: readonly (readonly [Operation['kind'], number])[] = [
   ['rollback', 14],
   ['activate', 6],
   ['recompute', 4],
+  ['replay', 4],
   ['pause', 6],
   ['cancel', 2],
   ['retry', 2],
@@ -169,6 +172,8 @@ function operationOf(kind: Operation['kind'], planning: Planning): Operation {
       return { kind, hook, waits: random.chance(0.6) };
     case 'recompute':
       return { kind, hook };
+    case 'replay':
+      return { kind, hook, sample: random.int(1, 4) };
     case 'pause':
       return { kind, hook: random.chance(0.5) ? hook : undefined, forMs: random.int(50, 600) };
     case 'cancel':

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ingestion, Told } from '../invariants/model.ts';
 import { cancel, pause } from './holds.ts';
-import { deploy, heal, mint, move, recompute } from './hooks.ts';
+import { deploy, heal, mint, move, recompute, replay } from './hooks.ts';
 import { type Operation, type Step, slug, type Upload, type WorkloadParts } from './plan.ts';
 
 /** Makes the convention with two releases of its hooks, so that there is something to do, and to go back to. */
@@ -31,6 +31,8 @@ async function perform(parts: WorkloadParts, operation: Operation): Promise<void
       return heal(parts, operation);
     case 'recompute':
       return recompute(parts, operation.hook);
+    case 'replay':
+      return replay(parts, operation);
     case 'ingest':
       return ingest(parts, operation);
     case 'burst':

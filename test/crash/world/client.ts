@@ -35,7 +35,10 @@ export interface Client {
 
 const answerWithinMs = 60_000;
 const tryMs = 12_000;
-const scopes = ['conventions:write', 'hooks:write', 'ingestions:write', 'ingestions:read', 'runs:read'];
+const scopes = [
+  ...['conventions:write', 'hooks:write', 'ingestions:write', 'ingestions:read', 'runs:read'],
+  'replays:write',
+];
 
 export interface ClientParts {
   readonly subject: string;

@@ -169,6 +169,12 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
   },
   {
     group: 'Look',
+    name: 'open',
+    summary: 'Open the page of a row, a record, a release or a run',
+    load: async () => (await import('./trace/open.ts')).openCommand,
+  },
+  {
+    group: 'Look',
     name: 'trace',
     summary: 'Show where a row came from',
     load: async () => (await import('./trace/trace.ts')).trace,

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Answer, Body, Params, Query, RouteName } from '@osa/core/api';
 import type { Route } from '@osa/core/api/route';
 import type { SigningKey } from '@osa/core/auth/token';
@@ -9,6 +9,7 @@ import { loadKey, sign } from '../config/key.ts';
 import { type Names, withNearName } from './near-name.ts';
 import { problemError, readAnswer } from './read-response.ts';
 import { type HttpResponse, type RequestBody, send, wayThrough } from './request.ts';
+import type { CommandTrace } from './trace.ts';
 
 /** The server, as one typed function over the routes of the wire contract. */
 export interface Client {
@@ -51,6 +52,8 @@ export interface ClientOptions {
   /** `--server`. */
   readonly server: string | undefined;
   readonly signal: AbortSignal;
+  /** Of the command that the calls are for. */
+  readonly trace: CommandTrace;
   /** Told what the user should know though it stops nothing. */
   note(message: string): void;
 }
@@ -60,7 +63,6 @@ export function createClient(options: ClientOptions): Client {
   const server = resolveServer(options.sources, options.server);
   const proxy = proxyTo(server, options.sources);
   const way = proxy && wayThrough(proxy);
-  const traceId = randomBytes(16).toString('hex');
   const tokenFor = signer(options, server, (name, input) => client.call(name, input));
   const client: Client = {
     server,
@@ -69,17 +71,20 @@ export function createClient(options: ClientOptions): Client {
       const route: Route = routes[name];
       // One key for all tries of this call.
       const idempotencyKey = randomUUID();
-      const origin = { requestId: randomUUID(), traceId, spanId: randomBytes(8).toString('hex') };
+      const { trace } = options;
+      const requestId = randomUUID();
       const attempt = (token: string | undefined) =>
-        send({
-          url: urlOf(server, route, input),
-          method: route.method,
-          headers: headersOf(route, { token, idempotencyKey, ...origin }),
-          body: input.upload ?? (input.body === undefined ? undefined : JSON.stringify(input.body)),
-          repeatable: route.method !== 'POST' || route.idempotent === true || input.repeatable === true,
-          way,
-          signal: input.signal ?? options.signal,
-        });
+        trace.call(`${route.method} ${route.path}`, (spanId) =>
+          send({
+            url: urlOf(server, route, input),
+            method: route.method,
+            headers: headersOf(route, { token, idempotencyKey, requestId, traceId: trace.traceId, spanId }),
+            body: input.upload ?? (input.body === undefined ? undefined : JSON.stringify(input.body)),
+            repeatable: route.method !== 'POST' || route.idempotent === true || input.repeatable === true,
+            way,
+            signal: input.signal ?? options.signal,
+          }),
+        );
       const response = await withToken({ route, input, sign: tokenFor, attempt, options });
       if (response.status >= 200 && response.status < 300) return readAnswer(name, response, server);
       throw await withNearName(await problemError(response, server), input.params ?? {}, namesOf(client));

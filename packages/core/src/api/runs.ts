@@ -31,7 +31,13 @@ const RunDetail = RunSummary.extend({
   digest: z.string(),
   /** The outcomes of its records. */
   records: z.object({ passed: z.int(), rejected: z.int(), errored: z.int() }),
-  attempts: z.array(Attempt.extend({ log_bytes: z.int().nullable() })),
+  attempts: z.array(
+    Attempt.extend({
+      log_bytes: z.int().nullable(),
+      /** When its log was removed because of its age. */
+      log_pruned_at: time.nullable().default(null),
+    }),
+  ),
 });
 
 export const runsRoutes = {

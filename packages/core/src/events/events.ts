@@ -38,6 +38,6 @@ export async function readEvents(
   }
   const newest = await store.events.last();
   const start = last === undefined ? (after ?? 0) : Math.max(0, newest - last);
-  if (start >= newest) return { items: [], after: start, has_more: false };
+  if (start >= newest) return { items: [], after: start, has_more: false, pruned_to: null };
   return store.events.read({ after: start, limit: last === undefined ? limit : Math.max(1, last), type });
 }

@@ -13,6 +13,7 @@ import type {
 } from '../ingestion/ingestions.ts';
 import type { FieldDefinition } from '../record/schema.ts';
 import type { NodeIdentity } from '../record/srn.ts';
+import { currentTraceparent } from '../request-context.ts';
 import { arrayText } from './array.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
@@ -87,9 +88,9 @@ async function open(
   // Before the first batch: a session also keeps the plans by which it checks foreign keys.
   await useIndexLookups(tx);
   await tx`
-    insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor)
+    insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor, traceparent)
     values (${id}, ${pinned.convention}, ${pinned.schema.id}, ${pinned.schema.version}, ${batchSize},
-            ${contentSha256}, ${actor})`;
+            ${contentSha256}, ${actor}, ${currentTraceparent()})`;
   return { id };
 }
 

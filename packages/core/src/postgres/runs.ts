@@ -1,9 +1,10 @@
 import type { Answer } from '../api/index.ts';
 import { bounds } from '../limits.ts';
-import type { RunReads, RunTail } from '../run/run-reads.ts';
+import type { RunLog, RunReads, RunTail } from '../run/run-reads.ts';
 import type { Database, Sql } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
 import { attemptColumns, oomRetries } from './trace/columns.ts';
+import { utc } from './wire.ts';
 
 export function runReads({ sql }: Pick<Database, 'sql'>): RunReads {
   return {
@@ -75,7 +76,7 @@ async function show(sql: Sql, id: string): Promise<Answer<'showRun'> | undefined
                                  'errored', count(*) filter (where o.status = 'errored'))
        from outcomes o where o.run = run.id) as records,
       coalesce((select jsonb_agg(to_jsonb(tried) order by tried.n) from (
-        select ${attemptColumns(sql)}, a.log_bytes from attempts a where a.run = run.id) tried), '[]') as attempts
+        select ${attemptColumns(sql)}, a.log_bytes, ${utc(sql, sql`a.log_pruned_at`)} as log_pruned_at from attempts a where a.run = run.id) tried), '[]') as attempts
     from runs run
     join batches b on b.id = run.batch
     join releases rel on rel.hook = run.hook and rel.version = run.version
@@ -83,13 +84,10 @@ async function show(sql: Sql, id: string): Promise<Answer<'showRun'> | undefined
   return row;
 }
 
-async function log(
-  sql: Sql,
-  id: string,
-  attempt: number | undefined,
-): Promise<{ hook: string; log: Uint8Array | null } | undefined> {
-  const [row] = await sql<{ hook: string; log: Uint8Array | null }[]>`
-    select run.hook, case when a.n is not null then coalesce(a.log, l.tail, '') end as log
+async function log(sql: Sql, id: string, attempt: number | undefined): Promise<RunLog | undefined> {
+  const [row] = await sql<RunLog[]>`
+    select run.hook, case when a.n is not null then coalesce(a.log, l.tail, '') end as log,
+           ${utc(sql, sql`a.log_pruned_at`)} as "prunedAt"
     from runs run
     left join attempts a on a.run = run.id
       and a.n = ${attempt === undefined ? sql`(select max(n) from attempts m where m.run = run.id)` : sql`${attempt}`}

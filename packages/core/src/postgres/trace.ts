@@ -10,6 +10,7 @@ import { databaseError } from './connection/sqlstate.ts';
 import { rowValues } from './data/rows.ts';
 import { recalledJson } from './recall/recalled.ts';
 import { rowReplays } from './replay/certificates.ts';
+import { logPrunedAt } from './trace/columns.ts';
 import { type Facts, facts } from './trace/facts.ts';
 import { noNotices, noticesOfRow, type RowNotices } from './trace/notices.ts';
 import { utc } from './wire.ts';
@@ -46,6 +47,7 @@ interface Found {
   readonly newest_version: number;
   readonly live_version: number | null;
   readonly has_sources: boolean;
+  readonly log_pruned_at: string | null;
   /** Null where there are no recalls. */
   readonly recalled: RowNotices | null;
   readonly replays: RowTrace['row']['replays'];
@@ -63,6 +65,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       (select max(version) from records where record_id = r.record_id) as newest_version,
       (select live_version from hooks where name = ${hook}) as live_version,
       exists (select from release_sources where hook = ${hook}) as has_sources,
+      ${logPrunedAt(sql, sql`f.run_id`)} as log_pruned_at,
       ${noticesOfRow(sql)} as recalled,
       ${rowReplays(sql, sql`o.id`, sql`f.ordinal`)} as replays
     from ${sql(`features.${hook}`)} f
@@ -106,7 +109,10 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       recalled: recalled.record,
       metadata: parseObject(found.metadata),
     },
-    run: { ...run.run, snapshot_at: ran.snapshot_at, recalled: recalled.run },
+    run: {
+      ...run.run,
+      ...{ snapshot_at: ran.snapshot_at, log_pruned_at: found.log_pruned_at, recalled: recalled.run },
+    },
     release: {
       ...release.release,
       is_live: found.live_version === run.version,

@@ -10,6 +10,9 @@ import type { HeldPart, NewCertificate, ReplayedRecord, ReplayQueue, StoredRow }
 /** Rows that are in memory at a time, of each side. */
 const rowsAtOnce = 5_000;
 
+/** Values that the certificates of one part name, all together. */
+const mostExamples = 2_000;
+
 /** The ends of a start after which the code's answer counts, or what it left out does. */
 const answering: readonly string[] = ['exited', 'output_too_large'];
 
@@ -50,7 +53,18 @@ export async function certify(
   const certificates = compared.map(({ record, comparison }) =>
     conclude(comparison, answers.get(record.sourceId)),
   );
-  return held.whole ? [certifyOutput(held, made, [...answers.values()]), ...certificates] : certificates;
+  const bounded = boundExamples(certificates);
+  return held.whole ? [certifyOutput(held, made, [...answers.values()]), ...bounded] : bounded;
+}
+
+/** The first results that differ name their values; of very many, the later ones name their columns only. */
+function boundExamples(certificates: readonly NewCertificate[]): NewCertificate[] {
+  let left = mostExamples;
+  return certificates.map((certificate) => {
+    const examples = certificate.examples.slice(0, left);
+    left -= examples.length;
+    return { ...certificate, examples };
+  });
 }
 
 interface RecordAnswer {

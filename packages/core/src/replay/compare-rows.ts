@@ -72,7 +72,7 @@ export class RowComparison {
     return {
       storedDigest: this.stored.digest('hex'),
       madeDigest: this.made?.digest('hex') ?? null,
-      differing: this.differing,
+      differing: this.differing.length === this.added ? null : this.differing,
       columns: this.columnNames.filter((name) => this.columns.has(name)),
       examples: this.examples,
     };

@@ -27,8 +27,15 @@ export async function readRunLog(
   principal: Principal,
   { id, attempt }: { readonly id: string; readonly attempt: number | undefined },
 ): Promise<Uint8Array> {
-  const { hook, log } = found(await store.runs.log(id, attempt), id);
+  const { hook, log, prunedAt } = found(await store.runs.log(id, attempt), id);
   requireScope(principal, 'runs:read', hook);
+  if (prunedAt !== null) {
+    throw new OsaError(
+      'not_found',
+      `the log of run ${id} was pruned on ${prunedAt.slice(0, 10)}; its attempts, exit codes and rows are kept: osa runs show ${id}`,
+      { details: { log_pruned_at: prunedAt } },
+    );
+  }
   if (log) return log;
   throw attempt === undefined
     ? new OsaError('not_found', `run ${id} has no log: its code was not started`)

@@ -18,6 +18,8 @@ export interface RunnerParts {
   readonly requiresSafeRuntime: boolean;
   /** What a pull may take; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
+  /** Told of each pull of an image: whether it came, and the seconds that it took. */
+  readonly onPull?: (ok: boolean, seconds: number) => void;
   /** Reports what a person should know, such as a bound that this machine cannot keep. */
   readonly warn: Warn;
 }

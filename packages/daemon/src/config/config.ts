@@ -6,11 +6,13 @@ import type { Endpoint } from '@osa/core/postgres/connection/connect';
 import type { RunnerSetting } from '@osa/core/runners/index';
 import type { HttpLimits } from '../http/limits.ts';
 import type { LogLevel } from '../log.ts';
+import type { TelemetryTarget } from '../telemetry/telemetry.ts';
 import type { LineageTarget } from '../worker/lineage.ts';
 import { workspaceName } from '../worker/workspace.ts';
 import { trustedIssuers } from './issuers.ts';
 import { type LoginConfig, loginOf } from './login.ts';
 import { required, secretText } from './named-file.ts';
+import { telemetryOf } from './operation-settings.ts';
 import type { Settings } from './read-settings.ts';
 import type { Part } from './settings.ts';
 import { type S3Storage, storageOf } from './storage.ts';
@@ -74,6 +76,8 @@ export interface DaemonConfig {
   readonly drainSeconds: number;
   /** Where the events of runs are delivered, as OpenLineage. */
   readonly lineage?: LineageTarget | undefined;
+  /** Where traces and metrics are sent, by OTLP. */
+  readonly telemetry?: TelemetryTarget | undefined;
   /** A runner passes on some of these variables. */
   readonly environment: NodeJS.ProcessEnv;
   /** Where they differ from the usual limits. */
@@ -130,6 +134,7 @@ export async function productionConfig(options: ProductionOptions): Promise<Daem
     worker: { name, isInherited: false, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
     lineage: lineageOf(settings),
+    telemetry: telemetryOf(settings),
     environment,
   };
 }

@@ -32,6 +32,14 @@ ${settingNames.map(helpOf).join('\n')}
       missing, damaged, unknown to the database or foreign. It exits with 1 if something is missing or damaged.
       gc removes what nothing refers to once it is older than N hours (24), which must be longer than any upload
       takes; --plan only lists it. gc needs the owner's role of the database. Both work while daemons run.
+  osad prune [--plan] [--logs-days N] [--events-days N] [--json] [--database URL] [--config FILE]
+      Removes what grows and is not history: logs of attempts that ended more than N days ago (OSA_KEEP_LOGS_DAYS),
+      notices of finished batches and accepted requests that are older than N days and delivered
+      (OSA_KEEP_EVENTS_DAYS), and stored answers of a day ago. Without an age, logs and notices are kept. --plan only
+      counts. It works while daemons run, and needs the owner's role of the database.
+  osad check [--no-worker | --worker-only] [--config FILE] [--json]
+      Looks at what a daemon needs before it starts: settings, database, migrations, role, sessions, clock, data
+      directory, runner and issuers. Says what to do for each that is wrong, and ends with 1 then. It changes nothing.
   osad check --restored [--data DIR] [--database URL] [--config FILE] [--json]
       Reads a whole archive and proves that it is what was written: each blob and file that the database names is in its
       store with its bytes, and each history is complete. For a restored backup, before the daemon
@@ -47,6 +55,7 @@ Examples
   osad --dev --dir /tmp/try --port 0
   OSA_OWNER_DATABASE_URL=postgres://owner@db/osa osad migrate
   OSA_OWNER_DATABASE_URL=postgres://owner@db/osa OSA_DATA_DIR=/var/lib/osa osad storage gc --plan
+  OSA_OWNER_DATABASE_URL=postgres://owner@db/osa osad prune --logs-days 90 --events-days 365 --plan
   osad check --restored --data /var/lib/osa --database postgres://owner@db/osa
   DATABASE_URL=postgres://osa_app@db/osa OSA_DOMAIN=data.example.org OSA_DATA_DIR=/var/lib/osa \\
     OSA_ISSUER=ci OSA_PUBLIC_KEY_FILE=/etc/osa/ci.pem osad

@@ -23,6 +23,18 @@ export type Options =
       readonly database: string | undefined;
       readonly data: string | undefined;
       readonly json: boolean;
+      /** Whether a whole archive is read, instead of what a start needs. */
+      readonly restored: boolean;
+      readonly part: Part | undefined;
+    }
+  | {
+      readonly command: 'prune';
+      readonly config: string | undefined;
+      readonly database: string | undefined;
+      readonly logDays: number | undefined;
+      readonly eventDays: number | undefined;
+      readonly isPlan: boolean;
+      readonly json: boolean;
     }
   | {
       readonly command: 'keys';
@@ -70,9 +82,19 @@ export function readOptions(argv: readonly string[]): Options {
   const { dev, dir, adopt = false, port, data, database, config } = values;
   const part = partOf(values);
   if (command === 'check') {
-    only(values, ['restored', 'database', 'data', 'config', 'json'], 'osad check');
-    if (!values.restored) throw wrong('osad check: give --restored, which reads the whole archive');
-    return { command, config, database, data, json: values.json ?? false };
+    const { restored = false, json = false } = values;
+    const allowed = restored ? ['database', 'data'] : ['no-worker', 'worker-only'];
+    only(values, ['restored', 'config', 'json', ...allowed], `osad check${restored ? ' --restored' : ''}`);
+    return { command, config, database, data, json, restored, part };
+  }
+  if (command === 'prune') {
+    only(values, ['logs-days', 'events-days', 'plan', 'database', 'config', 'json'], 'osad prune');
+    const logDays = daysOf('logs-days', values['logs-days']);
+    const eventDays = daysOf('events-days', values['events-days']);
+    return {
+      ...{ command, config, database, logDays, eventDays },
+      ...{ isPlan: values.plan ?? false, json: values.json ?? false },
+    };
   }
   if (command === 'migrate') {
     only(values, ['database'], 'osad migrate');
@@ -96,7 +118,7 @@ export function readOptions(argv: readonly string[]): Options {
   };
 }
 
-const commands = ['migrate', 'check'] as const;
+const commands = ['migrate', 'check', 'prune'] as const;
 
 function isCommand(word: string | undefined): word is (typeof commands)[number] | undefined {
   return word === undefined || commands.some((command) => command === word);
@@ -125,6 +147,8 @@ function parse(argv: readonly string[]) {
         'grace-hours': { type: 'string' },
         plan: { type: 'boolean' },
         restored: { type: 'boolean' },
+        'logs-days': { type: 'string' },
+        'events-days': { type: 'string' },
       },
     });
   } catch (cause) {
@@ -168,6 +192,12 @@ function storageWork(
   if (verb === 'gc' && values['no-read']) throw wrong('--no-read: not an option of osad storage gc');
   const { json = false, plan = false } = values;
   return { verb, json, reads: !values['no-read'], isPlan: plan, graceSeconds: Number(hours) * 3_600 };
+}
+
+function daysOf(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 36_500) return Number(text);
+  throw wrong(`--${name}: ${JSON.stringify(text)} is not a whole number of days from 1 to 36500`);
 }
 
 function portOf(text: string | undefined): number | undefined {

@@ -10,6 +10,7 @@ import { isNetwork } from '../http/network.ts';
 import { logLevels } from '../log.ts';
 import { IssuerEntry } from './issuer-entry.ts';
 import { loginSettings } from './login-settings.ts';
+import { operationSettings } from './operation-settings.ts';
 import { whole, words } from './shapes.ts';
 import { storageSettings } from './storage-settings.ts';
 
@@ -225,6 +226,7 @@ export const settings = {
     isSecret: true,
     help: 'Bearer token for that endpoint.',
   },
+  ...operationSettings,
   log_level: {
     shape: z.enum(logLevels).optional(),
     unset: 'info; with --dev: warn',

@@ -14,6 +14,7 @@ import {
 } from '../config/config.ts';
 import { trustedIssuers } from '../config/issuers.ts';
 import { loginOf } from '../config/login.ts';
+import { telemetryOf } from '../config/operation-settings.ts';
 import type { Settings } from '../config/read-settings.ts';
 import { requireSafe } from '../config/start-checks.ts';
 import { storageOf } from '../config/storage.ts';
@@ -110,6 +111,7 @@ async function devConfig(
     worker: { name: await workerName(directory), isInherited: true, ...workerSettings(settings) },
     drainSeconds: settings.drain_seconds,
     lineage: lineageOf(settings),
+    telemetry: telemetryOf(settings),
     environment,
   };
 }

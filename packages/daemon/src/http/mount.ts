@@ -12,6 +12,7 @@ import type { Principal } from '@osa/core/auth/principal';
 import { scopeVerbs } from '@osa/core/auth/scope';
 import { OsaError } from '@osa/core/error';
 import { databaseError } from '@osa/core/postgres/connection/sqlstate';
+import type { RequestContext } from '@osa/core/request-context';
 import type { AskedFor, Writer } from '@osa/core/store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
@@ -32,6 +33,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set once the token is verified. */
     caller: Caller | undefined;
+    /** Its id and its place in a trace. */
+    context: RequestContext | undefined;
   }
 }
 

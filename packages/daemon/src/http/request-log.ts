@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Answer, RouteName } from '@osa/core/api';
-import type { RequestContext } from '@osa/core/request-context';
+import { parseTraceparent, type RequestContext } from '@osa/core/request-context';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 
@@ -14,18 +14,10 @@ export function requestId({ headers }: Pick<IncomingMessage, 'headers'>): string
 /** The caller's trace (W3C Trace Context), continued by a span of ours; else a trace that begins here. */
 export function contextOf({ id, headers }: Pick<FastifyRequest, 'id' | 'headers'>): RequestContext {
   const spanId = randomBytes(8).toString('hex');
-  const [, traceId, parentId] = /^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/.exec(traceOf(headers)) ?? [];
-  const isGiven = traceId !== undefined && /[1-9a-f]/.test(traceId) && /[1-9a-f]/.test(parentId ?? '');
-  if (isGiven) return { id, traceId, spanId, parentId };
+  const { traceparent } = headers;
+  const caller = parseTraceparent(typeof traceparent === 'string' ? traceparent : null);
+  if (caller) return { id, traceId: caller.traceId, spanId, parentId: caller.spanId };
   return { id, traceId: randomBytes(16).toString('hex'), spanId, parentId: undefined };
-}
-
-function traceOf({ traceparent }: IncomingMessage['headers']): string {
-  return typeof traceparent === 'string' ? traceparent : '';
-}
-
-export function traceparent({ traceId, spanId }: RequestContext): string {
-  return `00-${traceId}-${spanId}-01`;
 }
 
 /**

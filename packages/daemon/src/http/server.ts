@@ -3,7 +3,7 @@ import { isIP, type Socket } from 'node:net';
 import { routes } from '@osa/core/api';
 import type { Route } from '@osa/core/api/route';
 import { asOsaError, OsaError } from '@osa/core/error';
-import { duringRequest } from '@osa/core/request-context';
+import { duringRequest, traceparentOf } from '@osa/core/request-context';
 import type { Access } from '@osa/core/store';
 import { systemCode } from '@osa/core/system-error';
 import {
@@ -17,6 +17,7 @@ import {
 import type { Logger } from 'pino';
 import type { Part } from '../config/settings.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type Authenticate, requireGate } from './authenticate.ts';
 import { lingering } from './body.ts';
 import { type ProblemAnswer, problemOf, refusedCaller, refusedLogin } from './errors.ts';
@@ -24,7 +25,7 @@ import type { HttpLimits } from './limits.ts';
 import { createListener } from './listener/listener.ts';
 import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
 import type { Reads } from './reads/reads.ts';
-import { contextOf, logRequest, requestId, routeOf, traceparent } from './request-log.ts';
+import { contextOf, logRequest, requestId, routeOf } from './request-log.ts';
 
 export interface ServerParts {
   readonly part: Part;
@@ -37,6 +38,7 @@ export interface ServerParts {
   readonly limits: HttpLimits;
   readonly reads: Reads;
   readonly metrics: Metrics;
+  readonly telemetry: Telemetry;
   readonly log: Logger;
   /** Stores that a caller with an accepted token was refused. */
   readonly denied: Access['denied'];
@@ -65,6 +67,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.decorateRequest('caller', undefined);
+  app.decorateRequest('context', undefined);
   addHooks(app, parts);
   app.setErrorHandler(async (error, request, reply) => {
     await tellDenial(error, request, parts);
@@ -79,10 +82,11 @@ export function buildServer(parts: ServerParts): FastifyInstance {
 }
 
 function addHooks(app: FastifyInstance, parts: ServerParts): void {
-  const { authenticate, isLocal, limits, log, metrics, isDraining } = parts;
+  const { authenticate, isLocal, limits, log, metrics, telemetry, isDraining } = parts;
   app.addHook('onRequest', (request, reply, done) => {
     const context = contextOf(request);
-    reply.headers({ 'x-request-id': context.id, traceparent: traceparent(context) });
+    request.context = context;
+    reply.headers({ 'x-request-id': context.id, traceparent: traceparentOf(context) });
     duringRequest(context, done);
   });
   app.addHook('onRequest', async (request, reply) => {
@@ -110,10 +114,17 @@ function addHooks(app: FastifyInstance, parts: ServerParts): void {
     reply.raw.setTimeout(limits.answerIdleMs);
   });
   app.addHook('onResponse', async (request, reply) => {
-    const seconds = reply.elapsedTime / 1_000;
-    metrics.observeRequest({ route: routeOf(request), status: reply.statusCode, seconds });
+    const [route, status, ms] = [routeOf(request), reply.statusCode, reply.elapsedTime];
+    metrics.observeRequest({ route, status, seconds: ms / 1_000 });
+    const { context, method } = request;
+    if (context && isTraced(request)) telemetry.observeRequest({ context, method, route, status, ms });
     logRequest(log, request, reply);
   });
+}
+
+/** Probes come every few seconds and are of no trace. */
+function isTraced({ routeOptions }: FastifyRequest): boolean {
+  return routeOptions.config.contract?.gate.kind !== 'public';
 }
 
 /**

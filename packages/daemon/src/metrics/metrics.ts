@@ -18,10 +18,13 @@ export interface Metrics {
   countBatch(end: string): void;
   /** Counts a claim that failed before the batch was held. */
   countClaimFailure(convention: string): void;
+  /** Times a pull of an image. */
+  observePull(ok: boolean, seconds: number): void;
   /** Wraps the queue to count and time what passes: claims, attempts, commits, runs and rows. */
   counted(queue: BatchQueue): BatchQueue;
   /** In Prometheus' text format. */
   text(): Promise<string>;
+  readonly registry: Registry;
   readonly contentType: string;
 }
 
@@ -58,6 +61,13 @@ export function createMetrics({ failing, ...state }: MetricsParts): Metrics {
     labelNames: ['convention'] as const,
     registers,
   });
+  const pulls = new Histogram({
+    name: 'osa_image_pull_seconds',
+    help: 'Duration of pulls of images, by result: ok or failed',
+    labelNames: ['result'] as const,
+    buckets: [0.1, 0.5, 1, 5, 15, 60, 300, 1_800],
+    registers,
+  });
   new Gauge({
     name: 'osa_batch_claim_failures',
     help: 'Unfinished batches whose last claim failed: claims that failed one after the other, by any worker',
@@ -80,9 +90,11 @@ export function createMetrics({ failing, ...state }: MetricsParts): Metrics {
     countRefused: (reason) => refused.inc({ reason }),
     observeRequest: ({ route, status, seconds }) => requests.observe({ route, status }, seconds),
     countClaimFailure: (convention) => claimFailures.inc({ convention }),
+    observePull: (ok, seconds) => pulls.observe({ result: ok ? 'ok' : 'failed' }, seconds),
     countBatch: (end) => batches.inc({ end }),
     counted: countingQueue(registry),
     text: () => registry.metrics(),
+    registry,
     contentType: registry.contentType,
   };
 }

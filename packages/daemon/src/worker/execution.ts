@@ -3,6 +3,7 @@ import { comparisonQueue } from '@osa/core/postgres/comparison/queue';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { postgresQueue } from '@osa/core/postgres/queue/queue';
 import { replayQueue } from '@osa/core/postgres/replay/queue';
+import { originOfBatch } from '@osa/core/postgres/story/origin';
 import type { Execution } from '@osa/core/run/execution';
 import type { OutputThreads } from '@osa/core/run/output/threads';
 import type { Runner } from '@osa/core/run/runner';
@@ -13,6 +14,7 @@ import type { Stores } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from '../config/config.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
 import { sweepDead } from './workspace.ts';
 
 export interface ExecutionParts {
@@ -23,6 +25,7 @@ export interface ExecutionParts {
   readonly stores: Stores;
   readonly threads: OutputThreads;
   readonly metrics: Metrics;
+  readonly telemetry: Telemetry;
   readonly log: Logger;
 }
 
@@ -32,9 +35,10 @@ export interface ExecutionParts {
  */
 export async function prepareExecution(config: DaemonConfig, parts: ExecutionParts): Promise<Execution> {
   const { worker, workDirectory: workspace } = config;
-  const { claims, endings, stores, threads, metrics, log } = parts;
-  const queue = metrics.counted(postgresQueue(claims, { domain: config.domain, endings }));
-  const own = await ownRunners(config, { stores, log });
+  const { claims, endings, stores, threads, metrics, telemetry, log } = parts;
+  const counted = metrics.counted(postgresQueue(claims, { domain: config.domain, endings }));
+  const queue = telemetry.traced(counted, (claim) => originOfBatch(claims, claim));
+  const own = await ownRunners(config, { stores, metrics, log });
   await failpoint('recovery.start');
   const swept = await sweepOrphans(config, own);
   if (swept > 0) log.warn({ attempts: swept }, 'ended attempts that a dead daemon had left running');
@@ -68,7 +72,7 @@ async function sweepOrphans(
 /** Development always runs directories; production runs images only. */
 async function ownRunners(
   { mode, runner, containers, environment }: DaemonConfig,
-  { stores, log }: Pick<ExecutionParts, 'stores' | 'log'>,
+  { stores, metrics, log }: Pick<ExecutionParts, 'stores' | 'metrics' | 'log'>,
 ): Promise<Runner[]> {
   return makeRunners(runner, {
     isDevelopment: mode === 'development',
@@ -79,6 +83,7 @@ async function ownRunners(
     requiresSafeRuntime: mode === 'production',
     registries: containers.registries ?? [],
     pullTimeoutMs: containers.pullSeconds * 1_000,
+    onPull: metrics.observePull,
     warn: (message, details) => log.warn(details, message),
   });
 }

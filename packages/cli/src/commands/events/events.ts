@@ -56,6 +56,11 @@ export const events = defineCommand({
     const client = context.client();
     const start = after === undefined ? { last: last ?? (follow ? 0 : 20) } : { after };
     let page = await read(client, { ...start, type });
+    if (after !== undefined && (page.pruned_to ?? 0) > after) {
+      context.output.note(
+        `ends of batches and accepted requests up to place ${page.pruned_to} were pruned because of their age; all else is there`,
+      );
+    }
     show(context, page);
     while (page.has_more || follow) {
       page = await next(context, client, { after: page.after, type, wait: page.has_more ? 0 : waitSeconds });

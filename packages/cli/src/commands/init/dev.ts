@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { isSea } from 'node:sea';
 import { OsaError } from '@osa/core/error';
 import { chosenEnvironment } from '@osa/core/programs/environment';
 import { systemCode } from '@osa/core/system-error';
@@ -19,6 +20,12 @@ export const dev = defineCommand({
   ],
   json: 'nothing: the log of osad goes to stderr',
   async run({ sources, entry, signal }) {
+    if (isSea()) {
+      throw new OsaError(
+        'usage',
+        `this osa is a single file without Node, which the server needs; install Node 24 or later and run: npx ${daemon} --dev`,
+      );
+    }
     const program = await findDaemon([join(sources.cwd, 'package.json'), ...(entry ? [entry.href] : [])]);
     const ended = await execa(process.execPath, [program, '--dev'], {
       cwd: sources.cwd,

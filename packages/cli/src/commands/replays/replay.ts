@@ -25,7 +25,7 @@ export const replayCommand = defineCommand({
     '`osa trace` shows: identical, differs (with columns and values), or cannot (with the reason, such as an image ' +
     'that is gone).\n\n' +
     'Name rows, a whole run with --run, or draw results with --sample. A result is what a run made of one record, with ' +
-    'all its rows. Of a whole run, the bytes of its output are compared as well.\n\n' +
+    'all its rows. The bytes of the output of a whole run are compared as well.\n\n' +
     `Exit code 0: all are identical. ${replayExits.differs}: something differs. ${replayExits.cannot}: nothing differs, and something cannot be replayed. ` +
     `${waitExits.timeout}: the time of --timeout is over.`,
   arguments: {

@@ -68,12 +68,17 @@ function attemptTable({ attempts, has_logs }: Run): Line[] {
     bytes(attempt.memory_bytes),
     duration(secondsBetween(attempt.started_at, attempt.finished_at ?? new Date().toISOString())),
     attempt.runner,
-    attempt.log_bytes !== null
-      ? bytes(attempt.log_bytes)
-      : has_logs && attempt.ending === null
-        ? 'so far'
-        : null,
+    logText(attempt, has_logs),
     attempt.detail,
   ]);
   return table(['attempt', 'ended', 'exit', 'memory', 'took', 'runner', 'log', 'why'], rows);
+}
+
+function logText(
+  { log_bytes, log_pruned_at, ending }: Run['attempts'][number],
+  hasLogs: boolean,
+): string | null {
+  if (log_pruned_at !== null) return `${bytes(log_bytes ?? 0)}, pruned on ${time(log_pruned_at)}`;
+  if (log_bytes !== null) return bytes(log_bytes);
+  return hasLogs && ending === null ? 'so far' : null;
 }

@@ -19,7 +19,7 @@ export function statusLines(status: Status, url: string): Line[] {
   ];
 }
 
-function factsOf({ database, disk, workers }: Status): [string, Line][] {
+function factsOf({ database, disk, workers, stale }: Status): [string, Line][] {
   const names = workers.map(({ name, runtimes }) => `${name} (${runtimes.join(', ') || 'no runner'})`);
   return [
     [
@@ -28,7 +28,16 @@ function factsOf({ database, disk, workers }: Status): [string, Line][] {
     ],
     ['disk', `${bytes(disk.free_bytes)} of ${bytes(disk.total_bytes)} free`],
     ['workers', names.length === 0 ? yellow('none') : names.join('; ')],
+    ['stale', staleText(stale)],
   ];
+}
+
+/** Rows of releases that are not live. They are right as long as nobody says otherwise, so they need nobody. */
+function staleText({ records, rows, hooks }: Status['stale']): string {
+  if (records === 0) return 'no rows';
+  const named = hooks.slice(0, 3).map(({ hook, records: count }) => `${hook} (${counted(count, 'record')})`);
+  const more = hooks.length > named.length ? ', …' : '';
+  return `${counted(rows, 'row')} of other releases than the live ones: ${named.join(', ')}${more}; see osa hooks stale`;
 }
 
 function section(title: string, lines: readonly Line[], none: string): Line[] {

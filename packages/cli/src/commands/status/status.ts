@@ -7,8 +7,9 @@ const everyMs = 2_000;
 export const status = defineCommand({
   description:
     'Shows on one screen how the archive is: the server, its database and disk, the workers, the queue with the age of ' +
-    'the oldest batch and why batches wait, releases with failed runs in the last hour, paused hooks and ' +
-    'ingestions, and current rows that are recalled. The end lists what needs a person, each with the next step.\n\n' +
+    'the oldest batch and why batches wait, releases with failed runs in the last hour, rows of releases that are not live, ' +
+    'paused hooks and ingestions, and current rows that are recalled. The end lists what needs a person, each with the next ' +
+    'step.\n\n' +
     'Needs the scope runs:read. Exit code: 1 when something needs a person, 5 when the server cannot answer.',
   options: { watch: { description: 'show it again every 2 seconds, until Ctrl-C' } },
   examples: [
@@ -20,7 +21,7 @@ export const status = defineCommand({
     '{"ok", "version", "domain", "now", "started_at", "database": {"version", "bytes", "migration"}, "disk": {"total_bytes",\n' +
     '"free_bytes"}, "workers", "queue": {"complete", "conventions": [{"convention", "queued", "running", "parked", "oldest_at",\n' +
     '"waits": [{"why", "batches", "oldest_at", "example"}]}]}, "failing": [{"hook", "version", "is_live", "passed", "failed",\n' +
-    '"error", "run", "reason"}], "paused": {"hooks", "ingestions"}, "recalls", "needs": [{"code", "about", "detail", "next"}]}\n' +
+    '"error", "run", "reason"}], "stale": {"records", "rows", "hooks"}, "paused": {"hooks", "ingestions"}, "recalls", "needs": [{"code", "about", "detail", "next"}]}\n' +
     'with --watch one such document a line',
   async run(context, { options }) {
     if (options.watch) return watch(context);

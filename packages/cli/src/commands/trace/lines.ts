@@ -44,6 +44,7 @@ export function runEntries(run: RowTrace['run'], released: string): Entry[] {
   return [
     ['ran', line`${time(run.started_at)}, for ${runtime}`],
     ...attemptEntries(run.attempts, released),
+    ...(run.log_pruned_at === null ? [] : [['log', `pruned on ${time(run.log_pruned_at)}`] as const]),
     ...memoryEntries(run.oom_retries),
     ['rows', run.row_count === null ? '-' : String(run.row_count)],
     ['snapshot', line`${time(run.snapshot_at)}, batch ${run.batch}`],

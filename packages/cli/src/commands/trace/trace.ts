@@ -9,7 +9,7 @@ import { traceList } from './list.ts';
 import { deployTraceLines, releaseTraceLines, runTraceLines } from './story-lines.ts';
 import { kinds, type Traced, traceNamed } from './target.ts';
 
-const kindOption = {
+export const kindOption = {
   value: 'KIND',
   description: `what it is, where the name alone may mean several things: ${kinds.join(', ')}`,
   parse: wordOf(kinds),

@@ -36,6 +36,8 @@ export const eventsRoutes = {
       /** The value of `after` for the next request. */
       after: z.int(),
       has_more: z.boolean(),
+      /** Up to this place, ends of batches and accepted requests may have been removed because of their age. */
+      pruned_to: z.int().nullable().default(null),
     }),
     streamedAs: 'text/event-stream',
     waits: true,

@@ -63,6 +63,16 @@ const FailingRelease = z.object({
   reason: z.string().nullable(),
 });
 
+/** Current rows of releases that are not live, from the counts that are kept. */
+const StaleRows = z.object({
+  records: z.int(),
+  rows: z.int(),
+  /** The hooks with the most. */
+  hooks: z.array(
+    z.object({ hook: z.string(), live_version: z.int().nullable(), records: z.int(), rows: z.int() }),
+  ),
+});
+
 const AffectedRecall = z.object({
   id: z.string(),
   fact: z.string(),
@@ -99,6 +109,7 @@ export const statusRoutes = {
         conventions: z.array(Queue),
       }),
       failing: z.array(FailingRelease),
+      stale: StaleRows,
       paused: z.object({
         hooks: z.array(z.object({ hook: z.string(), paused: Pause })),
         ingestions: z.array(z.object({ id: z.string(), convention: z.string(), paused: Pause })),

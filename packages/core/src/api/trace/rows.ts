@@ -39,6 +39,8 @@ export const TracedRun = z.object({
   /** The recalls of its release, and of the platform that it ran on. */
   recalled: Recalled,
   attempts: z.array(Attempt),
+  /** When the log of the last of them was removed because of its age. */
+  log_pruned_at: time.nullable().default(null),
 });
 
 /** What has taken the place of a row: the outcome of a recompute, which may have rejected the record. */

@@ -52,6 +52,7 @@ create table replay_parts (
   check ((status = 'done') = (finished_at is not null))
 );
 create index replay_parts_open on replay_parts (position, id) where finished_at is null;
+create index on replay_parts (replay) where finished_at is null;
 
 create table replay_outcomes (
   part uuid not null references replay_parts,

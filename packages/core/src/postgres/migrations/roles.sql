@@ -23,10 +23,10 @@ declare
     'update (used_at) on blob_uses',
     'insert (sha256, head) on stored_files',
     'insert (batch_record, name, sha256) on record_files',
-    'insert (id, convention, schema_id, schema_version, batch_size, content_sha256, actor) on ingestions',
+    'insert (id, convention, schema_id, schema_version, batch_size, content_sha256, actor, traceparent) on ingestions',
     'insert (id, ingestion, recompute, convention, index, records, invalid) on batches',
     'insert (id, hook, releases, convention, is_list, with_missing, healed_seq, reason, batch_size, expected_records, '
-      'expected_rows, actor, recall) on recomputes',
+      'expected_rows, actor, traceparent, recall) on recomputes',
     'insert (recompute, position, version, only_run, is_list, missing_in) on recompute_walks',
     'insert (recompute, position, convention, source_id) on recompute_list',
     'insert (batch, source_id) on recompute_records',
@@ -106,7 +106,7 @@ begin
   execute format('revoke temporary, create on database %I from public, %I', current_database(), app);
   execute format('revoke create on schema public from public, %I', app);
   revoke execute on function refuse_rewrite(), guard_hook(), guard_new_hook(), guard_live_change(), guard_release(),
-    guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_publisher(), guard_exchange(), guard_forgetting(), prove_supersession(),
+    guard_declaration(), guard_batch(), guard_batch_end(), guard_run(), guard_attempt(), guard_publisher(), guard_exchange(), guard_forgetting(), guard_pruning(), is_notice(text), prove_supersession(),
     guard_person(), guard_login(), guard_session(), prove_session(), guard_refresh_token(),
     prove_batch_records(), prove_sources(), prove_outcomes(), prove_publication(), prove_records(), prove_rows(), prove_recompute_records(),
     prove_record_files(), prove_activation(), guard_current_from(),

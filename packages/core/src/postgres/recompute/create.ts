@@ -3,6 +3,7 @@ import type { StoredHook } from '../../hook/registry.ts';
 import { bounds } from '../../limits.ts';
 import type { Counted, ListedRecord, NewRecompute, Selection } from '../../recompute/recomputes.ts';
 import { parseRecordSrn } from '../../record/srn.ts';
+import { currentTraceparent } from '../../request-context.ts';
 import { arrayText } from '../array.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
 import type { Hole } from '../connection/statement.ts';
@@ -126,9 +127,10 @@ export async function createRecompute(
   const expected = await countSelection(tx, hook.name, selection);
   await tx`
     insert into recomputes (id, hook, releases, convention, is_list, with_missing, healed_seq, reason, batch_size,
-                            expected_records, expected_rows, actor, recall)
+                            expected_records, expected_rows, actor, traceparent, recall)
     values (${id}, ${hook.name}, ${arrayText(releases)}::text::integer[], ${convention}, ${list !== null}, ${withMissing},
-            ${healedSeq}, ${reason}, ${bounds.defaultBatchRecords}, ${expected.records}, ${expected.rows}, ${actor}, ${recall})`;
+            ${healedSeq}, ${reason}, ${bounds.defaultBatchRecords}, ${expected.records}, ${expected.rows}, ${actor},
+            ${currentTraceparent()}, ${recall})`;
   if (list) await storeList(tx, id, list);
   else await storeWalks(tx, id, hook.name, { releases, convention, withMissing });
   await tx`select pg_notify(${batchesChannel}, '')`;

@@ -31,7 +31,7 @@ export function replayQueue(database: Database, endings: Database = database): R
   };
 }
 
-/** Whether a worker that runs has a runner for the release; also where none runs at all, since one may come. */
+/** Whether a worker that runs has a runner for the release. */
 export function isPartStartable(sql: Sql, hook: Hole, version: Hole): Hole {
   return sql`exists (
     select from workers w
@@ -48,6 +48,9 @@ async function claim(
   { name, leaseMs, runtimes }: Parameters<ReplayQueue['claim']>[0],
 ): Promise<HeldPart | undefined> {
   const lease = await database.transaction(async (tx) => {
+    // The parts are walked in the order of their index, up to the first one that can be had, however many wait.
+    await tx`select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true),
+                    set_config('plan_cache_mode', 'force_custom_plan', true)`;
     const [part] = await tx<{ id: string; hook: string }[]>`
       select p.id, r.hook
       from replay_parts p

@@ -95,8 +95,8 @@ function views(sql: Sql) {
           select case when paused_at is not null then format('hook %s is paused', name) || coalesce(': ' || pause_reason, '') end
             as pause from hooks where name = r.hook offset 0) h
         cross join lateral (
-          select case when w.finished_at is null and not ${isPartStartable(sql, sql`r.hook`, sql`r.version`)}
-            then 'no worker runs' end as reason offset 0) s
+          select case when w.status = 'queued' and not ${isPartStartable(sql, sql`r.hook`, sql`r.version`)}
+            then 'waits for a worker' end as reason offset 0) s
         cross join lateral (select count(*) as results from replay_outcomes where part = w.id offset 0) n
         cross join lateral (
           select count(*) filter (where outcome is not null and verdict = 'identical') as identical,

@@ -12,11 +12,12 @@ export async function storedStatus(
   counted?: OpenBatches,
 ): Promise<StoredStatus> {
   const { sql } = database;
-  const [facts, queue, workers, failing, hooks, ingestions, recalls] = await Promise.all([
+  const [facts, queue, workers, failing, stale, hooks, ingestions, recalls] = await Promise.all([
     serverFacts(sql),
     counted ?? openBatches(sql),
     runningWorkers(database),
     failingReleases(sql),
+    staleRows(sql),
     pausedHooks(sql),
     pausedIngestions(sql),
     affectedRecalls(sql, mostRecalls),
@@ -28,6 +29,7 @@ export async function storedStatus(
     queue: { complete: queue.complete, conventions: queue.conventions },
     newest_running_at: queue.newestRunningAt,
     failing,
+    stale,
     paused: { hooks, ingestions },
     recalls: recalls.map(({ id, fact, asked, reason, opened_at, current: { records, rows } }) => {
       return { id, fact, asked, reason, opened_at, records, rows };
@@ -72,6 +74,27 @@ export async function failingReleases(sql: Sql): Promise<Answer<'status'>['faili
     cross join lateral (select live_version from hooks where name = e.hook offset 0) h
     where e.failed + e.error > 0
     order by e.failed + e.error desc, e.hook, e.version limit ${mostReleases}`;
+}
+
+/** Hooks with stale rows that are named. */
+const mostStale = 20;
+
+/** By hook, version and set of records the counts are kept, so no row is looked at. */
+async function staleRows(sql: Sql): Promise<Answer<'status'>['stale']> {
+  const [row] = await sql<Answer<'status'>['stale'][]>`
+    with counted as materialized (
+      select h.name as hook, h.live_version, c.records, c.rows
+      from hooks h
+      cross join lateral (
+        select sum(records)::float8 as records, sum(rows)::float8 as rows from current_counts
+        where hook = h.name and version is distinct from h.live_version offset 0) c
+      where c.records > 0
+    )
+    select coalesce(sum(records), 0)::float8 as records, coalesce(sum(rows), 0)::float8 as rows,
+      coalesce((select jsonb_agg(to_jsonb(s)) from (
+        select * from counted order by records desc, hook limit ${mostStale}) s), '[]') as hooks
+    from counted`;
+  return row ?? { records: 0, rows: 0, hooks: [] };
 }
 
 async function pausedHooks(sql: Sql): Promise<Answer<'status'>['paused']['hooks']> {

@@ -12,16 +12,17 @@ export function eventReads(sql: Sql): EventReads {
     },
     /** One statement, since events that get a place between two would be passed over. */
     async read({ after, limit, type }) {
-      type Row = Omit<Event, 'seq'> & { seq: string | null; looked: string | null; newest: string };
+      type Row = Omit<Event, 'seq'> & { seq: string | null } & Ends;
       const found = await sql<Row[]>`
         with looked as materialized (
           select seq, event from event_order where seq > ${after} order by seq
           limit ${type === undefined ? limit : mostSeen}
         ), ends as (
           select (select max(seq) from looked) as looked,
-                 coalesce((select max(seq) from event_order), 0) as newest
+                 coalesce((select max(seq) from event_order), 0) as newest,
+                 (select max(last_seq) from prunings where last_seq is not null) as pruned
         )
-        select ends.looked, ends.newest, found.*
+        select ends.looked, ends.newest, ends.pruned, found.*
         from ends left join lateral (
           select o.seq, e.type, e.payload - 'actor' as payload, e.at,
                  case when a.id is not null
@@ -36,12 +37,24 @@ export function eventReads(sql: Sql): EventReads {
           where ${type ?? null}::text is null or e.type = ${type ?? null}
           order by o.seq limit ${limit}) found on true
         order by found.seq`;
-      const items = found.flatMap(({ seq, looked: _looked, newest: _newest, ...event }) =>
+      const items = found.flatMap(({ seq, looked: _looked, newest: _newest, pruned: _pruned, ...event }) =>
         seq === null ? [] : [{ seq: Number(seq), ...event }],
       );
       const looked = Number(found[0]?.looked ?? after);
       const next = items.length === limit ? (items.at(-1)?.seq ?? looked) : looked;
-      return { items, after: next, has_more: next < Number(found[0]?.newest ?? next) };
+      const pruned = found[0]?.pruned ?? null;
+      return {
+        items,
+        after: next,
+        has_more: next < Number(found[0]?.newest ?? next),
+        pruned_to: pruned === null ? null : Number(pruned),
+      };
     },
   };
+}
+
+interface Ends {
+  readonly looked: string | null;
+  readonly newest: string;
+  readonly pruned: string | null;
 }

@@ -2,7 +2,7 @@ import type { Answer } from '../../api/index.ts';
 import type { Sql } from '../connection/connect.ts';
 import { recalledJson } from '../recall/recalled.ts';
 import { releaseColumns } from '../registry/reads.ts';
-import { attemptColumns, oomRetries } from '../trace/columns.ts';
+import { attemptColumns, logPrunedAt, oomRetries } from '../trace/columns.ts';
 import { digest, utc } from '../wire.ts';
 
 /** The parts that several answers of a trace share, as JSON. */
@@ -18,7 +18,7 @@ export function runJson(sql: Sql) {
            ${utc(sql, sql`run.finished_at`)} as finished_at, ${utc(sql, sql`bt.snapshot_at`)} as snapshot_at,
            ${digest(sql, sql`run.input_digest`)} as input_digest,
            ${digest(sql, sql`run.output_digest`)} as output_digest, ${oomRetries(sql)} as oom_retries,
-           bt.convention, bt.ingestion, bt.recompute,
+           bt.convention, bt.ingestion, bt.recompute, ${logPrunedAt(sql, sql`run.id`)} as log_pruned_at,
            ${recalledJson(sql, { hook: sql`run.hook`, version: sql`run.version`, run: sql`run.id` })} as recalled,
            coalesce((select jsonb_agg(to_jsonb(tried) order by tried.n) from (
              select ${attemptColumns(sql)} from attempts a where a.run = run.id) tried), '[]') as attempts) t)`;

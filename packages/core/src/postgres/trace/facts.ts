@@ -21,7 +21,7 @@ export interface Facts {
 
 export interface RunFacts {
   readonly version: number;
-  readonly run: Omit<RowTrace['run'], 'snapshot_at' | 'recalled'>;
+  readonly run: Omit<RowTrace['run'], 'snapshot_at' | 'log_pruned_at' | 'recalled'>;
 }
 
 export interface ReleaseFacts {

@@ -1,4 +1,5 @@
 import { on } from 'node:events';
+import { getAsset, isSea } from 'node:sea';
 import { Worker } from 'node:worker_threads';
 import { OsaError } from '../../error.ts';
 import { outputThreadData, type Reply, type Request, type Task } from './thread.ts';
@@ -87,10 +88,9 @@ async function* replies(worker: Worker, signal: AbortSignal | undefined): AsyncG
 }
 
 function startWorker(entry: URL | undefined, onGone: (worker: Worker) => void): Worker {
-  const isSource = import.meta.url.endsWith('.ts');
-  const bundle = entry ?? new URL('', import.meta.url);
-  const worker = new Worker(isSource ? new URL('./thread-main.ts', import.meta.url) : bundle, {
+  const worker = new Worker(codeOfThread(entry), {
     name: 'osa output',
+    eval: isSea(),
     workerData: outputThreadData,
     env: {},
     execArgv: [],
@@ -98,6 +98,13 @@ function startWorker(entry: URL | undefined, onGone: (worker: Worker) => void): 
   });
   const gone = () => onGone(worker);
   return worker.on('error', gone).on('exit', gone);
+}
+
+/** The file that a thread starts from. A single executable holds its text instead (scripts/build-executable.ts). */
+function codeOfThread(entry: URL | undefined): URL | string {
+  if (isSea()) return getAsset('output-thread.cjs', 'utf8');
+  const isSource = import.meta.url.endsWith('.ts');
+  return isSource ? new URL('./thread-main.ts', import.meta.url) : (entry ?? new URL('', import.meta.url));
 }
 
 function failed({ code, message, field, details, stack }: Extract<Reply, { kind: 'failed' }>): OsaError {

@@ -27,6 +27,7 @@ export interface ContainerRunnerParts {
   readonly registries?: readonly string[] | undefined;
   /** What a pull may take; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
+  readonly onPull?: RunnerParts['onPull'];
   readonly onLeft: OnLeft;
   /** Bounds what code writes; undefined where the machine or the user has none, and the output is watched only. */
   readonly quota: OutputQuota | undefined;
@@ -40,7 +41,7 @@ export interface ContainerRunnerParts {
  * @throws OsaError `usage` when there is none
  */
 export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> {
-  const { setting, engineOptions: given, environment, pullTimeoutMs, registries, warn } = parts;
+  const { setting, engineOptions: given, environment, pullTimeoutMs, onPull, registries, warn } = parts;
   const named = engineNames.filter((engine) => engine === setting);
   const name = await findEngine({ options: given, environment }, named.length > 0 ? named : engineNames);
   const options = name === 'podman' && given.length === 0 ? await runtimeOptions(parts) : given;
@@ -57,6 +58,7 @@ export async function foundContainerRunner(parts: RunnerParts): Promise<Runner> 
     engine: { name, options },
     environment,
     pullTimeoutMs,
+    ...(onPull && { onPull }),
     registries,
     onLeft,
     quota,
@@ -113,7 +115,7 @@ export function containerRunner(parts: ContainerRunnerParts): Runner {
   const { environment, pullTimeoutMs, quota, registries = [] } = parts;
   const engine = engineOf({ ...parts.engine, environment });
   const hint: CgroupHint = {};
-  const known = knownImages();
+  const known = knownImages(parts.onPull);
   const removal = containerRemoval(engine, parts.onLeft);
   const profile = onceItWorks(() => seccompProfile(engine));
   return {

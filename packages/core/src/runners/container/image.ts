@@ -18,10 +18,14 @@ export interface PresentImage {
 export interface KnownImages {
   readonly images: Map<string, Inspected>;
   readonly platforms: KnownPlatforms;
+  readonly onPull: OnPull;
 }
 
-export function knownImages(): KnownImages {
-  return { images: new Map(), platforms: new Map() };
+/** Told of each pull: whether the image came, and the seconds that it took. */
+export type OnPull = (ok: boolean, seconds: number) => void;
+
+export function knownImages(onPull: OnPull = () => undefined): KnownImages {
+  return { images: new Map(), platforms: new Map(), onPull };
 }
 
 /** A digest names one content for ever, so only few facts about it are worth to be kept, and the oldest go. */
@@ -75,7 +79,13 @@ function remember({ images }: KnownImages, digest: string, image: Inspected): vo
 }
 
 async function pulled(engine: Engine, reference: string, request: ImageRequest): Promise<Inspected> {
-  await pull(engine, reference, request);
+  const began = performance.now();
+  const tell = (ok: boolean) => request.known.onPull(ok, (performance.now() - began) / 1_000);
+  await pull(engine, reference, request).catch((error: unknown) => {
+    tell(false);
+    throw error;
+  });
+  tell(true);
   const image = await inspect(engine, request.digest, reference);
   if (image) return image;
   throw new OsaError('unavailable', `${reference} was pulled and is not there`, { details: { reference } });

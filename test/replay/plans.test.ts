@@ -1,0 +1,126 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { replayQueue } from '@osa/core/postgres/replay/queue';
+import { postgresStore } from '@osa/core/postgres/store';
+import { executeReplay } from '@osa/core/replay/execute';
+import { listCertificates, listRowCertificates, replay } from '@osa/core/replay/replay';
+import type { Runner, Task } from '@osa/core/run/runner';
+import { traceRow } from '@osa/core/trace/trace';
+import { expect, test } from 'vitest';
+import { coreArchive } from '../support/core-archive.ts';
+import { crowd } from '../support/database/crowd.ts';
+import { admin } from '../support/database/database.ts';
+import { writer } from './replay-support.ts';
+
+/** Replays cost what their own results cost, beside 100,000 others of the same hook and without statistics. */
+
+const known = 100_000;
+const perRun = 1_000;
+/** Index entries and rows of one table that a result may cost: checks and proofs read it again. */
+const entriesPerResult = 40;
+const tables = [
+  ...['records', 'batch_records', 'batches', 'outcomes', 'runs', 'in_bench', 'events'],
+  ...['replays', 'replay_parts', 'replay_outcomes', 'replay_certificates'],
+];
+
+test('each step of a replay reads its own results by index', { timeout: 240_000 }, async () => {
+  const bench = await coreArchive();
+  try {
+    const owner = bench.open('owner', { max: 1 });
+    await bench.deploy({ in_bench: {} });
+    for (const table of tables) {
+      const name = table === 'in_bench' ? 'features.in_bench' : table;
+      await owner.sql.unsafe(`alter table ${name} set (autovacuum_enabled = off)`);
+    }
+    await crowd(owner, { convention: 'bench', hook: 'in_bench', count: known });
+    await owner.transaction(async (tx) => {
+      await tx`set local session_replication_role = replica`;
+      await tx`update runs set published_records = ${perRun}, published_rows = ${perRun}, output_digest = repeat('a', 64)`;
+    });
+    await owner.sql`select pg_stat_force_next_flush()`;
+    const app = bench.open('app', { max: 1 });
+    const store = postgresStore(app, { domain: 'localhost' });
+    const execution = { ...bench.execution, replays: replayQueue(app), runners: [answering] };
+    const over: object[] = [];
+    const reads = async () => {
+      await app.sql`select pg_stat_force_next_flush()`;
+      const rows = await bench.database.sql<{ name: string; scans: number; entries: number }[]>`
+        select t.relname as name, t.seq_scan::float8 as scans,
+               (t.seq_tup_read + coalesce((select sum(i.idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid), 0)
+               )::float8 as entries
+        from pg_stat_user_tables t where t.relname = any (${bench.database.sql.array(tables)})`;
+      return new Map(rows.map(({ name, ...counts }) => [name, counts]));
+    };
+    const measure = async <T>(step: string, results: number, run: () => Promise<T>): Promise<T> => {
+      const before = await reads();
+      const answer = await run();
+      for (const [name, { scans, entries }] of await reads()) {
+        const read = entries - (before.get(name)?.entries ?? 0);
+        const scanned = scans - (before.get(name)?.scans ?? 0);
+        if (read > entriesPerResult * results || (scanned > 0 && read > 0))
+          over.push({ step, name, read, scanned });
+      }
+      return answer;
+    };
+    const all = async () => {
+      while (await executeReplay(execution, new AbortController().signal));
+    };
+    const ids = await app.sql<{ id: string; run: string }[]>`
+      select id, run_id as run from features.in_bench where id % 500 = 1 order by id limit 200`;
+    const rows = ids.map(({ id }) => `in_bench/${id}`);
+    const run = ids[0]?.run ?? '';
+    const named = await measure('ask for rows', 200, () => replay(store, writer, { rows }));
+    const worker = { name: 'bench', leaseMs: 60_000, runtimes: ['directory'] as const };
+    const held = await measure('claim', 1, () => execution.replays.claim(worker));
+    expect(held).toBeDefined();
+    if (held) await execution.replays.postpone(held, { reason: null, delayMs: 0 });
+    await measure('replay rows', 200, all);
+    const whole = await measure('ask for a run', perRun, () => replay(store, writer, { run }));
+    await measure('replay a run', perRun, all);
+    // A place within a run is found by walking over the run's results.
+    const drawn = await measure('draw a sample', (20 * perRun) / 10, () =>
+      replay(store, writer, { sample: 20, seed: 'a' }),
+    );
+    await measure('replay a sample', 20, all);
+    for (const { id } of [named, whole, drawn]) {
+      const shown = await measure('show', 1_000, () => store.replays.show(id));
+      expect(shown).toMatchObject({ status: 'done', cannot: 0, differs: 0, identical: shown?.results });
+      const query = { limit: 100, cursor: undefined, verdict: undefined };
+      await measure('page of certificates', 200, () => listCertificates(store, id, query));
+    }
+    await measure('list', 1_000, () => store.replays.list({ limit: 10, cursor: undefined }));
+    const row = { hook: 'in_bench', id: Number(ids[0]?.id) };
+    const page = { limit: 10, cursor: undefined };
+    expect(
+      (await measure('certificates of a row', 1, () => listRowCertificates(store, row, page))).items,
+    ).toHaveLength(2);
+    expect((await measure('trace of a row', 2, () => traceRow(store, admin, row))).row.replays).toMatchObject(
+      {
+        ...{ identical: 2, differs: 0, cannot: 0, last: { verdict: 'identical', replay_id: whole.id } },
+      },
+    );
+    expect(over).toEqual([]);
+  } finally {
+    await bench.dispose();
+  }
+});
+
+/** Answers each record with its value, without a process. */
+const answering: Runner = {
+  name: 'answering',
+  runtimes: ['directory'],
+  sweep: async () => 0,
+  async run({ records, release }: Task) {
+    const outputDirectory = await mkdtemp(join(tmpdir(), 'osa-plans-'));
+    const lines = records.map(({ id, metadata }) => {
+      return `${JSON.stringify({ id, features: [{ value: Number(JSON.parse(metadata).value) }] })}\n`;
+    });
+    await writeFile(join(outputDirectory, 'features.jsonl'), lines.join(''));
+    return {
+      ...{ ending: 'exited', exitCode: 0, exitSignal: null, resolvedDigest: release.digest, outputDirectory },
+      ...{ log: new Uint8Array(), logBytes: 0 },
+      dispose: () => rm(outputDirectory, { recursive: true }),
+    };
+  },
+};
