@@ -79,6 +79,8 @@ const beforeCommit: readonly Point[] = [
   'mint.after-insert',
   'live.after-lock',
   'submit.after-events',
+  'file.recorded',
+  'file.linked',
   'claim.after-snapshot',
   'write.before-commit',
 ];
@@ -145,7 +147,7 @@ export function allPairs({ canFillDisk }: { readonly canFillDisk: boolean }): Fa
 /** How often a point is reached in a run at least, about; a fault at a later time would never happen. */
 function mostOften(point: Point): number {
   if (/^(recovery|shutdown|live|mint|oom|divide)/.test(point)) return 1;
-  if (point.startsWith('submit')) return 3;
+  if (/^(submit|file)/.test(point)) return 3;
   if (point.startsWith('release')) return 5;
   return 4;
 }

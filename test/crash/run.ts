@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readPrivateKey } from '@osa/core/auth/token';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import type { Point } from './control.ts';
+import { checkFiles } from './files.ts';
 import type { Injected } from './injector.ts';
 import { checkEvents } from './invariants/events.ts';
 import { type History, readHistory, rewritten } from './invariants/history.ts';
@@ -143,6 +144,7 @@ async function verify(
   await checkTraces(state, model, (await clientsOf(world, key))('reader'), report);
   const final = await readHistory(database);
   for (const reading of readings) for (const what of rewritten(reading, final)) report('I7', what);
+  await checkFiles(state, { database, directory }, report);
   return { rows: checkRows(state, model, report), batches: state.batches.length };
 }
 

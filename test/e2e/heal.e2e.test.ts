@@ -107,27 +107,45 @@ async function unfinished(): Promise<number> {
   return row?.n ?? 0;
 }
 
-/** Counted row by row, not from the counts that are kept. */
+/** Put together here, row by row, and not from the counts that are kept. */
 async function checked() {
-  const [row] = await owner.transaction(async (tx) => {
-    // Without statistics the planner would look through all records for each of them.
-    await tx`set local enable_nestloop = off`;
-    return tx<Record<string, number>[]>`
-    with newest as (
-      select distinct on (record_id) batch_record from records order by record_id, version desc),
-    made as (
-      select f.outcome_id, f.maker, f.value, run.version, (b.metadata ->> 'value')::float8 as given, o.batch_record,
-             o.superseded_by is null and o.status = 'passed' as stands
-      from features.doubled f join outcomes o on o.id = f.outcome_id join runs run on run.id = f.run_id
-      join batch_records b on b.id = o.batch_record),
-    standing as (
-      select n.batch_record, count(m.outcome_id) as rows, count(*) filter (where m.version = 2) as of_v2
-      from newest n left join made m on m.batch_record = n.batch_record and m.stands group by 1)
-    select count(*)::integer as records, (select count(*) from made)::integer as rows, sum(of_v2)::integer as of_v2,
-           count(*) filter (where rows = 0)::integer as without_row, count(*) filter (where rows > 1)::integer as with_more,
-           (select count(*) from made where maker <> version or value <> given * version)::integer as forged,
-           (select coalesce(sum(rows), 0) from current_counts where version = 2)::integer as counted
-    from standing`;
-  });
-  return row ?? {};
+  const { sql } = owner;
+  const records = await sql<{ record: string; batch_record: string; version: number }[]>`
+    select record_id as record, batch_record, version from records`;
+  const outcomes = await sql<{ id: string; batch_record: string; stands: boolean }[]>`
+    select id, batch_record, superseded_by is null and status = 'passed' as stands from outcomes`;
+  const runs = await sql<{ id: string; version: number }[]>`select id, version from runs`;
+  const given = await sql<{ id: string; value: number }[]>`
+    select id, (metadata ->> 'value')::float8 as value from batch_records`;
+  const rows = await sql<{ outcome_id: string; run_id: string; maker: string; value: number }[]>`
+    select outcome_id, run_id, maker, value from features.doubled`;
+
+  const newest = new Map<string, { batch_record: string; version: number }>();
+  for (const one of records)
+    if ((newest.get(one.record)?.version ?? 0) < one.version) newest.set(one.record, one);
+  const [byOutcome, versions] = [
+    new Map(outcomes.map((one) => [one.id, one])),
+    new Map(runs.map((one) => [one.id, one.version])),
+  ];
+  const values = new Map(given.map((one) => [one.id, one.value]));
+  const standing = new Map<string, number[]>();
+  let forged = 0;
+  for (const { outcome_id, run_id, maker, value } of rows) {
+    const [outcome, version] = [byOutcome.get(outcome_id), versions.get(run_id) ?? 0];
+    if (
+      !outcome ||
+      Number(maker) !== version ||
+      value !== (values.get(outcome.batch_record) ?? Number.NaN) * version
+    )
+      forged += 1;
+    if (outcome?.stands)
+      standing.set(outcome.batch_record, [...(standing.get(outcome.batch_record) ?? []), version]);
+  }
+  const current = [...newest.values()].map(({ batch_record }) => standing.get(batch_record) ?? []);
+  return {
+    ...{ records: newest.size, rows: rows.length, forged, counted: await currentOf(2) },
+    of_v2: current.filter((made) => made.includes(2)).length,
+    without_row: current.filter((made) => made.length === 0).length,
+    with_more: current.filter((made) => made.length > 1).length,
+  };
 }

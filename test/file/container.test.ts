@@ -35,7 +35,7 @@ describeContainers('the files of records in a container', () => {
     await archive.deploy(hooks, { file_requirements });
     const store = async (name: string, bytes: Buffer) => {
       const sha256 = createHash('sha256').update(bytes).digest('hex');
-      const parts = { store: archive.store, files, fileBytes: 10_000_000 };
+      const parts = { store: archive.store, files, fileBytes: 10_000_000, uploadBytesPerDay: 2 ** 40 };
       const part = { slug: convention, sha256, offset: 0, size: bytes.length };
       await uploadFile(parts, { principal: admin }, part, async function* () {
         yield bytes;

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { chmod, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -9,13 +11,14 @@ import { until } from '../support/database/database.ts';
 
 let daemon: TestDaemon;
 let id: string;
+const perDay = 2 ** 30;
 const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, index) => (index * 31) & 0xff));
 const sha256 = createHash('sha256').update(bytes).digest('hex');
 const name = "été <b>'1'.bin";
 const rules = { accepted_types: [], min_count: 0, max_count: 3, max_file_size: 200_000 };
 
 beforeAll(async () => {
-  daemon = await testDaemon();
+  daemon = await testDaemon({ http: { uploadBytesPerDay: perDay } });
   await daemon.call('deploy', { json: { ...deployRequest(), file_requirements: rules } });
   await daemon.call('deploy', {
     json: {
@@ -124,6 +127,45 @@ test('a published record lists its files, and they are read whole or in part', a
   expect([changed.status, changed.body.length]).toEqual([200, bytes.length]);
   const beyond = await get({ range: `bytes=${bytes.length}-` });
   expect([beyond.status, beyond.headers['content-range']]).toEqual([416, `bytes */${bytes.length}`]);
+});
+
+test('a file whose bytes were changed on the disk is named as damaged, and never served', async () => {
+  const path = join(daemon.directory, 'data/blobs', sha256.slice(0, 2), sha256.slice(2));
+  const flipped = Buffer.from(bytes);
+  flipped[50_000] = (flipped[50_000] ?? 0) ^ 1;
+  await chmod(path, 0o644);
+  await writeFile(path, flipped);
+  const answer = await get({ range: 'bytes=10-19' });
+  const problem = JSON.parse(answer.body.toString());
+  expect([answer.status, problem.code, problem.details]).toEqual([500, 'damaged', { sha256 }]);
+  expect(answer.body.toString()).not.toContain(daemon.directory);
+  await writeFile(path, bytes);
+  expect((await get({})).status).toBe(200);
+});
+
+test('a sender has so many bytes a day: a further part is refused before it comes, and names the way out', async () => {
+  const { sql } = daemon.database.open(daemon.database.ownerUrl, { max: 1 });
+  const used = async () => {
+    const rows = await sql<{ bytes: string }[]>`
+      select u.bytes from upload_use u join actors a on a.id = u.actor where a.subject = 'hoarder'`;
+    return Number(rows[0]?.bytes ?? 0);
+  };
+  const send = async (text: string, size: number, offset = 0) => {
+    const body = Buffer.from(text);
+    const digest = createHash('sha256').update(`${size} bytes`).digest('hex');
+    const authorization = await daemon.bearer(['ingestions:write'], { subject: 'hoarder' });
+    const headers = { authorization, 'content-type': 'application/octet-stream' };
+    return daemon.send('PUT', fileUrl(digest, `size=${size}&offset=${offset}`), { headers, body });
+  };
+  expect((await send('x'.repeat(1_000), 150_000)).status).toBe(200);
+  // The rest of what was said did not come, and does not count.
+  expect(await used()).toBe(1_000);
+  await sql`update upload_use set bytes = ${perDay - 100_000} where actor = (select id from actors where subject = 'hoarder')`;
+  const refused = await send('y'.repeat(149_000), 150_000, 1_000);
+  expect([refused.status, refused.problem?.code]).toEqual([429, 'rate_limited']);
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
+  expect(refused.problem?.message).toContain('OSA_UPLOAD_GIGABYTES_PER_DAY');
+  expect(await used()).toBe(perDay - 100_000);
 });
 
 test('a file or a record that is not there is named', async () => {

@@ -35,7 +35,7 @@ afterEach(async () => {
 async function stored(name: string, text: string) {
   const bytes = Buffer.from(text);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  const parts = { store: archive.store, files, fileBytes: 10_000 };
+  const parts = { store: archive.store, files, fileBytes: 10_000, uploadBytesPerDay: 2 ** 40 };
   const part = { slug: convention, sha256, offset: 0, size: bytes.length };
   await uploadFile(parts, { principal: admin }, part, async function* () {
     yield bytes;

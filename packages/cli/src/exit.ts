@@ -48,6 +48,7 @@ const exitCodes = {
   idempotency_mismatch: 1,
   in_progress: 1,
   lease_lost: 1,
+  damaged: 1,
   internal: 1,
 
   missing_token: 4,

@@ -54,6 +54,7 @@ export const errorCodes = {
   // The service itself.
   unreachable: 'The server cannot be reached',
   busy: 'Something else holds what the request needs',
+  damaged: 'Stored bytes are damaged',
   unavailable: 'The service is temporarily unavailable',
   lease_lost: 'The lease on the batch is lost',
   interrupted: 'Interrupted',

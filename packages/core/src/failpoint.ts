@@ -20,6 +20,13 @@ export const failpoints = [
   // Rollback and activate: the hook is locked; committed but not answered.
   'live.after-lock',
   'live.after-commit',
+  // A file of records: a part is on the disk; the whole has its name, and the database does not know it; its row is written,
+  // before COMMIT; committed, not answered. A record is tied to its files, before COMMIT.
+  'file.part',
+  'file.whole',
+  'file.recorded',
+  'file.after-commit',
+  'file.linked',
   // Upload: batches and event are written; committed but not answered.
   'submit.after-events',
   'submit.after-commit',

@@ -5,7 +5,7 @@ import type { ComparisonReads, ComparisonWrites } from './comparison/comparisons
 import type { DatasetReads } from './data/dataset.ts';
 import type { Deliveries } from './events/deliveries.ts';
 import type { EventReads } from './events/outbox.ts';
-import type { FileReads, FileWrites } from './file/files.ts';
+import type { FileReads, FileWrites, UploadUse } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
 import type { People } from './person/people.ts';
@@ -42,6 +42,7 @@ export interface Store {
   readonly replays: ReplayReads;
   readonly dataset: DatasetReads;
   readonly files: FileReads;
+  readonly uploadUse: UploadUse;
   readonly tracer: Tracer;
   readonly stories: Stories;
   readonly events: EventReads;

@@ -6,6 +6,7 @@ import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
 import { failpoint } from '@osa/core/failpoint';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { forgetOldLogins } from '@osa/core/postgres/people/people';
+import { forgetUploadUse } from '@osa/core/postgres/storage/upload-use';
 import { forgetOldAnswers, postgresStore } from '@osa/core/postgres/store';
 import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
@@ -274,7 +275,9 @@ async function closeServer(app: FastifyInstance, graceMs: number): Promise<void>
 }
 
 async function forget(database: Database, log: Logger): Promise<void> {
-  await Promise.all([forgetOldAnswers(database), forgetOldLogins(database)]).catch((error: unknown) => {
-    log.warn({ err: error }, 'cannot delete old stored answers or logins; next try in an hour');
-  });
+  await Promise.all([forgetOldAnswers(database), forgetOldLogins(database), forgetUploadUse(database)]).catch(
+    (error: unknown) => {
+      log.warn({ err: error }, 'cannot delete old stored answers or logins; next try in an hour');
+    },
+  );
 }

@@ -71,6 +71,7 @@ export interface Written {
   readonly what: string;
   /** Whether its tries have one key. */
   readonly keyed: boolean;
+  readonly isPart: boolean;
   /** The ids of the tokens of its tries. */
   readonly tokens: string[];
   end: 'done' | 'refused' | 'unknown';

@@ -1,5 +1,6 @@
 import { attributionMutants } from './attribution.ts';
 import { containerMutants } from './containers.ts';
+import { fileMutants } from './files.ts';
 import { historyMutants } from './history.ts';
 import { type Mutant, mutants } from './mutants.ts';
 import { queueMutants } from './queue.ts';
@@ -13,5 +14,6 @@ export const allMutants: readonly Mutant[] = [
   ...queueMutants,
   ...recomputeMutants,
   ...replayMutants,
+  ...fileMutants,
   ...containerMutants,
 ];

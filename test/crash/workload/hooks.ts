@@ -45,7 +45,7 @@ function manifest(declared: ReadonlyMap<HookName, Declared>, schema: string): ob
     title: 'Crash',
     description: 'A convention that is broken on purpose.',
     schema: { id: 'crash-record', version: schema, fields: schema === '1.0.0' ? [value] : [value, note] },
-    file_requirements: { accepted_types: [], max_count: 0 },
+    file_requirements: { accepted_types: [], min_count: 0, max_count: 1, max_file_size: 0 },
     hooks: [...declared].map(([name, release]) => ({ name, feature: featureOf(name), ...fieldsOf(release) })),
   };
 }
@@ -168,23 +168,30 @@ export async function recompute({ client, model }: WorkloadParts, hook: HookName
   else sent.refused = code;
 }
 
-/** Runs results of the hook once more; refused while the hook is paused, or has none. */
+/** How often, and how many milliseconds apart, a replay asks for a hook that has published nothing yet. */
+const [mostAsks, askAgainMs] = [20, 250];
+
+/** Runs results of the hook once more, as soon as it has some; refused while the hook is paused. */
 export async function replay(
   { client, model }: WorkloadParts,
   { hook, sample }: { readonly hook: HookName; readonly sample: number },
 ): Promise<void> {
-  const sent: Replaying = { what: 'replay', sentAt: Date.now(), hook };
-  model.replays.push(sent);
-  const { body, code } = await client.write({
-    method: 'POST',
-    path: '/api/v1/replays',
-    type: 'application/json',
-    body: JSON.stringify({ hook, sample, reason: 'crash' }),
-    accept: ['conflict', 'not_found'],
-  });
-  sent.ackedAt = Date.now();
-  if (code === undefined) sent.id = String(body.id);
-  else sent.refused = code;
+  for (let asks = 1; ; asks += 1) {
+    const sent: Replaying = { what: 'replay', sentAt: Date.now(), hook };
+    model.replays.push(sent);
+    const { body, code } = await client.write({
+      method: 'POST',
+      path: '/api/v1/replays',
+      type: 'application/json',
+      body: JSON.stringify({ hook, sample, reason: 'crash' }),
+      accept: ['conflict', 'not_found'],
+    });
+    sent.ackedAt = Date.now();
+    if (code === undefined) sent.id = String(body.id);
+    else sent.refused = code;
+    if (code !== 'not_found' || asks === mostAsks) return;
+    await delay(askAgainMs);
+  }
 }
 
 /** Tries again whatever errored in the recomputes that are there by then. */

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ingestion, Told } from '../invariants/model.ts';
+import { fileOf, namedFile, sendFile } from './files.ts';
 import { cancel, pause } from './holds.ts';
 import { deploy, heal, mint, move, recompute, replay } from './hooks.ts';
 import { type Operation, type Step, slug, type Upload, type WorkloadParts } from './plan.ts';
@@ -51,9 +52,16 @@ async function ingest(parts: WorkloadParts, wanted: Upload): Promise<void> {
   const { client, model } = parts;
   const sent: Ingestion = { what: 'ingest', sentAt: Date.now(), records: wanted.records };
   model.ingestions.push(sent);
-  const lines = wanted.records.map(({ source, value }) =>
-    JSON.stringify({ source_id: source, metadata: { value } }),
-  );
+  for (const record of wanted.records) await sendFile(client, record);
+  const lines = wanted.records.map((record) => {
+    const { source, value } = record;
+    const file = fileOf(record);
+    return JSON.stringify({
+      source_id: source,
+      metadata: { value },
+      ...(file && { files: [namedFile(file)] }),
+    });
+  });
   const { body } = await client.write({
     method: 'POST',
     path: `/api/v1/conventions/${slug}/ingestions?batch_size=${wanted.batchSize}`,

@@ -16,6 +16,8 @@ export interface Write {
   readonly accept?: readonly string[];
   /** False for one that finds by itself what an earlier try has done; undefined is true. */
   readonly keyed?: boolean;
+  /** A part of a file: whether it writes anything depends on what came before it. */
+  readonly isPart?: true;
 }
 
 export interface Answered {
@@ -85,6 +87,7 @@ export function createClient({ subject, daemons, key, random, model }: ClientPar
       const written: Written = {
         what: `${request.method} ${request.path}`,
         keyed: request.keyed !== false,
+        isPart: request.isPart === true,
         tokens: [],
         end: 'unknown',
       };

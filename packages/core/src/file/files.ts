@@ -1,3 +1,4 @@
+import type { Principal } from '../auth/principal.ts';
 import type { StoredFile } from './file.ts';
 
 /** The files of the archive, as the use cases see them in the database. */
@@ -11,6 +12,18 @@ export interface FileReads {
   stored(digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
   /** The files of a published record, by name; undefined when there is no such record. */
   ofRecord(record: PublishedName): Promise<readonly PublishedFile[] | undefined>;
+}
+
+/** How much each actor has sent on a day, in UTC by the database's clock. */
+export interface UploadUse {
+  /** Counts bytes that are about to be sent; otherwise the seconds until more may be, and nothing is counted. */
+  reserve(
+    principal: Principal,
+    bytes: number,
+    mostBytes: number,
+  ): Promise<'reserved' | { readonly waitSeconds: number }>;
+  /** Gives back what was not sent. */
+  giveBack(principal: Principal, bytes: number): Promise<void>;
 }
 
 /** A published record: a version, or the newest without one. */

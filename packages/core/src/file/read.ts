@@ -1,6 +1,8 @@
+import type { Readable } from 'node:stream';
 import type { Answer } from '../api/index.ts';
-import { OsaError } from '../error.ts';
+import { asOsaError, OsaError } from '../error.ts';
 import { parseRecordSrn } from '../record/srn.ts';
+import type { FileStore } from '../storage/index.ts';
 import type { Store } from '../store.ts';
 import type { PublishedFile, PublishedName } from './files.ts';
 
@@ -22,6 +24,28 @@ export async function findRecordFile(
   throw new OsaError('not_found', `record ${id} has no file ${JSON.stringify(name)}; ${there}`, {
     field: 'name',
   });
+}
+
+/**
+ * Opens a file, or a part of it.
+ *
+ * @throws OsaError `damaged` when its bytes are no longer those that came, `unavailable`
+ */
+export async function openRecordFile(
+  files: FileStore,
+  { sha256 }: Pick<PublishedFile, 'sha256'>,
+  range: { readonly start: number; readonly end: number } | undefined,
+): Promise<Readable> {
+  try {
+    return await files.open(sha256, range);
+  } catch (cause) {
+    // The message of the store names a place on our disk.
+    if (asOsaError(cause)?.details.found === undefined) throw cause;
+    const message =
+      `the stored bytes of sha256:${sha256} are damaged, so they are not served; tell the operator, who restores them ` +
+      'from a backup (osad storage check names all damages)';
+    throw new OsaError('damaged', message, { details: { sha256 }, cause });
+  }
 }
 
 async function filesOf(store: Store, id: string): Promise<readonly PublishedFile[]> {

@@ -2,6 +2,7 @@ import type { Answer } from '../api/index.ts';
 import { requireScope } from '../auth/scope.ts';
 import { FileRequirements, unknownConvention } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import { sha256 as digestOf } from '../hook/release.ts';
 import type { FileStore } from '../storage/index.ts';
 import type { Store, Writer } from '../store.ts';
@@ -10,6 +11,8 @@ export interface FileParts {
   readonly store: Store;
   readonly files: FileStore;
   readonly fileBytes: number;
+  /** Of files, what one actor may send on a day. */
+  readonly uploadBytesPerDay: number;
 }
 
 export interface FilePart {
@@ -23,10 +26,10 @@ export interface FilePart {
  * Takes a part of a file of records of a convention. A file that is stored is not read again.
  *
  * @throws OsaError `access_denied`, `not_found` (the convention), `invalid` (it takes no files; another digest),
- * `too_large`, `conflict` (another offset), `in_progress`, `unavailable`
+ * `too_large`, `rate_limited` (as much as the caller may send on a day), `conflict` (another offset), `in_progress`, `unavailable`
  */
 export async function uploadFile(
-  { store, files, fileBytes }: FileParts,
+  { store, files, fileBytes, uploadBytesPerDay }: FileParts,
   writer: Writer,
   { slug, sha256, offset, size }: FilePart,
   chunks: () => AsyncIterable<Uint8Array>,
@@ -37,12 +40,18 @@ export async function uploadFile(
   const known = (await store.files.stored([sha256])).get(sha256);
   if (known !== undefined) return { sha256, size: known.size, received: known.size, stored: true };
   const part = { sender: senderOf(writer), offset, size };
-  const { received, stored } = await files.receive(sha256, chunks(), part);
+  const use = await reserved(store, writer, Math.max(0, size - offset), uploadBytesPerDay);
+  const { received, stored } = await files
+    .receive(sha256, use.counted(chunks()), part)
+    .finally(() => use.giveBackRest());
   if (stored === undefined) return { sha256, size, received, stored: false };
-  return store.write(writer, async (transaction) => {
+  const answer = await store.write(writer, async (transaction) => {
     await transaction.files.record(sha256, stored);
+    await failpoint('file.recorded');
     return { sha256, size, received, stored: true };
   });
+  await failpoint('file.after-commit');
+  return answer;
 }
 
 /** Which of the files are not stored, and how much of each has come from the caller. */
@@ -61,6 +70,30 @@ export async function missingFiles(
     missing.push({ sha256: digest, received: await files.received(digest, senderOf(writer)) });
   }
   return { missing };
+}
+
+/** Counts a part before it comes, so that uploads at the same time cannot send more together. */
+async function reserved(store: Store, { principal }: Writer, bytes: number, mostBytes: number) {
+  const found = bytes === 0 ? 'reserved' : await store.uploadUse.reserve(principal, bytes, mostBytes);
+  if (found !== 'reserved') {
+    const gibibytes = Math.floor(mostBytes / 2 ** 30);
+    throw new OsaError(
+      'rate_limited',
+      `you may send ${gibibytes} GiB of files on a day, and this part of ${bytes} bytes is beyond that; go on after ` +
+        'midnight UTC (what has come is kept), or ask the operator for more (OSA_UPLOAD_GIGABYTES_PER_DAY)',
+      { field: 'size', details: { limit: mostBytes, retry_after_seconds: found.waitSeconds } },
+    );
+  }
+  let rest = bytes;
+  return {
+    async *counted(chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        rest = Math.max(0, rest - chunk.length);
+        yield chunk;
+      }
+    },
+    giveBackRest: () => (rest === 0 ? Promise.resolve() : store.uploadUse.giveBack(principal, rest)),
+  };
 }
 
 /** A name for the sender that is safe in a path. */

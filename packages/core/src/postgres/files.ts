@@ -1,3 +1,4 @@
+import { failpoint } from '../failpoint.ts';
 import type { RecordFile, StoredFile } from '../file/file.ts';
 import type { FileReads, FileWrites, PublishedFile } from '../file/files.ts';
 import type { IncomingRecord } from '../ingestion/ingestions.ts';
@@ -47,6 +48,7 @@ export async function addRecordFiles(
     ) as f (source_id, name, sha256)
     cross join lateral (
       select id from batch_records where batch = ${batch} and source_id = f.source_id offset 0) r`;
+  await failpoint('file.linked');
 }
 
 /** A record that is tried again has the files that it came with. */

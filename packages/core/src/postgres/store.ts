@@ -27,6 +27,7 @@ import { runReads } from './runs.ts';
 import { audit } from './status/audit.ts';
 import { storedStatus } from './status/status.ts';
 import { useBlobs } from './storage/inventory.ts';
+import { uploadUse } from './storage/upload-use.ts';
 import { deliveries } from './story/deliveries.ts';
 import { eventReads } from './story/events.ts';
 import { impacts } from './story/impact.ts';
@@ -69,6 +70,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     registry: registryReads(database),
     ingestions: ingestionReads(database, node),
     files: fileReads(database),
+    uploadUse: uploadUse(database),
     recomputes: recomputeReads(database),
     recalls: recallReads(database),
     comparisons: comparisonReads(database),

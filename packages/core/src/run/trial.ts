@@ -7,7 +7,7 @@ import { describeEnding, withAnswer } from './attempt.ts';
 import type { Verdict } from './output/judgement.ts';
 import { readOutput } from './output/read.ts';
 import type { OutputThreads } from './output/threads.ts';
-import type { Ended, Ending, InputRecord, Runner } from './runner.ts';
+import type { Ended, Ending, InputRecord, Runner, Task } from './runner.ts';
 
 /** A hook tried on a few records, without a server, by the runner and the checks that a daemon uses. */
 export interface Trial {
@@ -15,6 +15,8 @@ export interface Trial {
   readonly contract: FeatureContract;
   readonly release: Omit<ReleaseContent, 'source_ref'>;
   readonly records: readonly InputRecord[];
+  /** Gives a file of a record a further name. */
+  readonly linkFile?: Task['linkFile'];
   readonly runner: Runner;
   readonly workspace: string;
   readonly threads: OutputThreads;
@@ -55,6 +57,7 @@ export async function tryHook(trial: Trial): Promise<TrialResult> {
     release,
     memoryBytes: limits.memory_bytes,
     records,
+    linkFile: trial.linkFile,
   };
   const ended = await runner.run(task, signal).catch((error: unknown) => {
     const known = asOsaError(error);

@@ -4,6 +4,7 @@ import { chmod, copyFile, type FileHandle, link, mkdir, open, rename, rm, stat }
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OsaError } from '../error.ts';
+import { failpoint } from '../failpoint.ts';
 import { headBytes, type StoredFile } from '../file/file.ts';
 import { asUnavailable, systemCode } from '../system-error.ts';
 import { flushDirectory, incoming, pathOf } from './filesystem.ts';
@@ -73,6 +74,7 @@ async function receive(
 ): Promise<{ received: number; stored: StoredFile | undefined }> {
   await mkdir(dirname(place), { recursive: true, mode: 0o700 });
   const received = await append(place, chunks, { offset, size });
+  await failpoint('file.part');
   if (received < size) return { received, stored: undefined };
   const found = await readWhole(place);
   if (found.sha256 !== sha256) {
@@ -85,6 +87,7 @@ async function receive(
   await rename(place, path);
   await flushDirectory(dirname(path));
   await flushDirectory(directory);
+  await failpoint('file.whole');
   return { received, stored: { size, head: found.head } };
 }
 
@@ -166,7 +169,7 @@ async function openVerified(
       throw new OsaError(
         'unavailable',
         `the stored bytes of sha256:${sha256} are damaged: they hash to ${found.sha256}; restore ${path} from a copy`,
-        { details: { sha256 } },
+        { details: { sha256, found: found.sha256 } },
       );
     }
     trusted.delete(sha256);

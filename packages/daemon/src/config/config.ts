@@ -180,6 +180,7 @@ export function httpSettings(settings: Settings): Partial<HttpLimits> {
     anonymousRequests: settings.anonymous_requests_per_minute,
     anonymousRows: settings.anonymous_rows_per_minute,
     anonymousBytes: settings.anonymous_megabytes_per_minute * 2 ** 20,
+    uploadBytesPerDay: settings.upload_gigabytes_per_day * 2 ** 30,
   };
 }
 

@@ -28,6 +28,10 @@ export const storageSettings = {
     shape: z.string().min(1).optional(),
     help: 'File with that secret; nobody else may have access to it.',
   },
+  upload_gigabytes_per_day: {
+    shape: whole(1, 1_000_000).default(200),
+    help: 'Gibibytes of files of records that one person or machine may send on a day (UTC); then 429. What is stored already is not sent.',
+  },
   storage_cache_gigabytes: {
     shape: whole(1, 1_000_000).default(10),
     help: 'Most gibibytes of `data_dir` that copies of what was read from that store take.',

@@ -25,6 +25,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   idempotency_mismatch: 422,
   in_progress: 409,
   busy: 503,
+  damaged: 500,
   unavailable: 503,
   interrupted: 503,
   usage: 500,
@@ -146,6 +147,15 @@ function ours(known: OsaError | undefined, status: number): ProblemAnswer {
     const details = commit === undefined ? {} : { commit };
     const body = toProblem({ status, code: 'unavailable', message }, { details });
     return { status, body, headers: { 'retry-after': '1' }, isOurs: true };
+  }
+  if (known?.code === 'damaged') {
+    const { message, details } = known;
+    return {
+      status,
+      body: toProblem({ status, code: 'damaged', message }, { details }),
+      headers: {},
+      isOurs: true,
+    };
   }
   const message = 'something went wrong on our side; see the log of the daemon';
   return { status, body: toProblem({ status, code: 'internal', message }), headers: {}, isOurs: true };

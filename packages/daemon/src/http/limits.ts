@@ -23,6 +23,8 @@ export interface HttpLimits {
   readonly uploadBytes: number;
   readonly blobBytes: number;
   readonly fileBytes: number;
+  /** Of files, what one actor may send on a day. */
+  readonly uploadBytesPerDay: number;
   /** Requests without an accepted token, for each network: this many at once, one a second in the long run. */
   readonly failedAuthentications: number;
   /** What readers without a token get in a minute, for each network. */
@@ -51,6 +53,7 @@ export const httpLimits: HttpLimits = {
   uploadBytes: bounds.uploadBytes,
   blobBytes: bounds.blobBytes,
   fileBytes: bounds.fileBytes,
+  uploadBytesPerDay: 200 * 2 ** 30,
   failedAuthentications: 100,
   anonymousRequests: 3_000,
   anonymousRows: 1_000_000,

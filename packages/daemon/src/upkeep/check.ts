@@ -1,12 +1,14 @@
 import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { connect } from '@osa/core/postgres/connection/connect';
 import { checkRestored, type RestoredReport } from '@osa/core/postgres/upkeep/restored';
-import type { Stores } from '@osa/core/storage/index';
+import type { BlobStore } from '@osa/core/storage/index';
+import { requireStore } from '@osa/core/storage/s3/s3';
 import { excerpt, visible } from '@osa/core/text';
 import { readSettings } from '../config/read-settings.ts';
 import { storageOf } from '../config/storage.ts';
-import { openStores } from '../storage.ts';
+import { wholeStore } from '../storage.ts';
 
 export interface CheckOptions {
   readonly url: string;
@@ -27,11 +29,11 @@ export interface CheckOptions {
 export async function checkArchive(
   options: CheckOptions,
 ): Promise<{ readonly text: string; readonly ok: boolean }> {
-  const stores = await storesOf(options);
+  const store = await storeOf(options);
   const limits = { statementTimeoutMs: 0, ...unbounded };
   const database = connect({ url: options.url, max: 1, applicationName: 'osad check', ...limits });
   try {
-    const report = await checkRestored(database, stores);
+    const report = await checkRestored(database, store);
     const ok = report.faults.length === 0;
     return {
       ok,
@@ -42,14 +44,17 @@ export async function checkArchive(
   }
 }
 
-async function storesOf({ environment, config, data }: CheckOptions): Promise<Stores> {
+/** The store itself: a copy on this machine proves nothing of it. */
+async function storeOf({ environment, config, data }: CheckOptions): Promise<BlobStore> {
   const settings = readSettings(environment, config);
   const dataDirectory = data ?? settings.data_dir;
   const refused = (why: string) => new OsaError('usage', `OSA_DATA_DIR: ${why}`, { field: 'OSA_DATA_DIR' });
   if (dataDirectory === undefined) throw refused('is not set; give the restored data directory, or --data');
   const found = await stat(dataDirectory).catch(() => undefined);
   if (!found?.isDirectory()) throw refused(`${excerpt(dataDirectory)} is not a directory; restore it first`);
-  return openStores({ dataDirectory, storage: storageOf(settings) });
+  const storage = storageOf(settings);
+  if (storage) await requireStore(storage);
+  return wholeStore({ dataDirectory: resolve(dataDirectory), storage });
 }
 
 /** Between two statements all blobs are read. */

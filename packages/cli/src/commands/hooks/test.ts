@@ -18,7 +18,8 @@ export const hooksTest = defineCommand({
     'skipped, as by a daemon.\n\n' +
     'A directory runs as a process of yours. An image runs in podman or docker, with the options in ' +
     'OSA_ENGINE_OPTIONS. Unlike a daemon, it does not try again with more memory. At most 10,000 records ' +
-    'are read. Exit code: 1 when the hook breaks its contract, a record is errored, or none is valid.\n\n' +
+    'are read. Files of records come from --files DIR/<source_id>/, or from the paths in the member "files" of a record; ' +
+    'the hook sees copies. Exit code: 1 when the hook breaks its contract, a record is errored, or none is valid.\n\n' +
     'With --expect the rows are compared with a file of lines {"id", "values"}, as --json shows rows, or ' +
     '{"id", "status": "rejected"}. Every record is compared, number by number and exactly.',
   arguments: { hook: { description: 'name of the hook in the file' } },
@@ -32,6 +33,12 @@ export const hooksTest = defineCommand({
     convention: {
       value: 'FILE',
       description: 'the file with the hook (default: convention.yaml)',
+      parse: text(4_096),
+    },
+    files: {
+      value: 'DIR',
+      description:
+        'the files of records: a directory for each, named as its source_id, as osa ingest takes them',
       parse: text(4_096),
     },
     directory: { value: 'DIR', description: 'run this directory', parse: text(4_096) },
@@ -53,6 +60,7 @@ export const hooksTest = defineCommand({
     ['osa hooks test seismic_energy --records records.ndjson', 'the hook in this directory'],
     ['osa hooks test density --records few.ndjson --expect rows.ndjson', 'a test of its values, for CI'],
     ['osa hooks test density --records samples.csv --id sample', 'records of a table'],
+    ['osa hooks test chains --records records.ndjson --files files/', 'a hook that reads files of records'],
     [
       'osa hooks test find_pockets --records few.ndjson --image ghcr.io/acme/find_pockets@sha256:…',
       'an image',
@@ -63,7 +71,16 @@ export const hooksTest = defineCommand({
     '"invalid": [{"id", "line", "reason"}], "row_count", "rows": [{"id", "values"}], "strays": [text], "log"}\n' +
     'with --expect also "deviations": [{"id", "expected", "found"}]',
   async run(context, { arguments: { hook }, options }) {
-    const { records, directory, image, convention = 'convention.yaml', limit = 20, log, expect } = options;
+    const {
+      records,
+      directory,
+      image,
+      convention = 'convention.yaml',
+      limit = 20,
+      log,
+      expect,
+      files,
+    } = options;
     if (records === undefined)
       throw new OsaError('usage', '--records: give a file with records, or -', { field: 'records' });
     if (image && directory !== undefined) {
@@ -71,7 +88,7 @@ export const hooksTest = defineCommand({
     }
     const expected = expect === undefined ? undefined : await readExpected(context, expect);
     const tried = await trial(context, {
-      ...{ hook, records, convention, directory, image, limit: expected ? mostCompared : limit },
+      ...{ hook, records, convention, files, directory, image, limit: expected ? mostCompared : limit },
       reading: options,
     });
     const shown = { ...tried, rows: tried.rows.slice(0, limit) };

@@ -3,7 +3,16 @@
 --   people                                  who the provider says somebody is, with the id that roles are given to
 --   logins → people                         a login under way: a program asks, a person answers in a browser; deleted once it is over
 --   sessions → people                       from a login to its end; ended once
+--   upload_use → actors                     what each actor has sent of files on a day
 --   refresh_tokens → sessions               a chain of which one token is unused; only hashes are stored
+
+-- How much each actor has sent of files on a day, so that nobody can fill the disk.
+create table upload_use (
+  actor bigint not null references actors,
+  day date not null,
+  bytes bigint not null check (bytes >= 0),
+  primary key (actor, day)
+);
 
 create table people (
   -- The subject of the person's tokens, and the `user_id` of roles.

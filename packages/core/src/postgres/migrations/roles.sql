@@ -62,6 +62,7 @@ declare
     'update (removed_at, removed_by) on publishers',
     'insert (id, publisher, actor, proof, claims) on exchanges',
     'insert (id, issuer, subject, name), update (name) on people',
+    'insert (actor, day, bytes), update (bytes), delete on upload_use',
     'insert (id, device_hash, user_code, expires_at), delete on logins',
     'update (polled_at, browser_hash, answered_at, person, allowed, taken_at) on logins',
     'insert (id, person, login, expires_at), update (ended_at, end_reason) on sessions',

@@ -1,6 +1,5 @@
-import type { Readable } from 'node:stream';
 import { asOsaError } from '../../error.ts';
-import type { Stores } from '../../storage/index.ts';
+import type { BlobStore } from '../../storage/index.ts';
 import type { Transaction } from '../connection/connect.ts';
 import { type Fault, mostFaults } from './faults.ts';
 
@@ -16,7 +15,7 @@ interface Named {
 }
 
 /** Reads each blob and file that the database names, to its end. */
-export async function blobFaults(tx: Transaction, stores: Stores): Promise<readonly Fault[]> {
+export async function blobFaults(tx: Transaction, store: BlobStore): Promise<readonly Fault[]> {
   const faults: Fault[] = [];
   let after = '';
   for (;;) {
@@ -26,7 +25,7 @@ export async function blobFaults(tx: Transaction, stores: Stores): Promise<reado
           select hook || ' v' || version as name from releases where blob = f.sha256 order by hook, version limit 5) r) as releases
       from files f where f.sha256 > ${after} order by f.sha256 limit ${pageSize}`;
     for (const named of page) {
-      faults.push(...(await faultsOf(named, stores)));
+      faults.push(...(await faultsOf(named, store)));
       if (faults.length > mostFaults) return faults;
     }
     const last = page.at(-1);
@@ -35,24 +34,18 @@ export async function blobFaults(tx: Transaction, stores: Stores): Promise<reado
   }
 }
 
-async function faultsOf({ sha256, size, releases, is_file }: Named, stores: Stores): Promise<Fault[]> {
-  const found: Fault[] = [];
-  const look = async (of: string, store: { open(sha256: string): Promise<Readable> }) => {
-    const problem = await problemOf(sha256, Number(size), store);
+async function faultsOf({ sha256, size, releases, is_file }: Named, store: BlobStore): Promise<Fault[]> {
+  const problem = await problemOf(sha256, Number(size), store);
+  if (problem === undefined) return [];
+  const kinds = [...(is_file ? ['file'] : []), ...(!is_file || releases !== null ? ['blob'] : [])];
+  return kinds.map((of) => {
     const name = `sha256:${sha256}${releases === null || of === 'file' ? '' : ` (the code of ${releases})`}`;
-    if (problem !== undefined) found.push({ of, name, problem });
-  };
-  if (is_file) await look('file', stores.files);
-  if (!is_file || releases !== null) await look('blob', stores.blobs);
-  return found;
+    return { of, name, problem };
+  });
 }
 
 /** The store compares the bytes with the digest while they are read. */
-async function problemOf(
-  sha256: string,
-  size: number,
-  store: { open(sha256: string): Promise<Readable> },
-): Promise<string | undefined> {
+async function problemOf(sha256: string, size: number, store: BlobStore): Promise<string | undefined> {
   let length = 0;
   try {
     for await (const chunk of await store.open(sha256)) length += chunk.length;

@@ -1,4 +1,4 @@
-import type { Stores } from '../../storage/index.ts';
+import type { BlobStore } from '../../storage/index.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { requireMigrated } from '../migrate.ts';
 import { blobFaults } from './blobs.ts';
@@ -16,14 +16,14 @@ export interface RestoredReport extends Findings {
  *
  * @throws OsaError `conflict` (not migrated), `unavailable`
  */
-export async function checkRestored(database: Database, stores: Stores): Promise<RestoredReport> {
+export async function checkRestored(database: Database, store: BlobStore): Promise<RestoredReport> {
   await requireMigrated(database);
   return database.transaction(
     async (tx) => {
       await planForWholeTables(tx);
       const counts = await countAll(tx);
       const checked = await runChecks(tx, [...(await historyChecks(tx)), await contentCheck(tx)]);
-      const others = [await releaseFaults(tx), await deployFaults(tx), await blobFaults(tx, stores)];
+      const others = [await releaseFaults(tx), await deployFaults(tx), await blobFaults(tx, store)];
       return { counts, faults: [...checked.faults, ...others.flat()], isCut: checked.isCut };
     },
     { readOnly: true },

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import type { PublishedFile } from '@osa/core/file/files';
-import { findRecordFile, listRecordFiles } from '@osa/core/file/read';
+import { findRecordFile, listRecordFiles, openRecordFile } from '@osa/core/file/read';
 import { type FileParts, missingFiles, uploadFile } from '@osa/core/file/upload';
 import type { FileStore } from '@osa/core/storage/index';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -42,7 +42,7 @@ async function serve(
       details: { size },
     });
   }
-  const body = await files.open(sha256, range);
+  const body = await openRecordFile(files, { sha256 }, range);
   reply.type('application/octet-stream').headers({
     etag,
     'accept-ranges': 'bytes',

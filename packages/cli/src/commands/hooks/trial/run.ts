@@ -14,8 +14,10 @@ import { type InputOptions, openInput } from '../../../input/input.ts';
 import { noteWarnings } from '../../code/file-list.ts';
 import type { HookPackage } from '../../code/hook-package.ts';
 import type { Image } from '../../code/image.ts';
+import { recordsWithFiles } from '../../ingestions/files/files.ts';
 import { unusableRecords } from '../../ingestions/records-file.ts';
 import { readTextFile } from '../../text-file.ts';
+import { type TrialFiles, trialFiles } from './files.ts';
 
 export interface TrialRequest {
   readonly hook: string;
@@ -23,6 +25,8 @@ export interface TrialRequest {
   readonly records: string;
   readonly reading: InputOptions;
   readonly convention: string;
+  /** `--files`. */
+  readonly files: string | undefined;
   readonly directory: string | undefined;
   readonly image: Image | undefined;
   readonly limit: number;
@@ -42,12 +46,12 @@ const mostRecords = 10_000;
 export async function trial(context: Context, request: TrialRequest): Promise<Tried> {
   const { sources, signal, entry } = context;
   const { manifest, hook } = await readHook(context, request);
-  const { valid, invalid } = await readInput(context, manifest, request);
   const { outputThreads } = await import('@osa/core/run/output/threads');
   const { tryHook } = await import('@osa/core/run/trial');
   const place = await mkdtemp(join(tmpdir(), 'osa-trial-'));
   await using threads = outputThreads({ idle: 1, ...(entry && { entry }) });
   try {
+    const { valid, invalid, linkFile } = await readInput(context, manifest, { ...request, place });
     const { cwd, environment } = sources;
     const { note } = context.output;
     const warn = (code: HookPackage) => noteWarnings(context, hook.name, code);
@@ -56,7 +60,8 @@ export async function trial(context: Context, request: TrialRequest): Promise<Tr
       hook: hook.name,
       contract: hook.feature,
       release: { ...code.release, config: hook.config, limits: hook.limits },
-      records: valid.map(({ sourceId, metadata }) => ({ id: sourceId, metadata })),
+      records: valid.map(({ sourceId, metadata, files }) => ({ id: sourceId, metadata, files })),
+      linkFile,
       runner: code.runner,
       workspace: join(place, 'work'),
       threads,
@@ -98,19 +103,23 @@ async function readHook(
 async function readInput(
   context: Context,
   manifest: Manifest,
-  { records: file, reading }: TrialRequest,
-): Promise<{ valid: IncomingRecord[]; invalid: IncomingRecord[] }> {
+  { records: file, reading, files: directory, place }: TrialRequest & { readonly place: string },
+): Promise<{ valid: IncomingRecord[]; invalid: IncomingRecord[]; linkFile: TrialFiles['linkFile'] }> {
   const { readRecords, twinRefusal } = await import('@osa/core/ingestion/ndjson');
   const { id, version, fields } = manifest.schema;
-  const source = await openInput(context, { files: [file], field: 'records' }, reading);
-  source.readFor(fields);
-  // A trial is of metadata: a hook of it sees no files.
-  const files = { ...manifest.files, min_count: 0 };
+  const input = await openInput(context, { files: [file], field: 'records' }, reading);
+  input.readFor(fields);
+  // Without --files it may be a trial of metadata alone.
+  const files = directory === undefined ? { ...manifest.files, min_count: 0 } : manifest.files;
+  const attached = await recordsWithFiles(context, input, { directory, from: [file], rules: files });
+  const { source } = attached;
+  const { linkFile, checked } = await trialFiles(place, attached.files);
   const pinned = { convention: manifest.slug, schema: { id, version }, fields, openText: false, files };
   const [valid, invalid]: [IncomingRecord[], IncomingRecord[]] = [[], []];
   const lines = new Map<string, number>();
   try {
-    for await (const record of readRecords(source.open(), pinned)) {
+    for await (const read of readRecords(source.open(), pinned)) {
+      const record = checked(read);
       const earlier = lines.get(record.sourceId);
       if (earlier !== undefined) throw twinRefusal(record.sourceId, [earlier, record.line]);
       lines.set(record.sourceId, record.line);
@@ -122,7 +131,7 @@ async function readInput(
   } catch (error) {
     throw unusableRecords(source, error);
   }
-  return { valid, invalid };
+  return { valid, invalid, linkFile };
 }
 
 interface Place {
