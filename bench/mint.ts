@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,8 +22,8 @@ const principal: Principal = {
 };
 
 /**
- * Releases of one hook by 8 clients at once, without an Idempotency-Key, against a PL/pgSQL function that
- * does the same steps in one call.
+ * Releases of one hook by 8 clients at once, each with a key as `osa hooks release` sends it, against a PL/pgSQL function
+ * that does the same steps in one call.
  */
 export async function benchMint({ quick, log }: Options): Promise<Result[]> {
   const rounds = quick ? 3 : 12;
@@ -52,7 +53,7 @@ export async function benchMint({ quick, log }: Options): Promise<Result[]> {
     const ratios = speeds.map((speed) => speed.ours / speed.theirs);
     const result: Result = {
       name: 'mint a release',
-      what: `${rounds * perClient * clients} releases of one hook by ${clients} clients, each made live`,
+      what: `${rounds * perClient * clients} releases of one hook by ${clients} clients, each with a key and made live`,
       limit: `a PL/pgSQL function that does the same steps, called by ${caller.client}, ${clients} clients`,
       unit: 'releases/s',
       ours: speeds.map((speed) => speed.ours),
@@ -98,7 +99,14 @@ async function mintAll(store: Store, round: string, perClient: number): Promise<
   const client = async (_: unknown, number: number) => {
     for (let count = 0; count < perClient; count++) {
       const digest = `sha256:${sha256(`${round} ${number} ${count}`)}`;
-      await release(store, { principal }, 'ours', { digest, source_ref: 'git:1', live: true });
+      const idempotency = { key: randomUUID(), requestDigest: sha256(digest) };
+      const request = {
+        route: 'POST /api/v1/hooks/:name/releases',
+        scope: 'hooks:write:ours',
+        request_id: 'bench',
+      };
+      const writer = { principal: { ...principal, used: new Set<string>() }, request, idempotency };
+      await release(store, writer, 'ours', { digest, source_ref: 'git:1', live: true });
     }
   };
   await Promise.all(Array.from({ length: clients }, client));
@@ -106,8 +114,8 @@ async function mintAll(store: Store, round: string, perClient: number): Promise<
 }
 
 /**
- * All that the adapter does for a release, in its order: who, lock, carry over, look whether it is known, count, mint,
- * move with a live change, tell. Normalising the limits is left out, to the function's advantage.
+ * All that the adapter does for a release, in its order: who, the key, lock, carry over, look whether it is known, count, mint,
+ * move with a live change, tell, and store the answer under the key. Normalising the limits is left out, to the function's advantage.
  */
 const mintByFunction = `
   create function mint_by_function(wanted text, new_digest text) returns jsonb language plpgsql as $$
@@ -119,6 +127,13 @@ const mintByFunction = `
     print text;
   begin
     select id into strict who from actors where issuer = 'bench' and subject = 'bench';
+    if not pg_try_advisory_xact_lock(hashtextextended(who || ' ' || new_digest, 0)) then
+      raise exception 'in progress';
+    end if;
+    perform from idempotency_keys where actor = who and key = new_digest and at > now() - interval '24 hours';
+    if found then
+      raise exception 'answered';
+    end if;
     select * into strict hook from hooks where name = wanted for no key update;
     select * into strict live from releases r where r.hook = wanted and r.version = hook.live_version;
     print := encode(sha256(convert_to(jsonb_build_object('runtime', live.runtime, 'digest', new_digest,
@@ -137,6 +152,9 @@ const mintByFunction = `
       values (wanted, hook.live_seq + 1, hook.live_version, minted.version, 'release', null, who);
     insert into events (type, payload) values ('hook.released',
       jsonb_build_object('hook', wanted, 'version', minted.version, 'live', true, 'actor', who));
+    insert into events (type, payload) values ('request.accepted', jsonb_build_object('route', 'bench', 'actor', who));
+    insert into idempotency_keys (actor, key, request_digest, rights, response)
+      values (who, new_digest, print, array['hooks:write:theirs'], to_jsonb(minted));
     return to_jsonb(minted);
   end $$`;
 

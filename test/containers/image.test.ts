@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readRows } from '@osa/core/data/read';
 import { rollback } from '@osa/core/hook/live';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import {
   type ContainerBench,
   describeContainers,

@@ -1,7 +1,7 @@
-import { readRows } from '@osa/core/data/read';
 import { runReads } from '@osa/core/postgres/runs';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { describeContainers } from '../support/containers/container-support.ts';
 import {
   answering,

@@ -76,7 +76,6 @@ export function isOfCommit(action: string): action is CommitAction {
 
 const beforeCommit: readonly Point[] = [
   'release.after-pointer',
-  'mint.after-insert',
   'live.after-lock',
   'submit.after-events',
   'file.recorded',

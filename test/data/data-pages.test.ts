@@ -1,6 +1,7 @@
-import { readRecords, readRows } from '@osa/core/data/read';
+import { readRecords } from '@osa/core/data/read';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
+import { readRows } from './read-rows.ts';
 
 /** Pages are made in steps of 256: wherever they end, each row is in one of them, in its order. */
 

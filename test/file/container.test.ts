@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { readRows } from '@osa/core/data/read';
 import { uploadFile } from '@osa/core/file/upload';
 import { filesystemFiles } from '@osa/core/storage/files';
 import { expect, test, vi } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { describeContainers } from '../support/containers/container-support.ts';
 import { buildImage, podmanRunner, removeImages } from '../support/containers/images.ts';
 import { convention, coreArchive } from '../support/core-archive.ts';

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { readRows } from '@osa/core/data/read';
 import { uploadFile } from '@osa/core/file/upload';
 import { listIngestionRecords } from '@osa/core/ingestion/read';
 import { retryIngestion } from '@osa/core/ingestion/retry';
 import { filesystemFiles } from '@osa/core/storage/files';
 import type { FileStore } from '@osa/core/storage/index';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, convention, coreArchive, hookCode } from '../support/core-archive.ts';
 import { admin, scratch } from '../support/database/database.ts';
 

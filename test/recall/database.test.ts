@@ -1,6 +1,6 @@
-import { readRows } from '@osa/core/data/read';
 import { postgresStore } from '@osa/core/postgres/store';
 import { beforeAll, expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { until } from '../support/database/database.ts';
 import { commitOf, opened, refOf, times, writer } from './recall-support.ts';

@@ -1,9 +1,9 @@
-import { readRows } from '@osa/core/data/read';
 import { recallRows, showRecall } from '@osa/core/recall/read';
 import { impact } from '@osa/core/trace/impact';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
 import { closed, commitOf, namesOf, opened, refOf, times } from './recall-support.ts';

@@ -142,7 +142,7 @@ test('what is carried over is what is live once the hook is locked, not what was
   const watcher = database.open(database.ownerUrl, { max: 1 });
   const { promise: release, resolve: locked } = Promise.withResolvers<ReturnType<typeof minted>>();
   await postgresStore(operator, { domain: 'localhost' }).write({ principal: admin }, async ({ registry }) => {
-    const before = await registry.lockHook(hook);
+    const before = await registry.holdHook(hook);
     if (!before) throw new Error('the hook is gone');
     // It reads version 1, and then waits for the lock that is held here.
     const waiting = minted(store, hook, codeOf('late'));

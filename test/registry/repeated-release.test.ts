@@ -173,7 +173,7 @@ test('a release that was minted and rolled back while a request waited is known 
   const watcher = database.open(database.ownerUrl, { max: 1 });
   const { promise, resolve } = Promise.withResolvers<ReturnType<typeof minted>>();
   await rival.write({ principal: admin }, async ({ registry }) => {
-    const locked = await registry.lockHook(hook);
+    const locked = await registry.holdHook(hook);
     if (!locked) throw new Error('the hook is gone');
     const waiting = minted(store, hook, codeOf('c'));
     await backendThatRuns(watcher, 'mint_release');

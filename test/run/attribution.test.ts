@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { readRows } from '@osa/core/data/read';
 import { release as mintRelease } from '@osa/core/hook/mint';
 import { runReads } from '@osa/core/postgres/runs';
 import { executeNext } from '@osa/core/run/execute';
@@ -8,6 +7,7 @@ import { processRunner } from '@osa/core/runners/process/process';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
 

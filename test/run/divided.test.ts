@@ -1,7 +1,7 @@
-import { readRows } from '@osa/core/data/read';
 import { executeNext } from '@osa/core/run/execute';
 import { division, endOfDivision } from '@osa/core/run/policy';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 
 vi.setConfig({ testTimeout: 60_000 });

@@ -1,5 +1,5 @@
-import { readRows } from '@osa/core/data/read';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { longestBusy } from '../support/busy.ts';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 

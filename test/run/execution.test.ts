@@ -1,4 +1,4 @@
-import { readRecords, readRows } from '@osa/core/data/read';
+import { readRecords } from '@osa/core/data/read';
 import { OsaError } from '@osa/core/error';
 import { rollback } from '@osa/core/hook/live';
 import { release } from '@osa/core/hook/mint';
@@ -8,6 +8,7 @@ import { backoffMs, mostTries } from '@osa/core/run/policy';
 import type { Ended, Runner } from '@osa/core/run/runner';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin, until } from '../support/database/database.ts';
 import { backendThatRuns } from '../support/database/postgres-support.ts';

@@ -11,11 +11,8 @@ export const failpoints = [
   'release.after-insert',
   'release.after-pointer',
   'release.after-commit',
-  // A release without a deploy: asked for; the hook is locked; minted, and live if it goes live; committed, not answered.
-  // Without an idempotency key there is no step between the first and the last: one statement does it all.
+  // A release without a deploy: asked for; committed, not answered. Between them one statement does it all.
   'mint.before-lock',
-  'mint.after-lock',
-  'mint.after-insert',
   'mint.after-commit',
   // Rollback and activate: the hook is locked; committed but not answered.
   'live.after-lock',

@@ -28,8 +28,15 @@ export interface Store {
    * first request is under way, `unavailable` when the database cannot answer.
    */
   write<T extends object>(writer: Writer, work: (transaction: WriteTransaction) => Promise<T>): Promise<T>;
-  /** `RegistryWrites.mint` as a transaction of its own, which is one statement: other clients wait for it alone. */
-  mint(writer: Omit<Writer, 'idempotency'>, minting: Minting): Promise<MintOutcome>;
+  /**
+   * `RegistryWrites.mint` as a transaction of its own, which is one statement: other clients wait for it alone. It stores
+   * its answer under the idempotency key, as `write` does.
+   *
+   * @throws OsaError as `write`
+   */
+  mint(writer: Writer, minting: Minting): Promise<MintOutcome>;
+  /** The answer that is stored under the key of the writer. @throws OsaError as `write` */
+  answered<T extends object>(writer: Writer): Promise<T | undefined>;
   /** One read-only look at the registry: all of it at the same moment, nothing locked. */
   read<T>(work: (registry: RegistryState) => Promise<T>): Promise<T>;
   /** Says that somebody means to use bytes, so that they are kept for a while whether anything refers to them or not. */

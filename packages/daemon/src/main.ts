@@ -19,8 +19,6 @@ async function main(): Promise<void> {
     process.stderr.write(`osad ${flaw}\n`);
     process.exit(2);
   }
-  const { enableCompileCache } = await import('node:module');
-  enableCompileCache();
   try {
     process.exit(await run());
   } catch (error) {

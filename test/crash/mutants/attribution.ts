@@ -139,8 +139,8 @@ export const attributionMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/data/rows.ts`,
-        find: 'run.version as release, run.finished_at as created_at',
-        replace: `(select h.live_version from hooks h where h.name = \${hook}) as release, run.finished_at as created_at`,
+        find: 'return sql`run.version`;',
+        replace: `return sql\`${live('run.hook')}\`;`,
       },
     ],
     test,

@@ -2,6 +2,7 @@ import type { Mutant } from './mutants.ts';
 
 const core = 'packages/core/src';
 const tables = `${core}/postgres/migrations/0001_initial.sql`;
+const minting = `${core}/postgres/migrations/0015_speed.sql`;
 
 /** Defects of what is written down: releases and their pointers, rows and events, attempts and their ends. */
 export const historyMutants: readonly Mutant[] = [
@@ -31,12 +32,13 @@ export const historyMutants: readonly Mutant[] = [
         replace: '',
       },
       {
-        file: tables,
-        find: '      release_count = release_count + 1,\n',
-        replace: '      release_count = release_count + 1 + (hashtext(new_fingerprint) % 3 = 0)::integer,\n',
+        file: minting,
+        find: '        release_count = release_count + 1,\n',
+        replace:
+          '        release_count = release_count + 1 + (hashtext(new_fingerprint) % 3 = 0)::integer,\n',
       },
       {
-        file: tables,
+        file: minting,
         find: 'live_version = case when goes_live then release_count + 1 else live_version end',
         replace: `live_version = case when goes_live then release_count + 1 + (hashtext(new_fingerprint) % 3 = 0)::integer
                           else live_version end`,

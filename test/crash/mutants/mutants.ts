@@ -172,7 +172,7 @@ export const mutants: readonly Mutant[] = [
       withoutBatchGuard,
     ],
     focus: {
-      points: ['mint.after-insert', 'release.after-insert', 'release.after-pointer'],
+      points: ['release.after-insert', 'release.after-pointer'],
       actions: ['hold'],
     },
   },
@@ -259,6 +259,11 @@ export const mutants: readonly Mutant[] = [
         find: "lock === 'locked' ? tx`for no key update` : tx``",
         replace: "lock === 'locked' ? tx`` : tx``",
       },
+      {
+        file: `${core}/postgres/migrations/0015_speed.sql`,
+        find: 'where name = any (named) order by name collate "C" for no key update;',
+        replace: 'where name = any (named) order by name collate "C";',
+      },
     ],
     focus: { points: ['live.after-lock', 'release.after-lock'], actions: ['hold', 'stop-past-lease'] },
   },
@@ -267,9 +272,14 @@ export const mutants: readonly Mutant[] = [
     what: 'a request that was answered already is done again under its key',
     defects: [
       {
-        file: `${core}/postgres/store.ts`,
-        find: '    return stored.response;\n',
-        replace: '',
+        file: `${core}/postgres/answers/stored.ts`,
+        find: '  return stored.response;\n',
+        replace: '  return undefined;\n',
+      },
+      {
+        file: `${core}/postgres/migrations/0015_speed.sql`,
+        find: "if earlier.at > now() - interval '24 hours' then",
+        replace: 'if false then',
       },
     ],
     focus: {

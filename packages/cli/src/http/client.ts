@@ -62,13 +62,13 @@ export interface ClientOptions {
 export function createClient(options: ClientOptions): Client {
   const server = resolveServer(options.sources, options.server);
   const proxy = proxyTo(server, options.sources);
-  const way = proxy && wayThrough(proxy);
+  const way = wayThrough(proxy);
   const tokenFor = signer(options, server, (name, input) => client.call(name, input));
   const client: Client = {
     server,
     async call(name, input) {
-      const { routes } = await import('@osa/core/api');
-      const route: Route = routes[name];
+      const { routeNamed } = await import('./route-named.ts');
+      const route: Route = await routeNamed(name);
       // One key for all tries of this call.
       const idempotencyKey = randomUUID();
       const { trace } = options;

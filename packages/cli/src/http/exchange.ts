@@ -37,7 +37,7 @@ async function askGithub(
   url.searchParams.set('audience', exchange_audience);
   const proxy = proxyFor(url, sources.environment);
   const answer = await send({
-    ...{ url, signal, method: 'GET', repeatable: true, way: proxy && wayThrough(proxy) },
+    ...{ url, signal, method: 'GET', repeatable: true, way: wayThrough(proxy) },
     headers: { accept: 'application/json', authorization: `Bearer ${bearer}`, 'user-agent': 'osa' },
   });
   const value = answer.status === 200 ? idTokenOf(answer.text) : undefined;

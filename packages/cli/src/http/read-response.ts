@@ -16,8 +16,8 @@ export async function readAnswer<N extends RouteName>(
   response: HttpResponse,
   server: Server,
 ): Promise<Answer<N>> {
-  const { routes } = await import('@osa/core/api');
-  const { path, response: shape } = routes[name];
+  const { routeNamed } = await import('./route-named.ts');
+  const { path, response: shape } = await routeNamed(name);
   if (shape === 'text' || shape === 'markdown' || shape === 'html') return response.text as Answer<N>;
   if (shape === 'bytes') return response.bytes as Answer<N>;
   if (shape === 'archive' || shape === 'table') return Readable.from([response.bytes]) as Answer<N>;

@@ -14,19 +14,23 @@ export interface HttpRequest {
   readonly body?: string | RequestBody | undefined;
   /** Whether sending it twice is the same as sending it once. */
   readonly repeatable: boolean;
-  readonly way: Way | undefined;
+  readonly way: Way;
   readonly signal: AbortSignal;
 }
 
-/** The way to a server through a proxy; its connections are used again. */
+/** The way to a server, which may lead through a proxy; its connections are used again. */
 export interface Way {
-  readonly proxy: ForwardProxy;
+  readonly proxy: ForwardProxy | undefined;
   dispatcher(): Promise<Dispatcher>;
 }
 
-export function wayThrough(proxy: ForwardProxy): Way {
+export function wayThrough(proxy: ForwardProxy | undefined): Way {
   let agent: Promise<Dispatcher> | undefined;
-  const open = async () => {
+  const open = async (): Promise<Dispatcher> => {
+    if (proxy === undefined) {
+      const { default: Agent } = await import('undici/lib/dispatcher/agent.js');
+      return new Agent();
+    }
     const { default: undici } = await import('undici');
     return new undici.ProxyAgent(proxy.url.href);
   };
@@ -83,18 +87,19 @@ export async function send(request: HttpRequest): Promise<HttpResponse> {
 }
 
 async function sendOnce(request: HttpRequest): Promise<{ response: HttpResponse; retryAfterMs: number }> {
-  // The package is CommonJS: once bundled, only the default export is sure to be there.
-  const { default: undici } = await import('undici');
+  // The whole package takes as long to load as everything else that a command does.
+  const { default: requestBy } = await import('undici/lib/api/api-request.js');
   const { url, method, headers, body, way, signal } = request;
   const stream = typeof body === 'object' ? body.open() : undefined;
   // The error reaches us as the request's own; without a listener a late one would end the process.
   stream?.on('error', () => undefined);
-  const answer = await undici.request(url, {
+  const answer = await requestBy.call(await way.dispatcher(), {
+    origin: url.origin,
+    path: `${url.pathname}${url.search}`,
     method,
     headers,
     body: typeof body === 'string' ? body : (stream ?? null),
     signal,
-    ...(way && { dispatcher: await way.dispatcher() }),
   });
   const bytes = await readBytes(answer.body);
   const retryAfter = Number(answer.headers['retry-after'] ?? 0);
@@ -152,8 +157,8 @@ function toFailure(
   const code = isParser ? 'HPE_INVALID' : systemCode(error);
   if (error instanceof OsaError || code === undefined) return { error, isPassing: false };
   return {
-    error: new OsaError('unreachable', unreachableMessage(url, { code, proxy: way?.proxy, error }), {
-      details: { url: url.origin, code, ...(way && { proxy: way.proxy.url.origin }) },
+    error: new OsaError('unreachable', unreachableMessage(url, { code, proxy: way.proxy, error }), {
+      details: { url: url.origin, code, ...(way.proxy && { proxy: way.proxy.url.origin }) },
       cause: error,
     }),
     isPassing: passingCodes.has(code),

@@ -152,7 +152,6 @@ const asciiSigns: Readonly<Record<string, string>> = {
 };
 
 /** A character as people count them, such as a letter with its accent or an emoji of several code points. */
-const graphemes = new Intl.Segmenter();
 
 function shownText({ text, onTerminal }: Span, { isTerminal, isAscii }: Screen): string {
   const shown = visible(isTerminal ? (onTerminal ?? text) : text);
@@ -161,7 +160,7 @@ function shownText({ text, onTerminal }: Span, { isTerminal, isAscii }: Screen):
 
 function lettersOf(content: Line, screen: Screen): Span[] {
   return spansOf(content).flatMap((span) =>
-    Array.from(graphemes.segment(shownText(span, screen)), ({ segment }) => ({
+    Array.from(new Intl.Segmenter().segment(shownText(span, screen)), ({ segment }) => ({
       text: segment,
       style: span.style,
     })),
@@ -169,8 +168,17 @@ function lettersOf(content: Line, screen: Screen): Span[] {
 }
 
 function lengthOf(text: string): number {
-  // Most text is ASCII, whose width is its length.
-  return /^[ -~]*$/.test(text) ? text.length : stringWidth(text);
+  return isOneColumnEach(text) ? text.length : stringWidth(text);
+}
+
+/**
+ * Whether each character takes one column: ASCII, European letters, dashes, quotes, arrows, lines and marks, which is all
+ * that most output has. The first look at the tables of Unicode takes as long as a request.
+ */
+export function isOneColumnEach(text: string): boolean {
+  return /^[ -~\u00a1-\u00ac\u00ae-\u024f\u2010-\u2015\u2018-\u201f\u2022\u2026\u2190-\u2193\u2500-\u257f\u2713\u2717]*$/.test(
+    text,
+  );
 }
 
 function spansOf(content: Line): Span[] {

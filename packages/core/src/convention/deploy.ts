@@ -1,3 +1,4 @@
+import { v7 as uuid7 } from 'uuid';
 import type { Answer } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { grants, requireScope } from '../auth/scope.ts';
@@ -7,7 +8,7 @@ import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { requireRegistry } from '../hook/image.ts';
 import { byIngestion } from '../hook/live.ts';
-import type { HookSource, RegistryState, RegistryWrites, StoredHook } from '../hook/registry.ts';
+import type { Declared, HookSource, Naming, RegistryWrites, StoredHook } from '../hook/registry.ts';
 import { fingerprint } from '../hook/release.ts';
 import type { Store, Writer } from '../store.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent, slugOf } from './convention.ts';
@@ -42,7 +43,8 @@ export async function deploy(
   await failpoint('release.before-lock');
   const answer = await store.write(writer, async (parts) => {
     const { registry, event } = parts;
-    const state = await lockState(registry, slug, request);
+    const declared = await registry.lockDeclared(naming(slug, request), request);
+    const state = stateOf(declared, slug);
     await failpoint('release.after-lock');
     const planned = { ...options, shows: shownTo(writer.principal) };
     const { plan, steps } = planDeploy(slug, request, state, planned);
@@ -51,13 +53,18 @@ export async function deploy(
     // Anybody may read what a deploy has changed.
     const { plan: open } = planDeploy(slug, request, state, { ...options, shows: () => false });
     requireReviewed(request, open, options);
-    await requireBlobs(registry, request.hooks);
+    requireBlobs(declared, request.hooks);
     const still_running = await stillRunning(registry, steps);
-    await apply({ registry, principal: writer.principal }, request, { plan, steps });
+    await apply({ registry, principal: writer.principal }, request, { plan, steps, declared });
     await failpoint('release.after-insert');
-    const { id, at } = await registry.recordDeploy({ slug, manifest: request, plan: open });
-    await event('convention.deployed', { slug, deploy: id, changed: plan.changed });
-    const holds = await compareHeld(parts, id, steps, options);
+    const deploy_id = uuid7();
+    // None of them waits for the answer of another.
+    const [{ at }, unstartable] = await Promise.all([
+      registry.recordDeploy({ id: deploy_id, slug, manifest: request, plan: open }),
+      registry.unstartable(slug),
+      event('convention.deployed', { slug, deploy: deploy_id, changed: plan.changed }),
+    ]);
+    const holds = await compareHeld(parts, deploy_id, steps, options);
     await failpoint('release.after-pointer');
     return {
       slug,
@@ -66,13 +73,13 @@ export async function deploy(
       schema_id: { id: request.schema.id, version: request.schema.version },
       hooks: request.hooks.map((hook) => hook.name),
       created_at: at,
-      deploy_id: id,
+      deploy_id,
       changed: plan.changed,
       changes: plan.changes,
       warnings: plan.warnings,
       holds,
       still_running,
-      unstartable: await registry.unstartable(slug),
+      unstartable,
     };
   });
   await failpoint('release.after-commit');
@@ -96,10 +103,7 @@ export async function planConvention(
   requireRegistries(request, options);
   requireComparable(request, options);
   return store.read(async (registry) => {
-    const convention = await registry.convention(slug);
-    const hooks = await registry.hooks(request.hooks.map((hook) => hook.name));
-    const schemaOwner = (await registry.schemaOwner(request.schema.id)) ?? slug;
-    const state = await readState(registry, request, { convention, hooks, schemaOwner });
+    const state = stateOf(await registry.declared(naming(slug, request)), slug);
     const { plan } = planDeploy(slug, request, state, { ...options, shows: shownTo(principal) });
     requireOwnership(principal, plan, request);
     const { plan: open } = planDeploy(slug, request, state, { ...options, shows: () => false });
@@ -126,36 +130,26 @@ function chooseSlug(request: DeployRequest): string {
   throw new OsaError('invalid', message, { field: 'title' });
 }
 
-/** Locks the convention, the hooks by name and the schema id, and reads what else the deploy names. */
-async function lockState(
-  registry: RegistryWrites,
-  slug: string,
-  request: DeployRequest,
-): Promise<DeployState> {
-  const convention = await registry.lockConvention(slug, request);
-  const hooks = await registry.lockHooks(slug, request.hooks);
-  const schemaOwner = await registry.claimSchema(request.schema.id, slug);
-  return readState(registry, request, { convention, hooks, schemaOwner });
+function naming(slug: string, { schema, hooks }: DeployRequest): Naming {
+  return {
+    slug,
+    schema,
+    hooks: hooks.map((hook) => ({ name: hook.name, fingerprint: fingerprint(releaseContent(hook)) })),
+    digests: hooks.flatMap(({ release }) => (release.runtime === 'directory' ? release.digest : [])),
+  };
 }
 
-async function readState(
-  registry: RegistryState,
-  request: DeployRequest,
-  named: Pick<DeployState, 'convention' | 'schemaOwner'> & { readonly hooks: readonly StoredHook[] },
-): Promise<DeployState> {
-  const schema = await registry.schema(request.schema.id, request.schema.version);
-  const hooks = new Map(named.hooks.map((hook) => [hook.name, hook]));
-  const knownReleases = await registry.knownReleases(
-    request.hooks.map((hook) => ({ hook: hook.name, fingerprint: fingerprint(releaseContent(hook)) })),
-  );
-  const onceLive = await registry.onceLive(knownReleases);
-  const isLive = (name: string) =>
-    (knownReleases.get(name) ?? null) === (hooks.get(name)?.liveVersion ?? null);
-  const liveReleases = await registry.liveReleases(
-    request.hooks.flatMap(({ name }) => (isLive(name) ? [] : name)),
-  );
-  const stored = { fields: schema?.fields, openText: schema?.openText };
-  return { ...named, ...stored, hooks, knownReleases, onceLive, liveReleases };
+function stateOf({ convention, schemaOwner, schema, hooks }: Declared, slug: string): DeployState {
+  return {
+    convention,
+    schemaOwner: schemaOwner ?? slug,
+    fields: schema?.fields,
+    openText: schema?.openText,
+    hooks: new Map(hooks.map((hook) => [hook.name, hook])),
+    onceLive: new Set(hooks.flatMap(({ name, known }) => (known?.once_live ? [name] : []))),
+    knownReleases: new Map(hooks.flatMap(({ name, known }) => (known ? [[name, known.version]] : []))),
+    liveReleases: new Map(hooks.flatMap(({ name, live }) => (live ? [[name, live]] : []))),
+  };
 }
 
 /**
@@ -211,11 +205,9 @@ function refuse({ refused, reasons, changes }: DeployPlan): void {
   });
 }
 
-async function requireBlobs(registry: RegistryWrites, hooks: readonly HookDeclaration[]): Promise<void> {
-  const digests = hooks.flatMap(({ release }) => (release.runtime === 'directory' ? release.digest : []));
-  const stored = await registry.storedBlobs(digests);
+function requireBlobs({ blobs }: Declared, hooks: readonly HookDeclaration[]): void {
   for (const [index, { release }] of hooks.entries()) {
-    if (release.runtime !== 'directory' || stored.has(release.digest)) continue;
+    if (release.runtime !== 'directory' || blobs.has(release.digest)) continue;
     throw new OsaError(
       'invalid',
       `hooks[${index}].release.digest: ${release.digest} is not stored; upload the packed directory first`,
@@ -227,8 +219,9 @@ async function requireBlobs(registry: RegistryWrites, hooks: readonly HookDeclar
 async function apply(
   { registry, principal }: { readonly registry: RegistryWrites; readonly principal: Principal },
   request: DeployRequest,
-  { plan, steps }: ReturnType<typeof planDeploy>,
+  { plan, steps, declared }: ReturnType<typeof planDeploy> & { readonly declared: Declared },
 ): Promise<void> {
+  const known = new Map(declared.hooks.map((hook) => [hook.name, hook.known?.source_ref]));
   const { id, version, fields, open_text } = request.schema;
   if (plan.changes.schema === 'created') {
     await registry.insertSchema({ id, version, title: request.title, fields, openText: open_text === true });
@@ -241,14 +234,17 @@ async function apply(
     const { source_ref } = declaration.release;
     if (change.release === 'created') await mintDeclared(registry, hook, declaration, !change.held);
     // What another's release says of itself is not for everybody who uses it to say.
-    else if (change.owner === plan.slug || grants(principal, 'hooks:write', change.name)) {
+    else if (
+      known.get(change.name) !== source_ref &&
+      (change.owner === plan.slug || grants(principal, 'hooks:write', change.name))
+    ) {
       sources.push({ hook: change.name, version: change.version, source_ref });
     }
     if (change.activated) {
       await registry.move(hook, { to: change.version, kind: 'activate', reason: 'deploy --activate' });
     }
   }
-  await registry.addSources(sources);
+  if (sources.length > 0) await registry.addSources(sources);
 }
 
 /** The batches that keep a release which the deploy leaves. */

@@ -63,6 +63,15 @@ export interface DatasetReads {
    * @throws OsaError `invalid` when too many rows would have to be sorted
    */
   portion(selection: Selection, portion: Portion): Promise<{ rows: TableRow[]; next: Place | undefined }>;
+  /**
+   * A part of a feature table, as the elements of a JSON array.
+   *
+   * @throws OsaError `invalid` when too many rows would have to be sorted
+   */
+  rowTexts(
+    selection: Selection,
+    portion: Portion,
+  ): Promise<{ readonly text: string; readonly count: number; readonly next: Place | undefined }>;
   /** One version of a record by the id of its SRN, the newest one unless it is named. */
   record(id: string, version: number | undefined): Promise<Answer<'readRecord'> | undefined>;
   catalog(page: Page): Promise<Answer<'dataCatalog'>>;

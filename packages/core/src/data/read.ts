@@ -1,13 +1,14 @@
 import type { Answer } from '../api/index.ts';
 import { OsaError } from '../error.ts';
 import { HookName } from '../hook/hook.ts';
+import { WrittenAnswer } from '../json/written.ts';
 import { bounds } from '../limits.ts';
 import { compareVersions } from '../record/schema.ts';
 import type { Store } from '../store.ts';
 import { suggest } from '../suggest.ts';
 import { excerpt } from '../text.ts';
 import { type Cursor, readCursor, writeCursor } from './cursor.ts';
-import type { SchemaOfConvention, Selection } from './dataset.ts';
+import type { Place, Portion, SchemaOfConvention, Selection } from './dataset.ts';
 import { checkFilter } from './filter.ts';
 import { readOrder } from './sort.ts';
 import {
@@ -53,22 +54,27 @@ export async function readRecords(
   schema: string,
   query: Limited<DataQuery>,
 ): Promise<Answer<'readRecords'>> {
-  return page(store, await openRecords(store, schema, query), query.limit) as Promise<Answer<'readRecords'>>;
+  const open = await openRecords(store, schema, query);
+  const { rows, next } = await store.dataset.portion(open.selection, pageOf(open, query.limit));
+  return { rows, ...behind(open, next) } as Answer<'readRecords'>;
 }
 
 /**
  * Rows of a feature over the published records of a schema. Without `history` only those of the newest version of
- * each record that no newer computation has replaced.
+ * each record that no newer computation has replaced. The database writes the rows as they are sent.
  *
  * @throws OsaError `not_found`, `invalid`
  */
-export async function readRows(
+export async function writtenRows(
   store: Store,
   schema: string,
   hook: string,
   query: Limited<RowQuery>,
-): Promise<Answer<'readRows'>> {
-  return page(store, await openRows(store, schema, hook, query), query.limit) as Promise<Answer<'readRows'>>;
+): Promise<WrittenAnswer> {
+  const open = await openRows(store, schema, hook, query);
+  const { text, count, next } = await store.dataset.rowTexts(open.selection, pageOf(open, query.limit));
+  const rest = JSON.stringify(behind(open, next));
+  return new WrittenAnswer(`{"rows":[${text}],${rest.slice(1)}`, count);
 }
 
 /** A query that was found to fit, before anything of it is read. */
@@ -148,13 +154,14 @@ function chosen(table: Table, names: readonly string[] | undefined): readonly Ta
   });
 }
 
-async function page(store: Store, open: OpenTable, limit: number) {
-  const portion = { after: open.start?.place, limit, bytes: bounds.pageBytes };
-  const { rows, next } = await store.dataset.portion(open.selection, portion);
-  const { asOf } = open.selection;
+function pageOf({ start }: OpenTable, limit: number): Portion {
+  return { after: start?.place, limit, bytes: bounds.pageBytes };
+}
+
+/** What a page says beside its rows. */
+function behind({ selection: { asOf }, identity }: OpenTable, next: Place | undefined) {
   return {
-    rows,
-    next_cursor: next === undefined ? null : writeCursor({ place: next, asOf }, open.identity),
+    next_cursor: next === undefined ? null : writeCursor({ place: next, asOf }, identity),
     has_more: next !== undefined,
     as_of: asOf,
   };

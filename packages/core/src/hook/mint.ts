@@ -30,47 +30,43 @@ export async function release(
   requireScope(writer.principal, 'hooks:write', hookName);
   requireRegistry(registries, request.image, 'image');
   await failpoint('mint.before-lock');
-  const minted =
-    (await mintAtOnce(store, writer, hookName, request)) ??
-    (await mintLocked(store, writer, hookName, request));
+  const minted = await mint(store, writer, hookName, request);
   await failpoint('mint.after-commit');
   return minted;
 }
 
+/** So many others may have moved the pointer before this one. */
+const mostTries = 100;
+
 /**
- * Other clients wait while the hook is locked. Where no answer has to be stored beside it, the statement that mints is
- * the whole transaction, and only it locks. Undefined when another has moved the pointer since it was read.
+ * Other clients wait while the hook is locked, so only the statement that mints does, and it is the whole transaction. What
+ * it completes the request from was read before: if another client has changed that, it does nothing, and this begins again.
  */
-async function mintAtOnce(
-  store: Store,
-  writer: Writer,
-  hookName: string,
-  request: Given,
-): Promise<Answer<'release'> | undefined> {
-  if (writer.idempotency) return undefined;
+async function mint(store: Store, writer: Writer, hook: string, request: Given): Promise<Answer<'release'>> {
   const said = saidBy(request);
-  const base = await store.registry.mintingBase(hookName, said);
-  const minting = merged(writer.principal, hookName, request, base);
-  const minted = await store.mint(writer, minting);
-  return minted.outcome === 'moved' ? undefined : answer(hookName, request, minted);
+  for (let tries = 0; tries < mostTries; tries++) {
+    const base = await store.registry.mintingBase(hook, said);
+    const minting = await completed(store, writer, () => merged(writer.principal, hook, request, base));
+    if ('answer' in minting) return minting.answer;
+    const minted = await store.mint(writer, minting);
+    if (minted.outcome !== 'moved') return answer(hook, request, minted);
+  }
+  throw new OsaError('busy', `hook ${hook}: others keep moving its live release; repeat the release`);
 }
 
-async function mintLocked(
+/** What was answered under the same key counts, also where the request would be refused by now. */
+async function completed(
   store: Store,
   writer: Writer,
-  hookName: string,
-  request: Given,
-): Promise<Answer<'release'>> {
-  const said = saidBy(request);
-  return store.write(writer, async ({ registry }) => {
-    await registry.lockHook(hookName);
-    await failpoint('mint.after-lock');
-    const base = await registry.mintingBase(hookName, said);
-    const minting = merged(writer.principal, hookName, request, base);
-    const minted = answer(hookName, request, await registry.mint(minting));
-    await failpoint('mint.after-insert');
-    return minted;
-  });
+  complete: () => Minting,
+): Promise<Minting | { readonly answer: Answer<'release'> }> {
+  try {
+    return complete();
+  } catch (error) {
+    const answer = writer.idempotency && (await store.answered<Answer<'release'>>(writer));
+    if (answer) return { answer };
+    throw error;
+  }
 }
 
 /** @throws OsaError `invalid` for parts that do not fit together */
@@ -151,8 +147,10 @@ function answer(hook: string, { digest, image }: Given, minted: MintOutcome): An
         `digest: ${digest ?? image} is not stored; upload the packed directory first`,
         { field: 'digest' },
       );
+    case 'answered':
+      return minted.answer;
     case 'moved':
-      throw new OsaError('internal', `hook ${hook}: its live release changed under the lock`);
+      throw new OsaError('internal', `hook ${hook}: its live release has moved`);
   }
 }
 

@@ -10,12 +10,11 @@ import type { Config, NormalLimits, ReleaseContent, Runtime } from './release.ts
  */
 export interface RegistryWrites extends RegistryState {
   /**
-   * Makes the convention if it is missing and locks it against claims and other deploys. The answer is what
-   * was stored before; undefined when there was nothing.
+   * Makes what the request names and is missing: the convention, the hooks, the id of the schema for this convention. Locks
+   * the convention, then the hooks in name order, against claims, releases, moves and other deploys. The answer is what was
+   * stored before: no convention that was made here, and hooks that were made here as `created`.
    */
-  lockConvention(slug: string, request: DeployRequest): Promise<StoredConvention | undefined>;
-  /** The owner of a schema id, which is this convention if the id is new. It waits for another deploy that takes the id. */
-  claimSchema(id: string, slug: string): Promise<string>;
+  lockDeclared(naming: Naming, request: DeployRequest): Promise<Declared>;
   insertSchema(schema: {
     id: string;
     version: string;
@@ -23,16 +22,6 @@ export interface RegistryWrites extends RegistryState {
     fields: readonly FieldDefinition[];
     openText: boolean;
   }): Promise<void>;
-  /**
-   * Makes the hooks that are missing, then locks all of them in name order against claims, releases and moves.
-   * A hook that existed before has `created: false`, whoever made it.
-   */
-  lockHooks(
-    slug: string,
-    hooks: readonly { name: string; feature: FeatureContract }[],
-  ): Promise<StoredHook[]>;
-  /** Locks one hook. */
-  lockHook(name: string): Promise<StoredHook | undefined>;
   /** Locks one hook for a command of an operator. @throws OsaError `busy` when it is locked for long */
   holdHook(name: string): Promise<StoredHook | undefined>;
   /** The unfinished batches that were claimed with a release of the hook, and keep it. */
@@ -47,8 +36,6 @@ export interface RegistryWrites extends RegistryState {
   mint(minting: Minting): Promise<MintOutcome>;
   /** Notes where else the code of known releases comes from, if that names a commit for its bytes. */
   addSources(sources: readonly HookSource[]): Promise<void>;
-  /** Undefined without such a hook. Nothing is locked. */
-  mintingBase(hook: string, said: Said): Promise<MintingBase | undefined>;
   /** Moves the pointer of a locked hook, with its live change. */
   move(
     hook: StoredHook,
@@ -69,10 +56,11 @@ export interface RegistryWrites extends RegistryState {
   /** Why none of the workers that run can start the live releases of the convention; null when one can. */
   unstartable(slug: string): Promise<Answer<'deploy'>['unstartable']>;
   recordDeploy(deploy: {
+    id: string;
     slug: string;
     manifest: DeployRequest;
     plan: Pick<Answer<'planDeploy'>, 'changed' | 'changes'>;
-  }): Promise<{ id: string; at: string }>;
+  }): Promise<{ at: string }>;
 }
 
 /** Where the code of a release comes from. */
@@ -85,22 +73,41 @@ export interface HookSource {
 /** What a deploy looks at, as it is stored at one moment. */
 export interface RegistryState {
   convention(slug: string): Promise<StoredConvention | undefined>;
-  /** The convention that a schema id belongs to. */
-  schemaOwner(id: string): Promise<string | undefined>;
-  /** A registered schema. */
-  schema(id: string, version: string): Promise<StoredSchema | undefined>;
   /** Those of the named hooks that exist. */
   hooks(names: readonly string[]): Promise<StoredHook[]>;
-  /** By hook, the version of the release with this fingerprint, where there is one. */
-  knownReleases(
-    declared: readonly { readonly hook: string; readonly fingerprint: string }[],
-  ): Promise<ReadonlyMap<string, number>>;
-  /** Those of the hooks whose release of that version is or was live. */
-  onceLive(versions: ReadonlyMap<string, number>): Promise<ReadonlySet<string>>;
-  /** By hook, what its live release runs. */
-  liveReleases(hooks: readonly string[]): Promise<ReadonlyMap<string, StoredRelease>>;
+  /** All that is stored of what a declaration names. */
+  declared(naming: Naming): Promise<Declared>;
+}
+
+/** What a declaration names. */
+export interface Naming {
+  readonly slug: string;
+  readonly schema: { readonly id: string; readonly version: string };
+  /** With the fingerprints of their declared releases. */
+  readonly hooks: readonly { readonly name: string; readonly fingerprint: string }[];
+  /** Of packed directories. */
+  readonly digests: readonly string[];
+}
+
+export interface Declared {
+  readonly convention: StoredConvention | undefined;
+  readonly schemaOwner: string | undefined;
+  readonly schema: StoredSchema | undefined;
+  /** Those that exist, by name. */
+  readonly hooks: readonly DeclaredHook[];
   /** Those of the digests of which a packed directory is stored. */
-  storedBlobs(digests: readonly string[]): Promise<ReadonlySet<string>>;
+  readonly blobs: ReadonlySet<string>;
+}
+
+export interface DeclaredHook extends StoredHook {
+  /** The release with the declared fingerprint, if there is one, and whether it is or was live. */
+  readonly known: {
+    readonly version: number;
+    readonly source_ref: string;
+    readonly once_live: boolean;
+  } | null;
+  /** What is live, where that is not the known release. */
+  readonly live: StoredRelease | null;
 }
 
 /** Each answer is the route's body; undefined is "not found". */
@@ -214,13 +221,14 @@ export interface Minting {
 export type Expected = Pick<ParsedBody<'activate'>, 'expected_live_seq' | 'expected_live_version'>;
 
 /**
- * `known`: this very release was there. Nothing was done for `unknown` (no such hook), `unexpected` (the pointer is
+ * `known`: this very release was there. `answered`: the request was, under the same key; here is its answer. Nothing was done for `unknown` (no such hook), `unexpected` (the pointer is
  * elsewhere), `moved` (what was carried over is not live any more, or there is a newer
  * release of this digest), `missing` (the packed directory is not stored) and
  * `unsourced` (there is no such release, and nobody said where its code comes from).
  */
 export type MintOutcome =
   | { readonly outcome: 'minted' | 'known'; readonly release: Minted }
+  | { readonly outcome: 'answered'; readonly answer: Answer<'release'> }
   | {
       readonly outcome: 'unknown' | 'unexpected' | 'moved' | 'missing' | 'unsourced';
       readonly live_seq: number | null;

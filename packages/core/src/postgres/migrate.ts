@@ -25,12 +25,13 @@ export async function migrate(database: Database, options: MigrateOptions): Prom
       field: 'app_role',
     });
   }
-  await inLock(database, async (tx) => {
+  const missing = await inLock(database, async (tx) => {
     await tx`create table if not exists public.schema_migrations (
       name text primary key, checksum text not null, applied_at timestamptz not null default now())`;
+    return compare(tx, migrations);
   });
   const applied: string[] = [];
-  for (const migration of migrations) {
+  for (const migration of migrations.filter(({ name }) => missing.includes(name))) {
     const isNew = await inLock(database, (tx) => apply(tx, migration, migrations));
     if (isNew) applied.push(migration.name);
   }

@@ -1,10 +1,9 @@
-import { requireRights } from '../auth/scope.ts';
-import { OsaError } from '../error.ts';
 import type { Minting, MintOutcome } from '../hook/registry.ts';
 import type { NodeIdentity } from '../record/srn.ts';
 import type { Store, Writer } from '../store.ts';
 import { access } from './access.ts';
 import { missingActor, rememberActor } from './actor.ts';
+import { storedAnswer } from './answers/stored.ts';
 import { arrayText } from './array.ts';
 import { comparisonReads, comparisonWrites } from './comparison/comparisons.ts';
 import type { Database, Sql, Transaction } from './connection/connect.ts';
@@ -64,6 +63,8 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
       await rememberActor(sql, writer.principal);
       return (await mintRelease(sql, writer, minting)) ?? missingActor();
     },
+    answered: (writer) =>
+      database.transaction(async (tx) => storedAnswer(tx, writer, await rememberActor(tx, writer.principal))),
     access: access(database),
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
     useBlobs: (digests) => useBlobs(database.sql, digests),
@@ -97,11 +98,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
 }
 
 /** A release of a CI job, which is kept with what the provider signed of the job. */
-function mintWithExchange(
-  database: Database,
-  writer: Omit<Writer, 'idempotency'>,
-  minting: Minting,
-): Promise<MintOutcome> {
+function mintWithExchange(database: Database, writer: Writer, minting: Minting): Promise<MintOutcome> {
   return database.transaction(async (tx) => {
     await nameExchange(tx, writer.principal.exchange);
     return (await mintRelease(tx, writer, minting)) ?? missingActor();
@@ -116,41 +113,17 @@ async function once<T extends object>(
 ): Promise<T> {
   const actor = await rememberActor(tx, writer.principal);
   await nameExchange(tx, writer.principal.exchange);
-  const { idempotency } = writer;
-  const worked = async () => {
-    const answer = await work(actor);
-    await recordAccepted(tx, writer, actor);
-    return answer;
-  };
-  if (!idempotency) return worked();
+  const stored = await storedAnswer<T>(tx, writer, actor);
+  if (stored) return stored;
+  const answer = await work(actor);
+  await recordAccepted(tx, writer, actor);
+  const { idempotency, principal } = writer;
+  if (!idempotency) return answer;
   const { key, requestDigest } = idempotency;
-  const [lock] = await tx<{ held: boolean }[]>`
-    select pg_try_advisory_xact_lock(hashtextextended(${`${actor} ${key}`}, 0)) as held`;
-  if (!lock?.held) {
-    throw new OsaError(
-      'in_progress',
-      `the request with Idempotency-Key ${key} is still under way; wait and repeat it`,
-    );
-  }
-  const [stored] = await tx<{ request_digest: string; rights: string[]; response: T }[]>`
-    select request_digest, rights, response from idempotency_keys
-    where actor = ${actor} and key = ${key} and at > now() - interval '24 hours'`;
-  if (stored && stored.request_digest !== requestDigest) {
-    throw new OsaError(
-      'idempotency_mismatch',
-      `Idempotency-Key ${key} was used with another request; take a new key`,
-    );
-  }
-  if (stored) {
-    // The rights may have been another token's, or taken away since.
-    requireRights(writer.principal, stored.rights);
-    return stored.response;
-  }
-  const answer = await worked();
   await tx`delete from idempotency_keys where actor = ${actor} and key = ${key}`;
   await tx`
     insert into idempotency_keys (actor, key, request_digest, rights, response)
-    values (${actor}, ${key}, ${requestDigest}, ${arrayText([...(writer.principal.used ?? [])])}::text::text[],
+    values (${actor}, ${key}, ${requestDigest}, ${arrayText([...(principal.used ?? [])])}::text::text[],
             ${tx.json(answer)}::jsonb)`;
   return answer;
 }
@@ -160,9 +133,4 @@ async function recordAccepted(tx: Sql, { principal, request }: Writer, actor: nu
   if (!request) return;
   const payload = { ...request, actor, jti: principal.tokenId ?? null, outcome: 'accepted' };
   await tx`insert into events (type, payload) values ('request.accepted', ${tx.json(payload)}::jsonb)`;
-}
-
-/** Forgets stored answers that are older than a day. */
-export async function forgetOldAnswers(database: Database): Promise<void> {
-  await database.sql`delete from idempotency_keys where at < now() - interval '24 hours'`;
 }

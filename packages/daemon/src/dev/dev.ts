@@ -18,7 +18,7 @@ import { telemetryOf } from '../config/operation-settings.ts';
 import type { Settings } from '../config/read-settings.ts';
 import { requireSafe } from '../config/start-checks.ts';
 import { storageOf } from '../config/storage.ts';
-import { type Daemon, startDaemon } from '../daemon.ts';
+import type { Daemon } from '../daemon.ts';
 import { announceDaemon, makeDirectory, ownIssuer, withdrawDaemon, workerName } from './directory.ts';
 import { lockDirectory } from './lock.ts';
 
@@ -52,7 +52,11 @@ export async function startDev(options: DevOptions, { log }: { readonly log: Log
   await withdrawDaemon(directory);
   const config = await devConfig(options, directory);
   requireSafe(config);
-  const url = options.database ?? (await embeddedDatabase(directory, stack, log));
+  // The database server starts while the code of the daemon is loaded.
+  const [url, { startDaemon }] = await Promise.all([
+    options.database ?? embeddedDatabase(directory, stack, log),
+    import('../daemon.ts'),
+  ]);
   const database = { url, ...connectionsOf(options.settings) };
   const daemon = await startDaemon({ ...config, database }, { log });
   stack.defer(() => daemon.close());

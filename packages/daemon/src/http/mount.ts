@@ -11,6 +11,7 @@ import type { Route } from '@osa/core/api/route';
 import type { Principal } from '@osa/core/auth/principal';
 import { scopeVerbs } from '@osa/core/auth/scope';
 import { OsaError } from '@osa/core/error';
+import { WrittenAnswer } from '@osa/core/json/written';
 import { databaseError } from '@osa/core/postgres/connection/sqlstate';
 import type { RequestContext } from '@osa/core/request-context';
 import type { AskedFor, Writer } from '@osa/core/store';
@@ -56,7 +57,8 @@ export interface Call<N extends RouteName> {
   writer(uploadSha256?: string): Writer;
 }
 
-export type Handler<N extends RouteName> = (call: Call<N>) => Promise<Answer<N>>;
+/** A route that reads may give the text of its answer. */
+export type Handler<N extends RouteName> = (call: Call<N>) => Promise<Answer<N> | WrittenAnswer>;
 export type Handlers = { readonly [N in RouteName]: Handler<N> };
 
 export interface MountOptions {
@@ -132,7 +134,7 @@ function mount<N extends RouteName>(
         const answer = await handler(call).catch((error: unknown) => {
           throw blameCursor(error, call.query);
         });
-        logWrite(log, name, answer);
+        if (!(answer instanceof WrittenAnswer)) logWrite(log, name, answer);
         if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(statusOf(route, answer));
         return answer;
       };

@@ -1,16 +1,20 @@
 import type { DatasetReads, Portion, SchemaOfConvention, Selection } from '../../data/dataset.ts';
+import type { TableRow } from '../../data/table.ts';
 import { OsaError } from '../../error.ts';
 import type { FeatureContract } from '../../hook/hook.ts';
 import type { StoredSchema } from '../../hook/registry.ts';
 import { mapInTurns } from '../../in-turns.ts';
+import { parseExactJson } from '../../json/exact.ts';
+import { rowMark, spelledRows } from '../../json/written.ts';
 import type { NodeIdentity } from '../../record/srn.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { isStatementTimeout } from '../connection/sqlstate.ts';
 import { wantedSignal } from '../connection/wanted.ts';
 import { catalog, counts, oneRecord } from './catalog.ts';
-import { bodiesOf, nextPlace } from './portion.ts';
+import { type Body, bodiesOf, nextPlace, textsOf } from './portion.ts';
 import { type RecordBody, recordBodies, recordRow, recordSource } from './records.ts';
-import { featureRow, type RowBody, rowBodies, rowSource } from './rows.ts';
+import { rowBodies, straightTexts, type Texts } from './row-texts.ts';
+import { rowSource } from './rows.ts';
 import { type Keys, sorted, walk } from './walk.ts';
 
 export function datasetReads({ sql }: Pick<Database, 'sql'>, node: NodeIdentity): DatasetReads {
@@ -20,7 +24,9 @@ export function datasetReads({ sql }: Pick<Database, 'sql'>, node: NodeIdentity)
     schema: (of) => schemaOf(sql, of),
     contract: (of, hook) => contractOf(sql, of, hook),
     settled: (convention, given) => settled(sql, convention, given),
-    portion: (selection, wanted) => portion(sql, selection, wanted),
+    portion: (selection, wanted) =>
+      inTime(selection, () => (selection.table.kind === 'records' ? records : rows)(sql, selection, wanted)),
+    rowTexts: (selection, wanted) => inTime(selection, () => texts(sql, selection, wanted)),
     record: (id, version) => oneRecord(sql, { id, version }),
     catalog: (page) => catalog(sql, node, page),
     counts: (of) => counts(sql, of),
@@ -80,11 +86,9 @@ async function settled(sql: Sql, convention: string, given: string | undefined):
   return row.at;
 }
 
-async function portion(sql: Sql, selection: Selection, wanted: Portion) {
+async function inTime<T>(selection: Selection, read: () => Promise<T>): Promise<T> {
   try {
-    return selection.table.kind === 'records'
-      ? await records(sql, selection, wanted)
-      : await rows(sql, selection, wanted);
+    return await read();
   } catch (error) {
     if (isStatementTimeout(error)) throw tooLong(selection, error);
     throw error;
@@ -103,17 +107,42 @@ async function records(sql: Sql, selection: Selection, { after, limit, bytes }: 
 }
 
 async function rows(sql: Sql, selection: Selection, { after, limit, bytes }: Portion) {
-  const { table, release } = selection;
-  // Without this every row would be looked at, to find none.
-  if (release !== undefined && !(await hasRun(sql, table.name, release)))
-    return { rows: [], next: undefined };
-  const keys = await find(sql, selection, { source: rowSource(sql, selection), after, count: limit + 1 });
-  const made = await bodiesOf<RowBody>(sql, keys.places.slice(0, limit), {
+  const keys = await rowKeys(sql, selection, { after, limit });
+  const made = await bodiesOf<Body>(sql, keys.places.slice(0, limit), {
     bytes,
     bodies: (ids) => rowBodies(sql, selection, ids),
   });
-  const found = await mapInTurns(made, (body) => featureRow(selection, body), wantedSignal());
+  const found = await mapInTurns(made, ({ body }) => parseExactJson(body) as TableRow, wantedSignal());
   return { rows: found, next: nextPlace(keys, found.length) };
+}
+
+/** As `rows`, each row as the JSON text that is sent. */
+async function texts(sql: Sql, selection: Selection, portion: Portion) {
+  const { order, condition, release } = selection;
+  const isStraight = order.isStored && condition === undefined && release === undefined;
+  const { texts, count, next } = await (isStraight ? straightTexts : chosenTexts)(sql, selection, portion);
+  return { text: await spelledRows(texts.join(rowMark), wantedSignal()), count, next };
+}
+
+async function chosenTexts(sql: Sql, selection: Selection, { after, limit, bytes }: Portion): Promise<Texts> {
+  const keys = await rowKeys(sql, selection, { after, limit });
+  const made = await textsOf(sql, keys.places.slice(0, limit), {
+    bytes,
+    bodies: (ids) => rowBodies(sql, selection, ids),
+  });
+  return { ...made, next: nextPlace(keys, made.count) };
+}
+
+async function rowKeys(
+  sql: Sql,
+  selection: Selection,
+  { after, limit }: Pick<Portion, 'after' | 'limit'>,
+): Promise<Keys> {
+  const { table, release } = selection;
+  // Without this every row would be looked at, to find none.
+  const isEmpty = release !== undefined && !(await hasRun(sql, table.name, release));
+  if (isEmpty) return { places: [], end: undefined };
+  return find(sql, selection, { source: rowSource(sql, selection), after, count: limit + 1 });
 }
 
 function find(

@@ -1,12 +1,9 @@
 import type { Selection } from '../../data/dataset.ts';
 import type { Condition } from '../../data/filter.ts';
-import type { TableColumn, TableRow } from '../../data/table.ts';
-import { parseExactJson } from '../../json/exact.ts';
+import type { TableColumn } from '../../data/table.ts';
 import type { Sql } from '../connection/connect.ts';
-import { recalledJson } from '../recall/recalled.ts';
 import { conditionSql } from './condition.ts';
 import { pinnedRows } from './pins.ts';
-import type { Body } from './portion.ts';
 import { type Fragment, isNewest, isOfSchema, isStanding, joined } from './visible.ts';
 import type { Source } from './walk.ts';
 
@@ -15,7 +12,7 @@ import type { Source } from './walk.ts';
  * keeps it so: on a table without statistics the planner would rather read the table once for each record.
  */
 export function rowSource(sql: Sql, selection: Selection): Source {
-  const { table, of, asOf, history, condition, order, release } = selection;
+  const { table, of, condition, order, release } = selection;
   const columns = (column: TableColumn) => rowColumn(sql, column);
   const feature = sql(`features.${table.name}`);
   const pinned = pinnedRows(sql, condition, { hook: table.name, convention: of.convention });
@@ -32,10 +29,8 @@ export function rowSource(sql: Sql, selection: Selection): Source {
     sql``,
     sql``,
   );
-  const visible = sql`${isOfSchema(sql, selection)} and r.published_at <= ${asOf}::text::timestamptz
-    and run.current_from <= ${asOf}::text::timestamptz
+  const visible = sql`${isVisible(sql, selection)}
     and ${release === undefined ? sql`true` : sql`run.version = ${release}`}
-    and ${history ? sql`true` : sql`${isStanding(sql, asOf)} and ${isNewest(sql, asOf)}`}
     and (${condition ? conditionSql(sql, condition, columns) : sql`true`})`;
   return {
     key: { column: sql`f.id`, type: 'bigint' },
@@ -51,8 +46,16 @@ export function rowSource(sql: Sql, selection: Selection): Source {
   };
 }
 
+/** Whether a row with the outcome `o`, run `run` and record `r` is one of the selection, whatever its values. */
+export function isVisible(sql: Sql, selection: Selection): Fragment {
+  const { asOf, history } = selection;
+  return sql`${isOfSchema(sql, selection)} and r.published_at <= ${asOf}::text::timestamptz
+    and run.current_from <= ${asOf}::text::timestamptz
+    and ${history ? sql`true` : sql`${isStanding(sql, asOf)} and ${isNewest(sql, asOf)}`}`;
+}
+
 /** From a row `f` to its outcome `o`, run `run` and record `r`. */
-function story(sql: Sql): Fragment {
+export function story(sql: Sql): Fragment {
   return sql`
     cross join lateral (select batch_record, superseded_by from outcomes where id = f.outcome_id offset 0) o
     cross join lateral (
@@ -63,7 +66,7 @@ function story(sql: Sql): Fragment {
       from published where batch_record = o.batch_record offset 0) r`;
 }
 
-function rowColumn(sql: Sql, { name, path }: TableColumn): Fragment {
+export function rowColumn(sql: Sql, { name, path }: TableColumn): Fragment {
   if (path.startsWith('features.')) return sql`f.${sql(name)}`;
   switch (name) {
     case 'record_srn':
@@ -90,52 +93,6 @@ function searchedColumns(condition: Condition | undefined): string[] {
   };
   if (condition) visit(condition);
   return [...found];
-}
-
-/** The values of rows by their ids, in the order of `ids`. */
-export function rowBodies(sql: Sql, { table, asOf }: Selection, ids: string): Fragment {
-  return sql`
-    select k.n, f.id::text as id, r.srn as record_srn, f.run_id, run.version as release, run.finished_at as created_at,
-           r.source_id as record_source_id, ${isStanding(sql, asOf)} and ${isNewest(sql, asOf)} as current,
-           rel.digest, rel.source_ref, rel.version is distinct from h.live_version as stale,
-           ${recalledJson(sql, { hook: sql`run.hook`, version: sql`run.version`, run: sql`f.run_id`, record: sql`o.batch_record` })} as recalled,
-           row_to_json(f)::text as body
-    from unnest(${ids}::text::bigint[]) with ordinality as k (id, n)
-    cross join lateral (select * from ${sql(`features.${table.name}`)} where id = k.id offset 0) f ${story(sql)}
-    cross join lateral (
-      select version, digest, source_ref from releases where hook = run.hook and version = run.version offset 0) rel
-    cross join lateral (select live_version from hooks where name = run.hook offset 0) h`;
-}
-
-export interface RowBody extends Body {
-  readonly id: string;
-  readonly record_srn: string;
-  readonly run_id: string;
-  readonly release: number;
-  readonly created_at: string;
-  readonly record_source_id: string;
-  readonly current: boolean;
-  readonly digest: string;
-  readonly source_ref: string;
-  readonly stale: boolean;
-  readonly recalled: readonly object[];
-}
-
-export function featureRow({ table, history }: Selection, row: RowBody): TableRow {
-  const { id, record_srn, run_id, release, created_at, record_source_id } = row;
-  const withProvenance = table.columns.some(({ name }) => name === '_digest');
-  return {
-    id: Number(id),
-    record_srn,
-    run_id,
-    release,
-    created_at,
-    record_source_id,
-    ...(history && { _current: row.current }),
-    ...(withProvenance && { _digest: row.digest, _source_ref: row.source_ref, _stale: row.stale }),
-    ...((withProvenance || row.recalled.length > 0) && { _recalled: row.recalled }),
-    ...rowValues(parseExactJson(row.body) as Record<string, unknown>),
-  };
 }
 
 /** The declared columns of a whole feature row, in the contract's order. */

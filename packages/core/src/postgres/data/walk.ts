@@ -36,7 +36,7 @@ export interface Source {
 /** Stored rows that one statement looks at. */
 const widest = 20_000;
 /** How long a filter may look for the rows of a page; then the page is shorter. */
-const searchMs = 3_000;
+export const searchMs = 3_000;
 
 type Found = { id: string; k: string[]; kind: 'found' | 'last'; seen: number };
 

@@ -90,7 +90,8 @@ declare
     'insert on all tables in schema features',
     'execute on function create_feature_table(text), create_record_view(text, text), rows_of_record(bigint, integer)',
     'execute on function names_commit(text, text), is_recalled_source(uuid, text)',
-    'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer)'];
+    'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer)',
+    'execute on function declared_state, lock_declared'];
   entry text;
 begin
   -- This list is the whole truth, also for a role that has been given more before.
@@ -116,5 +117,5 @@ begin
     rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end, note_events(),
     order_events(integer), names_commit(text, text), is_recalled_source(uuid, text), guard_recall(), guard_recall_commit(),
     guard_recall_release(), guard_recall_record(), guard_recalled_recompute(), follow_recalls(),
-    create_current_view(text) from public;
+    create_current_view(text), declared_state, lock_declared from public;
 end $$;

@@ -1,16 +1,23 @@
 import { v7 as uuid7 } from 'uuid';
+import type { Answer } from '../../api/index.ts';
+import { requireRights } from '../../auth/scope.ts';
 import { OsaError } from '../../error.ts';
 import type { Minting, MintingBase, MintOutcome, Said } from '../../hook/registry.ts';
 import type { Writer } from '../../store.ts';
+import { inProgress, otherRequest } from '../answers/stored.ts';
+import { arrayText } from '../array.ts';
 import type { Sql } from '../connection/connect.ts';
 
 /**
  * One statement, which locks the hook; it is a function of the database, since it must look again once it has the
- * lock. Undefined, and nothing is done, for a principal who is no actor yet.
+ * lock. It looks for an answer under the writer's key, and stores its own. Undefined, and nothing is done, for a principal
+ * who is not an actor yet.
+ *
+ * @throws OsaError `in_progress`, `idempotency_mismatch`, and `access_denied` for a stored answer that took more rights
  */
 export async function mintRelease(
   sql: Sql,
-  { principal, request }: Omit<Writer, 'idempotency'>,
+  { principal, request, idempotency }: Writer,
   minting: Minting,
 ): Promise<MintOutcome | undefined> {
   const { hook, content, fingerprint, live, reason, seen, carriesDigest, seenReleases, expected } = minting;
@@ -28,10 +35,18 @@ export async function mintRelease(
       new_command => ${command}::text::jsonb, new_config => ${sql.json(config)}::jsonb,
       new_limits => ${sql.json(limits)}::jsonb, new_fingerprint => ${fingerprint},
       new_source_ref => ${content.source_ref}, by_issuer => ${issuer}, by_subject => ${subject},
-      goes_live => ${live}, why => ${reason}, told => ${told}::jsonb, accepted => ${accepted}::jsonb)`;
+      goes_live => ${live}, why => ${reason}, told => ${told}::jsonb, accepted => ${accepted}::jsonb,
+      by_key => ${idempotency?.key ?? null}, by_request => ${idempotency?.requestDigest ?? null},
+      by_rights => ${arrayText([...(principal.used ?? [])])}::text::text[])`;
   if (!row) throw new OsaError('internal', `hook ${hook}: minting a release had no answer`);
-  const { outcome, live_seq, live_version, ...made } = row;
+  const { outcome, live_seq, live_version, answer, rights, ...made } = row;
   if (outcome === 'stranger') return undefined;
+  if (outcome === 'in_progress') throw inProgress(idempotency?.key ?? '');
+  if (outcome === 'mismatch') throw otherRequest(idempotency?.key ?? '');
+  if (outcome === 'answered') {
+    requireRights(principal, rights);
+    return { outcome, answer };
+  }
   if (outcome !== 'minted' && outcome !== 'known') return { outcome, live_seq, live_version };
   const isLive = live_version === made.version;
   const release = { hook_name: hook, digest, ...made, live: isLive, is_live: isLive, live_seq, live_version };
@@ -39,13 +54,16 @@ export async function mintRelease(
 }
 
 interface MintRow {
-  readonly outcome: MintOutcome['outcome'] | 'stranger';
+  readonly outcome: MintOutcome['outcome'] | 'stranger' | 'in_progress' | 'mismatch';
   readonly version: number;
   readonly id: string;
   readonly source_ref: string;
   readonly built_at: string;
   readonly live_seq: number | null;
   readonly live_version: number | null;
+  /** Of `answered`. */
+  readonly answer: Answer<'release'>;
+  readonly rights: readonly string[];
 }
 
 export async function mintingBase(sql: Sql, hook: string, said: Said): Promise<MintingBase | undefined> {

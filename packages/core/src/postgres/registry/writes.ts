@@ -1,9 +1,7 @@
-import { v7 as uuid7 } from 'uuid';
 import type { Principal } from '../../auth/principal.ts';
 import type { DeployRequest } from '../../convention/convention.ts';
 import { OsaError } from '../../error.ts';
-import type { FeatureContract } from '../../hook/hook.ts';
-import type { LiveChange, RegistryWrites, StoredConvention, StoredHook } from '../../hook/registry.ts';
+import type { LiveChange, RegistryWrites, StoredHook } from '../../hook/registry.ts';
 import { sha256 } from '../../hook/release.ts';
 import { canonicalJson } from '../../json/canonical.ts';
 import { arrayText } from '../array.ts';
@@ -12,19 +10,17 @@ import { waitingFor } from '../patience.ts';
 import { claimAgain, claimedBatches } from '../queue/claim-again.ts';
 import { useIndexLookups } from '../queue/plans.ts';
 import { unstartableNow } from '../queue/workers.ts';
-import { mintingBase, mintRelease } from './mint.ts';
+import { lockDeclared } from './declared.ts';
+import { mintRelease } from './mint.ts';
 import { hookLock, setHookPause } from './pause.ts';
-import { readConvention, readHooks, registryState, rollbackTarget } from './state.ts';
+import { readHooks, registryState, rollbackTarget } from './state.ts';
 
 /** The registry's writes, within one transaction of one actor. */
 export function registryWrites(tx: Transaction, actor: number, principal: Principal): RegistryWrites {
   return {
     ...registryState(tx),
-    lockConvention: (slug, request) => lockConvention(tx, slug, request),
-    claimSchema: (id, slug) => claimSchema(tx, id, slug),
+    lockDeclared: (naming, request) => lockDeclared(tx, naming, request),
     insertSchema: (schema) => insertSchema(tx, actor, schema),
-    lockHooks: (slug, hooks) => lockHooks(tx, slug, hooks),
-    lockHook: async (name) => (await readHooks(tx, [name], 'locked'))[0],
     holdHook: async (name) => {
       // Before the lock, which others wait for.
       await useIndexLookups(tx);
@@ -50,7 +46,6 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
                     ${arrayText(sources.map(({ source_ref }) => source_ref))}::text::text[])
           as s (hook, version, source)`;
     },
-    mintingBase: (hook, said) => mintingBase(tx, hook, said),
     move: (hook, change) => move(tx, actor, hook, change),
     setPause: (hook, pause) => setHookPause(tx, actor, hook, pause),
     currentChange: (hook) => currentChange(tx, hook),
@@ -73,32 +68,6 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
   };
 }
 
-async function lockConvention(
-  tx: Transaction,
-  slug: string,
-  request: DeployRequest,
-): Promise<StoredConvention | undefined> {
-  // The schema need not exist yet: its foreign key is checked at the commit.
-  const made = await tx`
-    insert into conventions (slug, title, description, schema_id, schema_version, file_requirements)
-    values (${slug}, ${request.title}, ${request.description}, ${request.schema.id}, ${request.schema.version},
-            ${tx.json(request.file_requirements)}::jsonb)
-    on conflict (slug) do nothing returning slug`;
-  if (made.length > 0) return undefined;
-  // Locked first and read after, since another deploy may have changed it while we waited.
-  await tx`select from conventions where slug = ${slug} for no key update`;
-  const convention = await readConvention(tx, slug);
-  if (!convention) throw new OsaError('internal', `convention ${slug} was there and is gone`);
-  return convention;
-}
-
-async function claimSchema(tx: Transaction, id: string, slug: string): Promise<string> {
-  await tx`insert into schema_owners (id, owner) values (${id}, ${slug}) on conflict (id) do nothing`;
-  const owner = await registryState(tx).schemaOwner(id);
-  if (owner === undefined) throw new OsaError('internal', `schema ${id} was there and is gone`);
-  return owner;
-}
-
 /** Two deploys that register the same version meet here; the second sees what the first stored, and is refused. */
 async function insertSchema(
   tx: Transaction,
@@ -117,25 +86,6 @@ async function insertSchema(
     'unavailable',
     `schema ${id}@${version} is being registered by another deploy; repeat this one`,
   );
-}
-
-async function lockHooks(
-  tx: Transaction,
-  slug: string,
-  hooks: readonly { readonly name: string; readonly feature: FeatureContract }[],
-): Promise<StoredHook[]> {
-  const sorted = [...hooks].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const made = await tx<{ name: string }[]>`
-    insert into hooks (name, owner, feature)
-    select name, ${slug}, feature::jsonb
-    from unnest(${arrayText(sorted.map((hook) => hook.name))}::text::text[],
-                ${arrayText(sorted.map((hook) => JSON.stringify(hook.feature)))}::text::text[]) as h (name, feature)
-    order by name collate "C"
-    on conflict (name) do nothing returning name`;
-  const created = new Set(made.map((row) => row.name));
-  const names = sorted.map((hook) => hook.name);
-  const locked = await readHooks(tx, names, 'locked');
-  return locked.map((hook) => ({ ...hook, created: created.has(hook.name) }));
 }
 
 async function move(
@@ -181,13 +131,13 @@ async function updateConvention(tx: Transaction, slug: string, request: DeployRe
 async function recordDeploy(
   tx: Transaction,
   actor: number,
-  { slug, manifest, plan }: Parameters<RegistryWrites['recordDeploy']>[0],
-): Promise<{ id: string; at: string }> {
-  const [row] = await tx<{ id: string; at: string }[]>`
+  { id, slug, manifest, plan }: Parameters<RegistryWrites['recordDeploy']>[0],
+): Promise<{ at: string }> {
+  const [row] = await tx<{ at: string }[]>`
     insert into deploys (id, slug, manifest, manifest_digest, changed, changes, actor)
-    values (${uuid7()}, ${slug}, ${tx.json(manifest)}::jsonb, ${sha256(canonicalJson(manifest))},
+    values (${id}, ${slug}, ${tx.json(manifest)}::jsonb, ${sha256(canonicalJson(manifest))},
             ${plan.changed}, ${tx.json(plan.changes)}::jsonb, ${actor})
-    returning id, at`;
+    returning at`;
   if (!row) throw new OsaError('internal', 'the deploy was not recorded');
   return row;
 }

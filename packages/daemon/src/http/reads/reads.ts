@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { TableFile } from '@osa/core/data/format/file';
 import { mapInTurns } from '@osa/core/in-turns';
+import { WrittenAnswer } from '@osa/core/json/written';
 import { bounds } from '@osa/core/limits';
 import { whileWanted } from '@osa/core/postgres/connection/connect';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -101,6 +102,7 @@ function clientOf({ raw }: FastifyReply): AbortSignal {
 /** JSON in UTF-8. Lists are written in pieces, since a page may be many megabytes. */
 async function encoded(answer: unknown, client: AbortSignal): Promise<Buffer> {
   if (Buffer.isBuffer(answer)) return answer;
+  if (answer instanceof WrittenAnswer) return Buffer.from(answer.text);
   if (typeof answer === 'string') return Buffer.from(answer);
   if (typeof answer !== 'object' || answer === null) return Buffer.from(JSON.stringify(answer));
   const members: string[] = [];
@@ -115,6 +117,7 @@ async function encoded(answer: unknown, client: AbortSignal): Promise<Buffer> {
 
 /** The items of an answer's lists; an answer without any counts as one. */
 function rowsOf(answer: unknown): number {
+  if (answer instanceof WrittenAnswer) return Math.max(1, answer.rows);
   const lists = Object.values(answer ?? {}).filter(Array.isArray);
   return Math.max(
     1,

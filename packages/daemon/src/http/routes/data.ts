@@ -1,6 +1,6 @@
 import { describeData, descriptionText, readRecord } from '@osa/core/data/describe';
 import { recordsFile, rowsFile } from '@osa/core/data/file';
-import { type DataQuery, type RowQuery, readRecords, readRows } from '@osa/core/data/read';
+import { type DataQuery, type RowQuery, readRecords, writtenRows } from '@osa/core/data/read';
 import { OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
 import type { Store } from '@osa/core/store';
@@ -33,8 +33,8 @@ export function dataRoutes({ store }: { readonly store: Store }): Routes {
     readRecord: ({ params }) => readRecord(store, params.id),
     readRecords: ({ params, query }) => readRecords(store, params.schema, withFilter(query)),
     queryRecords: ({ params, body }) => readRecords(store, params.schema, given(body)),
-    readRows: ({ params, query }) => readRows(store, params.schema, params.feature, withFilter(query)),
-    queryRows: ({ params, body }) => readRows(store, params.schema, params.feature, given(body)),
+    readRows: ({ params, query }) => writtenRows(store, params.schema, params.feature, withFilter(query)),
+    queryRows: ({ params, body }) => writtenRows(store, params.schema, params.feature, given(body)),
     recordsFile: ({ params, query }) => recordsFile(store, params, withFilter(query)),
     queryRecordsFile: ({ params, body }) => recordsFile(store, params, given(body)),
     rowsFile: ({ params, query }) => rowsFile(store, params, withFilter(query)),
