@@ -29,7 +29,26 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
   [
     'an unknown key at the top',
     { from: 'description: Earthquakes', to: 'summary: x\ndescription: Earthquakes' },
-    ['3:1 summary: is not a key here (keys: slug, title, description, schema, files, hooks, ingester, docs)'],
+    [
+      '3:1 summary: is not a key here (keys: slug, title, description, license, schema, files, hooks, ingester, docs)',
+    ],
+  ],
+  [
+    'a licence that SPDX spells otherwise',
+    { from: 'schema:', to: 'license: cc-by-4.0\nschema:' },
+    ['4:10 license: "cc-by-4.0" is not an identifier of SPDX; did you mean CC-BY-4.0?'],
+  ],
+  [
+    'a licence that nobody knows',
+    { from: 'schema:', to: 'license: mine\nschema:' },
+    ['4:10 license: "mine" is not an identifier of SPDX; name one of spdx.org/licenses, or give an address'],
+  ],
+  [
+    'a licence in words',
+    { from: 'schema:', to: 'license: as you like\nschema:' },
+    [
+      '4:10 license: "as you like" must be an SPDX identifier, such as CC-BY-4.0, or the http address of a licence',
+    ],
   ],
   [
     'a type under the name that fields have for it',

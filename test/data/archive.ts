@@ -144,6 +144,6 @@ export async function deploySamples(daemon: TestDaemon, code: string): Promise<v
   };
   const schema = { id: 'sample', version: '1.0.0', fields: sampleFields };
   await daemon.call('deploy', {
-    json: { ...deployRequest([hook]), slug: 'samples', title: 'Samples', schema },
+    json: { ...deployRequest([hook]), slug: 'samples', title: 'Samples', license: 'CC-BY-4.0', schema },
   });
 }

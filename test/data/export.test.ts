@@ -1,12 +1,15 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { zipFiles } from '@osa/cli/commands/data/export/zip';
 import { Ajv } from 'ajv';
 import { request } from 'undici';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ZipFile } from 'yazl';
 import { everything } from '../support/daemon-support.ts';
 import { createCliWorld } from '../support/fixtures/cli-world.ts';
 import { standardsDirectory } from '../support/vectors.ts';
@@ -64,7 +67,11 @@ test.each(['csv', 'parquet'])(
       stdout: 'all right: 4 files\n',
     });
     const described = JSON.parse(await readFile(join(directory, 'datapackage.json'), 'utf8'));
-    expect(described).toMatchObject({ name: 'samples', created: as_of });
+    expect(described).toMatchObject({
+      name: 'samples',
+      created: as_of,
+      licenses: [{ name: 'CC-BY-4.0', path: 'https://spdx.org/licenses/CC-BY-4.0' }],
+    });
     expect(
       described.resources[0].schema.fields.find(({ name }: { name: string }) => name === 'mass'),
     ).toEqual({
@@ -77,6 +84,9 @@ test.each(['csv', 'parquet'])(
       crate.filter((entity: Record<string, unknown>) => entity['@type'] === type);
     const [action] = byType('CreateAction');
     const [release] = byType('SoftwareApplication');
+    const [root] = byType('Dataset');
+    expect(root.license).toEqual({ '@id': 'https://spdx.org/licenses/CC-BY-4.0' });
+    expect(byType('CreativeWork').map((entity: { name?: string }) => entity.name)).toContain('CC-BY-4.0');
     expect(byType('CreateAction')).toHaveLength(2);
     expect(action).toMatchObject({
       instrument: { '@id': release['@id'] },
@@ -110,6 +120,95 @@ test.skipIf(standardsDirectory === undefined || !existsSync(profile))(
     expect([validate(described), validate.errors]).toEqual([true, null]);
   },
 );
+
+describe('as one zip file', () => {
+  const made = async (...args: string[]) => {
+    const file = `${place()}.zip`;
+    const all = ['export', 'samples', '--out', file, '--json', '--server', archive.daemon.url, ...args];
+    return { file, ...(await osa(all)) };
+  };
+  /** Packs the files of a directory, each by its name. */
+  const packed = async (directory: string, names: readonly string[]) => {
+    const zip = new ZipFile();
+    for (const name of names) zip.addFile(join(directory, name), name);
+    zip.end();
+    const file = `${place()}.zip`;
+    await pipeline(zip.outputStream, createWriteStream(file));
+    return file;
+  };
+
+  test.each(['csv', 'parquet'])('with %s has the files of the directory, and verifies', async (format) => {
+    const { file, code, stdout } = await made('--format', format);
+    const { tables, ...rest } = JSON.parse(stdout);
+    expect([code, rest.file, tables.length]).toEqual([0, file, 2]);
+    await using files = await zipFiles(file);
+    expect(await files.paths()).toEqual([
+      ...['checksums.sha256', `data/probe.${format}`, `data/records.${format}`],
+      ...['datapackage.json', 'ro-crate-metadata.json'],
+    ]);
+    expect(await files.digest(`data/records.${format}`)).toBe(tables[0].sha256);
+    expect(existsSync(`${file}.part`)).toBe(false);
+    expect(await osa(['export', '--verify', file])).toMatchObject({
+      code: 0,
+      stdout: 'all right: 4 files\n',
+    });
+    expect((await osa(['export', 'samples', '--out', file, '--server', archive.daemon.url])).code).toBe(2);
+  });
+
+  test('a change, a file that is missing and one too many are found', async () => {
+    const directory = place();
+    await osa(['export', 'samples', '--out', directory, '--server', archive.daemon.url]);
+    await appendFile(join(directory, 'data/records.csv'), ' ');
+    await writeFile(join(directory, 'note.txt'), 'x');
+    const names = [
+      'checksums.sha256',
+      'data/records.csv',
+      'ro-crate-metadata.json',
+      'data/probe.csv',
+      'note.txt',
+    ];
+    const { code, stdout } = await osa(['export', '--verify', await packed(directory, names), '--json']);
+    expect([code, JSON.parse(stdout)]).toEqual([
+      1,
+      { files: 4, missing: ['datapackage.json'], changed: ['data/records.csv'], unknown: ['note.txt'] },
+    ]);
+    expect((await osa(['export', '--verify', await packed(directory, ['note.txt'])])).code).toBe(2);
+  });
+
+  test('no byte of its tables can be another one', async () => {
+    const { file } = await made();
+    const bytes = await readFile(file);
+    const start = bytes.indexOf('data/records.csv') + 200;
+    for (const at of [start, start + 777, start + 2_000]) {
+      const changed = Buffer.from(bytes);
+      changed.writeUInt8((changed.readUInt8(at) + 1) % 256, at);
+      await writeFile(file, changed);
+      const { code, stdout } = await osa(['export', '--verify', file, '--json']);
+      expect([code, JSON.parse(stdout).changed]).toEqual([1, ['data/records.csv']]);
+    }
+    await writeFile(file, bytes.subarray(0, -100));
+    expect(await osa(['export', '--verify', file])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('cannot be read as a zip file'),
+    });
+  });
+
+  test('goes on where its packing has failed, and has no name before its end', async () => {
+    const file = `${place()}.zip`;
+    // What the packing would write is a directory, so it fails after all tables have come.
+    await mkdir(`${file}.part.zip`, { recursive: true });
+    const args = ['export', 'samples', '--out', file, '--server', archive.daemon.url];
+    expect((await osa(args)).code).toBe(2);
+    expect([existsSync(file), existsSync(join(`${file}.part`, 'data/records.csv'))]).toEqual([false, true]);
+    await rm(`${file}.part.zip`, { recursive: true });
+    const again = await osa(args);
+    // The tables are not read again.
+    expect([again.code, again.stderr.includes('rows, complete')]).toEqual([0, false]);
+    expect(await osa(['export', '--verify', file])).toMatchObject({ code: 0 });
+    await using files = await zipFiles(file);
+    expect((await files.text('data/records.csv')).trimEnd().split('\n')).toHaveLength(1_501);
+  });
+});
 
 test('a change of any file is found', async () => {
   const directory = place();

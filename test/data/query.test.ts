@@ -298,6 +298,7 @@ describe('shapes', () => {
         id: 'sample',
         version: '1.0.0',
         srn: 'urn:osa:localhost:schema:sample@1.0.0',
+        license: 'CC-BY-4.0',
       });
       expect(body.fields[1]).toMatchObject({ name: 'mass', type: 'number', unit: 'g' });
       const [records, probe] = body.table_resources;
@@ -317,6 +318,7 @@ describe('shapes', () => {
       expect(markdown.headers['content-type']).toContain('text/markdown');
       expect(markdown.text).toMatch(/^# .*\n\nSchema `sample@1.0.0`/);
       expect(markdown.text).toContain('| score | number | au | Fit score |');
+      expect(markdown.text).toContain('Licence: CC-BY-4.0');
     }
     expect((await archive.get('/absent')).status).toBe(404);
     expect((await archive.get('/sample@9.9.9.md')).status).toBe(404);
@@ -347,5 +349,42 @@ describe('shapes', () => {
     expect((await archive.get(`/records/${old.id}@9`)).status).toBe(404);
     const strange = await archive.get(`/records/${old.id}@x`);
     expect([strange.status, strange.problem?.field]).toEqual([422, 'id']);
+  });
+});
+
+describe('a sort that would look at too much', () => {
+  /** The planner takes the density of a table from here, and its size from the file. */
+  const pretend = async (rows: number) => {
+    const { database } = archive.daemon;
+    await database.open(database.ownerUrl, { max: 1 }).sql`
+      update pg_class set relpages = 1, reltuples = ${rows}
+      where oid in ('public.records'::regclass, 'features.probe'::regclass)`;
+  };
+  beforeAll(() => pretend(5_000_000_000));
+  afterAll(() => pretend(5));
+
+  test.each(['records', 'probe'])(
+    'of %s is refused before it begins, and says what to narrow',
+    async (table) => {
+      const sort = table === 'records' ? 'version' : 'score';
+      const { status, problem } = await archive.get(`/sample/${table}?sort=${sort}`);
+      expect([status, problem?.field]).toEqual([422, 'sort']);
+      expect(problem?.message).toContain(table === 'records' ? 'by source_id' : 'by record_source_id');
+    },
+  );
+
+  test.each([
+    ['records', 'version', 'source_id'],
+    ['probe', 'score', 'record_source_id'],
+  ])('of %s is answered where a filter names sources', async (table, sort, field) => {
+    const filter = JSON.stringify({ kind: 'predicate', field, op: 'in', value: ['a', 'b'] });
+    const { status, body } = await archive.get(
+      `/sample/${table}?sort=${sort}&filter=${encodeURIComponent(filter)}`,
+    );
+    expect([status, body.rows.length]).toEqual([200, 2]);
+  });
+
+  test('in the order in which rows are stored is answered', async () => {
+    expect((await archive.get('/sample/records?sort=created_at')).status).toBe(200);
   });
 });

@@ -1,10 +1,14 @@
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { postgresStore } from '@osa/core/postgres/store';
 import type { Store } from '@osa/core/store';
 import { createLog } from '@osa/daemon/log';
 import { deliverLineage } from '@osa/daemon/worker/lineage';
 import { beforeAll, expect, test } from 'vitest';
+import { hookCode } from '../support/core-archive.ts';
+import { deployHook } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
 import { line, type StoryArchive, storyArchive } from '../trace/story-archive.ts';
 
@@ -12,6 +16,7 @@ import { line, type StoryArchive, storyArchive } from '../trace/story-archive.ts
 
 interface Seen {
   readonly eventType: string;
+  readonly eventTime: string;
   readonly run: { readonly runId: string };
 }
 
@@ -95,6 +100,34 @@ test('an endpoint that is away gets every event once it is back, in order for ea
   }
   expect([...target.keys]).toEqual(['Bearer secret']);
   await target.close();
+});
+
+test('START is sent while the run goes on, and once', async () => {
+  const target = await endpoint(() => 200);
+  const gate = join(archive.daemon.directory, crypto.randomUUID());
+  const waiting = `const pause = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    for (;;) {
+      try { readFileSync(${JSON.stringify(gate)}); break; } catch { pause(); }
+    }
+    return { features: [{ value: 1 }] };`;
+  await deployHook(archive.daemon, hookCode(waiting));
+  const ingestion = archive.ingest(line('long', 1));
+  const run = await until('the run', async () => {
+    const { items } = await archive.daemon.call('listRuns');
+    return items.find(({ finished_at }) => finished_at === null)?.id;
+  });
+  // Others may come again from before.
+  const own = () => target.taken.filter(({ run: { runId } }) => runId === run);
+  const types = () => own().map(({ eventType }) => eventType);
+  await until('its START', async () => own().length > 0);
+  expect(types()).toEqual(['START']);
+  await writeFile(gate, '');
+  await ingestion;
+  await until('its COMPLETE', async () => own().length > 1);
+  await target.close();
+  expect(types()).toEqual(['START', 'COMPLETE']);
+  const [began = 0, ended = 0] = own().map(({ eventTime }) => Date.parse(eventTime));
+  expect(began).toBeLessThanOrEqual(ended);
 });
 
 test('an endpoint that never answers holds up no batch', async () => {

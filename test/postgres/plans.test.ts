@@ -194,6 +194,7 @@ async function readAll(
     await measure('log of a run', limit, () => store.runs.log(trace.run.id, undefined));
     await measure('follow a run', limit, () => store.runs.tail(trace.run.id, { attempt: 1, after: 0 }));
   }
+  await readStories(store, { convention, hook }, measure);
   const runs = (query: object) =>
     store.runs.list({ limit, cursor: undefined, ...query } as Parameters<Store['runs']['list']>[0]);
   await measure('list runs', limit, () => runs({}));
@@ -214,6 +215,63 @@ async function readAll(
       await measure(`next page of ${status} records`, limit, () => records(read?.next_cursor ?? undefined));
     }
   }
+}
+
+/** Filters that an index answers, and the stories that do not begin with a row. */
+async function readStories(
+  store: Store,
+  { convention, hook }: { readonly convention: 'bench' | 'other'; readonly hook: string },
+  measure: Measure,
+): Promise<void> {
+  const schema = `${convention}-record`;
+  const query = { limit, history: false };
+  const named = (field: string, value: unknown) => ({ kind: 'predicate', field, op: 'in', value });
+  const newest = await readRows(store, schema, hook, { ...query, limit: 1 });
+  const [row] = newest.rows;
+  const source = { convention, sourceId: String(row?.record_source_id) };
+  for (const sort of [undefined, 'version']) {
+    const order = sort === undefined ? 'as they are stored' : 'sorted';
+    for (const [field, value] of [
+      ['source_id', source.sourceId],
+      ['srn', row?.record_srn],
+    ]) {
+      const filter = named(String(field), [value]);
+      const read = () => readRecords(store, schema, { ...query, filter, sort });
+      expect((await measure(`records by ${field}, ${order}`, 1, read)).rows).toHaveLength(1);
+    }
+  }
+  for (const sort of [undefined, 'value']) {
+    const order = sort === undefined ? 'as they are stored' : 'sorted';
+    for (const [field, value] of [
+      ['id', row?.id],
+      ['record_source_id', source.sourceId],
+      ['record_srn', row?.record_srn],
+    ]) {
+      const filter = named(String(field), [value]);
+      const read = () => readRows(store, schema, hook, { ...query, filter, sort });
+      expect((await measure(`rows by ${field}, ${order}`, 1, read)).rows).toHaveLength(1);
+    }
+    const filter = named('run_id', [row?.run_id]);
+    const read = () => readRows(store, schema, hook, { ...query, filter, sort });
+    // A run is of a batch, which is read whole where its rows are sorted.
+    expect((await measure(`rows by run, ${order}`, 2 * batchSize, read)).rows.length).toBeGreaterThan(0);
+  }
+  const versions = await measure('history of a source', limit, () =>
+    store.stories.versions(source, { limit, cursor: undefined }),
+  );
+  expect(versions?.versions.length).toBeGreaterThan(0);
+  await measure('newest record of a source', limit, () => store.stories.newestRecord(source));
+  await measure('find a source', limit, () => store.stories.finds.sources(source.sourceId, undefined, 20));
+  await measure('trace of a run', limit, () => store.stories.run(String(row?.run_id)));
+  const releases = { releases: [{ hook, version: 1 }], platform: null, record: null };
+  await measure('impact of a release', limit, () => store.impacts.made(releases));
+  const page = { limit, cursor: undefined };
+  const touched = await measure('rows of an impact', batchSize, () => store.impacts.rows(releases, page));
+  const cursor = touched.next_cursor ?? undefined;
+  await measure('next rows of an impact', batchSize, () => store.impacts.rows(releases, { limit, cursor }));
+  await measure('runs that go on', limit, () => store.deliveries.startedRuns(limit));
+  const last = await store.events.last();
+  await measure('page of events', limit, () => store.events.read({ after: Math.max(0, last - 10), limit }));
 }
 
 /** Answers each record with its value, and rejects negative ones, without a process. */

@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http';
+import type { RequestListener, ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { routes } from '@osa/core/api';
 import type { Route } from '@osa/core/api/route';
@@ -110,8 +110,8 @@ function addHooks(app: FastifyInstance, parts: ServerParts): void {
     if (request.headers.authorization !== undefined) reply.header('cache-control', 'no-store');
     // The unread rest of a body is not awaited.
     if (isDraining() || !request.raw.complete) reply.header('connection', 'close');
-    // A client that stops reading is cut off.
-    reply.raw.setTimeout(limits.answerIdleMs);
+    const { raw } = reply;
+    raw.setTimeout(limits.answerIdleMs, () => cutStopped(raw, limits.answerIdleMs));
   });
   app.addHook('onResponse', async (request, reply) => {
     const [route, status, ms] = [routeOf(request), reply.statusCode, reply.elapsedTime];
@@ -120,6 +120,13 @@ function addHooks(app: FastifyInstance, parts: ServerParts): void {
     if (context && isTraced(request)) telemetry.observeRequest({ context, method, route, status, ms });
     logRequest(log, request, reply);
   });
+}
+
+/** Cuts off a client that stops reading its answer. One that has taken all that there is waits for us. */
+function cutStopped({ socket }: ServerResponse, idleMs: number): void {
+  if (!socket) return;
+  if (socket.writableLength > 0) socket.destroy();
+  else socket.setTimeout(idleMs);
 }
 
 /** Probes come every few seconds and are of no trace. */

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { csvLine, csvRows } from '@osa/core/data/format/csv';
 import { ndjsonRows } from '@osa/core/data/format/ndjson';
 import type { TableColumn, TableRow } from '@osa/core/data/table';
@@ -61,13 +62,13 @@ async function send(context: Context, shown: Shown): Promise<void> {
 }
 
 async function intoFile(
-  { output, signal }: Context,
+  { output, signal, sources }: Context,
   { columns, read, options, identity }: Shown,
   { path, format }: { readonly path: string; readonly format: FileFormat },
 ): Promise<void> {
   const say = progressOf((text) => output.note(text));
   const made = await download({
-    path,
+    path: resolve(sources.cwd, path),
     format,
     columns,
     read,

@@ -45,6 +45,7 @@ export function recordSource(sql: Sql, selection: Selection): Source {
   return {
     key: { column: sql`r.batch_record`, type: 'bigint' },
     columns,
+    isPinned: pinned !== undefined,
     scanned: (after, window) => sql`
       select r.* from ${recordsOf(sql, selection, { pinned, where: start(after), most: sql`order by ${stored} limit ${window}` })}
       order by ${stored} limit ${window}`,

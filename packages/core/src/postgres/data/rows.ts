@@ -35,6 +35,7 @@ export function rowSource(sql: Sql, selection: Selection): Source {
   return {
     key: { column: sql`f.id`, type: 'bigint' },
     columns,
+    isPinned: pinned !== undefined,
     scanned: (after, window) => sql`
       select f.id, f.outcome_id, f.run_id${used} from ${from}
       where ${after ? sql`f.id ${sign} ${after.id}::text::bigint` : sql`true`}

@@ -18,6 +18,8 @@ export interface Keys {
 /** How a table is read: its statements are parts of the ones here. */
 export interface Source {
   readonly key: Omit<SortKeyOfRow, 'descending'>;
+  /** Whether an index leaves only what the filter names. */
+  readonly isPinned: boolean;
   /** Columns in filters and orders, of what `matching` reads. */
   readonly columns: ColumnSql;
   /**
@@ -84,6 +86,7 @@ export async function sorted(
   const { keys, descending } = selection.order;
   const key = { ...source.key, descending };
   const own = { ...key, column: sql`id` };
+  if (!source.isPinned) await requireAffordable(sql, source, selection);
   const rows = await planAnew(sql<{ id: string; k: string[]; matched: number }[]>`
     with matching as materialized (
       select ${source.key.column} as id${keyColumns(sql, keys, source.columns)}
@@ -98,11 +101,26 @@ export async function sorted(
   return { places: rows.map(({ id, k }) => ({ id, k })), end: undefined };
 }
 
+/**
+ * All rows of the table are looked at, which is told before it is tried. What the planner expects for the most rows that may be
+ * sorted is far below the bound, and without statistics it expects less.
+ *
+ * @throws OsaError `invalid`
+ */
+async function requireAffordable(sql: Sql, source: Source, selection: Selection): Promise<void> {
+  const [row] = await planAnew(sql<{ 'QUERY PLAN': readonly [{ Plan: { 'Total Cost': number } }] }[]>`
+    explain (format json) select from ${source.matching()}`);
+  const cost = row?.['QUERY PLAN'][0].Plan['Total Cost'] ?? 0;
+  if (cost > bounds.sortCost) throw tooManyToSort(selection);
+}
+
 function tooManyToSort({ table }: Selection): OsaError {
-  const stored = table.kind === 'records' ? 'created_at' : 'id';
+  const isRecords = table.kind === 'records';
+  const stored = isRecords ? 'created_at' : 'id';
+  const narrowing = isRecords ? 'source_id, srn or created_at' : 'record_source_id, record_srn, run_id or id';
   return new OsaError(
     'invalid',
-    `sort: more than ${bounds.sortedRows.toLocaleString('en')} rows match, too many to sort; narrow the filter, or sort by ${stored}, in which order they are stored`,
+    `sort: more than ${bounds.sortedRows.toLocaleString('en')} rows would have to be looked at, too many to sort; narrow the filter by ${narrowing}, or sort by ${stored}, in which order they are stored`,
     { field: 'sort', details: { limit: bounds.sortedRows } },
   );
 }
