@@ -17,6 +17,15 @@ const greedyMebibytes = 40;
 /** More than the last attempt of a claim would be given. */
 const tooMuchMebibytes = 600;
 
+/** The value of a record that ends the code of some releases: it may be published under one and error under another. */
+export const fussyValue = 8;
+
+/** Whether the code with this token ends at a record of that value. The first releases of a run do, and the second do not. */
+export function diesOf(token: string, value: unknown): boolean {
+  const number = Number(token.split('-').at(-1));
+  return value === deadlyValue || (value === fussyValue && number % 9 < 5);
+}
+
 export interface Row {
   readonly ordinal: number;
   /** What the code that computed the row says of itself: the oracle. */
@@ -95,6 +104,7 @@ while IFS= read -r line; do
   ${only(`[ "$value" = ${greedyValue} ] && ${takeMemory(greedyMebibytes)}`)}
   [ $at = $(((total + 1) / 2)) ] && ask mid-output
   [ "$value" = ${deadlyValue} ] && exit 3
+  ${diesOf(token, fussyValue) ? `[ "$value" = ${fussyValue} ] && exit 3` : ''}
   { while [ $n -lt $count ]; do ${row}; comma=,; n=$((n + 1)); done
     printf ']'; } >> $OSA_OUT/features.jsonl
   ${only('[ $at = $total ] && ask last-byte')}

@@ -32,7 +32,7 @@ export async function findIds(
 }
 
 function reader(principal: Principal | undefined, kind: IdKind): (name: string) => boolean {
-  if (['deploy', 'recompute', 'recall', 'replay'].includes(kind)) return () => true;
+  if (['deploy', 'recompute', 'comparison', 'recall', 'replay'].includes(kind)) return () => true;
   if (!principal) throw new OsaError('missing_token', `ids of ${kind}s need a token; sign one`);
   const verb = kind === 'run' ? 'runs:read' : 'ingestions:read';
   return (name) => grants(principal, verb, name);

@@ -29,6 +29,11 @@ function indexed(state: State) {
     newest: new Set(newest.values()),
     versionOf: (outcome: Outcome) => runs.get(outcome.run)?.version ?? 0,
     runsOf: Map.groupBy(state.runs, (run) => run.batch),
+    erroredAgain: new Set(
+      state.outcomes
+        .filter((one) => one.status === 'errored')
+        .map((one) => `${one.hook} ${one.batch_record}`),
+    ),
     standing: Map.groupBy(standing, (outcome) => outcome.batch_record),
   };
 }
@@ -81,7 +86,8 @@ function checkHeals({ changes, recomputes }: State, model: Model, index: Index, 
     for (const [record, outcomes] of index.standing) {
       if (!index.newest.has(record)) continue;
       const of = outcomes.find((outcome) => outcome.hook === hook && index.versionOf(outcome) === left);
-      if (of)
+      // What errors when it is computed again keeps its rows.
+      if (of && !index.erroredAgain.has(`${hook} ${record}`))
         report(
           'I16',
           `outcome ${of.id} of ${hook} ${left} is current after the heal of change ${seq}`,

@@ -1,4 +1,4 @@
-import { deadlyValue, expectedRows, type Making } from '../hooks.ts';
+import { diesOf, expectedRows, fussyValue, type Making } from '../hooks.ts';
 import { takenBatches } from './holds.ts';
 import { isSame, makingOf, spell } from './making.ts';
 import type { Model } from './model.ts';
@@ -70,11 +70,14 @@ function checkRecord(record: BatchRecord, index: Index, model: Model, report: Re
     checkCancelled(record, index, report);
     return;
   }
+  const runsOfBatch = index.runsOf.get(batch) ?? [];
+  const isDeadly = [nothing, ...runsOfBatch.map((run) => makingOfRun(index, run))].some(({ oracle }) =>
+    diesOf(oracle, value),
+  );
   // Whatever the hooks say, a reviewer may give it back.
   const isReviewed = (index.batches.get(batch)?.deposition ?? null) !== null;
-  const expected = isReviewed ? [...endsOf(value), 'rejected'] : endsOf(value);
-  const mayFail =
-    model.anyMayFail || (index.runsOf.get(batch) ?? []).some((run) => model.brokenRuns.has(run.id));
+  const expected = [...endsOf(value, isDeadly), ...(isReviewed ? ['rejected'] : [])];
+  const mayFail = model.anyMayFail || runsOfBatch.some((run) => model.brokenRuns.has(run.id));
   const isExpected = expected.includes(status) || (mayFail && ['errored', 'rejected'].includes(status));
   if (!isExpected) report('I6', `record ${id} (${source}: ${value}) is ${status}: ${record.reason}`, 'lost');
   // Those of its own batch; a recompute may have added others since.
@@ -83,7 +86,7 @@ function checkRecord(record: BatchRecord, index: Index, model: Model, report: Re
     if (outcomes.length > 0) report('I6', `record ${id} is ${status} and has outcomes`, 'duplicated');
     return;
   }
-  const runs = (index.runsOf.get(batch) ?? []).map((run) => run.hook).sort();
+  const runs = runsOfBatch.map((run) => run.hook).sort();
   const answered = outcomes.map(({ hook }) => hook).sort();
   if (runs.join() !== answered.join())
     report('I6', `record ${id}: runs of ${runs}, outcomes of ${answered}`, 'lost');
@@ -92,9 +95,10 @@ function checkRecord(record: BatchRecord, index: Index, model: Model, report: Re
     report('I6', `record ${id} is ${status}, all passed: ${allPassed}`);
 }
 
-function endsOf(value: unknown): string[] {
+/** A record may be unchanged whatever it would do to the code. */
+function endsOf(value: unknown, isDeadly: boolean): string[] {
   if (typeof value !== 'number') return ['invalid'];
-  if (value === deadlyValue) return ['errored'];
+  if (isDeadly) return value === fussyValue ? ['errored', 'unchanged'] : ['errored'];
   return value < 0 ? ['rejected'] : ['published', 'unchanged'];
 }
 
@@ -130,7 +134,7 @@ function checkOutcome(outcome: Outcome, index: Index, report: Report): void {
       );
     }
   }
-  const making = index.makings.get(`${run.hook} ${run.version}`) ?? nothing;
+  const making = makingOfRun(index, run);
   for (const row of rows) {
     if (!isSame(row, making))
       report('I5', `${name}: the row says ${spell(row)}, the release is ${spell(making)}`, 'misattributed');
@@ -138,6 +142,10 @@ function checkOutcome(outcome: Outcome, index: Index, report: Report): void {
   // Of a deposition that came back, no rows are kept.
   const keepsRows = batch.deposition === null || record.status === 'published' || batch.recompute !== null;
   checkStored(outcome, { name, making, rows, record, keepsRows }, report);
+}
+
+function makingOfRun({ makings }: Index, { hook, version }: { hook: string; version: number }): Making {
+  return makings.get(`${hook} ${version}`) ?? nothing;
 }
 
 function checkStored(
@@ -159,7 +167,8 @@ function checkStored(
 ): void {
   const { source_id: source, value } = record;
   const expected = expectedRows(hook, making, { source, value: Number(value) });
-  if (status === 'passed' && value === deadlyValue) report('I6', `${name}: passed, and its code was to die`);
+  if (status === 'passed' && diesOf(making.oracle, value))
+    report('I6', `${name}: passed, and its code was to die`);
   if (status === 'passed' && !expected) report('I6', `${name}: passed, and was to be rejected`);
   if (status === 'rejected' && expected) report('I6', `${name}: rejected, and was to pass`, 'lost');
   const wanted = status === 'passed' && keepsRows ? (expected ?? []) : [];

@@ -29,12 +29,13 @@ const withoutRunGuard: Defect = {
 const busy: Mutant['focus'] = {
   points: ['live.after-commit', 'claim.after-commit', 'write.before-commit', 'process.started'],
   actions: ['hold', 'kill'],
-  operations: ['ingest', 'rollback', 'recompute'],
+  operations: ['ingest', 'heal', 'recompute'],
 };
+/** Records that error when they are computed again, under releases whose code ends at them. */
 const broken: Mutant['focus'] = {
-  points: ['process.mid-output'],
-  actions: ['hook-exit', 'hook-kill'],
-  operations: ['rollback', 'recompute', 'recompute'],
+  points: ['write.before-commit'],
+  actions: ['hold'],
+  operations: ['ingest', 'ingest', 'heal'],
 };
 
 export const recomputeMutants: readonly Mutant[] = [
@@ -159,7 +160,7 @@ export const recomputeMutants: readonly Mutant[] = [
     focus: {
       points: ['claim.after-commit', 'process.started', 'process.mid-output', 'write.before'],
       actions: ['hold', 'stop-past-lease', 'kill'],
-      operations: ['ingest', 'ingest', 'rollback'],
+      operations: ['ingest', 'heal', 'ingest', 'heal'],
     },
     test,
   },

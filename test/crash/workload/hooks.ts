@@ -131,6 +131,28 @@ export async function move({ client, model }: WorkloadParts, wanted: Moving): Pr
   }
 }
 
+/** Between two looks at what is current, and how long it may take to come. */
+const lookMs = 100;
+const comesWithinMs = 4_000;
+
+/** Rolls back and heals; with `waits` only when there is something to heal, or nothing has come for a while. */
+export async function heal(
+  parts: WorkloadParts,
+  { hook, waits }: { readonly hook: HookName; readonly waits: boolean },
+): Promise<void> {
+  const deadline = Date.now() + (waits ? comesWithinMs : 0);
+  while (Date.now() < deadline) {
+    const counted = await parts.client.read<Stale>(`/api/v1/hooks/${hook}/stale`);
+    if (counted?.releases.some(({ is_live, records }) => is_live && records > 0)) break;
+    await delay(lookMs);
+  }
+  await move(parts, { kind: 'rollback', hook, cancelRunning: false, heal: true });
+}
+
+interface Stale {
+  readonly releases: readonly { readonly is_live: boolean; readonly records: number }[];
+}
+
 /** Computes again what is not of the live release; refused while the hook is paused. */
 export async function recompute({ client, model }: WorkloadParts, hook: HookName): Promise<void> {
   const sent: Recomputing = { what: 'recompute', sentAt: Date.now(), hook };

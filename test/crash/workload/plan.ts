@@ -1,6 +1,6 @@
 import type { Point } from '../control.ts';
 import type { HookName } from '../hooks.ts';
-import { deadlyValue, hookNames } from '../hooks.ts';
+import { deadlyValue, fussyValue, hookNames } from '../hooks.ts';
 import type { Model, Sent } from '../invariants/model.ts';
 import type { Random } from '../random.ts';
 import type { Client } from '../world/client.ts';
@@ -34,6 +34,8 @@ export type Operation =
       readonly cancelRunning: boolean;
       readonly heal: boolean;
     }
+  /** A rollback that heals; at once, or when the release that it leaves has current records. */
+  | { readonly kind: 'heal'; readonly hook: HookName; readonly waits: boolean }
   /** Of all that is not of the live release. */
   | { readonly kind: 'recompute'; readonly hook: HookName }
   /** A few results, of any release. */
@@ -110,8 +112,8 @@ export function planClients(
     const kind = reaching(point);
     if (kind) random.pick(clients.slice(1)).splice(1, 0, step(operationOf(kind, planned)));
   }
-  for (const kind of wanted.operations) {
-    for (const client of clients) client.splice(1, 0, step(operationOf(kind, planned)));
+  for (const client of clients) {
+    client.splice(1, 0, ...wanted.operations.map((kind) => step(operationOf(kind, planned))));
   }
   return clients;
 }
@@ -128,7 +130,8 @@ const ownHooks = ['alpha', 'beta'] as const;
 
 /** How likely each operation is, in hundredths. */
 const weights: readonly (readonly [Operation['kind'], number])[] = [
-  ['ingest', 32],
+  ['ingest', 28],
+  ['heal', 4],
   ['burst', 4],
   ['deploy', 20],
   ['mint', 10],
@@ -174,6 +177,8 @@ function operationOf(kind: Operation['kind'], planning: Planning): Operation {
         ...{ kind, hook, version: random.int(1, 3) },
         ...{ cancelRunning: random.chance(0.5), heal: random.chance(0.5) },
       };
+    case 'heal':
+      return { kind, hook, waits: random.chance(0.6) };
     case 'recompute':
       return { kind, hook };
     case 'replay':
@@ -209,10 +214,11 @@ function planDeploy(planning: Planning): Operation {
 function planIngest({ random, isSmall }: Planning): Extract<Operation, { kind: 'ingest' }> {
   const records = random.some(sources, random.int(3, 10)).map((source) => planRecord(random, source));
   // One at most, so that the search for it never ends before it is found.
-  const deadly = !isSmall && random.chance(0.3) ? random.int(0, records.length - 1) : undefined;
+  const deadly = !isSmall && random.chance(0.5) ? random.int(0, records.length - 1) : undefined;
+  const value = random.chance(0.5) ? deadlyValue : fussyValue;
   return {
     kind: 'ingest',
-    records: records.map((record, index) => (index === deadly ? { ...record, value: deadlyValue } : record)),
+    records: records.map((record, index) => (index === deadly ? { ...record, value } : record)),
     batchSize: random.int(2, 6),
   };
 }

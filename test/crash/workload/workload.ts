@@ -3,7 +3,7 @@ import type { Ingestion, Told } from '../invariants/model.ts';
 import { deposit } from './deposit.ts';
 import { fileOf, namedFile, sendFile } from './files.ts';
 import { cancel, pause } from './holds.ts';
-import { deploy, mint, move, recompute, replay } from './hooks.ts';
+import { deploy, heal, mint, move, recompute, replay } from './hooks.ts';
 import { type Operation, type Step, slug, type Upload, type WorkloadParts } from './plan.ts';
 
 /** Makes the convention with two releases of its hooks, so that there is something to do, and to go back to. */
@@ -29,6 +29,8 @@ async function perform(parts: WorkloadParts, operation: Operation): Promise<void
     case 'rollback':
     case 'activate':
       return move(parts, operation);
+    case 'heal':
+      return heal(parts, operation);
     case 'recompute':
       return recompute(parts, operation.hook);
     case 'deposit':
