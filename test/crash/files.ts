@@ -16,7 +16,7 @@ interface Linked {
 
 /**
  * I17: each record has the files that it came with, whole; and after the store is cleaned nothing is in it, or named by the
- * database, that no record and no release needs.
+ * database, that no record, no deposition and no release needs.
  */
 export async function checkFiles(
   { batchRecords }: State,
@@ -43,6 +43,8 @@ export async function checkFiles(
   const needed = new Set(linked.map(({ sha256 }) => sha256));
   const codes = await database.sql<{ blob: string }[]>`select blob from releases where blob is not null`;
   for (const { blob } of codes) needed.add(blob);
+  const drafts = await database.sql<{ sha256: string }[]>`select sha256 from deposition_files`;
+  for (const { sha256 } of drafts) needed.add(sha256);
   for await (const { name, sha256 } of store.list()) {
     if (sha256 === undefined || !needed.has(sha256))
       report('I17', `the store keeps ${name}, which nothing needs`, 'left over');

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Deposit, Ingestion } from '../invariants/model.ts';
 import type { Answered } from '../world/client.ts';
+import { fileOf, namedFile, sendFile } from './files.ts';
 import { type Operation, slug, type WorkloadParts } from './plan.ts';
 
 type Depositing = Extract<Operation, { kind: 'deposit' }>;
@@ -39,8 +40,12 @@ function pathOf(id: string | undefined): string {
 }
 
 async function submit(parts: WorkloadParts, sent: Deposit, value: number): Promise<View> {
-  const source = `deposition-${sent.id}`;
-  const submission: Ingestion = { what: 'submit', sentAt: Date.now(), records: [{ source, value }] };
+  const record = { source: `deposition-${sent.id}`, value };
+  await sendFile(parts.client, record);
+  const file = fileOf(record);
+  const files = JSON.stringify({ files: file ? [namedFile(file)] : [] });
+  await tell(parts, 'PUT', `${pathOf(sent.id)}/files`, files);
+  const submission: Ingestion = { what: 'submit', sentAt: Date.now(), records: [record] };
   parts.model.submissions.push(submission);
   const { body } = await tell(parts, 'POST', `${pathOf(sent.id)}/submit`, '{}');
   submission.id = String((body as unknown as View).submissions[0]?.ingestion);
@@ -72,7 +77,7 @@ async function decide(parts: WorkloadParts, sent: Deposit, decision: Depositing[
 
 function tell(
   { client }: WorkloadParts,
-  method: 'POST' | 'PATCH',
+  method: 'POST' | 'PATCH' | 'PUT',
   path: string,
   body: string,
   accept: readonly string[] = [],

@@ -187,7 +187,8 @@ end $$;
 create trigger note_submission after insert on ingestions for each row when (new.deposition is not null)
   execute function note_submission();
 
--- State and batch change in one statement, so no transaction can change one without the other.
+-- State and batch change in one statement, so no transaction can change one without the other. Only the newest submission of
+-- what is not published gets batches.
 create function follow_batch() returns trigger language plpgsql security definer
   set search_path = pg_catalog, pg_temp as $$
 declare
@@ -197,6 +198,12 @@ begin
     return null;
   end if;
   if tg_op = 'INSERT' then
+    perform from public.depositions d
+      where d.id = submitted and d.submission = new.ingestion and d.status <> 'accepted';
+    if not found then
+      raise exception 'batch %: deposition % is published, or was submitted again', new.id, submitted
+        using errcode = '23503', table = 'batches';
+    end if;
     insert into public.private_batches (batch, ingestion, deposition) values (new.id, new.ingestion, submitted);
   end if;
   update public.depositions d set status = public.deposition_status(d.submission)

@@ -11,7 +11,7 @@ begin
       select jsonb_build_object('slug', c.slug, 'title', c.title, 'description', c.description,
         'schema', jsonb_build_object('id', c.schema_id, 'version', c.schema_version),
         'file_requirements', c.file_requirements, 'curation', c.curation, 'approve_own', c.approve_own,
-        'docs', c.docs, 'ingester', c.ingester,
+        'license', c.license, 'docs', c.docs, 'ingester', c.ingester,
         'hooks', array(select hook from public.convention_hooks where slug = c.slug order by position))
       from public.conventions c where c.slug = of_slug),
     'schema_owner', (select owner from public.schema_owners where id = of_schema),

@@ -4,6 +4,7 @@ import type { Chosen, ReleaseName } from '../../trace/impacts.ts';
 import type { Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
 import type { Fragment } from '../data/visible.ts';
+import { isShown } from '../deposition/private.ts';
 import { made } from '../story/impact.ts';
 import { utc } from '../wire.ts';
 
@@ -118,7 +119,7 @@ function isOfConvention(sql: Sql, convention: string): Fragment {
       where p.convention = ${convention})
     or exists (
       select from (select distinct run from attempts where platform_digest = c.digest) a
-      cross join lateral (select batch from runs where id = a.run offset 0) r
+      cross join lateral (select batch from runs where id = a.run and ${isShown(sql, sql`runs.batch`)} offset 0) r
       cross join lateral (select convention from batches where id = r.batch offset 0) b
       where b.convention = ${convention}))`;
 }
