@@ -1,5 +1,6 @@
 import { attributionMutants } from './attribution.ts';
 import { containerMutants } from './containers.ts';
+import { depositionMutants } from './depositions.ts';
 import { fileMutants } from './files.ts';
 import { historyMutants } from './history.ts';
 import { type Mutant, mutants } from './mutants.ts';
@@ -15,5 +16,6 @@ export const allMutants: readonly Mutant[] = [
   ...recomputeMutants,
   ...replayMutants,
   ...fileMutants,
+  ...depositionMutants,
   ...containerMutants,
 ];

@@ -56,8 +56,6 @@ alter table batches
   add constraint batches_status_check check (status in ('queued', 'running', 'parked', 'held', 'done', 'failed')),
   -- What is held has been computed by the releases of its snapshot.
   add check (status <> 'held' or (snapshot_at is not null and fence > 0));
--- The open batches of an ingestion, those in review included.
-create index batches_held on batches (ingestion) where status = 'held';
 
 create table private_batches (
   batch uuid primary key,
@@ -267,15 +265,18 @@ create trigger guard_held_fence before update on batches for each row
   when (old.status = 'held' and old.fence <> new.fence) execute function guard_held();
 
 -- What is in review is complete: each run has its answer, from an attempt of the last claim that has ended.
-create function prove_held() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+create function prove_held() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 begin
   if exists (
-    select from public.runs r
-    left join public.held_runs h on h.run = r.id and h.batch = r.batch
+    select from (select id, batch from public.runs where batch = new.id offset 0) r
     left join lateral (
-      select coalesce(sum((c.chunk ->> 'rowCount')::bigint), 0) as rows from public.held_rows c where c.run = r.id) c on true
-    where r.batch = new.id and (h.fence is distinct from new.fence or h.row_count <> c.rows or exists (
-      select from public.attempts a where a.run = r.id and a.finished_at is null))) then
+      select fence, row_count from public.held_runs where run = r.id and batch = r.batch offset 0) h on true
+    left join lateral (
+      select coalesce(sum((chunk ->> 'rowCount')::bigint), 0) as rows from public.held_rows where run = r.id) c on true
+    where h.fence is distinct from new.fence or h.row_count <> c.rows or exists (
+      select from public.attempts a where a.run = r.id and a.finished_at is null)) then
     raise exception 'batch % goes into review without the answers of its hooks', new.id
       using errcode = '23503', table = 'batches';
   end if;
@@ -285,11 +286,14 @@ create constraint trigger prove_held after update on batches deferrable initiall
   for each row when (old.status <> 'held' and new.status = 'held') execute function prove_held();
 
 -- Answers are kept by the transaction that puts the batch into review, and never changed.
-create function guard_held_run() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+create function guard_held_run() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 begin
-  perform from public.batches b join public.runs r on r.batch = b.id
-    where b.id = new.batch and r.id = new.run and b.status = 'held' and b.fence = new.fence
-      and b.xmin = pg_current_xact_id()::xid;
+  perform from (select status, fence, xmin as writer from public.batches where id = new.batch offset 0) b
+    cross join lateral (select batch from public.runs where id = new.run offset 0) r
+    where r.batch = new.batch and b.status = 'held' and b.fence = new.fence
+      and b.writer = pg_current_xact_id()::xid;
   if not found then
     raise exception 'run %: its batch does not go into review', new.run using errcode = '23503', table = 'held_runs';
   end if;
@@ -314,30 +318,38 @@ create trigger no_rewrite before update or delete or truncate on reviews
 
 -- They go when the batch ends. Where it was approved, the commit is of exactly these answers.
 create function drop_held() returns trigger language plpgsql security definer
-  set search_path = pg_catalog, pg_temp as $$
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
+declare
+  answered record;
 begin
   if new.published = 1 and exists (
-    select from public.runs r
-    left join public.held_runs h on h.run = r.id
-    where r.batch = new.id
-      and (h.status, h.output_digest, h.row_count) is distinct from (r.status, r.output_digest, r.row_count)) then
+    select from (select id, status, output_digest, row_count from public.runs where batch = new.id offset 0) r
+    left join lateral (
+      select status, output_digest, row_count from public.held_runs where run = r.id offset 0) h on true
+    where (h.status, h.output_digest, h.row_count) is distinct from (r.status, r.output_digest, r.row_count)) then
     raise exception 'batch %: what is published is not what was reviewed', new.id
       using errcode = '23503', table = 'batches';
   end if;
-  delete from public.held_rows c using public.held_runs h where h.batch = new.id and c.run = h.run;
-  delete from public.held_runs h where h.batch = new.id;
+  -- Run by run: a join of the two could read all rows that are held.
+  for answered in select run from public.held_runs where batch = new.id loop
+    delete from public.held_rows where run = answered.run;
+    delete from public.held_runs where run = answered.run;
+  end loop;
   return null;
 end $$;
 create constraint trigger drop_held after update on batches deferrable initially deferred
   for each row when (old.status = 'held' and new.status <> 'held') execute function drop_held();
 
 -- A decision is about a batch that is in review, and by somebody else than its owner unless the convention allows that.
-create function guard_review() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+create function guard_review() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 begin
-  perform from public.batches b
-    join public.ingestions i on i.id = b.ingestion
-    join public.depositions d on d.id = i.deposition
-    where b.id = new.batch and b.status = 'held' and d.id = new.deposition
+  perform from (select ingestion, status from public.batches where id = new.batch offset 0) b
+    cross join lateral (select deposition, approve_own from public.ingestions where id = b.ingestion offset 0) i
+    cross join lateral (select owner from public.depositions where id = i.deposition offset 0) d
+    where b.status = 'held' and i.deposition = new.deposition
       and (new.decision = 'rejected' or i.approve_own or d.owner <> new.actor);
   if not found then
     raise exception 'batch % is not in review, or its owner may not approve it', new.batch
@@ -360,7 +372,9 @@ end $$;
 create constraint trigger decided after insert on reviews deferrable initially deferred
   for each row execute function prove_review();
 
-create function prove_reviewed() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+create function prove_reviewed() returns trigger language plpgsql
+  set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
 begin
   if exists (
     select from public.ingestions i
