@@ -107,7 +107,7 @@ describe('wrong usage', () => {
     ['a misspelt command of a group', ['activte'], 'did you mean osa hooks activate?'],
     ['a command of another group', ['hooks', 'logs'], 'did you mean osa runs logs?'],
     ['logs', ['logs'], 'did you mean osa runs logs?'],
-    ['a name of another tool', ['login'], 'did you mean osa keys generate?'],
+    ['a name of another tool', ['whoami'], 'did you mean osa auth whoami?'],
     ['a command like no other', ['frobnicate'], 'osa --help lists them'],
     ['a topic of help that is none', ['help', 'exitcodes'], 'did you mean osa help exit-codes?'],
     ['an unknown option', ['rows', 'x', '--limt', '3'], 'Did you mean --limit?'],

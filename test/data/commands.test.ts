@@ -55,7 +55,7 @@ describe('filters and columns', () => {
       [['--columns', 'mas'], /did you mean mass\?/],
       [['--sort', 'tags'], /cannot be sorted by/],
       [['--format', 'xlsx'], /table, json, ndjson, csv, parquet/],
-      [['--out', 'x.xlsx'], /\.csv, \.ndjson or \.parquet/],
+      [['--out', 'x.xlsx'], /\.csv, \.ndjson, \.parquet or \.arrow/],
       [['--format', 'parquet'], /name a file/],
     ] as const) {
       const { code, stderr } = await osa(['records', 'samples', ...args]);

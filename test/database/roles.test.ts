@@ -63,6 +63,13 @@ const columns = {
   refusals: 'actor',
   publishers: 'claims',
   exchanges: 'claims',
+  depositions: 'owner',
+  deposition_files: 'name',
+  private_batches: 'batch',
+  held_runs: 'batch',
+  held_rows: 'chunk',
+  reviews: 'decision',
+  upload_use: 'actor',
   people: 'subject',
   logins: 'device_hash',
   sessions: 'person',
@@ -80,8 +87,8 @@ const columns = {
 const views = ['published', 'open_recalls', 'recalled_releases', 'recalled_records', 'recalled_runs'];
 
 const deletable = [
-  ...['convention_hooks', 'dead_letters', 'idempotency_keys', 'logins', 'refresh_tokens'],
-  ...['running_logs', 'workers'],
+  ...['convention_hooks', 'dead_letters', 'deposition_files', 'idempotency_keys', 'logins'],
+  ...['refresh_tokens', 'running_logs', 'upload_use', 'workers'],
 ];
 
 test('every table is in the list', async () => {

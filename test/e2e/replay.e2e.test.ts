@@ -44,8 +44,8 @@ test('the rows of the example are identical, 200 of 200, and the archive is as i
 }, 120_000);
 
 test('a whole run is replayed, and the traces of run and row say so', async () => {
-  const { items } = (await osaJson(place, ['runs', 'list', 'felt_radius'])) as { items: { id: string }[] };
-  const run = items[0]?.id ?? '';
+  const { run: ran } = (await osaJson(place, ['trace', 'felt_radius/1'])) as { run: { id: string } };
+  const run = ran.id;
   expect(await osaJson(place, ['replay', '--run', run])).toMatchObject({
     output: 'identical',
     differs: 0,

@@ -107,7 +107,7 @@ describe('http-27: where the database is gone', () => {
         async () =>
           JSON.parse((await alone.send('GET', '/ready')).text).components.workers.status === 'error',
       );
-      const told = () => alone.log.filter((line) => line.includes('cannot claim')).length;
+      const told = () => alone.log.filter((line) => line.includes('cannot claim batches')).length;
       expect(told()).toBe(1);
     } finally {
       await alone.close();

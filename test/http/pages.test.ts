@@ -2,9 +2,16 @@ import { type RouteName, routes } from '@osa/core/api';
 import type { Route } from '@osa/core/api/route';
 import { bounds } from '@osa/core/limits';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { deployRequest, everything, ndjson, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
+import { hookCode } from '../support/core-archive.ts';
+import {
+  deployHook,
+  deployRequest,
+  everything,
+  ndjson,
+  type TestDaemon,
+  testDaemon,
+} from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
-import { declaration } from '../support/database/registry-support.ts';
 
 /** Pages of lists that nobody could have asked for. */
 
@@ -16,13 +23,15 @@ let daemon: TestDaemon;
 let ingestion: string;
 let recompute: string;
 let recall: string;
+let replay: string;
 let headers: { readonly authorization: string };
 beforeAll(async () => {
   daemon = await testDaemon();
   headers = { authorization: await daemon.bearer(everything, { lifetimeSeconds: 600 }) };
-  await daemon.call('deploy', { json: deployRequest([declaration({ name: 'paged' })]) });
-  ingestion = (await daemon.call('ingest', { params: { slug: 'tests' }, body: ndjson(1) })).id;
+  await deployHook(daemon, hookCode('return { features: [{ value: 1 }] }'), 'paged');
   recompute = (await daemon.call('recompute', { params: { name: 'paged' }, json: {} })).id;
+  ingestion = await ingested('tests');
+  replay = (await daemon.call('replay', { json: { rows: ['paged/1'] } })).id;
   recall = (await daemon.call('openRecall', { json: { release: 'paged@1', reason: 'bad' } })).id;
   await publishSource();
 });
@@ -33,9 +42,14 @@ async function publishSource(): Promise<void> {
   const request = deployRequest();
   const schema = { ...(request.schema as object), id: 'plain-record' };
   await daemon.call('deploy', { json: { ...request, slug: 'plain', schema } });
-  const { id } = await daemon.call('ingest', { params: { slug: 'plain' }, body: ndjson(1) });
+  await ingested('plain');
+}
+
+async function ingested(slug: string): Promise<string> {
+  const { id } = await daemon.call('ingest', { params: { slug }, body: ndjson(1) });
   const isEnded = async () => (await daemon.call('showIngestion', { params: { id } })).status === 'completed';
   await until('the ingestion', isEnded, 60_000);
+  return id;
 }
 
 /** Parts of a query that a list cannot do without. */
@@ -52,7 +66,12 @@ const ask = (name: RouteName, query: string) => {
 
 /** Names that exist. */
 function nameOf(name: RouteName, parameter: string): string {
-  const others: Partial<Record<RouteName, string>> = { listRecomputeRecords: recompute, recallRows: recall };
+  const others: Partial<Record<RouteName, string>> = {
+    listRecomputeRecords: recompute,
+    recallRows: recall,
+    listCertificates: replay,
+    listRowCertificates: '1',
+  };
   const id = others[name] ?? ingestion;
   const names: Readonly<Record<string, string>> = { ':schema': 'test-record', ':id': id };
   return names[parameter] ?? 'paged';

@@ -10,7 +10,7 @@ import { traceRow } from '@osa/core/trace/trace';
 import { expect, test } from 'vitest';
 import { coreArchive } from '../support/core-archive.ts';
 import { crowd } from '../support/database/crowd.ts';
-import { admin } from '../support/database/database.ts';
+import { admin, until } from '../support/database/database.ts';
 import { writer } from './replay-support.ts';
 
 /** Replays cost what their own results cost, beside 100,000 others of the same hook and without statistics. */
@@ -66,8 +66,13 @@ test('each step of a replay reads its own results by index', { timeout: 240_000 
     const all = async () => {
       while (await executeReplay(execution, new AbortController().signal));
     };
+    const entries = async () => (await reads()).get('in_bench')?.entries ?? 0;
+    const earlier = await entries();
     const ids = await app.sql<{ id: string; run: string }[]>`
-      select id, run_id as run from features.in_bench where id % 500 = 1 order by id limit 200`;
+      select f.id, f.run_id as run from generate_series(1, ${known}::integer, 500) as asked (id)
+      cross join lateral (select id, run_id from features.in_bench where id = asked.id offset 0) f order by f.id`;
+    // What this has read must not count as the first step's: PostgreSQL may hand it in late.
+    await until('the counters', async () => (await entries()) >= earlier + ids.length);
     const rows = ids.map(({ id }) => `in_bench/${id}`);
     const run = ids[0]?.run ?? '';
     const named = await measure('ask for rows', 200, () => replay(store, writer, { rows }));

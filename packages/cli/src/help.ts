@@ -132,7 +132,6 @@ const otherNames: Readonly<Record<string, string>> = {
   load: 'osa ingest',
   new: 'osa init',
   create: 'osa init',
-  login: 'osa keys generate',
   whoami: 'osa auth whoami',
   version: 'osa --version',
   get: 'osa rows',

@@ -269,7 +269,14 @@ describe('the credential', () => {
 test('every error code has one of the documented exit codes', () => {
   const expected: Partial<Record<ErrorCode, number>> = {
     ...{ usage: 2, malformed: 2, interrupted: 130, unreachable: 5, unavailable: 5, busy: 5 },
-    ...{ credentials: 4, missing_token: 4, invalid_token: 4, access_denied: 4, rate_limited: 4 },
+    ...{
+      credentials: 4,
+      missing_token: 4,
+      invalid_token: 4,
+      access_denied: 4,
+      rate_limited: 4,
+      login_incomplete: 4,
+    },
   };
   for (const code of Object.keys(errorCodes) as ErrorCode[]) {
     expect([code, exitCodeOf(new OsaError(code, ''))]).toEqual([code, expected[code] ?? 1]);

@@ -41,10 +41,10 @@ export async function openRecordFile(
   } catch (cause) {
     // The message of the store names a place on our disk.
     if (asOsaError(cause)?.details.found === undefined) throw cause;
-    const message =
-      `the stored bytes of sha256:${sha256} are damaged, so they are not served; tell the operator, who restores them ` +
-      'from a backup (osad storage check names all damages)';
-    throw new OsaError('damaged', message, { details: { sha256 }, cause });
+    throw new OsaError('damaged', `the stored bytes of sha256:${sha256} are damaged`, {
+      details: { sha256 },
+      cause,
+    });
   }
 }
 

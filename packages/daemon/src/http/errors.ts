@@ -149,13 +149,13 @@ function ours(known: OsaError | undefined, status: number): ProblemAnswer {
     return { status, body, headers: { 'retry-after': '1' }, isOurs: true };
   }
   if (known?.code === 'damaged') {
-    const { message, details } = known;
-    return {
-      status,
-      body: toProblem({ status, code: 'damaged', message }, { details }),
-      headers: {},
-      isOurs: true,
-    };
+    const { sha256 } = known.details;
+    const isDigest = typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256);
+    const message =
+      `the stored bytes${isDigest ? ` of sha256:${sha256}` : ''} are damaged, so they are not served; tell the operator, ` +
+      'who restores them from a backup (osad storage check names all damages)';
+    const body = toProblem({ status, code: 'damaged', message }, { details: isDigest ? { sha256 } : {} });
+    return { status, body, headers: {}, isOurs: true };
   }
   const message = 'something went wrong on our side; see the log of the daemon';
   return { status, body: toProblem({ status, code: 'internal', message }), headers: {}, isOurs: true };

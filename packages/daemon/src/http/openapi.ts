@@ -227,9 +227,9 @@ function refusalsOf(route: Route): [string, string][] {
     [
       '409',
       'The request conflicts with stored data, or the same request is in progress',
-      route.body !== undefined,
+      route.body !== undefined || route.idempotent === true,
     ],
-    ['412', 'The state has changed in the meantime', route.body !== undefined],
+    ['412', 'The state has changed in the meantime', route.body !== undefined || route.idempotent === true],
     ['413', 'The body is too large', route.body !== undefined],
     ['415', 'The content type is not accepted', route.body !== undefined],
     [

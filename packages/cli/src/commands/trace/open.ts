@@ -14,8 +14,7 @@ import { kindOption } from './trace.ts';
 export const openCommand = defineCommand({
   description:
     'Opens a page about a row, a record, a source, a release, a run or a deploy in your browser: what osa trace shows, drawn as a ' +
-    'graph. Where there is no browser to start (in CI, without a screen, or with --url) it prints the address of the thing ' +
-    'on the server.',
+    'graph. In CI, without a screen, without a browser, and with --url, it prints the address of the thing on the server.',
   arguments: { what: { description: 'as osa trace takes it, such as seismic_energy/17' } },
   options: { as: kindOption, url: { description: 'only print the address; start nothing' } },
   examples: [
