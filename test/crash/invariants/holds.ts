@@ -45,16 +45,25 @@ function checkCancels({ batches }: State, model: Model, report: Report): void {
 
 /**
  * A move that ends what runs: of what was claimed before it, under the release that it left, only as many batches are done
- * after it as its answer named.
+ * after it as its answer named. What is in review has run, and a move lets it be: there the end of its last attempt counts.
  */
-function checkLeft({ batches, runs }: State, model: Model, report: Report): void {
+function checkLeft({ batches, runs, attempts }: State, model: Model, report: Report): void {
   const runsOf = Map.groupBy(runs, (run) => run.batch);
+  const attemptsOf = Map.groupBy(attempts, ({ run }) => run);
+  const lastAttempt = (batch: string) =>
+    Math.max(
+      ...(runsOf.get(batch) ?? []).flatMap((run) =>
+        (attemptsOf.get(run.id) ?? []).map((attempt) => attempt.finished_ms ?? Number.POSITIVE_INFINITY),
+      ),
+    );
   for (const { hook, cancelRunning, changed, left, kept = [], sentAt, ackedAt } of model.moves) {
     if (!cancelRunning || !changed || ackedAt === undefined) continue;
     const named = new Map(
       kept.map(({ ingestion_id, recompute_id, batches: count }) => [ingestion_id ?? recompute_id, count]),
     );
-    for (const { id, ingestion, recompute, status, snapshot_ms: claimed, finished_ms: finished } of batches) {
+    for (const batch of batches) {
+      const { id, ingestion, recompute, status, snapshot_ms: claimed } = batch;
+      const finished = batch.deposition === null ? batch.finished_ms : lastAttempt(id);
       const isLeft = runsOf.get(id)?.some((run) => run.hook === hook && run.version === left);
       if (!isLeft || status !== 'done' || claimed === null || claimed >= sentAt - slackMs) continue;
       if ((finished ?? 0) <= ackedAt + slackMs) continue;

@@ -29,6 +29,7 @@ export interface State {
     n: number;
     fence: string;
     finished: boolean;
+    finished_ms: number | null;
     digest: string | null;
     runner: string;
     memory_bytes: string;
@@ -227,7 +228,7 @@ export async function readState(database: Database): Promise<State> {
       runs: await tx<State['runs'][number][]>`select id, batch, hook, version, status from runs`,
       attempts: await tx<State['attempts'][number][]>`
         select run, n, fence, finished_at is not null as finished, resolved_digest as digest, runner, memory_bytes,
-               ending
+               ending, extract(epoch from finished_at)::float8 * 1000 as finished_ms
         from attempts`,
       outcomes: await tx<Outcome[]>`
         select id, run, batch, hook, batch_record, attempt, status, reason, row_count, superseded_by
