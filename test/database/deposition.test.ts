@@ -1,3 +1,4 @@
+import { runtimes } from '@osa/core/hook/release';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { acts, ada, archiveWith, curator, submitted } from '../deposition/deposition-support.ts';
 import type { CoreArchive } from '../support/core-archive.ts';
@@ -21,12 +22,15 @@ beforeAll(async () => {
   const { id: returned } = await submitted(bench, ada, -1);
   const { id: held } = await submitted(bench, ada, 2);
   const { id: draft } = await acts(bench, ada).create({ value: 3 });
+  const { id: running } = await acts(bench, ada).create({ value: 6 });
+  await acts(bench, ada).submit(running);
+  await bench.execution.queue.claim({ name: 'worker', leaseMs: 600_000, runtimes, fullHooks: [] });
   const { id: queued } = await acts(bench, ada).create({ value: 4 });
   await acts(bench, ada).submit(queued);
   await bench.ingest([{ source_id: 'upload', metadata: { value: 5 } }]);
   const [upload] = await owner.sql<{ id: string }[]>`select id from batches where ingestion in (
     select id from ingestions where deposition is null)`;
-  Object.assign(ids, { accepted, returned, held, draft, queued, uploaded: upload?.id });
+  Object.assign(ids, { accepted, returned, held, draft, running, queued, uploaded: upload?.id });
   await owner.sql`insert into files (sha256, size, actor) select ${'a'.repeat(64)}, 1, id from actors limit 1`;
   await owner.sql`insert into stored_files (sha256, head) values (${'a'.repeat(64)}, '')`;
 });
@@ -145,6 +149,10 @@ test('what is published gets no other batch', async () => {
 
 test.each([
   ['a batch that nobody runs goes', "update batches set status = 'held' where id = $queued.batch"],
+  [
+    'a batch goes without the answers of its hooks',
+    "update batches set status = 'held', lease_until = null, claimed_by = null where id = $running.batch",
+  ],
   ['a batch of an upload goes', "update batches set status = 'held' where id = $uploaded"],
 ])('%s into no review', async (_what, statement) => {
   await expectRefused(a, 'app', ['23503', '23514', '42501'], named(statement));
