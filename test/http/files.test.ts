@@ -71,7 +71,10 @@ async function deaf(format: string) {
   return { socket, received, server };
 }
 
-test.each(['csv', 'parquet', 'arrow'])(
+/** Mebibytes that a stalled reader may hold. Parquet is written a group of rows at a time, and a group is kept until it is written. */
+const mostEach = { csv: 5, parquet: 16, arrow: 5 };
+
+test.each(['csv', 'parquet', 'arrow'] as const)(
   'http-03: ten of a %s hold little, and are cut off',
   async (format) => {
     const before = held();
@@ -82,7 +85,7 @@ test.each(['csv', 'parquet', 'arrow'])(
       return clients.every(({ server }) => server.destroyed);
     };
     await until('the daemon to let go of all', areGone, waitMs);
-    expect(most).toBeLessThan(10 * 5 * 2 ** 20);
+    expect(most).toBeLessThan(10 * mostEach[format] * 2 ** 20);
     expect(clients.filter(({ server }) => server.bytesWritten === 0)).toEqual([]);
     for (const { socket, received } of clients) {
       expect(received()).not.toContain('\r\n0\r\n\r\n');
