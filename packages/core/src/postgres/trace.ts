@@ -49,9 +49,10 @@ interface Found {
   readonly live_version: number | null;
   readonly has_sources: boolean;
   readonly log_pruned_at: string | null;
-  /** Null where there are no recalls. */
-  readonly recalled: RowNotices | null;
-  readonly replays: RowTrace['row']['replays'];
+  readonly outcome: string;
+  readonly batch_record: string;
+  readonly has_recalls: boolean;
+  readonly has_replays: boolean;
 }
 
 /**
@@ -67,8 +68,8 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       (select live_version from hooks where name = ${hook}) as live_version,
       exists (select from release_sources where hook = ${hook}) as has_sources,
       ${logPrunedAt(sql, sql`f.run_id`)} as log_pruned_at,
-      ${noticesOfRow(sql)} as recalled,
-      ${rowReplays(sql, sql`o.id`, sql`f.ordinal`)} as replays
+      o.id as outcome, o.batch_record, exists (select from recalls) as has_recalls,
+      exists (select from replay_certificates where outcome = o.id) as has_replays
     from ${sql(`features.${hook}`)} f
     join outcomes o on o.id = f.outcome_id
     join records r on r.batch_record = o.batch_record
@@ -85,7 +86,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
   if (!release || !set || !came || !ran) {
     throw new OsaError('internal', `row ${hook}/${id} has no run, release, batch or set`);
   }
-  const recalled = found.recalled ?? noNotices;
+  const recalled = found.has_recalls ? await noticesOf(sql, found) : noNotices;
   return {
     row: {
       name: `${hook}/${id}`,
@@ -95,7 +96,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       superseded_by: found.successor === null ? null : await successor(sql, hook, found.successor),
       recalled: recalled.row,
       values: rowValues(parseObject(found.values)),
-      replays: found.replays,
+      replays: found.has_replays ? await replaysOf(sql, found) : noReplays,
     },
     record: {
       srn: `urn:osa:${set.domain}:rec:${found.record_id}@${found.version}`,
@@ -122,6 +123,22 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
     },
     hook: release.hook,
   };
+}
+
+const noReplays = { identical: 0, differs: 0, cannot: 0, last: null };
+
+/** Few rows were replayed, and few archives have recalls; a statement with both parts would cost each trace ten times as much. */
+async function replaysOf(sql: Sql, { outcome, ordinal }: Found): Promise<RowTrace['row']['replays']> {
+  const [found] = await sql<{ replays: RowTrace['row']['replays'] }[]>`
+    select ${rowReplays(sql, sql`${outcome}::text::bigint`, sql`${ordinal}::integer`)} as replays`;
+  return found?.replays ?? noReplays;
+}
+
+async function noticesOf(sql: Sql, { run_id, batch_record }: Found): Promise<RowNotices> {
+  const [found] = await sql<{ recalled: RowNotices | null }[]>`
+    select ${noticesOfRow(sql)} as recalled
+    from (select ${run_id}::text::uuid as run_id) f, (select ${batch_record}::text::bigint as batch_record) r`;
+  return found?.recalled ?? noNotices;
 }
 
 /** How many rows of a successor are named. */
