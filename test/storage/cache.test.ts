@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { cachedStores } from '@osa/core/storage/cache';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import { s3Blobs } from '@osa/core/storage/s3/s3';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { blobStoreContract } from '../contract/blob-store.ts';
 import { type FakeS3, fakeCredentials, fakeS3 } from '../support/s3/fake.ts';
 
@@ -82,6 +82,9 @@ test('fetches a damaged copy again', async () => {
 });
 
 test('keeps within its bound: what nobody has read for longest goes first', async () => {
+  // All uses fall into one millisecond.
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
   const { put, read, copies } = await cached(2_500);
   const [first, second, third] = [await put(1_000), await put(1_000), await put(1_000)];
   for (const { sha256 } of [first, second, first, third]) await read(sha256);

@@ -32,10 +32,16 @@ export function copiesOf(remote: BlobStore, { directory, maxBytes }: CacheOption
   const local = filesystemBlobs(directory);
   const fetching = new Map<string, Promise<void>>();
   const usedAt = new Map<string, number>();
+  let newestUse = 0;
+  /** Milliseconds since 1970, later than each use before: several uses may fall into one millisecond. */
+  const moment = () => {
+    newestUse = Math.max(Date.now(), newestUse + 0.001);
+    return newestUse;
+  };
   const copies: Copies = {
     async use(sha256, read) {
       for (let tried = 1; ; tried += 1) {
-        usedAt.set(sha256, Date.now());
+        usedAt.set(sha256, moment());
         if ((await sizeOf(sha256)) === undefined) await fetchOnce(sha256);
         try {
           return await read();
@@ -49,7 +55,7 @@ export function copiesOf(remote: BlobStore, { directory, maxBytes }: CacheOption
     },
     has: async (sha256, size) => (await sizeOf(sha256)) === size,
     async made(sha256) {
-      usedAt.set(sha256, Date.now());
+      usedAt.set(sha256, moment());
       await makeRoom(sha256);
     },
     async remove(sha256) {
