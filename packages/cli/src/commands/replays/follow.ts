@@ -31,7 +31,7 @@ export async function follow(
   try {
     for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, slowestPollMs)) {
       view.show(replay);
-      if (replay.status === 'done' || performance.now() >= deadline) return replay;
+      if (!isOpen(replay) || performance.now() >= deadline) return replay;
       await wait(Math.min(pollMs, Math.max(0, deadline - performance.now())), undefined, { signal });
       const answer = await look(client, begun.id, lastAnswer);
       if (answer) [replay, lastAnswer] = [answer, performance.now()];
@@ -43,6 +43,11 @@ export async function follow(
   } finally {
     await view.end();
   }
+}
+
+/** Whether verdicts may still come. */
+export function isOpen({ status }: Pick<Replay, 'status'>): boolean {
+  return status === 'queued' || status === 'running';
 }
 
 async function look(client: Client, id: string, lastAnswer: number): Promise<Replay | undefined> {
@@ -98,7 +103,7 @@ function viewOf(replay: Replay): ProgressView {
   const { results, identical, differs, cannot, status, reasons } = replay;
   return {
     title: `replay of ${aboutText(replay)}: ${status}`,
-    isRunning: status !== 'done',
+    isRunning: isOpen(replay),
     share: results === 0 ? undefined : doneOf(replay) / results,
     counts: [
       ['results', count(results), false],
