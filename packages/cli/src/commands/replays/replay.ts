@@ -6,7 +6,7 @@ import { replayExits, waitExits } from '../../exit.ts';
 import type { Client } from '../../http/client.ts';
 import { integer, milliseconds, releaseVersion, storedId, text } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
-import { follow } from './follow.ts';
+import { followReplay } from './follow.ts';
 import { mostNamed, type Replay, replayLines } from './lines.ts';
 
 const waitOptions = {
@@ -67,7 +67,11 @@ export const replayCommand = defineCommand({
       context.output.result({ ...begun, not_identical: [] }, replayLines(begun, []));
       return undefined;
     }
-    return conclude(context, client, await follow(context, client, { begun, timeoutMs: timeout }));
+    return conclude(
+      context,
+      client,
+      await followReplay(context, client, { id: begun.id, timeoutMs: timeout }),
+    );
   },
 });
 
