@@ -1,3 +1,4 @@
+import { activate } from '@osa/core/hook/live';
 import { connect, type Database } from '@osa/core/postgres/connection/connect';
 import { postgresStore } from '@osa/core/postgres/store';
 import { recompute } from '@osa/core/recompute/recompute';
@@ -71,17 +72,19 @@ async function againstIngestion(
   };
 }
 
-/** Counts are kept, so these are of as many rows as the counts say. */
+/** Counts are kept, so these are of as many records and rows as the counts say: a million of each of two releases. */
 async function ofManyRows(
   database: Database,
   owner: Database,
   { quick, signal }: Options,
 ): Promise<Result[]> {
   const dataset = await deployDataset(database, 'counted');
-  for (const { claim, result } of await dataset.hold([makeRows(0, recordsPerBatch)])) {
-    await dataset.queue.finish(claim, [result]);
+  for (const part of [0, 1]) {
+    for (const { claim, result } of await dataset.hold([makeRows(part, recordsPerBatch)])) {
+      await dataset.queue.finish(claim, [result]);
+    }
+    await dataset.release();
   }
-  await dataset.release();
   await owner.transaction(async (tx) => {
     await tx`set local session_replication_role = replica`;
     await tx`update current_counts set records = 1000000, rows = 10000000 where hook = ${dataset.hook}`;
@@ -102,10 +105,19 @@ async function ofManyRows(
       theirs: select,
     },
   );
+  let moves = 0;
+  const healing = await inTurn(
+    quick ? 20 : 100,
+    { signal },
+    {
+      ours: () => activate(store, { principal }, dataset.hook, { version: 1 + (moves++ % 2), heal: true }),
+      theirs: select,
+    },
+  );
   return [
     {
       name: 'stale rows',
-      what: 'the current rows of a hook by release, of 10,000,000 rows',
+      what: 'the current rows of a hook by release, of 10,000,000 rows of each of two',
       limit: '`select 1` over the same connections',
       unit: 'ms',
       ...stale,
@@ -114,10 +126,19 @@ async function ofManyRows(
     },
     {
       name: 'a recompute begins',
-      what: 'the request that selects 1,000,000 records, without Idempotency-Key',
+      what: 'the request that selects 2,000,000 records, without Idempotency-Key',
       limit: '`select 1` over the same connections',
       unit: 'ms',
       ...creating,
+      target: { atMost: 20 },
+      notes: [],
+    },
+    {
+      name: 'a heal begins',
+      what: 'the move of the live pointer that heals 1,000,000 records, without Idempotency-Key',
+      limit: '`select 1` over the same connections',
+      unit: 'ms',
+      ...healing,
       target: { atMost: 20 },
       notes: [],
     },

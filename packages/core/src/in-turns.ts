@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** How long one piece of a long work may keep the event loop from others. */
-const pieceMs = 10;
+const pieceMs = 2;
 
 /**
  * `items.map(map)`, which lets others have the event loop every few milliseconds.

@@ -71,9 +71,13 @@ export const recomputeMutants: readonly Mutant[] = [
       if (move.request.heal && answer.changed && answer.from_version !== null) {
         const left = answer.from_version;
         const made = await store.write({ principal: writer.principal }, async ({ registry, recomputes, event }) => {
-          const hook = await registry.holdHook(hookName);
-          if (!hook) throw unknownHook(hookName);
-          const healing = await recomputes.create(hook, { ...healOf(left), reason: answer.reason, healedSeq: answer.live_seq });
+          const held = await registry.holdHook(hookName);
+          if (!held) throw unknownHook(hookName);
+          const healing = await recomputes.create(held.hook, {
+            ...healOf(left, { seq: answer.live_seq, to: answer.live_version }),
+            reason: answer.reason,
+            claimed: held.claimed,
+          });
           await event('recompute.created', eventOf(healing));
           return healing;
         });

@@ -4,7 +4,7 @@ import type { DeployRequest } from '../convention/convention.ts';
 import type { DeployOptions, DeployStep } from '../convention/plan.ts';
 import { OsaError } from '../error.ts';
 import { byIngestion, pointerMoved } from '../hook/live.ts';
-import type { StoredHook } from '../hook/registry.ts';
+import type { HeldHook, StoredHook } from '../hook/registry.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
 import { requireColumns } from './compare.ts';
 import type { Hold } from './comparisons.ts';
@@ -85,24 +85,24 @@ export async function activateDeploy(
         `deploy ${deploy} holds no release; osa deploy --compare makes one that does`,
       );
     }
-    const hooks = new Map<string, StoredHook>();
+    const hooks = new Map<string, HeldHook>();
     for (const { hook_name } of known.holds) {
-      const hook = await registry.holdHook(hook_name);
-      if (!hook) throw new OsaError('internal', `hook ${hook_name} is held and is not there`);
-      hooks.set(hook_name, hook);
+      const held = await registry.holdHook(hook_name);
+      if (!held) throw new OsaError('internal', `hook ${hook_name} is held and is not there`);
+      hooks.set(hook_name, held);
     }
     // What is read once the hooks are locked holds until the commit.
     const holds = (await comparisons.holds(deploy))?.holds ?? [];
     const open = holds.flatMap((hold) => {
-      const hook = hooks.get(hold.hook_name);
-      return hook && hold.activated_seq === null && hook.liveVersion !== hold.version ? [{ hold, hook }] : [];
+      const held = hooks.get(hold.hook_name);
+      return held && hold.activated_seq === null && held.hook.liveVersion !== hold.version
+        ? [{ hold, ...held }]
+        : [];
     });
     for (const { hold, hook } of open) requireActivatable(writer, known.slug, hold, hook);
     const still_running: Answer<'activateDeploy'>['still_running'] = [];
-    for (const { hold, hook } of open) {
-      const left = (await registry.claimedBatches(hook.name)).filter(
-        ({ version }) => version === hook.liveVersion,
-      );
+    for (const { hold, hook, claimed } of open) {
+      const left = claimed.filter(({ version }) => version === hook.liveVersion);
       still_running.push(...byIngestion(left).map((group) => ({ hook: hook.name, ...group })));
       await activateHeld(parts, deploy, hold, hook);
     }

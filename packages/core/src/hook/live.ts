@@ -119,33 +119,34 @@ async function moveOnce(
   hookName: string,
   { kind, request, choose, mayLeave }: Move & { readonly mayLeave: boolean },
 ): Promise<Answer<'activate'>> {
-  const hook = await registry.holdHook(hookName);
+  const held = await registry.holdHook(hookName);
   await failpoint('live.after-lock');
-  if (!hook) throw unknownHook(hookName);
+  if (!held) throw unknownHook(hookName);
+  const { hook, claimed } = held;
   requireExpected(hook, request);
   const target = await choose(registry, hook);
   const reason = request.reason ?? null;
   const changed = target !== hook.liveVersion;
-  const others = (await registry.claimedBatches(hook.name)).filter(({ version }) => version !== target);
+  const others = claimed.filter(({ version }) => version !== target);
   const left = changed ? others.filter(({ version }) => version === hook.liveVersion) : others;
   const why = whyEnded(writer, hook.name, { target, reason });
   const ended = request.cancel_running ? await registry.claimAgain(left, why) : [];
   if (request.cancel_running && ended.length < left.length && !mayLeave) throw new BatchesHeld();
-  const change = changed
-    ? await registry.move(hook, { to: target, kind, reason })
-    : await registry.currentChange(hook);
   const batches = ended.map(({ batch }) => batch);
-  if (changed) {
-    const payload = { hook: hook.name, seq: change.seq, from: hook.liveVersion, to: target, reason };
-    await event(kind === 'rollback' ? 'hook.rolled_back' : 'hook.activated', payload);
-  }
-  const healing =
+  const kept = others.filter((batch) => !ended.includes(batch));
+  const seq = (hook.liveSeq ?? 0) + 1;
+  const told = { hook: hook.name, seq, from: hook.liveVersion, to: target, reason };
+  // Sent together, in this order: others wait for the hook. Keys prove that the heal names the change that was made.
+  const [change, , healing] = await Promise.all([
+    changed ? registry.move(hook, { to: target, kind, reason }) : registry.currentChange(hook),
+    changed && event(kind === 'rollback' ? 'hook.rolled_back' : 'hook.activated', told),
     request.heal && changed && hook.liveVersion !== null
-      ? await recomputes.create(
-          { ...hook, liveVersion: target, liveSeq: change.seq },
-          { ...healOf(hook.liveVersion), reason, healedSeq: change.seq },
+      ? recomputes.create(
+          { ...hook, liveVersion: target, liveSeq: seq },
+          { ...healOf(hook.liveVersion, { seq, to: target }), reason, claimed: kept },
         )
-      : null;
+      : null,
+  ]);
   if (healing) await event('recompute.created', eventOf(healing));
   if (batches.length > 0) await event('batches.claimed_again', { hook: hook.name, batches });
   return {
@@ -157,15 +158,16 @@ async function moveOnce(
     live_release_id: change.release_id,
     reason,
     at: change.at,
-    still_running: byIngestion(others.filter((batch) => !ended.includes(batch))),
+    still_running: byIngestion(kept),
     claimed_again: byIngestion(ended),
     recompute: healing,
   };
 }
 
 /** Exactly the rows of the release that is left. */
-function healOf(left: number) {
-  return { releases: [left], convention: null, list: null, withMissing: false, recall: null };
+function healOf(left: number, { seq, to }: { readonly seq: number; readonly to: number }) {
+  const healed = { seq, from_version: left, to_version: to };
+  return { releases: [left], convention: null, list: null, withMissing: false, recall: null, healed };
 }
 
 function whyEnded(

@@ -23,7 +23,7 @@ export interface RegistryWrites extends RegistryState {
     openText: boolean;
   }): Promise<void>;
   /** Locks one hook for a command of an operator. @throws OsaError `busy` when it is locked for long */
-  holdHook(name: string): Promise<StoredHook | undefined>;
+  holdHook(name: string): Promise<HeldHook | undefined>;
   /** The unfinished batches that were claimed with a release of the hook, and keep it. */
   claimedBatches(hook: string): Promise<ClaimedBatch[]>;
   /**
@@ -68,6 +68,13 @@ export interface HookSource {
   readonly hook: string;
   readonly version: number;
   readonly source_ref: string;
+}
+
+/** A locked hook. */
+export interface HeldHook {
+  readonly hook: StoredHook;
+  /** As `claimedBatches` of it, seen under the lock: no further batch is claimed with its releases. */
+  readonly claimed: readonly ClaimedBatch[];
 }
 
 /** What a deploy looks at, as it is stored at one moment. */
@@ -170,6 +177,8 @@ export interface StoredHook {
 /** An unfinished batch that was claimed, and the version of the hook that it runs. */
 export interface ClaimedBatch {
   readonly batch: string;
+  /** The run of the hook that it was claimed for. */
+  readonly run: string;
   /** Of what it is: an ingestion or a recompute. */
   readonly ingestion: string | null;
   readonly recompute: string | null;

@@ -18,8 +18,10 @@ export async function waitingFor<T>(
   what: string,
   locking: () => PromiseLike<T>,
 ): Promise<T> {
-  await tx.unsafe(`select set_config('lock_timeout', ${left}, true)`);
-  return naming(what, locking);
+  // Sent first, and not waited for: what comes after it comes on the same connection.
+  const limited = tx.unsafe(`select set_config('lock_timeout', ${left}, true)`).execute();
+  const [, locked] = await naming(what, () => Promise.all([limited, locking()]));
+  return locked;
 }
 
 /** The same for a statement that takes locks and does nothing else: all of it takes that time at most. */

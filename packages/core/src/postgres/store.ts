@@ -46,7 +46,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
             depositions: depositionWrites(tx, actor, node),
             publishers: publisherWrites(tx, actor),
             files: fileWrites(tx, actor),
-            recomputes: recomputeWrites(tx, actor),
+            recomputes: recomputeWrites(tx, actor, writer.principal),
             recalls: recallWrites(tx, actor),
             comparisons: comparisonWrites(tx, actor),
             replays: replayWrites(tx, actor),

@@ -28,11 +28,13 @@ export async function recompute(
   requireScope(writer.principal, 'hooks:write', hookName);
   return store.write(writer, async (parts) => {
     const { registry, recomputes, event } = parts;
-    const hook = await registry.holdHook(hookName);
-    const selection = await select(parts, found(hook, hookName), request);
-    const made = await recomputes.create(found(hook, hookName), {
+    const held = await registry.holdHook(hookName);
+    if (!held) throw unknownHook(hookName);
+    const { hook, claimed } = held;
+    const selection = await select(parts, hook, request);
+    const made = await recomputes.create(hook, {
       ...selection,
-      ...{ reason: reason ?? null, healedSeq: null },
+      ...{ reason: reason ?? null, healed: null, claimed },
     });
     await event('recompute.created', eventOf(made));
     return made;

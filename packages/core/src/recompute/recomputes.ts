@@ -1,6 +1,6 @@
 import type { Answer } from '../api/index.ts';
 import { OsaError } from '../error.ts';
-import type { Page, StoredHook } from '../hook/registry.ts';
+import type { ClaimedBatch, Page, StoredHook } from '../hook/registry.ts';
 
 /** Recomputes as they are stored: what is selected, and the batches that are cut from it. */
 export interface RecomputeWrites {
@@ -57,7 +57,9 @@ export interface Selection {
 export interface NewRecompute extends Selection {
   readonly reason: string | null;
   /** The move of the pointer that it heals. */
-  readonly healedSeq: number | null;
+  readonly healed: Recompute['healed'];
+  /** The batches that keep a release of the hook now that it is locked; those of selected releases are walked at their end. */
+  readonly claimed: readonly ClaimedBatch[];
 }
 
 export interface Counted {

@@ -8,7 +8,7 @@ import { integer } from '../../terminal/parse.ts';
 import { checkLines, checkRecords } from './check.ts';
 import { recordsWithFiles } from './files/files.ts';
 import { uploadFiles } from './files/upload.ts';
-import { follow, ingestionLines, isOpen } from './follow.ts';
+import { followIngestion, ingestionLines, isOpen } from './follow.ts';
 import { withProgress } from './progress.ts';
 import { failureLines, readFailures } from './reasons.ts';
 import { storeRecords } from './store.ts';
@@ -107,7 +107,7 @@ export const ingest = defineCommand({
       if (!options.wait || !isOpen(stored)) return { created, waited: atOnce };
       return {
         created,
-        waited: await follow(client, stored, { progress, signal, timeoutMs: options.timeout }),
+        waited: await followIngestion(client, stored, { progress, signal, timeoutMs: options.timeout }),
       };
     });
     const { ingestion } = waited;

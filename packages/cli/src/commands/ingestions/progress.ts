@@ -2,8 +2,8 @@ import type { Answer } from '@osa/core/api';
 import { visible } from '@osa/core/text';
 import { bytes, count, duration, secondsBetween } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
-import { line, yellow } from '../../terminal/paint.ts';
 import type { ProgressView } from '../../terminal/ui/ingest-progress.tsx';
+import { countsText, progressLines } from '../../terminal/ui/running-view.ts';
 
 type Ingestion = Answer<'showIngestion'>;
 
@@ -15,10 +15,6 @@ export interface Progress {
   checking(sent: number): void;
   running(ingestion: Ingestion): void;
 }
-
-/** Off a terminal a line comes at most this often, in milliseconds: soon at first, then more and more rarely. */
-const firstLineMs = 5_000;
-const rarestLineMs = 60_000;
 
 /**
  * Shows progress while `work` goes on, and leaves the terminal in order whatever becomes of it. With `isTyped` somebody
@@ -44,25 +40,14 @@ export async function withProgress<T>(
   }
 }
 
-/** Lines that say something else than the line before. What is done at once needs none. */
-export function lineProgress(output: Pick<Output, 'note'>, now = () => performance.now()): Progress {
-  let last = now();
-  let waitMs = firstLineMs;
-  let shown = '';
-  const told = new Set<string>();
-  const say = (text: string) => {
-    if (now() - last < waitMs || text === shown) return;
-    [last, shown, waitMs] = [now(), text, Math.min(waitMs * 1.5, rarestLineMs)];
-    output.note(text);
-  };
+export function lineProgress(output: Pick<Output, 'note'>, now?: () => number): Progress {
+  const { say, warn } = progressLines(output, now);
   return {
     uploading: (sent, total) => say(uploadText(sent, total)),
     checking: (sent) => say(checkingText(sent)),
     running: (ingestion) => {
-      const news = ingestion.reasons.filter((reason) => !told.has(reason));
-      for (const reason of news) told.add(reason);
-      if (news.length > 0) output.note(...news.map((reason) => line`${yellow('!')} ${reason}`));
-      say(summaryText(ingestion));
+      warn(ingestion.reasons);
+      say(countsText(countsOf(ingestion)));
     },
   };
 }
@@ -78,13 +63,6 @@ function checkingText(sent: number): string {
 
 function uploadView(title: string, share?: number): ProgressView {
   return { title, isRunning: true, share, counts: [], notes: [] };
-}
-
-/** `1,707 received, 0 invalid, 1,679 passed, …` in one line. */
-function summaryText(ingestion: Ingestion): string {
-  return countsOf(ingestion)
-    .map(([name, shown]) => `${shown} ${name}`)
-    .join(', ');
 }
 
 /** What came of the records, and their rows. */

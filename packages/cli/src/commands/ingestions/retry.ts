@@ -4,7 +4,7 @@ import { count, counted } from '../../terminal/format.ts';
 import { bold, type Line, line } from '../../terminal/paint.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
-import { follow, ingestionLines } from './follow.ts';
+import { followIngestion, ingestionLines } from './follow.ts';
 import { withProgress } from './progress.ts';
 import { failureLines, readFailures } from './reasons.ts';
 import { refuseUnwaited, verdictOf, verdictOptions } from './verdict.ts';
@@ -37,7 +37,7 @@ export const ingestionsRetry = defineCommand({
     const began = new Date().toISOString();
     output.note(said);
     const waited = await withProgress(output, false, (progress) =>
-      follow(client, { id }, { progress, signal, timeoutMs: options.timeout }),
+      followIngestion(client, { id }, { progress, signal, timeoutMs: options.timeout }),
     );
     const { ingestion } = waited;
     const failures = await readFailures(client, ingestion);

@@ -5,7 +5,7 @@ import type { Client } from '../../http/client.ts';
 import { count, counted, version } from '../../terminal/format.ts';
 import { bold, green, type Line, line, red } from '../../terminal/paint.ts';
 import { milliseconds } from '../../terminal/parse.ts';
-import { follow } from './follow.ts';
+import { followRecompute } from './follow.ts';
 import { type Recompute, recomputeLines, recordLines } from './lines.ts';
 
 /** Options of the commands that follow a recompute to its end. */
@@ -43,7 +43,7 @@ export async function healed(
   begun: Recompute,
   { timeout }: { readonly timeout: number | undefined },
 ): Promise<Healed> {
-  const { recompute, end } = await follow(context, client, { id: begun.id, timeoutMs: timeout });
+  const { recompute, end } = await followRecompute(context, client, { id: begun.id, timeoutMs: timeout });
   const proof = await prove(client, recompute);
   const isWhole = !recompute.is_list && recompute.convention_id === null;
   const isClean = recompute.status === 'completed' && recompute.errored === 0;

@@ -1,93 +1,42 @@
-import { setTimeout as wait } from 'node:timers/promises';
-import { asOsaError, OsaError } from '@osa/core/error';
 import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { count } from '../../terminal/format.ts';
 import type { ProgressView } from '../../terminal/ui/ingest-progress.tsx';
+import { openRunningView } from '../../terminal/ui/running-view.ts';
+import { follow } from '../follow.ts';
 import { aboutText, type Replay } from './lines.ts';
-
-const firstPollMs = 100;
-const slowestPollMs = 1_000;
-/** A server that restarts is waited for; the replay survives it. */
-const patienceMs = 60_000;
-/** Between two lines where nothing moves on the screen. */
-const lineMs = 10_000;
 
 /**
  * Shows a replay until it is done, or for `timeoutMs`.
  *
- * @throws OsaError `interrupted`, or what the server answers; the replay goes on
+ * @throws OsaError as `follow` does
  */
-export async function follow(
-  context: Context,
+export async function followReplay(
+  { output, signal }: Context,
   client: Client,
-  { begun, timeoutMs = Number.POSITIVE_INFINITY }: { begun: Replay; timeoutMs?: number | undefined },
+  { id, timeoutMs }: { readonly id: string; readonly timeoutMs?: number | undefined },
 ): Promise<Replay> {
-  const { signal } = context;
-  const view = await open(context);
-  const deadline = performance.now() + timeoutMs;
-  let replay = begun;
-  let lastAnswer = performance.now();
+  const summaryOf = (replay: Replay) => `${count(doneOf(replay))} of ${count(replay.results)} replayed`;
+  const view = await openRunningView(output, 'replay', { viewOf, summaryOf });
+  const replay = {
+    id,
+    goesOn: `the replay goes on and changes no row: osa replays show ${id}`,
+    look: () => client.call('showReplay', { params: { id } }),
+    take(found: Replay) {
+      view.show(found);
+      return isOpen(found) ? undefined : 'done';
+    },
+  } as const;
   try {
-    for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, slowestPollMs)) {
-      view.show(replay);
-      if (replay.status === 'done' || performance.now() >= deadline) return replay;
-      await wait(Math.min(pollMs, Math.max(0, deadline - performance.now())), undefined, { signal });
-      const answer = await look(client, begun.id, lastAnswer);
-      if (answer) [replay, lastAnswer] = [answer, performance.now()];
-    }
-  } catch (cause) {
-    if (!signal.aborted) throw cause;
-    const message = `interrupted; the replay goes on and changes no row: osa replays show ${begun.id}`;
-    throw new OsaError('interrupted', message, { details: { id: begun.id }, cause });
+    return (await follow(replay, { signal, timeoutMs })).last;
   } finally {
     await view.end();
   }
 }
 
-async function look(client: Client, id: string, lastAnswer: number): Promise<Replay | undefined> {
-  try {
-    return await client.call('showReplay', { params: { id } });
-  } catch (error) {
-    const code = asOsaError(error)?.code;
-    const isAway = ['unreachable', 'unavailable', 'busy', 'rate_limited'].includes(code ?? '');
-    if (isAway && performance.now() - lastAnswer < patienceMs) return undefined;
-    throw error;
-  }
-}
-
-interface View {
-  show(replay: Replay): void;
-  end(): Promise<void>;
-}
-
-/** On a terminal one that moves; elsewhere a line now and then. */
-async function open({ output }: Context): Promise<View> {
-  if (output.animated) {
-    const { openProgress } = await import('../../terminal/ui/ingest-progress.tsx');
-    const screen = openProgress({
-      title: 'replay',
-      isRunning: true,
-      share: undefined,
-      counts: [],
-      notes: [],
-    });
-    return { show: (replay) => screen.show(viewOf(replay)), end: () => screen.end() };
-  }
-  let last = performance.now();
-  const told = new Set<string>();
-  return {
-    show(replay) {
-      for (const reason of replay.reasons.filter((text) => !told.has(text))) {
-        told.add(reason);
-        output.note(reason);
-      }
-      if (performance.now() - last < lineMs) return;
-      last = performance.now();
-      output.note(`${count(doneOf(replay))} of ${count(replay.results)} replayed`);
-    },
-    end: async () => undefined,
-  };
+/** Whether verdicts may still come. */
+export function isOpen({ status }: Pick<Replay, 'status'>): boolean {
+  return status === 'queued' || status === 'running';
 }
 
 function doneOf({ identical, differs, cannot }: Replay): number {
@@ -98,7 +47,7 @@ function viewOf(replay: Replay): ProgressView {
   const { results, identical, differs, cannot, status, reasons } = replay;
   return {
     title: `replay of ${aboutText(replay)}: ${status}`,
-    isRunning: status !== 'done',
+    isRunning: isOpen(replay),
     share: results === 0 ? undefined : doneOf(replay) / results,
     counts: [
       ['results', count(results), false],

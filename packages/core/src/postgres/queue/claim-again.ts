@@ -6,16 +6,17 @@ import { waitingFor } from '../patience.ts';
 import { recomputeAgain } from '../recompute/again.ts';
 import { endBatches, turnOf } from './end.ts';
 import { batchesChannel } from './lease.ts';
+import { useIndexLookups } from './plans.ts';
 import { copyFailed } from './retry.ts';
 import { replaceHeads } from './seal.ts';
 
 /** The unfinished batches that were claimed with a release of `hook`, and keep it. */
 export function claimedBatches(sql: Sql, hook: string) {
   return sql<ClaimedBatch[]>`
-    select b.id as batch, b.ingestion, b.recompute, b.convention, r.version
+    select b.id as batch, r.id as run, b.ingestion, b.recompute, b.convention, r.version
     from (select id, ingestion, recompute, convention from batches
           where snapshot_at is not null and finished_at is null and status <> 'held' offset 0) b
-    cross join lateral (select version from runs where batch = b.id and hook = ${hook} offset 0) r
+    cross join lateral (select id, version from runs where batch = b.id and hook = ${hook} offset 0) r
     order by b.ingestion, b.recompute, b.id`;
 }
 
@@ -30,6 +31,8 @@ export async function claimAgain(
   batches: readonly ClaimedBatch[],
   reason: string,
 ): Promise<readonly ClaimedBatch[]> {
+  if (batches.length === 0) return [];
+  await useIndexLookups(tx);
   const held = await holdBatches(tx, batches);
   if (held.length === 0) return held;
   await endBatches(

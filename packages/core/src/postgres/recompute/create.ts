@@ -1,13 +1,20 @@
 import { validate as isUuid, v7 as uuid7 } from 'uuid';
-import type { StoredHook } from '../../hook/registry.ts';
+import type { Principal } from '../../auth/principal.ts';
+import { OsaError } from '../../error.ts';
+import type { ClaimedBatch, StoredHook } from '../../hook/registry.ts';
 import { bounds } from '../../limits.ts';
-import type { Counted, ListedRecord, NewRecompute, Selection } from '../../recompute/recomputes.ts';
+import type {
+  Counted,
+  ListedRecord,
+  NewRecompute,
+  Recompute,
+  Selection,
+} from '../../recompute/recomputes.ts';
 import { parseRecordSrn } from '../../record/srn.ts';
 import { currentTraceparent } from '../../request-context.ts';
 import { arrayText } from '../array.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
 import type { Hole } from '../connection/statement.ts';
-import { claimedBatches } from '../queue/claim-again.ts';
 import { batchesChannel } from '../queue/lease.ts';
 import { useIndexLookups } from '../queue/plans.ts';
 
@@ -51,38 +58,42 @@ export async function isHookOf(sql: Sql, hook: string, convention: string): Prom
   return row?.is === true;
 }
 
-/** From the counts that are kept; only the rows of a list are looked up. */
+/** What a recompute would do, and how long it would take. */
 export async function countSelection(sql: Sql, hook: string, selection: Selection): Promise<Counted> {
-  const { releases, convention, list, withMissing } = selection;
   const estimate = await secondsPerRecord(sql, hook);
-  if (list) {
-    const [row] = await sql<{ records: number; rows: number; missing: number }[]>`
-      select count(*) filter (where o.id is null and ${withMissing} or run.version = any (${arrayText(releases)}::text::integer[]))::float8 as records,
-             coalesce(sum(o.row_count) filter (where run.version = any (${arrayText(releases)}::text::integer[])), 0)::float8 as rows,
-             count(*) filter (where o.id is null and ${withMissing})::float8 as missing
-      from unnest(${arrayText(list.map((record) => record.convention))}::text::text[],
-                  ${arrayText(list.map((record) => record.sourceId))}::text::text[]) as l (convention, source_id)
-      cross join lateral (
-        select record_id from sources where convention = l.convention and source_id = l.source_id offset 0) s
-      cross join lateral (
-        select batch_record from records where record_id = s.record_id order by version desc limit 1) r
-      left join lateral (
-        select id, run, row_count from outcomes
-        where batch_record = r.batch_record and hook = ${hook} and superseded_by is null and status <> 'errored' limit 1) o
-        on true
-      left join lateral (select version from runs where id = o.run offset 0) run on true`;
-    const counted = row ?? { records: 0, rows: 0, missing: 0 };
-    return { ...counted, estimatedSeconds: estimate && counted.records * estimate };
-  }
   const [row] = await sql<{ records: number; rows: number; missing: number }[]>`
-    select coalesce(sum(records), 0)::float8 as records, coalesce(sum(rows), 0)::float8 as rows,
-           ${withMissing ? missingOf(sql, sql`${hook}`, convention) : sql`0`}::float8 as missing
-    from current_counts c
-    where hook = ${hook} and version = any (${arrayText(releases)}::text::integer[])
-      and (${convention}::text is null or record_set in (select id from record_sets where convention = ${convention}))`;
+    select records, rows, missing from ${counted(sql, hook, selection)} c`;
   const { records, rows, missing } = row ?? { records: 0, rows: 0, missing: 0 };
-  const all = records + missing;
-  return { records: all, rows, missing, estimatedSeconds: estimate && all * estimate };
+  return { records, rows, missing, estimatedSeconds: estimate && records * estimate };
+}
+
+/** From the counts that are kept; only the rows of a list are looked up. `missing` records are among the `records`. */
+function counted(sql: Sql, hook: string, { releases, convention, list, withMissing }: Selection) {
+  if (!list) {
+    return sql`(
+      select s.records + m.missing as records, s.rows, m.missing
+      from (select coalesce(sum(records), 0)::float8 as records, coalesce(sum(rows), 0)::float8 as rows
+            from current_counts
+            where hook = ${hook} and version = any (${arrayText(releases)}::text::integer[])
+              and (${convention}::text is null or record_set in (
+                select id from record_sets where convention = ${convention}))) s,
+           (select ${withMissing ? missingOf(sql, sql`${hook}`, convention) : sql`0`}::float8 as missing) m)`;
+  }
+  return sql`(
+    select count(*) filter (where o.id is null and ${withMissing} or run.version = any (${arrayText(releases)}::text::integer[]))::float8 as records,
+           coalesce(sum(o.row_count) filter (where run.version = any (${arrayText(releases)}::text::integer[])), 0)::float8 as rows,
+           count(*) filter (where o.id is null and ${withMissing})::float8 as missing
+    from unnest(${arrayText(list.map((record) => record.convention))}::text::text[],
+                ${arrayText(list.map((record) => record.sourceId))}::text::text[]) as l (convention, source_id)
+    cross join lateral (
+      select record_id from sources where convention = l.convention and source_id = l.source_id offset 0) s
+    cross join lateral (
+      select batch_record from records where record_id = s.record_id order by version desc limit 1) r
+    left join lateral (
+      select id, run, row_count from outcomes
+      where batch_record = r.batch_record and hook = ${hook} and superseded_by is null and status <> 'errored' limit 1) o
+      on true
+    left join lateral (select version from runs where id = o.run offset 0) run on true)`;
 }
 
 /** How many published records of the conventions that name the hook it has never seen. */
@@ -117,24 +128,52 @@ async function secondsPerRecord(sql: Sql, hook: string): Promise<number | null> 
  */
 export async function createRecompute(
   tx: Transaction,
-  actor: number,
+  { actor, principal }: { readonly actor: number; readonly principal: Principal },
   hook: StoredHook,
-  { reason, healedSeq, ...selection }: NewRecompute,
-): Promise<string> {
-  await useIndexLookups(tx);
+  request: NewRecompute,
+): Promise<Recompute> {
+  const { releases, convention, list, withMissing, recall, reason, healed, claimed } = request;
+  if (list) await useIndexLookups(tx);
   const id = uuid7();
-  const { releases, convention, list, withMissing, recall } = selection;
-  const expected = await countSelection(tx, hook.name, selection);
-  await tx`
+  const going = claimed.filter(({ version }) => releases.includes(version));
+  // Sent first, and not waited for: the rows that refer to it come on the same connection.
+  const stored = tx<Made[]>`
     insert into recomputes (id, hook, releases, convention, is_list, with_missing, healed_seq, reason, batch_size,
                             expected_records, expected_rows, actor, traceparent, recall)
-    values (${id}, ${hook.name}, ${arrayText(releases)}::text::integer[], ${convention}, ${list !== null}, ${withMissing},
-            ${healedSeq}, ${reason}, ${bounds.defaultBatchRecords}, ${expected.records}, ${expected.rows}, ${actor},
-            ${currentTraceparent()}, ${recall})`;
-  if (list) await storeList(tx, id, list);
-  else await storeWalks(tx, id, hook.name, { releases, convention, withMissing });
-  await tx`select pg_notify(${batchesChannel}, '')`;
-  return id;
+    select ${id}, ${hook.name}, ${arrayText(releases)}::text::integer[], ${convention}, ${list !== null}, ${withMissing},
+           ${healed?.seq ?? null}, ${reason}, ${bounds.defaultBatchRecords}, records, rows, ${actor},
+           ${currentTraceparent()}, ${recall}
+    from ${counted(tx, hook.name, request)} c
+    returning expected_records::float8, expected_rows::float8, created_at as started_at`.execute();
+  const [[made]] = await Promise.all([
+    stored,
+    list ? storeList(tx, id, list) : storeWalks(tx, id, hook.name, { ...request, going }),
+    tx`select pg_notify(${batchesChannel}, '')`,
+  ]);
+  if (!made) throw new OsaError('internal', `recompute ${id} was not stored`);
+  const { issuer, subject } = principal;
+  return { ...begun(hook.name, request), ...made, id, started_by: { issuer, subject } };
+}
+
+type Made = Pick<Recompute, 'expected_records' | 'expected_rows' | 'started_at'>;
+
+/** A recompute of which no batch is cut, as `recomputeView` shows it unless something holds it up. */
+function begun(hook: string, { releases, convention, list, withMissing, ...rest }: NewRecompute) {
+  return {
+    hook_name: hook,
+    releases: [...releases],
+    convention_id: convention,
+    is_list: list !== null,
+    with_missing: withMissing,
+    recall_id: rest.recall,
+    healed: rest.healed,
+    reason: rest.reason,
+    status: 'running' as const,
+    ...{ paused: null, is_cut: false, unstartable: null, finished_at: null },
+    ...{ records: 0, overtaken: 0, passed: 0, rejected: 0, errored: 0, pending: 0, retried: 0, rows: 0 },
+    batches: { queued: 0, running: 0, parked: 0, done: 0, failed: 0 },
+    ...{ used: [], reasons: [] },
+  };
 }
 
 async function storeList(tx: Transaction, id: string, list: readonly ListedRecord[]): Promise<void> {
@@ -151,20 +190,21 @@ async function storeWalks(
   tx: Transaction,
   id: string,
   hook: string,
-  { releases, convention, withMissing }: Omit<Selection, 'list' | 'recall'>,
+  {
+    releases,
+    convention,
+    withMissing,
+    going,
+  }: Omit<Selection, 'list' | 'recall'> & { readonly going: readonly ClaimedBatch[] },
 ): Promise<void> {
-  const going = (await claimedBatches(tx, hook)).filter(({ version }) => releases.includes(version));
-  const batches = arrayText(going.map(({ batch }) => batch));
+  const walks = [...releases.map((version) => ({ version, run: null })), ...going];
   await tx`
     insert into recompute_walks (recompute, position, version, only_run, missing_in)
     select ${id}, row_number() over () - 1, version, only_run, missing_in
     from (
-      select version, null::uuid as only_run, null::text as missing_in
-      from unnest(${arrayText(releases)}::text::integer[]) with ordinality as r (version, n)
-      union all
-      select r.version, r.id, null
-      from unnest(${batches}::text::uuid[]) as b (id)
-      cross join lateral (select id, version from runs where batch = b.id and hook = ${hook} offset 0) r
+      select version, only_run, null::text as missing_in
+      from unnest(${arrayText(walks.map(({ version }) => version))}::text::integer[],
+                  ${arrayText(walks.map(({ run }) => run))}::text::uuid[]) as w (version, only_run)
       union all
       select null, null, slug from convention_hooks
       where ${withMissing} and hook = ${hook} and (${convention}::text is null or slug = ${convention})) w`;

@@ -1,6 +1,8 @@
 import type { Answer } from '../../api/index.ts';
+import type { Principal } from '../../auth/principal.ts';
 import { OsaError } from '../../error.ts';
-import type { Recompute, RecomputeWrites } from '../../recompute/recomputes.ts';
+import type { StoredHook } from '../../hook/registry.ts';
+import type { NewRecompute, Recompute, RecomputeWrites } from '../../recompute/recomputes.ts';
 import type { Transaction } from '../connection/connect.ts';
 import { waitingFor, waitingForAll } from '../patience.ts';
 import { lockOpen, stopRecompute, takeTurn } from '../queue/end.ts';
@@ -12,7 +14,7 @@ import { countSelection, createRecompute, isHookOf, locate, staleReleases } from
 import { recomputeView } from './reads.ts';
 
 /** The writes of recomputes, within one transaction of one actor. */
-export function recomputeWrites(tx: Transaction, actor: number): RecomputeWrites {
+export function recomputeWrites(tx: Transaction, actor: number, principal: Principal): RecomputeWrites {
   return {
     staleReleases: (hook, live) => staleReleases(tx, hook, live),
     locate: async (srns) => {
@@ -24,7 +26,7 @@ export function recomputeWrites(tx: Transaction, actor: number): RecomputeWrites
       await useIndexLookups(tx);
       return countSelection(tx, hook, selection);
     },
-    create: async (hook, request) => view(tx, await createRecompute(tx, actor, hook, request)),
+    create: (hook, request) => create(tx, { actor, principal }, hook, request),
     view: (id) => view(tx, id),
     hookOf: async (id) => {
       const [row] = await tx<{ hook: string }[]>`select hook from recomputes where id = ${id}`;
@@ -34,6 +36,18 @@ export function recomputeWrites(tx: Transaction, actor: number): RecomputeWrites
     cancel: (id, reason) => cancel(tx, id, reason),
     retry: (id) => retry(tx, id),
   };
+}
+
+/** The answer is read again where something holds the recompute up; else all of it is known. */
+async function create(
+  tx: Transaction,
+  who: { readonly actor: number; readonly principal: Principal },
+  hook: StoredHook,
+  request: NewRecompute,
+): Promise<Recompute> {
+  const made = await createRecompute(tx, who, hook, request);
+  const isHeldUp = hook.isPaused || request.claimed.some(({ version }) => request.releases.includes(version));
+  return isHeldUp ? view(tx, made.id) : made;
 }
 
 async function view(tx: Transaction, id: string): Promise<Recompute> {

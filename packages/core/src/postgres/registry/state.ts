@@ -25,11 +25,11 @@ async function readConvention(tx: Transaction, slug: string): Promise<StoredConv
 }
 
 /** Locking is done in name order; claims (`for share`) wait for it, foreign-key checks do not. */
-export async function readHooks(
+export function readHooks(
   tx: Transaction,
   names: readonly string[],
   lock: 'free' | 'locked',
-): Promise<StoredHook[]> {
+): postgres.PendingQuery<StoredHook[]> {
   return tx<StoredHook[]>`
     select name, owner, feature, release_count as "releaseCount", live_seq as "liveSeq",
            live_version as "liveVersion", paused_at is not null as "isPaused", false as created

@@ -1,14 +1,14 @@
 import type { Principal } from '../../auth/principal.ts';
 import type { DeployRequest } from '../../convention/convention.ts';
 import { OsaError } from '../../error.ts';
-import type { LiveChange, RegistryWrites, StoredHook } from '../../hook/registry.ts';
+import type { HeldHook, LiveChange, RegistryWrites, StoredHook } from '../../hook/registry.ts';
 import { sha256 } from '../../hook/release.ts';
 import { canonicalJson } from '../../json/canonical.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
 import { waitingFor } from '../patience.ts';
 import { claimAgain, claimedBatches } from '../queue/claim-again.ts';
-import { useIndexLookups } from '../queue/plans.ts';
+import { keepIndexLookups } from '../queue/plans.ts';
 import { unstartableNow } from '../queue/workers.ts';
 import { lockDeclared } from './declared.ts';
 import { mintRelease } from './mint.ts';
@@ -21,13 +21,11 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
     ...registryState(tx),
     lockDeclared: (naming, request) => lockDeclared(tx, naming, request),
     insertSchema: (schema) => insertSchema(tx, actor, schema),
-    holdHook: async (name) => {
-      // Before the lock, which others wait for.
-      await useIndexLookups(tx);
-      const [hook] = await waitingFor(tx, hookLock(name), () => readHooks(tx, [name], 'locked'));
-      return hook;
+    holdHook: (name) => holdHook(tx, name),
+    claimedBatches: async (hook) => {
+      await keepIndexLookups(tx);
+      return claimedBatches(tx, hook);
     },
-    claimedBatches: (hook) => claimedBatches(tx, hook),
     claimAgain: (batches, reason) => claimAgain(tx, batches, reason),
     recordBlob: async (digest, size) => {
       await tx`
@@ -68,6 +66,17 @@ export function registryWrites(tx: Transaction, actor: number, principal: Princi
   };
 }
 
+/** Sent together, in this order: the batches are looked for once the lock is there, in the view of that moment. */
+async function holdHook(tx: Transaction, name: string): Promise<HeldHook | undefined> {
+  const [, [[hook], claimed]] = await Promise.all([
+    keepIndexLookups(tx),
+    waitingFor(tx, hookLock(name), () =>
+      Promise.all([readHooks(tx, [name], 'locked').execute(), claimedBatches(tx, name).execute()]),
+    ),
+  ]);
+  return hook && { hook, claimed };
+}
+
 /** Two deploys that register the same version meet here; the second sees what the first stored, and is refused. */
 async function insertSchema(
   tx: Transaction,
@@ -94,14 +103,19 @@ async function move(
   hook: StoredHook,
   { to, kind, reason }: Parameters<RegistryWrites['move']>[1],
 ): Promise<LiveChange> {
-  await tx`
+  // Sent at once: what refers to the change may be sent behind it.
+  const [change] = await tx<LiveChange[]>`
     with moved as (
       update hooks set live_seq = coalesce(live_seq, 0) + 1, live_version = ${to}
       where name = ${hook.name} returning name, live_seq
+    ), change as (
+      insert into live_changes (hook, seq, from_version, to_version, kind, reason, actor)
+      select name, live_seq, ${hook.liveVersion}, ${to}, ${kind}, ${reason}, ${actor} from moved
+      returning hook, seq, from_version, to_version, at
     )
-    insert into live_changes (hook, seq, from_version, to_version, kind, reason, actor)
-    select name, live_seq, ${hook.liveVersion}, ${to}, ${kind}, ${reason}, ${actor} from moved`;
-  return currentChange(tx, hook);
+    select c.seq, c.from_version, c.to_version, r.id as release_id, c.at
+    from change c join releases r on r.hook = c.hook and r.version = c.to_version`.execute();
+  return change ?? withoutChange(hook);
 }
 
 async function currentChange(tx: Transaction, hook: StoredHook): Promise<LiveChange> {
@@ -109,8 +123,11 @@ async function currentChange(tx: Transaction, hook: StoredHook): Promise<LiveCha
     select c.seq, c.from_version, c.to_version, r.id as release_id, c.at
     from live_changes c join releases r on r.hook = c.hook and r.version = c.to_version
     where c.hook = ${hook.name} order by c.seq desc limit 1`;
-  if (!row) throw new OsaError('internal', `hook ${hook.name} has no live change`);
-  return row;
+  return row ?? withoutChange(hook);
+}
+
+function withoutChange({ name }: StoredHook): never {
+  throw new OsaError('internal', `hook ${name} has no live change`);
 }
 
 async function updateConvention(tx: Transaction, slug: string, request: DeployRequest): Promise<void> {

@@ -1,4 +1,5 @@
 import { OsaError } from '@osa/core/error';
+import { bounds } from '@osa/core/limits';
 import type { HttpLimits } from '../limits.ts';
 import { type Budget, createBudget } from './budget.ts';
 
@@ -8,7 +9,12 @@ export interface AnonymousBudget {
   admit(network: string): void;
   /** Counts an answer. It may be larger than what was left; the next ones wait the longer. */
   spend(network: string, answer: { readonly rows: number; readonly bytes: number }): void;
+  /** Counts a read that its client left before the answer was whole: such reads cost the archive, and give nobody anything. */
+  abandon(network: string): void;
 }
+
+/** A network may leave as many reads a minute, if it reads nothing else. */
+const abandonedReads = 50;
 
 type Minutely = Pick<HttpLimits, 'anonymousRequests' | 'anonymousRows' | 'anonymousBytes'>;
 
@@ -29,6 +35,10 @@ export function anonymousBudget(limits: Minutely, now?: () => number): Anonymous
     spend(network, answer) {
       rows.budget.spend(network, answer.rows);
       bytes.budget.spend(network, answer.bytes);
+    },
+    abandon(network) {
+      requests.budget.spend(network, Math.ceil(requests.amount / abandonedReads));
+      rows.budget.spend(network, bounds.pageRows);
     },
   };
 }

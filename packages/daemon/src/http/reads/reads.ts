@@ -2,7 +2,6 @@ import { Readable } from 'node:stream';
 import type { TableFile } from '@osa/core/data/format/file';
 import { mapInTurns } from '@osa/core/in-turns';
 import { WrittenAnswer } from '@osa/core/json/written';
-import { bounds } from '@osa/core/limits';
 import { whileWanted } from '@osa/core/postgres/connection/connect';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { HttpLimits } from '../limits.ts';
@@ -10,9 +9,6 @@ import { networkOf } from '../network.ts';
 import { anonymousBudget } from './anonymous.ts';
 import { fileStream } from './file.ts';
 import { createShares, type Reader } from './shares.ts';
-
-/** What a read costs that was begun for a client that has gone: as much as the largest page. */
-const abandoned = { rows: bounds.pageRows, bytes: 0 };
 
 /** Makes the answer of a reading route: the text that is sent, or the stream that the route answers with. */
 export type Reads = (
@@ -44,7 +40,10 @@ export function boundedReads({
     const client = clientOf(reply);
     client.throwIfAborted();
     const reader = readerOf(request);
-    if (reader.isAnonymous) budget.admit(reader.name);
+    if (reader.isAnonymous) {
+      budget.admit(reader.name);
+      client.addEventListener('abort', () => budget.abandon(reader.name));
+    }
     const take = () => shares.take({ reader, client, cut: () => socket.destroy() });
     const turn = await take();
     try {
@@ -72,7 +71,6 @@ export function boundedReads({
       return body;
     } catch (error) {
       turn.end();
-      if (reader.isAnonymous && client.aborted) budget.spend(reader.name, abandoned);
       throw error;
     }
   };
@@ -99,20 +97,34 @@ function clientOf({ raw }: FastifyReply): AbortSignal {
   return client.signal;
 }
 
-/** JSON in UTF-8. Lists are written in pieces, since a page may be many megabytes. */
+/** JSON in UTF-8. Lists are written in pieces, each at once as bytes, since a page may be many megabytes. */
 async function encoded(answer: unknown, client: AbortSignal): Promise<Buffer> {
   if (Buffer.isBuffer(answer)) return answer;
   if (answer instanceof WrittenAnswer) return Buffer.from(answer.text);
   if (typeof answer === 'string') return Buffer.from(answer);
   if (typeof answer !== 'object' || answer === null) return Buffer.from(JSON.stringify(answer));
-  const members: string[] = [];
+  const pieces: Buffer[] = [];
   for (const [name, value] of Object.entries(answer)) {
-    const text = Array.isArray(value)
-      ? `[${(await mapInTurns(value, (item) => JSON.stringify(item) ?? 'null', client)).join(',')}]`
-      : JSON.stringify(value);
-    if (text !== undefined) members.push(`${JSON.stringify(name)}:${text}`);
+    if (value === undefined) continue;
+    pieces.push(Buffer.from(`${pieces.length === 0 ? '{' : ','}${JSON.stringify(name)}:`));
+    if (Array.isArray(value)) pieces.push(...(await listPieces(value, client)));
+    else pieces.push(Buffer.from(JSON.stringify(value)));
   }
-  return Buffer.from(`{${members.join(',')}}`);
+  return Buffer.concat([...pieces, Buffer.from(pieces.length === 0 ? '{}' : '}')]);
+}
+
+async function listPieces(list: readonly unknown[], client: AbortSignal): Promise<Buffer[]> {
+  let separator = '[';
+  const pieces = await mapInTurns(
+    list,
+    (item) => {
+      const piece = Buffer.from(`${separator}${JSON.stringify(item) ?? 'null'}`);
+      separator = ',';
+      return piece;
+    },
+    client,
+  );
+  return [...pieces, Buffer.from(list.length === 0 ? '[]' : ']')];
 }
 
 /** The items of an answer's lists; an answer without any counts as one. */
