@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
+import { streamed } from '@osa/core/file/young-garbage';
 import { parseJson } from '@osa/core/json/parse';
 import { bounds } from '@osa/core/limits';
-import { streamed } from '@osa/core/young-garbage';
 
 export interface BodyTimes {
   /** The longest pause between two pieces. */
