@@ -78,7 +78,7 @@ function addresses({ deposition, ingestion, batch, runs }: Names): string[] {
     id: ids,
     srn: [`urn:osa:localhost:rec:${deposition}@1`],
     prefix: ids.map((id) => id.slice(0, 13)),
-    kind: ['run', 'ingestion', 'deploy', 'recompute'],
+    kind: ['run', 'ingestion', 'deploy', 'recompute', 'deposition'],
     hook: ['probe'],
     feature: ['probe'],
     name: ['probe'],
@@ -271,10 +271,19 @@ test('a reviewer does not see a draft, also one that came back', async () => {
   const path = `/api/v1/depositions/${draft.id}`;
   const asCurator = async () =>
     (await daemon.send('GET', path, { headers: { authorization: await curator() } })).status;
-  expect(await asCurator()).toBe(404);
+  const finds = async (authorization: string) => {
+    const headers = { authorization };
+    const { text } = await daemon.send('GET', `/api/v1/ids/deposition/${draft.id.slice(0, 18)}`, { headers });
+    return (JSON.parse(text) as { items: { id: string }[] }).items.some(({ id }) => id === draft.id);
+  };
+  expect([await asCurator(), await finds(await curator()), await finds(await owner())]).toEqual([
+    404,
+    false,
+    true,
+  ]);
   await act('submitDeposition', await owner(), draft.id);
   await arrived(draft.id, 'in_review');
-  expect(await asCurator()).toBe(200);
+  expect([await asCurator(), await finds(await curator())]).toEqual([200, true]);
   await act('rejectDeposition', await curator(), draft.id, { reason: 'no' });
-  expect(await asCurator()).toBe(404);
+  expect([await asCurator(), await finds(await curator())]).toEqual([404, false]);
 });

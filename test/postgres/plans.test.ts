@@ -117,7 +117,7 @@ async function measureAll(bench: CoreArchive, app: Database): Promise<void> {
   };
   const parts = { convention: 'bench', size: batchSize, first: 's', crowded: crowdIngestion } as const;
   await allSteps(bench, app, parts, measure);
-  expect(over).toEqual([]);
+  expect(over, JSON.stringify(over)).toEqual([]);
   expect(steps.length).toBeGreaterThan(25);
 }
 

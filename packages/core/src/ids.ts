@@ -1,6 +1,7 @@
 import type { Answer } from './api/index.ts';
 import type { Principal } from './auth/principal.ts';
-import { grants } from './auth/scope.ts';
+import { grants, type ScopeVerb } from './auth/scope.ts';
+import { reviewScope } from './deposition/access.ts';
 import { OsaError } from './error.ts';
 import type { IdKind, IdRange, Store } from './store.ts';
 
@@ -17,25 +18,43 @@ export async function findIds(
   principal: Principal | undefined,
   { kind, prefix }: { readonly kind: IdKind; readonly prefix: string },
 ): Promise<Answer<'findIds'>> {
-  const mayRead = reader(principal, kind);
+  const { look, mayRead } = readerOf(store, principal, kind);
   const range = rangeOf(prefix);
   if (!range) {
     throw new OsaError('invalid', `prefix: ${prefix} is not the beginning of an id; copy it from a list`, {
       field: 'prefix',
     });
   }
-  const found = await store.ids.between(kind, { ...range, limit: mostSeen });
+  const found = await look({ ...range, limit: mostSeen });
   const readable = found.filter(({ name }) => mayRead(name));
   // Beyond what was looked through there may be more.
   const has_more = readable.length > mostAnswered || found.length === mostSeen;
   return { items: readable.slice(0, mostAnswered), has_more };
 }
 
-function reader(principal: Principal | undefined, kind: IdKind): (name: string) => boolean {
-  if (['deploy', 'recompute', 'comparison', 'recall', 'replay'].includes(kind)) return () => true;
-  if (!principal) throw new OsaError('missing_token', `ids of ${kind}s need a token; sign one`);
-  const verb = kind === 'run' ? 'runs:read' : 'ingestions:read';
-  return (name) => grants(principal, verb, name);
+/** Of ids that not everybody may read. */
+const readVerbs: Readonly<Partial<Record<IdKind, ScopeVerb>>> = {
+  ingestion: 'ingestions:read',
+  run: 'runs:read',
+  deposition: 'depositions:review',
+};
+
+interface IdReader {
+  look(range: IdRange): Promise<Answer<'findIds'>['items']>;
+  mayRead(name: string): boolean;
+}
+
+function readerOf({ ids }: Store, principal: Principal | undefined, kind: IdKind): IdReader {
+  const verb = readVerbs[kind];
+  if (verb && !principal) throw new OsaError('missing_token', `ids of ${kind}s need a token; sign one`);
+  if (kind === 'deposition') {
+    const reader = principal && { owner: principal, review: reviewScope(principal) };
+    return { look: async (range) => (reader ? ids.depositions(reader, range) : []), mayRead: () => true };
+  }
+  return {
+    look: (range) => ids.between(kind, range),
+    mayRead: (name) => !verb || (principal !== undefined && grants(principal, verb, name)),
+  };
 }
 
 /** The first and last id that begin with `prefix`; undefined when no id does. */

@@ -3,7 +3,7 @@ import type { Principal } from './auth/principal.ts';
 import type { Role } from './auth/role.ts';
 import type { ComparisonReads, ComparisonWrites } from './comparison/comparisons.ts';
 import type { DatasetReads } from './data/dataset.ts';
-import type { DepositionReads, DepositionWrites } from './deposition/depositions.ts';
+import type { DepositionReader, DepositionReads, DepositionWrites } from './deposition/depositions.ts';
 import type { Deliveries } from './events/deliveries.ts';
 import type { EventReads } from './events/outbox.ts';
 import type { FileReads, FileWrites, UploadUse } from './file/files.ts';
@@ -70,7 +70,15 @@ export interface Store {
   workers(): Promise<Answer<'listWorkers'>>;
 }
 
-export type IdKind = 'ingestion' | 'recompute' | 'comparison' | 'recall' | 'replay' | 'run' | 'deploy';
+export type IdKind =
+  | 'ingestion'
+  | 'recompute'
+  | 'comparison'
+  | 'recall'
+  | 'replay'
+  | 'run'
+  | 'deploy'
+  | 'deposition';
 
 export interface IdRange {
   readonly first: string;
@@ -80,7 +88,9 @@ export interface IdRange {
 
 /** Ids by a range of them, which is how a prefix is looked up. */
 export interface IdReads {
-  between(kind: IdKind, range: IdRange): Promise<Answer<'findIds'>['items']>;
+  between(kind: Exclude<IdKind, 'deposition'>, range: IdRange): Promise<Answer<'findIds'>['items']>;
+  /** Of the depositions that this reader may see. */
+  depositions(reader: DepositionReader, range: IdRange): Promise<Answer<'findIds'>['items']>;
 }
 
 /** Who may do what, beside the tokens. */

@@ -14,6 +14,7 @@ const scopes: Readonly<Record<Kind, readonly string[]>> = {
   replay: [],
   run: ['runs:read'],
   deploy: [],
+  deposition: ['depositions:review'],
 };
 
 /** The commands that list those of a kind, where they are named otherwise than by its plural. */

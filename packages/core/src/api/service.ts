@@ -48,7 +48,16 @@ export const serviceRoutes = {
     summary: 'Find the ids that begin with a prefix, among those that the caller may read, the newest first',
     gate: read,
     params: z.object({
-      kind: z.enum(['ingestion', 'recompute', 'comparison', 'recall', 'replay', 'run', 'deploy']),
+      kind: z.enum([
+        'ingestion',
+        'recompute',
+        'comparison',
+        'recall',
+        'replay',
+        'run',
+        'deploy',
+        'deposition',
+      ]),
       prefix: z
         .string()
         .regex(/^[0-9a-f][0-9a-f-]{3,35}$/i, 'must be the beginning of an id: 4 hex digits or more'),
@@ -58,7 +67,7 @@ export const serviceRoutes = {
       items: z.array(
         z.object({
           id: z.string(),
-          /** The convention of an ingestion or deploy, the hook of a run or recompute, the fact of a recall. */
+          /** The convention of an ingestion, deploy or deposition, the hook of a run or recompute, the fact of a recall. */
           name: z.string(),
           at: time,
         }),

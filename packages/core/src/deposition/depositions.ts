@@ -20,6 +20,12 @@ export interface StoredDeposition {
 }
 
 /** The conventions that somebody may review: all of them, or those with one of the names and prefixes. */
+/** Who may see depositions: their owner, and reviewers from their review on. */
+export interface DepositionReader {
+  readonly owner: Pick<Principal, 'issuer' | 'subject'>;
+  readonly review: ReviewScope;
+}
+
 export type ReviewScope = 'all' | { readonly names: readonly string[]; readonly prefixes: readonly string[] };
 
 /** The depositions, within one transaction of one actor. */

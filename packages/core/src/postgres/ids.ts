@@ -1,6 +1,7 @@
 import type { IdReads } from '../store.ts';
 import type { Database } from './connection/connect.ts';
 import { isShown, isShownIngestion } from './deposition/private.ts';
+import { depositionIds } from './deposition/reads.ts';
 
 type Found = Awaited<ReturnType<IdReads['between']>>[number];
 
@@ -24,5 +25,6 @@ export function idReads({ sql }: Pick<Database, 'sql'>): IdReads {
       return sql<Found[]>`
         select ${columns[kind]} where id between ${first} and ${last} and ${isSeen} order by id desc limit ${limit}`;
     },
+    depositions: (reader, range) => depositionIds(sql, reader, range),
   };
 }

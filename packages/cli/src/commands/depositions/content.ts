@@ -76,11 +76,9 @@ export function setFields(
   for (const [name, given] of set) {
     const field = fields.find((one) => one.name === name);
     if (!field) {
-      const near = suggest(
-        name,
-        fields.map((one) => one.name),
-      );
-      const hint = near === undefined ? 'osa conventions show lists them' : `did you mean ${near}?`;
+      const names = fields.map((one) => one.name);
+      const near = suggest(name, names);
+      const hint = near === undefined ? `its fields are ${names.join(', ')}` : `did you mean ${near}?`;
       throw new OsaError('usage', `--set ${name}: the schema has no such field; ${hint}`, { field: name });
     }
     const cell = readCell(field, given);

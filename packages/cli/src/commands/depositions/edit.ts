@@ -1,5 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
+import { fullId } from '../full-id.ts';
 import { contentOptions, localFilesOf, named, readMetadata, sendFiles, setFields } from './content.ts';
 import { depositionJson, depositionLines, idArgument, ifMatch } from './lines.ts';
 
@@ -22,7 +23,7 @@ export const depositionsEdit = defineCommand({
     ['osa depositions edit 0198c0de-0000-7000-8000-000000000009 --file 4hhb.cif', 'send a file again'],
   ],
   json: `the deposition: ${depositionJson}`,
-  async run(context, { arguments: { id }, options }) {
+  async run(context, { arguments: given, options }) {
     const { metadata, set, file, removeFile } = options;
     const changesFiles = file.length > 0 || removeFile.length > 0;
     const changesMetadata = metadata !== undefined || set.length > 0;
@@ -30,7 +31,8 @@ export const depositionsEdit = defineCommand({
       throw new OsaError('usage', 'nothing to change: give --metadata, --set, --file or --remove-file');
     }
     const client = context.client();
-    const given = metadata === undefined ? undefined : await readMetadata(context, metadata);
+    const id = await fullId(client, 'deposition', given.id);
+    const whole = metadata === undefined ? undefined : await readMetadata(context, metadata);
     const added = await localFilesOf(context, file);
     let draft = await client.call('showDeposition', { params: { id } });
     const stray = removeFile.find((name) => draft.files.every((one) => one.name !== name));
@@ -41,7 +43,7 @@ export const depositionsEdit = defineCommand({
     }
     const convention = draft.convention_id;
     const { fields } = await client.call('showConvention', { params: { slug: convention } });
-    const next = setFields(given ?? draft.metadata, set, fields);
+    const next = setFields(whole ?? draft.metadata, set, fields);
     if (changesFiles) {
       await sendFiles(context, client, { convention, files: added });
       const replaced = new Set([...removeFile, ...added.map(({ name }) => name)]);

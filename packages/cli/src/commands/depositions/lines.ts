@@ -1,8 +1,7 @@
 import type { Answer } from '@osa/core/api';
-import { OsaError } from '@osa/core/error';
 import { bytes, time, value, version } from '../../terminal/format.ts';
 import { bold, dim, green, type Line, line, red, yellow } from '../../terminal/paint.ts';
-import { uuid } from '../../terminal/parse.ts';
+import { storedId } from '../../terminal/parse.ts';
 import { pairs } from '../../terminal/table.ts';
 
 export type Deposition = Answer<'showDeposition'>;
@@ -14,14 +13,11 @@ export const depositionJson =
 
 /** The argument of every command about one deposition. */
 export const idArgument = {
-  id: { description: "the deposition's id, or its whole name urn:osa:…:dep:…", parse: depositionId },
+  id: {
+    description: "the deposition's id, its first 4 or more characters, or its whole name urn:osa:…:dep:…",
+    parse: (given: string) => storedId(given.trim().replace(/^urn:osa:[^:]+:dep:/i, '')),
+  },
 } as const;
-
-function depositionId(given: string): string {
-  const id = given.trim().replace(/^urn:osa:[^:]+:dep:/i, '');
-  if (uuid.test(id)) return id.toLowerCase();
-  throw new OsaError('usage', 'It must be the id of a deposition, as osa depositions list shows it.');
-}
 
 /** Shown to the owner and to reviewers. */
 export const scopes = ['depositions:review'] as const;

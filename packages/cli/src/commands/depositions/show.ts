@@ -1,4 +1,5 @@
 import { defineCommand } from '../../command.ts';
+import { fullId } from '../full-id.ts';
 import { depositionJson, depositionLines, idArgument, scopes } from './lines.ts';
 
 export const depositionsShow = defineCommand({
@@ -8,8 +9,10 @@ export const depositionsShow = defineCommand({
   arguments: idArgument,
   examples: [['osa depositions show 0198c0de-0000-7000-8000-000000000009', 'why it came back']],
   json: depositionJson,
-  async run({ client, output }, { arguments: { id } }) {
-    const found = await client().call('showDeposition', { params: { id }, scopes });
+  async run({ client, output }, { arguments: given }) {
+    const archive = client();
+    const id = await fullId(archive, 'deposition', given.id);
+    const found = await archive.call('showDeposition', { params: { id }, scopes });
     output.result(found, depositionLines(found));
     return undefined;
   },

@@ -1,4 +1,5 @@
 import { defineCommand } from '../../command.ts';
+import { fullId } from '../full-id.ts';
 import { showSubmitted, waitOptions } from './follow.ts';
 import { depositionJson, idArgument, ifMatch } from './lines.ts';
 
@@ -12,8 +13,9 @@ export const depositionsSubmit = defineCommand({
     ['osa depositions submit 0198c0de-0000-7000-8000-000000000009 --wait', 'and wait for the hooks'],
   ],
   json: `the deposition: ${depositionJson}`,
-  async run(context, { arguments: { id }, options }) {
+  async run(context, { arguments: given, options }) {
     const client = context.client();
+    const id = await fullId(client, 'deposition', given.id);
     const draft = await client.call('showDeposition', { params: { id } });
     const submitted = await client.call('submitDeposition', {
       params: { id },

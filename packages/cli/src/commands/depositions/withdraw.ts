@@ -1,4 +1,5 @@
 import { defineCommand } from '../../command.ts';
+import { fullId } from '../full-id.ts';
 import { untilFree } from '../until-free.ts';
 import { depositionJson, depositionLines, idArgument } from './lines.ts';
 
@@ -8,8 +9,9 @@ export const depositionsWithdraw = defineCommand({
   arguments: idArgument,
   examples: [['osa depositions withdraw 0198c0de-0000-7000-8000-000000000009', 'make it a draft again']],
   json: `the deposition: ${depositionJson}`,
-  async run(context, { arguments: { id } }) {
+  async run(context, { arguments: given }) {
     const client = context.client();
+    const id = await fullId(client, 'deposition', given.id);
     const draft = await untilFree(context, () =>
       client.call('withdrawDeposition', { params: { id }, body: {} }),
     );

@@ -1,7 +1,13 @@
 import type { Answer, ParsedQuery } from '../../api/index.ts';
-import { type DepositionReads, type ReviewScope, sourceOfDeposition } from '../../deposition/depositions.ts';
+import {
+  type DepositionReader,
+  type DepositionReads,
+  type ReviewScope,
+  sourceOfDeposition,
+} from '../../deposition/depositions.ts';
 import { parseExactJson } from '../../json/exact.ts';
 import type { NodeIdentity } from '../../record/srn.ts';
+import type { IdRange } from '../../store.ts';
 import { arrayText } from '../array.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
@@ -46,6 +52,25 @@ export async function viewOf(sql: Sql, node: NodeIdentity, id: string): Promise<
     metadata: parseExactJson(found.metadata) as Record<string, unknown>,
     submissions: await submissionsOf(sql, id),
   };
+}
+
+/** The ids of a range that a reader may see, the newest first. One's own are few; they are found by their owner (see `list`). */
+export function depositionIds(
+  sql: Sql,
+  { owner: { issuer, subject }, review }: DepositionReader,
+  { first, last, limit }: IdRange,
+) {
+  const actor = sql`(select id from actors where issuer = ${issuer} and subject = ${subject})`;
+  const inRange = sql`d.id between ${first} and ${last}`;
+  return sql<Answer<'findIds'>['items']>`
+    select id, convention as name, ${utc(sql, sql`created_at`)} as at from (
+      (select d.id, d.convention, d.created_at from depositions d
+       where d.owner between ${actor} and ${actor} and ${inRange} order by d.owner, d.id desc limit ${limit})
+      union
+      (select d.id, d.convention, d.created_at from depositions d
+       where d.status in ('in_review', 'accepted') and ${ofConventions(sql, review)} and ${inRange}
+       order by d.id desc limit ${limit})) found
+    order by id desc limit ${limit}`;
 }
 
 const pages = pagesOf('listDepositions');

@@ -1,4 +1,5 @@
 import { defineCommand } from '../../../command.ts';
+import { fullId } from '../../full-id.ts';
 import { reasonOption } from '../../pause.ts';
 import { untilFree } from '../../until-free.ts';
 import { depositionJson, depositionLines, idArgument, ifMatch } from '../lines.ts';
@@ -11,8 +12,9 @@ export const reviewApprove = defineCommand({
   options: reasonOption,
   examples: [['osa depositions review approve 0198c0de-0000-7000-8000-000000000009', 'publish it']],
   json: `the deposition: ${depositionJson}`,
-  async run(context, { arguments: { id }, options }) {
+  async run(context, { arguments: given, options }) {
     const client = context.client();
+    const id = await fullId(client, 'deposition', given.id);
     const scope = 'depositions:review';
     const seen = await client.call('showDeposition', { params: { id }, scope });
     const accepted = await untilFree(context, () =>

@@ -1,5 +1,6 @@
 import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../../command.ts';
+import { fullId } from '../../full-id.ts';
 import { reasonOption } from '../../pause.ts';
 import { untilFree } from '../../until-free.ts';
 import { depositionJson, idArgument, ifMatch } from '../lines.ts';
@@ -17,13 +18,14 @@ export const reviewReject = defineCommand({
     ],
   ],
   json: `the deposition: ${depositionJson}`,
-  async run(context, { arguments: { id }, options: { reason } }) {
+  async run(context, { arguments: given, options: { reason } }) {
     if (reason === undefined) {
       throw new OsaError('usage', '--reason: say why, since the owner must know what to change', {
         field: 'reason',
       });
     }
     const client = context.client();
+    const id = await fullId(client, 'deposition', given.id);
     const scope = 'depositions:review';
     const seen = await client.call('showDeposition', { params: { id }, scope });
     const back = await untilFree(context, () =>
