@@ -72,7 +72,7 @@ async function deaf(format: string) {
 }
 
 /** Mebibytes that a stalled reader may hold. Parquet is written a group of rows at a time, and a group is kept until it is written. */
-const mostEach = { csv: 5, parquet: 16, arrow: 5 };
+const mostEach = { csv: 5, parquet: 10, arrow: 5 };
 
 test.each(['csv', 'parquet', 'arrow'] as const)(
   'http-03: ten of a %s hold little, and are cut off',

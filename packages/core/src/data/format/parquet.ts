@@ -14,8 +14,8 @@ import { microseconds } from './time.ts';
  */
 
 /** Rows of a group, and characters of its texts: what is in memory at a time. */
-const groupRows = 20_000;
-const groupCharacters = 4 * 1024 * 1024;
+const groupRows = 10_000;
+const groupCharacters = 2 * 1024 * 1024;
 
 export async function* encodeParquet(
   columns: readonly TableColumn[],
