@@ -154,6 +154,20 @@ test.each([
   await expectRefused(a, 'owner', ['42501'], named(statement));
 });
 
+const without = (status: string, reason: string) =>
+  `update replay_parts set status = '${status}', lease_until = null, finished_at = clock_timestamp(), reason = ${reason} where id = $held`;
+
+test.each(['failed', 'cancelled'])(
+  'a part that is %s says why, has no certificate, and stays so',
+  async (status) => {
+    expect(await rehearse(a.app, named(without(status, "'why'")))).toBe('done');
+    expect(await rehearse(a.app, named(without(status, 'null')))).toBe('23514');
+    expect(await rehearse(a.app, named([without(status, "'why'"), certify()].join(';')))).toBe('23503');
+    expect(await rehearse(a.app, named([without(status, "'why'"), end].join(';')))).toBe('42501');
+    expect(await rehearse(a.app, named([honest, without(status, "'why'")].join(';')))).toBe('42501');
+  },
+);
+
 test.each([
   [
     'a part that nobody has claimed ends',

@@ -19,7 +19,7 @@ export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[]
   [5, 'the server cannot be reached or cannot answer'],
   [6, 'no running worker can start what waits; the ingestion is stored'],
   [7, 'the time of --timeout is over; the ingestion is stored and goes on'],
-  [8, 'nothing differs, but something cannot be replayed (replay)'],
+  [8, 'nothing differs, but something cannot be replayed or has no verdict (replay)'],
   [130, 'interrupted'],
 ];
 

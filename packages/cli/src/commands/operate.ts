@@ -178,7 +178,7 @@ export const operateCommands: readonly (CommandEntry | CommandGroup)[] = [
   {
     group: 'Look',
     name: 'replays',
-    summary: 'Show replays and their certificates',
+    summary: 'Show replays and their certificates, and cancel replays',
     example: ['osa replays show 0198c0de-…', 'its verdicts'],
     commands: [
       {
@@ -190,6 +190,11 @@ export const operateCommands: readonly (CommandEntry | CommandGroup)[] = [
         name: 'show',
         summary: 'Show a replay, or its certificates',
         load: async () => (await import('./replays/show.ts')).replaysShow,
+      },
+      {
+        name: 'cancel',
+        summary: 'Cancel a replay',
+        load: async () => (await import('./replays/cancel.ts')).replaysCancel,
       },
     ],
   },

@@ -6,13 +6,8 @@ import { backoffMs } from '../run/policy.ts';
 import type { Ended } from '../run/runner.ts';
 import { runAgain } from './again.ts';
 import { cannotAll, certify } from './certify.ts';
+import { mostTries } from './policy.ts';
 import type { HeldPart, NewCertificate, ReplayQueue } from './replays.ts';
-
-/** How often a part is tried that cannot be started for a reason that may pass, or that we cannot explain. */
-const mostFailures = 5;
-
-/** How often a worker may be lost with a part. */
-const mostLost = 5;
 
 /**
  * Takes one part of a replay, if there is one: runs it once more, compares, and writes the certificates. Aborting `stop`
@@ -65,7 +60,7 @@ async function replayPart(
   if (!('action' in result)) return { certificates: await certify(queue, held, records, { result, starts }) };
   signal.throwIfAborted();
   const { action, reason } = result;
-  if (action !== 'retry_later' || held.failures + 1 >= mostFailures) return cannot(reason);
+  if (action !== 'retry_later' || held.failures + 1 >= mostTries.failed) return cannot(reason);
   return { reason, delayMs: backoffMs(held.failures + 1) };
 }
 
@@ -75,7 +70,7 @@ function obstacleTo(
   { lost, release, whole, inputDigest: stored }: HeldPart,
   inputDigest: string,
 ): string | undefined {
-  if (lost >= mostLost) return `${lost} workers were lost while they ran it`;
+  if (lost >= mostTries.lost) return `${lost} workers were lost while they ran it`;
   if (!runners.some(({ runtimes }) => runtimes.includes(release.runtime))) {
     const what = release.runtime === 'directory' ? 'a directory' : 'an image';
     const why = release.runtime === 'directory' ? '; daemons run directories in development only' : '';
@@ -87,7 +82,10 @@ function obstacleTo(
   return undefined;
 }
 
-/** With the lease gone there is nothing to do. Otherwise the part is given back; what fails again and again gets a certificate. */
+/**
+ * With the lease gone there is nothing to do. Otherwise the part is given back. What fails again and again gets a certificate
+ * that says why; where even that is refused, the part ends without one.
+ */
 async function letGo(
   { log }: Execution,
   queue: ReplayQueue,
@@ -97,13 +95,23 @@ async function letGo(
   const code = asOsaError(error)?.code ?? 'internal';
   log('replay.let_go', { ...namesOf(held), stopping: stop.aborted, code, error });
   if (code === 'lease_lost') return;
+  const tries = Number(held.fence);
   const failed = !stop.aborted && code !== 'unavailable';
-  const reason = failed ? `${code} error while it was run; the daemon's log says more` : null;
+  const isLast = failed ? held.failures + 1 >= mostTries.failed : !stop.aborted && tries >= mostTries.all;
+  const reason = `${code} error while it was run; the daemon's log says more`;
   const tell = async () => {
-    if (reason !== null && held.failures + 1 >= mostFailures) {
-      return queue.finish(held, cannotAll(held, await queue.records(held), reason));
-    }
-    return queue.postpone(held, { reason, delayMs: stop.aborted ? 0 : backoffMs(held.failures + 1) });
+    if (isLast) return endWithout(queue, held, `${reason}; given up after ${tries} tries`);
+    const delayMs = stop.aborted ? 0 : backoffMs(failed ? held.failures + 1 : tries);
+    return queue.postpone(held, { reason: failed ? reason : null, delayMs });
   };
   await tell().catch((cause: unknown) => log('replay.lease_runs_out', { ...namesOf(held), error: cause }));
+}
+
+async function endWithout(queue: ReplayQueue, held: HeldPart, reason: string): Promise<void> {
+  try {
+    await queue.finish(held, cannotAll(held, await queue.records(held), reason));
+  } catch (cause) {
+    if (asOsaError(cause)?.code === 'lease_lost') throw cause;
+    await queue.giveUp(held, reason);
+  }
 }

@@ -65,6 +65,9 @@ export interface ReplayWrites {
   /** Parts that wait or run, of all replays; counted up to `most`. */
   countOpen(most: number): Promise<number>;
   create(replay: NewReplay): Promise<Replay>;
+  view(id: string): Promise<Replay | undefined>;
+  /** Ends what has not ended; false when all had. @throws OsaError `busy` */
+  cancel(id: string, reason: string): Promise<boolean>;
 }
 
 export interface DrawnResult {
@@ -170,6 +173,8 @@ export interface ReplayQueue {
   madeRows(held: HeldPart, chunk: RowChunk): Promise<readonly Cells[]>;
   /** Writes the certificates and ends the part. @throws OsaError `lease_lost`; nothing is written then */
   finish(lease: Lease, certificates: readonly NewCertificate[]): Promise<void>;
+  /** Ends the part without certificates. @throws OsaError `lease_lost`; nothing is written then */
+  giveUp(lease: Lease, reason: string): Promise<void>;
   /** Gives the part back. `reason` says why it could not be run; without one it was not its fault. */
   postpone(lease: Lease, later: { readonly reason: string | null; readonly delayMs: number }): Promise<void>;
 }

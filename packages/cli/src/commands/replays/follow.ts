@@ -24,7 +24,7 @@ export async function followReplay(
     look: () => client.call('showReplay', { params: { id } }),
     take(found: Replay) {
       view.show(found);
-      return found.status === 'done' ? 'done' : undefined;
+      return isOpen(found) ? undefined : 'done';
     },
   } as const;
   try {
@@ -32,6 +32,11 @@ export async function followReplay(
   } finally {
     await view.end();
   }
+}
+
+/** Whether verdicts may still come. */
+export function isOpen({ status }: Pick<Replay, 'status'>): boolean {
+  return status === 'queued' || status === 'running';
 }
 
 function doneOf({ identical, differs, cannot }: Replay): number {
@@ -42,7 +47,7 @@ function viewOf(replay: Replay): ProgressView {
   const { results, identical, differs, cannot, status, reasons } = replay;
   return {
     title: `replay of ${aboutText(replay)}: ${status}`,
-    isRunning: status !== 'done',
+    isRunning: isOpen(replay),
     share: results === 0 ? undefined : doneOf(replay) / results,
     counts: [
       ['results', count(results), false],

@@ -38,7 +38,7 @@ export function replayLines(replay: Replay, found: readonly Certificate[]): Line
   const left =
     replay.differs + replay.cannot + (output === 'identical' || output === null ? 0 : 1) - found.length;
   return [
-    line`replay ${id}: ${status === 'done' ? bold('done') : yellow(status)} after ${took}`,
+    line`replay ${id}: ${status === 'done' ? bold('done') : (status === 'failed' ? red : yellow)(status)} after ${took}`,
     ...pairs([
       ['of', aboutText(replay)],
       ...(reason === null ? [] : [['reason', reason] as const]),

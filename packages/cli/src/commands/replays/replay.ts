@@ -6,7 +6,7 @@ import { replayExits, waitExits } from '../../exit.ts';
 import type { Client } from '../../http/client.ts';
 import { integer, milliseconds, releaseVersion, storedId, text } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
-import { followReplay } from './follow.ts';
+import { followReplay, isOpen } from './follow.ts';
 import { mostNamed, type Replay, replayLines } from './lines.ts';
 
 const waitOptions = {
@@ -148,10 +148,12 @@ async function conclude({ output }: Context, client: Client, replay: Replay): Pr
     query: { verdict: 'not_identical', limit: mostNamed },
   });
   output.result({ ...replay, not_identical: items }, replayLines(replay, items));
-  if (replay.status !== 'done') {
+  if (isOpen(replay)) {
     output.note('the time to wait is over, and the replay goes on');
     return waitExits.timeout;
   }
   if (replay.differs > 0 || replay.output === 'differs') return replayExits.differs;
-  return replay.cannot > 0 || replay.output === 'cannot' ? replayExits.cannot : undefined;
+  if (replay.status === 'cancelled') return 1;
+  const isWhole = replay.status === 'done' && replay.cannot === 0 && replay.output !== 'cannot';
+  return isWhole ? undefined : replayExits.cannot;
 }

@@ -23,7 +23,8 @@ const Replay = z.object({
   seed: z.string().nullable(),
   run_id: z.string().nullable(),
   reason: z.string().nullable(),
-  status: z.enum(['queued', 'running', 'done']),
+  /** `failed`: the verdict of a part could not be stored. It and `cancelled` say nothing of the results without a verdict. */
+  status: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']),
   /** Results to be replayed: what a run made of one record, with all its rows. */
   results: z.int(),
   /** Of those that have a verdict. */
@@ -31,7 +32,7 @@ const Replay = z.object({
   /** Of a whole run: whether its output had the same bytes. */
   output: Verdict.nullable(),
   releases: z.array(VerdictCounts.extend({ hook_name: z.string(), version: z.int(), results: z.int() })),
-  /** Why parts of it wait. */
+  /** Why parts of it wait, or ended without a verdict. */
   reasons: z.array(z.string()),
   started_by: Actor,
   started_at: time,
@@ -122,6 +123,17 @@ export const replaysRoutes = {
     query: page,
     status: 200,
     response: z.object({ items: z.array(Replay), next_cursor: z.string().nullable() }),
+  }),
+  cancelReplay: route({
+    method: 'POST',
+    path: '/api/v1/replays/:id/cancel',
+    summary: 'Cancel a replay: certificates that are stored stay, and what has not ended leaves none',
+    gate: scope('replays:write'),
+    params: idParams,
+    body: z.strictObject({ reason: reason.optional() }),
+    status: 200,
+    response: Replay,
+    idempotent: true,
   }),
   listCertificates: route({
     method: 'GET',

@@ -1,21 +1,15 @@
 import { OsaError } from '../../error.ts';
 import type { FeatureContract } from '../../hook/hook.ts';
 import type { ReleaseContent } from '../../hook/release.ts';
-import type {
-  HeldPart,
-  NewCertificate,
-  ReplayedRecord,
-  ReplayQueue,
-  StoredResult,
-} from '../../replay/replays.ts';
+import type { HeldPart, ReplayedRecord, ReplayQueue, StoredResult } from '../../replay/replays.ts';
 import type { Lease } from '../../run/queue.ts';
 import { arrayText } from '../array.ts';
-import type { Database, Sql, Transaction } from '../connection/connect.ts';
-import { isCommitUnknown } from '../connection/sqlstate.ts';
+import type { Database, Sql } from '../connection/connect.ts';
 import type { Hole } from '../connection/statement.ts';
 import { filesOfRecords } from '../files.ts';
-import { batchesChannel, leaseLost } from '../queue/lease.ts';
+import { batchesChannel } from '../queue/lease.ts';
 import { useIndexLookups } from '../queue/plans.ts';
+import { finish, giveUp } from './end.ts';
 import { madeRows, storedRows } from './values.ts';
 
 /** Parts of replays as a queue. `endings` is for what may take long: reading records and rows, and writing certificates. */
@@ -27,6 +21,7 @@ export function replayQueue(database: Database, endings: Database = database): R
     storedRows: (held, ranges) => storedRows(endings.sql, held, ranges),
     madeRows: (held, chunk) => madeRows(endings.sql, held, chunk),
     finish: (lease, certificates) => finish(endings, lease, certificates),
+    giveUp: (lease, reason) => giveUp(database, lease, reason),
     postpone: (lease, later) => postpone(database, lease, later),
   };
 }
@@ -134,59 +129,6 @@ async function records(
   return rows.map(({ id, sourceId, metadata, isWanted, ...result }) => {
     const own = files.get(id);
     return { id, sourceId, metadata, ...(own && { files: own }), ...(isWanted && { result }) };
-  });
-}
-
-/** The first lock is that of the part, by the statement that checks the lease: a stale worker writes nothing. */
-async function finish(
-  database: Database,
-  lease: Lease,
-  certificates: readonly NewCertificate[],
-): Promise<void> {
-  try {
-    await database.transaction((tx) => write(tx, lease, certificates));
-  } catch (error) {
-    if (!isCommitUnknown(error)) throw error;
-    await requireCommitted(database, lease, error);
-  }
-}
-
-async function write(
-  tx: Transaction,
-  { batch, fence }: Lease,
-  certificates: readonly NewCertificate[],
-): Promise<void> {
-  await useIndexLookups(tx);
-  const [ended] = await tx<{ replay: string; run: string }[]>`
-    update replay_parts
-    set status = 'done', lease_until = null, finished_at = clock_timestamp(), reason = null
-    where id = ${batch} and fence = ${fence} and status = 'running' and lease_until > clock_timestamp()
-    returning replay, run`;
-  if (!ended) throw leaseLost(batch);
-  await tx`
-    insert into replay_certificates (part, run, outcome, verdict, reason, engine, architecture, resolved_digest,
-                                     platform_digest, stored_digest, made_digest, differing, columns, examples)
-    select ${batch}, ${ended.run}, c.outcome, c.verdict, c.reason, c.engine, c.architecture, c."resolvedDigest",
-           c."platformDigest", c."storedDigest", c."madeDigest", c.differing, c.columns, c.examples
-    from json_to_recordset(${JSON.stringify(certificates)}::text::json) as c (
-      outcome bigint, verdict text, reason text, engine text, architecture text, "resolvedDigest" text,
-      "platformDigest" text, "storedDigest" text, "madeDigest" text, differing integer[], columns text[], examples jsonb)`;
-  // The parts of one replay take turns, so that the last one knows that it is.
-  await tx`select pg_advisory_xact_lock(hashtext('osa.replay'), hashtext(${ended.replay}))`;
-  const [open] = await tx`
-    select from replay_parts where replay = ${ended.replay} and finished_at is null limit 1`;
-  if (open) return;
-  const payload = { replay: ended.replay };
-  await tx`insert into events (type, payload) values ('replay.finished', ${tx.json(payload)}::jsonb)`;
-}
-
-/** The lock waits for a COMMIT that the server may still be working on. */
-async function requireCommitted(database: Database, { batch, fence }: Lease, cause: unknown): Promise<void> {
-  const [row] = await database.sql<{ status: string; fence: string }[]>`
-    select status, fence from replay_parts where id = ${batch} for share`;
-  if (row?.status === 'done' && row.fence === fence) return;
-  throw new OsaError('unavailable', `replay part ${batch}: the connection was lost before its commit`, {
-    cause,
   });
 }
 

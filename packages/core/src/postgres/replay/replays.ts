@@ -8,6 +8,7 @@ import type { Database, Sql, Transaction } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
 import { batchesChannel } from '../queue/lease.ts';
 import { certificates, certificatesOfRow } from './certificates.ts';
+import { cancel } from './end.ts';
 import { isPartStartable } from './queue.ts';
 import { countPopulation, draw, locate, pausedHooks, replayedRun } from './select.ts';
 
@@ -20,6 +21,8 @@ export function replayWrites(tx: Transaction, actor: number): ReplayWrites {
     paused: (hooks) => pausedHooks(tx, hooks),
     countOpen: (most) => countOpen(tx, most),
     create: (replay) => create(tx, actor, replay),
+    view: (id) => show(tx, id),
+    cancel: (id, reason) => cancel(tx, id, reason),
   };
 }
 
@@ -68,7 +71,7 @@ async function create(tx: Transaction, actor: number, given: NewReplay): Promise
 function views(sql: Sql) {
   return sql`
     select c.id, c.kind, c.hook as hook_name, c.version, c.sample, c.seed, c.reason,
-           case when p.is_done then 'done' when p.is_begun then 'running' else 'queued' end as status,
+           case when p.is_done then p.ended when p.is_begun then 'running' else 'queued' end as status,
            case when c.kind = 'run' then p.run end as run_id,
            p.results, p.identical, p.differs, p.cannot, p.output, p.releases, p.reasons,
            jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as started_by,
@@ -76,7 +79,8 @@ function views(sql: Sql) {
     from replays c
     cross join lateral (select issuer, subject from actors where id = c.actor offset 0) a
     cross join lateral (
-      select bool_and(is_done) as is_done, bool_or(is_begun) as is_begun, max(finished_at) as finished_at,
+      select bool_and(is_done) as is_done, bool_or(is_begun) as is_begun,
+             case when bool_or(is_cancelled) then 'cancelled' when bool_or(is_failed) then 'failed' else 'done' end as ended, max(finished_at) as finished_at,
              min(run::text) as run, sum(results)::integer as results, sum(identical)::integer as identical,
              sum(differs)::integer as differs, sum(cannot)::integer as cannot, min(output) as output,
              jsonb_agg(jsonb_build_object(
@@ -85,10 +89,11 @@ function views(sql: Sql) {
              coalesce(array_agg(distinct reason) filter (where reason is not null), '{}') as reasons
       from (
         select r.hook, r.version, bool_and(w.finished_at is not null) as is_done, bool_or(w.fence > 0) as is_begun,
+               bool_or(w.status = 'cancelled') as is_cancelled, bool_or(w.status = 'failed') as is_failed,
                max(w.finished_at) as finished_at, min(w.run::text) as run, sum(n.results)::integer as results,
                sum(v.identical)::integer as identical, sum(v.differs)::integer as differs,
                sum(v.cannot)::integer as cannot, min(v.output) as output,
-               min(case when w.finished_at is null then coalesce(w.reason, h.pause, s.reason) end) as reason
+               min(case when w.finished_at is null then coalesce(w.reason, h.pause, s.reason) else w.reason end) as reason
         from (select * from replay_parts where replay = c.id offset 0) w
         cross join lateral (select hook, version from runs where id = w.run offset 0) r
         cross join lateral (
