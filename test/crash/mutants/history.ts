@@ -67,7 +67,7 @@ export const historyMutants: readonly Mutant[] = [
         replace: 'const parameters = [crypto.randomUUID(), outcomeIds',
       },
       {
-        file: tables,
+        file: `${core}/postgres/migrations/0009_recall.sql`,
         find: `  execute format('create trigger prove after insert on features.%I referencing new table as inserted '
     'for each statement execute function public.prove_rows()', hook_name);\n`,
         replace: '',

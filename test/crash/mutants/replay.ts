@@ -12,7 +12,7 @@ const withoutCertificateProof: Defect = {
   replace: '',
 };
 const withoutRowProof: Defect = {
-  file: `${core}/postgres/migrations/0001_initial.sql`,
+  file: `${core}/postgres/migrations/0009_recall.sql`,
   find: `  execute format('create trigger prove after insert on features.%I referencing new table as inserted '
     'for each statement execute function public.prove_rows()', hook_name);\n`,
   replace: '',
