@@ -129,6 +129,21 @@ describe('batches that wait', () => {
     expect((await look()).needs).toMatchObject([{ code: 'stuck', about: 'bench' }]);
   });
 
+  test('between two batches of a long queue need nobody, until nothing has ended for 30 seconds', async () => {
+    await workerRuns();
+    await bench.deploy({ fine: { code: good } });
+    await bench.ingest(records(4), 1);
+    await aged('1 hour');
+    await executeNext(bench.execution, new AbortController().signal);
+    const status = await look();
+    expect(status.queue.conventions).toMatchObject([{ queued: 3, running: 0 }]);
+    expect(status.needs).toEqual([]);
+    await past('29 seconds');
+    expect((await look()).needs).toEqual([]);
+    await past('2 seconds');
+    expect((await look()).needs).toMatchObject([{ code: 'stuck', about: 'bench' }]);
+  });
+
   test('of releases that no worker can start need one that can', async () => {
     await workerRuns();
     await bench.deploy({
@@ -164,6 +179,14 @@ test('of a long queue the batches that come first are counted', async () => {
   expect(await openBatches(sql, 3)).toMatchObject({ complete: true, conventions: [{ queued: 3 }] });
   expect(await openBatches(sql, 2)).toMatchObject({ complete: false });
 });
+
+/** Makes the events look as if they were older, which their owner can do only without triggers. */
+async function past(by: string): Promise<void> {
+  await bench.open('owner', { max: 1 }).transaction(async (tx) => {
+    await tx`set local session_replication_role = replica`;
+    await tx`update events set at = at - ${by}::text::interval`;
+  });
+}
 
 /** Makes the open batches look as if they had become available earlier. */
 async function aged(by: string): Promise<void> {

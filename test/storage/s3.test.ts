@@ -158,7 +158,7 @@ describe('a store that misbehaves', () => {
     ['elsewhere', { answer: 301, code: 'PermanentRedirect' }, 'PermanentRedirect', /region/],
     ['busy for long', { answer: 503, code: 'SlowDown' }, 'SlowDown', /fewer requests/],
     ['slow', { hang: true }, 'timeout', /in time/],
-    ['gone', { close: 'before' }, 'UND_ERR_SOCKET', /cannot be reached/],
+    ['gone', { close: 'before' }, 'ECONNRESET', /cannot be reached/],
   ])('names a store that is %s', async (_, fault, code, message) => {
     fake.fault = () => fault;
     const store = storeOf(fake, { timeoutMs: 100, tries: 2 });

@@ -22,10 +22,19 @@ export interface Daemon {
 }
 
 /** Starts `osad --dev --port 0` in `directory` with `args`, and waits until it listens. */
-export async function startDaemon(directory: string, ...args: string[]): Promise<Daemon> {
+export function startDaemon(directory: string, ...args: string[]): Promise<Daemon> {
+  return startDaemonWith({}, directory, ...args);
+}
+
+/** The same with settings in its environment. */
+export async function startDaemonWith(
+  settings: Readonly<Record<string, string>>,
+  directory: string,
+  ...args: string[]
+): Promise<Daemon> {
   const child = spawn(process.execPath, [builtOsad, '--dev', '--port', '0', '--dir', '.osa', ...args], {
     cwd: directory,
-    env: userEnvironment(directory),
+    env: { ...userEnvironment(directory), ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

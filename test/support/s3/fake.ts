@@ -29,7 +29,7 @@ export interface FakeS3 {
   close(): Promise<void>;
 }
 
-export const fakeCredentials = { accessKeyId: 'AKIDFAKE', secretAccessKey: 'a secret of the fake store' };
+export const fakeCredentials = { accessKeyId: 'AKIDFAKE', secretAccessKey: 'a-secret-of-the-fake-store' };
 const region = 'eu-test-1';
 const smallestPart = 5 * 2 ** 20;
 

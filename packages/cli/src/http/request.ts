@@ -86,6 +86,9 @@ export async function send(request: HttpRequest): Promise<HttpResponse> {
   }
 }
 
+/** A server answers an upload when all of it is stored, which takes minutes for millions of records. */
+const storingMs = 60 * 60_000;
+
 async function sendOnce(request: HttpRequest): Promise<{ response: HttpResponse; retryAfterMs: number }> {
   // The whole package takes as long to load as everything else that a command does.
   const { default: requestBy } = await import('undici/lib/api/api-request.js');
@@ -100,6 +103,7 @@ async function sendOnce(request: HttpRequest): Promise<{ response: HttpResponse;
     headers,
     body: typeof body === 'string' ? body : (stream ?? null),
     signal,
+    ...(stream && { headersTimeout: storingMs }),
   });
   const bytes = await readBytes(answer.body);
   const retryAfter = Number(answer.headers['retry-after'] ?? 0);

@@ -17,7 +17,7 @@ export async function readStatus(
 ): Promise<Status> {
   requireScope(principal, 'runs:read', everything);
   const [facts, stored] = await Promise.all([daemon(), store.status()]);
-  const { newest_running_at: _, ...shown } = stored;
+  const { newest_running_at: _, moving: __, ...shown } = stored;
   const needs = needsOf(stored, facts.disk);
   return { ok: needs.length === 0, ...facts, ...shown, needs };
 }
@@ -76,7 +76,10 @@ function queueNeeds({ convention: about, waits, running }: Convention, stored: S
           { code: 'parked', about, detail, next: 'start a worker that has a runner for it (OSA_RUNNER)' },
         ];
       case 'worker':
-        return running === 0 && stored.workers.length > 0 && isStuck(wait, stored)
+        return running === 0 &&
+          !stored.moving.includes(about) &&
+          stored.workers.length > 0 &&
+          isStuck(wait, stored)
           ? [
               {
                 code: 'stuck',

@@ -7,6 +7,8 @@ export type StoredStatus = Pick<
   Status,
   'now' | 'database' | 'workers' | 'queue' | 'failing' | 'stale' | 'paused' | 'recalls'
 > & {
-  /** When the newest of the running batches could be claimed; null when none runs. */
+  /** The conventions of which a batch ended in the last 30 seconds. */
+  readonly moving: readonly string[];
+  /** When the newest of the batches that run, or ended in the last 30 seconds, could be claimed; null when there is none. */
   readonly newest_running_at: string | null;
 };

@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { chmod, copyFile, type FileHandle, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
-import { headBytes, type StoredFile } from '../file/file.ts';
+import { type Digested, digestOfFile } from '../file/digest.ts';
+import type { StoredFile } from '../file/file.ts';
+import { streamOf } from '../file/stream.ts';
 import { asUnavailable, systemCode } from '../system-error.ts';
 import { flushDirectory, incoming, pathOf } from './filesystem.ts';
 import type { FileStore, Receiving } from './index.ts';
@@ -13,9 +13,6 @@ import type { FileStore, Receiving } from './index.ts';
 /** A file whose bytes were compared with its digest is not read again for this long, unless it was touched. */
 const trustedMs = 600_000;
 const mostTrusted = 10_000;
-const readBytes = 256 * 1024;
-/** Small pieces: what is read ahead of a slow reader is in memory. */
-const streamBytes = 64 * 1024;
 
 /**
  * Files as `<directory>/ab/cdef…`, readable by everybody and writable by nobody, so that hooks may be given them by a
@@ -56,7 +53,7 @@ export function filesystemFiles(directory: string): FileStore {
     },
     async open(sha256, range) {
       const handle = await openVerified(pathOf(directory, sha256), sha256, trusted);
-      return handle.createReadStream({ ...range, highWaterMark: streamBytes }) satisfies Readable;
+      return streamOf(handle, range);
     },
   };
 }
@@ -126,22 +123,9 @@ async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): 
   }
 }
 
-async function readWhole(path: string): Promise<{ sha256: string; head: Buffer }> {
+async function readWhole(path: string): Promise<Digested> {
   await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  return await hashOf(file);
-}
-
-async function hashOf(file: FileHandle): Promise<{ sha256: string; head: Buffer }> {
-  const hash = createHash('sha256');
-  const buffer = Buffer.allocUnsafe(readBytes);
-  let head: Buffer | undefined;
-  for (let at = 0; ; ) {
-    const { bytesRead } = await file.read(buffer, 0, readBytes, at);
-    if (bytesRead === 0) return { sha256: hash.digest('hex'), head: head ?? Buffer.alloc(0) };
-    head ??= Buffer.from(buffer.subarray(0, Math.min(headBytes, bytesRead)));
-    hash.update(buffer.subarray(0, bytesRead));
-    at += bytesRead;
-  }
+  return await digestOfFile(file);
 }
 
 /** A file as it was when its bytes were compared: a write changes the time. */
@@ -164,7 +148,7 @@ async function openVerified(
     const known = trusted.get(sha256);
     const isKnown = known?.inode === ino && known.size === size && known.changedNs === mtimeNs;
     if (isKnown && performance.now() < known.until) return file;
-    const found = await hashOf(file);
+    const found = await digestOfFile(file);
     if (found.sha256 !== sha256) {
       throw new OsaError(
         'unavailable',

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
+import { streamOf } from '../file/stream.ts';
 import { asUnavailable, systemCode } from '../system-error.ts';
 import { isDigest, mismatch, notStored, requireDigest, verified } from './blob.ts';
 import type { BlobStore, Listed } from './index.ts';
@@ -33,8 +33,7 @@ export function filesystemBlobs(directory: string): BlobStore {
       }
     },
     async open(sha256) {
-      const handle = await openBlob(pathOf(directory, sha256), sha256);
-      const file = createReadStream('', { fd: handle });
+      const file = streamOf(await openBlob(pathOf(directory, sha256), sha256));
       const pieces: AsyncIterable<Uint8Array> = file;
       // A stream that is destroyed before anybody reads it never starts `verified`, which would close the file.
       return Readable.from(verified(pieces, sha256), { objectMode: false }).once('close', () =>

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
+import { streamed } from '@osa/core/file/young-garbage';
 import { parseJson } from '@osa/core/json/parse';
 import { bounds } from '@osa/core/limits';
 
@@ -24,8 +25,10 @@ export async function* bodyChunks(
   const deadline = performance.now() + totalMs;
   while (!request.readableEnded) {
     const chunk: Uint8Array | null = request.read();
-    if (chunk !== null) yield chunk;
-    else if (!request.readableEnded) await more(request, Math.min(idleMs, deadline - performance.now()));
+    if (chunk !== null) {
+      streamed(chunk);
+      yield chunk;
+    } else if (!request.readableEnded) await more(request, Math.min(idleMs, deadline - performance.now()));
     if (performance.now() > deadline) throw tooSlow();
   }
 }

@@ -6,6 +6,7 @@ import { formats } from '@osa/core/data/format/index';
 import { ndjsonRows } from '@osa/core/data/format/ndjson';
 import type { TableColumn, TableRow } from '@osa/core/data/table';
 import { asOsaError, OsaError } from '@osa/core/error';
+import { digestOfFile } from '@osa/core/file/digest';
 import { bounds } from '@osa/core/limits';
 import { systemCode } from '@osa/core/system-error';
 import type { FileFormat, ReadPage } from './query.ts';
@@ -164,10 +165,8 @@ async function written(file: FileHandle, bytes: Uint8Array): Promise<number> {
 }
 
 export async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  const file = await open(path);
-  for await (const chunk of file.createReadStream()) hash.update(chunk as Buffer);
-  return hash.digest('hex');
+  await using file = await open(path);
+  return (await digestOfFile(file)).sha256;
 }
 
 export function unwritable(path: string, error: unknown): unknown {

@@ -51,7 +51,7 @@ class ParquetFile {
       writer: this.bytes,
       schema: [{ name: 'root', num_children: columns.length }, ...this.elements],
       codec: 'ZSTD',
-      compressors: { ZSTD: (input) => zstdCompressSync(input) },
+      compressors: { ZSTD: (input) => zstdCompressSync(input, { pledgedSrcSize: input.length }) },
       kvMetadata: this.metadata,
       createdBy: 'osa',
     });
@@ -95,10 +95,12 @@ class ParquetFile {
   private write(): void {
     const count = this.group[0]?.length ?? 0;
     if (count === 0) return;
-    const columnData = this.columns.map(({ name }, index) => ({
+    const columnData = this.columns.map(({ name, kind }, index) => ({
       name,
       data: this.group[index] ?? [],
       offsetIndex: false,
+      // The least and the greatest value of each group are kept until the end of the file.
+      statistics: hasSmallValues(kind),
     }));
     void this.writer.write({ columnData, rowGroupSize: count });
     this.group = this.columns.map(() => []);
@@ -150,6 +152,10 @@ function cellOf(kind: ColumnKind, value: unknown): unknown {
     default:
       return value;
   }
+}
+
+function hasSmallValues(kind: ColumnKind): boolean {
+  return elements[kind].type !== 'BYTE_ARRAY' && kind !== 'uuid';
 }
 
 function elementOf({ name, kind }: TableColumn): SchemaElement {

@@ -24,6 +24,9 @@ export interface OpenBatches {
   /** Whether all open batches were counted. */
   readonly complete: boolean;
   readonly conventions: Conventions;
+  /** The conventions of which a batch has just ended. */
+  readonly moving: readonly string[];
+  /** When the newest of the batches that run, or have just ended, could be claimed. */
   readonly newestRunningAt: string | null;
   readonly groups: readonly Waiting[];
 }
@@ -33,6 +36,7 @@ const mostCounted = 50_000;
 
 /** The queue by convention: what runs, what waits, and why. */
 export async function openBatches(sql: Sql, most = mostCounted): Promise<OpenBatches> {
+  const ended = justEnded(sql);
   const rows = await sql<(Waiting & { seen: number })[]>`
     with closed as materialized (
       select array(
@@ -64,15 +68,34 @@ export async function openBatches(sql: Sql, most = mostCounted): Promise<OpenBat
            (select count(*)::integer from open) as seen
     from told group by convention, status, why order by convention, status, why limit 10000`;
   const groups = rows.map(({ seen: _, ...group }) => group);
-  const newest = groups.flatMap((group) => (group.status === 'running' ? [group.newest_available_at] : []));
+  const running = groups.flatMap((group) => (group.status === 'running' ? [group.newest_available_at] : []));
+  const newest = [...running, ...(await ended).map((batch) => batch.available_at)];
   return {
     complete: (rows[0]?.seen ?? 0) <= most,
     conventions: [...Map.groupBy(groups, ({ convention }) => convention)].map(([convention, states]) =>
       conventionOf(convention, states),
     ),
+    moving: (await ended).map(({ convention }) => convention),
     newestRunningAt: newest.sort().at(-1) ?? null,
     groups,
   };
+}
+
+/**
+ * Between two batches none runs for a moment, in which a queue that moves must not look as if it stood. Ends are found by their
+ * events, which are in the order of time.
+ */
+async function justEnded(sql: Sql): Promise<readonly { convention: string; available_at: string }[]> {
+  return sql<{ convention: string; available_at: string }[]>`
+    with newest as materialized (
+      select type, payload, at from events order by id desc limit 1000
+    )
+    select b.convention, max(b.available_at) as available_at
+    from newest e
+    cross join lateral (
+      select convention, available_at from batches where id = (e.payload ->> 'batch')::uuid offset 0) b
+    where e.type = 'batch.finished' and e.at > now() - interval '30 seconds'
+    group by b.convention`;
 }
 
 function conventionOf(convention: string, states: readonly Waiting[]): Conventions[number] {

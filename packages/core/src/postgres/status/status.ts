@@ -28,6 +28,7 @@ export async function storedStatus(
     database: { version: facts.version, bytes: facts.bytes, migration: facts.migration },
     workers: workers.map(({ name, runtimes }) => ({ name, runtimes: [...runtimes] })),
     queue: { complete: queue.complete, conventions: queue.conventions },
+    moving: queue.moving,
     newest_running_at: queue.newestRunningAt,
     failing,
     stale,

@@ -45,8 +45,12 @@ const advice: Readonly<Record<string, string>> = {
   ReadOnly: 'it is read-only',
 };
 
-export function failureOf(response: Response, body: string): Failure {
-  const { status, headers } = response;
+interface Answered {
+  readonly status: number;
+  readonly headers: Headers;
+}
+
+export function failureOf({ status, headers }: Answered, body: string): Failure {
   const code = text(body, 'Code') || codeOfStatus(status);
   const asked = Number(headers.get('retry-after'));
   return {

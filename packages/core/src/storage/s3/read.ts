@@ -82,7 +82,7 @@ async function* rangeFrom(client: S3Client, key: string, from: From): AsyncGener
     yield* answer.pieces();
   } finally {
     resolve();
-    await answer.cancel().catch(() => undefined);
+    answer.cancel();
     await sending.catch(() => undefined);
   }
 }

@@ -1,5 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { OsaError } from '../../error.ts';
+import { streamed } from '../../file/young-garbage.ts';
+import { exchange, type Incoming, type Outgoing } from './exchange.ts';
 import { type Failure, failureOf, isPassing, unreachable } from './failure.ts';
 import { type Credentials, sha256, signed } from './sign.ts';
 import type { S3Target } from './target.ts';
@@ -51,7 +53,7 @@ export interface S3Answer {
   /** The pieces of the body; a pause of more than `timeoutMs` ends it. */
   pieces(): AsyncIterable<Uint8Array>;
   /** Closes the connection without reading the rest. */
-  cancel(): Promise<void>;
+  cancel(): void;
 }
 
 export interface S3Client {
@@ -87,11 +89,13 @@ export function s3Client({ target, credentials, patience = {} }: S3Options): S3C
     const controller = new AbortController();
     const timer = restartableTimer(request.timeoutMs ?? own.timeoutMs, () => controller.abort());
     try {
-      const response = await fetch(...toFetch(request, controller.signal));
+      const incoming = await exchange(outgoing(request, controller.signal));
       timer.restart();
-      const answer = answerOf(response, timer);
-      if (response.ok || request.accepts?.includes(response.status)) return { value: await read(answer) };
-      return { failure: failureOf(response, await answer.text().catch(() => '')) };
+      const { status } = incoming;
+      const answer = answerOf(incoming, timer);
+      const isFine = (status >= 200 && status < 300) || request.accepts?.includes(status);
+      if (isFine) return { value: await read(answer) };
+      return { failure: failureOf(incoming, await answer.text().catch(() => '')) };
     } catch (error) {
       if (error instanceof OsaError) throw error;
       return { failure: unreachable(error, { isLate: controller.signal.aborted }) };
@@ -100,7 +104,7 @@ export function s3Client({ target, credentials, patience = {} }: S3Options): S3C
     }
   }
 
-  function toFetch(request: S3Request, signal: AbortSignal): [URL, RequestInit] {
+  function outgoing(request: S3Request, signal: AbortSignal): Outgoing {
     const { method, key, query = {}, headers = {}, body } = request;
     const url = new URL(target.url);
     url.pathname += key.split('/').map(encodeURIComponent).join('/');
@@ -108,11 +112,8 @@ export function s3Client({ target, credentials, patience = {} }: S3Options): S3C
     // A store signs `%20`, and not `+`.
     url.search = url.search.replaceAll('+', '%20');
     const unsigned = { method, url, headers, bodySha256: sha256(body ?? '') };
-    const { host: _, ...all } = signed(unsigned, { credentials, region: target.region, at: new Date() });
-    return [
-      url,
-      { method, headers: all, redirect: 'manual', signal, ...(body && { body: new Uint8Array(body) }) },
-    ];
+    const all = signed(unsigned, { credentials, region: target.region, at: new Date() });
+    return { url, method, headers: all, body, signal };
   }
 
   function asError(failure: Failure, { method, key }: S3Request): OsaError {
@@ -149,17 +150,19 @@ function restartableTimer(ms: number, done: () => void): Timer {
 
 const mostText = 8 * 2 ** 20;
 
-function answerOf(response: Response, timer: Timer): S3Answer {
+function answerOf({ status, headers, body }: Incoming, timer: Timer): S3Answer {
   async function* pieces(): AsyncGenerator<Uint8Array> {
-    for await (const piece of response.body ?? []) {
+    const chunks: AsyncIterable<Uint8Array> = body;
+    for await (const piece of chunks) {
       timer.stop();
       yield piece;
+      streamed(piece);
       timer.restart();
     }
   }
   return {
-    status: response.status,
-    headers: response.headers,
+    status,
+    headers,
     pieces,
     async text() {
       const found: Uint8Array[] = [];
@@ -171,6 +174,8 @@ function answerOf(response: Response, timer: Timer): S3Answer {
       }
       return Buffer.concat(found).toString('utf8');
     },
-    cancel: async () => response.body?.cancel(),
+    cancel: () => {
+      body.destroy();
+    },
   };
 }

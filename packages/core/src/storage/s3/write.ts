@@ -53,7 +53,7 @@ async function inParts(client: S3Client, key: string, from: Parts): Promise<{ re
   const upload = await begin(client, key);
   try {
     const tags = [await sendPart(client, key, { upload, number: 1, body: from.first })];
-    let size = from.first.length;
+    let size = partBytes;
     for await (const body of from.parts) {
       tags.push(await sendPart(client, key, { upload, number: tags.length + 1, body }));
       size += body.length;
@@ -138,20 +138,23 @@ export async function abandon(client: S3Client, key: string, upload: string): Pr
 }
 
 export async function done(answer: S3Answer): Promise<void> {
-  await answer.cancel();
+  await answer.text();
 }
 
 function escaped(tag: string): string {
   return tag.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
 
-/** Pieces of exactly `partBytes`, and one that is shorter at the end, perhaps empty. Does not destroy the source. */
+/**
+ * Pieces of exactly `partBytes`, and one that is shorter at the end, perhaps empty. All are in one buffer, so a piece is
+ * good until the next is asked for. Does not destroy the source.
+ */
 async function* partsOf(
   source: Readable,
   { maxBytes, seen }: { readonly maxBytes: number; readonly seen: (piece: Uint8Array) => void },
 ): AsyncGenerator<Buffer, undefined> {
-  let held: Uint8Array[] = [];
-  let heldBytes = 0;
+  const part = Buffer.allocUnsafeSlow(Math.min(partBytes, maxBytes));
+  let held = 0;
   let size = 0;
   const chunks: AsyncIterable<Uint8Array> = source.iterator({ destroyOnReturn: false });
   for await (const chunk of chunks) {
@@ -163,16 +166,15 @@ async function* partsOf(
     }
     seen(chunk);
     for (let at = 0; at < chunk.length; ) {
-      const taken = chunk.subarray(at, at + partBytes - heldBytes);
-      held.push(taken);
-      heldBytes += taken.length;
+      const taken = chunk.subarray(at, at + partBytes - held);
+      part.set(taken, held);
+      held += taken.length;
       at += taken.length;
-      if (heldBytes < partBytes) continue;
-      yield Buffer.concat(held, heldBytes);
-      held = [];
-      heldBytes = 0;
+      if (held < partBytes) continue;
+      yield part;
+      held = 0;
     }
   }
-  if (heldBytes > 0) yield Buffer.concat(held, heldBytes);
+  if (held > 0) yield part.subarray(0, held);
   return undefined;
 }

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, open, readdir, realpath } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
 import { OsaError } from '@osa/core/error';
+import { digestOfFile } from '@osa/core/file/digest';
 import type { RecordFile } from '@osa/core/file/file';
 import { flawOfName } from '@osa/core/file/name';
 import { systemCode } from '@osa/core/system-error';
@@ -87,13 +87,8 @@ export async function localFile(path: string): Promise<LocalFile> {
   if (!(await opened.stat()).isFile()) {
     throw refusal(path, 'is not a file; a directory of files holds no other directories');
   }
-  const hash = createHash('sha256');
-  let size = 0;
-  for await (const chunk of opened.createReadStream({ autoClose: false })) {
-    hash.update(chunk);
-    size += chunk.length;
-  }
-  return { path, name: basename(path), sha256: hash.digest('hex'), size };
+  const { sha256, size } = await digestOfFile(opened);
+  return { path, name: basename(path), sha256, size };
 }
 
 function refusal(path: string, why: string, cause?: unknown): OsaError {

@@ -1,7 +1,8 @@
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asOsaError, type ErrorCode, OsaError } from '@osa/core/error';
+import { streamOf } from '@osa/core/file/stream';
 import { bounds } from '@osa/core/limits';
 import type { Client } from '../../../http/client.ts';
 import type { Progress } from '../progress.ts';
@@ -102,7 +103,7 @@ function sendFrom(
 ) {
   async function* bytes() {
     let sent = offset;
-    for await (const chunk of createReadStream(path, { start: offset })) {
+    for await (const chunk of streamOf(await open(path), { start: offset })) {
       yield chunk;
       sent += chunk.length;
       counted(sent);
