@@ -28,8 +28,9 @@ export async function ingestionRecords(
       select b.id, b.index, ${countOf(sql, page.status)} as matching, b.retried > 0 as has_retried
       from batches b
       where b.ingestion = ${id} and b.index >= coalesce((
-        select p.index from batch_records r join batches p on p.id = r.batch
-        where r.id = ${after} and p.ingestion = ${id}), 0)
+        select p.index from (select batch from batch_records where id = ${after} offset 0) r
+        cross join lateral (select ingestion, index from batches where id = r.batch offset 0) p
+        where p.ingestion = ${id}), 0)
     ), chosen as materialized (
       select id, index from (
         select id, index, matching, coalesce(sum(matching) over (
@@ -48,11 +49,10 @@ export async function ingestionRecords(
     from (
       select b.index, r.* from chosen b
       cross join lateral (
-        select * from (
-          select * from batch_records
-          where batch = b.id and id > ${after}
-            and (${wanted === null} or status = any (${arrayText(wanted ?? [])}::text::text[]))
-            and (${!failed} or retried_in is null) offset 0) r
+        select * from (select * from batch_records where batch = b.id offset 0) r
+        where id > ${after}
+          and (${wanted === null} or status = any (${arrayText(wanted ?? [])}::text::text[]))
+          and (${!failed} or retried_in is null)
         order by id limit ${count}) r
       order by r.id limit ${count}) r
     left join lateral (
