@@ -51,9 +51,11 @@ async function pathsOf(directory: string): Promise<string[]> {
 /** The files in a zip file; nothing of it is written anywhere. */
 export async function zipFiles(path: string): Promise<Files & AsyncDisposable> {
   const { default: yauzl } = await import('yauzl');
-  const zip = await yauzl.openPromise(path, { lazyEntries: true, autoClose: false }).catch((cause: unknown) => {
-    throw unreadable(path, cause);
-  });
+  const zip = await yauzl
+    .openPromise(path, { lazyEntries: true, autoClose: false })
+    .catch((cause: unknown) => {
+      throw unreadable(path, cause);
+    });
   const entries = await entriesOf(zip, path);
   const read = async (name: string) => zip.openReadStreamPromise(entries.get(name) as Entry);
   return {
