@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -79,6 +79,45 @@ test('fetches a damaged copy again', async () => {
   await writeFile(join(directory, sha256.slice(0, 2), sha256.slice(2)), Buffer.from(bytes).fill(0, 999));
   expect(await read(sha256)).toEqual(bytes);
   expect(gets()).toBe(2);
+});
+
+/** One bit is another at this place. */
+function flipped(bytes: Buffer, at: number): Buffer {
+  const other = Buffer.from(bytes);
+  other.writeUInt8(other.readUInt8(at) ^ 1, at);
+  return other;
+}
+
+test('bytes damaged in the store, in the copy or in both are never given; restored ones are', async () => {
+  const { put, store, files, copies } = await cached(2 ** 20);
+  const remote = s3Blobs({ target: fake.target, credentials: fakeCredentials, patience: { tries: 1 } });
+  const { bytes, sha256 } = await put(1_000);
+  const place = join(directory, sha256.slice(0, 2), sha256.slice(2));
+  const damageObject = (to: Buffer) => fake.objects.get(`osa/test/${sha256}`)?.bytes.set(to);
+  const part = { start: 10, end: 19 };
+  const given = async () => [
+    await buffer(await files.open(sha256, part)),
+    await buffer(await store.open(sha256)),
+  ];
+  const whole = [bytes.subarray(10, 20), bytes];
+  const named = { code: 'unavailable', details: { sha256 } };
+  expect(await given()).toEqual(whole);
+  // The object: whoever reads the store itself finds it, readers have the copy.
+  damageObject(flipped(bytes, 500));
+  await expect(buffer(await remote.open(sha256))).rejects.toMatchObject(named);
+  expect(await given()).toEqual(whole);
+  // Both: neither is given, though the part that is asked for is whole, and no damaged copy is kept.
+  await writeFile(place, flipped(bytes, 999), { mode: 0o600 });
+  await expect(files.open(sha256, part)).rejects.toMatchObject(named);
+  await expect(store.open(sha256)).rejects.toMatchObject(named);
+  await expect(files.link(sha256, join(directory, 'link'))).rejects.toMatchObject(named);
+  expect(await copies()).toEqual([]);
+  // The copy.
+  damageObject(bytes);
+  expect(await given()).toEqual(whole);
+  await writeFile(place, flipped(bytes, 0), { mode: 0o600 });
+  expect(await given()).toEqual(whole);
+  expect((await readFile(place)).equals(bytes)).toBe(true);
 });
 
 test('keeps within its bound: what nobody has read for longest goes first', async () => {

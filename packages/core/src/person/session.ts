@@ -84,7 +84,7 @@ async function tokensOf(
     },
     profile: {
       name: person.name ?? undefined,
-      provider: new URL(person.issuer).host,
+      provider: providerName(person.issuer),
       externalId: person.subject,
     },
   });
@@ -94,6 +94,12 @@ async function tokensOf(
     token_type: 'Bearer',
     expires_in: lifetimeSeconds,
   };
+}
+
+/** Clients of the existing archive know ORCID by this name. Others are named by their host. */
+export function providerName(issuer: string): string {
+  const { host } = new URL(issuer);
+  return host === 'orcid.org' || host === 'sandbox.orcid.org' ? 'orcid' : host;
 }
 
 const loginStates: Readonly<Record<LoginState, string>> = {

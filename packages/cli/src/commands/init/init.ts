@@ -128,5 +128,9 @@ async function writeAll(root: string, files: ReadonlyMap<string, string>, force:
 function unwritable(file: string, cause: unknown): unknown {
   const code = systemCode(cause);
   if (code === undefined) return cause;
-  return new OsaError('usage', `${file} cannot be written (${code})`, { field: 'directory', cause });
+  return new OsaError(
+    'usage',
+    `${file} cannot be written (${code}); name a directory that you can write: osa init DIR`,
+    { field: 'directory', cause },
+  );
 }
