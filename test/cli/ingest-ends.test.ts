@@ -145,10 +145,11 @@ describe('the id of a stored ingestion is told', () => {
   }, 30_000);
 
   test('when the server goes away while it is waited for', async () => {
-    const { code, stdout } = await ingest({ look: () => 'cut' }, ['--timeout', '2s', '--json']);
+    const { code, stdout, stderr } = await ingest({ look: () => 'cut' }, ['--timeout', '2s', '--json']);
     const { error } = JSON.parse(stdout);
     expect([code, error.code, error.details.id]).toEqual([5, 'unreachable', id]);
     expect(error.message).toContain(goesOn);
+    expect(stderr.match(/the server is away or busy; waiting for it/g)).toHaveLength(1);
   }, 30_000);
 
   test('when the server refuses to show it', async () => {

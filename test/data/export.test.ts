@@ -10,6 +10,7 @@ import { Ajv } from 'ajv';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ZipFile } from 'yazl';
+import { brokenRules } from '../receipts/crate-rules.ts';
 import { everything } from '../support/daemon-support.ts';
 import { createCliWorld } from '../support/fixtures/cli-world.ts';
 import { standardsDirectory } from '../support/vectors.ts';
@@ -80,6 +81,7 @@ test.each(['csv', 'parquet'])(
       unit: 'g',
     });
     const crate = JSON.parse(await readFile(join(directory, 'ro-crate-metadata.json'), 'utf8'))['@graph'];
+    expect(brokenRules({ '@graph': crate })).toEqual([]);
     const byType = (type: string) =>
       crate.filter((entity: Record<string, unknown>) => entity['@type'] === type);
     const [action] = byType('CreateAction');

@@ -120,3 +120,28 @@ test('an edit that changes nothing, and a file that the convention does not take
   const removed = await osa('ada', ['depositions', 'edit', id, '--remove-file', 'x.txt', '--json']);
   expect(JSON.parse(removed.stdout).files).toEqual([]);
 });
+
+test('a wait that is over in time is not a deposition that came back', async () => {
+  await using _ = await paused();
+  const { code, stderr } = await osa('ada', [
+    'deposit',
+    'tests',
+    '--set',
+    'value=1',
+    '--submit',
+    '--wait',
+    '--timeout',
+    '1s',
+  ]);
+  expect([code, stderr]).toEqual([
+    7,
+    expect.stringMatching(/exit code 7: the time to wait is over; osa depositions show \S+/),
+  ]);
+});
+
+/** Its hook runs nothing until the end of the test. */
+async function paused(): Promise<AsyncDisposable> {
+  const params = { name: 'probe' };
+  await daemon.call('pauseHook', { params, json: {} });
+  return { [Symbol.asyncDispose]: async () => void (await daemon.call('resumeHook', { params, json: {} })) };
+}

@@ -248,6 +248,9 @@ test('a draft, what is in review, and what came back are seen by nobody else', {
     headers: { 'x-content-type-options': 'nosniff' },
   });
 
+  await act('rejectDeposition', await curator(), draft.id, { reason: 'CONFIDENTIAL: of another patient' });
+  await act('submitDeposition', await owner(), draft.id);
+  await arrived(draft.id, 'in_review');
   const accepted = await act('approveDeposition', await curator(), draft.id);
   const record = await daemon.send('GET', '/api/v1/data/test-record/records');
   expect(record.text).toContain(String(secret));
@@ -257,10 +260,48 @@ test('a draft, what is in review, and what came back are seen by nobody else', {
     depositor: { subject: 'ada-the-owner' },
     submissions: [
       { status: 'accepted', review: { actor: { subject: 'curator' } }, runs: [{ outcome: 'passed' }] },
+      { status: 'rejected', review: { decision: 'rejected' }, runs: [{ outcome: 'passed' }] },
       { status: 'rejected', runs: [{ id: rejected.runs[0], outcome: 'rejected' }] },
     ],
   });
-  expect(story.text).not.toContain('below 0');
+  for (const earlier of [rejected, waiting]) expectNoReasons(await look(earlier));
+});
+
+/** The trace names the runs of earlier submissions. No route gives strangers their reasons, logs or records. */
+function expectNoReasons(seen: Map<string, Seen>): void {
+  for (const [who, answers] of seen) {
+    for (const [path, { status, raw }] of answers) {
+      expect(raw, `${who}: ${path}`).not.toMatch(/below 0|CONFIDENTIAL|ran over -/);
+      const isOfEarlier = /\/(ingestions|runs)\/[0-9a-f-]{36}/.test(path);
+      if (isOfEarlier) expect([401, 403, 404], `${who}: ${path} → ${raw}`).toContain(status);
+    }
+  }
+}
+
+test('a reviewer hears no more of a draft by deciding about it, and waits for no lock', async () => {
+  const draft = await daemon.call('createDeposition', {
+    json: { convention_id: 'tests', metadata: { value: 3 } },
+    headers: { authorization: await owner() },
+  });
+  await act('submitDeposition', await owner(), draft.id);
+  await arrived(draft.id, 'in_review');
+  await act('rejectDeposition', await curator(), draft.id, { reason: 'no' });
+  const database = daemon.database.open(daemon.database.ownerUrl, { max: 1 });
+  await database.transaction(async (tx) => {
+    await tx`select from depositions where id = ${draft.id} for update`;
+    for (const [action, who, json] of [
+      ['reject', await curator(), { reason: 'no' }],
+      ['approve', await curator(), {}],
+      ['submit', await daemon.bearer(['depositions:write'], { subject: 'ben' }), {}],
+      ['withdraw', await daemon.bearer(['depositions:write'], { subject: 'ben' }), {}],
+    ] as const) {
+      const headers = { authorization: who, 'content-type': 'application/json' };
+      const path = `/api/v1/depositions/${draft.id}/${action}`;
+      const refused = await daemon.send('POST', path, { headers, body: JSON.stringify(json) });
+      expect([refused.status, refused.problem?.code], action).toEqual([404, 'not_found']);
+      expect(refused.text, action).not.toContain('draft"');
+    }
+  });
 });
 
 test('a reviewer does not see a draft, also one that came back', async () => {

@@ -75,3 +75,13 @@ test.each([
   expect([code, answer.error.code, yaml]).toEqual([2, 'usage', '']);
   expect(answer.error.message).toContain(said);
 });
+
+test.each([
+  ['kw.csv', 'kw-data'],
+  ['2024.csv', 'data-2024'],
+  ['w.tsv', 'w-data'],
+])('%s makes a dataset of its own name', async (name, slug) => {
+  const separator = name.endsWith('.tsv') ? '\t' : ',';
+  const { manifest } = await init(name, `id${separator}mass\na${separator}1\n`);
+  expect(manifest).toMatchObject({ slug, schema: { id: slug } });
+});

@@ -247,6 +247,17 @@ describe('an embedded server whose package was installed without scripts', { tim
     expect((await child).exitCode).toBe(0);
     expect(await readdir(libraries)).toEqual(before);
   });
+
+  test('says what it needs where the loader of its programs is missing, as with musl', async () => {
+    const bundle = await bundledStarter(parent);
+    const initdb = join(parent, 'packages/daemon/node_modules', packageName, 'native/bin/initdb');
+    await rm(initdb);
+    await writeFile(initdb, '#!/lib64/no-such-loader\n', { mode: 0o755 });
+    const { exitCode, stderr } = await execa(process.execPath, [bundle, directory], {
+      ...{ env: { NODE_PATH: '' }, reject: false },
+    });
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining('need glibc')]);
+  });
 });
 
 describe.skipIf(!root)(

@@ -264,6 +264,11 @@ async function readStories(
   expect(versions?.versions.length).toBeGreaterThan(0);
   await measure('newest record of a source', limit, () => store.stories.newestRecord(source));
   await measure('find a source', limit, () => store.stories.finds.sources(source.sourceId, undefined, 20));
+  const { failed, record } = store.stories.finds;
+  await measure('failed records of a source', limit, () => failed(source.sourceId, source.convention, 20));
+  await measure('versions of a record', limit, () =>
+    record(String(row?.record_srn).split(/[:@]/)[4] ?? '', 20),
+  );
   await measure('trace of a run', limit, () => store.stories.run(String(row?.run_id)));
   const releases = { releases: [{ hook, version: 1 }], platform: null, record: null };
   await measure('impact of a release', limit, () => store.impacts.made(releases));

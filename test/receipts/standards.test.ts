@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { standardsDirectory } from '../support/vectors.ts';
 import { type StoryArchive, storyArchive } from '../trace/story-archive.ts';
+import { brokenRules } from './crate-rules.ts';
 
 /** The trace of a row in the forms of standards. Published schemas are used where OSA_TEST_STANDARDS names them. */
 
@@ -82,7 +83,22 @@ describe('PROV-JSONLD', () => {
       'prov:Derivation',
       'prov:Attribution',
     ]);
+    const typeOf = new Map(
+      document['@graph'].map((statement: Record<string, unknown>) => [statement['@id'], statement['@type']]),
+    );
+    // What PROV-JSONLD requires of each relation, and what it relates.
+    const required = {
+      'prov:Generation': ['entity', 'activity'],
+      'prov:Usage': ['activity', 'entity'],
+      'prov:Association': ['activity', 'agent'],
+      'prov:Derivation': ['generatedEntity', 'usedEntity'],
+      'prov:Attribution': ['entity', 'agent'],
+    } as Readonly<Record<string, readonly string[]>>;
+    const types = { activity: 'prov:Activity', agent: 'prov:Agent' } as Readonly<Record<string, string>>;
     for (const relation of relations) {
+      for (const role of required[relation['@type']] ?? ['a type that is not known']) {
+        expect(typeOf.get(relation[role])).toBe(types[role] ?? 'prov:Entity');
+      }
       for (const role of roles) if (relation[role] !== undefined) expect(ids).toContain(relation[role]);
     }
   });
@@ -100,6 +116,27 @@ describe('RO-Crate', () => {
     const referred = JSON.stringify(graph).matchAll(/\{"@id":"([^"]+)"\}/g);
     for (const [, id] of referred) expect(byId.has(id)).toBe(true);
     expect(action?.endTime).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00$/);
+  });
+
+  test('the crate keeps the rules of RO-Crate and of Process Run Crate, and one that does not is found', async () => {
+    const crate = await exported('ro-crate');
+    expect(brokenRules(crate)).toEqual([]);
+    const without = (id: string, property: string) => ({
+      '@graph': crate['@graph'].map((entity: Record<string, unknown>) =>
+        entity['@id'] === id || entity['@type'] === id ? { ...entity, [property]: undefined } : entity,
+      ),
+    });
+    for (const [id, property, rule] of [
+      ['./', 'license', 'Root Data Entity: `license` property'],
+      ['./', 'conformsTo', 'Root Data Entity conformsTo'],
+      ['ro-crate-metadata.json', 'about', 'Metadata File Descriptor entity: `about` property'],
+      ['CreateAction', 'instrument', 'Action instrument'],
+      ['CreateAction', 'endTime', 'Action endTime'],
+    ] as const) {
+      expect(brokenRules(without(id, property)).map((broken) => broken.split(':')[0])).toContain(
+        rule.split(':')[0],
+      );
+    }
   });
 });
 

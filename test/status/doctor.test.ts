@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { createCliWorld } from '../support/fixtures/cli-world.ts';
@@ -46,4 +48,23 @@ test('osa doctor shows both sides; a server that is away is one fault of many', 
     { check: 'reachable', ok: false, hint: expect.stringContaining('--server') },
     { check: 'credential', ok: true, detail: 'OSA_TOKEN' },
   ]);
+});
+
+test('osa doctor lists what is wrong also where no server is named, and where its process has ended', async () => {
+  await using world = await createCliWorld();
+  const cwd = world.cwd;
+  const wrong = async () => {
+    const { code, stdout } = await world.osa(['doctor', '--json'], { cwd });
+    const { ok, here } = JSON.parse(stdout);
+    expect([code, ok, here[0].check]).toEqual([1, false, 'node']);
+    return here[1];
+  };
+  const none = expect.stringContaining('no server is configured');
+  expect(await wrong()).toMatchObject({ check: 'server', ok: false, detail: none });
+  await mkdir(join(cwd, '.osa'), { recursive: true });
+  const daemon = { url: 'http://127.0.0.1:9', pid: 2 ** 22 + 7 };
+  await writeFile(join(cwd, '.osa', 'daemon.json'), JSON.stringify(daemon), { mode: 0o600 });
+  expect(await wrong()).toMatchObject({ check: 'server', detail: expect.stringContaining('has ended') });
+  const shown = await world.osa(['doctor'], { cwd });
+  expect([shown.code, shown.stdout]).toEqual([1, expect.stringMatching(/wrong server/)]);
 });

@@ -12,10 +12,18 @@ const programs = [
   ['osad', 'packages/daemon/dist/osad.js', 'osad'],
 ] as const;
 
-/** Runs a program on a Node that says it is another one. */
+/**
+ * Runs a program on a Node that says it is another one, and that cannot link the daemon's program if it is old: some of what
+ * that imports was not there.
+ */
 function run(path: string, version: string) {
   const pretence = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`;
-  const preload = `data:text/javascript,${encodeURIComponent(pretence)}`;
+  const unlinkable = `import { registerHooks } from 'node:module';
+    registerHooks({ resolve(name, context, next) {
+      if (name.endsWith('program.mjs') && '${version}' < '24') throw new SyntaxError('no such export');
+      return next(name, context);
+    } });`;
+  const preload = `data:text/javascript,${encodeURIComponent(`${unlinkable}${pretence}`)}`;
   const program = join(import.meta.dirname, '../..', path);
   return execa(process.execPath, ['--import', preload, program, '--help'], { reject: false });
 }

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { type StoryArchive, storyArchive } from './story-archive.ts';
+import { line, type StoryArchive, storyArchive } from './story-archive.ts';
 
 /** \`osa trace\` against a real daemon, without a token, for each kind of name. */
 
@@ -88,4 +88,37 @@ test('the history of a source says what caused each result, and which values cha
   const row = await archive.osa(['trace', 'probe/1', '--history', '--json']);
   expect(JSON.parse(row.stdout)).toMatchObject({ version_count: 2 });
   expect((await archive.osa(['trace', 'probe@1', '--history', '--as', 'release'])).code).toBe(2);
+});
+
+test('a record is found by its id, and by its SRN without a version: the newest one', async () => {
+  const whole = await traced('tests:a');
+  const [srn = ''] = String(whole.record.srn).split('@');
+  expect(await traced(srn)).toEqual(whole);
+  expect(await traced(srn.slice(srn.lastIndexOf(':') + 1))).toEqual(whole);
+  expect((await archive.osa(['trace', srn.replace('urn:osa:', 'urn:osa:other.')])).code).toBe(1);
+  const { code, stderr } = await archive.osa(['impact', '--record', srn]);
+  expect(code).not.toBe(0);
+  expect(stderr).toContain(`${srn}@2, ${srn}@1`);
+});
+
+test('a source whose record failed says where and why to callers who may read ingestions', async () => {
+  await archive.ingest(`${line('fine', 4)}${JSON.stringify({ source_id: 'bad', metadata: {} })}\n`);
+  const scopes = ['ingestions:read'];
+  for (const name of ['bad', 'tests:bad']) {
+    const told = await archive.osa(['trace', name], { scopes });
+    expect(told.code).toBe(1);
+    expect(told.stderr).toMatch(
+      /no record of tests:bad is published: line 2 of ingestion [0-9a-f-]{36} is invalid: .*value/,
+    );
+  }
+  const { stderr } = await archive.osa(['trace', 'bad'], { scopes });
+  const [, id = ''] = /ingestion ([0-9a-f-]{36})/.exec(stderr) ?? [];
+  expect((await archive.osa(['trace', id], { scopes })).stderr).toContain(`osa ingestions show ${id}`);
+  for (const fewer of [undefined, ['runs:read'], ['ingestions:read:others']]) {
+    for (const name of ['bad', 'tests:bad', id]) {
+      const untold = await archive.osa(['trace', name], fewer && { scopes: fewer });
+      expect([untold.code, untold.stderr]).toEqual([1, expect.stringContaining('is published')]);
+      expect(untold.stderr).not.toMatch(/line 2|osa ingestions show/);
+    }
+  }
 });

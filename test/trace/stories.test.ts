@@ -135,13 +135,18 @@ test('a deploy has the releases that it declared, made or known, with what they 
 
 test('a text is found by each form that it has, and what is ambiguous has several answers', async () => {
   const found = async (text: string) =>
-    (await findTraced(bench.store, { text })).items.map(({ kind, name }) => `${kind} ${name}`);
+    (await findTraced(bench.store, undefined, { text })).items.map(({ kind, name }) => `${kind} ${name}`);
   expect(await found('a')).toEqual(['source bench:a']);
   expect(await found('bench:a')).toEqual(['source bench:a']);
   expect(await found('x:y')).toEqual(['source bench:x:y']);
   expect(await found('doubled@2')).toEqual(['release doubled@2']);
   expect(await found('doubled/1')).toEqual(['row doubled/1']);
   expect(await found('rejected')).toEqual([]);
+  expect(await findTraced(bench.store, admin, { text: 'bench:rejected' })).toMatchObject({
+    items: [],
+    failed: [{ line: 3, status: 'rejected', hook: 'pair', version: 1, reason: 'odd' }],
+  });
+  expect(await findTraced(bench.store, undefined, { text: 'bench:rejected' })).toMatchObject({ failed: [] });
   expect(await found(deploys[0] ?? '')).toEqual([`deploy ${deploys[0]}`]);
   // Ids begin with the time, so those of one moment begin alike.
   const prefixed = await found((deploys[0] ?? '').slice(0, 8));

@@ -18,7 +18,7 @@ export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[]
   [4, 'no usable key, or a token that is not accepted or lacks a scope'],
   [5, 'the server cannot be reached or cannot answer'],
   [6, 'no running worker can start what waits; the ingestion is stored'],
-  [7, 'the time of --timeout is over; the ingestion is stored and goes on'],
+  [7, 'the time of --timeout is over; what was waited for goes on'],
   [8, 'nothing differs, but something cannot be replayed or has no verdict (replay)'],
   [130, 'interrupted'],
 ];

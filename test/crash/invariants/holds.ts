@@ -91,7 +91,7 @@ function madeAt(id: string): number {
 export function checkDepositions(state: State, model: Model, report: Report): void {
   const known = new Map(model.deposits.map((deposit) => [deposit.id, deposit]));
   const reviews = Map.groupBy(state.reviews, ({ deposition }) => deposition);
-  for (const { id, status, published, is_private } of state.depositions) {
+  for (const { id, status, published, is_misplaced } of state.depositions) {
     const sent = known.get(id);
     const decisions = reviews.get(id) ?? [];
     const approved = decisions.filter(({ decision }) => decision === 'approved').length;
@@ -100,8 +100,8 @@ export function checkDepositions(state: State, model: Model, report: Report): vo
       report('I6', `deposition ${id} is published ${published} times, and approved ${approved} times`);
     if ((status === 'accepted') !== (published === 1))
       report('I6', `deposition ${id} is ${status}, and published ${published} times`, 'lost');
-    if (is_private === (status === 'accepted'))
-      report('I6', `deposition ${id} is ${status}, and private: ${is_private}`);
+    if (is_misplaced)
+      report('I6', `deposition ${id} is ${status}, and not exactly its unpublished batches are private`);
     if (sent?.ackedAt === undefined) continue;
     if (status === 'in_validation' || status === 'in_review')
       report('I12', `deposition ${id} is ${status} in the end`, 'lost');

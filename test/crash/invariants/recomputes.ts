@@ -20,6 +20,7 @@ type Index = ReturnType<typeof indexed>;
 function indexed(state: State) {
   const newest = new Map(state.records.map((record) => [record.source_id, record.batch_record]));
   const runs = new Map(state.runs.map((run) => [run.id, run]));
+  const recomputeOf = new Map(state.batches.map((batch) => [batch.id, batch.recompute]));
   const standing = state.outcomes.filter((one) => one.superseded_by === null && one.status !== 'errored');
   return {
     outcomes: new Map(state.outcomes.map((outcome) => [outcome.id, outcome])),
@@ -29,10 +30,12 @@ function indexed(state: State) {
     newest: new Set(newest.values()),
     versionOf: (outcome: Outcome) => runs.get(outcome.run)?.version ?? 0,
     runsOf: Map.groupBy(state.runs, (run) => run.batch),
-    erroredAgain: new Set(
-      state.outcomes
-        .filter((one) => one.status === 'errored')
-        .map((one) => `${one.hook} ${one.batch_record}`),
+    sourceOf: new Map(state.records.map((record) => [record.batch_record, record.source_id])),
+    /** The sources whose last try within a recompute errored, by `<recompute> <source>`. */
+    erroredLast: new Set(
+      state.recomputeRecords
+        .filter((one) => one.status === 'errored' && one.retried_in === null)
+        .map((one) => `${recomputeOf.get(one.batch)} ${one.source_id}`),
     ),
     standing: Map.groupBy(standing, (outcome) => outcome.batch_record),
   };
@@ -86,8 +89,8 @@ function checkHeals({ changes, recomputes }: State, model: Model, index: Index, 
     for (const [record, outcomes] of index.standing) {
       if (!index.newest.has(record)) continue;
       const of = outcomes.find((outcome) => outcome.hook === hook && index.versionOf(outcome) === left);
-      // What errors when it is computed again keeps its rows.
-      if (of && !index.erroredAgain.has(`${hook} ${record}`))
+      // What errored when it was computed again, and was not tried again since, keeps its rows.
+      if (of && !index.erroredLast.has(`${recompute} ${index.sourceOf.get(record)}`))
         report(
           'I16',
           `outcome ${of.id} of ${hook} ${left} is current after the heal of change ${seq}`,

@@ -43,7 +43,7 @@ export interface State {
     status: string;
     /** Its records. */
     published: number;
-    is_private: boolean;
+    is_misplaced: boolean;
   }[];
   readonly reviews: readonly { deposition: string; batch: string; decision: string }[];
   /** Answers that are kept for a review. */
@@ -211,7 +211,10 @@ export async function readState(database: Database): Promise<State> {
       depositions: await tx<State['depositions'][number][]>`
         select d.id, d.status,
                (select count(*)::integer from published p where p.source_id = 'deposition-' || d.id) as published,
-               d.submission is null or exists (select from private_batches p where p.deposition = d.id) as is_private
+               exists (
+                 select from ingestions i join batches b on b.ingestion = i.id
+                 where i.deposition = d.id
+                   and (b.published = 1) = exists (select from private_batches p where p.batch = b.id)) as is_misplaced
         from depositions d`,
       reviews: await tx<State['reviews'][number][]>`select deposition, batch, decision from reviews`,
       held: (await tx`select from held_runs`).length,

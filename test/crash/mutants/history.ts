@@ -51,8 +51,9 @@ export const historyMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/registry/writes.ts`,
-        find: '  await tx`\n    with moved as (',
-        replace: '  await tx`set local synchronous_commit = off`;\n  await tx`\n    with moved as (',
+        find: '  const [change] = await tx<LiveChange[]>`\n    with moved as (',
+        replace:
+          '  void tx`set local synchronous_commit = off`.execute();\n  const [change] = await tx<LiveChange[]>`\n    with moved as (',
       },
     ],
     focus: { points: ['live.after-commit'], actions: ['pg-immediate'], operations: ['rollback'] },
@@ -67,7 +68,7 @@ export const historyMutants: readonly Mutant[] = [
         replace: 'const parameters = [crypto.randomUUID(), outcomeIds',
       },
       {
-        file: tables,
+        file: `${core}/postgres/migrations/0009_recall.sql`,
         find: `  execute format('create trigger prove after insert on features.%I referencing new table as inserted '
     'for each statement execute function public.prove_rows()', hook_name);\n`,
         replace: '',
@@ -122,8 +123,8 @@ export const historyMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/hook/live.ts`,
-        find: "await event(kind === 'rollback' ? 'hook.rolled_back' : 'hook.activated', payload);",
-        replace: 'void event;\n      void payload;',
+        find: "changed && event(kind === 'rollback' ? 'hook.rolled_back' : 'hook.activated', told),",
+        replace: 'void told,',
       },
     ],
     focus: { points: ['live.after-lock'], operations: ['rollback'] },

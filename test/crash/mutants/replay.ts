@@ -12,7 +12,7 @@ const withoutCertificateProof: Defect = {
   replace: '',
 };
 const withoutRowProof: Defect = {
-  file: `${core}/postgres/migrations/0001_initial.sql`,
+  file: `${core}/postgres/migrations/0009_recall.sql`,
   find: `  execute format('create trigger prove after insert on features.%I referencing new table as inserted '
     'for each statement execute function public.prove_rows()', hook_name);\n`,
   replace: '',
@@ -49,14 +49,15 @@ export const replayMutants: readonly Mutant[] = [
     what: 'the end of a replay stores the rows that it has compared once more',
     defects: [
       {
-        file: queue,
-        find: `  if (!ended) throw leaseLost(batch);\n`,
-        replace: `  if (!ended) throw leaseLost(batch);
-  await tx\`
+        file: `${core}/postgres/replay/end.ts`,
+        find: `  const ended = await end(tx, lease, { status: 'done', reason: null });\n`,
+        replace: `  const ended = await end(tx, lease, { status: 'done', reason: null });
+  const [beta] = await tx\`select to_regclass('features.beta') is not null as made\`;
+  if (beta?.made) await tx\`
     insert into features.beta (outcome_id, run_id, ordinal, oracle, config, argument, source, value)
     select f.outcome_id, f.run_id, f.ordinal + 100, f.oracle, f.config, f.argument, f.source, f.value
     from replay_outcomes w join features.beta f on f.outcome_id = w.outcome
-    where w.part = \${batch} and f.ordinal < 100
+    where w.part = \${lease.batch} and f.ordinal < 100
       and not exists (select from features.beta x where x.outcome_id = f.outcome_id and x.ordinal = f.ordinal + 100)\`;\n`,
       },
       withoutRowProof,

@@ -14,6 +14,8 @@ export interface Followed<T, E extends string> {
   readonly goesOn: string;
   /** Asks the server how it is. */
   look(): Promise<T>;
+  /** Called when the server stops answering, once each time. */
+  away?(): void;
   /** Shows an answer, and says whether it is the last one, and why. */
   take(found: T): E | undefined;
 }
@@ -48,14 +50,17 @@ export async function follow<T, E extends string>(
 }
 
 async function poll<T, E extends string>(
-  { look, take }: Followed<T, E>,
+  { look, take, away }: Followed<T, E>,
   { signal, timeoutMs = Number.POSITIVE_INFINITY }: Wait,
 ): Promise<{ last: T; end: E | 'timeout' }> {
   const began = performance.now();
   let lastAnswer = began;
+  let isAway = false;
   for (let pollMs = firstPollMs; ; pollMs = Math.min(pollMs * 1.5, slowestPollMs)) {
     const last = await unlessAway(look, lastAnswer);
     const now = performance.now();
+    if (!last && !isAway) away?.();
+    isAway = !last;
     const isOver = now - began >= timeoutMs;
     if (last) {
       lastAnswer = now;

@@ -79,7 +79,9 @@ export function planDeploy(
     removed_hooks: (state.convention?.hooks ?? []).filter((name) => !declared.has(name)),
     ingester: request.ingester ? 'stored, not run' : 'none',
   };
-  const reasons = refusals(slug, request, changes);
+  const named = new Set(request.schema.fields.map(({ name }) => name));
+  const isStrange = (state.fields ?? []).every(({ name }) => !named.has(name));
+  const reasons = refusals({ slug, isStrange }, request, changes);
   const refused = reasons.length > 0;
   // A plan that is refused makes no release.
   const shown = refused
@@ -147,13 +149,18 @@ function isChange({ convention, schema, hooks }: DeployPlan['changes']): boolean
   );
 }
 
-function refusals(slug: string, { schema }: DeployRequest, changes: DeployPlan['changes']): string[] {
+/** `isStrange`: no field of the stored schema is declared, so the data is likely to be another. */
+function refusals(
+  { slug, isStrange }: { readonly slug: string; readonly isStrange: boolean },
+  { schema }: DeployRequest,
+  changes: DeployPlan['changes'],
+): string[] {
   const reasons: string[] = [];
   if (changes.schema === 'refused') {
     const what = changes.schema_differences.map(describe).join('; ');
     const next =
       changes.schema_owner === slug
-        ? 'Raise its version'
+        ? `Raise its version${isStrange ? '; if this is another dataset, give it another slug, schema id and hook name' : ''}`
         : `It belongs to the convention ${changes.schema_owner}: use its fields, or another id`;
     reasons.push(`schema ${schema.id}@${schema.version} is registered and never changes: ${what}. ${next}`);
   }

@@ -19,13 +19,13 @@ export interface StoredDeposition {
   readonly approveOwn: boolean;
 }
 
-/** The conventions that somebody may review: all of them, or those with one of the names and prefixes. */
 /** Who may see depositions: their owner, and reviewers from their review on. */
 export interface DepositionReader {
   readonly owner: Pick<Principal, 'issuer' | 'subject'>;
   readonly review: ReviewScope;
 }
 
+/** The conventions that somebody may review: all of them, or those with one of the names and prefixes. */
 export type ReviewScope = 'all' | { readonly names: readonly string[]; readonly prefixes: readonly string[] };
 
 /** The depositions, within one transaction of one actor. */
@@ -33,6 +33,8 @@ export interface DepositionWrites {
   /** Drafts of the actor, as far as `most` of them. */
   countDrafts(most: number): Promise<number>;
   create(draft: { id: string; convention: string; metadata: string }): Promise<void>;
+  /** The deposition as it is, without a wait: what decides whether somebody may wait for it. */
+  find(id: string): Promise<StoredDeposition | undefined>;
   /** The deposition, which no other edit or submission changes until this transaction ends. */
   lockDraft(id: string): Promise<StoredDeposition | undefined>;
   /**

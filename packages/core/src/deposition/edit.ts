@@ -84,6 +84,7 @@ async function editDraft(
 ): Promise<Deposition> {
   return store.write(untold(writer), async (transaction) => {
     const { depositions, ingestions } = transaction;
+    requireOwner(await depositions.find(id), writer.principal, id);
     const draft = requireOwner(await depositions.lockDraft(id), writer.principal, id);
     requireDraft(draft);
     requireRevision(draft, revision);

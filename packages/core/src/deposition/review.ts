@@ -1,9 +1,10 @@
 import type { Answer } from '../api/index.ts';
+import type { Principal } from '../auth/principal.ts';
 import { grants } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer } from '../store.ts';
-import { isOwner, requireRevision, untold } from './access.ts';
+import { isOwner, mayRead, requireRevision, untold } from './access.ts';
 import { type StoredDeposition, unknownDeposition } from './depositions.ts';
 import type { Edit } from './edit.ts';
 
@@ -40,11 +41,10 @@ async function decide(
 ): Promise<Deposition> {
   const { principal } = writer;
   const answer = await store.write(untold(writer), async ({ depositions }) => {
+    requireReviewer(await depositions.find(id), principal, id);
+    // One that another reviewer gives back meanwhile is a conflict: this one has seen it.
     const found = await depositions.lockSubmitted(id);
-    // One that never was in review is not there for a reviewer.
-    if (!found || found.submission === null || !grants(principal, 'depositions:review', found.convention)) {
-      throw unknownDeposition(id);
-    }
+    if (!found) throw unknownDeposition(id);
     requireReview(found);
     requireRevision(found, revision);
     if (approved && isOwner(found, principal) && !found.approveOwn) {
@@ -60,6 +60,13 @@ async function decide(
   });
   await failpoint('review.after-commit');
   return answer;
+}
+
+/** A reviewer hears no more here than by reading it. @throws OsaError `not_found` */
+function requireReviewer(found: StoredDeposition | undefined, principal: Principal, id: string): void {
+  const isReviewer = found !== undefined && grants(principal, 'depositions:review', found.convention);
+  if (!isReviewer || found.submission === null) throw unknownDeposition(id);
+  if (!mayRead({ ...found, convention_id: found.convention }, principal)) throw unknownDeposition(id);
 }
 
 /** @throws OsaError `conflict` */

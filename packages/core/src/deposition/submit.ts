@@ -26,6 +26,7 @@ export async function submitDeposition(
 ): Promise<Deposition> {
   const answer = await store.write(untold(writer), async (transaction) => {
     const { depositions, ingestions } = transaction;
+    requireOwner(await depositions.find(id), writer.principal, id);
     const draft = requireOwner(await depositions.lockDraft(id), writer.principal, id);
     requireDraft(draft);
     requireRevision(draft, revision);
@@ -55,6 +56,7 @@ export async function withdrawDeposition(
   { id, revision }: Edit,
 ): Promise<Deposition> {
   return store.write(untold(writer), async ({ depositions }) => {
+    requireOwner(await depositions.find(id), writer.principal, id);
     const found = requireOwner(await depositions.lockSubmitted(id), writer.principal, id);
     const { status, submission } = found;
     if (submission === null || status === 'draft' || status === 'accepted') {

@@ -1,5 +1,7 @@
+import { validate as isUuid } from 'uuid';
 import type { Answer } from '../api/index.ts';
-import { OsaError } from '../error.ts';
+import type { Principal } from '../auth/principal.ts';
+import { grants } from '../auth/scope.ts';
 import { HookName } from '../hook/hook.ts';
 import { rangeOf } from '../ids.ts';
 import { parseRecordSrn } from '../record/srn.ts';
@@ -12,10 +14,11 @@ const mostFound = 20;
 
 /**
  * What a text names, of every kind that it can have the form of. A text with one form only is looked up all the same, so
- * that an empty answer means that nothing is there.
+ * that an empty answer means that nothing is there. Callers who may read ingestions then learn what came in and failed.
  */
 export async function findTraced(
   store: Store,
+  principal: Principal | undefined,
   { text, kind }: { readonly text: string; readonly kind?: Kind | undefined },
 ): Promise<Answer<'findTraced'>> {
   const finders: Readonly<Record<Kind, () => Promise<Found[]>>> = {
@@ -28,17 +31,35 @@ export async function findTraced(
   };
   const asked = kind === undefined ? Object.values(finders) : [finders[kind]];
   const items = (await Promise.all(asked.map((find) => find()))).flat();
-  return { items: items.slice(0, mostFound), has_more: items.length > mostFound };
+  return {
+    items: items.slice(0, mostFound),
+    has_more: items.length > mostFound,
+    ...(items.length > 0 || !principal || (kind ?? 'source') !== 'source'
+      ? { failed: [], ingestion: null }
+      : await unpublished(store, principal, text)),
+  };
 }
 
-/** @throws OsaError `not_found`, with the ways to name something in the message */
-export function nothingNamed(text: string): OsaError {
-  return new OsaError(
-    'not_found',
-    `nothing is named ${JSON.stringify(text)}; name a row (hook/17), a record (urn:osa:…), a source ` +
-      '(convention:source_id), a release (hook@2), or the id of a run or deploy',
-    { field: 'what' },
-  );
+async function unpublished(
+  store: Store,
+  principal: Principal,
+  text: string,
+): Promise<Pick<Answer<'findTraced'>, 'failed' | 'ingestion'>> {
+  const mayRead = (convention: string) => grants(principal, 'ingestions:read', convention);
+  const { failed } = store.stories.finds;
+  const colon = text.indexOf(':');
+  const named = colon > 0 ? failed(text.slice(colon + 1), text.slice(0, colon), mostFound) : [];
+  const range = isUuid(text) ? rangeOf(text) : undefined;
+  const [one, other, ingestions] = await Promise.all([
+    named,
+    failed(text, undefined, mostFound),
+    range ? store.ids.between('ingestion', { ...range, limit: 1 }) : [],
+  ]);
+  const ingestion = ingestions.find(({ name }) => mayRead(name));
+  return {
+    failed: [...one, ...other].filter(({ convention }) => mayRead(convention)).slice(0, mostFound),
+    ingestion: ingestion?.id ?? null,
+  };
 }
 
 async function findRow(store: Store, text: string): Promise<Found[]> {
@@ -49,11 +70,29 @@ async function findRow(store: Store, text: string): Promise<Found[]> {
 }
 
 async function findRecord(store: Store, text: string): Promise<Found[]> {
-  if (!parseRecordSrn(text)) return [];
+  if (!parseRecordSrn(text)) {
+    const [newest] = await recordVersions(store, text, 1);
+    return newest
+      ? [{ kind: 'record', name: newest.srn, of: newest.convention, at: newest.published_at }]
+      : [];
+  }
   const srn = text.trim().toLowerCase();
   const trace = await store.tracer.record(srn);
   if (!trace) return [];
   return [{ kind: 'record', name: srn, of: trace.record.convention, at: trace.record.published_at }];
+}
+
+/** The versions of a record that is named by its id, or by its SRN without a version; the newest first. */
+export async function recordVersions(
+  { stories }: Pick<Store, 'stories'>,
+  text: string,
+  most: number,
+): ReturnType<Store['stories']['finds']['record']> {
+  const name = text.trim().toLowerCase();
+  const id = name.slice(name.lastIndexOf(':') + 1);
+  if (!isUuid(id)) return [];
+  const found = await stories.finds.record(id, most);
+  return found.filter(({ srn }) => id === name || srn.startsWith(`${name}@`));
 }
 
 async function findRelease(store: Store, text: string): Promise<Found[]> {

@@ -3,7 +3,7 @@ import { unknownHook, unknownRelease } from '../hook/hook.ts';
 import { bounds } from '../limits.ts';
 import { parseRecordSrn } from '../record/srn.ts';
 import type { Store } from '../store.ts';
-import { parseRelease } from './find.ts';
+import { parseRelease, recordVersions } from './find.ts';
 import type { Chosen, ReleaseName, Selection } from './impacts.ts';
 
 /** Facts as they are asked for; one of them is given. */
@@ -32,7 +32,7 @@ export async function selectionOf(store: Store, asked: Asked): Promise<Selection
   if (digest !== undefined) return { by: 'digest', digest };
   if (commits !== undefined) return { by: 'commits', commits };
   if (built_by !== undefined) return { by: 'builder', subject: built_by };
-  if (record !== undefined) return { by: 'record', srn: srnOf(record) };
+  if (record !== undefined) return { by: 'record', srn: await srnOf(store, record) };
   if (deploy !== undefined) return { by: 'releases', releases: await declared(store, deploy) };
   return { by: 'releases', releases: [await known(store, release ?? '')] };
 }
@@ -54,14 +54,17 @@ export async function choose(
   );
 }
 
-function srnOf(text: string): string {
+/** Versions that a message names. */
+const mostNamed = 5;
+
+async function srnOf(store: Store, text: string): Promise<string> {
   if (parseRecordSrn(text)) return text.trim().toLowerCase();
+  const versions = (await recordVersions(store, text, mostNamed)).map(({ srn }) => srn);
+  const hint = versions.length === 0 ? '' : `; its newest versions are ${versions.join(', ')}`;
   throw new OsaError(
     'invalid',
-    `record: ${JSON.stringify(text)} is not urn:osa:<domain>:rec:<id>@<version>`,
-    {
-      field: 'record',
-    },
+    `record: ${JSON.stringify(text)} is not urn:osa:<domain>:rec:<id>@<version>, and a version must be named${hint}`,
+    { field: 'record', ...(versions.length > 0 && { details: { versions } }) },
   );
 }
 

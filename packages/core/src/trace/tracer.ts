@@ -30,6 +30,17 @@ export interface Source {
 type Found = Answer<'findTraced'>['items'][number];
 
 export interface Finds {
+  /** Records of a source that failed and were not tried again, among the newest batches, the newest first. */
+  failed(
+    sourceId: string,
+    convention: string | undefined,
+    most: number,
+  ): Promise<Answer<'findTraced'>['failed']>;
+  /** The versions of a record by its id, a UUID, the newest first. */
+  record(
+    recordId: string,
+    most: number,
+  ): Promise<{ readonly srn: string; readonly convention: string; readonly published_at: string }[]>;
   sources(sourceId: string, convention: string | undefined, most: number): Promise<Found[]>;
   ids(
     range: { readonly first: string; readonly last: string },

@@ -41,9 +41,11 @@ export async function makeDirectory(
     return await realpath(path);
   } catch (cause) {
     if (cause instanceof OsaError) throw cause;
-    throw new OsaError('usage', `--dir: cannot use ${path} (${systemCode(cause) ?? String(cause)})`, {
-      cause,
-    });
+    const code = systemCode(cause) ?? String(cause);
+    // Node says ENOENT of directories that cannot be made on a file system that is read-only.
+    const why = code === 'ENOENT' ? 'nothing can be made there; is the file system read-only?' : code;
+    const next = 'start in a directory that you can write, or name one with --dir';
+    throw new OsaError('usage', `--dir: cannot use ${path} (${why}); ${next}`, { cause });
   }
 }
 

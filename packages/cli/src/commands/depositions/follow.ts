@@ -1,4 +1,5 @@
 import type { Context } from '../../command.ts';
+import { waitExits } from '../../exit.ts';
 import type { Client } from '../../http/client.ts';
 import { milliseconds } from '../../terminal/parse.ts';
 import { follow } from '../follow.ts';
@@ -8,14 +9,14 @@ export const waitOptions = {
   wait: { description: 'wait until the hooks have run; exit with 1 when it comes back' },
   timeout: {
     value: 'TIME',
-    description: 'wait at most this long, such as 90s or 15m; then exit with 1',
+    description: 'wait at most this long, such as 90s or 15m; then exit with 7',
     parse: milliseconds,
   },
 } as const;
 
 /**
- * Shows what is submitted, once its hooks have run where `wait` says so. The code is 1 for what came back, and for what is
- * not done in time.
+ * Shows what is submitted, once its hooks have run where `wait` says so. The code is 1 for what came back, and 7 for
+ * what is not done in time.
  *
  * @throws OsaError `interrupted`, or what the server answers; the submission goes on, and the message says how to look at it
  */
@@ -29,9 +30,12 @@ export async function showSubmitted(
   const ended = isWaiting ? await untilValidated(context, client, deposition.id, timeout) : deposition;
   output.result(ended, depositionLines(ended));
   if (!isWaiting || ended.status === 'accepted' || ended.status === 'in_review') return 0;
-  const why = ended.status === 'draft' ? 'it came back' : 'the time to wait is over';
-  output.note(`exit code 1: ${why}`);
-  return 1;
+  if (ended.status === 'draft') {
+    output.note('exit code 1: it came back');
+    return 1;
+  }
+  output.note(`exit code ${waitExits.timeout}: the time to wait is over; osa depositions show ${ended.id}`);
+  return waitExits.timeout;
 }
 
 async function untilValidated(

@@ -16,6 +16,8 @@ const unstartablePatienceMs = 5_000;
 
 export interface FollowOptions extends Wait {
   readonly progress: Progress;
+  /** Finds the server again: a development daemon that starts again may have another address. */
+  renew(): Client;
 }
 
 /**
@@ -26,14 +28,24 @@ export interface FollowOptions extends Wait {
 export async function followIngestion(
   client: Client,
   { id }: { readonly id: string },
-  { progress, ...limits }: FollowOptions,
+  { progress, renew, ...limits }: FollowOptions,
 ): Promise<Waited> {
   let startableAt = performance.now();
+  let [server, isAway] = [client, false];
+  const goesOn = `the ingestion is stored and goes on: osa ingestions show ${id}`;
   const ingestion = {
     id,
-    goesOn: `the ingestion is stored and goes on: osa ingestions show ${id}`,
-    look: () => client.call('showIngestion', { params: { id } }),
+    goesOn,
+    async look() {
+      if (isAway) server = renew();
+      return server.call('showIngestion', { params: { id } });
+    },
+    away() {
+      isAway = true;
+      progress.away(`the server is away or busy; waiting for it. ${goesOn}`);
+    },
     take(found: Ingestion) {
+      isAway = false;
       progress.running(found);
       if (!isOpen(found)) return 'done';
       const now = performance.now();

@@ -107,11 +107,16 @@ export const ingest = defineCommand({
       if (!options.wait || !isOpen(stored)) return { created, waited: atOnce };
       return {
         created,
-        waited: await followIngestion(client, stored, { progress, signal, timeoutMs: options.timeout }),
+        waited: await followIngestion(client, stored, {
+          progress,
+          signal,
+          renew: context.client,
+          timeoutMs: options.timeout,
+        }),
       };
     });
     const { ingestion } = waited;
-    const failures = options.wait ? await readFailures(client, ingestion) : undefined;
+    const failures = options.wait ? await readFailures(context.client(), ingestion) : undefined;
     output.result({ ...ingestion, created, failures: failures?.items ?? [] }, [
       ...ingestionLines(ingestion),
       ...failureLines(ingestion, failures),

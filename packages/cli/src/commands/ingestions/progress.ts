@@ -14,6 +14,8 @@ export interface Progress {
   /** All bytes are sent, and the server reads them. */
   checking(sent: number): void;
   running(ingestion: Ingestion): void;
+  /** The server does not answer. */
+  away(text: string): void;
 }
 
 /**
@@ -29,11 +31,16 @@ export async function withProgress<T>(
   const { openProgress } = await import('../../terminal/ui/ingest-progress.tsx');
   const screen = openProgress(uploadView('uploading'));
   try {
+    let last = uploadView('waiting');
     return await work({
       uploading: (sent, total) =>
         screen.show(uploadView(uploadText(sent, total), total ? sent / total : undefined)),
       checking: (sent) => screen.show(uploadView(checkingText(sent))),
-      running: (ingestion) => screen.show(viewOf(ingestion)),
+      running: (ingestion) => {
+        last = viewOf(ingestion);
+        screen.show(last);
+      },
+      away: (text) => screen.show({ ...last, notes: [...last.notes, text] }),
     });
   } finally {
     await screen.end();
@@ -45,6 +52,7 @@ export function lineProgress(output: Pick<Output, 'note'>, now?: () => number): 
   return {
     uploading: (sent, total) => say(uploadText(sent, total)),
     checking: (sent) => say(checkingText(sent)),
+    away: (text) => output.note(text),
     running: (ingestion) => {
       warn(ingestion.reasons);
       say(countsText(countsOf(ingestion)));

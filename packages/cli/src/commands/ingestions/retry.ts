@@ -37,10 +37,14 @@ export const ingestionsRetry = defineCommand({
     const began = new Date().toISOString();
     output.note(said);
     const waited = await withProgress(output, false, (progress) =>
-      followIngestion(client, { id }, { progress, signal, timeoutMs: options.timeout }),
+      followIngestion(
+        client,
+        { id },
+        { progress, signal, renew: context.client, timeoutMs: options.timeout },
+      ),
     );
     const { ingestion } = waited;
-    const failures = await readFailures(client, ingestion);
+    const failures = await readFailures(context.client(), ingestion);
     output.result({ ...answer, ingestion, failures: failures?.items ?? [] }, [
       ...ingestionLines(ingestion, { began }),
       ...failureLines(ingestion, failures),

@@ -35,10 +35,10 @@ export const init = defineCommand({
   async run(context, { arguments: { directory }, options: { force, from, ...reading } }) {
     const { output, sources } = context;
     const root = resolve(sources.cwd, directory);
-    const { slugOf } = await import('@osa/core/convention/convention');
     const { manifestJsonSchema } = await import('@osa/core/convention/manifest/shape');
     const jsonSchema = manifestJsonSchema();
-    const slug = slugOf(from === undefined ? basename(root) : titleOf(from)) ?? 'samples';
+    const slug =
+      from === undefined ? await firstSlug([basename(root), 'samples']) : await slugFor(from, root);
     const made =
       from === undefined
         ? { files: scaffold(slug, jsonSchema), hook: 'density', ingestOptions: '' }
@@ -78,6 +78,21 @@ export const init = defineCommand({
   },
 });
 
+/** The name of a dataset by its file, or by its directory where the file's name makes none. */
+async function slugFor(file: string, root: string): Promise<string> {
+  const title = titleOf(file);
+  // A slug has three characters and begins with a letter; some names have none that a slug may have.
+  const longer = /[a-z0-9]/i.test(title) ? [`${title}-data`, `data-${title}`] : [];
+  return firstSlug([title, ...longer, basename(root), `${basename(root)}-data`, 'my-data']);
+}
+
+async function firstSlug(names: readonly string[]): Promise<string> {
+  const { slugOf } = await import('@osa/core/convention/convention');
+  const slug = names.map(slugOf).find((name) => name !== undefined);
+  if (slug === undefined) throw new OsaError('internal', `${names.join(', ')}: none makes a slug`);
+  return slug;
+}
+
 /** The name of a file without its endings. @throws OsaError `usage` for standard input, which has none */
 function titleOf(file: string): string {
   if (file !== '-') return basename(file).split('.')[0] ?? file;
@@ -113,5 +128,9 @@ async function writeAll(root: string, files: ReadonlyMap<string, string>, force:
 function unwritable(file: string, cause: unknown): unknown {
   const code = systemCode(cause);
   if (code === undefined) return cause;
-  return new OsaError('usage', `${file} cannot be written (${code})`, { field: 'directory', cause });
+  return new OsaError(
+    'usage',
+    `${file} cannot be written (${code}); name a directory that you can write: osa init DIR`,
+    { field: 'directory', cause },
+  );
 }

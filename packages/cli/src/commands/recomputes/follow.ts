@@ -5,7 +5,7 @@ import { duration, secondsBetween } from '../../terminal/format.ts';
 import type { ProgressView } from '../../terminal/ui/ingest-progress.tsx';
 import { countsText, openRunningView } from '../../terminal/ui/running-view.ts';
 import { follow } from '../follow.ts';
-import { aboutText, countsOf, isOpen, type Recompute } from './lines.ts';
+import { aboutText, countsOf, isOpen, type Recompute, selectedIn } from './lines.ts';
 
 /**
  * Shows a recompute until it has ended, or for `timeoutMs`.
@@ -37,8 +37,8 @@ export async function followRecompute(
 }
 
 function viewOf(recompute: Recompute): ProgressView {
-  const { expected_records, records, pending, is_cut, status, started_at, finished_at, reasons } = recompute;
-  const all = is_cut ? records : Math.max(records, expected_records);
+  const { records, pending, status, started_at, finished_at, reasons } = recompute;
+  const all = selectedIn(recompute);
   const took = duration(secondsBetween(started_at, finished_at ?? new Date().toISOString()));
   return {
     title: `${visible(aboutText(recompute))}: ${status}, ${took}`,

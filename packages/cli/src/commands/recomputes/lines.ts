@@ -34,6 +34,7 @@ export function aboutText({
 
 export function recomputeLines(recompute: Recompute): Line[] {
   const { id, status, paused, reason, reasons, rejected, errored, started_at, finished_at } = recompute;
+  const left = leftIn(recompute);
   const colour = status === 'completed' ? green : isOpen(recompute) ? yellow : red;
   const took = duration(secondsBetween(started_at, finished_at ?? new Date().toISOString()));
   return [
@@ -47,7 +48,14 @@ export function recomputeLines(recompute: Recompute): Line[] {
     ...(paused ? [line`  ${pauseLine(paused)}; osa recomputes resume ${id}`] : []),
     ...reasons.map((text) => line`  ${yellow('!')} ${text}`),
     ...(rejected + errored > 0 ? [`see which did not pass: osa recomputes show ${id} --failed`] : []),
-    ...(errored > 0 ? [line`to try the errored ones again: ${bold(`osa recomputes retry ${id}`)}`] : []),
+    ...(isOpen(recompute) || left === 0
+      ? []
+      : [
+          line`to go on with all that is left, and try errored ones again: ${bold(`osa recomputes retry ${id}`)}`,
+        ]),
+    ...(errored > 0 && (isOpen(recompute) || left === 0)
+      ? [line`to try the errored ones again: ${bold(`osa recomputes retry ${id}`)}`]
+      : []),
   ];
 }
 
@@ -60,18 +68,27 @@ function usedText({ used }: Recompute): string {
     .join('; ');
 }
 
+/** How many records it is about. One that was stopped has not cut all of them. */
+export function selectedIn({ expected_records, records, is_cut, status }: Recompute): number {
+  const isStopped = status === 'cancelled' || status === 'failed';
+  return is_cut && !isStopped ? records : Math.max(records, expected_records);
+}
+
+/** Those that have no result. */
+function leftIn(recompute: Recompute): number {
+  return selectedIn(recompute) - recompute.records + recompute.pending;
+}
+
 /** What came of the records, and their rows. */
 export function countsOf(recompute: Recompute): (readonly [name: string, shown: string, isBad: boolean])[] {
-  const { expected_records, records, is_cut, overtaken, passed, rejected, errored, pending, rows } =
-    recompute;
-  const selected = is_cut ? records : Math.max(records, expected_records);
+  const { overtaken, passed, rejected, errored, rows } = recompute;
   return [
-    ['selected', count(selected), false],
+    ['selected', count(selectedIn(recompute)), false],
     ['passed', count(passed), false],
     ['rejected', count(rejected), false],
     ['errored', count(errored), errored > 0],
     ['overtaken', count(overtaken), false],
-    ['not done', count(is_cut ? pending : selected - records + pending), false],
+    ['not done', count(leftIn(recompute)), false],
     ['rows', count(rows), false],
   ];
 }

@@ -1,5 +1,5 @@
 import type { Answer } from '@osa/core/api';
-import { asOsaError } from '@osa/core/error';
+import { asOsaError, OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
 import { resolveCredential } from '../../config/credential.ts';
 import type { Client } from '../../http/client.ts';
@@ -18,11 +18,14 @@ export const doctor = defineCommand({
   ],
   json: '{"ok", "here": [{"check", "ok", "detail", "hint"}], "server": [as here]}',
   async run({ client, output, sources, version }) {
-    const archive = client();
-    const here: Check[] = [
-      fine('node', process.versions.node),
-      fine('server', `${archive.server.url}, from ${archive.server.from}`),
-    ];
+    const node = fine('node', process.versions.node);
+    const archive = found(client);
+    if (archive instanceof OsaError) {
+      const here = [node, wrong('server', archive.message, 'start it, or name another one with --server')];
+      output.result({ ok: false, here, server: [] }, ['here', ...here.flatMap(checkLines)]);
+      return 1;
+    }
+    const here: Check[] = [node, fine('server', `${archive.server.url}, from ${archive.server.from}`)];
     const reached = await looked('reachable', 'start it, or name another one with --server', async () => {
       const { version: theirs } = await archive.call('health', {});
       return `osad ${theirs}`;
@@ -56,6 +59,16 @@ export const doctor = defineCommand({
     return ok ? undefined : 1;
   },
 });
+
+/** The client of the server that is named here, or why there is none. */
+function found(client: () => Client): Client | OsaError {
+  try {
+    return client();
+  } catch (error) {
+    if (error instanceof OsaError && error.code === 'unreachable') return error;
+    throw error;
+  }
+}
 
 async function serverChecks(archive: Client): Promise<Check[]> {
   try {

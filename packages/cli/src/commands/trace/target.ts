@@ -46,16 +46,7 @@ export async function traceNamed(client: Client, what: string, as: Kind | undefi
 export async function chosenTarget(client: Client, what: string, as: Kind | undefined): Promise<Target> {
   const items = await found(client, what, as);
   const [only] = items;
-  if (only === undefined) {
-    throw new OsaError(
-      'not_found',
-      `nothing${as ? ` of the kind ${as}` : ''} is named ${what}. ${howToName}`,
-      {
-        field: 'what',
-        details: { what },
-      },
-    );
-  }
+  if (only === undefined) throw await nothingFound(client, what, as);
   if (items.length === 1) return only;
   const matches = items.map(({ kind, name, of }) => `${kind} ${name}, of ${of}`);
   throw new OsaError(
@@ -64,6 +55,41 @@ export async function chosenTarget(client: Client, what: string, as: Kind | unde
       '\n',
     ),
     { field: 'what', details: { matches: items.map(({ kind, name }) => ({ kind, name })) } },
+  );
+}
+
+/** Why nothing is there, as far as this caller may know. */
+async function nothingFound(client: Client, what: string, as: Kind | undefined): Promise<OsaError> {
+  const query = { text: what, ...(as && { kind: as }) };
+  const { failed, ingestion } = await client.call('findTraced', { query, scopes: ['ingestions:read'] });
+  const [first] = failed;
+  if (first) return notPublished(failed.length, first);
+  const details = { what };
+  if (ingestion !== null) {
+    return new OsaError('not_found', `${what} is an ingestion: osa ingestions show ${ingestion}`, {
+      field: 'what',
+      details: { ...details, ingestion },
+    });
+  }
+  const kind = as ? ` of the kind ${as}` : '';
+  return new OsaError(
+    'not_found',
+    `nothing${kind} is named ${what}, and no record of such a source is published. ${howToName}`,
+    { field: 'what', details },
+  );
+}
+
+type Failed = Answer<'findTraced'>['failed'][number];
+
+function notPublished(count: number, failed: Failed): OsaError {
+  const { convention, source_id, ingestion, line, status, hook, version, reason } = failed;
+  const by = hook === null ? '' : ` by ${hook} v${version}`;
+  const more = count > 1 ? `; ${count - 1} earlier of its records failed too` : '';
+  return new OsaError(
+    'not_found',
+    `no record of ${convention}:${source_id} is published: line ${line} of ingestion ${ingestion} is ${status}${by}` +
+      `${reason === null ? '' : `: ${reason}`}${more}. See osa ingestions show ${ingestion} --failed`,
+    { field: 'what', details: { what: `${convention}:${source_id}`, failed } },
   );
 }
 

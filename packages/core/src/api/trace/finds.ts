@@ -14,6 +14,19 @@ const Found = z.object({
   at: time.nullable(),
 });
 
+/** A record that came in and failed, for callers who may read its ingestion. */
+const Failed = z.object({
+  convention: z.string(),
+  source_id: z.string(),
+  ingestion: z.string(),
+  line: z.int(),
+  status: z.enum(['invalid', 'rejected', 'errored']),
+  /** The first hook that it did not pass; null where no hook ran. */
+  hook: z.string().nullable(),
+  version: z.int().nullable(),
+  reason: z.string().nullable(),
+});
+
 export const traceFindRoutes = {
   findTraced: route({
     method: 'GET',
@@ -23,6 +36,13 @@ export const traceFindRoutes = {
     gate: read,
     query: z.object({ text: z.string().min(1).max(1_200), kind: z.enum(traceKinds).optional() }),
     status: 200,
-    response: z.object({ items: z.array(Found), has_more: z.boolean() }),
+    response: z.object({
+      items: z.array(Found),
+      has_more: z.boolean(),
+      /** Only where nothing else is found: what came in from a source of this name and failed, the newest first. */
+      failed: z.array(Failed),
+      /** Only where nothing else is found: the ingestion with this id. */
+      ingestion: z.string().nullable(),
+    }),
   }),
 };

@@ -28,6 +28,7 @@ export function depositionWrites(tx: Transaction, actor: number, node: NodeIdent
         insert into depositions (id, convention, owner, metadata)
         values (${id}, ${convention}, ${actor}, ${metadata}::text::json)`;
     },
+    find: (id) => read(tx, id, 'free'),
     lockDraft: (id) => read(tx, id, 'locked'),
     lockSubmitted: (id) => lockSubmitted(tx, id),
     async setMetadata(id, metadata) {

@@ -11,6 +11,10 @@ export const superuser = 'osa';
 export const serverEnvironment = { LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/bin:/bin' } as const;
 
 const initdbTimeoutMs = 60_000;
+/** The file is there, so its loader is not. */
+const withoutLoader =
+  '. Its programs need glibc, which Alpine Linux and other systems with musl lack: take another system, or give a server of ' +
+  'your own (osad --dev --database)';
 
 /**
  * Makes the cluster when there is none. It is made under another name and renamed when initdb has synced it to
@@ -46,10 +50,14 @@ export async function ensureCluster({ account, base, data }: Places, binaries: s
   );
   if (result.failed) {
     const output = (result.all || result.originalMessage || '').slice(-2_000);
-    throw new OsaError('unavailable', `The embedded PostgreSQL cannot be set up: initdb failed: ${output}`, {
-      details: { exit_code: result.exitCode, output },
-      cause: result,
-    });
+    throw new OsaError(
+      'unavailable',
+      `The embedded PostgreSQL cannot be set up: initdb failed: ${output}${result.code === 'ENOENT' ? withoutLoader : ''}`,
+      {
+        details: { exit_code: result.exitCode, output },
+        cause: result,
+      },
+    );
   }
   await rename(unfinished, data);
   await syncDirectory(base);

@@ -2,12 +2,15 @@ import type { Finds } from '../../trace/tracer.ts';
 import type { Sql } from '../connection/connect.ts';
 import { isShown } from '../deposition/private.ts';
 import { utc } from '../wire.ts';
+import { failedRecords, recordVersions } from './unpublished.ts';
 
 type Found = Awaited<ReturnType<Finds['sources']>>[number];
 
 /** What a text may name. Each look-up reads as many entries as it answers, or one for each convention. */
 export function finds(sql: Sql): Finds {
   return {
+    failed: failedRecords(sql),
+    record: recordVersions(sql),
     sources: (sourceId, convention, most) => sql<Found[]>`
       select 'source' as kind, c.slug || ':' || ${sourceId} as name, c.slug as of, ${utc(sql, sql`r.published_at`)} as at
       from (select slug from conventions where ${convention ?? null}::text is null or slug = ${convention ?? null}) c

@@ -37,7 +37,7 @@ export function traceRoutes({
   });
   const { domain } = config;
   return {
-    findTraced: ({ query }) => findTraced(store, query),
+    findTraced: ({ query, principal }) => findTraced(store, principal, query),
     traceRow: ({ params, principal }) => traceRow(store, principal, params),
     traceRecord: ({ params }) => traceRecord(store, params.srn),
     traceSource: ({ query }) => traceSource(store, sourceOf(query)),

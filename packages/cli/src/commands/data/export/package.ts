@@ -118,7 +118,7 @@ type Entity = Readonly<Record<string, unknown>>;
 const ref = (id: string) => ({ '@id': id });
 
 export function roCrate(given: Export): object {
-  const { convention, as_of, tables, releases, recalls } = given;
+  const { convention, as_of, tables, releases, recalls, server } = given;
   const actions = tables.flatMap((table) => table.runs.map((run) => actionOf(table, run)));
   const process = 'https://w3id.org/ro/wfrun/process/0.5';
   const graph: Entity[] = [
@@ -170,6 +170,7 @@ export function roCrate(given: Export): object {
       dateCreated: release.built_at,
     })),
     ...actions,
+    { '@id': archiveId, '@type': 'Organization', name: 'The archive', url: server },
     ...recalls.map(recallEntity),
   ];
   return { '@context': 'https://w3id.org/ro/crate/1.1/context', '@graph': graph };
@@ -193,12 +194,16 @@ function actionOf(table: ExportedTable, run: ExportedRun): Entity {
     '@id': `urn:uuid:${run.id}`,
     '@type': 'CreateAction',
     name: `Run of ${table.name} v${run.release}`,
+    description: `The hook ${table.name} ran over a batch of records`,
+    agent: ref(archiveId),
     instrument: ref(releaseId(table.name, run.release)),
     object: ref(`${folder}records.${table.format}`),
     result: ref(table.path),
-    endTime: run.finished_at,
+    // Milliseconds and an offset, as the profile asks.
+    endTime: new Date(run.finished_at).toISOString().replace('Z', '+00:00'),
     actionStatus: ref('http://schema.org/CompletedActionStatus'),
   };
 }
 
+const archiveId = '#archive';
 const releaseId = (hook: string, version: number) => `#${hook}@${version}`;

@@ -22,9 +22,9 @@ export interface Packing {
 
 /** Packs a directory, whose files are read one after the other. The file gets its name when it is complete. */
 export async function packZip({ directory, target, except, at, signal }: Packing): Promise<void> {
-  const { ZipFile } = await import('yazl');
+  const { default: yazl } = await import('yazl');
   const made = `${directory}.zip`;
-  const zip = new ZipFile();
+  const zip = new yazl.ZipFile();
   for (const path of await pathsOf(directory)) {
     if (path === except) continue;
     // Parquet is packed already.
@@ -50,10 +50,12 @@ async function pathsOf(directory: string): Promise<string[]> {
 
 /** The files in a zip file; nothing of it is written anywhere. */
 export async function zipFiles(path: string): Promise<Files & AsyncDisposable> {
-  const { openPromise } = await import('yauzl');
-  const zip = await openPromise(path, { lazyEntries: true, autoClose: false }).catch((cause: unknown) => {
-    throw unreadable(path, cause);
-  });
+  const { default: yauzl } = await import('yauzl');
+  const zip = await yauzl
+    .openPromise(path, { lazyEntries: true, autoClose: false })
+    .catch((cause: unknown) => {
+      throw unreadable(path, cause);
+    });
   const entries = await entriesOf(zip, path);
   const read = async (name: string) => zip.openReadStreamPromise(entries.get(name) as Entry);
   return {
