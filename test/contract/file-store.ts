@@ -91,6 +91,15 @@ export function fileStoreContract(name: string, make: () => Promise<FileStoreUnd
       await expect(made.store.open(digest)).rejects.toMatchObject({ code: 'unavailable' });
     });
 
+    test('keeps nothing of an upload without a byte, and goes on from its first', async () => {
+      const bytes = pattern(1_000);
+      expect(await send(bytes, { end: 0 })).toEqual({ received: 0, stored: undefined });
+      expect(await made.kept()).toBe(0);
+      await expect(send(bytes, { offset: 10 })).rejects.toMatchObject({ details: { received: 0 } });
+      expect(await made.kept()).toBe(0);
+      expect((await send(bytes)).stored?.size).toBe(1_000);
+    });
+
     test('refuses more than the size that was said', async () => {
       await expect(send(pattern(1_000), { size: 999 })).rejects.toMatchObject({ code: 'too_large' });
     });

@@ -30,7 +30,7 @@ const accept = (message: unknown) => accepted.push((message as { readonly socket
 
 beforeAll(async () => {
   channel('net.server.socket').subscribe(accept);
-  daemon = await testDaemon({ http: { answerIdleMs } });
+  daemon = await testDaemon({ http: { answerIdleMs, tableStreams: { each: 20, all: 40 } } });
   headers = { authorization: await daemon.bearer(everything, { lifetimeSeconds: 900 }) };
   const fields = [{ name: 'text', type: 'text', required: true, cardinality: 'exactly_one' }];
   const schema = { id: 'deep', version: '1.0.0', fields };

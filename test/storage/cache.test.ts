@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { whileWanted } from '@osa/core/postgres/connection/connect';
 import { cachedStores } from '@osa/core/storage/cache';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
+import type { BlobStore } from '@osa/core/storage/index';
 import { s3Blobs } from '@osa/core/storage/s3/s3';
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { blobStoreContract } from '../contract/blob-store.ts';
+import { until } from '../support/database/database.ts';
 import { type FakeS3, fakeCredentials, fakeS3 } from '../support/s3/fake.ts';
 
 blobStoreContract('a store with copies', async () => {
@@ -62,6 +65,45 @@ test('fetches a blob once, however many read it', async () => {
   await read(sha256);
   expect(gets()).toBe(1);
 });
+
+test('ends a fetch that nobody waits for any more, and keeps nothing of it', async () => {
+  const { put, store, copies } = await cached(2 ** 30);
+  const { bytes, sha256 } = await put(1_000_000);
+  const [fetching, going] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const pace = { onPiece: fetching.resolve, go: going.promise };
+  const remote = s3Blobs({ target: fake.target, credentials: fakeCredentials });
+  const slow: BlobStore = {
+    ...remote,
+    open: async (key) => slowly(await remote.open(key), pace),
+  };
+  const { files } = cachedStores(slow, { directory, maxBytes: 2 ** 30 });
+  const [first, second] = [new AbortController(), new AbortController()];
+  const gone = new Error('gone');
+  const results = [first, second].map(({ signal }) => whileWanted(signal, () => files.open(sha256)));
+  for (const result of results) result.catch(() => undefined);
+  await fetching.promise;
+  first.abort(gone);
+  await expect(results[0]).rejects.toBe(gone);
+  expect(await readdir(join(directory, 'incoming'))).toHaveLength(1);
+  second.abort(gone);
+  await expect(results[1]).rejects.toBe(gone);
+  going.resolve();
+  await until('the part to go', async () => (await readdir(join(directory, 'incoming'))).length === 0);
+  expect(await copies()).toEqual([]);
+  expect(await buffer(await store.open(sha256))).toEqual(bytes);
+});
+
+/** The first piece of a stream, and the others once `go` is done. */
+function slowly(source: Readable, { onPiece, go }: { onPiece: () => void; go: Promise<void> }): Readable {
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    for await (const piece of source) {
+      yield piece;
+      onPiece();
+      await go;
+    }
+  }
+  return Readable.from(pieces(), { objectMode: false });
+}
 
 test('reads a copy while the store is away, and says so for what it has no copy of', async () => {
   const { put, read } = await cached(2 ** 20);

@@ -47,7 +47,7 @@ import { openPools, type Pools, readsAtATime } from './pools.ts';
 import { ownIssuer, peopleIssuer, withOwn } from './publishers/own-issuer.ts';
 import { cachedProviderKeys } from './publishers/provider-keys.ts';
 import { type Components, components } from './ready.ts';
-import { openStores } from './storage.ts';
+import { openStores, removeOldParts } from './storage.ts';
 import { observe } from './telemetry/observe.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 import { announce } from './worker/announce.ts';
@@ -116,7 +116,7 @@ export async function startDaemon(config: DaemonConfig, { log }: { readonly log:
   });
   const stopServer = once(() => closeServer(app, drainMs));
   stack.defer(stopServer);
-  const forgetting = setInterval(() => void forget(requests, log), 3_600_000).unref();
+  const forgetting = setInterval(() => void forget(requests, config, log), 3_600_000).unref();
   stack.defer(() => clearInterval(forgetting));
   const url = await listen(app, config);
   report(config, url, log);
@@ -277,10 +277,12 @@ async function closeServer(app: FastifyInstance, graceMs: number): Promise<void>
   clearTimeout(timer);
 }
 
-async function forget(database: Database, log: Logger): Promise<void> {
-  await Promise.all([forgetOldAnswers(database), forgetOldLogins(database), forgetUploadUse(database)]).catch(
-    (error: unknown) => {
-      log.warn({ err: error }, 'cannot delete old stored answers or logins; next try in an hour');
-    },
-  );
+async function forget(database: Database, config: DaemonConfig, log: Logger): Promise<void> {
+  const forgotten = [forgetOldAnswers(database), forgetOldLogins(database), forgetUploadUse(database)];
+  await Promise.all([...forgotten, removeOldParts(config)]).catch((error: unknown) => {
+    log.warn(
+      { err: error },
+      'cannot delete old stored answers, logins or parts of uploads; next try in an hour',
+    );
+  });
 }

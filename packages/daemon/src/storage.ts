@@ -14,16 +14,22 @@ type Place = Pick<DaemonConfig, 'dataDirectory' | 'storage'>;
  * @throws OsaError `unavailable` that says what is wrong with it
  */
 export async function openStores(place: Place): Promise<Stores> {
-  const { dataDirectory, storage } = place;
-  if (storage === undefined) {
-    const directory = blobsOf(dataDirectory);
-    await prepareBlobs(directory);
-    return { blobs: wholeStore(place), files: filesystemFiles(directory) };
-  }
-  await requireStore(storage);
-  const directory = join(dataDirectory, 'cache');
-  await prepareBlobs(directory);
-  return cachedStores(wholeStore(place), { directory, maxBytes: storage.cacheBytes });
+  const { storage } = place;
+  if (storage) await requireStore(storage);
+  await removeOldParts(place);
+  const directory = arrivalOf(place);
+  if (storage) return cachedStores(wholeStore(place), { directory, maxBytes: storage.cacheBytes });
+  return { blobs: wholeStore(place), files: filesystemFiles(directory) };
+}
+
+/** Removes the parts of uploads that nobody has gone on with for a day. */
+export async function removeOldParts(place: Place): Promise<void> {
+  await prepareBlobs(arrivalOf(place));
+}
+
+/** Where bytes arrive on this machine. */
+function arrivalOf({ dataDirectory, storage }: Place): string {
+  return storage === undefined ? blobsOf(dataDirectory) : join(dataDirectory, 'cache');
 }
 
 /** All bytes where they are kept, without copies. */

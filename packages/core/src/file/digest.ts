@@ -12,12 +12,15 @@ export interface Digested extends StoredFile {
 /**
  * The digest of a file's bytes, read through one buffer. A stream would make a buffer for each piece, and these stay until
  * the next collection of garbage.
+ *
+ * @throws the reason of `stop` once it is aborted
  */
-export async function digestOfFile(file: FileHandle): Promise<Digested> {
+export async function digestOfFile(file: FileHandle, stop?: AbortSignal): Promise<Digested> {
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(readBytes);
   let head: Buffer = Buffer.alloc(0);
   for (let size = 0; ; ) {
+    stop?.throwIfAborted();
     const { bytesRead } = await file.read(buffer, 0, readBytes, size);
     if (bytesRead === 0) return { sha256: hash.digest('hex'), size, head };
     if (size === 0) head = Buffer.from(buffer.subarray(0, Math.min(headBytes, bytesRead)));

@@ -1,8 +1,11 @@
 import { stat } from 'node:fs/promises';
+import { addAbortSignal } from 'node:stream';
 import { asOsaError } from '../error.ts';
+import { wantedSignal } from '../postgres/connection/wanted.ts';
 import { systemCode } from '../system-error.ts';
 import { filesystemBlobs, pathOf } from './filesystem.ts';
 import type { BlobStore } from './index.ts';
+import { sharedWork } from './shared-work.ts';
 
 export interface CacheOptions {
   readonly directory: string;
@@ -26,11 +29,14 @@ export interface Copies {
   remove(sha256: string): Promise<void>;
 }
 
-const mostFetches = 5;
+const mostTries = 5;
+/** Files that are fetched at a time for readers who may go. */
+const mostFetches = 4;
 
 export function copiesOf(remote: BlobStore, { directory, maxBytes }: CacheOptions): Copies {
   const local = filesystemBlobs(directory);
-  const fetching = new Map<string, Promise<void>>();
+  const fetchOnce = sharedWork<void>(mostFetches);
+  const fetching = new Set<string>();
   const usedAt = new Map<string, number>();
   let newestUse = 0;
   /** Milliseconds since 1970, later than each use before: several uses may fall into one millisecond. */
@@ -42,13 +48,13 @@ export function copiesOf(remote: BlobStore, { directory, maxBytes }: CacheOption
     async use(sha256, read) {
       for (let tried = 1; ; tried += 1) {
         usedAt.set(sha256, moment());
-        if ((await sizeOf(sha256)) === undefined) await fetchOnce(sha256);
+        if ((await sizeOf(sha256)) === undefined) await fetched(sha256);
         try {
           return await read();
         } catch (error) {
           // It is damaged, or made room for others before it was opened.
           const known = asOsaError(error);
-          if (known?.details.sha256 !== sha256 || tried >= mostFetches) throw error;
+          if (known?.details.sha256 !== sha256 || tried >= mostTries) throw error;
           await copies.remove(sha256);
         }
       }
@@ -74,18 +80,21 @@ export function copiesOf(remote: BlobStore, { directory, maxBytes }: CacheOption
     }
   }
 
-  function fetchOnce(sha256: string): Promise<void> {
-    const known = fetching.get(sha256);
-    if (known !== undefined) return known;
-    const work = fetchCopy(sha256).finally(() => fetching.delete(sha256));
-    fetching.set(sha256, work);
-    return work;
+  async function fetched(sha256: string): Promise<void> {
+    await fetchOnce(sha256, wantedSignal(), async (stop) => {
+      fetching.add(sha256);
+      try {
+        await fetchCopy(sha256, stop);
+      } finally {
+        fetching.delete(sha256);
+      }
+    });
   }
 
-  async function fetchCopy(sha256: string): Promise<void> {
+  async function fetchCopy(sha256: string, stop: AbortSignal): Promise<void> {
     const source = await remote.open(sha256);
     try {
-      await local.put(sha256, source, { maxBytes: Number.MAX_SAFE_INTEGER });
+      await local.put(sha256, addAbortSignal(stop, source), { maxBytes: Number.MAX_SAFE_INTEGER });
     } finally {
       source.destroy();
     }

@@ -9,10 +9,7 @@ import { streamOf } from '../file/stream.ts';
 import { asUnavailable, systemCode } from '../system-error.ts';
 import { flushDirectory, incoming, pathOf } from './filesystem.ts';
 import type { FileStore, Receiving } from './index.ts';
-
-/** A file whose bytes were compared with its digest is not read again for this long, unless it was touched. */
-const trustedMs = 600_000;
-const mostTrusted = 10_000;
+import { verifiedFiles } from './verified.ts';
 
 /**
  * Files as `<directory>/ab/cdef…`, readable by everybody and writable by nobody, so that hooks may be given them by a
@@ -20,7 +17,7 @@ const mostTrusted = 10_000;
  */
 export function filesystemFiles(directory: string): FileStore {
   const receiving = new Set<string>();
-  const trusted = new Map<string, Trusted>();
+  const openVerified = verifiedFiles();
   const partOf = (sha256: string, sender: string) => {
     pathOf(directory, sha256);
     return join(directory, incoming, `${sha256}-${sender}`);
@@ -48,11 +45,11 @@ export function filesystemFiles(directory: string): FileStore {
     },
     async link(sha256, target) {
       const path = pathOf(directory, sha256);
-      await (await openVerified(path, sha256, trusted)).close();
+      await (await openVerified(path, sha256)).close();
       await linkOrCopy(path, target);
     },
     async open(sha256, range) {
-      const handle = await openVerified(pathOf(directory, sha256), sha256, trusted);
+      const handle = await openVerified(pathOf(directory, sha256), sha256);
       return streamOf(handle, range);
     },
   };
@@ -88,32 +85,49 @@ async function receive(
   return { received, stored: { size, head: found.head } };
 }
 
-/** Appends at `offset`, which must be the end of what has come. Resolves with the length that is safe on the disk. */
+/**
+ * Appends at `offset`, which must be the end of what has come. The first byte makes the file: an upload without any leaves
+ * nothing behind. Resolves with the length that is safe on the disk.
+ */
 async function append(
   place: string,
   chunks: AsyncIterable<Uint8Array>,
   { offset, size }: Pick<Receiving, 'offset' | 'size'>,
 ): Promise<number> {
-  await using file = await open(place, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-  let received = (await file.stat()).size;
-  if (offset !== received || received > size) {
-    const why = `offset: ${offset}, and ${received} bytes have come`;
-    throw new OsaError('conflict', `${why}; go on from there`, { field: 'offset', details: { received } });
-  }
+  let received = (await sizeOf(place)) ?? 0;
+  requireEnd(received, { offset, size });
+  let file = size === 0 ? await openPart(place, received) : undefined;
   try {
     for await (const chunk of chunks) {
+      if (chunk.length === 0) continue;
       if (received + chunk.length > size) {
         throw new OsaError('too_large', `the upload is larger than the ${size} bytes that it says`, {
           field: 'size',
         });
       }
+      if (file === undefined) {
+        file = await openPart(place, received);
+        requireEnd((await file.stat()).size, { offset, size });
+      }
       await writeAll(file, chunk, received);
       received += chunk.length;
     }
   } finally {
-    await file.sync();
+    await file?.sync();
+    await file?.close();
   }
   return received;
+}
+
+function openPart(place: string, received: number): Promise<FileHandle> {
+  const create = received === 0 ? constants.O_CREAT : 0;
+  return open(place, constants.O_WRONLY | constants.O_NOFOLLOW | create, 0o600);
+}
+
+function requireEnd(received: number, { offset, size }: Pick<Receiving, 'offset' | 'size'>): void {
+  if (offset === received && received <= size) return;
+  const why = `offset: ${offset}, and ${received} bytes have come`;
+  throw new OsaError('conflict', `${why}; go on from there`, { field: 'offset', details: { received } });
 }
 
 async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
@@ -126,55 +140,6 @@ async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): 
 async function readWhole(path: string): Promise<Digested> {
   await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   return await digestOfFile(file);
-}
-
-/** A file as it was when its bytes were compared: a write changes the time. */
-interface Trusted {
-  readonly inode: bigint;
-  readonly size: bigint;
-  readonly changedNs: bigint;
-  readonly until: number;
-}
-
-/** @throws OsaError `not_found`; `unavailable` when the bytes are no longer those of the digest */
-async function openVerified(
-  path: string,
-  sha256: string,
-  trusted: Map<string, Trusted>,
-): Promise<FileHandle> {
-  const file = await openStored(path, sha256);
-  try {
-    const { ino, size, mtimeNs } = await file.stat({ bigint: true });
-    const known = trusted.get(sha256);
-    const isKnown = known?.inode === ino && known.size === size && known.changedNs === mtimeNs;
-    if (isKnown && performance.now() < known.until) return file;
-    const found = await digestOfFile(file);
-    if (found.sha256 !== sha256) {
-      throw new OsaError(
-        'unavailable',
-        `the stored bytes of sha256:${sha256} are damaged: they hash to ${found.sha256}; restore ${path} from a copy`,
-        { details: { sha256, found: found.sha256 } },
-      );
-    }
-    trusted.delete(sha256);
-    const [oldest] = trusted.keys();
-    if (trusted.size >= mostTrusted && oldest !== undefined) trusted.delete(oldest);
-    trusted.set(sha256, { inode: ino, size, changedNs: mtimeNs, until: performance.now() + trustedMs });
-    return file;
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-}
-
-async function openStored(path: string, sha256: string): Promise<FileHandle> {
-  try {
-    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (cause) {
-    if (systemCode(cause) !== 'ENOENT') throw asUnavailable(cause, 'Opening a file');
-    const message = `the bytes of sha256:${sha256} are not stored; restore them, or upload them again`;
-    throw new OsaError('unavailable', message, { details: { sha256 }, cause });
-  }
 }
 
 /** A further name of the same bytes; a copy only where the file system has no such thing, or no more of them. */

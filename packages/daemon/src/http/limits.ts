@@ -33,6 +33,9 @@ export interface HttpLimits {
   readonly anonymousBytes: number;
   /** Bytes of answers that one reader has not taken yet, and that all readers have not; then further reads wait. */
   readonly unreadBytes: { readonly each: number; readonly all: number };
+  /** Tables and stored files that are sent at a time, to one reader and to all. */
+  readonly tableStreams: { readonly each: number; readonly all: number };
+  readonly fileStreams: { readonly each: number; readonly all: number };
   /** Reads that wait for their turn, of one reader and of all, and for how long. */
   readonly waitingReads: { readonly each: number; readonly all: number };
   readonly readWaitMs: number;
@@ -59,6 +62,8 @@ export const httpLimits: HttpLimits = {
   anonymousRows: 1_000_000,
   anonymousBytes: 512 * 1024 * 1024,
   unreadBytes: { each: 16 * 1024 * 1024, all: 64 * 1024 * 1024 },
+  tableStreams: { each: 8, all: 64 },
+  fileStreams: { each: 64, all: 512 },
   waitingReads: { each: 64, all: 1_000 },
   readWaitMs: 5_000,
 };

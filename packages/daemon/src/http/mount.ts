@@ -24,6 +24,7 @@ import { bodyChunks, readJson, requireMediaType, requireSize } from './body.ts';
 import { invalidInput } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Reads } from './reads/reads.ts';
+import { StoredBytes } from './reads/stored-bytes.ts';
 import { logWrite } from './request-log.ts';
 
 declare module 'fastify' {
@@ -57,8 +58,10 @@ export interface Call<N extends RouteName> {
   writer(uploadSha256?: string): Writer;
 }
 
-/** A route that reads may give the text of its answer. */
-export type Handler<N extends RouteName> = (call: Call<N>) => Promise<Answer<N> | WrittenAnswer>;
+/** A route that reads may give the text of its answer, or bytes that are opened after its turn. */
+export type Handler<N extends RouteName> = (
+  call: Call<N>,
+) => Promise<Answer<N> | WrittenAnswer | StoredBytes>;
 export type Handlers = { readonly [N in RouteName]: Handler<N> };
 
 export interface MountOptions {
@@ -134,7 +137,7 @@ function mount<N extends RouteName>(
         const answer = await handler(call).catch((error: unknown) => {
           throw blameCursor(error, call.query);
         });
-        if (!(answer instanceof WrittenAnswer)) logWrite(log, name, answer);
+        if (!(answer instanceof WrittenAnswer || answer instanceof StoredBytes)) logWrite(log, name, answer);
         if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(statusOf(route, answer));
         return answer;
       };

@@ -12,6 +12,8 @@ export interface FileReading {
   readonly client: AbortSignal;
   /** Told of each part that was read. */
   readonly onPart: (part: { readonly rows: number }) => void;
+  /** Told of each piece before it is sent. */
+  readonly onPiece: (piece: { readonly bytes: number }) => void;
 }
 
 /**
@@ -37,7 +39,13 @@ export async function fileStream(file: TableFile, first: Turn, reading: FileRead
       await iterator.return?.();
     }
   }
-  return Readable.from(file.encode(parts()), { objectMode: false, highWaterMark: 64 * 1024 });
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    for await (const piece of file.encode(parts())) {
+      reading.onPiece({ bytes: piece.length });
+      yield piece;
+    }
+  }
+  return Readable.from(pieces(), { objectMode: false, highWaterMark: 64 * 1024 });
 }
 
 /** A file that has begun waits as long as its client does. */

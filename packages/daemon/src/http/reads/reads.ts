@@ -9,6 +9,8 @@ import { networkOf } from '../network.ts';
 import { anonymousBudget } from './anonymous.ts';
 import { fileStream } from './file.ts';
 import { createShares, type Reader } from './shares.ts';
+import { StoredBytes } from './stored-bytes.ts';
+import { countedStreams } from './streams.ts';
 
 /** Makes the answer of a reading route: the text that is sent, or the stream that the route answers with. */
 export type Reads = (
@@ -35,6 +37,8 @@ export function boundedReads({
     waiting: limits.waitingReads,
     waitMs: limits.readWaitMs,
   });
+  const tables = countedStreams('tables as files', limits.tableStreams);
+  const files = countedStreams('files', limits.fileStreams);
   return async (request, reply, read) => {
     const { socket } = request.raw;
     const client = clientOf(reply);
@@ -48,13 +52,25 @@ export function boundedReads({
     const turn = await take();
     try {
       const answer = await whileWanted(client, read);
+      const spend = (spent: { readonly rows?: number; readonly bytes?: number }) => {
+        if (reader.isAnonymous) budget.spend(reader.name, { rows: 0, bytes: 0, ...spent });
+      };
       if (isTableFile(answer)) {
-        const { isAnonymous, name } = reader;
-        const onPart = ({ rows }: { readonly rows: number }) => {
-          if (isAnonymous) budget.spend(name, { rows, bytes: 0 });
-        };
+        reply.raw.once('close', tables.begin(reader));
+        const reading = { take, client, onPart: spend, onPiece: spend };
+        const body = await fileStream(answer, turn, reading);
         reply.type(answer.mediaType).header('content-disposition', `attachment; filename="${answer.name}"`);
-        return await fileStream(answer, turn, { take, client, onPart });
+        return bodyFor(request, body);
+      }
+      if (answer instanceof StoredBytes) {
+        turn.end();
+        reply.raw.once('close', files.begin(reader));
+        spend({ rows: 1 });
+        if (request.method !== 'HEAD') spendSent(request, reply, { length: answer.length, spend });
+        const body = await whileWanted(client, answer.open);
+        if (client.aborted) body.destroy();
+        client.throwIfAborted();
+        return bodyFor(request, body);
       }
       const body = answer instanceof Readable ? answer : await encoded(answer, client);
       if (client.aborted && body instanceof Readable) body.destroy();
@@ -64,16 +80,35 @@ export function boundedReads({
       // A stream holds little of its file, and a slow client may take its time.
       if (body instanceof Readable) turn.end();
       else turn.send(body.length);
-      if (reader.isAnonymous) {
-        const bytes = body instanceof Readable ? 0 : body.length;
-        budget.spend(reader.name, { rows: rowsOf(answer), bytes });
-      }
+      spend({ rows: rowsOf(answer), bytes: body instanceof Readable ? 0 : body.length });
       return body;
     } catch (error) {
       turn.end();
       throw error;
     }
   };
+}
+
+/** A server that answers HEAD reads a stream to its end, and drops it. */
+function bodyFor({ method }: FastifyRequest, body: Readable): Readable {
+  if (method !== 'HEAD') return body;
+  body.destroy();
+  return Readable.from([]);
+}
+
+interface Spending {
+  readonly length: number;
+  readonly spend: (spent: { readonly bytes: number }) => void;
+}
+
+/** Counts a whole body before it is sent, and gives back later what its client left. */
+function spendSent({ raw }: FastifyRequest, reply: FastifyReply, { length, spend }: Spending): void {
+  const before = raw.socket.bytesWritten;
+  spend({ bytes: length });
+  reply.raw.once('close', () => {
+    const left = length - (raw.socket.bytesWritten - before);
+    if (!reply.raw.writableFinished && left > 0) spend({ bytes: -left });
+  });
 }
 
 function isTableFile(answer: unknown): answer is TableFile {

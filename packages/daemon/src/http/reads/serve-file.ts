@@ -1,17 +1,17 @@
-import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import type { PublishedFile } from '@osa/core/file/files';
 import { openRecordFile } from '@osa/core/file/read';
 import type { FileStore } from '@osa/core/storage/index';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { byteRange } from '../range.ts';
+import { StoredBytes } from './stored-bytes.ts';
 
 /** What a depositor has sent is never run, shown or guessed at in the archive's own origin. */
-export async function serveFile(
+export function serveFile(
   files: FileStore,
   { name, size, sha256 }: PublishedFile,
   { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
-): Promise<Readable> {
+): StoredBytes {
   const { headers } = request;
   const etag = `"sha256:${sha256}"`;
   const range = byteRange(headers.range, { size, isCurrent: isCurrent(headers['if-range'], etag) });
@@ -22,22 +22,20 @@ export async function serveFile(
       details: { size },
     });
   }
-  const body = await openRecordFile(files, { sha256 }, range);
-  reply.type('application/octet-stream').headers({
-    etag,
-    'accept-ranges': 'bytes',
-    'x-content-type-options': 'nosniff',
-    'content-security-policy': "sandbox; default-src 'none'",
-    'content-disposition': `attachment; filename*=UTF-8''${encodeRfc8187(name)}`,
+  const length = range === undefined ? size : range.end - range.start + 1;
+  return new StoredBytes(length, async () => {
+    const body = await openRecordFile(files, { sha256 }, range);
+    reply.type('application/octet-stream').headers({
+      etag,
+      'accept-ranges': 'bytes',
+      'content-length': length,
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "sandbox; default-src 'none'",
+      'content-disposition': `attachment; filename*=UTF-8''${encodeRfc8187(name)}`,
+    });
+    if (range) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${size}`);
+    return body;
   });
-  if (range === undefined) return sized(body, size, reply);
-  reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${size}`);
-  return sized(body, range.end - range.start + 1, reply);
-}
-
-function sized(body: Readable, bytes: number, reply: FastifyReply): Readable {
-  reply.header('content-length', bytes);
-  return body;
 }
 
 /** A range is of what the client has seen. */
