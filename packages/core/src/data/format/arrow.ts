@@ -18,10 +18,9 @@ import {
   utf8,
   Version,
 } from '@uwdata/flechette';
-import { isRawNumber } from '../../json/raw.ts';
 import type { ColumnKind, TableColumn, TableRow } from '../table.ts';
 import { exactColumn, exactText } from './exact.ts';
-import { microseconds } from './time.ts';
+import { scalarOf } from './scalar.ts';
 
 /**
  * Arrow IPC as a stream: the schema, a record batch for each part, and the mark of the end. Numbers of records are
@@ -81,22 +80,13 @@ function tableOf(layout: readonly Part[], rows: readonly TableRow[]): Table {
 function cellOf(kind: ColumnKind, value: unknown): unknown {
   if (value === null) return null;
   switch (kind) {
-    case 'decimal':
-    case 'double':
-      return isRawNumber(value) ? Number(value.rawJSON) : value;
-    case 'integer':
-      return BigInt(isRawNumber(value) ? value.rawJSON : (value as number));
-    case 'time':
-      return microseconds(String(value));
-    case 'date':
-      return Date.parse(`${value}T00:00:00Z`) / 86_400_000;
     case 'uuid':
       return new Uint8Array(Buffer.from(String(value).replaceAll('-', ''), 'hex'));
     case 'list':
     case 'json':
       return JSON.stringify(value);
     default:
-      return value;
+      return scalarOf(kind, value);
   }
 }
 

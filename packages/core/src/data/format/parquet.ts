@@ -6,15 +6,15 @@ import { isRawNumber, type RawNumber } from '../../json/raw.ts';
 import { bounds } from '../../limits.ts';
 import type { ColumnKind, TableColumn, TableRow } from '../table.ts';
 import { exactKey } from './exact.ts';
-import { microseconds } from './time.ts';
+import { scalarOf } from './scalar.ts';
 
 /**
  * Parquet, with a type for each column and zstd. Numbers of records are doubles; the digits of those that no double keeps
  * are in the metadata of the file under `exactKey`.
  */
 
-/** Rows of a group, and characters of its texts: what is in memory at a time. */
-const groupRows = 10_000;
+/** Rows of a group, and characters of its texts: what is in memory at a time, and is written without letting others have a turn. */
+const groupRows = 5_000;
 const groupCharacters = 2 * 1024 * 1024;
 
 export async function* encodeParquet(
@@ -137,20 +137,11 @@ class Exact {
 /** Values as the writer of the column takes them. */
 function cellOf(kind: ColumnKind, value: unknown): unknown {
   switch (kind) {
-    case 'decimal':
-    case 'double':
-      return isRawNumber(value) ? Number(value.rawJSON) : value;
-    case 'integer':
-      return BigInt(isRawNumber(value) ? value.rawJSON : (value as number));
-    case 'time':
-      return microseconds(String(value));
-    case 'date':
-      return Date.parse(`${value}T00:00:00Z`) / 86_400_000;
     case 'list':
     case 'json':
       return Buffer.from(JSON.stringify(value));
     default:
-      return value;
+      return scalarOf(kind, value);
   }
 }
 
