@@ -65,6 +65,7 @@ const columns = {
   exchanges: 'claims',
   depositions: 'owner',
   deposition_files: 'name',
+  file_senders: 'actor',
   private_batches: 'batch',
   held_runs: 'batch',
   held_rows: 'chunk',

@@ -141,3 +141,17 @@ test('forgets the copy of a blob that it removes', async () => {
   expect(await copies()).toEqual([]);
   await expect(read(sha256)).rejects.toMatchObject({ code: 'not_found' });
 });
+
+test('a sender whose last part came while the store was away need not send again; others must send all bytes', async () => {
+  const { files } = await cached(2 ** 20);
+  const bytes = randomBytes(1_000);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const send = (sender: string, sent: Buffer) =>
+    files.receive(sha256, Readable.from([sent]), { sender, offset: 0, size: bytes.length });
+  fake.fault = () => ({ close: 'before' });
+  await expect(send('ada', bytes)).rejects.toMatchObject({ code: 'unavailable' });
+  fake.fault = () => undefined;
+  expect((await send('ben', bytes.subarray(0, 10))).stored).toBeUndefined();
+  expect((await send('ada', Buffer.alloc(0))).stored?.size).toBe(bytes.length);
+  expect((await send('cy', Buffer.alloc(0))).stored).toBeUndefined();
+});

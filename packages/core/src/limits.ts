@@ -19,6 +19,9 @@ export const bounds = {
   filesPerRecord: 1_000,
   /** Drafts of one person. */
   drafts: 1_000,
+  /** Submissions of one person that are in validation at once, and those of a day. */
+  openSubmissions: 20,
+  submissionsPerDay: 500,
   /** Files that are asked for at once. */
   askedFiles: 1_000,
   /** Files in a packed hook directory. */

@@ -1,7 +1,7 @@
 import type { Answer, ParsedQuery } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { OsaError } from '../error.ts';
-import type { RecordFile } from '../file/file.ts';
+import type { RecordFile, StoredFile } from '../file/file.ts';
 
 export type Deposition = Answer<'showDeposition'>;
 
@@ -30,6 +30,14 @@ export type ReviewScope = 'all' | { readonly names: readonly string[]; readonly 
 
 /** The depositions, within one transaction of one actor. */
 export interface DepositionWrites {
+  /** Those of the digests that are stored, and that the actor has sent, has deposited, or may read in a record. */
+  knownFiles(digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
+  /** Waits for other transactions of the actor that create or submit, so that their counts hold until this one ends. */
+  takeTurn(): Promise<void>;
+  /** What the actor has in validation, as far as `most` of them. */
+  countOpen(most: number): Promise<number>;
+  /** The seconds until the actor has submitted less than `most` within a day; 0 where that is so. */
+  waitSeconds(most: number): Promise<number>;
   /** Drafts of the actor, as far as `most` of them. */
   countDrafts(most: number): Promise<number>;
   create(draft: { id: string; convention: string; metadata: string }): Promise<void>;

@@ -36,6 +36,7 @@ export async function createDeposition(
     const { depositions, ingestions } = transaction;
     const pinned = await ingestions.pin(convention);
     if (!pinned) throw unknownConvention(convention, 'convention_id');
+    await depositions.takeTurn();
     if ((await depositions.countDrafts(bounds.drafts)) >= bounds.drafts) {
       const next = 'submit or empty one of them, since you can use it for something else';
       throw new OsaError(
@@ -133,9 +134,9 @@ function draftMetadata(metadata: Readonly<Record<string, unknown>>, { fields, op
   );
 }
 
-/** Files that are stored and fit the convention; only their least number is asked for later. */
+/** Files that the depositor may use and that fit the convention; only their least number is asked for later. */
 async function draftFiles(
-  { ingestions }: WriteTransaction,
+  { depositions }: WriteTransaction,
   { files, pinned, id }: { readonly files: readonly unknown[]; readonly pinned: Pinned; readonly id: string },
 ): Promise<readonly RecordFile[]> {
   const named = readFiles(files);
@@ -143,7 +144,7 @@ async function draftFiles(
   const sorted = inOrder(named.files);
   const problem =
     problemOfFiles(sourceOfDeposition(id), sorted, { ...pinned.files, min_count: 0 }) ??
-    problemOfStored(sorted, await ingestions.storedFiles(sorted.map(({ sha256 }) => sha256)));
+    problemOfStored(sorted, await depositions.knownFiles(sorted.map(({ sha256 }) => sha256)));
   if (problem === undefined) return sorted;
   throw new OsaError('invalid', problem, { field: 'files' });
 }

@@ -6,6 +6,7 @@ import { problemOfStored } from '../file/rules.ts';
 import type { IncomingRecord, Pinned } from '../ingestion/ingestions.ts';
 import { recordReader } from '../ingestion/record-line.ts';
 import { parseExactJson } from '../json/exact.ts';
+import { bounds } from '../limits.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
 import { requireOwner, requireRevision, untold } from './access.ts';
 import { type StoredDeposition, sourceOfDeposition } from './depositions.ts';
@@ -17,7 +18,8 @@ type Deposition = Answer<'showDeposition'>;
  * Submits a draft: it becomes an ingestion of one record, whose batch is claimed like all others. What the schema or the
  * rules for files refuse is refused here, and stays a draft.
  *
- * @throws OsaError `not_found`, `access_denied`, `conflict` (it is no draft), `precondition_failed`, `invalid` (metadata, files)
+ * @throws OsaError `not_found`, `access_denied`, `conflict` (it is no draft; too many are in validation),
+ * `rate_limited`, `precondition_failed`, `invalid` (metadata, files)
  */
 export async function submitDeposition(
   store: Store,
@@ -27,6 +29,7 @@ export async function submitDeposition(
   const answer = await store.write(untold(writer), async (transaction) => {
     const { depositions, ingestions } = transaction;
     requireOwner(await depositions.find(id), writer.principal, id);
+    await requireRoom(depositions);
     const draft = requireOwner(await depositions.lockDraft(id), writer.principal, id);
     requireDraft(draft);
     requireRevision(draft, revision);
@@ -43,6 +46,26 @@ export async function submitDeposition(
   });
   await failpoint('deposition.after-submit');
   return answer;
+}
+
+/** The queue is everybody's: one depositor cannot fill it. @throws OsaError `conflict`, `rate_limited` */
+async function requireRoom(depositions: WriteTransaction['depositions']): Promise<void> {
+  await depositions.takeTurn();
+  const { openSubmissions, submissionsPerDay } = bounds;
+  if ((await depositions.countOpen(openSubmissions)) >= openSubmissions) {
+    throw new OsaError(
+      'conflict',
+      `you have ${openSubmissions} depositions in validation, the most that one person may; submit this one when one of them has ended, or withdraw one`,
+      { details: { limit: openSubmissions } },
+    );
+  }
+  const seconds = await depositions.waitSeconds(submissionsPerDay);
+  if (seconds === 0) return;
+  throw new OsaError(
+    'rate_limited',
+    `you have submitted ${submissionsPerDay} times within a day, the most that one person may; it stays a draft, so submit it later`,
+    { details: { limit: submissionsPerDay, retry_after_seconds: seconds } },
+  );
 }
 
 /**
@@ -73,7 +96,7 @@ export async function withdrawDeposition(
 
 /** The draft as a line of an upload would bring it in, so that both are checked and digested alike. */
 async function recordOf(
-  { ingestions }: WriteTransaction,
+  { depositions }: WriteTransaction,
   { id, metadata, files }: StoredDeposition,
   pinned: Pinned,
 ): Promise<IncomingRecord> {
@@ -85,7 +108,7 @@ async function recordOf(
     bytes: Buffer.from(line),
     long: undefined,
   });
-  const stored = await ingestions.storedFiles(files.map(({ sha256 }) => sha256));
+  const stored = await depositions.knownFiles(files.map(({ sha256 }) => sha256));
   const problem = record.problem ?? problemOfStored(files, stored);
   if (problem === undefined || problem === null) return record;
   const [, field] = /^([a-z][a-z0-9_]*)[:[ ]/.exec(problem) ?? [];

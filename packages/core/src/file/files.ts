@@ -3,13 +3,13 @@ import type { StoredFile } from './file.ts';
 
 /** The files of the archive, as the use cases see them in the database. */
 export interface FileWrites {
-  /** Says that a file is stored, which it may be already. */
+  /** Says that a file is stored, which it may be already, and that the actor has sent all of it. */
   record(sha256: string, file: StoredFile): Promise<void>;
 }
 
 export interface FileReads {
-  /** Those of the digests that are stored. */
-  stored(digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
+  /** Those of the digests that are stored, and that this principal has sent, has deposited, or may read in a record. */
+  known(principal: Principal, digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
   /** The files of a published record, by name; undefined when there is no such record. */
   ofRecord(record: PublishedName): Promise<readonly PublishedFile[] | undefined>;
 }

@@ -27,7 +27,8 @@ export interface FilePart {
 }
 
 /**
- * Takes a part of a file of records of a convention. A file that is stored is not read again.
+ * Takes a part of a file of records of a convention. A file that the caller has sent, or may read, is not
+ * read again. One that is stored for others is: only its bytes show that the caller has it.
  *
  * @throws OsaError `access_denied`, `not_found` (the convention), `invalid` (it takes no files; another digest),
  * `too_large`, `rate_limited` (as much as the caller may send on a day), `conflict` (another offset), `in_progress`, `unavailable`
@@ -41,7 +42,7 @@ export async function uploadFile(
   requireAnyScope(writer.principal, senders, slug);
   await requireSize(store, slug, { size, fileBytes });
   await store.useBlobs([sha256]);
-  const known = (await store.files.stored([sha256])).get(sha256);
+  const known = (await store.files.known(writer.principal, [sha256])).get(sha256);
   if (known !== undefined) return { sha256, size: known.size, received: known.size, stored: true };
   const part = { sender: senderOf(writer), offset, size };
   const use = await reserved(store, writer, Math.max(0, size - offset), uploadBytesPerDay);
@@ -60,16 +61,17 @@ export async function uploadFile(
   return answer;
 }
 
-/** Which of the files are not stored, and how much of each has come from the caller. */
+/** Which of the files are not stored for the caller, and how much of each has come from the caller. */
 export async function missingFiles(
   { store, files }: Pick<FileParts, 'store' | 'files'>,
   writer: Writer,
   { slug, sha256 }: { readonly slug: string; readonly sha256: readonly string[] },
 ): Promise<Answer<'missingFiles'>> {
-  requireAnyScope(writer.principal, senders, slug);
+  const { principal } = writer;
+  requireAnyScope(principal, senders, slug);
   // First said, then looked for: the caller does not send what it hears is there, and means to use it.
-  await store.useBlobs([...(await store.files.stored(sha256)).keys()]);
-  const stored = await store.files.stored(sha256);
+  await store.useBlobs([...(await store.files.known(principal, sha256)).keys()]);
+  const stored = await store.files.known(principal, sha256);
   const absent = [...new Set(sha256)].filter((digest) => !stored.has(digest));
   const missing = [];
   for (const digest of absent) {

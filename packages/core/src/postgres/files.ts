@@ -1,3 +1,4 @@
+import type postgres from 'postgres';
 import { failpoint } from '../failpoint.ts';
 import type { RecordFile, StoredFile } from '../file/file.ts';
 import type { FileReads, FileWrites, PublishedFile } from '../file/files.ts';
@@ -13,13 +14,19 @@ export function fileWrites(tx: Transaction, actor: number): FileWrites {
       await tx`
         insert into stored_files (sha256, head) values (${sha256}, decode(${Buffer.from(head).toString('hex')}, 'hex'))
         on conflict (sha256) do nothing`;
+      await tx`insert into file_senders (actor, sha256) values (${actor}, ${sha256}) on conflict do nothing`;
     },
   };
 }
 
 export function fileReads({ sql }: Pick<Database, 'sql'>): FileReads {
   return {
-    stored: (digests) => storedFiles(sql, digests),
+    known: ({ issuer, subject }, digests) =>
+      knownFiles(
+        sql,
+        digests,
+        sql`(select id from actors where issuer = ${issuer} and subject = ${subject})`,
+      ),
     async ofRecord({ id, version }) {
       const [record] = await sql<{ batch_record: string }[]>`
         select batch_record from records
@@ -97,6 +104,33 @@ export async function storedFiles(
     cross join lateral (select head from stored_files where sha256 = asked.sha256 offset 0) s
     cross join lateral (select sha256, size from files where sha256 = asked.sha256 offset 0) f`;
   return new Map(rows.map(({ sha256, size, head }) => [sha256, { size, head: Buffer.from(head, 'hex') }]));
+}
+
+/**
+ * Those that the actor has sent, has in a deposition, or may read in a published record. A digest alone opens nothing: whoever
+ * knows one has not shown that the bytes are theirs to use.
+ */
+export async function knownFiles(
+  sql: Sql,
+  digests: readonly string[],
+  actor: postgres.PendingQuery<postgres.Row[]>,
+): Promise<ReadonlyMap<string, StoredFile>> {
+  const rows = await sql<{ sha256: string }[]>`
+    select asked.sha256
+    from unnest(${arrayText(digests)}::text::text[]) as asked (sha256)
+    cross join (select ${actor}::bigint as id offset 0) a
+    where exists (select from file_senders where actor = a.id and sha256 = asked.sha256 offset 0)
+      or coalesce((
+        select true from (select deposition from deposition_files where sha256 = asked.sha256 offset 0) f
+        cross join lateral (select owner from depositions where id = f.deposition offset 0) d
+        where d.owner = a.id limit 1), false)
+      or coalesce((
+        select true from (select batch_record from record_files where sha256 = asked.sha256 offset 0) f
+        cross join lateral (select from records where batch_record = f.batch_record limit 1) r limit 1), false)`;
+  return storedFiles(
+    sql,
+    rows.map(({ sha256 }) => sha256),
+  );
 }
 
 async function filesOf(sql: Sql, batchRecord: string): Promise<readonly PublishedFile[]> {

@@ -14,6 +14,9 @@ export function cachedStores(remote: BlobStore, options: CacheOptions): Stores {
   return { blobs: cachedBlobs({ remote, local, copies }), files: cachedFiles({ remote, local, copies }) };
 }
 
+/** Senders that are remembered while the store is away; others send again. */
+const mostWhole = 10_000;
+
 interface Parts {
   readonly remote: BlobStore;
   readonly local: FileStore;
@@ -35,17 +38,22 @@ function cachedBlobs({ remote, local, copies }: Parts): BlobStore {
  * The part of a file that has arrived is on the machine that received it; at another machine the sender begins again.
  */
 function cachedFiles({ remote, local, copies }: Parts): FileStore {
+  // Who has sent all of a file that the store has not taken. That the bytes are here says nothing of who has sent them.
+  const whole = new Set<string>();
   return {
     received: local.received,
     async receive(sha256, chunks, part) {
+      const sent = `${sha256}-${part.sender}`;
       // The store may have been away when the last part came.
-      const isWhole = await copies.has(sha256, part.size);
+      const isWhole = whole.has(sent) && (await copies.has(sha256, part.size));
       const { received, stored } = isWhole
         ? { received: part.size, stored: await storedFile(local, sha256, part.size) }
         : await local.receive(sha256, chunks, part);
       if (stored !== undefined) {
+        if (whole.size < mostWhole) whole.add(sent);
         await remote.put(sha256, await local.open(sha256), { maxBytes: part.size });
         await copies.made(sha256);
+        whole.delete(sent);
       }
       return { received, stored };
     },

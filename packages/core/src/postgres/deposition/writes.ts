@@ -7,6 +7,7 @@ import type { RecordEnd } from '../../run/verdict.ts';
 import { cut } from '../../text.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
+import { knownFiles } from '../files.ts';
 import { waitingForAll } from '../patience.ts';
 import { finishHeld } from '../queue/commit.ts';
 import { endBatches, lockOpen, takeTurn } from '../queue/end.ts';
@@ -18,6 +19,22 @@ import { viewOf } from './reads.ts';
 /** The writes of depositions, within one transaction of one actor. */
 export function depositionWrites(tx: Transaction, actor: number, node: NodeIdentity): DepositionWrites {
   return {
+    knownFiles: (digests) => knownFiles(tx, digests, tx`${actor}`),
+    async takeTurn() {
+      await tx`select pg_advisory_xact_lock(hashtextextended('osa.depositor ' || ${actor}::bigint, 0))`;
+    },
+    async countOpen(most) {
+      const rows = await tx`
+        select from depositions where owner = ${actor} and status = 'in_validation' limit ${most}`;
+      return rows.length;
+    },
+    async waitSeconds(most) {
+      const [row] = await tx<{ seconds: number }[]>`
+        select ceil(extract(epoch from sealed_at + interval '1 day' - now()))::integer as seconds
+        from ingestions where deposition is not null and actor between ${actor} and ${actor}
+        order by actor desc, sealed_at desc offset ${most - 1} limit 1`;
+      return Math.max(0, row?.seconds ?? 0);
+    },
     async countDrafts(most) {
       const rows = await tx`
         select from depositions where owner = ${actor} and status = 'draft' limit ${most}`;

@@ -22,6 +22,7 @@ declare
     'insert (sha256) on blob_uses',
     'update (used_at) on blob_uses',
     'insert (sha256, head) on stored_files',
+    'insert (actor, sha256) on file_senders',
     'insert (batch_record, name, sha256) on record_files',
     'insert (id, convention, schema_id, schema_version, batch_size, content_sha256, actor, traceparent) on ingestions',
     'insert (deposition) on ingestions',

@@ -34,7 +34,7 @@ export interface OpenBatches {
 /** The open batches that are counted, those that could be claimed first. */
 const mostCounted = 50_000;
 
-/** The queue by convention: what runs, what waits, and why. */
+/** The queue by convention: what runs, what waits, and why. Depositions are counted, and nothing else is said of them. */
 export async function openBatches(sql: Sql, most = mostCounted): Promise<OpenBatches> {
   const ended = justEnded(sql);
   const rows = await sql<(Waiting & { seen: number })[]>`
@@ -45,7 +45,7 @@ export async function openBatches(sql: Sql, most = mostCounted): Promise<OpenBat
         array(select id from ingestions where paused_at is not null) as ingestions
     ), open as materialized (
       select id, convention, ingestion, status, reason, created_at, available_at, claim_failures
-      from batches where status in ('queued', 'running', 'parked') and ${isShown(sql, sql`batches.id`)}
+      from batches where status in ('queued', 'running', 'parked')
       order by available_at, id limit ${most + 1}
     ), told as (
       select o.*, case
@@ -64,7 +64,7 @@ export async function openBatches(sql: Sql, most = mostCounted): Promise<OpenBat
       from open o
     )
     select convention, status, why, count(*)::integer as batches, min(created_at) as created_at,
-           min(available_at) as available_at, max(available_at) as newest_available_at, min(reason) as example,
+           min(available_at) as available_at, max(available_at) as newest_available_at, min(reason) filter (where ${isShown(sql, sql`told.id`)}) as example,
            (select count(*)::integer from open) as seen
     from told group by convention, status, why order by convention, status, why limit 10000`;
   const groups = rows.map(({ seen: _, ...group }) => group);
