@@ -55,12 +55,13 @@ describe('filters and columns', () => {
       [['--columns', 'mas'], /did you mean mass\?/],
       [['--sort', 'tags'], /cannot be sorted by/],
       [['--format', 'xlsx'], /table, json, ndjson, csv, parquet/],
+      [['--format', 'csv', '--json'], /give one of them/],
       [['--out', 'x.xlsx'], /\.csv, \.ndjson, \.parquet or \.arrow/],
       [['--format', 'parquet'], /name a file/],
     ] as const) {
-      const { code, stderr } = await osa(['records', 'samples', ...args]);
+      const { code, stdout, stderr } = await osa(['records', 'samples', ...args]);
       expect(code).toBeGreaterThan(0);
-      expect(stderr).toMatch(said);
+      expect(stdout + stderr).toMatch(said);
     }
   });
 });

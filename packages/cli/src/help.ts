@@ -81,7 +81,7 @@ An error is a document too, and the exit code says the same as without --json:
     field     the argument, option or field that the error is about, or null
     details   facts for programs
 
-osa runs logs --follow prints one document on each line instead.`,
+osa runs logs --follow, osa events and osa trace - print one document on each line instead.`,
   ],
 ]);
 

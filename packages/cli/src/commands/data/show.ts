@@ -48,6 +48,8 @@ async function send(context: Context, shown: Shown): Promise<void> {
     });
   }
   const { output } = context;
+  if (output.json)
+    throw new OsaError('usage', `--format ${format} and --json: give one of them`, { field: '--format' });
   if (format === 'csv') await output.bytes(Buffer.from(csvLine(columns.map(({ name }) => name))));
   const encode = format === 'csv' ? csvRows : ndjsonRows;
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
