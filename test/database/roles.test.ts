@@ -63,6 +63,7 @@ const columns = {
   refusals: 'actor',
   publishers: 'claims',
   exchanges: 'claims',
+  exchange_rules: 'publisher',
   depositions: 'owner',
   deposition_files: 'name',
   file_senders: 'actor',

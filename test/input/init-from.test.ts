@@ -85,3 +85,19 @@ test.each([
   const { manifest } = await init(name, `id${separator}mass\na${separator}1\n`);
   expect(manifest).toMatchObject({ slug, schema: { id: slug } });
 });
+
+test('text that looks like numbers or dates says so, and a unit in a title is proposed', async () => {
+  const { fields, yaml, answer } = await init(
+    'bores.csv',
+    'Bore,depth (m),Ash,Taken,Day\na,1,"3,5",01.02.2024,2024-02-01\nb,2,"1.000,5",31.12.2024,2024-12-31\nc,3,4,1.1.2025,unknown\n',
+  );
+  expect(fields).toEqual(['bore text!', 'depth_m number!', 'ash text!', 'taken text!', 'day text!']);
+  for (const said of [
+    '# unit: m?',
+    '# most are numbers with a decimal comma, such as "3,5"',
+    '# most are dates, but not written YYYY-MM-DD, such as "01.02.2024"',
+    '# most are dates, but not "unknown"',
+  ])
+    expect(yaml).toContain(said);
+  expect(answer.created).toContain('convention.yaml');
+});

@@ -111,6 +111,24 @@ test('its scopes are those of the rule alone, and a removed rule ends its tokens
   await daemon.call('resumeHook', { params: { name: 'probe' }, json: {} });
 });
 
+test('a token with the scopes of two rules ends when either of them is removed', async () => {
+  for (const removed of [0, 1]) {
+    const repository = `acme/both-${removed}`;
+    const rules = [
+      await add({ repository }, ['hooks:write:probe']),
+      await add({ repository, ref: 'refs/heads/main' }, ['hooks:write:other']),
+    ];
+    const { json } = await exchange(good({ repository, sub: `repo:${repository}` }));
+    expect(json?.scopes).toEqual(['hooks:write:other', 'hooks:write:probe']);
+    const me = () =>
+      daemon.send('GET', '/api/v1/auth/me', { headers: { authorization: `Bearer ${json?.token}` } });
+    expect((await me()).status).toBe(200);
+    const id = rules[removed]?.id ?? '';
+    await daemon.call('removePublisher', { params: { id }, json: {}, headers: await admin() });
+    expect((await me()).status).toBe(401);
+  }
+});
+
 describe('forged tokens', () => {
   const seconds = () => Math.floor(Date.now() / 1_000);
   const attacker = generateKeyPairSync('rsa', { modulusLength: 2_048 });

@@ -6,7 +6,7 @@ import { executeNext } from '@osa/core/run/execute';
 import { type DaemonFacts, readStatus } from '@osa/core/status/status';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
-import { admin } from '../support/database/database.ts';
+import { admin, until } from '../support/database/database.ts';
 
 let bench: CoreArchive;
 beforeEach(async () => {
@@ -64,6 +64,21 @@ test('a release that fails its runs needs a person, and one that passes does not
   expect(status.needs).toMatchObject([
     { code: 'release_fails', about: 'fine', next: expect.stringContaining('osa hooks rollback fine') },
   ]);
+});
+
+test('a run whose attempts time out needs a person before all of them have', async () => {
+  await workerRuns();
+  await bench.deploy({ slow: { code: hookCode('for (;;) {}'), limits: { timeout_seconds: 1 } } });
+  await bench.ingest(records(1));
+  const attempt = () => executeNext(bench.execution, new AbortController().signal);
+  await attempt();
+  expect(await look()).toMatchObject({ needs: [], failing: [] });
+  await until('the second attempt', async () => (await attempt()) || undefined);
+  const { needs, failing } = await look();
+  expect(failing).toEqual([]);
+  const [need] = needs;
+  expect(need).toMatchObject({ code: 'release_fails', about: 'slow' });
+  expect(need?.detail).toContain('timeout');
 });
 
 describe('batches that wait', () => {

@@ -17,16 +17,24 @@ export const loginSeconds = 900;
 
 export async function startLogin(
   people: People,
-  { page, intervalSeconds }: { readonly page: string; readonly intervalSeconds: number },
+  {
+    page,
+    intervalSeconds,
+    network,
+  }: { readonly page: string; readonly intervalSeconds: number; readonly network: string },
 ): Promise<Answer<'startLogin'>> {
   const deviceCode = randomBytes(32).toString('hex');
   const userCode = Array.from({ length: codeLength }, () => alphabet[randomInt(alphabet.length)]).join('');
-  const isStarted = await people.start({
+  const start = await people.start({
     deviceHash: sha256(deviceCode),
     userCode,
+    network,
     lifetimeSeconds: loginSeconds,
   });
-  if (!isStarted) throw new OsaError('busy', 'too many logins are under way; try again in some minutes');
+  if (start !== 'started') {
+    const where = start === 'network_full' ? ' from this network' : '';
+    throw new OsaError('busy', `too many logins are under way${where}; try again in some minutes`);
+  }
   const shown = shownCode(userCode);
   const complete = `${page}?code=${shown}`;
   return {

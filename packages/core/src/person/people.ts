@@ -1,7 +1,7 @@
 /** Logins and sessions as they are stored. Each call is a transaction of its own. Codes, secrets and tokens come as their SHA-256. */
 export interface People {
-  /** False when too many logins are under way. */
-  start(login: NewLogin): Promise<boolean>;
+  /** Why none was begun: too many of this network, or of all, are under way. A place is made of the oldest that no browser has opened. */
+  start(login: NewLogin): Promise<'started' | 'network_full' | 'full'>;
   /** Ties the login with this code to a browser, in place of an earlier one; false when there is none that can be answered. */
   enter(userCode: string, browserHash: string): Promise<boolean>;
   /** Notes that the provider's answer has come to this browser; false when one came before, or there is no such login. */
@@ -25,6 +25,8 @@ export interface People {
 export interface NewLogin {
   readonly deviceHash: string;
   readonly userCode: string;
+  /** Where it was begun. */
+  readonly network: string;
   readonly lifetimeSeconds: number;
 }
 

@@ -39,7 +39,7 @@ export async function exchange(
   const rules = (await store.publishers.of(idToken.issuer)).filter(
     (rule) => mismatch(rule, idToken.claims) === undefined,
   );
-  const [first] = rules;
+  const [first, ...others] = rules;
   if (!first) throw await unmatched(store, idToken);
   const scopes = [...new Set(rules.flatMap((rule) => rule.scopes))].sort();
   const subject = subjectOf(idToken);
@@ -47,7 +47,13 @@ export async function exchange(
   const claims = { provider: idToken.issuer, subject: idToken.subject, ...jobOf(idToken.claims) };
   const principal = { issuer: own.issuer, subject, scopes: new Set<string>() };
   await store.write({ principal, request }, async ({ publishers, event }) => {
-    const isFirst = await publishers.exchange({ id, publisher: first.id, proof: idToken.proof, claims });
+    const isFirst = await publishers.exchange({
+      id,
+      publisher: first.id,
+      others: others.map((rule) => rule.id),
+      proof: idToken.proof,
+      claims,
+    });
     if (!isFirst) throw refused(new SignedFlaw('it was taken before; ask the provider for another one'));
     await event('token.exchanged', { exchange: id, publisher: first.id, scopes, ...claims });
     return {};

@@ -5,7 +5,7 @@ export interface PublisherReads {
   list(): Promise<Answer<'listPublishers'>['items']>;
   /** Those of an issuer that count. */
   of(issuer: string): Promise<readonly Publisher[]>;
-  /** Whether a token of this exchange still counts: its publisher has not been removed. */
+  /** Whether a token of this exchange still counts: none of the publishers that gave its scopes has been removed. */
   isActive(exchange: string): Promise<boolean>;
 }
 
@@ -20,6 +20,8 @@ export interface PublisherWrites {
 export interface Exchange {
   readonly id: string;
   readonly publisher: string;
+  /** The other publishers whose scopes the token has. */
+  readonly others: readonly string[];
   /** SHA-256, hex, of what the provider signed. */
   readonly proof: string;
   /** What is kept of the job. */

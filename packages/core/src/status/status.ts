@@ -17,7 +17,7 @@ export async function readStatus(
 ): Promise<Status> {
   requireScope(principal, 'runs:read', everything);
   const [facts, stored] = await Promise.all([daemon(), store.status()]);
-  const { newest_running_at: _, moving: __, ...shown } = stored;
+  const { newest_running_at: _, moving: __, struggling: ___, ...shown } = stored;
   const needs = needsOf(stored, facts.disk);
   return { ok: needs.length === 0, ...facts, ...shown, needs };
 }
@@ -32,6 +32,9 @@ export function needsOf(stored: StoredStatus, disk: Status['disk']): Need[] {
     ...workerNeeds(queue.conventions, workers),
     ...queue.conventions.flatMap((convention) => queueNeeds(convention, stored)),
     ...failing.filter(isBroken).map(releaseNeed),
+    ...stored.struggling
+      .filter(({ hook }) => !failing.some((one) => one.hook === hook && isBroken(one)))
+      .map(attemptsNeed),
     ...stored.recalls.filter(({ fact }) => fact !== 'record').map(recallNeed),
   ];
 }
@@ -120,6 +123,15 @@ function releaseNeed({ hook, version, passed, failed, error, run, reason }: Fail
     code: 'release_fails',
     about: hook,
     detail: `${hook} v${version} failed ${failed + error} of ${all} runs of the last hour${why}`,
+    next: version > 1 ? `osa runs logs ${run}, then osa hooks rollback ${hook}` : `osa runs logs ${run}`,
+  };
+}
+
+function attemptsNeed({ hook, version, run, ending }: StoredStatus['struggling'][number]): Need {
+  return {
+    code: 'release_fails',
+    about: hook,
+    detail: `${hook} v${version}: the last two attempts of a run that goes on have failed; the newest ended with: ${ending}`,
     next: version > 1 ? `osa runs logs ${run}, then osa hooks rollback ${hook}` : `osa runs logs ${run}`,
   };
 }

@@ -7,6 +7,13 @@ export type StoredStatus = Pick<
   Status,
   'now' | 'database' | 'workers' | 'queue' | 'failing' | 'stale' | 'paused' | 'recalls'
 > & {
+  /** Live releases whose newest attempts in a run that goes on have failed, with how the last one ended. */
+  readonly struggling: readonly {
+    readonly hook: string;
+    readonly version: number;
+    readonly run: string;
+    readonly ending: string;
+  }[];
   /** The conventions of which a batch ended in the last 30 seconds. */
   readonly moving: readonly string[];
   /** When the newest of the batches that run, or ended in the last 30 seconds, could be claimed; null when there is none. */

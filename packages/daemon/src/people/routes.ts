@@ -51,14 +51,15 @@ export function loginRoutes(parts: LoginParts): Pick<Handlers, Names> {
   return {
     async startLogin({ request }) {
       const { config } = required(parts);
-      const waitSeconds = parts.starts.count(networkOf(request.ip));
+      const network = networkOf(request.ip);
+      const waitSeconds = parts.starts.count(network);
       if (waitSeconds !== undefined) {
         throw new OsaError('rate_limited', 'too many logins are begun from this network; wait a moment', {
           details: { retry_after_seconds: waitSeconds },
         });
       }
       const page = `${config.publicUrl}/api/v1/auth/device/verify`;
-      return startLogin(people, { page, intervalSeconds: config.intervalSeconds });
+      return startLogin(people, { page, network, intervalSeconds: config.intervalSeconds });
     },
     takeLogin: ({ body, request }) => counted(parts, request, () => takeLogin(sessions(), body.device_code)),
     refreshLogin: ({ body, request }) =>

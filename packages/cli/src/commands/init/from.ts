@@ -14,6 +14,8 @@ export interface Made {
   readonly files: (readonly [path: string, content: string])[];
   readonly ingestOptions: string;
   readonly hook: string;
+  /** Fields that are text and may be meant as something else, one a line. */
+  readonly oddities: readonly string[];
 }
 
 /** @throws OsaError `usage` for a file that no schema fits */
@@ -46,6 +48,9 @@ export function madeFrom(
     ],
     ingestOptions: isNested ? '' : optionsFor(columns, fields, id),
     hook,
+    oddities: fields.flatMap(({ name, column: { oddity } }) =>
+      oddity === undefined ? [] : [`${name} is text: ${oddity}`],
+    ),
   };
 }
 
@@ -142,8 +147,13 @@ hooks:
     release: { directory: ./hooks/${hook}, command: [node, hook.mjs] }
 `;
 
-function fieldLine({ name, column: { title, type, isComplete, stranger } }: MadeField): string {
-  const unit = type === 'number' ? ' # unit: ?' : '';
-  const odd = stranger === undefined ? '' : ` # most are numbers, but not ${JSON.stringify(stranger)}`;
+function fieldLine({ name, column: { title, type, isComplete, oddity } }: MadeField): string {
+  const unit = type === 'number' ? ` # unit: ${unitIn(title)}?` : '';
+  const odd = oddity === undefined ? '' : ` # ${oddity}`;
   return `    - { name: ${name}, type: ${type}, required: ${isComplete}, description: ${JSON.stringify(title)} }${unit}${odd}\n`;
+}
+
+/** What a title has in brackets at its end, as in `depth (m)`. */
+function unitIn(title: string): string {
+  return /[([]([\p{L}\p{N}°µ%/^*.·-]{1,20})[)\]]$/u.exec(title)?.[1] ?? '';
 }

@@ -41,7 +41,7 @@ export const init = defineCommand({
       from === undefined ? await firstSlug([basename(root), 'samples']) : await slugFor(from, root);
     const made =
       from === undefined
-        ? { files: scaffold(slug, jsonSchema), hook: 'density', ingestOptions: '' }
+        ? { files: scaffold(slug, jsonSchema), hook: 'density', ingestOptions: '', oddities: [] }
         : madeFrom(from, await surveyFile(context, from, reading), { slug, jsonSchema });
     const files = new Map(made.files);
     const records = from === undefined ? 'records.ndjson' : relative(root, resolve(sources.cwd, from));
@@ -73,6 +73,8 @@ export const init = defineCommand({
       line`  ${bold(ingest)}`,
       line`  ${bold(`osa rows ${made.hook}`)}`,
       ...(from === undefined ? [] : [line`  ${bold(`osa trace ${made.hook}/1`)}`]),
+      ...(made.oddities.length === 0 ? [] : ['', 'Look at these in convention.yaml first:']),
+      ...made.oddities.map((oddity) => line`  ${oddity}`),
     ]);
     return undefined;
   },

@@ -8,8 +8,8 @@ export interface Column {
   readonly isComplete: boolean;
   /** Whether no value is there twice, and each could name its record. */
   readonly isUnique: boolean;
-  /** For a text of which most are numbers, one that is none. */
-  readonly stranger: string | undefined;
+  /** For a text of which most look like something else: what, and a value that shows why it is none. */
+  readonly oddity: string | undefined;
 }
 
 type Kind = Column['type'];
@@ -21,6 +21,24 @@ const tests: readonly (readonly [Kind, (text: string) => boolean])[] = [
   ['url', (text) => /^(?:https?|ftp):\/\/[^\s\\]+$/i.test(text) && URL.canParse(text)],
 ];
 
+const testOf = (kind: Kind) => tests.find(([name]) => name === kind)?.[1] ?? (() => false);
+
+/** What the values of a text may look like. The example fits where `isExact` is false, and otherwise it does not. */
+const likenesses = [
+  { name: 'numbers', isExact: true, test: testOf('number') },
+  { name: 'dates', isExact: true, test: testOf('date') },
+  {
+    name: 'numbers with a decimal comma',
+    isExact: false,
+    test: (text: string) => /^-?\d+(?:\.\d{3})*(?:,\d+)?$/.test(text),
+  },
+  {
+    name: 'dates, but not written YYYY-MM-DD',
+    isExact: false,
+    test: (text: string) => /^\d{1,2}([./-])\d{1,2}\1\d{4}$/.test(text),
+  },
+] as const;
+
 /** Ids that are kept to see whether one is there twice. */
 const mostIds = 200_000;
 
@@ -31,8 +49,7 @@ export class ColumnLook {
   private readonly ids = new Set<string>();
   private isUnique = true;
   private values = 0;
-  private numbers = 0;
-  private stranger: string | undefined;
+  private readonly alike = likenesses.map((likeness) => ({ ...likeness, count: 0, example: '' }));
 
   constructor(title: string) {
     this.title = title;
@@ -43,11 +60,13 @@ export class ColumnLook {
     if (text === '') return;
     this.values += 1;
     for (const [kind, test] of tests) {
-      const fits = (this.kinds.has(kind) || kind === 'number') && test(text);
+      const fits = this.kinds.has(kind) && test(text);
       if (!fits) this.kinds.delete(kind);
-      if (kind !== 'number') continue;
-      if (fits) this.numbers += 1;
-      else this.stranger ??= text;
+    }
+    for (const likeness of this.alike) {
+      const fits = likeness.test(text);
+      if (fits) likeness.count += 1;
+      if (fits !== likeness.isExact) likeness.example ||= text;
     }
     if (!this.isUnique) return;
     if (this.ids.has(text) || Buffer.byteLength(text) > 200) this.isUnique = false;
@@ -56,13 +75,15 @@ export class ColumnLook {
 
   column(records: number): Column {
     const type = this.values === 0 ? 'text' : (tests.find(([kind]) => this.kinds.has(kind))?.[0] ?? 'text');
-    const isMostlyNumbers = type === 'text' && this.numbers > this.values / 2;
+    const most = this.alike.find(({ count }) => type === 'text' && count > this.values / 2);
     return {
       title: this.title,
       type,
       isComplete: this.values === records && records > 0,
       isUnique: this.isUnique && this.values === records && records > 0,
-      stranger: isMostlyNumbers ? this.stranger : undefined,
+      oddity:
+        most &&
+        `most are ${most.name}, ${most.isExact ? 'but not' : 'such as'} ${JSON.stringify(most.example)}`,
     };
   }
 }

@@ -6,6 +6,8 @@ import { logOut, rotate } from './sessions.ts';
 
 /** Logins that are under way at a time. */
 const mostLogins = 10_000;
+/** And of one network. */
+const mostOfNetwork = 20;
 
 export function people(database: Pick<Database, 'sql' | 'transaction'>): People {
   const { sql, transaction } = database;
@@ -30,14 +32,34 @@ export function people(database: Pick<Database, 'sql' | 'transaction'>): People 
   };
 }
 
-async function start({ sql }: Pick<Database, 'sql'>, login: NewLogin): Promise<boolean> {
-  const { deviceHash, userCode, lifetimeSeconds } = login;
-  const rows = await sql`
-    insert into logins (id, device_hash, user_code, expires_at)
-    select ${uuid7()}, ${deviceHash}, ${userCode}, now() + make_interval(secs => ${lifetimeSeconds}::integer)
-    where (select count(*) from (select from logins where expires_at > now() limit ${mostLogins}) l) < ${mostLogins}
-    on conflict (user_code) do nothing returning id`;
-  return rows.length > 0;
+/** One that waits in the database is open until somebody decided on it. */
+async function start(
+  { sql }: Pick<Database, 'sql'>,
+  { deviceHash, userCode, network, lifetimeSeconds }: NewLogin,
+): ReturnType<People['start']> {
+  const [row] = await sql<{ inNetwork: boolean; isStarted: boolean }[]>`
+    with of_network as materialized (
+      select count(*) >= ${mostOfNetwork} as is_full from (
+        select from logins where network = ${network} and expires_at > now() and allowed is null
+        limit ${mostOfNetwork}) l
+    ), of_all as materialized (
+      select count(*) >= ${mostLogins} as is_full from (
+        select from logins where expires_at > now() limit ${mostLogins}) l
+    ), dropped as (
+      delete from logins where (select is_full from of_all) and not (select is_full from of_network) and id = (
+        select id from logins where expires_at > now() and browser_hash is null order by expires_at, id limit 1)
+      returning id
+    ), started as (
+      insert into logins (id, device_hash, user_code, network, expires_at)
+      select ${uuid7()}, ${deviceHash}, ${userCode}, ${network},
+             now() + make_interval(secs => ${lifetimeSeconds}::integer)
+      where not (select is_full from of_network)
+        and (not (select is_full from of_all) or exists (select from dropped))
+      on conflict (user_code) do nothing returning id
+    )
+    select (select is_full from of_network) as "inNetwork", exists (select from started) as "isStarted"`;
+  if (row?.isStarted) return 'started';
+  return row?.inNetwork ? 'network_full' : 'full';
 }
 
 /** Deletes logins that are over, and the tokens of sessions that have been over for a day. */

@@ -19,7 +19,10 @@ export function publisherReads({ sql }: Pick<Database, 'sql'>): PublisherReads {
       const rows = await sql`
         select from exchanges e
         cross join lateral (select removed_at from publishers where id = e.publisher offset 0) p
-        where e.id = ${exchange} and p.removed_at is null`;
+        where e.id = ${exchange} and p.removed_at is null and not exists (
+          select from (select publisher from exchange_rules where exchange = e.id offset 0) x
+          cross join lateral (select removed_at from publishers where id = x.publisher offset 0) o
+          where o.removed_at is not null)`;
       return rows.length > 0;
     },
   };
@@ -57,13 +60,17 @@ async function add(tx: Transaction, actor: number, { issuer, claims, scopes }: R
 async function keep(
   tx: Transaction,
   actor: number,
-  { id, publisher, proof, claims }: Exchange,
+  { id, publisher, others, proof, claims }: Exchange,
 ): Promise<boolean> {
   const rows = await tx`
     insert into exchanges (id, publisher, actor, proof, claims)
     values (${id}, ${publisher}, ${actor}, ${proof}, ${tx.json(claims)}::jsonb)
     on conflict (proof) do nothing returning id`;
-  return rows.length > 0;
+  if (rows.length === 0) return false;
+  await tx`
+    insert into exchange_rules (exchange, publisher)
+    select ${id}, unnest(${arrayText([publisher, ...others])}::text::uuid[])`;
+  return true;
 }
 
 /** Names the exchange of the request's token for the rest of the transaction: what it makes is kept with it. */

@@ -6,6 +6,7 @@ import { runningWorkers } from '../queue/workers.ts';
 import { affectedRecalls } from '../recall/views.ts';
 import { pausedJson } from '../registry/pause.ts';
 import { type OpenBatches, openBatches } from './queue.ts';
+import { strugglingReleases } from './struggling.ts';
 
 /** How the archive is, as the database sees it. Everything is bounded, and looked up by index. */
 export async function storedStatus(
@@ -13,11 +14,12 @@ export async function storedStatus(
   counted?: OpenBatches,
 ): Promise<StoredStatus> {
   const { sql } = database;
-  const [facts, queue, workers, failing, stale, hooks, ingestions, recalls] = await Promise.all([
+  const [facts, queue, workers, failing, struggling, stale, hooks, ingestions, recalls] = await Promise.all([
     serverFacts(sql),
     counted ?? openBatches(sql),
     runningWorkers(database),
     failingReleases(sql),
+    strugglingReleases(sql),
     staleRows(sql),
     pausedHooks(sql),
     pausedIngestions(sql),
@@ -31,6 +33,7 @@ export async function storedStatus(
     moving: queue.moving,
     newest_running_at: queue.newestRunningAt,
     failing,
+    struggling,
     stale,
     paused: { hooks, ingestions },
     recalls: recalls.map(({ id, fact, asked, reason, opened_at, current: { records, rows } }) => {
