@@ -4,7 +4,7 @@
 
 create table file_senders (
   actor bigint not null references actors,
-  sha256 text not null references stored_files on delete cascade,
+  sha256 text not null references stored_files,
   primary key (actor, sha256)
 );
 create index on file_senders (sha256);

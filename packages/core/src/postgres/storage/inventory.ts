@@ -68,6 +68,7 @@ async function forget(database: Database, { sha256, graceSeconds, remove }: Forg
       const [needed] = await references(tx, tx`${sha256}::text`);
       if (needed !== undefined) throw kept;
       await tx`select set_config('osa.forgetting', ${sha256}, true)`;
+      await tx`delete from file_senders where sha256 = ${sha256}`;
       await tx`delete from stored_files where sha256 = ${sha256}`;
       await tx`delete from files where sha256 = ${sha256}`;
       if (!(await remove())) throw kept;
