@@ -36,8 +36,23 @@ const mostCounted = 50_000;
 
 /** The queue by convention: what runs, what waits, and why. Depositions are counted, and nothing else is said of them. */
 export async function openBatches(sql: Sql, most = mostCounted): Promise<OpenBatches> {
-  const ended = justEnded(sql);
-  const rows = await sql<(Waiting & { seen: number })[]>`
+  const [rows, ended] = await Promise.all([countedGroups(sql, most), justEnded(sql)]);
+  const groups = rows.map(({ seen: _, ...group }) => group);
+  const running = groups.flatMap((group) => (group.status === 'running' ? [group.newest_available_at] : []));
+  const newest = [...running, ...ended.map((batch) => batch.available_at)];
+  return {
+    complete: (rows[0]?.seen ?? 0) <= most,
+    conventions: [...Map.groupBy(groups, ({ convention }) => convention)].map(([convention, states]) =>
+      conventionOf(convention, states),
+    ),
+    moving: ended.map(({ convention }) => convention),
+    newestRunningAt: newest.sort().at(-1) ?? null,
+    groups,
+  };
+}
+
+async function countedGroups(sql: Sql, most: number): Promise<readonly (Waiting & { seen: number })[]> {
+  return sql<(Waiting & { seen: number })[]>`
     with closed as materialized (
       select array(
           select c.slug from convention_hooks c join hooks h on h.name = c.hook
@@ -67,18 +82,6 @@ export async function openBatches(sql: Sql, most = mostCounted): Promise<OpenBat
            min(available_at) as available_at, max(available_at) as newest_available_at, min(reason) filter (where ${isShown(sql, sql`told.id`)}) as example,
            (select count(*)::integer from open) as seen
     from told group by convention, status, why order by convention, status, why limit 10000`;
-  const groups = rows.map(({ seen: _, ...group }) => group);
-  const running = groups.flatMap((group) => (group.status === 'running' ? [group.newest_available_at] : []));
-  const newest = [...running, ...(await ended).map((batch) => batch.available_at)];
-  return {
-    complete: (rows[0]?.seen ?? 0) <= most,
-    conventions: [...Map.groupBy(groups, ({ convention }) => convention)].map(([convention, states]) =>
-      conventionOf(convention, states),
-    ),
-    moving: (await ended).map(({ convention }) => convention),
-    newestRunningAt: newest.sort().at(-1) ?? null,
-    groups,
-  };
 }
 
 /**
