@@ -25,15 +25,15 @@ export async function checkTraces(state: State, model: Model, client: Client, re
     srns.add(trace.record.srn);
   }
   for (const srn of srns) await checkRecordTrace(srn, { facts, model, client }, report);
-  const accepted = new Set(
-    state.depositions.filter(({ status }) => status === 'accepted').map(({ id }) => id),
+  const open = new Set(
+    state.batchRecords.filter(({ status }) => status === 'published').map(({ batch }) => batch),
   );
   for (const { id, batch, hook, version } of state.runs) {
     const deposition = facts.batchOf(batch)?.deposition ?? null;
     const run = await client.read<Answer<'showRun'>>(`/api/v1/hooks/runs/${id}`);
     const digest = facts.releaseOf(hook, version)?.digest;
-    if (deposition !== null && !accepted.has(deposition)) {
-      if (run !== undefined) report('I15', `run ${id} of a deposition that is not accepted is shown`);
+    if (deposition !== null && !open.has(batch)) {
+      if (run !== undefined) report('I15', `run ${id} of a submission that is not accepted is shown`);
       continue;
     }
     if (run?.hook_name !== hook || run.version !== version || run.digest !== digest)
