@@ -42,7 +42,7 @@ export async function followIngestion(
     },
     away() {
       isAway = true;
-      progress.away(`the server is away or busy; waiting for it. ${goesOn}`);
+      progress.away(`the server is away or busy; waiting for it; ${goesOn}`);
     },
     take(found: Ingestion) {
       isAway = false;
