@@ -53,7 +53,9 @@ function readNumber(cell: string): Cell {
   if (cell === '') return undefined;
   if (jsonNumber.test(cell)) {
     const problem = numberProblem(cell);
-    return problem === undefined ? { json: cell } : { ...asText(cell), problem: `${excerpt(cell)} cannot be kept: ${problem}` };
+    return problem === undefined
+      ? { json: cell }
+      : { ...asText(cell), problem: `${excerpt(cell)} cannot be kept: ${problem}` };
   }
   const isDecimalComma =
     /^[+-]?(?:\d+|\d{1,3}(?:[. ]\d{3})+),\d+$/.test(cell) && !/^[+-]?[1-9]\d{0,2},\d{3}$/.test(cell);
