@@ -15,7 +15,7 @@ export async function modelOf(directory) {
   return { name, text: await readFile(join(directory, name), 'utf8') };
 }
 
-/** What is wrong with a file, in words for the person who sent it. */
+/** A flaw of a file, in words for the person who sent it. */
 export class ModelFlaw extends Error {}
 
 const columns = {

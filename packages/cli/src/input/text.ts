@@ -35,7 +35,7 @@ export async function* decoded(
   yield decode(name, decoder, undefined, line);
 }
 
-/** What a byte order mark says, else UTF-8. */
+/** The encoding that a byte order mark names, else UTF-8. */
 export function encodingOfMark(head: Buffer): string {
   if (head[0] === 0xff && head[1] === 0xfe) return 'utf-16le';
   return head[0] === 0xfe && head[1] === 0xff ? 'utf-16be' : 'utf-8';

@@ -8,7 +8,7 @@ import type { JsonValue } from '../json/value.ts';
  * wrong throws `TokenFlaw`, whose text is for the log: it holds nothing of the token.
  */
 
-/** What is wrong with a token, for the log of the daemon; outside all flaws look alike. */
+/** A flaw of a token, for the log of the daemon; outside all flaws look alike. */
 export class TokenFlaw extends Error {
   override readonly name = 'TokenFlaw';
   readonly isExpired: boolean;
@@ -19,7 +19,7 @@ export class TokenFlaw extends Error {
   }
 }
 
-/** Of one token; what needs more is no token of ours. */
+/** The largest token; anything longer is not one of ours. */
 const tokenBytes = 8 * 1024;
 
 export type JsonObject = { readonly [key: string]: JsonValue };
@@ -70,7 +70,7 @@ function decode(text: string): Buffer {
   return bytes;
 }
 
-/** What an attacker would use to bring a key, and what would change how the rest is read. */
+/** Members that bring a key, or change how the rest is read. */
 const refusedMembers = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'zip', 'cty', 'enc'];
 const types = ['jwt', 'at+jwt'];
 

@@ -26,7 +26,7 @@ function openness(isOpen: boolean): { open_text: true | undefined } {
   return { open_text: isOpen || undefined };
 }
 
-/** What the deployer should know of text that takes any value, or that does not although the SDK may mean it to. */
+/** Warnings about text that takes any value, and about text that does not although the SDK may mean it to. */
 export function openTextWarnings(
   { schema, hooks }: DeployRequest,
   state: {

@@ -5,7 +5,7 @@ import { canonicalJson } from '../json/canonical.ts';
 import type { DeployRequest } from './convention.ts';
 import type { DeployOptions, DeployPlan } from './plan.ts';
 
-/** What a plan promises, so that a deploy can be held to it. */
+/** The promises of a plan, so that a deploy can be held to them. */
 export type Reviewed = NonNullable<Answer<'planDeploy'>['reviewed']>;
 
 /**

@@ -8,7 +8,7 @@ import { formatNames } from './format/index.ts';
 import { resolveSchema } from './read.ts';
 import { recordTable, rowTable, type Table } from './table.ts';
 
-/** What there is to read. */
+/** The tables that can be read. */
 
 type Description = Answer<'describeData'>;
 

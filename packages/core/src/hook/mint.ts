@@ -54,7 +54,7 @@ async function mint(store: Store, writer: Writer, hook: string, request: Given):
   throw new OsaError('busy', `hook ${hook}: others keep moving its live release; repeat the release`);
 }
 
-/** What was answered under the same key counts, also where the request would be refused by now. */
+/** An answer under the same key counts, also where the request would be refused by now. */
 async function completed(
   store: Store,
   writer: Writer,

@@ -48,7 +48,7 @@ export interface RegistryWrites extends RegistryState {
   ): Promise<Answer<'pauseHook'> | undefined>;
   /** The live change that made a locked hook's pointer what it is. */
   currentChange(hook: StoredHook): Promise<LiveChange>;
-  /** What a rollback of a locked hook goes back to: `rollback_to` of its `showHook`. */
+  /** The version that a rollback of a locked hook goes back to: `rollback_to` of its `showHook`. */
   rollbackTarget(hook: string): Promise<number | undefined>;
   versions(hook: string): Promise<number[]>;
   createFeatureTable(hook: string): Promise<void>;
@@ -73,11 +73,11 @@ export interface HookSource {
 /** A locked hook. */
 export interface HeldHook {
   readonly hook: StoredHook;
-  /** As `claimedBatches` of it, seen under the lock: no further batch is claimed with its releases. */
+  /** The hook's `claimedBatches`, seen under the lock: no further batch is claimed with its releases. */
   readonly claimed: readonly ClaimedBatch[];
 }
 
-/** What a deploy looks at, as it is stored at one moment. */
+/** The stored state that a deploy reads at one moment. */
 export interface RegistryState {
   convention(slug: string): Promise<StoredConvention | undefined>;
   /** Those of the named hooks that exist. */
@@ -86,13 +86,13 @@ export interface RegistryState {
   declared(naming: Naming): Promise<Declared>;
 }
 
-/** What a declaration names. */
+/** The things that a declaration names. */
 export interface Naming {
   readonly slug: string;
   readonly schema: { readonly id: string; readonly version: string };
   /** With the fingerprints of their declared releases. */
   readonly hooks: readonly { readonly name: string; readonly fingerprint: string }[];
-  /** Of packed directories. */
+  /** Digests of packed directories. */
   readonly digests: readonly string[];
 }
 
@@ -113,7 +113,7 @@ export interface DeclaredHook extends StoredHook {
     readonly source_ref: string;
     readonly once_live: boolean;
   } | null;
-  /** What is live, where that is not the known release. */
+  /** The live release, where that is not the known one. */
   readonly live: StoredRelease | null;
 }
 
@@ -179,7 +179,7 @@ export interface ClaimedBatch {
   readonly batch: string;
   /** The run of the hook that it was claimed for. */
   readonly run: string;
-  /** Of what it is: an ingestion or a recompute. */
+  /** The batch's ingestion; null for one of a recompute. */
   readonly ingestion: string | null;
   readonly recompute: string | null;
   readonly convention: string;

@@ -72,7 +72,7 @@ export interface NormalLimits {
   readonly timeout_seconds: number;
 }
 
-/** What a release runs, before it has a version. */
+/** The code and config of a release, before it has a version. */
 export interface ReleaseContent {
   readonly runtime: Runtime;
   /** The image's name, for people and for pulling; never decides what runs. Null for a directory. */

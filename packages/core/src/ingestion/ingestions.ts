@@ -7,7 +7,7 @@ import type { FieldDefinition } from '../record/schema.ts';
 
 /** Ingestions as they are stored: one upload each, cut into batches, which are the queue of the workers. */
 export interface IngestionWrites {
-  /** What an ingestion of a convention pins when it opens; undefined when there is no such convention. */
+  /** The facts that an ingestion of a convention pins when it opens; undefined when there is no such convention. */
   pin(convention: string): Promise<Pinned | undefined>;
   /**
    * The ingestion of the same bytes by the same actor within a day, unless it was cancelled, has failed, or a later upload

@@ -71,8 +71,8 @@ export function recordReader(
 const reservedSource = 'source_id: names of this form are kept for depositions; take another one';
 
 /**
- * What patterns may cost in one upload: some seconds, and a microsecond or less for each byte of it. By the clock the same
- * upload would be valid on one machine and not on another.
+ * Steps that patterns may take in one upload: some seconds, and a microsecond or less for each byte of it. By the clock
+ * the same upload would be valid on one machine and not on another.
  */
 const firstSteps = 300_000_000;
 const stepsPerByte = 50;

@@ -17,7 +17,7 @@ export interface PeopleIssuer {
   readonly issuer: string;
   readonly audience: string;
   readonly key: SigningKey;
-  /** Of an access token. */
+  /** The life of an access token. */
   readonly lifetimeSeconds: number;
 }
 

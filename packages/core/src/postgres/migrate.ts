@@ -128,7 +128,7 @@ function checksum({ sql }: Migration): string {
 }
 
 /**
- * What stops a daemon from running as this role: it would be above the rules, or could put itself there. Empty when
+ * Reasons why a daemon may not run as this role: it would be above the rules, or could put itself there. Empty when
  * it is fit. Looked at are the role of the session and all that it may become.
  */
 export async function excessRights(database: Database): Promise<readonly string[]> {

@@ -15,13 +15,13 @@ export interface Pattern {
   test(value: string, steps?: Steps): boolean;
 }
 
-/** What searches may still cost: each state that is entered at a place of a value is one. */
+/** The steps that are left for searches: each state that is entered at a place of a value is one. */
 export interface Steps {
   left: number;
 }
 
 /**
- * What is wrong with `source` as a pattern, or undefined. Ask before a schema is stored.
+ * The flaw of `source` as a pattern, or undefined. Ask before a schema is stored.
  */
 export function patternProblem(source: string): string | undefined {
   try {

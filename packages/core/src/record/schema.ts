@@ -24,7 +24,7 @@ export const Pattern = z
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
   });
 
-/** What a value must keep beside its type. Keys that do not belong to the type are ignored, as clients may send them. */
+/** Rules for a value beside its type. Keys that do not belong to the type are ignored, as clients may send them. */
 export const Constraints = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('text'),
@@ -116,8 +116,8 @@ export function isOpenField({ type, constraints }: FieldDefinition): boolean {
 }
 
 /**
- * What makes `next` another schema than `stored`. Order, descriptions and examples do not count; units do,
- * since they change what a number means.
+ * The differences that make `next` another schema than `stored`. Order, descriptions and examples do not count; units
+ * do, since they change what a number means.
  */
 export function schemaDifferences(
   stored: readonly FieldDefinition[],

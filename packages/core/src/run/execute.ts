@@ -44,12 +44,12 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
   return true;
 }
 
-/** What the log says of a claim, so that whoever reads it finds the ingestion or recompute. */
+/** The claim's names for the log, so that a reader finds the ingestion or recompute. */
 function namesOf({ batch, fence, ingestion, recompute, convention }: Claim) {
   return { batch, fence, ...(recompute === null ? { ingestion } : { recompute }), convention };
 }
 
-/** What the hooks of a batch came to: results to commit, or one action that ends this claim. */
+/** The decision on a batch after its hooks: results to commit, or one action that ends this claim. */
 type Decision = { readonly action: 'commit'; readonly results: readonly RunResult[] } | StoppedClaim;
 
 async function runHooks(

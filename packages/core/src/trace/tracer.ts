@@ -52,7 +52,7 @@ export interface Finds {
 type Version = Answer<'sourceHistory'>['versions'][number];
 type Result = Version['results'][number];
 
-/** What is stored of a source's history, before anything is compared. */
+/** The stored history of a source, before anything is compared. */
 export interface StoredHistory {
   readonly versionCount: number;
   /** Newest first. */

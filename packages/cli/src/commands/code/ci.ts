@@ -1,7 +1,7 @@
 import { publicUrl } from './public-url.ts';
 import { isCommit } from './repository.ts';
 
-/** What the environment of a CI job says about the code that is built. */
+/** The code that is built, as the environment of a CI job describes it. */
 export interface CiCommit {
   readonly url: string;
   readonly commit: string;

@@ -230,7 +230,7 @@ function heldLines({ hook_name, version: made, live_version }: Hold): Line[] {
   ];
 }
 
-/** What became of the releases that a deploy held, for its history. */
+/** The releases that a deploy held and what was done with them, for its history. */
 export function holdLines(holds: readonly Hold[]): Line[] {
   return holds.map(
     ({ hook_name, version: made, comparison_id, status, records, changed_records, ...hold }) => {

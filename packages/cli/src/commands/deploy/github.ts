@@ -73,7 +73,7 @@ export function placed(
   return problemsIn(manifest.problem(path, message)).map((problem) => ({ ...problem, path: field, message }));
 }
 
-/** What a difference to something registered comes to, at its field. */
+/** A difference to something registered as a problem at its field. */
 export function differenceProblem({ path, from, to }: Difference): {
   readonly field: string;
   readonly message: string;

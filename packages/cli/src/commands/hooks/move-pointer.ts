@@ -13,7 +13,7 @@ import { healed, waitOptions } from '../recomputes/heal.ts';
 import { batchesOf, keptLines } from './kept-lines.ts';
 import { comparisonLines } from './release-differences.ts';
 
-/** What rollback and activate have in common: two moves of one pointer. */
+/** Rollback and activate: two moves of one pointer. */
 
 type Hook = Answer<'showHook'>;
 

@@ -153,7 +153,7 @@ function fieldLine({ name, column: { title, type, isComplete, oddity } }: MadeFi
   return `    - { name: ${name}, type: ${type}, required: ${isComplete}, description: ${JSON.stringify(title)} }${unit}${odd}\n`;
 }
 
-/** What a title has in brackets at its end, as in `depth (m)`. */
+/** The text in brackets at the end of a title, as in `depth (m)`. */
 function unitIn(title: string): string {
   return /[([]([\p{L}\p{N}°µ%/^*.·-]{1,20})[)\]]$/u.exec(title)?.[1] ?? '';
 }

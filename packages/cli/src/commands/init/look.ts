@@ -1,6 +1,6 @@
 import { isDate, isDateTime } from '@osa/core/calendar';
 
-/** What the values of one column have in common. */
+/** Facts about all values of one column. */
 export interface Column {
   readonly title: string;
   readonly type: 'text' | 'number' | 'date' | 'boolean' | 'url';
@@ -23,7 +23,7 @@ const tests: readonly (readonly [Kind, (text: string) => boolean])[] = [
 
 const testOf = (kind: Kind) => tests.find(([name]) => name === kind)?.[1] ?? (() => false);
 
-/** What the values of a text may look like. The example fits where `isExact` is false, and otherwise it does not. */
+/** Kinds of text. The example fits where `isExact` is false, and otherwise it does not. */
 const likenesses = [
   { name: 'numbers', isExact: true, test: testOf('number') },
   { name: 'dates', isExact: true, test: testOf('date') },

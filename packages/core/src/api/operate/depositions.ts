@@ -29,7 +29,7 @@ const SubmittedRun = z.object({
   id: z.string(),
   hook: z.string(),
   version: z.int(),
-  /** What the run made of the record; null while it is going, or waits for the review. */
+  /** The run's result for the record; null while it is going, or waits for the review. */
   outcome: z.enum(['passed', 'rejected', 'errored']).nullable(),
 });
 

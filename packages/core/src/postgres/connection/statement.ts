@@ -34,7 +34,7 @@ export interface Sql {
 
 export type Hole = postgres.ParameterOrFragment<bigint>;
 
-/** What the server told of itself when the connection was opened. */
+/** The facts that the server gave when the connection was opened. */
 export interface Backend {
   readonly pid: number;
   readonly secret: number;

@@ -6,7 +6,7 @@ import { type Fragment, joined } from './visible.ts';
 
 /** Orders by several columns, with absent values last, and the places in them. */
 
-/** As many characters of a text are sorted by, so that a place in the order stays small. */
+/** The number of characters of a text that count for the order, so that a place in it stays small. */
 const sortedCharacters = 200;
 
 /** `, … as k0, … as k1`, the values that are sorted by. */

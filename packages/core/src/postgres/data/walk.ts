@@ -27,7 +27,7 @@ export interface Source {
    * and what `found` needs.
    */
   scanned(after: Place | undefined, window: number): Fragment;
-  /** Of `scanned`, what fits the selection: `id` and `k`, `most` at most, in stored order. */
+  /** The rows of `scanned` that fit the selection: `id` and `k`, `most` at most, in stored order. */
   found(most: number): Fragment;
   /** `id` and `k` of the last one of `scanned`. */
   last(): Fragment;

@@ -39,7 +39,7 @@ async function keep(tx: Transaction, claim: Claim, results: readonly RunResult[]
   await failpoint('hold.before-commit');
 }
 
-/** What the commit takes of a result, apart from its rows. */
+/** The part of a result that the commit takes, apart from its rows. */
 interface Kept {
   readonly reason: string | null;
   readonly attempt: number | null;

@@ -29,7 +29,7 @@ export async function prepareBinaries({ account, base }: Places): Promise<string
 interface Link {
   /** Below `native`. */
   readonly path: string;
-  /** What it leads to, from the directory of the link. */
+  /** The target, from the directory of the link. */
   readonly target: string;
 }
 

@@ -24,9 +24,9 @@ export interface EmbeddedConnection {
 }
 
 export interface EmbeddedPostgres {
-  /** As the superuser `osa`, without a password. It stays the same when the server is restarted. */
+  /** The connection of the superuser `osa`, without a password. It stays the same when the server is restarted. */
   readonly connection: EmbeddedConnection;
-  /** Of the postmaster that runs, or ran last. */
+  /** The id of the postmaster that runs, or ran last. */
   readonly pid: number;
   /**
    * Ends the server and the watch over it. `fast` breaks off open transactions and writes a checkpoint;

@@ -14,7 +14,7 @@ export interface Places {
   readonly data: string;
   /** The directory of the unix socket; of the server's account, 0700. */
   readonly socket: string;
-  /** What the server prints; below `base`, ours. */
+  /** The server's output; below `base`, ours. */
   readonly log: string;
 }
 

@@ -23,7 +23,7 @@ export interface Server {
   signal(name: 'SIGINT' | 'SIGQUIT'): Promise<void>;
 }
 
-/** What the server says of itself in `postmaster.pid`, as src/include/utils/pidfile.h of PostgreSQL lays it out. */
+/** The server's `postmaster.pid`, as src/include/utils/pidfile.h of PostgreSQL lays it out. */
 export interface PidFile {
   readonly pid: number;
   readonly data: string;

@@ -50,7 +50,7 @@ export async function keepLog(
     on conflict (run, attempt) do update set tail = excluded.tail, bytes = excluded.bytes`;
 }
 
-/** What a worker started and nobody will end is over; the end of its log, as far as it was kept, is its log. */
+/** Ends attempts whose worker is gone; the kept tail becomes their log. */
 export async function abandonAttempts(tx: Transaction, batches: readonly string[]): Promise<void> {
   const ids = arrayText(batches);
   await tx`

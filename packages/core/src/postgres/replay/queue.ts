@@ -96,7 +96,7 @@ async function renew({ sql }: Database, { batch, fence }: Lease, leaseMs: number
   return rows.length > 0;
 }
 
-/** As the batch of the run gave them to the hook. */
+/** Reads the records as the batch of the run gave them to the hook. */
 async function records(
   database: Database,
   { batch: part, run, whole }: HeldPart,

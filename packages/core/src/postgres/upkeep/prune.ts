@@ -4,7 +4,7 @@ import type { Database, Transaction } from '../connection/connect.ts';
 import { requireMigrated } from '../migrate.ts';
 import { useIndexLookups } from '../queue/plans.ts';
 
-/** What is kept, in days; undefined keeps all of it. */
+/** The time that things are kept, in days; undefined keeps all of them. */
 export interface Retention {
   readonly logDays: number | undefined;
   readonly eventDays: number | undefined;

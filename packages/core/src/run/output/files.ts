@@ -20,7 +20,7 @@ export interface FileReading {
   readonly directory: string;
   readonly name: OutputFile | 'progress.jsonl';
   readonly lineBytes: number;
-  /** What may still be read of all files together; counted down. */
+  /** The bytes of all files together that may still be read; counted down. */
   readonly budget: { bytes: number; readonly of: number };
   /** Called at the end of a file that is there, with the SHA-256 of all of its bytes, hex. */
   readonly onEnd: (sha256: string) => void;

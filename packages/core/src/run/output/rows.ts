@@ -13,7 +13,7 @@ export interface RowsTask {
   readonly rowsPerChunk: number;
 }
 
-/** As `RowChunk`, with each row's record by its place in the batch. */
+/** A `RowChunk` with each row's record by its place in the batch. */
 export interface RawChunk {
   readonly rowCount: number;
   readonly records: readonly number[];

@@ -1,9 +1,9 @@
 /** Keeps the first and the last bytes of a stream in constant memory, whatever its length. */
 export interface BoundedLog {
   append(chunk: Uint8Array): void;
-  /** What was kept; between its two parts a line says how many bytes were left out. */
+  /** The kept bytes; between the two parts a line says how many were left out. */
   bytes(): Uint8Array;
-  /** Of all that came. */
+  /** The length of all that came. */
   length(): number;
 }
 

@@ -75,7 +75,8 @@ export async function isQuotaExceeded(directory: string): Promise<boolean> {
  */
 export async function requireKept(path: string): Promise<void> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-  // What is not there or cannot be opened is for who reads it; what is no file has nothing to keep.
+  // Whoever reads the output reports a file that is missing or cannot be opened; anything else than a file holds
+  // nothing to keep.
   const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(() => undefined);
   if (file === undefined) return;
   await using opened = file;

@@ -62,7 +62,7 @@ function sizeOf(stats: Stats | undefined): number {
   return stats === undefined || stats.isDirectory() ? 0 : Math.max(stats.size, stats.blocks * 512);
 }
 
-/** What is in a directory, one more than the bound at most. */
+/** The paths in a directory, one more than the bound at most. */
 async function pathsIn(path: string): Promise<string[]> {
   const paths: string[] = [];
   const children = await orVanished(opendir(path, { bufferSize: 1_000 }));

@@ -54,8 +54,9 @@ export function runArguments(plan: ContainerPlan): string[] {
 }
 
 /**
- * What only one of the two has or needs. Podman would hand on the daemon's proxies, put writable tmpfs over a
- * read-only root, and make volumes that the image declares; docker has no such options, and its volumes are refused.
+ * Options that only one of the two engines has or needs. Podman would hand on the daemon's proxies, put writable tmpfs
+ * over a read-only root, and make volumes that the image declares; docker has no such options, and its volumes are
+ * refused.
  */
 const dialects: Record<EngineName, readonly string[]> = {
   podman: [

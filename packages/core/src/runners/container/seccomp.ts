@@ -66,7 +66,7 @@ function narrow(profile: Profile): string {
   return JSON.stringify({ ...profile, syscalls: [...syscalls, cloneWithoutNamespaces, ...sockets] });
 }
 
-/** What rules of ours allow, or none: socketcall's arguments stand in memory, where no filter can see the family. */
+/** Whether our own rules decide about it: socketcall's arguments are in memory, where no filter can see the family. */
 function isLeftToUs(name: string, action: string): boolean {
   return name === 'socket' || name === 'socketcall' || (action === 'SCMP_ACT_ALLOW' && refused.has(name));
 }

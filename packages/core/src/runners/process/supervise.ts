@@ -15,7 +15,7 @@ import { untilEnded } from '../attempt/guard.ts';
 import { isTooLarge } from '../attempt/output-size.ts';
 import { endAll, signalProcess, startOf } from './processes.ts';
 
-/** What the pipes still hold once every process is gone is read within this. */
+/** The time for reading the rest of the pipes once every process is gone. */
 const drainMs = 1_000;
 
 /** Beside the attempt's directories; names the leader of the process group for the sweep after a crash. */

@@ -122,7 +122,7 @@ function isRight({ missing, changed, unknown }: Verified): boolean {
   return missing.length + changed.length + unknown.length === 0;
 }
 
-/** What is done of an export; in its directory until it is complete. */
+/** The parts of an export that are done; kept in its directory until it is complete. */
 interface Progress {
   readonly identity: string;
   readonly as_of?: string;

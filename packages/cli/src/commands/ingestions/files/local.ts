@@ -57,7 +57,7 @@ export async function localFiles(directory: string): Promise<LocalFiles> {
   };
 }
 
-/** What begins with a dot is what systems leave in directories. */
+/** The names in a directory, without those that begin with a dot: systems put them there. */
 async function namesIn(place: string): Promise<string[]> {
   try {
     if (!(await lstat(place)).isDirectory()) throw refusal(place, 'is not a directory');
