@@ -112,7 +112,7 @@ export interface AskedFor {
 
 export interface Writer {
   readonly principal: Principal;
-  /** The request that this is done for; told of in the outbox. */
+  /** The request that this is done for; its event names it. */
   readonly request?: AskedFor | undefined;
   readonly idempotency?: { readonly key: string; readonly requestDigest: string } | undefined;
 }

@@ -42,7 +42,7 @@ function escapeInvisible(text: string): string {
   return text.replace(invisible, escaped);
 }
 
-/** As JSON spells it: a character beyond U+FFFF is a pair. */
+/** The spelling of JSON: a character beyond U+FFFF is a pair. */
 function escaped(character: string): string {
   return Array.from({ length: character.length }, (_, index) => {
     const code = character.charCodeAt(index);

@@ -1,6 +1,6 @@
 /**
  * Reads the atoms of a file in mmCIF, the format of the Protein Data Bank: STAR text (Hall 1991) with the names of the PDBx
- * dictionary. Of the whole file only the table `_atom_site` is read.
+ * dictionary. Only the table `_atom_site` is read.
  */
 import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';

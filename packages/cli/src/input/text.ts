@@ -67,7 +67,7 @@ function lineWithin(encoding: string, chunk: Buffer | undefined): number {
   let lines = 0;
   let start = 0;
   for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-    // A character that began in the chunk before is no flaw of this one.
+    // A character may have begun in the chunk before.
     const from = start === 0 ? firstWhole(chunk) : start;
     if (!isUtf8(chunk.subarray(from, Math.max(from, end)))) return lines;
     lines += 1;

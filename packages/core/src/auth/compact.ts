@@ -55,7 +55,7 @@ export function readCompact(token: string, tolerated: readonly string[] = []): C
 export function readObject(bytes: Uint8Array, what: string): JsonObject {
   const value = parse(bytes, what);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  throw new TokenFlaw(`the ${what} is no object`);
+  throw new TokenFlaw(`the ${what} is not an object`);
 }
 
 export function hmacSha256(secret: Uint8Array, { signed, signature }: CompactToken): boolean {
@@ -83,7 +83,7 @@ function readHeader(bytes: Uint8Array, tolerated: readonly string[]): TokenHeade
   if (Object.hasOwn(header, 'typ') && !(typeof typ === 'string' && types.includes(typ.toLowerCase()))) {
     throw new TokenFlaw('its typ is not JWT or at+jwt');
   }
-  if (Object.hasOwn(header, 'kid') && typeof kid !== 'string') throw new TokenFlaw('its kid is no text');
+  if (Object.hasOwn(header, 'kid') && typeof kid !== 'string') throw new TokenFlaw('its kid is not text');
   return { alg, kid: typeof kid === 'string' ? kid : undefined };
 }
 

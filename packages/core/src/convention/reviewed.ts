@@ -10,7 +10,7 @@ export type Reviewed = NonNullable<Answer<'planDeploy'>['reviewed']>;
 
 /**
  * The plan by its digests: of what was sent, and of what it would change in this archive. `open` is the plan as anybody may
- * see it, so it is the same for whoever asks.
+ * see it, so it is the same for every caller.
  */
 export function reviewed(request: DeployRequest, open: DeployPlan, options: DeployOptions): Reviewed {
   const { activate, compare, archive = '' } = options;

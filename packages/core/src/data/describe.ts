@@ -130,7 +130,7 @@ function escaped(text: string): string {
 /**
  * A record by `id` or `id@version`.
  *
- * @throws OsaError `not_found`, `invalid` for a version that is no number
+ * @throws OsaError `not_found`, `invalid` for a version that is not a number
  */
 export async function readRecord(store: Store, name: string): Promise<Answer<'readRecord'>> {
   const [, id = '', text] = /^([^@]*)(?:@(.*))?$/s.exec(name) ?? [];

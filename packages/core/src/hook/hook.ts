@@ -26,7 +26,7 @@ export const jsonTypes = ['string', 'number', 'integer', 'boolean', 'array', 'ob
 export const stringFormats = ['date-time', 'date', 'uuid'] as const;
 
 const namePattern = /^[a-z][a-z0-9_]*$/;
-/** Matches all but the names of `list`. A pattern, so that JSON Schema and OpenAPI tell of the rule, too. */
+/** Matches all but the names of `list`. A pattern, so that JSON Schema and OpenAPI have the rule, too. */
 export const noneOf = (list: readonly string[]) => new RegExp(`^(?!(?:${list.join('|')})$)`);
 
 export const HookName = z

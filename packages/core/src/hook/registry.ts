@@ -202,7 +202,7 @@ export interface MintingBase {
   readonly live: StoredRelease | null;
   /**
    * The known release that a request means: it has the digest that was said, or that of the live release, and agrees
-   * with every other part that was said. Of several it is the live one, else the newest.
+   * with every other part that was said. If there are several, it is the live one, else the newest.
    */
   readonly known: StoredRelease | null;
   readonly releaseCount: number;
@@ -224,7 +224,7 @@ export interface Minting {
   /** How many releases there were when it was asked whether this one is known. */
   readonly seenReleases: number;
   readonly expected: Expected;
-  /** Whether to append `hook.released` to the outbox; a deploy tells of its releases itself. */
+  /** Whether to append `hook.released` to the outbox; a deploy reports its releases itself. */
   readonly told: boolean;
 }
 
@@ -233,9 +233,9 @@ export type Expected = Pick<ParsedBody<'activate'>, 'expected_live_seq' | 'expec
 
 /**
  * `known`: this very release was there. `answered`: the request was, under the same key; here is its answer. Nothing was done for `unknown` (no such hook), `unexpected` (the pointer is
- * elsewhere), `moved` (what was carried over is not live any more, or there is a newer
- * release of this digest), `missing` (the packed directory is not stored) and
- * `unsourced` (there is no such release, and nobody said where its code comes from).
+ * elsewhere), `moved` (the carried-over release is not live any more, or there is a newer release of this digest),
+ * `missing` (the packed directory is not stored) and `unsourced` (there is no such release, and nobody said where its
+ * code comes from).
  */
 export type MintOutcome =
   | { readonly outcome: 'minted' | 'known'; readonly release: Minted }

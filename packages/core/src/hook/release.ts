@@ -53,8 +53,8 @@ export const LimitsUpdate = z.object({
 });
 
 /**
- * Any JSON object. Its numbers keep their value, as raw JSON where no double does: whoever parses an API body, a file or
- * YAML refuses what is not JSON.
+ * Any JSON object. Its numbers keep their value, as raw JSON where no double does: the parsers of API bodies, files and
+ * YAML refuse anything but JSON.
  */
 export const Config = z.record(z.string().max(1_000), z.unknown());
 

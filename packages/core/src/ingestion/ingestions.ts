@@ -14,7 +14,7 @@ export interface IngestionWrites {
    * has sent one of its sources: then this upload is new content. Uploads of the same bytes take turns from here on.
    */
   findRepeat(upload: { pinned: Pinned; contentSha256: string }): Promise<string | undefined>;
-  /** `deposition` is what it submits, where it is no upload. */
+  /** `deposition` is the one that it submits; undefined for an upload. */
   open(ingestion: {
     pinned: Pinned;
     batchSize: number;

@@ -107,8 +107,8 @@ export async function storedFiles(
 }
 
 /**
- * Those that the actor has sent, has in a deposition, or may read in a published record. A digest alone opens nothing: whoever
- * knows one has not shown that the bytes are theirs to use.
+ * Those that the actor has sent, has in a deposition, or may read in a published record. A digest alone opens nothing:
+ * to know one does not prove a right to the bytes.
  */
 export async function knownFiles(
   sql: Sql,

@@ -107,7 +107,7 @@ export const SchemaDefinition = z.strictObject({
 export type FieldDefinition = z.infer<typeof FieldDefinition>;
 export type SchemaDefinition = z.infer<typeof SchemaDefinition>;
 
-/** Whether a field takes any JSON value where its schema has `open_text`. A unit is no rule for the value. */
+/** Whether a field takes any JSON value where its schema has `open_text`. A unit does not restrict the value. */
 export function isOpenField({ type, constraints }: FieldDefinition): boolean {
   if (type !== 'text') return false;
   if (constraints?.type !== 'text') return true;

@@ -105,7 +105,7 @@ const neverStarted = {
   logBytes: null,
 } as const;
 
-/** Why the code did not start. What is not about that goes on: a fault of ours, or that we are to stop. */
+/** Why the code did not start. Other errors go on: a fault of ours, or an order to stop. */
 function notStarted(error: unknown, signal: AbortSignal): OsaError {
   const known = asOsaError(error);
   if (!known || signal.aborted) throw error;

@@ -93,9 +93,9 @@ async function settle(execution: Execution, claim: Claim, decision: Decision): P
 }
 
 /**
- * Something outside of the hook went wrong. With the lease gone there is nothing to do: whoever holds the batch
- * starts again. Otherwise it is given back, or its lease runs out if the database cannot be told; what fails again
- * and again ends the ingestion.
+ * Something outside of the hook went wrong. With the lease gone there is nothing to do: its next holder starts again.
+ * Otherwise it is given back, or its lease runs out if the database cannot be told; what fails again and again ends the
+ * ingestion.
  */
 async function letGo(execution: Execution, claim: Claim, error: unknown, stop: AbortSignal): Promise<void> {
   const { queue, log } = execution;

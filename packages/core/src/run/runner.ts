@@ -47,7 +47,7 @@ export interface Task {
   readonly records: readonly InputRecord[];
   /** Gives a file of a record a further name, by its SHA-256. */
   readonly linkFile?: ((sha256: string, path: string) => Promise<void>) | undefined;
-  /** Told of what the code says on stdout and stderr, as it comes. */
+  /** Called with each chunk of stdout and stderr. */
   readonly onLog?: ((chunk: Uint8Array) => void) | undefined;
 }
 

@@ -18,7 +18,7 @@ export interface RunnerParts {
   readonly requiresSafeRuntime: boolean;
   /** The longest time for a pull; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
-  /** Told of each pull of an image: whether it came, and the seconds that it took. */
+  /** Called after each pull of an image: whether it came, and the seconds that it took. */
   readonly onPull?: (ok: boolean, seconds: number) => void;
   /** Reports what a person should know, such as a bound that this machine cannot keep. */
   readonly warn: Warn;

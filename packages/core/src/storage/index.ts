@@ -59,8 +59,8 @@ export interface FileStore {
   /** How many bytes of a file have come from a sender. */
   received(sha256: string, sender: string): Promise<number>;
   /**
-   * Takes a part of a file. `stored` is there once the whole has come and has the digest; then it can be read. What came
-   * of a part that broke off is kept, and the next part begins there.
+   * Takes a part of a file. `stored` is there once the whole has come and has the digest; then it can be read. The
+   * bytes of a part that broke off are kept, and the next part begins there.
    *
    * @throws OsaError `conflict` for another offset than that of the end, with `details.received`; `in_progress`;
    * `too_large`; `invalid` for another digest; `unavailable`

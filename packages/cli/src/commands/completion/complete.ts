@@ -4,7 +4,7 @@ import type { Client } from '../../http/client.ts';
 import type { CommandEntry, CommandGroup } from '../entry.ts';
 import { commands } from '../index.ts';
 
-/** A server that is slower than this is no help while somebody types. */
+/** Nobody who types waits for longer. */
 const patienceMs = 1_000;
 
 /** Words that may take the place of the last one. Never fails: a name that cannot be read is left out. */

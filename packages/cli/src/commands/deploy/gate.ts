@@ -106,7 +106,8 @@ export function gateOf(
         (hook === undefined || name === hook) && feature.columns.some((one) => one.name === column),
     );
     if (found.length > 0) return found.map(({ name }) => name);
-    const whose = hook === undefined ? 'no hook of the file has' : `${hook} is no hook of the file, or lacks`;
+    const whose =
+      hook === undefined ? 'no hook of the file has' : `${hook} is not a hook of the file, or lacks`;
     throw new OsaError('usage', `--${option}: ${whose} a column ${column}`, { field: option });
   };
   for (const { allowed, ...of } of tolerance) {

@@ -205,7 +205,7 @@ async function choicesOf(client: Client, { name, live }: Hook, older: boolean) {
   return found.slice(0, mostChoices);
 }
 
-/** Does `move`; when the pointer has moved since `hook` was read, shows where it stands before the error is told. */
+/** Does `move`. If the pointer has moved since `hook` was read, shows its place before the error. */
 export async function tellingWhatMoved<T>(
   { output }: Context,
   client: Client,

@@ -22,8 +22,8 @@ import { isEmpty, type Mark, marksOf, type Place, placeAt, placeOf, start } from
 import { plainWords } from './yaml-words.ts';
 
 /**
- * Reads YAML 1.2 (core schema) as JSON values; the tree tells where each of them stands. What JSON cannot hold, and
- * what would be read differently from what it looks like, is a flaw: duplicate and merge keys, tags, keys that are not
+ * Reads YAML 1.2 (core schema) as JSON values; the tree tells where each of them stands. Anything that JSON cannot
+ * hold, or that is read differently from how it looks, is a flaw: duplicate and merge keys, tags, keys that are not
  * text, numbers that a double cannot hold, and what `yaml-doubt.ts` lists. Never throws for any text.
  */
 export function readYaml(text: string): YamlTree {

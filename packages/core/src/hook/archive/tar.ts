@@ -73,7 +73,7 @@ export function placeProblem(
   for (const part of entry.target.split('/')) {
     if (part === '' || part === '.') continue;
     if (way.length > 0 && types.get(way.join('/')) !== 'directory') {
-      return `links to "${entry.target}", which goes through something that is no directory`;
+      return `links to "${entry.target}", which goes through something other than a directory`;
     }
     if (part !== '..') way.push(part);
     else if (way.pop() === undefined) return `links to "${entry.target}", which leaves the directory`;

@@ -22,7 +22,7 @@ export function keyColumns(sql: Sql, keys: readonly SortKey[], columns: ColumnSq
 /** The values of `keyColumns` as an array of texts, for places. */
 export function keyTexts(sql: Sql, keys: readonly SortKey[]): Fragment {
   const texts = keys.map((_, index) => sql`${sql(`k${index}`)}::text`);
-  // As JSON, since the driver reads a null of an array as text.
+  // Sent as JSON, since the driver reads a null of an array as text.
   return sql`to_json(array[${joined(sql, texts, sql`, `, sql``)}]::text[])`;
 }
 

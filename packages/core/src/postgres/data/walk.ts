@@ -102,8 +102,8 @@ export async function sorted(
 }
 
 /**
- * All rows of the table are looked at, which is told before it is tried. What the planner expects for the most rows that may be
- * sorted is far below the bound, and without statistics it expects less.
+ * All rows of the table would be looked at, so the query is refused before it is tried. The cost that the planner
+ * expects for the most rows that may be sorted is far below the bound, and without statistics it expects less.
  *
  * @throws OsaError `invalid`
  */

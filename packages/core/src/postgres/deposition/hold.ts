@@ -11,8 +11,8 @@ import { useIndexLookups } from '../queue/plans.ts';
 const rowsPerChunk = 10_000;
 
 /**
- * Puts a batch into review: what its hooks have answered is kept, and nothing of it is published. As with a commit, fence
- * and lease are checked first, by the database's clock, and a lost answer to COMMIT is looked up.
+ * Puts a batch into review: what its hooks have answered is kept, and nothing of it is published. Fence and lease are
+ * checked first, as in a commit, by the database's clock, and a lost answer to COMMIT is looked up.
  *
  * @throws OsaError `lease_lost`
  */

@@ -67,7 +67,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   return handle(directory, supervisor);
 }
 
-/** The server that runs for a directory, whoever started it; undefined when there is none. */
+/** The server that runs for a directory, started by any process; undefined when there is none. */
 export async function findEmbedded(
   directory: string,
 ): Promise<{ readonly pid: number; readonly connection: EmbeddedConnection } | undefined> {

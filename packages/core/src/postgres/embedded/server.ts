@@ -69,7 +69,7 @@ export async function launch(
   }
 }
 
-/** The server that runs on the data directory, whoever started it. */
+/** The server that runs on the data directory, started by any process. */
 export async function findServer(data: string): Promise<Server | undefined> {
   const file = await readPidFile(data);
   if (file === undefined || file.data !== data || !(await isPostmaster(file.pid, data))) {

@@ -88,8 +88,8 @@ export function heldUp(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
 }
 
 /**
- * The ingestions whose unfinished batches hold up those of `of` that would be claimed next. Of long queues only the
- * beginning is looked at, and a few ingestions are named.
+ * The ingestions whose unfinished batches hold up those of `of` that would be claimed next. Only the beginning of a
+ * long queue is looked at, and a few ingestions are named.
  */
 function waitsBehind(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
   return sql`

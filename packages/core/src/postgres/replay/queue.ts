@@ -36,7 +36,7 @@ export function isPartStartable(sql: Sql, hook: Hole, version: Hole): Hole {
 
 /**
  * One part, of a hook that is not paused: its row's lock makes a pause a barrier. A hook that somebody else holds is left for the
- * next look. A release that no running worker can start is given to whoever asks, to say so.
+ * next look. Any worker takes a release that no running one can start, and certifies that.
  */
 async function claim(
   database: Database,

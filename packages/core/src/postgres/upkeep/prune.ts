@@ -29,8 +29,8 @@ export interface Pruned {
 const [attemptsAPage, eventsAPage] = [2_000, 5_000];
 
 /**
- * Removes what is no history and older than its retention. Each page is a transaction of its own with a row in `prunings`, so
- * it may be interrupted, and run again, at any time. Takes the owner's role.
+ * Removes entries beyond their retention, but never history. Each page is a transaction of its own with a row in
+ * `prunings`, so it may be interrupted, and run again, at any time. Takes the owner's role.
  *
  * @throws OsaError `conflict` (not migrated), `access_denied` (another role), `unavailable`
  */

@@ -11,7 +11,7 @@ export type OutputFile = (typeof outputFiles)[number];
 export interface FileLine {
   /** From 1, blank lines counted. */
   readonly number: number;
-  /** Without its line end; valid until the next line is asked for. Of a line that is too long, its start. */
+  /** Without its line end; valid until the next line is asked for. The start of a line that is too long. */
   readonly bytes: Uint8Array;
   readonly tooLong: boolean;
 }
@@ -93,7 +93,7 @@ function readBlock(file: number, block: Buffer): number {
   }
 }
 
-/** Cuts blocks into lines. What a line has in earlier blocks is kept in `head`, up to `lineBytes`. */
+/** Cuts blocks into lines. The part of a line in earlier blocks is kept in `head`, up to `lineBytes`. */
 function* splitLines(blocks: Iterable<Buffer>, lineBytes: number): Generator<FileLine, void> {
   const head = Buffer.allocUnsafe(lineBytes);
   let [number, kept, tooLong] = [1, 0, false];

@@ -7,7 +7,7 @@ export interface BoundedLog {
   length(): number;
 }
 
-/** Keeps `keep` bytes of the start and `keep` of the end; `heard` is told of all that comes. */
+/** Keeps `keep` bytes of the start and `keep` of the end; `heard` gets everything that comes. */
 export function boundedLog(keep: number, heard?: (chunk: Uint8Array) => void): BoundedLog {
   const head = Buffer.alloc(keep);
   /** A ring: the byte at position `n` of what follows the head stands at `n % keep`. */

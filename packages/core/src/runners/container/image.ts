@@ -21,7 +21,7 @@ export interface KnownImages {
   readonly onPull: OnPull;
 }
 
-/** Told of each pull: whether the image came, and the seconds that it took. */
+/** Called after each pull: whether the image came, and the seconds that it took. */
 export type OnPull = (ok: boolean, seconds: number) => void;
 
 export function knownImages(onPull: OnPull = () => undefined): KnownImages {
@@ -137,7 +137,7 @@ function requireRunnable(engine: Engine, image: Inspected, reference: string): v
       `is for ${platform}, and this machine is ${hostPlatform}; build it for that, too`,
     );
   }
-  // Podman is told to ignore them; docker would make each a writable directory without a bound.
+  // Podman can ignore them; docker would make each a writable directory without a bound.
   if (engine.name === 'docker' && Object.keys(Volumes ?? {}).length > 0) {
     throw refused(reference, 'declares a volume; a hook writes to $OSA_OUT and /tmp only');
   }
@@ -192,7 +192,11 @@ const absent = /manifest[ _]unknown|name[ _]unknown|repository name not known|ma
 const denied =
   /\bunauthorized\b|authentication required|access to the resource is denied|(?<!permission )\bdenied: |registry: denied|403 \(?forbidden/i;
 
-/** `ghcr.io:443/acme/hook:1.2` → `ghcr.io:443/acme/hook`. @throws OsaError `invalid` for what is no name of an image */
+/**
+ * `ghcr.io:443/acme/hook:1.2` → `ghcr.io:443/acme/hook`.
+ *
+ * @throws OsaError `invalid` for a text that cannot name an image
+ */
 function repositoryOf(image: string | null): string {
   const reference = splitImage(image ?? 'localhost/osa');
   if (isImage(reference)) return reference.name.replace(/:[^/:]*$/, '');

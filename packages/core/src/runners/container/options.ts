@@ -5,7 +5,7 @@ import type { Task } from '../../run/runner.ts';
 import type { AttemptDirectory } from '../attempt/directory.ts';
 import type { EngineName } from './engine.ts';
 
-/** Labels by which containers of ours are found, whoever made them. */
+/** Labels by which containers of any daemon of ours are found. */
 export const labels = { workspace: 'osa.workspace', attempt: 'osa.attempt' } as const;
 
 /** Where the container finds its places; images rely on it. */
