@@ -39,13 +39,19 @@ describe('http-27: an error', () => {
 describe('http-27: where every statement fails', () => {
   let broken: TestDaemon;
   let headers: Record<string, string>;
+  const unheard: unknown[] = [];
+  const onUnheard = (reason: unknown) => void unheard.push(reason);
   beforeAll(async () => {
+    process.on('unhandledRejection', onUnheard);
     broken = await testDaemon({ worker: idleWorker });
     headers = { authorization: await broken.bearer(everything) };
     const owner = broken.database.open(broken.database.ownerUrl, { max: 1 });
     await owner.sql.unsafe('alter schema public rename to elsewhere');
   });
-  afterAll(() => broken.close());
+  afterAll(async () => {
+    await broken.close();
+    process.off('unhandledRejection', onUnheard);
+  });
 
   test.each(Object.entries(routes) as [RouteName, Route][])('%s says nothing of us', async (_name, route) => {
     const names: Readonly<Record<string, string>> = {
@@ -77,6 +83,10 @@ describe('http-27: where every statement fails', () => {
     const routesOf = new Set(failed.map((line) => JSON.parse(line).route));
     expect(routesOf.size).toBeGreaterThan(20);
     expect(failed.join('')).toContain('42P01');
+  });
+
+  test('and none fails where nobody hears of it, which would end the daemon', () => {
+    expect(unheard).toEqual([]);
   });
 });
 

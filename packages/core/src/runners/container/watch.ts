@@ -73,7 +73,7 @@ export async function watchContainer(watch: Watch): Promise<Watched | NotMade> {
   await failpoint('container.asked');
   const ending = await untilEnded(running(watch, attached, made)).finally(() => {
     attached.kill();
-    counter.stop();
+    return counter.stop();
   });
   await failpoint('container.exited');
   const state = await endState(engine, name);
