@@ -14,7 +14,7 @@ export interface Made {
   readonly files: (readonly [path: string, content: string])[];
   readonly choices: Choices;
   readonly hook: string;
-  /** What the file may mean otherwise, one a line. */
+  /** Other readings of the file, one a line. */
   readonly oddities: readonly string[];
 }
 
