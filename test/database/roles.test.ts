@@ -71,6 +71,7 @@ const columns = {
   held_runs: 'batch',
   held_rows: 'chunk',
   reviews: 'decision',
+  deposition_ends: 'reason',
   upload_use: 'actor',
   people: 'subject',
   logins: 'device_hash',

@@ -22,6 +22,8 @@ export const bounds = {
   /** Submissions of one person that are in validation at once, and those of a day. */
   openSubmissions: 20,
   submissionsPerDay: 500,
+  /** Drafts that one person deletes on a day: a row of each stays. */
+  deletionsPerDay: 1_000,
   /** Files that are asked for at once. */
   askedFiles: 1_000,
   /** Files in a packed hook directory. */

@@ -30,7 +30,7 @@ export type ReviewScope = 'all' | { readonly names: readonly string[]; readonly 
 
 /** The depositions, within one transaction of one actor. */
 export interface DepositionWrites {
-  /** Those of the digests that are stored, and that the actor has sent, has deposited, or may read in a record. */
+  /** Those of the digests that are stored, and that the actor has sent, or may read in a published record. */
   knownFiles(digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
   /** Waits for other transactions of the actor that create or submit, so that their counts hold until this one ends. */
   takeTurn(): Promise<void>;
@@ -55,6 +55,12 @@ export interface DepositionWrites {
   setFiles(id: string, files: readonly RecordFile[]): Promise<void>;
   /** Ends what is not done of its submission. */
   withdraw(submission: string): Promise<void>;
+  /** Ends it as well, on behalf of its owner, who reads the reason and who gave it. */
+  end(deposition: { readonly id: string; readonly submission: string }, reason: string): Promise<void>;
+  /** The seconds until the actor has deleted less than `most` drafts within a day; 0 where that is so. */
+  waitToDelete(most: number): Promise<number>;
+  /** Removes the content of a draft; the row stays, with the actor and the time. */
+  delete(id: string): Promise<void>;
   /** Decides about the batch in review and ends it: what is approved is published by the same transaction. */
   review(
     deposition: StoredDeposition,
@@ -75,6 +81,10 @@ export interface DepositionReads {
 export function unknownDeposition(id: string): OsaError {
   const next = '`osa depositions list` shows yours';
   return new OsaError('not_found', `you have no deposition with the id ${id}; ${next}`, { field: 'id' });
+}
+
+export function unknownFile(id: string, name: string): OsaError {
+  return new OsaError('not_found', `deposition ${id} has no file ${JSON.stringify(name)}`, { field: 'name' });
 }
 
 /** The source of a deposition's record: a name that no upload may use. */

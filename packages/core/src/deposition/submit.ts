@@ -82,8 +82,9 @@ export async function withdrawDeposition(
     requireOwner(await depositions.find(id), writer.principal, id);
     const found = requireOwner(await depositions.lockSubmitted(id), writer.principal, id);
     const { status, submission } = found;
-    if (submission === null || status === 'draft' || status === 'accepted') {
-      const why = status === 'accepted' ? 'it is published' : 'it is a draft';
+    if (submission === null || (status !== 'in_validation' && status !== 'in_review')) {
+      const why =
+        status === 'accepted' ? 'it is published' : status === 'deleted' ? 'it is deleted' : 'it is a draft';
       throw new OsaError('conflict', `deposition ${id}: there is nothing to withdraw, since ${why}`, {
         details: { status },
       });

@@ -87,7 +87,7 @@ export function problemOfStored(
   for (const { name, sha256, size } of files) {
     const found = stored.get(sha256);
     if (found === undefined) {
-      return `file ${excerpt(name)}: no bytes with sha256:${sha256} are stored; upload them first`;
+      return `file ${excerpt(name)}: you have not sent sha256:${sha256}, and no published record has it; upload it first`;
     }
     if (found.size !== size) {
       return `file ${excerpt(name)}: it has ${found.size} bytes, and the record says ${size}`;

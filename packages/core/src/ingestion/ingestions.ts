@@ -26,8 +26,8 @@ export interface IngestionWrites {
     index: number,
     records: readonly IncomingRecord[],
   ): Promise<void>;
-  /** Those of the files that are stored. */
-  storedFiles(digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
+  /** Those of the files that are stored, and that the actor has sent, or may read in a published record. */
+  knownFiles(digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
   /** Two lines of the ingestion with the same source, if there are any. */
   findTwins(id: string): Promise<readonly Twins[]>;
   /**

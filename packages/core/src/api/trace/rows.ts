@@ -122,6 +122,7 @@ const TracedDeposition = z.object({
       .pick({ ingestion: true, status: true, submitted_at: true, finished_at: true, runs: true })
       .extend({
         review: z.object({ decision: z.enum(['approved', 'rejected']), actor: Actor, at: time }).nullable(),
+        ended: z.object({ actor: Actor, at: time }).nullable().default(null),
       }),
   ),
 });
