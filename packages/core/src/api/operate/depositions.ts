@@ -53,7 +53,7 @@ const Submission = z.object({
   waits: z.string().nullable(),
   reasons: z.array(Reason),
   review: Review.nullable(),
-  /** Who ended it on behalf of its owner, and why. */
+  /** The operator who ended it on behalf of its owner, and the reason. */
   ended: z.object({ reason: z.string(), actor: Actor, at: time }).nullable().default(null),
 });
 
