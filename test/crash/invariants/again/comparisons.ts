@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { diesOf, expectedRows, type Making, type Row } from '../hooks.ts';
-import { makingOf } from './making.ts';
-import type { Comparing, Model } from './model.ts';
-import type { State, StoredComparison, StoredRow } from './state.ts';
-import type { Report } from './violations.ts';
+import { diesOf, expectedRows, type Making, type Row } from '../../hooks.ts';
+import { makingOf } from '../making.ts';
+import type { Comparing, Model } from '../model.ts';
+import type { State, StoredComparison, StoredRow } from '../state.ts';
+import type { Report } from '../violations.ts';
 
 /** I18: every comparison ends with a report, of the release that was asked for, and the same for the same seed. */
 export function checkComparisons(state: State, model: Model, report: Report): void {
