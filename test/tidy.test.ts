@@ -117,6 +117,21 @@ test('a folder holds 16 files at most', () => {
   expect([...counts].filter(([, count]) => count > 16)).toEqual([]);
 });
 
+test('no promise is begun and then left unheard while another is awaited', () => {
+  expect(unheardPromises(sources('packages'))).toEqual([]);
+});
+
+test.each([
+  ['  const b = f();\n  await g();\n  await b;\n', ['x.ts: b']],
+  ['  const b = f(\n    1,\n  );\n  const a = await g();\n  return [a, (await b).c];\n', ['x.ts: b']],
+  ['  const b = f();\n  await g();\n  const [a] = await Promise.all([a, b]);\n', ['x.ts: b']],
+  ['  const b = f();\n  await Promise.all([g(), b]);\n', []],
+  ['  const b = f();\n  b.catch(() => undefined);\n  await g();\n  await b;\n', []],
+  ['  const b = await f();\n  await g();\n  await b;\n', []],
+])('the search for those finds them in %j', (text, found) => {
+  expect(unheardPromises([{ path: 'x.ts', text: `function x() {\n${text}}\n` }])).toEqual(found);
+});
+
 test('modules do not import each other in a ring', () => {
   const files = sources('packages');
   const graph = new Map(files.map((file) => [file.path, staticImports(file)]));
@@ -145,7 +160,7 @@ function wrongImports(files: readonly Source[]): string[] {
   );
 }
 
-/** What a file imports: a path from the root for our own files, else the name of the package. */
+/** An import of a file: a path from the root for our own files, else the name of the package. */
 function imports({ path, text }: Source): string[] {
   const found = text.matchAll(/(?:^|[^\w])(?:import|export)\b[^'"`;]*?(?:from\s*)?\(?\s*['"]([^'"\n]+)['"]/g);
   return [...found].map(([, specifier = '']) => resolve(path, specifier));
@@ -180,6 +195,27 @@ function findRing(graph: ReadonlyMap<string, readonly string[]>): string[] {
     if (ring.length > 0) return ring;
   }
   return [];
+}
+
+/**
+ * Promises that are begun, and awaited only after another wait. If that one fails, nobody hears the first, and an unheard
+ * rejection ends the daemon. Such a promise needs `.catch`, or both are awaited together.
+ */
+function unheardPromises(files: readonly Source[]): string[] {
+  return files.flatMap(({ path, text }) =>
+    [
+      ...text.matchAll(/^( *)const (\w+)(?:: [^=\n]+)? = (?!await |new |async )(\w[^;]*?\([^;]*);\n/gm),
+    ].flatMap(({ 0: all, 1: indent = '', 2: name = '', 3: begun = '', index }) => {
+      const rest = text.slice(index + all.length);
+      const block = rest.slice(0, rest.search(new RegExp(`^ {0,${Math.max(indent.length - 1, 0)}}\\S`, 'm')));
+      const awaited = block.search(
+        new RegExp(`await ${name}\\b(?!\\s*[.(\\[?])|Promise\\.\\w+\\(\\[(?:[^\\]({]*, ?)?${name}[,\\]]`),
+      );
+      const before = block.slice(0, Math.max(block.lastIndexOf(';\n', awaited), 0));
+      const isHeard = begun.includes('.catch(') || block.includes(`${name}.catch(`);
+      return awaited >= 0 && /\bawait\b/.test(before) && !isHeard ? [`${path}: ${name}`] : [];
+    }),
+  );
 }
 
 function sources(folder: string): Source[] {

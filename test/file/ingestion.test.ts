@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { Principal } from '@osa/core/auth/principal';
 import { uploadFile } from '@osa/core/file/upload';
+import { ingest } from '@osa/core/ingestion/ingest';
 import { listIngestionRecords } from '@osa/core/ingestion/read';
 import { retryIngestion } from '@osa/core/ingestion/retry';
 import { filesystemFiles } from '@osa/core/storage/files';
@@ -49,6 +52,16 @@ const record = (source_id: string, ...given: readonly object[]) => ({
   files: given,
 });
 
+/** An upload by somebody else. */
+async function ingestAs(principal: Principal, records: readonly object[]): Promise<string> {
+  const text = records.map((one) => `${JSON.stringify(one)}\n`).join('');
+  const upload = {
+    sha256: createHash('sha256').update(text).digest('hex'),
+    open: () => Readable.from([Buffer.from(text)]),
+  };
+  return (await ingest(archive.store, { principal }, { convention, batchSize: 10, upload })).id;
+}
+
 async function statuses(id: string) {
   const page = { limit: 100, cursor: undefined };
   const { items } = await listIngestionRecords(archive.store, admin, { id, ...page });
@@ -83,13 +96,27 @@ test('records whose files break the rules are invalid, with the reason', async (
   await archive.drain();
   expect(await statuses(id)).toEqual({
     none: expect.stringContaining('1 at least'),
-    gone: expect.stringContaining('upload them first'),
+    gone: expect.stringContaining('upload it first'),
     size: expect.stringContaining('it has 3 bytes'),
     type: expect.stringContaining('takes .csv, .txt'),
     lie: expect.stringContaining('is not text'),
     'a/b': expect.stringContaining('has a slash'),
     good: 'published',
   });
+});
+
+test('a digest that somebody else has sent opens nothing, until a record with it is published', async () => {
+  await archive.deploy({}, { file_requirements: rules });
+  const one = await stored('one.csv', '1,2');
+  const feed = { issuer: 'feeds', subject: 'other', scopes: new Set(['ingestions:write']) };
+  expect(await statuses(await ingestAs(feed, [record('theirs', one)]))).toEqual({
+    theirs: expect.stringContaining('upload it first'),
+  });
+  await archive.ingest([record('ours', one)]);
+  await archive.drain();
+  const later = await ingestAs(feed, [record('again', one)]);
+  await archive.drain();
+  expect(await statuses(later)).toEqual({ again: 'published' });
 });
 
 test('another file makes another version, and the same files none', async () => {

@@ -57,6 +57,8 @@ describe('a cell', () => {
     ['NaN', 'leave the cell empty'],
     ['-', 'leave the cell empty'],
     ['abc', 'is not a number'],
+    ['2e-400', 'beyond the range of a double'],
+    ['1e400', 'beyond the range of a double'],
   ])('of a number field, %j, is told with what helps', (cell, said) => {
     const read = readCell(field('number'), cell);
     expect(read).toMatchObject({ json: JSON.stringify(cell), problem: expect.stringContaining(said) });

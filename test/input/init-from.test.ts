@@ -47,7 +47,10 @@ test.each([
   ['a column of ids', 'x,Sample Key\n1,a\n1,b\n', " --id 'Sample Key'"],
   ['texts that are all different', 'x,name\n1,a\n1,b\n', ' --id name'],
   ['numbers, where nothing is different', 'x,name\n1,a\n2,a\n', " --id '#'"],
-  ['numbers, where the id is there twice', 'id,name\n1,a\n1,a\n', " --id '#' --ignore id"],
+  ['numbers, where the id is there twice', 'id,name\n1,a\n1,a\n', " --id '#' --map id_2=id"],
+  ['the id of two that is there once', 'id,source_id,n\n1,a,7\n1,b,7\n', ' --map id_2=id'],
+  ['columns without a title once', 'id,a,,b,\n1,x,y,2,\n', " --ignore ''"],
+  ['a title that would be an option', '-k,n\na,1\nb,1\n', ' --id=-k'],
   ['what a program wrote before the columns', ',id,v\n0,a,7\n1,b,7\n', " --ignore ''"],
   ['titles that are one field', 'id,A b,a-b\n1,2,3\n', ' --map a_b_2=a-b'],
   ['a title that no field may have', 'id,Version\n1,2\n', ' --map version_2=Version'],
@@ -77,6 +80,46 @@ test.each([
 });
 
 test.each([
+  ['with a title twice', 'id,value,value\n1,2,3\n', 'the column "value" is there twice'],
+  ['with lines above its header', '# Station\nid,a\n1,2\n2,3\n', 'delete what is above the header'],
+])('a file %s makes no dataset, and the reason says what to do', async (_, content, said) => {
+  const { code, answer, yaml } = await init('x.csv', content);
+  expect([code, yaml]).toEqual([2, '']);
+  expect(answer.error.message).toContain(said);
+});
+
+test('a trailing separator in each row is no column', async () => {
+  const { fields } = await init('x.csv', 'id,a\n1,2,\n2,3,\n');
+  expect(fields).toEqual(['a number!']);
+});
+
+test.each([
+  [
+    'the encoding',
+    Buffer.from('id,ville\n1,Nîmes\n', 'latin1'),
+    ['--encoding', 'latin1'],
+    ' --encoding windows-1252',
+  ],
+  ['the separator', 'id b|c\n1 2|3\n', ['--separator', ' '], " --separator ' '"],
+  ['the format', 'id\tb\n1\t2\n', ['--format', 'tsv'], ' --format tsv'],
+])(
+  '%s that was needed to read the file is in the command to go on with',
+  async (_, content, args, options) => {
+    const { answer } = await init('xyz.txt', content, ...args);
+    expect(answer.ingest).toBe(`osa ingest xyz xyz.txt${options}`);
+  },
+);
+
+test('columns of published records are left out, and so said', async () => {
+  const { fields, answer, stderr } = await init(
+    'x.csv',
+    'id,srn,version,source_id,mass\n1,urn:osa:a:rec:b@1,1,a,2.5\n',
+  );
+  expect([fields, stderr]).toEqual([['mass number!'], '']);
+  expect(answer.ingest).toBe('osa ingest x-data x.csv');
+});
+
+test.each([
   ['kw.csv', 'kw-data'],
   ['2024.csv', 'data-2024'],
   ['w.tsv', 'w-data'],
@@ -89,12 +132,18 @@ test.each([
 test('text that looks like numbers or dates says so, and a unit in a title is proposed', async () => {
   const { fields, yaml, answer } = await init(
     'bores.csv',
-    'Bore,depth (m),Ash,Taken,Day\na,1,"3,5",01.02.2024,2024-02-01\nb,2,"1.000,5",31.12.2024,2024-12-31\nc,3,4,1.1.2025,unknown\n',
+    'Bore,depth (m),Ash,Taken,Day,At,Zip\n' +
+      'a,1,4,01.02.2024,2024-02-01,2024-02-01 10:00:00,01234\n' +
+      'b,2,"1.000,5",31.12.2024,2024-12-31,2024-02-01 10:00,02345\n' +
+      'c,3,"3,5",1.1.2025,unknown,2024-02-01T10:00,12345\n',
   );
-  expect(fields).toEqual(['bore text!', 'depth_m number!', 'ash text!', 'taken text!', 'day text!']);
+  const texts = ['ash', 'taken', 'day', 'at', 'zip'].map((name) => `${name} text!`);
+  expect(fields).toEqual(['bore text!', 'depth_m number!', ...texts]);
+  expect(yaml).toMatch(/name: zip.*description: "Zip" \}\n/);
   for (const said of [
     '# unit: m?',
-    '# most are numbers with a decimal comma, such as "3,5"',
+    '# most are numbers with a decimal comma, such as "1.000,5"',
+    '# most are times, but not written YYYY-MM-DDTHH:MM:SSZ, such as "2024-02-01 10:00:00"',
     '# most are dates, but not written YYYY-MM-DD, such as "01.02.2024"',
     '# most are dates, but not "unknown"',
   ])

@@ -22,6 +22,8 @@ export const bounds = {
   /** Submissions of one person that are in validation at once, and those of a day. */
   openSubmissions: 20,
   submissionsPerDay: 500,
+  /** Drafts that one person deletes on a day: a row of each stays. */
+  deletionsPerDay: 1_000,
   /** Files that are asked for at once. */
   askedFiles: 1_000,
   /** Files in a packed hook directory. */
@@ -86,7 +88,7 @@ export const bounds = {
   /** Columns to sort by, and rows that are sorted. */
   sortKeys: 8,
   sortedRows: 500_000,
-  /** What the database expects a sort to cost at most, in its own unit. */
+  /** The highest cost of a sort that the database may expect, in its own unit. */
   sortCost: 50_000_000,
   /** Releases that one question about their impact chooses, and commits that it names. */
   impactReleases: 1_000,

@@ -9,7 +9,7 @@ import { type ForwardProxy, proxyText } from '../config/proxy.ts';
 /** One HTTP request, as often as it takes within a bound. */
 export interface HttpRequest {
   readonly url: URL;
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | RequestBody | undefined;
   /** Whether sending it twice is the same as sending it once. */

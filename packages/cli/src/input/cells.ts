@@ -1,4 +1,5 @@
 import type { Answer } from '@osa/core/api';
+import { numberProblem } from '@osa/core/json/number';
 import { excerpt } from '@osa/core/text';
 import { emptyText } from './table.ts';
 
@@ -43,9 +44,19 @@ function readValue({ type }: Field, cell: string): Cell {
 
 const jsonNumber = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
+/** Whether a cell is a number as records have them. */
+export function isNumber(cell: string): boolean {
+  return jsonNumber.test(cell) && numberProblem(cell) === undefined;
+}
+
 function readNumber(cell: string): Cell {
   if (cell === '') return undefined;
-  if (jsonNumber.test(cell)) return { json: cell };
+  if (jsonNumber.test(cell)) {
+    const problem = numberProblem(cell);
+    return problem === undefined
+      ? { json: cell }
+      : { ...asText(cell), problem: `${excerpt(cell)} cannot be kept: ${problem}` };
+  }
   const isDecimalComma =
     /^[+-]?(?:\d+|\d{1,3}(?:[. ]\d{3})+),\d+$/.test(cell) && !/^[+-]?[1-9]\d{0,2},\d{3}$/.test(cell);
   const problem = `${excerpt(cell)} is not a number${numberAdvice(cell, isDecimalComma)}`;

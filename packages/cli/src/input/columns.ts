@@ -4,7 +4,7 @@ import { suggest } from '@osa/core/suggest';
 import { excerpt } from '@osa/core/text';
 import type { Field } from './cells.ts';
 
-/** What the columns of a table, or the members of flat JSON records, mean. */
+/** The columns of a table, or the members of flat JSON records, as fields. */
 
 export interface Mapping {
   readonly field: string;
@@ -55,7 +55,8 @@ export function chooseColumns(
 ): Columns {
   const problems: string[] = [];
   for (const [index, title] of titles.entries()) {
-    if (titles.indexOf(title) !== index) problems.push(`the column ${excerpt(title)} is there twice`);
+    if (titles.indexOf(title) !== index && !choices.ignore.includes(title))
+      problems.push(`the column ${excerpt(title)} is there twice`);
   }
   const isPublished = publishedNames.every((name) => titles.includes(name));
   const id = idColumn(titles, choices.id);
@@ -76,7 +77,8 @@ export function chooseColumns(
   }
   const taken = new Set([...mapped.values()].map((field) => field.name));
   const chosen = titles.map((title, index) => {
-    if (choices.ignore.includes(title) || (isPublished && isOfPublished(title))) return undefined;
+    const isLeftOut = isPublished && isOfPublished(title) && !mapped.has(title);
+    if (choices.ignore.includes(title) || isLeftOut) return undefined;
     const field = mapped.get(title) ?? byName.get(title) ?? byName.get(fieldNameOf(title));
     if (field && (mapped.has(title) || !taken.has(field.name))) return field;
     if (index !== id) problems.push(unknownColumn(title, [...byName.keys()]));

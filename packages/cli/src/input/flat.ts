@@ -57,7 +57,7 @@ function nestedRefusal(name: string, line: number): OsaError {
   );
 }
 
-/** Each line as a record; a line stays on its line. @throws OsaError `usage` for what is no JSON object */
+/** Each line as a record; a line stays on its line. @throws OsaError `usage` for anything but a JSON object */
 export async function* nested(
   name: string,
   text: AsyncIterable<string>,
@@ -81,8 +81,8 @@ export async function* nested(
     const isOurs = publishedNames.every((known) => known in record);
     const metadata = Object.fromEntries(
       Object.entries(record)
-        .filter(([key, value]) => !isOurs || (!isOfPublished(key) && value !== null))
-        .filter(([key]) => !ignore.includes(key) && (key !== id || mapped.has(key) || names.has(key)))
+        .filter(([key, value]) => !isOurs || ((mapped.has(key) || !isOfPublished(key)) && value !== null))
+        .filter(([key]) => !ignore.includes(key) && (key !== id || names.has(fieldOf(key))))
         .map(([key, value]) => [fieldOf(key), value]),
     );
     const source_id = id === '#' ? String(line) : asId(record[id]);

@@ -1,6 +1,8 @@
 import { OsaError } from '@osa/core/error';
+import { shellOption } from '../terminal/format.ts';
 import { text } from '../terminal/parse.ts';
-import type { Mapping } from './columns.ts';
+import type { Choices, Mapping } from './columns.ts';
+import type { Reading } from './content.ts';
 import { formatNamed, formats } from './format.ts';
 import { encodingOf } from './text.ts';
 
@@ -35,6 +37,25 @@ export const inputOptions = {
   },
   encoding: { value: 'NAME', description: 'of text that is not UTF-8, such as latin1', parse: encodingOf },
 } as const;
+
+/** These choices as a shell takes them after `osa ingest CONVENTION FILE`. */
+export function optionsOf(
+  { id, map, ignore }: Choices,
+  { format, separator, encoding }: Partial<Reading>,
+): string {
+  const separatorWord = separator === '\t' ? 'tab' : separator;
+  const given: readonly (readonly [string, string | undefined])[] = [
+    ['format', format],
+    ['separator', separatorWord],
+    ['encoding', encoding],
+    ['id', id],
+    ...map.map(({ field, column }) => ['map', `${field}=${column}`] as const),
+    ...ignore.map((title) => ['ignore', title] as const),
+  ];
+  return given
+    .map(([name, value]) => (value === undefined ? '' : ` ${shellOption(`--${name}`, value)}`))
+    .join('');
+}
 
 function mappingOf(given: string): Mapping {
   const [, field, column] = /^([a-z][a-z0-9_]*)=(.+)$/s.exec(given) ?? [];

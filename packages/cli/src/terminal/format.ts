@@ -127,11 +127,19 @@ export function nextPage(page: {
 function optionText([key, given]: readonly [string, string | number | boolean | undefined]): string {
   const name = ` --${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   if (given === undefined || given === false) return '';
-  return given === true ? name : `${name} ${shellWord(String(given))}`;
+  return given === true ? name : shellOption(name, String(given));
 }
 
-/** Text as a POSIX shell takes it for one word, which is not an option. */
-export function shellWord(text: string): string {
-  const word = /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-  return word.startsWith('-') ? `./${word}` : word;
+/** An option with its value; one that begins with a dash is not taken for an option of its own. */
+export function shellOption(name: string, value: string): string {
+  return `${name}${value.startsWith('-') ? '=' : ' '}${shellWord(value)}`;
+}
+
+/** A path as a POSIX shell takes it for one word, which is not an option. */
+export function shellPath(path: string): string {
+  return shellWord(path.startsWith('-') ? `./${path}` : path);
+}
+
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -5,7 +5,7 @@ import type { RecordFile, StoredFile } from '../file/file.ts';
 
 export type Deposition = Answer<'showDeposition'>;
 
-/** What decides about an action. Metadata is canonical JSON. */
+/** The facts that decide about an action. Metadata is canonical JSON. */
 export interface StoredDeposition {
   readonly id: string;
   readonly convention: string;
@@ -19,7 +19,7 @@ export interface StoredDeposition {
   readonly approveOwn: boolean;
 }
 
-/** Who may see depositions: their owner, and reviewers from their review on. */
+/** Someone who may see depositions: their owner, and reviewers from their review on. */
 export interface DepositionReader {
   readonly owner: Pick<Principal, 'issuer' | 'subject'>;
   readonly review: ReviewScope;
@@ -30,11 +30,11 @@ export type ReviewScope = 'all' | { readonly names: readonly string[]; readonly 
 
 /** The depositions, within one transaction of one actor. */
 export interface DepositionWrites {
-  /** Those of the digests that are stored, and that the actor has sent, has deposited, or may read in a record. */
+  /** Those of the digests that are stored, and that the actor has sent, or may read in a published record. */
   knownFiles(digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
   /** Waits for other transactions of the actor that create or submit, so that their counts hold until this one ends. */
   takeTurn(): Promise<void>;
-  /** What the actor has in validation, as far as `most` of them. */
+  /** Counts the actor's depositions in validation, up to `most` of them. */
   countOpen(most: number): Promise<number>;
   /** The seconds until the actor has submitted less than `most` within a day; 0 where that is so. */
   waitSeconds(most: number): Promise<number>;
@@ -55,6 +55,12 @@ export interface DepositionWrites {
   setFiles(id: string, files: readonly RecordFile[]): Promise<void>;
   /** Ends what is not done of its submission. */
   withdraw(submission: string): Promise<void>;
+  /** Ends it as well, on behalf of its owner, who reads the reason and who gave it. */
+  end(deposition: { readonly id: string; readonly submission: string }, reason: string): Promise<void>;
+  /** The seconds until the actor has deleted less than `most` drafts within a day; 0 where that is so. */
+  waitToDelete(most: number): Promise<number>;
+  /** Removes the content of a draft; the row stays, with the actor and the time. */
+  delete(id: string): Promise<void>;
   /** Decides about the batch in review and ends it: what is approved is published by the same transaction. */
   review(
     deposition: StoredDeposition,
@@ -75,6 +81,10 @@ export interface DepositionReads {
 export function unknownDeposition(id: string): OsaError {
   const next = '`osa depositions list` shows yours';
   return new OsaError('not_found', `you have no deposition with the id ${id}; ${next}`, { field: 'id' });
+}
+
+export function unknownFile(id: string, name: string): OsaError {
+  return new OsaError('not_found', `deposition ${id} has no file ${JSON.stringify(name)}`, { field: 'name' });
 }
 
 /** The source of a deposition's record: a name that no upload may use. */

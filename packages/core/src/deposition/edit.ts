@@ -11,7 +11,7 @@ import { bounds } from '../limits.ts';
 import { metadataChecker } from '../record/check.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
 import { requireOwner, requireRevision, untold } from './access.ts';
-import { type StoredDeposition, sourceOfDeposition } from './depositions.ts';
+import { type StoredDeposition, sourceOfDeposition, unknownFile } from './depositions.ts';
 
 type Deposition = Answer<'showDeposition'>;
 
@@ -38,7 +38,7 @@ export async function createDeposition(
     if (!pinned) throw unknownConvention(convention, 'convention_id');
     await depositions.takeTurn();
     if ((await depositions.countDrafts(bounds.drafts)) >= bounds.drafts) {
-      const next = 'submit or empty one of them, since you can use it for something else';
+      const next = 'submit or delete one of them (osa depositions delete)';
       throw new OsaError(
         'conflict',
         `you have ${bounds.drafts} drafts, the most that one person may; ${next}`,
@@ -52,7 +52,10 @@ export async function createDeposition(
   });
 }
 
-/** @throws OsaError `not_found`, `invalid`, `too_large`, `access_denied`, `precondition_failed`, `conflict` (it is no draft) */
+/**
+ * @throws OsaError `not_found`, `invalid`, `too_large`, `access_denied`, `precondition_failed`, `conflict` (it is not a
+ * draft)
+ */
 export async function editMetadata(
   store: Store,
   writer: Writer,
@@ -74,6 +77,19 @@ export async function editFiles(
       id,
       await draftFiles(transaction, { files: edit.files, pinned, id }),
     );
+  });
+}
+
+/** @throws OsaError as `editMetadata`, and `not_found` for a file that the draft does not have */
+export async function removeFile(
+  store: Store,
+  writer: Writer,
+  edit: Edit & { readonly name: string },
+): Promise<Deposition> {
+  return editDraft(store, writer, edit, async ({ depositions }, { id, files }) => {
+    const kept = files.filter(({ name }) => name !== edit.name);
+    if (kept.length === files.length) throw unknownFile(id, edit.name);
+    await depositions.setFiles(id, kept);
   });
 }
 
@@ -99,17 +115,20 @@ async function editDraft(
 /** @throws OsaError `conflict` */
 export function requireDraft({ id, status }: Pick<StoredDeposition, 'id' | 'status'>): void {
   if (status === 'draft') return;
-  const next =
-    status === 'accepted'
-      ? 'what is published does not change; begin another deposition'
-      : `osa depositions withdraw ${id} makes it a draft again`;
+  const next = nextOf(id, status);
   throw new OsaError(
     'conflict',
-    `deposition ${id} is ${status.replace('_', ' ')}, and only a draft is edited; ${next}`,
+    `deposition ${id} is ${status.replace('_', ' ')}, and only a draft is edited or deleted; ${next}`,
     {
       details: { status },
     },
   );
+}
+
+function nextOf(id: string, status: StoredDeposition['status']): string {
+  if (status === 'deleted') return 'begin another deposition';
+  if (status === 'accepted') return 'what is published does not change; begin another deposition';
+  return `osa depositions withdraw ${id} makes it a draft again`;
 }
 
 /** The metadata as they are stored. A draft may lack fields; those that it has are of the schema, and fit. */

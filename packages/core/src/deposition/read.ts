@@ -1,10 +1,9 @@
 import type { Answer, ParsedQuery } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
-import { OsaError } from '../error.ts';
 import type { PublishedFile } from '../file/files.ts';
 import type { Store } from '../store.ts';
 import { mayRead, reviewScope } from './access.ts';
-import { unknownDeposition } from './depositions.ts';
+import { unknownDeposition, unknownFile } from './depositions.ts';
 
 /** Yours, or those that wait for your review. */
 export async function listDepositions(
@@ -37,5 +36,5 @@ export async function findDepositionFile(
   const { files } = await showDeposition(store, principal, id);
   const file = files.find((one) => one.name === name);
   if (file) return file;
-  throw new OsaError('not_found', `deposition ${id} has no file ${JSON.stringify(name)}`, { field: 'name' });
+  throw unknownFile(id, name);
 }

@@ -15,10 +15,10 @@ import { type Edit, requireDraft } from './edit.ts';
 type Deposition = Answer<'showDeposition'>;
 
 /**
- * Submits a draft: it becomes an ingestion of one record, whose batch is claimed like all others. What the schema or the
- * rules for files refuse is refused here, and stays a draft.
+ * Submits a draft: it becomes an ingestion of one record, whose batch is claimed like all others. A draft that breaks
+ * the schema or the rules for files is refused here, and stays a draft.
  *
- * @throws OsaError `not_found`, `access_denied`, `conflict` (it is no draft; too many are in validation),
+ * @throws OsaError `not_found`, `access_denied`, `conflict` (it is not a draft; too many are in validation),
  * `rate_limited`, `precondition_failed`, `invalid` (metadata, files)
  */
 export async function submitDeposition(
@@ -69,7 +69,7 @@ async function requireRoom(depositions: WriteTransaction['depositions']): Promis
 }
 
 /**
- * Takes a submission back, whether its hooks run or it is in review. What they have answered is dropped.
+ * Takes a submission back, whether its hooks run or it is in review. Their answers are dropped.
  *
  * @throws OsaError `not_found`, `access_denied`, `conflict` (nothing is submitted), `precondition_failed`, `busy`
  */
@@ -82,8 +82,9 @@ export async function withdrawDeposition(
     requireOwner(await depositions.find(id), writer.principal, id);
     const found = requireOwner(await depositions.lockSubmitted(id), writer.principal, id);
     const { status, submission } = found;
-    if (submission === null || status === 'draft' || status === 'accepted') {
-      const why = status === 'accepted' ? 'it is published' : 'it is a draft';
+    if (submission === null || (status !== 'in_validation' && status !== 'in_review')) {
+      const why =
+        status === 'accepted' ? 'it is published' : status === 'deleted' ? 'it is deleted' : 'it is a draft';
       throw new OsaError('conflict', `deposition ${id}: there is nothing to withdraw, since ${why}`, {
         details: { status },
       });

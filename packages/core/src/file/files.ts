@@ -8,7 +8,7 @@ export interface FileWrites {
 }
 
 export interface FileReads {
-  /** Those of the digests that are stored, and that this principal has sent, has deposited, or may read in a record. */
+  /** Those of the digests that are stored, and that this principal has sent, or may read in a published record. */
   known(principal: Principal, digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
   /** The files of a published record, by name; undefined when there is no such record. */
   ofRecord(record: PublishedName): Promise<readonly PublishedFile[] | undefined>;

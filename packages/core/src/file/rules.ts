@@ -46,7 +46,7 @@ function readFile(item: unknown): RecordFile | string {
   return { name, sha256, size: bytes };
 }
 
-/** What breaks a convention's rules for the files of a record, except what only the stored bytes tell. */
+/** The first breach of a convention's rules for the files of a record, except those that need the stored bytes. */
 export function problemOfFiles(
   sourceId: string,
   files: readonly RecordFile[],
@@ -79,7 +79,7 @@ function problemOfFile({ name, size }: RecordFile, rules: FileRequirements): str
   return undefined;
 }
 
-/** What the stored bytes of a record's files say against them. */
+/** The first breach of a convention's rules that the stored bytes of a record's files show. */
 export function problemOfStored(
   files: readonly RecordFile[],
   stored: ReadonlyMap<string, StoredFile>,
@@ -87,7 +87,7 @@ export function problemOfStored(
   for (const { name, sha256, size } of files) {
     const found = stored.get(sha256);
     if (found === undefined) {
-      return `file ${excerpt(name)}: no bytes with sha256:${sha256} are stored; upload them first`;
+      return `file ${excerpt(name)}: you have not sent sha256:${sha256}, and no published record has it; upload it first`;
     }
     if (found.size !== size) {
       return `file ${excerpt(name)}: it has ${found.size} bytes, and the record says ${size}`;

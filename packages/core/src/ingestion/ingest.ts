@@ -82,7 +82,7 @@ async function addBatches(
   let batch: IncomingRecord[] = [];
   let bytes = 0;
   const flush = async () => {
-    await ingestions.addBatch(ingestion, index++, await withStoredFiles(ingestions, batch));
+    await ingestions.addBatch(ingestion, index++, await withKnownFiles(ingestions, batch));
     total += batch.length;
     batch = [];
     bytes = 0;
@@ -100,15 +100,15 @@ async function addBatches(
   return total;
 }
 
-/** A record is invalid when a file that it names is not stored, or is not what the record says. */
-async function withStoredFiles(
+/** A record is invalid when a file that it names is not there for the caller, or is not what the record says. */
+async function withKnownFiles(
   ingestions: WriteTransaction['ingestions'],
   batch: readonly IncomingRecord[],
 ): Promise<readonly IncomingRecord[]> {
   const usable = batch.filter(({ files, problem }) => problem === null && files.length > 0);
   if (usable.length === 0) return batch;
   const digests = new Set(usable.flatMap(({ files }) => files.map(({ sha256 }) => sha256)));
-  const stored = await ingestions.storedFiles([...digests]);
+  const stored = await ingestions.knownFiles([...digests]);
   return batch.map((record) =>
     record.problem === null ? { ...record, problem: problemOfStored(record.files, stored) ?? null } : record,
   );

@@ -94,10 +94,7 @@ export async function filesOfRecords(
 }
 
 /** Looked up one by one: a join would read all files where the planner expects few. */
-export async function storedFiles(
-  sql: Sql,
-  digests: readonly string[],
-): Promise<ReadonlyMap<string, StoredFile>> {
+async function storedFiles(sql: Sql, digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>> {
   const rows = await sql<{ sha256: string; size: number; head: string }[]>`
     select f.sha256, f.size::float8 as size, encode(s.head, 'hex') as head
     from unnest(${arrayText(digests)}::text::text[]) as asked (sha256)
@@ -106,10 +103,7 @@ export async function storedFiles(
   return new Map(rows.map(({ sha256, size, head }) => [sha256, { size, head: Buffer.from(head, 'hex') }]));
 }
 
-/**
- * Those that the actor has sent, has in a deposition, or may read in a published record. A digest alone opens nothing: whoever
- * knows one has not shown that the bytes are theirs to use.
- */
+/** Those that the actor has sent, or may read in a published record. The database refuses all others in records and drafts. */
 export async function knownFiles(
   sql: Sql,
   digests: readonly string[],
@@ -119,14 +113,7 @@ export async function knownFiles(
     select asked.sha256
     from unnest(${arrayText(digests)}::text::text[]) as asked (sha256)
     cross join (select ${actor}::bigint as id offset 0) a
-    where exists (select from file_senders where actor = a.id and sha256 = asked.sha256 offset 0)
-      or coalesce((
-        select true from (select deposition from deposition_files where sha256 = asked.sha256 offset 0) f
-        cross join lateral (select owner from depositions where id = f.deposition offset 0) d
-        where d.owner = a.id limit 1), false)
-      or coalesce((
-        select true from (select batch_record from record_files where sha256 = asked.sha256 offset 0) f
-        cross join lateral (select from records where batch_record = f.batch_record limit 1) r limit 1), false)`;
+    where may_use_file(a.id, asked.sha256)`;
   return storedFiles(
     sql,
     rows.map(({ sha256 }) => sha256),

@@ -18,7 +18,7 @@ import type { Database, Sql, Transaction } from './connection/connect.ts';
 import { pagesOf } from './cursor.ts';
 import { isShownIngestion } from './deposition/private.ts';
 import { failures } from './failures.ts';
-import { addRecordFiles, storedFiles } from './files.ts';
+import { addRecordFiles, knownFiles } from './files.ts';
 import { ingestionRecords } from './ingestion-records.ts';
 import { cancelIngestion } from './queue/end.ts';
 import { useIndexLookups } from './queue/plans.ts';
@@ -35,7 +35,7 @@ export function ingestionWrites(tx: Transaction, actor: number, options: NodeIde
     findRepeat: (upload) => findRepeat(tx, actor, upload),
     open: (ingestion) => open(tx, actor, ingestion),
     addBatch: (ingestion, index, records) => addBatch(tx, ingestion, index, records),
-    storedFiles: (digests) => storedFiles(tx, digests),
+    knownFiles: (digests) => knownFiles(tx, digests, tx`${actor}`),
     findTwins: (id) => findTwins(tx, id),
     seal: (id, convention) => seal(tx, id, convention),
     view: async (id) => {

@@ -5,10 +5,10 @@ import { runHook, type StoppedClaim } from '../run/run-hook.ts';
 import type { Ended } from '../run/runner.ts';
 import type { HeldPart } from './replays.ts';
 
-/** What is run again, and the lease under which. */
+/** A release to run again, and the lease that it runs under. */
 export type Rerun = Pick<HeldPart, 'batch' | 'fence' | 'hook' | 'version' | 'release' | 'feature'>;
 
-/** What one start of the code came to, which is in memory only. */
+/** The result of one start of the code, in memory only. */
 export interface Start {
   readonly engine: string;
   end: AttemptEnd | undefined;

@@ -1,6 +1,6 @@
 import type { CommandEntry, CommandGroup } from '../entry.ts';
 
-/** What depositors and reviewers do. */
+/** The commands of depositors and reviewers. */
 export const depositCommands: readonly (CommandEntry | CommandGroup)[] = [
   {
     group: 'Start',
@@ -11,7 +11,7 @@ export const depositCommands: readonly (CommandEntry | CommandGroup)[] = [
   {
     group: 'Look',
     name: 'depositions',
-    summary: 'Edit, submit, withdraw and review depositions',
+    summary: 'Edit, submit, withdraw, delete and review depositions',
     example: ['osa depositions list', 'your depositions, and how far they are'],
     commands: [
       {
@@ -38,6 +38,21 @@ export const depositCommands: readonly (CommandEntry | CommandGroup)[] = [
         name: 'withdraw',
         summary: 'Make what is submitted a draft again',
         load: async () => (await import('./withdraw.ts')).depositionsWithdraw,
+      },
+      {
+        name: 'remove-file',
+        summary: 'Remove a file from a draft',
+        load: async () => (await import('./remove-file.ts')).depositionsRemoveFile,
+      },
+      {
+        name: 'delete',
+        summary: 'Delete a draft',
+        load: async () => (await import('./delete.ts')).depositionsDelete,
+      },
+      {
+        name: 'end',
+        summary: 'End what somebody else has submitted',
+        load: async () => (await import('./end.ts')).depositionsEnd,
       },
       {
         name: 'review',

@@ -41,6 +41,7 @@ export function depositionLines(deposition: Deposition): Line[] {
       ['owner', `${owner.subject} (${owner.issuer})`],
       ...(record_srn === null ? [] : [['record', record_srn] as const]),
       ['changed', `${time(deposition.updated_at)}, revision ${revision}`],
+      ...(deposition.deleted_at ? [['deleted', time(deposition.deleted_at)] as const] : []),
       ...files.map((file) => ['file', `${file.name}  ${bytes(file.size)}`] as const),
       ...Object.entries(metadata).map(([name, content]) => [name, value(content)] as const),
     ]),
@@ -50,7 +51,7 @@ export function depositionLines(deposition: Deposition): Line[] {
   ];
 }
 
-function submissionLines({ status, submitted_at, waits, reasons, runs, review }: Submission): Line[] {
+function submissionLines({ status, submitted_at, waits, reasons, runs, review, ended }: Submission): Line[] {
   const state = status.replace('_', ' ');
   const shown = status === 'accepted' ? green(state) : status.startsWith('in_') ? yellow(state) : red(state);
   return [
@@ -60,6 +61,7 @@ function submissionLines({ status, submitted_at, waits, reasons, runs, review }:
     ...reasons.map(
       ({ hook, reason }) => line`  ${red('✗')} ${hook ?? review?.actor.subject ?? 'osa'}: ${reason}`,
     ),
+    ...(ended ? [line`  ended by ${ended.actor.subject} at ${time(ended.at)}: ${ended.reason}`] : []),
     ...(review ? [line`  ${review.decision} by ${review.actor.subject} at ${time(review.at)}`] : []),
   ];
 }

@@ -7,10 +7,10 @@ import { table } from '../../terminal/table.ts';
 import { pagingOptions } from '../paging.ts';
 import { statusOf } from './lines.ts';
 
-const statuses = ['draft', 'in_validation', 'in_review', 'accepted'] as const;
+const statuses = ['draft', 'in_validation', 'in_review', 'accepted', 'deleted'] as const;
 
 export const depositionsList = defineCommand({
-  description: 'Lists your depositions, newest first.',
+  description: 'Lists your depositions, newest first. Deleted ones come with --status deleted.',
   options: {
     status: {
       value: 'STATUS',

@@ -3,18 +3,18 @@ import { OsaError } from '@osa/core/error';
 import { reservedFields } from '@osa/core/hook/hook';
 import { bounds } from '@osa/core/limits';
 import { SchemaId } from '@osa/core/record/schema';
-import { fieldNameOf } from '../../input/columns.ts';
-import { shellWord } from '../../terminal/format.ts';
+import { excerpt } from '@osa/core/text';
+import { type Choices, fieldNameOf, isOfPublished, publishedNames } from '../../input/columns.ts';
 import type { Column } from './look.ts';
 import { completeness } from './scaffold.ts';
 import type { Survey } from './survey.ts';
 
-/** A dataset made of a file: its files, and the options of `osa ingest` for it. */
+/** A dataset made of a file: its files, and what `osa ingest` takes the file's columns for. */
 export interface Made {
   readonly files: (readonly [path: string, content: string])[];
-  readonly ingestOptions: string;
+  readonly choices: Choices;
   readonly hook: string;
-  /** Fields that are text and may be meant as something else, one a line. */
+  /** Other readings of the file, one a line. */
   readonly oddities: readonly string[];
 }
 
@@ -26,8 +26,17 @@ export function madeFrom(
 ): Made {
   // Hooks of all datasets of an archive share their names.
   const hook = `${fieldNameOf(slug).slice(0, 48)}_completeness`;
+  const titles = columns.map(({ title }) => title);
+  const twice = titles.find((title, index) => title !== '' && titles.indexOf(title) !== index);
+  if (twice !== undefined) {
+    const message = `${file}: the column ${excerpt(twice)} is there twice; give each column a title of its own`;
+    throw new OsaError('usage', message, { field: 'from' });
+  }
   const id = isNested ? undefined : idOf(columns);
-  const fields = fieldsOf(columns.filter(({ title }) => title !== '' && !isIdTitle(title, isNested)));
+  const isPublished = !isNested && publishedNames.every((name) => titles.includes(name));
+  const left = ({ title }: Column) => title === '' || (isPublished && isOfPublished(title));
+  const isId = ({ title }: Column) => isIdTitle(title) && title === id?.title;
+  const fields = fieldsOf(columns.filter((column) => !left(column) && (isNested || !isId(column))));
   if (fields.length === 0 || fields.length > bounds.fields) {
     const rule = `a schema has 1 to ${bounds.fields} fields`;
     throw new OsaError('usage', `${file} has ${fields.length} columns beside its ids: ${rule}`, {
@@ -46,12 +55,28 @@ export function madeFrom(
       [`hooks/${hook}/hook.mjs`, completeness],
       ['.gitignore', '.osa/\n'],
     ],
-    ingestOptions: isNested ? '' : optionsFor(columns, fields, id),
+    choices: isNested ? { id: undefined, map: [], ignore: [] } : choicesFor(columns, fields, id),
     hook,
-    oddities: fields.flatMap(({ name, column: { oddity } }) =>
-      oddity === undefined ? [] : [`${name} is text: ${oddity}`],
-    ),
+    oddities: [
+      ...titlesLike(titles),
+      ...columns
+        .filter(left)
+        .map(({ title }) => `${title === '' ? 'a column without a title' : title} is left out`),
+      ...fields.flatMap(({ name, column: { oddity } }) =>
+        oddity === undefined ? [] : [`${name} is text: ${oddity}`],
+      ),
+    ],
   };
+}
+
+/** A header of numbers may be a record. */
+function titlesLike(titles: readonly string[]): string[] {
+  const number = titles.find((title) => title !== '' && Number.isFinite(Number(title)));
+  return number === undefined
+    ? []
+    : [
+        `the first row is the header, and it has the number ${number}: if it is a record, put titles above it`,
+      ];
 }
 
 interface MadeField {
@@ -70,8 +95,8 @@ function fieldsOf(columns: readonly Column[]): MadeField[] {
   });
 }
 
-function isIdTitle(title: string, isNested: boolean): boolean {
-  return !isNested && ['source_id', 'id'].includes(title.toLowerCase());
+function isIdTitle(title: string): boolean {
+  return ['source_id', 'id'].includes(title.toLowerCase());
 }
 
 /** The column of the ids; undefined where records can only be numbered. */
@@ -87,25 +112,21 @@ function idOf(columns: readonly Column[]): Column | undefined {
   return named[0] ?? alike[0] ?? texts[0];
 }
 
-function optionsFor(
+function choicesFor(
   columns: readonly Column[],
   fields: readonly MadeField[],
   id: Column | undefined,
-): string {
-  const ids = columns.filter(({ title }) => isIdTitle(title, false));
-  const isDefault = id !== undefined && ids.some(({ title }) => title === id.title);
-  const chosen = isDefault ? [] : [`--id ${shellWord(id?.title ?? '#')}`];
-  const ignored = columns.filter(
-    ({ title }) => title === '' || (isIdTitle(title, false) && title !== id?.title),
+): Choices {
+  const [first] = ['source_id', 'id'].flatMap((word) =>
+    columns.filter(({ title }) => title.toLowerCase() === word),
   );
-  const mapped = fields.filter(({ name, column }) => fieldNameOf(column.title) !== name);
-  return [
-    ...chosen,
-    ...mapped.map(({ name, column }) => `--map ${shellWord(`${name}=${column.title}`)}`),
-    ...ignored.map(({ title }) => `--ignore ${shellWord(title)}`),
-  ]
-    .map((option) => ` ${option}`)
-    .join('');
+  return {
+    id: id !== undefined && id.title === first?.title ? undefined : (id?.title ?? '#'),
+    map: fields
+      .filter(({ name, column }) => fieldNameOf(column.title) !== name)
+      .map(({ name, column }) => ({ field: name, column: column.title })),
+    ignore: columns.some(({ title }) => title === '') ? [''] : [],
+  };
 }
 
 interface Parts {
@@ -153,7 +174,7 @@ function fieldLine({ name, column: { title, type, isComplete, oddity } }: MadeFi
   return `    - { name: ${name}, type: ${type}, required: ${isComplete}, description: ${JSON.stringify(title)} }${unit}${odd}\n`;
 }
 
-/** What a title has in brackets at its end, as in `depth (m)`. */
+/** The text in brackets at the end of a title, as in `depth (m)`. */
 function unitIn(title: string): string {
   return /[([]([\p{L}\p{N}°µ%/^*.·-]{1,20})[)\]]$/u.exec(title)?.[1] ?? '';
 }

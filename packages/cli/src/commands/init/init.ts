@@ -3,8 +3,8 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { defineCommand } from '../../command.ts';
-import { inputOptions } from '../../input/options.ts';
-import { shellWord } from '../../terminal/format.ts';
+import { inputOptions, optionsOf } from '../../input/options.ts';
+import { shellPath } from '../../terminal/format.ts';
 import { bold, line } from '../../terminal/paint.ts';
 import { text } from '../../terminal/parse.ts';
 import { madeFrom } from './from.ts';
@@ -41,7 +41,7 @@ export const init = defineCommand({
       from === undefined ? await firstSlug([basename(root), 'samples']) : await slugFor(from, root);
     const made =
       from === undefined
-        ? { files: scaffold(slug, jsonSchema), hook: 'density', ingestOptions: '', oddities: [] }
+        ? { files: scaffold(slug, jsonSchema), hook: 'density', choices: undefined, oddities: [] }
         : madeFrom(from, await surveyFile(context, from, reading), { slug, jsonSchema });
     const files = new Map(made.files);
     const records = from === undefined ? 'records.ndjson' : relative(root, resolve(sources.cwd, from));
@@ -61,19 +61,19 @@ export const init = defineCommand({
 
     const created = [...files.keys()];
     const enter = relative(sources.cwd, root);
-    const ingest = `osa ingest ${slug} ${shellWord(records)}${made.ingestOptions}`;
+    const ingest = `osa ingest ${slug} ${shellPath(records)}${made.choices ? optionsOf(made.choices, reading) : ''}`;
     output.result({ directory: root, slug, created, kept, ingest }, [
       ...created.map((path) => `  ${path}`),
       ...kept.map((path) => `  ${path} is kept as it is; add .osa/ to it`),
       '',
       'Next:',
-      ...(enter === '' ? [] : [line`  ${bold(`cd ${shellWord(enter)}`)}`]),
+      ...(enter === '' ? [] : [line`  ${bold(`cd ${shellPath(enter)}`)}`]),
       line`  ${bold('osa dev')}   in another terminal`,
       line`  ${bold('osa deploy')}`,
       line`  ${bold(ingest)}`,
       line`  ${bold(`osa rows ${made.hook}`)}`,
       ...(from === undefined ? [] : [line`  ${bold(`osa trace ${made.hook}/1`)}`]),
-      ...(made.oddities.length === 0 ? [] : ['', 'Look at these in convention.yaml first:']),
+      ...(made.oddities.length === 0 ? [] : ['', 'Look at these first, in convention.yaml and in the file:']),
       ...made.oddities.map((oddity) => line`  ${oddity}`),
     ]);
     return undefined;

@@ -1,6 +1,7 @@
 import { isDate, isDateTime } from '@osa/core/calendar';
+import { isNumber } from '../../input/cells.ts';
 
-/** What the values of one column have in common. */
+/** Facts about all values of one column. */
 export interface Column {
   readonly title: string;
   readonly type: 'text' | 'number' | 'date' | 'boolean' | 'url';
@@ -15,7 +16,7 @@ export interface Column {
 type Kind = Column['type'];
 
 const tests: readonly (readonly [Kind, (text: string) => boolean])[] = [
-  ['number', (text) => /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)],
+  ['number', isNumber],
   ['boolean', (text) => /^(?:true|false|yes|no|t|f|y|n)$/i.test(text)],
   ['date', (text) => isDate(text) || isDateTime(text)],
   ['url', (text) => /^(?:https?|ftp):\/\/[^\s\\]+$/i.test(text) && URL.canParse(text)],
@@ -23,21 +24,33 @@ const tests: readonly (readonly [Kind, (text: string) => boolean])[] = [
 
 const testOf = (kind: Kind) => tests.find(([name]) => name === kind)?.[1] ?? (() => false);
 
-/** What the values of a text may look like. The example fits where `isExact` is false, and otherwise it does not. */
-const likenesses = [
-  { name: 'numbers', isExact: true, test: testOf('number') },
-  { name: 'dates', isExact: true, test: testOf('date') },
+/** Kinds that the values of a text come near, and the values that show why it is a text. */
+const likenesses: readonly Likeness[] = [
+  { name: 'numbers, but not', test: testOf('number'), shows: (text) => !testOf('number')(text) },
+  { name: 'dates, but not', test: testOf('date'), shows: (text) => !testOf('date')(text) },
   {
-    name: 'numbers with a decimal comma',
-    isExact: false,
-    test: (text: string) => /^-?\d+(?:\.\d{3})*(?:,\d+)?$/.test(text),
+    name: 'numbers with a decimal comma, such as',
+    test: (text) => /^-?\d+(?:\.\d{3})*(?:,\d+)?$/.test(text),
+    shows: (text) => /^-?\d+(?:\.\d{3})*,\d+$/.test(text),
   },
-  {
-    name: 'dates, but not written YYYY-MM-DD',
-    isExact: false,
-    test: (text: string) => /^\d{1,2}([./-])\d{1,2}\1\d{4}$/.test(text),
-  },
-] as const;
+  ...[
+    { name: 'dates, but not written YYYY-MM-DD, such as', pattern: /^\d{1,2}([./-])\d{1,2}\1\d{4}$/ },
+    {
+      name: 'times, but not written YYYY-MM-DDTHH:MM:SSZ, such as',
+      pattern: /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?$/,
+    },
+  ].map(({ name, pattern }) => ({
+    name,
+    test: (text: string) => pattern.test(text),
+    shows: (text: string) => pattern.test(text),
+  })),
+];
+
+interface Likeness {
+  readonly name: string;
+  readonly test: (text: string) => boolean;
+  readonly shows: (text: string) => boolean;
+}
 
 /** Ids that are kept to see whether one is there twice. */
 const mostIds = 200_000;
@@ -64,9 +77,8 @@ export class ColumnLook {
       if (!fits) this.kinds.delete(kind);
     }
     for (const likeness of this.alike) {
-      const fits = likeness.test(text);
-      if (fits) likeness.count += 1;
-      if (fits !== likeness.isExact) likeness.example ||= text;
+      if (likeness.test(text)) likeness.count += 1;
+      if (likeness.example === '' && likeness.shows(text)) likeness.example = text;
     }
     if (!this.isUnique) return;
     if (this.ids.has(text) || Buffer.byteLength(text) > 200) this.isUnique = false;
@@ -75,15 +87,15 @@ export class ColumnLook {
 
   column(records: number): Column {
     const type = this.values === 0 ? 'text' : (tests.find(([kind]) => this.kinds.has(kind))?.[0] ?? 'text');
-    const most = this.alike.find(({ count }) => type === 'text' && count > this.values / 2);
+    const most = this.alike.find(
+      ({ count, example }) => type === 'text' && example !== '' && count > this.values / 2,
+    );
     return {
       title: this.title,
       type,
       isComplete: this.values === records && records > 0,
       isUnique: this.isUnique && this.values === records && records > 0,
-      oddity:
-        most &&
-        `most are ${most.name}, ${most.isExact ? 'but not' : 'such as'} ${JSON.stringify(most.example)}`,
+      oddity: most && `most are ${most.name} ${JSON.stringify(most.example)}`,
     };
   }
 }

@@ -2,11 +2,11 @@ import { OsaError } from '@osa/core/error';
 import type { Context } from '../../command.ts';
 import { contentOf, type Reading } from '../../input/content.ts';
 import { linesOf, parseRecord } from '../../input/flat.ts';
-import { readRows } from '../../input/table.ts';
+import { emptyText, readRows } from '../../input/table.ts';
 import { openRecords, unreadable } from '../ingestions/records-file.ts';
 import { type Column, ColumnLook } from './look.ts';
 
-/** What a file of records holds. */
+/** The content of a file of records. */
 export interface Survey {
   readonly columns: readonly Column[];
   readonly records: number;
@@ -31,14 +31,22 @@ export async function surveyFile(context: Context, file: string, reading: Readin
 
 async function surveyTable(name: string, text: AsyncIterable<string>, separator: string): Promise<Survey> {
   let looks: ColumnLook[] | undefined;
-  let records = 0;
+  let [records, longer, longest] = [0, 0, 0];
   for await (const { cells } of readRows(name, text, separator)) {
     if (looks === undefined) {
       looks = cells.map((title) => new ColumnLook(title.trim()));
       continue;
     }
     records += 1;
+    if (cells.slice(looks.length).some((cell) => cell !== '' && cell !== emptyText)) longer += 1;
+    longest = Math.max(longest, cells.length);
     for (const [index, look] of looks.entries()) look.add(cells[index] ?? '');
+  }
+  if (longer > records / 2) {
+    const message =
+      `${name}: the first row has ${looks?.length} cells, and most have more, up to ${longest}: ` +
+      'give each column a title, delete what is above the header, or name the separator by --separator';
+    throw new OsaError('usage', message, { field: 'from' });
   }
   return { columns: (looks ?? []).map((look) => look.column(records)), records, isNested: false };
 }

@@ -107,7 +107,7 @@ export function recordTraceLines({ record, deposition, rows, row_count }: Answer
   ];
 }
 
-/** Who deposited and who approved it, and the runs of each submission, the newest first. */
+/** The depositor, the reviewer who approved, and the runs of each submission, the newest first. */
 function depositedLines({
   id,
   depositor,
@@ -115,8 +115,9 @@ function depositedLines({
 }: NonNullable<Answer<'traceRecord'>['deposition']>): Line[] {
   return [
     line`${bold('deposited')} by ${depositor.subject} (${depositor.issuer}), deposition ${id}`,
-    ...submissions.flatMap(({ status, submitted_at, runs, review }) => {
-      const by = review ? `, ${review.decision} by ${review.actor.subject} (${review.actor.issuer})` : '';
+    ...submissions.flatMap(({ status, submitted_at, runs, review, ended }) => {
+      const said = ended ? { decision: 'ended', actor: ended.actor } : review;
+      const by = said ? `, ${said.decision} by ${said.actor.subject} (${said.actor.issuer})` : '';
       const state = status.replace('_', ' ');
       return [
         line`  ${time(submitted_at)}  ${status === 'accepted' ? green(state) : yellow(state)}${by}`,

@@ -4,7 +4,7 @@ import { Actor, reason, time, uuid } from '../fields.ts';
 import { page } from '../paging.ts';
 import { type Gate, route, scope } from '../route.ts';
 
-export const DepositionStatus = z.enum(['draft', 'in_validation', 'in_review', 'accepted']);
+export const DepositionStatus = z.enum(['draft', 'in_validation', 'in_review', 'accepted', 'deleted']);
 
 /** Why a submission came back: what a hook said of the record, or a reviewer. */
 const Reason = z.object({
@@ -29,7 +29,7 @@ const SubmittedRun = z.object({
   id: z.string(),
   hook: z.string(),
   version: z.int(),
-  /** What the run made of the record; null while it is going, or waits for the review. */
+  /** The run's result for the record; null while it is going, or waits for the review. */
   outcome: z.enum(['passed', 'rejected', 'errored']).nullable(),
 });
 
@@ -40,6 +40,7 @@ export const SubmissionState = z.enum([
   'rejected',
   'errored',
   'withdrawn',
+  'ended',
 ]);
 
 const Submission = z.object({
@@ -52,6 +53,8 @@ const Submission = z.object({
   waits: z.string().nullable(),
   reasons: z.array(Reason),
   review: Review.nullable(),
+  /** The operator who ended it on behalf of its owner, and the reason. */
+  ended: z.object({ reason: z.string(), actor: Actor, at: time }).nullable().default(null),
 });
 
 export const Deposition = z.object({
@@ -66,6 +69,8 @@ export const Deposition = z.object({
   /** Its ETag: it grows with each change. */
   revision: z.int(),
   owner: Actor,
+  /** When its owner deleted it; its metadata and files are gone then. */
+  deleted_at: time.nullable().default(null),
   created_at: time,
   updated_at: time,
   /** The newest first; twenty at most. */
@@ -80,6 +85,7 @@ const DepositionItem = Deposition.pick({
   record_srn: true,
   revision: true,
   owner: true,
+  deleted_at: true,
   created_at: true,
   updated_at: true,
 }).extend({ file_count: z.int() });
@@ -128,6 +134,7 @@ export const depositionsRoutes = {
     query: page.extend({
       /** `own`: yours. `review`: those in review of the conventions that you may review. */
       of: z.enum(['own', 'review']).default('own'),
+      /** Without one, all but those that are deleted. */
       status: DepositionStatus.optional(),
     }),
     status: 200,
@@ -178,6 +185,28 @@ export const depositionsRoutes = {
     status: 200,
     response: 'archive',
   }),
+  removeDepositionFile: route({
+    method: 'DELETE',
+    path: '/api/v1/depositions/:id/files/:name',
+    summary: 'Remove a file from a draft',
+    gate: scope('depositions:write'),
+    params: z.object({ id, name: z.string().max(300) }),
+    etag,
+    status: 200,
+    response: Deposition,
+    idempotent: true,
+  }),
+  deleteDeposition: route({
+    method: 'DELETE',
+    path: '/api/v1/depositions/:id',
+    summary: 'Delete a draft: its metadata and files go, and that it was there stays',
+    gate: scope('depositions:write'),
+    params,
+    etag,
+    status: 200,
+    response: Deposition,
+    idempotent: true,
+  }),
   submitDeposition: route({
     method: 'POST',
     path: '/api/v1/depositions/:id/submit',
@@ -200,6 +229,22 @@ export const depositionsRoutes = {
     etag,
     status: 200,
     response: Deposition,
+    idempotent: true,
+  }),
+  endDeposition: route({
+    method: 'POST',
+    path: '/api/v1/depositions/:id/end',
+    summary: 'End what somebody else has submitted, as an administrator; it is a draft again',
+    gate: scope('depositions:review'),
+    params,
+    body: z.strictObject({ reason }),
+    status: 200,
+    response: z.object({
+      id: z.string(),
+      convention_id: z.string(),
+      status: z.literal('draft'),
+      reason: z.string(),
+    }),
     idempotent: true,
   }),
   approveDeposition: route({

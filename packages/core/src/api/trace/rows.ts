@@ -44,7 +44,7 @@ export const TracedRun = z.object({
   log_pruned_at: time.nullable().default(null),
 });
 
-/** What has taken the place of a row: the outcome of a recompute, which may have rejected the record. */
+/** The successor of a row: the outcome of a recompute, which may have rejected the record. */
 const Superseded = z.object({
   status: z.enum(['passed', 'rejected']),
   /** Why the record was rejected. */
@@ -122,6 +122,7 @@ const TracedDeposition = z.object({
       .pick({ ingestion: true, status: true, submitted_at: true, finished_at: true, runs: true })
       .extend({
         review: z.object({ decision: z.enum(['approved', 'rejected']), actor: Actor, at: time }).nullable(),
+        ended: z.object({ actor: Actor, at: time }).nullable().default(null),
       }),
   ),
 });

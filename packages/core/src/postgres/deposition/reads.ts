@@ -26,7 +26,7 @@ export function depositionReads({ sql }: Pick<Database, 'sql'>, node: NodeIdenti
 function itemColumns(sql: Sql, { domain }: NodeIdentity) {
   return sql`d.id, ${`urn:osa:${domain}:dep:`} || d.id as srn, d.convention as convention_id, d.status, d.revision,
     jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as owner,
-    ${utc(sql, sql`d.created_at`)} as created_at, ${utc(sql, sql`d.updated_at`)} as updated_at,
+    ${utc(sql, sql`d.deleted_at`)} as deleted_at, ${utc(sql, sql`d.created_at`)} as created_at, ${utc(sql, sql`d.updated_at`)} as updated_at,
     case when d.status = 'accepted' then (
       select 'urn:osa:' || s.domain || ':rec:' || r.record_id || '@' || r.version
       from (select record_id from sources
@@ -98,7 +98,7 @@ async function list(
            (select count(*)::integer from deposition_files f where f.deposition = d.id) as file_count
     from depositions d join actors a on a.id = d.owner
     where ${of}
-      ${status === undefined ? sql`` : sql`and d.status = ${status}`}
+      and ${status === undefined ? sql`d.status <> 'deleted'` : sql`d.status = ${status}`}
       ${before ? sql`and d.id < ${String(before.id)}::text::uuid` : sql``}
     order by ${own ? sql`d.owner,` : sql``} d.id desc limit ${limit + 1}`;
   const { page: items, next_cursor } = pages.cut(rows, limit, ({ id }) => ({ s: null, id }));

@@ -17,7 +17,7 @@ interface Row extends Omit<Submission, 'status' | 'reasons'> {
   readonly outcomes: readonly Omit<Reason, 'field'>[];
 }
 
-/** What became of each submission of a deposition, the newest first. */
+/** Each submission of a deposition with its end, the newest first. */
 export async function submissionsOf(sql: Sql, deposition: string): Promise<Submission[]> {
   const rows = await sql<Row[]>`
     select i.id as ingestion, ${utc(sql, sql`i.sealed_at`)} as submitted_at, ${utc(sql, sql`b.finished_at`)} as finished_at,
@@ -37,7 +37,10 @@ export async function submissionsOf(sql: Sql, deposition: string): Promise<Submi
              cross join lateral (select version from runs where id = o.run offset 0) run), '[]') as outcomes,
            (select jsonb_build_object('decision', v.decision, 'reason', v.reason, 'at', ${utc(sql, sql`v.at`)},
                      'actor', jsonb_build_object('issuer', a.issuer, 'subject', a.subject))
-            from reviews v join actors a on a.id = v.actor where v.batch = b.id) as review
+            from reviews v join actors a on a.id = v.actor where v.batch = b.id) as review,
+           (select jsonb_build_object('reason', e.reason, 'at', ${utc(sql, sql`e.at`)},
+                     'actor', jsonb_build_object('issuer', a.issuer, 'subject', a.subject))
+            from deposition_ends e join actors a on a.id = e.actor where e.ingestion = i.id) as ended
     from (select * from ingestions where deposition = ${deposition} order by id desc limit ${shown}) i
     cross join lateral (select * from batches where ingestion = i.id order by index desc limit 1) b
     cross join lateral (select id, status, reason from batch_records where batch = b.id limit 1) r
@@ -45,7 +48,7 @@ export async function submissionsOf(sql: Sql, deposition: string): Promise<Submi
   return rows.map(
     ({ batch_status, record_status, record_reason, cancelled, fields, outcomes, ...submission }) => ({
       ...submission,
-      status: stateOf(batch_status, record_status, cancelled),
+      status: submission.ended ? 'ended' : stateOf(batch_status, record_status, cancelled),
       reasons: reasonsOf({ record_status, record_reason, cancelled, fields, outcomes }),
     }),
   );
@@ -64,8 +67,9 @@ export async function depositionOf(
     cross join lateral (select * from actors where id = d.owner offset 0) a`;
   if (!found) return null;
   const submissions = (await submissionsOf(sql, found.id)).map(
-    ({ waits: _waits, reasons: _reasons, review, ...submission }) => ({
+    ({ waits: _waits, reasons: _reasons, review, ended, ...submission }) => ({
       ...submission,
+      ended: ended && { actor: ended.actor, at: ended.at },
       review: review && { decision: review.decision, actor: review.actor, at: review.at },
     }),
   );

@@ -52,7 +52,24 @@ export function depositionWrites(tx: Transaction, actor: number, node: NodeIdent
       await tx`update depositions set metadata = ${metadata}::text::json where id = ${id}`;
     },
     setFiles: (id, files) => setFiles(tx, id, files),
-    withdraw: (submission) => withdraw(tx, submission),
+    withdraw: (submission) => endSubmission(tx, submission, 'withdrawn by its depositor'),
+    async end({ id, submission }, reason) {
+      await tx`
+        insert into deposition_ends (ingestion, deposition, reason, actor)
+        values (${submission}, ${id}, ${reason}, ${actor})`;
+      await endSubmission(tx, submission, 'ended by an operator');
+    },
+    async waitToDelete(most) {
+      const [row] = await tx<{ seconds: number }[]>`
+        select ceil(extract(epoch from deleted_at + interval '1 day' - now()))::integer as seconds
+        from depositions where status = 'deleted' and owner between ${actor} and ${actor}
+        order by owner desc, deleted_at desc offset ${most - 1} limit 1`;
+      return Math.max(0, row?.seconds ?? 0);
+    },
+    async delete(id) {
+      await tx`delete from deposition_files where deposition = ${id}`;
+      await tx`update depositions set deleted_by = ${actor} where id = ${id}`;
+    },
     review: (deposition, decision) => review(tx, { actor, node }, deposition, decision),
     async view(id) {
       const found = await viewOf(tx, node, id);
@@ -81,7 +98,7 @@ async function read(
   return found;
 }
 
-/** A batch is locked before the deposition, as a commit does. What it is is read after both. */
+/** A batch is locked before the deposition, as a commit does. Its state is read after both. */
 async function lockSubmitted(tx: Transaction, id: string): Promise<StoredDeposition | undefined> {
   const [found] = await tx<{ submission: string | null }[]>`
     select submission from depositions where id = ${id}`;
@@ -110,8 +127,7 @@ async function setFiles(tx: Transaction, id: string, files: readonly RecordFile[
   await tx`update depositions set metadata = metadata where id = ${id}`;
 }
 
-async function withdraw(tx: Transaction, submission: string): Promise<void> {
-  const reason = 'withdrawn by its depositor';
+async function endSubmission(tx: Transaction, submission: string, reason: string): Promise<void> {
   await endBatches(tx, await lockOpen(tx, submission), { ended: 'the ingestion was stopped', reason });
   await tx`
     update ingestions set stopped_at = clock_timestamp(), stop_reason = ${reason}, cancelled = true

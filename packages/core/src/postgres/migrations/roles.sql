@@ -26,7 +26,8 @@ declare
     'insert (batch_record, name, sha256) on record_files',
     'insert (id, convention, schema_id, schema_version, batch_size, content_sha256, actor, traceparent) on ingestions',
     'insert (deposition) on ingestions',
-    'insert (id, convention, owner, metadata), update (metadata) on depositions',
+    'insert (id, convention, owner, metadata), update (metadata, deleted_by) on depositions',
+    'insert (ingestion, deposition, reason, actor) on deposition_ends',
     'insert (deposition, name, sha256), delete on deposition_files',
     'insert (run, batch, fence, status, output_digest, row_count, result) on held_runs',
     'insert (run, position, chunk) on held_rows',
@@ -100,7 +101,7 @@ declare
     'execute on function create_feature_table(text), create_record_view(text, text), rows_of_record(bigint, integer)',
     'execute on function names_commit(text, text), is_recalled_source(uuid, text)',
     'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer), deposition_status(uuid)',
-    'execute on function declared_state, lock_declared'];
+    'execute on function declared_state, lock_declared, may_use_file(bigint, text)'];
   entry text;
 begin
   -- This list is the whole truth, also for a role that has been given more before.
@@ -124,7 +125,7 @@ begin
     prove_replay_outcomes(), prove_replay_certificates(), guard_replay_end(),
     guard_deposition(), guard_deposition_file(), deposition_status(uuid), prove_deposition(), guard_submission(), note_submission(),
     follow_batch(), prove_submitted(), guard_held(), prove_held(), guard_held_run(), guard_held_rows(), drop_held(), guard_review(),
-    prove_review(), prove_reviewed(),
+    prove_review(), prove_reviewed(), may_use_file(bigint, text), guard_deposition_end(), prove_deposition_end(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
     rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end, note_events(),
     order_events(integer), names_commit(text, text), is_recalled_source(uuid, text), guard_recall(), guard_recall_commit(),

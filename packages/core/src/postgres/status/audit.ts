@@ -28,6 +28,7 @@ export async function audit(
     )
     select t.id::float8 as id, t.at, t.type, who.actor,
            coalesce(t.payload ->> 'hook', t.payload ->> 'slug', t.payload ->> 'ingestion', t.payload ->> 'publisher', t.payload ->> 'recall',
+                    t.payload ->> 'deposition',
                     t.payload ->> 'route') as about,
            t.payload ->> 'request_id' as request_id,
            t.payload - array['actor', 'request_id', 'batches'] as details,

@@ -37,6 +37,8 @@ export function countOomKills(made: Promise<string | undefined>, hint: CgroupHin
       kills = Math.max(kills, count);
     });
   });
+  // `stop` reports a failure. Until then nobody listens, and an unheard rejection would end the daemon.
+  following.catch(() => undefined);
   return {
     kills: () => kills,
     async stop() {

@@ -1,4 +1,6 @@
-import { createDeposition, editFiles, editMetadata } from '@osa/core/deposition/edit';
+import { deleteDeposition } from '@osa/core/deposition/delete';
+import { createDeposition, editFiles, editMetadata, removeFile } from '@osa/core/deposition/edit';
+import { endDeposition } from '@osa/core/deposition/end';
 import { findDepositionFile, listDepositions, showDeposition } from '@osa/core/deposition/read';
 import { approveDeposition, rejectDeposition } from '@osa/core/deposition/review';
 import { submitDeposition, withdrawDeposition } from '@osa/core/deposition/submit';
@@ -18,6 +20,9 @@ type Routes = Pick<
   | 'editDepositionMetadata'
   | 'editDepositionFiles'
   | 'depositionFile'
+  | 'removeDepositionFile'
+  | 'deleteDeposition'
+  | 'endDeposition'
   | 'submitDeposition'
   | 'withdrawDeposition'
   | 'approveDeposition'
@@ -50,6 +55,13 @@ export function depositionRoutes({ store, bulk, files }: DepositionParts): Route
       const file = await findDepositionFile(store, call.caller().principal, call.params);
       return serveFile(files, file, call);
     },
+    async removeDepositionFile(call) {
+      const edit = { ...seen(call), name: call.params.name };
+      return tagged(call.reply, await removeFile(store, call.writer(), edit));
+    },
+    deleteDeposition: async (call) =>
+      tagged(call.reply, await deleteDeposition(store, call.writer(), seen(call))),
+    endDeposition: (call) => endDeposition(store, call.writer(), { id: call.params.id, ...call.body }),
     submitDeposition: async (call) =>
       tagged(call.reply, await submitDeposition(store, call.writer(), seen(call))),
     withdrawDeposition: async (call) =>
