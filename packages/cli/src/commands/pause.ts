@@ -23,7 +23,7 @@ export function pauseLine({ at, by, reason }: Pause): Line {
   return line`${yellow('paused')} since ${time(at)} by ${by.subject}${why}`;
 }
 
-/** What else is said when a request found everything as it wants it. */
+/** The line for a request that found nothing to change. */
 export function unchangedLines({ changed }: { readonly changed: boolean }, found: string): Line[] {
   return changed ? [] : [line`${yellow('!')} it ${found} before, so nothing was changed`];
 }

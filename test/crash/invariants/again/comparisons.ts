@@ -95,7 +95,7 @@ interface Expected {
   readonly differ: Readonly<Record<string, number>>;
 }
 
-/** What the report must say, of what is stored and of what the release makes of it. */
+/** The report that the stored rows and the code of the release must give. */
 function expected(wanted: Comparing, state: State, model: Model): Expected {
   const release = state.releases.find((one) => one.hook === wanted.hook && one.version === wanted.version);
   const making = release ? makingOf(release, model) : { oracle: '', config: '', argument: '' };
