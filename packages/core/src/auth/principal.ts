@@ -26,3 +26,11 @@ export interface Principal {
 export function actorUuid({ issuer, subject }: Pick<Principal, 'issuer' | 'subject'>): string {
   return issuer === primaryIssuer ? subject : uuid5(`${issuer}#${subject}`, uuid5.URL);
 }
+
+/** The reason that is shown of what somebody has ended. */
+export function cancelledBy(
+  { subject }: Pick<Principal, 'subject'>,
+  reason: string | null | undefined,
+): string {
+  return reason ? `cancelled by ${subject}: ${reason}` : `cancelled by ${subject}`;
+}

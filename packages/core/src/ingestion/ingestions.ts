@@ -1,4 +1,4 @@
-import type { Answer } from '../api/index.ts';
+import type { Answer, ParsedQuery } from '../api/index.ts';
 import type { FileRequirements } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
 import type { RecordFile, StoredFile } from '../file/file.ts';
@@ -50,7 +50,7 @@ export interface IngestionWrites {
 export type Retried = Omit<Answer<'retryIngestion'>, 'id'>;
 
 export interface IngestionReads {
-  list(page: Page): Promise<Answer<'listIngestions'>>;
+  list(query: ParsedQuery<'listIngestions'>): Promise<Answer<'listIngestions'>>;
   show(id: string): Promise<Answer<'showIngestion'> | undefined>;
   records(
     id: string,
