@@ -66,7 +66,7 @@ const everywhere = [
   'stop-past-lease',
 ] as const;
 const whileStopping = ['kill', 'pg-immediate', 'cut'] as const;
-/** What happens to a COMMIT that the server has been sent: its answer is lost, or whoever waits for it is, or the server. */
+/** Faults of a COMMIT that the server has been sent: its answer is lost, or whoever waits for it is, or the server. */
 const ofCommits = ['lose-commit', 'lose-commit-silent', 'commit-kill', 'commit-pg-immediate'] as const;
 export type CommitAction = (typeof ofCommits)[number];
 
@@ -148,7 +148,7 @@ export function allPairs({ canFillDisk }: { readonly canFillDisk: boolean }): Fa
 
 /** How often a point is reached in a run at least, about; a fault at a later time would never happen. */
 function mostOften(point: Point): number {
-  if (/^(recovery|shutdown|live|mint|oom|divide|deposition|hold|review)/.test(point)) return 1;
+  if (/^(recovery|shutdown|live|mint|oom|divide|deposition|hold|review|comparison)/.test(point)) return 1;
   if (/^(submit|file)/.test(point)) return 3;
   if (point.startsWith('release')) return 5;
   return 4;
@@ -217,7 +217,7 @@ const orders: Readonly<Partial<Record<Action, HookOrder>>> = {
   'stop-past-lease': 'stall',
 };
 
-/** What a hook does that has met the fault. */
+/** The act of a hook that has met the fault. */
 export function orderOf(action: Action): HookOrder {
   return orders[action] ?? 'go';
 }

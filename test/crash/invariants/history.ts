@@ -1,7 +1,7 @@
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { hookNames } from '../hooks.ts';
 
-/** What must only grow: each entry by name, with the digest of its content. */
+/** Entries that must only grow, each by name, with the digest of its content. */
 export type History = ReadonlyMap<string, string>;
 
 /** An entry of what may end once counts from its end on, and without what may still be superseded. */
@@ -30,6 +30,8 @@ const queries: Readonly<Record<string, string>> = {
                                   from recompute_records where status <> 'pending'`,
   replays: 'select id::text as key, t::text as content from replays t',
   'results of replays': `select part || ' ' || outcome as key, '' as content from replay_outcomes`,
+  'ended comparisons':
+    'select id::text as key, t::text as content from comparisons t where finished_at is not null',
   certificates: 'select id::text as key, t::text as content from replay_certificates t',
   snapshots:
     'select id::text as key, snapshot_at::text as content from batches where snapshot_at is not null',
@@ -50,7 +52,7 @@ export async function readHistory({ sql }: Database): Promise<History> {
   return new Map(rows.map(({ key, digest }) => [key, digest]));
 }
 
-/** What an earlier reading had and a later one lacks or has otherwise. */
+/** Entries of an earlier reading that a later one lacks, or has otherwise. */
 export function rewritten(earlier: History, later: History): string[] {
   return [...earlier].flatMap(([key, digest]) => {
     const found = later.get(key);

@@ -1,29 +1,30 @@
 import type { HookName, Packed } from '../hooks.ts';
 
-/** What the harness knows of a run without asking the system: what it sent, and what it was told. */
+/** The facts that the harness knows of a run without asking the system: its requests and the answers. */
 export class Model {
   readonly deploys: Deploy[] = [];
   readonly moves: Move[] = [];
   readonly ingestions: Ingestion[] = [];
   readonly deposits: Deposit[] = [];
-  /** What of these was submitted: each an ingestion of one record. */
+  /** The submitted ones: each an ingestion of one record. */
   readonly submissions: Ingestion[] = [];
   readonly retries: Told[] = [];
   readonly mints: Mint[] = [];
-  /** Of a hook, by its name, or of an ingestion, by its id. */
+  /** Pauses of hooks, by name, or of ingestions, by id. */
   readonly pauses: Hold[] = [];
-  /** What ends pauses. */
+  /** Ends of pauses. */
   readonly resumes: Hold[] = [];
   readonly cancels: Hold[] = [];
   readonly recomputes: Recomputing[] = [];
   readonly replays: Replaying[] = [];
+  readonly comparisons: Comparing[] = [];
   /** Codes by digest: the only way from a release's digest to what its rows must say. */
   readonly codes = new Map<string, { readonly hook: HookName; readonly token: string }>();
   /** The newest release of each hook, which a deploy that does not change it declares again. */
   readonly newest = new Map<HookName, Declared>();
   /** Each request for a release, with the parts that it named. */
   readonly releases: SentRelease[] = [];
-  /** Runs, and parts of replays, whose hook the harness ended: their records may be errored. */
+  /** Runs, parts of replays and comparisons whose hook the harness ended: their records may be errored. */
   readonly brokenRuns = new Set<string>();
   /** Set when the disk was full: any hook may have failed then. */
   anyMayFail = false;
@@ -53,7 +54,7 @@ export interface Declared {
   readonly code: Packed;
   /** The one value of its config. */
   readonly config: string;
-  /** Of its command; an image has none. */
+  /** The argument of its command; an image has none. */
   readonly argument: string;
   readonly seconds: number;
 }
@@ -65,7 +66,7 @@ export interface SentRelease {
   /** The subject who asked. */
   readonly by: string;
   readonly sentAt: number;
-  /** As the answer said. */
+  /** The version that the answer named. */
   version?: number;
 }
 
@@ -119,7 +120,7 @@ export interface Move extends Told {
   /** The version that was live before. */
   left?: number;
   changed?: boolean;
-  /** Of `cancelRunning`: how many batches keep the version that was left, by ingestion. */
+  /** With `cancelRunning`: how many batches keep the version that was left, by ingestion. */
   kept?: readonly {
     readonly ingestion_id: string | null;
     readonly recompute_id: string | null;
@@ -137,12 +138,22 @@ export interface Recomputing extends Told {
 
 export interface Deposit extends Told {
   id?: string;
-  /** What was decided of it, as the answers said: one thing at most. */
+  /** Decisions about it, as the answers named them: one at most. */
   readonly decisions: ('approve' | 'reject' | 'withdraw')[];
 }
 
 export interface Replaying extends Told {
   readonly hook: HookName;
+  id?: string;
+}
+
+export interface Comparing extends Told {
+  readonly hook: HookName;
+  readonly version: number;
+  readonly seed: string;
+  readonly sample: number | undefined;
+  /** Whether it was asked for when all was quiet. */
+  readonly isLast: boolean;
   id?: string;
 }
 
@@ -153,6 +164,6 @@ export interface Ingestion extends Told {
 
 export interface Sent {
   readonly source: string;
-  /** What is not a number is against the schema. */
+  /** A number; anything else is against the schema. */
   readonly value: number | string;
 }

@@ -4,7 +4,7 @@ import { suggest } from '@osa/core/suggest';
 import { excerpt } from '@osa/core/text';
 import type { Field } from './cells.ts';
 
-/** What the columns of a table, or the members of flat JSON records, mean. */
+/** The columns of a table, or the members of flat JSON records, as fields. */
 
 export interface Mapping {
   readonly field: string;

@@ -64,11 +64,11 @@ const RecomputePlan = z.object({
   releases: z.array(z.int()),
   records: z.int(),
   rows: z.int(),
-  /** Of the records, those that the hook has never seen. */
+  /** How many of the records the hook has never seen. */
   missing: z.int(),
   /** At least so many: records of different conventions are in different batches. */
   batches: z.int(),
-  /** What the hook would run for, one batch after the other, by its last runs; null without any. */
+  /** Run time of the hook, one batch after the other, by its last runs; null without any. */
   estimated_seconds: z.number().nullable(),
 });
 
@@ -97,6 +97,9 @@ const StaleHook = z.object({
   /** The recomputes of the hook that are not finished. */
   recomputes: z.array(z.string()),
 });
+
+/** The state of a recompute after a request that may have found nothing to change. */
+const ControlledRecompute = Recompute.extend({ changed: z.boolean().default(true) });
 
 export const recomputesRoutes = {
   listStale: route({
@@ -190,7 +193,7 @@ export const recomputesRoutes = {
     params: idParams,
     body: z.strictObject({ reason: reason.optional() }),
     status: 200,
-    response: Recompute,
+    response: ControlledRecompute,
     idempotent: true,
   }),
   resumeRecompute: route({
@@ -201,7 +204,7 @@ export const recomputesRoutes = {
     params: idParams,
     body: z.strictObject({}),
     status: 200,
-    response: Recompute,
+    response: ControlledRecompute,
     idempotent: true,
   }),
   cancelRecompute: route({
@@ -212,7 +215,7 @@ export const recomputesRoutes = {
     params: idParams,
     body: z.strictObject({ reason: reason.optional() }),
     status: 200,
-    response: Recompute,
+    response: ControlledRecompute,
     idempotent: true,
   }),
   retryRecompute: route({

@@ -23,25 +23,25 @@ export interface PackedDirectory {
   readonly size: number;
   /** Regular files in it. */
   readonly files: number;
-  /** What is in it, in its order. */
+  /** The entries of the tar, in its order. */
   readonly entries: readonly TarEntry[];
   /** Paths that are in it only because git tracks them: a `.gitignore` of the directory leaves them out. */
   readonly onlyTracked: readonly string[];
-  /** What the directory holds and the tar does not. */
+  /** Files of the directory that the tar leaves out. */
   readonly leftOut: readonly LeftOut[];
   /** Streams the tar, from its start each time. */
   open(): Readable;
 }
 
 export interface PackOptions {
-  /** What git knows of the directory, if it has been asked. */
+  /** The files as git knows them, if it has been asked. */
   readonly git?: GitFiles | undefined;
 }
 
 /**
- * Packs a directory into the canonical tar of tar.ts: the same content has the same digest on every machine,
- * whatever its times, owners and place. left-out.ts says what is not packed. Empty directories count, permissions do
- * not, except the owner's right to execute a file. The tar is held in memory.
+ * Packs a directory into the canonical tar of tar.ts. The same content has the same digest on every machine, with any
+ * times, owners and place. left-out.ts says what is not packed. Empty directories count, permissions do not, except the
+ * owner's right to execute a file. The tar is held in memory.
  *
  * @throws OsaError `usage` for what cannot be packed: a missing directory, a link that leaves it or leads nowhere, a
  * socket, device or pipe, a name that is not UTF-8, a file that changes meanwhile; `too_large` beyond

@@ -18,8 +18,8 @@ export { whileWanted } from './wanted.ts';
 
 /**
  * The one way to PostgreSQL. Everything in it rejects with OsaError `unavailable` when no connection can be had or
- * one is lost, or when a lock or a statement takes too long; other errors of a statement come as the driver's
- * PostgresError, which `sqlstate.ts` tells apart.
+ * one is lost, or when a lock or a statement takes too long. Other errors of a statement come as the driver's
+ * PostgresError; `sqlstate.ts` distinguishes them.
  */
 export interface Database {
   /**
@@ -61,7 +61,7 @@ export interface Endpoint {
 export interface ConnectOptions {
   /** `postgres://user:password@host:port/database`; `?host=/directory` for a unix socket, `?sslmode=require`. */
   readonly url: string | Endpoint;
-  /** Of connections, at least 1. `listen` takes one more. */
+  /** Number of connections, at least 1. `listen` takes one more. */
   readonly max: number;
   /** Seen in pg_stat_activity. */
   readonly applicationName: string;

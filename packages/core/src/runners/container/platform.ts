@@ -1,11 +1,11 @@
 import { asOsaError } from '../../error.ts';
 import type { Engine } from './engine.ts';
 
-/** What is known of digests. */
+/** The known facts about digests. */
 export type KnownPlatforms = Map<string, Known>;
 
 interface Known {
-  /** That of the platform's manifest for an index; null for what is a manifest itself, or where nobody answered. */
+  /** The digest of the platform's manifest in an index; null for a manifest itself, or where nobody answered. */
   readonly platform: string | null;
   /** When it is worth to ask again, by the process's clock in milliseconds. */
   readonly until: number;
@@ -28,7 +28,7 @@ const askAgainMs = 600_000;
 
 /**
  * The digest of the manifest that an index names for this platform; null where the release's digest is that of a
- * manifest, or when the registry does not answer: what runs is known by the release's digest either way. An engine
+ * manifest, or when the registry does not answer. The release's digest names the code either way. An engine
  * forgets which of an image's digests is which, so the registry is asked, once for each digest.
  */
 export async function platformDigest(

@@ -10,15 +10,16 @@ export interface FileReading {
   readonly take: () => Promise<Turn>;
   /** Aborted when the client has gone. */
   readonly client: AbortSignal;
-  /** Told of each part that was read. */
+  /** Called after each part that was read. */
   readonly onPart: (part: { readonly rows: number }) => void;
-  /** Told of each piece before it is sent. */
+  /** Called before each piece is sent. */
   readonly onPiece: (piece: { readonly bytes: number }) => void;
 }
 
 /**
- * The bytes of a file, made as its client takes them: each part of the table is read in a turn of its own, so a slow client
- * holds no connection. The first part is read before this answers, so that what is wrong with the query is still told.
+ * The bytes of a file, made as its client takes them. Each part of the table is read in a turn of its own, so a slow
+ * client holds no connection. The first part is read before this answers, so that what is wrong with the query is still
+ * told.
  */
 export async function fileStream(file: TableFile, first: Turn, reading: FileReading): Promise<Readable> {
   const iterator = file.parts[Symbol.asyncIterator]();

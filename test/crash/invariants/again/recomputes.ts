@@ -1,6 +1,6 @@
-import type { Model } from './model.ts';
-import type { Outcome, State } from './state.ts';
-import type { Report } from './violations.ts';
+import type { Model } from '../model.ts';
+import type { Outcome, State } from '../state.ts';
+import type { Report } from '../violations.ts';
 
 /** I16: what recomputes and heals leave, computed from the outcomes and not from what the database keeps of it. */
 export function checkRecomputes(state: State, model: Model, report: Report): void {
@@ -89,7 +89,7 @@ function checkHeals({ changes, recomputes }: State, model: Model, index: Index, 
     for (const [record, outcomes] of index.standing) {
       if (!index.newest.has(record)) continue;
       const of = outcomes.find((outcome) => outcome.hook === hook && index.versionOf(outcome) === left);
-      // What errored when it was computed again, and was not tried again since, keeps its rows.
+      // An outcome that errored when it was computed again, and was not tried again since, keeps its rows.
       if (of && !index.erroredLast.has(`${recompute} ${index.sourceOf.get(record)}`))
         report(
           'I16',
