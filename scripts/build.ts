@@ -65,7 +65,7 @@ const lateWidths: Plugin = {
 
 /**
  * `import` reads every export of a module of Node, and some are made when they are read: `node:http` then loads all of the
- * undici in Node, for 30 ms. What `getBuiltinModule` gives is read where it is used.
+ * undici in Node, for 30 ms. Exports of `getBuiltinModule` are read where they are used.
  */
 const lateBuiltins: Plugin = {
   name: 'late-builtins',
