@@ -10,8 +10,9 @@ export interface IngestionWrites {
   /** The facts that an ingestion of a convention pins when it opens; undefined when there is no such convention. */
   pin(convention: string): Promise<Pinned | undefined>;
   /**
-   * The ingestion of the same bytes by the same actor within a day, unless it was cancelled, has failed, or a later upload
-   * has sent one of its sources: then this upload is new content. Uploads of the same bytes take turns from here on.
+   * The ingestion of the same bytes by the same actor within a day, unless it was cancelled, has failed, or a later
+   * upload has sent one of its sources. In these cases the upload is new content. Uploads of the same bytes take turns
+   * from here on.
    */
   findRepeat(upload: { pinned: Pinned; contentSha256: string }): Promise<string | undefined>;
   /** `deposition` is the one that it submits; undefined for an upload. */
