@@ -11,7 +11,7 @@ import { type Fleet, startFleet } from './ways/daemon.ts';
 
 const program = fileURLToPath(new URL('../packages/cli/dist/osa.js', import.meta.url));
 
-/** What `osa` costs before it does anything, and what a trace costs as somebody types it. */
+/** The cost of `osa` before it does anything, and of a trace as somebody types it. */
 export async function benchCli(options: Options): Promise<Result[]> {
   await access(program).catch((cause: unknown) => {
     throw new Error(`${program} is not there: run \`npm run build\``, { cause });
@@ -67,7 +67,7 @@ async function benchTraceProcess(runs: number, options: Options): Promise<Result
   }
 }
 
-/** As a user who has configured nothing. */
+/** Runs as a user who has configured nothing. */
 async function node(args: readonly string[], cwd = process.cwd()): Promise<void> {
   const env = { PATH: process.env.PATH ?? '', HOME: cwd, LANG: 'C.UTF-8' };
   await execa(process.execPath, args, { cwd, env, extendEnv: false, stdin: 'ignore' });

@@ -31,7 +31,7 @@ const recordsPerBatch = 10;
 const mostRecords = 1_000;
 const parallel = 2;
 
-/** What a batch costs beside its container: claim, attempt, checks, reading its output, commit. */
+/** Costs of a batch beside its container: claim, attempt, checks, reading its output, commit. */
 export async function benchContainer({ quick, log, signal }: Options): Promise<Result[]> {
   if (missing.length > 0) {
     log(`left out: this machine lacks ${missing.join(', ')}`);

@@ -113,7 +113,7 @@ export async function copyBatches(
 
 /**
  * Outcomes are taken only by the transaction that ends their batch and run, and a batch ends only with all of its
- * records. To publish them is no part of the limit: they end as errored, which asks nothing more.
+ * records. Publishing them is not part of the limit: they end as errored, which asks nothing more.
  */
 function endBatch({ claim, result, rows }: HeldBatch, first: number): string {
   const records = rows.recordIds.length;

@@ -7,7 +7,7 @@ import type { Options, Result } from './report.ts';
 /** Bytes that the shape before this one took, for the same records and rows: see bench/README.md. */
 const before = { record: 1_632, row: 190 };
 
-/** What grows with each record. */
+/** Tables that grow with each record. */
 const growing = ['batch_records', 'sources', 'outcomes', 'records', 'batches', 'runs'].map(
   (name) => `public.${name}`,
 );
@@ -18,7 +18,7 @@ interface Relation {
   readonly total: number;
 }
 
-/** What a published record takes on the disk with all that belongs to it, and what a row takes. */
+/** Bytes on disk of a published record with all that belongs to it, and of a row. */
 export async function benchDisk({ quick, signal }: Options): Promise<Result[]> {
   const batches = quick ? 1 : 5;
   const place = await benchDatabase();

@@ -1,9 +1,9 @@
 /** One benchmark's answer: ours beside the limit that it is held against, both measured in the same run, in turn. */
 export interface Result {
   readonly name: string;
-  /** What was done, and with how much. */
+  /** The work that was done, and how much of it. */
   readonly what: string;
-  /** What stands for the most that is possible. */
+  /** The work that is taken as the most that is possible. */
   readonly limit: string;
   readonly unit: string;
   /** Each measurement, in `unit`. */
@@ -14,7 +14,7 @@ export interface Result {
   readonly notes: readonly string[];
 }
 
-/** Of ours ÷ limit. */
+/** A bound on ours ÷ limit. */
 export interface Target {
   readonly atLeast?: number;
   readonly atMost?: number;
@@ -120,7 +120,7 @@ export function table(results: readonly Result[]): string {
     .join('\n');
 }
 
-/** What `--json` prints of a result. */
+/** A result as `--json` prints it. */
 export function summary(result: Result) {
   const { name, what, limit, unit, ours, theirs, target, notes } = result;
   const side = (values: readonly number[]) => ({

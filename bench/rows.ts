@@ -111,7 +111,7 @@ async function runRound(
   return { theirs: speed(await copy()), ours: speed(await finish()) };
 }
 
-/** As the worker does: each of its slots takes the next batch as soon as it has committed one. */
+/** Works as the worker does: each of its slots takes the next batch as soon as it has committed one. */
 async function finishAll({ queue }: Dataset, batches: readonly HeldBatch[]): Promise<void> {
   const rest = batches.values();
   const slot = async () => {

@@ -17,7 +17,7 @@ export async function benchTrace({ quick, log, signal }: Options): Promise<Resul
   try {
     await fill(database, batches, signal);
     log(`${batches * rowsPerBatch} rows are stored`);
-    // As autovacuum does for a table that has grown; no plan depends on statistics, so there are none.
+    // Autovacuum does this for a table that has grown; no plan depends on statistics, so there are none.
     await place.owner.sql`vacuum`;
     const { tracer } = postgresStore(database, { domain: 'localhost' });
     const trace = async () => {

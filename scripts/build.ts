@@ -24,7 +24,7 @@ const inlineMigrations: Plugin = {
   },
 };
 
-/** Ink imports the developer tools of React if it is told to; they are not installed. */
+/** Ink imports the developer tools of React when an environment variable asks; they are not installed. */
 const withoutDevtools: Plugin = {
   name: 'without-devtools',
   setup({ onResolve, onLoad }) {

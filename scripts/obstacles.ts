@@ -15,7 +15,7 @@ export interface Facts {
   readonly dumps: readonly string[];
 }
 
-/** What stops a release, each with the next step; empty when nothing does. */
+/** The reasons that stop a release, each with the next step; empty when nothing does. */
 export function obstacles(facts: Facts): string[] {
   return [...decisions(facts), ...preparations(facts)];
 }

@@ -160,7 +160,7 @@ function wrongImports(files: readonly Source[]): string[] {
   );
 }
 
-/** What a file imports: a path from the root for our own files, else the name of the package. */
+/** An import of a file: a path from the root for our own files, else the name of the package. */
 function imports({ path, text }: Source): string[] {
   const found = text.matchAll(/(?:^|[^\w])(?:import|export)\b[^'"`;]*?(?:from\s*)?\(?\s*['"]([^'"\n]+)['"]/g);
   return [...found].map(([, specifier = '']) => resolve(path, specifier));

@@ -5,7 +5,7 @@ import { deployTrivial, ndjson, startFleet, upload } from './daemon.ts';
 
 const mostMebibytes = 120;
 
-/** What a daemon keeps of its memory after a million records have come in. */
+/** The memory that a daemon keeps after a million records have come in. */
 export async function benchMemory({ quick, log, signal }: Options): Promise<Result[]> {
   const uploads = quick ? 2 : 10;
   const each = quick ? 10_000 : 100_000;

@@ -7,7 +7,7 @@ import { good, now, skewSeconds, trustedForTests } from '../support/auth-support
 import { deployRequest, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { digestOf } from '../support/database/registry-support.ts';
 
-/** What somebody wins with few rights, with an old answer, or with a file that holds more than it seems to: nothing. */
+/** Gains of an attacker with few rights, with an old answer, or with a file that holds more than it seems to: none. */
 
 let daemon: TestDaemon;
 beforeAll(async () => {

@@ -24,7 +24,7 @@ const field = (name: string, change: Change = {}): FieldDefinition => ({
   ...change,
 });
 
-/** As many states as a pattern may have, and all of them are entered at each character. */
+/** The most states that a pattern may have; all of them are entered at each character. */
 const worst = '(?:a?){900}b';
 const matching = (pattern: string): Change => ({ constraints: { type: 'text', pattern } });
 
@@ -36,7 +36,7 @@ async function deployed(slug: string, fields: readonly FieldDefinition[]): Promi
 const line = (id: string, metadata: object) => `${JSON.stringify({ source_id: id, metadata })}\n`;
 
 interface Taken {
-  /** Of processor time, which a busy machine does not change. */
+  /** Processor time, which a busy machine does not change. */
   readonly seconds: number;
   /** The longest pause of the event loop, which the daemon shares with this test. */
   readonly stalledMs: number;

@@ -170,7 +170,7 @@ test('of conventions that want the same new id at once, one gets it', async () =
 
 const parties = ['anna', 'ben', 'cleo'] as const;
 const party = fc.constantFrom(...parties);
-/** What a step is about: things of the party itself, or else of another. */
+/** The subject of a step: things of the party itself, or else of another. */
 const mostlyOwn = fc.option(party, { freq: 1 });
 const step = fc.oneof(
   fc.record({

@@ -7,8 +7,8 @@ import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemo
 vi.setConfig({ testTimeout: 240_000 });
 
 /**
- * What bad tokens cost the built daemon, as a process of its own. A busy machine or a collection of garbage can spoil
- * one round and does not spoil them all; what really grows or blocks does. So the best of a few rounds counts.
+ * The cost of bad tokens for the built daemon, as a process of its own. A busy machine or a collection of garbage can
+ * spoil one round and does not spoil them all; what really grows or blocks does. So the best of a few rounds counts.
  */
 
 const rounds = 6;
@@ -53,7 +53,7 @@ function badTokens(count: number): string[] {
   });
 }
 
-/** As fast as eight connections can; the answer is which statuses there were. */
+/** Sends with eight connections as fast as they can, and gives the statuses that came. */
 async function flood(tokens: readonly string[]): Promise<Set<number>> {
   const statuses = new Set<number>();
   const queue = tokens.values();

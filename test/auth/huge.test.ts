@@ -36,7 +36,7 @@ function refusal(token: string): number {
   return busyFor(() => expect(() => verifier.verify(token)).toThrow('the token is not accepted'));
 }
 
-/** What the two daemons answer: the first to its header, the other one to the token. */
+/** The answers of the two daemons: the first to its header, the other one to the token. */
 async function statuses(token: string): Promise<number[]> {
   const lines = [await place.raw(`Bearer ${token}`), await roomy.raw(`Bearer ${token}`)];
   return lines.map((line) => Number(/^HTTP\/1\.1 (\d+)/.exec(line)?.[1]));

@@ -32,7 +32,7 @@ afterAll(() => place.daemon.close());
 async function refused(token: string): Promise<void> {
   expect(codeOf(() => verifier.verify(token))).toBe('invalid_token');
   if (/[\r\n]/.test(token)) {
-    // A line end ends the header: HTTP has refused it, or what is left of the token is no token.
+    // A line end ends the header: HTTP has refused it, or the rest of it is not a token.
     expect(await place.raw(`Bearer ${token}`)).toMatch(/^HTTP\/1\.1 40[01] /);
     return;
   }

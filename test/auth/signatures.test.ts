@@ -26,7 +26,7 @@ function vectors<T, G>(name: string): Vectors<T, G> | undefined {
 
 const hex = (text: string) => Buffer.from(text, 'hex');
 
-/** As the daemon does: a key with a flaw is never trusted, so nothing holds under it. */
+/** Verifies as the daemon does: a key with a flaw is never trusted, so nothing holds under it. */
 function holds(publicKey: Buffer, message: Buffer, signature: Buffer): boolean {
   return keyFlaw(publicKey) === undefined && verifyStrictly(keyFrom(publicKey), message, signature);
 }
@@ -50,7 +50,7 @@ describe('Wycheproof', () => {
   const jws = vectors<{ jws: string }, { private?: { alg?: string; k?: string } }>(
     'json_web_signature_test.json',
   );
-  // 367 and 370 are the same bytes as a valid one; 372 and 373 hold a character that is no base64url.
+  // 367 and 370 are the same bytes as a valid one; 372 and 373 hold a character that is not base64url.
   const impossible = [367, 370, 372, 373];
   test.skipIf(!jws)('JWS with HS256 (skipped without the file json_web_signature_test.json)', () => {
     const found = jws?.testGroups

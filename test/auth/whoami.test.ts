@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AuthDaemon, authDaemon } from '../support/auth-daemon.ts';
 import { good, now, person } from '../support/auth-support.ts';
 
-/** What the archive's SDK reads of `/auth/me` before it deploys. */
+/** The part of `/auth/me` that the archive's SDK reads before it deploys. */
 
 let place: AuthDaemon;
 beforeAll(async () => {

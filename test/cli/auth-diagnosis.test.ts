@@ -1,7 +1,7 @@
 import { clockOffset, diagnose, type TokenFacts, type Trusted } from '@osa/cli/commands/auth/diagnosis';
 import { describe, expect, test } from 'vitest';
 
-/** What is found out of a token and of what a server publishes, as a function of both and of the clocks. */
+/** Findings about a token and a server's published facts, as a function of both and of the clocks. */
 
 const now = 1_000_000;
 const trusted: Trusted = {

@@ -422,7 +422,7 @@ describe.each([
 
 describe('hooks rollback without a terminal', () => {
   const argv = ['hooks', 'rollback', 'seismic_energy'];
-  // The latest change into v2 that is no rollback came from v3, which a rollback does not go to.
+  // The latest change into v2, apart from rollbacks, came from v3, which a rollback does not go to.
   const change = { ...history.changes[0], kind: 'activate', from_version: 3 };
   const rolledBackTo = (rollback_to: number | null, others = {}) =>
     archive({

@@ -217,7 +217,7 @@ describeContainers('the image of a release', () => {
 
   test.each([
     ['is not there', ['/nothing/here']],
-    ['is no program', ['/hook.sh']],
+    ['is not a program', ['/hook.sh']],
   ])('image-08: is refused when its entrypoint %s', async (_what, entrypoint) => {
     const image = await buildImage({ lines: [`ENTRYPOINT ${JSON.stringify(entrypoint)}`] });
     await expect(containers.run(image)).rejects.toMatchObject({ code: 'invalid', field: 'release.image' });
@@ -268,7 +268,7 @@ async function standIn(script: string) {
   return {
     runner: podmanRunner(5_000, { PATH: `${place.path}:${process.env.PATH}` }),
     asked,
-    /** What it was called with, a line a call. */
+    /** The commands of its calls, one a line. */
     commands: () => readFileSync(log, 'utf8'),
     count: (command: RegExp) =>
       readFileSync(log, 'utf8')

@@ -18,7 +18,7 @@ import { scratch, until } from '../support/database/database.ts';
 vi.setConfig({ testTimeout: 60_000 });
 
 const mib = 2 ** 20;
-/** What the engine gives a container: processes and threads together, and files of one process. */
+/** The engine's limits for a container: processes and threads together, and files of one process. */
 const [mostProcesses, mostFiles] = [256, 1_024];
 /** EMFILE, ENOSPC, EAGAIN */
 const [tooManyFiles, noSpace, tryAgain] = [24, 28, 11];

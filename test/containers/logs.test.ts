@@ -13,7 +13,7 @@ import { podmanRunner } from '../support/containers/images.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-/** What a container says on stdout and stderr. */
+/** The output of a container on stdout and stderr. */
 
 const mib = 2 ** 20;
 

@@ -56,7 +56,7 @@ describeContainers('the containers of a daemon that died', () => {
 
   test('are found also when they were made and never started', async () => {
     const image = await buildImage({ script: 'true' });
-    // As a daemon leaves it that dies between the two steps.
+    // A daemon that dies between the two steps leaves it like this.
     const labels = await ownLabels(bench);
     await podman(
       'create',

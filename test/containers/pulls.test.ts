@@ -2,7 +2,7 @@ import type { Engine } from '@osa/core/runners/container/engine';
 import { knownImages, resolveImage } from '@osa/core/runners/container/image';
 import { expect, test } from 'vitest';
 
-/** Each pull is told of, for the metric; an image that is there is not pulled. */
+/** Each pull is reported, for the metric; an image that is there is not pulled. */
 
 const digest = `sha256:${'a'.repeat(64)}`;
 const image = { Id: digest, Digest: digest, Os: 'linux', Architecture: 'amd64', Config: { Cmd: ['x'] } };

@@ -69,7 +69,7 @@ describeContainers('an image in a registry that', () => {
     });
     expect(Date.now() - started).toBeLessThan(15_000);
     expect(large.layersAsked()).toBe(1);
-    // What has come of it is neither where podman keeps it otherwise, nor in the workspace.
+    // It is neither where podman keeps images otherwise, nor in the workspace.
     expect([await readdir(place.path), await readdir(containers.workspace)]).toEqual([[], []]);
   });
 

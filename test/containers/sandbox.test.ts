@@ -164,7 +164,7 @@ describeContainers('hostile code in a container', () => {
         .map((line) => line.split('=')[0]),
     );
     const own = ['OSA_IN', 'OSA_OUT', 'OSA_FILES', 'OSA_HOOK_NAME'];
-    // What the image and its shell have, and what the engine gives every container.
+    // Variables of the image and its shell, and those that the engine gives every container.
     const usual = ['IMAGES', 'PATH', 'PWD', 'SHLVL', '_', 'HOME', 'HOSTNAME', 'TERM'];
     expect([...names].filter((name) => !usual.includes(name ?? '')).sort()).toEqual(own.sort());
   });

@@ -13,7 +13,7 @@ export interface BlobStoreUnderTest {
   close(): Promise<void>;
 }
 
-/** What every blob store promises; `make` gives an empty one. */
+/** The promises of every blob store; `make` gives an empty one. */
 export function blobStoreContract(name: string, make: () => Promise<BlobStoreUnderTest>): void {
   describe(`${name} as a blob store`, () => {
     let made: BlobStoreUnderTest;

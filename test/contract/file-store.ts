@@ -19,7 +19,7 @@ export interface FileStoreUnderTest {
 
 const sender = 'a'.repeat(32);
 
-/** What every store of files promises; `make` gives an empty one. */
+/** The promises of every store of files; `make` gives an empty one. */
 export function fileStoreContract(name: string, make: () => Promise<FileStoreUnderTest>): void {
   describe(`${name} as a store of files`, () => {
     let made: FileStoreUnderTest;

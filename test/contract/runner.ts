@@ -10,7 +10,7 @@ export interface RunnerUnderTest {
   readonly runner: Runner;
   /** Exists, and is empty. */
   readonly workspace: string;
-  /** What a release of a shell script is for this runner; the script is run by a POSIX shell. */
+  /** A release of a shell script for this runner; the script is run by a POSIX shell. */
   release(script: string): Promise<Pick<Task['release'], 'runtime' | 'image' | 'digest' | 'command'>>;
   close(): Promise<void>;
 }
@@ -24,7 +24,7 @@ interface Options {
   readonly signal?: AbortSignal;
 }
 
-/** What every runner promises, whatever it starts code with. */
+/** The promises of every runner, whatever it starts code with. */
 export function runnerContract(name: string, make: () => Promise<RunnerUnderTest>): void {
   describe(`${name} as a runner`, () => {
     let made: RunnerUnderTest;

@@ -4,7 +4,7 @@ import { changed, digest, failure, good } from '../support/manifest-fixture.ts';
 const types = 'types: string, number, integer, boolean, array, object';
 const fieldTypes = 'types: text, number, date, boolean, url';
 
-/** What is wrong, the change that makes it so, and every line that is printed. */
+/** The flaw, the change that makes it, and every line that is printed. */
 const refused: readonly [string, { from: string; to: string }, readonly string[]][] = [
   [
     'a type that is none',
@@ -190,7 +190,7 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
     'a constraint of another type',
     { from: 'min_value: -10', to: 'min_length: 3' },
     [
-      '9:61 schema.fields[1].constraints.min_length: is no constraint of a number field (constraints: min_value, max_value, integer_only, unit)',
+      '9:61 schema.fields[1].constraints.min_length: is not a constraint of a number field (constraints: min_value, max_value, integer_only, unit)',
     ],
   ],
   [
@@ -416,7 +416,7 @@ const refused: readonly [string, { from: string; to: string }, readonly string[]
     { from: 'cardinality: zero_or_more', to: "constraints: { pattern: 'a\\-\\_[\\-]' }" },
     [
       expect.stringMatching(
-        /^10:\d+ .*pattern: .* holds \\-, \\_, which are no escapes: the backslash can go$/,
+        /^10:\d+ .*pattern: .* holds \\-, \\_, which are not escapes: the backslash can go$/,
       ),
     ],
   ],

@@ -7,18 +7,18 @@ import { type Outputs, watchOutputs } from './invariants/outputs.ts';
 /** A step of the system: a failpoint of the daemon, or one in the middle of what a hook writes, which the hook tells. */
 export type Point = Failpoint | 'process.mid-output' | 'container.mid-output' | 'container.last-byte';
 
-/** Who has reached a point and waits there. */
+/** A process that has reached a point and waits there. */
 export interface Reached {
   readonly point: Point;
   /** The index of the daemon: that which reached it, or that whose hook did. */
   readonly daemon: number;
-  /** Of a hook the id of its task: run, fence and attempt. */
+  /** The id of a hook's task: run, fence and attempt. */
   readonly task?: string | undefined;
-  /** Of a hook that is a process. */
+  /** The process of a hook that is one. */
   readonly pid?: number | undefined;
 }
 
-/** What a hook in the middle of its output does next; one that stalls waits until somebody ends it. */
+/** The next act of a hook in the middle of its output; one that stalls waits until somebody ends it. */
 export type HookOrder = 'go' | 'exit' | 'exit-zero' | 'stall' | 'take-memory';
 
 export interface Control extends AsyncDisposable {

@@ -66,7 +66,7 @@ const everywhere = [
   'stop-past-lease',
 ] as const;
 const whileStopping = ['kill', 'pg-immediate', 'cut'] as const;
-/** What happens to a COMMIT that the server has been sent: its answer is lost, or whoever waits for it is, or the server. */
+/** Faults of a COMMIT that the server has been sent: its answer is lost, or whoever waits for it is, or the server. */
 const ofCommits = ['lose-commit', 'lose-commit-silent', 'commit-kill', 'commit-pg-immediate'] as const;
 export type CommitAction = (typeof ofCommits)[number];
 
@@ -217,7 +217,7 @@ const orders: Readonly<Partial<Record<Action, HookOrder>>> = {
   'stop-past-lease': 'stall',
 };
 
-/** What a hook does that has met the fault. */
+/** The act of a hook that has met the fault. */
 export function orderOf(action: Action): HookOrder {
   return orders[action] ?? 'go';
 }

@@ -28,7 +28,7 @@ export function diesOf(token: string, value: unknown): boolean {
 
 export interface Row {
   readonly ordinal: number;
-  /** What the code that computed the row says of itself: the oracle. */
+  /** The oracle: the release as the code that computed the row names it. */
   readonly oracle: string;
   /** The variant in the config that the code was given. */
   readonly config: string;
@@ -38,7 +38,7 @@ export interface Row {
   readonly value: number;
 }
 
-/** What a row says of the release that made it. */
+/** The release of a row as the row itself names it. */
 export type Making = Pick<Row, 'oracle' | 'config' | 'argument'>;
 
 /** The rows that a release makes of a record; undefined when its code rejects it. */
@@ -120,7 +120,7 @@ export interface Packed {
   readonly digest: string;
   /** The name of the image; without one it is a directory. */
   readonly image?: string;
-  /** What is uploaded of a directory. */
+  /** The upload of a directory. */
   readonly bytes: Buffer | undefined;
 }
 

@@ -17,7 +17,7 @@ import { type Daemons, pullMs } from './world/daemons.ts';
 import type { Disk } from './world/disk.ts';
 import type { Line } from './world/proxy.ts';
 
-/** What was done in a run. */
+/** The faults of a run. */
 export interface Injected {
   readonly at: number;
   readonly action: Action | 'terminate';

@@ -25,7 +25,7 @@ export function violationLines({ seed, violations, directory }: RunResult): stri
   return [`seed ${seed} broke ${violations.length} (logs in ${directory}):`, ...lines];
 }
 
-/** What all runs came to. */
+/** The result of all runs. */
 export function summary(
   results: readonly RunResult[],
   pairs: readonly Fault[],

@@ -21,7 +21,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signingKey, testConfig } from '../support/daemon-support.ts';
 import { scratch, type TestDatabase, testDatabase, until } from '../support/database/database.ts';
 
-/** What a daemon refuses to start with, and what it says of it. */
+/** The settings that a daemon refuses to start with, and its words about them. */
 
 const main = fileURLToPath(import.meta.resolve('@osa/daemon/main'));
 const log = createLog({ level: 'silent', readable: false });

@@ -18,7 +18,7 @@ import {
 import { scratch, until } from '../support/database/database.ts';
 import { declaration } from '../support/database/registry-support.ts';
 
-/** What becomes of work when a daemon stops, or when there is too much of it. */
+/** The end of work when a daemon stops, or when there is too much of it. */
 
 let place: Awaited<ReturnType<typeof scratch>>;
 let daemon: TestDaemon;
@@ -178,7 +178,7 @@ test('http-24: transactions for all connections and 50 more get a Retry-After, a
   await until('an answer', async () => (await read()).status === 200, 5_000);
   const settled = await Promise.all(answers);
   for (const { status, text } of settled) expect([200, 201, 503], text).toContain(status);
-  // What was told to come back did nothing, and comes back well: as many again are all served.
+  // A request that was sent away did nothing, and comes back well: as many again are all served.
   const stored = async () => (await owner.sql`select from hooks`).length;
   expect(await stored()).toBe(settled.filter(({ status }) => status === 201).length);
   const again = Array.from({ length: 5 + 50 }, (_, n) => (n % 2 ? read() : deployOf(`again${n}`)));

@@ -14,7 +14,7 @@ afterAll(() => database.close());
 
 const user = '0198C0DE-3333-4333-8333-333333333333';
 
-/** What `osad roles …` prints. */
+/** The output of `osad roles …`. */
 async function roles(...argv: string[]): Promise<string> {
   const options = readOptions(['roles', ...argv]);
   if (options.command !== 'roles') throw new Error(`it is ${options.command}`);

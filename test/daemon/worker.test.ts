@@ -7,7 +7,7 @@ import { coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { deployHook, ndjson, testDaemon } from '../support/daemon-support.ts';
 import { scratch, until } from '../support/database/database.ts';
 
-/** What a worker does with its slots, and with a batch that is no longer its own. */
+/** A worker's use of its slots, and of a batch that is no longer its own. */
 
 const answer = hookCode('return { features: [{ value: metadata.value }] };');
 

@@ -44,7 +44,7 @@ test('is swept and removed by the next daemon when its own was killed, and never
   await until('the other daemon to hold its workspace', isHeld);
   await mkdir(join(dead, 'attempt'));
   await using _own = await holdWorkspace(own);
-  // Of another machine, about which nothing is known here.
+  // A lock of another machine, about which nothing is known here.
   await writeFile(workspace('0000ffff-elsewhere.lock'), '');
 
   expect(await sweepDead([runner], own)).toBe(0);

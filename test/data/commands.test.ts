@@ -117,7 +117,7 @@ describe('files', () => {
     const argv = ['rows', 'probe', '--out', path];
     expect((await osa(argv, url)).code).toBe(1);
     await expect(stat(path)).rejects.toThrow('ENOENT');
-    // What was written behind the last complete page does not count.
+    // Bytes behind the last complete page do not count.
     await writeFile(`${path}.part`, 'half a li', { flag: 'a' });
     pages = 10;
     expect((await osa(argv, url)).code).toBe(0);

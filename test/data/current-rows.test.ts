@@ -6,7 +6,7 @@ import { type CoreArchive, coreArchive, hookCode, record } from '../support/core
 import { admin } from '../support/database/database.ts';
 import { person } from '../support/database/registry-support.ts';
 
-/** What a change of the schema or of a release leaves behind is counted, and what a release changes is named. */
+/** Counts of rows that a change of the schema or of a release leaves behind, and the changes of a release by name. */
 
 let bench: CoreArchive;
 beforeEach(async () => {

@@ -197,7 +197,7 @@ describe('as one zip file', () => {
 
   test('goes on where its packing has failed, and has no name before its end', async () => {
     const file = `${place()}.zip`;
-    // What the packing would write is a directory, so it fails after all tables have come.
+    // A directory is in the place of the packing's file, so it fails after all tables have come.
     await mkdir(`${file}.part.zip`, { recursive: true });
     const args = ['export', 'samples', '--out', file, '--server', archive.daemon.url];
     expect((await osa(args)).code).toBe(2);

@@ -5,7 +5,7 @@ import { deployRequest, everything } from '../support/daemon-support.ts';
 import { createCliWorld } from '../support/fixtures/cli-world.ts';
 import { type DataArchive, dataArchive, ended, sampleFields } from './archive.ts';
 
-/** What osa writes goes back in as unchanged, whatever the values are. */
+/** Exports go back in as unchanged, whatever the values are. */
 
 let archive: DataArchive;
 beforeAll(async () => {

@@ -120,7 +120,7 @@ test.each([
 interface Forged {
   readonly metadata?: string;
   readonly source?: string;
-  /** Of which submission. */
+  /** The submission's id. */
   readonly which?: string;
 }
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commit, named, publish, type Step, startAttempt } from '../support/database/commit-by-hand.ts';
 import { attackAtOnce, attackedDatabase, expectRefused, rehearse } from '../support/database/sql-attack.ts';
 
-/** What leads to rows: records, runs and attempts come in their order or not at all, and are published as they came. */
+/** The way to rows: records, runs and attempts come in their order or not at all, and are published as they came. */
 
 let a: Awaited<ReturnType<typeof attackedDatabase>>;
 beforeAll(async () => {

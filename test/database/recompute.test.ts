@@ -5,7 +5,7 @@ import { type CoreArchive, coreArchive, hookCode, record } from '../support/core
 import { admin } from '../support/database/database.ts';
 import { type AttackedDatabase, expectRefused, rehearse } from '../support/database/sql-attack.ts';
 
-/** What a recompute writes is proved by the database: which outcome gives way to which, and that nothing is lost. */
+/** The database proves the writes of a recompute: which outcome gives way to which, and that nothing is lost. */
 
 let bench: CoreArchive;
 let a: AttackedDatabase;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attack, attackedDatabase, expectRefused } from '../support/database/sql-attack.ts';
 
-/** What somebody can do who has the credentials of the application's role: nothing that it was not given. */
+/** Acts with the credentials of the application's role: only those that it was given. */
 
 let a: Awaited<ReturnType<typeof attackedDatabase>>;
 beforeAll(async () => {

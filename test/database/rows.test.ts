@@ -17,7 +17,7 @@ import {
 } from '../support/database/sql-attack.ts';
 
 /**
- * What a worker writes when its hooks have answered: each step of the commit is proved by the database, so that no
+ * The writes of a worker when its hooks have answered: the database proves each step of the commit, so that no
  * row, outcome or record comes without the run, attempt and batch that made it.
  */
 

@@ -6,7 +6,7 @@ import { parse, stringify } from 'yaml';
 import { deployHook, ndjson, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { scratch, until } from '../support/database/database.ts';
 
-/** What is broken is red in the metrics, and the alerts fire on it, as Prometheus' own tool evaluates them. */
+/** Faults are red in the metrics, and the alerts fire on them, as Prometheus' own tool evaluates them. */
 
 const alerts = join(import.meta.dirname, '../../deploy/prometheus/alerts.yaml');
 const hasPromtool = await execa('promtool', ['--version'], { reject: false }).then(

@@ -17,7 +17,7 @@ export const ben = actor('ben', 'depositions:write');
 export const curator = actor('curator', 'depositions:write', 'depositions:review');
 export const second = actor('second', 'depositions:review');
 
-/** What a person does with depositions, by function calls. */
+/** The acts of a person on depositions, by function calls. */
 export function acts({ store }: CoreArchive, principal: Principal) {
   const writer = { principal };
   const edit = (id: string, revision?: number) => ({ id, revision });

@@ -5,7 +5,7 @@ import { good, person, trustedForTests } from '../support/auth-support.ts';
 import { deployRequest, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
 
-/** What the roles of people open: a person's token has no scopes of its own. */
+/** Rights of people's roles: a person's token has no scopes of its own. */
 
 let daemon: TestDaemon;
 let owner: Database;

@@ -108,7 +108,7 @@ function addresses({ deposition, ingestion, batch, runs }: Names): string[] {
   return [...new Set([...paths, ...asked])];
 }
 
-/** What changes by itself. */
+/** Values that change by themselves. */
 function settled(path: string, text: string): string {
   if (path === '/metrics') {
     const own = /^osa_(queue|needs|hook|attempt|outcomes|memory|claim|commit|runs|lease)/;

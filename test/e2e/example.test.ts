@@ -265,7 +265,7 @@ test('the second convention differs from the first in one line, the directory of
   ]);
 });
 
-/** What a hook made of each record, by record id. */
+/** A hook's answers, by record id. */
 interface Output {
   readonly rows: ReadonlyMap<string, readonly Row[]>;
   readonly rejections: ReadonlyMap<string, string>;

@@ -97,10 +97,10 @@ writeFileSync(process.env.OSA_OUT + '/records.jsonl', 'forged');
       infinite: /column "value": .*1e400/,
       'two rows': /cardinality is one/,
       'no rows': /cardinality is one/,
-      // What was said about records that are not of the batch is counted, and one of it quoted.
+      // Answers about records that are not of the batch are counted, and one of them quoted.
       impostor:
         /did not answer.* has the id "(nobody|honest in another batch)" \(the first of 2 lines about no record/,
-      // Who answers for a record of the batch spoils it, since nobody can tell the two apart; never silently.
+      // An answer for a record of the batch spoils it, since nobody can tell the two apart; never silently.
       framed: /answered more than once/,
     };
     for (const [id, reason] of Object.entries(reasons)) {

@@ -24,7 +24,7 @@ writeFileSync(process.env.OSA_OUT + '/features.jsonl', lines.map((line) => answe
 
 let scene: Awaited<ReturnType<typeof scratch>>;
 let daemon: Daemon;
-/** What the daemon takes when it has done nothing. */
+/** The daemon's memory when it has done nothing. */
 let idle: number;
 beforeAll(async () => {
   scene = await scratch();

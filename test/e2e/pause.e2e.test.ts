@@ -9,7 +9,7 @@ import { type ProjectDaemon, refused, startProjectDaemon } from '../support/proj
 
 vi.setConfig({ testTimeout: 120_000 });
 
-/** What an operator holds up from the command line, over a hook that never ends by itself. */
+/** An operator's holds from the command line, over a hook that never ends by itself. */
 
 let stage: ProjectDaemon;
 let place: string;

@@ -9,7 +9,7 @@ import { writeProject, writeRecords } from '../support/project.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-/** What must survive: the daemon's death, PostgreSQL's restart, and two uploads that race. */
+/** Work survives the daemon's death, PostgreSQL's restart, and two uploads that race. */
 
 let directory: Awaited<ReturnType<typeof scratch>>;
 let daemons: Daemon[];

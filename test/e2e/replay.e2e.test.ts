@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => scene.close());
 
 test('the rows of the example are identical, 200 of 200, and the archive is as it was', async () => {
-  // What was asked for, and that it has ended, is told of in the events.
+  // The events name the request, and its end.
   const stored = async () => ({ ...(await scene.stored()), events: undefined });
   const before = await stored();
   const answer = await osaJson(place, ['replay', '--sample', '200']);

@@ -10,7 +10,7 @@ import { naughtyCollections } from '../support/vectors.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-/** What sources call their records and say in them: kept to the byte, each its own record, or refused by a rule. */
+/** Names and texts of sources: kept to the byte, each its own record, or refused by a rule. */
 
 let stage: ProjectDaemon;
 const { deployed, ingested, rowsBySource } = forgery(() => stage);

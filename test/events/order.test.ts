@@ -85,7 +85,7 @@ test('readers that go on from their last place see every event of many writers o
   expect(one).toHaveLength(writers * each * 2);
   expect(new Set(one).size).toBe(one.length);
   expect(other).toEqual(one);
-  // What one writer did one after the other stays in that order.
+  // One writer's events stay in the order of its acts.
   for (let writer = 0; writer < writers; writer++) {
     const own = one.filter((name) => String(name).startsWith(`${writer}.`));
     expect(own).toEqual(

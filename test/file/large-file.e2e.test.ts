@@ -26,7 +26,7 @@ files: { accepted_types: [], min_count: 1, max_count: 1, max_file_size: 10000000
 hooks: []
 `;
 
-/** As the kernel counts them; `VmHWM` is the most that there ever was. */
+/** The kernel's counts; `VmHWM` is the most that there ever was. */
 function memoryOf(pid: number | undefined, what: 'VmRSS' | 'VmHWM'): number {
   const path = `/proc/${pid}/status`;
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';

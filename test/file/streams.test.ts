@@ -6,7 +6,7 @@ import { afterEach, expect, test } from 'vitest';
 import { deployRequest, rawConnection, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
 
-/** What readers of stored files and of tables as files may take from everybody else. */
+/** The most that readers of stored files and of tables as files may take from everybody else. */
 
 const bytes = Buffer.alloc(100_000, 'abc');
 const sha256 = createHash('sha256').update(bytes).digest('hex');

@@ -14,7 +14,10 @@ import {
 } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
 
-/** Bodies that break a rule: too large, too slow, cut off, no archive, no records. What JSON may be: http-json.test.ts. */
+/**
+ * Bodies that break a rule: too large, too slow, cut off, no archive, no records. The forms of JSON are in http-
+ * json.test.ts.
+ */
 
 const requestBytes = 64 * 1024;
 const uploadBytes = 256 * 1024;
@@ -99,7 +102,7 @@ describe('http-04: too large', () => {
       connection.socket.write('\r\n');
     }, 5);
     await until('the answer', async () => connection.received().includes('too_large'));
-    // Of the gibibyte that the client would send, what was on its way when the limit was met.
+    // Only the part of the client's gibibyte that was on its way when the limit was met.
     expect(connection.socket.bytesWritten).toBeLessThan(2 ** 26);
     await connection.closed;
     clearInterval(writing);

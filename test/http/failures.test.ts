@@ -8,7 +8,7 @@ import { until } from '../support/database/database.ts';
 import { cuttingProxy } from '../support/database/postgres-support.ts';
 import { declaration } from '../support/database/registry-support.ts';
 
-/** What an answer says of us when something is wrong: no statement, no path, no host, no stack, no secret. */
+/** An answer about a fault shows nothing of us: no statement, no path, no host, no stack, no secret. */
 
 const idleWorker = { name: 'none', isInherited: false, concurrency: 0, perHook: 1, leaseSeconds: 30 };
 const inside =
@@ -20,7 +20,7 @@ describe('http-27: an error', () => {
     const error = new OsaError(code, `${cause.message}`, { details: { path: '/var/lib' }, cause });
     const { status, body, isOurs } = problemOf(error);
     expect(status).toBe(statuses[code]);
-    // What is busy says so, and is nobody's fault.
+    // A busy server says so, and that is nobody's fault.
     expect(isOurs).toBe(status >= 500 && code !== 'busy');
     if (isOurs) expect(JSON.stringify(body)).not.toMatch(/hunter2|var.lib|select/);
     // The answer comes from the message, never from the cause.

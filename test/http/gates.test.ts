@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hookCode } from '../support/core-archive.ts';
 import { deployHook, ndjson, signingKey, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 
-/** Who may call what: each route's gate, as the wire contract declares it. */
+/** Each route's gate, as the wire contract declares it. */
 
 const all = Object.entries(routes) as [RouteName, Route][];
 const gated = all.filter(([, { gate }]) => gate.kind === 'scope');

@@ -159,7 +159,7 @@ describe('text that cannot be read', () => {
   });
 });
 
-/** What JSON.parse refuses of texts that hold, each without, or with another one of, one of its characters. */
+/** Valid texts, each without one of its characters or with another one there; JSON.parse decides. */
 function mutilated(): string[] {
   const texts = accepted.flatMap((text) =>
     [...text].flatMap((_, index) => {

@@ -55,7 +55,7 @@ test('are answered in the order in which they came, the slow before the quick', 
 describe('a client that sends more than waits for an answer', () => {
   const flood = request('/health').repeat(2_000);
 
-  /** What was parsed of requests that are never answered. */
+  /** The parsed part of requests that are never answered. */
   async function parsedOf(requests: string): Promise<number> {
     let parsed = 0;
     const count = () => {

@@ -128,7 +128,7 @@ describe('headers', () => {
         for (const path of ['/api/v1/hooks', '/api/v1/conventions', '/health', '/nothing']) {
           const answer = await exchange(get(path, ...asked).replace('GET', method));
           expect(answer).not.toMatch(/access-control/i);
-          // What a page can send without asking writes nothing.
+          // A page can send this without asking, so it writes nothing.
           const isRead = method === 'GET' || method === 'HEAD';
           if (!isRead) expect([401, 404, 405]).toContain(statuses(answer)[0]);
         }

@@ -8,7 +8,7 @@ import { refusal as refusalOf } from '../support/database/registry-support.ts';
 
 const refusal = async (act: () => Promise<unknown>) => refusalOf(act());
 
-/** What readers may take from each other and from everybody else. */
+/** The most that readers may take from each other and from everybody else. */
 
 describe('readers without a token', () => {
   test('are asked to wait when their requests are used up; others, probes and writers are not', async () => {

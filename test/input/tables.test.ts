@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { ingestion, showConvention } from '../support/fixtures/cli-answers.ts';
 import { createCliWorld, problem, startFakeServer } from '../support/fixtures/cli-world.ts';
 
-/** What `osa ingest` makes of the files that people have. */
+/** Files as people have them, read by `osa ingest`. */
 
 const key = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
 const fields = [

@@ -62,7 +62,10 @@ describe('rows-29: texts that are JSON and texts that are not', () => {
     'y_object_escaped_null_in_key.json',
     'y_string_null_escape.json',
   ];
-  /** Of what RFC 8259 leaves open, integers of any size: an object keeps their digits. All else of it is refused. */
+  /**
+   * RFC 8259 leaves the size of integers open: an object keeps their digits. Everything else that it leaves open is
+   * refused.
+   */
   const acceptedByRule = [
     'i_number_too_big_neg_int.json',
     'i_number_too_big_pos_int.json',
@@ -72,7 +75,7 @@ describe('rows-29: texts that are JSON and texts that are not', () => {
   test.each(jsonSuites)('JSONTestSuite, as values of a line and as lines', async (suite) => {
     const answers: Record<string, boolean> = {};
     for (const { name, bytes } of suite) {
-      // What JSON takes for a blank would end the line; it takes the other line end for the same.
+      // A blank of JSON would end the line; the other line end is a blank, too.
       const value = Buffer.from(bytes.map((byte) => (byte === 0x0a ? 0x0d : byte)));
       const line = Buffer.concat([
         Buffer.from('{"id":"a","features":[{"energy_j":1,"detail":{"v":'),

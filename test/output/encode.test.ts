@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 
-/** What PostgreSQL makes of the rows of one record with one column, as text. */
+/** The rows of one record with one column, as PostgreSQL returns them in text. */
 async function stored(shape: Column, sources: readonly string[]): Promise<(string | null)[]> {
   const rows = sources.map((source) => `{"x":${source}}`).join(',');
   await write('features.jsonl', `{"id":"a","features":[${rows}]}`);

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { acts, ada, checking, curator, second } from '../deposition/deposition-support.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 
-/** What is done with one deposition costs what it costs alone, beside 10,000 others in review and as many that came back. */
+/** An act on one deposition costs what it costs alone, beside 10,000 others in review and as many that came back. */
 
 const others = 10_000;
 /** Index entries and rows of one table that a step may read: checks and triggers read its own again. */

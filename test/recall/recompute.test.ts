@@ -8,7 +8,7 @@ import { recomputed } from '../recompute/recompute-support.ts';
 import { type CoreArchive, convention, coreArchive, record } from '../support/core-archive.ts';
 import { closed, opened, times, writer } from './recall-support.ts';
 
-/** What is recalled is computed again with a release that is not. */
+/** A recalled result is computed again with a release that is not recalled. */
 
 let bench: CoreArchive;
 beforeAll(async () => {

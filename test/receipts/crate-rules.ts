@@ -11,7 +11,7 @@ interface Entity {
 const specification = 'https://w3id.org/ro/crate/1.1';
 const profile = /^https:\/\/w3id\.org\/ro\/wfrun\/process\/./;
 const isoDate = /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?$/;
-/** As the shape of actions has it. */
+/** The form of times in the shape of actions. */
 const actionTime = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d{3})?\+\d{2}:\d{2})?$/;
 
 /** The names of the rules that a crate breaks, each with the entity; none if it keeps all. */
@@ -119,7 +119,7 @@ function idOf(value: unknown): string | undefined {
 
 const isText = (value: unknown) => typeof value === 'string' && value !== '';
 
-/** Of all references `{"@id": …}`, which are objects with nothing else. */
+/** All references `{"@id": …}`, which are objects with nothing else. */
 function referredIds(graph: readonly Entity[]): string[] {
   const found: string[] = [];
   const visit = (value: unknown): void => {

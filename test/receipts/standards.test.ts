@@ -86,7 +86,7 @@ describe('PROV-JSONLD', () => {
     const typeOf = new Map(
       document['@graph'].map((statement: Record<string, unknown>) => [statement['@id'], statement['@type']]),
     );
-    // What PROV-JSONLD requires of each relation, and what it relates.
+    // The members that PROV-JSONLD requires of each relation, and the kinds that it relates.
     const required = {
       'prov:Generation': ['entity', 'activity'],
       'prov:Usage': ['activity', 'entity'],

@@ -9,7 +9,7 @@ import { type ProjectDaemon, startProjectDaemon } from '../support/project-daemo
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
-/** What a bad release costs: held by a comparison before it is live, and healed by a rollback after that. */
+/** The cost of a bad release: held by a comparison before it is live, and healed by a rollback after that. */
 
 let stage: ProjectDaemon;
 beforeAll(async () => {

@@ -20,7 +20,7 @@ const fields = [
 const wrongWith = (schema: readonly FieldDefinition[], metadata: unknown) =>
   metadataChecker(schema)(metadata);
 
-/** What is wrong with one value of a field that is the whole schema. */
+/** The flaw of one value in a field that is the whole schema. */
 function check(part: Partial<FieldDefinition> & Pick<FieldDefinition, 'type'>, value: unknown): string[] {
   return wrongWith([field({ name: 'x', ...part })], { x: value });
 }

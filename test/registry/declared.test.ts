@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../support/database/database.ts';
 import { deployed, digestOf } from '../support/database/registry-support.ts';
 
-/** What a deploy compares with what is stored. */
+/** A deploy compared with the stored state. */
 
 let database: TestDatabase;
 let store: Store;

@@ -20,7 +20,7 @@ import {
 } from '../support/database/registry-support.ts';
 import { images, notImages } from '../support/fixtures/images.ts';
 
-/** What a deploy does when something of it is stored already: again, after a rollback, another's, another contract. */
+/** A deploy of which something is stored already: again, after a rollback, another's, another contract. */
 
 let database: TestDatabase;
 let owner: Database;
@@ -89,7 +89,7 @@ describe('a known release', () => {
       to_version: 2,
       actor: { subject: 'conventions:write:rolled hooks:write:rolled' },
     });
-    // What is live already takes no right to the hook, and is no move.
+    // A release that is live already takes no right to the hook, and moves nothing.
     const again = await second(true, 'conventions:write');
     expect(again).toMatchObject({
       changed: false,

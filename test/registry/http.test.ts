@@ -126,7 +126,7 @@ describe.each([
 
 test('http-23: 1,000 releases and moves among each other: each answer and each look is one in the history', async () => {
   await deployed('interleaved', 'interleaved');
-  /** What was live by which change, as somebody was told. */
+  /** The live versions and their changes, as somebody was told. */
   const told: { seq: unknown; version: unknown }[] = [];
   const made = { releases: 0, moves: 0 };
   const work = async (n: number) => {

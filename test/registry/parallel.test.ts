@@ -42,7 +42,7 @@ function expectChain(changes: readonly Change[]): void {
     null,
     ...changes.slice(0, -1).map(({ to_version }) => to_version),
   ]);
-  // What came later says so, also where it waited for its turn.
+  // A later change has a later time, also where it waited for its turn.
   const times = changes.map(({ at }) => microseconds(at));
   expect(times).toEqual(times.toSorted((a, b) => a - b));
 }

@@ -21,8 +21,8 @@ import {
 
 /**
  * A plan names each thing that the deploy then does, and nothing else. Each run has a small world of its own in one
- * database: two conventions, three hooks, three digests, two schema versions with variants of their one field. What is
- * stored before and after is read from the tables, without the code that plans.
+ * database: two conventions, three hooks, three digests, two schema versions with variants of their one field. The
+ * tables before and after are read without the code that plans.
  */
 
 let database: TestDatabase;
@@ -68,7 +68,7 @@ const deployment = fc.record({
   activate: fc.boolean(),
   scopes: fc.constantFrom<string[]>(['all'], ['all'], [], ['hooks:write:x*']),
 });
-/** What operators do between two deploys. */
+/** Acts of operators between two deploys. */
 const interlude = fc.oneof(
   fc.record({ kind: fc.constant('rollback' as const), hook: hookName }),
   fc.record({

@@ -54,7 +54,7 @@ async function uploaded(text: string): Promise<string> {
   return `sha256:${sha}`;
 }
 
-/** What a release runs, as it is stored. */
+/** The stored content of a release. */
 async function contentOf(hook: string, version: number): Promise<object> {
   const found = await store.registry.release(hook, version);
   if (!found) throw new Error(`${hook} has no release ${version}`);

@@ -6,8 +6,8 @@ import { type TestDatabase, testDatabase } from '../support/database/database.ts
 import { deployed, digestOf } from '../support/database/registry-support.ts';
 
 /**
- * Many releases, hooks and conventions: a look-up reads what it answers with, and not the rest. That is seen in the
- * server's own counters of what the statements of the adapter have read, so that a slow machine fails nothing.
+ * Many releases, hooks and conventions: a look-up reads what it answers with, and not the rest. The server's own
+ * counters show the reads of the adapter's statements, so that a slow machine fails nothing.
  */
 
 const releases = 10_000;
@@ -34,8 +34,8 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 /**
- * As the owner, set by set. Only the trigger that counts releases one at a time is set aside; keys and the deferred
- * triggers prove that what is left is whole.
+ * Mints as the owner, set by set. Only the trigger that counts releases one at a time is set aside; keys and the
+ * deferred triggers prove that what is left is whole.
  */
 async function mintBySql(): Promise<void> {
   await owner.sql`alter table hooks disable trigger guard`;
@@ -73,7 +73,7 @@ async function counters(): Promise<Readings> {
   return Object.fromEntries(rows.map(({ name, ...reading }) => [name, reading])) as Readings;
 }
 
-/** What one call of `look` reads. It is made often enough for the server to settle on a plan. */
+/** The reads of one call of `look`. It is made often enough for the server to settle on a plan. */
 async function readBy(look: () => Promise<unknown>): Promise<Readings> {
   for (let call = 0; call < 10; call += 1) await look();
   const before = await counters();

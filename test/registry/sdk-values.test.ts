@@ -4,9 +4,9 @@ import { everything, type TestDaemon, testDaemon, uploaded } from '../support/da
 import { until } from '../support/database/database.ts';
 
 /**
- * What the archive's Python SDK cannot type arrives as text: `float | None`, `list[str]`, nested models. Such values come in,
- * reach hooks, are stored as rows and are read back as what they are. The bodies are those that the SDK sends, except that
- * hooks are directories, since these tests run no containers.
+ * Values that the archive's Python SDK cannot type arrive as text: `float | None`, `list[str]`, nested models. They
+ * come in, reach hooks, are stored as rows and are read back as what they are. The bodies are those that the SDK sends,
+ * except that hooks are directories, since these tests run no containers.
  */
 
 let daemon: TestDaemon;

@@ -71,7 +71,7 @@ test('each step of a replay reads its own results by index', { timeout: 240_000 
     const ids = await app.sql<{ id: string; run: string }[]>`
       select f.id, f.run_id as run from generate_series(1, ${known}::integer, 500) as asked (id)
       cross join lateral (select id, run_id from features.in_bench where id = asked.id offset 0) f order by f.id`;
-    // What this has read must not count as the first step's: PostgreSQL may hand it in late.
+    // Reads of this must not count as the first step's: PostgreSQL may hand them in late.
     await until('the counters', async () => (await entries()) >= earlier + ids.length);
     const rows = ids.map(({ id }) => `in_bench/${id}`);
     const run = ids[0]?.run ?? '';

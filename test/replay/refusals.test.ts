@@ -14,7 +14,9 @@ import { admin, scratch } from '../support/database/database.ts';
 import { refusal } from '../support/database/registry-support.ts';
 import { replayed, replaying, runnerOf, shown, untouched, writer } from './replay-support.ts';
 
-/** What cannot be replayed: refused at once, or kept as a verdict that names why. And a replay that is broken off. */
+/**
+ * Replays that cannot be made: refused at once, or kept as a verdict that names why. And a replay that is broken off.
+ */
 
 let bench: CoreArchive;
 beforeEach(async () => {

@@ -17,7 +17,7 @@ import { admin } from '../support/database/database.ts';
  */
 
 let bench: CoreArchive;
-/** What the runner was given. */
+/** The tasks that the runner was given. */
 let tasks: Task[];
 beforeEach(async () => {
   bench = await coreArchive();

@@ -54,7 +54,7 @@ test('after the answer to a rollback no batch is claimed with the old release, i
   isOver = true;
   await Promise.all(loads);
   expect(stale).toEqual([]);
-  // Of the others too, each has what was live when it was claimed.
+  // The others, too, have the releases that were live when they were claimed.
   const wrong = await bench.database.sql`
     select r.batch, r.version from runs r join batches b on b.id = r.batch
     where r.version <> (select c.to_version from live_changes c where c.hook = r.hook and c.at <= b.snapshot_at

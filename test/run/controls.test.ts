@@ -14,7 +14,7 @@ import { type CoreArchive, coreArchive, hookCode, record } from '../support/core
 import { admin, until } from '../support/database/database.ts';
 import { person, refusal } from '../support/database/registry-support.ts';
 
-/** What an operator can hold up, and what a worker may take. */
+/** An operator's holds, and the batches that a worker may take. */
 
 let bench: CoreArchive;
 beforeEach(async () => {
@@ -44,7 +44,7 @@ async function shown(id: string) {
   return ingestion;
 }
 
-/** What happens when a claim has chosen its batch and looked at nothing else yet. */
+/** Runs when a claim has chosen its batch and looked at nothing else yet. */
 let atChoice: (() => Promise<unknown>) | undefined;
 holdAtFailpoints(async (point) => {
   if (point !== 'claim.mid') return;

@@ -27,9 +27,9 @@ interface Broken {
   /** The records, a line each; without them they have names of their own. */
   readonly called?: readonly string[];
   readonly lines: readonly ((id: string) => string)[];
-  /** What stands in the reason of each record, whose line it is. */
+  /** A part of the reason of each record, whose line it is. */
   readonly reasons: readonly string[];
-  /** What stands in the reason of the run; null when every line names its record. */
+  /** A part of the reason of the run; null when every line names its record. */
   readonly run: string | null;
 }
 
@@ -46,7 +46,7 @@ const broken: readonly (readonly [string, Broken])[] = [
     'rows-07: ids that are no strings',
     {
       lines: ['{"a":1}', '1', '[]'].map((id) => nameless(`{"id":${id},"features":[{"value":1}]}`)),
-      // As the ids would be called, were they made texts.
+      // The ids if they were made texts.
       called: ['{"a":1}', '1', '[]'],
       reasons: Array(3).fill('the id {"a":1} is not a string'),
       run: '(the first of 3 lines about no record of the batch)',

@@ -12,7 +12,7 @@ import { type CoreArchive, coreArchive, hookCode, record } from '../support/core
 import { admin, until } from '../support/database/database.ts';
 import { attackedDatabase } from '../support/database/sql-attack.ts';
 
-/** What one transaction holds does not hold up the work that has nothing to do with it. */
+/** A transaction's locks do not hold up work that has nothing to do with it. */
 
 let bench: CoreArchive;
 let owner: Database;
@@ -103,7 +103,7 @@ test('what a running attempt said is not stored again once it has ended', async 
   const { n } = await a.queue.startAttempt(a.held, attempt);
   await a.queue.keepLog({ run: run.id, n }, { tail: Buffer.from('one'), bytes: 3 });
   const late = await a.owner.transaction(async (tx) => {
-    // As the end of an attempt, a moment before its commit.
+    // Ends an attempt, a moment before the commit.
     await tx`update attempts set finished_at = clock_timestamp(), ending = 'exited' where run = ${run.id} and n = ${n}`;
     await tx`delete from running_logs where run = ${run.id}`;
     const keeping = a.queue.keepLog({ run: run.id, n }, { tail: Buffer.from('two'), bytes: 6 });

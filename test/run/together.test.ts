@@ -98,7 +98,7 @@ test('eight clients ingest the same records while four deploy new hooks: all is 
       reasons: [],
     });
   }
-  // Of what one client sent one after the other, the later is the newer version; no version is left out.
+  // One client's uploads are versions in the order in which it sent them; no version is left out.
   const wrong = await bench.database.sql`
     select * from (
       select convention, source_id, version, value - lag(value) over sent as step,

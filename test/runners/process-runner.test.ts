@@ -137,7 +137,7 @@ describe('a run', () => {
       fs.chmodSync(process.env.OSA_OUT + '/locked/inner', 0);
       fs.chmodSync(process.env.OSA_OUT + '/locked', 0);`,
     );
-    // What nobody but root can look into could hold anything.
+    // A directory that nobody but root can look into could hold anything.
     const expected = process.getuid?.() === 0 ? 'exited' : 'output_too_large';
     expect(ending).toMatchObject({ ending: expected, exitCode: 0 });
     await ending.dispose();

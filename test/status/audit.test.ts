@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { deployHook, ndjson, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { createCliWorld } from '../support/fixtures/cli-world.ts';
 
-/** Who did what: the trail, by age, actor and hook. */
+/** The trail of acts and actors, by age, actor and hook. */
 
 let daemon: TestDaemon;
 beforeAll(async () => {

@@ -78,7 +78,7 @@ test('files of records go into the store; a hook reads them from there, and so d
     fake.fault = () => undefined;
     expect((await put()).status).toBe(200);
     expect(fake.objects.get(`osa/test/${sha256}`)?.bytes.equals(bytes)).toBe(true);
-    // As on another machine, which has no copy.
+    // Another machine has no copy.
     await rm(join(daemon.directory, 'data/cache', sha256.slice(0, 2)), { recursive: true });
     const line = {
       source_id: 'r',

@@ -89,7 +89,7 @@ export async function deployHooks({ daemon }: AuthDaemon): Promise<void> {
   expect(status).toBe(201);
 }
 
-/** That a piece of so many characters stands elsewhere too is no chance. */
+/** The length of a piece that cannot be elsewhere by chance. */
 const pieceLength = 16;
 
 /**

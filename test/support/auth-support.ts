@@ -17,9 +17,9 @@ export interface KeyPair {
 }
 
 export const ed25519 = (): KeyPair => generateKeyPairSync('ed25519');
-/** Of `machine`. */
+/** The key of `machine`. */
 export const ours = ed25519();
-/** Of `rotating`, with their kids. */
+/** The keys of `rotating`, with their kids. */
 export const rotated = { first: ed25519(), second: ed25519() };
 export const attacker = ed25519();
 

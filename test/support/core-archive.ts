@@ -26,7 +26,7 @@ import { admin, scratch, type TestDatabase, testDatabase } from './database/data
 /** The whole of core over a database and a directory of its own, without HTTP: deploy, ingest and run by function calls. */
 export interface CoreArchive {
   readonly store: Store;
-  /** As the application's role. */
+  /** The database as the application's role sees it. */
   readonly database: Database;
   /** Opens another pool on its database, which `dispose` ends. */
   open: (as: 'owner' | 'app', options?: Parameters<TestDatabase['open']>[1]) => Database;

@@ -29,7 +29,7 @@ export interface TestDaemon {
   readonly directory: string;
   readonly database: TestDatabase;
   readonly key: SigningKey;
-  /** What it logged, one JSON line each. */
+  /** Its log, one JSON line each. */
   readonly log: readonly string[];
   /** The Authorization header of somebody with these scopes. */
   bearer(scopes: readonly string[], changes?: Partial<TokenRequest>): Promise<string>;

@@ -70,7 +70,7 @@ export function forgery(stageOf: () => ProjectDaemon) {
 export interface Incoming {
   readonly id: string;
   readonly value?: number;
-  /** What the hook writes for this record, as it stands. */
+  /** The hook's lines for this record, unchanged. */
   readonly lines?: string;
 }
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dated, decisions, type Facts, obstacles } from '../../scripts/obstacles.ts';
 import { scratch } from '../support/database/database.ts';
 
-/** What stops a release, and that nothing else does. */
+/** The obstacles that stop a release, and that nothing else does. */
 
 const root = join(import.meta.dirname, '../..');
 

@@ -141,7 +141,7 @@ test('there is a database to upgrade', () => {
   expect(versions.length).toBeGreaterThan(0);
 });
 
-/** What is history, and the rows, in the columns that the release knew. */
+/** History and rows, in the columns that the release knew. */
 async function contents({ sql }: Database, columns: readonly Column[]): Promise<readonly object[]> {
   const history = [
     'releases',

@@ -78,7 +78,7 @@ export interface Context {
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
   readonly stdin: Readable;
-  /** Of osa. */
+  /** The version of osa. */
   readonly version: string;
   /** The file that was started, for threads of the program. */
   readonly entry?: URL;

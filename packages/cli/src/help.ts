@@ -5,7 +5,7 @@ import type { CommandEntry, CommandGroup } from './commands/entry.ts';
 import { commands } from './commands/index.ts';
 import { exitCodeHelp } from './exit.ts';
 
-/** What `--help` says beside the lists of arguments and options, and what `osa help TOPIC` says. */
+/** The text of `--help` beside the lists of arguments and options, and of `osa help TOPIC`. */
 
 /** The last line of every help. */
 export const lastLine = 'Also: --json, --server <url>. More: osa help exit-codes|environment|json';

@@ -182,7 +182,7 @@ function optionOf(name: string, definition: NonNullable<Command['options']>[stri
   return option.default([], 'none').argParser((text, before: unknown[]) => [...before, parse(text)]);
 }
 
-/** What `parse` refuses, as the parser's complaint about the value, which names its option or argument. */
+/** Turns a refusal of `parse` into the parser's complaint about the value, which names its option or argument. */
 function complaining<T>(parse: () => T): T {
   try {
     return parse();

@@ -5,7 +5,7 @@ export const nullElement = 'NULL';
 
 /**
  * `text` as an element of an array literal. In quotes, a quote and a backslash are all that needs a backslash;
- * commas, braces, line ends and any other character stand for themselves (PostgreSQL manual, 8.15.6).
+ * commas, braces, line ends and any other character are themselves (PostgreSQL manual, 8.15.6).
  */
 export function quoteElement(text: string): string {
   const escaped = text.includes('\\') ? text.replaceAll('\\', '\\\\') : text;

@@ -32,7 +32,7 @@ export async function findIds(
   return { items: readable.slice(0, mostAnswered), has_more };
 }
 
-/** Of ids that not everybody may read. */
+/** Verbs that reading these ids needs; other ids are public. */
 const readVerbs: Readonly<Partial<Record<IdKind, ScopeVerb>>> = {
   ingestion: 'ingestions:read',
   run: 'runs:read',

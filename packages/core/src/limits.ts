@@ -92,7 +92,7 @@ export const bounds = {
   /** Columns to sort by, and rows that are sorted. */
   sortKeys: 8,
   sortedRows: 500_000,
-  /** What the database expects a sort to cost at most, in its own unit. */
+  /** The highest cost of a sort that the database may expect, in its own unit. */
   sortCost: 50_000_000,
   /** Releases that one question about their impact chooses, and commits that it names. */
   impactReleases: 1_000,

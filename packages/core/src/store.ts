@@ -19,7 +19,7 @@ import type { StoredStatus } from './status/stored.ts';
 import type { Impacts } from './trace/impacts.ts';
 import type { Stories, Tracer } from './trace/tracer.ts';
 
-/** What the use cases need of a database. */
+/** The database, as the use cases need it. */
 export interface Store {
   /**
    * One transaction on behalf of somebody, all or nothing. With an idempotency key the answer is stored in the
@@ -62,7 +62,7 @@ export interface Store {
   readonly ids: IdReads;
   readonly publishers: PublisherReads;
   readonly people: People;
-  /** Who did what, from the trail. */
+  /** Reads acts with their actors, from the trail. */
   audit(query: ParsedQuery<'audit'>): Promise<Answer<'audit'>>;
   /** How the archive is: queue, workers, failing releases, pauses. */
   status(): Promise<StoredStatus>;
@@ -89,11 +89,11 @@ export interface IdRange {
 /** Ids by a range of them, which is how a prefix is looked up. */
 export interface IdReads {
   between(kind: Exclude<IdKind, 'deposition'>, range: IdRange): Promise<Answer<'findIds'>['items']>;
-  /** Of the depositions that this reader may see. */
+  /** The depositions that this reader may see. */
   depositions(reader: DepositionReader, range: IdRange): Promise<Answer<'findIds'>['items']>;
 }
 
-/** Who may do what, beside the tokens. */
+/** Rights of actors, beside the tokens. */
 export interface Access {
   /** The roles of a person, by the uuid of the tokens. */
   rolesOf(user: string): Promise<readonly Role[]>;
@@ -101,7 +101,7 @@ export interface Access {
   denied(principal: Principal, request: AskedFor): Promise<void>;
 }
 
-/** What was asked for: the route, and the scope that it takes. */
+/** The request: the route, and the scope that it takes. */
 export interface AskedFor {
   /** `POST /api/v1/hooks/:name/rollback` */
   readonly route: string;
@@ -112,7 +112,7 @@ export interface AskedFor {
 
 export interface Writer {
   readonly principal: Principal;
-  /** The request that this is done for; told of in the outbox. */
+  /** The request that this is done for; its event names it. */
   readonly request?: AskedFor | undefined;
   readonly idempotency?: { readonly key: string; readonly requestDigest: string } | undefined;
 }

@@ -7,7 +7,7 @@ export function excerpt(value: unknown, length = 80): string {
   return cut(escapeInvisible(json ?? typeof value), length);
 }
 
-/** As `excerpt`, for text that is shown without quotes, such as a piece of JSON source. */
+/** The excerpt of a text that is shown without quotes, such as a piece of JSON source. */
 export function excerptOfSource(source: string, length = 80): string {
   const json = JSON.stringify(cut(source, length + 1));
   return cut(escapeInvisible(json.slice(1, -1).replaceAll('\\"', '"')), length);
@@ -26,7 +26,7 @@ export function visible(text: string): string {
   return escapeInvisible(text.toWellFormed().replace(/[\n\t]/g, (end) => (end === '\n' ? '\\n' : '\\t')));
 }
 
-/** As `visible`, for JSON: its lines stay lines, and what is escaped reads back as it was. */
+/** Makes JSON `visible`: its lines stay lines, and escaped characters read back as they were. */
 export function visibleJson(json: string): string {
   return json.split('\n').map(escapeInvisible).join('\n');
 }
@@ -42,7 +42,7 @@ function escapeInvisible(text: string): string {
   return text.replace(invisible, escaped);
 }
 
-/** As JSON spells it: a character beyond U+FFFF is a pair. */
+/** The spelling of JSON: a character beyond U+FFFF is a pair. */
 function escaped(character: string): string {
   return Array.from({ length: character.length }, (_, index) => {
     const code = character.charCodeAt(index);

@@ -16,9 +16,9 @@ export interface StorageWork {
   readonly verb: 'check' | 'gc';
   /** One line of JSON for each finding or removal, and one for the sum. */
   readonly json: boolean;
-  /** Of `check`: whether bytes are read. */
+  /** For `check`: whether bytes are read. */
   readonly reads: boolean;
-  /** Of `gc`: whether nothing is removed. */
+  /** For `gc`: whether nothing is removed. */
   readonly isPlan: boolean;
   readonly graceSeconds: number;
 }

@@ -23,7 +23,7 @@ const key = generateKeyPairSync('ed25519').privateKey;
 const pem = key.export({ format: 'pem', type: 'pkcs8' }).toString();
 const rollback = ['hooks', 'rollback', 'seismic_energy', '--to', '1', '--yes'];
 
-/** Who the request's token says that it is from, verified as the daemon verifies it. */
+/** The sender that the request's token names, verified as the daemon verifies it. */
 async function principalOf({ headers }: SeenRequest, audience: string) {
   const publicPem = createPublicKey(key).export({ format: 'pem', type: 'spki' }).toString();
   const keys = await readPublicKeys(publicPem, 'test');

@@ -5,7 +5,7 @@ import { type TestDaemon, testDaemon } from '../../support/daemon-support.ts';
 import { type CliWorld, createCliWorld } from '../../support/fixtures/cli-world.ts';
 import { writeProject } from '../../support/project.ts';
 
-/** What was reviewed is what is deployed: a plan as a file, and a deploy that is held to it. */
+/** A reviewed plan as a file, and a deploy that is held to it. */
 
 let daemon: TestDaemon;
 let world: CliWorld;

@@ -56,7 +56,7 @@ function checkBatches({ batches, batchRecords, ingestions, events }: State, tell
     batchRecords.filter(({ status }) => status === 'published').map(({ batch }) => batch),
   );
   for (const { id, status, deposition } of batches) {
-    // Of a deposition that came back, nobody hears.
+    // Nobody hears of a deposition that came back.
     const isTold = status === 'done' && (deposition === null || published.has(id));
     tell(`the end of batch ${id}`, count('batch.finished', { batch: id }), isTold ? 1 : 0);
     if (deposition !== null) {
@@ -110,7 +110,7 @@ function checkRequests({ events }: State, model: Model, tell: Tell, report: Repo
     const count = tokens.reduce((sum, token) => sum + (times.get(token)?.length ?? 0), 0);
     for (const token of tokens) times.delete(token);
     if (isPart && count <= tokens.length) continue;
-    // What has no key is accepted as often as it is tried; what nobody answered may have been done.
+    // Without a key, every try is accepted; without an answer, the try may have been done.
     if (end === 'unknown' && count < 2) continue;
     if (end === 'done' && !keyed && count > 0 && count <= tokens.length) continue;
     tell(`the request ${what}`, count, end === 'refused' || untold ? 0 : 1);

@@ -1,7 +1,7 @@
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { hookNames } from '../hooks.ts';
 
-/** What must only grow: each entry by name, with the digest of its content. */
+/** Entries that must only grow, each by name, with the digest of its content. */
 export type History = ReadonlyMap<string, string>;
 
 /** An entry of what may end once counts from its end on, and without what may still be superseded. */
@@ -50,7 +50,7 @@ export async function readHistory({ sql }: Database): Promise<History> {
   return new Map(rows.map(({ key, digest }) => [key, digest]));
 }
 
-/** What an earlier reading had and a later one lacks or has otherwise. */
+/** Entries of an earlier reading that a later one lacks, or has otherwise. */
 export function rewritten(earlier: History, later: History): string[] {
   return [...earlier].flatMap(([key, digest]) => {
     const found = later.get(key);

@@ -34,7 +34,7 @@ function endOf({ of, sentAt }: Hold, resumes: readonly Hold[]): number {
 function checkCancels({ batches }: State, model: Model, report: Report): void {
   for (const { of, sentAt, ackedAt } of model.cancels) {
     for (const batch of batches) {
-      // What a retry made since is not cancelled.
+      // A retry made since is not cancelled.
       if (batch.ingestion !== of || madeAt(batch.id) >= sentAt || ackedAt === undefined) continue;
       if (batch.status === 'done' && (batch.finished_ms ?? 0) > ackedAt + slackMs) {
         report('I11', `batch ${batch.id} was done after its ingestion was cancelled`);
@@ -45,7 +45,8 @@ function checkCancels({ batches }: State, model: Model, report: Report): void {
 
 /**
  * A move that ends what runs: of what was claimed before it, under the release that it left, only as many batches are done
- * after it as its answer named. What is in review has run, and a move lets it be: there the end of its last attempt counts.
+ * after it as its answer named. A deposition in review has run, and a move does not touch it: there the end of its last
+ * attempt counts.
  */
 function checkLeft({ batches, runs, attempts }: State, model: Model, report: Report): void {
   const runsOf = Map.groupBy(runs, (run) => run.batch);

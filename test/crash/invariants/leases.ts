@@ -4,7 +4,7 @@ import type { Ends } from './read-leases.ts';
 import type { State } from './state.ts';
 import type { Report } from './violations.ts';
 
-/** What a daemon may need to end a hook once its lease is over: as long as a fault holds it up, and more. */
+/** The time that a daemon may need to end a hook once its lease is over: as long as a fault holds it up, and more. */
 const endWithinMs = 3_000;
 
 /** I10: no process of a hook goes on when the lease under which it was started is over. */

@@ -1,14 +1,14 @@
 import type { Making } from '../hooks.ts';
 import type { Model } from './model.ts';
 
-/** What is stored, or told, of a release. */
+/** Facts about a release, stored or shown. */
 export interface ReleaseFacts {
   readonly digest: string;
   readonly config: object | null;
   readonly command: readonly string[] | null;
 }
 
-/** What the rows of such a release say of it. */
+/** The words that rows of such a release have about it. */
 export function makingOf({ digest, config, command }: ReleaseFacts, model: Model): Making {
   const { variant = 'none' } = (config ?? {}) as { readonly variant?: string };
   return { oracle: model.codes.get(digest)?.token ?? 'none', config: variant, argument: command?.[2] ?? '' };

@@ -1,18 +1,18 @@
 import type { HookName, Packed } from '../hooks.ts';
 
-/** What the harness knows of a run without asking the system: what it sent, and what it was told. */
+/** The facts that the harness knows of a run without asking the system: its requests and the answers. */
 export class Model {
   readonly deploys: Deploy[] = [];
   readonly moves: Move[] = [];
   readonly ingestions: Ingestion[] = [];
   readonly deposits: Deposit[] = [];
-  /** What of these was submitted: each an ingestion of one record. */
+  /** The submitted ones: each an ingestion of one record. */
   readonly submissions: Ingestion[] = [];
   readonly retries: Told[] = [];
   readonly mints: Mint[] = [];
-  /** Of a hook, by its name, or of an ingestion, by its id. */
+  /** Pauses of hooks, by name, or of ingestions, by id. */
   readonly pauses: Hold[] = [];
-  /** What ends pauses. */
+  /** Ends of pauses. */
   readonly resumes: Hold[] = [];
   readonly cancels: Hold[] = [];
   readonly recomputes: Recomputing[] = [];
@@ -53,7 +53,7 @@ export interface Declared {
   readonly code: Packed;
   /** The one value of its config. */
   readonly config: string;
-  /** Of its command; an image has none. */
+  /** The argument of its command; an image has none. */
   readonly argument: string;
   readonly seconds: number;
 }
@@ -65,7 +65,7 @@ export interface SentRelease {
   /** The subject who asked. */
   readonly by: string;
   readonly sentAt: number;
-  /** As the answer said. */
+  /** The version that the answer named. */
   version?: number;
 }
 
@@ -119,7 +119,7 @@ export interface Move extends Told {
   /** The version that was live before. */
   left?: number;
   changed?: boolean;
-  /** Of `cancelRunning`: how many batches keep the version that was left, by ingestion. */
+  /** With `cancelRunning`: how many batches keep the version that was left, by ingestion. */
   kept?: readonly {
     readonly ingestion_id: string | null;
     readonly recompute_id: string | null;
@@ -137,7 +137,7 @@ export interface Recomputing extends Told {
 
 export interface Deposit extends Told {
   id?: string;
-  /** What was decided of it, as the answers said: one thing at most. */
+  /** Decisions about it, as the answers named them: one at most. */
   readonly decisions: ('approve' | 'reject' | 'withdraw')[];
 }
 
@@ -153,6 +153,6 @@ export interface Ingestion extends Told {
 
 export interface Sent {
   readonly source: string;
-  /** What is not a number is against the schema. */
+  /** A number; anything else is against the schema. */
   readonly value: number | string;
 }

@@ -27,7 +27,7 @@ function checkVersions(state: State, model: Model, report: Report): void {
   }
   const sentAs = new Map(model.ingestions.map((ingestion) => [ingestion.id, ingestion]));
   const ingestionOf = new Map(batches.map(({ id, ingestion }) => [id, sentAs.get(ingestion ?? '')]));
-  // What a retry publishes is content of its ingestion, so it is older than what came in after that.
+  // A retry publishes content of its ingestion, so it is older than anything that came in after that.
   const arrivals = batchRecords.filter(({ record }) => record !== null);
   for (const same of Map.groupBy(arrivals, (record) => record.source_id).values()) {
     for (const first of same) {
@@ -174,7 +174,7 @@ function checkHookList(
   );
 }
 
-/** What one deploy moved together is seen together: all of it, or nothing. */
+/** A deploy's moves are seen together: all of them, or none. */
 function checkWhole(
   batch: string,
   seen: ReadonlyMap<string, readonly number[]>,

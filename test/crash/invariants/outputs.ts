@@ -94,7 +94,7 @@ async function isAlive({ pid, task }: Life): Promise<boolean> {
   return environment.includes(`/${task}/tmp`);
 }
 
-/** What has been answered is not, unless another attempt asks in the same place. */
+/** Whether nothing has been answered, unless another attempt asks in the same place. */
 async function isEmpty(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
   return found?.size === 0;

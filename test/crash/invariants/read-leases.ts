@@ -6,7 +6,9 @@ export type Ends = ReadonlyMap<string, number>;
 
 const lookAgainMs = 100;
 
-/** Looks again and again at who holds which batch. What it says is over is over; it may have been so for a while. */
+/**
+ * Looks again and again at who holds which batch. Anything that it calls over is over; it may have been so for a while.
+ */
 export function watchLeases(database: Database): { stop(): Promise<Ends> } {
   const stopped = new AbortController();
   const ends = new Map<string, number>();

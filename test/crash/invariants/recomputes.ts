@@ -89,7 +89,7 @@ function checkHeals({ changes, recomputes }: State, model: Model, index: Index, 
     for (const [record, outcomes] of index.standing) {
       if (!index.newest.has(record)) continue;
       const of = outcomes.find((outcome) => outcome.hook === hook && index.versionOf(outcome) === left);
-      // What errored when it was computed again, and was not tried again since, keeps its rows.
+      // An outcome that errored when it was computed again, and was not tried again since, keeps its rows.
       if (of && !index.erroredLast.has(`${recompute} ${index.sourceOf.get(record)}`))
         report(
           'I16',

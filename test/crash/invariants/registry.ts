@@ -33,7 +33,7 @@ function checkVersions({ hooks, releases }: State, report: Report): void {
   }
 }
 
-/** What decides a result, whatever the stored fingerprint says. */
+/** The facts that decide a result, whatever the stored fingerprint is. */
 function identityOf({ runtime, digest, command, config, limits }: Release): string {
   return canonicalJson([runtime, digest, command, config, normaliseLimits(limits)]);
 }

@@ -102,7 +102,7 @@ function endsOf(value: unknown, isDeadly: boolean): string[] {
   return value < 0 ? ['rejected'] : ['published', 'unchanged'];
 }
 
-/** Nothing of a batch that was cancelled is written. What a move has ended is in another batch. */
+/** Nothing of a batch that was cancelled is written. Work that a move has ended is in another batch. */
 function checkCancelled(
   { id, batch, status, retried_in }: BatchRecord,
   { outcomesOf, taken }: Index,
@@ -139,7 +139,7 @@ function checkOutcome(outcome: Outcome, index: Index, report: Report): void {
     if (!isSame(row, making))
       report('I5', `${name}: the row says ${spell(row)}, the release is ${spell(making)}`, 'misattributed');
   }
-  // Of a deposition that came back, no rows are kept.
+  // No rows of a deposition that came back are kept.
   const keepsRows = batch.deposition === null || record.status === 'published' || batch.recompute !== null;
   checkStored(outcome, { name, making, rows, record, keepsRows }, report);
 }

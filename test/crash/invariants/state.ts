@@ -100,10 +100,10 @@ export interface LiveChange {
 
 export interface Batch {
   readonly id: string;
-  /** Of what it is: an ingestion or a recompute. */
+  /** The batch's ingestion; null for one of a recompute. */
   readonly ingestion: string | null;
   readonly recompute: string | null;
-  /** What it submits. */
+  /** The deposition that it submits. */
   readonly deposition: string | null;
   readonly status: string;
   readonly reason: string | null;
@@ -144,7 +144,7 @@ export interface Recompute {
   readonly releases: readonly number[];
   readonly healed_seq: number | null;
   readonly finished: boolean;
-  /** Of the move that it heals; null of one that heals none. */
+  /** The move that it heals; null of one that heals none. */
   readonly xact: string | null;
 }
 

@@ -68,7 +68,7 @@ interface Known {
   readonly model: Model;
 }
 
-/** What the trace says otherwise than the row, the requests and their times. */
+/** Differences of the trace to the row, the requests and their times. */
 function flaws({ release, run, record, hook }: Answer<'traceRow'>, row: StoredRow, known: Known): string[] {
   const { facts, state, model } = known;
   const making = makingOf(release, model);

@@ -3,7 +3,9 @@ import type { Mutant } from './mutants.ts';
 const core = 'packages/core/src';
 const tables = `${core}/postgres/migrations/0011_depositions.sql`;
 
-/** Of what somebody deposits: nothing is published that nobody has approved, and its state is that of its batch. */
+/**
+ * Defects of depositions: nothing is published that nobody has approved, and a deposition's state is that of its batch.
+ */
 export const depositionMutants: readonly Mutant[] = [
   {
     name: 'published-unreviewed',

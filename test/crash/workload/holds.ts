@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Hold } from '../invariants/model.ts';
 import type { Operation, WorkloadParts } from './plan.ts';
 
-/** What clients do to keep batches from being claimed. */
+/** Acts of clients that keep batches from being claimed. */
 
 /** Whoever pauses also resumes, so that the run comes to its end. */
 export async function pause(

@@ -4,7 +4,7 @@ import type { Declared, Deploy, Mint, Move, Recomputing, Replaying } from '../in
 import { type Operation, slug, type WorkloadParts } from './plan.ts';
 import { changed, fieldsOf, noteRelease } from './releases.ts';
 
-/** What clients do to conventions and hooks. */
+/** Acts of clients on conventions and hooks. */
 
 export type Deploying = Extract<Operation, { kind: 'deploy' }>;
 type Minting = Extract<Operation, { kind: 'mint' }>;
@@ -52,7 +52,7 @@ function manifest(declared: ReadonlyMap<HookName, Declared>, schema: string): ob
 }
 
 /**
- * A release without a deploy, new in one part. That part is new to all, so that a repetition without a key finds the
+ * A release without a deploy, new in one part. The part is new to all, so that a repetition without a key finds the
  * release by what it is. The other parts are named, or left to what is live.
  */
 export async function mint(parts: WorkloadParts, wanted: Minting): Promise<void> {

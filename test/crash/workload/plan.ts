@@ -9,7 +9,7 @@ import type { Containers } from '../world/containers.ts';
 /** A release differs from the one before it in one of these. Limits do not show in a row; a trace states them. */
 export type Part = 'code' | 'config' | 'command' | 'limits';
 
-/** What the clients of one run do, decided before it starts. */
+/** The acts of the clients of one run, decided before it starts. */
 export type Operation =
   | {
       readonly kind: 'deploy';
@@ -36,7 +36,7 @@ export type Operation =
     }
   /** A rollback that heals; at once, or when the release that it leaves has current records. */
   | { readonly kind: 'heal'; readonly hook: HookName; readonly waits: boolean }
-  /** Of all that is not of the live release. */
+  /** Everything that is not of the live release. */
   | { readonly kind: 'recompute'; readonly hook: HookName }
   /** A few results, of any release. */
   | { readonly kind: 'replay'; readonly hook: HookName; readonly sample: number }

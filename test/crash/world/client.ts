@@ -30,7 +30,7 @@ export interface Answered {
 }
 
 export interface Client {
-  /** Who it is. */
+  /** The subject of its tokens. */
   readonly subject: string;
   /** Reads JSON; undefined for what is not there. */
   read<T>(path: string): Promise<T | undefined>;

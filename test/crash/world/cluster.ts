@@ -13,7 +13,7 @@ export interface Cluster {
   restart(mode: 'fast' | 'immediate'): Promise<void>;
   clone(name: string): Promise<void>;
   drop(name: string): Promise<void>;
-  /** As the superuser, straight to the server, so that no fault of the network meets it. */
+  /** Connects as the superuser, straight to the server, so that no fault of the network meets it. */
   open(name: string, max?: number): Database;
   close(): Promise<void>;
 }

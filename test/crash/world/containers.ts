@@ -2,7 +2,7 @@ import { buildImage, missing, removeImages } from '../../support/containers/imag
 import { startOciRegistry } from '../../support/containers/oci-registry.ts';
 import { type HookName, hookNames, type Packed, scriptOf } from '../hooks.ts';
 
-/** What a campaign with containers shares: images that are made once, in a registry of its own. */
+/** Images that a campaign with containers shares: made once, in a registry of its own. */
 export interface Containers extends AsyncDisposable {
   /**
    * The codes of each hook, in the order in which a run releases them; after the last the first comes again. All of
@@ -12,7 +12,7 @@ export interface Containers extends AsyncDisposable {
   readonly registryPort: number;
 }
 
-/** What a container gets by its release. Less than a greedy record takes, so that it needs a second try. */
+/** The memory of a container by its release. Less than a greedy record takes, so that it needs a second try. */
 export const containerMemory = '32m';
 /** Above what a hook takes with all that a fault holds up, and below what a recovery may. */
 export const containerSeconds = 8;

@@ -12,7 +12,7 @@ import { type Line, startProxy } from './proxy.ts';
 export class Daemons {
   readonly members: Member[] = [];
   private readonly options: DaemonOptions;
-  /** What went wrong with the processes themselves. */
+  /** Faults of the processes themselves. */
   readonly troubles: string[] = [];
 
   constructor(options: DaemonOptions) {
@@ -77,7 +77,7 @@ export class Daemons {
       this.members.map(async (member) => {
         this.resume(member.index);
         const running = member.process !== undefined;
-        // What waits for a dead connection is ended by the daemon's own deadline, which is no good end.
+        // A wait for a dead connection ends by the daemon's own deadline, which is not a good end.
         const mayBeCut = member.proxy.hasDead();
         const code = await this.end(member, 'SIGTERM');
         if (running && code !== 0 && !(mayBeCut && code === 1))
@@ -156,7 +156,7 @@ export class Daemons {
       delete member.process;
       delete member.url;
       if (!member.wanted) return;
-      // Who starts without a database may give up; who has been up may not.
+      // A daemon that starts without a database may give up; one that has been up may not.
       if (wasUp) this.troubles.push(`daemon ${member.index} ended by itself with ${signal ?? code}`);
       setTimeout(() => member.wanted && this.bringUp(member), 150);
     });
@@ -219,7 +219,7 @@ export interface Member {
   readonly away: { readonly from: number; to?: number }[];
 }
 
-/** What a daemon gives a pull. */
+/** The daemon's time for a pull. */
 export const pullMs = 3_000;
 const upWithinMs = 60_000;
 const endWithinMs = 20_000;

@@ -17,9 +17,9 @@ export interface EngineOfDaemon {
   killAll(): Promise<string[]>;
   /** Containers that are left, running or not. */
   left(): Promise<string[]>;
-  /** What it was told to make. */
+  /** Everything that it was told to make. */
   made(): Promise<Made[]>;
-  /** What it was told to end by SIGTERM, which the daemon sends on timeout only. */
+  /** Attempts that it was told to end by SIGTERM, which the daemon sends on timeout only. */
   timedOut(): Promise<Attempt[]>;
 }
 

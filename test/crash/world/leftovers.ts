@@ -9,7 +9,7 @@ export interface Leftover {
   readonly what: string;
 }
 
-/** What should be gone when nothing runs any more. */
+/** Finds leftovers: things that should be gone when nothing runs any more. */
 export async function findLeftovers(state: State, daemons: Daemons, directory: string): Promise<Leftover[]> {
   const places = [...daemons.members.map(({ place }) => join(place, 'work')), join(directory, 'data/spool')];
   const entries = await Promise.all(
@@ -41,7 +41,7 @@ async function mountsOf(places: readonly string[]): Promise<string[]> {
 /** An error that a daemon cannot explain, or one by which a guard of the database has told it that it is wrong. */
 const internal = /code=internal|status=500|uncaughtException|unhandledRejection|^\s*PostgresError:/;
 
-/** What a daemon must never log. */
+/** Finds lines that a daemon must never log. */
 export async function findInternalErrors(daemons: Daemons): Promise<string[]> {
   const found = await Promise.all(
     daemons.members.map(async ({ index, place }) => {

@@ -27,7 +27,7 @@ interface Pair {
   readonly client: Socket;
   readonly server: Socket;
   silent: boolean;
-  /** As the first packet of PostgreSQL's protocol says. */
+  /** The name in the first packet of PostgreSQL's protocol. */
   application?: string | undefined;
   /** Silent until the client ends it. */
   dead: boolean;

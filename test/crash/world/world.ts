@@ -23,7 +23,7 @@ export interface RunOptions {
   /** The private key of all daemons, as JWK. */
   readonly key: string;
   readonly pairs: readonly Fault[];
-  /** What each client does whatever chance says. */
+  /** The acts that each client does whatever chance gives it. */
   readonly operations: readonly Operation['kind'][];
   readonly containers: Containers | undefined;
 }
@@ -84,7 +84,7 @@ export async function makeWorld(options: RunOptions): Promise<World> {
       await control[Symbol.asyncDispose]();
       await database.close();
       for (const disk of disks.values()) await disk.remove();
-      // Of attempts that were going on when all was discarded.
+      // Mounts of attempts that were going on when everything was discarded.
       await unmountBelow(directory);
       await registry?.close();
     },

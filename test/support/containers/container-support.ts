@@ -177,7 +177,7 @@ function taskOf(
   };
 }
 
-/** What the runner's stdout and stderr were. */
+/** The runner's stdout and stderr. */
 export function logOf(ending: Pick<Ended, 'log'>): string {
   return Buffer.from(ending.log).toString();
 }

@@ -13,10 +13,10 @@ import { execa } from 'execa';
 /** Images made from a shell script and a static busybox; nothing comes from the network. */
 
 const busybox = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
-/** What containers need and this machine, or this user, lacks. */
+/** Programs that containers need and this machine, or this user, lacks. */
 export const missing = ['podman', 'docker-registry'].filter((program) => !isThere(program));
 if (busybox === undefined) missing.push('busybox-static');
-// What a hook may take is bounded for root's containers on every host; for those of others it depends on the host.
+// The limits of a hook hold for root's containers on every host; for those of others it depends on the host.
 if (process.getuid?.() !== 0) missing.push('root');
 if (missing.length === 0) await chooseRuntime();
 
@@ -140,7 +140,7 @@ async function writeContext(context: string, base: string, source: ImageSource):
   await writeFile(join(context, 'Containerfile'), `${containerfile.join('\n')}\n`);
 }
 
-/** As root, which containers need here anyway, there is one. */
+/** Root, which containers need here anyway, has one. */
 export const quota = missing.length === 0 ? await outputQuota() : undefined;
 
 export function podmanRunner(

@@ -10,7 +10,7 @@ import { withDatabase } from './cluster.ts';
 /** A database of its own for one test file, cloned from the migrated template. */
 export interface TestDatabase {
   readonly ownerUrl: string;
-  /** As the application's role, which is what the daemon uses. */
+  /** The URL of the application's role, which is what the daemon uses. */
   readonly appUrl: string;
   /** Opens a pool that `close` ends. */
   open(url: string, options?: { readonly max?: number }): Database;

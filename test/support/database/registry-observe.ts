@@ -1,6 +1,6 @@
 import type { Database } from '@osa/core/postgres/connection/connect';
 
-/** What is stored of the conventions `…-<world>`, the hooks `…_<world>` and the schema `world-<world>`. */
+/** The stored state of the conventions `…-<world>`, the hooks `…_<world>` and the schema `world-<world>`. */
 export interface Seen {
   /** By version. */
   readonly schemas: Readonly<Record<string, unknown>>;

@@ -25,7 +25,7 @@ export function person(...scopes: string[]): Principal {
   return { issuer: 'test', subject: scopes.join(' ') || 'nobody', scopes: new Set(scopes) };
 }
 
-/** What of a hook's declaration a test cares for. */
+/** The part of a hook's declaration that a test cares for. */
 export interface Declared {
   readonly name: string;
   readonly digest?: string;

@@ -6,7 +6,7 @@ import { signed } from '@osa/core/storage/s3/sign';
 import type { S3Target } from '@osa/core/storage/s3/target';
 import { texts } from '@osa/core/storage/s3/xml';
 
-/** What becomes of one request: the store's refusal, or a broken connection. */
+/** The fault of one request: the store's refusal, or a broken connection. */
 export type Fault =
   | { readonly answer: number; readonly code: string; readonly headers?: Readonly<Record<string, string>> }
   /** Closed before the request is carried out, or after it and before the answer. */
@@ -203,7 +203,7 @@ interface Result {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
-  /** Of the body that a HEAD does not have. */
+  /** The length of the body that a HEAD does not have. */
   readonly length?: number;
 }
 

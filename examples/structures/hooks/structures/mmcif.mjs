@@ -1,6 +1,6 @@
 /**
  * Reads the atoms of a file in mmCIF, the format of the Protein Data Bank: STAR text (Hall 1991) with the names of the PDBx
- * dictionary. Of the whole file only the table `_atom_site` is read.
+ * dictionary. Only the table `_atom_site` is read.
  */
 import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -15,7 +15,7 @@ export async function modelOf(directory) {
   return { name, text: await readFile(join(directory, name), 'utf8') };
 }
 
-/** What is wrong with a file, in words for the person who sent it. */
+/** A flaw of a file, in words for the person who sent it. */
 export class ModelFlaw extends Error {}
 
 const columns = {

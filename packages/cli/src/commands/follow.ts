@@ -10,7 +10,7 @@ const patienceMs = 60_000;
 /** Something that goes on at the server whether anybody waits for it or not. */
 export interface Followed<T, E extends string> {
   readonly id: string;
-  /** What is said when the wait ends before it does: that it goes on, and the command that shows it. */
+  /** Shown when the command stops waiting: the work goes on, and this command shows it. */
   readonly goesOn: string;
   /** Asks the server how it is. */
   look(): Promise<T>;

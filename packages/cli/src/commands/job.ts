@@ -5,7 +5,7 @@ type Job = Answer<'showDeploy'>['job'];
 
 const shown = ['repository', 'commit', 'ref', 'workflow', 'run', 'environment'] as const;
 
-/** What the provider of a CI signed of a job; nothing for what was made with a key. */
+/** The facts that the provider of a CI signed about a job; empty for a job that used a key. */
 export function jobEntries(job: Job): (readonly [name: string, value: Line])[] {
   if (job === null) return [];
   const facts = shown.flatMap((name) => (job[name] === undefined ? [] : [`${name} ${job[name]}`]));

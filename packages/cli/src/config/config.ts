@@ -105,7 +105,7 @@ export function wantsStacks({ OSA_DEBUG }: NodeJS.ProcessEnv): boolean {
   return Boolean(OSA_DEBUG);
 }
 
-/** What GitHub's runner tells a step; undefined elsewhere. */
+/** The files that GitHub's runner gives a step; undefined elsewhere. */
 export interface GithubActions {
   /** The root of the checkout. */
   readonly workspace: string | undefined;

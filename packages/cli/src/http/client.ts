@@ -56,7 +56,7 @@ export interface ClientOptions {
   /** `--server`. */
   readonly server: string | undefined;
   readonly signal: AbortSignal;
-  /** Of the command that the calls are for. */
+  /** The trace of the command that makes the calls. */
   readonly trace: CommandTrace;
   /** Told what the user should know though it stops nothing. */
   note(message: string): void;

@@ -9,7 +9,7 @@ export interface Names {
 }
 
 /**
- * `refusal`, with the nearest name that the server has where it does not know a hook or a convention. That takes one more
+ * `refusal`, with the nearest name that the server has where it does not know a hook or a convention. It takes one more
  * request, and only after `not_found`; if it fails, the refusal stays as it is.
  */
 export async function withNearName(

@@ -4,7 +4,7 @@ import type { Field } from '@osa/core/record/cell';
 import { suggest } from '@osa/core/suggest';
 import { excerpt } from '@osa/core/text';
 
-/** What the columns of a table, or the members of flat JSON records, mean. */
+/** The columns of a table, or the members of flat JSON records, as fields. */
 
 export interface Mapping {
   readonly field: string;

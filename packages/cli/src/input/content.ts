@@ -15,7 +15,7 @@ export interface Reading {
 export interface Content {
   readonly format: Format;
   readonly isTable: boolean;
-  /** As much of the beginning as tells what it is. */
+  /** Enough of the beginning to recognise the format. */
   readonly head: string;
   /** Between cells. */
   readonly separator: string;
@@ -52,7 +52,7 @@ export async function contentOf(
   };
 }
 
-/** What cannot be decoded is found when it is read. */
+/** Ignores text that cannot be decoded; reading it reports that. */
 function startOf({ head }: Peeked, encoding: string | undefined): string {
   return new TextDecoder(encoding ?? encodingOfMark(head)).decode(head, { stream: true });
 }

@@ -57,7 +57,7 @@ function nestedRefusal(name: string, line: number): OsaError {
   );
 }
 
-/** Each line as a record; a line stays on its line. @throws OsaError `usage` for what is no JSON object */
+/** Each line as a record; a line stays on its line. @throws OsaError `usage` for anything but a JSON object */
 export async function* nested(
   name: string,
   text: AsyncIterable<string>,

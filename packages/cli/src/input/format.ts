@@ -23,7 +23,7 @@ export async function isParquetFile(path: string): Promise<boolean> {
 }
 
 /**
- * What a file is: by its first characters, then by its name.
+ * The format of a file: by its first characters, then by its name.
  *
  * @throws OsaError `usage` for a file that is not one of records
  */

@@ -80,7 +80,7 @@ interface Reading {
   readonly titles: readonly string[];
   readonly columns: Columns;
   readonly exact: Exact;
-  /** Of the row, from 0. */
+  /** The row's number, from 0. */
   readonly number: number;
 }
 

@@ -43,7 +43,7 @@ interface Reading {
   readonly header: readonly string[];
   readonly columns: Columns;
   readonly separator: string;
-  /** Of the record, from 1. */
+  /** The record's number, from 1. */
   readonly number: number;
 }
 

@@ -35,7 +35,7 @@ export async function* decoded(
   yield decode(name, decoder, undefined, line);
 }
 
-/** What a byte order mark says, else UTF-8. */
+/** The encoding that a byte order mark names, else UTF-8. */
 export function encodingOfMark(head: Buffer): string {
   if (head[0] === 0xff && head[1] === 0xfe) return 'utf-16le';
   return head[0] === 0xfe && head[1] === 0xff ? 'utf-16be' : 'utf-8';
@@ -67,7 +67,7 @@ function lineWithin(encoding: string, chunk: Buffer | undefined): number {
   let lines = 0;
   let start = 0;
   for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-    // A character that began in the chunk before is no flaw of this one.
+    // A character may have begun in the chunk before.
     const from = start === 0 ? firstWhole(chunk) : start;
     if (!isUtf8(chunk.subarray(from, Math.max(from, end)))) return lines;
     lines += 1;

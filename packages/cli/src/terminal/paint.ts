@@ -3,8 +3,8 @@ import pico from 'picocolors';
 import stringWidth from 'string-width';
 
 /**
- * Text on its way to a terminal. Everything is escaped where it is rendered, whoever wrote it, and colours are put
- * around what is escaped: no text from a server or a file can act on the terminal or forge a line.
+ * Text on its way to a terminal. Everything is escaped where it is rendered, and colours are put around the result. So
+ * no text from a server or a file can act on the terminal or forge a line.
  */
 export type Line = string | readonly Piece[];
 

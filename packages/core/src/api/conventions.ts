@@ -8,7 +8,9 @@ import { nextPage, page, wholePage } from './paging.ts';
 import { Job } from './releases.ts';
 import { read, route, scope } from './route.ts';
 
-/** What a deploy sends. With `compare`, new releases of hooks that have a live one are held until they are compared. */
+/**
+ * The body of a deploy. With `compare`, new releases of hooks that have a live one are held until they are compared.
+ */
 const DeployBody = DeployRequest.extend({ compare: DeployComparison.optional() });
 
 /** `activate` also makes a declared release live if it is known and another one is live. */
@@ -46,7 +48,7 @@ export const DeployChanges = z.object({
   ingester: z.enum(['none', 'stored, not run']),
 });
 
-/** What refuses nothing and the deployer should know. */
+/** Facts that the deployer should know and that refuse nothing. */
 const warnings = z.array(z.string()).default([]);
 
 const DeployPlan = z.object({
@@ -81,7 +83,7 @@ const DeployAnswer = z.object({
   deploy_id: z.string(),
   changed: z.boolean(),
   changes: DeployChanges,
-  /** Of the convention's live releases; null when a worker that runs can start them all. */
+  /** Live releases of the convention that no running worker can start; null when all can be started. */
   unstartable: Unstartable,
   warnings,
   /** The releases that are held; once they are compared, `activateDeploy` makes them live. */
@@ -99,7 +101,7 @@ export const DeploySummary = z.object({
   /** The distinct sources of the declaration, and of the code of its hooks and ingester. */
   source_refs: z.array(z.string()),
   actor: Actor,
-  /** What the provider of a CI signed of the job that deployed; null without. */
+  /** The facts that the provider of a CI signed about the job that deployed; null without. */
   job: Job.nullable().default(null),
   /** The releases that it held until they were compared. */
   holds: z.array(DeployHold).default([]),

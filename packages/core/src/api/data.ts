@@ -71,7 +71,7 @@ const limited = {
 /** `as_of` is the moment as of which all pages of the query are read. */
 const page = <T extends z.ZodType>(row: T) => table(row).extend({ as_of: time });
 
-/** Of a row or a record with open recalls; left out where there are none, unless the provenance is included. */
+/** Open recalls of a row or record; left out where there are none, unless the provenance is included. */
 const recalled = { _recalled: Recalled.unwrap().optional() };
 
 const records = page(
@@ -164,7 +164,7 @@ export const dataRoutes = {
       srn: z.string(),
       title: z.string(),
       convention_id: z.string(),
-      /** Of the convention's data: an identifier of SPDX, or an address. */
+      /** The licence of the convention's data: an identifier of SPDX, or an address. */
       license: z.string().nullable().default(null),
       fields: z.array(
         z.object({
@@ -188,7 +188,7 @@ export const dataRoutes = {
               kind: z.enum(columnKinds),
               format: z.string().optional(),
               ...Described,
-              /** As a filter names it, and the operators that it takes. */
+              /** The name that filters use, and the operators that it takes. */
               field: z.string().optional(),
               operators: z.array(z.string()).optional(),
             }),

@@ -26,7 +26,7 @@ export const filesRoutes = {
     params: z.object({ slug, sha256 }),
     query: z.object({
       offset: wholeText(0, bounds.fileBytes).default(0),
-      /** Of the whole file. */
+      /** The size of the whole file. */
       size: wholeText(0, bounds.fileBytes),
     }),
     body: 'application/octet-stream',

@@ -67,7 +67,7 @@ const PointerMove = z.object({
   still_running: z.array(ClaimedBatches).default([]),
   /** Batches that were ended; their records are in new batches, which take the live release. */
   claimed_again: z.array(ClaimedBatches).default([]),
-  /** What was begun with `heal`. */
+  /** The recompute that `heal` began. */
   recompute: Recompute.nullable().default(null),
 });
 

@@ -10,7 +10,7 @@ export const Problem = z.object({
   code: z.string(),
   message: z.string(),
   field: z.string().optional(),
-  /** Of a login that is not complete, as RFC 8628 names it. */
+  /** The code of a login that is not complete, as RFC 8628 names it. */
   error: z.string().optional(),
   error_description: z.string().optional(),
   /** By which the log of the daemon names the request. */

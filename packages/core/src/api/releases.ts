@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Config, Digest, Limits, runtimes } from '../hook/release.ts';
 import { time } from './fields.ts';
 
-/** Of a CI job, by name: as its provider signed them. */
+/** Facts about a CI job, by name: as its provider signed them. */
 export const Job = z.record(z.string(), z.string());
 
 /** Where else the bytes of a release come from, as a later deploy or release of the same bytes said. */
@@ -20,7 +20,10 @@ export const ReleaseSummary = z.object({
   further_sources: z.array(FurtherSource).default([]),
   built_by: z.string(),
   built_at: time,
-  /** What the provider of a CI signed of the job that built it: repository, commit, ref, workflow, run; null without. */
+  /**
+   * The facts that the provider of a CI signed about the job that built it: repository, commit, ref, workflow, run;
+   * null without.
+   */
   built_in: Job.nullable().default(null),
   /** The newest comparison of it that is done: with the current rows, or those of the release `against`. */
   comparison: z

@@ -8,7 +8,7 @@ import type { JsonValue } from '../json/value.ts';
  * wrong throws `TokenFlaw`, whose text is for the log: it holds nothing of the token.
  */
 
-/** What is wrong with a token, for the log of the daemon; outside all flaws look alike. */
+/** A flaw of a token, for the log of the daemon; outside all flaws look alike. */
 export class TokenFlaw extends Error {
   override readonly name = 'TokenFlaw';
   readonly isExpired: boolean;
@@ -19,7 +19,7 @@ export class TokenFlaw extends Error {
   }
 }
 
-/** Of one token; what needs more is no token of ours. */
+/** The largest token; anything longer is not one of ours. */
 const tokenBytes = 8 * 1024;
 
 export type JsonObject = { readonly [key: string]: JsonValue };
@@ -55,7 +55,7 @@ export function readCompact(token: string, tolerated: readonly string[] = []): C
 export function readObject(bytes: Uint8Array, what: string): JsonObject {
   const value = parse(bytes, what);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-  throw new TokenFlaw(`the ${what} is no object`);
+  throw new TokenFlaw(`the ${what} is not an object`);
 }
 
 export function hmacSha256(secret: Uint8Array, { signed, signature }: CompactToken): boolean {
@@ -70,7 +70,7 @@ function decode(text: string): Buffer {
   return bytes;
 }
 
-/** What an attacker would use to bring a key, and what would change how the rest is read. */
+/** Members that bring a key, or change how the rest is read. */
 const refusedMembers = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'zip', 'cty', 'enc'];
 const types = ['jwt', 'at+jwt'];
 
@@ -83,7 +83,7 @@ function readHeader(bytes: Uint8Array, tolerated: readonly string[]): TokenHeade
   if (Object.hasOwn(header, 'typ') && !(typeof typ === 'string' && types.includes(typ.toLowerCase()))) {
     throw new TokenFlaw('its typ is not JWT or at+jwt');
   }
-  if (Object.hasOwn(header, 'kid') && typeof kid !== 'string') throw new TokenFlaw('its kid is no text');
+  if (Object.hasOwn(header, 'kid') && typeof kid !== 'string') throw new TokenFlaw('its kid is not text');
   return { alg, kid: typeof kid === 'string' ? kid : undefined };
 }
 

@@ -129,7 +129,7 @@ function readKey(jwk: JsonObject): ProviderKey | undefined {
     if (modulusLength < 2_048 || modulusLength > 8_192 || publicExponent < 65_537n) return undefined;
     return { kid: typeof kid === 'string' ? kid : undefined, alg: own, key };
   } catch {
-    // A point off the curve, or a member that is no number: a key that nobody can use.
+    // A point off the curve, or a member that is not a number: a key that nobody can use.
     return undefined;
   }
 }

@@ -9,7 +9,7 @@ export interface TrustedIssuers {
   readonly people?: MachineIssuer;
   /** At most 60. */
   readonly clockSkewSeconds: number;
-  /** Of machine tokens, from `iat` to `exp`. */
+  /** The longest life of a machine token, from `iat` to `exp`. */
   readonly maxLifetimeSeconds: number;
 }
 
@@ -26,7 +26,7 @@ export interface MachineIssuer {
 
 export interface MachineKey {
   readonly key: KeyObject;
-  /** As it was given with the key, else the thumbprint. */
+  /** The id that was given with the key, else the thumbprint. */
   readonly kid: string;
   /** RFC 7638. */
   readonly thumbprint: string;

@@ -1,7 +1,7 @@
 import { v5 as uuid5 } from 'uuid';
 import { primaryIssuer } from './issuer.ts';
 
-/** Who calls: issuer and subject as the verified token said them, and what they may do. */
+/** The caller: issuer and subject as the verified token said them, and the granted scopes. */
 export interface Principal {
   readonly issuer: string;
   readonly subject: string;

@@ -1,4 +1,4 @@
-/** What a person's token says of the person; for display only. */
+/** The person as their token describes them; for display only. */
 export interface Profile {
   readonly name: string | undefined;
   /** Where the person signed in, such as `orcid`, and the person's id there. */

@@ -23,7 +23,7 @@ export const scopeVerbs = [
 
 export type ScopeVerb = (typeof scopeVerbs)[number];
 
-/** As a resource, this means all of them: only the verb alone or `<verb>:*` grants it. */
+/** All resources: only the verb alone or `<verb>:*` grants it. */
 export const everything = '*';
 
 /** Whether the principal may do `verb` on `resource`. */

@@ -11,9 +11,9 @@ import type { Profile } from './profile.ts';
 
 export interface SigningKey {
   readonly key: KeyObject;
-  /** Of the public key (RFC 7638). */
+  /** The thumbprint of the public key (RFC 7638). */
   readonly thumbprint: string;
-  /** What tokens name it by: the JWK's own `kid`, or else the thumbprint. */
+  /** The id that tokens use: the JWK's own `kid`, or else the thumbprint. */
   readonly kid: string;
   readonly publicJwk: JWK;
 }
@@ -26,7 +26,7 @@ export interface TokenRequest {
   readonly lifetimeSeconds: number;
   /** The `jti`; a random one by default. */
   readonly id?: string;
-  /** Of a person, for display. */
+  /** A person's name, for display. */
   readonly profile?: Profile;
 }
 
@@ -96,7 +96,7 @@ async function publicKey(member: string | object, source: string): Promise<Machi
   return { key, thumbprint, kid: ownKid(text) ?? thumbprint };
 }
 
-/** Of a JWK that has one; the text has been read as a key. */
+/** The `kid` of a JWK that has one; the text has been read as a key. */
 function ownKid(text: string): string | undefined {
   const kid = asJwk(text)?.kid;
   return typeof kid === 'string' && kid !== '' ? kid : undefined;
@@ -113,7 +113,10 @@ function jwkSet(text: string): object[] | undefined {
   }
 }
 
-/** Of a text that has been read as a key. However a JWK spells the name of its private part, it is parsed here. */
+/**
+ * Whether a text that has been read as a key is a private one. However a JWK spells the name of its private part, it is
+ * parsed here.
+ */
 function isPrivate(text: string): boolean {
   const jwk = asJwk(text);
   return jwk ? Object.hasOwn(jwk, 'd') : text.includes('PRIVATE KEY');

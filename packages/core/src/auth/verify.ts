@@ -28,9 +28,9 @@ export interface VerifiedToken {
   /** Empty for a person, whose rights are roles and not in the token. */
   readonly scopes: ReadonlySet<string>;
   readonly tokenId: string | undefined;
-  /** What a person's token says of the person; for display only. */
+  /** The person as their token describes them; for display only. */
   readonly profile?: Profile;
-  /** Of a person who has logged in here: it counts as long as the session of its `tokenId`. */
+  /** Set for a person who has logged in here: the token counts as long as the session of its `tokenId`. */
   readonly isLogin?: true;
   /** Its `exp`, in seconds since 1970. It is accepted for the clock skew longer. */
   readonly expiresAt: number;

@@ -1,7 +1,7 @@
 import type { Principal } from './principal.ts';
 import { everything, grants } from './scope.ts';
 
-/** Configs may hold secrets, and answers tell of other machines, so only readers of runs see them. */
+/** Configs may hold secrets, and answers name other machines, so only readers of runs see them. */
 
 /** A release of `hook`, without its config unless the reader may see it. */
 export function hideConfig<T extends { readonly config: unknown }>(

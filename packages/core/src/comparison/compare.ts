@@ -114,7 +114,7 @@ export function requireColumns(
     if (types.has(column)) continue;
     throw new OsaError(
       'invalid',
-      `${column} is no column of ${name}; it has ${[...types.keys()].join(', ')}`,
+      `${column} is not a column of ${name}; it has ${[...types.keys()].join(', ')}`,
       {
         field: column,
       },

@@ -7,7 +7,7 @@ import type { RowChunk, Verdict } from '../run/output/judgement.ts';
 import type { ClaimedRecord } from '../run/queue.ts';
 
 export type Comparison = Answer<'showComparison'>;
-/** As it is stored; a reader may see a part of it. */
+/** The report as it is stored; a reader may see a part of it. */
 export type ComparisonReport = Omit<NonNullable<Comparison['report']>, 'shows_values'>;
 export type Tolerances = Comparison['tolerances'];
 
@@ -44,7 +44,7 @@ export interface NewHold {
 export interface ComparisonWrites {
   create(comparison: NewComparison): Promise<Comparison>;
   hold(hold: NewHold): Promise<void>;
-  /** What a deploy holds, by the names of the hooks; undefined without such a deploy. */
+  /** The releases that a deploy holds, by the names of the hooks; undefined without such a deploy. */
   holds(deploy: string): Promise<{ readonly slug: string; readonly holds: readonly Hold[] } | undefined>;
   /** Says by which change a release that is held became live. The database refuses one that is not within its limit. */
   activated(activation: {

@@ -82,7 +82,7 @@ function parts(ids: readonly string[]): (readonly string[])[] {
 interface Answers {
   readonly verdicts: ReadonlyMap<string, Verdict>;
   readonly rows: ReadonlyMap<string, readonly ComparedRow[]>;
-  /** Of a record without an answer. */
+  /** The verdict on a record without an answer. */
   readonly otherwise: Verdict;
 }
 

@@ -91,7 +91,7 @@ export async function activateDeploy(
       if (!held) throw new OsaError('internal', `hook ${hook_name} is held and is not there`);
       hooks.set(hook_name, held);
     }
-    // What is read once the hooks are locked holds until the commit.
+    // Read once the hooks are locked, so it holds until the commit.
     const holds = (await comparisons.holds(deploy))?.holds ?? [];
     const open = holds.flatMap((hold) => {
       const held = hooks.get(hold.hook_name);

@@ -44,7 +44,7 @@ const ImageName = z
   });
 
 /**
- * What a hook's release runs. With `image` alone it is an OCI image; `runtime: "directory"` names a packed
+ * The code of a hook's release. With `image` alone it is an OCI image; `runtime: "directory"` names a packed
  * directory that was uploaded as a blob, with the command that starts it.
  */
 export const ReleaseSource = z
@@ -145,7 +145,7 @@ export function slugOf(title: string): string | undefined {
   return Slug.safeParse(slug).success ? slug : undefined;
 }
 
-/** What the release of a declaration would run. */
+/** The content that a release of the declaration would have. */
 export function releaseContent({ config, limits, release }: HookDeclaration): ReleaseContent {
   return {
     runtime: release.runtime,

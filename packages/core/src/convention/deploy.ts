@@ -87,9 +87,9 @@ export async function deploy(
 }
 
 /**
- * What `deploy` would do with the same request at this moment, from one reading; nothing is locked or written.
+ * The plan of a `deploy` of the same request at this moment, from one reading; nothing is locked or written.
  *
- * @throws OsaError `invalid` (title without a slug), `access_denied`; a conflict is told in the plan.
+ * @throws OsaError `invalid` (title without a slug), `access_denied`; the plan names a conflict.
  */
 export async function planConvention(
   store: Store,
@@ -233,7 +233,7 @@ async function apply(
     if (change.hook === 'created') await registry.createFeatureTable(change.name);
     const { source_ref } = declaration.release;
     if (change.release === 'created') await mintDeclared(registry, hook, declaration, !change.held);
-    // What another's release says of itself is not for everybody who uses it to say.
+    // The hook's convention, and a caller with its scope, may add a source.
     else if (
       known.get(change.name) !== source_ref &&
       (change.owner === plan.slug || grants(principal, 'hooks:write', change.name))

@@ -14,7 +14,7 @@ export function licenseUrl(license: string): string {
   return isUrl(license) ? license : `https://spdx.org/licenses/${license}`;
 }
 
-/** As an entity of an RO-Crate. */
+/** The licence as an entity of an RO-Crate. */
 export function licenseEntity(license: string): Readonly<Record<string, unknown>> {
   const name = isUrl(license) ? 'Licence of the data' : license;
   return { '@id': licenseUrl(license), '@type': 'CreativeWork', name, url: licenseUrl(license) };

@@ -6,7 +6,7 @@ import type { DeployRequest } from './convention.ts';
 /**
  * The archive's SDK declares as `text` or `string` whatever it cannot type: `float | None`, `list[str]`, nested models. Its
  * deploys give no slug, while those of `osa` always do. So without a slug, and unless the body says otherwise, text that has
- * no rule of its own takes any JSON value. What is first stored with a schema version or a hook stays.
+ * no rule of its own takes any JSON value. The first choice for a schema version or a hook stays.
  */
 export function withOpenText(request: DeployRequest): DeployRequest {
   const byDefault = request.slug === undefined || request.slug === null;
@@ -26,7 +26,7 @@ function openness(isOpen: boolean): { open_text: true | undefined } {
   return { open_text: isOpen || undefined };
 }
 
-/** What the deployer should know of text that takes any value, or that does not although the SDK may mean it to. */
+/** Warnings about text that takes any value, and about text that does not although the SDK may mean it to. */
 export function openTextWarnings(
   { schema, hooks }: DeployRequest,
   state: {

@@ -9,7 +9,7 @@ import { type FieldDefinition, schemaDifferences } from '../record/schema.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent } from './convention.ts';
 import { openTextWarnings } from './open-text.ts';
 
-/** What is stored of everything that a deploy names. */
+/** The stored state of everything that a deploy names. */
 export interface DeployState {
   readonly convention: StoredConvention | undefined;
   /** The convention that the schema id belongs to, or will. */
@@ -48,7 +48,7 @@ export interface PlanOptions extends DeployOptions {
 export type DeployPlan = Omit<Answer<'planDeploy'>, 'reviewed'>;
 export type HookPlan = DeployPlan['changes']['hooks'][number];
 
-/** What a deploy does about one hook. */
+/** The part of a deploy that is about one hook. */
 export interface DeployStep {
   readonly declaration: HookDeclaration;
   readonly stored: StoredHook | undefined;
@@ -56,8 +56,8 @@ export interface DeployStep {
 }
 
 /**
- * What a deploy of `request` changes, given what is stored, or why it is refused. Pure, and used by plan and deploy
- * alike, so that they cannot disagree.
+ * The changes that a deploy of `request` makes to the stored state, or why it is refused. Pure, and used by plan and
+ * deploy alike, so that they cannot disagree.
  */
 export function planDeploy(
   slug: string,

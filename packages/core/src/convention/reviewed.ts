@@ -5,12 +5,12 @@ import { canonicalJson } from '../json/canonical.ts';
 import type { DeployRequest } from './convention.ts';
 import type { DeployOptions, DeployPlan } from './plan.ts';
 
-/** What a plan promises, so that a deploy can be held to it. */
+/** The promises of a plan, so that a deploy can be held to them. */
 export type Reviewed = NonNullable<Answer<'planDeploy'>['reviewed']>;
 
 /**
  * The plan by its digests: of what was sent, and of what it would change in this archive. `open` is the plan as anybody may
- * see it, so it is the same for whoever asks.
+ * see it, so it is the same for every caller.
  */
 export function reviewed(request: DeployRequest, open: DeployPlan, options: DeployOptions): Reviewed {
   const { activate, compare, archive = '' } = options;

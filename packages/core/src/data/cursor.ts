@@ -34,7 +34,7 @@ interface Body {
   readonly t: string;
 }
 
-/** Finds what was changed by mistake. Whoever forges a cursor sees nothing that the same query does not show. */
+/** Finds mistaken changes. A forged cursor shows nothing that the same query does not show. */
 function seal({ k, id, t }: Body, query: unknown): string {
   return createHash('sha256')
     .update(JSON.stringify([query, k, id, t]))

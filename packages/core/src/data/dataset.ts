@@ -18,7 +18,7 @@ export interface Place {
   readonly id: string;
 }
 
-/** What is read of a table, and in which order. */
+/** The part of a table that is read, and its order. */
 export interface Selection {
   readonly of: SchemaOfConvention;
   readonly table: Table;

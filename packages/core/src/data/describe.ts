@@ -8,7 +8,7 @@ import { formatNames } from './format/index.ts';
 import { resolveSchema } from './read.ts';
 import { recordTable, rowTable, type Table } from './table.ts';
 
-/** What there is to read. */
+/** The tables that can be read. */
 
 type Description = Answer<'describeData'>;
 
@@ -130,7 +130,7 @@ function escaped(text: string): string {
 /**
  * A record by `id` or `id@version`.
  *
- * @throws OsaError `not_found`, `invalid` for a version that is no number
+ * @throws OsaError `not_found`, `invalid` for a version that is not a number
  */
 export async function readRecord(store: Store, name: string): Promise<Answer<'readRecord'>> {
   const [, id = '', text] = /^([^@]*)(?:@(.*))?$/s.exec(name) ?? [];

@@ -23,7 +23,7 @@ export interface Predicate {
   readonly kind: 'predicate';
   readonly column: TableColumn;
   readonly op: Operator;
-  /** As text that the database reads: one, or the list of `in`. Of `is_null` it is `true` or `false`. */
+  /** The value as text that the database reads: one, or the list of `in`. For `is_null` it is `true` or `false`. */
   readonly values: readonly string[];
 }
 

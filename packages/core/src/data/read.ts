@@ -20,7 +20,7 @@ import {
   type TableRow,
 } from './table.ts';
 
-/** What is asked of a table, as it came in. */
+/** A query of a table, as it came in. */
 export interface DataQuery {
   /** Whose records; those of the schema's owner if it is left out. */
   readonly convention?: string | undefined;
@@ -29,7 +29,7 @@ export interface DataQuery {
   readonly cursor?: string | undefined;
   /** With older versions and superseded rows. */
   readonly history: boolean;
-  /** As it was then. */
+  /** Reads the data as it was then. */
   readonly as_of?: string | undefined;
   /** The names of those that are wanted, in this order; all if it is left out. */
   readonly columns?: readonly string[] | undefined;
@@ -81,7 +81,7 @@ export async function writtenRows(
 export interface OpenTable {
   readonly selection: Selection;
   readonly start: Cursor | undefined;
-  /** What a cursor belongs to. */
+  /** The query that a cursor belongs to. */
   readonly identity: unknown;
   /** Those that a file has. */
   readonly columns: readonly TableColumn[];
@@ -158,7 +158,7 @@ function pageOf({ start }: OpenTable, limit: number): Portion {
   return { after: start?.place, limit, bytes: bounds.pageBytes };
 }
 
-/** What a page says beside its rows. */
+/** The part of a page beside its rows. */
 function behind({ selection: { asOf }, identity }: OpenTable, next: Place | undefined) {
   return {
     next_cursor: next === undefined ? null : writeCursor({ place: next, asOf }, identity),
@@ -167,7 +167,7 @@ function behind({ selection: { asOf }, identity }: OpenTable, next: Place | unde
   };
 }
 
-/** Of a stream: little enough that many can be under way. */
+/** The portions of a stream: small enough that many can be under way. */
 const streamed = { limit: 1_000, bytes: 1024 * 1024 };
 
 /** All rows, part by part, as of one moment. Nothing is held between the parts. */

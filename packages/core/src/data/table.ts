@@ -2,9 +2,9 @@ import { type Column, columnKind, type FeatureContract } from '../hook/hook.ts';
 import { type FieldDefinition, isOpenField } from '../record/schema.ts';
 
 /**
- * What the values of a column are, for filters, orders and formats. `decimal` is a JSON number of any length, `double` and
- * `integer` are those of feature tables; `moment` is a date or a time as it was written, `time` and `date` are the
- * database's; `list` and `json` are JSON.
+ * The kinds of values that columns have, for filters, orders and formats. `decimal` is a JSON number of any length,
+ * `double` and `integer` are those of feature tables; `moment` is a date or a time as it was written, `time` and `date`
+ * are the database's; `list` and `json` are JSON.
  */
 export const columnKinds = [
   ...(['text', 'decimal', 'double', 'integer', 'boolean', 'moment'] as const),
@@ -13,12 +13,12 @@ export const columnKinds = [
 export type ColumnKind = (typeof columnKinds)[number];
 
 export interface TableColumn {
-  /** As a row has it. */
+  /** The column's name in a row. */
   readonly name: string;
-  /** As a filter names it: `metadata.mass`, `features.density.value`, `source_id`. */
+  /** The column's name in a filter: `metadata.mass`, `features.density.value`, `source_id`. */
   readonly path: string;
   readonly kind: ColumnKind;
-  /** Of a list: what its elements are. */
+  /** The kind of a list's elements. */
   readonly element?: ColumnKind;
   /** Whether people may filter and sort by it. */
   readonly isSearchable: boolean;

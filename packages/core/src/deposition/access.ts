@@ -35,7 +35,7 @@ export function mayRead(
   return isShown && grants(principal, 'depositions:review', deposition.convention_id);
 }
 
-/** What the scopes of a reviewer name. */
+/** The conventions that the scopes of a reviewer name. */
 export function reviewScope({ isAdmin, scopes }: Principal): ReviewScope {
   const verb = 'depositions:review';
   if (isAdmin || scopes.has(verb) || scopes.has(`${verb}:*`)) return 'all';
@@ -58,7 +58,7 @@ export function requireRevision({ revision }: { readonly revision: number }, see
   );
 }
 
-/** What a depositor does is not told in the outbox, which others read. */
+/** Keeps the acts of a depositor out of the outbox, which others read. */
 export function untold({ principal, idempotency }: Writer): Writer {
   return { principal, idempotency };
 }

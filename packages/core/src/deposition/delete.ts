@@ -6,10 +6,9 @@ import { requireOwner, requireRevision, untold } from './access.ts';
 import { type Edit, requireDraft } from './edit.ts';
 
 /**
- * Deletes a draft: its metadata and files go. That it was there stays, with its owner and the time; so do its submissions,
- * which nobody else could see and nobody else will.
+ * Deletes a draft: its metadata and files go. The entry that it was there stays, with its owner and the time. Its submissions stay as well; only the owner can see them.
  *
- * @throws OsaError `not_found`, `access_denied`, `conflict` (it is no draft), `precondition_failed`, `rate_limited`
+ * @throws OsaError `not_found`, `access_denied`, `conflict` (it is not a draft), `precondition_failed`, `rate_limited`
  */
 export async function deleteDeposition(
   store: Store,

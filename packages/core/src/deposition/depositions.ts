@@ -5,7 +5,7 @@ import type { RecordFile, StoredFile } from '../file/file.ts';
 
 export type Deposition = Answer<'showDeposition'>;
 
-/** What decides about an action. Metadata is canonical JSON. */
+/** The facts that decide about an action. Metadata is canonical JSON. */
 export interface StoredDeposition {
   readonly id: string;
   readonly convention: string;
@@ -19,7 +19,7 @@ export interface StoredDeposition {
   readonly approveOwn: boolean;
 }
 
-/** Who may see depositions: their owner, and reviewers from their review on. */
+/** Someone who may see depositions: their owner, and reviewers from their review on. */
 export interface DepositionReader {
   readonly owner: Pick<Principal, 'issuer' | 'subject'>;
   readonly review: ReviewScope;
@@ -34,7 +34,7 @@ export interface DepositionWrites {
   knownFiles(digests: readonly string[]): Promise<ReadonlyMap<string, StoredFile>>;
   /** Waits for other transactions of the actor that create or submit, so that their counts hold until this one ends. */
   takeTurn(): Promise<void>;
-  /** What the actor has in validation, as far as `most` of them. */
+  /** Counts the actor's depositions in validation, up to `most` of them. */
   countOpen(most: number): Promise<number>;
   /** The seconds until the actor has submitted less than `most` within a day; 0 where that is so. */
   waitSeconds(most: number): Promise<number>;

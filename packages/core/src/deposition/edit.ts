@@ -52,7 +52,10 @@ export async function createDeposition(
   });
 }
 
-/** @throws OsaError `not_found`, `invalid`, `too_large`, `access_denied`, `precondition_failed`, `conflict` (it is no draft) */
+/**
+ * @throws OsaError `not_found`, `invalid`, `too_large`, `access_denied`, `precondition_failed`, `conflict` (it is not a
+ * draft)
+ */
 export async function editMetadata(
   store: Store,
   writer: Writer,

@@ -15,10 +15,10 @@ import { type Edit, requireDraft } from './edit.ts';
 type Deposition = Answer<'showDeposition'>;
 
 /**
- * Submits a draft: it becomes an ingestion of one record, whose batch is claimed like all others. What the schema or the
- * rules for files refuse is refused here, and stays a draft.
+ * Submits a draft: it becomes an ingestion of one record, whose batch is claimed like all others. A draft that breaks
+ * the schema or the rules for files is refused here, and stays a draft.
  *
- * @throws OsaError `not_found`, `access_denied`, `conflict` (it is no draft; too many are in validation),
+ * @throws OsaError `not_found`, `access_denied`, `conflict` (it is not a draft; too many are in validation),
  * `rate_limited`, `precondition_failed`, `invalid` (metadata, files)
  */
 export async function submitDeposition(
@@ -69,7 +69,7 @@ async function requireRoom(depositions: WriteTransaction['depositions']): Promis
 }
 
 /**
- * Takes a submission back, whether its hooks run or it is in review. What they have answered is dropped.
+ * Takes a submission back, whether its hooks run or it is in review. Their answers are dropped.
  *
  * @throws OsaError `not_found`, `access_denied`, `conflict` (nothing is submitted), `precondition_failed`, `busy`
  */

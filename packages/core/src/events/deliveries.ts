@@ -1,6 +1,6 @@
 import type { Answer } from '../api/index.ts';
 
-/** What is kept about the delivery of events to another service. */
+/** The stored state of the delivery of events to another service. */
 export interface Deliveries {
   /**
    * Takes or renews the lease for `leaseMs`; undefined while another daemon has it. A consumer that is new begins with the

@@ -12,6 +12,6 @@ export interface EventPage {
 export interface EventReads {
   /** Gives every committed event its place; the last place. */
   last(): Promise<number>;
-  /** Of the events that have a place. A page with a type may be empty and have more after it. */
+  /** Reads events that have a place. A page with a type may be empty and have more after it. */
   read(page: EventPage): Promise<Answer<'readEvents'>>;
 }

@@ -12,10 +12,10 @@ export interface StoredFile {
   readonly head: Uint8Array;
 }
 
-/** As many bytes are kept of a file's start. */
+/** The length of the start of a file that is kept. */
 export const headBytes = 64;
 
-/** What a content digest says of a record's files: JSON whose keys and items are in order. */
+/** The text about a record's files that goes into its content digest: JSON whose keys and items are in order. */
 export function digestText(files: readonly Pick<RecordFile, 'name' | 'sha256'>[]): string {
   const items = inOrder(files).map(({ name, sha256 }) => JSON.stringify({ name, sha256 }));
   return `[${items.join(',')}]`;

@@ -1,7 +1,7 @@
 const mostBytes = 255;
 
 /**
- * What keeps a text from being the name of a file or directory on every system that hooks and readers use; undefined when
+ * The reason why a text cannot name a file or directory on every system that hooks and readers use; undefined when
  * nothing does.
  */
 export function flawOfName(name: string): string | undefined {

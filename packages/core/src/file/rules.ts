@@ -46,7 +46,7 @@ function readFile(item: unknown): RecordFile | string {
   return { name, sha256, size: bytes };
 }
 
-/** What breaks a convention's rules for the files of a record, except what only the stored bytes tell. */
+/** The first breach of a convention's rules for the files of a record, except those that need the stored bytes. */
 export function problemOfFiles(
   sourceId: string,
   files: readonly RecordFile[],
@@ -79,7 +79,7 @@ function problemOfFile({ name, size }: RecordFile, rules: FileRequirements): str
   return undefined;
 }
 
-/** What the stored bytes of a record's files say against them. */
+/** The first breach of a convention's rules that the stored bytes of a record's files show. */
 export function problemOfStored(
   files: readonly RecordFile[],
   stored: ReadonlyMap<string, StoredFile>,

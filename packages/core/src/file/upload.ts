@@ -8,14 +8,14 @@ import { sha256 as digestOf } from '../hook/release.ts';
 import type { FileStore } from '../storage/index.ts';
 import type { Store, Writer } from '../store.ts';
 
-/** Who may send files of a convention. */
+/** Scopes that allow sending files of a convention. */
 const senders = ['ingestions:write', 'depositions:write'] as const;
 
 export interface FileParts {
   readonly store: Store;
   readonly files: FileStore;
   readonly fileBytes: number;
-  /** Of files, what one actor may send on a day. */
+  /** The bytes of files that one actor may send on a day. */
   readonly uploadBytesPerDay: number;
 }
 
@@ -50,7 +50,7 @@ export async function uploadFile(
     .receive(sha256, use.counted(chunks()), part)
     .finally(() => use.giveBackRest());
   if (stored === undefined) return { sha256, size, received, stored: false };
-  // Of a depositor, nobody hears it.
+  // The files of a depositor make no event.
   const told = grants(writer.principal, 'ingestions:write', slug) ? writer : untold(writer);
   const answer = await store.write(told, async (transaction) => {
     await transaction.files.record(sha256, stored);

@@ -26,7 +26,7 @@ export const jsonTypes = ['string', 'number', 'integer', 'boolean', 'array', 'ob
 export const stringFormats = ['date-time', 'date', 'uuid'] as const;
 
 const namePattern = /^[a-z][a-z0-9_]*$/;
-/** Matches all but the names of `list`. A pattern, so that JSON Schema and OpenAPI tell of the rule, too. */
+/** Matches all but the names of `list`. A pattern, so that JSON Schema and OpenAPI have the rule, too. */
 export const noneOf = (list: readonly string[]) => new RegExp(`^(?!(?:${list.join('|')})$)`);
 
 export const HookName = z
@@ -86,7 +86,7 @@ export interface Difference {
   readonly to: unknown;
 }
 
-/** What makes `next` another contract than `stored`; empty when they are the same. */
+/** The differences that make `next` another contract than `stored`; empty when they are the same. */
 export function contractDifferences(stored: FeatureContract, next: FeatureContract): Difference[] {
   const differences: Difference[] = [];
   if (stored.cardinality !== next.cardinality) {
@@ -142,7 +142,7 @@ export function newerThanLive(name: string, version: number, live: number): OsaE
   );
 }
 
-/** What the values of a column are. */
+/** The kinds of values of a column. */
 export type FeatureKind = 'double' | 'integer' | 'boolean' | 'json' | 'text' | 'time' | 'date' | 'uuid';
 
 /** The kind of a column; with `open_text`, text without a rule takes any JSON value. */

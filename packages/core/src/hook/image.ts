@@ -28,13 +28,13 @@ export function isRegistry(text: string): boolean {
   return isHost && text === text.toLowerCase() && isImage({ name: `${text}/x`, digest: undefined });
 }
 
-/** What code is run by; upper case and other algorithms would be a second name for the same. */
+/** The only form of a digest: upper case and other algorithms would be a second name for the same code. */
 export const digestPattern = /^sha256:[0-9a-f]{64}$/;
 
 /** An image as it is written, `name[:tag][@sha256:…]`. */
 export interface ImageReference {
   readonly name: string;
-  /** As it stands after the `@`; undefined without one. */
+  /** The text after the `@`; undefined without one. */
   readonly digest: string | undefined;
 }
 
@@ -45,7 +45,7 @@ export function splitImage(image: string): ImageReference {
     : { name: image.slice(0, at), digest: image.slice(at + 1) };
 }
 
-/** What `isImage` asks for, as the end of a sentence about an image. */
+/** The rule of `isImage`, as the end of a sentence about an image. */
 export const imageRule =
   'must be a name such as "ghcr.io/acme/hook" or "acme/hook:1.2" (lower-case letters, digits and single . _ - between ' +
   'them, with / between the parts), after an @ only "sha256:" and 64 lower-case hexadecimal digits';

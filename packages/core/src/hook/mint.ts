@@ -39,8 +39,9 @@ export async function release(
 const mostTries = 100;
 
 /**
- * Other clients wait while the hook is locked, so only the statement that mints does, and it is the whole transaction. What
- * it completes the request from was read before: if another client has changed that, it does nothing, and this begins again.
+ * Other clients wait while the hook is locked, so only the statement that mints does, and it is the whole transaction.
+ * The request is completed from an earlier reading. If another client has changed that state, nothing is done, and this
+ * begins again.
  */
 async function mint(store: Store, writer: Writer, hook: string, request: Given): Promise<Answer<'release'>> {
   const said = saidBy(request);
@@ -54,7 +55,7 @@ async function mint(store: Store, writer: Writer, hook: string, request: Given):
   throw new OsaError('busy', `hook ${hook}: others keep moving its live release; repeat the release`);
 }
 
-/** What was answered under the same key counts, also where the request would be refused by now. */
+/** An answer under the same key counts, also where the request would be refused by now. */
 async function completed(
   store: Store,
   writer: Writer,

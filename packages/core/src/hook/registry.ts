@@ -48,7 +48,7 @@ export interface RegistryWrites extends RegistryState {
   ): Promise<Answer<'pauseHook'> | undefined>;
   /** The live change that made a locked hook's pointer what it is. */
   currentChange(hook: StoredHook): Promise<LiveChange>;
-  /** What a rollback of a locked hook goes back to: `rollback_to` of its `showHook`. */
+  /** The version that a rollback of a locked hook goes back to: `rollback_to` of its `showHook`. */
   rollbackTarget(hook: string): Promise<number | undefined>;
   versions(hook: string): Promise<number[]>;
   createFeatureTable(hook: string): Promise<void>;
@@ -73,11 +73,11 @@ export interface HookSource {
 /** A locked hook. */
 export interface HeldHook {
   readonly hook: StoredHook;
-  /** As `claimedBatches` of it, seen under the lock: no further batch is claimed with its releases. */
+  /** The hook's `claimedBatches`, seen under the lock: no further batch is claimed with its releases. */
   readonly claimed: readonly ClaimedBatch[];
 }
 
-/** What a deploy looks at, as it is stored at one moment. */
+/** The stored state that a deploy reads at one moment. */
 export interface RegistryState {
   convention(slug: string): Promise<StoredConvention | undefined>;
   /** Those of the named hooks that exist. */
@@ -86,13 +86,13 @@ export interface RegistryState {
   declared(naming: Naming): Promise<Declared>;
 }
 
-/** What a declaration names. */
+/** The things that a declaration names. */
 export interface Naming {
   readonly slug: string;
   readonly schema: { readonly id: string; readonly version: string };
   /** With the fingerprints of their declared releases. */
   readonly hooks: readonly { readonly name: string; readonly fingerprint: string }[];
-  /** Of packed directories. */
+  /** Digests of packed directories. */
   readonly digests: readonly string[];
 }
 
@@ -113,7 +113,7 @@ export interface DeclaredHook extends StoredHook {
     readonly source_ref: string;
     readonly once_live: boolean;
   } | null;
-  /** What is live, where that is not the known release. */
+  /** The live release, where that is not the known one. */
   readonly live: StoredRelease | null;
 }
 
@@ -179,7 +179,7 @@ export interface ClaimedBatch {
   readonly batch: string;
   /** The run of the hook that it was claimed for. */
   readonly run: string;
-  /** Of what it is: an ingestion or a recompute. */
+  /** The batch's ingestion; null for one of a recompute. */
   readonly ingestion: string | null;
   readonly recompute: string | null;
   readonly convention: string;
@@ -202,7 +202,7 @@ export interface MintingBase {
   readonly live: StoredRelease | null;
   /**
    * The known release that a request means: it has the digest that was said, or that of the live release, and agrees
-   * with every other part that was said. Of several it is the live one, else the newest.
+   * with every other part that was said. If there are several, it is the live one, else the newest.
    */
   readonly known: StoredRelease | null;
   readonly releaseCount: number;
@@ -224,7 +224,7 @@ export interface Minting {
   /** How many releases there were when it was asked whether this one is known. */
   readonly seenReleases: number;
   readonly expected: Expected;
-  /** Whether to append `hook.released` to the outbox; a deploy tells of its releases itself. */
+  /** Whether to append `hook.released` to the outbox; a deploy reports its releases itself. */
   readonly told: boolean;
 }
 
@@ -233,9 +233,9 @@ export type Expected = Pick<ParsedBody<'activate'>, 'expected_live_seq' | 'expec
 
 /**
  * `known`: this very release was there. `answered`: the request was, under the same key; here is its answer. Nothing was done for `unknown` (no such hook), `unexpected` (the pointer is
- * elsewhere), `moved` (what was carried over is not live any more, or there is a newer
- * release of this digest), `missing` (the packed directory is not stored) and
- * `unsourced` (there is no such release, and nobody said where its code comes from).
+ * elsewhere), `moved` (the carried-over release is not live any more, or there is a newer release of this digest),
+ * `missing` (the packed directory is not stored) and `unsourced` (there is no such release, and nobody said where its
+ * code comes from).
  */
 export type MintOutcome =
   | { readonly outcome: 'minted' | 'known'; readonly release: Minted }

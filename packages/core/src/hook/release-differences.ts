@@ -9,15 +9,15 @@ export interface ReleaseDifference {
   readonly to: unknown;
 }
 
-/** What can differ between releases. The config is null where it may not be seen; its digest is compared then. */
+/** The parts of a release that can differ. The config is null where it may not be seen; its digest is compared then. */
 export type ComparedRelease = Omit<ReleaseContent, 'config'> & {
   readonly config: ReleaseContent['config'] | null;
   readonly config_digest: string;
 };
 
 /**
- * What two releases of a hook differ in: the config by key, or by its digest where one side may not be seen. `from` is null
- * where nothing was live; then every part of `to` differs.
+ * The differences of two releases of a hook: the config by key, or by its digest where one side may not be seen. `from`
+ * is null where nothing was live; then every part of `to` differs.
  */
 export function releaseDifferences(from: ComparedRelease | null, to: ComparedRelease): ReleaseDifference[] {
   const isShown = to.config !== null && (from === null || from.config !== null);
@@ -30,7 +30,7 @@ export function releaseDifferences(from: ComparedRelease | null, to: ComparedRel
   );
 }
 
-/** What decides a result, and where it comes from, by name. */
+/** The parts that decide a result, and the source, by name. */
 function partsOf(release: ComparedRelease, withConfig: boolean): Map<string, unknown> {
   const { runtime, image, digest, command, config, config_digest, limits, source_ref } = release;
   return new Map<string, unknown>([

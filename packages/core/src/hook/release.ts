@@ -53,8 +53,8 @@ export const LimitsUpdate = z.object({
 });
 
 /**
- * Any JSON object. Its numbers keep their value, as raw JSON where no double does: whoever parses an API body, a file or
- * YAML refuses what is not JSON.
+ * Any JSON object. Its numbers keep their value, as raw JSON where no double does: the parsers of API bodies, files and
+ * YAML refuse anything but JSON.
  */
 export const Config = z.record(z.string().max(1_000), z.unknown());
 
@@ -72,7 +72,7 @@ export interface NormalLimits {
   readonly timeout_seconds: number;
 }
 
-/** What a release runs, before it has a version. */
+/** The code and config of a release, before it has a version. */
 export interface ReleaseContent {
   readonly runtime: Runtime;
   /** The image's name, for people and for pulling; never decides what runs. Null for a directory. */

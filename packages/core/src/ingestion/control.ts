@@ -36,8 +36,8 @@ export async function resumeIngestion(store: Store, writer: Writer, id: string):
 }
 
 /**
- * Ends an ingestion. What is done stays; what runs is stopped and writes nothing; the other records are errored with
- * the reason, and `ingestions retry` can bring them in again. Cancelling what has ended changes nothing.
+ * Ends an ingestion. Finished batches stay; running ones are stopped and write nothing; the other records are errored
+ * with the reason, and `ingestions retry` can bring them in again. Cancelling what has ended changes nothing.
  *
  * @throws OsaError `not_found`, `access_denied`
  */

@@ -7,14 +7,14 @@ import type { FieldDefinition } from '../record/schema.ts';
 
 /** Ingestions as they are stored: one upload each, cut into batches, which are the queue of the workers. */
 export interface IngestionWrites {
-  /** What an ingestion of a convention pins when it opens; undefined when there is no such convention. */
+  /** The facts that an ingestion of a convention pins when it opens; undefined when there is no such convention. */
   pin(convention: string): Promise<Pinned | undefined>;
   /**
    * The ingestion of the same bytes by the same actor within a day, unless it was cancelled, has failed, or a later upload
    * has sent one of its sources: then this upload is new content. Uploads of the same bytes take turns from here on.
    */
   findRepeat(upload: { pinned: Pinned; contentSha256: string }): Promise<string | undefined>;
-  /** `deposition` is what it submits, where it is no upload. */
+  /** `deposition` is the one that it submits; undefined for an upload. */
   open(ingestion: {
     pinned: Pinned;
     batchSize: number;

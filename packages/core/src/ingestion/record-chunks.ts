@@ -9,7 +9,7 @@ export interface RecordsTask {
   readonly pinned: Pinned;
 }
 
-/** What goes from thread to thread at once. */
+/** Records that go from thread to thread at once. */
 const chunkRecords = 500;
 const chunkCharacters = 256 * 1024;
 

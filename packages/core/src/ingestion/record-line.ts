@@ -23,7 +23,7 @@ export interface SourceLine {
 /**
  * A function that reads a line as a record. The record's `problem` says why its metadata breaks the schema or cannot
  * be kept (`\u0000`, half a surrogate pair, a key that is there twice, a number that no double holds, nesting that is
- * too deep, a line over the limit). Of metadata that cannot be kept, `{}` is stored, with the digest of the line.
+ * too deep, a line over the limit). Metadata that cannot be kept is stored as `{}`, with the digest of the line.
  *
  * @throws OsaError `malformed`, `invalid` or `too_large`, with `details.line`, when the line is not such an object or
  * has no usable source id
@@ -71,13 +71,13 @@ export function recordReader(
 const reservedSource = 'source_id: names of this form are kept for depositions; take another one';
 
 /**
- * What patterns may cost in one upload: some seconds, and a microsecond or less for each byte of it. By the clock the same
- * upload would be valid on one machine and not on another.
+ * Steps that patterns may take in one upload: some seconds, and a microsecond or less for each byte of it. By the clock
+ * the same upload would be valid on one machine and not on another.
  */
 const firstSteps = 300_000_000;
 const stepsPerByte = 50;
 
-/** A field that is null is absent, so it is no other content. */
+/** A field that is null is absent, so the content is the same. */
 function withoutNulls(metadata: Record<string, unknown>, canonical: string): string {
   const entries = Object.entries(metadata);
   const kept = entries.filter(([, value]) => value !== null);

@@ -87,7 +87,7 @@ function decimalOf(text: string): Decimal {
   };
 }
 
-/** As RFC 8785 writes the nearest double; `-0` is 0. */
+/** The nearest double as RFC 8785 writes it; `-0` is 0. */
 function shortestForm(text: string): string {
   return String(Number(text));
 }

@@ -1,4 +1,4 @@
-/** What a JSON text holds. `N` is what stands for a number: a double, or its source text where doubles would round. */
+/** A parsed JSON text. `N` is the type of a number: a double, or its source text where doubles would round. */
 export type JsonValue<N = number> =
   | null
   | boolean

@@ -8,7 +8,7 @@ export interface People {
   answer(browserHash: string): Promise<boolean>;
   /** Says who answers in this browser. Undefined when the login is over. */
   identify(browserHash: string, identity: Identity): Promise<Answering | undefined>;
-  /** Who answers in this browser, as long as they have not said whether they allow it. */
+  /** The person who answers in this browser, as long as they have not said whether they allow it. */
   answering(browserHash: string): Promise<Answering | undefined>;
   /** False when there is nothing to decide. */
   decide(browserHash: string, allowed: boolean): Promise<boolean>;
@@ -30,7 +30,7 @@ export interface NewLogin {
   readonly lifetimeSeconds: number;
 }
 
-/** As the provider's ID token says it. */
+/** The person as the provider's ID token names them. */
 export interface Identity {
   readonly issuer: string;
   readonly subject: string;

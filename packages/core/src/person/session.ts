@@ -17,7 +17,7 @@ export interface PeopleIssuer {
   readonly issuer: string;
   readonly audience: string;
   readonly key: SigningKey;
-  /** Of an access token. */
+  /** The life of an access token. */
   readonly lifetimeSeconds: number;
 }
 
@@ -49,8 +49,8 @@ export async function takeLogin(parts: SessionParts, deviceCode: string): Promis
 }
 
 /**
- * Takes a refresh token for new tokens. Its second use shows that it was copied, so it ends the session: whoever holds the
- * newer one, thief or owner, has to log in again.
+ * Takes a refresh token for new tokens. Its second use shows that it was copied, so it ends the session: the holder of
+ * the newer one, thief or owner, has to log in again.
  *
  * @throws OsaError `invalid_token`, with the flaw in its details
  */

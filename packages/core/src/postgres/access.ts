@@ -3,7 +3,7 @@ import type { Access } from '../store.ts';
 import { rememberActor } from './actor.ts';
 import type { Database } from './connection/connect.ts';
 
-/** Who has which role, and who was refused what. */
+/** Roles of actors, and refusals of their requests. */
 export function access({ sql }: Pick<Database, 'sql'>): Access {
   return {
     async rolesOf(user) {
@@ -30,7 +30,7 @@ export function access({ sql }: Pick<Database, 'sql'>): Access {
   };
 }
 
-/** Of one actor and verb, these are told one by one. */
+/** Refusals of one actor and verb that are logged one by one. */
 const firstRefusals = 8;
 
 /** Roles as the owner of the database gives them. */

@@ -128,7 +128,7 @@ function checksum({ sql }: Migration): string {
 }
 
 /**
- * What stops a daemon from running as this role: it would be above the rules, or could put itself there. Empty when
+ * Reasons why a daemon may not run as this role: it would be above the rules, or could put itself there. Empty when
  * it is fit. Looked at are the role of the session and all that it may become.
  */
 export async function excessRights(database: Database): Promise<readonly string[]> {
@@ -151,7 +151,7 @@ export async function excessRights(database: Database): Promise<readonly string[
       union all select 'owns the database' from held
         where oid = (select datdba from pg_database where datname = current_database())
       union all select format('owns schema %I', nspname) from ours join held on held.oid = nspowner
-        -- Everybody's own database gives its owner this role, which is told as such.
+        -- Everybody's own database gives its owner this role, which is reported as such.
         where rolname <> 'pg_database_owner'
       union all select 'owns the tables of osa' from pg_class c join ours on ours.oid = c.relnamespace
         join held on held.oid = c.relowner

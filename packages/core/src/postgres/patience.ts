@@ -5,7 +5,7 @@ import { isLockTimeout, isStatementTimeout } from './connection/sqlstate.ts';
 /** How long a command of an operator waits for locks in all. Then its answer says what it waits for. */
 const patienceMs = 1_500;
 
-/** What is left of that, since the transaction began; a lock that is free is always taken. */
+/** The rest of the wait since the transaction began; a lock that is free is always taken. */
 const left = `greatest(100, ${patienceMs} - 1000 * extract(epoch from clock_timestamp() - transaction_timestamp()))::integer::text`;
 
 /**

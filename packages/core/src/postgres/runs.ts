@@ -122,7 +122,7 @@ async function tail(
   return { ...rest, attempt, bytes, skipped: wanted - end.length, log: Buffer.from(end).toString('base64') };
 }
 
-/** What follows the gap of a log that is kept in two parts; else all of it. */
+/** The end of a log, from its gap where it is kept in two parts; else all of it. */
 function endOf(kept: Uint8Array, bytes: number): Uint8Array {
   return bytes > 2 * bounds.logBytes ? kept.slice(-bounds.logBytes) : kept;
 }

@@ -132,7 +132,7 @@ async function once<T extends object>(
   return answer;
 }
 
-/** Each write that somebody asked for is told of in the outbox, whatever it changed. */
+/** Each requested write has an event in the outbox, even when it changed nothing. */
 async function recordAccepted(tx: Sql, { principal, request }: Writer, actor: number): Promise<void> {
   if (!request) return;
   const payload = { ...request, actor, jti: principal.tokenId ?? null, outcome: 'accepted' };

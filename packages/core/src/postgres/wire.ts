@@ -1,7 +1,7 @@
 import type postgres from 'postgres';
 import type { Sql } from './connection/connect.ts';
 
-/** What values look like on the wire where a statement itself builds the JSON. */
+/** Forms that values have on the wire where a statement itself builds the JSON. */
 
 type Expression = postgres.PendingQuery<postgres.Row[]>;
 

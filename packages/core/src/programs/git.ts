@@ -12,7 +12,7 @@ import { chosenEnvironment } from './environment.ts';
 export interface GitAnswer {
   readonly ok: boolean;
   readonly stdout: Buffer;
-  /** What git says was wrong: its first line. Empty when nothing was. */
+  /** Git's complaint: its first line. Empty when it had none. */
   readonly said: string;
 }
 

@@ -10,7 +10,7 @@ import { jobOf, mismatch, type Publisher } from './publisher.ts';
 /** How tokens of the daemon's own issuer are made. */
 export interface OwnIssuer {
   readonly issuer: string;
-  /** Of our tokens, and of the ID tokens that are taken for them. */
+  /** The audience of our tokens, and of the ID tokens that are taken for them. */
   readonly audience: string;
   readonly key: SigningKey;
   readonly lifetimeSeconds: number;
@@ -86,7 +86,7 @@ async function verified(
   }
 }
 
-/** What a provider did sign may be told; nothing else is. */
+/** Names a flaw only of a token that the provider did sign. */
 function refused(cause: TokenFlaw): OsaError {
   const why = cause instanceof SignedFlaw ? `: ${cause.message}` : '';
   return new OsaError('invalid_token', `the ID token is not accepted${why}`, { cause });

@@ -72,7 +72,7 @@ export function mismatch(rule: Rule, claims: Readonly<Record<string, JsonValue>>
   });
 }
 
-/** What is kept of a job, under one name whatever the provider calls it; only what can be shown. */
+/** Claims that are kept of a job, under one name whatever the provider calls them; only those that can be shown. */
 export function jobOf(claims: Readonly<Record<string, JsonValue>>): Record<string, string> {
   const entries = Object.entries(kept).flatMap(([name, spellings]) => {
     const found = spellings

@@ -24,6 +24,6 @@ export interface Exchange {
   readonly others: readonly string[];
   /** SHA-256, hex, of what the provider signed. */
   readonly proof: string;
-  /** What is kept of the job. */
+  /** The kept claims of the job. */
   readonly claims: Readonly<Record<string, string>>;
 }

@@ -118,7 +118,7 @@ function closedAlready({ id, closed }: Recall): OsaError {
 
 const mostNamed = 100;
 
-/** What goes to the outbox about a new recall. */
+/** The event of a new recall, for the outbox. */
 function eventOf({ id, fact, asked, reason, advice, releases, made }: Recall) {
   return {
     ...{ recall: id, fact, asked, reason, advice, rows: made.rows, records: made.records },

@@ -19,14 +19,14 @@ export interface RecallWrites {
   /** False where it is closed already. */
   close(id: string, reason: string): Promise<boolean>;
   view(id: string): Promise<Recall | undefined>;
-  /** What of a recall a recompute of the hook would compute again. */
+  /** The part of a recall that a recompute of the hook would compute again. */
   partOf(id: string, hook: string): Promise<RecalledPart | undefined>;
 }
 
 export interface RecallReads {
   list(query: ParsedQuery<'listRecalls'>): Promise<Answer<'listRecalls'>>;
   show(id: string): Promise<Recall | undefined>;
-  /** What it selects now. */
+  /** The present selection. */
   chosen(id: string): Promise<Chosen | undefined>;
 }
 

@@ -36,8 +36,8 @@ export async function resumeRecompute(store: Store, writer: Writer, id: string):
 }
 
 /**
- * Ends a recompute. What is done stays; what runs is stopped and writes nothing, so its records keep the rows that they
- * have. Cancelling what has ended changes nothing.
+ * Ends a recompute. Finished batches stay; running ones are stopped and write nothing, so their records keep the rows
+ * that they have. Cancelling what has ended changes nothing.
  *
  * @throws OsaError `not_found`, `access_denied`
  */

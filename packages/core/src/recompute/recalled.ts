@@ -15,7 +15,7 @@ interface Request {
 }
 
 /**
- * What a recall selects of a hook: current rows of its releases, or of its record.
+ * The part of a hook that a recall selects: current rows of its releases, or of its record.
  *
  * @throws OsaError `not_found` (recall), `conflict` (it is closed, or the live release is recalled), `invalid` (with another
  * selection, or nothing of the hook is recalled)

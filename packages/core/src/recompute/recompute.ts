@@ -41,7 +41,7 @@ export async function recompute(
   });
 }
 
-/** What a recompute would do. Nothing is stored. @throws OsaError as `recompute` */
+/** Plans a recompute. Nothing is stored. @throws OsaError as `recompute` */
 export async function planRecompute(
   store: Store,
   writer: Writer,

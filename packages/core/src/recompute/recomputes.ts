@@ -69,7 +69,7 @@ export interface Counted {
   readonly estimatedSeconds: number | null;
 }
 
-/** What goes to the outbox about a new recompute. */
+/** The event of a new recompute, for the outbox. */
 export function eventOf(recompute: Recompute) {
   const { id, hook_name: hook, releases, healed, expected_records, reason, recall_id } = recompute;
   return {

@@ -36,12 +36,12 @@ export function metadataChecker(
 }
 
 export const mostReasons = 100;
-/** What the patterns of one record may cost: some 100 ms. */
+/** The most steps for the patterns of one record: some 100 ms. */
 export const recordSteps = 10_000_000;
 /** Each costs the comparison with all names. */
 const mostSuggestions = 3;
 
-/** What is wrong with one value, as the end of a sentence: `is not a number`. */
+/** The flaw of one value, as the end of a sentence: `is not a number`. */
 type Rule = (value: unknown, steps: Steps) => string | undefined;
 
 class Reasons {

@@ -68,7 +68,7 @@ function refuseNeedless(source: string): void {
   const one = needless.size === 1;
   throw new OsaError(
     'invalid',
-    `holds ${list}, which ${one ? 'is no escape' : 'are no escapes'}: the backslash can go`,
+    `holds ${list}, which ${one ? 'is not an escape' : 'are not escapes'}: the backslash can go`,
   );
 }
 

@@ -5,8 +5,8 @@ import { type PatternNode, parsePattern } from './pattern-syntax.ts';
  * Patterns are written by those who deploy and run over what others upload, so they must not be able to hang the
  * daemon. They are ECMAScript regular expressions with the flag u and mean the same as there, searched anywhere in
  * the value unless anchored; but they are run as an automaton that is in all its states at once (Thompson 1968),
- * in time proportional to states × length, whatever the pattern. What needs backtracking is refused: lookaround
- * and back references.
+ * in time proportional to states × length, whatever the pattern. Lookaround and back references are refused: they need
+ * backtracking.
  */
 export interface Pattern {
   /** Values of more UTF-16 units than this are refused, not searched: it bounds one search to `searchSteps`. */
@@ -15,13 +15,13 @@ export interface Pattern {
   test(value: string, steps?: Steps): boolean;
 }
 
-/** What searches may still cost: each state that is entered at a place of a value is one. */
+/** The steps that are left for searches: each state that is entered at a place of a value is one. */
 export interface Steps {
   left: number;
 }
 
 /**
- * What is wrong with `source` as a pattern, or undefined. Ask before a schema is stored.
+ * The flaw of `source` as a pattern, or undefined. Ask before a schema is stored.
  */
 export function patternProblem(source: string): string | undefined {
   try {
@@ -33,7 +33,7 @@ export function patternProblem(source: string): string | undefined {
   }
 }
 
-/** @throws OsaError `invalid` when `source` is no regular expression, cannot run in linear time, or is too large. */
+/** @throws OsaError `invalid` when `source` is not a regular expression, cannot run in linear time, or is too large. */
 export function compilePattern(source: string): Pattern {
   const program = new Program();
   const start = program.add(parsePattern(source), program.state({ kind: 'match' }));

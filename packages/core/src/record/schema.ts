@@ -24,7 +24,7 @@ export const Pattern = z
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
   });
 
-/** What a value must keep beside its type. Keys that do not belong to the type are ignored, as clients may send them. */
+/** Rules for a value beside its type. Keys that do not belong to the type are ignored, as clients may send them. */
 export const Constraints = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('text'),
@@ -107,7 +107,7 @@ export const SchemaDefinition = z.strictObject({
 export type FieldDefinition = z.infer<typeof FieldDefinition>;
 export type SchemaDefinition = z.infer<typeof SchemaDefinition>;
 
-/** Whether a field takes any JSON value where its schema has `open_text`. A unit is no rule for the value. */
+/** Whether a field takes any JSON value where its schema has `open_text`. A unit does not restrict the value. */
 export function isOpenField({ type, constraints }: FieldDefinition): boolean {
   if (type !== 'text') return false;
   if (constraints?.type !== 'text') return true;
@@ -116,8 +116,8 @@ export function isOpenField({ type, constraints }: FieldDefinition): boolean {
 }
 
 /**
- * What makes `next` another schema than `stored`. Order, descriptions and examples do not count; units do,
- * since they change what a number means.
+ * The differences that make `next` another schema than `stored`. Order, descriptions and examples do not count; units
+ * do, since they change what a number means.
  */
 export function schemaDifferences(
   stored: readonly FieldDefinition[],

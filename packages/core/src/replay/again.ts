@@ -5,7 +5,7 @@ import { runHook, type StoppedClaim } from '../run/run-hook.ts';
 import type { Ended } from '../run/runner.ts';
 import type { HeldPart } from './replays.ts';
 
-/** What one start of the code came to, which is in memory only. */
+/** The result of one start of the code, in memory only. */
 export interface Start {
   readonly engine: string;
   end: AttemptEnd | undefined;

@@ -21,7 +21,7 @@ type Ran = Pick<NewCertificate, 'engine' | 'architecture' | 'resolvedDigest' | '
 const notRun: Ran = { engine: null, architecture: null, resolvedDigest: null, platformDigest: null };
 const nothingMade = { storedDigest: null, madeDigest: null, differing: null, columns: [], examples: [] };
 
-/** Of all results of a part that could not be run. */
+/** Certifies all results of a part that could not be run. */
 export function cannotAll(
   { whole }: HeldPart,
   records: readonly ReplayedRecord[],

@@ -8,7 +8,7 @@ const mostExamples = 10;
 /** Characters of a value that is named. */
 const exampleLength = 1_000;
 
-/** What a result was made of: an outcome, and rows as JSON texts. */
+/** The outcome of a result, and its rows as JSON texts. */
 interface Answer {
   readonly status: string;
   readonly reason: string | null;

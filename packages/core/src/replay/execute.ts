@@ -83,8 +83,8 @@ function obstacleTo(
 }
 
 /**
- * With the lease gone there is nothing to do. Otherwise the part is given back. What fails again and again gets a certificate
- * that says why; where even that is refused, the part ends without one.
+ * With the lease gone there is nothing to do. Otherwise the part is given back. A part that fails again and again gets
+ * a certificate that says why; where even that is refused, it ends without one.
  */
 async function letGo(
   { log }: Execution,

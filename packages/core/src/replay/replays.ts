@@ -16,7 +16,7 @@ export interface NamedRow {
   readonly id: number;
 }
 
-/** What is to be replayed of one run. */
+/** The results to be replayed of one run. */
 export interface NewPart {
   readonly run: string;
   readonly hook: string;
@@ -101,12 +101,12 @@ export interface HeldPart extends Lease {
   readonly feature: FeatureContract;
   readonly failures: number;
   readonly lost: number;
-  /** Of its run, hex. */
+  /** The input digest of its run, hex. */
   readonly inputDigest: string | null;
   readonly outputDigest: string | null;
 }
 
-/** What is stored of one record that goes into a replay. */
+/** The stored state of one record that goes into a replay. */
 export interface ReplayedRecord extends ClaimedRecord {
   /** Undefined for one that is only there because its run had it. */
   readonly result?: StoredResult;
@@ -137,7 +137,7 @@ export interface RowRange {
   readonly last: number;
 }
 
-/** What came of one result, or of the output of a whole run. */
+/** The verdict on one result, or on the output of a whole run. */
 export interface NewCertificate {
   readonly outcome: string | null;
   readonly verdict: ReplayVerdict;

@@ -7,7 +7,7 @@ const mostNamed = 5;
 /**
  * The results that rows are of. Rows of one record are of one result.
  *
- * @throws OsaError `invalid`, `not_found`: nothing is done where one of them is no published row
+ * @throws OsaError `invalid`, `not_found`: nothing is done where one of them is not a published row
  */
 export async function locatedRows(
   replays: ReplayWrites,

@@ -11,7 +11,7 @@ import type { Ended, Runner, Task } from './runner.ts';
 export interface Start {
   readonly run: ClaimedRun;
   readonly runner: Runner;
-  /** What the code is given: all records of the claim, or those that an attempt before did not finish. */
+  /** The records that the code is given: all of the claim, or those that an attempt before did not finish. */
   readonly records: readonly ClaimedRecord[];
   readonly memoryBytes: number;
   /** Whether it has more memory than the attempt before it. */
@@ -63,7 +63,7 @@ export async function attempt(execution: HookExecution, claim: HookClaim, start:
   return { n, startedAt, ...describeEnding(ended, limits.timeout_seconds), ended };
 }
 
-/** What it says is kept until it ends; from then on nothing more is written about a running attempt. */
+/** Stores the output of the code until it ends; from then on nothing more is written about a running attempt. */
 async function carryOut(
   execution: HookExecution,
   attempt: { readonly run: string; readonly n: number },
@@ -105,14 +105,14 @@ const neverStarted = {
   logBytes: null,
 } as const;
 
-/** Why the code did not start. What is not about that goes on: a fault of ours, or that we are to stop. */
+/** Why the code did not start. Other errors go on: a fault of ours, or an order to stop. */
 function notStarted(error: unknown, signal: AbortSignal): OsaError {
   const known = asOsaError(error);
   if (!known || signal.aborted) throw error;
   return known;
 }
 
-/** What an end means, as a fact and in words. */
+/** The ending as a fact and in words. */
 export function describeEnding(
   ended: Pick<Ended, 'ending' | 'exitCode' | 'exitSignal'>,
   timeoutSeconds: number,

@@ -163,7 +163,7 @@ export class Attempts {
     }
   }
 
-  /** As `giveUp`, and so are those of the parts that have not been run. */
+  /** Gives up, as `giveUp` does, also the parts that have not been run. */
   giveUpAll(tried: Pick<Attempted, 'n' | 'reason'>): void {
     do this.giveUp(tried);
     while (this.nextPart());

@@ -44,12 +44,12 @@ export async function executeNext(execution: Execution, stop: AbortSignal): Prom
   return true;
 }
 
-/** What the log says of a claim, so that whoever reads it finds the ingestion or recompute. */
+/** The claim's names for the log, so that a reader finds the ingestion or recompute. */
 function namesOf({ batch, fence, ingestion, recompute, convention }: Claim) {
   return { batch, fence, ...(recompute === null ? { ingestion } : { recompute }), convention };
 }
 
-/** What the hooks of a batch came to: results to commit, or one action that ends this claim. */
+/** The decision on a batch after its hooks: results to commit, or one action that ends this claim. */
 type Decision = { readonly action: 'commit'; readonly results: readonly RunResult[] } | StoppedClaim;
 
 async function runHooks(
@@ -93,9 +93,9 @@ async function settle(execution: Execution, claim: Claim, decision: Decision): P
 }
 
 /**
- * Something outside of the hook went wrong. With the lease gone there is nothing to do: whoever holds the batch
- * starts again. Otherwise it is given back, or its lease runs out if the database cannot be told; what fails again
- * and again ends the ingestion.
+ * Something outside of the hook went wrong. With the lease gone there is nothing to do: its next holder starts again.
+ * Otherwise it is given back, or its lease runs out if the database cannot be told; what fails again and again ends the
+ * ingestion.
  */
 async function letGo(execution: Execution, claim: Claim, error: unknown, stop: AbortSignal): Promise<void> {
   const { queue, log } = execution;

@@ -6,7 +6,7 @@ import type { BatchQueue, Claim } from './queue.ts';
 import type { Runner } from './runner.ts';
 import type { HookSlots } from './slots.ts';
 
-/** What a worker runs batches with. */
+/** The parts that a worker runs batches with. */
 export interface Execution {
   readonly queue: BatchQueue;
   /** Comparisons of releases, which are taken before batches. */
@@ -24,16 +24,16 @@ export interface Execution {
   readonly files?: Pick<FileStore, 'link'>;
   /** The directory below which attempts have theirs. */
   readonly workspace: string;
-  /** What the machine gives one attempt at most. */
+  /** The most memory that the machine gives one attempt. */
   readonly maxMemoryBytes: number;
   /** Called with what a person may want to know; never with a record's content. */
   readonly log: (event: string, details: Readonly<Record<string, unknown>>) => void;
 }
 
-/** What runs one hook: where its attempts are stored, if they are, is the queue's matter. */
+/** The parts that run one hook. The queue decides where its attempts are stored, if they are. */
 export type HookExecution = Omit<Execution, 'queue'> & {
   readonly queue: Pick<BatchQueue, 'startAttempt' | 'endAttempt' | 'keepLog'>;
 };
 
-/** What a hook is run over. */
+/** The part of a claim that a hook is run over. */
 export type HookClaim = Pick<Claim, 'batch' | 'fence' | 'records'>;

@@ -3,9 +3,9 @@ import type { Execution } from './execution.ts';
 import type { BatchQueue, Lease } from './queue.ts';
 
 /**
- * Renews the lease; its signal aborts when the lease is lost, or may be, or the worker stops. Whoever learns that the
- * batch was ended calls `execution.held`, and the lease is renewed at once. Renewing ends before the batch is settled:
- * from then on the row's lock holds the batch, and a renewal would only wait for it.
+ * Renews the lease; its signal aborts when the lease is lost, or may be, or the worker stops. News of the end of the
+ * batch comes by `execution.held`, and the lease is renewed at once. Renewing ends before the batch is settled: from
+ * then on the row's lock holds the batch, and a renewal would only wait for it.
  */
 export function holdLease(
   execution: Pick<Execution, 'worker' | 'held' | 'log'> & { readonly queue: Pick<BatchQueue, 'renew'> },

@@ -1,7 +1,7 @@
 import { bounds } from '../limits.ts';
 import type { HookExecution } from './execution.ts';
 
-/** What a running attempt says, stored now and then, so that it can be followed and is not lost with its worker. */
+/** The log of a running attempt, stored now and then, so that it can be followed and is not lost with its worker. */
 export interface LiveLog extends AsyncDisposable {
   append(chunk: Uint8Array): void;
 }

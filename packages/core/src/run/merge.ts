@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Judgement, OutputReader, Verdict } from './output/judgement.ts';
 import type { RunResult } from './queue.ts';
 
-/** What one attempt answered. */
+/** The answers of one attempt. */
 export interface Answers {
   readonly attempt: number;
   readonly output: OutputReader;

@@ -1,6 +1,6 @@
 import type { Ending } from './runner.ts';
 
-/** What to do about the way a hook's code ended. The one place where facts become actions. */
+/** The action after a hook's code ended. The one place where facts become actions. */
 export type Action =
   /** Read the output. */
   | 'done'
@@ -17,7 +17,7 @@ export type Action =
   /** We are stopping, or somebody has the batch now: give it back at once, counted as no failure. */
   | 'let_go';
 
-/** What can come of a start: how the code ended, or why it did not start. */
+/** The end of a start: how the code ended, or why it did not start. */
 export type Fact =
   | Ending
   | 'exited_nonzero'

@@ -49,7 +49,7 @@ export interface BatchQueue {
 export interface Claimant {
   readonly name: string;
   readonly leaseMs: number;
-  /** What the worker can start. A batch whose releases need another runtime is left for a worker that can. */
+  /** Runtimes that the worker can start. A batch whose releases need another one is left for a worker that has it. */
   readonly runtimes: readonly Runtime[];
   /** Hooks that run over as many batches here as they may. */
   readonly fullHooks: readonly string[];
@@ -62,7 +62,7 @@ export interface Claimant {
 export interface ClaimFailure {
   readonly batch: string;
   readonly convention: string;
-  /** Of what the batch is: an ingestion or a recompute. */
+  /** The batch's ingestion; null for one of a recompute. */
   readonly ingestion: string | null;
   readonly recompute: string | null;
   /** Claims of this batch that failed one after the other, this one included. */
@@ -76,13 +76,13 @@ export interface Lease {
 }
 
 export interface Claim extends Lease {
-  /** Of what the batch is: an ingestion, or a recompute of published records. */
+  /** The batch's ingestion; null for a recompute of published records. */
   readonly ingestion: string | null;
   readonly recompute: string | null;
   readonly convention: string;
-  /** What it submits; null for an upload or a recompute. */
+  /** The deposition that it submits; null for an upload or a recompute. */
   readonly deposition: { readonly id: string; readonly curation: 'auto' | 'manual' } | null;
-  /** Of the records that an ingestion publishes. */
+  /** The schema of the records that an ingestion publishes. */
   readonly schema: { readonly id: string; readonly version: string };
   /** How often the batch was postponed for a failure that was none of a hook's attempts. */
   readonly failures: number;
@@ -122,11 +122,11 @@ export interface AttemptEnd {
   readonly exitSignal: string | null;
   readonly detail: string | null;
   readonly log: Uint8Array | null;
-  /** Of all that was said; the log keeps the start and the end. */
+  /** The length of the whole output; the log keeps the start and the end. */
   readonly logBytes: number | null;
 }
 
-/** What one run made of the batch. */
+/** The result of one run over the batch. */
 export interface RunResult {
   readonly run: ClaimedRun;
   /** `passed`: it answered. `failed`: it broke its contract as a whole. `error`: the infrastructure gave up. */

@@ -47,7 +47,7 @@ export interface Task {
   readonly records: readonly InputRecord[];
   /** Gives a file of a record a further name, by its SHA-256. */
   readonly linkFile?: ((sha256: string, path: string) => Promise<void>) | undefined;
-  /** Told of what the code says on stdout and stderr, as it comes. */
+  /** Called with each chunk of stdout and stderr. */
   readonly onLog?: ((chunk: Uint8Array) => void) | undefined;
 }
 
@@ -67,7 +67,7 @@ export interface Ended {
   readonly exitCode: number | null;
   /** The signal that ended the code, such as `SIGSEGV`. */
   readonly exitSignal: string | null;
-  /** What is worth to know beside it, where there is something. */
+  /** More about the reason, where there is something to add. */
   readonly detail?: string | null;
   /** The digest of what really ran, computed or reported at the start of this attempt. */
   readonly resolvedDigest: string;
@@ -77,7 +77,7 @@ export interface Ended {
   readonly outputDirectory: string;
   /** First and last bytes of stdout and stderr, interleaved as they came. */
   readonly log: Uint8Array;
-  /** Of all that was said. */
+  /** The length of the whole output. */
   readonly logBytes: number;
   /** Removes what the attempt left. Call it when the output has been read and its end is stored. */
   dispose(): Promise<void>;

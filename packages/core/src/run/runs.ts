@@ -4,7 +4,11 @@ import { everything, requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { Store } from '../store.ts';
 
-/** Runs of one hook for who may read those, of all hooks for who may read all. @throws OsaError `access_denied` */
+/**
+ * Runs of one hook need the right to that hook's runs, runs of all hooks the right to all.
+ *
+ * @throws OsaError `access_denied`
+ */
 export async function listRuns(
   store: Store,
   principal: Principal,

@@ -4,7 +4,7 @@ import type { Claim } from './queue.ts';
 export interface HookSlots {
   /**
    * Claims by `take`, one after the other so that none is counted too late; it gets the hooks that have no slot left.
-   * What it claims holds a slot of each of its hooks until `free`.
+   * Takes a batch; it holds a slot of each of its hooks until `free`.
    */
   claim(take: (full: readonly string[]) => Promise<Claim | undefined>): Promise<Claim | undefined>;
   free(claim: Claim): void;

@@ -20,7 +20,7 @@ export interface Trial {
   readonly runner: Runner;
   readonly workspace: string;
   readonly threads: OutputThreads;
-  /** Of rows. */
+  /** The most rows. */
   readonly limit: number;
   readonly signal: AbortSignal;
 }
@@ -106,7 +106,7 @@ async function firstRows(
   return found;
 }
 
-/** As it would be read back: text for what is text, a double for a number, else JSON. */
+/** The value as it would be read back: text for what is text, a double for a number, else JSON. */
 function cellValue(text: string | null, jsonType: string): unknown {
   if (text === null || jsonType === 'string') return text;
   return jsonType === 'number' ? Number(text) : parseExactJson(text);

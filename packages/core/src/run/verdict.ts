@@ -2,7 +2,7 @@ import { bounds } from '../limits.ts';
 import { cut } from '../text.ts';
 import type { Claim, RunResult } from './queue.ts';
 
-/** What became of a record over all hooks of its batch. */
+/** The end of a record over all hooks of its batch. */
 export interface RecordEnd {
   /** The id of the batch record. */
   readonly id: string;

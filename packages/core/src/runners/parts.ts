@@ -1,6 +1,6 @@
 import type { BlobStore } from '../storage/index.ts';
 
-/** What a runner is made of. */
+/** The parts of a runner. */
 export interface RunnerParts {
   /** The value of OSA_RUNNER that chose it. */
   readonly setting: string;
@@ -16,9 +16,9 @@ export interface RunnerParts {
   readonly acceptedRuntime?: string | undefined;
   /** Whether a runtime that is too old for the code of others is refused, and not only warned of. */
   readonly requiresSafeRuntime: boolean;
-  /** What a pull may take; it comes before the batch's own time. */
+  /** The longest time for a pull; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
-  /** Told of each pull of an image: whether it came, and the seconds that it took. */
+  /** Called after each pull of an image: whether it came, and the seconds that it took. */
   readonly onPull?: (ok: boolean, seconds: number) => void;
   /** Reports what a person should know, such as a bound that this machine cannot keep. */
   readonly warn: Warn;

@@ -3,7 +3,7 @@ import type { Principal } from '../auth/principal.ts';
 import { everything, requireScope } from '../auth/scope.ts';
 import type { Store } from '../store.ts';
 
-/** Who did what. @throws OsaError `access_denied` */
+/** Reads the trail of acts and actors. @throws OsaError `access_denied` */
 export async function readAudit(
   store: Store,
   principal: Principal,

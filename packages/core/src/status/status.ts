@@ -6,7 +6,7 @@ import type { StoredStatus } from './stored.ts';
 
 type Status = Answer<'status'>;
 
-/** What only the daemon itself knows. */
+/** The facts that only the daemon itself knows. */
 export type DaemonFacts = Pick<Status, 'version' | 'domain' | 'started_at' | 'disk'>;
 
 /** How the archive is, and what needs a person. @throws OsaError `access_denied` */

@@ -2,7 +2,7 @@ import type { Answer } from '../api/index.ts';
 
 type Status = Answer<'status'>;
 
-/** What the database knows. */
+/** The facts that the database knows. */
 export type StoredStatus = Pick<
   Status,
   'now' | 'database' | 'workers' | 'queue' | 'failing' | 'stale' | 'paused' | 'recalls'

@@ -38,7 +38,7 @@ function cachedBlobs({ remote, local, copies }: Parts): BlobStore {
  * The part of a file that has arrived is on the machine that received it; at another machine the sender begins again.
  */
 function cachedFiles({ remote, local, copies }: Parts): FileStore {
-  // Who has sent all of a file that the store has not taken. That the bytes are here says nothing of who has sent them.
+  // Those who have sent all of a file that the store has not taken. The bytes alone do not show who sent them.
   const whole = new Set<string>();
   return {
     received: local.received,

@@ -9,7 +9,7 @@ import { sharedWork } from './shared-work.ts';
 
 export interface CacheOptions {
   readonly directory: string;
-  /** What the copies may take together; one that is larger alone is kept until the next one comes. */
+  /** The most bytes of all copies; one that is larger alone is kept until the next one comes. */
   readonly maxBytes: number;
 }
 

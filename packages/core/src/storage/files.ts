@@ -13,7 +13,7 @@ import { verifiedFiles } from './verified.ts';
 
 /**
  * Files as `<directory>/ab/cdef…`, readable by everybody and writable by nobody, so that hooks may be given them by a
- * further name. What has come of a file is in `<directory>/incoming`, and goes on where it ended.
+ * further name. A file that is only partly here is in `<directory>/incoming`, and goes on where it ended.
  */
 export function filesystemFiles(directory: string): FileStore {
   const receiving = new Set<string>();

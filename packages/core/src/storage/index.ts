@@ -46,11 +46,11 @@ export interface Listed extends Kept {
 
 /** The part of a file that an upload sends. */
 export interface Receiving {
-  /** Who sends it: nobody goes on with what another has sent. A name of letters and digits. */
+  /** The sender: nobody else continues the upload. A name of letters and digits. */
   readonly sender: string;
   /** Where the part begins; all before it has come. */
   readonly offset: number;
-  /** Of the whole file. */
+  /** The size of the whole file. */
   readonly size: number;
 }
 
@@ -59,8 +59,8 @@ export interface FileStore {
   /** How many bytes of a file have come from a sender. */
   received(sha256: string, sender: string): Promise<number>;
   /**
-   * Takes a part of a file. `stored` is there once the whole has come and has the digest; then it can be read. What came
-   * of a part that broke off is kept, and the next part begins there.
+   * Takes a part of a file. `stored` is there once the whole has come and has the digest; then it can be read. The
+   * bytes of a part that broke off are kept, and the next part begins there.
    *
    * @throws OsaError `conflict` for another offset than that of the end, with `details.received`; `in_progress`;
    * `too_large`; `invalid` for another digest; `unavailable`
@@ -80,7 +80,7 @@ export interface FileStore {
   open(sha256: string, range?: { readonly start: number; readonly end: number }): Promise<Readable>;
 }
 
-/** What an archive keeps beside its database: the code of hooks, and the files of records. */
+/** The bytes that an archive keeps beside its database: the code of hooks, and the files of records. */
 export interface Stores {
   readonly blobs: BlobStore;
   readonly files: FileStore;

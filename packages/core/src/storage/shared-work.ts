@@ -1,6 +1,6 @@
 /**
- * Does the work of a key once for all who ask for it meanwhile. It is told to stop when all of them have gone; whoever
- * asks after that begins it again.
+ * Does the work of a key once for all who ask for it meanwhile. It is asked to stop when all of them have gone; the
+ * next caller begins it again.
  */
 export type SharedWork<T> = (
   key: string,

@@ -21,7 +21,7 @@ export interface ExporterTiming {
   /** Between two requests with spans. */
   readonly spansMs: number;
   readonly metricsMs: number;
-  /** Of one request. */
+  /** The time for one request. */
   readonly requestMs: number;
   /** Between tries while the collector is away. */
   readonly backoffMs: number;

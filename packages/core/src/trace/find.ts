@@ -13,7 +13,7 @@ type Kind = Found['kind'];
 const mostFound = 20;
 
 /**
- * What a text names, of every kind that it can have the form of. A text with one form only is looked up all the same, so
+ * Finds everything that a text names by its form. A text with one form only is looked up all the same, so
  * that an empty answer means that nothing is there. Callers who may read ingestions then learn what came in and failed.
  */
 export async function findTraced(

@@ -14,7 +14,7 @@ export interface ReleaseName {
   readonly version: number;
 }
 
-/** What a selection has found. */
+/** The result of a selection. */
 export interface Chosen {
   /** Ordered by hook and version. */
   readonly releases: readonly ReleaseName[];
@@ -24,7 +24,7 @@ export interface Chosen {
   readonly record: string | null;
 }
 
-/** What a selection has made, from the counts of the runs. */
+/** Rows and records that a selection has made, from the counts of the runs. */
 export interface Impacts {
   /** Finds at most `most` releases. */
   select(selection: Selection, most: number): Promise<Chosen>;

@@ -7,8 +7,8 @@ import { parseRecordSrn } from '../record/srn.ts';
 import type { Store } from '../store.ts';
 
 /**
- * The story of one row: which release made it, in which run, from which record. The release's config is shown to
- * who may read runs; everybody sees its digest.
+ * The story of one row: which release made it, in which run, from which record. Readers of runs see the release's
+ * config; everybody sees its digest.
  *
  * @throws OsaError `not_found`
  */

@@ -1,7 +1,7 @@
 import type { Answer } from '../api/index.ts';
 import type { Page } from '../hook/registry.ts';
 
-/** Where rows come from. What can change is read in one statement, so that an answer holds together. */
+/** Where rows come from. One statement reads everything that can change, so that an answer holds together. */
 export interface Tracer {
   row(hook: string, id: number): Promise<Answer<'traceRow'> | undefined>;
   record(srn: string): Promise<Answer<'traceRecord'> | undefined>;
@@ -52,7 +52,7 @@ export interface Finds {
 type Version = Answer<'sourceHistory'>['versions'][number];
 type Result = Version['results'][number];
 
-/** What is stored of a source's history, before anything is compared. */
+/** The stored history of a source, before anything is compared. */
 export interface StoredHistory {
   readonly versionCount: number;
   /** Newest first. */

@@ -20,7 +20,7 @@ export interface Check {
 /** Gives the detail; throws what is wrong. */
 type Look = () => Promise<string>;
 
-/** What a daemon needs, each part looked at on its own, so that one fault hides no other. */
+/** Looks at each part that a daemon needs on its own, so that one fault hides no other. */
 export async function checkDaemon(
   config: DaemonConfig,
   { requests, reads }: { readonly requests: Database; readonly reads: Database },

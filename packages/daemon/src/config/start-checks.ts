@@ -83,7 +83,7 @@ export async function requireFit(database: Database, config: DaemonConfig): Prom
   );
 }
 
-/** A data directory that this user cannot write, or that is no directory. */
+/** A data directory that this user cannot write, or that is not a directory. */
 export function unusableDirectory(directory: string, cause: unknown): unknown {
   const code = systemCode(cause);
   if (code === undefined || !/^E[A-Z]+$/.test(code)) return cause;

@@ -23,11 +23,11 @@ export interface HttpLimits {
   readonly uploadBytes: number;
   readonly blobBytes: number;
   readonly fileBytes: number;
-  /** Of files, what one actor may send on a day. */
+  /** The bytes of files that one actor may send on a day. */
   readonly uploadBytesPerDay: number;
   /** Requests without an accepted token, for each network: this many at once, one a second in the long run. */
   readonly failedAuthentications: number;
-  /** What readers without a token get in a minute, for each network. */
+  /** The requests of readers without a token in a minute, for each network. */
   readonly anonymousRequests: number;
   readonly anonymousRows: number;
   readonly anonymousBytes: number;

@@ -49,7 +49,7 @@ type Tellers = {
   readonly [N in RouteName]?: (answer: Answer<N>) => readonly [message: string, facts: Facts];
 };
 
-/** What the log says of a write that was done. */
+/** The log lines of writes that were done. */
 const tellers: Tellers = {
   deploy: ({ slug, deploy_id, changed }) => ['deployed', { convention: slug, deploy: deploy_id, changed }],
   release: ({ hook_name: hook, version, created, is_live }) => [

@@ -11,7 +11,7 @@ export interface LoginProvider {
   /** The page of the provider that a browser is sent to. @throws OsaError `busy` when the provider cannot be reached */
   pageFor(secrets: BrowserSecrets): Promise<URL>;
   /**
-   * Who answered, by the parameters that the browser came back with.
+   * Finds the person who answered, by the parameters that the browser came back with.
    *
    * @throws OsaError `busy`, `invalid_token` for an answer that is not right or not for us, `login_incomplete` where
    * the person or the provider refused
@@ -19,7 +19,7 @@ export interface LoginProvider {
   identify(parameters: URLSearchParams, secrets: BrowserSecrets): Promise<Identity>;
 }
 
-/** What the provider publishes of itself is asked for again after this time. */
+/** The time after which the provider's description of itself is read again. */
 const freshMs = 600_000;
 const timeoutSeconds = 5;
 const mostBytes = 256 * 1024;

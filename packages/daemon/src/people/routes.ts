@@ -117,7 +117,7 @@ export function loginRoutes(parts: LoginParts): Pick<Handlers, Names> {
 /** Logins that a network begins at once; in the long run it is one a second. */
 const mostStarts = 30;
 
-/** What lasts as long as the daemon. */
+/** The parts of the login that last as long as the daemon. */
 export function loginParts(
   { login: config }: { readonly login?: LoginConfig | undefined },
   log: Logger,

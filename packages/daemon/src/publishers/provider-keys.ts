@@ -14,7 +14,7 @@ export interface ProviderKeys {
 const freshMs = 600_000;
 /** Kept keys are used this long where the provider does not answer. */
 const staleMs = 86_400_000;
-/** An unknown `kid` asks the provider this often at most, whoever sends it. */
+/** An unknown `kid` asks the provider this often at most, over all senders. */
 const againMs = 30_000;
 const timeoutMs = 5_000;
 const mostBytes = 256 * 1024;

@@ -7,7 +7,7 @@ import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import type { Pools } from '../pools.ts';
 import type { Telemetry } from './telemetry.ts';
 
-/** What is measured: metrics always, traces where a collector is named. */
+/** The measurements: metrics always, traces where a collector is named. */
 export interface Observed {
   readonly metrics: Metrics;
   readonly telemetry: Telemetry;

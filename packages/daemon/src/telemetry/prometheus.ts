@@ -1,7 +1,7 @@
 import { attributesOf, nanoseconds } from '@osa/core/telemetry/otlp';
 import type { Registry } from 'prom-client';
 
-/** What `getMetricsAsJSON` gives, as far as it is used here. */
+/** The part of `getMetricsAsJSON`'s answer that is used here. */
 interface Metric {
   readonly name: string;
   readonly help: string;

@@ -29,7 +29,7 @@ export interface TelemetryTarget extends Collector {
 export interface TelemetryParts {
   readonly target: TelemetryTarget;
   readonly version: string;
-  /** Of this daemon among those of a database. */
+  /** The id of this daemon among those of a database. */
   readonly instance: string;
   readonly registry: Registry;
   readonly log: Logger;

@@ -12,12 +12,12 @@ export interface PruneOptions {
   readonly isPlan: boolean;
   readonly json: boolean;
   readonly write: (text: string) => Promise<void>;
-  /** Told of each page; where people watch. */
+  /** Called after each page, where people watch. */
   readonly note: ((text: string) => void) | undefined;
 }
 
 /**
- * `osad prune`: removes what grows and is no history, by age.
+ * `osad prune`: removes old entries of growing tables by age, but never history.
  *
  * @throws OsaError `usage`, `access_denied` (not the owner), `conflict` (not migrated), `unavailable`
  */
@@ -45,7 +45,7 @@ function textOf({ logs, log_bytes, events, answers }: Pruned): string {
   return `the logs of ${logs} attempts (${log_bytes} bytes), ${events} notices and ${answers} stored answers`;
 }
 
-/** Without an age nothing of a kind goes, and whoever expected it should know why. */
+/** Without an age, nothing of a kind is removed; the output says so. */
 function forever(logDays: number | undefined, eventDays: number | undefined): string {
   const kinds = [
     ...(logDays === undefined ? ['logs (OSA_KEEP_LOGS_DAYS or --logs-days)'] : []),

@@ -16,7 +16,7 @@ export interface LineageOptions {
   readonly target: LineageTarget;
   readonly store: Store;
   readonly domain: string;
-  /** Of this daemon; one at a time delivers. */
+  /** The id of this daemon; one at a time delivers. */
   readonly holder: string;
   readonly log: Logger;
   readonly timing?: Timing;

@@ -78,7 +78,7 @@ interface State {
   trouble: string | undefined;
 }
 
-/** What a loop does; `take` says whether there was something to do. */
+/** The work of a loop; `take` says whether there was something to do. */
 interface Work {
   readonly what: string;
   readonly take: () => Promise<boolean>;

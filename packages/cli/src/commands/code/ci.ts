@@ -1,7 +1,7 @@
 import { publicUrl } from './public-url.ts';
 import { isCommit } from './repository.ts';
 
-/** What the environment of a CI job says about the code that is built. */
+/** The code that is built, as the environment of a CI job describes it. */
 export interface CiCommit {
   readonly url: string;
   readonly commit: string;
@@ -14,7 +14,7 @@ const ciVariables = [
   ['BUILD_REPOSITORY_URI', 'BUILD_SOURCEVERSION'], // Azure
   ['BUILDKITE_REPO', 'BUILDKITE_COMMIT'],
   ['CIRCLE_REPOSITORY_URL', 'CIRCLE_SHA1'],
-  ['GIT_URL', 'GIT_COMMIT'], // Jenkins, and any other system that is told to set them
+  ['GIT_URL', 'GIT_COMMIT'], // Jenkins, and any other system that sets them
 ] as const;
 
 /** The commit that the environment names. It is only a claim about files, so it never stands in a source_ref unchecked. */

@@ -4,7 +4,7 @@ import { bytes, counted } from '../../terminal/format.ts';
 import { bold, dim, type Line, line, yellow } from '../../terminal/paint.ts';
 import type { HookPackage } from './hook-package.ts';
 
-/** What is packed for each hook, and what is left out. */
+/** Lists the files that are packed for each hook, and those that are left out. */
 
 type Packages = ReadonlyMap<string, HookPackage>;
 
@@ -37,7 +37,7 @@ export interface ListedFile {
   readonly path: string;
   readonly bytes: number;
   readonly executable: boolean;
-  /** What a symbolic link leads to. */
+  /** The target of a symbolic link. */
   readonly link: string | null;
 }
 

@@ -39,7 +39,7 @@ function secretProblems({ entries }: PackedDirectory): string[] {
   });
 }
 
-/** What somebody committed on purpose, and our own list leaves out. */
+/** Names files that somebody committed on purpose and our own list leaves out. */
 function trackedProblems({ leftOut }: PackedDirectory, tree: Tree | undefined): string[] {
   const tracked = [...(tree?.keys() ?? [])];
   return leftOut

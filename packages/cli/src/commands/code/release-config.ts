@@ -40,10 +40,10 @@ function keptJson(text: string, said: (flaw: string) => string): JsonValue<numbe
 }
 
 /**
- * What is said of a release's config: all of it by a file, or some keys. The server completes the rest from the release
+ * The config that a command gives: all of it by a file, or some keys. The server completes the rest from the release
  * that is live there.
  *
- * @throws OsaError `usage` for a file that is no JSON object.
+ * @throws OsaError `usage` for a file that is not a JSON object.
  */
 export async function saidConfig(
   cwd: string,

@@ -65,7 +65,7 @@ const types = {
   '160000': 'submodule',
 } as const;
 
-/** What the commit holds below `path`, by the path from there; `why` says why that cannot be told. */
+/** The files of the commit below `path`, by their paths from there; `why` says why they cannot be read. */
 export async function readTree({ git, commit }: Repository, path: string): Promise<ListedTree> {
   const listed = await git('ls-tree', '-r', '-z', '--full-tree', '--end-of-options', `${commit}:${path}`);
   return listed.ok ? { tree: parseTree(listed.stdout) } : { why: `git says: ${listed.said}` };
@@ -96,7 +96,10 @@ export async function smallBlob({ git }: Repository, id: string): Promise<string
 
 const smallBlobBytes = 1_024;
 
-/** What git tracks in the directory, in the commit or only in the index, and what it ignores; undefined if it fails. */
+/**
+ * The files that git tracks in the directory, in the commit or only in the index, and those it ignores; undefined on
+ * failure.
+ */
 export async function gitFiles({ git }: Repository, tree: Tree | undefined): Promise<GitFiles | undefined> {
   const [index, ignored] = await Promise.all([
     git('ls-files', '-z', '--cached'),

@@ -29,7 +29,7 @@ const contents: readonly (readonly [pattern: RegExp, what: string])[] = [
 /** No secret stands further inside a file that people write. */
 const searchedBytes = 256 * 1024;
 
-/** Why a file looks like a secret, or undefined. What it holds is not told. */
+/** Why a file looks like a secret, or undefined. Its content is not shown. */
 export function secretProblem(path: string, content: Uint8Array): string | undefined {
   const name = path.slice(path.lastIndexOf('/') + 1);
   const byName = names.find(([pattern]) => pattern.test(name));

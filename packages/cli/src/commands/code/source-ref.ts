@@ -16,7 +16,7 @@ export interface Source {
  * The source of a packed directory, of an image that is built from the repository, or of one file:
  *
  * - `git+<remote>@<commit>` with the URL of `origin`, else of the first remote by name;
- * - `git:<commit>` when there is no remote that others can reach, so that no local path is told.
+ * - `git:<commit>` when there is no remote that others can reach, so that no local path is shown.
  *
  * `-dirty` follows unless the bytes are those of the commit. For an image these are all tracked files of the
  * repository. User info never stays in a URL, the conventional `git@` of ssh included: so the only `@` stands before
@@ -65,7 +65,7 @@ async function sourceOf(
 
 const unknownSource = 'unknown';
 
-/** The `source_ref` to send, with a note that says why it is no commit, if it is none. */
+/** The `source_ref` to send, with a note if it does not name a commit. */
 export function notedSource({ output }: Context, name: string, { ref, why }: Source): string {
   if (why !== undefined) output.note(`${name}: the source_ref is ${ref ?? unknownSource}, because ${why}`);
   return ref ?? unknownSource;

@@ -113,7 +113,7 @@ function markdownTable(heads: readonly string[], rows: readonly (readonly string
   return ['', lineOf(heads), `|${heads.map(() => '---').join('|')}|`, ...rows.map(lineOf)];
 }
 
-/** Text that is no markup, whatever a hook has said. */
+/** Escapes text of a hook, so that it cannot act as markup. */
 function cell(text: string): string {
   return visible(text)
     .replaceAll(/[\\`*_{}[\]<>#|~@]/g, (sign) => `\\${sign}`)

@@ -4,10 +4,10 @@ import type { Client } from '../../http/client.ts';
 import type { CommandEntry, CommandGroup } from '../entry.ts';
 import { commands } from '../index.ts';
 
-/** A server that is slower than this is no help while somebody types. */
+/** Nobody who types waits for longer. */
 const patienceMs = 1_000;
 
-/** What may come in the place of the last word. Never fails: a name that cannot be had is left out. */
+/** Words that may take the place of the last one. Never fails: a name that cannot be read is left out. */
 export async function completions(context: Context, words: readonly string[]): Promise<readonly string[]> {
   const current = words.at(-1) ?? '';
   const candidates = await candidatesFor(context, words.slice(0, -1), current);
@@ -97,7 +97,7 @@ const hooks: LookUp = async (client, _, signal) =>
   (await client.call('listHooks', { signal })).items.map(({ name }) => name);
 const conventions: LookUp = async (client, _, signal) =>
   (await client.call('listConventions', { signal })).items.map(({ id }) => id);
-/** Of the hook that is named before. */
+/** Versions of the hook that is named before. */
 const versions: LookUp = async (client, [hook], signal) => {
   if (hook === undefined) return [];
   const { releases } = await client.call('listReleases', { params: { name: hook }, signal });

@@ -7,7 +7,7 @@ import type { Client } from '../../http/client.ts';
 import { instant, integer, text } from '../../terminal/parse.ts';
 import { readWhere, type Where } from './where.ts';
 
-/** What `osa rows` and `osa records` can ask, and the pages that answer it. */
+/** The options of `osa rows` and `osa records`, and the pages that answer them. */
 
 const fileFormats = ['ndjson', 'csv', 'parquet', 'arrow'] as const;
 export type FileFormat = (typeof fileFormats)[number];
@@ -52,7 +52,7 @@ export const queryOptions = {
 
 export const flagText = (flag: boolean) => (flag ? ('true' as const) : ('false' as const));
 
-/** What the command for the next page repeats. */
+/** Options that the command for the next page repeats. */
 export function pageOptions(options: {
   readonly where: Where | undefined;
   readonly sort: string | undefined;
@@ -74,7 +74,11 @@ function formatNamed(given: string): OutputFormat {
   throw new OsaError('usage', `It must be one of ${tableFormats.join(', ')}.`);
 }
 
-/** Of `--format`, or of the file's name. @throws OsaError `usage` for a file of another name, and a table into a file */
+/**
+ * The format by `--format`, or by the file's name.
+ *
+ * @throws OsaError `usage` for a file of another name, and a table into a file
+ */
 export function chosenFormat(format: OutputFormat | undefined, out: string | undefined): OutputFormat {
   if (out === undefined) return format ?? 'table';
   const named = tableFormats.find((known) => out.endsWith(`.${known}`));

@@ -1,7 +1,7 @@
 import { bold, type Line, line, yellow } from '../../terminal/paint.ts';
 import type { DataPage, ReadPage } from './query.ts';
 
-/** Notices on what is read; whoever reads or saves it must not miss them. */
+/** Notices on rows and records, which no reader may miss. */
 
 export function recalledNote(id: string, reason: string): Line {
   return line`${yellow('recalled')}: ${reason}; ${bold(`osa recall show ${id}`)} says what is`;

@@ -72,7 +72,7 @@ export const rows = defineCommand({
       });
       return undefined;
     }
-    // Whoever names a schema, a convention, a release, a filter or a page knows what there is.
+    // A query that names a schema, a convention, a release, a filter or a page knows what there is.
     const isWhole =
       whose === owner && release === undefined && options.cursor === undefined && !options.where;
     const others = isWhole ? await otherSchemas(server, hook, schemaRead) : [];

@@ -207,7 +207,7 @@ async function plan(context: Context, { manifest, body }: Declaration, call: Cal
   return changed && !call.exitZero ? 3 : 0;
 }
 
-/** What a plan refuses, each difference at its field. */
+/** The reasons of a refused plan, each difference at its field. */
 function refusals({ schema_differences, hooks }: Changes): { field: string; message: string }[] {
   const list = [
     ...schema_differences.map((difference) => ({ ...difference, path: `schema.${difference.path}` })),

@@ -16,7 +16,7 @@ export interface Declaration {
   readonly packed: ReadonlyMap<string, HookPackage>;
 }
 
-/** What `--release` says. */
+/** One image as `--release` gives it. */
 export interface HookImage extends BuiltImage {
   readonly hook: string;
 }

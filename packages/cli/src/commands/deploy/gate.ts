@@ -106,7 +106,8 @@ export function gateOf(
         (hook === undefined || name === hook) && feature.columns.some((one) => one.name === column),
     );
     if (found.length > 0) return found.map(({ name }) => name);
-    const whose = hook === undefined ? 'no hook of the file has' : `${hook} is no hook of the file, or lacks`;
+    const whose =
+      hook === undefined ? 'no hook of the file has' : `${hook} is not a hook of the file, or lacks`;
     throw new OsaError('usage', `--${option}: ${whose} a column ${column}`, { field: option });
   };
   for (const { allowed, ...of } of tolerance) {
@@ -230,7 +231,7 @@ function heldLines({ hook_name, version: made, live_version }: Hold): Line[] {
   ];
 }
 
-/** What became of the releases that a deploy held, for its history. */
+/** The releases that a deploy held and what was done with them, for its history. */
 export function holdLines(holds: readonly Hold[]): Line[] {
   return holds.map(
     ({ hook_name, version: made, comparison_id, status, records, changed_records, ...hold }) => {

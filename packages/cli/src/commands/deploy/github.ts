@@ -13,7 +13,7 @@ import { differenceValue } from '../hooks/release-differences.ts';
 import type { Difference, Part } from './lines.ts';
 
 /**
- * What GitHub Actions shows of a deploy: annotations at the lines of the file, and a summary of the job. Elsewhere
+ * A deploy in GitHub Actions: annotations at the lines of the file, and a summary of the job. Elsewhere
  * nothing is written. Annotations go to stderr, which the runner reads as well, so that stdout stays the result.
  * The format of commands: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
  */
@@ -73,7 +73,7 @@ export function placed(
   return problemsIn(manifest.problem(path, message)).map((problem) => ({ ...problem, path: field, message }));
 }
 
-/** What a difference to something registered comes to, at its field. */
+/** A difference to something registered as a problem at its field. */
 export function differenceProblem({ path, from, to }: Difference): {
   readonly field: string;
   readonly message: string;
@@ -128,7 +128,7 @@ export async function summarise(
 
 const variables = { summary: 'GITHUB_STEP_SUMMARY', outputs: 'GITHUB_OUTPUT' } as const;
 
-/** Adds to a file that the job collects. What prevents that is said, and stops nothing. */
+/** Adds to a file that the job collects. If that fails, a warning says so, and the command goes on. */
 export async function append(
   { sources, output }: Context,
   kind: keyof typeof variables,

@@ -15,11 +15,11 @@ export interface Part {
   readonly kind: 'convention' | 'schema' | 'hook' | 'ingester';
   readonly name: string;
   readonly state: Line;
-  /** What differs, one line each; what a refusal is about stands in the plan's reasons. */
+  /** The differences, one line each; the plan's reasons say why it is refused. */
   readonly differences: readonly string[];
 }
 
-/** What a deploy changed, part by part. `again` is the command line that was given. */
+/** The changes of a deploy, part by part. `again` is the command line that was given. */
 export function deployLines(answer: Answer<'deploy'>, again: readonly string[]): Line[] {
   const { slug, changed, schema_id, changes, warnings, still_running } = answer;
   return [
@@ -38,7 +38,7 @@ function warningLines(warnings: readonly string[]): Line[] {
   return warnings.map((warning) => line`${yellow('warning:')} ${warning}`);
 }
 
-/** What a deploy would change, part by part, with the reasons. */
+/** The changes that a deploy would make, part by part, with the reasons. */
 export function planLines(
   { slug, changed, refused, reasons, changes, warnings }: Answer<'planDeploy'>,
   {
@@ -111,7 +111,7 @@ export function deployParts(
   ];
 }
 
-/** What a hook's release differs in from the live one, as `osa hooks diff` shows it. */
+/** The differences of a hook's release to the live one, as `osa hooks diff` shows them. */
 function releaseLines({ name, hook, version: minted, differences }: HookChange): Line[] {
   if (hook === 'refused' || differences.length === 0) return [];
   return [
@@ -185,7 +185,7 @@ function doubleLines({ hooks: changes }: Changes, hooks: Manifest['hooks']): Lin
     });
 }
 
-/** What a deploy changed, in a few words: `schema created`, `seismic_energy v2`. */
+/** The changes of a deploy in a few words: `schema created`, `seismic_energy v2`. */
 export function changeWords({ convention, schema, hooks, removed_hooks }: Changes): string[] {
   return [
     ...(convention === 'unchanged' ? [] : [`convention ${convention}`]),

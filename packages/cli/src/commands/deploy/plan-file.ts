@@ -37,7 +37,7 @@ export async function writePlan(
   }
 }
 
-/** @throws OsaError `usage` for a file that is no plan */
+/** @throws OsaError `usage` for a file that is not a plan */
 export async function readPlan({ sources }: Context, path: string): Promise<PlanFile> {
   const wrong = (why: string, cause?: unknown) =>
     new OsaError('usage', `--expect-plan: ${path} ${why}; write one with osa deploy --plan --out ${path}`, {

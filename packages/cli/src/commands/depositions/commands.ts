@@ -1,6 +1,6 @@
 import type { CommandEntry, CommandGroup } from '../entry.ts';
 
-/** What depositors and reviewers do. */
+/** The commands of depositors and reviewers. */
 export const depositCommands: readonly (CommandEntry | CommandGroup)[] = [
   {
     group: 'Start',

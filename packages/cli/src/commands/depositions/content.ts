@@ -18,7 +18,7 @@ import { readTextFile } from '../text-file.ts';
 type Fields = Answer<'showConvention'>['fields'];
 export type Metadata = Readonly<Record<string, unknown>>;
 
-/** What a deposition says and has, as options of the commands that write it. */
+/** The content of a deposition, as options of the commands that write it. */
 export const contentOptions = {
   metadata: {
     value: 'FILE',

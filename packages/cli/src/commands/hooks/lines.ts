@@ -8,7 +8,7 @@ import { jobEntries } from '../job.ts';
 type Release = NonNullable<Answer<'showHook'>['live']>;
 type Summary = Answer<'listReleases'>['releases'][number];
 
-/** What a release runs and where it comes from, name by name. */
+/** The code of a release and its source, name by name. */
 export function releaseLines(release: Release): (readonly [name: string, value: Line])[] {
   const { timeout_seconds, memory, cpu } = release.limits;
   return [
@@ -65,7 +65,7 @@ function sourceCell({ source_ref, further_sources: [further] }: Summary): Line {
   return further === undefined ? first : line`${first}, also ${shortSource(further.source_ref)}`;
 }
 
-/** What minting a release came to; `before` was live until then, and `sent` is where its code was said to come from. */
+/** The result of a release; `before` was live until then, and `sent` is the source that was given. */
 export function mintedLines(
   answer: Answer<'release'>,
   { before, sent }: { readonly before: Answer<'showHook'>['live']; readonly sent: string | undefined },

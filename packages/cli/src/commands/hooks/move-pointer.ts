@@ -13,7 +13,7 @@ import { healed, waitOptions } from '../recomputes/heal.ts';
 import { batchesOf, keptLines } from './kept-lines.ts';
 import { comparisonLines } from './release-differences.ts';
 
-/** What rollback and activate have in common: two moves of one pointer. */
+/** Rollback and activate: two moves of one pointer. */
 
 type Hook = Answer<'showHook'>;
 
@@ -205,7 +205,7 @@ async function choicesOf(client: Client, { name, live }: Hook, older: boolean) {
   return found.slice(0, mostChoices);
 }
 
-/** Does `move`; when the pointer has moved since `hook` was read, shows where it stands before the error is told. */
+/** Does `move`. If the pointer has moved since `hook` was read, shows its place before the error. */
 export async function tellingWhatMoved<T>(
   { output }: Context,
   client: Client,

@@ -12,7 +12,7 @@ export interface Comparison {
   readonly compare_url: string | null;
 }
 
-/** What two releases of a hook differ in. A config that may not be seen is compared by its digest. */
+/** The differences of two releases of a hook. A config that may not be seen is compared by its digest. */
 export function compareReleases(from: Release, to: Release): Comparison {
   const [older, newer] = from.version < to.version ? [from, to] : [to, from];
   return {

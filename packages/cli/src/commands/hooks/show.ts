@@ -66,7 +66,7 @@ async function lastRuns(client: Client, hook: string): Promise<Answer<'listRuns'
   return (await call.catch(refusedAs({ items: [] }))).items;
 }
 
-/** What is shown beside a hook is left out where it cannot be had. */
+/** Answers `instead` where a part cannot be read. */
 function refusedAs<T>(instead: T): (error: unknown) => T {
   return (error) => {
     const code = asOsaError(error)?.code;

@@ -5,7 +5,7 @@ import type { RecordsInput } from '../../input/input.ts';
 import { count, counted } from '../../terminal/format.ts';
 import { green, type Line, line, red } from '../../terminal/paint.ts';
 
-/** What would become of an upload, found without sending it. */
+/** The result of an upload, found without sending it. */
 export interface Checked {
   readonly ok: boolean;
   readonly records: number;

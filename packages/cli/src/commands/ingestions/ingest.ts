@@ -68,7 +68,7 @@ export const ingest = defineCommand({
     const { output, signal } = context;
     refuseUnwaited(options);
     const client = context.client();
-    // Nothing is asked of the server for files that are not there; an unknown convention is told before a long upload.
+    // Missing files are reported before the server is asked, and an unknown convention before a long upload.
     const input = await openInput(context, { files: file, field: 'file' }, options);
     const {
       fields,

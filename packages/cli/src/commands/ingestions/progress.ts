@@ -73,7 +73,7 @@ function uploadView(title: string, share?: number): ProgressView {
   return { title, isRunning: true, share, counts: [], notes: [] };
 }
 
-/** What came of the records, and their rows. */
+/** Counts of the records, and of their rows. */
 export function countsOf(ingestion: Ingestion): ProgressView['counts'] {
   const { records, invalid, published, rejected, errored, unchanged, rows } = ingestion;
   return [

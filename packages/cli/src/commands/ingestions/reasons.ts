@@ -7,7 +7,10 @@ import { dim, type Line, line } from '../../terminal/paint.ts';
 type Ingestion = Answer<'showIngestion'>;
 type Failures = Answer<'listIngestionFailures'>;
 
-/** Why records failed; undefined where none did, or where the server cannot say, which is no failure of the command. */
+/**
+ * The reasons of failed records; undefined where there are none, or where the server cannot give them. The command goes
+ * on then.
+ */
 export async function readFailures(
   client: Client,
   { id, invalid, rejected, errored }: Ingestion,

@@ -9,12 +9,12 @@ import type { RequestBody } from '../../http/request.ts';
 /** A file of records (NDJSON), and what is said of one that cannot be used. */
 
 export interface RecordsFile extends RequestBody {
-  /** As it was given, and by which argument or option; errors say both. */
+  /** The file as it was given, and the argument or option that gave it; errors say both. */
   readonly name: string;
   readonly field: string;
   /** Bytes, if they are known. */
   readonly size: number | undefined;
-  /** Of a file, which can be read from any place in it. */
+  /** The path of a file, which can be read from any place in it. */
   readonly path?: string;
   /** Whether somebody types the records on a terminal. */
   readonly isTyped: boolean;
@@ -66,7 +66,7 @@ export function unreadable({ name, field }: Named, error: unknown): unknown {
 const contentCodes: readonly ErrorCode[] = ['malformed', 'invalid', 'too_large'];
 
 /**
- * What `error` says is wrong with the content of the file, as `usage`: whoever found it, the file has to be mended, and
+ * Turns `error` about the content of the file into `usage`, wherever it was found: the file has to be mended, and
  * sending it again does not help. `details.code` is what it was found as. Other errors are what they were.
  */
 export function unusableRecords({ name, field }: Named, error: unknown): unknown {

@@ -78,7 +78,7 @@ function watched(source: RecordsInput, progress: Progress, state: { complete: bo
   return { open: () => Readable.from(counted(), { objectMode: false }), replayable: source.replayable };
 }
 
-/** What can be done where the answer to a complete upload did not come. */
+/** Adds the next step where the answer to a complete upload did not come. */
 function maybeStored(error: unknown): unknown {
   const known = asOsaError(error);
   if (!known || 'id' in known.details) return error;
@@ -89,7 +89,7 @@ function maybeStored(error: unknown): unknown {
   return new OsaError(code, `${message}; ${advice}`, { field, details, cause: known });
 }
 
-/** Of several files, a line of the upload is one of a file. */
+/** Turns a line of the upload into a line of one of several files. */
 function placed(source: RecordsInput, error: unknown): unknown {
   const known = asOsaError(error);
   const place =

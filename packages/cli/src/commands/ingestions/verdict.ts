@@ -4,7 +4,7 @@ import { waitExits } from '../../exit.ts';
 import { count, counted } from '../../terminal/format.ts';
 import { milliseconds, wordsOf } from '../../terminal/parse.ts';
 
-/** What the exit code of a command says of an ingestion that it has waited for. */
+/** The exit code of a command that has waited for an ingestion. */
 
 type Ingestion = Answer<'showIngestion'>;
 
@@ -108,7 +108,7 @@ export function unstartableText(unstartable: Ingestion['unstartable']): string {
   return `no running worker has a runner for ${releases}`;
 }
 
-/** What is asked of the end of an ingestion needs the wait for it. @throws OsaError `usage` */
+/** Refuses options about the end of an ingestion without the wait for it. @throws OsaError `usage` */
 export function refuseUnwaited(options: {
   readonly wait: boolean;
   readonly failOn: readonly unknown[];

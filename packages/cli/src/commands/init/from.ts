@@ -14,7 +14,7 @@ export interface Made {
   readonly files: (readonly [path: string, content: string])[];
   readonly choices: Choices;
   readonly hook: string;
-  /** What the file may mean otherwise, one a line. */
+  /** Other readings of the file, one a line. */
   readonly oddities: readonly string[];
 }
 
@@ -174,7 +174,7 @@ function fieldLine({ name, column: { title, type, isComplete, oddity } }: MadeFi
   return `    - { name: ${name}, type: ${type}, required: ${isComplete}, description: ${JSON.stringify(title)} }${unit}${odd}\n`;
 }
 
-/** What a title has in brackets at its end, as in `depth (m)`. */
+/** The text in brackets at the end of a title, as in `depth (m)`. */
 function unitIn(title: string): string {
   return /[([]([\p{L}\p{N}°µ%/^*.·-]{1,20})[)\]]$/u.exec(title)?.[1] ?? '';
 }

@@ -1,7 +1,7 @@
 import { isDate, isDateTime } from '@osa/core/calendar';
 import { isNumber } from '@osa/core/record/cell';
 
-/** What the values of one column have in common. */
+/** Facts about all values of one column. */
 export interface Column {
   readonly title: string;
   readonly type: 'text' | 'number' | 'date' | 'boolean' | 'url';
@@ -24,7 +24,7 @@ const tests: readonly (readonly [Kind, (text: string) => boolean])[] = [
 
 const testOf = (kind: Kind) => tests.find(([name]) => name === kind)?.[1] ?? (() => false);
 
-/** What the values of a text may look like, and which values show why it is a text. */
+/** Kinds that the values of a text come near, and the values that show why it is a text. */
 const likenesses: readonly Likeness[] = [
   { name: 'numbers, but not', test: testOf('number'), shows: (text) => !testOf('number')(text) },
   { name: 'dates, but not', test: testOf('date'), shows: (text) => !testOf('date')(text) },

@@ -7,7 +7,7 @@ import { readRows } from '../../input/table.ts';
 import { openRecords, unreadable } from '../ingestions/records-file.ts';
 import { type Column, ColumnLook } from './look.ts';
 
-/** What a file of records holds. */
+/** The content of a file of records. */
 export interface Survey {
   readonly columns: readonly Column[];
   readonly records: number;

@@ -21,7 +21,7 @@ export const waitOptions = {
 /** How many records that are left are named. */
 const mostNamed = 10;
 
-/** What is left of the releases that were to be replaced. */
+/** The current rows that are left of the releases to be replaced. */
 export interface Proof {
   /** By release, the current rows and records that are left. */
   readonly left: readonly { readonly version: number; readonly records: number; readonly rows: number }[];

@@ -11,7 +11,7 @@ export function isOpen({ status }: Pick<Recompute, 'status'>): boolean {
   return status === 'running' || status === 'paused';
 }
 
-/** What a recompute is about: `seismic_energy, current rows of v2 (heals change #3: v2 → v1)`. */
+/** A recompute in words: `seismic_energy, current rows of v2 (heals change #3: v2 → v1)`. */
 export function aboutText({
   hook_name,
   releases,
@@ -79,7 +79,7 @@ function leftIn(recompute: Recompute): number {
   return selectedIn(recompute) - recompute.records + recompute.pending;
 }
 
-/** What came of the records, and their rows. */
+/** Counts of the records, and of their rows. */
 export function countsOf(recompute: Recompute): (readonly [name: string, shown: string, isBad: boolean])[] {
   const { overtaken, passed, rejected, errored, rows } = recompute;
   return [

@@ -67,7 +67,7 @@ function releaseTable(releases: Replay['releases']): Line[] {
   );
 }
 
-/** What came of each result: its rows, and where they differ. */
+/** The verdict of each result: its rows, and where they differ. */
 export function certificateLines(certificates: readonly Certificate[]): Line[] {
   return certificates.flatMap((certificate) => {
     const { rows, record_srn, run_id, verdict, reason, columns, examples } = certificate;

@@ -5,7 +5,7 @@ import { pairs, table } from '../../terminal/table.ts';
 
 type Status = Answer<'status'>;
 
-/** The whole screen. What is fine is short; what needs a person comes last, where the eye is. */
+/** The whole screen. Healthy parts are short; parts that need a person come last, where the eye is. */
 export function statusLines(status: Status, url: string): Line[] {
   const now = Date.parse(status.now);
   return [

@@ -68,7 +68,7 @@ function impactLines(answer: Answer<'impact'>): Line[] {
   return answer.releases.length === 0 ? ['nothing matches'] : touchedLines(answer);
 }
 
-/** What was made, by release and by convention. */
+/** Rows and records that were made, by release and by convention. */
 export function touchedLines({ made, releases, conventions }: Answer<'impact'>): Line[] {
   return [
     line`${bold(madeText(made))}`,

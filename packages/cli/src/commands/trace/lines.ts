@@ -107,7 +107,7 @@ export function recordTraceLines({ record, deposition, rows, row_count }: Answer
   ];
 }
 
-/** Who deposited and who approved it, and the runs of each submission, the newest first. */
+/** The depositor, the reviewer who approved, and the runs of each submission, the newest first. */
 function depositedLines({
   id,
   depositor,

@@ -42,7 +42,7 @@ export function runTraceLines({ run, release, hook, outcomes, rows, replays }: A
   ];
 }
 
-/** Of its output, where the whole run was replayed. */
+/** Replays of the run's output, where the whole run was replayed. */
 function replayedEntries(replays: Answer<'traceRun'>['replays']) {
   if (!replays || replays.identical + replays.differs + replays.cannot === 0) return [];
   return [['replayed', line`as a whole: ${countsText(replays)}`] as const];

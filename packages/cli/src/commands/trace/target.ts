@@ -3,7 +3,7 @@ import { asOsaError, OsaError } from '@osa/core/error';
 import { parseRecordSrn } from '@osa/core/record/srn';
 import type { Client } from '../../http/client.ts';
 
-/** What `osa trace` is asked about. */
+/** The thing that `osa trace` is asked about. */
 
 export const kinds = ['row', 'record', 'source', 'run', 'release', 'deploy'] as const;
 export type Kind = (typeof kinds)[number];
@@ -106,7 +106,7 @@ const howToName =
   'Name a row (seismic_energy/17), a record (urn:osa:…), a source (usgs-earthquakes:ak18247005), ' +
   'a release (seismic_energy@2), or the id of a run or deploy';
 
-/** What the form of a text says, where it says one thing. */
+/** The one thing that a text can name by its form. */
 function targetOf(what: string): Target | undefined {
   if (/^urn:/i.test(what) && parseRecordSrn(what)) {
     return { kind: 'record', name: what.trim().toLowerCase() };

@@ -8,7 +8,7 @@ const rarestLineMs = 60_000;
 
 /** Lines about something that goes on. */
 export interface ProgressLines {
-  /** Says something else than the line before. What is done at once needs no line. */
+  /** Says something else than the line before. Work that ends at once needs no line. */
   say(text: string): void;
   /** Says each reason once, and at once. */
   warn(reasons: readonly string[]): void;

@@ -27,7 +27,7 @@ export const auditRoutes = {
           at: time,
           type: z.string(),
           actor: Actor.nullable(),
-          /** What it was done to: a hook, convention, ingestion or publisher. */
+          /** The hook, convention, ingestion or publisher that was changed. */
           about: z.string().nullable(),
           request_id: z.string().nullable(),
           details: z.record(z.string(), z.unknown()),

@@ -66,7 +66,7 @@ export const ComparisonReport = z.object({
       name: z.string(),
       compared: z.int(),
       differ: z.int(),
-      /** Of these, those beyond the tolerance. */
+      /** How many of these are beyond the tolerance. */
       beyond: z.int(),
       max_abs: z.number().nullable(),
       /** The largest difference, as a share of the larger of the two values. */

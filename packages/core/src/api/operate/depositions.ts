@@ -29,7 +29,7 @@ const SubmittedRun = z.object({
   id: z.string(),
   hook: z.string(),
   version: z.int(),
-  /** What the run made of the record; null while it is going, or waits for the review. */
+  /** The run's result for the record; null while it is going, or waits for the review. */
   outcome: z.enum(['passed', 'rejected', 'errored']).nullable(),
 });
 
@@ -53,7 +53,7 @@ const Submission = z.object({
   waits: z.string().nullable(),
   reasons: z.array(Reason),
   review: Review.nullable(),
-  /** Who ended it on behalf of its owner, and why. */
+  /** The operator who ended it on behalf of its owner, and the reason. */
   ended: z.object({ reason: z.string(), actor: Actor, at: time }).nullable().default(null),
 });
 

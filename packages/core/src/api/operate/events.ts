@@ -9,7 +9,7 @@ export const Event = z.object({
   seq: z.int(),
   type: z.string(),
   at: time,
-  /** Who caused it; null for what the archive did itself. */
+  /** The actor who caused it; null for events of the archive itself. */
   actor: Actor.nullable(),
   payload: z.record(z.string(), z.unknown()),
 });

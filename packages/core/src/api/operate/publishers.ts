@@ -5,7 +5,7 @@ import { open, route, scope } from '../route.ts';
 
 const Rule = {
   issuer: z.string(),
-  /** Each claim with the text that a job must have; a `*` at its end stands for any rest. */
+  /** Each claim with the text that a job must have; a `*` at its end matches any rest. */
   claims: z.record(z.string(), z.string()),
   scopes: z.array(z.string()),
 };

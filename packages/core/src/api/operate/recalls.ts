@@ -19,20 +19,22 @@ const notice = reason.regex(/\S/, 'must not be empty');
 const Recall = z.object({
   id: z.string(),
   fact: z.enum(factKinds),
-  /** As it was asked for: `hook@version`, a digest, a range of commits, a subject, the id of a deploy, an SRN. */
+  /**
+   * The request in its own words: `hook@version`, a digest, a range of commits, a subject, the id of a deploy, an SRN.
+   */
   asked: z.string(),
   /** How many commits, where they are the fact. */
   commits: z.int(),
   reason: z.string(),
-  /** What readers should do. */
+  /** Advice for readers. */
   advice: z.string().nullable(),
   opened_by: Actor,
   opened_at: time,
   closed: z.object({ by: Actor, at: time, reason: z.string() }).nullable(),
   release_count: z.int(),
   /**
-   * What of it is current: rows, and records, which count once for each hook. Rows of a platform are counted up to a bound;
-   * `is_exact` is false where that was reached.
+   * The current part of it: rows, and records, which count once for each hook. Rows of a platform are counted up to a
+   * bound; `is_exact` is false where that was reached.
    */
   current: z.object({ records: z.int(), rows: z.int(), is_exact: z.boolean() }),
   /** The recomputes of it, oldest first. */

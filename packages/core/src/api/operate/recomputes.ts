@@ -64,11 +64,11 @@ const RecomputePlan = z.object({
   releases: z.array(z.int()),
   records: z.int(),
   rows: z.int(),
-  /** Of the records, those that the hook has never seen. */
+  /** How many of the records the hook has never seen. */
   missing: z.int(),
   /** At least so many: records of different conventions are in different batches. */
   batches: z.int(),
-  /** What the hook would run for, one batch after the other, by its last runs; null without any. */
+  /** Run time of the hook, one batch after the other, by its last runs; null without any. */
   estimated_seconds: z.number().nullable(),
 });
 

@@ -16,7 +16,7 @@ export const VerdictCounts = z.object({ identical: z.int(), differs: z.int(), ca
 const Replay = z.object({
   id: z.string(),
   kind: z.enum(['rows', 'run', 'sample']),
-  /** Of a sample, where it is not of all hooks and releases. */
+  /** The hook of a sample, where it is not of all hooks and releases. */
   hook_name: z.string().nullable(),
   version: z.int().nullable(),
   sample: z.int().nullable(),
@@ -27,9 +27,9 @@ const Replay = z.object({
   status: z.enum(['queued', 'running', 'done', 'failed', 'cancelled']),
   /** Results to be replayed: what a run made of one record, with all its rows. */
   results: z.int(),
-  /** Of those that have a verdict. */
+  /** Counts of the parts that have a verdict. */
   ...VerdictCounts.shape,
-  /** Of a whole run: whether its output had the same bytes. */
+  /** Whether the output of a whole run had the same bytes. */
   output: Verdict.nullable(),
   releases: z.array(VerdictCounts.extend({ hook_name: z.string(), version: z.int(), results: z.int() })),
   /** Why parts of it wait, or ended without a verdict. */
@@ -43,7 +43,7 @@ const Certificate = z.object({
   id: z.int(),
   replay_id: z.string(),
   at: time,
-  /** Who asked for the replay. */
+  /** The actor who asked for the replay. */
   by: Actor,
   run_id: z.string(),
   hook_name: z.string(),
@@ -53,7 +53,7 @@ const Certificate = z.object({
   rows: z.array(z.string()),
   verdict: Verdict,
   reason: z.string().nullable(),
-  /** What ran the code: `podman`, `docker` or `process`. */
+  /** The engine that ran the code: `podman`, `docker` or `process`. */
   engine: z.string().nullable(),
   architecture: z.string().nullable(),
   resolved_digest: z.string().nullable(),

@@ -58,7 +58,7 @@ const FailingRelease = z.object({
   passed: z.int(),
   failed: z.int(),
   error: z.int(),
-  /** Of the last run that did not pass. */
+  /** The last run that did not pass. */
   run: z.string(),
   reason: z.string().nullable(),
 });
@@ -79,7 +79,7 @@ const AffectedRecall = z.object({
   asked: z.string(),
   reason: z.string(),
   opened_at: time,
-  /** What of it is current; a record counts once for each hook. */
+  /** The current part of it; a record counts once for each hook. */
   records: z.int(),
   rows: z.int(),
 });
@@ -100,7 +100,7 @@ export const statusRoutes = {
       now: time,
       started_at: time,
       database: z.object({ version: z.string(), bytes: z.int(), migration: z.string() }),
-      /** Of the data directory of this daemon. */
+      /** The disk of this daemon's data directory. */
       disk: z.object({ total_bytes: z.int(), free_bytes: z.int() }),
       workers: z.array(z.object({ name: z.string(), runtimes: z.array(z.string()) })),
       queue: z.object({

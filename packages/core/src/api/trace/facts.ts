@@ -5,9 +5,9 @@ import { MadeRows } from './runs.ts';
 
 /** Facts of the supply chain, by which `impact` and recalls select. Commits come apart: a query and a body write them differently. */
 export const facts = {
-  /** As `hook@version`. */
+  /** A release as `hook@version`. */
   release: z.string().max(100).optional(),
-  /** Of an image or a directory, or of the platform that ran. */
+  /** The digest of an image or a directory, or of the platform that ran. */
   digest: Digest.optional(),
   /** The subject of who built them. */
   built_by: z.string().min(1).max(1_000).optional(),
@@ -30,7 +30,7 @@ const Touched = z.object({
   made: MadeRows,
 });
 
-/** What was made, by the counts that runs keep. */
+/** Rows and records that were made, by the counts that runs keep. */
 export const impactAnswer = {
   made: MadeRows,
   releases: z.array(Touched),

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { time } from '../fields.ts';
 import { read, route } from '../route.ts';
 
-/** What a trace can be of. */
+/** Kinds of things that can be traced. */
 export const traceKinds = ['row', 'record', 'source', 'run', 'release', 'deploy'] as const;
 
 const Found = z.object({
   kind: z.enum(traceKinds),
-  /** As `osa trace` and the routes of its kind take it. */
+  /** The name that `osa trace` and the routes of its kind take. */
   name: z.string(),
   /** The convention of a source or deploy, the hook of a run or release. */
   of: z.string(),

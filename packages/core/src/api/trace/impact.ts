@@ -12,7 +12,7 @@ const commits = z
   .regex(/^[0-9a-f]{12,64}(,[0-9a-f]{12,64})*$/, commitRule)
   .transform((text) => text.split(','));
 
-/** What is meant; exactly one of these is given. */
+/** The selecting fact; exactly one of these is given. */
 const selection = { ...facts, commits: commits.optional() };
 
 export const TouchedRow = z.object({

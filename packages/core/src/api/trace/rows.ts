@@ -44,7 +44,7 @@ export const TracedRun = z.object({
   log_pruned_at: time.nullable().default(null),
 });
 
-/** What has taken the place of a row: the outcome of a recompute, which may have rejected the record. */
+/** The successor of a row: the outcome of a recompute, which may have rejected the record. */
 const Superseded = z.object({
   status: z.enum(['passed', 'rejected']),
   /** Why the record was rejected. */

@@ -15,7 +15,7 @@ export const MadeRows = z.object({
 });
 
 const RunTrace = z.object({
-  /** Of a batch of an ingestion, or of a recompute. */
+  /** A run of a batch of an ingestion, or of a recompute. */
   run: TracedRun.extend({
     convention: z.string(),
     ingestion: z.string().nullable(),

@@ -15,7 +15,7 @@ export interface Problem {
   readonly message: string;
 }
 
-/** What a rule finds wrong: `at` says whether the value or its key is shown. */
+/** A flaw that a rule finds: `at` says whether the value or its key is shown. */
 export interface Finding {
   readonly path: Path;
   readonly message: string;
@@ -51,7 +51,7 @@ export function placeOf(tree: YamlTree, path: Path, at: 'value' | 'key' = 'value
   return path.length === 0 ? { line: 1, column: 1 } : placeOf(tree, path.slice(0, -1));
 }
 
-/** What zod's issue means for the person who wrote the file. */
+/** Zod's issue in words for the person who wrote the file. */
 export function findings(issue: z.core.$ZodIssue, tree: YamlTree): Finding[] {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') {

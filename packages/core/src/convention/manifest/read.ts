@@ -78,7 +78,7 @@ export interface ManifestHook {
   readonly release: ManifestRelease;
 }
 
-/** What a hook's release runs. A directory is relative to the file, and its digest is known once it is packed. */
+/** The code of a hook's release. A directory is relative to the file, and its digest is known once it is packed. */
 export type ManifestRelease =
   | {
       readonly kind: 'directory';
@@ -94,7 +94,7 @@ export type ManifestRelease =
       readonly sourceRef: string | undefined;
     };
 
-/** What the file alone does not say about a hook's release. */
+/** Facts about a hook's release that the file alone does not give. */
 export interface ResolvedRelease {
   /** `sha256:` and 64 hexadecimal digits; for an image the one of its manifest. */
   readonly digest: string;

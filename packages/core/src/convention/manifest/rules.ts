@@ -10,8 +10,8 @@ import { constraintsOf } from './shape.ts';
 import type { YamlTree } from './yaml.ts';
 
 /**
- * The rules of `convention.yaml` that concern more than one value. They read the file as it is, whatever else is
- * wrong with it, so that all problems are told at once; what has the wrong type is the shape's affair.
+ * The rules of `convention.yaml` that concern more than one value. They read the file with all its other flaws, so that
+ * all problems are reported at once. The shape reports wrong types.
  */
 export function ruleFindings(tree: YamlTree): Finding[] {
   const hooks = list(tree, ['hooks']);
@@ -85,7 +85,7 @@ function fieldRules(tree: YamlTree, path: Path): Finding[] {
     .map((key) => ({
       path: [...path, 'constraints', key],
       at: 'key',
-      message: `is no constraint of a ${type} field (${constraintList(allowed)})`,
+      message: `is not a constraint of a ${type} field (${constraintList(allowed)})`,
     }));
   return [...found, ...fieldTypeRule(tree, path, type), ...fieldUnitRule(tree, path, type)];
 }
@@ -181,7 +181,7 @@ function imageRules(tree: YamlTree, path: Path): Finding[] {
   return [{ path: [...path, 'digest'], message: `${quote(given)} differs from the digest in image` }];
 }
 
-/** The paths of a list's elements; none when it is no list. */
+/** The paths of a list's elements; none when it is not a list. */
 function list(tree: YamlTree, path: Path): Path[] {
   const value = valueAt(tree.value, path);
   return Array.isArray(value) ? value.map((_, index) => [...path, index]) : [];

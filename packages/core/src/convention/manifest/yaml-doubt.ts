@@ -38,7 +38,7 @@ const doubts: readonly {
   },
 ];
 
-/** What is doubtful about the plain scalar `source`, as the end of a sentence. */
+/** The doubt about the plain scalar `source`, as the end of a sentence. */
 export function doubtOf(source: string, isConfig: boolean): string | undefined {
   if (source.length > longestDoubt) return undefined;
   const doubt = doubts.find(({ pattern, onlyConfig }) => (isConfig || !onlyConfig) && pattern.test(source));

@@ -43,7 +43,7 @@ export function isEmpty(node: Node | null): boolean {
   return node === null || (isScalar(node) && node.value === null && !node.source);
 }
 
-/** Finds a path in a document. Where a key is given twice, the first one counts; an alias is what it stands for. */
+/** Finds a path in a document. Where a key is given twice, the first one counts; an alias is its target. */
 export function marksOf(document: Document.Parsed, lines: LineCounter): (path: Path) => Mark | undefined {
   const known = new WeakMap<YAMLMap, ReadonlyMap<unknown, Entry>>();
   const entriesOf = (map: YAMLMap) => {

@@ -22,8 +22,8 @@ import { isEmpty, type Mark, marksOf, type Place, placeAt, placeOf, start } from
 import { plainWords } from './yaml-words.ts';
 
 /**
- * Reads YAML 1.2 (core schema) as JSON values; the tree tells where each of them stands. What JSON cannot hold, and
- * what would be read differently from what it looks like, is a flaw: duplicate and merge keys, tags, keys that are not
+ * Reads YAML 1.2 (core schema) as JSON values; the tree tells where each of them stands. Anything that JSON cannot
+ * hold, or that is read differently from how it looks, is a flaw: duplicate and merge keys, tags, keys that are not
  * text, numbers that a double cannot hold, and what `yaml-doubt.ts` lists. Never throws for any text.
  */
 export function readYaml(text: string): YamlTree {
@@ -99,7 +99,7 @@ function syntaxFlaws(document: Document.Parsed, lines: LineCounter): Flaw[] {
   if (directives?.yaml.explicit && directives.yaml.version !== '1.2') {
     flaws.push({ place: start, path: [], message: `is YAML ${directives.yaml.version}; only 1.2 is read` });
   }
-  // What the parser finds after its first error mostly follows from it.
+  // Errors that the parser finds after its first one mostly follow from it.
   const [first] = flaws.toSorted(
     (left, right) => left.place.line - right.place.line || left.place.column - right.place.column,
   );
@@ -243,7 +243,7 @@ class TreeReader {
     return typeof number === 'string' ? this.#flaw(place, path, number) : number;
   }
 
-  /** What has a flaw is read as empty, and nothing else is said about its path. */
+  /** Reads a value with a flaw as empty, so that nothing else is said about its path. */
   #flaw(place: Place, path: Path, message: string): null {
     this.#flaws.push({ place, path, message });
     return null;

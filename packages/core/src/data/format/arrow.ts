@@ -92,7 +92,7 @@ function cellOf(kind: ColumnKind, value: unknown): unknown {
 
 interface ArrowType {
   readonly type: () => DataType;
-  /** What the values are given as, where that is another type of the same layout. */
+  /** The type of the given values, where that is another one of the same layout. */
   readonly physical?: () => DataType;
   /** One of Arrow's own extension types. */
   readonly extension?: string;

@@ -3,7 +3,7 @@ import type { TableRow } from '../table.ts';
 /** A table as one file, which is made while it is sent. */
 export interface TableFile {
   readonly mediaType: string;
-  /** Of the file, for those who save it. */
+  /** The file's name, for those who save it. */
   readonly name: string;
   /** The rows, each part read when it is asked for. */
   readonly parts: AsyncIterable<readonly TableRow[]>;

@@ -77,7 +77,7 @@ class ParquetFile {
     void this.writer.finish();
   }
 
-  /** What was written since the last time. */
+  /** The bytes that were written since the last time. */
   taken(): Uint8Array {
     const bytes = this.bytes.getBytes().slice();
     this.bytes.index = 0;

@@ -8,7 +8,7 @@ import ignore, { type Ignore } from 'ignore';
  *    and a directory that is taken in so is free of git's rules.
  * 3. Names that no release should hold: secrets of a machine, caches, installed dependencies, files of editors.
  * 4. Git's rules: the `.gitignore` files of the directory, and what git itself ignores. They do not apply to files that
- *    git tracks. Where git cannot be asked, the `.gitignore` files up to the repository's root stand for its answer.
+ *    git tracks. Where git cannot be asked, the `.gitignore` files up to the repository's root decide.
  */
 
 /** Paths below the packed directory as git knows them; `ignored` directories end with a slash. */

@@ -23,18 +23,18 @@ export interface PackedDirectory {
   readonly size: number;
   /** Regular files in it. */
   readonly files: number;
-  /** What is in it, in its order. */
+  /** The entries of the tar, in its order. */
   readonly entries: readonly TarEntry[];
   /** Paths that are in it only because git tracks them: a `.gitignore` of the directory leaves them out. */
   readonly onlyTracked: readonly string[];
-  /** What the directory holds and the tar does not. */
+  /** Files of the directory that the tar leaves out. */
   readonly leftOut: readonly LeftOut[];
   /** Streams the tar, from its start each time. */
   open(): Readable;
 }
 
 export interface PackOptions {
-  /** What git knows of the directory, if it has been asked. */
+  /** The files as git knows them, if it has been asked. */
   readonly git?: GitFiles | undefined;
 }
 

@@ -118,7 +118,7 @@ async function rulesIn(root: string, path: string, rules: Rules): Promise<Rules>
 
 const ruleBytes = 256 * 1024;
 
-/** The rule files of one directory. As git does, this follows no link. */
+/** The rule files of one directory. Like git, this follows no link. */
 async function ruleTexts(directory: string, names: readonly string[]): Promise<Map<RuleFile, string>> {
   const texts = new Map<RuleFile, string>();
   for (const name of ruleFiles) {

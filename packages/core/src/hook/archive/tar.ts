@@ -26,7 +26,7 @@ const pathBytes = 1_024;
 const componentBytes = 255;
 const typeFlags = { file: '0', link: '2', directory: '5', pax: 'x' } as const;
 
-/** What comes before an entry's content: its header, and a pax header before that when a name is long. */
+/** The bytes before an entry's content: its header, and a pax header before that when a name is long. */
 export function encodeHead(entry: TarEntry): Buffer {
   const name = entry.type === 'directory' ? `${entry.path}/` : entry.path;
   const target = entry.type === 'link' ? entry.target : '';
@@ -73,7 +73,7 @@ export function placeProblem(
   for (const part of entry.target.split('/')) {
     if (part === '' || part === '.') continue;
     if (way.length > 0 && types.get(way.join('/')) !== 'directory') {
-      return `links to "${entry.target}", which goes through something that is no directory`;
+      return `links to "${entry.target}", which goes through something other than a directory`;
     }
     if (part !== '..') way.push(part);
     else if (way.pop() === undefined) return `links to "${entry.target}", which leaves the directory`;
@@ -107,7 +107,7 @@ function encodeHeader({ name, target, mode, size, flag }: Header): Buffer {
   return block;
 }
 
-/** What the header holds of a name; the rest of a long one stands in the pax header. Never half a character. */
+/** The part of a name that fits the header; the pax header has the rest of a long one. Never half a character. */
 function cut(text: string): Buffer {
   const bytes = Buffer.from(text);
   let end = Math.min(bytes.length, nameBytes);

@@ -41,7 +41,7 @@ async function holds(tx: Transaction, deploy: string): ReturnType<ComparisonWrit
   return row;
 }
 
-/** What `deploys d` holds, as JSON. */
+/** The holds of `deploys d`, as JSON. */
 export function holdsOf(sql: Sql) {
   return sql`(
     select coalesce(jsonb_agg(to_jsonb(t) order by t.hook_name collate "C"), '[]') from (

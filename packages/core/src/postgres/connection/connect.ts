@@ -61,7 +61,7 @@ export interface Endpoint {
 export interface ConnectOptions {
   /** `postgres://user:password@host:port/database`; `?host=/directory` for a unix socket, `?sslmode=require`. */
   readonly url: string | Endpoint;
-  /** Of connections, at least 1. `listen` takes one more. */
+  /** Number of connections, at least 1. `listen` takes one more. */
   readonly max: number;
   /** Seen in pg_stat_activity. */
   readonly applicationName: string;

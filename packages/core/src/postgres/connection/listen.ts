@@ -41,7 +41,7 @@ export function createListening(open: OpenListening): Listening {
     }
     return client;
   };
-  // An error here has no caller to go to; whoever uses the database meets the same one.
+  // An error here has no caller to go to; every user of the database meets the same one.
   const again = (): void => {
     retry = undefined;
     if (!closed && channels.size > 0) {

@@ -51,7 +51,7 @@ export function createPool({ max, acquireTimeoutMs, open }: PoolOptions): Pool {
   const lend = async (): Promise<Client> => idle.pop() ?? add(await open());
   const release = (client: Client): void => {
     if (client.lost.aborted) {
-      // What took this one, such as a firewall that forgot it, may have taken those that nobody has asked since.
+      // The cause, such as a firewall that forgot this one, may have closed those that nobody has asked since.
       for (const other of [...idle]) other.destroy();
     } else if (performance.now() - client.openedAt > retireAfterMs) {
       client.destroy();

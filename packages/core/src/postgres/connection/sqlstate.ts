@@ -3,7 +3,7 @@ import { OsaError } from '../../error.ts';
 import { startParameters } from './session.ts';
 
 /**
- * What the database said, found in an error or among its causes. The predicates of this file look through an
+ * The error of the database, found in an error or among its causes. The predicates of this file look through an
  * OsaError in the same way, so a caller may ask either.
  */
 export function databaseError(error: unknown): postgres.PostgresError | undefined {
@@ -68,7 +68,7 @@ export function translate(error: unknown): unknown {
 }
 
 /**
- * As `translate`, for an error that kept a connection from opening: whatever the server says, it may be mended at the
+ * Translates an error that kept a connection from opening: whatever the server says, it may be mended at the
  * server.
  */
 export function translateRefusal(error: unknown): unknown {
@@ -93,7 +93,7 @@ const passOn =
   'URL of PostgreSQL itself; or set pool_mode = session in PgBouncer, and ignore_startup_parameters = ' +
   `${startParameters().join(',')}.`;
 
-/** What waiting does not mend. */
+/** Advice for refusals that waiting does not mend. */
 const remedies: Readonly<Record<string, string>> = {
   '28P01': 'Check the user and the password in its URL.',
   '28000': 'Check the user in its URL, and whether it may log in.',

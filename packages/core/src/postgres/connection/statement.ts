@@ -3,7 +3,7 @@ import { OsaError } from '../../error.ts';
 import { translate } from './sqlstate.ts';
 
 /**
- * What SQL is written with: a tagged template, and the helpers that go into its holes.
+ * A tagged template for SQL, and the helpers that go into its holes.
  *
  * A statement runs when it is awaited, not before. One that is put into another one's hole is a fragment of it.
  * Values: int8 and numeric come back as strings, since JavaScript's numbers end at 2^53; json and jsonb parsed;
@@ -34,7 +34,7 @@ export interface Sql {
 
 export type Hole = postgres.ParameterOrFragment<bigint>;
 
-/** What the server told of itself when the connection was opened. */
+/** The facts that the server gave when the connection was opened. */
 export interface Backend {
   readonly pid: number;
   readonly secret: number;

@@ -13,7 +13,7 @@ export function whileWanted<T>(signal: AbortSignal, work: () => Promise<T>): Pro
   return asking.run(signal, work);
 }
 
-/** Of the work that is going on; undefined if it is always wanted. */
+/** The signal of the work that is going on; undefined if it is always wanted. */
 export function wantedSignal(): AbortSignal | undefined {
   return asking.getStore();
 }

@@ -9,7 +9,7 @@ import { pagesOf } from '../cursor.ts';
 import { recalledJson } from '../recall/recalled.ts';
 import { isNewest } from './visible.ts';
 
-/** What there is to read: schemas with their tables, and single records. */
+/** Reads the catalog: schemas with their tables, and single records. */
 
 const schemaPages = pagesOf('dataCatalog');
 

@@ -45,7 +45,7 @@ export function typeOf(sql: Sql, kind: ColumnKind): Fragment {
 function predicateSql(sql: Sql, { column, op, values }: Predicate, given: Fragment): Fragment {
   const { kind } = column;
   const isJson = kind === 'json' || kind === 'list';
-  // Of JSON the text counts, which is null for a JSON null.
+  // JSON is compared as text, which is null for a JSON null.
   const own = isJson ? sql`(${given} #>> '{}')` : kind === 'text' ? sql`(${given} collate "C")` : given;
   const [first = ''] = values;
   const value = sql`${first}::text::${typeOf(sql, kind)}`;

@@ -117,7 +117,7 @@ async function rows(sql: Sql, selection: Selection, { after, limit, bytes }: Por
   return { rows: found, next: nextPlace(keys, found.length) };
 }
 
-/** As `rows`, each row as the JSON text that is sent. */
+/** The rows, each as the JSON text that is sent. */
 async function texts(sql: Sql, selection: Selection, portion: Portion) {
   const { order, condition, release } = selection;
   const isStraight = order.isStored && condition === undefined && release === undefined;

@@ -6,7 +6,7 @@ import { type Fragment, joined } from './visible.ts';
 
 /** Orders by several columns, with absent values last, and the places in them. */
 
-/** As many characters of a text are sorted by, so that a place in the order stays small. */
+/** The number of characters of a text that count for the order, so that a place in it stays small. */
 const sortedCharacters = 200;
 
 /** `, … as k0, … as k1`, the values that are sorted by. */
@@ -22,7 +22,7 @@ export function keyColumns(sql: Sql, keys: readonly SortKey[], columns: ColumnSq
 /** The values of `keyColumns` as an array of texts, for places. */
 export function keyTexts(sql: Sql, keys: readonly SortKey[]): Fragment {
   const texts = keys.map((_, index) => sql`${sql(`k${index}`)}::text`);
-  // As JSON, since the driver reads a null of an array as text.
+  // Sent as JSON, since the driver reads a null of an array as text.
   return sql`to_json(array[${joined(sql, texts, sql`, `, sql``)}]::text[])`;
 }
 

@@ -38,7 +38,7 @@ export async function bodiesOf<B extends Body>(
   return rows;
 }
 
-/** As `bodiesOf`, but all in one text for each step, with `rowMark` between the rows. */
+/** The rows of `bodiesOf` in one text for each step, with `rowMark` between the rows. */
 export async function textsOf(
   sql: Sql,
   places: readonly Place[],

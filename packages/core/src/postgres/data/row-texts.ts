@@ -40,7 +40,7 @@ interface Step {
   readonly isCut: boolean;
   /** Whether another row of the selection was seen behind its rows. */
   readonly goesOn: boolean;
-  /** Of stored rows: how many were looked at, and the last one. */
+  /** The stored rows that were looked at: how many, and the last one. */
   readonly seen: number;
   readonly end: string | null;
 }

@@ -25,12 +25,12 @@ export function isStanding(sql: Sql, asOf: string): Fragment {
     where its.at > ${asOf}::text::timestamptz))`;
 }
 
-/** Of a table or view with these columns, which is `r` unless it is named. */
+/** Whether a table or view with these columns has the schema; it is `r` unless it is named. */
 export function isOfSchema(sql: Sql, { of }: Pick<Selection, 'of'>, its = sql`r`): Fragment {
   return sql`(${its}.convention, ${its}.schema_id, ${its}.schema_version) = (${of.convention}, ${of.id}, ${of.version})`;
 }
 
-/** What the record `r` says and is called, as `p`. */
+/** The content and names of the record `r`, as `p`. */
 export function published(sql: Sql): Fragment {
   return sql`cross join lateral (
     select srn, source_id, metadata from published where batch_record = r.batch_record offset 0) p`;

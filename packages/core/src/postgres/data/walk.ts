@@ -27,7 +27,7 @@ export interface Source {
    * and what `found` needs.
    */
   scanned(after: Place | undefined, window: number): Fragment;
-  /** Of `scanned`, what fits the selection: `id` and `k`, `most` at most, in stored order. */
+  /** The rows of `scanned` that fit the selection: `id` and `k`, `most` at most, in stored order. */
   found(most: number): Fragment;
   /** `id` and `k` of the last one of `scanned`. */
   last(): Fragment;
@@ -102,8 +102,8 @@ export async function sorted(
 }
 
 /**
- * All rows of the table are looked at, which is told before it is tried. What the planner expects for the most rows that may be
- * sorted is far below the bound, and without statistics it expects less.
+ * All rows of the table would be looked at, so the query is refused before it is tried. The cost that the planner
+ * expects for the most rows that may be sorted is far below the bound, and without statistics it expects less.
  *
  * @throws OsaError `invalid`
  */

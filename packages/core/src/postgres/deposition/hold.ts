@@ -11,8 +11,8 @@ import { useIndexLookups } from '../queue/plans.ts';
 const rowsPerChunk = 10_000;
 
 /**
- * Puts a batch into review: what its hooks have answered is kept, and nothing of it is published. As with a commit, fence
- * and lease are checked first, by the database's clock, and a lost answer to COMMIT is looked up.
+ * Puts a batch into review: what its hooks have answered is kept, and nothing of it is published. Fence and lease are
+ * checked first, as in a commit, by the database's clock, and a lost answer to COMMIT is looked up.
  *
  * @throws OsaError `lease_lost`
  */
@@ -39,7 +39,7 @@ async function keep(tx: Transaction, claim: Claim, results: readonly RunResult[]
   await failpoint('hold.before-commit');
 }
 
-/** What the commit takes of a result, apart from its rows. */
+/** The part of a result that the commit takes, apart from its rows. */
 interface Kept {
   readonly reason: string | null;
   readonly attempt: number | null;

@@ -17,7 +17,7 @@ interface Row extends Omit<Submission, 'status' | 'reasons'> {
   readonly outcomes: readonly Omit<Reason, 'field'>[];
 }
 
-/** What became of each submission of a deposition, the newest first. */
+/** Each submission of a deposition with its end, the newest first. */
 export async function submissionsOf(sql: Sql, deposition: string): Promise<Submission[]> {
   const rows = await sql<Row[]>`
     select i.id as ingestion, ${utc(sql, sql`i.sealed_at`)} as submitted_at, ${utc(sql, sql`b.finished_at`)} as finished_at,

@@ -98,7 +98,7 @@ async function read(
   return found;
 }
 
-/** A batch is locked before the deposition, as a commit does. What it is is read after both. */
+/** A batch is locked before the deposition, as a commit does. Its state is read after both. */
 async function lockSubmitted(tx: Transaction, id: string): Promise<StoredDeposition | undefined> {
   const [found] = await tx<{ submission: string | null }[]>`
     select submission from depositions where id = ${id}`;

@@ -38,7 +38,7 @@ export function ourselves(): Account {
   return { uid: process.geteuid?.() ?? -1, gid: process.getegid?.() ?? -1 };
 }
 
-/** What `spawn` needs to run a process under the account. Node drops the supplementary groups then. */
+/** Options that make `spawn` run a process under the account. Node drops the supplementary groups then. */
 export function spawnIdentity(account: Account): { readonly uid?: number; readonly gid?: number } {
   return account.uid === ourselves().uid ? {} : { uid: account.uid, gid: account.gid };
 }

@@ -7,8 +7,8 @@ import { unreachablePart } from './account.ts';
 import { exists, type Places } from './places.ts';
 
 /**
- * The directory with `bin`, `lib` and `share` of PostgreSQL that the server's account can run. That is the
- * installed package itself, or a copy in the base where the account cannot reach the package or its libraries lack names.
+ * The directory with `bin`, `lib` and `share` of PostgreSQL that the server's account can run. It is the installed
+ * package itself, or a copy in the base where the account cannot reach the package or its libraries lack names.
  *
  * @throws OsaError `unavailable` when there is no package for this platform
  */
@@ -29,7 +29,7 @@ export async function prepareBinaries({ account, base }: Places): Promise<string
 interface Link {
   /** Below `native`. */
   readonly path: string;
-  /** What it leads to, from the directory of the link. */
+  /** The target, from the directory of the link. */
   readonly target: string;
 }
 

@@ -6,7 +6,7 @@ const appRole = 'osa_app';
 
 /**
  * Makes the database of a development server if it is missing, brings it up to date, and answers how to connect to
- * it as the application's role. `admin` is a superuser of a server that trusts whoever reaches it.
+ * it as the application's role. `admin` is a superuser of a server that trusts everybody who reaches it.
  *
  * @throws OsaError `conflict` when the database is ahead of this osa, `unavailable`
  */

@@ -24,9 +24,9 @@ export interface EmbeddedConnection {
 }
 
 export interface EmbeddedPostgres {
-  /** As the superuser `osa`, without a password. It stays the same when the server is restarted. */
+  /** The connection of the superuser `osa`, without a password. It stays the same when the server is restarted. */
   readonly connection: EmbeddedConnection;
-  /** Of the postmaster that runs, or ran last. */
+  /** The id of the postmaster that runs, or ran last. */
   readonly pid: number;
   /**
    * Ends the server and the watch over it. `fast` breaks off open transactions and writes a checkpoint;
@@ -67,7 +67,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   return handle(directory, supervisor);
 }
 
-/** The server that runs for a directory, whoever started it; undefined when there is none. */
+/** The server that runs for a directory, started by any process; undefined when there is none. */
 export async function findEmbedded(
   directory: string,
 ): Promise<{ readonly pid: number; readonly connection: EmbeddedConnection } | undefined> {

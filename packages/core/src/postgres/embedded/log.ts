@@ -30,7 +30,7 @@ export async function logSize(path: string): Promise<number> {
   }
 }
 
-/** What the log says from a byte offset on, at most its last 2,000 bytes. */
+/** The log from a byte offset on, at most its last 2,000 bytes. */
 export async function logTail(path: string, from: number): Promise<string> {
   const size = await logSize(path);
   const start = Math.max(Math.min(from, size), size - tailBytes);

@@ -14,7 +14,7 @@ export interface Places {
   readonly data: string;
   /** The directory of the unix socket; of the server's account, 0700. */
   readonly socket: string;
-  /** What the server prints; below `base`, ours. */
+  /** The server's output; below `base`, ours. */
   readonly log: string;
 }
 
@@ -30,7 +30,7 @@ const madeHere = /^(data|data\.unfinished|socket|server\.log|server\.log\.1|bina
 /**
  * Finds or makes the places of the server for a directory.
  *
- * They are in `<directory>/postgres`. As root, where the server's account cannot search the directory (a home of
+ * They are in `<directory>/postgres`. For root, where the server's account cannot search the directory (a home of
  * mode 0700), they are in the directory's private place below /var/tmp instead, whose name follows from the
  * directory, so that the next start finds the data again. Where there is data already, it decides.
  *
@@ -118,7 +118,7 @@ async function refuseUnreachable(account: Account, path: string): Promise<void> 
 }
 
 /**
- * The server trusts whoever reaches its socket, so the socket's directory is the lock on the door. It belongs to
+ * The server trusts everybody who reaches its socket, so the socket's directory is the lock on the door. It belongs to
  * the server's account with mode 0700: that account makes the socket in it, and of all others only root gets
  * through. We are either root or the account itself. The group gets nothing, since accounts such as `daemon` may
  * share their group with other programs.

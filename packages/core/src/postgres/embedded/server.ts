@@ -23,7 +23,7 @@ export interface Server {
   signal(name: 'SIGINT' | 'SIGQUIT'): Promise<void>;
 }
 
-/** What the server says of itself in `postmaster.pid`, as src/include/utils/pidfile.h of PostgreSQL lays it out. */
+/** The server's `postmaster.pid`, as src/include/utils/pidfile.h of PostgreSQL lays it out. */
 export interface PidFile {
   readonly pid: number;
   readonly data: string;
@@ -69,7 +69,7 @@ export async function launch(
   }
 }
 
-/** The server that runs on the data directory, whoever started it. */
+/** The server that runs on the data directory, started by any process. */
 export async function findServer(data: string): Promise<Server | undefined> {
   const file = await readPidFile(data);
   if (file === undefined || file.data !== data || !(await isPostmaster(file.pid, data))) {

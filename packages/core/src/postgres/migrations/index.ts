@@ -16,5 +16,5 @@ export const migrations: readonly Migration[] = readdirSync(directory)
   .sort()
   .map((name) => ({ name: name.replace('.sql', ''), sql: readFileSync(new URL(name, directory), 'utf8') }));
 
-/** What the application's role may do; applied after the migrations, every time. */
+/** The rights of the application's role; applied after the migrations, every time. */
 export const roles = readFileSync(new URL('roles.sql', directory), 'utf8');

@@ -3,7 +3,7 @@ import { arrayText } from '../array.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { leaseLost } from './lease.ts';
 
-/** Only for who holds the batch, which nobody claims meanwhile. @throws OsaError `lease_lost` */
+/** Requires the lease; the batch stays locked against claims. @throws OsaError `lease_lost` */
 export async function startAttempt(
   { sql }: Database,
   { batch, fence }: Lease,
@@ -20,7 +20,10 @@ export async function startAttempt(
   return row;
 }
 
-/** An attempt that another claim has declared abandoned stays so. What was kept of a running log gives way to all of it. */
+/**
+ * An attempt that another claim has declared abandoned stays so. The whole log replaces the part that was kept while it
+ * ran.
+ */
 export async function endAttempt(
   { sql }: Database,
   { run, n }: { run: string; n: number },
@@ -50,7 +53,7 @@ export async function keepLog(
     on conflict (run, attempt) do update set tail = excluded.tail, bytes = excluded.bytes`;
 }
 
-/** What a worker started and nobody will end is over; the end of its log, as far as it was kept, is its log. */
+/** Ends attempts whose worker is gone; the kept tail becomes their log. */
 export async function abandonAttempts(tx: Transaction, batches: readonly string[]): Promise<void> {
   const ids = arrayText(batches);
   await tx`

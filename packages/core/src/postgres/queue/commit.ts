@@ -33,7 +33,7 @@ export async function finish(
   }
 }
 
-/** What every hook has passed of a deposition is published by a reviewer, where its convention wants one. */
+/** Whether a deposition that every hook has passed waits for a reviewer, as its convention wants. */
 function waitsForReview({ deposition }: Claim, ends: readonly RecordEnd[]): boolean {
   return deposition?.curation === 'manual' && ends.every(({ status }) => status === 'published');
 }
@@ -63,7 +63,7 @@ async function write(
 ): Promise<void> {
   await useIndexLookups(tx);
   const isPrivate = claim.deposition !== null && !ends.some(({ status }) => status === 'published');
-  // Of a deposition that comes back, nothing is kept that others could read one day.
+  // A deposition that comes back must leave nothing that others could read one day.
   const results = isPrivate ? given.map(withoutRows) : given;
   await endBatch(tx, claim, { results, ends, from });
   await failpoint('write.before-run-end');
@@ -131,7 +131,7 @@ async function endBatch(tx: Transaction, claim: Claim, { results, ends, from }: 
   if (held.length === 0) throw leaseLost(claim.batch);
 }
 
-/** What of a run can be read later: the records that are published, and its rows of these. */
+/** Counts the published records of a run and its rows of these: only they can be read later. */
 function publishedCounts(claim: Claim, result: RunResult, ends: readonly RecordEnd[]) {
   const published = new Set(ends.filter(({ status }) => status === 'published').map(({ id }) => id));
   const verdicts = result.output?.judgement.verdicts;
@@ -223,7 +223,7 @@ async function publish(
   }
 }
 
-/** What all of the claim's records have in common, once they are published. */
+/** The facts that all of the claim's records share once they are published. */
 async function recordSet(tx: Transaction, domain: string, { convention, schema }: Claim): Promise<number> {
   const find = () => tx<{ id: number }[]>`
     select id from record_sets

@@ -8,7 +8,7 @@ import { useIndexLookups } from './plans.ts';
 
 /**
  * Ends batches that are not done, which the caller has locked: what is pending in them is errored with what has ended,
- * and the reason. A worker that holds one is told at once, and could write nothing in any case.
+ * and the reason. A worker that holds one hears it at once, and could write nothing in any case.
  */
 export async function endBatches(
   tx: Transaction,
@@ -68,7 +68,7 @@ export async function stopIngestion(tx: Transaction, claim: Claim, reason: strin
   await tx`update ingestions set stopped_at = clock_timestamp(), stop_reason = ${reason} where id = ${ingestion}`;
 }
 
-/** Ends a recompute, whose turn and open batches the caller holds. What is not cut yet stays as it is. */
+/** Ends a recompute, whose turn and open batches the caller holds. Records that are not cut yet stay as they are. */
 export async function stopRecompute(
   tx: Transaction,
   id: string,

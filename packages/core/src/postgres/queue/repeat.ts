@@ -2,7 +2,7 @@ import type { IngestionWrites } from '../../ingestion/ingestions.ts';
 import type { Transaction } from '../connection/connect.ts';
 import { useIndexLookups } from './plans.ts';
 
-/** As `IngestionWrites.findRepeat`. A transaction under way with the same bytes is waited for, and then found. */
+/** Finds an earlier upload of the same bytes. A transaction under way with them is waited for, and then found. */
 export async function findRepeat(
   tx: Transaction,
   actor: number,

@@ -56,7 +56,7 @@ export async function retry(tx: Transaction, id: string): Promise<Retried> {
   };
 }
 
-/** What is no matter for a retry: records that the schema refused, and those that are not done. */
+/** Counts the records that a retry leaves alone: those that the schema refused, and those that are not done. */
 async function leftAlone(
   tx: Transaction,
   id: string,

@@ -30,7 +30,7 @@ export async function runningWorkers({ sql }: Pick<Database, 'sql'>): Promise<re
     select name, runtimes from workers where ${isRunning(sql, sql`seen_at`)} order by name`;
 }
 
-/** As `unstartable`, of a convention as it is stored at the moment. */
+/** Releases that no worker can start, of a convention as it is stored at the moment. */
 export async function unstartableNow(sql: Sql, slug: string): Promise<Answer<'deploy'>['unstartable']> {
   type Row = Pick<Answer<'deploy'>, 'unstartable'>;
   const [row] = await sql<Row[]>`select ${unstartable(sql, sql`${slug}`)} as unstartable`;

@@ -20,7 +20,7 @@ export function recallWrites(tx: Transaction, actor: number): RecallWrites {
   return {
     async select(selection, most) {
       await useIndexLookups(tx);
-      // Whoever makes a release holds it shared (`follow_recalls`).
+      // The making of a release holds it shared (`follow_recalls`).
       await tx`select pg_advisory_xact_lock(hashtext('osa.recalls'), 0)`;
       return choose(tx, selection, most);
     },

@@ -11,7 +11,10 @@ import { utc } from '../wire.ts';
 /** Outcomes of a platform that are counted, and recomputes that are named. */
 const [mostOutcomes, mostRecomputes] = [100_000, 100];
 
-/** Of `recalls c`. Everything is found by key, but for the outcomes of runs on a recalled platform. */
+/**
+ * Selects a view of each of `recalls c`. Everything is found by key, except the outcomes of runs on a recalled
+ * platform.
+ */
 function views(sql: Sql): Fragment {
   return sql`
     select c.id, c.fact, c.asked, (select count(*)::float8 from recall_commits where recall = c.id) as commits, c.reason, c.advice,
@@ -40,7 +43,7 @@ function currentOfReleases(sql: Sql): Fragment {
       select records, rejected, rows from current_counts where hook = t.hook and version = t.version offset 0) n`;
 }
 
-/** Of runs on the platform, whose release is not recalled itself. */
+/** Counts current rows of runs on the platform whose release is not recalled itself. */
 function currentOfPlatform(sql: Sql): Fragment {
   return sql`
     select count(*)::float8 as records, coalesce(sum(row_count), 0)::float8 as rows
@@ -74,7 +77,7 @@ export async function recallView(sql: Sql, id: string): Promise<Recall | undefin
   return chosen && { ...found, ...(await made(sql, chosen)) };
 }
 
-/** What a recall selects now: releases that were made later may have joined it. */
+/** The present selection of a recall: releases that were made later may have joined it. */
 export async function chosenBy(sql: Sql, id: string): Promise<Chosen | undefined> {
   type Row = Pick<Chosen, 'platform' | 'record'> & { readonly releases: readonly ReleaseName[] };
   const [found] = await sql<Row[]>`

@@ -58,7 +58,7 @@ export async function isHookOf(sql: Sql, hook: string, convention: string): Prom
   return row?.is === true;
 }
 
-/** What a recompute would do, and how long it would take. */
+/** Counts the records that a recompute would take, and estimates its time. */
 export async function countSelection(sql: Sql, hook: string, selection: Selection): Promise<Counted> {
   const estimate = await secondsPerRecord(sql, hook);
   const [row] = await sql<{ records: number; rows: number; missing: number }[]>`

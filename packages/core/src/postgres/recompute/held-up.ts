@@ -2,8 +2,8 @@ import type postgres from 'postgres';
 import type { Sql } from '../connection/connect.ts';
 
 /**
- * What holds up the recompute `of`, for people: a pause of its hook; batches that run a selected release and were claimed
- * before it began; and what its batches wait for, which came first with some of the same sources.
+ * Reasons why the recompute `of` waits, for people: a pause of its hook; batches that run a selected release and were
+ * claimed before it began; and what its batches wait for, which came first with some of the same sources.
  */
 export function recomputeHeldUp(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
   return sql`array(

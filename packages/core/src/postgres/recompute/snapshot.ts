@@ -4,10 +4,10 @@ import type { Transaction } from '../connection/connect.ts';
 import { lockHooks, mayRun } from '../queue/snapshot.ts';
 
 /**
- * As the snapshot of an ingestion's batch, of the one hook that is recomputed: its row is locked, and the live version is
- * read from it. Then each source is resolved: its newest published version, and the outcome that is current for it. The
- * gates keep both true until the commit. A record is overtaken when that outcome is of the live release already, or of
- * none of the selected ones.
+ * Takes the snapshot of the one hook that is recomputed, as an ingestion's batch does: its row is locked, and the live
+ * version is read from it. Then each source is resolved: its newest published version, and the outcome that is current
+ * for it. The gates keep both true until the commit. A record is overtaken when that outcome is of the live release
+ * already, or of none of the selected ones.
  */
 export async function recomputeSnapshot(
   tx: Transaction,

@@ -24,7 +24,7 @@ export interface Step {
   readonly isDone: boolean;
 }
 
-/** How many runs, or sources, one step looks at. What is not selected is passed over. */
+/** How many runs, or sources, one step looks at. Other records are passed over. */
 const mostRuns = 200;
 const mostSources = 20_000;
 

@@ -4,7 +4,7 @@ import type { Declared, DeclaredHook, Naming } from '../../hook/registry.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
 
-/** What is stored of everything that a deploy names, in one call of the database. */
+/** Reads the stored state of everything that a deploy names, in one call of the database. */
 
 interface Stored {
   readonly convention: Declared['convention'] | null;
@@ -12,7 +12,7 @@ interface Stored {
   readonly schema: Declared['schema'] | null;
   readonly hooks: readonly Omit<DeclaredHook, 'created'>[];
   readonly blobs: readonly string[];
-  /** Of a locked look: whether the convention was there before, and the hooks that were not. */
+  /** Set by a locked look: whether the convention was there before, and the hooks that were not. */
   readonly was_there?: boolean;
   readonly made?: readonly string[];
 }

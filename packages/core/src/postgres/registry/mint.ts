@@ -61,7 +61,7 @@ interface MintRow {
   readonly built_at: string;
   readonly live_seq: number | null;
   readonly live_version: number | null;
-  /** Of `answered`. */
+  /** The answer under the key `answered`. */
   readonly answer: Answer<'release'>;
   readonly rights: readonly string[];
 }

@@ -5,7 +5,7 @@ import { waitingFor } from '../patience.ts';
 import { batchesChannel } from '../queue/lease.ts';
 import { utc } from '../wire.ts';
 
-/** What an operator waits for at a hook. */
+/** Names the lock of a hook that operators wait for. */
 export function hookLock(hook: string): string {
   return `hook ${hook}, for a claim, a deploy or a release`;
 }
@@ -62,9 +62,9 @@ export function pausedJson(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) 
 }
 
 /**
- * What holds up the ingestion `of`, for people: pauses of hooks that would run over it, and of ingestions before it that
- * brought some of the same sources; the ingestions right before it; a worker that does not come. A batch that failed
- * passes on what it waited for.
+ * Reasons why the ingestion `of` waits, for people: pauses of hooks that would run over it, and of ingestions before it
+ * that brought some of the same sources; the ingestions right before it; a worker that does not come. A batch that
+ * failed passes on what it waited for.
  */
 export function heldUp(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
   return sql`array(
@@ -88,8 +88,8 @@ export function heldUp(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
 }
 
 /**
- * The ingestions whose unfinished batches hold up those of `of` that would be claimed next. Of long queues only the
- * beginning is looked at, and a few ingestions are named.
+ * The ingestions whose unfinished batches hold up those of `of` that would be claimed next. Only the beginning of a
+ * long queue is looked at, and a few ingestions are named.
  */
 function waitsBehind(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
   return sql`
@@ -117,7 +117,7 @@ function waitsBehind(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
     group by 1 order by 1 limit 3`;
 }
 
-/** That a batch could be claimed and was not, though nothing holds it up and no other one of its ingestion runs. */
+/** Whether a batch could be claimed and was not, though nothing holds it up and no other one of its ingestion runs. */
 function waitsForWorker(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
   return sql`
     select format('waits for a worker with a free slot since %s', ${utc(sql, sql`w.available_at`)})

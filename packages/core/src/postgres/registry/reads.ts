@@ -86,7 +86,7 @@ type ReleaseRow = Omit<Answer<'showRelease'>, 'config_digest' | 'config' | 'live
   readonly config: NonNullable<Answer<'showRelease'>['config']>;
 };
 
-/** What every reading of a release selects, from `releases r`, `actors a` and `hooks h`. */
+/** Columns of every reading of a release, from `releases r`, `actors a` and `hooks h`. */
 export function releaseColumns(sql: Sql) {
   return sql`r.id, r.hook as hook_name, r.version, coalesce(r.version = h.live_version, false) as is_live, r.runtime,
     r.image, r.digest, r.command, r.config, r.limits, r.source_ref, ${furtherSources(sql)}, a.subject as built_by,
@@ -94,7 +94,7 @@ export function releaseColumns(sql: Sql) {
     ${utc(sql, sql`r.built_at`)} as built_at`;
 }
 
-/** Of `releases r`, the newest first. */
+/** Further sources of `releases r`, the newest first. */
 function furtherSources(sql: Sql) {
   return sql`(
     select coalesce(jsonb_agg(jsonb_build_object('source_ref', s.source_ref, 'recorded_by', w.subject,
@@ -200,7 +200,7 @@ async function history(
 
 type DeployItem = Answer<'listDeploys'>['items'][number];
 
-/** What every reading of a deploy selects, from `deploys d` and `actors a`. */
+/** Columns of every reading of a deploy, from `deploys d` and `actors a`. */
 function deployColumns(sql: Sql) {
   return sql`d.id, d.slug, ${digest(sql, sql`d.manifest_digest`)} as manifest_digest, d.changed, d.changes, d.at,
     jsonb_build_object('issuer', a.issuer, 'subject', a.subject) as actor,

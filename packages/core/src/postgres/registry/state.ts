@@ -4,7 +4,7 @@ import { arrayText } from '../array.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
 import { declaredState } from './declared.ts';
 
-/** What a deploy looks at, within one transaction; nothing is locked. */
+/** Reads the state for a deploy within one transaction; nothing is locked. */
 export function registryState(tx: Transaction): RegistryState {
   return {
     convention: (slug) => readConvention(tx, slug),
@@ -38,8 +38,8 @@ export function readHooks(
 }
 
 /**
- * What a rollback of the hook `of` goes back to unless told otherwise: `from_version` of the latest release or activation
- * into the live version from an older one; null where there was none.
+ * The version that a rollback of the hook `of` goes back to unless told otherwise: `from_version` of the latest release
+ * or activation into the live version from an older one; null where there was none.
  */
 export function rollbackTarget(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
   return sql`(

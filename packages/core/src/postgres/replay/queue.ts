@@ -36,7 +36,7 @@ export function isPartStartable(sql: Sql, hook: Hole, version: Hole): Hole {
 
 /**
  * One part, of a hook that is not paused: its row's lock makes a pause a barrier. A hook that somebody else holds is left for the
- * next look. A release that no running worker can start is given to whoever asks, to say so.
+ * next look. Any worker takes a release that no running one can start, and certifies that.
  */
 async function claim(
   database: Database,
@@ -96,7 +96,7 @@ async function renew({ sql }: Database, { batch, fence }: Lease, leaseMs: number
   return rows.length > 0;
 }
 
-/** As the batch of the run gave them to the hook. */
+/** Reads the records as the batch of the run gave them to the hook. */
 async function records(
   database: Database,
   { batch: part, run, whole }: HeldPart,

@@ -3,7 +3,7 @@ import type { Database } from '../connection/connect.ts';
 import { openBatches, type Waiting } from './queue.ts';
 import { storedStatus } from './status.ts';
 
-/** What the metrics show of the whole archive. */
+/** Facts about the whole archive that the metrics show. */
 export interface StatusMetrics {
   readonly stored: StoredStatus;
   readonly groups: readonly Waiting[];

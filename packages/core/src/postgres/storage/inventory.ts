@@ -6,7 +6,7 @@ import { databaseError } from '../connection/sqlstate.ts';
 
 const pageSize = 1_000;
 
-/** What the database knows of the store. Forgetting takes the owner's role. */
+/** The store's content as the database knows it. Forgetting takes the owner's role. */
 export function inventory(database: Database): Inventory {
   const { sql } = database;
   return {

@@ -6,7 +6,7 @@ import type { Sql } from '../connection/connect.ts';
 import type { Fragment } from '../data/visible.ts';
 import { isShown } from '../deposition/private.ts';
 
-/** What a fact of the supply chain selects, and the runs that belong to it. */
+/** Selects by a fact of the supply chain, with the runs that belong to it. */
 export async function choose(sql: Sql, selection: Selection, most: number): Promise<Chosen> {
   const none: Chosen = { releases: [], platform: null, record: null };
   switch (selection.by) {

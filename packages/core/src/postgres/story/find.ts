@@ -6,7 +6,7 @@ import { failedRecords, recordVersions } from './unpublished.ts';
 
 type Found = Awaited<ReturnType<Finds['sources']>>[number];
 
-/** What a text may name. Each look-up reads as many entries as it answers, or one for each convention. */
+/** The things that a text may name. Each look-up reads as many entries as it answers, or one for each convention. */
 export function finds(sql: Sql): Finds {
   return {
     failed: failedRecords(sql),

@@ -11,7 +11,7 @@ export type StoredRelease = Omit<Answer<'traceRow'>['release'], 'config_digest' 
   readonly config: NonNullable<Answer<'traceRow'>['release']['config']>;
 };
 
-/** Of `runs run` of `batches bt`, with its attempts. */
+/** Selects `runs run` of `batches bt` as JSON, with its attempts. */
 export function runJson(sql: Sql) {
   return sql`(select to_jsonb(t) from (
     select run.id, run.batch, run.status, run.row_count, ${utc(sql, sql`run.started_at`)} as started_at,
@@ -24,7 +24,7 @@ export function runJson(sql: Sql) {
              select ${attemptColumns(sql)} from attempts a where a.run = run.id) tried), '[]') as attempts) t)`;
 }
 
-/** Of `releases r`, `actors a` who built it and `hooks h`. */
+/** Selects `releases r` as JSON, with `actors a` who built it and `hooks h`. */
 export function releaseJson(sql: Sql) {
   return sql`(select to_jsonb(t) from (
     select ${releaseColumns(sql)}, h.live_version,
@@ -35,7 +35,7 @@ export function releaseJson(sql: Sql) {
             where c.hook = r.hook and c.to_version = r.version order by c.seq limit 1) as introduced_by) t)`;
 }
 
-/** Of `hooks h`. */
+/** Selects `hooks h` as JSON. */
 export function hookJson(sql: Sql) {
   return sql`jsonb_build_object('name', h.name, 'owner', h.owner, 'feature', h.feature)`;
 }

@@ -9,7 +9,7 @@ export function oomRetries(sql: Sql) {
     where a.run = run.id and a.ending = 'out_of_memory')`;
 }
 
-/** What every reading of an attempt selects, from `attempts a`. */
+/** Columns of every reading of an attempt, from `attempts a`. */
 export function attemptColumns(sql: Sql) {
   return sql`a.n, a.runner, a.memory_bytes, a.ending, a.exit_code, a.exit_signal, a.detail, a.resolved_digest,
     a.platform_digest, ${utc(sql, sql`a.started_at`)} as started_at, ${utc(sql, sql`a.finished_at`)} as finished_at`;

@@ -7,15 +7,15 @@ import { remember } from './remember.ts';
 
 type RowTrace = Answer<'traceRow'>;
 
-/** What never changes once it is there, of a row's run and of the release that it ran. */
+/** Facts about a row's run and the release that it ran that never change once they are stored. */
 export interface Facts {
   /** How its run went, of which batch. */
   run(id: string): Promise<RunFacts | undefined>;
   /** Its further sources grow: they are looked at unless the hook has none at all. */
   release(hook: string, version: number, hookHasSources: boolean): Promise<ReleaseFacts | undefined>;
-  /** What published records have in common. */
+  /** The facts that published records share. */
   recordSet(id: number): Promise<RecordSet | undefined>;
-  /** What came in with a batch: its ingestion, and when its releases were chosen. */
+  /** The ingestion of a batch, and when its releases were chosen. */
   batch(id: string): Promise<{ readonly ingestion: string; readonly snapshot_at: string | null } | undefined>;
 }
 

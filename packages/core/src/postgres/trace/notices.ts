@@ -14,7 +14,7 @@ export interface RowNotices {
 
 export const noNotices: RowNotices = { row: [], record: [], run: [], release: [] };
 
-/** Of a row `f` of the record `r`; null where there are no recalls at all, which costs one look. */
+/** Notices of a row `f` of the record `r`; null where there are no recalls at all, which costs one look. */
 export function noticesOfRow(sql: Sql) {
   const release = { hook: sql`run.hook`, version: sql`run.version` };
   const run = { ...release, run: sql`run.id` };

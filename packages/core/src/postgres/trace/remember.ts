@@ -1,6 +1,6 @@
 /**
  * Keeps what `load` gave for the keys that were asked for last, at most `most` of them. Several that ask for one key at once
- * share one load. What is undefined, or not `final`, is given and not kept.
+ * share one load. A value that is undefined, or not `final`, is returned and not kept.
  */
 export function remember<T>(
   most: number,

@@ -15,14 +15,14 @@ export interface Check {
   readonly sql: string;
 }
 
-/** What was looked at, and what is wrong with it. */
+/** The number of things that were checked, and their faults. */
 export interface Findings {
   readonly faults: readonly Fault[];
   /** Whether there are more than are listed. */
   readonly isCut: boolean;
 }
 
-/** As many faults of one check are listed. */
+/** The most faults of one check that are listed. */
 export const mostFaults = 100;
 
 /** Runs checks one after the other, each up to its bound. */

@@ -123,7 +123,7 @@ const kept: readonly Check[] = [
   },
 ];
 
-/** What each foreign key says, looked at row by row; a restore may leave keys out, or not check them. */
+/** Checks each foreign key row by row; a restore may leave keys out, or not check them. */
 async function referenceChecks(tx: Transaction): Promise<readonly Check[]> {
   const keys = await tx<{ of: string; target: string; own: string[]; other: string[] }[]>`
     select k.conrelid::regclass::text as of, k.confrelid::regclass::text as target,

@@ -4,7 +4,7 @@ import type { Database, Transaction } from '../connection/connect.ts';
 import { requireMigrated } from '../migrate.ts';
 import { useIndexLookups } from '../queue/plans.ts';
 
-/** What is kept, in days; undefined keeps all of it. */
+/** The time that things are kept, in days; undefined keeps all of them. */
 export interface Retention {
   readonly logDays: number | undefined;
   readonly eventDays: number | undefined;
@@ -29,8 +29,8 @@ export interface Pruned {
 const [attemptsAPage, eventsAPage] = [2_000, 5_000];
 
 /**
- * Removes what is no history and older than its retention. Each page is a transaction of its own with a row in `prunings`, so
- * it may be interrupted, and run again, at any time. Takes the owner's role.
+ * Removes entries beyond their retention, but never history. Each page is a transaction of its own with a row in
+ * `prunings`, so it may be interrupted, and run again, at any time. Takes the owner's role.
  *
  * @throws OsaError `conflict` (not migrated), `access_denied` (another role), `unavailable`
  */

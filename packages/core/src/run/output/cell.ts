@@ -16,7 +16,7 @@ import { asInt64, isKeptByDouble } from '../../json/number.ts';
  * - date-time: with offset and at most microseconds; date and date-time must exist in the calendar.
  */
 export interface Cell {
-  /** What a value must be, as the end of a sentence. */
+  /** The rule for a value, as the end of a sentence. */
   readonly rule: string;
   /** The next value as an element of an array literal; undefined, with the value passed, when it breaks the rule. */
   read(cursor: JsonCursor): string | undefined;

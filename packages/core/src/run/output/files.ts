@@ -11,7 +11,7 @@ export type OutputFile = (typeof outputFiles)[number];
 export interface FileLine {
   /** From 1, blank lines counted. */
   readonly number: number;
-  /** Without its line end; valid until the next line is asked for. Of a line that is too long, its start. */
+  /** Without its line end; valid until the next line is asked for. The start of a line that is too long. */
   readonly bytes: Uint8Array;
   readonly tooLong: boolean;
 }
@@ -20,7 +20,7 @@ export interface FileReading {
   readonly directory: string;
   readonly name: OutputFile | 'progress.jsonl';
   readonly lineBytes: number;
-  /** What may still be read of all files together; counted down. */
+  /** The bytes of all files together that may still be read; counted down. */
   readonly budget: { bytes: number; readonly of: number };
   /** Called at the end of a file that is there, with the SHA-256 of all of its bytes, hex. */
   readonly onEnd: (sha256: string) => void;
@@ -93,7 +93,7 @@ function readBlock(file: number, block: Buffer): number {
   }
 }
 
-/** Cuts blocks into lines. What a line has in earlier blocks is kept in `head`, up to `lineBytes`. */
+/** Cuts blocks into lines. The part of a line in earlier blocks is kept in `head`, up to `lineBytes`. */
 function* splitLines(blocks: Iterable<Buffer>, lineBytes: number): Generator<FileLine, void> {
   const head = Buffer.allocUnsafe(lineBytes);
   let [number, kept, tooLong] = [1, 0, false];

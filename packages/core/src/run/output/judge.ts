@@ -26,7 +26,7 @@ export function judgeOutput(task: JudgeTask): Judged {
   }
 }
 
-/** What a hook wrote about no record of the batch, in words; null when it did not. */
+/** The number of lines about no record of the batch, in words; null when there are none. */
 export function describeStrays({
   strayLines,
   strayExamples: [first],
@@ -215,7 +215,7 @@ function noteText(note: string): string {
   return text.trim() === '' ? 'the hook gave no reason' : text;
 }
 
-/** As `sha256sum features.jsonl … | sha256sum` computes it over the files that are there, in their order. */
+/** The digest that `sha256sum features.jsonl … | sha256sum` computes over the files that are there, in their order. */
 function outputDigest(digests: ReadonlyMap<OutputFile, string>): string {
   const hash = createHash('sha256');
   for (const [name, sha256] of digests) hash.update(`${sha256}  ${name}\n`);

@@ -14,7 +14,7 @@ export interface OutputReader {
   rows(options: { readonly rowsPerChunk: number }): AsyncIterable<RowChunk>;
 }
 
-/** What one attempt's output makes of each record of the batch, by record id. Every id of the batch is a key. */
+/** The results of one attempt's output for the records of the batch, by record id. Every id of the batch is a key. */
 export interface Judgement {
   readonly verdicts: ReadonlyMap<string, Verdict>;
   /** The ids without one whole answer: absent, answered twice, or in a line that cannot be read. */
@@ -65,7 +65,7 @@ export interface JudgeTask {
   readonly recordIds: readonly string[];
 }
 
-/** What the files say of each record, by the record's place in `recordIds`. */
+/** The results of the files for each record, by the record's place in `recordIds`. */
 export interface Judged {
   readonly verdicts: readonly Verdict[];
   /** The records without one whole answer. */

@@ -2,7 +2,7 @@ import { OsaError } from '../../error.ts';
 import { JsonCursor } from '../../json/cursor.ts';
 import { excerpt, excerptOfSource } from '../../text.ts';
 
-/** What one line says. The id stands as soon as it could be read, even when the rest of the line is broken. */
+/** The content of one line. The id is kept if it can be read, even when the rest of the line is broken. */
 export interface Line {
   id: string | undefined;
   /** The first thing that is wrong with the line. */

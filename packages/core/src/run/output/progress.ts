@@ -37,7 +37,7 @@ export function saysComplete(directory: string): boolean {
 /** Bytes of the last line; a longer one says nothing. */
 const longestClaim = 4_096;
 
-/** As if the hook had rejected each record for itself. */
+/** Rejects each record, as the hook could have done itself. */
 export function rejectAll(judged: Judged, reason: string): Judged {
   const verdict: Verdict = { status: 'rejected', reason };
   const verdicts = judged.verdicts.map(() => verdict);

@@ -21,7 +21,8 @@ export interface OutputOptions {
 
 /**
  * Reads `features.jsonl`, `rejections.jsonl`, `errors.jsonl` and `progress.jsonl` (a file that is not there has no
- * lines) in a thread of its own and judges every record. What the hook did wrong is in the judgement, never an exception.
+ * lines) in a thread of its own and judges every record. The judgement holds the hook's faults; they are never an
+ * exception.
  *
  * @throws OsaError `unavailable` when the files cannot be read at the moment, `interrupted` or the signal's own
  * reason when it aborts, `internal` when the thread dies. `rows` throws the same, and `internal` when the files are

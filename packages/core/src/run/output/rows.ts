@@ -13,7 +13,7 @@ export interface RowsTask {
   readonly rowsPerChunk: number;
 }
 
-/** As `RowChunk`, with each row's record by its place in the batch. */
+/** A `RowChunk` with each row's record by its place in the batch. */
 export interface RawChunk {
   readonly rowCount: number;
   readonly records: readonly number[];
@@ -23,7 +23,7 @@ export interface RawChunk {
 
 /**
  * Reads `features.jsonl` again and gives the rows of the planned lines. A chunk is full at `rowsPerChunk` rows, or
- * when its texts are so long that one message with them would hold up whoever receives it.
+ * when its texts are so long that one message with them would hold up its receiver.
  *
  * @throws OsaError `internal` when the file is not what was judged, `unavailable` when it cannot be read at present.
  */

@@ -6,14 +6,17 @@ import { judgeOutput } from './judge.ts';
 import type { Judged, JudgeTask } from './judgement.ts';
 import { type RawChunk, type RowsTask, readRows } from './rows.ts';
 
-/** What a thread is asked: one task at a time, and for each chunk that was used up, `more`. */
+/** A message to a thread: one task at a time, and `more` for each chunk that was used up. */
 export type Task =
   | { readonly kind: 'judge'; readonly task: JudgeTask }
   | { readonly kind: 'rows'; readonly task: RowsTask }
   | { readonly kind: 'records'; readonly task: RecordsTask };
 export type Request = Task | { readonly kind: 'more' };
 
-/** What it answers: `judged`, or chunks and `done`, or `failed`. Chunks are rows of an output, or records of an upload. */
+/**
+ * A message from a thread: `judged`, or chunks and `done`, or `failed`. Chunks are rows of an output, or records of an
+ * upload.
+ */
 export type Reply =
   | { readonly kind: 'judged'; readonly judged: Judged }
   | { readonly kind: 'chunk'; readonly chunk: RawChunk }

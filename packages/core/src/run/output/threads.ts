@@ -5,8 +5,8 @@ import { OsaError } from '../../error.ts';
 import { outputThreadData, type Reply, type Request, type Task } from './thread.ts';
 
 /**
- * Threads in which outputs and uploads are read: starting one takes some 30 ms, so who reads many outputs keeps a few. Whoever
- * makes them ends them.
+ * Threads in which outputs and uploads are read: starting one takes some 30 ms, so who reads many outputs keeps a few.
+ * Their maker ends them.
  */
 export interface OutputThreads extends AsyncDisposable {
   take(): Worker;

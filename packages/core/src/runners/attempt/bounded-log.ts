@@ -1,13 +1,13 @@
 /** Keeps the first and the last bytes of a stream in constant memory, whatever its length. */
 export interface BoundedLog {
   append(chunk: Uint8Array): void;
-  /** What was kept; between its two parts a line says how many bytes were left out. */
+  /** The kept bytes; between the two parts a line says how many were left out. */
   bytes(): Uint8Array;
-  /** Of all that came. */
+  /** The length of all that came. */
   length(): number;
 }
 
-/** Keeps `keep` bytes of the start and `keep` of the end; `heard` is told of all that comes. */
+/** Keeps `keep` bytes of the start and `keep` of the end; `heard` gets everything that comes. */
 export function boundedLog(keep: number, heard?: (chunk: Uint8Array) => void): BoundedLog {
   const head = Buffer.alloc(keep);
   /** A ring: the byte at position `n` of what follows the head stands at `n % keep`. */

@@ -65,7 +65,7 @@ export function isAttemptName(name: string): boolean {
 
 /** Removes all that an attempt left, beginning with what it was given. */
 export async function removeAttempt({ root, input }: AttemptDirectory): Promise<void> {
-  // What is in the way of one file is in the way of the tree, whose removal tells.
+  // If one file cannot be removed, neither can the tree, whose removal reports it.
   await rm(join(input, recordsFile), { force: true }).catch(() => undefined);
   await failpoint('cleanup.mid');
   await removeTree(root);
@@ -79,7 +79,7 @@ export async function removeTree(directory: string): Promise<void> {
   try {
     await run('rm', ['-rf', '--', directory]);
   } catch {
-    // What the code has locked is unlocked first; what is wrong beyond that, the second try says.
+    // Unlocks directories that the code has locked; the second try reports anything else.
     await run('chmod', ['-R', 'u+rwX', '--', directory]);
     await run('rm', ['-rf', '--', directory]);
   }

@@ -75,14 +75,15 @@ export async function isQuotaExceeded(directory: string): Promise<boolean> {
  */
 export async function requireKept(path: string): Promise<void> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-  // What is not there or cannot be opened is for who reads it; what is no file has nothing to keep.
+  // The reader of the output reports a file that is missing or cannot be opened; anything but a file has nothing to
+  // keep.
   const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(() => undefined);
   if (file === undefined) return;
   await using opened = file;
   if ((await opened.stat()).isFile()) await opened.datasync();
 }
 
-/** Unmounts what is mounted below a directory, the last mount first; whoever has a file open there keeps it. */
+/** Unmounts what is mounted below a directory, the last mount first; open files stay open. */
 export async function unmountBelow(directory: string): Promise<void> {
   const mounts = await mountsBelow(await realpath(directory));
   for (const mount of mounts.reverse()) await unmount(mount);

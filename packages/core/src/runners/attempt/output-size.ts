@@ -28,8 +28,8 @@ export async function untilTooLarge(look: () => Promise<boolean>, stopped: Abort
 
 /**
  * Whether the files below a directory exceed the bound in bytes or number; links are counted, not followed. A file
- * counts with its length or, where that is more, with what it takes. What cannot be looked into could hold anything,
- * and so is too large.
+ * counts with its length or, where that is more, with what it takes. A directory that cannot be read could hold
+ * anything, and so is too large.
  */
 export async function isTooLarge(directory: string): Promise<boolean> {
   let bytes = 0;
@@ -62,7 +62,7 @@ function sizeOf(stats: Stats | undefined): number {
   return stats === undefined || stats.isDirectory() ? 0 : Math.max(stats.size, stats.blocks * 512);
 }
 
-/** What is in a directory, one more than the bound at most. */
+/** The paths in a directory, one more than the bound at most. */
 async function pathsIn(path: string): Promise<string[]> {
   const paths: string[] = [];
   const children = await orVanished(opendir(path, { bufferSize: 1_000 }));

@@ -9,7 +9,7 @@ import { unmountBelow } from './output-quota.ts';
 
 /**
  * Ends whatever code a dead daemon left running for a workspace, then removes the directories of its attempts. The
- * answer counts those, or the code where that is more. What no attempt can be called, links and files are left alone.
+ * answer counts those, or the code where that is more. Links, files and names that no attempt can have are left alone.
  */
 export async function sweep(runners: readonly Runner[], workspace: string): Promise<number> {
   const root = await existing(workspace);

@@ -25,7 +25,7 @@ export interface ContainerRunnerParts {
   readonly environment: NodeJS.ProcessEnv;
   /** Where images may come from; anywhere if there is none. */
   readonly registries?: readonly string[] | undefined;
-  /** What a pull may take; it comes before the batch's own time. */
+  /** The longest time for a pull; it comes before the batch's own time. */
   readonly pullTimeoutMs: number;
   readonly onPull?: RunnerParts['onPull'];
   readonly onLeft: OnLeft;

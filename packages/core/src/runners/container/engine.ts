@@ -14,7 +14,7 @@ export interface Engine {
    * itself refuses is in the answer.
    */
   call(args: readonly string[], options?: CallOptions): Promise<Answered>;
-  /** As `call`, for a command that must succeed. @throws OsaError `unavailable` with what the engine says */
+  /** Calls the engine for a command that must succeed. @throws OsaError `unavailable` with the engine's message */
   require(args: readonly string[], options?: CallOptions): Promise<string>;
   /** Starts a command in a directory; its output is read as it comes. */
   stream(args: readonly string[], directory: string): Streaming;
@@ -124,7 +124,7 @@ async function flawOf(engine: Engine): Promise<{ text: string; cause: unknown } 
   }
 }
 
-/** What the engine said last; it tends to put the cause at the end. */
+/** The engine's last line; it tends to have the cause at the end. */
 export function lastLine(text: string): string {
   const lines = text.trim().split('\n');
   return (lines.at(-1) ?? '').replace(/^Error:\s*/, '').slice(0, 1_000) || 'it gave no reason';

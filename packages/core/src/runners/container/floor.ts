@@ -19,7 +19,7 @@ interface Floor {
   readonly packages: readonly RegExp[];
 }
 
-/** A runtime that is not here has no floor: whoever installed it knows why. */
+/** A runtime that is not listed has no floor: its user has installed it on purpose. */
 const floors: Readonly<Record<string, Floor>> = {
   runc: {
     version: [1, 1, 12],

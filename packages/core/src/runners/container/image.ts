@@ -6,7 +6,7 @@ import { type KnownPlatforms, platformDigest } from './platform.ts';
 
 /** An image that is present, under the digest that was asked for. */
 export interface PresentImage {
-  /** What containers are made of: the engine's id of the image, which is a hash of its content. */
+  /** The engine's id of the image that containers are made of: a hash of its content. */
   readonly id: string;
   /** The digest of the manifest for this platform, where the release's digest is that of an index. */
   readonly platformDigest: string | null;
@@ -14,14 +14,14 @@ export interface PresentImage {
   readonly isRemembered: boolean;
 }
 
-/** What was found out about digests, so that it is not asked for each start. */
+/** Facts about digests that are remembered, so that the engine is not asked at each start. */
 export interface KnownImages {
   readonly images: Map<string, Inspected>;
   readonly platforms: KnownPlatforms;
   readonly onPull: OnPull;
 }
 
-/** Told of each pull: whether the image came, and the seconds that it took. */
+/** Called after each pull: whether the image came, and the seconds that it took. */
 export type OnPull = (ok: boolean, seconds: number) => void;
 
 export function knownImages(onPull: OnPull = () => undefined): KnownImages {
@@ -114,7 +114,7 @@ async function inspect(engine: Engine, digest: string, reference: string): Promi
   return undefined;
 }
 
-/** What the image is known by in registries. */
+/** The digests of the image in registries. */
 function digestsOf({ Digest, RepoDigests }: Inspected): Set<string> {
   const ofNames = (RepoDigests ?? []).map((name) => name.slice(name.indexOf('@') + 1));
   return new Set([...(Digest ? [Digest] : []), ...ofNames]);
@@ -137,13 +137,13 @@ function requireRunnable(engine: Engine, image: Inspected, reference: string): v
       `is for ${platform}, and this machine is ${hostPlatform}; build it for that, too`,
     );
   }
-  // Podman is told to ignore them; docker would make each a writable directory without a bound.
+  // Podman can ignore them; docker would make each a writable directory without a bound.
   if (engine.name === 'docker' && Object.keys(Volumes ?? {}).length > 0) {
     throw refused(reference, 'declares a volume; a hook writes to $OSA_OUT and /tmp only');
   }
 }
 
-/** As images name it. */
+/** The platform of this machine, as images name it. */
 const hostPlatform = `linux/${hostArchitecture}`;
 
 function refused(reference: string, why: string): OsaError {
@@ -166,7 +166,7 @@ async function pull(
   });
   if (ok) return;
   const why = lastLine(stderr);
-  // What an address answered is for readers of runs only: who deploys may name any address.
+  // Only readers of runs may see the answer of an address: anyone who deploys may name any address.
   const details = { reference, engine: engine.name, answer: why };
   if (absent.test(stderr)) {
     throw new OsaError('not_found', `digest not found: the registry does not have ${reference}`, {
@@ -192,7 +192,11 @@ const absent = /manifest[ _]unknown|name[ _]unknown|repository name not known|ma
 const denied =
   /\bunauthorized\b|authentication required|access to the resource is denied|(?<!permission )\bdenied: |registry: denied|403 \(?forbidden/i;
 
-/** `ghcr.io:443/acme/hook:1.2` → `ghcr.io:443/acme/hook`. @throws OsaError `invalid` for what is no name of an image */
+/**
+ * `ghcr.io:443/acme/hook:1.2` → `ghcr.io:443/acme/hook`.
+ *
+ * @throws OsaError `invalid` for a text that cannot name an image
+ */
 function repositoryOf(image: string | null): string {
   const reference = splitImage(image ?? 'localhost/osa');
   if (isImage(reference)) return reference.name.replace(/:[^/:]*$/, '');

@@ -5,7 +5,7 @@ import type { Task } from '../../run/runner.ts';
 import type { AttemptDirectory } from '../attempt/directory.ts';
 import type { EngineName } from './engine.ts';
 
-/** Labels by which containers of ours are found, whoever made them. */
+/** Labels by which containers of any daemon of ours are found. */
 export const labels = { workspace: 'osa.workspace', attempt: 'osa.attempt' } as const;
 
 /** Where the container finds its places; images rely on it. */
@@ -54,8 +54,9 @@ export function runArguments(plan: ContainerPlan): string[] {
 }
 
 /**
- * What only one of the two has or needs. Podman would hand on the daemon's proxies, put writable tmpfs over a
- * read-only root, and make volumes that the image declares; docker has no such options, and its volumes are refused.
+ * Options that only one of the two engines has or needs. Podman would hand on the daemon's proxies, put writable tmpfs
+ * over a read-only root, and make volumes that the image declares; docker has no such options, and its volumes are
+ * refused.
  */
 const dialects: Record<EngineName, readonly string[]> = {
   podman: [

@@ -1,11 +1,11 @@
 import { asOsaError } from '../../error.ts';
 import type { Engine } from './engine.ts';
 
-/** What is known of digests. */
+/** The known facts about digests. */
 export type KnownPlatforms = Map<string, Known>;
 
 interface Known {
-  /** That of the platform's manifest for an index; null for what is a manifest itself, or where nobody answered. */
+  /** The digest of the platform's manifest in an index; null for a manifest itself, or where nobody answered. */
   readonly platform: string | null;
   /** When it is worth to ask again, by the process's clock in milliseconds. */
   readonly until: number;

@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts';
 /** Milliseconds between tries to remove what the engine did not remove. */
 const againMs = 2_000;
 
-/** Kills what lives of them and removes them with their volumes; one that is gone is no error. */
+/** Kills those that live and removes all with their volumes; a missing one is not an error. */
 export async function removeContainers(engine: Engine, containers: readonly string[]): Promise<void> {
   if (containers.length === 0) return;
   if ((await engine.call(['rm', '--force', '--volumes', ...containers])).ok) return;
@@ -26,7 +26,7 @@ export function isUnknown(complaint: string): boolean {
   return /no such (container|object)/i.test(complaint);
 }
 
-/** Told of a container that the engine does not remove, at the first try. */
+/** Called for a container that the engine does not remove at the first try. */
 export type OnLeft = (container: string, error: Error) => void;
 
 export interface ContainerRemoval {
@@ -39,7 +39,7 @@ export interface ContainerRemoval {
 /**
  * Removes containers. Those that are to be removed while the engine removes others go together in its next call, which
  * costs little more than one. While the engine cannot, it is asked again and again, since code without a lease must not
- * live on; the answer does not wait for that. What is left when the process ends, the next daemon sweeps.
+ * live on; the answer does not wait for that. The next daemon sweeps those that are left when the process ends.
  */
 export function containerRemoval(engine: Engine, onLeft: OnLeft): ContainerRemoval {
   let waiting: string[] = [];

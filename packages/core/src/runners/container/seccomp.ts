@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts';
 /**
  * Docker's default profile refuses these without privileges. Podman's allows them, since they are harmless by
  * themselves; but in a user namespace of its own the code could mount a file system on which it may execute what it
- * writes, without a bound. What is left out of a profile is refused.
+ * writes, without a bound. A profile refuses everything that it does not name.
  */
 const refused = new Set([
   ...['unshare', 'setns', 'clone', 'clone3', 'ptrace', 'process_vm_readv', 'process_vm_writev'],
@@ -66,7 +66,7 @@ function narrow(profile: Profile): string {
   return JSON.stringify({ ...profile, syscalls: [...syscalls, cloneWithoutNamespaces, ...sockets] });
 }
 
-/** What rules of ours allow, or none: socketcall's arguments stand in memory, where no filter can see the family. */
+/** Whether our own rules decide about it: socketcall's arguments are in memory, where no filter can see the family. */
 function isLeftToUs(name: string, action: string): boolean {
   return name === 'socket' || name === 'socketcall' || (action === 'SCMP_ACT_ALLOW' && refused.has(name));
 }

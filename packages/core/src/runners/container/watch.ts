@@ -18,9 +18,9 @@ import { type Engine, lastLine, type Streaming } from './engine.ts';
 import { withPrefix } from './image.ts';
 import { isUnknown } from './removal.ts';
 
-/** What the engine may take to notice that the code is dead. */
+/** The time in which the engine must notice that the code is dead. */
 const settleMs = 30_000;
-/** What the engine may take to make the container. */
+/** The time in which the engine must make the container. */
 const makeMs = 60_000;
 const lookEveryMs = 10;
 

@@ -38,7 +38,7 @@ export async function endAll(whose: Whose): Promise<void> {
   }
 }
 
-/** Sends a signal to a process, or to a group when `pid` is negative; one that is gone is no error. */
+/** Sends a signal to a process, or to a group when `pid` is negative; a missing one is not an error. */
 export function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     process.kill(pid, signal);
@@ -103,7 +103,7 @@ function parseStat(text: string) {
   };
 }
 
-/** What /proc answers of a process, or undefined when it is gone or another user's. */
+/** The answer of /proc about a process, or undefined when it is gone or another user's. */
 async function orGone(answer: Promise<string>): Promise<string | undefined> {
   try {
     return await answer;

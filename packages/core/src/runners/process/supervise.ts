@@ -15,7 +15,7 @@ import { untilEnded } from '../attempt/guard.ts';
 import { isTooLarge } from '../attempt/output-size.ts';
 import { endAll, signalProcess, startOf } from './processes.ts';
 
-/** What the pipes still hold once every process is gone is read within this. */
+/** The time for reading the rest of the pipes once every process is gone. */
 const drainMs = 1_000;
 
 /** Beside the attempt's directories; names the leader of the process group for the sweep after a crash. */
@@ -110,7 +110,7 @@ function startError(error: unknown, file: string): unknown {
   const problem = {
     ENOENT: `is not found: it must be on the daemon's PATH or in the hook's directory (such as "./run.sh"), and so must the interpreter that its first line names`,
     EACCES: 'cannot be executed: give the file its executable bit, or name its interpreter in the command',
-    ENOEXEC: 'is no program that this machine can execute',
+    ENOEXEC: 'is not a program that this machine can execute',
     E2BIG: 'has too many or too long arguments',
     ERR_INVALID_ARG_VALUE: 'or one of its arguments holds a NUL character or is empty',
   }[code];

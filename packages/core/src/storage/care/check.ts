@@ -11,7 +11,7 @@ export interface Finding {
   readonly kind: 'missing' | 'damaged' | 'unknown' | 'foreign';
   /** A digest, or a name in the store. */
   readonly name: string;
-  /** What was found, for a person. */
+  /** The finding, for a person. */
   readonly detail: string;
 }
 

@@ -1,4 +1,4 @@
-/** What the database knows of the bytes in the store. */
+/** The bytes in the store as the database knows them. */
 export interface Inventory {
   /** All bytes that it names, in the order of their digests. */
   named(): AsyncIterable<{ readonly sha256: string; readonly size: number }>;

@@ -97,7 +97,7 @@ function recalledTags(notices: Answer<'traceRow'>['run']['recalled']): object {
   return { tags: { ...facet('TagsDatasetFacet', '1-0-0'), tags } };
 }
 
-/** Of a source that names a repository on the web. */
+/** The location of a source that names a repository on the web. */
 function sourceLocation(ref: string): object {
   const [, repoUrl, version] = /^git\+(https:\/\/.+?)(?:\.git)?@([^@]+)$/.exec(ref) ?? [];
   if (repoUrl === undefined) return {};

@@ -22,7 +22,7 @@ export function statementOf(trace: RowTrace, issuedAt: string): object {
     predicate: {
       issued_at: issuedAt,
       row: { name: row.name, current: row.current, ...subject },
-      // As of when it was issued, as `current` is.
+      // The recalls when it was issued, as `current` is.
       ...(row.recalled.length > 0 && { recalled: row.recalled }),
       record: {
         srn: record.srn,
@@ -68,7 +68,7 @@ export function receiptOf(statement: object, { key, kid }: Pick<SigningKey, 'key
   return `${canonicalJson({ payload: payload.toString('base64'), payloadType, signatures: [{ keyid: kid, sig }] })}\n`;
 }
 
-/** What is signed: DSSE v1's pre-authentication encoding of type and body. */
+/** The signed bytes: DSSE v1's pre-authentication encoding of type and body. */
 export function preAuthentication(payload: Buffer): Buffer {
   return Buffer.concat([
     Buffer.from(`DSSEv1 ${Buffer.byteLength(payloadType)} ${payloadType} ${payload.length} `),

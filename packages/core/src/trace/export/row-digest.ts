@@ -1,7 +1,7 @@
 import { sha256 } from '../../hook/release.ts';
 import { canonicalJson } from '../../json/canonical.ts';
 
-/** What a row's digest is over: what the row says, and of which record. docs/receipts.md has test vectors. */
+/** The content of a row's digest: its values, and the record. docs/receipts.md has test vectors. */
 export interface DigestedRow {
   /** The record's SRN. */
   readonly record: string;

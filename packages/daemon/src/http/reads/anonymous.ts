@@ -3,7 +3,7 @@ import { bounds } from '@osa/core/limits';
 import type { HttpLimits } from '../limits.ts';
 import { type Budget, createBudget } from './budget.ts';
 
-/** What readers without a token may use up, by network. */
+/** The budget of readers without a token, by network. */
 export interface AnonymousBudget {
   /** Counts a request. @throws OsaError `rate_limited` when nothing is left of requests, rows or bytes */
   admit(network: string): void;

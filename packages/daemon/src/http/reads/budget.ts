@@ -1,4 +1,4 @@
-/** What each network may use up: `burst` at once, `perSecond` in the long run. */
+/** The budget of each network: `burst` at once, `perSecond` in the long run. */
 export interface Budget {
   left(network: string): number;
   spend(network: string, amount: number): void;
@@ -7,7 +7,7 @@ export interface Budget {
 export interface BudgetOptions {
   readonly burst: number;
   readonly perSecond: number;
-  /** What is left is never less; by default a network may owe any amount. */
+  /** The lowest balance; by default a network may owe any amount. */
   readonly least?: number;
 }
 

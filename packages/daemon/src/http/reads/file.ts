@@ -10,9 +10,9 @@ export interface FileReading {
   readonly take: () => Promise<Turn>;
   /** Aborted when the client has gone. */
   readonly client: AbortSignal;
-  /** Told of each part that was read. */
+  /** Called after each part that was read. */
   readonly onPart: (part: { readonly rows: number }) => void;
-  /** Told of each piece before it is sent. */
+  /** Called before each piece is sent. */
   readonly onPiece: (piece: { readonly bytes: number }) => void;
 }
 

@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { byteRange } from '../range.ts';
 import { StoredBytes } from './stored-bytes.ts';
 
-/** What a depositor has sent is never run, shown or guessed at in the archive's own origin. */
+/** Never lets a browser run, show or guess at a depositor's file in the archive's own origin. */
 export function serveFile(
   files: FileStore,
   { name, size, sha256 }: PublishedFile,

@@ -45,7 +45,7 @@ export interface ShareLimits {
 
 /** A client that has not taken its answer after this time is cut if others cannot read for it. */
 const sendingMs = 5_000;
-/** What an answer may take altogether: a minute, and a second for each of so many bytes. */
+/** The longest time for an answer: a minute, and a second for each of so many bytes. */
 const minuteMs = 60_000;
 const leastBytesPerSecond = 64 * 1024;
 

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 
 /**
- * An answer of bytes that are stored. They are opened when the read's turn has ended: whoever opens them may have to wait
- * until they are compared with their digest.
+ * An answer of bytes that are stored. They are opened when the read's turn has ended: opening them may wait until they
+ * are compared with their digest.
  */
 export class StoredBytes {
   readonly length: number;

@@ -12,7 +12,7 @@ export interface Streams {
 }
 
 export interface StreamLimits {
-  /** Of one reader, and of all. A quarter of all is kept from readers without a token. */
+  /** The most streams of one reader, and of all. A quarter of all is kept from readers without a token. */
   readonly each: number;
   readonly all: number;
 }

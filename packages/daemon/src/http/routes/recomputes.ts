@@ -41,7 +41,7 @@ interface RecomputeParts {
   readonly cancelling: Store;
 }
 
-/** What runs releases over published records, and the comparisons, recalls and replays beside it. */
+/** Runs of releases over published records, and the comparisons, recalls and replays beside them. */
 export function recomputeRoutes({ store, cancelling }: RecomputeParts): Routes {
   return {
     ...comparisonRoutes({ store }),

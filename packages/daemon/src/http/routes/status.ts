@@ -11,7 +11,7 @@ export interface StatusParts {
   readonly version: string;
   readonly domain: string;
   readonly dataDirectory: string;
-  /** What the daemon needs, each part looked at. */
+  /** Looks at each part that the daemon needs. */
   readonly checks: () => Promise<Answer<'doctor'>['checks']>;
 }
 
@@ -38,7 +38,7 @@ export function statusRoutes({
   };
 }
 
-/** What a process without root may still write. */
+/** The space of a disk that a process without root may still write. */
 export async function diskOf(directory: string): Promise<DaemonFacts['disk']> {
   const { bsize, blocks, bavail } = await statfs(directory);
   return { total_bytes: blocks * bsize, free_bytes: bavail * bsize };

@@ -122,7 +122,7 @@ function isRight({ missing, changed, unknown }: Verified): boolean {
   return missing.length + changed.length + unknown.length === 0;
 }
 
-/** What is done of an export; in its directory until it is complete. */
+/** The parts of an export that are done; kept in its directory until it is complete. */
 interface Progress {
   readonly identity: string;
   readonly as_of?: string;
@@ -199,7 +199,7 @@ async function saveTable(
   };
   const path = `data/${name}.${format}`;
   const file = join(part, path);
-  // The runs of rows are told as they come, so their table begins anew.
+  // The runs of rows are collected as the rows come, so their table begins anew.
   if (name !== 'records') await rm(`${file}.part.json`, { force: true });
   const say = progressOf((shown) => context.output.note(`${name}: ${shown}`));
   const { signal } = context;

@@ -66,7 +66,7 @@ export async function zipFiles(path: string): Promise<Files & AsyncDisposable> {
       try {
         for await (const chunk of await read(name)) hash.update(chunk as Buffer);
       } catch {
-        // What cannot be unpacked is not what was packed.
+        // A file that cannot be unpacked is not the one that was packed.
         return undefined;
       }
       return hash.digest('hex');

@@ -8,7 +8,7 @@ import { green, type Line, line, red } from '../../../terminal/paint.ts';
 import { readTextFile } from '../../text-file.ts';
 import type { Tried } from './run.ts';
 
-/** What a hook must answer: the rows of each record, or that it rejects the record. */
+/** The answer that is expected of a hook: the rows of each record, or that it rejects the record. */
 export type Expected = ReadonlyMap<string, readonly string[] | 'rejected'>;
 
 /** One difference between what was expected and what came. */

@@ -162,7 +162,7 @@ async function prepare(
     return directory(given === undefined ? own : resolve(place.cwd, given), release.command, place);
   }
   if (given === undefined) return image({ name: release.image, digest: release.digest }, place);
-  // What starts another directory than the file's is what the file says starts its own.
+  // A command for another directory than the file's is the one that the file gives for its own.
   throw new OsaError(
     'usage',
     `${convention}: hook ${name} has no release.command, which starts a directory`,

@@ -57,7 +57,7 @@ export async function localFiles(directory: string): Promise<LocalFiles> {
   };
 }
 
-/** What begins with a dot is what systems leave in directories. */
+/** The names in a directory, without those that begin with a dot: systems put them there. */
 async function namesIn(place: string): Promise<string[]> {
   try {
     if (!(await lstat(place)).isDirectory()) throw refusal(place, 'is not a directory');
@@ -76,7 +76,7 @@ async function within(root: string, path: string): Promise<string> {
   throw refusal(path, `leads out of ${root}; name files below it`);
 }
 
-/** @throws OsaError `usage` for what is no file, or cannot be read */
+/** @throws OsaError `usage` for anything but a file that can be read */
 export async function localFile(path: string): Promise<LocalFile> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((cause: unknown) => {

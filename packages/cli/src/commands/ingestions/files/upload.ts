@@ -17,7 +17,7 @@ export interface UploadRequest {
   readonly files: readonly LocalFile[];
   readonly progress: Progress;
   readonly signal: AbortSignal;
-  /** That of the tokens, for those who bring in no uploads. */
+  /** The scope that tokens need, where no upload brings one. */
   readonly scope?: string;
 }
 

@@ -1,7 +1,9 @@
 import { block, bold, dim, type Line, line, shortened } from '../../../terminal/paint.ts';
 import type { Graph, Node } from './graph.ts';
 
-/** A graph as a tree that is as wide as the terminal. What was drawn before is named again, without its branches. */
+/**
+ * A graph as a tree that is as wide as the terminal. A node that was drawn before is named again, without its branches.
+ */
 export function treeLines({ nodes, edges }: Graph): Line[] {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const seen = new Set<string>();
