@@ -26,7 +26,7 @@ async function draft(): Promise<string> {
 interface Part {
   readonly field?: string;
   readonly name?: string;
-  readonly content: string | Uint8Array<ArrayBuffer>;
+  readonly content: string | Uint8Array;
 }
 
 async function sendForm(
@@ -41,7 +41,8 @@ async function sendForm(
   const form = new FormData();
   for (const { field = 'file', name, content } of parts) {
     if (name === undefined) form.append(field, String(content));
-    else form.append(field, new Blob([content]), name);
+    else
+      form.append(field, new Blob([typeof content === 'string' ? content : Uint8Array.from(content)]), name);
   }
   const sent = new Response(form);
   const whole = Buffer.from(await sent.arrayBuffer());
