@@ -161,7 +161,7 @@ test('a draft is filled in by a workbook, loses a file, and is deleted; an opera
   const deleted = await osa('ada', ['depositions', 'delete', id, '--yes', '--json']);
   expect(JSON.parse(deleted.stdout)).toMatchObject({ id, status: 'deleted', metadata: {} });
   const ended = await osa('curator', ['depositions', 'end', id, '--reason', 'asked by mail']);
-  expect([ended.code, ended.stderr]).toEqual([1, expect.stringContaining('only administrators')]);
+  expect([ended.code, ended.stderr]).toEqual([4, expect.stringContaining('only administrators')]);
 });
 
 /** Its hook runs nothing until the end of the test. */

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
+import { request as rawRequest } from 'node:http';
 import { readSheet } from '@osa/core/spreadsheet/read';
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { row, workbook } from '../spreadsheet/workbook.ts';
 import { deployRequest, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
+import { until } from '../support/database/database.ts';
 
 /** Files and workbooks that come as forms, as browsers send them. */
 
@@ -122,6 +124,25 @@ test('a form that is torn, or is none, is refused', async () => {
   const json = await sendForm(`${id}/files`, [notes], { headers: { 'content-type': 'application/json' } });
   expect(json.status).toBe(415);
   expect((await shown(id)).revision).toBe(1);
+});
+
+test('a form whose connection is cut holds up nobody after it', async () => {
+  const id = await draft();
+  const authorization = await depositor();
+  const head = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhalf';
+  for (let n = 0; n < 6; n += 1) {
+    const sending = rawRequest(`${daemon.url}/api/v1/depositions/${id}/files`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'multipart/form-data; boundary=b', 'content-length': 900 },
+    });
+    const closed = new Promise((resolve) => sending.once('close', resolve));
+    sending.on('error', () => undefined);
+    sending.write(head);
+    await until('its file', async () => sending.writableLength === 0);
+    sending.destroy();
+    await closed;
+  }
+  expect((await sendForm(`${id}/files`, [notes])).status).toBe(200);
 });
 
 test('only its owner fills a draft, as it was seen, and only a draft', async () => {

@@ -2,7 +2,7 @@ import { forgetUploadUse, uploadUse } from '@osa/core/postgres/storage/upload-us
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { admin, type TestDatabase, testDatabase } from '../support/database/database.ts';
 
-/** What somebody may send on a day is counted before it comes, and what did not come is given back. */
+/** Bytes that somebody may send on a day are counted before they come; those that do not come are given back. */
 
 let database: TestDatabase;
 let use: ReturnType<typeof uploadUse>;

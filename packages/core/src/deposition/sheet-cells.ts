@@ -2,7 +2,7 @@ import { canonicalJson } from '../json/canonical.ts';
 import type { FieldDefinition } from '../record/schema.ts';
 import type { WrittenCell } from '../spreadsheet/write.ts';
 
-/** What a field takes, for somebody who fills in a cell. */
+/** Says to somebody who fills in a cell what the field takes. */
 export function describe({
   type,
   required,
@@ -28,7 +28,9 @@ export function describe({
     `${required ? 'required' : 'optional'}: ${taken}${unit}`,
     ...(description ? [description] : []),
     ...(example === undefined ? [] : [`such as ${example}`]),
-  ].join('. ');
+  ]
+    .map((part) => part.trim().replace(/\.$/, ''))
+    .join('. ');
 }
 
 /** A value of the metadata in its cell; lists are JSON. */

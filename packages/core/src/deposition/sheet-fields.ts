@@ -8,7 +8,7 @@ import { excerpt } from '../text.ts';
 type Filled = Answer<'fillDeposition'>['parse_result'];
 type Told = Filled['errors'][number];
 
-/** What a filled sheet says: names in its first row, values in its third one. Nothing is guessed. */
+/** Reads a filled sheet: names in its first row, values in its third one. Nothing is guessed. */
 export function filledFields({ rows, hasMore, since1904 }: Sheet, fields: readonly Field[]): Filled {
   const [names = new Map(), , values = new Map()] = rows;
   const metadata: Record<string, unknown> = {};
@@ -66,7 +66,7 @@ function textOf({ type }: Field, { kind, text }: SheetCell, since1904: boolean):
 }
 
 const dayMs = 86_400_000;
-/** 1900 is no leap year, and spreadsheets say that it is: days before its March are not taken. */
+/** Spreadsheets say that 1900 was a leap year, and it was not: days before its March are not taken. */
 const [firstDay, lastDay] = [61, 2_958_465];
 
 function dayOf(days: number, since1904: boolean): string | undefined {
@@ -81,5 +81,5 @@ function unknownField(name: string, fields: readonly Field[]): string {
     fields.map((one) => one.name),
   );
   const next = near === undefined ? 'take the names of the template' : `did you mean ${near}?`;
-  return `the first row has ${excerpt(name)}, which is no field of the schema; ${next}`;
+  return `the first row has ${excerpt(name)}, and the schema has no such field; ${next}`;
 }

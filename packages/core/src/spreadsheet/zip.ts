@@ -15,7 +15,7 @@ export interface Parts {
 /**
  * Opens a packed workbook. Only the parts that are read are unpacked.
  *
- * @throws OsaError `invalid` for what is no workbook, and later `too_large` for a part that is larger than its bound, whatever the
+ * @throws OsaError `invalid` if it is not a workbook, and later `too_large` for a part that is larger than its bound, whatever the
  * archive says of its size
  */
 export async function openParts(bytes: Buffer): Promise<Parts> {

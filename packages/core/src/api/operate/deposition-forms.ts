@@ -47,7 +47,7 @@ export const depositionFormRoutes = {
     status: 200,
     response: z.object({
       parse_result: z.object({
-        /** Of the draft as it is afterwards. */
+        /** The draft has these afterwards. */
         metadata: z.record(z.string(), z.unknown()),
         warnings: z.array(z.string()),
         /** Where there are some, nothing was changed. */

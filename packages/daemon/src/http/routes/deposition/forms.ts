@@ -32,11 +32,11 @@ export function depositionFormRoutes(parts: DepositionFormParts): Routes {
     await requireFillable(store, call.caller().principal, seen(call));
     return inTurn(async () => {
       const chunks = call.upload(maxBytes + formOverhead);
-      const [name, file] = await fileOfForm(call.request, chunks, async (name, bytes) => {
-        return [name, await spool(bytes, { directory, maxBytes })] as const;
-      });
-      await using whole = file;
-      return await work(name, whole);
+      const { name, kept } = await fileOfForm(call.request, chunks, (bytes) =>
+        spool(bytes, { directory, maxBytes }),
+      );
+      await using file = kept;
+      return await work(name, file);
     });
   };
   return {
@@ -65,7 +65,7 @@ export function depositionFormRoutes(parts: DepositionFormParts): Routes {
   };
 }
 
-/** What a form says: two with the same boundaries or others are one request. */
+/** Two forms that say the same are one request, whatever their boundaries. */
 function digestOf(name: string, sha256: string): string {
   return createHash('sha256').update(`${name}\n${sha256}`).digest('hex');
 }

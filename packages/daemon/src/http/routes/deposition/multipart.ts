@@ -8,43 +8,47 @@ import { OsaError } from '@osa/core/error';
 export const formOverhead = 16 * 1024;
 
 /**
- * Reads a form of one file, which must be in the field `file`, and passes its name and its bytes on as they come.
+ * Reads a form of one file, which must be in the field `file`. `keep` gets its bytes as they come, and what it keeps is
+ * disposed if the form is refused after all.
  *
- * @throws OsaError `malformed` (no form, or torn), `invalid` (another field, two files, no file), and what `take` throws
+ * @throws OsaError `malformed` (not a form, or torn), `invalid` (another field, two files, no file), and what `keep` throws
  */
-export async function fileOfForm<T>(
+export async function fileOfForm<T extends AsyncDisposable>(
   { headers }: Pick<IncomingMessage, 'headers'>,
   chunks: AsyncIterable<Uint8Array>,
-  take: (name: string, bytes: AsyncIterable<Uint8Array>) => Promise<T>,
-): Promise<T> {
+  keep: (bytes: AsyncIterable<Uint8Array>) => Promise<T>,
+): Promise<{ readonly name: string; readonly kept: T }> {
   const form = formReader(headers);
-  const taken: Promise<T>[] = [];
-  let problem: OsaError | undefined;
+  const files: { readonly name: string; readonly stream: Readable; readonly kept: Promise<T> }[] = [];
+  let isWrong = false;
   form.on('file', (field, stream, name) => {
-    // Errors of the form reach whoever reads the file, and the pipeline.
+    // Errors of the form reach the reader of the file, and the pipeline.
     stream.on('error', () => undefined);
-    if (field !== 'file' || taken.length > 0 || !name) {
-      problem ??= wrongForm();
+    if (field !== 'file' || files.length > 0 || !name) {
+      isWrong = true;
       stream.resume();
       return;
     }
-    const work = take(name, stream);
-    taken.push(work);
+    const kept = keep(stream);
+    files.push({ name, stream, kept });
     // A refusal ends the reading of the form; it is thrown below.
-    work.catch((error: Error) => form.destroy(error));
+    kept.catch((error: Error) => form.destroy(error));
   });
   form.on('field', () => {
-    problem ??= wrongForm();
+    isWrong = true;
   });
-  const read = await pipeline(Readable.from(chunks, { objectMode: false }), form).then(
+  const failure = await pipeline(Readable.from(chunks, { objectMode: false }), form).then(
     () => undefined,
-    (error: unknown) => ({ error }),
+    (cause: unknown) => ({ cause }),
   );
-  const [work] = await Promise.allSettled(taken);
-  if (work?.status === 'rejected') throw work.reason;
-  if (read) throw asMalformed(read.error);
-  if (problem || !work) throw problem ?? wrongForm();
-  return work.value;
+  const [file] = files;
+  // A form that is cut ends no file by itself.
+  if (failure) file?.stream.destroy(failure.cause as Error);
+  const [kept] = await Promise.allSettled(files.map((one) => one.kept));
+  if (kept?.status === 'rejected') throw asMalformed(kept.reason);
+  if (file && kept && !failure && !isWrong) return { name: file.name, kept: kept.value };
+  await kept?.value[Symbol.asyncDispose]();
+  throw failure ? asMalformed(failure.cause) : wrongForm();
 }
 
 function formReader(headers: IncomingMessage['headers']) {
