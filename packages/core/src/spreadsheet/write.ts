@@ -13,6 +13,24 @@ const main = `${office}/spreadsheetml/2006/main`;
 const packaged = `${office}/package/2006`;
 const type = 'application/vnd.openxmlformats-officedocument.spreadsheetml';
 
+const cellStyle = (attributes: string) => `<xf ${attributes} fillId="0" borderId="0" xfId="0"/>`;
+
+/** Programs refuse fills and borders that say nothing. Format 49 is that of texts. */
+const styles = [
+  `<styleSheet xmlns="${main}">`,
+  '<fonts count="2"><font><sz val="11"/><name val="Calibri"/></font><font><b/><sz val="11"/><name val="Calibri"/></font></fonts>',
+  '<fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill></fills>',
+  '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>',
+  '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>',
+  '<cellXfs count="3">',
+  cellStyle('numFmtId="0" fontId="0"'),
+  cellStyle('numFmtId="49" fontId="1" applyFont="1" applyNumberFormat="1"'),
+  cellStyle('numFmtId="49" fontId="0" applyNumberFormat="1"'),
+  '</cellXfs>',
+  '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles>',
+  '</styleSheet>',
+].join('');
+
 /** The same rows are the same bytes. */
 const writtenAt = new Date('2000-01-01T00:00:00Z');
 
@@ -31,8 +49,8 @@ export async function writeSheet(
     '_rels/.rels': `<Relationships xmlns="${packaged}/relationships"><Relationship Id="rId1" Type="${document}/officeDocument" Target="xl/workbook.xml"/></Relationships>`,
     'xl/workbook.xml': `<workbook xmlns="${main}" xmlns:r="${document}"><sheets><sheet name="record" sheetId="1" r:id="rId1"/></sheets></workbook>`,
     'xl/_rels/workbook.xml.rels': `<Relationships xmlns="${packaged}/relationships"><Relationship Id="rId1" Type="${document}/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="rId2" Type="${document}/styles" Target="styles.xml"/></Relationships>`,
-    // 0: as it is. 1: bold text. 2: text (the format 49 is "@").
-    'xl/styles.xml': `<styleSheet xmlns="${main}"><fonts count="2"><font/><font><b/></font></fonts><fills count="1"><fill/></fills><borders count="1"><border/></borders><cellStyleXfs count="1"><xf/></cellStyleXfs><cellXfs count="3"><xf/><xf numFmtId="49" fontId="1" applyFont="1" applyNumberFormat="1"/><xf numFmtId="49" applyNumberFormat="1"/></cellXfs></styleSheet>`,
+    // 0: as it is. 1: bold text. 2: text.
+    'xl/styles.xml': styles,
     'xl/worksheets/sheet1.xml': sheetText(rows, columns),
   };
   for (const [name, text] of Object.entries(parts)) {
