@@ -9,8 +9,8 @@ import { admin } from '../support/database/database.ts';
 import { closed, commitOf, namesOf, opened, refOf, times } from './recall-support.ts';
 
 /**
- * Two hooks whose releases were built from commits: in full, shortened, from a dirty tree, and known under a second commit.
- * Each release has made rows.
+ * Two hooks whose releases were built from commits: in full, shortened, from a dirty tree, and from no commit.
+ * Later deploys declare all of them unchanged, from two commits more. Each release has made rows.
  */
 const commits = Array.from({ length: 8 }, (_, index) => commitOf(`commit ${index}`));
 const at = (index: number) => commits[index] ?? '';
@@ -28,9 +28,10 @@ beforeAll(async () => {
   const refs: readonly (readonly [string, readonly string[]])[] = [
     [refOf(at(0)), [at(0)]],
     [refOf(at(1).slice(0, 12)), [at(1)]],
-    [`${refOf(at(2))}-dirty`, [at(2)]],
-    [refOf(at(3)), [at(3), at(5)]],
+    [`${refOf(at(2))}-dirty`, [at(2), at(5)]],
+    [refOf(at(3)), [at(3)]],
     [refOf(at(4)), [at(4)]],
+    ['git+https://example.org/elsewhere', [at(5)]],
   ];
   for (const [index, [sourceRef, of]] of refs.entries()) {
     const version = index + 1;
@@ -46,7 +47,8 @@ beforeAll(async () => {
   const owner = bench.open('owner');
   await owner.sql`
     insert into release_sources (hook, version, source_ref, actor)
-    select hook, version, ${refOf(at(5))}, built_by from releases where source_ref = ${refOf(at(3))}`;
+    select hook, version, source, built_by from releases, unnest(${[5, 0].map((n) => refOf(at(n)))}::text[]) as s (source)
+    order by hook, version, source = ${refOf(at(0))}`;
   return () => bench.dispose();
 }, 120_000);
 

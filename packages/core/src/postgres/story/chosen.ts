@@ -35,13 +35,12 @@ function releases(sql: Sql, where: Fragment, most: number): Promise<ReleaseName[
     where ${where} order by r.hook, r.version limit ${most}`;
 }
 
-/** By the source of the release, or by one of its further sources. */
+/** By the source of a release or, where that is no clean commit, by the first commit that holds its bytes. */
 function isOfCommits(sql: Sql, commits: readonly string[]): Fragment {
-  const names = (ref: Fragment) => sql`exists (
-    select from unnest(${arrayText(commits)}::text::text[]) as c (commit) where names_commit(${ref}, c.commit))`;
-  return sql`(${names(sql`r.source_ref`)} or (
-    select true from release_sources s
-    where s.hook = r.hook and s.version = r.version and ${names(sql`s.source_ref`)} limit 1))`;
+  return sql`exists (
+    select from (select committed_source(r.hook, r.version) as committed offset 0) s
+    cross join unnest(${arrayText(commits)}::text::text[]) as c (commit)
+    where names_commit(r.source_ref, c.commit) or names_commit(s.committed, c.commit))`;
 }
 
 async function hasRun(sql: Sql, platform: string): Promise<boolean> {
