@@ -148,7 +148,7 @@ export function allPairs({ canFillDisk }: { readonly canFillDisk: boolean }): Fa
 
 /** How often a point is reached in a run at least, about; a fault at a later time would never happen. */
 function mostOften(point: Point): number {
-  if (/^(recovery|shutdown|live|mint|oom|divide|deposition|hold|review)/.test(point)) return 1;
+  if (/^(recovery|shutdown|live|mint|oom|divide|deposition|hold|review|comparison)/.test(point)) return 1;
   if (/^(submit|file)/.test(point)) return 3;
   if (point.startsWith('release')) return 5;
   return 4;

@@ -5,6 +5,8 @@ import type { Database } from '@osa/core/postgres/connection/connect';
 import type { Point } from './control.ts';
 import { checkFiles } from './files.ts';
 import type { Injected } from './injector.ts';
+import { checkComparisons } from './invariants/again/comparisons.ts';
+import { checkRecomputes, checkReplays } from './invariants/again/recomputes.ts';
 import { checkEvents } from './invariants/events.ts';
 import { type History, readHistory, rewritten } from './invariants/history.ts';
 import { checkDepositions, checkHolds } from './invariants/holds.ts';
@@ -12,12 +14,12 @@ import { checkLives } from './invariants/leases.ts';
 import { checkMemory } from './invariants/memory.ts';
 import { checkOrder } from './invariants/order.ts';
 import { type Ends, watchLeases } from './invariants/read-leases.ts';
-import { checkRecomputes, checkReplays } from './invariants/recomputes.ts';
 import { checkRegistry } from './invariants/registry.ts';
 import { checkRows } from './invariants/rows.ts';
 import { readState, type State } from './invariants/state.ts';
 import { checkTraces } from './invariants/trace.ts';
 import type { Report, Violation } from './invariants/violations.ts';
+import { compareTwice } from './workload/compare.ts';
 import { retryRecomputes } from './workload/hooks.ts';
 import { planClients, type WorkloadParts } from './workload/plan.ts';
 import { firstDeploy, retryAll, runClient } from './workload/workload.ts';
@@ -107,6 +109,8 @@ async function play(world: World, { key, operations, containers }: RunOptions): 
   await untilEnded(database);
   await retryRecomputes(partsOf('last'));
   await untilEnded(database);
+  await compareTwice(partsOf('last'), random.fork('last comparison'));
+  await untilEnded(database);
   return recoveryMs;
 }
 
@@ -141,6 +145,7 @@ async function verify(
   checkDepositions(state, model, report);
   checkRecomputes(state, model, report);
   checkReplays(state, model, report);
+  checkComparisons(state, model, report);
   await checkMemory(state, daemons, report);
   await checkTraces(state, model, (await clientsOf(world, key))('reader'), report);
   const final = await readHistory(database);
@@ -178,7 +183,9 @@ async function untilEnded(database: Database, enough = () => false): Promise<voi
       union all
       select id, 'recompute', hook from recomputes where finished_at is null
       union all
-      select id, 'replay', reason from replay_parts where finished_at is null`.catch(() => undefined);
+      select id, 'replay', reason from replay_parts where finished_at is null
+      union all
+      select id, 'comparison', hook from comparisons where finished_at is null`.catch(() => undefined);
     if (open?.length === 0 || enough()) return;
     if (Date.now() > deadline) {
       throw new Error(`batches have not ended within ${endWithinMs} ms: ${JSON.stringify(open)}`);

@@ -1,6 +1,7 @@
 import { compare } from '@osa/core/comparison/compare';
 import type { Comparison } from '@osa/core/comparison/comparisons';
 import { executeComparison } from '@osa/core/comparison/execute';
+import { OsaError } from '@osa/core/error';
 import { activate } from '@osa/core/hook/live';
 import { comparisonQueue } from '@osa/core/postgres/comparison/queue';
 import type { Execution } from '@osa/core/run/execution';
@@ -147,6 +148,35 @@ test('code that dies is reported as errors of its records; what cannot be compar
   expect((await asked({ keys: ['value'] })).field).toBe('keys');
   expect((await asked({ convention: 'nowhere' })).code).toBe('not_found');
   expect((await asked({ records: ['x'] })).field).toBe('records[0]');
+});
+
+test('a record that ends the code is errored alone, and the others are compared', async () => {
+  await twoReleases(
+    'if (metadata.value === 4) process.exit(3); return { features: [{ value: metadata.value }] }',
+  );
+  const { report } = await compared({ version: 2 });
+  expect(report).toMatchObject({
+    ...{ records: 10, changed_records: 1 },
+    outcomes: [
+      { from: 'passed', to: 'passed', records: 9 },
+      { from: 'passed', to: 'errored', records: 1 },
+    ],
+    rows: { before: 10, after: 9, added: 0, removed: 1, changed: 0 },
+  });
+});
+
+test('while the database cannot be reached a comparison does not fail: it is begun again', async () => {
+  await twoReleases('return { features: [{ value: metadata.value + 0 }] }');
+  const { id } = await compare(bench.store, writer, 'probe', { ...request, version: 2 });
+  const queue = comparisonQueue(bench.database);
+  const away = {
+    ...{ ...execution, worker: { name: 'cut off', leaseMs: 300 } },
+    comparisons: { ...queue, read: async () => Promise.reject(new OsaError('unavailable', 'it is away')) },
+  };
+  expect(await executeComparison(away, new AbortController().signal)).toBe(true);
+  expect(await bench.store.comparisons.show(id)).toMatchObject({ status: 'running', problem: null });
+  await expect.poll(() => executeComparison(execution, new AbortController().signal)).toBe(true);
+  expect(await bench.store.comparisons.show(id)).toMatchObject({ status: 'done', report: { records: 10 } });
 });
 
 test('a comparison whose worker is lost is made by another, and the late one writes nothing', async () => {

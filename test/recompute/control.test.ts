@@ -37,10 +37,12 @@ const healed = ['a 1 v1 (history)', 'a 2 v2', 'b 1 v1 (history)', 'b 2 v2'];
 test('a paused recompute is not run, and goes on when it is resumed', async () => {
   const id = await begun();
   const paused = await pauseRecompute(bench.store, writer, id, { reason: 'to look' });
-  expect(paused).toMatchObject({ status: 'paused', paused: { reason: 'to look' } });
+  expect(paused).toMatchObject({ status: 'paused', changed: true, paused: { reason: 'to look' } });
+  expect(await pauseRecompute(bench.store, writer, id, {})).toMatchObject({ ...paused, changed: false });
   await bench.drain();
   expect(await rowsOf(bench)).toEqual(old);
-  await resumeRecompute(bench.store, writer, id);
+  expect(await resumeRecompute(bench.store, writer, id)).toMatchObject({ changed: true });
+  expect(await resumeRecompute(bench.store, writer, id)).toMatchObject({ changed: false });
   await bench.drain();
   expect(await rowsOf(bench)).toEqual(healed);
   expect((await refusal(pauseRecompute(bench.store, writer, id, {}))).code).toBe('conflict');
@@ -68,7 +70,10 @@ test('a cancellation stops what runs, rows stay as they were, and a retry goes o
   expect((await refusal(queue.finish(late, []))).code).toBe('lease_lost');
   await bench.drain();
   expect(await rowsOf(bench)).toEqual(old);
-  expect(await cancelRecompute(bench.store, writer, id, {})).toEqual(await shown(bench, id));
+  expect(await cancelRecompute(bench.store, writer, id, {})).toEqual({
+    ...(await shown(bench, id)),
+    changed: false,
+  });
   expect(await retryRecompute(bench.store, writer, id)).toMatchObject({ retried: 2, goes_on: true });
   await bench.drain();
   expect(await shown(bench, id)).toMatchObject({ status: 'completed', passed: 2, errored: 0, retried: 2 });

@@ -160,7 +160,11 @@ describe('a paused ingestion', () => {
     const second = await ingested('a');
     const third = await ingested('c');
     expect(await pauseIngestion(bench.store, writer, first, { reason: 'to look' })).toMatchObject({
-      status: 'paused',
+      ...{ status: 'paused', changed: true },
+      paused: { reason: 'to look' },
+    });
+    expect(await pauseIngestion(bench.store, writer, first, { reason: 'again' })).toMatchObject({
+      ...{ status: 'paused', changed: false },
       paused: { reason: 'to look' },
     });
     await bench.drain();
@@ -174,9 +178,10 @@ describe('a paused ingestion', () => {
       { status: 'completed', published: 1, reasons: [] },
     ]);
     expect(await resumeIngestion(bench.store, writer, first)).toMatchObject({
-      status: 'running',
+      ...{ status: 'running', changed: true },
       paused: null,
     });
+    expect(await resumeIngestion(bench.store, writer, first)).toMatchObject({ changed: false });
     await bench.drain();
     expect([await shown(first), await shown(second)]).toMatchObject([
       { status: 'completed', published: 2 },
@@ -199,7 +204,13 @@ describe('a cancelled ingestion', () => {
       runner: 'process',
     });
     const cancelled = await cancelIngestion(bench.store, writer, id, { reason: 'the wrong file' });
-    expect(cancelled).toMatchObject({ status: 'cancelled', published: 1, errored: 2, pending: 0 });
+    expect(cancelled).toMatchObject({
+      status: 'cancelled',
+      changed: true,
+      published: 1,
+      errored: 2,
+      pending: 0,
+    });
     expect(cancelled.reasons).toEqual([`cancelled by ${admin.subject}: the wrong file`]);
     expect(await bench.execution.queue.renew(running, 60_000)).toBe(false);
     const late = bench.execution.queue.finish(running, []);
@@ -208,7 +219,7 @@ describe('a cancelled ingestion', () => {
       select n, ending from attempts where run = ${running.runs[0]?.id ?? ''}`;
     expect(attempts).toEqual([{ n, ending: 'abandoned' }]);
     expect(await claim()).toBeUndefined();
-    expect(await cancelIngestion(bench.store, writer, id, {})).toEqual(cancelled);
+    expect(await cancelIngestion(bench.store, writer, id, {})).toEqual({ ...cancelled, changed: false });
     expect(await retryIngestion(bench.store, writer, id)).toMatchObject({ retried: 2 });
     await bench.drain();
     expect(await shown(id)).toMatchObject({ status: 'completed', published: 3, errored: 0 });

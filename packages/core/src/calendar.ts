@@ -1,6 +1,6 @@
 /**
- * Dates and times as RFC 3339 writes them. Year 0000 is refused, since PostgreSQL has no such year, as are times within a day
- * of the calendar's ends, leap seconds and offsets of 16 hours and more, which it would move or refuse.
+ * Dates and times as RFC 3339 writes them. Year 0000 is refused, since PostgreSQL has no such year. So are times within
+ * a day of the calendar's ends, leap seconds, and offsets of 16 hours and more: it would move or refuse them.
  */
 
 /** `2026-01-31`, a day that exists. */

@@ -75,6 +75,9 @@ export const failpoints = [
   // A recompute: a batch of it is made, and the place after it is not stored; old outcomes are superseded, before COMMIT.
   'recompute.mid-cut',
   'recompute.after-supersede',
+  // A comparison: a worker holds it; all is measured, and its report is not stored.
+  'comparison.claimed',
+  'comparison.measured',
   // The batch is settled and the directories of its attempts stand; of one of them the records are removed.
   'ack.after',
   'cleanup.mid',

@@ -1,6 +1,7 @@
 /**
- * The candidate that the writer of `word` most likely meant: another common name of it, else the nearest one by
- * edit distance (a swap of two neighbours counts one), at most a third of the word away. Undefined when none is near.
+ * The candidate that the writer of `word` most likely meant: another common name of it, else the nearest one by edit
+ * distance. A swap of two neighbours counts one, and the distance is at most a third of the word. Undefined when none
+ * is near.
  */
 export function suggest(word: string, candidates: readonly string[]): string | undefined {
   const lower = word.toLowerCase();

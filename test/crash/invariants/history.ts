@@ -30,6 +30,8 @@ const queries: Readonly<Record<string, string>> = {
                                   from recompute_records where status <> 'pending'`,
   replays: 'select id::text as key, t::text as content from replays t',
   'results of replays': `select part || ' ' || outcome as key, '' as content from replay_outcomes`,
+  'ended comparisons':
+    'select id::text as key, t::text as content from comparisons t where finished_at is not null',
   certificates: 'select id::text as key, t::text as content from replay_certificates t',
   snapshots:
     'select id::text as key, snapshot_at::text as content from batches where snapshot_at is not null',

@@ -17,13 +17,14 @@ export class Model {
   readonly cancels: Hold[] = [];
   readonly recomputes: Recomputing[] = [];
   readonly replays: Replaying[] = [];
+  readonly comparisons: Comparing[] = [];
   /** Codes by digest: the only way from a release's digest to what its rows must say. */
   readonly codes = new Map<string, { readonly hook: HookName; readonly token: string }>();
   /** The newest release of each hook, which a deploy that does not change it declares again. */
   readonly newest = new Map<HookName, Declared>();
   /** Each request for a release, with the parts that it named. */
   readonly releases: SentRelease[] = [];
-  /** Runs, and parts of replays, whose hook the harness ended: their records may be errored. */
+  /** Runs, parts of replays and comparisons whose hook the harness ended: their records may be errored. */
   readonly brokenRuns = new Set<string>();
   /** Set when the disk was full: any hook may have failed then. */
   anyMayFail = false;
@@ -143,6 +144,16 @@ export interface Deposit extends Told {
 
 export interface Replaying extends Told {
   readonly hook: HookName;
+  id?: string;
+}
+
+export interface Comparing extends Told {
+  readonly hook: HookName;
+  readonly version: number;
+  readonly seed: string;
+  readonly sample: number | undefined;
+  /** Whether it was asked for when all was quiet. */
+  readonly isLast: boolean;
   id?: string;
 }
 

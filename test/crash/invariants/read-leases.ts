@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '@osa/core/postgres/connection/connect';
 
-/** When each claim, by batch or part of a replay and by fence, was first seen to be over, in milliseconds since 1970. */
+/** When each claim, by batch, part of a replay or comparison, and by fence, was first seen to be over, in milliseconds since 1970. */
 export type Ends = ReadonlyMap<string, number>;
 
 const lookAgainMs = 100;
@@ -17,7 +17,8 @@ export function watchLeases(database: Database): { stop(): Promise<Ends> } {
       select id, fence, status = 'running' and lease_until > clock_timestamp() as held,
              extract(epoch from clock_timestamp())::float8 * 1000 as now
       from (select id, fence, status, lease_until from batches
-            union all select id, fence, status, lease_until from replay_parts) held where fence > 0`;
+            union all select id, fence, status, lease_until from replay_parts
+            union all select id, fence, status, lease_until from comparisons) held where fence > 0`;
     for (const { id, fence, held, now } of batches) {
       for (let own = 1; own <= Number(fence) - Number(held); own += 1) {
         const claim = `${id} ${own}`;

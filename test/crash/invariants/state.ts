@@ -1,3 +1,4 @@
+import type { ComparisonReport } from '@osa/core/comparison/comparisons';
 import type { Limits } from '@osa/core/hook/release';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { hookNames } from '../hooks.ts';
@@ -49,12 +50,14 @@ export interface State {
   /** Answers that are kept for a review. */
   readonly held: number;
   readonly replays: readonly Replay[];
+  readonly comparisons: readonly StoredComparison[];
   readonly certificates: readonly Certificate[];
   /** The kept counts. */
   readonly counts: readonly CurrentCount[];
   readonly records: readonly {
     batch_record: string;
     srn: string;
+    record_id: string;
     source_id: string;
     version: number;
     content_digest: string;
@@ -172,6 +175,17 @@ export interface Certificate {
   readonly digest: string | null;
 }
 
+export interface StoredComparison {
+  readonly id: string;
+  readonly hook: string;
+  readonly version: number;
+  readonly seed: string;
+  readonly sample: number | null;
+  readonly status: string;
+  readonly problem: string | null;
+  readonly report: ComparisonReport | null;
+}
+
 export interface CurrentCount {
   readonly hook: string;
   readonly version: number;
@@ -248,11 +262,13 @@ export async function readState(database: Database): Promise<State> {
         from replays r order by r.id`,
       certificates: await tx<Certificate[]>`
         select part, run, outcome, verdict, reason, resolved_digest as digest from replay_certificates`,
+      comparisons: await tx<StoredComparison[]>`
+        select id, hook, version, seed, sample, status, problem, report from comparisons order by id`,
       counts: await tx<CurrentCount[]>`
         select hook, version, sum(records)::integer as records, sum(rows)::integer as rows
         from current_counts group by hook, version having sum(records) <> 0 or sum(rows) <> 0`,
       records: await tx<State['records'][number][]>`
-        select batch_record, srn, source_id, version, encode(content_digest, 'hex') as content_digest,
+        select batch_record, srn, record_id, source_id, version, encode(content_digest, 'hex') as content_digest,
                (metadata ->> 'value')::float8 as value
         from published order by source_id, version`,
       rows: await tx.unsafe<StoredRow[]>(await rowsOfAll(tx)),

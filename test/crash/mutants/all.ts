@@ -1,4 +1,5 @@
 import { attributionMutants } from './attribution.ts';
+import { comparisonMutants } from './comparison.ts';
 import { containerMutants } from './containers.ts';
 import { depositionMutants } from './depositions.ts';
 import { fileMutants } from './files.ts';
@@ -15,6 +16,7 @@ export const allMutants: readonly Mutant[] = [
   ...queueMutants,
   ...recomputeMutants,
   ...replayMutants,
+  ...comparisonMutants,
   ...fileMutants,
   ...depositionMutants,
   ...containerMutants,

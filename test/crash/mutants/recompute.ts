@@ -35,7 +35,7 @@ const busy: Mutant['focus'] = {
 const broken: Mutant['focus'] = {
   points: ['write.before-commit'],
   actions: ['hold'],
-  operations: ['ingest', 'ingest', 'heal'],
+  operations: ['break', 'break'],
 };
 
 export const recomputeMutants: readonly Mutant[] = [

@@ -40,6 +40,10 @@ export type Operation =
   | { readonly kind: 'recompute'; readonly hook: HookName }
   /** A few results, of any release. */
   | { readonly kind: 'replay'; readonly hook: HookName; readonly sample: number }
+  /** A release, live or not, over all records or some. */
+  | ({ readonly kind: 'compare' } & Comparing)
+  /** A record that only old releases end at, and a heal that comes to them. */
+  | { readonly kind: 'break'; readonly hook: HookName }
   | {
       readonly kind: 'activate';
       readonly hook: HookName;
@@ -62,6 +66,13 @@ export type Operation =
       readonly mended: number;
       readonly decision: 'approve' | 'reject' | 'withdraw' | 'both';
     };
+
+export interface Comparing {
+  readonly hook: HookName;
+  readonly version: number;
+  readonly seed: string;
+  readonly sample: number | undefined;
+}
 
 export interface Upload {
   readonly records: readonly Sent[];
@@ -115,12 +126,22 @@ export function planClients(
   for (const client of clients) {
     client.splice(1, 0, ...wanted.operations.map((kind) => step(operationOf(kind, planned))));
   }
+  // Chance of its own, so that a seed keeps the other operations.
+  const comparing = random.fork('comparisons');
+  for (const client of clients) {
+    if (!comparing.chance(0.3)) continue;
+    client.splice(comparing.int(1, client.length), 0, {
+      waitMs: comparing.int(0, 250),
+      operation: { kind: 'compare', ...planComparison(comparing) },
+    });
+  }
   return clients;
 }
 
 function reaching(point: Point): Operation['kind'] | undefined {
   if (point.startsWith('mint')) return 'mint';
   if (point.startsWith('recompute')) return 'recompute';
+  if (point.startsWith('comparison')) return 'compare';
   if (/^(deposition|hold|review)\./.test(point)) return 'deposit';
   return point.startsWith('live') ? 'rollback' : undefined;
 }
@@ -183,6 +204,10 @@ function operationOf(kind: Operation['kind'], planning: Planning): Operation {
       return { kind, hook };
     case 'replay':
       return { kind, hook, sample: random.int(1, 4) };
+    case 'compare':
+      return { kind, ...planComparison(random) };
+    case 'break':
+      return { kind, hook };
     case 'pause':
       return { kind, hook: random.chance(0.5) ? hook : undefined, forMs: random.int(50, 600) };
     case 'cancel':
@@ -194,6 +219,13 @@ function operationOf(kind: Operation['kind'], planning: Planning): Operation {
         decision: random.pick(['approve', 'approve', 'both', 'reject', 'withdraw']),
       };
   }
+}
+
+export function planComparison(random: Random): Comparing {
+  return {
+    ...{ hook: random.pick(ownHooks), version: random.int(1, 3), seed: random.pick(['a', 'b', 'c']) },
+    sample: random.chance(0.5) ? random.int(1, 6) : undefined,
+  };
 }
 
 /** Small runs are those in containers, whose command is the image's and whose limits are the subject of checks. */

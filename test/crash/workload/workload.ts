@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { fussyValue, type HookName } from '../hooks.ts';
 import type { Ingestion, Told } from '../invariants/model.ts';
+import { compare } from './compare.ts';
 import { deposit } from './deposit.ts';
 import { fileOf, namedFile, sendFile } from './files.ts';
 import { cancel, pause } from './holds.ts';
@@ -37,6 +39,10 @@ async function perform(parts: WorkloadParts, operation: Operation): Promise<void
       return deposit(parts, operation);
     case 'replay':
       return replay(parts, operation);
+    case 'compare':
+      return compare(parts, operation);
+    case 'break':
+      return breakOld(parts, operation.hook);
     case 'ingest':
       return ingest(parts, operation);
     case 'burst':
@@ -73,6 +79,12 @@ async function ingest(parts: WorkloadParts, wanted: Upload): Promise<void> {
   });
   sent.id = String(body.id);
   sent.ackedAt = Date.now();
+}
+
+/** One record that the first releases end at, published under one that does not, and then computed again by them. */
+async function breakOld(parts: WorkloadParts, hook: HookName): Promise<void> {
+  await ingest(parts, { records: [{ source: `old-${hook}`, value: fussyValue }], batchSize: 1 });
+  await heal(parts, { hook, waits: true });
 }
 
 /** Tries again whatever failed in the ingestions that are known by then. */

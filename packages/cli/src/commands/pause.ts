@@ -23,7 +23,17 @@ export function pauseLine({ at, by, reason }: Pause): Line {
   return line`${yellow('paused')} since ${time(at)} by ${by.subject}${why}`;
 }
 
+/** The line for a request that found nothing to change. */
+export function unchangedLines({ changed }: { readonly changed: boolean }, found: string): Line[] {
+  return changed ? [] : [line`${yellow('!')} it ${found} before, so nothing was changed`];
+}
+
 export function hookPauseLines({ hook_name: hook, changed, paused }: Answer<'pauseHook'>): Line[] {
-  if (paused) return [line`${hook}: ${changed ? '' : 'is '}${pauseLine(paused)}`];
+  if (paused) {
+    return [
+      line`${hook}: ${changed ? '' : 'is '}${pauseLine(paused)}`,
+      ...unchangedLines({ changed }, 'was paused'),
+    ];
+  }
   return [changed ? `${hook}: resumed` : `${hook}: was not paused; nothing was changed`];
 }

@@ -31,8 +31,8 @@ export type Credential =
 
 /**
  * The credential for `server`; undefined when there is none. A server that only the files of a project name gets no
- * token that other servers accept: not the token of the environment, none that a key of the environment signs, and none
- * that the user's own key signs for the audience of the environment. A key that lies in the project itself can sign
+ * token that other servers accept. These are the token of the environment, tokens of a key of the environment, and
+ * tokens of the user's own key for the audience of the environment. A key that lies in the project itself can sign
  * nothing that the project could not sign anyway.
  *
  * @throws OsaError `credentials` for an `OSA_TOKEN` that is not a token, where two credentials are set, and for a

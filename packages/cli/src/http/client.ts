@@ -114,7 +114,7 @@ type Sign = (scopes: readonly string[]) => Promise<string | undefined>;
 
 /**
  * Sends a token where the gate needs one. A read goes without, unless scopes were asked for that show more, or the
- * server wants one for every read; a key that this server does not know must not get in the way of a public read.
+ * server wants one for every read. A key that this server does not know must not get in the way of a public read.
  */
 async function withToken(call: {
   readonly route: Route;
@@ -158,8 +158,8 @@ async function withToken(call: {
 
 /**
  * The token of the environment, one signed with the key for `server`, or what the server gives for the ID token of this
- * job. They are looked for once, and only where a token is needed: the key of a development daemon is gone when it stops,
- * and a command that waits for it should hear that nothing listens.
+ * job. They are looked for once, and only where a token is needed. The key of a development daemon is gone when it
+ * stops; a command that waits for it should hear that nothing listens.
  */
 function signer({ sources, signal }: ClientOptions, server: Server, call: Client['call']): Sign {
   let found: Credential | undefined;

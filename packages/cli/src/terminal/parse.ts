@@ -47,8 +47,8 @@ export function commandArguments(given: string): string[] {
 }
 
 /**
- * A time as RFC 3339, given as people write it: a date, with hours and minutes, with seconds, with a zone; without
- * one it is UTC, like every time that is shown. A time to the second means its end, since times are shown so: what
+ * A time as RFC 3339, given as people write it: a date, with hours and minutes, with seconds, with a zone. Without a
+ * zone it is UTC, like every time that is shown. A time to the second means its end, since times are shown so: what
  * happened within that second has happened.
  */
 export function instant(given: string): string {

@@ -11,8 +11,9 @@ const leastToWrap = 16;
 
 /**
  * Rows in aligned columns, two spaces apart. Columns that hold numbers only are aligned to the right. On a terminal the
- * table is as wide as the terminal: ids become the prefixes that tell them apart, the widest columns are cut, and the last
- * one goes on below itself, which is the place for reasons. The names of rows are never cut, since other commands take them.
+ * table is as wide as the terminal. Ids become the shortest prefixes that differ, and the widest columns are cut. The
+ * last column goes on below itself, so it is the place for reasons. The names of rows are never cut, since other
+ * commands take them.
  */
 export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): Line[] {
   const last = heads.length - 1;

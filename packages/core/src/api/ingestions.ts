@@ -8,6 +8,8 @@ export const BatchStatus = z.enum(['queued', 'running', 'parked', 'done', 'faile
 
 export const RecordStatus = z.enum(['pending', 'invalid', 'unchanged', 'published', 'rejected', 'errored']);
 
+const IngestionStatus = z.enum(['running', 'paused', 'completed', 'failed', 'cancelled']);
+
 /**
  * The state of an ingestion. Each of its `records` ends in one of the other counts, or is still `pending`.
  * `retried` counts earlier tries; a record, and its rows, are counted by its newest try only.
@@ -17,7 +19,7 @@ const Ingestion = z.object({
   srn: z.string(),
   convention_id: z.string(),
   schema_id: SchemaRef,
-  status: z.enum(['running', 'paused', 'completed', 'failed', 'cancelled']),
+  status: IngestionStatus,
   /** While an ingestion is paused, none of its batches is claimed; running ones finish. */
   paused: Pause.nullable(),
   records: z.int(),
@@ -41,6 +43,9 @@ const Ingestion = z.object({
   started_at: time,
   finished_at: time.nullable(),
 });
+
+/** The state of an ingestion after a request that may have found nothing to change. */
+const ControlledIngestion = Ingestion.extend({ changed: z.boolean().default(true) });
 
 const IngestionRecord = z.object({
   source_id: z.string(),
@@ -87,7 +92,10 @@ export const ingestionsRoutes = {
     path: '/api/v1/ingestions',
     summary: 'List ingestions, newest first',
     gate: scope('ingestions:read'),
-    query: page,
+    query: page.extend({
+      convention: z.string().max(200).optional(),
+      status: IngestionStatus.optional(),
+    }),
     status: 200,
     response: z.object({ items: z.array(Ingestion), next_cursor: z.string().nullable() }),
   }),
@@ -176,7 +184,7 @@ export const ingestionsRoutes = {
     params: idParams,
     body: z.strictObject({ reason: reason.optional() }),
     status: 200,
-    response: Ingestion,
+    response: ControlledIngestion,
     idempotent: true,
   }),
   resumeIngestion: route({
@@ -187,7 +195,7 @@ export const ingestionsRoutes = {
     params: idParams,
     body: z.strictObject({}),
     status: 200,
-    response: Ingestion,
+    response: ControlledIngestion,
     idempotent: true,
   }),
   cancelIngestion: route({
@@ -198,7 +206,7 @@ export const ingestionsRoutes = {
     params: idParams,
     body: z.strictObject({ reason: reason.optional() }),
     status: 200,
-    response: Ingestion,
+    response: ControlledIngestion,
     idempotent: true,
   }),
 };

@@ -2,7 +2,7 @@ import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
 
 /**
- * Ed25519 (RFC 8032) without its grey areas: points of low order are refused, as keys and in signatures, and so are
+ * Ed25519 (RFC 8032) without its grey areas: points of low order are refused, as keys and in signatures. So are
  * encodings that are not the only one of their value. Node accepts most of these, and with a key of low order anybody
  * can make signatures that hold.
  */

@@ -9,8 +9,8 @@ export interface Principal {
   /** Passes every gate: a person with the role ADMIN. */
   readonly isAdmin?: boolean;
   /**
-   * Collects the rights that were asked for and granted, as `<verb>:<resource>`, where they matter later: an answer that is
-   * stored is given again only to a caller who still has them.
+   * Collects the rights that were asked for and granted, as `<verb>:<resource>`, where they matter later. A stored
+   * answer is given again only to a caller who still has them.
    */
   readonly used?: Set<string>;
   /** The token's `jti`, where it has one. */
@@ -25,4 +25,12 @@ export interface Principal {
  */
 export function actorUuid({ issuer, subject }: Pick<Principal, 'issuer' | 'subject'>): string {
   return issuer === primaryIssuer ? subject : uuid5(`${issuer}#${subject}`, uuid5.URL);
+}
+
+/** The reason that is shown of what somebody has ended. */
+export function cancelledBy(
+  { subject }: Pick<Principal, 'subject'>,
+  reason: string | null | undefined,
+): string {
+  return reason ? `cancelled by ${subject}: ${reason}` : `cancelled by ${subject}`;
 }

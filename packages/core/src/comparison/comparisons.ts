@@ -4,7 +4,7 @@ import type { FeatureContract } from '../hook/hook.ts';
 import type { Page } from '../hook/registry.ts';
 import type { ReleaseContent, Runtime } from '../hook/release.ts';
 import type { RowChunk, Verdict } from '../run/output/judgement.ts';
-import type { ClaimedRecord } from '../run/queue.ts';
+import type { ClaimedRecord, Lease } from '../run/queue.ts';
 
 export type Comparison = Answer<'showComparison'>;
 /** The report as it is stored; a reader may see a part of it. */
@@ -59,10 +59,8 @@ export interface ComparisonReads {
   list(hook: string, page: Page): Promise<Answer<'listComparisons'>>;
 }
 
-/** A comparison that a worker holds, by a lease with a growing fence, as it holds a batch. */
-export interface HeldComparison {
-  readonly id: string;
-  readonly fence: string;
+/** A comparison that a worker holds, by a lease with a growing fence, as it holds a batch; `batch` is its id. */
+export interface HeldComparison extends Lease {
   readonly hook: string;
   readonly version: number;
   readonly release: ReleaseContent;
@@ -72,14 +70,8 @@ export interface HeldComparison {
 }
 
 /** A published record, with what the hook has made of it. */
-export interface ComparedRecord {
-  /** The id of its batch record. */
-  readonly id: string;
+export interface ComparedRecord extends ClaimedRecord {
   readonly srn: string;
-  readonly sourceId: string;
-  /** JSON text. */
-  readonly metadata: string;
-  readonly files?: ClaimedRecord['files'];
   readonly before: Verdict['status'];
   readonly rows: readonly ComparedRow[];
 }
@@ -96,7 +88,7 @@ export interface ComparisonQueue {
     readonly leaseMs: number;
     readonly runtimes: readonly Runtime[];
   }): Promise<HeldComparison | undefined>;
-  renew(held: HeldComparison, leaseMs: number): Promise<boolean>;
+  renew(lease: Lease, leaseMs: number): Promise<boolean>;
   /** The ids of the records, by convention. */
   records(held: HeldComparison): Promise<readonly (readonly string[])[]>;
   read(held: HeldComparison, ids: readonly string[]): Promise<readonly ComparedRecord[]>;

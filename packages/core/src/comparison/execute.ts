@@ -1,19 +1,25 @@
 import { asOsaError, OsaError } from '../error.ts';
-import { normaliseLimits } from '../hook/release.ts';
-import { describeEnding, withAnswer } from '../run/attempt.ts';
+import { failpoint } from '../failpoint.ts';
+import { runAgain } from '../replay/again.ts';
+import { withAnswer } from '../run/attempt.ts';
+import { digestInput } from '../run/execute.ts';
 import type { Execution } from '../run/execution.ts';
+import { holdLease } from '../run/lease.ts';
 import type { Verdict } from '../run/output/judgement.ts';
-import { readOutput } from '../run/output/read.ts';
+import type { RunResult } from '../run/queue.ts';
 import type { Ended } from '../run/runner.ts';
 import type { ComparedRecord, ComparedRow, ComparisonQueue, HeldComparison } from './comparisons.ts';
 import { Measure } from './measure.ts';
 
-/** Records of one start of the code. */
+/** Records that are in memory together, and given to one start of the code at most. */
 const atOnce = 500;
-/** And of their rows, which are in memory together. */
+/** And of their rows. */
 const mostRows = 200_000;
 
-/** Takes one comparison, if there is one, and makes its report. A release is run as in a batch; nothing of it is stored. */
+/**
+ * Takes one comparison, if there is one, and makes its report. The release is run as in a batch; nothing of it is stored.
+ * With a database, an engine or a registry away, the lease runs out, and the comparison is begun again.
+ */
 export async function executeComparison(execution: Execution, stop: AbortSignal): Promise<boolean> {
   const queue = execution.comparisons;
   if (!queue || stop.aborted) return false;
@@ -21,37 +27,45 @@ export async function executeComparison(execution: Execution, stop: AbortSignal)
   const { worker, log } = execution;
   const held = await queue.claim({ ...worker, runtimes });
   if (!held) return false;
-  log('comparison.claimed', { comparison: held.id, hook: held.hook, version: held.version });
-  const lost = new AbortController();
-  const renewal = setInterval(() => {
-    queue
-      .renew(held, worker.leaseMs)
-      .then((isHeld) => isHeld || lost.abort(new OsaError('lease_lost', `comparison ${held.id} is lost`)))
-      .catch((error: unknown) => log('comparison.not_renewed', { comparison: held.id, error }));
-  }, worker.leaseMs / 3);
+  log('comparison.claimed', namesOf(held));
+  await failpoint('comparison.claimed');
+  await using lease = holdLease({ ...execution, queue }, held, stop);
   try {
-    const report = await measured(execution, queue, held, AbortSignal.any([stop, lost.signal]));
+    const report = await measured(execution, queue, held, lease.signal);
+    await lease.stopRenewing();
+    lease.signal.throwIfAborted();
+    await failpoint('comparison.measured');
     await queue.finish(held, { report });
   } catch (error) {
-    if (stop.aborted) await queue.giveBack(held);
-    else if (!lost.signal.aborted) await fail(execution, queue, held, error);
-  } finally {
-    clearInterval(renewal);
+    await lease.stopRenewing();
+    await letGo(execution, queue, held, { error, stop });
   }
   return true;
 }
 
-async function fail(
+function namesOf({ batch: comparison, fence, hook, version }: HeldComparison) {
+  return { comparison, fence, hook, version };
+}
+
+async function letGo(
   { log }: Execution,
   queue: ComparisonQueue,
   held: HeldComparison,
-  error: unknown,
+  { error, stop }: { readonly error: unknown; readonly stop: AbortSignal },
 ): Promise<void> {
   const known = asOsaError(error);
-  log('comparison.failed', { comparison: held.id, error });
+  const code = known?.code ?? 'internal';
+  log('comparison.let_go', { ...namesOf(held), stopping: stop.aborted, code, error });
+  if (code === 'lease_lost') return;
   const problem =
-    known && known.code !== 'internal' ? withAnswer(known) : "internal error; the daemon's log says more";
-  await queue.finish(held, { problem });
+    !known || code === 'internal' ? "internal error; the daemon's log says more" : withAnswer(known);
+  const tell = async () => {
+    if (stop.aborted) return queue.giveBack(held);
+    if (code !== 'unavailable') await queue.finish(held, { problem });
+  };
+  await tell().catch((cause: unknown) =>
+    log('comparison.lease_runs_out', { ...namesOf(held), error: cause }),
+  );
 }
 
 async function measured(
@@ -86,58 +100,41 @@ interface Answers {
   readonly otherwise: Verdict;
 }
 
-/** One start over records of one convention: their sources tell them apart. */
+/** Records of one convention: their sources tell them apart. */
 async function run(
   execution: Execution,
   queue: ComparisonQueue,
   held: HeldComparison,
   { records, signal }: { readonly records: readonly ComparedRecord[]; readonly signal: AbortSignal },
 ): Promise<Answers> {
-  const runner = execution.runners.find(({ runtimes }) => runtimes.includes(held.release.runtime));
-  if (!runner) throw new OsaError('unavailable', `no runner here starts ${held.release.runtime}s`);
-  const limits = normaliseLimits(held.release.limits);
-  const task = {
-    id: `${held.id}-${held.fence}-${crypto.randomUUID().slice(0, 8)}`,
-    workspace: execution.workspace,
-    hook: held.hook,
-    release: { ...held.release, limits },
-    memoryBytes: Math.min(limits.memory_bytes, execution.maxMemoryBytes),
-    records: records.map(({ sourceId, metadata, files = [] }) => ({ id: sourceId, metadata, files })),
-    linkFile: execution.files?.link,
-  };
-  const ended = await runner.run(task, signal);
+  const { runtime } = held.release;
+  if (!execution.runners.some(({ runtimes }) => runtimes.includes(runtime)))
+    throw new OsaError('unavailable', `no runner here starts ${runtime}s`);
+  const endings: Ended[] = [];
   try {
-    return await read(execution, queue, held, { ended, records, signal });
+    const inputDigest = digestInput({ records });
+    const { result } = await runAgain(execution, held, records, { signal, endings, inputDigest });
+    signal.throwIfAborted();
+    if (!('action' in result)) return await read(queue, held, result);
+    throw new OsaError(result.action === 'retry_later' ? 'unavailable' : 'conflict', result.reason);
   } finally {
-    await ended.dispose();
+    for (const ending of endings) await ending.dispose();
   }
 }
 
 async function read(
-  { threads }: Execution,
   queue: ComparisonQueue,
-  { hook, feature, release }: HeldComparison,
-  { ended, records, signal }: { ended: Ended; records: readonly ComparedRecord[]; signal: AbortSignal },
+  { feature }: HeldComparison,
+  { output, reason }: RunResult,
 ): Promise<Answers> {
-  signal.throwIfAborted();
-  const nothing = { verdicts: new Map<string, Verdict>(), rows: new Map<string, ComparedRow[]>() };
-  const errored = (reason: string): Answers => ({ ...nothing, otherwise: { status: 'errored', reason } });
-  if (ended.resolvedDigest !== release.digest) return errored(`another digest ran: ${ended.resolvedDigest}`);
-  const { fact, reason } = describeEnding(ended, release.limits.timeout_seconds);
-  if (fact !== 'exited') return errored(reason);
-  const recordIds = records.map(({ sourceId }) => sourceId);
-  const output = await readOutput({
-    directory: ended.outputDirectory,
-    hook,
-    contract: feature,
-    recordIds,
-    threads,
-    signal,
-    limits: { rowsPerBatch: mostRows },
-  });
-  const { failure, verdicts } = output.judgement;
-  if (failure !== null) return errored(failure);
+  const otherwise = { status: 'errored', reason: reason ?? 'the hook gave no answer' } as const;
   const rows = new Map<string, ComparedRow[]>();
+  if (!output) return { verdicts: new Map(), rows, otherwise };
+  const { verdicts, rowCount } = output.judgement;
+  if (rowCount > mostRows) {
+    const tooMany = `${rowCount} rows of ${verdicts.size} records are more than a comparison holds, which is ${mostRows}`;
+    return { verdicts: new Map(), rows, otherwise: { status: 'errored', reason: tooMany } };
+  }
   for await (const chunk of output.rows({ rowsPerChunk: 1_000 })) {
     const values = await queue.asStored(feature, chunk);
     for (const [index, id] of chunk.recordIds.entries()) {
@@ -146,5 +143,5 @@ async function read(
       rows.set(id, own);
     }
   }
-  return { verdicts, rows, otherwise: { status: 'errored', reason: 'the hook gave no answer' } };
+  return { verdicts, rows, otherwise };
 }

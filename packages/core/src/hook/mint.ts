@@ -13,9 +13,9 @@ import { fingerprint, Limits, memoryBytes, millicores, type ReleaseContent } fro
 
 /**
  * Mints a release of a hook without a deploy. A request means the release that agrees with every part it names
- * (see `MintingBase`): such a release comes back with `created: false` and nothing moves, so that repeating a request
- * cannot undo a rollback. Otherwise the parts that were left out come from the release that is live under the
- * hook's lock. A new release of another digest needs its own `source_ref`, which belongs to the code.
+ * (see `MintingBase`). Such a release comes back with `created: false` and nothing moves, so that repeating a request
+ * cannot undo a rollback. Otherwise the parts that were left out come from the release that is live under the hook's
+ * lock. A new release of another digest needs its own `source_ref`, which belongs to the code.
  *
  * @throws OsaError `not_found`, `invalid` (parts that do not fit together, other code without its source_ref, a
  * directory that was not uploaded, no live release to carry over from), `precondition_failed`, `access_denied`.

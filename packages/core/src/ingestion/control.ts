@@ -1,10 +1,11 @@
 import type { Answer } from '../api/index.ts';
+import { cancelledBy } from '../auth/principal.ts';
 import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
 import { unknownIngestion } from './ingestions.ts';
 
-type Ingestion = Answer<'showIngestion'>;
+type Ingestion = Answer<'cancelIngestion'>;
 type Reason = { readonly reason?: string | null | undefined };
 
 /**
@@ -24,14 +25,18 @@ export async function pauseIngestion(
     if (status !== 'running' && status !== 'paused') {
       throw new OsaError('conflict', `ingestion ${id} is ${status}: nothing of it is left to pause`);
     }
-    if (await ingestions.setPause(id, { reason })) await event('ingestion.paused', { ingestion: id, reason });
+    const changed = await ingestions.setPause(id, { reason });
+    if (changed) await event('ingestion.paused', { ingestion: id, reason });
+    return changed;
   });
 }
 
 /** Ends the pause of an ingestion; without one nothing changes. @throws OsaError `not_found`, `access_denied` */
 export async function resumeIngestion(store: Store, writer: Writer, id: string): Promise<Ingestion> {
   return control(store, writer, id, async ({ ingestions, event }) => {
-    if (await ingestions.setPause(id, null)) await event('ingestion.resumed', { ingestion: id });
+    const changed = await ingestions.setPause(id, null);
+    if (changed) await event('ingestion.resumed', { ingestion: id });
+    return changed;
   });
 }
 
@@ -47,11 +52,10 @@ export async function cancelIngestion(
   id: string,
   { reason }: Reason,
 ): Promise<Ingestion> {
-  const { subject } = writer.principal;
-  const why = reason ? `cancelled by ${subject}: ${reason}` : `cancelled by ${subject}`;
   return control(store, writer, id, async ({ ingestions, event }) => {
-    const batches = await ingestions.cancel(id, why);
+    const batches = await ingestions.cancel(id, cancelledBy(writer.principal, reason));
     if (batches > 0) await event('ingestion.cancelled', { ingestion: id, batches, reason: reason ?? null });
+    return batches > 0;
   });
 }
 
@@ -59,13 +63,14 @@ async function control(
   store: Store,
   writer: Writer,
   id: string,
-  work: (parts: WriteTransaction) => Promise<void>,
+  /** Says whether there was something to change. */
+  work: (parts: WriteTransaction) => Promise<boolean>,
 ): Promise<Ingestion> {
   return store.write(writer, async (parts) => {
     const convention = await parts.ingestions.conventionOf(id);
     if (convention === undefined) throw unknownIngestion(id);
     requireScope(writer.principal, 'ingestions:write', convention);
-    await work(parts);
-    return parts.ingestions.view(id);
+    const changed = await work(parts);
+    return { ...(await parts.ingestions.view(id)), changed };
   });
 }

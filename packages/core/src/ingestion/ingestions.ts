@@ -1,4 +1,4 @@
-import type { Answer } from '../api/index.ts';
+import type { Answer, ParsedQuery } from '../api/index.ts';
 import type { FileRequirements } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
 import type { RecordFile, StoredFile } from '../file/file.ts';
@@ -10,8 +10,9 @@ export interface IngestionWrites {
   /** The facts that an ingestion of a convention pins when it opens; undefined when there is no such convention. */
   pin(convention: string): Promise<Pinned | undefined>;
   /**
-   * The ingestion of the same bytes by the same actor within a day, unless it was cancelled, has failed, or a later upload
-   * has sent one of its sources: then this upload is new content. Uploads of the same bytes take turns from here on.
+   * The ingestion of the same bytes by the same actor within a day, unless it was cancelled, has failed, or a later
+   * upload has sent one of its sources. In these cases the upload is new content. Uploads of the same bytes take turns
+   * from here on.
    */
   findRepeat(upload: { pinned: Pinned; contentSha256: string }): Promise<string | undefined>;
   /** `deposition` is the one that it submits; undefined for an upload. */
@@ -49,7 +50,7 @@ export interface IngestionWrites {
 export type Retried = Omit<Answer<'retryIngestion'>, 'id'>;
 
 export interface IngestionReads {
-  list(page: Page): Promise<Answer<'listIngestions'>>;
+  list(query: ParsedQuery<'listIngestions'>): Promise<Answer<'listIngestions'>>;
   show(id: string): Promise<Answer<'showIngestion'> | undefined>;
   records(
     id: string,

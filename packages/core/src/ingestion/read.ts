@@ -5,7 +5,7 @@ import type { Store } from '../store.ts';
 import { unknownIngestion } from './ingestions.ts';
 
 /**
- * Ingestions of all conventions, for callers who may read all of them; others read one convention at a time.
+ * Ingestions of one convention; of all of them for callers who may read all.
  *
  * @throws OsaError `access_denied`
  */
@@ -14,7 +14,7 @@ export async function listIngestions(
   principal: Principal,
   query: ParsedQuery<'listIngestions'>,
 ): Promise<Answer<'listIngestions'>> {
-  requireScope(principal, 'ingestions:read', everything);
+  requireScope(principal, 'ingestions:read', query.convention ?? everything);
   return ingestions.list(query);
 }
 

@@ -1,8 +1,8 @@
 import { isRawNumber, type RawNumber, rawNumber } from './raw.ts';
 
 /**
- * A number keeps its decimal value and has one spelling: that of RFC 8785 where the shortest form of the nearest double
- * has exactly this value, else all of its digits. These are written plainly, except that zeros beyond the digits
+ * A number keeps its decimal value and has one spelling. It is that of RFC 8785 where the shortest form of the nearest
+ * double has exactly this value, else all of its digits. These are written plainly, except that zeros beyond the digits
  * (more than 20 before the point, more than 6 behind it) become an exponent.
  */
 

@@ -2,12 +2,12 @@ import { asOsaError } from '../error.ts';
 import { JsonCursor } from './cursor.ts';
 
 /**
- * Parses JSON that we wrote ourselves, or whose reader checks it, without rounding: a number whose value no double keeps,
- * such as most integers beyond 2^53, becomes raw JSON, which `JSON.stringify` writes out digit by digit.
+ * Parses JSON that we wrote ourselves, or whose reader checks it, without rounding. A number whose value no double
+ * keeps, such as most integers beyond 2^53, becomes raw JSON: `JSON.stringify` writes it digit by digit.
  *
- * Nearly all texts are read by `JSON.parse`. The others have a number that it may round, or a backslash: once it has met a
- * key `\`, V8 reads other keys that begin with an escape, such as `"\""`, as that one (nodejs/node#63785; in the Node that
- * we pin, and the newest).
+ * Nearly all texts are read by `JSON.parse`. The others have a number that it may round, or a backslash. Once it has
+ * met a key `\`, V8 reads other keys that begin with an escape, such as `"\""`, as that one (nodejs/node#63785; in the
+ * Node that we pin, and the newest).
  *
  * @throws SyntaxError
  */

@@ -7,10 +7,10 @@ import type { RawNumber } from './raw.ts';
 import type { JsonValue } from './value.ts';
 
 /**
- * Reads one JSON text as RFC 8259 defines it, and refuses what would be lost or misread later: bytes that are not
- * UTF-8, a byte order mark, a key that stands twice, nesting over `maxDepth`, lone surrogates and `\u0000` (which
- * PostgreSQL cannot store), numbers that are longer than a bound or that no double can hold (see `JsonOptions`).
- * Objects are plain; a key `__proto__` becomes an own property, or is refused with `refuseProto`.
+ * Reads one JSON text as RFC 8259 defines it, and refuses anything that would be lost or misread later: bytes that are
+ * not UTF-8, a byte order mark, a key that is there twice, nesting over `maxDepth`, lone surrogates and `\u0000` (which
+ * PostgreSQL cannot store). Also refused are numbers that are longer than a bound or that no double can hold (see
+ * `JsonOptions`). Objects are plain; a key `__proto__` becomes an own property, or is refused with `refuseProto`.
  *
  * @throws OsaError `malformed`, with `details.offset` in bytes of UTF-8; `too_large` for `maxPlainLength`.
  */

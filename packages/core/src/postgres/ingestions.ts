@@ -3,7 +3,6 @@ import type { Answer } from '../api/index.ts';
 import { arrayLiteral } from '../array-literal.ts';
 import { FileRequirements } from '../convention/convention.ts';
 import { OsaError } from '../error.ts';
-import type { Page } from '../hook/registry.ts';
 import type {
   IncomingRecord,
   IngestionReads,
@@ -185,11 +184,20 @@ async function view(sql: Sql, options: NodeIdentity, id: string): Promise<Ingest
 
 const listPages = pagesOf('listIngestions');
 
-async function list(sql: Sql, options: NodeIdentity, page: Page): Promise<Answer<'listIngestions'>> {
+async function list(
+  sql: Sql,
+  options: NodeIdentity,
+  { convention, status, ...page }: Parameters<IngestionReads['list']>[0],
+): Promise<Answer<'listIngestions'>> {
   const before = listPages.after(page.cursor);
+  const isOpen = status === 'running' || status === 'paused';
   const rows = await sql<IngestionView[]>`
-    ${views(sql, options)} where ${isShownIngestion(sql, sql`i.id`)} and (${before ? String(before.id) : null}::uuid is null or i.id < ${before ? String(before.id) : null}::uuid)
-    order by i.id desc limit ${page.limit + 1}`;
+    select * from (${views(sql, options)} where ${isShownIngestion(sql, sql`i.id`)}
+      ${before ? sql`and i.id < ${String(before.id)}::uuid` : sql``}
+      ${convention === undefined ? sql`` : sql`and i.convention = ${convention}`}
+      ${isOpen ? sql`and i.id in (select ingestion from batches where status in ('queued', 'running', 'parked'))` : sql``}) v
+    ${status === undefined ? sql`` : sql`where v.status = ${status}`}
+    order by v.id desc limit ${page.limit + 1}`;
   const { page: items, next_cursor } = listPages.cut(rows, page.limit, ({ id }) => ({ s: null, id }));
   return { items, next_cursor };
 }

@@ -11,8 +11,8 @@ export interface MigrateOptions {
 }
 
 /**
- * Brings the database up to date, as its owner: each file that is missing in a transaction of its own, under one
- * advisory lock, then the rights of the application's role. Running it again changes nothing.
+ * Brings the database up to date, as its owner. Each missing file is applied in a transaction of its own, under one
+ * advisory lock; then come the rights of the application's role. Running it again changes nothing.
  *
  * @returns the names of the files that were applied
  * @throws OsaError `conflict` when the database is ahead of this osa, or a file differs from what was applied;

@@ -1,9 +1,11 @@
 import type { Answer } from '../api/index.ts';
+import { cancelledBy } from '../auth/principal.ts';
 import { requireScope } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import type { Store, Writer, WriteTransaction } from '../store.ts';
-import { type Recompute, unknownRecompute } from './recomputes.ts';
+import { unknownRecompute } from './recomputes.ts';
 
+type Controlled = Answer<'cancelRecompute'>;
 type Reason = { readonly reason?: string | null | undefined };
 
 /**
@@ -16,22 +18,24 @@ export async function pauseRecompute(
   writer: Writer,
   id: string,
   { reason = null }: Reason,
-): Promise<Recompute> {
+): Promise<Controlled> {
   return control(store, writer, id, async ({ recomputes, event }) => {
     const { status } = await recomputes.view(id);
     if (status !== 'running' && status !== 'paused') {
       throw new OsaError('conflict', `recompute ${id} is ${status}: nothing of it is left to pause`);
     }
-    if (await recomputes.setPause(id, { reason })) await event('recompute.paused', { recompute: id, reason });
-    return recomputes.view(id);
+    const changed = await recomputes.setPause(id, { reason });
+    if (changed) await event('recompute.paused', { recompute: id, reason });
+    return { ...(await recomputes.view(id)), changed };
   });
 }
 
 /** Ends the pause of a recompute; without one nothing changes. @throws OsaError `not_found`, `access_denied` */
-export async function resumeRecompute(store: Store, writer: Writer, id: string): Promise<Recompute> {
+export async function resumeRecompute(store: Store, writer: Writer, id: string): Promise<Controlled> {
   return control(store, writer, id, async ({ recomputes, event }) => {
-    if (await recomputes.setPause(id, null)) await event('recompute.resumed', { recompute: id });
-    return recomputes.view(id);
+    const changed = await recomputes.setPause(id, null);
+    if (changed) await event('recompute.resumed', { recompute: id });
+    return { ...(await recomputes.view(id)), changed };
   });
 }
 
@@ -46,14 +50,11 @@ export async function cancelRecompute(
   writer: Writer,
   id: string,
   { reason }: Reason,
-): Promise<Recompute> {
-  const { subject } = writer.principal;
-  const why = reason ? `cancelled by ${subject}: ${reason}` : `cancelled by ${subject}`;
+): Promise<Controlled> {
   return control(store, writer, id, async ({ recomputes, event }) => {
-    if (await recomputes.cancel(id, why)) {
-      await event('recompute.cancelled', { recompute: id, reason: reason ?? null });
-    }
-    return recomputes.view(id);
+    const changed = await recomputes.cancel(id, cancelledBy(writer.principal, reason));
+    if (changed) await event('recompute.cancelled', { recompute: id, reason: reason ?? null });
+    return { ...(await recomputes.view(id)), changed };
   });
 }
 

@@ -8,10 +8,10 @@ import { type FieldDefinition, isOpenField } from './schema.ts';
 
 /**
  * Compiles the fields of a schema into a function that answers all reasons why a record's metadata, as `parseJson`
- * gives them, breaks it: each names the field, the value and the rule, such as `magnitude: "abc" is not a number`.
- * Nothing is coerced. A field that is null is absent. With `openText`, text without a rule takes any value, and a date a time
- * without an offset. At most `mostReasons` are listed, then their number. The patterns of a record take at most the steps
- * that are given; values that come after that are not matched, which is a reason.
+ * gives them, breaks it. Each reason names the field, the value and the rule, such as `magnitude: "abc" is not a
+ * number`. Nothing is coerced. A field that is null is absent. With `openText`, text without a rule takes any value,
+ * and a date a time without an offset. At most `mostReasons` are listed, then their number. The patterns of a record
+ * take at most the steps that are given; values that come after that are not matched, which is a reason.
  *
  * @throws OsaError `invalid` when a field's pattern is one that `patternProblem` refuses.
  */

@@ -3,9 +3,9 @@ import { type PatternNode, parsePattern } from './pattern-syntax.ts';
 
 /**
  * Patterns are written by those who deploy and run over what others upload, so they must not be able to hang the
- * daemon. They are ECMAScript regular expressions with the flag u and mean the same as there, searched anywhere in
- * the value unless anchored; but they are run as an automaton that is in all its states at once (Thompson 1968),
- * in time proportional to states × length, whatever the pattern. Lookaround and back references are refused: they need
+ * daemon. They are ECMAScript regular expressions with the flag u and mean the same as there, searched anywhere in the
+ * value unless anchored. They are run as an automaton that is in all its states at once (Thompson 1968), so every
+ * pattern takes time proportional to states × length. Lookaround and back references are refused: they need
  * backtracking.
  */
 export interface Pattern {

@@ -5,6 +5,9 @@ import { runHook, type StoppedClaim } from '../run/run-hook.ts';
 import type { Ended } from '../run/runner.ts';
 import type { HeldPart } from './replays.ts';
 
+/** A release to run again, and the lease that it runs under. */
+export type Rerun = Pick<HeldPart, 'batch' | 'fence' | 'hook' | 'version' | 'release' | 'feature'>;
+
 /** The result of one start of the code, in memory only. */
 export interface Start {
   readonly engine: string;
@@ -18,12 +21,12 @@ export interface Again {
 }
 
 /**
- * Runs the release of a part over its records as a batch would be run: with more memory, and with a division of the records,
- * where the code needs that. No run, attempt or log of it is stored. `endings` are to be disposed of when the output has been read.
+ * Runs a release over records as a batch would be run: with more memory, and with a division of the records, where the code
+ * needs that. No run, attempt or log of it is stored. `endings` are to be disposed of when the output has been read.
  */
 export async function runAgain(
   execution: Execution,
-  held: HeldPart,
+  held: Rerun,
   records: readonly ClaimedRecord[],
   { signal, endings, inputDigest }: { signal: AbortSignal; endings: Ended[]; inputDigest: string },
 ): Promise<Again> {
@@ -46,7 +49,7 @@ function inMemory(starts: Map<number, Start>): HookExecution['queue'] {
     },
     async endAttempt({ n }, end) {
       const start = starts.get(n);
-      if (!start) throw new OsaError('internal', `attempt ${n} of a replay ends and has not begun`);
+      if (!start) throw new OsaError('internal', `attempt ${n} ends and has not begun`);
       start.end = end;
     },
     keepLog: async () => undefined,

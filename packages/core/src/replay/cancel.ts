@@ -1,6 +1,8 @@
+import type { Answer } from '../api/index.ts';
+import { cancelledBy } from '../auth/principal.ts';
 import { requireScope } from '../auth/scope.ts';
 import type { Store, Writer } from '../store.ts';
-import { type Replay, unknownReplay } from './replays.ts';
+import { unknownReplay } from './replays.ts';
 
 /**
  * Ends a replay. Certificates that are stored stay; what runs is stopped and leaves none. Cancelling what has ended changes
@@ -13,15 +15,14 @@ export async function cancelReplay(
   writer: Writer,
   id: string,
   { reason }: { readonly reason?: string | null | undefined },
-): Promise<Replay> {
+): Promise<Answer<'cancelReplay'>> {
   const { principal } = writer;
-  const why = reason ? `cancelled by ${principal.subject}: ${reason}` : `cancelled by ${principal.subject}`;
   return store.write(writer, async ({ replays, event }) => {
     const known = await replays.view(id);
     if (!known) throw unknownReplay(id);
     for (const { hook_name } of known.releases) requireScope(principal, 'replays:write', hook_name);
-    if (!(await replays.cancel(id, why))) return known;
+    if (!(await replays.cancel(id, cancelledBy(principal, reason)))) return { ...known, changed: false };
     await event('replay.cancelled', { replay: id, reason: reason ?? null });
-    return (await replays.view(id)) ?? known;
+    return { ...((await replays.view(id)) ?? known), changed: true };
   });
 }

@@ -5,8 +5,8 @@ import type { OutputReader } from './output/judgement.ts';
 import type { Ending } from './runner.ts';
 
 /**
- * The queue of batches. A worker holds a batch by a lease with a growing fence; every write of a worker names its
- * fence, and the database, with its own clock, refuses one that no longer holds.
+ * The queue of batches. A worker holds a batch by a lease with a growing fence. Every write of a worker names its
+ * fence, and the database, by its own clock, refuses one that no longer holds.
  */
 export interface BatchQueue {
   /**

@@ -11,9 +11,9 @@ export interface Runner {
   /** The runtimes it can start. */
   readonly runtimes: readonly Runtime[];
   /**
-   * Runs the code once, over `input`, in a fresh directory below `workspace`. Resolves when the code has ended
-   * and nothing of it is alive, whatever its end was; aborting `signal` kills it and ends as `cancelled`, or, before
-   * it has started, rejects with the signal's reason.
+   * Runs the code once, over `input`, in a fresh directory below `workspace`. Resolves when the code has ended, in any
+   * way, and nothing of it is alive. Aborting `signal` kills it and ends as `cancelled`. Before the code has started,
+   * it rejects with the signal's reason.
    *
    * @throws OsaError `unavailable` when the code could not be started for a reason that may pass, `not_found`
    * when the digest does not exist, `access_denied` when it may not be pulled, `invalid` when it can never be started

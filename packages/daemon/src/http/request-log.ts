@@ -21,8 +21,8 @@ export function contextOf({ id, headers }: Pick<FastifyRequest, 'id' | 'headers'
 }
 
 /**
- * One line a request. Two kinds are at debug: probes and the like while they are well, since monitors ask again and again;
- * and refusals of callers without an accepted token, which have lines of their own that a flood cannot multiply.
+ * One line a request. Two kinds are at debug. Successful probes are, since monitors repeat them. Refusals of callers
+ * without an accepted token are, since they have lines of their own that a flood cannot multiply.
  */
 export function logRequest(log: Logger, request: FastifyRequest, reply: FastifyReply): void {
   const { method, caller } = request;

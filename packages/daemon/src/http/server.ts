@@ -135,8 +135,8 @@ function isTraced({ routeOptions }: FastifyRequest): boolean {
 }
 
 /**
- * Refuses a request that a proxy before us may have read in another way (RFC 9112, sections 3.2 and 6.1), and closes its
- * connection, since the bytes behind it may be no request.
+ * Refuses a request that a proxy before us may have read in another way (RFC 9112, sections 3.2 and 6.1), and closes
+ * its connection: the bytes behind it may be anything.
  *
  * @throws OsaError `malformed`
  */

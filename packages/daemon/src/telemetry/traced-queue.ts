@@ -13,8 +13,8 @@ export interface TracingQueueParts {
 const mostOpen = 10_000;
 
 /**
- * Wraps the queue of a worker: each claim of a batch is a span of the trace of the request that brought the records, and each
- * attempt of a hook a span of its claim.
+ * Wraps the queue of a worker. A claim of a batch is a span in the trace of the request that brought the records, and
+ * an attempt of a hook is a span of its claim.
  */
 export function tracingQueue(queue: BatchQueue, { add, originOf }: TracingQueueParts): BatchQueue {
   const claims = new Map<string, OpenClaim>();

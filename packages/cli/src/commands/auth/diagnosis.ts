@@ -85,8 +85,8 @@ export const wrong = (check: Finding['check'], detail: string, hint: string): Fi
 });
 
 /**
- * A token of a clock that is ahead was issued in the future; one of a clock that is behind lives less long, and not at
- * all when that is its whole life. A token from elsewhere has no need of this clock.
+ * A clock that is ahead issues tokens in the future. One that is behind issues tokens that expire early, or at once. A
+ * token from elsewhere has no need of this clock.
  */
 function clockFinding(
   offset: number,

@@ -1,7 +1,7 @@
 /**
  * A remote as others may see it: without user info, query and fragment, `git@host:path` as `ssh://host/path`.
- * Undefined for local paths, for other transports, and for a URL with an `@` behind its host: that is a secret
- * with an unescaped `/`, `?` or `#` in it, more often than a repository's name.
+ * Undefined for local paths, for other transports, and for a URL with an `@` behind its host. Such an `@` belongs to a
+ * secret with an unescaped `/`, `?` or `#` in it, more often than a repository's name.
  */
 export function publicUrl(remote: string): string | undefined {
   // A single letter is a Windows drive.

@@ -1,10 +1,10 @@
-import { OsaError } from '@osa/core/error';
 import { visible } from '@osa/core/text';
 import { defineCommand } from '../../command.ts';
 import { counted } from '../../terminal/format.ts';
 import { storedId } from '../../terminal/parse.ts';
+import { confirm } from '../confirm.ts';
 import { fullId } from '../full-id.ts';
-import { reasonOption } from '../pause.ts';
+import { reasonOption, unchangedLines } from '../pause.ts';
 import { untilFree } from '../until-free.ts';
 import { ingestionLines, isOpen } from './follow.ts';
 
@@ -20,40 +20,23 @@ export const ingestionsCancel = defineCommand({
     ['osa ingestions cancel 0198c0de-…', 'after asking'],
     ['osa ingestions cancel 0198c0de-… --reason "the wrong file" --yes', 'from a script'],
   ],
-  json: 'the ingestion, as `osa ingestions show`',
+  json: 'the ingestion, as `osa ingestions show`, and "changed"',
   async run(context, { arguments: given, options: { yes, reason } }) {
     const client = context.client();
     const id = await fullId(client, 'ingestion', given.id);
-    const { output, signal, stdin } = context;
+    const { output } = context;
     const before = yes ? undefined : await client.call('showIngestion', { params: { id } });
     // One that has ended is changed by nothing, so nobody is asked.
     if (before && isOpen(before)) {
       const { convention_id, pending } = before;
       const what = `${counted(pending, 'record')} of it ${pending === 1 ? 'is' : 'are'} not done`;
-      if (!output.interactive) {
-        throw new OsaError(
-          'usage',
-          `${what}: this is not a terminal, so osa cannot ask for confirmation; pass --yes`,
-          {
-            field: 'yes',
-          },
-        );
-      }
-      const { ask } = await import('../../terminal/ui/ask.tsx');
       const question = `Cancel the ingestion into ${visible(convention_id)}? ${what}.`;
-      if (!(await ask({ question, signal, stdin }))) {
-        output.note('nothing was changed');
-        return 1;
-      }
+      if (!(await confirm(context, { about: what, question }))) return 1;
     }
     const ingestion = await untilFree(context, () =>
       client.call('cancelIngestion', { params: { id }, body: { reason } }),
     );
-    const hadEnded = ingestion.status !== 'cancelled';
-    output.result(ingestion, [
-      ...ingestionLines(ingestion),
-      ...(hadEnded ? ['it had ended before, so nothing was changed'] : []),
-    ]);
+    output.result(ingestion, [...ingestionLines(ingestion), ...unchangedLines(ingestion, 'had ended')]);
     return undefined;
   },
 });

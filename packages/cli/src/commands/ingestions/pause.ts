@@ -1,7 +1,7 @@
 import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
 import { fullId } from '../full-id.ts';
-import { reasonOption } from '../pause.ts';
+import { reasonOption, unchangedLines } from '../pause.ts';
 import { untilFree } from '../until-free.ts';
 import { ingestionLines } from './follow.ts';
 
@@ -14,14 +14,17 @@ export const ingestionsPause = defineCommand({
   examples: [
     ['osa ingestions pause 0198c0de-… --reason "to look at the first batch"', 'until it is resumed'],
   ],
-  json: 'the ingestion, as `osa ingestions show`',
+  json: 'the ingestion, as `osa ingestions show`, and "changed"',
   async run(context, { arguments: given, options }) {
     const client = context.client();
     const id = await fullId(client, 'ingestion', given.id);
     const ingestion = await untilFree(context, () =>
       client.call('pauseIngestion', { params: { id }, body: options }),
     );
-    context.output.result(ingestion, ingestionLines(ingestion));
+    context.output.result(ingestion, [
+      ...ingestionLines(ingestion),
+      ...unchangedLines(ingestion, 'was paused'),
+    ]);
     return undefined;
   },
 });

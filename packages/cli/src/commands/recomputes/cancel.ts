@@ -1,9 +1,9 @@
-import { OsaError } from '@osa/core/error';
 import { visible } from '@osa/core/text';
 import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
+import { confirm } from '../confirm.ts';
 import { fullId } from '../full-id.ts';
-import { reasonOption } from '../pause.ts';
+import { reasonOption, unchangedLines } from '../pause.ts';
 import { untilFree } from '../until-free.ts';
 import { aboutText, recomputeLines } from './lines.ts';
 
@@ -18,34 +18,20 @@ export const recomputesCancel = defineCommand({
     ['osa recomputes cancel 0198c0de-…', 'after asking'],
     ['osa recomputes cancel 0198c0de-… --reason "the wrong release" --yes', 'from a script'],
   ],
-  json: 'the recompute, as `osa recomputes show`',
+  json: 'the recompute, as `osa recomputes show`, and "changed"',
   async run(context, { arguments: given, options: { yes, reason } }) {
-    const { output, signal, stdin } = context;
+    const { output } = context;
     const client = context.client();
     const id = await fullId(client, 'recompute', given.id);
     if (!yes) {
       const about = aboutText(await client.call('showRecompute', { params: { id } }));
-      if (!output.interactive) {
-        throw new OsaError(
-          'usage',
-          `${about}: this is not a terminal, so osa cannot ask for confirmation; pass --yes`,
-          { field: 'yes' },
-        );
-      }
-      const { ask } = await import('../../terminal/ui/ask.tsx');
-      if (!(await ask({ question: `Cancel the recompute of ${visible(about)}?`, signal, stdin }))) {
-        output.note('nothing was changed');
-        return 1;
-      }
+      const question = `Cancel the recompute of ${visible(about)}?`;
+      if (!(await confirm(context, { about, question }))) return 1;
     }
     const recompute = await untilFree(context, () =>
       client.call('cancelRecompute', { params: { id }, body: { reason } }),
     );
-    const hadEnded = recompute.status !== 'cancelled';
-    output.result(recompute, [
-      ...recomputeLines(recompute),
-      ...(hadEnded ? ['it had ended before, so nothing was changed'] : []),
-    ]);
+    output.result(recompute, [...recomputeLines(recompute), ...unchangedLines(recompute, 'had ended')]);
     return undefined;
   },
 });

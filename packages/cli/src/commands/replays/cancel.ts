@@ -1,9 +1,9 @@
-import { OsaError } from '@osa/core/error';
 import { visible } from '@osa/core/text';
 import { defineCommand } from '../../command.ts';
 import { storedId } from '../../terminal/parse.ts';
+import { confirm } from '../confirm.ts';
 import { fullId } from '../full-id.ts';
-import { reasonOption } from '../pause.ts';
+import { reasonOption, unchangedLines } from '../pause.ts';
 import { untilFree } from '../until-free.ts';
 import { aboutText, replayLines } from './lines.ts';
 
@@ -17,34 +17,20 @@ export const replaysCancel = defineCommand({
     ['osa replays cancel 0198c0de-…', 'after asking'],
     ['osa replays cancel 0198c0de-… --reason "too large a sample" --yes', 'from a script'],
   ],
-  json: 'the replay, as `osa replays show` without "not_identical"',
+  json: 'the replay, as `osa replays show` without "not_identical", and "changed"',
   async run(context, { arguments: given, options: { yes, reason } }) {
-    const { output, signal, stdin } = context;
+    const { output } = context;
     const client = context.client();
     const id = await fullId(client, 'replay', given.id);
     if (!yes) {
       const about = `replay of ${aboutText(await client.call('showReplay', { params: { id } }))}`;
-      if (!output.interactive) {
-        throw new OsaError(
-          'usage',
-          `${about}: this is not a terminal, so osa cannot ask for confirmation; pass --yes`,
-          { field: 'yes' },
-        );
-      }
-      const { ask } = await import('../../terminal/ui/ask.tsx');
-      if (!(await ask({ question: `Cancel the ${visible(about)}?`, signal, stdin }))) {
-        output.note('nothing was changed');
-        return 1;
-      }
+      const question = `Cancel the ${visible(about)}?`;
+      if (!(await confirm(context, { about, question }))) return 1;
     }
     const replay = await untilFree(context, () =>
       client.call('cancelReplay', { params: { id }, body: { reason } }),
     );
-    const hadEnded = replay.status !== 'cancelled';
-    output.result(replay, [
-      ...replayLines(replay, []),
-      ...(hadEnded ? ['it had ended before, so nothing was changed'] : []),
-    ]);
+    output.result(replay, [...replayLines(replay, []), ...unchangedLines(replay, 'had ended')]);
     return undefined;
   },
 });

@@ -98,6 +98,9 @@ const StaleHook = z.object({
   recomputes: z.array(z.string()),
 });
 
+/** The state of a recompute after a request that may have found nothing to change. */
+const ControlledRecompute = Recompute.extend({ changed: z.boolean().default(true) });
+
 export const recomputesRoutes = {
   listStale: route({
     method: 'GET',
@@ -190,7 +193,7 @@ export const recomputesRoutes = {
     params: idParams,
     body: z.strictObject({ reason: reason.optional() }),
     status: 200,
-    response: Recompute,
+    response: ControlledRecompute,
     idempotent: true,
   }),
   resumeRecompute: route({
@@ -201,7 +204,7 @@ export const recomputesRoutes = {
     params: idParams,
     body: z.strictObject({}),
     status: 200,
-    response: Recompute,
+    response: ControlledRecompute,
     idempotent: true,
   }),
   cancelRecompute: route({
@@ -212,7 +215,7 @@ export const recomputesRoutes = {
     params: idParams,
     body: z.strictObject({ reason: reason.optional() }),
     status: 200,
-    response: Recompute,
+    response: ControlledRecompute,
     idempotent: true,
   }),
   retryRecompute: route({

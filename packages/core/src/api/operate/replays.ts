@@ -132,7 +132,8 @@ export const replaysRoutes = {
     params: idParams,
     body: z.strictObject({ reason: reason.optional() }),
     status: 200,
-    response: Replay,
+    /** `changed` is false where it had ended before. */
+    response: Replay.extend({ changed: z.boolean().default(true) }),
     idempotent: true,
   }),
   listCertificates: route({

@@ -23,8 +23,8 @@ import { plainWords } from './yaml-words.ts';
 
 /**
  * Reads YAML 1.2 (core schema) as JSON values; the tree tells where each of them stands. Anything that JSON cannot
- * hold, or that is read differently from how it looks, is a flaw: duplicate and merge keys, tags, keys that are not
- * text, numbers that a double cannot hold, and what `yaml-doubt.ts` lists. Never throws for any text.
+ * hold, or that is read differently from how it looks, is a flaw. These are duplicate and merge keys, tags, keys that
+ * are not text, numbers that a double cannot hold, and what `yaml-doubt.ts` lists. Never throws for any text.
  */
 export function readYaml(text: string): YamlTree {
   if (Buffer.byteLength(text) > bounds.manifestBytes) {
@@ -44,8 +44,8 @@ export function readYaml(text: string): YamlTree {
 /** Uses of aliases in one file. */
 const maxAliases = 100;
 /**
- * Values in one file, once its aliases are followed. zod passes all issues of a list as arguments of one call, of
- * which the stack holds some 120,000, and a value may cause three.
+ * Values in one file, once its aliases are followed. zod passes all issues of a list as arguments of one call. The
+ * stack holds some 120,000, and a value may cause three.
  */
 const maxValues = 30_000;
 

@@ -39,9 +39,9 @@ export interface PackOptions {
 }
 
 /**
- * Packs a directory into the canonical tar of tar.ts: the same content has the same digest on every machine,
- * whatever its times, owners and place. left-out.ts says what is not packed. Empty directories count, permissions do
- * not, except the owner's right to execute a file. The tar is held in memory.
+ * Packs a directory into the canonical tar of tar.ts. The same content has the same digest on every machine, with any
+ * times, owners and place. left-out.ts says what is not packed. Empty directories count, permissions do not, except the
+ * owner's right to execute a file. The tar is held in memory.
  *
  * @throws OsaError `usage` for what cannot be packed: a missing directory, a link that leaves it or leads nowhere, a
  * socket, device or pipe, a name that is not UTF-8, a file that changes meanwhile; `too_large` beyond

@@ -1,8 +1,8 @@
 /**
  * The canonical tar of a directory: POSIX ustar with pax records for names over 100 bytes, and one way only to
- * write each thing. Times, owners and names of owners are zero or empty, modes are 0644, 0755 for what the owner
- * may execute, for directories and for links; entries stand in the byte order of their paths; two zero blocks end
- * it. So the same content gives the same bytes on every machine, and the reader refuses every other spelling.
+ * write each thing. Times, owners and names of owners are zero or empty. Modes are 0644, and 0755 for executable files,
+ * directories and links. Entries are in the byte order of their paths, and two zero blocks end the archive. So the same
+ * content gives the same bytes on every machine, and the reader refuses every other spelling.
  *
  * Format: IEEE Std 1003.1-2017, pax, "ustar Interchange Format" and "pax Extended Header".
  */

@@ -12,8 +12,8 @@ import {
 } from './tar.ts';
 
 /**
- * Reads a canonical tar (see tar.ts) and refuses everything else: what an entry says is encoded again and must
- * give the same bytes, so no field that is not looked at can carry anything.
+ * Reads a canonical tar (see tar.ts) and refuses everything else. Each entry is encoded again and must give the same
+ * bytes, so no unread field can carry anything.
  *
  * @throws OsaError `invalid` that names the entry, `too_large` for more than `maxFiles` entries.
  */

@@ -4,6 +4,7 @@ import type { FeatureContract } from '../../hook/hook.ts';
 import { parseExactJson } from '../../json/exact.ts';
 import { bounds } from '../../limits.ts';
 import type { RowChunk } from '../../run/output/judgement.ts';
+import type { Lease } from '../../run/queue.ts';
 import { arrayText } from '../array.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { rowValues } from '../data/rows.ts';
@@ -11,8 +12,8 @@ import { filesOfRecords } from '../files.ts';
 import { columnSqlType } from '../queue/column-type.ts';
 import { useIndexLookups } from '../queue/plans.ts';
 
-/** How often a worker may be lost with a comparison, before it is given up. */
-const mostFences = 5;
+/** How often a comparison may be begun, before it is given up. */
+const mostFences = 10;
 
 /** Comparisons as a queue. `endings` is for what may take long: reading records and rows. */
 export function comparisonQueue(database: Database, endings: Database = database): ComparisonQueue {
@@ -25,7 +26,7 @@ export function comparisonQueue(database: Database, endings: Database = database
     async finish(held, end) {
       await finish(database, held, end);
     },
-    async giveBack({ id, fence }) {
+    async giveBack({ batch: id, fence }) {
       await database.sql`
         update comparisons set status = 'queued', lease_until = null, claimed_by = null
         where id = ${id} and fence = ${fence} and status = 'running'`;
@@ -55,7 +56,7 @@ async function claim(
     returning id, fence`;
   if (!taken) return undefined;
   const [held] = await sql<HeldComparison[]>`
-    select c.id, c.fence, c.hook, c.version, h.feature, c.tolerances, c.keys,
+    select c.id as batch, c.fence, c.hook, c.version, h.feature, c.tolerances, c.keys,
            jsonb_build_object('runtime', r.runtime, 'image', r.image, 'digest', r.digest, 'command', r.command,
                               'limits', r.limits, 'source_ref', r.source_ref) as release, r.config::text as config
     from comparisons c
@@ -70,14 +71,16 @@ async function claim(
     release: { ...rest.release, config: parseExactJson(config) as HeldComparison['release']['config'] },
   };
   if (Number(taken.fence) <= mostFences) return whole;
-  await finish(database, whole, { problem: `${mostFences} workers were lost while they ran it` });
+  await finish(database, whole, {
+    problem: `${mostFences} workers began it and were lost, were stopped, or could not reach what it takes`,
+  });
   return undefined;
 }
 
-async function renew({ sql }: Database, { id, fence }: HeldComparison, leaseMs: number): Promise<boolean> {
+async function renew({ sql }: Database, { batch: id, fence }: Lease, leaseMs: number): Promise<boolean> {
   const rows = await sql`
     update comparisons set lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
-    where id = ${id} and fence = ${fence} and status = 'running' returning id`;
+    where id = ${id} and fence = ${fence} and status = 'running' and lease_until > clock_timestamp() returning id`;
   return rows.length > 0;
 }
 
@@ -85,7 +88,10 @@ async function renew({ sql }: Database, { id, fence }: HeldComparison, leaseMs: 
  * The records in groups of one convention. A sample is drawn by a digest of the seed and the record's id, which does not
  * depend on when it is drawn.
  */
-async function records(database: Database, { id }: HeldComparison): Promise<readonly (readonly string[])[]> {
+async function records(
+  database: Database,
+  { batch: id }: HeldComparison,
+): Promise<readonly (readonly string[])[]> {
   const rows = await database.sql<{ batch_record: string; convention: string }[]>`
     with wanted as materialized (select * from comparisons where id = ${id})
     select r.batch_record, s.convention
@@ -112,7 +118,7 @@ async function records(database: Database, { id }: HeldComparison): Promise<read
 
 async function read(
   database: Database,
-  { id, hook }: HeldComparison,
+  { batch: id, hook }: HeldComparison,
   ids: readonly string[],
 ): Promise<readonly ComparedRecord[]> {
   type Row = Omit<ComparedRecord, 'rows'> & { readonly rows: string };
@@ -168,7 +174,7 @@ async function asStored(sql: Sql, feature: FeatureContract, { columns, rowCount 
 
 async function finish(
   { sql }: Database,
-  { id, fence }: HeldComparison,
+  { batch: id, fence }: HeldComparison,
   end: Parameters<ComparisonQueue['finish']>[1],
 ): Promise<void> {
   const [status, report, problem] =

@@ -147,8 +147,8 @@ function client({ maker, driver, reserved, lost, destroy, silenceMs }: Parts): C
 const longestName = 63;
 
 /**
- * A factory that gives the driver one socket and no second one: the driver would connect anew by itself, and what
- * is queued for the old session would run in the new one.
+ * A factory that gives the driver one socket and no second one. The driver would connect anew by itself, and run
+ * queries for the old session in the new one.
  */
 function singleSocket({ options }: postgres.Sql, deadline: AbortSignal) {
   let socket: Socket | undefined;

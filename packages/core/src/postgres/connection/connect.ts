@@ -18,8 +18,8 @@ export { whileWanted } from './wanted.ts';
 
 /**
  * The one way to PostgreSQL. Everything in it rejects with OsaError `unavailable` when no connection can be had or
- * one is lost, or when a lock or a statement takes too long; other errors of a statement come as the driver's
- * PostgresError, which `sqlstate.ts` tells apart.
+ * one is lost, or when a lock or a statement takes too long. Other errors of a statement come as the driver's
+ * PostgresError; `sqlstate.ts` distinguishes them.
  */
 export interface Database {
   /**

@@ -30,8 +30,8 @@ export function sessionSettings(limits: SessionLimits): Readonly<Record<string, 
     standard_conforming_strings: 'on',
     array_nulls: 'on',
     transform_null_equals: 'off',
-    // Statements look rows up by index, in the order in which they name their tables: the planner would take a
-    // convention that its statistics do not know for one row, and read whole tables for each record.
+    // Statements look rows up by index, in the order in which they name their tables. Otherwise the planner takes a
+    // convention that its statistics do not know for one row, and reads whole tables for each record.
     enable_seqscan: 'off',
     enable_hashjoin: 'off',
     enable_mergejoin: 'off',

@@ -31,8 +31,8 @@ const madeHere = /^(data|data\.unfinished|socket|server\.log|server\.log\.1|bina
  * Finds or makes the places of the server for a directory.
  *
  * They are in `<directory>/postgres`. For root, where the server's account cannot search the directory (a home of
- * mode 0700), they are in the directory's private place below /var/tmp instead, whose name follows from the
- * directory, so that the next start finds the data again. Where there is data already, it decides.
+ * mode 0700), they are in the directory's private place below /var/tmp instead. Its name follows from the directory, so
+ * that the next start finds the data again. Where there is data already, it decides.
  *
  * @param directory absolute; made when missing
  * @throws OsaError `invalid` for a relative directory, `unavailable` when a place is not ours or cannot be reached

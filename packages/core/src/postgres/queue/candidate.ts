@@ -18,13 +18,13 @@ export interface Candidate {
 }
 
 /**
- * The oldest batch that may run here: queued, or held by a lease that ran out; not paused; of hooks that this worker
- * can start and has room for; and not behind an unfinished batch with one of its sources. A batch that failed without
+ * The oldest batch that may run here. It is queued, or its lease ran out. It is not paused, this worker can start its
+ * hooks and has room for them, and no unfinished batch before it has one of its sources. A batch that failed without
  * having run is passed over: those behind it wait for what it waited for. Gates never come back once they are open, so
  * reading them in an older state is safe; pauses and live releases are looked at again under their locks.
  *
- * A batch whose hooks this worker cannot start is chosen once, while it is queued, to be parked with the reason; after
- * that it is left to the workers that can start it.
+ * A batch whose hooks this worker cannot start is chosen once, while it is queued, to be parked with the reason. Later
+ * it is left to the workers that can start it.
  */
 export async function lockCandidate(
   tx: Transaction,

@@ -4,9 +4,9 @@ import { batchesChannel } from './lease.ts';
 import { useIndexLookups } from './plans.ts';
 
 /**
- * Statement by statement, since each must see what the one before it waited for: make the missing heads, lock
- * all of them, note the batches met there that are not done, put ours in their place. Heads are taken in one order, so
- * that two uploads never wait for each other in a ring. Where all heads were missing, they are ours already.
+ * Works statement by statement, since each must see the rows that the one before it waited for. It makes the missing
+ * heads, locks all of them, notes the unfinished batches there, and puts ours in their place. Heads are taken in one
+ * order, so that two uploads never wait for each other in a ring. Where all heads were missing, they are ours already.
  */
 export async function seal(tx: Transaction, id: string, convention: string): Promise<void> {
   await useIndexLookups(tx);

@@ -9,10 +9,10 @@ import type { Transaction } from '../connection/connect.ts';
 import { filesOfRecords } from '../files.ts';
 
 /**
- * Stores which release of each hook runs this batch. The hooks are locked first, in name order, and their live
- * versions are read from the locked rows, in a statement that joins nothing: a rollback that has answered is
- * seen, and one under way waits for us or we for it. False when a hook is paused; or has no live release, or one that
- * this worker cannot start: then the batch is parked with that reason, and resolved anew when it is looked at again.
+ * Stores which release of each hook runs this batch. The hooks are locked first, in name order, and their live versions
+ * are read from the locked rows, in a statement that joins nothing. So a rollback that has answered is seen, and one
+ * under way waits for us or we for it. False when a hook is paused, has no live release, or has one that this worker
+ * cannot start. The batch is then parked with that reason, and resolved anew when it is looked at again.
  */
 export async function snapshot(
   tx: Transaction,

@@ -5,8 +5,8 @@ import type { Transaction } from '../connection/connect.ts';
 
 /**
  * Makes the new outcomes the current ones: each supersedes the outcome that was current when the batch was claimed, and
- * its rows with it. One that errored supersedes nothing. The lock keeps it apart from publications of the convention, and from
- * readers as of a moment: the rows are current from a time that all of these come before or after.
+ * its rows with it. One that errored supersedes nothing. The lock keeps it apart from publications of the convention,
+ * and from readers as of a moment. The rows are current from a time that all of these come before or after.
  */
 export async function supersede(tx: Transaction, claim: Claim, ends: readonly RecordEnd[]): Promise<void> {
   if (ends.length === 0) return;

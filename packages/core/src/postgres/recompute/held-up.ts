@@ -3,7 +3,7 @@ import type { Sql } from '../connection/connect.ts';
 
 /**
  * Reasons why the recompute `of` waits, for people: a pause of its hook; batches that run a selected release and were
- * claimed before it began; and what its batches wait for, which came first with some of the same sources.
+ * claimed before it began. Its batches also wait for earlier ones with some of the same sources.
  */
 export function recomputeHeldUp(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
   return sql`array(

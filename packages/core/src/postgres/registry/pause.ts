@@ -13,7 +13,7 @@ export function hookLock(hook: string): string {
 type Pause = { readonly reason: string | null } | null;
 
 /**
- * Pauses a hook or ends its pause. The row's lock conflicts with that of claims, which makes it a barrier; it is taken
+ * Pauses a hook or ends its pause. The row's lock conflicts with that of claims, which makes it a barrier. It is taken
  * first, so that the time of the pause comes after every claim that did not see it.
  */
 export async function setHookPause(
@@ -63,8 +63,8 @@ export function pausedJson(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) 
 
 /**
  * Reasons why the ingestion `of` waits, for people: pauses of hooks that would run over it, and of ingestions before it
- * that brought some of the same sources; the ingestions right before it; a worker that does not come. A batch that
- * failed passes on what it waited for.
+ * that brought some of the same sources. It may also wait for the ingestions right before it, or for a worker that does
+ * not come. A batch that failed passes on what it waited for.
  */
 export function heldUp(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
   return sql`array(

@@ -19,8 +19,8 @@ export async function databaseFacts({ sql }: Pick<Database, 'sql'>): Promise<Dat
 }
 
 /**
- * Whether two pools that are open at the same time share a session of the server: then a pooler gives each transaction
- * any session, and settings, notifications and locks of a session are lost.
+ * Whether two pools that are open at the same time share a session of the server. If so, a pooler gives each
+ * transaction any session, and settings, notifications and locks of a session are lost.
  */
 export async function sharesSessions(first: Database, second: Database): Promise<boolean> {
   const [one, other] = [await sessionOf(first), await sessionOf(second)];

@@ -6,8 +6,9 @@ import { type FileLine, lastBytes, readLines } from './files.ts';
 import type { Judged, JudgeTask, Verdict } from './judgement.ts';
 
 /**
- * The message of the last line of `progress.jsonl` whose status is "rejected": by it a hook, such as a shell script
- * that calls `osa reject`, rejects all that it was given. Every other line, whole or broken, is about progress only.
+ * The message of the last line of `progress.jsonl` whose status is "rejected". With it a hook, such as a shell script
+ * that calls `osa reject`, rejects all records that it was given. Every other line, whole or broken, is about progress
+ * only.
  *
  * @throws OsaError as `readLines`
  */

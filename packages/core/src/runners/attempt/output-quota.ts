@@ -22,8 +22,8 @@ import { systemCode } from '../../system-error.ts';
 
 /**
  * A hard bound for what an attempt writes: its output directory is the root of a file system of its own, in a sparse
- * file. So bytes and files are bounded by the kernel, also for what has no name or too long a path, nothing there can
- * be executed, and removing it costs the same whatever the code has made of it.
+ * file. So the kernel bounds bytes and files, also those without a name or with too long a path. Nothing there can be
+ * executed, and removing it always costs the same.
  */
 export interface OutputQuota {
   /** Makes an empty directory the root of a new file system, which is kept in the file `image`. */
@@ -68,8 +68,8 @@ export async function isQuotaExceeded(directory: string): Promise<boolean> {
 }
 
 /**
- * Makes sure that a file which was written under a quota is kept, if there is one: the disk that holds the sparse file
- * may be full without a sign to the code that wrote.
+ * Makes sure that a file written under a quota is kept, if there is one. The disk that holds the sparse file may be
+ * full without a sign to the code that wrote.
  *
  * @throws with the system's code, such as EIO, when something was lost
  */

@@ -184,7 +184,7 @@ async function pull(
 }
 
 /**
- * An engine has one exit code for every trouble, so that the registry's answer is known by its words: the codes of
+ * An engine has one exit code for every trouble. The registry's answer is therefore known by its words: the codes of
  * the OCI distribution specification (MANIFEST_UNKNOWN, NAME_UNKNOWN, UNAUTHORIZED, DENIED) as engines print them.
  */
 const absent = /manifest[ _]unknown|name[ _]unknown|repository name not known|manifest for \S+ not found/i;

@@ -55,7 +55,7 @@ export function runArguments(plan: ContainerPlan): string[] {
 
 /**
  * Options that only one of the two engines has or needs. Podman would hand on the daemon's proxies, put writable tmpfs
- * over a read-only root, and make volumes that the image declares; docker has no such options, and its volumes are
+ * over a read-only root, and make volumes that the image declares. Docker has no such options, and its volumes are
  * refused.
  */
 const dialects: Record<EngineName, readonly string[]> = {

@@ -28,7 +28,7 @@ const askAgainMs = 600_000;
 
 /**
  * The digest of the manifest that an index names for this platform; null where the release's digest is that of a
- * manifest, or when the registry does not answer: what runs is known by the release's digest either way. An engine
+ * manifest, or when the registry does not answer. The release's digest names the code either way. An engine
  * forgets which of an image's digests is which, so the registry is asked, once for each digest.
  */
 export async function platformDigest(

@@ -4,8 +4,8 @@ import type { Engine } from './engine.ts';
 
 /**
  * Docker's default profile refuses these without privileges. Podman's allows them, since they are harmless by
- * themselves; but in a user namespace of its own the code could mount a file system on which it may execute what it
- * writes, without a bound. A profile refuses everything that it does not name.
+ * themselves. In a user namespace of its own, however, the code could mount a file system without a bound, and execute
+ * its own files there. A profile refuses everything that it does not name.
  */
 const refused = new Set([
   ...['unshare', 'setns', 'clone', 'clone3', 'ptrace', 'process_vm_readv', 'process_vm_writev'],

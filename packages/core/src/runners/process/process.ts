@@ -115,7 +115,7 @@ function environmentOf(task: Task, attempt: AttemptDirectory, path: string): Rec
 
 /**
  * The daemon may have died at any point. A leader that is named and has not been replaced by another process of
- * its pid is killed with its group; on Linux so is every process that was started for, or stands in, the workspace.
+ * its pid is killed with its group. On Linux, so is every process that was started for the workspace or is in it.
  */
 async function sweep(workspace: string): Promise<number> {
   const root = await realpath(workspace);

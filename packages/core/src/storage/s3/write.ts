@@ -98,8 +98,8 @@ interface Joining {
 }
 
 /**
- * Joins the parts. The answer may be lost, and the store then knows the upload no more at the next try; an object of
- * the right size says that the first try was the one. The answer may also be 200 and hold an error.
+ * Joins the parts. The answer may be lost, and the store then no longer knows the upload at the next try. An object of
+ * the right size shows that the first try succeeded. The answer may also be 200 and hold an error.
  */
 async function join(client: S3Client, key: string, { upload, tags, size }: Joining): Promise<void> {
   const list = tags.map(

@@ -17,8 +17,9 @@ export interface FileReading {
 }
 
 /**
- * The bytes of a file, made as its client takes them: each part of the table is read in a turn of its own, so a slow client
- * holds no connection. The first part is read before this answers, so that what is wrong with the query is still told.
+ * The bytes of a file, made as its client takes them. Each part of the table is read in a turn of its own, so a slow
+ * client holds no connection. The first part is read before this answers, so that what is wrong with the query is still
+ * told.
  */
 export async function fileStream(file: TableFile, first: Turn, reading: FileReading): Promise<Readable> {
   const iterator = file.parts[Symbol.asyncIterator]();

@@ -1,6 +1,6 @@
-import type { Model } from './model.ts';
-import type { Outcome, State } from './state.ts';
-import type { Report } from './violations.ts';
+import type { Model } from '../model.ts';
+import type { Outcome, State } from '../state.ts';
+import type { Report } from '../violations.ts';
 
 /** I16: what recomputes and heals leave, computed from the outcomes and not from what the database keeps of it. */
 export function checkRecomputes(state: State, model: Model, report: Report): void {
