@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 /** Everything that people read here is plain English: documents, messages and comments. */
@@ -30,6 +30,14 @@ test.each(documents)('%s', (path) => {
 test('the programs', () => {
   const found = programs.map(read).flatMap((file) => [...hardWords(file), ...hardBeginnings(file)]);
   expect(found).toEqual([]);
+});
+
+test('the migrations since the release, and the rights', () => {
+  const frozen = read('packages/core/src/postgres/migrations/released.sha256').text;
+  const written = filesIn('packages/core/src/postgres/migrations', /\.sql$/).filter(
+    (path) => !frozen.includes(basename(path)),
+  );
+  expect(written.map(read).flatMap(hardWords)).toEqual([]);
 });
 
 test('the comments of tests', () => {
@@ -66,7 +74,7 @@ describe('found', () => {
 
 /** The wordings that must be read twice, as `path: words around it`. */
 function hardWords({ path, text }: Text): string[] {
-  const running = text.replace(/\s*\n\s*(?:\*|\/\/)? ?/g, ' ');
+  const running = text.replace(/\s*\n\s*(?:\*|\/\/|--)? ?/g, ' ');
   return [...running.matchAll(hard)].map(({ 0: words, index }) => {
     const around = running.slice(Math.max(0, index - 30), index + words.length + 30);
     return `${path}: ${around}`;

@@ -77,6 +77,9 @@ test('values, outcomes and examples are reported, within and beyond a tolerance,
   );
   const tolerant = await compared({ version: 2, tolerances: { value: { abs: 0.5 } } });
   expect(tolerant.report).toMatchObject({ changed_records: 1, columns: [{ differ: 2, beyond: 0 }] });
+  expect(await bench.store.registry.release('probe', 2)).toMatchObject({
+    comparison: { id: tolerant.id, changed_records: 1, is_tolerant: true },
+  });
   expect(await stored()).toEqual(before);
 });
 

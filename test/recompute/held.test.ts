@@ -68,7 +68,7 @@ test('a new release is held, compared, and live within the limit; deploy and rel
   const [hold] = done.holds;
   expect((await showDeploy(bench.store, writer.principal, answer.deploy_id)).holds).toEqual(done.holds);
   expect(await bench.store.registry.release('probe', 2)).toMatchObject({
-    comparison: { id: hold?.comparison_id, records: 10, changed_records: 1 },
+    comparison: { id: hold?.comparison_id, records: 10, changed_records: 1, is_tolerant: false },
   });
   const [change] = (await bench.store.registry.history('probe', { limit: 1 }))?.changes ?? [];
   expect(change?.reason).toContain(hold?.comparison_id);

@@ -1,5 +1,5 @@
 import { executeNext } from '@osa/core/run/execute';
-import { division, endOfDivision } from '@osa/core/run/policy';
+import { division, endOfDivision, mostTries } from '@osa/core/run/policy';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
@@ -93,6 +93,33 @@ describe('a record that ends the hook', () => {
     );
     expect(failed.map(({ source_id }) => source_id)).toEqual(['r1']);
     expect(shown).toMatchObject({ published: 3, errored: 1, rows: 3 });
+  });
+});
+
+describe('a record that holds the hook up', () => {
+  const limits = { timeout_seconds: 2 };
+
+  test('is errored after the fifth timeout of the batch, and the others pass', async () => {
+    await bench.deploy({ doubled: { ...shell('[ "$value" = 1 ] && exec sleep 60'), limits } });
+    const { id } = await bench.ingest(Array.from({ length: 4 }, (_, value) => record(`r${value}`, value)));
+    for (let claim = 1; claim <= (mostTries.timeout ?? 0); claim += 1) {
+      expect(await bench.store.ingestions.show(id)).toMatchObject({ status: 'running', pending: 4 });
+      await bench.database.sql`update batches set available_at = clock_timestamp() where status = 'queued'`;
+      await executeNext(bench.execution, new AbortController().signal);
+    }
+    const failed = await bench.store.ingestions.records(id, { limit: 10, status: 'failed' });
+    const reason = 'doubled: the hook did not end within 2 s, given one record alone';
+    expect(failed?.items).toMatchObject([{ source_id: 'r1', status: 'errored', reason }]);
+    expect(await bench.store.ingestions.show(id)).toMatchObject({
+      ...{ status: 'completed', published: 3, errored: 1, rows: 3 },
+    });
+    const claims = await bench.database.sql<{ endings: string }[]>`
+      select string_agg(ending, ' ' order by n) as endings from attempts group by fence order by min(n)`;
+    // The second half, which ends well, comes before the quarters of the first.
+    expect(claims.map(({ endings }) => endings)).toEqual([
+      ...Array.from({ length: 4 }, () => 'timeout'),
+      'timeout timeout exited exited timeout',
+    ]);
   });
 });
 

@@ -68,7 +68,7 @@ export const comparisonMutants: readonly Mutant[] = [
   },
   {
     name: 'comparison-moves',
-    what: 'the end of a comparison makes its release live; the database lets it',
+    what: 'the end of a comparison makes its release live; the database refuses it, so it never ends',
     defects: [
       {
         file: queue,

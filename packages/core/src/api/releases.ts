@@ -32,6 +32,8 @@ export const ReleaseSummary = z.object({
       against: z.int().nullable(),
       records: z.int(),
       changed_records: z.int(),
+      /** Whether values within a tolerance counted as unchanged. */
+      is_tolerant: z.boolean().default(false),
       finished_at: time,
     })
     .nullable()

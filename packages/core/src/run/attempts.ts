@@ -24,7 +24,7 @@ type Part = readonly ClaimedRecord[];
 
 /**
  * The attempts of one run within one claim, and what they have answered so far. The records are one part at first; when
- * the code dies it is divided, and each part is run by attempts of its own.
+ * the code dies, or has timed out too often, it is divided, and each part is run by attempts of its own.
  */
 export class Attempts {
   private readonly execution: HookExecution;
@@ -123,7 +123,7 @@ export class Attempts {
   }
 
   /**
-   * Divides the part whose code died into two. A part of one record has found it: the record is errored with the end of
+   * Divides the part whose code died or did not end into two. A part of one record has found it: the record is errored with the end of
    * the code. Where `division` ends the search, all that is open is errored.
    */
   async divide(tried: Attempted): Promise<void> {
@@ -144,7 +144,9 @@ export class Attempts {
     if (end !== undefined) return this.giveUpAll({ ...tried, reason: `${tried.reason}; ${end}` });
     if (part.length === 1) return;
     const half = Math.ceil(part.length / 2);
-    waiting.push(part.slice(half), part.slice(0, half));
+    // A timeout costs its whole limit, so parts that may still end well come first, while there is time for them.
+    if (tried.fact === 'timeout') waiting.unshift(part.slice(half), part.slice(0, half));
+    else waiting.push(part.slice(half), part.slice(0, half));
     const { log } = this.execution;
     log('hook.divided', {
       run: this.run.id,

@@ -8,7 +8,7 @@ export type Action =
   | 'more_memory'
   /** Start again at once over parts of the records, down to the record that ends the code; see `division`. */
   | 'divide'
-  /** Give the batch back, to run again later; after `mostTries` of this end give the hook up instead. */
+  /** Give the batch back, to run again later; after `mostTries` of this end divide a timeout, and give up otherwise. */
   | 'retry_later'
   /** Every record of this run is errored with the reason; other hooks go on. */
   | 'give_up'
@@ -66,7 +66,7 @@ export function moreMemory(
 }
 
 /**
- * Bounds of the search for the records that end a hook's code, for one run within one claim. One such record among n
+ * Bounds of the search for the records that end or hold up a hook's code, for one run within one claim. One such record among n
  * costs 1 + 2 log2(n) starts: 21 of 1,000.
  */
 export const division = {

@@ -21,7 +21,8 @@ export interface StoppedClaim {
  * - An attempt that exits with another code than 0, or by a signal, answered nothing: what it wrote is discarded, since
  *   an exit code is the only way in which code can withdraw its output, and the database accepts no answer of such an
  *   attempt. Its records are divided in two, and each half is run; a half that ends well is kept. So only the
- *   record that ends the code is errored. `division` bounds the search; a timeout is not divided.
+ *   record that ends the code is errored. `division` bounds the search.
+ * - A timeout may come from a slow machine, so the batch is tried again later. The last of `mostTries` is divided too.
  */
 export async function runHook(
   execution: HookExecution,
@@ -39,8 +40,11 @@ export async function runHook(
     else if (action !== 'done' && action !== 'more_memory') {
       const stopped = stop(run, tried, action);
       if (stopped) return stopped;
-      attempts.giveUpAll(tried);
-      return attempts.result(tried.ended ? 'failed' : 'error');
+      if (tried.fact === 'timeout') await attempts.divide(tried);
+      else {
+        attempts.giveUpAll(tried);
+        return attempts.result(tried.ended ? 'failed' : 'error');
+      }
     }
   } while (attempts.nextPart());
   return attempts.result('failed');

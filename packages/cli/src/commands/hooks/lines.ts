@@ -28,10 +28,17 @@ export function releaseLines(release: Release): (readonly [name: string, value: 
   ];
 }
 
+type Compared = NonNullable<Summary['comparison']>;
+
 /** `12 of 500 records (2.4 %) changed: osa comparisons show 0198…`. */
-function comparisonText({ id, against, ...report }: NonNullable<Summary['comparison']>): string {
+function comparisonText({ id, against, ...report }: Compared): string {
   const than = against === null ? '' : ` from ${version(against)}`;
-  return `${changedText(report)} changed${than}: osa comparisons show ${id}`;
+  return `${changeText(report)}${than}: osa comparisons show ${id}`;
+}
+
+/** A count by tolerances says so, since it may leave out every difference. */
+function changeText(report: Pick<Compared, 'records' | 'changed_records' | 'is_tolerant'>): string {
+  return `${changedText(report)} changed${report.is_tolerant ? ' beyond tolerances' : ''}`;
 }
 
 function configLine({ config, config_digest }: Release): Line {
@@ -53,7 +60,7 @@ export function releaseTable(releases: Answer<'listReleases'>['releases'], live:
       release.built_by,
       when(release.built_at),
       ...(isCompared
-        ? [release.comparison && `${changedText(release.comparison)} changed: ${release.comparison.id}`]
+        ? [release.comparison && `${changeText(release.comparison)}: ${release.comparison.id}`]
         : []),
     ]),
   );

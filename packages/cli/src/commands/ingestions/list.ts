@@ -43,13 +43,18 @@ export const ingestionsList = defineCommand({
       item.rows,
       when(item.started_at),
     ]);
-    output.result(
-      answer,
-      table(
-        ['ingestion', 'convention', 'status', 'received', 'passed', 'unchanged', 'failed', 'rows', 'began'],
-        rows,
-      ),
-    );
+    const heads = [
+      'ingestion',
+      'convention',
+      'status',
+      'received',
+      'passed',
+      'unchanged',
+      'failed',
+      'rows',
+      'began',
+    ];
+    output.result(answer, rows.length === 0 ? ['no ingestions'] : table(heads, rows));
     output.note(
       ...nextPage({
         commandLine: 'osa ingestions list',

@@ -58,7 +58,7 @@ export function holdsOf(sql: Sql) {
 export function comparisonOf(sql: Sql) {
   return sql`(
     select jsonb_build_object('id', c.id, 'against', c.against, 'records', c.report -> 'records',
-        'changed_records', c.report -> 'changed_records', 'finished_at', ${utc(sql, sql`c.finished_at`)})
+        'changed_records', c.report -> 'changed_records', 'is_tolerant', c.tolerances <> '{}', 'finished_at', ${utc(sql, sql`c.finished_at`)})
     from comparisons c where c.hook = r.hook and c.version = r.version and c.status = 'done'
     order by c.id desc limit 1)`;
 }

@@ -5,7 +5,7 @@
 
 -- Files --------------------------------------------------------------------------------------------------------------------
 
--- Until now an upload could name every stored file. Whoever has named one counts as its sender.
+-- Until now an upload could name every stored file. The actor of an upload that has named one counts as its sender.
 insert into file_senders (actor, sha256)
 select i.actor, f.sha256
 from record_files f
@@ -34,7 +34,7 @@ begin
   select d.owner into depositor from public.depositions d
     where d.id = coalesce(new.deposition, old.deposition) and d.status = 'draft' for no key update;
   if not found then
-    raise exception 'deposition % is no draft', coalesce(new.deposition, old.deposition)
+    raise exception 'deposition % is not a draft', coalesce(new.deposition, old.deposition)
       using errcode = '42501', table = 'deposition_files';
   end if;
   if tg_op = 'INSERT' and not public.may_use_file(depositor, new.sha256) then
@@ -45,7 +45,7 @@ begin
 end $$;
 
 -- A record gets its files in the transaction that brings it in, and none later: its content digest covers them. They are
--- files that may be used by whoever brings it in.
+-- files that the actor who brings it in may use.
 create or replace function prove_record_files() returns trigger language plpgsql
   set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off as $$
@@ -68,7 +68,7 @@ begin
   where not public.may_use_file(n.actor, n.sha256)
   limit 1;
   if found then
-    raise exception 'whoever brings the record in has not sent sha256:%, and no published record has it', stray.sha256
+    raise exception 'the actor who brings the record in has not sent sha256:%, and no published record has it', stray.sha256
       using errcode = '23503', table = 'record_files';
   end if;
   return null;
@@ -101,7 +101,7 @@ begin
   end if;
   if old.status in ('accepted', 'deleted')
      or (old.status <> 'draft' and (new.metadata::text <> old.metadata::text or new.deleted_by is not null)) then
-    raise exception 'deposition % is no draft', old.id using errcode = '42501', table = 'depositions';
+    raise exception 'deposition % is not a draft', old.id using errcode = '42501', table = 'depositions';
   end if;
   if new.deleted_by is not null then
     new.status := 'deleted';
