@@ -84,7 +84,7 @@ test('a range of commits is resolved by git where the command runs', async () =>
     expect(await at(`${one}..${three}`)).toEqual([1]);
     expect(await at('HEAD~1')).toEqual([1]);
     expect(await at('HEAD')).toEqual([]);
-    // What a repository without a remote says, and what the archive's SDK makes of it.
+    // A repository without a remote names only the commit, and the SDK shortens it.
     for (const ref of [`git:${three}`, `git:${one?.slice(0, 7)}-dirty`])
       await owner.sql`
         insert into release_sources (hook, version, source_ref, actor)
