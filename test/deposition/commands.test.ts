@@ -139,6 +139,31 @@ test('a wait that is over in time is not a deposition that came back', async () 
   ]);
 });
 
+test('a draft is filled in by a workbook, loses a file, and is deleted; an operator ends what is submitted', async () => {
+  const id = idOf(
+    await osa('ada', ['deposit', 'tests', '--set', 'value=1.25', '--file', 'x.txt', '--json'], {
+      'x.txt': 'x',
+    }),
+  );
+  const saved = await osa('ada', ['depositions', 'template', id, '--out', 'held.xlsx', '--json']);
+  expect([saved.code, JSON.parse(saved.stdout)]).toMatchObject([0, { id, file: 'held.xlsx' }]);
+  const there = await osa('ada', ['depositions', 'template', id, '--out', 'x.txt'], { 'x.txt': 'x' });
+  expect([there.code, there.stderr]).toEqual([2, expect.stringContaining('it is there already')]);
+  const none = await osa('ada', ['depositions', 'fill', id, 'x.txt'], { 'x.txt': 'PK' });
+  expect([none.code, none.stderr]).toEqual([
+    1,
+    expect.stringContaining('cannot be read as an .xlsx workbook'),
+  ]);
+  const removed = await osa('ada', ['depositions', 'remove-file', id, 'x.txt', '--json']);
+  expect(JSON.parse(removed.stdout).files).toEqual([]);
+  const unasked = await osa('ada', ['depositions', 'delete', id]);
+  expect([unasked.code, unasked.stderr]).toEqual([2, expect.stringContaining('pass --yes')]);
+  const deleted = await osa('ada', ['depositions', 'delete', id, '--yes', '--json']);
+  expect(JSON.parse(deleted.stdout)).toMatchObject({ id, status: 'deleted', metadata: {} });
+  const ended = await osa('curator', ['depositions', 'end', id, '--reason', 'asked by mail']);
+  expect([ended.code, ended.stderr]).toEqual([4, expect.stringContaining('only administrators')]);
+});
+
 /** Its hook runs nothing until the end of the test. */
 async function paused(): Promise<AsyncDisposable> {
   const params = { name: 'probe' };

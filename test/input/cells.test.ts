@@ -1,8 +1,8 @@
-import { type Field, readCell } from '@osa/cli/input/cells';
 import { type Choices, chooseColumns, fieldNameOf } from '@osa/cli/input/columns';
 import { formatOf } from '@osa/cli/input/format';
 import { separatorOf } from '@osa/cli/input/table';
 import { asOsaError } from '@osa/core/error';
+import { type Field, readCell } from '@osa/core/record/cell';
 import { describe, expect, test } from 'vitest';
 
 const field = (type: Field['type'], more: Partial<Field> = {}): Field => ({

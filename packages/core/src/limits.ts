@@ -24,6 +24,10 @@ export const bounds = {
   submissionsPerDay: 500,
   /** Drafts that one person deletes on a day: a row of each stays. */
   deletionsPerDay: 1_000,
+  /** A file that comes in a form, which cannot go on where it broke off. */
+  formFileBytes: 1024 * 1024 * 1024,
+  /** A workbook with the metadata of one record. */
+  sheetBytes: 2 * 1024 * 1024,
   /** Files that are asked for at once. */
   askedFiles: 1_000,
   /** Files in a packed hook directory. */

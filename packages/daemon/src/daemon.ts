@@ -29,6 +29,7 @@ import { blobRoutes } from './http/routes/blobs.ts';
 import { conventionRoutes } from './http/routes/conventions.ts';
 import { dataRoutes } from './http/routes/data.ts';
 import { depositionRoutes } from './http/routes/deposition/depositions.ts';
+import { depositionFormRoutes } from './http/routes/deposition/forms.ts';
 import { eventRoutes } from './http/routes/events.ts';
 import { fileRoutes } from './http/routes/files.ts';
 import { hookRoutes } from './http/routes/hooks.ts';
@@ -244,6 +245,7 @@ function handlers(
       ...hookRoutes({ ...parts, registries, domain }),
       ...ingestionRoutes(parts),
       ...depositionRoutes(parts),
+      ...depositionFormRoutes(parts),
       ...recomputeRoutes(parts),
       ...dataRoutes({ store }),
       ...traceRoutes({ store, config }),

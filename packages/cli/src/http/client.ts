@@ -29,6 +29,8 @@ export type CallInput<N extends RouteName> = Given<'params', Params<N>> &
     readonly query?: Query<N> & object;
     /** The body of a route that takes a stream. */
     readonly upload?: RequestBody;
+    /** Its media type, where that has parameters. */
+    readonly contentType?: string;
     /** The resource that the token is narrowed to, where no path parameter names it. */
     readonly resource?: string;
     /** The scope of the token instead of the route's first one, where the route takes either. */
@@ -84,6 +86,7 @@ export function createClient(options: ClientOptions): Client {
               token,
               idempotencyKey,
               ifMatch: input.ifMatch,
+              contentType: input.contentType,
               requestId,
               traceId: trace.traceId,
               spanId,
@@ -214,6 +217,7 @@ interface Sent {
   readonly token: string | undefined;
   readonly idempotencyKey: string;
   readonly ifMatch: string | undefined;
+  readonly contentType: string | undefined;
   readonly requestId: string;
   /** One a command. */
   readonly traceId: string;
@@ -222,9 +226,9 @@ interface Sent {
 
 function headersOf(
   route: Route,
-  { token, idempotencyKey, ifMatch, ...origin }: Sent,
+  { token, idempotencyKey, ifMatch, contentType: given, ...origin }: Sent,
 ): Record<string, string> {
-  const contentType = typeof route.body === 'string' ? route.body : 'application/json';
+  const contentType = given ?? (typeof route.body === 'string' ? route.body : 'application/json');
   return {
     accept: typeof route.response === 'string' ? accepted[route.response] : 'application/json',
     'user-agent': 'osa',

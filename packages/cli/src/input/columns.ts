@@ -1,8 +1,8 @@
 import { OsaError } from '@osa/core/error';
 import { reservedFields } from '@osa/core/hook/hook';
+import type { Field } from '@osa/core/record/cell';
 import { suggest } from '@osa/core/suggest';
 import { excerpt } from '@osa/core/text';
-import type { Field } from './cells.ts';
 
 /** The columns of a table, or the members of flat JSON records, as fields. */
 

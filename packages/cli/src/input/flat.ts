@@ -1,7 +1,7 @@
 import { OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
 import { bounds } from '@osa/core/limits';
-import type { Field } from './cells.ts';
+import type { Field } from '@osa/core/record/cell';
 import { type Choices, fieldNameOf, isOfPublished, publishedNames } from './columns.ts';
 import type { Format } from './format.ts';
 import { JsonLines } from './json-lines.ts';

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
+import type { Field } from '@osa/core/record/cell';
 import type { Context } from '../command.ts';
 import { openRecords, type RecordsFile, unreadable } from '../commands/ingestions/records-file.ts';
-import type { Field } from './cells.ts';
 import type { Choices } from './columns.ts';
 import { contentOf, type Reading } from './content.ts';
 import { flatRefusal, isFlat, isPublished, nested } from './flat.ts';

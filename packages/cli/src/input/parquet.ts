@@ -3,6 +3,7 @@ import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { exactKey } from '@osa/core/data/format/exact';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
+import type { Field } from '@osa/core/record/cell';
 import { systemCode } from '@osa/core/system-error';
 import { cut, excerpt } from '@osa/core/text';
 import {
@@ -12,7 +13,6 @@ import {
   parquetReadObjects,
   parquetSchema,
 } from 'hyparquet';
-import type { Field } from './cells.ts';
 import { type Choices, type Columns, chooseColumns } from './columns.ts';
 
 /** Records of a Parquet file, some rows at a time. */

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
+import { emptyText } from '@osa/core/record/cell';
 import { CsvError, type Options, parse } from 'csv-parse';
 
 /** Rows of a CSV or TSV file. */
@@ -10,9 +11,6 @@ export interface Row {
   /** The line of the file on which it begins, from 1. */
   readonly line: number;
 }
-
-/** Stands for a text of no characters; an empty cell is an absent value. No text may have this character. */
-export const emptyText = '\0';
 
 const separators = [',', ';', '\t', '|'] as const;
 

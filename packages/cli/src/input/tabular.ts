@@ -1,9 +1,9 @@
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
+import { emptyText, type Field, readCell } from '@osa/core/record/cell';
 import { cut, excerpt } from '@osa/core/text';
-import { type Field, readCell } from './cells.ts';
 import { type Choices, type Columns, chooseColumns, publishedNames } from './columns.ts';
-import { emptyText, type Row, readRows } from './table.ts';
+import { type Row, readRows } from './table.ts';
 
 export interface Tabular {
   readonly fields: readonly Field[];

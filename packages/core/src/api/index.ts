@@ -10,6 +10,7 @@ import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
 import { auditRoutes } from './operate/audit.ts';
 import { comparisonsRoutes } from './operate/comparisons.ts';
+import { depositionFormRoutes } from './operate/deposition-forms.ts';
 import { depositionsRoutes } from './operate/depositions.ts';
 import { doctorRoutes } from './operate/doctor.ts';
 import { eventsRoutes } from './operate/events.ts';
@@ -36,6 +37,7 @@ export const routes = {
   ...hooksRoutes,
   ...ingestionsRoutes,
   ...depositionsRoutes,
+  ...depositionFormRoutes,
   ...recomputesRoutes,
   ...recallsRoutes,
   ...comparisonsRoutes,

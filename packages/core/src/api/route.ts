@@ -31,6 +31,7 @@ export interface Route {
     | z.ZodType
     | 'application/x-ndjson'
     | 'application/octet-stream'
+    | 'multipart/form-data'
     | 'application/x-www-form-urlencoded';
   /** Where numbers of a JSON body keep their digits: in the member of this name, or in the whole `body`. */
   readonly digitsIn?: 'metadata' | 'body';

@@ -93,6 +93,18 @@ export async function removeFile(
   });
 }
 
+/** Names a stored file in the draft, in the place of the one of its name. @throws OsaError as `editMetadata` */
+export async function putFile(
+  store: Store,
+  writer: Writer,
+  edit: Edit & { readonly file: RecordFile },
+): Promise<Deposition> {
+  return editDraft(store, writer, edit, async (transaction, { id, files: before }, pinned) => {
+    const files = [...before.filter(({ name }) => name !== edit.file.name), edit.file];
+    await transaction.depositions.setFiles(id, await draftFiles(transaction, { files, pinned, id }));
+  });
+}
+
 async function editDraft(
   store: Store,
   writer: Writer,

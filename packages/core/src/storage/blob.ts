@@ -16,10 +16,14 @@ export function isDigest(text: string): boolean {
 }
 
 export function notStored(sha256: string, cause?: unknown): OsaError {
-  return new OsaError('not_found', `no blob with the digest sha256:${sha256} is stored; upload it again`, {
-    details: { sha256 },
-    cause,
-  });
+  return new OsaError(
+    'not_found',
+    `no blob with the digest sha256:${sha256} is stored; restore it from a backup`,
+    {
+      details: { sha256 },
+      cause,
+    },
+  );
 }
 
 export function mismatch(expected: string, found: string): OsaError {
@@ -33,8 +37,8 @@ export function mismatch(expected: string, found: string): OsaError {
 export function damaged(sha256: string, found: string): OsaError {
   return new OsaError(
     'unavailable',
-    `the blob sha256:${sha256} is damaged in the store: its bytes hash to sha256:${found}; restore it from a backup or ` +
-      'upload it again',
+    `the blob sha256:${sha256} is damaged in the store: its bytes hash to sha256:${found}; restore it from a backup ` +
+      '(to send it again mends nothing, since it counts as stored); osad storage check lists all that are damaged',
     { details: { sha256, found } },
   );
 }

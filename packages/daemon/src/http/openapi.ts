@@ -143,10 +143,16 @@ function requestOf(name: string, route: Route, add: AddSchema): Json {
   if (route.body === undefined) return {};
   const content =
     typeof route.body === 'string'
-      ? { [route.body]: { schema: {} } }
+      ? { [route.body]: { schema: route.body === 'multipart/form-data' ? formOfFile : {} } }
       : { 'application/json': { schema: add(`${name}Request`, route.body, 'input') } };
   return { requestBody: { required: true, content } };
 }
+
+const formOfFile: Json = {
+  type: 'object',
+  required: ['file'],
+  properties: { file: { type: 'string', contentMediaType: 'application/octet-stream' } },
+};
 
 const contents: Readonly<Record<'text' | 'html' | 'markdown' | 'bytes' | 'archive' | 'table', Json>> = {
   text: { 'text/plain': { schema: { type: 'string' } } },

@@ -13,8 +13,8 @@ export interface Spooled extends AsyncDisposable {
   readonly size: number;
   /** Its open file. */
   readonly fd: number;
-  /** Reads from the start; may be called repeatedly. */
-  open(): Readable;
+  /** Reads from a place; may be called repeatedly. */
+  open(start?: number): Readable;
   /** The whole upload, in memory. */
   bytes(): Promise<Buffer>;
 }
@@ -35,7 +35,7 @@ export async function spool(
       size,
       sha256,
       fd: file.fd,
-      open: () => file.createReadStream({ start: 0, autoClose: false }),
+      open: (start = 0) => file.createReadStream({ start, autoClose: false }),
       bytes: () => readAll(file, size),
       [Symbol.asyncDispose]: () => file.close(),
     };

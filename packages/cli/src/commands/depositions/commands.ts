@@ -45,6 +45,16 @@ export const depositCommands: readonly (CommandEntry | CommandGroup)[] = [
         load: async () => (await import('./remove-file.ts')).depositionsRemoveFile,
       },
       {
+        name: 'template',
+        summary: 'Save a workbook to fill in',
+        load: async () => (await import('./template.ts')).depositionsTemplate,
+      },
+      {
+        name: 'fill',
+        summary: 'Take the metadata of a draft from a workbook',
+        load: async () => (await import('./fill.ts')).depositionsFill,
+      },
+      {
         name: 'delete',
         summary: 'Delete a draft',
         load: async () => (await import('./delete.ts')).depositionsDelete,

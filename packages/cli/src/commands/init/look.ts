@@ -1,5 +1,5 @@
 import { isDate, isDateTime } from '@osa/core/calendar';
-import { isNumber } from '../../input/cells.ts';
+import { isNumber } from '@osa/core/record/cell';
 
 /** Facts about all values of one column. */
 export interface Column {

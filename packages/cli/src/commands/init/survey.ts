@@ -1,8 +1,9 @@
 import { OsaError } from '@osa/core/error';
+import { emptyText } from '@osa/core/record/cell';
 import type { Context } from '../../command.ts';
 import { contentOf, type Reading } from '../../input/content.ts';
 import { linesOf, parseRecord } from '../../input/flat.ts';
-import { emptyText, readRows } from '../../input/table.ts';
+import { readRows } from '../../input/table.ts';
 import { openRecords, unreadable } from '../ingestions/records-file.ts';
 import { type Column, ColumnLook } from './look.ts';
 

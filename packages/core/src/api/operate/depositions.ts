@@ -101,12 +101,14 @@ const id = z
       .replace(/^urn:osa:[a-z0-9.-]+:dep:/, ''),
   )
   .pipe(uuid);
-const params = z.object({ id });
+export const depositionParams = z.object({ id });
+const params = depositionParams;
 const Metadata = z.record(z.string(), z.unknown());
 const Files = z.array(z.unknown()).max(bounds.filesPerRecord);
 
-const eitherRight: Gate = { kind: 'scope', verb: 'depositions:write', orVerb: 'depositions:review' };
-const etag = 'the revision of the deposition';
+export const anyReader: Gate = { kind: 'scope', verb: 'depositions:write', orVerb: 'depositions:review' };
+export const revisionTag = 'the revision of the deposition';
+const etag = revisionTag;
 
 export const depositionsRoutes = {
   createDeposition: route({
@@ -130,7 +132,7 @@ export const depositionsRoutes = {
     method: 'GET',
     path: '/api/v1/depositions',
     summary: 'List your depositions, or those that you may review, newest first',
-    gate: eitherRight,
+    gate: anyReader,
     query: page.extend({
       /** `own`: yours. `review`: those in review of the conventions that you may review. */
       of: z.enum(['own', 'review']).default('own'),
@@ -144,7 +146,7 @@ export const depositionsRoutes = {
     method: 'GET',
     path: '/api/v1/depositions/:id',
     summary: 'Show a deposition, for its owner, and for reviewers once it is in review',
-    gate: eitherRight,
+    gate: anyReader,
     params,
     etag,
     status: 200,
@@ -179,7 +181,7 @@ export const depositionsRoutes = {
     method: 'GET',
     path: '/api/v1/depositions/:id/files/:name',
     summary: 'Read a file of a deposition, or the part of it that `Range` names',
-    gate: eitherRight,
+    gate: anyReader,
     params: z.object({ id, name: z.string().max(300) }),
     etag: 'the SHA-256 of the file',
     status: 200,

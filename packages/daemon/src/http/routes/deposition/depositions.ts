@@ -4,13 +4,11 @@ import { endDeposition } from '@osa/core/deposition/end';
 import { findDepositionFile, listDepositions, showDeposition } from '@osa/core/deposition/read';
 import { approveDeposition, rejectDeposition } from '@osa/core/deposition/review';
 import { submitDeposition, withdrawDeposition } from '@osa/core/deposition/submit';
-import { OsaError } from '@osa/core/error';
-import { bounds } from '@osa/core/limits';
 import type { FileStore } from '@osa/core/storage/index';
 import type { Store } from '@osa/core/store';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Handlers } from '../../mount.ts';
 import { serveFile } from '../../reads/serve-file.ts';
+import { seen, tagged } from './revision.ts';
 
 type Routes = Pick<
   Handlers,
@@ -75,28 +73,4 @@ export function depositionRoutes({ store, bulk, files }: DepositionParts): Route
       return tagged(call.reply, await rejectDeposition(store, call.writer(), edit));
     },
   };
-}
-
-function tagged<D extends { readonly revision: number }>(reply: FastifyReply, deposition: D): D {
-  reply.header('etag', `"${deposition.revision}"`);
-  return deposition;
-}
-
-/** The deposition, as the caller has seen it. @throws OsaError `invalid` */
-function seen({
-  params,
-  request,
-}: {
-  readonly params: { readonly id: string };
-  readonly request: FastifyRequest;
-}): { readonly id: string; readonly revision: number | undefined } {
-  const header = request.headers['if-match'];
-  if (header === undefined || header === '*') return { id: params.id, revision: undefined };
-  const [, digits] = /^"([1-9]\d{0,9})"$/.exec(header) ?? [];
-  if (digits !== undefined && Number(digits) <= bounds.liveSeq) {
-    return { id: params.id, revision: Number(digits) };
-  }
-  throw new OsaError('invalid', 'If-Match: must be the ETag of the deposition, such as "3" with its quotes', {
-    field: 'If-Match',
-  });
 }

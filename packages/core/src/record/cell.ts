@@ -1,9 +1,11 @@
-import type { Answer } from '@osa/core/api';
-import { numberProblem } from '@osa/core/json/number';
-import { excerpt } from '@osa/core/text';
-import { emptyText } from './table.ts';
+import { numberProblem } from '../json/number.ts';
+import { excerpt } from '../text.ts';
+import type { FieldDefinition } from './schema.ts';
 
-export type Field = Answer<'showConvention'>['fields'][number];
+export type Field = Pick<FieldDefinition, 'name' | 'type' | 'cardinality' | 'required'>;
+
+/** Stands for a text of no characters; an empty cell is an absent value. No text may have this character. */
+export const emptyText = '\0';
 
 /** A cell as the JSON of its field; where it does not fit, its text and what is wrong; nothing where it is empty. */
 export type Cell =
