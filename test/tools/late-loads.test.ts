@@ -37,3 +37,15 @@ test('each name that is taken from a chunk when it is loaded is one that it expo
   const missing = taken.filter(({ from, name }) => !exportsOf(texts.get(from) ?? '').includes(name));
   expect(missing).toEqual([]);
 });
+
+test.each(['packages/cli/dist/chunks', 'packages/daemon/dist'])(
+  'nothing in %s reads all of a module of Node that makes its exports when they are read',
+  async (directory) => {
+    const names = (await readdir(directory)).filter((name) => /\.m?js$/.test(name));
+    const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')));
+    const read = texts.flatMap(
+      (text) => text.match(/\b(?:from|import)\s?"(?:node:)?(?:fs|http|process|util)"/g) ?? [],
+    );
+    expect(read).toEqual([]);
+  },
+);

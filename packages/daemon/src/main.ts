@@ -8,6 +8,12 @@ import type { Options } from './config/options.ts';
 import type { Settings } from './config/read-settings.ts';
 import type { Daemon } from './daemon.ts';
 
+/**
+ * One request to stop can arrive as two signals: on Ctrl-C both the terminal and npx send one, and `timeout` sends one to the
+ * process and one to its group.
+ */
+const sameRequestMs = 1_000;
+
 // In the built program, which is one file, the threads that read the output of hooks start here as well.
 if (isOutputThread()) serveOutputThread();
 else await main();
@@ -156,13 +162,14 @@ function watchHangups(): { readonly obeyHangups: (work: () => Promise<void>) => 
   return { obeyHangups };
 }
 
-/** The first signal drains, within a time limit. A second signal, or an unhandled error, ends the process at once. */
+/** The first signal drains, within a time limit. A later one, or an unhandled error, ends the process at once. */
 function watchSignals(log: Logger, drainSeconds: number): { readonly stop: Promise<void> } {
   const { promise, resolve } = Promise.withResolvers<void>();
-  let count = 0;
+  let asked: number | undefined;
   const onSignal = () => {
-    count += 1;
-    if (count > 1) process.exit(1);
+    if (asked !== undefined && performance.now() - asked > sameRequestMs) process.exit(1);
+    if (asked !== undefined) return;
+    asked = performance.now();
     setTimeout(() => process.exit(1), (drainSeconds + 10) * 1_000).unref();
     resolve();
   };

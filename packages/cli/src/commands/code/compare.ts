@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { PackedDirectory } from '@osa/core/hook/archive/pack';
 import type { TarEntry } from '@osa/core/hook/archive/tar';
 import { gitIn } from '@osa/core/programs/git';
+import { pointedHash } from './lfs.ts';
 import {
   addedFile,
   blobHash,
@@ -140,11 +141,7 @@ async function trackedDifference(
 
 /** Whether the commit holds a pointer of Git LFS to this very content. */
 async function isStoredElsewhere(path: string, known: TreeEntry, repository: Repository): Promise<boolean> {
-  const pointer = await smallBlob(repository, known.id);
-  const [, oid] =
-    /^version https:\/\/git-lfs\.github\.com\/spec\/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n/.exec(
-      pointer ?? '',
-    ) ?? [];
+  const oid = pointedHash((await smallBlob(repository, known.id)) ?? '');
   return oid !== undefined && (await hashOf(path, createHash('sha256'))) === oid;
 }
 

@@ -1,5 +1,6 @@
 import { type PackedDirectory, packDirectory } from '@osa/core/hook/archive/pack';
 import { suggest } from '@osa/core/suggest';
+import { isPointer } from './lfs.ts';
 import { gitFiles, openRepository, readTree, type Tree } from './repository.ts';
 import { secretProblem } from './secrets.ts';
 import { packageSource, type Source } from './source-ref.ts';
@@ -26,6 +27,7 @@ export async function packHook(
     ...scriptProblems(packed, command),
     ...secretProblems(packed),
     ...trackedProblems(packed, tree),
+    ...elsewhereProblems(packed, tree),
   ];
   return { ...packed, warnings, source: () => packageSource(asked, { packed, listed }, environment) };
 }
@@ -48,6 +50,20 @@ function trackedProblems({ leftOut }: PackedDirectory, tree: Tree | undefined): 
       ({ path }) =>
         `${path} is committed and left out of the package; take it in with "!${path}" in .osaignore`,
     );
+}
+
+/** Names what a clone has only in name: pointers of Git LFS, and submodules that are not checked out. */
+function elsewhereProblems({ entries }: PackedDirectory, tree: Tree | undefined): string[] {
+  return entries.flatMap((entry) => {
+    const { path } = entry;
+    if (entry.type === 'file' && isPointer(entry.content)) {
+      return [`${path} is a pointer of Git LFS, and the hook would not find its content; run: git lfs pull`];
+    }
+    const isEmpty = entry.type === 'directory' && !entries.some((one) => one.path.startsWith(`${path}/`));
+    return isEmpty && tree?.get(path)?.type === 'submodule'
+      ? [`${path}/ is a submodule without its files; run: git submodule update --init --recursive`]
+      : [];
+  });
 }
 
 /** Whether a path that is left out is this one, or a directory that it is in. */
