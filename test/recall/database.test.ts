@@ -1,3 +1,4 @@
+import { migrations } from '@osa/core/postgres/migrations/index';
 import { postgresStore } from '@osa/core/postgres/store';
 import { beforeAll, expect, test } from 'vitest';
 import { readRows } from '../data/read-rows.ts';
@@ -136,3 +137,45 @@ test('without a recall, reading rows looks once for one and never at what it wou
     await fresh.dispose();
   }
 });
+
+test.each([
+  ['a repository without a remote', (commit: string) => `git:${commit}`],
+  ['the SDK, shortened', (commit: string) => `git:${commit.slice(0, 7)}`],
+  ['a dirty tree', (commit: string) => `git:${commit}-dirty`],
+])('a recall of a commit selects a release whose source is of %s', async (name, refFor) => {
+  const commit = commitOf(name);
+  const before = await opened(bench, { commits: [commitOf('one'), commit] });
+  const { version } = await releaseOf(refFor(commit));
+  const after = await opened(bench, { commits: [commit] });
+  for (const { id: recall } of [before, after]) expect(await versionsOf(recall)).toContain(version);
+  expect(await versionsOf((await opened(bench, { commits: [commitOf('one')] })).id)).not.toContain(version);
+});
+
+test('the migration brings the releases of such sources to the recalls that are open', async () => {
+  const text = (number: string) =>
+    migrations.find((migration) => migration.name.startsWith(number))?.sql ?? '';
+  const { sql } = bench.open('owner');
+  const [old] = /create function names_commit[\s\S]*?\n\$\$;/.exec(text('0009')) ?? [];
+  await sql.unsafe((old ?? '').replace('create function', 'create or replace function'));
+  const commit = commitOf('missed');
+  const recall = await opened(bench, { commits: [commitOf('one'), commit] });
+  const { version } = await releaseOf(`git:${commit}`);
+  expect(await versionsOf(recall.id)).not.toContain(version);
+  await sql.unsafe(text('0022'));
+  expect(await versionsOf(recall.id)).toContain(version);
+});
+
+let factor = 100;
+async function releaseOf(sourceRef: string): Promise<{ version: number }> {
+  factor += 1;
+  await bench.deploy({ probe: { code: times(factor), sourceRef } });
+  const [found] = await bench.database.sql<{ version: number }[]>`
+    select version from releases where source_ref = ${sourceRef}`;
+  return { version: found?.version ?? 0 };
+}
+
+async function versionsOf(recall: string): Promise<number[]> {
+  const rows = await bench.database.sql<{ version: number }[]>`
+    select version from recall_releases where recall = ${recall}`;
+  return rows.map(({ version }) => version);
+}

@@ -28,6 +28,9 @@ test('is counted by release, by digest, by builder and by deploy', async () => {
     conventions: [{ convention: 'tests', rows: 3 }],
   });
   expect(await impact('--digest', one.releases[0].digest)).toEqual(one);
+  const [{ digest }] = one.releases;
+  for (const beginning of [digest.slice(7), digest.slice(0, 19), digest.slice(7, 13)])
+    expect(await impact('--digest', beginning)).toEqual(one);
   expect(await impact('--deploy', archive.deploys[0] ?? '')).toEqual(one);
   expect((await impact('--built-by', 'tester')).made).toMatchObject({ rows: 4, records: 4, runs: 2 });
   expect(await impact('--built-by', 'nobody')).toMatchObject({ made: { rows: 0 }, releases: [] });
@@ -81,6 +84,12 @@ test('a range of commits is resolved by git where the command runs', async () =>
     expect(await at(`${one}..${three}`)).toEqual([1]);
     expect(await at('HEAD~1')).toEqual([1]);
     expect(await at('HEAD')).toEqual([]);
+    // A repository without a remote names only the commit, and the SDK shortens it.
+    for (const ref of [`git:${three}`, `git:${one?.slice(0, 7)}-dirty`])
+      await owner.sql`
+        insert into release_sources (hook, version, source_ref, actor)
+        select hook, version, ${ref}, built_by from releases where version = 2`;
+    expect([await at('HEAD'), await at('HEAD~2')]).toEqual([[2], [2]]);
     expect(await at(two ?? '')).toEqual([1]);
     expect(await at('HEAD..HEAD')).toBe(2);
     expect(await at('nothing')).toBe(2);

@@ -28,6 +28,8 @@ export interface Chosen {
 export interface Impacts {
   /** Finds at most `most` releases. */
   select(selection: Selection, most: number): Promise<Chosen>;
+  /** At most `most` digests of releases that begin so, in their order. */
+  digests(beginning: string, most: number): Promise<readonly string[]>;
   made(chosen: Chosen): Promise<Answer<'impact'>>;
   rows(chosen: Chosen, page: Page): Promise<Answer<'impactRows'>>;
 }

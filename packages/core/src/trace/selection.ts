@@ -1,5 +1,6 @@
 import { OsaError } from '../error.ts';
 import { unknownHook, unknownRelease } from '../hook/hook.ts';
+import { Digest } from '../hook/release.ts';
 import { bounds } from '../limits.ts';
 import { parseRecordSrn } from '../record/srn.ts';
 import type { Store } from '../store.ts';
@@ -29,7 +30,7 @@ export async function selectionOf(store: Store, asked: Asked): Promise<Selection
       { field: 'release' },
     );
   }
-  if (digest !== undefined) return { by: 'digest', digest };
+  if (digest !== undefined) return { by: 'digest', digest: await wholeDigest(store, digest) };
   if (commits !== undefined) return { by: 'commits', commits };
   if (built_by !== undefined) return { by: 'builder', subject: built_by };
   if (record !== undefined) return { by: 'record', srn: await srnOf(store, record) };
@@ -54,8 +55,27 @@ export async function choose(
   );
 }
 
-/** Versions that a message names. */
+/** Versions and digests that a message names. */
 const mostNamed = 5;
+
+async function wholeDigest(store: Store, given: string): Promise<string> {
+  const digest = given.startsWith('sha256:') ? given : `sha256:${given}`;
+  if (Digest.safeParse(digest).success) return digest;
+  const found = await store.impacts.digests(digest, mostNamed + 1);
+  const [only] = found;
+  if (only === undefined) {
+    const message = `no release has a digest that begins with ${digest}; the digest of a platform is given whole`;
+    throw new OsaError('not_found', message, { field: 'digest' });
+  }
+  if (found.length === 1) return only;
+  const [count, rest] = found.length > mostNamed ? [`more than ${mostNamed}`, ', …'] : [found.length, ''];
+  const named = found.slice(0, mostNamed);
+  throw new OsaError(
+    'invalid',
+    `${digest} begins the digests of ${count} releases' code: ${named.join(', ')}${rest}; give more of it`,
+    { field: 'digest', details: { matches: named } },
+  );
+}
 
 async function srnOf(store: Store, text: string): Promise<string> {
   if (parseRecordSrn(text)) return text.trim().toLowerCase();

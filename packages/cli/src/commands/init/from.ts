@@ -59,14 +59,19 @@ export function madeFrom(
     hook,
     oddities: [
       ...titlesLike(titles),
-      ...columns
-        .filter(left)
-        .map(({ title }) => `${title === '' ? 'a column without a title' : title} is left out`),
+      ...leftOut(columns.filter((column) => left(column) && !isId(column))),
       ...fields.flatMap(({ name, column: { oddity } }) =>
         oddity === undefined ? [] : [`${name} is text: ${oddity}`],
       ),
     ],
   };
+}
+
+function leftOut(columns: readonly Column[]): string[] {
+  const names = new Set(
+    columns.map(({ title }) => (title === '' ? 'a column without a title' : excerpt(title))),
+  );
+  return [...names].map((name) => `${name} is left out`);
 }
 
 /** A header of numbers may be a record. */

@@ -11,7 +11,8 @@ export const factOptions = {
   release: { value: 'HOOK@N', description: 'one release', parse: text(100) },
   digest: {
     value: 'DIGEST',
-    description: 'releases with this code, and runs on this platform of an image',
+    description:
+      'releases with this code, by its digest or the beginning of it, and runs on this platform of an image',
     parse: text(100),
   },
   sourceRef: {

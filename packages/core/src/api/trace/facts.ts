@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { Digest } from '../../hook/release.ts';
 import { time, uuid } from '../fields.ts';
 import { MadeRows } from './runs.ts';
 
@@ -7,8 +6,13 @@ import { MadeRows } from './runs.ts';
 export const facts = {
   /** A release as `hook@version`. */
   release: z.string().max(100).optional(),
-  /** The digest of an image or a directory, or of the platform that ran. */
-  digest: Digest.optional(),
+  /** The digest of an image or a directory, or of the platform that ran. The beginning of a release's digest will do. */
+  digest: z
+    .string()
+    .regex(/^(?:sha256:)?[0-9a-f]{6,64}$/, {
+      error: 'must be "sha256:" and 64 lower-case hexadecimal digits, or the first 6 or more of them',
+    })
+    .optional(),
   /** The subject of who built them. */
   built_by: z.string().min(1).max(1_000).optional(),
   /** The releases that this deploy declared. */

@@ -11,9 +11,16 @@ import { sumOf } from './runs.ts';
 export function impacts(sql: Sql): Impacts {
   return {
     select: (selection, most) => choose(sql, selection, most),
+    digests: (beginning, most) => digests(sql, beginning, most),
     made: (chosen) => made(sql, chosen),
     rows: (chosen, page) => rows(sql, chosen, page),
   };
+}
+
+async function digests(sql: Sql, beginning: string, most: number): Promise<readonly string[]> {
+  const found = await sql<{ digest: string }[]>`
+    select distinct digest from releases where starts_with(digest, ${beginning}) order by digest limit ${most}`;
+  return found.map(({ digest }) => digest);
 }
 
 export async function made(sql: Sql, chosen: Chosen): Promise<Answer<'impact'>> {
