@@ -32,7 +32,7 @@ export async function runAgain(
 ): Promise<Again> {
   const { hook, version, release, feature, batch: id } = held;
   const starts = new Map<number, Start>();
-  // Nobody waits for a second try of what takes too long: the first one ends the run.
+  // Nobody waits for a second try of what takes too long: its records are divided at once.
   const run = { id, hook, version, release, feature, timeouts: Number.MAX_SAFE_INTEGER, notStarted: 0 };
   const context = { signal, endings, inputDigest };
   const unstored: HookExecution = { ...execution, queue: inMemory(starts) };

@@ -99,7 +99,7 @@ declare
     'update (superseded_by) on outcomes',
     'insert on all tables in schema features',
     'execute on function create_feature_table(text), create_record_view(text, text), rows_of_record(bigint, integer)',
-    'execute on function names_commit(text, text), is_recalled_source(uuid, text), committed_source(text, integer)',
+    'execute on function names_commit(text, text), commit_in(text), is_recalled_source(uuid, text), committed_source(text, integer)',
     'execute on function mint_release, add_release_source, prove_recompute_end, order_events(integer), deposition_status(uuid)',
     'execute on function declared_state, lock_declared, may_use_file(bigint, text)'];
   entry text;
@@ -128,7 +128,7 @@ begin
     prove_review(), prove_reviewed(), may_use_file(bigint, text), guard_deposition_end(), prove_deposition_end(),
     count_published(), count_recomputed(), column_type(text, text), create_feature_table(text), create_record_view(text, text),
     rows_of_record(bigint, integer), mint_release, add_release_source, prove_recompute_end, note_events(),
-    order_events(integer), names_commit(text, text), is_recalled_source(uuid, text), committed_source(text, integer),
+    order_events(integer), names_commit(text, text), commit_in(text), is_recalled_source(uuid, text), committed_source(text, integer),
     guard_recall(), guard_recall_commit(),
     guard_recall_release(), guard_recall_record(), guard_recalled_recompute(), follow_recalls(),
     create_current_view(text), declared_state, lock_declared from public;

@@ -35,7 +35,7 @@ function releases(sql: Sql, where: Fragment, most: number): Promise<ReleaseName[
     where ${where} order by r.hook, r.version limit ${most}`;
 }
 
-/** By the source of a release or, where that is no clean commit, by the first commit that holds its bytes. */
+/** By the source of a release. If that is not a clean commit, also by the first commit that holds its bytes. */
 function isOfCommits(sql: Sql, commits: readonly string[]): Fragment {
   return sql`exists (
     select from (select committed_source(r.hook, r.version) as committed offset 0) s
