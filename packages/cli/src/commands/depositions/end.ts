@@ -7,11 +7,11 @@ import { idArgument } from './lines.ts';
 
 export const depositionsEnd = defineCommand({
   description:
-    'Ends what somebody else has submitted, whether its hooks run or it is in review. It is a draft again, and its owner reads who ' +
-    'ended it and why. It takes the role ADMIN. `osa audit` shows it, with the reason and nothing of the content.',
+    'Ends the submission of somebody else, in validation or in review. It is a draft again, and its owner reads who ended it and why. ' +
+    'This takes the role ADMIN. `osa audit` shows the reason, and nothing of the content.',
   arguments: idArgument,
   options: {
-    reason: { ...reasonOption.reason, description: 'why, for its owner and the audit; it must be given' },
+    reason: { ...reasonOption.reason, description: 'why, for its owner and the audit (required)' },
   },
   examples: [
     [
