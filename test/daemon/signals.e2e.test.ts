@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { access } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findEmbedded, removeEmbedded } from '@osa/core/postgres/embedded/embedded';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -35,19 +35,15 @@ test('two at once are one request to stop, as on Ctrl-C under npx: all is stoppe
   expect(await findEmbedded(join(place, '.osa'))).toBeUndefined();
 });
 
-test('a later one ends it at once, although code runs', async () => {
+test('a later one ends it at once, and the code that runs with it', async () => {
   const started = join(place, 'started');
-  const code = `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(started)}, ''); for (;;) {}`;
-  await writeProject(place, { code });
+  const endless = `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(started)}, String(process.pid)); for (;;) {}`;
+  await writeProject(place, { code: endless });
   await writeRecords(join(place, 'records.ndjson'), [['a', 1]]);
   expect((await osa(place, ['deploy'])).exitCode).toBe(0);
   await osa(place, ['ingest', 'numbers', 'records.ndjson', '--no-wait']);
-  await until('the code to run', () =>
-    access(started).then(
-      () => true,
-      () => false,
-    ),
-  );
+  const pid = async () => Number(await readFile(started, 'utf8').catch(() => ''));
+  await until('the code to run', async () => (await pid()) > 0);
   const ended = once(daemon.process, 'exit');
   await until('the daemon to end', async () => {
     daemon.process.kill('SIGINT');
@@ -55,4 +51,14 @@ test('a later one ends it at once, although code runs', async () => {
   });
   await ended;
   expect(daemon.process.exitCode).toBe(1);
+  const code = await pid();
+  await until('the code to end with it', async () => !isAlive(code));
 });
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

@@ -88,7 +88,7 @@ describe('stored bytes', () => {
   const stored = new Map([[sha256, { size: 10, head: Buffer.from('1,2,3') }]]);
   test('are there and as the record says', () => {
     expect(problemOfStored([file('a.csv')], stored)).toBeUndefined();
-    expect(problemOfStored([file('a.csv')], new Map())).toContain('upload them first');
+    expect(problemOfStored([file('a.csv')], new Map())).toContain('upload it first');
     expect(problemOfStored([file('a.csv', 11)], stored)).toContain('it has 10 bytes');
     expect(problemOfStored([file('a.png')], stored)).toContain('does not begin as a .png file does');
   });

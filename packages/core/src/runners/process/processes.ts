@@ -118,3 +118,24 @@ async function orGone(answer: Promise<string>): Promise<string | undefined> {
 function isGone(error: unknown): boolean {
   return systemCode(error) === 'ENOENT' || systemCode(error) === 'ESRCH';
 }
+
+/** Process groups that this process has started and that have not ended. */
+const groups = new Set<number>();
+const endGroups = () => {
+  for (const group of groups) signalProcess(-group, 'SIGKILL');
+};
+
+/**
+ * Kills the group when this process exits, until it is disposed. A daemon that must end at once leaves no code behind; only
+ * one that is killed leaves it to the next sweep.
+ */
+export function endWithProcess(group: number): Disposable {
+  if (groups.size === 0) process.on('exit', endGroups);
+  groups.add(group);
+  return {
+    [Symbol.dispose]() {
+      groups.delete(group);
+      if (groups.size === 0) process.off('exit', endGroups);
+    },
+  };
+}

@@ -13,7 +13,7 @@ import { boundedLog } from '../attempt/bounded-log.ts';
 import type { AttemptDirectory } from '../attempt/directory.ts';
 import { untilEnded } from '../attempt/guard.ts';
 import { isTooLarge } from '../attempt/output-size.ts';
-import { endAll, signalProcess, startOf } from './processes.ts';
+import { endAll, endWithProcess, signalProcess, startOf } from './processes.ts';
 
 /** The time for reading the rest of the pipes once every process is gone. */
 const drainMs = 1_000;
@@ -41,6 +41,7 @@ type Child = ChildProcessByStdio<null, Readable, Readable>;
  */
 export async function supervise(start: Start): Promise<ProcessEnd> {
   const child = await launch(start);
+  using _ = endWithProcess(child.pid);
   const log = boundedLog(bounds.logBytes, start.onLog);
   for (const stream of [child.process.stdout, child.process.stderr]) stream.on('data', log.append);
   const ended = await watched(child, start).finally(() =>
