@@ -1,5 +1,6 @@
 import { cancelIngestion, pauseIngestion } from '@osa/core/ingestion/control';
 import { listIngestions } from '@osa/core/ingestion/read';
+import { postgresStore } from '@osa/core/postgres/store';
 import { beforeEach, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
@@ -47,5 +48,40 @@ test('a right to one convention lists that one only', async () => {
   expect(await listed({ convention }, narrow)).toHaveLength(1);
   for (const query of [{}, { convention: 'other' }]) {
     expect((await refusal(listed(query, narrow))).code).toBe('access_denied');
+  }
+});
+
+test('a page reads the ingestions that it shows, among many', async () => {
+  await bench.deploy({ probe: { code: hookCode('return { features: [] }') } });
+  await bench.ingest([record('a', 1)]);
+  const [one] = await listed({});
+  const owner = bench.open('owner', { max: 1 });
+  await owner.transaction(async (tx) => {
+    await tx`set local session_replication_role = replica`;
+    await tx`
+      with made as (
+        insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor)
+        select gen_random_uuid(), convention, schema_id, schema_version, 1, n::text, actor
+        from ingestions, generate_series(1, 5000) n returning id, convention)
+      insert into batches (id, ingestion, convention, index, status, fence, snapshot_at, finished_at, records, published)
+      select gen_random_uuid(), id, convention, 0, 'done', 1, now(), now(), 1, 1 from made`;
+  });
+  const app = bench.open('app', { max: 1 });
+  const { ingestions } = postgresStore(app, { domain: 'localhost' });
+  const readBy = async (query: Partial<Query>) => {
+    const read = async () => {
+      await app.sql`select pg_stat_force_next_flush()`;
+      const [row] = await owner.sql<{ entries: number }[]>`
+        select sum(t.seq_tup_read + i.read)::float8 as entries from pg_stat_user_tables t,
+          lateral (select sum(idx_tup_read) as read from pg_stat_user_indexes where relid = t.relid) i
+        where t.relname in ('ingestions', 'batches')`;
+      return row?.entries ?? Number.NaN;
+    };
+    const before = await read();
+    await ingestions.list({ limit: 10, ...query } as Parameters<typeof ingestions.list>[0]);
+    return (await read()) - before;
+  };
+  for (const query of [{}, { convention: one?.convention_id ?? '' }, { status: 'completed' }] as const) {
+    expect(await readBy(query)).toBeLessThan(300);
   }
 });

@@ -191,13 +191,17 @@ async function list(
 ): Promise<Answer<'listIngestions'>> {
   const before = listPages.after(page.cursor);
   const isOpen = status === 'running' || status === 'paused';
-  const rows = await sql<IngestionView[]>`
-    select * from (${views(sql, options)} where ${isShownIngestion(sql, sql`i.id`)}
+  // The newest first, by index: no more ingestions are computed than are shown, or passed over for their status.
+  const found = sql`
+    ${views(sql, options)} where ${isShownIngestion(sql, sql`i.id`)}
       ${before ? sql`and i.id < ${String(before.id)}::uuid` : sql``}
       ${convention === undefined ? sql`` : sql`and i.convention = ${convention}`}
-      ${isOpen ? sql`and i.id in (select ingestion from batches where status in ('queued', 'running', 'parked'))` : sql``}) v
-    ${status === undefined ? sql`` : sql`where v.status = ${status}`}
-    order by v.id desc limit ${page.limit + 1}`;
+      ${isOpen ? sql`and i.id in (select ingestion from batches where status in ('queued', 'running', 'parked'))` : sql``}
+    order by i.id desc`;
+  const rows = await (status === undefined
+    ? sql<IngestionView[]>`${found} limit ${page.limit + 1}`
+    : sql<IngestionView[]>`
+        select * from (${found}) v where v.status = ${status} order by v.id desc limit ${page.limit + 1}`);
   const { page: items, next_cursor } = listPages.cut(rows, page.limit, ({ id }) => ({ s: null, id }));
   return { items, next_cursor };
 }
