@@ -181,9 +181,12 @@ async function record(sql: Sql, srn: string): Promise<RecordTrace | undefined> {
         cross join lateral (select live_version from hooks where name = run.hook offset 0) live
         join releases rel on rel.hook = run.hook and rel.version = run.version), '[]')::text as rows,
       (select coalesce(sum(o.row_count), 0)::float8 from outcomes o where o.batch_record = r.batch_record) as row_count
-    from published r
-    join batches bt on bt.id = r.batch
-    where r.record_id = ${name.id}::text::uuid and r.version = ${name.version} and r.srn = ${srn}`;
+    from (
+      select batch_record from records
+      where record_id = ${name.id}::text::uuid and version = ${name.version} offset 0) k
+    cross join lateral (select * from published where batch_record = k.batch_record offset 0) r
+    cross join lateral (select * from batches where id = r.batch offset 0) bt
+    where r.srn = ${srn}`;
   if (!found) return undefined;
   const { rows, row_count, metadata, ...rest } = found;
   return {
