@@ -151,7 +151,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'the view of a hook for users of SQL gives rows the version that is live',
     defects: [
       {
-        file: tables,
+        file: `${core}/postgres/migrations/0009_recall.sql`,
         find: 'f.run_id, run.version as release%2$s',
         replace: 'f.run_id, (select live_version from public.hooks where name = run.hook) as release%2$s',
       },
