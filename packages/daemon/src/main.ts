@@ -9,8 +9,8 @@ import type { Settings } from './config/read-settings.ts';
 import type { Daemon } from './daemon.ts';
 
 /**
- * One request to stop can arrive as two signals: on Ctrl-C both the terminal and npx send one, and `timeout` sends one to the
- * process and one to its group.
+ * One request to stop can arrive as two signals: on Ctrl-C both the terminal and npx send one, and `timeout` sends one
+ * to the process and one to its group.
  */
 const sameRequestMs = 1_000;
 

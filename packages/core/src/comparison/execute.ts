@@ -17,8 +17,8 @@ const atOnce = 500;
 const mostRows = 200_000;
 
 /**
- * Takes one comparison, if there is one, and makes its report. The release is run as in a batch; nothing of it is stored.
- * With a database, an engine or a registry away, the lease runs out, and the comparison is begun again.
+ * Takes one comparison, if there is one, and makes its report. The release is run as in a batch; nothing of it is
+ * stored. With a database, an engine or a registry away, the lease runs out, and the comparison is begun again.
  */
 export async function executeComparison(execution: Execution, stop: AbortSignal): Promise<boolean> {
   const queue = execution.comparisons;

@@ -6,7 +6,8 @@ import { requireOwner, requireRevision, untold } from './access.ts';
 import { type Edit, requireDraft } from './edit.ts';
 
 /**
- * Deletes a draft: its metadata and files go. The entry that it was there stays, with its owner and the time. Its submissions stay as well; only the owner can see them.
+ * Deletes a draft: its metadata and files go. The entry that it was there stays, with its owner and the time. Its
+ * submissions stay as well; only the owner can see them.
  *
  * @throws OsaError `not_found`, `access_denied`, `conflict` (it is not a draft), `precondition_failed`, `rate_limited`
  */

@@ -6,8 +6,8 @@ import { isOwner } from './access.ts';
 import { type StoredDeposition, unknownDeposition } from './depositions.ts';
 
 /**
- * An operator ends what somebody else has submitted and nobody has decided: it is a draft again, and its owner reads who
- * ended it and why. Its event has the reason and nothing of the content.
+ * An operator ends what somebody else has submitted and nobody has decided: it is a draft again, and its owner reads
+ * who ended it and why. Its event has the reason and nothing of the content.
  *
  * @throws OsaError `access_denied` (no administrator), `not_found` (also for a draft), `conflict` (one's own, or it is
  * decided), `busy`

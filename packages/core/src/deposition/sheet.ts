@@ -36,8 +36,8 @@ export async function depositionTemplate(
 }
 
 /**
- * Replaces the metadata of a draft by what a filled template says; where it says something that does not fit, nothing is
- * changed and the answer lists it.
+ * Replaces the metadata of a draft by what a filled template says; where it says something that does not fit, nothing
+ * is changed and the answer lists it.
  *
  * @throws OsaError `not_found`, `access_denied`, `conflict` (not a draft), `precondition_failed`, `invalid` (not a workbook), `too_large`
  */

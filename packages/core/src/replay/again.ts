@@ -21,8 +21,9 @@ export interface Again {
 }
 
 /**
- * Runs a release over records as a batch would be run: with more memory, and with a division of the records, where the code
- * needs that. No run, attempt or log of it is stored. `endings` are to be disposed of when the output has been read.
+ * Runs a release over records as a batch would be run: with more memory, and with a division of the records, where the
+ * code needs that. No run, attempt or log of it is stored. `endings` are to be disposed of when the output has been
+ * read.
  */
 export async function runAgain(
   execution: Execution,

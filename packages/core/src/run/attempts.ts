@@ -123,8 +123,8 @@ export class Attempts {
   }
 
   /**
-   * Divides the part whose code died or did not end into two. A part of one record has found it: the record is errored with the end of
-   * the code. Where `division` ends the search, all that is open is errored.
+   * Divides the part whose code died or did not end into two. A part of one record has found it: the record is errored
+   * with the end of the code. Where `division` ends the search, all that is open is errored.
    */
   async divide(tried: Attempted): Promise<void> {
     await this.discard(tried);

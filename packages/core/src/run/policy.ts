@@ -66,8 +66,8 @@ export function moreMemory(
 }
 
 /**
- * Bounds of the search for the records that end or hold up a hook's code, for one run within one claim. One such record among n
- * costs 1 + 2 log2(n) starts: 21 of 1,000.
+ * Bounds of the search for the records that end or hold up a hook's code, for one run within one claim. One such record
+ * among n costs 1 + 2 log2(n) starts: 21 of 1,000.
  */
 export const division = {
   /** Starts, after which the records that are still open are errored. */

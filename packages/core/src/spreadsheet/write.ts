@@ -35,8 +35,8 @@ const styles = [
 const writtenAt = new Date('2000-01-01T00:00:00Z');
 
 /**
- * A workbook (ECMA-376) of one sheet. Columns are as text unless `isNumber` says otherwise, so that no program takes a name
- * for a date. The first row is bold.
+ * A workbook (ECMA-376) of one sheet. Columns are as text unless `isNumber` says otherwise, so that no program takes a
+ * name for a date. The first row is bold.
  */
 export async function writeSheet(
   rows: readonly (readonly (WrittenCell | undefined)[])[],

@@ -12,8 +12,8 @@ export interface Handlers {
 const deepest = 64;
 
 /**
- * Reads the XML of a part until its end, or until a handler stops it. No declaration of types is accepted, so a text means
- * what it says and there are no entities but the five of XML.
+ * Reads the XML of a part until its end, or until a handler stops it. No declaration of types is accepted, so a text
+ * means what it says and there are no entities but the five of XML.
  *
  * @throws OsaError `invalid`
  */

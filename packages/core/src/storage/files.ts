@@ -86,8 +86,8 @@ async function receive(
 }
 
 /**
- * Appends at `offset`, which must be the end of what has come. The first byte makes the file: an upload without any leaves
- * nothing behind. Resolves with the length that is safe on the disk.
+ * Appends at `offset`, which must be the end of what has come. The first byte makes the file: an upload without any
+ * leaves nothing behind. Resolves with the length that is safe on the disk.
  */
 async function append(
   place: string,

@@ -23,8 +23,8 @@ interface Trusted {
 }
 
 /**
- * Opens a file whose bytes were compared with its digest. One comparison is under way for each digest; readers share it,
- * and it stops when all of them have gone.
+ * Opens a file whose bytes were compared with its digest. One comparison is under way for each digest; readers share
+ * it, and it stops when all of them have gone.
  *
  * @throws OsaError `unavailable` when the bytes are gone, or no longer those of the digest
  */

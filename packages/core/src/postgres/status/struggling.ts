@@ -6,8 +6,8 @@ import { isShown } from '../deposition/private.ts';
 const mostOpen = 50_000;
 
 /**
- * Live releases of which the two newest attempts of a run that goes on have failed. All attempts may take much longer than
- * anybody should wait for the first sign.
+ * Live releases of which the two newest attempts of a run that goes on have failed. All attempts may take much longer
+ * than anybody should wait for the first sign.
  */
 export async function strugglingReleases(sql: Sql): Promise<StoredStatus['struggling']> {
   return sql<StoredStatus['struggling'][number][]>`

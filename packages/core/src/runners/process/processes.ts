@@ -126,8 +126,8 @@ const endGroups = () => {
 };
 
 /**
- * Kills the group when this process exits, until it is disposed. A daemon that must end at once leaves no code behind; only
- * one that is killed leaves it to the next sweep.
+ * Kills the group when this process exits, until it is disposed. A daemon that must end at once leaves no code behind;
+ * only one that is killed leaves it to the next sweep.
  */
 export function endWithProcess(group: number): Disposable {
   if (groups.size === 0) process.on('exit', endGroups);
