@@ -45,7 +45,7 @@ function checkRegistry({ deploys, changes, releases, events }: State, tell: Tell
 }
 
 function checkBatches({ batches, batchRecords, ingestions, events }: State, tell: Tell): void {
-  const taken = takenBatches({ events });
+  const taken = takenBatches({ events, batches });
   const count = (type: string, payload: StoredEvent['payload']) =>
     events.filter((event) => event.type === type && says(event, payload)).length;
   const sum = (type: string, ingestion: string, field: string) =>

@@ -77,10 +77,20 @@ function checkLeft({ batches, runs, attempts }: State, model: Model, report: Rep
   }
 }
 
-/** The batches that moves of a pointer have ended; their records were put into others at once. */
-export function takenBatches({ events }: Pick<State, 'events'>): ReadonlySet<string> {
+/**
+ * The batches that moves of a pointer have ended, and those that recomputes took back from review; their records were put
+ * into others at once. No event tells of the latter, since they are private.
+ */
+export function takenBatches({ events, batches }: Pick<State, 'events' | 'batches'>): ReadonlySet<string> {
   const told = events.filter(({ type }) => type === 'batches.claimed_again');
-  return new Set(told.flatMap(({ payload }) => payload.batches as string[]));
+  const takenBack = batches.filter(
+    ({ deposition, status, reason }) =>
+      deposition !== null && status === 'failed' && reason?.includes('is computed again by recompute'),
+  );
+  return new Set([
+    ...told.flatMap(({ payload }) => payload.batches as string[]),
+    ...takenBack.map(({ id }) => id),
+  ]);
 }
 
 /** The milliseconds in a UUID of version 7. */

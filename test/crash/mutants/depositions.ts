@@ -46,4 +46,18 @@ export const depositionMutants: readonly Mutant[] = [
     focus: { points: ['review.decided', 'review.after-commit'], operations: ['deposit'] },
     test: 'test/deposition/life.test.ts',
   },
+  {
+    name: 'review-keeps-the-left',
+    what: 'a heal leaves in review what the release that it leaves has answered',
+    defects: [
+      {
+        file: `${core}/postgres/recompute/cut.ts`,
+        find: 'const inReview = await takeBackFromReview(tx, id);',
+        replace: `const inReview: string = 'none';
+  void takeBackFromReview;`,
+      },
+    ],
+    focus: { points: ['live.after-commit'], operations: ['deposit', 'heal', 'deposit', 'heal'] },
+    test: 'test/recompute/in-review.test.ts',
+  },
 ];

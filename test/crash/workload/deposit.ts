@@ -15,8 +15,8 @@ interface View {
 const endWithinMs = 180_000;
 
 /**
- * A deposition from its draft to its end: what comes back is mended and submitted again, and what is in review is decided, by two
- * reviewers at once where `decision` is `both`.
+ * A deposition from its draft to its end: what comes back is mended and submitted again, and what is in review is decided
+ * after a while, by two reviewers at once where `decision` is `both`.
  */
 export async function deposit(parts: WorkloadParts, wanted: Depositing): Promise<void> {
   const { value, decision } = wanted;
@@ -31,7 +31,12 @@ export async function deposit(parts: WorkloadParts, wanted: Depositing): Promise
     await tell(parts, 'PATCH', `${pathOf(id)}/metadata`, JSON.stringify({ value: wanted.mended }));
     found = await submit(parts, sent, wanted.mended);
   }
-  if (found.status === 'in_review') await decide(parts, sent, decision);
+  // A recompute may have taken it back meanwhile; then it comes into review again.
+  while (found.status === 'in_review' && sent.decisions.length === 0) {
+    await delay(wanted.decidesAfterMs);
+    await decide(parts, sent, decision);
+    found = await untilRun(parts, id);
+  }
   sent.ackedAt = Date.now();
 }
 

@@ -65,6 +65,8 @@ export type Operation =
       /** Once its hooks have given it back. */
       readonly mended: number;
       readonly decision: 'approve' | 'reject' | 'withdraw' | 'both';
+      /** How long it is in review before that. */
+      readonly decidesAfterMs: number;
     };
 
 export interface Comparing {
@@ -217,6 +219,8 @@ function operationOf(kind: Operation['kind'], planning: Planning): Operation {
       return {
         ...{ kind, value: random.chance(0.3) ? -1 : random.int(0, 7), mended: random.int(0, 7) },
         decision: random.pick(['approve', 'approve', 'both', 'reject', 'withdraw']),
+        // Chance of its own, so that a seed keeps the other operations.
+        decidesAfterMs: random.fork('review').pick([0, 500, 2_000]),
       };
   }
 }

@@ -1,7 +1,7 @@
 import { cutBatches } from '../../ingestion/batches.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
-import { addBatch } from './cut.ts';
+import { addBatch } from './add-batch.ts';
 
 /** A batch that was ended while it ran, and where its records belong. */
 interface Ended {

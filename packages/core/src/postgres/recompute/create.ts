@@ -21,13 +21,13 @@ import { useIndexLookups } from '../queue/plans.ts';
 /** How many of the last runs an estimate of the time looks at. */
 const sampledRuns = 20;
 
-/** The releases with current records of the hook, apart from the live one. */
+/** The releases with current records of the hook, or with records that run or wait for review, apart from the live one. */
 export async function staleReleases(sql: Sql, hook: string, live: number): Promise<number[]> {
   const rows = await sql<{ version: number }[]>`
     select version from current_counts where hook = ${hook} and version <> ${live} and records > 0
     union
     select r.version
-    from (select id from batches where snapshot_at is not null and finished_at is null and status <> 'held' offset 0) b
+    from (select id from batches where snapshot_at is not null and finished_at is null offset 0) b
     cross join lateral (select version from runs where batch = b.id and hook = ${hook} offset 0) r
     where r.version <> ${live}
     order by version`;

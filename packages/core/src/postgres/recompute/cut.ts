@@ -1,12 +1,12 @@
-import { v7 as uuid7 } from 'uuid';
 import { failpoint } from '../../failpoint.ts';
 import type { Claimant } from '../../run/queue.ts';
-import { arrayText } from '../array.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { isConnectionLost, isLockTimeout } from '../connection/sqlstate.ts';
 import { turnOf } from '../queue/end.ts';
 import { batchesChannel } from '../queue/lease.ts';
 import { useIndexLookups } from '../queue/plans.ts';
+import { addBatch } from './add-batch.ts';
+import { takeBackFromReview } from './in-review.ts';
 import { nextStep, type Step, type Walk } from './walk.ts';
 
 /** Batches of one recompute that wait for a worker; no more are cut beforehand. */
@@ -56,8 +56,10 @@ async function advance(tx: Transaction, id: string): Promise<'goes on' | 'rests'
     from recomputes where id = ${id} and finished_at is null and paused_at is null`;
   if (!state) return 'rests';
   if (state.is_cut) return finishWhereDone(tx, id);
-  if (state.waiting >= mostWaiting) return 'rests';
   await tx`select set_config('lock_timeout', ${String(patienceMs)}, true)`;
+  const inReview = await takeBackFromReview(tx, id);
+  if (inReview !== 'none') return inReview === 'taken' ? 'goes on' : 'rests';
+  if (state.waiting >= mostWaiting) return 'rests';
   const walk = await nextWalk(tx, id);
   if (walk) return cut(tx, walk);
   const [left] = await tx`select from recompute_walks where recompute = ${id} and done_at is null limit 1`;
@@ -96,49 +98,6 @@ async function move(tx: Transaction, walk: Walk, { after, isDone }: Step): Promi
         done_at = case when ${isDone} then clock_timestamp() end
     where recompute = ${walk.recompute} and position = ${walk.position}`;
   await tx`select pg_notify(${batchesChannel}, '')`;
-}
-
-export interface NewBatch {
-  readonly recompute: string;
-  readonly convention: string;
-  readonly sources: readonly string[];
-}
-
-/**
- * Makes a batch. It takes its place in the order of arrival: it waits for the unfinished batches that brought one of its
- * sources, and what comes in later waits for it. Sources are locked in one order, before the gates are read.
- */
-export async function addBatch(
-  tx: Transaction,
-  { recompute, convention, sources }: NewBatch,
-): Promise<string> {
-  const batch = uuid7();
-  await tx`
-    insert into batches (id, recompute, convention, index, records)
-    select ${batch}, ${recompute}, ${convention}, coalesce(max(index), -1) + 1, ${sources.length}
-    from batches where recompute = ${recompute}`;
-  await tx`
-    insert into recompute_records (batch, source_id)
-    select ${batch}, source_id from unnest(${arrayText(sources)}::text::text[]) as s (source_id)
-    order by source_id collate "C"`;
-  const ours = tx`select source_id from recompute_records where batch = ${batch} order by source_id offset 0`;
-  await tx`
-    select from (${ours}) v
-    cross join lateral (
-      select source_id from sources where convention = ${convention} and source_id = v.source_id for update) s`;
-  await tx`
-    insert into batch_gates (batch, predecessor)
-    select distinct ${batch}::uuid, p.id
-    from (${ours}) v
-    cross join lateral (
-      select last_batch, last_recompute from sources
-      where convention = ${convention} and source_id = v.source_id offset 0) s
-    cross join lateral (
-      select id from batches where id in (s.last_batch, s.last_recompute) and status <> 'done' offset 0) p`;
-  await tx`
-    update sources s set last_recompute = ${batch}
-    from (${ours}) v where s.convention = ${convention} and s.source_id = v.source_id`;
-  return batch;
 }
 
 /** Nothing is left: all is cut, and no batch is open. */
