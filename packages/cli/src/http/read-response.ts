@@ -67,7 +67,7 @@ function noServer({ url, from }: Server, why: string, code: ErrorCode = 'not_fou
 /** Advice that the server cannot give, about the token of a request. */
 const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
   invalid_token: '; `osa auth check` finds out why',
-  access_denied: '; `osa auth whoami` shows what yours grants',
+  access_denied: '; `osa auth whoami` shows what you may do',
 };
 
 function isErrorCode(code: string): code is ErrorCode {
