@@ -77,8 +77,10 @@ export function createClient(options: ClientOptions): Client {
       const idempotencyKey = randomUUID();
       const { trace } = options;
       const requestId = randomUUID();
-      const attempt = (token: string | undefined) =>
-        trace.call(`${route.method} ${route.path}`, (spanId) =>
+      let hadToken = false;
+      const attempt = (token: string | undefined) => {
+        hadToken = token !== undefined;
+        return trace.call(`${route.method} ${route.path}`, (spanId) =>
           send({
             url: urlOf(server, route, input),
             method: route.method,
@@ -97,9 +99,11 @@ export function createClient(options: ClientOptions): Client {
             signal: input.signal ?? options.signal,
           }),
         );
+      };
       const response = await withToken({ route, input, sign: tokenFor, attempt, options });
       if (response.status >= 200 && response.status < 300) return readAnswer(name, response, server);
-      throw await withNearName(await problemError(response, server), input.params ?? {}, namesOf(client));
+      const problem = await problemError(response, server, { hadToken });
+      throw await withNearName(problem, input.params ?? {}, namesOf(client));
     },
   };
   return client;
