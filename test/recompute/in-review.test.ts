@@ -105,7 +105,7 @@ test('one that is approved in the moment of the heal is computed again as publis
   expect(await shown(archive, healing)).toMatchObject({ status: 'completed', passed: 1 });
 });
 
-test('more than one step takes back are all taken back', async () => {
+test('more than one step takes back are all taken back', { timeout: 120_000 }, async () => {
   const ids: string[] = [];
   for (let value = 0; value < 23; value += 1) {
     const who = value % 2 === 0 ? ada : ben;

@@ -52,9 +52,8 @@ export const depositionMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/recompute/cut.ts`,
-        find: 'const inReview = await takeBackFromReview(tx, id);',
-        replace: `const inReview: string = 'none';
-  void takeBackFromReview;`,
+        find: 'if (await takeBackFromReview(tx, id)) return',
+        replace: 'if (!takeBackFromReview) return',
       },
     ],
     focus: { points: ['live.after-commit'], operations: ['deposit', 'heal', 'deposit', 'heal'] },

@@ -8,6 +8,7 @@ import { age, counted, shortDigest, shortSource, version, when } from '../../ter
 import { bold, dim, green, type Line, line, yellow } from '../../terminal/paint.ts';
 import { releaseVersion } from '../../terminal/parse.ts';
 import { table } from '../../terminal/table.ts';
+import { ask, requireTerminal } from '../confirm.ts';
 import { reasonOption } from '../pause.ts';
 import { healed, waitOptions } from '../recomputes/heal.ts';
 import { batchesOf, keptLines } from './kept-lines.ts';
@@ -103,30 +104,23 @@ export interface Move {
  * @throws OsaError `usage` without a terminal, `not_found` for a release that does not exist, `interrupted`.
  */
 export async function confirmMove(
-  { output, signal, stdin }: Context,
+  context: Context,
   client: Client,
   { hook, target, state, verb, cancelRunning }: Move,
 ): Promise<boolean> {
   if (state !== 'open' || target === undefined) return true;
   const { name, live } = hook;
-  const said = `${name}: ${version(live?.version ?? null)} → ${version(target)}`;
-  if (!output.interactive) {
-    throw new OsaError(
-      'usage',
-      `${said}: this is not a terminal, so osa cannot ask for confirmation; pass --yes`,
-      {
-        field: 'yes',
-        details: { hook: name, from_version: live?.version ?? null, to_version: target },
-      },
-    );
-  }
+  requireTerminal(context, {
+    about: `${name}: ${version(live?.version ?? null)} → ${version(target)}`,
+    details: { hook: name, from_version: live?.version ?? null, to_version: target },
+  });
   const [from, to] = await Promise.all([
     live ? showRelease(client, name, live.version) : null,
     showRelease(client, name, target),
   ]);
   const fromTo = line`${bold(name)}: ${yellow(version(live?.version ?? null))} → ${green(version(target))}`;
   const running = hook.claimed.filter((claimed) => claimed.version === live?.version);
-  output.note(
+  context.output.note(
     fromTo,
     ...comparisonLines(from, to),
     ...running.map(({ version: left, batches }) =>
@@ -135,8 +129,7 @@ export async function confirmMove(
         : line`${yellow('!')} ${runningNow(batches, left)} and will keep it; --cancel-running ends them`,
     ),
   );
-  const { ask } = await import('../../terminal/ui/ask.tsx');
-  return ask({ question: `${verb} ${visible(name)} to ${version(target)}?`, signal, stdin });
+  return ask(context, `${verb} ${visible(name)} to ${version(target)}?`);
 }
 
 function runningNow(batches: number, left: number): string {

@@ -1,5 +1,4 @@
 import type { Answer } from '@osa/core/api';
-import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import { visible } from '@osa/core/text';
 import { type Context, defineCommand } from '../../command.ts';
@@ -8,6 +7,7 @@ import { counted, duration, version } from '../../terminal/format.ts';
 import { bold, green, type Line, line } from '../../terminal/paint.ts';
 import { releaseVersion, storedId, text } from '../../terminal/parse.ts';
 import { pairs } from '../../terminal/table.ts';
+import { ask, requireTerminal } from '../confirm.ts';
 import { fullId } from '../full-id.ts';
 import { reasonOption } from '../pause.ts';
 import { untilFree } from '../until-free.ts';
@@ -65,7 +65,7 @@ export const hooksRecompute = defineCommand({
       output.result(plan, planLines(plan));
       return undefined;
     }
-    if (!(options.yes || (await confirm(context, plan)))) {
+    if (!(options.yes || (await confirmPlan(context, plan)))) {
       output.note('nothing was changed');
       return 1;
     }
@@ -83,23 +83,16 @@ export const hooksRecompute = defineCommand({
   },
 });
 
-async function confirm({ output, signal, stdin }: Context, plan: Answer<'planRecompute'>): Promise<boolean> {
-  const said = `${plan.hook_name}: ${counted(plan.records, 'record')} would be computed again with ${version(plan.live_version)}`;
-  if (!output.interactive) {
-    throw new OsaError(
-      'usage',
-      `${said}: this is not a terminal, so osa cannot ask for confirmation; pass --yes, or --plan to look only`,
-      { field: 'yes', details: { ...plan } },
-    );
-  }
-  if (plan.records === 0) return true;
-  output.note(...planLines(plan));
-  const { ask } = await import('../../terminal/ui/ask.tsx');
-  return ask({
-    question: `Compute them again with ${version(plan.live_version)} of ${visible(plan.hook_name)}?`,
-    signal,
-    stdin,
+async function confirmPlan(context: Context, plan: Answer<'planRecompute'>): Promise<boolean> {
+  const live = version(plan.live_version);
+  requireTerminal(context, {
+    about: `${plan.hook_name}: ${counted(plan.records, 'record')} would be computed again with ${live}`,
+    pass: 'pass --yes, or --plan to look only',
+    details: { ...plan },
   });
+  if (plan.records === 0) return true;
+  context.output.note(...planLines(plan));
+  return ask(context, `Compute them again with ${live} of ${visible(plan.hook_name)}?`);
 }
 
 function planLines(plan: Answer<'planRecompute'>): Line[] {

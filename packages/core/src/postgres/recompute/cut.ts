@@ -57,8 +57,7 @@ async function advance(tx: Transaction, id: string): Promise<'goes on' | 'rests'
   if (!state) return 'rests';
   if (state.is_cut) return finishWhereDone(tx, id);
   await tx`select set_config('lock_timeout', ${String(patienceMs)}, true)`;
-  const inReview = await takeBackFromReview(tx, id);
-  if (inReview !== 'none') return inReview === 'taken' ? 'goes on' : 'rests';
+  if (await takeBackFromReview(tx, id)) return 'rests';
   if (state.waiting >= mostWaiting) return 'rests';
   const walk = await nextWalk(tx, id);
   if (walk) return cut(tx, walk);

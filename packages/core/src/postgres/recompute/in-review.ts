@@ -2,19 +2,16 @@ import type { ClaimedBatch } from '../../hook/registry.ts';
 import type { Transaction } from '../connection/connect.ts';
 import { claimAgain } from '../queue/claim-again.ts';
 
-/** How many batches one step takes back. */
+/** How many batches are taken back before others are claimed. */
 const mostTaken = 20;
 
 /**
  * Takes depositions back from review whose answers a selected release gave: approved later, they would bring rows of it
  * after the recompute has ended. They are validated again, under the release that is live then. Those that were there
  * before are looked for until the first walk has moved; those that ran when the recompute began, when their walks
- * are waited for. `held` where reviewers hold all that was found.
+ * are waited for. False once there are none; those that reviewers decide about at this moment are still there.
  */
-export async function takeBackFromReview(
-  tx: Transaction,
-  recompute: string,
-): Promise<'none' | 'taken' | 'held'> {
+export async function takeBackFromReview(tx: Transaction, recompute: string): Promise<boolean> {
   const found = await tx<(ClaimedBatch & { hook: string })[]>`
     select distinct on (b.id) b.id as batch, r.id as run, b.ingestion, b.recompute, b.convention, c.hook, r.version
     from (select * from recomputes where id = ${recompute} and not is_list offset 0) c
@@ -37,8 +34,8 @@ export async function takeBackFromReview(
     where c.convention is null or b.convention = c.convention
     order by b.id limit ${mostTaken}`;
   const [first] = found;
-  if (!first) return 'none';
+  if (!first) return false;
   const reason = `v${first.version} of ${first.hook}, which had answered, is computed again by recompute ${recompute}`;
-  const taken = await claimAgain(tx, found, reason);
-  return taken.length > 0 ? 'taken' : 'held';
+  await claimAgain(tx, found, reason);
+  return true;
 }
