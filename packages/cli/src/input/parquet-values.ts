@@ -114,7 +114,7 @@ export function shown(value: unknown): string {
   return value instanceof Uint8Array ? textOf(value) : String(value);
 }
 
-/** As `Buffer` reads it: with a byte order mark, and with U+FFFD for bytes that are not UTF-8. */
+/** Keeps a byte order mark, and puts U+FFFD for bytes that are not UTF-8. */
 const textOf = (bytes: Uint8Array) =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 

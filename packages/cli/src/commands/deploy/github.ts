@@ -20,7 +20,7 @@ import type { Difference, Part } from './lines.ts';
 
 /**
  * Does `work`; what it throws is annotated and put into the summary under `name`. `manifest` knows the places of the
- * server's refusals. An error of `afterDeploy` is no refusal of the deploy.
+ * server's refusals. Errors of `afterDeploy` come once the deploy is stored.
  */
 export async function annotating<T>(
   context: Context,
