@@ -119,6 +119,25 @@ test('after a stolen token was used, the next refresh says that the login has en
   expect((await osa('auth', 'whoami')).stderr).toContain('log in with `osa login`');
 });
 
+test('after a stolen token was used twice, the next command says so, though its own token has not run out', async () => {
+  await logIn('robbed');
+  const { refreshToken } = await login();
+  const body = JSON.stringify({ refresh_token: refreshToken });
+  const headers = { 'content-type': 'application/json' };
+  const steal = async () => (await daemon.send('POST', '/api/v1/auth/refresh', { headers, body })).status;
+  expect([await steal(), await steal()]).toEqual([200, 401]);
+  const { code, stderr } = await osa('depositions', 'list');
+  expect([code, stderr]).toEqual([4, expect.stringContaining('has ended; log in again with: osa login')]);
+  expect((await osa('auth', 'whoami')).stderr).toContain('log in with `osa login`');
+});
+
+test('a person without a role is told which one an operator gives', async () => {
+  await logIn('newcomer');
+  const { id } = JSON.parse((await osa('auth', 'whoami', '--json')).stdout);
+  const { code, stderr } = await osa('depositions', 'list');
+  expect([code, stderr]).toEqual([4, expect.stringContaining(`osad roles grant ${id} DEPOSITOR`)]);
+});
+
 test('osa logout ends the login at the server, and says so when there is none', async () => {
   await logIn('ada');
   const { accessToken } = await login();
@@ -131,6 +150,20 @@ test('osa logout ends the login at the server, and says so when there is none', 
 test('a person who refuses ends osa login with 4', async () => {
   const { code, stdout } = await logIn('wary', 'refuse');
   expect([code, stdout]).toEqual([4, expect.stringContaining('the person refused')]);
+});
+
+test('where the provider does not answer, osa login ends at once and names it', async () => {
+  const { issuer, clientId, clientSecret } = provider;
+  const config = loginConfig({ issuer, clientId, clientSecret, publicUrl: daemon.url });
+  const other = await testDaemon({ login: { ...config, intervalSeconds: 0 } });
+  provider.interfere(() => ({ status: 503 }));
+  const { code, stderr } = await world.osa(['login'], { environment: { OSA_SERVER: other.url } });
+  provider.interfere(undefined);
+  expect([code, stderr]).toEqual([
+    5,
+    expect.stringContaining(`${new URL(issuer).host} does not answer, so nobody can log in`),
+  ]);
+  await other.close();
 });
 
 test('where nobody can log in, osa login says whose setting is missing', async () => {

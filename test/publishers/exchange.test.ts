@@ -192,6 +192,7 @@ describe('forged tokens', () => {
     ['a kid of the other kind', withHeader({ kid: 'ec-1' })],
     ['a kid that is a path', withHeader({ kid: '../../dev/null' })],
     ['a kid that is no text', withHeader({ kid: 7 })],
+    ['typ of an access token', withHeader({ typ: 'at+JWT' })],
     ['typ of another kind', withHeader({ typ: 'at+JWT; x' })],
     [
       'a changed payload',
@@ -355,6 +356,7 @@ describe('keys of the provider', () => {
       code: 'busy',
       message: expect.stringContaining('cannot be fetched'),
     });
+    expect(answer.headers['retry-after']).toBe('30');
   });
 });
 

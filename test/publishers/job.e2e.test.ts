@@ -119,6 +119,8 @@ test('a job of another repository is refused with what differs, and an ID token 
     environment: { OSA_SERVER: daemon.url, OSA_ID_TOKEN: ci.token(claims) },
   });
   expect([refused.code, refused.stderr]).toEqual([4, expect.stringContaining('"refs/heads/dev"')]);
+  // Another command of the same job would only be refused in the same way.
+  expect(refused.stderr).not.toContain('osa auth');
   await using other = await createCliWorld();
   await writeProject(other.cwd, { code: '' });
   await mkdir(join(other.cwd, '.osa'));

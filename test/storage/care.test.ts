@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { DeployRequest } from '@osa/core/convention/convention';
 import { deploy } from '@osa/core/convention/deploy';
+import { OsaError } from '@osa/core/error';
 import { packDirectory } from '@osa/core/hook/archive/pack';
 import { findBlob, uploadBlob } from '@osa/core/hook/upload';
 import type { Database } from '@osa/core/postgres/connection/connect';
@@ -140,6 +141,27 @@ describe.each(Object.entries(worlds))('%s', (_, make) => {
     const young = blob();
     await world.write(young.sha256, young.bytes, new Date());
     expect(await findings({ reads: true, graceSeconds: hour })).toEqual([]);
+  });
+
+  test.each([
+    ['a disk that cannot be read', () => Object.assign(new Error('EIO: i/o error'), { code: 'EIO' })],
+    ['an object that the store has lost a part of', () => new OsaError('unavailable', 'broken')],
+  ])('check goes on after %s, and ends when the store is away', async (_name, fault) => {
+    const all = [await stored(), await stored(), await stored()].map(({ sha256 }) => sha256).sort();
+    const faulty = (more: Partial<BlobStore> = {}): BlobStore => ({
+      ...world.blobs,
+      open: (sha256) => (sha256 === all[0] ? Promise.reject(fault()) : world.blobs.open(sha256)),
+      ...more,
+    });
+    await world.blobs.remove(all[2] ?? '');
+    const check = (blobs: BlobStore) =>
+      Array.fromAsync(checkStore(blobs, known(), { reads: true, graceSeconds: hour }));
+    expect((await check(faulty())).map(({ kind, name: of }) => [kind, of])).toEqual([
+      ['damaged', all[0]],
+      ['missing', all[2]],
+    ]);
+    const away = () => Promise.reject(new OsaError('unavailable', 'away'));
+    await expect(check(faulty({ find: away }))).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   const findings = async (options: { reads: boolean; graceSeconds: number }): Promise<Finding[]> =>

@@ -99,6 +99,13 @@ test('files of records go into the store; a hook reads them from there, and so d
     const path = `/api/v1/data/records/${record}/files/a.txt`;
     const part = await daemon.send('GET', path, { headers: { range: 'bytes=5-11' } });
     expect([part.status, part.text]).toEqual([206, bytes.subarray(5, 12).toString()]);
+    await rm(join(daemon.directory, 'data/cache', sha256.slice(0, 2)), { recursive: true });
+    fake.fault = (line) => (line.startsWith('GET osa') ? { answer: 409, code: 'BrokenMPU' } : undefined);
+    const broken = await daemon.send('GET', path);
+    expect([broken.status, broken.problem?.code]).toEqual([500, 'damaged']);
+    expect(daemon.log.join('')).toContain(`${sha256} at`);
+    fake.fault = () => undefined;
+    expect((await daemon.send('GET', path)).status).toBe(200);
     // A copy that is damaged is fetched again; an object that is damaged is never served.
     const object = fake.objects.get(`osa/test/${sha256}`);
     object?.bytes.fill(0, 100, 101);

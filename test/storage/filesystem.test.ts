@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -52,5 +52,16 @@ test('loses what a daemon that died was writing, and not what another one writes
   expect((await filesBelow(directory)).map(({ name }) => name).sort()).toEqual(
     [emptyDigest.slice(2), 'written'].sort(),
   );
+  await close();
+});
+
+test('a link in the place of a blob is not that blob', async () => {
+  const { directory, store, close } = await make();
+  await store.put(emptyDigest, Readable.from([]), { maxBytes: 1 });
+  const path = join(directory, 'blobs', emptyDigest.slice(0, 2), emptyDigest.slice(2));
+  await rename(path, join(directory, 'elsewhere'));
+  await symlink(join(directory, 'elsewhere'), path);
+  expect(await store.find(emptyDigest)).toBeUndefined();
+  expect(await Array.fromAsync(store.list())).toMatchObject([{ sha256: undefined }]);
   await close();
 });

@@ -77,8 +77,10 @@ export function createClient(options: ClientOptions): Client {
       const idempotencyKey = randomUUID();
       const { trace } = options;
       const requestId = randomUUID();
-      const attempt = (token: string | undefined) =>
-        trace.call(`${route.method} ${route.path}`, (spanId) =>
+      let hadToken = false;
+      const attempt = (token: string | undefined) => {
+        hadToken = token !== undefined;
+        return trace.call(`${route.method} ${route.path}`, (spanId) =>
           send({
             url: urlOf(server, route, input),
             method: route.method,
@@ -97,9 +99,11 @@ export function createClient(options: ClientOptions): Client {
             signal: input.signal ?? options.signal,
           }),
         );
+      };
       const response = await withToken({ route, input, sign: tokenFor, attempt, options });
       if (response.status >= 200 && response.status < 300) return readAnswer(name, response, server);
-      throw await withNearName(await problemError(response, server), input.params ?? {}, namesOf(client));
+      const problem = await problemError(response, server, { hadToken });
+      throw await withNearName(problem, input.params ?? {}, namesOf(client));
     },
   };
   return client;
@@ -113,7 +117,8 @@ function namesOf({ call }: Client): Names {
 }
 
 type LooseInput = CallInput<RouteName>;
-type Sign = (scopes: readonly string[]) => Promise<string | undefined>;
+/** With `refused`, a token that is not that one, which the server did not accept. */
+type Sign = (scopes: readonly string[], refused?: string) => Promise<string | undefined>;
 
 /**
  * Sends a token where the gate needs one. A read goes without, unless scopes were asked for that show more, or the
@@ -126,8 +131,14 @@ async function withToken(call: {
   readonly attempt: (token: string | undefined) => Promise<HttpResponse>;
   readonly options: ClientOptions;
 }): Promise<HttpResponse> {
-  const { route, input, sign, attempt } = call;
+  const { route, input, sign } = call;
   const { gate } = route;
+  const attempt = async (token: string | undefined) => {
+    const response = await call.attempt(token);
+    if (response.status !== 401 || token === undefined || token === input.token) return response;
+    const another = await sign([], token);
+    return another === undefined || input.upload?.replayable === false ? response : call.attempt(another);
+  };
   if (gate.kind === 'public') return attempt(undefined);
   if (input.token !== undefined) return attempt(input.token);
   const extra = input.scopes ?? [];
@@ -168,9 +179,10 @@ function signer({ sources, signal }: ClientOptions, server: Server, call: Client
   let found: Credential | undefined;
   let loading: Promise<SigningKey> | undefined;
   let exchanging: Promise<string> | undefined;
-  return async (scopes) => {
+  return async (scopes, refused) => {
     found ??= resolveCredential(sources, server);
     const credential = found;
+    if (refused !== undefined && credential?.kind !== 'login') return undefined;
     if (credential?.kind === 'job') {
       const { exchangeIdToken } = await import('./exchange.ts');
       exchanging ??= exchangeIdToken(call, credential.source, { sources, signal }).then(({ token }) => token);
@@ -178,7 +190,7 @@ function signer({ sources, signal }: ClientOptions, server: Server, call: Client
     }
     if (credential?.kind === 'login') {
       const { loginToken } = await import('./login.ts');
-      return loginToken(call, sources, server);
+      return loginToken(call, sources, server, refused);
     }
     if (credential?.kind !== 'key') return credential?.token;
     loading ??= loadKey(credential.identity.key);

@@ -8,18 +8,25 @@ import type { Client } from './client.ts';
 const leastMs = 60_000;
 
 /**
- * The access token of the login at `server`, refreshed where it is about to end.
+ * The access token of the login at `server`, refreshed where it is about to end, or where it is the one that the server has
+ * refused: the refresh then says whether the login has ended.
  *
  * @throws OsaError `credentials` when the login has ended
  */
-export async function loginToken(call: Client['call'], sources: Sources, server: Server): Promise<string> {
+export async function loginToken(
+  call: Client['call'],
+  sources: Sources,
+  server: Server,
+  refused?: string,
+): Promise<string> {
+  const isGood = (login: Login) => login.accessToken !== refused && login.expiresAt - Date.now() > leastMs;
   const login = storedLogin(sources, server);
-  if (login && isFresh(login)) return login.accessToken;
+  if (login && isGood(login)) return login.accessToken;
   return whileLocked(sources, async () => {
     // Another osa may have refreshed it meanwhile.
     const current = storedLogin(sources, server);
     if (!current) throw ended(server);
-    if (isFresh(current)) return current.accessToken;
+    if (isGood(current)) return current.accessToken;
     const next = await refreshed(call, sources, server, current);
     await storeLogin(sources, server, next);
     return next.accessToken;
@@ -50,8 +57,4 @@ function ended({ url }: Server, cause?: unknown): OsaError {
   return new OsaError('credentials', `your login at ${url} has ended; log in again with: osa login`, {
     cause,
   });
-}
-
-function isFresh({ expiresAt }: Login): boolean {
-  return expiresAt - Date.now() > leastMs;
 }

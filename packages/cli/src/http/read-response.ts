@@ -41,6 +41,7 @@ export async function readAnswer<N extends RouteName>(
 export async function problemError(
   { status, text, contentType }: HttpResponse,
   server: Server,
+  { hadToken }: { readonly hadToken: boolean },
 ): Promise<OsaError> {
   const { Problem } = await import('@osa/core/api/problem');
   const problem = Problem.safeParse(contentType.includes('json') ? parseExactly(text) : undefined);
@@ -51,7 +52,7 @@ export async function problemError(
     const known = isErrorCode(code) ? code : codeOfStatus(status);
     // The id leads to the line of the daemon's log.
     const named = status >= 500 && request_id !== undefined ? ` (request ${request_id})` : '';
-    return new RefusalFromServer(known, `${message}${advice[known] ?? ''}${named}`, {
+    return new RefusalFromServer(known, `${message}${(hadToken && advice[known]) || ''}${named}`, {
       ...{ field, details: { ...details, ...(request_id !== undefined && { request_id }) } },
     });
   }
@@ -63,10 +64,10 @@ function noServer({ url, from }: Server, why: string, code: ErrorCode = 'not_fou
   return new OsaError(code, message, { details: { url } });
 }
 
-/** Advice that the server cannot give. */
+/** Advice that the server cannot give, about the token of a request. */
 const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
   invalid_token: '; `osa auth check` finds out why',
-  access_denied: '; `osa auth whoami` shows what yours grants',
+  access_denied: '; `osa auth whoami` shows what you may do',
 };
 
 function isErrorCode(code: string): code is ErrorCode {

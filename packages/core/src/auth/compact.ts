@@ -35,6 +35,8 @@ export interface CompactToken {
 export interface TokenHeader {
   readonly alg: string;
   readonly kid: string | undefined;
+  /** Whether its `typ` says that it is an access token (RFC 9068). */
+  readonly isAccessToken: boolean;
 }
 
 /** `tolerated` are members of the header that are there and not read. @throws TokenFlaw */
@@ -72,7 +74,8 @@ function decode(text: string): Buffer {
 
 /** Members that bring a key, or change how the rest is read. */
 const refusedMembers = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c', 'x5t', 'x5t#S256', 'zip', 'cty', 'enc'];
-const types = ['jwt', 'at+jwt'];
+const accessToken = 'at+jwt';
+const types = ['jwt', accessToken];
 
 function readHeader(bytes: Uint8Array, tolerated: readonly string[]): TokenHeader {
   const header = readObject(bytes, 'header');
@@ -80,11 +83,12 @@ function readHeader(bytes: Uint8Array, tolerated: readonly string[]): TokenHeade
   if (refused !== undefined) throw new TokenFlaw(`its header has ${refused}`);
   const { alg, typ, kid } = header;
   if (typeof alg !== 'string') throw new TokenFlaw('its header names no alg');
-  if (Object.hasOwn(header, 'typ') && !(typeof typ === 'string' && types.includes(typ.toLowerCase()))) {
+  const type = typeof typ === 'string' ? typ.toLowerCase() : '';
+  if (Object.hasOwn(header, 'typ') && !types.includes(type)) {
     throw new TokenFlaw('its typ is not JWT or at+jwt');
   }
   if (Object.hasOwn(header, 'kid') && typeof kid !== 'string') throw new TokenFlaw('its kid is not text');
-  return { alg, kid: typeof kid === 'string' ? kid : undefined };
+  return { alg, kid: typeof kid === 'string' ? kid : undefined, isAccessToken: type === accessToken };
 }
 
 function parse(bytes: Uint8Array, what: string): JsonValue {

@@ -44,7 +44,8 @@ const tolerated = ['x5t', 'x5t#S256'];
 /** @throws TokenFlaw, and what `keys` throws */
 export async function verifyIdToken(text: string, checks: IdTokenChecks): Promise<IdToken> {
   const token = readCompact(text, tolerated);
-  const { alg, kid } = token.header;
+  const { alg, kid, isAccessToken } = token.header;
+  if (isAccessToken) throw new TokenFlaw('its typ is that of an access token');
   if (alg !== 'RS256' && alg !== 'ES256') throw new TokenFlaw('its alg is neither RS256 nor ES256');
   const claims = readObject(token.payload, 'payload');
   const issuer = shortText(claims.iss, 'iss', 1_000);

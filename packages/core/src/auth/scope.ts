@@ -1,5 +1,7 @@
 import { OsaError } from '../error.ts';
+import { primaryIssuer } from './issuer.ts';
 import type { Principal } from './principal.ts';
+import { roleFor } from './role.ts';
 
 /**
  * A scope is a verb, optionally narrowed to a resource: `hooks:write`, `hooks:write:seismic_energy`, or a prefix
@@ -37,7 +39,7 @@ export function grants(principal: Principal, verb: ScopeVerb, resource: string):
 export function requireRights(principal: Principal, rights: readonly string[]): void {
   for (const right of rights) {
     const verb = scopeVerbs.find((one) => right.startsWith(`${one}:`));
-    if (verb === undefined) throw lacking(right);
+    if (verb === undefined) throw lacking(principal, right);
     requireScope(principal, verb, right.slice(verb.length + 1));
   }
 }
@@ -45,7 +47,7 @@ export function requireRights(principal: Principal, rights: readonly string[]): 
 /** @throws OsaError `access_denied`, with the missing scope in `details.scope`. */
 export function requireScope(principal: Principal, verb: ScopeVerb, resource: string): void {
   if (grants(principal, verb, resource)) return;
-  throw lacking(resource === everything ? verb : `${verb}:${resource}`);
+  throw lacking(principal, resource === everything ? verb : `${verb}:${resource}`);
 }
 
 /** Requires one of `verbs` on the resource. @throws OsaError `access_denied`, with the first one in `details.scope` */
@@ -56,7 +58,7 @@ export function requireAnyScope(
 ): void {
   if (!verbs.some((verb) => grants(principal, verb, resource))) {
     const [first, ...others] = verbs;
-    throw lacking(`${first}:${resource}`, ...others.map((verb) => `${verb}:${resource}`));
+    throw lacking(principal, `${first}:${resource}`, ...others.map((verb) => `${verb}:${resource}`));
   }
 }
 
@@ -66,7 +68,7 @@ export function requireAnyScope(
  * @throws OsaError `access_denied`, with the first verb in `details.scope`.
  */
 export function requireVerb(principal: Principal, verbs: readonly [ScopeVerb, ...ScopeVerb[]]): void {
-  if (!verbs.some((verb) => holds(principal, verb, () => true))) throw lacking(...verbs);
+  if (!verbs.some((verb) => holds(principal, verb, () => true))) throw lacking(principal, ...verbs);
 }
 
 /** Whether `bound` grants all that `scope` does: it is equal, the verb alone, or a wider pattern. */
@@ -101,8 +103,14 @@ function isPattern(text: string): boolean {
   return /^([^*]+\*?|\*)$/s.test(text);
 }
 
-function lacking(...scopes: readonly [string, ...string[]]): OsaError {
-  return new OsaError('access_denied', `you need the scope ${scopes.join(' or ')}; sign a token with it`, {
+/** Machines ask for scopes; people have them from their roles. */
+function lacking({ issuer, subject }: Principal, ...scopes: readonly [string, ...string[]]): OsaError {
+  const role = roleFor(scopes[0].split(':', 2).join(':'));
+  const next =
+    issuer === primaryIssuer
+      ? `an operator gives you a role with it: osad roles grant ${subject} ${role}`
+      : 'sign a token with it';
+  return new OsaError('access_denied', `you need the scope ${scopes.join(' or ')}; ${next}`, {
     details: { scope: scopes[0] },
   });
 }

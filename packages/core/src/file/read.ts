@@ -40,7 +40,8 @@ export async function openRecordFile(
     return await files.open(sha256, range);
   } catch (cause) {
     // The message of the store names a place on our disk.
-    if (asOsaError(cause)?.details.found === undefined) throw cause;
+    const { found, isBroken } = asOsaError(cause)?.details ?? {};
+    if (found === undefined && isBroken !== true) throw cause;
     throw new OsaError('damaged', `the stored bytes of sha256:${sha256} are damaged`, {
       details: { sha256 },
       cause,

@@ -41,7 +41,7 @@ export function filesystemBlobs(directory: string): BlobStore {
       );
     },
     async find(sha256) {
-      const found = await stat(pathOf(directory, sha256)).catch(ignoreMissing);
+      const found = await lstat(pathOf(directory, sha256)).catch(ignoreMissing);
       return found?.isFile() ? { size: found.size, storedAt: found.mtime } : undefined;
     },
     list: () => list(directory),

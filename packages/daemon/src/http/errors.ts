@@ -180,8 +180,8 @@ function toProblem(
 /** `WWW-Authenticate` by RFC 6750, section 3, or `Retry-After`. */
 function challenge({ code, details }: OsaError): Record<string, string> {
   if (code === 'missing_token') return { 'www-authenticate': 'Bearer' };
-  if (code === 'busy') return { 'retry-after': '1' };
-  if (code === 'rate_limited') return { 'retry-after': String(details.retry_after_seconds ?? 1) };
+  if (code === 'busy' || code === 'rate_limited')
+    return { 'retry-after': String(details.retry_after_seconds ?? 1) };
   if (code === 'invalid_token') return { 'www-authenticate': 'Bearer error="invalid_token"' };
   if (code !== 'access_denied') return {};
   const { scope } = details;

@@ -8,6 +8,8 @@ import type { LoginConfig } from '../config/login.ts';
 
 /** The OpenID provider at which people say who they are. */
 export interface LoginProvider {
+  /** Asks it for its description, unless it gave one a moment ago. @throws OsaError `busy` when it cannot be reached */
+  check(): Promise<void>;
   /** The page of the provider that a browser is sent to. @throws OsaError `busy` when the provider cannot be reached */
   pageFor(secrets: BrowserSecrets): Promise<URL>;
   /**
@@ -19,8 +21,9 @@ export interface LoginProvider {
   identify(parameters: URLSearchParams, secrets: BrowserSecrets): Promise<Identity>;
 }
 
-/** The time after which the provider's description of itself is read again. */
+/** The time after which the provider's description of itself is read again, and before a login begins. */
 const freshMs = 600_000;
+const momentMs = 10_000;
 const timeoutSeconds = 5;
 const mostBytes = 256 * 1024;
 
@@ -29,10 +32,17 @@ export function loginProvider(
   log: Logger,
 ): LoginProvider {
   let kept: { readonly configuration: openid.Configuration; readonly at: number } | undefined;
-  const configured = async (): Promise<openid.Configuration> => {
-    if (kept && performance.now() - kept.at < freshMs) return kept.configuration;
+  let discovering: Promise<openid.Configuration> | undefined;
+  const configured = async (mostMs = freshMs): Promise<openid.Configuration> => {
+    if (kept && performance.now() - kept.at < mostMs) return kept.configuration;
+    discovering ??= discovered().finally(() => {
+      discovering = undefined;
+    });
+    return discovering;
+  };
+  const discovered = async (): Promise<openid.Configuration> => {
     const url = new URL(issuer);
-    const discovering = openid.discovery(url, clientId, clientSecret, undefined, {
+    const answer = openid.discovery(url, clientId, clientSecret, undefined, {
       timeout: timeoutSeconds,
       // The ID token comes by TLS from the provider itself; its signature is checked all the same.
       execute: [
@@ -41,15 +51,18 @@ export function loginProvider(
       ],
       [openid.customFetch]: boundedFetch,
     });
-    const configuration = await discovering.catch((cause: unknown) => {
+    const configuration = await answer.catch((cause: unknown) => {
       throw new ProviderAway('it cannot be discovered', { cause });
     });
     kept = { configuration, at: performance.now() };
     return configuration;
   };
-  const asking = async <T>(work: (configuration: openid.Configuration) => Promise<T>): Promise<T> => {
+  const asking = async <T>(
+    work: (configuration: openid.Configuration) => Promise<T>,
+    mostMs?: number,
+  ): Promise<T> => {
     try {
-      return await work(await configured());
+      return await work(await configured(mostMs));
     } catch (cause) {
       const flaw = flawOf(cause, new URL(issuer).host);
       if (flaw.code !== 'login_incomplete') log.warn({ err: cause, issuer }, 'a login fails at the provider');
@@ -57,6 +70,7 @@ export function loginProvider(
     }
   };
   return {
+    check: () => asking(async () => undefined, momentMs),
     pageFor: (secrets) =>
       asking(async (configuration) =>
         openid.buildAuthorizationUrl(configuration, {

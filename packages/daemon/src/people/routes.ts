@@ -50,7 +50,7 @@ export function loginRoutes(parts: LoginParts): Pick<Handlers, Names> {
   const sessions = () => ({ people, issuer, intervalSeconds: parts.login?.config.intervalSeconds ?? 5 });
   return {
     async startLogin({ request }) {
-      const { config } = required(parts);
+      const { config, provider } = required(parts);
       const network = networkOf(request.ip);
       const waitSeconds = parts.starts.count(network);
       if (waitSeconds !== undefined) {
@@ -58,6 +58,7 @@ export function loginRoutes(parts: LoginParts): Pick<Handlers, Names> {
           details: { retry_after_seconds: waitSeconds },
         });
       }
+      await provider.check();
       const page = `${config.publicUrl}/api/v1/auth/device/verify`;
       return startLogin(people, { page, network, intervalSeconds: config.intervalSeconds });
     },

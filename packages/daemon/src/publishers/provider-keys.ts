@@ -67,7 +67,7 @@ export function cachedProviderKeys({
       throw new OsaError(
         'busy',
         `the keys of ${issuer} cannot be fetched; check that osad can reach it, then ask again in half a minute`,
-        { details: { issuer } },
+        { details: { issuer, retry_after_seconds: againMs / 1_000 } },
       );
     },
   };

@@ -1,5 +1,5 @@
 import type { Answer } from '@osa/core/api';
-import { isAdminRole } from '@osa/core/auth/role';
+import { isAdminRole, roleFor, scopesOfRoles } from '@osa/core/auth/role';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
 import { exitCodeOf } from '../../exit.ts';
@@ -66,8 +66,15 @@ async function asked(client: Client, wanted: readonly string[]): Promise<Finding
 function roleFindings({ subject, roles }: Answer<'whoami'>, wanted: readonly string[]): Finding[] {
   if (roles.some((role) => isAdminRole(role.toUpperCase())))
     return wanted.map((scope) => fine('scope', scope));
-  const detail = `needs the role ADMIN; ${subject} has ${roles.join(', ') || 'none'}`;
-  return wanted.map((scope) => wrong('scope', `${scope} ${detail}`, `osad roles grant ${subject} ADMIN`));
+  const held = scopesOfRoles(roles.map((role) => role.toUpperCase()));
+  return wanted.map((scope) => {
+    const verb = scope.split(':', 2).join(':');
+    const role = roleFor(verb);
+    const detail = `needs the role ${role}; ${subject} has ${roles.join(', ') || 'none'}`;
+    return held.has(verb)
+      ? fine('scope', scope)
+      : wrong('scope', `${scope} ${detail}`, `osad roles grant ${subject} ${role}`);
+  });
 }
 
 function findingLines({ check, ok, detail, hint }: Finding): Line[] {

@@ -1,11 +1,12 @@
 import { asOsaError } from '../../error.ts';
+import { systemCode } from '../../system-error.ts';
 import type { BlobStore, Listed } from '../index.ts';
 import type { Inventory } from './inventory.ts';
 
 /** One thing in which database and store differ. */
 export interface Finding {
   /**
-   * `missing`: the database names it, and the store does not have it. `damaged`: its bytes are not those of its digest.
+   * `missing`: the database names it, and the store does not have it. `damaged`: its bytes are not those of its digest, or cannot be read.
    * `unknown`: a blob that the database does not name. `foreign`: a thing that is not a blob.
    */
   readonly kind: 'missing' | 'damaged' | 'unknown' | 'foreign';
@@ -101,7 +102,18 @@ async function* damage(store: BlobStore, sha256: string): AsyncGenerator<Finding
     // Removed meanwhile, which only happens to what nothing refers to.
     if (known?.code === 'not_found') return;
     const found = known?.details.found;
-    if (typeof found !== 'string') throw error;
-    yield { kind: 'damaged', name: sha256, detail: `its bytes hash to sha256:${found}` };
+    if (typeof found === 'string') {
+      yield { kind: 'damaged', name: sha256, detail: `its bytes hash to sha256:${found}` };
+      return;
+    }
+    const code = systemCode(error);
+    if (known?.code !== 'unavailable' && code === undefined) throw error;
+    // A store that is away does not answer this either. One that does has lost a part of the object, or a disk its sectors.
+    if ((await store.find(sha256)) === undefined) return;
+    yield {
+      kind: 'damaged',
+      name: sha256,
+      detail: `the store does not give its bytes: ${known?.message ?? code}`,
+    };
   }
 }

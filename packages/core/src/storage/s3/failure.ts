@@ -40,6 +40,7 @@ const advice: Readonly<Record<string, string>> = {
   PermanentRedirect: 'the bucket is elsewhere; mend the endpoint or the region of OSA_STORAGE',
   QuotaExceeded: 'it is full; raise its quota, or remove what nothing needs with osad storage gc',
   XMinioStorageFull: 'it is full; give it more space',
+  BrokenMPU: 'parts of this object are gone or damaged there; restore it from a backup',
   SlowDown: 'it asks for fewer requests; try again later',
   MethodNotAllowed: 'it refuses writes; is it read-only?',
   ReadOnly: 'it is read-only',

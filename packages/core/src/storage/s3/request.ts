@@ -118,9 +118,10 @@ export function s3Client({ target, credentials, patience = {} }: S3Options): S3C
 
   function asError(failure: Failure, { method, key }: S3Request): OsaError {
     const { code, status, cause } = failure;
-    const place = `s3://${target.bucket}/${target.prefix}`;
+    const place = `s3://${target.bucket}/${key === '' ? target.prefix : key}`;
     return new OsaError('unavailable', `The store ${place} at ${target.url.host}: ${failure.message}`, {
-      details: { code, status, method, key },
+      // Swift says 409 of an object that has lost a part.
+      details: { code, status, method, key, isBroken: method === 'GET' && status === 409 },
       cause,
     });
   }
