@@ -31,6 +31,7 @@ const oddTexts = [
   '1e3',
   'True',
   '\u2028',
+  '\ufeffmarked',
   '💡',
   '=1+1',
   '\\',

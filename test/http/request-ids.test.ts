@@ -111,6 +111,30 @@ test('the session of a request that waits in the database bears its id', async (
   expect(names).toEqual([]);
 });
 
+test('the session of a read bears the id of its request, and not that of the one before', async () => {
+  const owner = daemon.database.open(daemon.database.ownerUrl, { max: 2 });
+  // The session has had a name already, and knows the statement.
+  for (const id of ['read-2', 'read-3']) await daemon.call('listHooks', { headers: headersOf(id) });
+  const release = Promise.withResolvers<void>();
+  const holds = Promise.withResolvers<void>();
+  const holding = owner.transaction(async (tx) => {
+    await tx`lock table hooks in access exclusive mode`;
+    holds.resolve();
+    await release.promise;
+  });
+  await holds.promise;
+  const read = daemon.call('listHooks', { headers: headersOf('read-4') });
+  const [waiting] = await until('the session', async () => {
+    const rows = await owner.sql<{ name: string }[]>`
+      select application_name as name from pg_stat_activity
+      where application_name like 'osad reads%' and wait_event_type = 'Lock'`;
+    return rows.length > 0 && rows;
+  });
+  release.resolve();
+  await Promise.all([holding, read]);
+  expect(waiting?.name).toBe('osad reads read-4');
+});
+
 test('probes do not fill the log', async () => {
   await daemon.send('GET', '/health', { headers: { 'x-request-id': 'probe-1' } });
   const line = await until('the line', async () => logged().find((one) => one.request_id === 'probe-1'));

@@ -111,22 +111,37 @@ while (!existsSync(${JSON.stringify(goOn)})) Atomics.wait(new Int32Array(new Sha
 `;
   await writeProject(place, { ...project, code: times(1).replace('const answer', `${waiting}const answer`) });
   const gate = ['deploy', '--compare', '10', '--max-changed', '100%', '--json'];
-  const deploying = startOsa(place, gate);
+  const [summary, outputs] = [join(place, 'summary.md'), join(place, 'outputs')];
+  const actions = { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: outputs };
+  const deploying = startOsa(place, gate, actions);
   await until('the comparison', async () => readFile(began).catch(() => undefined));
   await osaJson(place, ['hooks', 'rollback', 'slow', '--yes']);
   await writeFile(goOn, '');
   const { exitCode, stdout } = await deploying;
   expect(exitCode, stdout).toBe(1);
-  expect(JSON.parse(stdout).error).toMatchObject({ code: 'precondition_failed', field: 'slow' });
+  const { error } = JSON.parse(stdout);
+  expect(error).toMatchObject({ code: 'precondition_failed', field: 'slow' });
+  const { items } = await osaJson(place, ['deploys', 'list', project.slug]);
+  expect(error.details.deploy_id).toBe(items[0].id);
+  const markdown = await readFile(summary, 'utf8');
+  expect(markdown).toContain('0 of 1 record');
+  expect(markdown).not.toContain('not deployed');
+  expect(await readFile(outputs, 'utf8')).toContain(`deploy_id=${items[0].id}\nlive=false\n`);
   expect(await osaJson(place, ['hooks', 'show', 'slow'])).toMatchObject({
     live: { version: 1 },
     live_seq: 3,
   });
+  const listed = async () => (await osa(place, ['deploys', 'list', project.slug, '--limit', '1'])).stdout;
   expect((await osa(place, gate)).exitCode).toBe(0);
+  expect(await listed()).toContain('slow v3 to be compared');
   expect(await osaJson(place, ['hooks', 'show', 'slow'])).toMatchObject({
     live: { version: 3 },
     live_seq: 4,
   });
+  await osaJson(place, ['hooks', 'rollback', 'slow', '--yes']);
+  await writeFile(outputs, '');
+  expect((await osa(place, gate, actions)).exitCode).toBe(0);
+  expect(await readFile(outputs, 'utf8')).toContain('live=false\n');
 });
 
 test('a heal that leaves something names it and exits with 1', async () => {

@@ -6,14 +6,9 @@ import { bounds } from '@osa/core/limits';
 import type { Field } from '@osa/core/record/cell';
 import { systemCode } from '@osa/core/system-error';
 import { cut, excerpt } from '@osa/core/text';
-import {
-  type FileMetaData,
-  type ParquetParsers,
-  parquetMetadataAsync,
-  parquetReadObjects,
-  parquetSchema,
-} from 'hyparquet';
+import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
 import { type Choices, type Columns, chooseColumns } from './columns.ts';
+import { jsonOf, parsers, problemOf, type Scales, scaled, shown, takeScales } from './parquet-values.ts';
 
 /** Records of a Parquet file, some rows at a time. */
 
@@ -39,6 +34,7 @@ export async function* parquetRecords(
     const titles = parquetSchema(metadata).children.map(({ element }) => element.name);
     const columns = chooseColumns(name, titles, { fields, choices });
     const exact = exactOf(metadata);
+    const scales = takeScales(metadata, name);
     const rows = Number(metadata.num_rows);
     for (let rowStart = 0; rowStart < rows; rowStart += rowsAtATime) {
       const found = await parquetReadObjects({
@@ -48,10 +44,13 @@ export async function* parquetRecords(
         rowEnd: Math.min(rows, rowStart + rowsAtATime),
         compressors,
         parsers,
+        utf8: false,
         columns: titles.filter((_, index) => columns.fields[index] !== undefined || index === columns.id),
       });
       yield found
-        .map((row, index) => recordOf(name, row, { titles, columns, exact, number: rowStart + index }))
+        .map((row, index) =>
+          recordOf(name, row, { titles, columns, exact, scales, number: rowStart + index }),
+        )
         .join('');
     }
   } catch (error) {
@@ -80,6 +79,7 @@ interface Reading {
   readonly titles: readonly string[];
   readonly columns: Columns;
   readonly exact: Exact;
+  readonly scales: Scales;
   /** The row's number, from 0. */
   readonly number: number;
 }
@@ -87,71 +87,34 @@ interface Reading {
 function recordOf(
   name: string,
   row: Readonly<Record<string, unknown>>,
-  { titles, columns, exact, number }: Reading,
+  { titles, columns, exact, scales, number }: Reading,
 ): string {
   const members: string[] = [];
   const problems: string[] = [];
   for (const [index, field] of columns.fields.entries()) {
     const title = titles[index] ?? '';
-    const value = row[title];
+    const value = scaled(row[title], scales.get(title));
     if (!field || value === null || value === undefined) continue;
     const json = exact[title]?.[number] ?? jsonOf(value);
-    if (json === undefined)
-      problems.push(`column ${excerpt(title)}: ${String(value)} is not a number of JSON`);
-    members.push(`${JSON.stringify(field.name)}:${json ?? JSON.stringify(String(value))}`);
+    if (json === undefined) problems.push(`column ${excerpt(title)}: ${problemOf(value)}`);
+    members.push(`${JSON.stringify(field.name)}:${json ?? JSON.stringify(shown(value))}`);
   }
-  const given = columns.id === undefined ? number + 1 : row[titles[columns.id] ?? ''];
   const id =
-    typeof given === 'string' ? given : given === null || given === undefined ? '' : (jsonOf(given) ?? '');
+    columns.id === undefined ? String(number + 1) : idOf(row, { title: titles[columns.id] ?? '', scales });
   const problem = cut(`${name} row ${number + 1}: ${problems.join('; ')}`, bounds.reasonLength);
   const said = problems.length === 0 ? '' : `,"problem":${JSON.stringify(problem)}`;
   return `{"source_id":${JSON.stringify(id)},"metadata":{${members.join(',')}}${said}}\n`;
 }
 
-/** JSON that is in the file as text. */
-class JsonText {
-  readonly text: string;
-
-  constructor(text: string) {
-    this.text = text;
-  }
+function idOf(
+  row: Readonly<Record<string, unknown>>,
+  { title, scales }: { readonly title: string; readonly scales: Scales },
+): string {
+  const value = scaled(row[title], scales.get(title)) ?? '';
+  const json = jsonOf(value);
+  if (json === undefined) return '';
+  return typeof value === 'string' || value instanceof Uint8Array ? shown(value) : json;
 }
-
-/** Undefined for NaN and infinite numbers, which JSON does not have. */
-function jsonOf(value: unknown): string | undefined {
-  if (value instanceof JsonText) return value.text;
-  if (typeof value === 'bigint') return String(value);
-  if (typeof value === 'number') return Number.isFinite(value) ? JSON.stringify(value) : undefined;
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
-    const items = Array.from(value as ArrayLike<unknown>, (item) => jsonOf(item ?? null));
-    return items.every((item) => item !== undefined) ? `[${items.join(',')}]` : undefined;
-  }
-  if (typeof value === 'object' && value !== null) {
-    const members = Object.entries(value).map(([key, item]) => [JSON.stringify(key), jsonOf(item ?? null)]);
-    return members.every(([, item]) => item !== undefined)
-      ? `{${members.map((member) => member.join(':')).join(',')}}`
-      : undefined;
-  }
-  return JSON.stringify(value);
-}
-
-const decoder = new TextDecoder();
-const isoOf = (milliseconds: bigint, fraction: string) =>
-  new Date(Number(milliseconds)).toISOString().replace(/\.\d{3}Z$/, `${fraction.replace(/\.?0*$/, '')}Z`);
-
-/** Times and JSON as text, with all of their digits. */
-const parsers = {
-  timestampFromMilliseconds: (at: bigint) => isoOf(at, `.${digitsOf(at, 1_000n, 3)}`),
-  timestampFromMicroseconds: (at: bigint) => isoOf(floored(at, 1_000n), `.${digitsOf(at, 1_000_000n, 6)}`),
-  timestampFromNanoseconds: (at: bigint) =>
-    isoOf(floored(at, 1_000_000n), `.${digitsOf(at, 1_000_000_000n, 9)}`),
-  dateFromDays: (days: number) => new Date(days * 86_400_000).toISOString().slice(0, 10),
-  jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && new JsonText(decoder.decode(bytes)),
-} as unknown as ParquetParsers;
-
-const floored = (at: bigint, unit: bigint) => (at - (((at % unit) + unit) % unit)) / unit;
-const digitsOf = (at: bigint, unit: bigint, digits: number) =>
-  String(((BigInt(at) % unit) + unit) % unit).padStart(digits, '0');
 
 const compressors = {
   GZIP: (input: Uint8Array) => gunzipSync(input),

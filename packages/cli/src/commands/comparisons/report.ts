@@ -55,10 +55,18 @@ function columnCells({ name, compared, differ, beyond, max_abs, max_rel, histogr
     name,
     `${count(differ)} of ${count(compared)}`,
     beyond,
-    max_abs === null ? null : String(Number(max_abs.toPrecision(3))),
-    max_rel === null ? null : `${Number((100 * max_rel).toPrecision(3))} %`,
+    max_abs === null ? null : value(roundedUp(max_abs), 'number'),
+    max_rel === null ? null : `${value(roundedUp(100 * max_rel), 'number')} %`,
     max_abs === null ? null : bars(histogram),
   ];
+}
+
+/** Three digits that are not less than `size`, so that they serve as the tolerance. */
+function roundedUp(size: number): number {
+  const near = Number(size.toPrecision(3));
+  if (near >= size) return near;
+  const [digits = '', exponent = '0'] = near.toExponential(2).split('e');
+  return Number(`${Number(digits.replace('.', '')) + 1}e${Number(exponent) - 2}`);
 }
 
 const heights = ['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;

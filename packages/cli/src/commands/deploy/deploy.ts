@@ -8,7 +8,16 @@ import { uploadCode } from '../code/upload.ts';
 import { unstartableText } from '../ingestions/verdict.ts';
 import { type Declaration, type HookImage, readDeclaration } from './file.ts';
 import { concludeHolds, type DeployComparison, gateOf, gateOptions, requireGate } from './gate.ts';
-import { annotate, annotating, append, differenceProblem, placed, setOutputs, summarise } from './github.ts';
+import {
+  afterDeploy,
+  annotate,
+  annotating,
+  append,
+  differenceProblem,
+  placed,
+  setOutputs,
+  summarise,
+} from './github.ts';
 import { leftRows } from './left-rows.ts';
 import { type Changes, deployLines, deployParts, planLines } from './lines.ts';
 import { explainPlan, type PlanFile, readPlan, writePlan } from './plan-file.ts';
@@ -154,7 +163,13 @@ async function apply(
   const left = await leftRows(client, answer.changes);
   const lines = [...deployLines(answer, again), ...left];
   const gate =
-    compare && (await concludeHolds(context, client, { answer, lines, timeoutMs: call.timeoutMs }));
+    compare &&
+    (await concludeHolds(context, client, { answer, lines, timeoutMs: call.timeoutMs }).catch(
+      async (error: unknown) => {
+        await setOutputs(context, { ...answer, live: false });
+        throw afterDeploy(error, answer.deploy_id);
+      },
+    ));
   context.output.result({ ...answer, ...gate?.document }, [...lines, ...(gate?.lines ?? [])]);
   if (answer.unstartable !== null) {
     context.output.note(
@@ -166,7 +181,9 @@ async function apply(
   const title = changed ? `${slug} deployed` : `${slug}: nothing changed`;
   await summarise(context, { title, parts, reasons: [] });
   if (gate) await append(context, 'summary', gate.markdown);
-  await setOutputs(context, { ...answer, ...(gate && { live: gate.code === undefined }) });
+  const live =
+    gate?.code === undefined && changes.hooks.every(({ is_live, held }) => is_live || held === true);
+  await setOutputs(context, { ...answer, ...(gate && { live }) });
   return gate?.code;
 }
 

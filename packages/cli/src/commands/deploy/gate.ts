@@ -11,6 +11,7 @@ import { integer, milliseconds, text } from '../../terminal/parse.ts';
 import { type Comparison, changedText, reportLines, reportMarkdown } from '../comparisons/report.ts';
 import { percentOf, toleranceOf } from '../comparisons/tolerance.ts';
 import { untilDone } from '../comparisons/until-done.ts';
+import { append } from './github.ts';
 
 /** How `osa deploy --compare` lets new releases go live: only if they change few of the published records. */
 
@@ -183,8 +184,9 @@ export async function concludeHolds(
   if (holds.length === 0) return { ...held, code: undefined, lines: first };
   const activation = await client
     .call('activateDeploy', { params: { id }, resource: slug })
-    .catch((error: unknown) => {
+    .catch(async (error: unknown) => {
       if (asOsaError(error)) context.output.note(...deployed, ...first, ...reports);
+      await append(context, 'summary', markdown);
       throw error;
     });
   const live = activation.holds.map(

@@ -3,7 +3,7 @@ import { isAbsolute, relative, resolve, sep } from 'node:path';
 import type { Answer } from '@osa/core/api';
 import type { Problem } from '@osa/core/convention/manifest/problems';
 import type { Manifest } from '@osa/core/convention/manifest/read';
-import { asOsaError, type OsaError } from '@osa/core/error';
+import { asOsaError, OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system-error';
 import { visible } from '@osa/core/text';
 import type { Context } from '../../command.ts';
@@ -20,7 +20,7 @@ import type { Difference, Part } from './lines.ts';
 
 /**
  * Does `work`; what it throws is annotated and put into the summary under `name`. `manifest` knows the places of the
- * server's refusals.
+ * server's refusals. Errors of `afterDeploy` come once the deploy is stored.
  */
 export async function annotating<T>(
   context: Context,
@@ -34,10 +34,20 @@ export async function annotating<T>(
     if (known) {
       const problems = problemsOf(known, manifest);
       annotate(context, problems);
-      await summarise(context, { title: `${name}: not deployed`, parts: [], reasons: problems.map(textOf) });
+      const what =
+        known.details.deploy_id === undefined ? 'not deployed' : 'deployed, its releases not made live';
+      await summarise(context, { title: `${name}: ${what}`, parts: [], reasons: problems.map(textOf) });
     }
     throw error;
   }
+}
+
+/** `error` with the deploy that is stored all the same. */
+export function afterDeploy(error: unknown, id: string): unknown {
+  const known = asOsaError(error);
+  if (!known) return error;
+  const { code, message, field, details } = known;
+  return new OsaError(code, message, { field, details: { ...details, deploy_id: id }, cause: error });
 }
 
 /** Writes one `::error` for each problem. */

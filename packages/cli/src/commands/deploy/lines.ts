@@ -191,6 +191,9 @@ export function changeWords({ convention, schema, hooks, removed_hooks }: Change
     ...(convention === 'unchanged' ? [] : [`convention ${convention}`]),
     ...(schema === 'unchanged' ? [] : [`schema ${schema}`]),
     ...hooks.filter(({ release }) => release === 'created').map(({ name, version }) => `${name} v${version}`),
+    ...hooks
+      .filter(({ held, release }) => held && release !== 'created')
+      .map(({ name, version }) => `${name} v${version} to be compared`),
     ...hooks.filter(({ activated }) => activated).map(({ name, version }) => `${name} v${version} made live`),
     ...removed_hooks.map((name) => `${name} removed`),
   ];

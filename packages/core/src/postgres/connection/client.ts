@@ -118,10 +118,13 @@ function client({ maker, driver, reserved, lost, destroy, silenceMs }: Parts): C
     if (request === named) return;
     named = request;
     const { application_name = '' } = maker.options.connection;
-    const statement = makeUnsafe(maker, `select set_config('application_name', $1, false)`, [
-      request === undefined ? application_name : `${application_name} ${request}`.slice(0, longestName),
-    ]);
-    statement.handler = execute;
+    const name = request === undefined ? application_name : `${application_name} ${request}`;
+    const text = `select set_config('application_name', $1, false)`;
+    // Prepared, so that what follows need not wait for the types of its parameter.
+    const statement = makeUnsafe(maker, text, [name.slice(0, longestName)], { prepare: true });
+    // The driver calls a handler a turn later, when the statement behind it would have gone ahead.
+    statement.handler = () => undefined;
+    execute(statement);
     // Whatever breaks this breaks the statement behind it.
     statement.catch(() => undefined);
   };

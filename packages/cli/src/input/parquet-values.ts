@@ -1,0 +1,137 @@
+import { isUtf8 } from 'node:buffer';
+import { OsaError } from '@osa/core/error';
+import { excerpt } from '@osa/core/text';
+import { type FileMetaData, type ParquetParsers, parquetSchema } from 'hyparquet';
+
+/**
+ * Values of a Parquet file as JSON text, with all of their digits and bytes. The library would make doubles of decimals, and
+ * change text that is not UTF-8 or begins with U+FEFF.
+ */
+
+type Tree = ReturnType<typeof parquetSchema>;
+
+/** Whole numbers that stand for decimals, by column: digits after the point. */
+export type Scales = ReadonlyMap<string, number>;
+
+/**
+ * Makes the decimals of `metadata` plain numbers, so that they are read without a loss, and returns their scales.
+ *
+ * @throws OsaError `usage` for decimals inside objects, which have no scale of their own here
+ */
+export function takeScales(metadata: FileMetaData, name: string): Scales {
+  const scales = new Map<string, number>();
+  for (const column of parquetSchema(metadata).children) {
+    const title = column.element.name;
+    for (const { element } of leaves(column)) {
+      const scale = scaleOf(element);
+      if (scale === undefined) continue;
+      if (!isList(column)) {
+        throw new OsaError(
+          'usage',
+          `${name}: column ${excerpt(title)} has decimals inside objects, which are not read; write them as doubles or as text`,
+        );
+      }
+      scales.set(title, scale);
+      delete element.converted_type;
+      delete element.logical_type;
+    }
+  }
+  return scales;
+}
+
+function scaleOf({ converted_type, logical_type, scale }: Tree['element']): number | undefined {
+  if (logical_type?.type === 'DECIMAL') return logical_type.scale;
+  return converted_type === 'DECIMAL' ? (scale ?? 0) : undefined;
+}
+
+const leaves = (tree: Tree): Tree[] => (tree.children.length === 0 ? [tree] : tree.children.flatMap(leaves));
+
+/** Whether `tree` has values of one kind, as such or in lists. */
+function isList({ children }: Tree): boolean {
+  return children.every(isList) && children.length < 2;
+}
+
+/** JSON that is in the file as text. */
+class JsonText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** A value with the scale of its column. */
+export function scaled(value: unknown, scale: number | undefined): unknown {
+  if (scale === undefined || value === null || value === undefined) return value;
+  if (value instanceof Uint8Array) return new JsonText(decimalText(wholeOf(value), scale));
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
+    return Array.from(value as ArrayLike<unknown>, (item) => scaled(item, scale));
+  }
+  return new JsonText(decimalText(BigInt(value as number | bigint), scale));
+}
+
+/** Two's complement, the highest byte first. */
+function wholeOf(bytes: Uint8Array): bigint {
+  const whole = bytes.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
+  return BigInt.asIntN(8 * bytes.length, whole);
+}
+
+function decimalText(whole: bigint, scale: number): string {
+  const digits = String(whole < 0n ? -whole : whole).padStart(scale + 1, '0');
+  const point = digits.length - scale;
+  const fraction = scale === 0 ? '' : `.${digits.slice(point)}`;
+  return `${whole < 0n ? '-' : ''}${digits.slice(0, point)}${fraction}`;
+}
+
+/** Undefined for what JSON does not have: NaN, infinite numbers, and bytes that are not UTF-8. */
+export function jsonOf(value: unknown): string | undefined {
+  if (value instanceof JsonText) return value.text;
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value === 'number') return Number.isFinite(value) ? JSON.stringify(value) : undefined;
+  if (value instanceof Uint8Array) return isUtf8(value) ? JSON.stringify(textOf(value)) : undefined;
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
+    const items = Array.from(value as ArrayLike<unknown>, (item) => jsonOf(item ?? null));
+    return items.every((item) => item !== undefined) ? `[${items.join(',')}]` : undefined;
+  }
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value).map(([key, item]) => [JSON.stringify(key), jsonOf(item ?? null)]);
+    return members.every(([, item]) => item !== undefined)
+      ? `{${members.map((member) => member.join(':')).join(',')}}`
+      : undefined;
+  }
+  return JSON.stringify(value);
+}
+
+/** Why `jsonOf` has no text for `value`. */
+export function problemOf(value: unknown): string {
+  return value instanceof Uint8Array
+    ? `${excerpt(textOf(value))} has bytes that are not UTF-8`
+    : `${shown(value)} is not a number of JSON, or has bytes that are not UTF-8`;
+}
+
+/** For messages, and for the record that keeps what was sent. */
+export function shown(value: unknown): string {
+  return value instanceof Uint8Array ? textOf(value) : String(value);
+}
+
+/** Keeps a byte order mark, and puts U+FFFD for bytes that are not UTF-8. */
+const textOf = (bytes: Uint8Array) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+
+const isoOf = (milliseconds: bigint, fraction: string) =>
+  new Date(Number(milliseconds)).toISOString().replace(/\.\d{3}Z$/, `${fraction.replace(/\.?0*$/, '')}Z`);
+
+/** Times and JSON as text, with all of their digits; other text as its bytes. */
+export const parsers = {
+  timestampFromMilliseconds: (at: bigint) => isoOf(at, `.${digitsOf(at, 1_000n, 3)}`),
+  timestampFromMicroseconds: (at: bigint) => isoOf(floored(at, 1_000n), `.${digitsOf(at, 1_000_000n, 6)}`),
+  timestampFromNanoseconds: (at: bigint) =>
+    isoOf(floored(at, 1_000_000n), `.${digitsOf(at, 1_000_000_000n, 9)}`),
+  dateFromDays: (days: number) => new Date(days * 86_400_000).toISOString().slice(0, 10),
+  stringFromBytes: (bytes: Uint8Array | undefined) => bytes,
+  jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && new JsonText(textOf(bytes)),
+} as unknown as ParquetParsers;
+
+const floored = (at: bigint, unit: bigint) => (at - (((at % unit) + unit) % unit)) / unit;
+const digitsOf = (at: bigint, unit: bigint, digits: number) =>
+  String(((BigInt(at) % unit) + unit) % unit).padStart(digits, '0');

@@ -1,0 +1,90 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { describe, expect, test } from 'vitest';
+import { ingestion, showConvention } from '../support/fixtures/cli-answers.ts';
+import { createCliWorld, problem, startFakeServer } from '../support/fixtures/cli-world.ts';
+
+/** Parquet that another program has written, read by `osa ingest`. */
+
+const key = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+const field = (name: string, type: string, cardinality = 'exactly_one') => ({
+  ...{ name, type, cardinality },
+  required: false,
+});
+const fields = [
+  field('name', 'text'),
+  field('mass', 'number'),
+  field('readings', 'number', 'zero_or_more'),
+  field('seen', 'date'),
+];
+
+/** Sends the rows of `select`, as DuckDB writes them. */
+async function ingest(select: string, ...args: readonly string[]) {
+  await using world = await createCliWorld();
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  await connection.run(`copy (${select}) to '${join(world.cwd, 'x.parquet')}' (format parquet)`);
+  connection.closeSync();
+  instance.closeSync();
+  await using server = await startFakeServer(({ method, path }) => {
+    if (method === 'POST') return { status: 201, body: ingestion };
+    return path.includes('/conventions/')
+      ? { body: { ...showConvention, fields } }
+      : problem(404, 'not_found', path);
+  });
+  const environment = { OSA_KEY: key, OSA_SERVER: server.url };
+  const { code, stderr } = await world.osa(['ingest', 'x', 'x.parquet', '--no-wait', ...args], {
+    environment,
+  });
+  const sent = server.requests.find(({ method }) => method === 'POST')?.body ?? '';
+  return { code, stderr, records: sent.split('\n').filter(Boolean) };
+}
+
+describe('a decimal of Parquet', () => {
+  test.each([
+    ['decimal(4, 1)', '0.3', '0.3'],
+    ['decimal(9, 3)', '-0.007', '-0.007'],
+    ['decimal(18, 2)', '9007199254740993.07', '9007199254740993.07'],
+    [
+      'decimal(38, 10)',
+      '-1234567890123456789012345678.0000000001',
+      '-1234567890123456789012345678.0000000001',
+    ],
+    ['decimal(20, 0)', '12345678901234567890', '12345678901234567890'],
+  ])('%s keeps its digits', async (type, value, expected) => {
+    const { code, records } = await ingest(
+      `select 'a' as id, ${value}::${type} as mass, [${value}::${type}, null] as readings`,
+    );
+    expect(code).toBe(0);
+    expect(records).toEqual([
+      `{"source_id":"a","metadata":{"mass":${expected},"readings":[${expected},null]}}`,
+    ]);
+  });
+
+  test('is an id', async () => {
+    const { records } = await ingest(`select 17::decimal(38, 0) as id, 'x' as name`);
+    expect(records).toEqual(['{"source_id":"17","metadata":{"name":"x"}}']);
+  });
+
+  test('inside an object is refused with the column', async () => {
+    const { code, stderr } = await ingest(`select 'a' as id, {'x': 0.3::decimal(4, 1), 'y': 1} as name`);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/column "name" has decimals inside objects/)]);
+  });
+});
+
+test('text of Parquet keeps a byte order mark, and bytes that are no text spoil their record', async () => {
+  const { code, records } = await ingest(
+    `select * from (values ('a', encode(chr(65279) || 'ö')), ('b', '\\xFF\\xC3\\xB6'::blob)) t(id, name)`,
+  );
+  expect(code).toBe(0);
+  expect(records).toEqual([
+    '{"source_id":"a","metadata":{"name":"\ufeffö"}}',
+    `{"source_id":"b","metadata":{"name":"\ufffdö"},"problem":"x.parquet row 2: column \\"name\\": \\"\ufffdö\\" has bytes that are not UTF-8"}`,
+  ]);
+});
+
+test('a time of Parquet without a zone is in UTC', async () => {
+  const { records } = await ingest(`select 'a' as id, timestamp '2026-01-02 03:04:05.1' as seen`);
+  expect(records).toEqual(['{"source_id":"a","metadata":{"seen":"2026-01-02T03:04:05.1Z"}}']);
+});
