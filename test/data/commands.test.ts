@@ -76,6 +76,25 @@ describe('files', () => {
     await expect(stat(`${path}.part`)).rejects.toThrow('ENOENT');
   });
 
+  test('a condition may be longer than an address', async () => {
+    const ids = Array.from({ length: 900 }, (_, index) => `"no-such-source-${index}"`).join(', ');
+    const columns = ['--columns', 'source_id', '--format', 'csv'];
+    const found = await osa(['records', 'samples', '--where', `source_id in (${ids}, "a")`, ...columns]);
+    expect([found.code, found.stdout.split('\r\n')]).toEqual([0, ['source_id', 'a', '']]);
+    const where = `record_source_id in (${ids}, "a")`;
+    const rows = await osa([
+      'rows',
+      'probe',
+      '--where',
+      where,
+      '--columns',
+      'record_source_id',
+      '--format',
+      'csv',
+    ]);
+    expect([rows.code, rows.stdout.split('\r\n')]).toEqual([0, ['record_source_id', 'a', '']]);
+  });
+
   test('Parquet is read by DuckDB', async () => {
     const path = file('x.parquet');
     expect((await osa(['records', 'samples', '--out', path])).code).toBe(0);

@@ -140,6 +140,23 @@ test.each<readonly [string, string, Steps]>([
     },
   ],
   [
+    'an outcome gives way to one that is not there',
+    '23503',
+    {
+      supersede: `${steps.supersede} and c.source_id <> 'a'; update outcomes set superseded_by = 1000000
+        where superseded_by is null and id = (select current_outcome from recompute_records where batch = $held and source_id = 'a')`,
+    },
+  ],
+  [
+    'an outcome comes in that has given way',
+    '42501',
+    {
+      outcomes: steps.outcomes
+        .replace('row_count)', 'row_count, superseded_by)')
+        .replace("'passed', 1", "'passed', 1, 1000000"),
+    },
+  ],
+  [
     'what was current becomes another',
     '42501',
     { supersede: 'update recompute_records set current_outcome = 1' },
@@ -178,6 +195,11 @@ test.each([
     '23514',
     `insert into batches (id, ingestion, recompute, convention, index, records)
       select gen_random_uuid(), i.id, r.id, 'bench', 9, 0 from ingestions i, recomputes r`,
+  ],
+  [
+    'records of no batch',
+    '23503',
+    "insert into recompute_records (batch, source_id) values (gen_random_uuid(), 'a')",
   ],
   ['a count', '42501', 'insert into current_records (record_set, records) values (9, 9)'],
 ])('refused: %s', async (_, code, statement) => {

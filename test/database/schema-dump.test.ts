@@ -25,7 +25,7 @@ test('the dump shows each kind of change', async () => {
     'alter table releases add column forged integer',
     'alter table releases alter column image set default 1',
     'alter table releases drop constraint releases_hook_fingerprint_key',
-    'alter table outcomes drop constraint outcomes_superseded_by_fkey',
+    'alter table runs drop constraint runs_batch_fkey',
     'drop index batches_open',
     'drop trigger no_rewrite on releases',
     'alter table outcomes disable trigger prove',

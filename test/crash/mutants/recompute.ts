@@ -127,8 +127,8 @@ export const recomputeMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${recompute}/commit.ts`,
-        find: `where run = run.id and status <> 'errored' offset 0`,
-        replace: 'where run = run.id offset 0',
+        find: `where run = run.id and batch_record = c.batch_record and status <> 'errored' offset 0`,
+        replace: 'where run = run.id and batch_record = c.batch_record offset 0',
       },
       withoutSupersessionProof,
       withoutEndProof,

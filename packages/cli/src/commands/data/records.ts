@@ -5,14 +5,8 @@ import { nextPage, time, value } from '../../terminal/format.ts';
 import type { Line } from '../../terminal/paint.ts';
 import { text } from '../../terminal/parse.ts';
 import { type Cell, table } from '../../terminal/table.ts';
-import {
-  chosenColumns,
-  describedTable,
-  flagText,
-  pageOptions,
-  queryOptions,
-  type ReadPage,
-} from './query.ts';
+import { askRecords } from './ask.ts';
+import { chosenColumns, describedTable, pageOptions, queryOptions, type ReadPage } from './query.ts';
 import { recalledNotes } from './recalled.ts';
 import { isPage, sendTable } from './show.ts';
 
@@ -46,16 +40,13 @@ export const records = defineCommand({
     const columns = chosenColumns(options.history ? withCurrent(all) : all, options.columns);
     const query = {
       convention,
-      history: flagText(options.history),
-      ...(options.where && { filter: JSON.stringify(options.where.filter) }),
+      history: options.history,
+      where: options.where,
       ...(options.sort !== undefined && { sort: options.sort }),
       ...(options.asOf !== undefined && { as_of: options.asOf }),
     };
     const read = ({ cursor, limit }: Parameters<ReadPage>[0]) =>
-      server.call('readRecords', {
-        params: { schema },
-        query: { ...query, limit, ...(cursor !== undefined && { cursor }) },
-      });
+      askRecords(server, schema, { ...query, limit, ...(cursor !== undefined && { cursor }) });
     if (!isPage({ options })) {
       await sendTable(context, {
         read,

@@ -7,7 +7,8 @@ import { nextPage, value, version } from '../../terminal/format.ts';
 import { bold, type Line, line } from '../../terminal/paint.ts';
 import { releaseVersion, text } from '../../terminal/parse.ts';
 import { type Cell, table } from '../../terminal/table.ts';
-import { chosenColumns, flagText, pageOptions, queryOptions, type ReadPage } from './query.ts';
+import { askRows } from './ask.ts';
+import { chosenColumns, pageOptions, queryOptions, type ReadPage } from './query.ts';
 import { recalledNotes } from './recalled.ts';
 import { otherSchemas, rowsText } from './schema-rows.ts';
 import { isPage, sendTable } from './show.ts';
@@ -51,18 +52,19 @@ export const rows = defineCommand({
       options.columns,
     );
     const query = {
-      history: flagText(history),
+      history,
+      where: options.where,
       ...(whose !== undefined && { convention: whose }),
       ...(release !== undefined && { release }),
-      ...(options.where && { filter: JSON.stringify(options.where.filter) }),
       ...(options.sort !== undefined && { sort: options.sort }),
       ...(options.asOf !== undefined && { as_of: options.asOf }),
     };
     const read = ({ cursor, limit }: Parameters<ReadPage>[0]) =>
-      server.call('readRows', {
-        params: { schema: schemaRead, feature: hook },
-        query: { ...query, limit, ...(cursor !== undefined && { cursor }) },
-      });
+      askRows(
+        server,
+        { schema: schemaRead, feature: hook },
+        { ...query, limit, ...(cursor !== undefined && { cursor }) },
+      );
     if (!isPage({ options })) {
       await sendTable(context, {
         read,

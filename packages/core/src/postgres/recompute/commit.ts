@@ -19,13 +19,12 @@ export async function supersede(tx: Transaction, claim: Claim, ends: readonly Re
     update outcomes old set superseded_by = n.id
     from (
       select o.id, c.current_outcome
-      from (select id from runs where batch = ${claim.batch} offset 0) run
+      from (
+        select batch_record, current_outcome from recompute_records
+        where batch = ${claim.batch} and current_outcome is not null offset 0) c
+      cross join lateral (select id from runs where batch = ${claim.batch} offset 0) run
       cross join lateral (
-        select id, batch_record from outcomes where run = run.id and status <> 'errored' offset 0) o
-      cross join lateral (select source_id from batch_records where id = o.batch_record offset 0) b
-      cross join lateral (
-        select current_outcome from recompute_records
-        where batch = ${claim.batch} and source_id = b.source_id and current_outcome is not null offset 0) c
+        select id from outcomes where run = run.id and batch_record = c.batch_record and status <> 'errored' offset 0) o
       order by c.current_outcome) n
     where old.id = n.current_outcome`;
   const sources = new Map(claim.records.map(({ id, sourceId }) => [id, sourceId]));
