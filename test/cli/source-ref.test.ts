@@ -79,6 +79,14 @@ describe('a git repository', () => {
     });
   });
 
+  test('is dirty from a directory that is not committed yet, and says so', async () => {
+    const { directory, commit } = await repository('fresh');
+    mkdirSync(join(directory, 'hooks/new'), { recursive: true });
+    writeFileSync(join(directory, 'hooks/new/hook.mjs'), 'x');
+    const why = 'the commit has no directory hooks/new';
+    expect(await source(join(directory, 'hooks/new'))).toEqual({ ref: `git:${commit}-dirty`, why });
+  });
+
   test('is dirty from an ignored directory, which the commit does not hold', async () => {
     const { directory, commit } = await repository('ignoring');
     mkdirSync(join(directory, 'ignored-hooks'));

@@ -20,6 +20,14 @@ async function init(name: string, content: string | Buffer, ...args: string[]) {
   return { code, stderr, yaml, manifest, fields, answer: JSON.parse(stdout) };
 }
 
+test('Parquet is refused with the way to go on', async () => {
+  const { code, answer } = await init('x.parquet', 'PAR1rest');
+  expect([code, answer.error.message]).toEqual([
+    2,
+    expect.stringMatching(/is Parquet.*save some of its rows as CSV/),
+  ]);
+});
+
 test('a table gives fields with types, which are required where each record has them', async () => {
   const { fields, answer, yaml, manifest } = await init(
     'my cars.csv',

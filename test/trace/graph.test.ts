@@ -42,6 +42,8 @@ test('the page needs nothing else, and has a dark form', () => {
   const page = html(hostile);
   expect(page).not.toMatch(/(?:src|href)=|url\((?!#)|@import/);
   expect(page).toContain('prefers-color-scheme: dark');
+  const [, width = 0, least = 0] = /<svg [^>]*width="(\d+)"[^>]*min-width:(\d+)px/.exec(page) ?? [];
+  expect(Number(least) / Number(width)).toBeGreaterThan(0.6);
 });
 
 test('a tree is as wide as the terminal, and names what it has drawn before once more', () => {

@@ -68,7 +68,9 @@ const types = {
 /** The files of the commit below `path`, by their paths from there; `why` says why they cannot be read. */
 export async function readTree({ git, commit }: Repository, path: string): Promise<ListedTree> {
   const listed = await git('ls-tree', '-r', '-z', '--full-tree', '--end-of-options', `${commit}:${path}`);
-  return listed.ok ? { tree: parseTree(listed.stdout) } : { why: `git says: ${listed.said}` };
+  if (listed.ok) return { tree: parseTree(listed.stdout) };
+  const isMissing = path !== '' && /^Not a valid object name/.test(listed.said);
+  return { why: isMissing ? `the commit has no directory ${path}` : `git says: ${listed.said}` };
 }
 
 /** `<mode> SP <type> SP <id> TAB <path> NUL`, again and again. */

@@ -3,6 +3,7 @@ import { emptyText } from '@osa/core/record/cell';
 import type { Context } from '../../command.ts';
 import { contentOf, type Reading } from '../../input/content.ts';
 import { linesOf, parseRecord } from '../../input/flat.ts';
+import { isParquetFile } from '../../input/format.ts';
 import { readRows } from '../../input/table.ts';
 import { openRecords, unreadable } from '../ingestions/records-file.ts';
 import { type Column, ColumnLook } from './look.ts';
@@ -19,6 +20,13 @@ export interface Survey {
 export async function surveyFile(context: Context, file: string, reading: Reading): Promise<Survey> {
   const source = await openRecords(context, { file, field: 'from' });
   try {
+    if (source.path !== undefined && (await isParquetFile(source.path))) {
+      const next =
+        'save some of its rows as CSV and start with these; osa ingest reads all of the Parquet then';
+      throw new OsaError('usage', `${file} is Parquet, of which no schema is made here: ${next}`, {
+        field: 'from',
+      });
+    }
     const content = await contentOf(file, source.open(), reading);
     const survey = content.isTable
       ? await surveyTable(file, content.text(), content.separator)

@@ -39,6 +39,8 @@ marker path { fill: var(--line); stroke: none; }
 .release rect { stroke: #a371f7; stroke-width: 2; }
 `;
 
+/** How much smaller the drawing may get, so that its text can still be read; a small screen scrolls. */
+const readable = 0.65;
 const [width, gap, between, padding, lineHeight] = [340, 160, 22, 12, 18];
 const mostLetters = { title: 38, fact: 46 };
 
@@ -54,7 +56,7 @@ function svg(graph: Graph): string {
   const right = Math.max(...[...places.values()].map(({ x }) => x + width)) + 2;
   const bottom = Math.max(...[...places.values()].map(({ y, height }) => y + height)) + 2;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${right} ${bottom}" width="${right}" height="${bottom}" role="img">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${right} ${bottom}" width="${right}" height="${bottom}" style="min-width:${Math.round(right * readable)}px" role="img">`,
     '<defs><marker id="end" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">' +
       '<path d="M0 0L8 4L0 8z"/></marker></defs>',
     ...graph.edges.map((edge) => drawnEdge(edge, places)),
