@@ -65,6 +65,15 @@ describe('files', () => {
     );
   });
 
+  test('are not enough for a role without rights, as after a restore, and it is told what to do', async () => {
+    await migrate(owner, { appRole });
+    const restored = database.open(await database.role('restored'));
+    await expect(requireMigrated(restored)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('run `osad migrate`'),
+    });
+  });
+
   test('are applied once by four at a time', async () => {
     const all = await Promise.all([1, 2, 3, 4].map(() => migrate(database.open(), { appRole })));
     expect(all.flat().sort()).toEqual(shipped);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { OsaError } from '../error.ts';
 import type { Database, Transaction } from './connection/connect.ts';
+import { databaseError } from './connection/sqlstate.ts';
 import { type Migration, roles, migrations as shipped } from './migrations/index.ts';
 
 export interface MigrateOptions {
@@ -53,7 +54,14 @@ export async function requireMigrated(database: Database): Promise<void> {
       'the database has no tables of osa; run `osad migrate` with the URL of its owner',
     );
   }
-  const missing = await compare(database.sql, shipped);
+  const missing = await compare(database.sql, shipped).catch((error: unknown) => {
+    if (databaseError(error)?.code !== '42501') throw error;
+    throw new OsaError(
+      'conflict',
+      'this role has no rights in the database, as after a restore; run `osad migrate` with the URL of its owner',
+      { cause: error },
+    );
+  });
   if (missing.length > 0) {
     throw new OsaError(
       'conflict',

@@ -104,7 +104,7 @@ export async function findEngine(
   }
   throw new OsaError(
     'usage',
-    `${flaws.map(({ text }) => text).join(', and ')}; repair one of them or install it`,
+    `${flaws.map(({ text }) => text).join(', and ')}; ${flaws.length === 1 ? 'repair or install it' : 'repair or install one of them'}`,
     { field: 'OSA_RUNNER', cause: flaws.find(({ cause }) => cause !== undefined)?.cause },
   );
 }
