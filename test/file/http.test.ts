@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -140,6 +141,23 @@ test('a file whose bytes were changed on the disk is named as damaged, and never
   expect([answer.status, problem.code, problem.details]).toEqual([500, 'damaged', { sha256 }]);
   expect(answer.body.toString()).not.toContain(daemon.directory);
   await writeFile(path, bytes);
+  expect((await get({})).status).toBe(200);
+});
+
+test.each([
+  ['is gone', async () => undefined],
+  ['is a directory', (path: string) => mkdir(path)],
+  ['is a link to its own bytes', (path: string) => symlink(`${path}.kept`, path)],
+  ['is a pipe', async (path: string) => void execFileSync('mkfifo', [path])],
+])('a file that %s is named as damaged, at once', async (_name, put) => {
+  const path = join(daemon.directory, 'data/blobs', sha256.slice(0, 2), sha256.slice(2));
+  await rename(path, `${path}.kept`);
+  await put(path);
+  const answer = await get({});
+  const problem = JSON.parse(answer.body.toString());
+  expect([answer.status, problem.code, problem.details]).toEqual([500, 'damaged', { sha256 }]);
+  await rm(path, { recursive: true, force: true });
+  await rename(`${path}.kept`, path);
   expect((await get({})).status).toBe(200);
 });
 

@@ -29,7 +29,7 @@ export async function findRecordFile(
 /**
  * Opens a file, or a part of it.
  *
- * @throws OsaError `damaged` when its bytes are no longer those that came, `unavailable`
+ * @throws OsaError `damaged` when its bytes are gone, or no longer those that came; `unavailable`
  */
 export async function openRecordFile(
   files: FileStore,
@@ -40,9 +40,10 @@ export async function openRecordFile(
     return await files.open(sha256, range);
   } catch (cause) {
     // The message of the store names a place on our disk.
-    const { found, isBroken } = asOsaError(cause)?.details ?? {};
-    if (found === undefined && isBroken !== true) throw cause;
-    throw new OsaError('damaged', `the stored bytes of sha256:${sha256} are damaged`, {
+    const { sha256: lost, found, isBroken } = asOsaError(cause)?.details ?? {};
+    if (lost !== sha256 && isBroken !== true) throw cause;
+    const how = found === undefined && isBroken !== true ? 'missing' : 'damaged';
+    throw new OsaError('damaged', `the stored bytes of sha256:${sha256} are ${how}`, {
       details: { sha256 },
       cause,
     });

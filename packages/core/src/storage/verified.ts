@@ -94,10 +94,13 @@ async function stateOf(file: FileHandle): Promise<Omit<Trusted, 'until'>> {
 
 async function openStored(path: string, sha256: string): Promise<FileHandle> {
   try {
-    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    // Opening a pipe would wait for its writer.
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
   } catch (cause) {
-    if (systemCode(cause) !== 'ENOENT') throw asUnavailable(cause, 'Opening a file');
-    const message = `the bytes of sha256:${sha256} are not stored; restore them, or upload them again`;
-    throw new OsaError('unavailable', message, { details: { sha256 }, cause });
+    if (!['ENOENT', 'ELOOP'].includes(systemCode(cause) ?? '')) throw asUnavailable(cause, 'Opening a file');
   }
+  const message = `the bytes of sha256:${sha256} are not stored; restore them, or upload them again`;
+  throw new OsaError('unavailable', message, { details: { sha256 } });
 }

@@ -152,7 +152,7 @@ function ours(known: OsaError | undefined, status: number): ProblemAnswer {
     const { sha256 } = known.details;
     const isDigest = typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256);
     const message =
-      `the stored bytes${isDigest ? ` of sha256:${sha256}` : ''} are damaged, so they are not served; tell the operator, ` +
+      `the stored bytes${isDigest ? ` of sha256:${sha256}` : ''} are damaged or missing, so they are not served; tell the operator, ` +
       'who restores them from a backup (osad storage check names all damages)';
     const body = toProblem({ status, code: 'damaged', message }, { details: isDigest ? { sha256 } : {} });
     return { status, body, headers: {}, isOurs: true };
