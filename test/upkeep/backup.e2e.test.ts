@@ -181,6 +181,24 @@ describe.skipIf(debianServerMissing !== undefined)(`a backup under load${why}`, 
     expect((await check(at('restored'))).exitCode).toBe(0);
   });
 
+  test('a deploy that is gone is named, and one that the trail does not have', async () => {
+    const owner = open(server(1));
+    const rename = (from: string, to: string) =>
+      owner.transaction(async (tx) => {
+        await tx`set local session_replication_role = replica`;
+        await tx`update deploys set id = ${to} where id = ${from}`;
+      });
+    const [deploy] = await owner.sql<{ id: string }[]>`select id from deploys order by at limit 1`;
+    const [id, other] = [deploy?.id ?? '', crypto.randomUUID()];
+    await rename(id, other);
+    const { exitCode, lines } = await check(at('restored'));
+    await rename(other, id);
+    expect(exitCode).toBe(1);
+    expect(lines).toContain(`deploys ${id}: the trail has it, and it is not there`);
+    expect(lines).toContain(`deploys ${other}: the trail does not have it`);
+    expect((await check(at('restored'))).exitCode).toBe(0);
+  });
+
   test('runs what was running at its moment, by the release of the snapshot', async () => {
     await writeFile(at('gate'), '');
     restored = await daemonOn(server(1), at('restored'));

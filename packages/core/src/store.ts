@@ -64,6 +64,8 @@ export interface Store {
   readonly people: People;
   /** Reads acts with their actors, from the trail. */
   audit(query: ParsedQuery<'audit'>): Promise<Answer<'audit'>>;
+  /** The name of the archive, by which a plan for another one is noticed. */
+  archive(): Promise<string>;
   /** How the archive is: queue, workers, failing releases, pauses. */
   status(): Promise<StoredStatus>;
   /** The workers that have told within a minute that they run. */

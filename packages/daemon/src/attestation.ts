@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readPrivateKey, type SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
+import { makeDirectories } from '@osa/core/storage/make-directories';
 import { systemCode } from '@osa/core/system-error';
 import type { Attestation } from '@osa/core/trace/export/attestation';
 import { z } from 'zod';
@@ -63,7 +63,7 @@ export async function makeAttestationKey(
   const now = new Date().toISOString();
   const retired = found.map(({ d: _private, ...key }) => ({ ...key, retired_at: key.retired_at ?? now }));
   const keys = [await newKey(now), ...retired];
-  await mkdir(dirname(path), { recursive: true });
+  await makeDirectories(dirname(path));
   await writeNew(path, `${JSON.stringify({ keys }, null, 2)}\n`, 0o600, { replace: rotate });
   // Where two make the first one at once, the file has one of them.
   return readKeys(path);

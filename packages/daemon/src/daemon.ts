@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type RouteName, routes } from '@osa/core/api';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
@@ -12,6 +11,7 @@ import { postgresStore } from '@osa/core/postgres/store';
 import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import { type OutputThreads, outputThreads } from '@osa/core/run/output/threads';
 import type { Stores } from '@osa/core/storage/index';
+import { makeDirectories } from '@osa/core/storage/make-directories';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { checkDaemon } from './check/checks.ts';
@@ -149,7 +149,7 @@ function once(work: () => Promise<void>): () => Promise<void> {
 async function prepareDirectories({ dataDirectory, workDirectory, runner }: DaemonConfig): Promise<void> {
   try {
     await prepareSpool(spoolOf(dataDirectory));
-    if (runner !== 'none') await mkdir(workDirectory, { recursive: true, mode: 0o755 });
+    if (runner !== 'none') await makeDirectories(workDirectory, 0o755);
   } catch (cause) {
     throw unusableDirectory(dataDirectory, cause);
   }
@@ -239,10 +239,10 @@ function handlers(
         metrics: needs.metrics,
         check,
       }),
-      ...conventionRoutes({ store, registries, domain }),
+      ...conventionRoutes({ store, registries }),
       ...blobRoutes(parts),
       ...fileRoutes(parts),
-      ...hookRoutes({ ...parts, registries, domain }),
+      ...hookRoutes({ ...parts, registries }),
       ...ingestionRoutes(parts),
       ...depositionRoutes(parts),
       ...depositionFormRoutes(parts),

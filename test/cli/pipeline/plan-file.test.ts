@@ -41,7 +41,10 @@ test('a plan is written, and a deploy that does the same is done', async () => {
   expect(plan).toMatchObject({
     osa_plan: 1,
     slug: `plan-${count}`,
-    reviewed: { archive: 'localhost', digest: expect.stringMatching(/^sha256:/) },
+    reviewed: {
+      archive: expect.stringMatching(/^localhost#[0-9a-f]{12}$/),
+      digest: expect.stringMatching(/^sha256:/),
+    },
   });
   expect(await osa('deploy', '--expect-plan', 'plan.json')).toMatchObject({ code: 0 });
   // It says that all of it is new, which it no longer is.
@@ -80,9 +83,31 @@ test('a plan of another archive is refused', async () => {
   const { code, stderr } = await osa('deploy', '--expect-plan', 'plan.json');
   expect([code, stderr]).toEqual([
     1,
-    expect.stringContaining('the plan is of the archive example.org, and this is localhost'),
+    expect.stringContaining('the plan is of the archive example.org, and this is localhost#'),
   ]);
 });
+
+test('a plan of another archive of the same domain is refused', async () => {
+  await osa('deploy', '--plan', '--out', 'plan.json');
+  await using other = await anotherArchive();
+  const token = (await other.bearer(['conventions:write', 'hooks:write'])).slice('Bearer '.length);
+  const argv = ['deploy', '--expect-plan', 'plan.json'];
+  const { code, stderr } = await world.osa(argv, {
+    environment: { OSA_SERVER: other.url, OSA_TOKEN: token },
+  });
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringMatching(/the plan is of the archive localhost#\w{12}, and this is localhost#\w{12};/),
+  ]);
+});
+
+/** Databases of tests are copies of one that is migrated; this one was made at another time. */
+async function anotherArchive(): Promise<TestDaemon & AsyncDisposable> {
+  const other = await testDaemon();
+  const owner = other.database.open(other.database.ownerUrl, { max: 1 });
+  await owner.sql`update schema_migrations set applied_at = applied_at - interval '1 microsecond'`;
+  return { ...other, [Symbol.asyncDispose]: () => other.close() };
+}
 
 test.each([
   ['no file', undefined, 'cannot be read (ENOENT)'],

@@ -34,7 +34,7 @@ export interface DeployOptions {
   readonly compare?: DeployComparison | undefined;
   /** Where images may come from; anywhere if there is none. */
   readonly registries?: readonly string[];
-  /** The domain of the archive, which a plan names. */
+  /** The name of the archive, which a plan bears. */
   readonly archive?: string;
   /** The digest of a plan that was reviewed, to which a deploy is held. */
   readonly expected_plan?: string | undefined;

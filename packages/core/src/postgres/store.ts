@@ -25,6 +25,7 @@ import { registryState } from './registry/state.ts';
 import { registryWrites } from './registry/writes.ts';
 import { replayReads, replayWrites } from './replay/replays.ts';
 import { runReads } from './runs.ts';
+import { archiveName } from './status/archive-name.ts';
 import { audit } from './status/audit.ts';
 import { storedStatus } from './status/status.ts';
 import { useBlobs } from './storage/inventory.ts';
@@ -69,6 +70,7 @@ export function postgresStore(database: Database, node: NodeIdentity): Store {
     answered: (writer) =>
       database.transaction(async (tx) => storedAnswer(tx, writer, await rememberActor(tx, writer.principal))),
     access: access(database),
+    archive: () => archiveName(database, node),
     read: (work) => database.transaction((tx) => work(registryState(tx)), { readOnly: true }),
     useBlobs: (digests) => useBlobs(database.sql, digests),
     registry: registryReads(database),

@@ -6,6 +6,7 @@ import { streamOf } from '../file/stream.ts';
 import { asUnavailable, systemCode } from '../system-error.ts';
 import { isDigest, mismatch, notStored, requireDigest, verified } from './blob.ts';
 import type { BlobStore, Listed } from './index.ts';
+import { makeDirectories } from './make-directories.ts';
 import { receive } from './receive.ts';
 
 /**
@@ -84,7 +85,7 @@ const abandonedAfterMs = 24 * 3_600_000;
 
 /** Makes the directory, and removes incomplete blobs of dead daemons. */
 export async function prepareBlobs(directory: string): Promise<void> {
-  await mkdir(join(directory, incoming), { recursive: true, mode: 0o700 });
+  await makeDirectories(join(directory, incoming), 0o700);
   await removeUnfinished(directory, new Date(Date.now() - abandonedAfterMs));
 }
 

@@ -1,9 +1,10 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { chmod, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MachineIssuer } from '@osa/core/auth/issuer';
 import { readPrivateKey, readPublicKeys } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
+import { makeDirectories } from '@osa/core/storage/make-directories';
 import { systemCode } from '@osa/core/system-error';
 import { devIssuer } from '../config/start-checks.ts';
 import { writeNew } from './new-file.ts';
@@ -34,7 +35,7 @@ export async function makeDirectory(
   options: { readonly environment: NodeJS.ProcessEnv; readonly adopt: boolean },
 ): Promise<string> {
   try {
-    const made = await mkdir(path, { recursive: true });
+    const made = await makeDirectories(path);
     if (made !== undefined) await chmod(path, 0o755);
     await claimDirectory(path, options);
     await writeNew(join(path, '.gitignore'), '*\n', 0o644);

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, lstat, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
+import { makeDirectories } from '@osa/core/storage/make-directories';
 import { receive } from '@osa/core/storage/receive';
 import { asUnavailable } from '@osa/core/system-error';
 
@@ -52,7 +53,7 @@ export async function spool(
  * @throws OsaError `usage` when the directory is a symbolic link
  */
 export async function prepareSpool(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectories(directory, 0o700);
   if ((await lstat(directory)).isSymbolicLink()) {
     throw new OsaError(
       'usage',

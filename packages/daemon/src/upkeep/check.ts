@@ -67,6 +67,6 @@ function toText({ counts, faults, isCut }: RestoredReport): string {
   const verdict =
     faults.length === 0
       ? 'every blob has its bytes, and every history is whole'
-      : `${faults.length} faults; restore the database and the data directory of the same backup again, see docs/backup.md`;
+      : `${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}; restore the database and the data directory of the same backup again, see docs/backup.md`;
   return `${[...lines, ...more, `osad: read ${looked.join(', ')}: ${verdict}`].join('\n')}\n`;
 }

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
 import type { Runner } from '@osa/core/run/runner';
 import { unmountBelow } from '@osa/core/runners/attempt/output-quota';
 import { sweep } from '@osa/core/runners/attempt/sweep';
+import { makeDirectories } from '@osa/core/storage/make-directories';
 import { tryLock } from '../file-lock.ts';
 
 /**
@@ -25,7 +26,7 @@ function machinePrefix(): string {
 
 /** Makes a workspace and locks it until disposed; disposing removes it. */
 export async function holdWorkspace(directory: string): Promise<AsyncDisposable> {
-  await mkdir(directory, { recursive: true, mode: 0o755 });
+  await makeDirectories(directory, 0o755);
   const path = `${directory}${lockSuffix}`;
   // The file gets its name once it is locked; before that, another daemon would consider its owner dead.
   const lock = await tryLock(`${path}.new`);

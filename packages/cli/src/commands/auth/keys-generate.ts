@@ -1,7 +1,8 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
+import { makeDirectories } from '@osa/core/storage/make-directories';
 import { systemCode } from '@osa/core/system-error';
 import { defineCommand } from '../../command.ts';
 import { issuerOf } from '../../config/credential.ts';
@@ -50,7 +51,7 @@ export const keysGenerate = defineCommand({
 /** Never over another file without `force`, and never readable by others, not even for a moment. */
 async function writePrivately(file: string, content: string, force: boolean): Promise<void> {
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await makeDirectories(dirname(file), 0o700);
     if (!force) return await writeExclusively(file, content);
     const next = `${file}.${randomUUID()}`;
     await writeExclusively(next, content);

@@ -1,8 +1,9 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
+import { makeDirectories } from '@osa/core/storage/make-directories';
 import { systemCode } from '@osa/core/system-error';
 import { defineCommand } from '../../command.ts';
 import { bold, line } from '../../terminal/paint.ts';
@@ -60,6 +61,6 @@ async function refuseFull(directory: string, shown: string): Promise<void> {
 
 async function write(directory: string, bytes: Buffer): Promise<void> {
   const { unpack } = await import('@osa/core/hook/archive/unpack');
-  await mkdir(directory, { recursive: true });
+  await makeDirectories(directory);
   await unpack(Readable.from([bytes]), directory, { maxBytes: bytes.length, maxFiles: bounds.blobFiles });
 }

@@ -1,6 +1,7 @@
-import { lstat, mkdir, writeFile } from 'node:fs/promises';
+import { lstat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
+import { makeDirectories } from '@osa/core/storage/make-directories';
 import { systemCode } from '@osa/core/system-error';
 import { defineCommand } from '../../command.ts';
 import { inputOptions, optionsOf } from '../../input/options.ts';
@@ -119,7 +120,7 @@ async function writeAll(root: string, files: ReadonlyMap<string, string>, force:
   for (const [path, content] of files) {
     const file = join(root, path);
     try {
-      await mkdir(dirname(file), { recursive: true });
+      await makeDirectories(dirname(file));
       await writeFile(file, content, { flag: force ? 'w' : 'wx' });
     } catch (error) {
       throw unwritable(file, error);

@@ -29,6 +29,15 @@ const kept: readonly Check[] = [
       where seq <> coalesce(before, 0) + 1 or from_version is distinct from left_at`,
   },
   {
+    of: 'deploys',
+    sql: `
+      select coalesce(d.id::text, e.payload ->> 'deploy') as name,
+        case when d.id is null then 'the trail has it, and it is not there' else 'the trail does not have it' end as problem
+      from deploys d
+      full join (select payload from events where type = 'convention.deployed') e on e.payload ->> 'deploy' = d.id::text
+      where d.id is null or e.payload is null`,
+  },
+  {
     of: 'hooks',
     sql: `
       select h.name, format('v%s is live by change #%s, and its last change is #%s, to v%s', coalesce(h.live_version::text, '-'),

@@ -19,17 +19,18 @@ export interface ConventionParts {
   readonly store: Store;
   /** Where images may come from; anywhere if there is none. */
   readonly registries: readonly string[];
-  readonly domain: string;
 }
 
-export function conventionRoutes({ store, registries, domain: archive }: ConventionParts): Routes {
+export function conventionRoutes({ store, registries }: ConventionParts): Routes {
   return {
-    deploy: (call) => {
+    deploy: async (call) => {
       const { compare, ...request } = call.body;
+      const archive = await store.archive();
       return deploy(store, call.writer(), request, { ...call.query, compare, registries, archive });
     },
-    planDeploy: (call) => {
+    planDeploy: async (call) => {
       const { compare, ...request } = call.body;
+      const archive = await store.archive();
       const options = { ...call.query, compare, registries, archive };
       return planConvention(store, call.writer().principal, request, options);
     },

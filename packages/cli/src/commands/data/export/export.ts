@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { rowTable, type TableColumn } from '@osa/core/data/table';
 import { OsaError } from '@osa/core/error';
+import { makeDirectories } from '@osa/core/storage/make-directories';
 import { type Context, defineCommand } from '../../../command.ts';
 import { bytes, count, counted } from '../../../terminal/format.ts';
 import { line, red } from '../../../terminal/paint.ts';
@@ -140,7 +141,7 @@ async function exportTo(
   const schema = `${convention.schema_id.id}@${convention.schema_id.version}`;
   const identity = JSON.stringify([client.server.url, slug, schema, convention.hooks, format]);
   for (const name of convention.hooks) requireName(name);
-  await mkdir(join(part, 'data'), { recursive: true });
+  await makeDirectories(join(part, 'data'));
   let progress = await begunOf(part, identity);
   for (const name of ['records', ...convention.hooks]) {
     if (progress.tables.some((table) => table.name === name)) continue;
