@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { acts, ada, archiveWith, ben, curator, submitted } from '../deposition/deposition-support.ts';
 import type { CoreArchive } from '../support/core-archive.ts';
-import { type AttackedDatabase, expectRefused, rehearse } from '../support/database/sql-attack.ts';
+import {
+  type AttackedDatabase,
+  attackAtOnce,
+  expectRefused,
+  rehearse,
+} from '../support/database/sql-attack.ts';
 
 /**
  * Whatever the application says: a digest opens no file that its actor has not sent and nobody has published, what is deleted
@@ -120,7 +125,9 @@ test('an end is the end of the submission, of somebody else', async () => {
   // Nothing has ended.
   await expectRefused(a, 'app', ['23503'], ending('held', 'curator'));
   await expectRefused(a, 'app', ['23503'], `${ending('held', 'curator')}; ${ended()}`);
-  await expectRefused(a, 'app', ['23503'], ending('held', 'ben'));
+  // The owner withdraws. The statement itself is refused, and an administrator's is not.
+  expect(await attackAtOnce(a.app, ending('held', 'ben'))).toBe('23503');
+  expect(await attackAtOnce(a.app, ending('held', 'curator'))).toBe('done');
   for (const of of ['ada', 'gone']) await expectRefused(a, 'app', ['23503', '23502'], ending(of, 'curator'));
 });
 

@@ -65,6 +65,8 @@ test('a deposition goes from a file on disk to its trace, by commands alone', as
   });
   const waiting = await osa('ada', ['depositions', 'submit', id, '--wait', '--json']);
   expect([waiting.code, JSON.parse(waiting.stdout).status]).toEqual([0, 'in_review']);
+  const reviewed = await osa('curator', ['depositions', 'show', id]);
+  expect(reviewed.stdout).toMatch(/in review\n +probe v1 +passed/);
   const listed = await osa('curator', ['depositions', 'review', 'list', '--json']);
   expect(JSON.parse(listed.stdout).items).toMatchObject([{ id, owner: { subject: 'ada' }, file_count: 1 }]);
   const approved = await osa('curator', ['depositions', 'review', 'approve', id, '--json']);

@@ -54,10 +54,12 @@ export function depositionLines(deposition: Deposition): Line[] {
 function submissionLines({ status, submitted_at, waits, reasons, runs, review, ended }: Submission): Line[] {
   const state = status.replace('_', ' ');
   const shown = status === 'accepted' ? green(state) : status.startsWith('in_') ? yellow(state) : red(state);
+  // Outcomes are stored with the decision; only what every hook has passed is in review.
+  const open = status === 'in_review' ? 'passed' : 'not done';
   return [
     line`submitted ${time(submitted_at)}: ${shown}`,
     ...(waits === null ? [] : [line`  ${yellow('!')} ${waits}`]),
-    ...runs.map(({ hook, version: of, outcome }) => line`  ${hook} ${version(of)}  ${outcome ?? 'not done'}`),
+    ...runs.map(({ hook, version: of, outcome }) => line`  ${hook} ${version(of)}  ${outcome ?? open}`),
     ...reasons.map(
       ({ hook, reason }) => line`  ${red('✗')} ${hook ?? review?.actor.subject ?? 'osa'}: ${reason}`,
     ),
