@@ -122,6 +122,12 @@ const alterations: readonly (readonly [string, string, string, RegExp])[] = [
     /^deploys 77: it names actor that actors does not have/,
   ],
   [
+    'the batch of a recompute that is gone',
+    `insert into recompute_records (batch, source_id) select '00000000-0000-4000-8000-00000000000a', 'r' || n from generate_series(1, 3) n`,
+    'delete from recompute_records',
+    /^recompute_records 00000000-0000-4000-8000-00000000000a: it is the batch of 3 records, and is not there/,
+  ],
+  [
     'a trigger that is off',
     'alter table releases disable trigger no_rewrite',
     'alter table releases enable trigger no_rewrite',

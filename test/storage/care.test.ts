@@ -145,7 +145,10 @@ describe.each(Object.entries(worlds))('%s', (_, make) => {
 
   test.each([
     ['a disk that cannot be read', () => Object.assign(new Error('EIO: i/o error'), { code: 'EIO' })],
-    ['an object that the store has lost a part of', () => new OsaError('unavailable', 'broken')],
+    [
+      'an object that the store has lost a part of',
+      () => new OsaError('unavailable', 'broken', { details: { isBroken: true } }),
+    ],
   ])('check goes on after %s, and ends when the store is away', async (_name, fault) => {
     const all = [await stored(), await stored(), await stored()].map(({ sha256 }) => sha256).sort();
     const faulty = (more: Partial<BlobStore> = {}): BlobStore => ({
@@ -163,6 +166,38 @@ describe.each(Object.entries(worlds))('%s', (_, make) => {
     const away = () => Promise.reject(new OsaError('unavailable', 'away'));
     await expect(check(faulty({ find: away }))).rejects.toMatchObject({ code: 'unavailable' });
   });
+
+  const passing: [string, () => Error][] = [
+    [
+      'is slow',
+      () => new OsaError('unavailable', 'it did not answer in time', { details: { code: 'timeout' } }),
+    ],
+    ['is replaced while it is read', () => new OsaError('unavailable', 'it was replaced; try again')],
+    ['finds no free descriptor', () => Object.assign(new Error('EMFILE'), { code: 'EMFILE' })],
+  ];
+  test.each(passing)(
+    'check reads an object that %s once more, and never calls it damaged',
+    async (_name, fault) => {
+      const all = [await stored(), await stored()].map(({ sha256 }) => sha256).sort();
+      await world.blobs.remove(all[1] ?? '');
+      const check = async (failing: number) => {
+        let reads = 0;
+        const open = (sha256: string) =>
+          ++reads > failing ? world.blobs.open(sha256) : Promise.reject(fault());
+        const blobs = { ...world.blobs, open };
+        const found = await Array.fromAsync(checkStore(blobs, known(), { reads: true, graceSeconds: hour }));
+        return { reads, found: found.map(({ kind, name: of }) => [kind, of]) };
+      };
+      expect(await check(1)).toEqual({ reads: 2, found: [['missing', all[1]]] });
+      expect(await check(9)).toEqual({
+        reads: 2,
+        found: [
+          ['unread', all[0]],
+          ['missing', all[1]],
+        ],
+      });
+    },
+  );
 
   const findings = async (options: { reads: boolean; graceSeconds: number }): Promise<Finding[]> =>
     Array.fromAsync(checkStore(world.blobs, known(), options));

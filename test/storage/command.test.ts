@@ -45,7 +45,7 @@ test('check says that all is well, or what is not; gc removes what nothing needs
   expect(await run('check')).toMatchObject({
     code: 0,
     text: expect.stringMatching(
-      /^osad: 1 blobs of \d+ bytes read: 0 missing, 0 damaged, 0 unknown, 0 foreign\n$/,
+      /^osad: 1 blobs of \d+ bytes read: 0 missing, 0 damaged, 0 unread, 0 unknown, 0 foreign\n$/,
     ),
   });
   const unknown = await plant('nobody knows this');

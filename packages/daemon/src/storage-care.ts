@@ -68,14 +68,20 @@ interface Doing {
 }
 
 async function check({ store, known, work, write }: Doing): Promise<number> {
-  const counts: Record<Finding['kind'], number> = { missing: 0, damaged: 0, unknown: 0, foreign: 0 };
+  const counts: Record<Finding['kind'], number> = {
+    missing: 0,
+    damaged: 0,
+    unread: 0,
+    unknown: 0,
+    foreign: 0,
+  };
   const findings = checkStore(store, known, work);
   for (;;) {
     const { done, value } = await findings.next();
     if (done) {
       const sum = { ...value, ...counts };
       await write(work.json ? line(sum) : `${checkedText(sum, work.reads)}\n`);
-      return counts.missing + counts.damaged > 0 ? 1 : 0;
+      return counts.missing + counts.damaged + counts.unread > 0 ? 1 : 0;
     }
     counts[value.kind] += 1;
     await write(
@@ -86,10 +92,13 @@ async function check({ store, known, work, write }: Doing): Promise<number> {
 
 type Sum = Record<Finding['kind'] | 'blobs' | 'bytes', number>;
 
-function checkedText({ blobs, bytes, missing, damaged, unknown, foreign }: Sum, reads: boolean): string {
+function checkedText(
+  { blobs, bytes, missing, damaged, unread, unknown, foreign }: Sum,
+  reads: boolean,
+): string {
   const how = reads ? 'read' : 'compared by size, not read';
-  const found = `${missing} missing, ${damaged} damaged, ${unknown} unknown, ${foreign} foreign`;
-  const next = missing + damaged > 0 ? '; restore them from a backup' : '';
+  const found = `${missing} missing, ${damaged} damaged, ${unread} unread, ${unknown} unknown, ${foreign} foreign`;
+  const next = missing + damaged > 0 ? '; restore what is missing or damaged from a backup' : '';
   return `osad: ${blobs} blobs of ${bytes} bytes ${how}: ${found}${next}`;
 }
 

@@ -29,7 +29,7 @@ ${settingNames.map(helpOf).join('\n')}
       also review. Needs the owner's role of the database.
   osad storage check [--no-read] | gc [--plan] [--grace-hours N]  [--json] [--database URL] [--config FILE]
       check compares the database with the store both ways, and reads all bytes unless --no-read is given: what is
-      missing, damaged, unknown to the database or foreign. It exits with 1 if something is missing or damaged.
+      missing, damaged, unread, unknown to the database or foreign. Its exit code is 1 for the first three.
       gc removes what nothing refers to once it is older than N hours (24), which must be longer than any upload
       takes; --plan only lists it. gc needs the owner's role of the database. Both work while daemons run.
   osad prune [--plan] [--logs-days N] [--events-days N] [--json] [--database URL] [--config FILE]

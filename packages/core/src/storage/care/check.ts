@@ -6,10 +6,11 @@ import type { Inventory } from './inventory.ts';
 /** One thing in which database and store differ. */
 export interface Finding {
   /**
-   * `missing`: the database names it, and the store does not have it. `damaged`: its bytes are not those of its digest, or cannot be read.
-   * `unknown`: a blob that the database does not name. `foreign`: a thing that is not a blob.
+   * `missing`: the database names it, and the store does not have it. `damaged`: its bytes are not those of its digest, or the
+   * store has lost them. `unread`: they could not be read now, which says nothing about them. `unknown`: a blob that the
+   * database does not name. `foreign`: a thing that is not a blob.
    */
-  readonly kind: 'missing' | 'damaged' | 'unknown' | 'foreign';
+  readonly kind: 'missing' | 'damaged' | 'unread' | 'unknown' | 'foreign';
   /** A digest, or a name in the store. */
   readonly name: string;
   /** The finding, for a person. */
@@ -94,26 +95,36 @@ async function* unknown(
 }
 
 async function* damage(store: BlobStore, sha256: string): AsyncGenerator<Finding> {
+  const first = await failureOf(store, sha256);
+  // A store that was only slow, and an object that was replaced meanwhile, can be read by now.
+  const failure = first && !first.isLost ? await failureOf(store, sha256) : first;
+  // A store that is away does not answer this either.
+  if (failure === undefined || (await store.find(sha256)) === undefined) return;
+  yield failure.isLost
+    ? { kind: 'damaged', name: sha256, detail: failure.detail }
+    : { kind: 'unread', name: sha256, detail: `${failure.detail}; check again later` };
+}
+
+interface Failure {
+  /** Whether the bytes are gone or altered; else another try may give them. */
+  readonly isLost: boolean;
+  readonly detail: string;
+}
+
+/** Reads a blob to its end. Undefined where that works, and for one that was removed meanwhile: nothing refers to such. */
+async function failureOf(store: BlobStore, sha256: string): Promise<Failure | undefined> {
   try {
     const source = await store.open(sha256);
     for await (const _ of source);
+    return undefined;
   } catch (error) {
     const known = asOsaError(error);
-    // Removed meanwhile, which only happens to what nothing refers to.
-    if (known?.code === 'not_found') return;
-    const found = known?.details.found;
-    if (typeof found === 'string') {
-      yield { kind: 'damaged', name: sha256, detail: `its bytes hash to sha256:${found}` };
-      return;
-    }
-    const code = systemCode(error);
+    if (known?.code === 'not_found') return undefined;
+    const { found, isBroken, code = systemCode(error) } = known?.details ?? {};
+    if (typeof found === 'string') return { isLost: true, detail: `its bytes hash to sha256:${found}` };
     if (known?.code !== 'unavailable' && code === undefined) throw error;
-    // A store that is away does not answer this either. One that does has lost a part of the object, or a disk its sectors.
-    if ((await store.find(sha256)) === undefined) return;
-    yield {
-      kind: 'damaged',
-      name: sha256,
-      detail: `the store does not give its bytes: ${known?.message ?? code}`,
-    };
+    // A disk says EIO of sectors that it has lost.
+    const isLost = isBroken === true || code === 'EIO';
+    return { isLost, detail: `the store does not give its bytes: ${known?.message ?? code}` };
   }
 }
