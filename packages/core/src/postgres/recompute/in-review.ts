@@ -28,7 +28,7 @@ export async function takeBackFromReview(tx: Transaction, recompute: string): Pr
 
 /**
  * Has the recompute wait for runs of selected releases that it does not wait for yet: such a release may have been live
- * again while the recompute was stopped or paused. What is live at the moment is left out. False where there are none.
+ * again while the recompute was stopped or paused. Runs of the live release are left out. False where there are none.
  */
 export async function waitForOthers(tx: Transaction, recompute: string): Promise<boolean> {
   const added = await tx`
