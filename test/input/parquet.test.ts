@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { takeScales } from '@osa/cli/input/parquet-values';
 import { describe, expect, test } from 'vitest';
 import { ingestion, showConvention } from '../support/fixtures/cli-answers.ts';
 import { createCliWorld, problem, startFakeServer } from '../support/fixtures/cli-world.ts';
@@ -70,6 +71,40 @@ describe('a decimal of Parquet', () => {
   test('inside an object is refused with the column', async () => {
     const { code, stderr } = await ingest(`select 'a' as id, {'x': 0.3::decimal(4, 1), 'y': 1} as name`);
     expect([code, stderr]).toEqual([2, expect.stringMatching(/column "name" has decimals inside objects/)]);
+  });
+
+  test.each([
+    ['an object of one member', `{'x': 0.3::decimal(4, 1)}`],
+    ['a list of such objects', `[{'x': 0.3::decimal(4, 1)}]`],
+    ['a map', `map {'x': 0.3::decimal(4, 1)}`],
+  ])('inside %s is refused as well', async (_name, value) => {
+    const { code, stderr } = await ingest(`select 'a' as id, ${value} as name`);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/column "name" has decimals inside objects/)]);
+  });
+
+  test('inside an object is nothing to a file whose column is left out', async () => {
+    const row = `select 'a' as id, 0.3::decimal(4, 1) as mass, {'x': 0.3::decimal(4, 1), 'y': 1} as extent`;
+    const { code, records } = await ingest(row, '--ignore', 'extent');
+    expect([code, records]).toEqual([0, ['{"source_id":"a","metadata":{"mass":0.3}}']]);
+  });
+
+  test('in lists of lists keeps its digits', async () => {
+    const { records } = await ingest(`select 'a' as id, [[0.3::decimal(4, 1)], null] as readings`);
+    expect(records).toEqual(['{"source_id":"a","metadata":{"readings":[[0.3],null]}}']);
+  });
+
+  test('with a negative scale is refused, as the format does', () => {
+    const schema = [
+      { name: 'root', num_children: 1 },
+      { name: 'mass', type: 'INT32', converted_type: 'DECIMAL', precision: 4, scale: -1 },
+    ];
+    const metadata = { version: 2, schema, num_rows: 1n, row_groups: [], metadata_length: 0 };
+    const take = () =>
+      takeScales(metadata as unknown as Parameters<typeof takeScales>[0], {
+        name: 'x.parquet',
+        read: ['mass'],
+      });
+    expect(take).toThrow('x.parquet: column "mass" has decimals with the scale -1');
   });
 });
 

@@ -7,7 +7,7 @@ import { proxyTo, resolveServer, type Server, type Sources } from '../config/con
 import { type Credential, noKey, resolveCredential } from '../config/credential.ts';
 import { loadKey, sign } from '../config/key.ts';
 import { type Names, withNearName } from './near-name.ts';
-import { problemError, readAnswer } from './read-response.ts';
+import { isOwnProblem, problemError, readAnswer } from './read-response.ts';
 import { type HttpResponse, type RequestBody, send, wayThrough } from './request.ts';
 import type { CommandTrace } from './trace.ts';
 
@@ -77,10 +77,8 @@ export function createClient(options: ClientOptions): Client {
       const idempotencyKey = randomUUID();
       const { trace } = options;
       const requestId = randomUUID();
-      let hadToken = false;
-      const attempt = (token: string | undefined) => {
-        hadToken = token !== undefined;
-        return trace.call(`${route.method} ${route.path}`, (spanId) =>
+      const attempt = async (token: string | undefined): Promise<Answered> => {
+        const response = await trace.call(`${route.method} ${route.path}`, (spanId) =>
           send({
             url: urlOf(server, route, input),
             method: route.method,
@@ -99,8 +97,9 @@ export function createClient(options: ClientOptions): Client {
             signal: input.signal ?? options.signal,
           }),
         );
+        return { response, hadToken: token !== undefined };
       };
-      const response = await withToken({ route, input, sign: tokenFor, attempt, options });
+      const { response, hadToken } = await withToken({ route, input, sign: tokenFor, attempt, options });
       if (response.status >= 200 && response.status < 300) return readAnswer(name, response, server);
       const problem = await problemError(response, server, { hadToken });
       throw await withNearName(problem, input.params ?? {}, namesOf(client));
@@ -117,27 +116,36 @@ function namesOf({ call }: Client): Names {
 }
 
 type LooseInput = CallInput<RouteName>;
+
+interface Answered {
+  readonly response: HttpResponse;
+  /** Whether a token was sent for it. */
+  readonly hadToken: boolean;
+}
+
 /** With `refused`, a token that is not that one, which the server did not accept. */
 type Sign = (scopes: readonly string[], refused?: string) => Promise<string | undefined>;
 
 /**
  * Sends a token where the gate needs one. A read goes without, unless scopes were asked for that show more, or the
- * server wants one for every read. A key that this server does not know must not get in the way of a public read.
+ * server wants one for every read. A key that this server does not know must not get in the way of a public read. A 401 of something on the way, such as
+ * a gateway, says nothing about the token.
  */
 async function withToken(call: {
   readonly route: Route;
   readonly input: LooseInput;
   readonly sign: Sign;
-  readonly attempt: (token: string | undefined) => Promise<HttpResponse>;
+  readonly attempt: (token: string | undefined) => Promise<Answered>;
   readonly options: ClientOptions;
-}): Promise<HttpResponse> {
+}): Promise<Answered> {
   const { route, input, sign } = call;
   const { gate } = route;
   const attempt = async (token: string | undefined) => {
-    const response = await call.attempt(token);
-    if (response.status !== 401 || token === undefined || token === input.token) return response;
+    const answered = await call.attempt(token);
+    if (token === undefined || token === input.token) return answered;
+    if (!(await isOwnProblem(answered.response, 'invalid_token'))) return answered;
     const another = await sign([], token);
-    return another === undefined || input.upload?.replayable === false ? response : call.attempt(another);
+    return another === undefined || input.upload?.replayable === false ? answered : call.attempt(another);
   };
   if (gate.kind === 'public') return attempt(undefined);
   if (input.token !== undefined) return attempt(input.token);
@@ -156,14 +164,14 @@ async function withToken(call: {
     return attempt(token);
   }
   const token = extra.length > 0 ? await sign(extra) : undefined;
-  const response = await attempt(token);
-  if (response.status !== 401) return response;
+  const answered = await attempt(token);
+  if (!(await isOwnProblem(answered.response, 'missing_token', 'invalid_token'))) return answered;
   if (token === undefined) {
     const needed = await sign(extra);
-    return needed === undefined ? response : attempt(needed);
+    return needed === undefined ? answered : attempt(needed);
   }
   const open = await attempt(undefined);
-  if (open.status === 401) return response;
+  if (open.response.status === 401) return answered;
   call.options.note(
     'the server does not accept this key, so only public data is shown; osa auth check finds out why',
   );

@@ -1,7 +1,8 @@
 import type { Answer } from '@osa/core/api';
-import { asOsaError, OsaError } from '@osa/core/error';
+import { OsaError } from '@osa/core/error';
 import type { Server, Sources } from '../config/config.ts';
 import { type Login, storedLogin, storeLogin, whileLocked } from '../config/logins.ts';
+import { RefusalFromServer } from '../terminal/output.ts';
 import type { Client } from './client.ts';
 
 /** A token that ends sooner is taken for a new one. */
@@ -47,7 +48,8 @@ async function refreshed(
   try {
     return loginOf(await call('refreshLogin', { body: { refresh_token: refreshToken } }));
   } catch (cause) {
-    if (asOsaError(cause)?.code !== 'invalid_token') throw cause;
+    // Only the server itself ends a login; a gateway that refuses the request does not know it.
+    if (!(cause instanceof RefusalFromServer) || cause.code !== 'invalid_token') throw cause;
     await storeLogin(sources, server, undefined);
     throw ended(server, cause);
   }

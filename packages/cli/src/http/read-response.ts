@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Answer, RouteName } from '@osa/core/api';
+import type { Problem } from '@osa/core/api/problem';
 import { type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
 import type { Server } from '../config/config.ts';
@@ -39,14 +40,14 @@ export async function readAnswer<N extends RouteName>(
  * else on the way, such as a proxy.
  */
 export async function problemError(
-  { status, text, contentType }: HttpResponse,
+  response: HttpResponse,
   server: Server,
   { hadToken }: { readonly hadToken: boolean },
 ): Promise<OsaError> {
-  const { Problem } = await import('@osa/core/api/problem');
-  const problem = Problem.safeParse(contentType.includes('json') ? parseExactly(text) : undefined);
-  if (problem.success) {
-    const { code, message, field, details, request_id } = problem.data;
+  const { status } = response;
+  const problem = await problemOf(response);
+  if (problem) {
+    const { code, message, field, details, request_id } = problem;
     // Every route that osa calls is one of an osa server.
     if (status === 404 && 'routes' in (details ?? {})) throw noServer(server, 'it has no route there');
     const known = isErrorCode(code) ? code : codeOfStatus(status);
@@ -57,6 +58,18 @@ export async function problemError(
     });
   }
   return noServer(server, `status ${status}`, codeOfStatus(status));
+}
+
+/** Whether the server itself refused with one of `codes`. */
+export async function isOwnProblem(response: HttpResponse, ...codes: readonly ErrorCode[]): Promise<boolean> {
+  if (response.status < 400) return false;
+  const problem = await problemOf(response);
+  return problem !== undefined && codes.some((code) => code === problem.code);
+}
+
+async function problemOf({ text, contentType }: HttpResponse): Promise<Problem | undefined> {
+  const { Problem } = await import('@osa/core/api/problem');
+  return Problem.safeParse(contentType.includes('json') ? parseExactly(text) : undefined).data;
 }
 
 function noServer({ url, from }: Server, why: string, code: ErrorCode = 'not_found'): OsaError {

@@ -14,14 +14,20 @@ type Tree = ReturnType<typeof parquetSchema>;
 export type Scales = ReadonlyMap<string, number>;
 
 /**
- * Makes the decimals of `metadata` plain numbers, so that they are read without a loss, and returns their scales.
+ * Makes the decimals in the columns `read` of the file `name` plain numbers, so that they are read without a loss, and returns
+ * their scales.
  *
- * @throws OsaError `usage` for decimals inside objects, which have no scale of their own here
+ * @throws OsaError `usage` for decimals inside objects, which have no scale of their own here, and for a negative scale,
+ * which the format does not have
  */
-export function takeScales(metadata: FileMetaData, name: string): Scales {
+export function takeScales(
+  metadata: FileMetaData,
+  { name, read }: { readonly name: string; readonly read: readonly string[] },
+): Scales {
   const scales = new Map<string, number>();
   for (const column of parquetSchema(metadata).children) {
     const title = column.element.name;
+    if (!read.includes(title)) continue;
     for (const { element } of leaves(column)) {
       const scale = scaleOf(element);
       if (scale === undefined) continue;
@@ -29,6 +35,12 @@ export function takeScales(metadata: FileMetaData, name: string): Scales {
         throw new OsaError(
           'usage',
           `${name}: column ${excerpt(title)} has decimals inside objects, which are not read; write them as doubles or as text`,
+        );
+      }
+      if (scale < 0) {
+        throw new OsaError(
+          'usage',
+          `${name}: column ${excerpt(title)} has decimals with the scale ${scale}, and Parquet has scales from 0 on; write them as doubles or as text`,
         );
       }
       scales.set(title, scale);
@@ -46,9 +58,13 @@ function scaleOf({ converted_type, logical_type, scale }: Tree['element']): numb
 
 const leaves = (tree: Tree): Tree[] => (tree.children.length === 0 ? [tree] : tree.children.flatMap(leaves));
 
-/** Whether `tree` has values of one kind, as such or in lists. */
-function isList({ children }: Tree): boolean {
-  return children.every(isList) && children.length < 2;
+/** Whether `tree` is read as values, as such or in lists. A group of another kind is read as an object. */
+function isList({ element, children }: Tree): boolean {
+  const [repeated, ...others] = children;
+  if (!repeated) return true;
+  if (element.converted_type !== 'LIST' || repeated.element.repetition_type !== 'REPEATED') return false;
+  if (others.length > 0 || repeated.children.length > 1) return false;
+  return isList(repeated.children[0] ?? repeated);
 }
 
 /** JSON that is in the file as text. */

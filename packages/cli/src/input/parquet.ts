@@ -34,7 +34,8 @@ export async function* parquetRecords(
     const titles = parquetSchema(metadata).children.map(({ element }) => element.name);
     const columns = chooseColumns(name, titles, { fields, choices });
     const exact = exactOf(metadata);
-    const scales = takeScales(metadata, name);
+    const read = titles.filter((_, index) => columns.fields[index] !== undefined || index === columns.id);
+    const scales = takeScales(metadata, { name, read });
     const rows = Number(metadata.num_rows);
     for (let rowStart = 0; rowStart < rows; rowStart += rowsAtATime) {
       const found = await parquetReadObjects({
@@ -45,7 +46,7 @@ export async function* parquetRecords(
         compressors,
         parsers,
         utf8: false,
-        columns: titles.filter((_, index) => columns.fields[index] !== undefined || index === columns.id),
+        columns: read,
       });
       yield found
         .map((row, index) =>
