@@ -1,6 +1,7 @@
 import { type Failpoint, holdAtFailpoints } from '@osa/core/failpoint';
 import { activate, rollback } from '@osa/core/hook/live';
-import { recompute } from '@osa/core/recompute/recompute';
+import { cancelRecompute, retryRecompute } from '@osa/core/recompute/control';
+import { planRecompute, recompute } from '@osa/core/recompute/recompute';
 import { beforeEach, expect, test } from 'vitest';
 import { acts, ada, ben, curator, shown as deposition, submitted } from '../deposition/deposition-support.ts';
 import { type CoreArchive, coreArchive, hookCode } from '../support/core-archive.ts';
@@ -17,10 +18,10 @@ beforeEach(async () => {
   return () => archive.dispose();
 });
 
-function deploy(version: number) {
+function deploy(version: number, overrides: { readonly slug?: string } = {}) {
   const code = hookCode(`return { features: [{ value: metadata.value * 10 + ${version} }] }`);
   const other = hookCode('return { features: [{ value: 0 }] }');
-  return archive.deploy({ probe: { code }, other: { code: other } }, { curation: 'manual' });
+  return archive.deploy({ probe: { code }, other: { code: other } }, { curation: 'manual', ...overrides });
 }
 
 /** Where the next caller waits. */
@@ -107,7 +108,7 @@ test('one that is approved in the moment of the heal is computed again as publis
 
 test('more than one step takes back are all taken back', { timeout: 120_000 }, async () => {
   const ids: string[] = [];
-  for (let value = 0; value < 23; value += 1) {
+  for (let value = 0; value < 6; value += 1) {
     const who = value % 2 === 0 ? ada : ben;
     const { id } = await acts(archive, who).create({ value });
     await acts(archive, who).submit(id);
@@ -125,6 +126,7 @@ test('more than one step takes back are all taken back', { timeout: 120_000 }, a
 test('a recompute of what is stale takes it back, though no published record is stale', async () => {
   const { id } = await submitted(archive, ada, 6);
   await activate(archive.store, writer, 'probe', { version: 1 });
+  expect(await planRecompute(archive.store, writer, 'probe', {})).toMatchObject({ records: 0, in_review: 1 });
   const { id: made, releases } = await recompute(archive.store, writer, 'probe', {});
   expect(releases).toEqual([2]);
   await archive.drain();
@@ -143,4 +145,54 @@ test('what other releases and other hooks answered stays in review as it is', as
   await archive.drain();
   expect(await archive.database.sql`select id, version from runs order by id`).toEqual(before);
   expect((await acts(archive, curator).approve(id)).status).toBe('accepted');
+});
+
+test('a release that is live again in the middle of its heal ends nothing twice', async () => {
+  const { id } = await submitted(archive, ada, 8);
+  const { recompute: healing } = await healed();
+  await activate(archive.store, writer, 'probe', { version: 2 });
+  await archive.drain();
+  expect(await deposition(archive, id)).toMatchObject({
+    submissions: [{ status: 'in_review', runs: [{}, { version: 2 }] }],
+  });
+  const [ran] = await archive.database.sql<
+    { runs: number }[]
+  >`select count(*)::integer as runs from runs where hook = 'probe'`;
+  expect(ran?.runs).toBe(2);
+  expect(await shown(archive, healing?.id ?? '')).toMatchObject({ status: 'completed' });
+});
+
+test('a heal that was cancelled and is retried takes back what came into review meanwhile', async () => {
+  const { recompute: healing } = await healed();
+  await cancelRecompute(archive.store, writer, healing?.id ?? '', {});
+  await activate(archive.store, writer, 'probe', { version: 2 });
+  const { id } = await submitted(archive, ada, 9);
+  await rollback(archive.store, writer, 'probe', {});
+  expect(await retryRecompute(archive.store, writer, healing?.id ?? '')).toMatchObject({ goes_on: true });
+  await archive.drain();
+  expect(await deposition(archive, id)).toMatchObject({
+    submissions: [{ status: 'in_review', runs: [{}, { version: 1 }] }],
+  });
+  expect(await shown(archive, healing?.id ?? '')).toMatchObject({ status: 'completed' });
+});
+
+test('a recompute of one convention waits for no review of another', async () => {
+  const { id } = await acts(archive, ada).create({ value: 10 });
+  await acts(archive, ada).submit(id);
+  let made = '';
+  await during(
+    'claim.after-commit',
+    () => archive.drain(),
+    async () => {
+      await activate(archive.store, writer, 'probe', { version: 1 });
+      await deploy(2, { slug: 'elsewhere' });
+      const request = { releases: [2], convention: 'elsewhere' };
+      made = (await recompute(archive.store, writer, 'probe', request)).id;
+    },
+  );
+  await archive.drain();
+  expect(await deposition(archive, id)).toMatchObject({
+    submissions: [{ status: 'in_review', runs: [{}, { version: 2 }] }],
+  });
+  expect(await shown(archive, made)).toMatchObject({ status: 'completed' });
 });

@@ -51,9 +51,14 @@ export const depositionMutants: readonly Mutant[] = [
     what: 'a heal leaves in review what the release that it leaves has answered',
     defects: [
       {
+        file: `${core}/postgres/recompute/create.ts`,
+        find: 'where id <> all (',
+        replace: 'where false and id <> all (',
+      },
+      {
         file: `${core}/postgres/recompute/cut.ts`,
-        find: 'if (await takeBackFromReview(tx, id)) return',
-        replace: 'if (!takeBackFromReview) return',
+        find: 'if (await waitForOthers(tx, id))',
+        replace: 'if (!waitForOthers)',
       },
     ],
     focus: { points: ['live.after-commit'], operations: ['deposit', 'heal', 'deposit', 'heal'] },

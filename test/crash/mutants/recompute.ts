@@ -157,8 +157,13 @@ export const recomputeMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${recompute}/create.ts`,
-        find: '.filter(({ version }) => releases.includes(version));',
-        replace: '.filter(() => false);',
+        find: 'releases.includes(batch.version) &&',
+        replace: 'releases.length < 0 &&',
+      },
+      {
+        file: `${recompute}/cut.ts`,
+        find: 'if (await waitForOthers(tx, id))',
+        replace: 'if (!waitForOthers)',
       },
     ],
     focus: {

@@ -73,7 +73,9 @@ function requireReviewer(found: StoredDeposition | undefined, principal: Princip
 function requireReview({ id, status }: StoredDeposition): void {
   if (status === 'in_review') return;
   const state =
-    status === 'accepted' ? 'accepted already' : 'not in review; it was withdrawn, decided, or edited';
+    status === 'accepted'
+      ? 'accepted already'
+      : 'not in review; it was withdrawn, decided, edited, or taken back to be validated again';
   throw new OsaError('conflict', `deposition ${id} is ${state}; nothing was changed`, {
     details: { status },
   });

@@ -53,7 +53,10 @@ export async function planRecompute(
     const [stored] = await parts.registry.hooks([hookName]);
     const hook = found(stored, hookName);
     const selection = await select(parts, hook, request);
-    const { records, rows, missing, estimatedSeconds } = await parts.recomputes.count(hook.name, selection);
+    const { records, rows, missing, inReview, estimatedSeconds } = await parts.recomputes.count(
+      hook.name,
+      selection,
+    );
     return {
       hook_name: hook.name,
       live_version: liveOf(hook),
@@ -61,6 +64,7 @@ export async function planRecompute(
       records,
       rows,
       missing,
+      in_review: inReview,
       batches: Math.ceil(records / bounds.defaultBatchRecords),
       estimated_seconds: estimatedSeconds,
     };

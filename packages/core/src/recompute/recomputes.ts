@@ -66,6 +66,8 @@ export interface Counted {
   readonly records: number;
   readonly rows: number;
   readonly missing: number;
+  /** Depositions in review that are validated again. */
+  readonly inReview: number;
   readonly estimatedSeconds: number | null;
 }
 

@@ -55,7 +55,7 @@ export const hooksRecompute = defineCommand({
     ['osa hooks recompute seismic_energy --recalled 0198c0de-… --yes', 'what is recalled'],
     ['osa hooks recompute seismic_energy --records records.txt --yes', 'some records'],
   ],
-  json: '--plan: {"hook_name", "live_version", "releases", "records", "rows", "missing", "batches", "estimated_seconds"}; else\n{"recompute": as `osa recomputes show`, "proof": {"left": [{"version", "records", "rows"}], "errored": [records]}}',
+  json: '--plan: {"hook_name", "live_version", "releases", "records", "rows", "missing", "in_review", "batches",\n"estimated_seconds"}; else\n{"recompute": as `osa recomputes show`, "proof": {"left": [{"version", "records", "rows"}], "errored": [records]}}',
   async run(context, { arguments: { hook: name }, options }) {
     const { output } = context;
     const client = context.client();
@@ -90,13 +90,14 @@ async function confirmPlan(context: Context, plan: Answer<'planRecompute'>): Pro
     pass: 'pass --yes, or --plan to look only',
     details: { ...plan },
   });
-  if (plan.records === 0) return true;
+  if (plan.records === 0 && plan.in_review === 0) return true;
   context.output.note(...planLines(plan));
   return ask(context, `Compute them again with ${live} of ${visible(plan.hook_name)}?`);
 }
 
 function planLines(plan: Answer<'planRecompute'>): Line[] {
-  const { hook_name, live_version, releases, records, rows, missing, batches, estimated_seconds } = plan;
+  const { hook_name, live_version, releases, records, rows, missing, in_review, batches, estimated_seconds } =
+    plan;
   const of =
     releases.length === 0 ? 'no other release' : releases.map((number) => version(number)).join(', ');
   return [
@@ -104,6 +105,9 @@ function planLines(plan: Answer<'planRecompute'>): Line[] {
     ...pairs([
       ['records', counted(records, 'record')],
       ...(missing > 0 ? [['never seen', counted(missing, 'record')] as const] : []),
+      ...(in_review > 0
+        ? [['in review', `${counted(in_review, 'deposition')}, validated again`] as const]
+        : []),
       ['rows now', counted(rows, 'row')],
       ['batches', counted(batches, 'batch', 'batches')],
       [

@@ -67,6 +67,8 @@ const RecomputePlan = z.object({
   /** How many of the records the hook has never seen. */
   missing: z.int(),
   /** At least so many: records of different conventions are in different batches. */
+  /** Depositions in review that are validated again, with the live release. */
+  in_review: z.int().default(0),
   batches: z.int(),
   /** Run time of the hook, one batch after the other, by its last runs; null without any. */
   estimated_seconds: z.number().nullable(),

@@ -61,10 +61,12 @@ export async function isHookOf(sql: Sql, hook: string, convention: string): Prom
 /** Counts the records that a recompute would take, and estimates its time. */
 export async function countSelection(sql: Sql, hook: string, selection: Selection): Promise<Counted> {
   const estimate = await secondsPerRecord(sql, hook);
-  const [row] = await sql<{ records: number; rows: number; missing: number }[]>`
-    select records, rows, missing from ${counted(sql, hook, selection)} c`;
-  const { records, rows, missing } = row ?? { records: 0, rows: 0, missing: 0 };
-  return { records, rows, missing, estimatedSeconds: estimate && records * estimate };
+  const [row] = await sql<{ records: number; rows: number; missing: number; inReview: number }[]>`
+    select records, rows, missing,
+           (select count(*) from ${inReview(sql, hook, selection)} r where not ${selection.list !== null})::float8 as "inReview"
+    from ${counted(sql, hook, selection)} c`;
+  const found = row ?? { records: 0, rows: 0, missing: 0, inReview: 0 };
+  return { ...found, estimatedSeconds: estimate && found.records * estimate };
 }
 
 /** From the counts that are kept; only the rows of a list are looked up. `missing` records are among the `records`. */
@@ -111,6 +113,23 @@ export function missingOf(sql: Sql, hook: Hole, convention: string | null = null
     where c.hook = ${hook} and (${convention}::text is null or c.slug = ${convention}))`;
 }
 
+/** The runs of depositions that are in review. */
+function inReview(
+  sql: Sql,
+  hook: string,
+  { releases, convention }: Pick<Selection, 'releases' | 'convention'>,
+) {
+  return sql`(
+    select r.id, r.version
+    from (
+      select id, convention from batches
+      where status = 'held' and snapshot_at is not null and finished_at is null offset 0) b
+    cross join lateral (
+      select id, version from runs
+      where batch = b.id and hook = ${hook} and version = any (${arrayText(releases)}::text::integer[]) offset 0) r
+    where ${convention}::text is null or b.convention = ${convention})`;
+}
+
 async function secondsPerRecord(sql: Sql, hook: string): Promise<number | null> {
   const [row] = await sql<{ seconds: number | null }[]>`
     select (sum(extract(epoch from r.finished_at - r.started_at)) / nullif(sum(b.published + b.rejected + b.errored), 0))::float8
@@ -124,7 +143,7 @@ async function secondsPerRecord(sql: Sql, hook: string): Promise<number | null> 
 
 /**
  * Stores what is selected; nothing is cut yet. The hook is locked, so its claims wait: of releases that are not live, no
- * run begins any more, and those that are going are known here. They are walked when they have ended.
+ * run begins any more, and those that are going or wait for a review are known here. They are walked when they have ended.
  */
 export async function createRecompute(
   tx: Transaction,
@@ -135,7 +154,9 @@ export async function createRecompute(
   const { releases, convention, list, withMissing, recall, reason, healed, claimed } = request;
   if (list) await useIndexLookups(tx);
   const id = uuid7();
-  const going = claimed.filter(({ version }) => releases.includes(version));
+  const going = claimed.filter(
+    (batch) => releases.includes(batch.version) && (convention === null || batch.convention === convention),
+  );
   // Sent first, and not waited for: the rows that refer to it come on the same connection.
   const stored = tx<Made[]>`
     insert into recomputes (id, hook, releases, convention, is_list, with_missing, healed_seq, reason, batch_size,
@@ -198,6 +219,7 @@ async function storeWalks(
   }: Omit<Selection, 'list' | 'recall'> & { readonly going: readonly ClaimedBatch[] },
 ): Promise<void> {
   const walks = [...releases.map((version) => ({ version, run: null })), ...going];
+  const goingRuns = arrayText(going.map(({ run }) => run));
   await tx`
     insert into recompute_walks (recompute, position, version, only_run, missing_in)
     select ${id}, row_number() over () - 1, version, only_run, missing_in
@@ -205,6 +227,9 @@ async function storeWalks(
       select version, only_run, null::text as missing_in
       from unnest(${arrayText(walks.map(({ version }) => version))}::text::integer[],
                   ${arrayText(walks.map(({ run }) => run))}::text::uuid[]) as w (version, only_run)
+      union all
+      select version, id, null from ${inReview(tx, hook, { releases, convention })} r
+      where id <> all (${goingRuns}::text::uuid[])
       union all
       select null, null, slug from convention_hooks
       where ${withMissing} and hook = ${hook} and (${convention}::text is null or slug = ${convention})) w`;

@@ -6,7 +6,7 @@ import { turnOf } from '../queue/end.ts';
 import { batchesChannel } from '../queue/lease.ts';
 import { useIndexLookups } from '../queue/plans.ts';
 import { addBatch } from './add-batch.ts';
-import { takeBackFromReview } from './in-review.ts';
+import { takeBackFromReview, waitForOthers } from './in-review.ts';
 import { nextStep, type Step, type Walk } from './walk.ts';
 
 /** Batches of one recompute that wait for a worker; no more are cut beforehand. */
@@ -63,6 +63,7 @@ async function advance(tx: Transaction, id: string): Promise<'goes on' | 'rests'
   if (walk) return cut(tx, walk);
   const [left] = await tx`select from recompute_walks where recompute = ${id} and done_at is null limit 1`;
   if (left) return 'rests';
+  if (await waitForOthers(tx, id)) return 'goes on';
   await tx`update recomputes set cut_at = clock_timestamp() where id = ${id}`;
   return 'goes on';
 }
