@@ -1,13 +1,23 @@
+import type { Answer } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
 import { type Context, defineCommand } from '../../command.ts';
-import { line, yellow } from '../../terminal/paint.ts';
+import type { Client } from '../../http/client.ts';
+import { type Line, line, yellow } from '../../terminal/paint.ts';
 import { scopeOption } from '../auth/scopes.ts';
 import { fileListDocument, fileListLines, listFilesOption } from '../code/file-list.ts';
 import { parseImage } from '../code/image.ts';
 import { uploadCode } from '../code/upload.ts';
 import { unstartableText } from '../ingestions/verdict.ts';
 import { type Declaration, type HookImage, readDeclaration } from './file.ts';
-import { concludeHolds, type DeployComparison, gateOf, gateOptions, requireGate } from './gate.ts';
+import {
+  ActivationLost,
+  concludeHolds,
+  type DeployComparison,
+  type Gate,
+  gateOf,
+  gateOptions,
+  requireGate,
+} from './gate.ts';
 import {
   afterDeploy,
   annotate,
@@ -144,7 +154,7 @@ async function apply(
   { manifest, body, packed }: Declaration,
   call: Call,
 ): Promise<number | undefined> {
-  const { again, resource, scopes, expected, compare } = call;
+  const { resource, scopes, expected, compare } = call;
   const client = context.client();
   for (const [hook, directory] of packed) {
     await uploadCode(context, client, {
@@ -160,16 +170,12 @@ async function apply(
     .catch((error: unknown) => {
       throw expected ? explainPlan(error, context, expected) : error;
     });
-  const left = await leftRows(client, answer.changes);
-  const lines = [...deployLines(answer, again), ...left];
-  const gate =
-    compare &&
-    (await concludeHolds(context, client, { answer, lines, timeoutMs: call.timeoutMs }).catch(
-      async (error: unknown) => {
-        await setOutputs(context, { ...answer, live: false });
-        throw afterDeploy(error, answer.deploy_id);
-      },
-    ));
+  const { lines, gate } = await conclude(context, client, { answer, call }).catch(async (error: unknown) => {
+    const isLost = error instanceof ActivationLost;
+    await setOutputs(context, { ...answer, ...(compare && !isLost && { live: false }) });
+    const releases = compare && (isLost ? 'unknown' : 'held');
+    throw afterDeploy(isLost ? error.cause : error, { id: answer.deploy_id, releases });
+  });
   context.output.result({ ...answer, ...gate?.document }, [...lines, ...(gate?.lines ?? [])]);
   if (answer.unstartable !== null) {
     context.output.note(
@@ -185,6 +191,19 @@ async function apply(
     gate?.code === undefined && changes.hooks.every(({ is_live, held }) => is_live || held === true);
   await setOutputs(context, { ...answer, ...(gate && { live }) });
   return gate?.code;
+}
+
+/** What follows once the deploy is stored. @throws ActivationLost */
+async function conclude(
+  context: Context,
+  client: Client,
+  { answer, call }: { readonly answer: Answer<'deploy'>; readonly call: Call },
+): Promise<{ readonly lines: readonly Line[]; readonly gate: Gate | undefined }> {
+  const { again, compare, timeoutMs } = call;
+  const left = await leftRows(client, answer.changes);
+  const lines = [...deployLines(answer, again), ...left];
+  const gate = compare && (await concludeHolds(context, client, { answer, lines, timeoutMs }));
+  return { lines, gate };
 }
 
 /** @throws OsaError `usage` for options that do not go together */

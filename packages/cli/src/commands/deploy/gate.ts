@@ -6,6 +6,7 @@ import type { Context } from '../../command.ts';
 import { beyondExit, waitExits } from '../../exit.ts';
 import type { Client } from '../../http/client.ts';
 import { version } from '../../terminal/format.ts';
+import { RefusalFromServer } from '../../terminal/output.ts';
 import { bold, green, type Line, line, red } from '../../terminal/paint.ts';
 import { integer, milliseconds, text } from '../../terminal/parse.ts';
 import { type Comparison, changedText, reportLines, reportMarkdown } from '../comparisons/report.ts';
@@ -139,6 +140,8 @@ export interface Gate {
 /**
  * Waits for the comparisons of a deploy and makes its releases live if all are within the limit. `lines` are shown when that is
  * refused, since somebody has moved a live release meanwhile.
+ *
+ * @throws ActivationLost
  */
 export async function concludeHolds(
   context: Context,
@@ -185,9 +188,10 @@ export async function concludeHolds(
   const activation = await client
     .call('activateDeploy', { params: { id }, resource: slug })
     .catch(async (error: unknown) => {
-      if (asOsaError(error)) context.output.note(...deployed, ...first, ...reports);
+      const known = asOsaError(error);
+      if (known) context.output.note(...deployed, ...first, ...reports);
       await append(context, 'summary', markdown);
-      throw error;
+      throw known && !isRefused(known) ? new ActivationLost(known) : error;
     });
   const live = activation.holds.map(
     ({ hook_name, version: made, live_version, activated_seq }) =>
@@ -199,6 +203,22 @@ export async function concludeHolds(
     lines: [...first, ...reports, ...live],
     document: { verdict, holds: activation.holds, comparisons },
   };
+}
+
+/** An activation whose answer was lost: it may be done. */
+export class ActivationLost extends Error {
+  override readonly cause: OsaError;
+
+  constructor(cause: OsaError) {
+    super(cause.message);
+    this.cause = cause;
+  }
+}
+
+/** Whether the server itself says that nothing was done, or nothing was sent. */
+function isRefused(error: OsaError): boolean {
+  if (error.code === 'credentials') return true;
+  return error instanceof RefusalFromServer && error.code !== 'internal' && error.code !== 'unavailable';
 }
 
 function verdictOf(holds: readonly Hold[], comparisons: readonly Comparison[]): Gate['document']['verdict'] {

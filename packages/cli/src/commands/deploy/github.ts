@@ -34,20 +34,44 @@ export async function annotating<T>(
     if (known) {
       const problems = problemsOf(known, manifest);
       annotate(context, problems);
-      const what =
-        known.details.deploy_id === undefined ? 'not deployed' : 'deployed, its releases not made live';
+      const what = known instanceof AfterDeploy ? outcomes[known.releases] : 'not deployed';
       await summarise(context, { title: `${name}: ${what}`, parts: [], reasons: problems.map(textOf) });
     }
     throw error;
   }
 }
 
+/** What became of the releases of a deploy that is stored. */
+type Releases = 'held' | 'unknown' | 'as the deploy says';
+
+const outcomes: Readonly<Record<Releases, string>> = {
+  held: 'deployed, its releases not made live',
+  unknown: 'deployed; whether its releases are live is not known',
+  'as the deploy says': 'deployed, and failed afterwards',
+};
+
+/** An error once the deploy is stored. */
+class AfterDeploy extends OsaError {
+  readonly releases: Releases;
+
+  constructor(cause: OsaError, { id, releases }: { readonly id: string; readonly releases: Releases }) {
+    const { code, message, field, details } = cause;
+    const more =
+      releases === 'unknown'
+        ? `; whether the releases are live is not known, and osa deploys show ${id} says it`
+        : '';
+    super(code, `${message}${more}`, { field, details: { ...details, deploy_id: id }, cause });
+    this.releases = releases;
+  }
+}
+
 /** `error` with the deploy that is stored all the same. */
-export function afterDeploy(error: unknown, id: string): unknown {
+export function afterDeploy(
+  error: unknown,
+  { id, releases = 'as the deploy says' }: { readonly id: string; readonly releases: Releases | undefined },
+): unknown {
   const known = asOsaError(error);
-  if (!known) return error;
-  const { code, message, field, details } = known;
-  return new OsaError(code, message, { field, details: { ...details, deploy_id: id }, cause: error });
+  return known ? new AfterDeploy(known, { id, releases }) : error;
 }
 
 /** Writes one `::error` for each problem. */
