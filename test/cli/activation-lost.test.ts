@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { deployed } from '../support/fixtures/cli-answers.ts';
 import { createCliWorld, type FakeAnswer, problem, startFakeServer } from '../support/fixtures/cli-world.ts';
 
-/** What `osa deploy --compare` says in CI of releases whose activation did not come back. */
+/** `osa deploy --compare` in CI, where the answer to the activation is lost. */
 
 const key = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
 const at = '2026-01-01T00:00:00.000Z';

@@ -193,7 +193,7 @@ async function apply(
   return gate?.code;
 }
 
-/** What follows once the deploy is stored. @throws ActivationLost */
+/** The last part of a deploy, once it is stored. @throws ActivationLost */
 async function conclude(
   context: Context,
   client: Client,

@@ -41,7 +41,7 @@ export async function annotating<T>(
   }
 }
 
-/** What became of the releases of a deploy that is stored. */
+/** The state of the releases of a deploy that is stored. */
 type Releases = 'held' | 'unknown' | 'as the deploy says';
 
 const outcomes: Readonly<Record<Releases, string>> = {
