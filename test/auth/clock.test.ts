@@ -1,6 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { readPrivateKey, signToken } from '@osa/core/auth/token';
 import { tokenVerifier } from '@osa/core/auth/verify';
 import { asOsaError } from '@osa/core/error';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { type Claims, good, now, person, skewSeconds, trustedForTests } from '../support/auth-support.ts';
 
 /** The very second in which a token begins or ceases to hold, with a clock that stands still. */
@@ -58,4 +60,21 @@ test('a token that is remembered ends in that second too', () => {
   expect(verifier.verify(token).subject).toBe('ci');
   time += 1;
   expect(() => verifier.verify(token)).toThrow('the token has expired');
+});
+
+test('a token lives exactly as long as is asked for, though a second begins while it is made', async () => {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const key = await readPrivateKey(JSON.stringify(privateKey.export({ format: 'jwk' })), 'a key');
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const token = await signToken(key, {
+    ...{ issuer: 'i', audience: 'a', subject: 's', scopes: [] },
+    get lifetimeSeconds() {
+      vi.setSystemTime(Date.now() + 1_000);
+      return 300;
+    },
+  });
+  const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString();
+  const { iat, exp } = JSON.parse(payload);
+  expect(exp).toBe(iat + 300);
 });

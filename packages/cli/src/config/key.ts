@@ -25,10 +25,21 @@ export const longestToken = 300;
 export async function sign(
   key: SigningKey,
   { issuer, audience, subject }: Identity,
-  { scopes, seconds = longestToken }: { readonly scopes: readonly string[]; readonly seconds?: number },
+  {
+    scopes,
+    seconds = longestToken,
+    issuedAt,
+  }: { readonly scopes: readonly string[]; readonly seconds?: number; readonly issuedAt?: number },
 ): Promise<string> {
   const { signToken } = await import('@osa/core/auth/token');
-  return signToken(key, { issuer, audience, subject, scopes, lifetimeSeconds: seconds });
+  return signToken(key, {
+    issuer,
+    audience,
+    subject,
+    scopes,
+    lifetimeSeconds: seconds,
+    ...(issuedAt !== undefined && { issuedAt }),
+  });
 }
 
 /** Only the path of a file that is there is shown: the text of a key may have been put into OSA_KEY_FILE. */

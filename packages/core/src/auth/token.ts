@@ -24,6 +24,8 @@ export interface TokenRequest {
   readonly subject: string;
   readonly scopes: readonly string[];
   readonly lifetimeSeconds: number;
+  /** In seconds since 1970; now by default. */
+  readonly issuedAt?: number;
   /** The `jti`; a random one by default. */
   readonly id?: string;
   /** A person's name, for display. */
@@ -36,13 +38,15 @@ export async function signToken(signingKey: SigningKey, request: TokenRequest): 
     ...(name !== undefined && { name }),
     ...(provider !== undefined && { provider, external_id }),
   };
+  // One look at the clock, so that the token lives exactly as long as was asked for.
+  const issuedAt = request.issuedAt ?? Math.floor(Date.now() / 1_000);
   return new SignJWT({ scope: request.scopes.join(' '), ...shown })
     .setProtectedHeader({ alg: 'EdDSA', typ: 'JWT', kid: signingKey.kid })
     .setIssuer(request.issuer)
     .setSubject(request.subject)
     .setAudience(request.audience)
-    .setIssuedAt()
-    .setExpirationTime(`${request.lifetimeSeconds}s`)
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + request.lifetimeSeconds)
     .setJti(request.id ?? crypto.randomUUID())
     .sign(signingKey.key);
 }

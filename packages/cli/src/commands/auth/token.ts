@@ -49,8 +49,10 @@ export const token = defineCommand({
     const { identity } = credential;
     const { issuer, audience, subject } = identity;
     const scopes = scope.flat();
-    const expires_at = new Date((Math.floor(Date.now() / 1_000) + ttl) * 1_000).toISOString();
-    const text = await sign(await loadKey(identity.key), identity, { scopes, seconds: ttl });
+    const key = await loadKey(identity.key);
+    const issuedAt = Math.floor(Date.now() / 1_000);
+    const expires_at = new Date((issuedAt + ttl) * 1_000).toISOString();
+    const text = await sign(key, identity, { scopes, seconds: ttl, issuedAt });
     output.note(
       line`for ${audience}, as ${subject} of ${issuer}, until ${time(expires_at)}: ${scopes.join(', ') || 'no scope'}`,
     );
