@@ -93,7 +93,7 @@ export const containerMutants: readonly Mutant[] = [
     what: 'the end that the runner itself makes of code that takes too long is taken for a lack of memory',
     defects: [
       {
-        file: `${core}/runners/container/watch.ts`,
+        file: `${core}/runners/container/run-container.ts`,
         find: "if (ending !== 'exited') return { ...ended, ending };",
         replace:
           "if (ending !== 'exited') return { ...ended, ending: ending === 'timeout' ? 'out_of_memory' : ending };",

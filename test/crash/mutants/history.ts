@@ -63,7 +63,7 @@ export const historyMutants: readonly Mutant[] = [
     what: 'a row names a run that is not its outcome’s; the database does not ask',
     defects: [
       {
-        file: `${core}/postgres/queue/rows.ts`,
+        file: `${core}/postgres/queue/insert-rows.ts`,
         find: 'const parameters = [run.id, outcomeIds',
         replace: 'const parameters = [crypto.randomUUID(), outcomeIds',
       },

@@ -16,7 +16,7 @@ export interface Defect {
  * broken in the middle of them.
  */
 export const fewRowsAtOnce: Defect = {
-  file: 'packages/core/src/postgres/queue/rows.ts',
+  file: 'packages/core/src/postgres/queue/insert-rows.ts',
   find: 'const rowsPerStatement = 10_000;',
   replace: 'const rowsPerStatement = 2;',
 };

@@ -8,9 +8,9 @@ import type { Database, Transaction } from '../connection/connect.ts';
 import { isCommitUnknown } from '../connection/sqlstate.ts';
 import { hold } from '../deposition/hold.ts';
 import { supersede } from '../recompute/commit.ts';
+import { insertRows } from './insert-rows.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
 import { useIndexLookups } from './plans.ts';
-import { insertRows } from './rows.ts';
 
 /**
  * The final transaction of a batch, which publishes what came in, or supersedes what was computed before. Its first lock is that of the batch, by the statement that checks fence and lease by the

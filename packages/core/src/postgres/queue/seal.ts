@@ -27,8 +27,9 @@ export async function seal(tx: Transaction, id: string, convention: string): Pro
 }
 
 async function joinSources(tx: Transaction, convention: string, valid: Hole): Promise<void> {
+  // Counted there: even an empty row for each record of a large upload would take hundreds of megabytes here.
   await tx`
-    select from (${valid} offset 0) v
+    select count(*) from (${valid} offset 0) v
     cross join lateral (
       select source_id from sources where convention = ${convention} and source_id = v.source_id for update) s`;
   await tx`

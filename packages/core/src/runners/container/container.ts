@@ -15,9 +15,9 @@ import { requireSafeRuntime } from './floor.ts';
 import { forgetImage, type KnownImages, knownImages, type PresentImage, resolveImage } from './image.ts';
 import { labels, runArguments } from './options.ts';
 import { type ContainerRemoval, containerRemoval, type OnLeft, removeContainers } from './removal.ts';
+import { type ContainerEnd, runContainer } from './run-container.ts';
 import { findRuntime } from './runtime.ts';
 import { seccompProfile } from './seccomp.ts';
-import { type Watched, watchContainer } from './watch.ts';
 
 export interface ContainerRunnerParts {
   readonly engine: Omit<EngineSettings, 'environment'>;
@@ -205,7 +205,7 @@ async function startedOnce(
   task: Task,
   attempt: AttemptDirectory,
   means: Means & Names,
-): Promise<Watched & { readonly present: PresentImage }> {
+): Promise<ContainerEnd & { readonly present: PresentImage }> {
   const { engine, known, pullTimeoutMs, signal } = means;
   const { digest, image } = task.release;
   const { temporary } = attempt;
@@ -229,7 +229,7 @@ async function start(task: Task, attempt: AttemptDirectory, present: PresentImag
   const idFile = join(attempt.root, 'container');
   await rm(idFile, { force: true });
   const plan = { engine: engine.name, name, task, attempt, image: present.id, seccomp, workspace, idFile };
-  return await watchContainer({
+  return await runContainer({
     engine,
     name,
     arguments: runArguments(plan),

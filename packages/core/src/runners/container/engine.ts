@@ -4,7 +4,7 @@ import { asOsaError, OsaError } from '../../error.ts';
 import { chosenEnvironment } from '../../programs/environment.ts';
 import { systemCode } from '../../system-error.ts';
 
-/** Podman or docker, by its command line; what differs between the two stands in `container-options.ts` and its neighbours. */
+/** Podman or docker, by its command line; `options.ts` and its neighbours have what differs between the two. */
 export interface Engine {
   readonly name: EngineName;
   /**

@@ -24,7 +24,7 @@ const settleMs = 30_000;
 const makeMs = 60_000;
 const lookEveryMs = 10;
 
-export interface Watch {
+export interface Order {
   readonly engine: Engine;
   readonly name: string;
   /** Those with which the engine makes and starts the container. */
@@ -40,7 +40,7 @@ export interface Watch {
   readonly onLog: ((chunk: Uint8Array) => void) | undefined;
 }
 
-export interface Watched
+export interface ContainerEnd
   extends Pick<Ended, 'ending' | 'exitCode' | 'exitSignal' | 'detail' | 'log' | 'logBytes'> {
   /** The image that the engine says it ran. */
   readonly image: string;
@@ -57,21 +57,21 @@ export interface NotMade {
  *
  * @throws OsaError `invalid` when its entrypoint cannot start, `unavailable` when the engine cannot start or lost it
  */
-export async function watchContainer(watch: Watch): Promise<Watched | NotMade> {
-  const { engine, name, attempt, hint, signal } = watch;
+export async function runContainer(order: Order): Promise<ContainerEnd | NotMade> {
+  const { engine, name, attempt, hint, signal } = order;
   signal.throwIfAborted();
-  const log = boundedLog(bounds.logBytes, watch.onLog);
-  const attached = engine.stream(watch.arguments, attempt.temporary);
+  const log = boundedLog(bounds.logBytes, order.onLog);
+  const attached = engine.stream(order.arguments, attempt.temporary);
   let complaint = '';
   attached.stdout.on('data', log.append);
   attached.stderr.on('data', (chunk: Buffer) => {
     log.append(chunk);
     if (complaint.length < 4_096) complaint += chunk.toString();
   });
-  const made = madeContainer(watch.idFile, attached);
+  const made = madeContainer(order.idFile, attached);
   const counter = countOomKills(made, hint);
   await failpoint('container.asked');
-  const ending = await untilEnded(running(watch, attached, made)).finally(() => {
+  const ending = await untilEnded(running(order, attached, made)).finally(() => {
     attached.kill();
     return counter.stop();
   });
@@ -89,8 +89,8 @@ export async function watchContainer(watch: Watch): Promise<Watched | NotMade> {
     image: withPrefix(state.image),
   };
   if (ending !== 'exited') return { ...ended, ending };
-  if (await isOutputTooLarge(watch)) return { ...ended, ending: 'output_too_large' };
-  if (watch.hasQuota) await keepAnswers(attempt);
+  if (await isOutputTooLarge(order)) return { ...ended, ending: 'output_too_large' };
+  if (order.hasQuota) await keepAnswers(attempt);
   const starved = state.OOMKilled || counter.kills() > 0 || (await monitorSawOom(attempt.temporary));
   if (!starved) return { ...ended, ending, detail: null };
   if (state.ExitCode !== 0) return { ...ended, ending: 'out_of_memory' };
@@ -108,7 +108,7 @@ const incomplete =
   'one of its processes was killed for lack of memory; the hook exited with 0, but the last line of progress.jsonl does not have the status "complete"';
 
 /** At the end names and lengths are looked at, too: a file with holes takes less than it would be to read. */
-async function isOutputTooLarge({ attempt, hasQuota }: Watch): Promise<boolean> {
+async function isOutputTooLarge({ attempt, hasQuota }: Order): Promise<boolean> {
   return (hasQuota && (await isQuotaExceeded(attempt.output))) || isTooLarge(attempt.output);
 }
 
@@ -173,7 +173,7 @@ async function endState(engine: Engine, name: string): Promise<State | undefined
 }
 
 function running(
-  { engine, name, attempt, hasQuota, timeoutMs, signal }: Watch,
+  { engine, name, attempt, hasQuota, timeoutMs, signal }: Order,
   attached: Streaming,
   made: Promise<string | undefined>,
 ): Running {
