@@ -1,8 +1,8 @@
 -- A release is built from one commit. Later deploys that declare it unchanged record their commits as further sources: they
 -- hold its bytes, and did not make them, so a recall of those commits does not select it.
 
--- The commit that a source names: after its last `@`, or after `git:` where there is no remote, which other programs shorten
--- to 7 digits.
+-- The commit that a source names: after its last `@`, or after `git:` where there is no remote. Other programs shorten the
+-- latter to 7 digits.
 create or replace function commit_in(source_ref text) returns text language sql immutable set search_path = pg_catalog, pg_temp as $$
   select coalesce(
     substring(source_ref from '@([0-9a-f]{12,64})(?:-dirty)?$'),
