@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { connect } from '@osa/core/postgres/connection/connect';
-import { migrateDatabase } from '@osa/daemon/migrate';
+import { migrateDatabase } from '@osa/daemon/upkeep/migrate';
 import { execa } from 'execa';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -3,7 +3,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asOsaError } from '@osa/core/error';
-import { isOpenToOthers } from '@osa/core/secret-file';
+import { isOpenToOthers } from '@osa/core/system/secret-file';
 import { productionConfig } from '@osa/daemon/config/config';
 import { readSettings } from '@osa/daemon/config/read-settings';
 import { requireSafe } from '@osa/daemon/config/start-checks';

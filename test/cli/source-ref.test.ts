@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { packHook } from '@osa/cli/commands/code/hook-package';
-import { publicUrl } from '@osa/cli/commands/code/public-url';
-import { openRepository } from '@osa/cli/commands/code/repository';
-import { imageSource, type Source } from '@osa/cli/commands/code/source-ref';
+import { packHook } from '@osa/cli/packing/hook-package';
+import { publicUrl } from '@osa/cli/packing/public-url';
+import { openRepository } from '@osa/cli/packing/repository';
+import { imageSource, type Source } from '@osa/cli/packing/source-ref';
 import { execa } from 'execa';
 import { afterAll, describe, expect, test } from 'vitest';
 

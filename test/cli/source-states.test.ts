@@ -1,6 +1,6 @@
 import { appendFile, chmod, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { packHook } from '@osa/cli/commands/code/hook-package';
+import { packHook } from '@osa/cli/packing/hook-package';
 import { packDirectory } from '@osa/core/hook/archive/pack';
 import { execa } from 'execa';
 import fc from 'fast-check';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sweep } from '@osa/core/runners/attempt/sweep';
+import { sweep } from '@osa/core/runners/shared/sweep';
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import {
   type ContainerBench,

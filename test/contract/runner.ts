@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bounds } from '@osa/core/limits';
 import type { Ended, Runner, Task } from '@osa/core/run/runner';
-import { sweep } from '@osa/core/runners/attempt/sweep';
+import { sweep } from '@osa/core/runners/shared/sweep';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 export interface RunnerUnderTest {

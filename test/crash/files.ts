@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type { Database } from '@osa/core/postgres/connection/connect';
-import { inventory } from '@osa/core/postgres/storage/inventory';
-import { cleanStore } from '@osa/core/storage/care/gc';
+import { inventory } from '@osa/core/postgres/upkeep/inventory';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
+import { cleanStore } from '@osa/core/storage/gc';
 import type { State } from './invariants/state.ts';
 import type { Report } from './invariants/violations.ts';
 import { fileOf, namedFile } from './workload/files.ts';

@@ -1,5 +1,5 @@
-import { checkStart } from '@osa/daemon/check/start';
 import { readOptions } from '@osa/daemon/config/options';
+import { checkStart } from '@osa/daemon/upkeep/start-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { signingKey } from '../support/daemon-support.ts';
 import { scratch, type TestDatabase, testDatabase } from '../support/database/database.ts';

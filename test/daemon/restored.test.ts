@@ -1,7 +1,7 @@
 import { readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database } from '@osa/core/postgres/connection/connect';
-import { checkArchive } from '@osa/daemon/upkeep/check';
+import { checkArchive } from '@osa/daemon/upkeep/restored';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { hookCode } from '../support/core-archive.ts';
 import { deployHook, ndjson, type TestDaemon, testDaemon } from '../support/daemon-support.ts';

@@ -1,7 +1,7 @@
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { excessRights, migrate, requireDurable, requireMigrated } from '@osa/core/postgres/migrate';
 import { migrations } from '@osa/core/postgres/migrations/index';
-import { migrateDatabase } from '@osa/daemon/migrate';
+import { migrateDatabase } from '@osa/daemon/upkeep/migrate';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { dumpSchema } from '../../scripts/dump-schema.ts';
 import { type EmptyDatabase, emptyDatabase } from '../support/database/empty-database.ts';

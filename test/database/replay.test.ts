@@ -1,6 +1,6 @@
-import { replayQueue } from '@osa/core/postgres/replay/queue';
-import { replay } from '@osa/core/replay/replay';
-import type { HeldPart } from '@osa/core/replay/replays';
+import { replayQueue } from '@osa/core/postgres/recompute/replay/queue';
+import { replay } from '@osa/core/recompute/replay/replay';
+import type { HeldPart } from '@osa/core/recompute/replay/replays';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';

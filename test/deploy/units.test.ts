@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { notifySystemd } from '@osa/core/programs/systemd-notify';
+import { notifySystemd } from '@osa/core/system/systemd-notify';
 import { otherVariables, settingNames, variablesOf } from '@osa/daemon/config/settings';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { request as rawRequest } from 'node:http';
-import { readSheet } from '@osa/core/spreadsheet/read';
+import { readSheet } from '@osa/core/deposition/spreadsheet/read';
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { row, workbook } from '../spreadsheet/workbook.ts';

@@ -1,4 +1,4 @@
-import { forgetUploadUse, uploadUse } from '@osa/core/postgres/storage/upload-use';
+import { forgetUploadUse, uploadUse } from '@osa/core/postgres/upkeep/upload-use';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { admin, type TestDatabase, testDatabase } from '../support/database/database.ts';
 

@@ -2,7 +2,7 @@ import { arrayLiteral, nullElement, quoteElement } from '@osa/core/array-literal
 import type { Column } from '@osa/core/hook/hook';
 import { parseExactJson } from '@osa/core/json/exact';
 import type { Database } from '@osa/core/postgres/connection/connect';
-import { columnSqlType } from '@osa/core/postgres/queue/column-type';
+import { columnSqlType } from '@osa/core/postgres/registry/column-type';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../support/database/database.ts';

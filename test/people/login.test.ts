@@ -1,5 +1,5 @@
 import type { Answer } from '@osa/core/api';
-import { browserSecrets } from '@osa/core/person/login';
+import { browserSecrets } from '@osa/core/auth/person/login';
 import { grantRole } from '@osa/core/postgres/access';
 import { loginConfig } from '@osa/daemon/config/login';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 import { sha256 } from '@osa/core/hook/release';
-import { people } from '@osa/core/postgres/people/people';
+import { people } from '@osa/core/postgres/auth/people';
 import { beforeAll, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive } from '../support/core-archive.ts';
 

@@ -1,4 +1,4 @@
-import { providerName } from '@osa/core/person/session';
+import { providerName } from '@osa/core/auth/person/session';
 import { expect, test } from 'vitest';
 
 test.each([

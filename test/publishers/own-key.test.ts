@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ownIssuer, withOwn } from '@osa/daemon/publishers/own-issuer';
+import { ownIssuer, withOwn } from '@osa/daemon/auth/own-issuer';
 import { beforeEach, expect, test } from 'vitest';
 import { scratch } from '../support/database/database.ts';
 

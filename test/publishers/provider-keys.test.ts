@@ -1,5 +1,5 @@
+import { cachedProviderKeys } from '@osa/daemon/auth/provider-keys';
 import { createLog } from '@osa/daemon/log';
-import { cachedProviderKeys } from '@osa/daemon/publishers/provider-keys';
 import { beforeEach, expect, test } from 'vitest';
 import { type OpenIdProvider, openIdProvider } from './openid.ts';
 

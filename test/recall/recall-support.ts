@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { recallRows } from '@osa/core/recall/read';
-import { closeRecall, openRecall } from '@osa/core/recall/recall';
-import type { Recall } from '@osa/core/recall/recalls';
+import { recallRows } from '@osa/core/trace/recall/read';
+import { closeRecall, openRecall } from '@osa/core/trace/recall/recall';
+import type { Recall } from '@osa/core/trace/recall/recalls';
 import { type CoreArchive, hookCode } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
 

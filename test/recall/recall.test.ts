@@ -1,5 +1,5 @@
-import { recallRows, showRecall } from '@osa/core/recall/read';
 import { impact } from '@osa/core/trace/impact';
+import { recallRows, showRecall } from '@osa/core/trace/recall/read';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';

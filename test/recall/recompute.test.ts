@@ -1,7 +1,7 @@
 import { rollback } from '@osa/core/hook/live';
-import { showRecall } from '@osa/core/recall/read';
 import { planRecompute, recompute } from '@osa/core/recompute/recompute';
 import { sourceHistory } from '@osa/core/trace/history';
+import { showRecall } from '@osa/core/trace/recall/read';
 import { traceRow } from '@osa/core/trace/trace';
 import { beforeAll, expect, test } from 'vitest';
 import { recomputed } from '../recompute/recompute-support.ts';

@@ -1,9 +1,9 @@
-import { compare } from '@osa/core/comparison/compare';
-import type { Comparison } from '@osa/core/comparison/comparisons';
-import { executeComparison } from '@osa/core/comparison/execute';
 import { OsaError } from '@osa/core/error';
 import { activate } from '@osa/core/hook/live';
-import { comparisonQueue } from '@osa/core/postgres/comparison/queue';
+import { comparisonQueue } from '@osa/core/postgres/recompute/comparison/queue';
+import { compare } from '@osa/core/recompute/comparison/compare';
+import type { Comparison } from '@osa/core/recompute/comparison/comparisons';
+import { executeComparison } from '@osa/core/recompute/comparison/execute';
 import type { Execution } from '@osa/core/run/execution';
 import { beforeEach, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';

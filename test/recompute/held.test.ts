@@ -1,10 +1,10 @@
-import { compare, listComparisons, showComparison } from '@osa/core/comparison/compare';
-import type { DeployComparison } from '@osa/core/comparison/comparisons';
-import { executeComparison } from '@osa/core/comparison/execute';
-import { activateDeploy } from '@osa/core/comparison/held';
 import { showDeploy } from '@osa/core/convention/read';
 import { activate, rollback } from '@osa/core/hook/live';
-import { comparisonQueue } from '@osa/core/postgres/comparison/queue';
+import { comparisonQueue } from '@osa/core/postgres/recompute/comparison/queue';
+import { compare, listComparisons, showComparison } from '@osa/core/recompute/comparison/compare';
+import type { DeployComparison } from '@osa/core/recompute/comparison/comparisons';
+import { executeComparison } from '@osa/core/recompute/comparison/execute';
+import { activateDeploy } from '@osa/core/recompute/comparison/held';
 import { beforeEach, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { refusal } from '../support/database/registry-support.ts';

@@ -1,7 +1,7 @@
-import { cancelReplay } from '@osa/core/replay/cancel';
-import { executeReplay } from '@osa/core/replay/execute';
-import { mostTries } from '@osa/core/replay/policy';
-import { replay } from '@osa/core/replay/replay';
+import { cancelReplay } from '@osa/core/recompute/replay/cancel';
+import { executeReplay } from '@osa/core/recompute/replay/execute';
+import { mostTries } from '@osa/core/recompute/replay/policy';
+import { replay } from '@osa/core/recompute/replay/replay';
 import { beforeEach, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';

@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { replayQueue } from '@osa/core/postgres/replay/queue';
+import { replayQueue } from '@osa/core/postgres/recompute/replay/queue';
 import { postgresStore } from '@osa/core/postgres/store';
-import { executeReplay } from '@osa/core/replay/execute';
-import { listCertificates, listRowCertificates, replay } from '@osa/core/replay/replay';
+import { executeReplay } from '@osa/core/recompute/replay/execute';
+import { listCertificates, listRowCertificates, replay } from '@osa/core/recompute/replay/replay';
 import type { Runner, Task } from '@osa/core/run/runner';
 import { traceRow } from '@osa/core/trace/trace';
 import { expect, test } from 'vitest';

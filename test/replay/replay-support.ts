@@ -1,7 +1,7 @@
-import { replayQueue } from '@osa/core/postgres/replay/queue';
-import { executeReplay } from '@osa/core/replay/execute';
-import { replay } from '@osa/core/replay/replay';
-import type { Certificate, Replay } from '@osa/core/replay/replays';
+import { replayQueue } from '@osa/core/postgres/recompute/replay/queue';
+import { executeReplay } from '@osa/core/recompute/replay/execute';
+import { replay } from '@osa/core/recompute/replay/replay';
+import type { Certificate, Replay } from '@osa/core/recompute/replay/replays';
 import type { Execution } from '@osa/core/run/execution';
 import type { Runner } from '@osa/core/run/runner';
 import type { CoreArchive } from '../support/core-archive.ts';

@@ -1,7 +1,7 @@
 import { filledFields } from '@osa/core/deposition/sheet-fields';
+import { readSheet } from '@osa/core/deposition/spreadsheet/read';
+import { writeSheet } from '@osa/core/deposition/spreadsheet/write';
 import type { Field } from '@osa/core/record/cell';
-import { readSheet } from '@osa/core/spreadsheet/read';
-import { writeSheet } from '@osa/core/spreadsheet/write';
 import { describe, expect, test } from 'vitest';
 import { refusal } from '../support/database/registry-support.ts';
 import { row, workbook } from './workbook.ts';

@@ -1,4 +1,4 @@
-import { boundedPairs } from '@osa/daemon/metrics/bounded';
+import { boundedPairs } from '@osa/daemon/telemetry/bounded';
 import { expect, test } from 'vitest';
 
 test('pairs of labels are bounded: what comes later is counted together', () => {

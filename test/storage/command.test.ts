@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readOptions } from '@osa/daemon/config/options';
-import { careForStorage } from '@osa/daemon/storage-care';
+import { careForStorage } from '@osa/daemon/upkeep/storage';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { deployHook, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 

@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { migrate, requireMigrated } from '@osa/core/postgres/migrate';
 import { migrations } from '@osa/core/postgres/migrations/index';
-import { checkArchive } from '@osa/daemon/upkeep/check';
+import { checkArchive } from '@osa/daemon/upkeep/restored';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { scratch, until } from '../support/database/database.ts';

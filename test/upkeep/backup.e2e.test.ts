@@ -1,7 +1,7 @@
 import { cp, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { connect, type Database } from '@osa/core/postgres/connection/connect';
-import { migrateDatabase } from '@osa/daemon/migrate';
+import { migrateDatabase } from '@osa/daemon/upkeep/migrate';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hookCode } from '../support/core-archive.ts';

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { isMainThread } from 'node:worker_threads';
-import { nodeFlaw } from '@osa/core/node-version';
+import { nodeFlaw } from '@osa/core/system/node-version';
 import manifest from '../package.json' with { type: 'json' };
 
 // Everything else is imported where it is used: `osa --version` must not wait for it.

@@ -1,7 +1,8 @@
 import type { Answer, ParsedQuery } from './api/index.ts';
+import type { People } from './auth/person/people.ts';
 import type { Principal } from './auth/principal.ts';
+import type { PublisherReads, PublisherWrites } from './auth/publisher/publishers.ts';
 import type { Role } from './auth/role.ts';
-import type { ComparisonReads, ComparisonWrites } from './comparison/comparisons.ts';
 import type { DatasetReads } from './data/dataset.ts';
 import type { DepositionReader, DepositionReads, DepositionWrites } from './deposition/depositions.ts';
 import type { Deliveries } from './events/deliveries.ts';
@@ -9,14 +10,13 @@ import type { EventReads } from './events/outbox.ts';
 import type { FileReads, FileWrites, UploadUse } from './file/files.ts';
 import type { Minting, MintOutcome, RegistryReads, RegistryState, RegistryWrites } from './hook/registry.ts';
 import type { IngestionReads, IngestionWrites } from './ingestion/ingestions.ts';
-import type { People } from './person/people.ts';
-import type { PublisherReads, PublisherWrites } from './publisher/publishers.ts';
-import type { RecallReads, RecallWrites } from './recall/recalls.ts';
+import type { ComparisonReads, ComparisonWrites } from './recompute/comparison/comparisons.ts';
 import type { RecomputeReads, RecomputeWrites } from './recompute/recomputes.ts';
-import type { ReplayReads, ReplayWrites } from './replay/replays.ts';
+import type { ReplayReads, ReplayWrites } from './recompute/replay/replays.ts';
 import type { RunReads } from './run/run-reads.ts';
 import type { StoredStatus } from './status/stored.ts';
 import type { Impacts } from './trace/impacts.ts';
+import type { RecallReads, RecallWrites } from './trace/recall/recalls.ts';
 import type { Stories, Tracer } from './trace/tracer.ts';
 
 /** The database, as the use cases need it. */

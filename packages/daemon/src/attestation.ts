@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { readPrivateKey, type SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { makeDirectories } from '@osa/core/storage/make-directories';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import type { Attestation } from '@osa/core/trace/export/attestation';
 import { z } from 'zod';
 import { readSecret } from './config/named-file.ts';

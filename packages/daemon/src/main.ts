@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
-import { nodeFlaw } from '@osa/core/node-version';
 import { isOutputThread, serveOutputThread } from '@osa/core/run/output/thread';
+import { nodeFlaw } from '@osa/core/system/node-version';
 import type { Logger } from 'pino';
 import type { Options } from './config/options.ts';
 import type { Settings } from './config/read-settings.ts';
@@ -50,23 +50,23 @@ async function run(): Promise<number> {
   const { appRole, ownerUrl, systemEnvironment } = await import('./config/config.ts');
   const environment = systemEnvironment();
   if (options.command === 'check' && !options.restored) {
-    const { checkStart } = await import('./check/start.ts');
+    const { checkStart } = await import('./upkeep/start-check.ts');
     const { text, ok } = await checkStart({ ...options, environment, version: manifest.version });
     await print(text);
     return ok ? 0 : 1;
   }
   const url = ownerUrl(environment, options.database);
   if (options.command === 'migrate') {
-    const { migrateDatabase } = await import('./migrate.ts');
+    const { migrateDatabase } = await import('./upkeep/migrate.ts');
     return print(`osad: ${await migrateDatabase({ url, appRole: appRole(environment) })}\n`);
   }
   if (options.command === 'storage') {
-    const { careForStorage } = await import('./storage-care.ts');
+    const { careForStorage } = await import('./upkeep/storage.ts');
     const write = (text: string) => print(text).then(() => undefined);
     return careForStorage({ url, environment, config: options.config, work: options.work, write });
   }
   if (options.command === 'check') {
-    const { checkArchive } = await import('./upkeep/check.ts');
+    const { checkArchive } = await import('./upkeep/restored.ts');
     const { text, ok } = await checkArchive({ ...options, url, environment });
     await print(text);
     return ok ? 0 : 1;

@@ -1,4 +1,4 @@
-import { notifySystemd } from '@osa/core/programs/systemd-notify';
+import { notifySystemd } from '@osa/core/system/systemd-notify';
 import type { Logger } from 'pino';
 
 /** Says to the service manager how the daemon is. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { nodeFlaw } from '@osa/core/node-version';
+import { nodeFlaw } from '@osa/core/system/node-version';
 
 /**
  * Starts the built program. Compiled code can be kept only for modules that are loaded after this is asked for, so the

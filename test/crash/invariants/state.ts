@@ -1,6 +1,6 @@
-import type { ComparisonReport } from '@osa/core/comparison/comparisons';
 import type { Limits } from '@osa/core/hook/release';
 import type { Database } from '@osa/core/postgres/connection/connect';
+import type { ComparisonReport } from '@osa/core/recompute/comparison/comparisons';
 import { hookNames } from '../hooks.ts';
 
 /** All that a run has left in its database, read from one moment. */

@@ -2,7 +2,7 @@ import type { Defect } from '../world/bundle.ts';
 import type { Mutant } from './mutants.ts';
 
 const core = 'packages/core/src';
-const queue = `${core}/postgres/comparison/queue.ts`;
+const queue = `${core}/postgres/recompute/comparison/queue.ts`;
 
 const withoutRowProof: Defect = {
   file: `${core}/postgres/migrations/0009_recall.sql`,
@@ -85,7 +85,7 @@ export const comparisonMutants: readonly Mutant[] = [
     what: 'a comparison ends as failed when the database is away for a moment',
     defects: [
       {
-        file: `${core}/comparison/execute.ts`,
+        file: `${core}/recompute/comparison/execute.ts`,
         find: `    if (code !== 'unavailable') await queue.finish(held, { problem });`,
         replace: `    for (let tries = 0; tries < 50; tries += 1) {
       try { return await queue.finish(held, { problem }); } catch { await new Promise((done) => setTimeout(done, 20)); }

@@ -65,12 +65,12 @@ export const containerMutants: readonly Mutant[] = [
     what: 'the attempts of a run write to one directory, without a quota, and find there what was written before',
     defects: [
       {
-        file: `${core}/runners/attempt/directory.ts`,
+        file: `${core}/runners/shared/directory.ts`,
         find: `output: join(root, 'out'),`,
         replace: `output: join(root.replace(/\\d+$/, '1'), 'out'),`,
       },
       {
-        file: `${core}/runners/attempt/directory.ts`,
+        file: `${core}/runners/shared/directory.ts`,
         find: 'for (const directory of [code, input, output, files, temporary]) await mkdir(directory);',
         replace:
           'for (const directory of [code, input, output, files, temporary]) await mkdir(directory, { recursive: true });',

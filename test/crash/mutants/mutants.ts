@@ -272,7 +272,7 @@ export const mutants: readonly Mutant[] = [
     what: 'a request that was answered already is done again under its key',
     defects: [
       {
-        file: `${core}/postgres/answers/stored.ts`,
+        file: `${core}/postgres/registry/stored-answers.ts`,
         find: '  return stored.response;\n',
         replace: '  return undefined;\n',
       },
@@ -348,7 +348,7 @@ export const mutants: readonly Mutant[] = [
     what: 'a daemon that starts leaves the directories of its dead predecessor',
     defects: [
       {
-        file: `${core}/runners/attempt/sweep.ts`,
+        file: `${core}/runners/shared/sweep.ts`,
         find: 'for (const { name } of attempts) await removeTree(join(root, name));',
         replace: '',
       },

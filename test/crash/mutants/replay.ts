@@ -2,7 +2,7 @@ import type { Defect } from '../world/bundle.ts';
 import type { Mutant } from './mutants.ts';
 
 const core = 'packages/core/src';
-const queue = `${core}/postgres/replay/queue.ts`;
+const queue = `${core}/postgres/recompute/replay/queue.ts`;
 
 /** The proofs of the database, without which a daemon's own mistake is stored. */
 const withoutCertificateProof: Defect = {
@@ -49,7 +49,7 @@ export const replayMutants: readonly Mutant[] = [
     what: 'the end of a replay stores the rows that it has compared once more',
     defects: [
       {
-        file: `${core}/postgres/replay/end.ts`,
+        file: `${core}/postgres/recompute/replay/end.ts`,
         find: `  const ended = await end(tx, lease, { status: 'done', reason: null });\n`,
         replace: `  const ended = await end(tx, lease, { status: 'done', reason: null });
   const [beta] = await tx\`select to_regclass('features.beta') is not null as made\`;

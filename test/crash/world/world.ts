@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database } from '@osa/core/postgres/connection/connect';
-import { unmountBelow } from '@osa/core/runners/attempt/output-quota';
+import { unmountBelow } from '@osa/core/runners/shared/output-quota';
 import { type Control, type Point, startControl } from '../control.ts';
 import { type Fault, type FaultPlan, planFaults } from '../faults.ts';
 import { Injector } from '../injector.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
 import type { Ended, InputRecord, Runner, Task } from '@osa/core/run/runner';
-import { sweep } from '@osa/core/runners/attempt/sweep';
+import { sweep } from '@osa/core/runners/shared/sweep';
 import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
 import { longestBusy } from '../busy.ts';
 import { until } from '../database/database.ts';

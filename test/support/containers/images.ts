@@ -4,10 +4,10 @@ import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Runner } from '@osa/core/run/runner';
-import { outputQuota } from '@osa/core/runners/attempt/output-quota';
 import { containerRunner } from '@osa/core/runners/container/container';
 import type { OnLeft } from '@osa/core/runners/container/removal';
 import { findRuntime } from '@osa/core/runners/container/runtime';
+import { outputQuota } from '@osa/core/runners/shared/output-quota';
 import { execa } from 'execa';
 
 /** Images made from a shell script and a static busybox; nothing comes from the network. */

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { OsaError } from '@osa/core/error';
 import type { Database, Endpoint, Sql } from '@osa/core/postgres/connection/connect';
 import { isCommitUnknown, isConnectionLost } from '@osa/core/postgres/connection/sqlstate';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import postgres from 'postgres';
 import { expect } from 'vitest';
 import { testDatabase, until } from './database.ts';

@@ -197,7 +197,7 @@ export const commands: readonly (CommandEntry | CommandGroup)[] = [
     group: 'Look',
     name: 'events',
     summary: 'Read and follow what happens on the server',
-    load: async () => (await import('./events/events.ts')).events,
+    load: async () => (await import('./events.ts')).events,
   },
   {
     group: 'Access',

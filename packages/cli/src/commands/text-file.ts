@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { decodeUtf8 } from '@osa/core/json/parse';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 
 const maxBytes = 1024 * 1024;
 

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 
 /** The settings of one server in a file. Only `server` is always there. */
 export interface ServerSettings {

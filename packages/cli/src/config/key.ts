@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
 import type { SigningKey } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
-import { isOpenToOthers } from '@osa/core/secret-file';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
+import { isOpenToOthers } from '@osa/core/system/secret-file';
 import type { Identity, KeySource } from './credential.ts';
 
 const maxBytes = 64 * 1024;

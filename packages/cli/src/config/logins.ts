@@ -3,8 +3,8 @@ import { readFileSync, statSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OsaError } from '@osa/core/error';
-import { isOpenToOthers } from '@osa/core/secret-file';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
+import { isOpenToOthers } from '@osa/core/system/secret-file';
 import type { Server, Sources } from './config.ts';
 
 /** The tokens of a login, by the URL of the server that gave them; they are sent to no other. */

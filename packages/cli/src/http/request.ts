@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { OsaError } from '@osa/core/error';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import type { Dispatcher } from 'undici';
 import { type ForwardProxy, proxyText } from '../config/proxy.ts';
 

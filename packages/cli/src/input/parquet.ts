@@ -4,7 +4,7 @@ import { exactKey } from '@osa/core/data/format/exact';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import type { Field } from '@osa/core/record/cell';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import { cut, excerpt } from '@osa/core/text';
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
 import { type Choices, type Columns, chooseColumns } from './columns.ts';

@@ -3,8 +3,8 @@ import { DeployRequest } from '../convention/convention.ts';
 import { Digest } from '../hook/release.ts';
 import { FieldDefinition } from '../record/schema.ts';
 import { Actor, ClaimedBatches, Difference, flag, idParams, SchemaRef, time, Unstartable } from './fields.ts';
-import { DeployComparison, DeployHold } from './operate/comparisons.ts';
 import { nextPage, page, wholePage } from './paging.ts';
+import { DeployComparison, DeployHold } from './recompute/comparisons.ts';
 import { Job } from './releases.ts';
 import { read, route, scope } from './route.ts';
 

@@ -13,8 +13,8 @@ import {
   time,
   versionText,
 } from './fields.ts';
-import { Recompute } from './operate/recomputes.ts';
 import { nextPage, page, wholePage } from './paging.ts';
+import { Recompute } from './recompute/recomputes.ts';
 import { ReleaseDetail, ReleaseSummary } from './releases.ts';
 import { read, route, scope } from './route.ts';
 

@@ -1,29 +1,29 @@
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { TableFile } from '../data/format/file.ts';
-import { authRoutes } from './auth.ts';
+import { authRoutes } from './auth/auth.ts';
+import { loginRoutes } from './auth/login.ts';
+import { publishersRoutes } from './auth/publishers.ts';
 import { blobsRoutes } from './blobs.ts';
 import { conventionsRoutes } from './conventions.ts';
 import { dataRoutes } from './data.ts';
+import { depositionFormRoutes } from './deposition-forms.ts';
+import { depositionsRoutes } from './depositions.ts';
 import { filesRoutes } from './files.ts';
 import { hooksRoutes } from './hooks.ts';
 import { ingestionsRoutes } from './ingestions.ts';
-import { auditRoutes } from './operate/audit.ts';
-import { comparisonsRoutes } from './operate/comparisons.ts';
-import { depositionFormRoutes } from './operate/deposition-forms.ts';
-import { depositionsRoutes } from './operate/depositions.ts';
-import { doctorRoutes } from './operate/doctor.ts';
-import { eventsRoutes } from './operate/events.ts';
-import { publishersRoutes } from './operate/publishers.ts';
-import { recallsRoutes } from './operate/recalls.ts';
-import { recomputesRoutes } from './operate/recomputes.ts';
-import { replaysRoutes } from './operate/replays.ts';
-import { statusRoutes } from './operate/status.ts';
-import { loginRoutes } from './people/login.ts';
+import { comparisonsRoutes } from './recompute/comparisons.ts';
+import { recomputesRoutes } from './recompute/recomputes.ts';
+import { replaysRoutes } from './recompute/replays.ts';
 import type { Route } from './route.ts';
 import { runsRoutes } from './runs.ts';
-import { serviceRoutes } from './service.ts';
+import { auditRoutes } from './status/audit.ts';
+import { doctorRoutes } from './status/doctor.ts';
+import { eventsRoutes } from './status/events.ts';
+import { serviceRoutes } from './status/service.ts';
+import { statusRoutes } from './status/status.ts';
 import { traceRoutes } from './trace/index.ts';
+import { recallsRoutes } from './trace/recalls.ts';
 
 /**
  * The wire contract, once: the routes of the daemon, the types of the client and the OpenAPI document come from here.

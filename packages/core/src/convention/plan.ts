@@ -1,10 +1,10 @@
 import type { Answer } from '../api/index.ts';
-import type { DeployComparison } from '../comparison/comparisons.ts';
 import { contractDifferences, type Difference } from '../hook/hook.ts';
 import type { StoredConvention, StoredHook } from '../hook/registry.ts';
 import { type ReleaseContent, sha256 } from '../hook/release.ts';
 import { type ComparedRelease, releaseDifferences } from '../hook/release-differences.ts';
 import { canonicalJson } from '../json/canonical.ts';
+import type { DeployComparison } from '../recompute/comparison/comparisons.ts';
 import { type FieldDefinition, schemaDifferences } from '../record/schema.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent } from './convention.ts';
 import { openTextWarnings } from './open-text.ts';

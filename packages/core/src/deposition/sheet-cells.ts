@@ -1,6 +1,6 @@
 import { canonicalJson } from '../json/canonical.ts';
 import type { FieldDefinition } from '../record/schema.ts';
-import type { WrittenCell } from '../spreadsheet/write.ts';
+import type { WrittenCell } from './spreadsheet/write.ts';
 
 /** Says to somebody who fills in a cell what the field takes. */
 export function describe({

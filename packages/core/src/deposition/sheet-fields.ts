@@ -1,9 +1,9 @@
 import type { Answer } from '../api/index.ts';
 import { parseExactJson } from '../json/exact.ts';
 import { type Field, readCell } from '../record/cell.ts';
-import type { Sheet, SheetCell } from '../spreadsheet/read.ts';
 import { suggest } from '../suggest.ts';
 import { excerpt } from '../text.ts';
+import type { Sheet, SheetCell } from './spreadsheet/read.ts';
 
 type Filled = Answer<'fillDeposition'>['parse_result'];
 type Told = Filled['errors'][number];

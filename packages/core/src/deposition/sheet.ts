@@ -2,14 +2,14 @@ import type { Answer, ParsedParams } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { unknownConvention } from '../convention/convention.ts';
 import { asOsaError } from '../error.ts';
-import { readSheet, type Sheet } from '../spreadsheet/read.ts';
-import { writeSheet } from '../spreadsheet/write.ts';
 import type { Store, Writer } from '../store.ts';
 import { requireOwner, requireRevision } from './access.ts';
 import { type Edit, editMetadata, requireDraft } from './edit.ts';
 import { showDeposition } from './read.ts';
 import { describe, writtenValue } from './sheet-cells.ts';
 import { filledFields } from './sheet-fields.ts';
+import { readSheet, type Sheet } from './spreadsheet/read.ts';
+import { writeSheet } from './spreadsheet/write.ts';
 
 type Parsed = Answer<'fillDeposition'>['parse_result'];
 

@@ -1,7 +1,7 @@
 import { OsaError } from '../error.ts';
 import type { StoredHook } from '../hook/registry.ts';
-import { unknownRecall } from '../recall/recalls.ts';
 import type { WriteTransaction } from '../store.ts';
+import { unknownRecall } from '../trace/recall/recalls.ts';
 import { listed } from './listed.ts';
 import type { Selection } from './recomputes.ts';
 

@@ -1,5 +1,5 @@
-import type { ComparisonQueue } from '../comparison/comparisons.ts';
-import type { ReplayQueue } from '../replay/replays.ts';
+import type { ComparisonQueue } from '../recompute/comparison/comparisons.ts';
+import type { ReplayQueue } from '../recompute/replay/replays.ts';
 import type { FileStore } from '../storage/index.ts';
 import type { OutputThreads } from './output/threads.ts';
 import type { BatchQueue, Claim } from './queue.ts';

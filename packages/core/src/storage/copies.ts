@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
 import { asOsaError } from '../error.ts';
 import { wantedSignal } from '../postgres/connection/wanted.ts';
-import { systemCode } from '../system-error.ts';
+import { systemCode } from '../system/error.ts';
 import { filesystemBlobs, pathOf } from './filesystem.ts';
 import type { BlobStore } from './index.ts';
 import { sharedWork } from './shared-work.ts';

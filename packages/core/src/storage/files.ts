@@ -6,7 +6,7 @@ import { failpoint } from '../failpoint.ts';
 import { type Digested, digestOfFile } from '../file/digest.ts';
 import type { StoredFile } from '../file/file.ts';
 import { streamOf } from '../file/stream.ts';
-import { asUnavailable, systemCode } from '../system-error.ts';
+import { asUnavailable, systemCode } from '../system/error.ts';
 import { flushDirectory, incoming, pathOf } from './filesystem.ts';
 import type { FileStore, Receiving } from './index.ts';
 import { verifiedFiles } from './verified.ts';

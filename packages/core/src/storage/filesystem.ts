@@ -3,7 +3,7 @@ import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from '
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { streamOf } from '../file/stream.ts';
-import { asUnavailable, systemCode } from '../system-error.ts';
+import { asUnavailable, systemCode } from '../system/error.ts';
 import { isDigest, mismatch, notStored, requireDigest, verified } from './blob.ts';
 import type { BlobStore, Listed } from './index.ts';
 import { makeDirectories } from './make-directories.ts';

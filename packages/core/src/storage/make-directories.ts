@@ -1,6 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { systemCode } from '../system-error.ts';
+import { systemCode } from '../system/error.ts';
 
 /**
  * Makes a directory and those above it that are missing. Node's own `recursive` tries for ever where a directory is there

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { OsaError } from '../error.ts';
 import { digestOfFile } from '../file/digest.ts';
 import { wantedSignal } from '../postgres/connection/wanted.ts';
-import { asUnavailable, systemCode } from '../system-error.ts';
+import { asUnavailable, systemCode } from '../system/error.ts';
 import { sharedWork } from './shared-work.ts';
 
 /** A file whose bytes were compared with its digest is not read again for this long, unless it was touched. */

@@ -1,4 +1,4 @@
-import { isLoopback } from '@osa/core/publisher/publisher';
+import { isLoopback } from '@osa/core/auth/publisher/publisher';
 import { z } from 'zod';
 
 const address = z

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { OsaError } from '@osa/core/error';
-import { isOpenToOthers } from '@osa/core/secret-file';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
+import { isOpenToOthers } from '@osa/core/system/secret-file';
 
 /** The text of the file that the setting `name` names. @throws OsaError `usage` */
 export function readText(path: string, name: string): string {

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { roles } from '@osa/core/auth/role';
 import { OsaError } from '@osa/core/error';
 import type { RoleChange } from '../roles.ts';
-import type { StorageWork } from '../storage-care.ts';
+import type { StorageWork } from '../upkeep/storage.ts';
 import type { Part } from './settings.ts';
 
 /** The parsed command line. */

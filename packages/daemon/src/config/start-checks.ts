@@ -3,7 +3,7 @@ import type { Database } from '@osa/core/postgres/connection/connect';
 import { requireSessions } from '@osa/core/postgres/connection/pooling';
 import { excessRights, requireDurable, requireMigrated } from '@osa/core/postgres/migrate';
 import { isDevelopmentOnly } from '@osa/core/runners/index';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import { excerpt } from '@osa/core/text';
 import type { DaemonConfig } from './config.ts';
 

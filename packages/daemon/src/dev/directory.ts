@@ -5,7 +5,7 @@ import type { MachineIssuer } from '@osa/core/auth/issuer';
 import { readPrivateKey, readPublicKeys } from '@osa/core/auth/token';
 import { OsaError } from '@osa/core/error';
 import { makeDirectories } from '@osa/core/storage/make-directories';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import { devIssuer } from '../config/start-checks.ts';
 import { writeNew } from './new-file.ts';
 import { claimDirectory } from './ownership.ts';

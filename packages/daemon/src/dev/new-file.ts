@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { link, open, rename, rm } from 'node:fs/promises';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 
 /** Writes a file unless it exists, or over it with `replace`, so that it is there whole or not at all. */
 export async function writeNew(

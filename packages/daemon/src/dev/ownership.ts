@@ -3,8 +3,8 @@ import { lstat, mkdir, readdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { OsaError } from '@osa/core/error';
-import { gitIn } from '@osa/core/programs/git';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
+import { gitIn } from '@osa/core/system/git';
 import { writeNew } from './new-file.ts';
 
 /**

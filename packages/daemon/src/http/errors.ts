@@ -1,7 +1,7 @@
 import type { Problem } from '@osa/core/api/problem';
 import { TokenFlaw } from '@osa/core/auth/compact';
 import { asOsaError, type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import { excerpt } from '@osa/core/text';
 import { pathText, valueAt } from '@osa/core/value-path';
 import type { z } from 'zod';

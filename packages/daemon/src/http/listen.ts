@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { OsaError } from '@osa/core/error';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import type { FastifyInstance } from 'fastify';
 
 /** Listens, and answers with the URL. @throws OsaError `conflict` when the port is taken */

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Metrics } from '../metrics/metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { RefusedToken } from './authenticate.ts';
 
 /** Logs and counts requests that were refused because their token is missing or not accepted. */

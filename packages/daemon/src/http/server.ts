@@ -5,7 +5,7 @@ import type { Route } from '@osa/core/api/route';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { duringRequest, traceparentOf } from '@osa/core/request-context';
 import type { Access } from '@osa/core/store';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -16,7 +16,7 @@ import {
 } from 'fastify';
 import type { Logger } from 'pino';
 import type { Part } from '../config/settings.ts';
-import type { Metrics } from '../metrics/metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type Authenticate, requireGate } from './authenticate.ts';
 import { lingering } from './body.ts';

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import { makeDirectories } from '@osa/core/storage/make-directories';
 import { receive } from '@osa/core/storage/receive';
-import { asUnavailable } from '@osa/core/system-error';
+import { asUnavailable } from '@osa/core/system/error';
 
 /** A complete upload, kept until it is disposed. */
 export interface Spooled extends AsyncDisposable {

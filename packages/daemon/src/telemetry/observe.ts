@@ -3,8 +3,8 @@ import { statusMetrics } from '@osa/core/postgres/status/metrics';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from '../config/config.ts';
 import { diskOf } from '../http/routes/status.ts';
-import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import type { Pools } from '../pools.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import type { Telemetry } from './telemetry.ts';
 
 /** The measurements: metrics always, traces where a collector is named. */

@@ -1,19 +1,19 @@
 import { failpoint } from '@osa/core/failpoint';
-import { comparisonQueue } from '@osa/core/postgres/comparison/queue';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { postgresQueue } from '@osa/core/postgres/queue/queue';
-import { replayQueue } from '@osa/core/postgres/replay/queue';
-import { originOfBatch } from '@osa/core/postgres/story/origin';
+import { comparisonQueue } from '@osa/core/postgres/recompute/comparison/queue';
+import { replayQueue } from '@osa/core/postgres/recompute/replay/queue';
+import { originOfBatch } from '@osa/core/postgres/trace/origin';
 import type { Execution } from '@osa/core/run/execution';
 import type { OutputThreads } from '@osa/core/run/output/threads';
 import type { Runner } from '@osa/core/run/runner';
 import { hookSlots } from '@osa/core/run/slots';
-import { sweep } from '@osa/core/runners/attempt/sweep';
 import { makeRunners } from '@osa/core/runners/index';
+import { sweep } from '@osa/core/runners/shared/sweep';
 import type { Stores } from '@osa/core/storage/index';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from '../config/config.ts';
-import type { Metrics } from '../metrics/metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { sweepDead } from './workspace.ts';
 

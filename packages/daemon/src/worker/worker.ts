@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { executeComparison } from '@osa/core/comparison/execute';
 import { OsaError } from '@osa/core/error';
-import { executeReplay } from '@osa/core/replay/execute';
+import { executeComparison } from '@osa/core/recompute/comparison/execute';
+import { executeReplay } from '@osa/core/recompute/replay/execute';
 import { executeNext } from '@osa/core/run/execute';
 import type { Execution } from '@osa/core/run/execution';
 import type { Logger } from 'pino';

@@ -4,8 +4,8 @@ import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { sha256 } from '@osa/core/hook/release';
 import type { Runner } from '@osa/core/run/runner';
-import { unmountBelow } from '@osa/core/runners/attempt/output-quota';
-import { sweep } from '@osa/core/runners/attempt/sweep';
+import { unmountBelow } from '@osa/core/runners/shared/output-quota';
+import { sweep } from '@osa/core/runners/shared/sweep';
 import { makeDirectories } from '@osa/core/storage/make-directories';
 import { tryLock } from '../file-lock.ts';
 

@@ -3,7 +3,7 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { makeDirectories } from '@osa/core/storage/make-directories';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import { defineCommand } from '../../command.ts';
 import { issuerOf } from '../../config/credential.ts';
 import { text } from '../../terminal/parse.ts';

@@ -8,7 +8,7 @@ import type { TableColumn, TableRow } from '@osa/core/data/table';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { digestOfFile } from '@osa/core/file/digest';
 import { bounds } from '@osa/core/limits';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import type { FileFormat, ReadPage } from './query.ts';
 
 /** Tables as files on this machine. A file gets its name when it is complete; until then it is `NAME.part`. */

@@ -2,11 +2,11 @@ import type { Answer } from '@osa/core/api';
 import { OsaError } from '@osa/core/error';
 import { type Context, defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
+import { fileListDocument, fileListLines, listFilesOption } from '../../packing/file-list.ts';
+import { parseImage } from '../../packing/image.ts';
+import { uploadCode } from '../../packing/upload.ts';
 import { type Line, line, yellow } from '../../terminal/paint.ts';
 import { scopeOption } from '../auth/scopes.ts';
-import { fileListDocument, fileListLines, listFilesOption } from '../code/file-list.ts';
-import { parseImage } from '../code/image.ts';
-import { uploadCode } from '../code/upload.ts';
 import { unstartableText } from '../ingestions/verdict.ts';
 import { type Declaration, type HookImage, readDeclaration } from './file.ts';
 import {

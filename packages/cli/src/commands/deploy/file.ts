@@ -3,9 +3,9 @@ import type { DeployRequest } from '@osa/core/convention/convention';
 import type { BuiltImage, Manifest, ResolvedRelease } from '@osa/core/convention/manifest/read';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { Context } from '../../command.ts';
-import { noteWarnings } from '../code/file-list.ts';
-import type { HookPackage } from '../code/hook-package.ts';
-import type { Source } from '../code/source-ref.ts';
+import { noteWarnings } from '../../packing/file-list.ts';
+import type { HookPackage } from '../../packing/hook-package.ts';
+import type { Source } from '../../packing/source-ref.ts';
 import { readTextFile } from '../text-file.ts';
 
 /** A `convention.yaml`, ready to be sent. */
@@ -57,8 +57,8 @@ async function sourcesOf(
 ) {
   const { environment } = context.sources;
   const [{ openRepository }, { fileSource, imageSource, notedSource }] = await Promise.all([
-    import('../code/repository.ts'),
-    import('../code/source-ref.ts'),
+    import('../../packing/repository.ts'),
+    import('../../packing/source-ref.ts'),
   ]);
   const asked = await openRepository(directory, environment);
   let image: Promise<Source> | undefined;
@@ -92,7 +92,7 @@ async function packAll(
   manifest: Manifest,
   directory: string,
 ): Promise<Map<string, HookPackage>> {
-  const { packHook } = await import('../code/hook-package.ts');
+  const { packHook } = await import('../../packing/hook-package.ts');
   const packed = new Map<string, HookPackage>();
   for (const [index, { name, release }] of manifest.hooks.entries()) {
     if (release.kind !== 'directory') continue;

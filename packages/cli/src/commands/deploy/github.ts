@@ -4,7 +4,7 @@ import type { Answer } from '@osa/core/api';
 import type { Problem } from '@osa/core/convention/manifest/problems';
 import type { Manifest } from '@osa/core/convention/manifest/read';
 import { asOsaError, OsaError } from '@osa/core/error';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import { visible } from '@osa/core/text';
 import type { Context } from '../../command.ts';
 import { githubActions } from '../../config/config.ts';

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Answer } from '@osa/core/api';
 import { asOsaError, OsaError } from '@osa/core/error';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import type { Context } from '../../command.ts';
 import { line, yellow } from '../../terminal/paint.ts';
 import type { Changes } from './lines.ts';

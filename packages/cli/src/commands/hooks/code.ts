@@ -4,12 +4,12 @@ import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import { makeDirectories } from '@osa/core/storage/make-directories';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import { defineCommand } from '../../command.ts';
+import { listedFiles, listedLines } from '../../packing/file-list.ts';
+import { fetchCode } from '../../packing/release-code.ts';
 import { bold, line } from '../../terminal/paint.ts';
 import { text } from '../../terminal/parse.ts';
-import { listedFiles, listedLines } from '../code/file-list.ts';
-import { fetchCode } from '../code/release-code.ts';
 import { versionArgument } from './move-pointer.ts';
 
 export const hooksCode = defineCommand({

@@ -1,7 +1,7 @@
 import { defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
+import { type FileDifference, fetchCode, fileDifferences } from '../../packing/release-code.ts';
 import { bold, dim, type Line, line } from '../../terminal/paint.ts';
-import { type FileDifference, fetchCode, fileDifferences } from '../code/release-code.ts';
 import { showRelease, versionArgument } from './move-pointer.ts';
 import { compareReleases, comparisonLines } from './release-differences.ts';
 

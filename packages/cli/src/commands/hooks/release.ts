@@ -4,12 +4,12 @@ import { asOsaError, OsaError } from '@osa/core/error';
 import { Limits } from '@osa/core/hook/release';
 import { type Context, defineCommand } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
+import { fileListDocument, fileListLines, listFilesOption, noteWarnings } from '../../packing/file-list.ts';
+import type { HookPackage } from '../../packing/hook-package.ts';
+import { parseImage } from '../../packing/image.ts';
+import { parseSetting, type Setting, saidConfig } from '../../packing/release-config.ts';
+import { isUploaded, uploadCode } from '../../packing/upload.ts';
 import { commandArguments, integer, text } from '../../terminal/parse.ts';
-import { fileListDocument, fileListLines, listFilesOption, noteWarnings } from '../code/file-list.ts';
-import type { HookPackage } from '../code/hook-package.ts';
-import { parseImage } from '../code/image.ts';
-import { parseSetting, type Setting, saidConfig } from '../code/release-config.ts';
-import { isUploaded, uploadCode } from '../code/upload.ts';
 import { reasonOption } from '../pause.ts';
 import { mintedLines } from './lines.ts';
 import { tellingWhatMoved } from './move-pointer.ts';
@@ -161,7 +161,7 @@ async function pack(
   directory: string,
   command: readonly string[],
 ): Promise<HookPackage> {
-  const { packHook } = await import('../code/hook-package.ts');
+  const { packHook } = await import('../../packing/hook-package.ts');
   return packHook(resolve(sources.cwd, directory), { command, environment: sources.environment });
 }
 
@@ -191,8 +191,8 @@ async function sourceFor(
   if (!image && !code) return undefined;
   const { cwd, environment } = context.sources;
   const [{ openRepository }, { imageSource, notedSource }] = await Promise.all([
-    import('../code/repository.ts'),
-    import('../code/source-ref.ts'),
+    import('../../packing/repository.ts'),
+    import('../../packing/source-ref.ts'),
   ]);
   const source = code ? code.source() : imageSource(await openRepository(cwd, environment), environment);
   return notedSource(context, hook, await source);

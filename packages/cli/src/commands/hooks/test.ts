@@ -1,8 +1,8 @@
 import { OsaError } from '@osa/core/error';
 import { defineCommand } from '../../command.ts';
 import { inputOptions } from '../../input/options.ts';
+import { parseImage } from '../../packing/image.ts';
 import { integer, text } from '../../terminal/parse.ts';
-import { parseImage } from '../code/image.ts';
 import { deviationLines, deviations, readExpected } from './trial/expect.ts';
 import { trialDocument, trialLines } from './trial/lines.ts';
 import { trial } from './trial/run.ts';

@@ -2,8 +2,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { isSea } from 'node:sea';
 import { OsaError } from '@osa/core/error';
-import { chosenEnvironment } from '@osa/core/programs/environment';
-import { systemCode } from '@osa/core/system-error';
+import { chosenEnvironment } from '@osa/core/system/environment';
+import { systemCode } from '@osa/core/system/error';
 import { execa } from 'execa';
 import { defineCommand } from '../../command.ts';
 

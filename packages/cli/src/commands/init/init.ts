@@ -2,7 +2,7 @@ import { lstat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { makeDirectories } from '@osa/core/storage/make-directories';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import { defineCommand } from '../../command.ts';
 import { inputOptions, optionsOf } from '../../input/options.ts';
 import { shellPath } from '../../terminal/format.ts';

@@ -1,5 +1,5 @@
 import { OsaError } from '@osa/core/error';
-import { gitIn } from '@osa/core/programs/git';
+import { gitIn } from '@osa/core/system/git';
 import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { storedId, text } from '../../terminal/parse.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chosenEnvironment } from '@osa/core/programs/environment';
+import { chosenEnvironment } from '@osa/core/system/environment';
 import { defineCommand } from '../../command.ts';
 import { isCi, type Sources } from '../../config/config.ts';
 import { graphOf } from './graph/graph.ts';

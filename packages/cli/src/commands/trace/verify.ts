@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { OsaError } from '@osa/core/error';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import { type Verified, verifyReceipt } from '@osa/core/trace/export/verify';
 import { type Context, defineCommand } from '../../command.ts';
 import { time, version } from '../../terminal/format.ts';

@@ -3,10 +3,10 @@ import { FeatureContract } from '../../hook/hook.ts';
 import { Digest } from '../../hook/release.ts';
 import { bounds } from '../../limits.ts';
 import { Attempt } from '../attempts.ts';
+import { Deposition } from '../depositions.ts';
 import { Actor, Recalled, rowId, SchemaRef, time } from '../fields.ts';
-import { Deposition } from '../operate/depositions.ts';
-import { RowReplays } from '../operate/replays.ts';
 import { wholeText } from '../paging.ts';
+import { RowReplays } from '../recompute/replays.ts';
 import { ReleaseDetail } from '../releases.ts';
 import { read, route } from '../route.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DeploySummary } from '../conventions.ts';
 import { Actor, idParams, Recalled, rowId, time, versionText } from '../fields.ts';
-import { VerdictCounts } from '../operate/replays.ts';
+import { VerdictCounts } from '../recompute/replays.ts';
 import { read, route } from '../route.ts';
 import { TracedHook, TracedRelease, TracedRun } from './rows.ts';
 

@@ -6,7 +6,7 @@ import { parseExactJson } from '../../json/exact.ts';
 import type { NodeIdentity } from '../../record/srn.ts';
 import type { Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
-import { recalledJson } from '../recall/recalled.ts';
+import { recalledJson } from '../trace/recall/recalled.ts';
 import { isNewest } from './visible.ts';
 
 /** Reads the catalog: schemas with their tables, and single records. */

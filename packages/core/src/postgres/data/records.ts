@@ -4,7 +4,7 @@ import { parseExactJson } from '../../json/exact.ts';
 import { type FieldDefinition, localTimes } from '../../record/schema.ts';
 import { parseRecordSrn } from '../../record/srn.ts';
 import type { Sql } from '../connection/connect.ts';
-import { recalledJson } from '../recall/recalled.ts';
+import { recalledJson } from '../trace/recall/recalled.ts';
 import { conditionSql } from './condition.ts';
 import { pinnedRecords, publishedWithin } from './pins.ts';
 import type { Body } from './portion.ts';

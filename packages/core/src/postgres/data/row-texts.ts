@@ -2,7 +2,7 @@ import type { Place, Portion, Selection } from '../../data/dataset.ts';
 import type { TableColumn } from '../../data/table.ts';
 import { rowMark } from '../../json/written.ts';
 import type { Sql } from '../connection/connect.ts';
-import { recalledJson } from '../recall/recalled.ts';
+import { recalledJson } from '../trace/recall/recalled.ts';
 import { utc } from '../wire.ts';
 import { nextStep, widestStep } from './portion.ts';
 import { isVisible, rowColumn, rowSource, story } from './rows.ts';

@@ -2,7 +2,7 @@ import { chmod, cp, lstat, readdir, readFile, rename, rm, symlink } from 'node:f
 import { createRequire } from 'node:module';
 import { dirname, join, relative, sep } from 'node:path';
 import { OsaError } from '../../error.ts';
-import { systemCode } from '../../system-error.ts';
+import { systemCode } from '../../system/error.ts';
 import { unreachablePart } from './account.ts';
 import { exists, type Places } from './places.ts';
 

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, stat } from 'node:fs/promises';
-import { systemCode } from '../../system-error.ts';
+import { systemCode } from '../../system/error.ts';
 
 const largestLogBytes = 8 * 1024 * 1024;
 const tailBytes = 2_000;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmod, chown, lstat, mkdir, readdir, realpath, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { OsaError } from '../../error.ts';
-import { systemCode } from '../../system-error.ts';
+import { systemCode } from '../../system/error.ts';
 import { type Account, ourselves, serverAccounts, unreachablePart } from './account.ts';
 
 /** Where an embedded server keeps its things, and the account it runs under. All paths are absolute. */

@@ -4,7 +4,7 @@ import { failpoint } from '../../failpoint.ts';
 import type { RunResult } from '../../run/queue.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
-import { columnSqlType } from './column-type.ts';
+import { columnSqlType } from '../registry/column-type.ts';
 
 const rowsPerStatement = 10_000;
 

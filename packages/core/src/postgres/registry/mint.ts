@@ -4,9 +4,9 @@ import { requireRights } from '../../auth/scope.ts';
 import { OsaError } from '../../error.ts';
 import type { Minting, MintingBase, MintOutcome, Said } from '../../hook/registry.ts';
 import type { Writer } from '../../store.ts';
-import { inProgress, otherRequest } from '../answers/stored.ts';
 import { arrayText } from '../array.ts';
 import type { Sql } from '../connection/connect.ts';
+import { inProgress, otherRequest } from './stored-answers.ts';
 
 /**
  * One statement, which locks the hook; it is a function of the database, since it must look again once it has the

@@ -3,8 +3,8 @@ import type { StoredStatus } from '../../status/stored.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { isShown } from '../deposition/private.ts';
 import { runningWorkers } from '../queue/workers.ts';
-import { affectedRecalls } from '../recall/views.ts';
 import { pausedJson } from '../registry/pause.ts';
+import { affectedRecalls } from '../trace/recall/views.ts';
 import { type OpenBatches, openBatches } from './queue.ts';
 import { strugglingReleases } from './struggling.ts';
 

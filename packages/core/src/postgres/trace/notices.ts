@@ -1,6 +1,6 @@
 import type { Answer } from '../../api/index.ts';
 import type { Sql } from '../connection/connect.ts';
-import { recalledJson } from '../recall/recalled.ts';
+import { recalledJson } from './recall/recalled.ts';
 
 type Notices = Answer<'traceRow'>['row']['recalled'];
 

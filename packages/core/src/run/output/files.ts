@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { OsaError } from '../../error.ts';
-import { asUnavailable, systemCode } from '../../system-error.ts';
+import { asUnavailable, systemCode } from '../../system/error.ts';
 
 /** The files that a hook answers in, in the order in which they are read. */
 export const outputFiles = ['features.jsonl', 'rejections.jsonl', 'errors.jsonl'] as const;

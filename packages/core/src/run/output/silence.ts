@@ -1,5 +1,5 @@
 import { opendirSync } from 'node:fs';
-import { systemCode } from '../../system-error.ts';
+import { systemCode } from '../../system/error.ts';
 import { excerpt } from '../../text.ts';
 import { outputFiles } from './files.ts';
 

@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { systemCode } from '../../system-error.ts';
+import { systemCode } from '../../system/error.ts';
 
 const root = '/sys/fs/cgroup';
 /** The counters die with the container's last process, some 50 ms after it: look more often than that. */

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { asOsaError, OsaError } from '../../error.ts';
-import { chosenEnvironment } from '../../programs/environment.ts';
-import { systemCode } from '../../system-error.ts';
+import { chosenEnvironment } from '../../system/environment.ts';
+import { systemCode } from '../../system/error.ts';
 
 /** Podman or docker, by its command line; `options.ts` and its neighbours have what differs between the two. */
 export interface Engine {

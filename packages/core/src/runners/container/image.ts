@@ -1,6 +1,6 @@
 import { OsaError } from '../../error.ts';
 import { imageRule, isImage, splitImage } from '../../hook/image.ts';
-import { hostArchitecture } from '../../programs/architecture.ts';
+import { hostArchitecture } from '../../system/architecture.ts';
 import { type Engine, lastLine } from './engine.ts';
 import { type KnownPlatforms, platformDigest } from './platform.ts';
 

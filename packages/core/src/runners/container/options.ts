@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { OsaError } from '../../error.ts';
 import { bounds } from '../../limits.ts';
 import type { Task } from '../../run/runner.ts';
-import type { AttemptDirectory } from '../attempt/directory.ts';
+import type { AttemptDirectory } from '../shared/directory.ts';
 import type { EngineName } from './engine.ts';
 
 /** Labels by which containers of any daemon of ours are found. */

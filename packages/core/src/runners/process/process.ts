@@ -6,8 +6,8 @@ import { unpack } from '../../hook/archive/unpack.ts';
 import { bounds } from '../../limits.ts';
 import type { Ended, Runner, Task } from '../../run/runner.ts';
 import type { BlobStore } from '../../storage/index.ts';
-import { asUnavailable, systemCode } from '../../system-error.ts';
-import { type AttemptDirectory, removeAttempt, removeTree, stage } from '../attempt/directory.ts';
+import { asUnavailable, systemCode } from '../../system/error.ts';
+import { type AttemptDirectory, removeAttempt, removeTree, stage } from '../shared/directory.ts';
 import { endAll, startOf } from './processes.ts';
 import { leaderFile, supervise } from './supervise.ts';
 

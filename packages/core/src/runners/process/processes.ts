@@ -4,8 +4,8 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OsaError } from '../../error.ts';
-import { systemEnvironment } from '../../programs/environment.ts';
-import { systemCode } from '../../system-error.ts';
+import { systemEnvironment } from '../../system/environment.ts';
+import { systemCode } from '../../system/error.ts';
 
 const endWithinMs = 5_000;
 const lookEveryMs = 5;

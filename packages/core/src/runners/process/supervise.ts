@@ -8,11 +8,11 @@ import { OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
 import { bounds } from '../../limits.ts';
 import type { Ended } from '../../run/runner.ts';
-import { asUnavailable, systemCode } from '../../system-error.ts';
-import { boundedLog } from '../attempt/bounded-log.ts';
-import type { AttemptDirectory } from '../attempt/directory.ts';
-import { untilEnded } from '../attempt/guard.ts';
-import { isTooLarge } from '../attempt/output-size.ts';
+import { asUnavailable, systemCode } from '../../system/error.ts';
+import { boundedLog } from '../shared/bounded-log.ts';
+import type { AttemptDirectory } from '../shared/directory.ts';
+import { untilEnded } from '../shared/guard.ts';
+import { isTooLarge } from '../shared/output-size.ts';
 import { endAll, endWithProcess, signalProcess, startOf } from './processes.ts';
 
 /** The time for reading the rest of the pipes once every process is gone. */

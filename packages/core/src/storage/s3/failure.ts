@@ -1,4 +1,4 @@
-import { systemCode } from '../../system-error.ts';
+import { systemCode } from '../../system/error.ts';
 import { excerpt } from '../../text.ts';
 import { text } from './xml.ts';
 

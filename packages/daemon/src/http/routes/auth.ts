@@ -1,6 +1,6 @@
 import { actorUuid } from '@osa/core/auth/principal';
+import type { OwnIssuer } from '@osa/core/auth/publisher/exchange';
 import type { Verifier } from '@osa/core/auth/verify';
-import type { OwnIssuer } from '@osa/core/publisher/exchange';
 import type { Handlers } from '../mount.ts';
 
 export function authRoutes({

@@ -1,4 +1,4 @@
-import { compare, listComparisons, showComparison } from '@osa/core/comparison/compare';
+import { compare, listComparisons, showComparison } from '@osa/core/recompute/comparison/compare';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
 

@@ -1,6 +1,6 @@
-import { activateDeploy } from '@osa/core/comparison/held';
 import { deploy, planConvention } from '@osa/core/convention/deploy';
 import { listDeploys, showConvention, showDeploy } from '@osa/core/convention/read';
+import { activateDeploy } from '@osa/core/recompute/comparison/held';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
 

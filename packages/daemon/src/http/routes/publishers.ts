@@ -1,8 +1,8 @@
 import { routes } from '@osa/core/api';
 import { TokenFlaw } from '@osa/core/auth/compact';
+import { type ExchangeParts, exchange } from '@osa/core/auth/publisher/exchange';
+import { addPublisher, listPublishers, removePublisher } from '@osa/core/auth/publisher/manage';
 import { asOsaError } from '@osa/core/error';
-import { type ExchangeParts, exchange } from '@osa/core/publisher/exchange';
-import { addPublisher, listPublishers, removePublisher } from '@osa/core/publisher/manage';
 import type { Store } from '@osa/core/store';
 import type { FailedTokens } from '../authenticate.ts';
 import { askedFor, type Handlers } from '../mount.ts';

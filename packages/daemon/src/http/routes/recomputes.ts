@@ -1,5 +1,3 @@
-import { recallRows, showRecall } from '@osa/core/recall/read';
-import { closeRecall, openRecall } from '@osa/core/recall/recall';
 import {
   cancelRecompute,
   pauseRecompute,
@@ -9,6 +7,8 @@ import {
 import { listRecomputeRecords, showRecompute, showStale } from '@osa/core/recompute/read';
 import { planRecompute, recompute } from '@osa/core/recompute/recompute';
 import type { Store } from '@osa/core/store';
+import { recallRows, showRecall } from '@osa/core/trace/recall/read';
+import { closeRecall, openRecall } from '@osa/core/trace/recall/recall';
 import type { Handlers } from '../mount.ts';
 import { comparisonRoutes } from './comparisons.ts';
 import { replayRoutes } from './replays.ts';

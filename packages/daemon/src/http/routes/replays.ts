@@ -1,5 +1,5 @@
-import { cancelReplay } from '@osa/core/replay/cancel';
-import { listCertificates, listRowCertificates, replay, showReplay } from '@osa/core/replay/replay';
+import { cancelReplay } from '@osa/core/recompute/replay/cancel';
+import { listCertificates, listRowCertificates, replay, showReplay } from '@osa/core/recompute/replay/replay';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
 

@@ -1,7 +1,7 @@
 import type { Answer } from '@osa/core/api';
 import { findIds } from '@osa/core/ids';
 import type { Store } from '@osa/core/store';
-import type { Metrics } from '../../metrics/metrics.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Call, Handlers } from '../mount.ts';
 import { openApi } from '../openapi.ts';
 

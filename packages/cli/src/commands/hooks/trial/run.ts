@@ -11,9 +11,9 @@ import type { BlobStore } from '@osa/core/storage/index';
 import type { Context } from '../../../command.ts';
 import { engineOptions } from '../../../config/config.ts';
 import { type InputOptions, openInput } from '../../../input/input.ts';
-import { noteWarnings } from '../../code/file-list.ts';
-import type { HookPackage } from '../../code/hook-package.ts';
-import type { Image } from '../../code/image.ts';
+import { noteWarnings } from '../../../packing/file-list.ts';
+import type { HookPackage } from '../../../packing/hook-package.ts';
+import type { Image } from '../../../packing/image.ts';
 import { recordsWithFiles } from '../../ingestions/files/files.ts';
 import { unusableRecords } from '../../ingestions/records-file.ts';
 import { readTextFile } from '../../text-file.ts';
@@ -172,7 +172,7 @@ async function prepare(
 
 async function directory(path: string, command: readonly string[], place: Place): Promise<Code> {
   const [{ packHook }, { bounds }] = await Promise.all([
-    import('../../code/hook-package.ts'),
+    import('../../../packing/hook-package.ts'),
     import('@osa/core/limits'),
   ]);
   const blobs = await blobsOf(place);

@@ -5,7 +5,7 @@ import { OsaError } from '@osa/core/error';
 import { digestOfFile } from '@osa/core/file/digest';
 import type { RecordFile } from '@osa/core/file/file';
 import { flawOfName } from '@osa/core/file/name';
-import { systemCode } from '@osa/core/system-error';
+import { systemCode } from '@osa/core/system/error';
 import { excerpt } from '@osa/core/text';
 
 /** A file of a record, as it is on this machine. */
