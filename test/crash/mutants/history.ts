@@ -99,7 +99,7 @@ export const historyMutants: readonly Mutant[] = [
     what: 'the attempts of a worker that is dead are never ended',
     defects: [
       {
-        file: `${core}/postgres/queue/queue.ts`,
+        file: `${core}/postgres/queue/claim.ts`,
         find: '  if (candidate.hasSnapshot) await abandonAttempts(tx, [candidate.id]);\n',
         replace: '',
       },

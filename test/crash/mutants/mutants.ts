@@ -181,7 +181,7 @@ export const mutants: readonly Mutant[] = [
     what: 'a claim looks whether its ingestion is paused without locking it, so a pause can answer before it is stored',
     defects: [
       {
-        file: `${core}/postgres/queue/queue.ts`,
+        file: `${core}/postgres/queue/claim.ts`,
         find: `paused_at is not null as paused from \${of} for share`,
         replace: `paused_at is not null as paused from \${of}`,
       },

@@ -19,7 +19,7 @@ export const queueMutants: readonly Mutant[] = [
     checks: [fence, time],
   }),
   ...left('renewal', {
-    file: `${core}/postgres/queue/queue.ts`,
+    file: `${core}/postgres/queue/lease.ts`,
     line: `where id = \${batch} and fence = \${fence} and status = 'running' and lease_until > clock_timestamp()\n    returning id`,
     checks: [fence, time],
   }),
@@ -29,7 +29,7 @@ export const queueMutants: readonly Mutant[] = [
     checks: [` and fence = \${claim.fence}`, time],
   }),
   ...left('return', {
-    file: `${core}/postgres/queue/queue.ts`,
+    file: `${core}/postgres/queue/lease.ts`,
     line: `where id = \${batch} and fence = \${fence} and status = 'running'\n      returning id`,
     checks: [fence],
   }),
