@@ -7,6 +7,7 @@ import { traceRecord } from '@osa/core/trace/trace';
 import { expect, test } from 'vitest';
 import { acts, ada, checking, curator, second } from '../deposition/deposition-support.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
+import { tableReads } from '../support/database/table-reads.ts';
 
 /** An act on one deposition costs what it costs alone, beside 10,000 others in review and as many that came back. */
 
@@ -46,10 +47,10 @@ test.each(['without statistics', 'with old statistics'] as const)(
       await crowd(owner);
       const over: object[] = [];
       await allSteps(bench, app, async (step, run) => {
-        const before = await reads(app);
+        const before = await tableReads(app, tables);
         const answer = await run();
-        for (const [table, entries] of await reads(app)) {
-          const read = entries - (before.get(table) ?? 0);
+        for (const [table, { entries }] of await tableReads(app, tables)) {
+          const read = entries - (before.get(table)?.entries ?? 0);
           if (read > entriesPerStep) over.push({ step, table, read });
         }
         return answer;
@@ -96,15 +97,6 @@ async function allSteps(bench: CoreArchive, app: Database, measure: Measure): Pr
   await measure('list what is in review', () => listDepositions(store, curator, { ...page, of: 'review' }));
   await measure('upload', () => bench.ingest([record('upload', 1)]));
   await measure('claim, run and commit an upload', run);
-}
-
-async function reads(app: Database): Promise<ReadonlyMap<string, number>> {
-  await app.sql`select pg_stat_force_next_flush()`;
-  const rows = await app.sql<{ name: string; entries: number }[]>`
-    select t.relname as name, (t.seq_tup_read + coalesce((
-      select sum(i.idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid), 0))::float8 as entries
-    from pg_stat_user_tables t where t.relname = any (${app.sql.array(tables)})`;
-  return new Map(rows.map(({ name, entries }) => [name, entries]));
 }
 
 /** Depositions of somebody else, without proofs: half are in review, with an answer of one row, half came back. */

@@ -1,6 +1,3 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { readRecords } from '@osa/core/data/read';
 import { sha256 } from '@osa/core/hook/release';
@@ -11,14 +8,15 @@ import type { Database } from '@osa/core/postgres/connection/connect';
 import { postgresQueue } from '@osa/core/postgres/queue/queue';
 import { postgresStore } from '@osa/core/postgres/store';
 import { executeNext } from '@osa/core/run/execute';
-import type { Runner, Task } from '@osa/core/run/runner';
 import type { Store } from '@osa/core/store';
 import { traceRecord, traceRow } from '@osa/core/trace/trace';
 import { expect, test } from 'vitest';
 import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
+import { answering } from '../support/database/answering.ts';
 import { crowd, crowdIngestion } from '../support/database/crowd.ts';
 import { admin } from '../support/database/database.ts';
+import { tableReads } from '../support/database/table-reads.ts';
 
 /**
  * Uploads, claims, commits, retries, cancellations, pages and traces cost what their own records cost, beside 100,000 others
@@ -92,16 +90,7 @@ async function useAll(bench: CoreArchive, app: Database, convention: 'bench' | '
 }
 
 async function measureAll(bench: CoreArchive, app: Database, first = 's'): Promise<void> {
-  type Reads = Map<string, { scans: number; entries: number }>;
-  const reads = async (): Promise<Reads> => {
-    await app.sql`select pg_stat_force_next_flush()`;
-    const rows = await bench.database.sql<{ name: string; scans: number; entries: number }[]>`
-      select t.relname as name, t.seq_scan::float8 as scans,
-             (t.seq_tup_read + coalesce((select sum(i.idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid), 0)
-             )::float8 as entries
-      from pg_stat_user_tables t where t.relname = any (${bench.database.sql.array(tables)})`;
-    return new Map(rows.map(({ name, ...counts }) => [name, counts]));
-  };
+  const reads = () => tableReads(app, tables);
   const over: object[] = [];
   const steps: string[] = [];
   const measure: Measure = async (step, records, run) => {
@@ -280,30 +269,3 @@ async function readStories(
   const last = await store.events.last();
   await measure('page of events', limit, () => store.events.read({ after: Math.max(0, last - 10), limit }));
 }
-
-/** Answers each record with its value, and rejects negative ones, without a process. */
-const answering: Runner = {
-  name: 'answering',
-  runtimes: ['directory'],
-  sweep: async () => 0,
-  async run({ records, release }: Task) {
-    const outputDirectory = await mkdtemp(join(tmpdir(), 'osa-plans-'));
-    const values = records.map(({ id, metadata }) => ({ id, value: Number(JSON.parse(metadata).value) }));
-    const lines = (all: readonly object[]) => all.map((line) => `${JSON.stringify(line)}\n`).join('');
-    const passed = values.filter(({ value }) => value >= 0);
-    const others = values.filter(({ value }) => value < 0);
-    await writeFile(
-      join(outputDirectory, 'features.jsonl'),
-      lines(passed.map(({ id, value }) => ({ id, features: [{ value }] }))),
-    );
-    await writeFile(
-      join(outputDirectory, 'rejections.jsonl'),
-      lines(others.map(({ id }) => ({ id, reason: 'negative' }))),
-    );
-    return {
-      ...{ ending: 'exited', exitCode: 0, exitSignal: null, resolvedDigest: release.digest, outputDirectory },
-      ...{ log: new Uint8Array(), logBytes: 0 },
-      dispose: () => rm(outputDirectory, { recursive: true }),
-    };
-  },
-};

@@ -1,16 +1,14 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { replayQueue } from '@osa/core/postgres/recompute/replay/queue';
 import { postgresStore } from '@osa/core/postgres/store';
 import { executeReplay } from '@osa/core/recompute/replay/execute';
 import { listCertificates, listRowCertificates, replay } from '@osa/core/recompute/replay/replay';
-import type { Runner, Task } from '@osa/core/run/runner';
 import { traceRow } from '@osa/core/trace/trace';
 import { expect, test } from 'vitest';
 import { coreArchive } from '../support/core-archive.ts';
+import { answering } from '../support/database/answering.ts';
 import { crowd } from '../support/database/crowd.ts';
 import { admin, until } from '../support/database/database.ts';
+import { tableReads } from '../support/database/table-reads.ts';
 import { writer } from './replay-support.ts';
 
 /** Replays cost what their own results cost, beside 100,000 others of the same hook and without statistics. */
@@ -43,15 +41,7 @@ test('each step of a replay reads its own results by index', { timeout: 240_000 
     const store = postgresStore(app, { domain: 'localhost' });
     const execution = { ...bench.execution, replays: replayQueue(app), runners: [answering] };
     const over: object[] = [];
-    const reads = async () => {
-      await app.sql`select pg_stat_force_next_flush()`;
-      const rows = await bench.database.sql<{ name: string; scans: number; entries: number }[]>`
-        select t.relname as name, t.seq_scan::float8 as scans,
-               (t.seq_tup_read + coalesce((select sum(i.idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid), 0)
-               )::float8 as entries
-        from pg_stat_user_tables t where t.relname = any (${bench.database.sql.array(tables)})`;
-      return new Map(rows.map(({ name, ...counts }) => [name, counts]));
-    };
+    const reads = () => tableReads(app, tables);
     const measure = async <T>(step: string, results: number, run: () => Promise<T>): Promise<T> => {
       const before = await reads();
       const answer = await run();
@@ -110,22 +100,3 @@ test('each step of a replay reads its own results by index', { timeout: 240_000 
     await bench.dispose();
   }
 });
-
-/** Answers each record with its value, without a process. */
-const answering: Runner = {
-  name: 'answering',
-  runtimes: ['directory'],
-  sweep: async () => 0,
-  async run({ records, release }: Task) {
-    const outputDirectory = await mkdtemp(join(tmpdir(), 'osa-plans-'));
-    const lines = records.map(({ id, metadata }) => {
-      return `${JSON.stringify({ id, features: [{ value: Number(JSON.parse(metadata).value) }] })}\n`;
-    });
-    await writeFile(join(outputDirectory, 'features.jsonl'), lines.join(''));
-    return {
-      ...{ ending: 'exited', exitCode: 0, exitSignal: null, resolvedDigest: release.digest, outputDirectory },
-      ...{ log: new Uint8Array(), logBytes: 0 },
-      dispose: () => rm(outputDirectory, { recursive: true }),
-    };
-  },
-};

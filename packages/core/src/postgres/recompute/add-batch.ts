@@ -41,6 +41,10 @@ export async function addBatch(
       select id from batches where id in (s.last_batch, s.last_recompute) and status <> 'done' offset 0) p`;
   await tx`
     update sources s set last_recompute = ${batch}
-    from (${ours}) v where s.convention = ${convention} and s.source_id = v.source_id`;
+    from (${ours}) v
+    cross join lateral (
+      select convention, source_id from sources
+      where convention = ${convention} and source_id = v.source_id offset 0) k
+    where s.convention = k.convention and s.source_id = k.source_id`;
   return batch;
 }

@@ -96,25 +96,38 @@ async function records(
   database: Database,
   { batch: id }: HeldComparison,
 ): Promise<readonly (readonly string[])[]> {
-  const rows = await database.sql<{ batch_record: string; convention: string }[]>`
-    with wanted as materialized (select * from comparisons where id = ${id})
-    select r.batch_record, s.convention
-    from wanted c
-    cross join lateral (
-      select r.batch_record, r.record_set
-      from records r
-      where (c.list is null or r.batch_record = any (c.list))
-        and (c.list is not null or not exists (
-          select from records n where n.record_id = r.record_id and n.version = r.version + 1))
-        and exists (
-          select from outcomes o where o.batch_record = r.batch_record and o.hook = c.hook and o.status <> 'errored'
-            and case when c.against is null then o.superseded_by is null
-                else (select version from runs where id = o.run) = c.against end)
-        and (c.convention is null or r.record_set in (select id from record_sets where convention = c.convention))
-      order by sha256(convert_to(c.seed || ' ' || r.record_id, 'UTF8'))
-      limit least(coalesce(c.sample, ${bounds.comparedRecords}), ${bounds.comparedRecords})) r
-    join record_sets s on s.id = r.record_set
-    order by s.convention, r.batch_record`;
+  const rows = await database.transaction(
+    async (tx) => {
+      await useIndexLookups(tx);
+      return tx<{ batch_record: string; convention: string }[]>`
+        with wanted as materialized (select * from comparisons where id = ${id})
+        select r.batch_record, s.convention
+        from wanted c
+        cross join lateral (
+          select r.batch_record, r.record_set
+          from (
+            select batch_record, record_id, record_set from records r
+            where c.list is null
+              and not exists (select from records n where n.record_id = r.record_id and n.version = r.version + 1 offset 0)
+            union all
+            select r.batch_record, r.record_id, r.record_set
+            from unnest(c.list) as listed (id)
+            cross join lateral (
+              select batch_record, record_id, record_set from records where batch_record = listed.id offset 0) r) r
+          where exists (
+              select from outcomes o where o.batch_record = r.batch_record and o.hook = c.hook and o.status <> 'errored'
+                and case when c.against is null then o.superseded_by is null
+                    else (select version from runs where id = o.run) = c.against end
+              offset 0)
+            and (c.convention is null
+                 or exists (select from record_sets where id = r.record_set and convention = c.convention offset 0))
+          order by sha256(convert_to(c.seed || ' ' || r.record_id, 'UTF8'))
+          limit least(coalesce(c.sample, ${bounds.comparedRecords}), ${bounds.comparedRecords})) r
+        cross join lateral (select convention from record_sets where id = r.record_set offset 0) s
+        order by s.convention, r.batch_record`;
+    },
+    { readOnly: true },
+  );
   return [...Map.groupBy(rows, ({ convention }) => convention).values()].map((group) =>
     group.map(({ batch_record }) => batch_record),
   );
@@ -138,10 +151,13 @@ async function read(
         cross join lateral (
           select batch_record, srn, source_id, metadata from published where batch_record = w.id offset 0) p
         cross join lateral (
-          select o.id, o.status from outcomes o
-          where o.batch_record = w.id and o.hook = ${hook} and o.status <> 'errored'
-            and case when c.against is null then o.superseded_by is null
-                else (select version from runs where id = o.run) = c.against end
+          select o.id, o.status
+          from (
+            select id, status from outcomes o
+            where o.batch_record = w.id and o.hook = ${hook} and o.status <> 'errored'
+              and case when c.against is null then o.superseded_by is null
+                  else (select version from runs where id = o.run) = c.against end
+            offset 0) o
           order by o.id desc limit 1) o
         order by p.source_id`;
       return { rows, files: await filesOfRecords(tx, ids) };
