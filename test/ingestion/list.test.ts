@@ -82,6 +82,6 @@ test('a page reads the ingestions that it shows, among many', async () => {
     return (await read()) - before;
   };
   for (const query of [{}, { convention: one?.convention_id ?? '' }, { status: 'completed' }] as const) {
-    expect(await readBy(query)).toBeLessThan(300);
+    expect(await readBy(query), JSON.stringify(query)).toBeLessThan(300);
   }
 });

@@ -16,7 +16,7 @@ import { type CoreArchive, coreArchive, record } from '../support/core-archive.t
 import { answering } from '../support/database/answering.ts';
 import { crowd, crowdIngestion } from '../support/database/crowd.ts';
 import { admin } from '../support/database/database.ts';
-import { tableReads } from '../support/database/table-reads.ts';
+import { boundedReads, type Measure } from '../support/database/table-reads.ts';
 
 /**
  * Uploads, claims, commits, retries, cancellations, pages and traces cost what their own records cost, beside 100,000 others
@@ -90,30 +90,15 @@ async function useAll(bench: CoreArchive, app: Database, convention: 'bench' | '
 }
 
 async function measureAll(bench: CoreArchive, app: Database, first = 's'): Promise<void> {
-  const reads = () => tableReads(app, tables);
-  const over: object[] = [];
-  const steps: string[] = [];
-  const measure: Measure = async (step, records, run) => {
-    const before = await reads();
-    const answer = await run();
-    const after = await reads();
-    steps.push(step);
-    for (const [name, { scans, entries }] of after) {
-      const read = entries - (before.get(name)?.entries ?? 0);
-      const scanned = scans - (before.get(name)?.scans ?? 0);
-      if (read > entriesPerRecord * records || (scanned > 0 && read > 0 && !small.includes(name)))
-        over.push({ step, name, read, scanned });
-    }
-    return answer;
-  };
+  const { measure, over, steps } = boundedReads(app, {
+    ...{ tables, small, entriesPerRecord },
+    wholeFrom: known,
+  });
   const parts = { convention: 'bench', size: batchSize, first, crowded: crowdIngestion } as const;
   await allSteps(bench, app, parts, measure);
   expect(over, JSON.stringify(over)).toEqual([]);
   expect(steps.length).toBeGreaterThan(25);
 }
-
-/** A step, how many records it is about, and what it does. */
-type Measure = <T>(step: string, records: number, run: () => Promise<T>) => Promise<T>;
 
 interface Parts {
   readonly convention: 'bench' | 'other';

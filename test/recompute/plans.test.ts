@@ -11,15 +11,20 @@ import { executeComparison } from '@osa/core/recompute/comparison/execute';
 import { cancelRecompute, retryRecompute } from '@osa/core/recompute/control';
 import { planRecompute, recompute } from '@osa/core/recompute/recompute';
 import { executeNext } from '@osa/core/run/execute';
+import type { Store } from '@osa/core/store';
+import { recallRows, showRecall } from '@osa/core/trace/recall/read';
+import { closeRecall, openRecall } from '@osa/core/trace/recall/recall';
+import { traceRow } from '@osa/core/trace/trace';
 import { expect, test } from 'vitest';
+import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { answering } from '../support/database/answering.ts';
 import { crowd } from '../support/database/crowd.ts';
-import { tableReads } from '../support/database/table-reads.ts';
+import { boundedReads, type Measure } from '../support/database/table-reads.ts';
 import { writer } from './recompute-support.ts';
 
 /**
- * Recomputes, heals and comparisons cost what their own records cost, beside 100,000 others of the same convention: without
+ * Recomputes, heals, comparisons and recalls cost what their own records cost, beside 100,000 others of the same convention: without
  * statistics, with old ones, and with those of another convention. A session may keep the plans that it made while the
  * tables were small.
  */
@@ -95,28 +100,14 @@ async function useAll(bench: CoreArchive, app: Database, convention: 'bench' | '
 }
 
 async function measureAll(bench: CoreArchive, app: Database, first = 'n'): Promise<void> {
-  const over: object[] = [];
-  const steps: string[] = [];
-  const measure: Measure = async (step, records, run) => {
-    const before = await tableReads(app, tables);
-    const answer = await run();
-    steps.push(step);
-    for (const [name, { scans, entries }] of await tableReads(app, tables)) {
-      const read = entries - (before.get(name)?.entries ?? 0);
-      const scanned = scans - (before.get(name)?.scans ?? 0);
-      const mayScan = records >= known || small.includes(name);
-      if (read > entriesPerRecord * records || (scanned > 0 && read > 0 && !mayScan))
-        over.push({ step, name, read, scanned });
-    }
-    return answer;
-  };
+  const { measure, over, steps } = boundedReads(app, {
+    ...{ tables, small, entriesPerRecord },
+    wholeFrom: known,
+  });
   await allSteps(bench, app, { convention: 'bench', size: listedSources, first }, measure);
   expect(over, JSON.stringify(over)).toEqual([]);
   expect(steps.length).toBeGreaterThan(15);
 }
-
-/** A step, how many records it is about, and what it does. */
-type Measure = <T>(step: string, records: number, run: () => Promise<T>) => Promise<T>;
 
 interface Parts {
   readonly convention: 'bench' | 'other';
@@ -176,6 +167,7 @@ async function allSteps(
     expect(shown?.report?.records).toBe('sample' in of ? 1 : size);
   }
 
+  await recallAll(store, { hook, convention, srn: String(srns[0]) }, measure);
   await activate(store, writer, hook, { version: 2 });
   await measure('plan all', 10, () => planRecompute(store, writer, hook, {}));
   const all = await measure('ask for all', 10, () => begin({}));
@@ -187,6 +179,36 @@ async function allSteps(
   await activate(store, writer, hook, { version: 1, heal: true });
   while (await run());
 }
+
+/** Notices on a release and on a record, and what readers see of them. */
+async function recallAll(
+  store: Store,
+  { hook, convention, srn }: { readonly hook: string; readonly convention: string; readonly srn: string },
+  measure: Measure,
+): Promise<void> {
+  const page = { limit: 100, cursor: undefined };
+  for (const fact of [{ release: `${hook}@1` }, { record: srn }]) {
+    const [of] = Object.keys(fact);
+    const { id } = await measure(`recall by ${of}`, 100, () =>
+      openRecall(store, recalling, { ...fact, reason: 'wrong units' }),
+    );
+    await measure('show a recall', 100, () => showRecall(store, id));
+    await measure('list recalls', 100, () => store.recalls.list({ ...page, hook, convention }));
+    // Rows are taken run by run.
+    await measure('rows of a recall', batchRecords, () => recallRows(store, id, page));
+    const { rows } = await measure('page of rows with notices', 100 + batchRecords, () =>
+      readRows(store, `${convention}-record`, hook, { limit: 100, history: false }),
+    );
+    const row = { hook, id: Number(rows[0]?.id) };
+    await measure('trace with notices', 100, () => traceRow(store, writer.principal, row));
+    await measure('status', 100, () => store.status());
+    await measure('close a recall', 100, () => closeRecall(store, recalling, id, { reason: 'over' }));
+  }
+}
+
+const recalling = {
+  principal: { ...writer.principal, scopes: new Set([...writer.principal.scopes, 'recalls:write']) },
+};
 
 async function srnsOf({ database }: CoreArchive, convention: string, pattern: string): Promise<string[]> {
   const rows = await database.sql<{ srn: string }[]>`

@@ -8,7 +8,7 @@ import { coreArchive } from '../support/core-archive.ts';
 import { answering } from '../support/database/answering.ts';
 import { crowd } from '../support/database/crowd.ts';
 import { admin, until } from '../support/database/database.ts';
-import { tableReads } from '../support/database/table-reads.ts';
+import { boundedReads, tableReads } from '../support/database/table-reads.ts';
 import { writer } from './replay-support.ts';
 
 /** Replays cost what their own results cost, beside 100,000 others of the same hook and without statistics. */
@@ -40,23 +40,12 @@ test('each step of a replay reads its own results by index', { timeout: 240_000 
     const app = bench.open('app', { max: 1 });
     const store = postgresStore(app, { domain: 'localhost' });
     const execution = { ...bench.execution, replays: replayQueue(app), runners: [answering] };
-    const over: object[] = [];
-    const reads = () => tableReads(app, tables);
-    const measure = async <T>(step: string, results: number, run: () => Promise<T>): Promise<T> => {
-      const before = await reads();
-      const answer = await run();
-      for (const [name, { scans, entries }] of await reads()) {
-        const read = entries - (before.get(name)?.entries ?? 0);
-        const scanned = scans - (before.get(name)?.scans ?? 0);
-        if (read > entriesPerResult * results || (scanned > 0 && read > 0))
-          over.push({ step, name, read, scanned });
-      }
-      return answer;
-    };
+    const bounds = { tables, entriesPerRecord: entriesPerResult, wholeFrom: known };
+    const { measure, over } = boundedReads(app, bounds);
     const all = async () => {
       while (await executeReplay(execution, new AbortController().signal));
     };
-    const entries = async () => (await reads()).get('in_bench')?.entries ?? 0;
+    const entries = async () => (await tableReads(app, tables)).get('in_bench')?.entries ?? 0;
     const earlier = await entries();
     const ids = await app.sql<{ id: string; run: string }[]>`
       select f.id, f.run_id as run from generate_series(1, ${known}::integer, 500) as asked (id)

@@ -3,6 +3,8 @@ import type { Database } from '@osa/core/postgres/connection/connect';
 /** The ingestion that brought them in. */
 export const crowdIngestion = '00000000-0000-0000-0000-000000000001';
 const perBatch = 1_000;
+/** Further ingestions, which brought nothing in. */
+const empty = 10_000;
 
 /**
  * Publishes `count` sources `s0`, `s1` … in the convention, with a row of the hook each, as their ingestion would have, but
@@ -19,6 +21,10 @@ export async function crowd(
       insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor)
       select ${crowdIngestion}, slug, schema_id, schema_version, ${perBatch}, 'x', (select min(id) from actors)
       from conventions where slug = ${convention}`;
+    await tx`
+      insert into ingestions (id, convention, schema_id, schema_version, batch_size, content_sha256, actor)
+      select gen_random_uuid(), convention, schema_id, schema_version, batch_size, content_sha256, actor
+      from ingestions cross join generate_series(1, ${empty}::integer) where id = ${crowdIngestion}`;
     await tx`
       insert into batches (id, ingestion, convention, index, status, fence, snapshot_at, finished_at, records, published, rows)
       select gen_random_uuid(), ${crowdIngestion}, ${convention}, n, 'done', 1, now(), now(), ${perBatch}, ${perBatch}, ${perBatch}

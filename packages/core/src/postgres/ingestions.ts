@@ -198,10 +198,12 @@ async function list(
       ${convention === undefined ? sql`` : sql`and i.convention = ${convention}`}
       ${isOpen ? sql`and i.id in (select ingestion from batches where status in ('queued', 'running', 'parked'))` : sql``}
     order by i.id desc`;
+  // A part of the text: with a limit that is a parameter PostgreSQL plans the statement anew each time.
+  const most = sql.unsafe(String(page.limit + 1));
   const rows = await (status === undefined
-    ? sql<IngestionView[]>`${found} limit ${page.limit + 1}`
+    ? sql<IngestionView[]>`${found} limit ${most}`
     : sql<IngestionView[]>`
-        select * from (${found}) v where v.status = ${status} order by v.id desc limit ${page.limit + 1}`);
+        select * from (${found}) v where v.status = ${status} order by v.id desc limit ${most}`);
   const { page: items, next_cursor } = listPages.cut(rows, page.limit, ({ id }) => ({ s: null, id }));
   return { items, next_cursor };
 }
