@@ -39,5 +39,7 @@ export async function mountDisk(place: string): Promise<Disk> {
 const diskBytes = 1024 * 1024;
 
 function mount(place: string) {
-  return execa('mount', ['-t', 'tmpfs', '-o', `size=${diskBytes}`, 'tmpfs', place], { reject: false });
+  return execa('mount', ['-t', 'tmpfs', '-o', `size=${diskBytes},mode=700`, 'tmpfs', place], {
+    reject: false,
+  });
 }
