@@ -5,6 +5,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
 import { refusal } from '../support/database/registry-support.ts';
+import { boundedReads } from '../support/database/table-reads.ts';
 
 let bench: CoreArchive;
 beforeEach(async () => {
@@ -68,20 +69,11 @@ test('a page reads the ingestions that it shows, among many', async () => {
   });
   const app = bench.open('app', { max: 1 });
   const { ingestions } = postgresStore(app, { domain: 'localhost' });
-  const readBy = async (query: Partial<Query>) => {
-    const read = async () => {
-      await app.sql`select pg_stat_force_next_flush()`;
-      const [row] = await owner.sql<{ entries: number }[]>`
-        select sum(t.seq_tup_read + i.read)::float8 as entries from pg_stat_user_tables t,
-          lateral (select sum(idx_tup_read) as read from pg_stat_user_indexes where relid = t.relid) i
-        where t.relname in ('ingestions', 'batches')`;
-      return row?.entries ?? Number.NaN;
-    };
-    const before = await read();
-    await ingestions.list({ limit: 10, ...query } as Parameters<typeof ingestions.list>[0]);
-    return (await read()) - before;
-  };
+  const tables = ['ingestions', 'batches'];
+  const { measure, over } = boundedReads(app, { tables, entriesPerRecord: 15, wholeFrom: 5000 });
   for (const query of [{}, { convention: one?.convention_id ?? '' }, { status: 'completed' }] as const) {
-    expect(await readBy(query), JSON.stringify(query)).toBeLessThan(300);
+    const list = () => ingestions.list({ limit: 10, ...query } as Parameters<typeof ingestions.list>[0]);
+    await measure(JSON.stringify(query), 10, list);
   }
+  expect(over).toEqual([]);
 });

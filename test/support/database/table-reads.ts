@@ -1,7 +1,10 @@
-import type { Database } from '@osa/core/postgres/connection/connect';
+import { connect, type Database } from '@osa/core/postgres/connection/connect';
+import { inject } from 'vitest';
+import { withDatabase } from './cluster.ts';
 
-/** Reads of a table: whole scans of it, and its rows and index entries. */
+/** Reads of a table: how often it was looked at, how often whole, and the rows and index entries that were read. */
 export interface TableReads {
+  readonly looks: number;
   readonly scans: number;
   readonly entries: number;
 }
@@ -39,16 +42,34 @@ export function boundedReads(app: Database, { tables, small = [], entriesPerReco
   return { measure, over, steps };
 }
 
-/** The counters that the sessions of `app` have handed in by now, this one's included. */
+/**
+ * The counters of all that has been read so far. PostgreSQL lets a session hand its counters in up to ten seconds later, so
+ * all sessions but the only one of `app` are ended first: what they have read must not count as the next step's.
+ */
 export async function tableReads(
   app: Database,
   tables: readonly string[],
 ): Promise<ReadonlyMap<string, TableReads>> {
-  await app.sql`select pg_stat_force_next_flush()`;
-  const rows = await app.sql<{ name: string; scans: number; entries: number }[]>`
-    select t.relname as name, t.seq_scan::float8 as scans,
+  const [own] = await app.sql<{ pid: number; name: string }[]>`
+    select pg_backend_pid() as pid, current_database() as name, pg_stat_force_next_flush()`;
+  if (own) await endOthers(own);
+  const rows = await app.sql<(TableReads & { name: string })[]>`
+    select t.relname as name, t.seq_scan::float8 as scans, (t.seq_scan + coalesce(t.idx_scan, 0))::float8 as looks,
            (t.seq_tup_read + coalesce((select sum(i.idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid), 0)
            )::float8 as entries
     from pg_stat_user_tables t where t.relname = any (${app.sql.array([...tables])})`;
   return new Map(rows.map(({ name, ...counts }) => [name, counts]));
+}
+
+/** Ends the other sessions of a database, and waits until they are gone; their pools open new ones. */
+async function endOthers({ pid, name }: { readonly pid: number; readonly name: string }): Promise<void> {
+  const { ownerUrl } = inject('cluster');
+  const admin = connect({ url: withDatabase(ownerUrl, 'postgres'), max: 1, applicationName: 'osa tests' });
+  try {
+    await admin.sql`
+      select pg_terminate_backend(pid, 10000) from pg_stat_activity
+      where datname = ${name} and pid <> ${pid} and usename is not null`;
+  } finally {
+    await admin.close();
+  }
 }
