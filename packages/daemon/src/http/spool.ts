@@ -3,6 +3,7 @@ import { type FileHandle, lstat, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
+import { uploadBegun } from '@osa/core/file/garbage';
 import { makeDirectories } from '@osa/core/storage/make-directories';
 import { receive } from '@osa/core/storage/receive';
 import { asUnavailable } from '@osa/core/system/error';
@@ -30,6 +31,7 @@ export async function spool(
   { directory, maxBytes }: { readonly directory: string; readonly maxBytes: number },
 ): Promise<Spooled> {
   const file = await openNameless(directory);
+  const ended = uploadBegun();
   try {
     const { size, sha256 } = await receive(chunks, file, { what: 'the upload', maxBytes });
     return {
@@ -38,9 +40,13 @@ export async function spool(
       fd: file.fd,
       open: (start = 0) => file.createReadStream({ start, autoClose: false }),
       bytes: () => readAll(file, size),
-      [Symbol.asyncDispose]: () => file.close(),
+      async [Symbol.asyncDispose]() {
+        await file.close();
+        ended(size);
+      },
     };
   } catch (error) {
+    ended(0);
     await file.close();
     throw asUnavailable(error, 'Storing an upload');
   }
