@@ -63,6 +63,19 @@ test('the metrics say so, with labels that are codes', () => {
   expect(metrics).toContain('osa_status_known 1');
 });
 
+test('a reading has the state of its own moment, the first one too', async () => {
+  const fresh = await testDaemon();
+  try {
+    const first = await fresh.call('metrics');
+    expect(first).toContain('osa_status_known 1');
+    expect(first).toContain('osa_needs{code="release_fails"} 0');
+    expect(first).toMatch(/osa_database_bytes [1-9]/);
+    expect(first).toMatch(/osa_disk_free_bytes [1-9]/);
+  } finally {
+    await fresh.close();
+  }
+});
+
 test('every metric of the alerts and of the dashboard is there', async () => {
   const dashboard = JSON.parse(await readFile(join(alerts, '../../grafana/osa.json'), 'utf8'));
   const queries = (dashboard.panels as { targets: { expr: string }[] }[]).flatMap(({ targets }) => targets);
