@@ -82,13 +82,16 @@ describe('the script, in a repository of its own', () => {
 
   beforeAll(async () => {
     place = await scratch();
-    const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
     const manifests = ['cli', 'core', 'daemon'].map((name) => `packages/${name}/package.json`);
     const migrations = 'packages/core/src/postgres/migrations';
     for (const part of ['package.json', ...manifests, migrations, 'scripts'])
       await cp(join(root, part), path(part), { recursive: true });
+    for (const name of ['package.json', ...manifests]) {
+      const manifest = JSON.parse(await readFile(path(name), 'utf8')) as object;
+      await writeFile(path(name), JSON.stringify({ ...manifest, version: '0.1.0' }));
+    }
     await symlink(join(root, 'node_modules'), path('node_modules'));
-    await cp(join(root, 'test/upgrade/0.1.0-rc.1.sql.gz'), path(`test/upgrade/${version}.sql.gz`));
+    await cp(join(root, 'test/upgrade/0.1.0-rc.1.sql.gz'), path('test/upgrade/0.1.0.sql.gz'));
     await writeFile(path('.gitignore'), 'node_modules\n');
     await writeFile(path('CHANGELOG.md'), '# Changelog\n');
     await writeFile(path(`${migrations}/released.sha256`), '');
