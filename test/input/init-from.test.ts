@@ -137,6 +137,29 @@ test.each([
   expect(manifest).toMatchObject({ slug, schema: { id: slug } });
 });
 
+test.each([
+  ['the_quick_brown_fox_jumps_over_lazy.csv', /^the_quick_brown_fox_[0-9a-f]{6}_completeness$/],
+  [`${'long-'.repeat(40)}.csv`, /^long_long_long_long_[0-9a-f]{6}_completeness$/],
+  [`${'a'.repeat(27)}.csv`, /^a{27}_completeness$/],
+  ['pg-tables.csv', /^x_pg_tables_completeness$/],
+  ['records.csv', /^records_completeness$/],
+])('%s makes a dataset that can be deployed', async (name, hook) => {
+  const title = 'b'.repeat(70);
+  const { code, manifest, fields } = await init(name, `id,${title},${title}c\n1,2,3\n`);
+  expect(code).toBe(0);
+  expect(manifest?.hooks[0]?.name).toMatch(hook);
+  expect(fields).toEqual([`${'b'.repeat(63)} number!`, `${'b'.repeat(61)}_2 number!`]);
+});
+
+test('names that begin alike make hooks of different names', async () => {
+  const start = 'measurements_of_the_north_station';
+  const made = await Promise.all([
+    init(`${start}_1.csv`, 'id,a\n1,2\n'),
+    init(`${start}_2.csv`, 'id,a\n1,2\n'),
+  ]);
+  expect(new Set(made.map(({ manifest }) => manifest?.hooks[0]?.name)).size).toBe(2);
+});
+
 test('text that looks like numbers or dates says so, and a unit in a title is proposed', async () => {
   const { fields, yaml, answer } = await init(
     'bores.csv',

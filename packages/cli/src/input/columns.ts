@@ -1,6 +1,7 @@
 import { OsaError } from '@osa/core/error';
 import { reservedFields } from '@osa/core/hook/hook';
 import type { Field } from '@osa/core/record/cell';
+import { longestFieldName } from '@osa/core/record/schema';
 import { suggest } from '@osa/core/suggest';
 import { excerpt } from '@osa/core/text';
 
@@ -43,8 +44,8 @@ export function fieldNameOf(title: string): string {
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '_')
     .replaceAll(/^_+|_+$/g, '')
-    .slice(0, 63);
-  return /^[a-z]/.test(name) ? name : `x_${name}`.slice(0, 63).replace(/_$/, '');
+    .slice(0, longestFieldName);
+  return /^[a-z]/.test(name) ? name : `x_${name}`.slice(0, longestFieldName).replace(/_$/, '');
 }
 
 /** @throws OsaError `usage` with all that does not fit */
