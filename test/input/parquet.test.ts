@@ -42,6 +42,12 @@ async function ingest(select: string, ...args: readonly string[]) {
   return { code, stderr, records: sent.split('\n').filter(Boolean) };
 }
 
+test('records of two files of Parquet are numbered as one upload', async () => {
+  const { code, records } = await ingest("select unnest(['a', 'b']) as name", ...['x.parquet', '--id', '#']);
+  expect(code).toBe(0);
+  expect(records.map((record) => JSON.parse(record).source_id)).toEqual(['1', '2', '3', '4']);
+});
+
 describe('a decimal of Parquet', () => {
   test.each([
     ['decimal(4, 1)', '0.3', '0.3'],

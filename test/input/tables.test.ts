@@ -144,6 +144,24 @@ describe('several files', () => {
     expect([code, stderr.includes('line 4: twice (b.ndjson line 2)')]).toEqual([2, true]);
   });
 
+  test('are numbered as one upload', async () => {
+    const { code, body } = await ingest(
+      {
+        'a.csv': 'name\na\nb\n',
+        'b.csv.gz': gzipSync('name\nc\n\nd\n'),
+        'c.ndjson': '{"name":"e"}\n',
+        'd.json': '[\n{"name":"f"}\n]',
+        'e.tsv': 'name\tmass\ng\t1\n',
+      },
+      ['a.csv', 'b.csv.gz', 'c.ndjson', 'd.json', 'e.tsv', '--id', '#', '--no-wait'],
+    );
+    expect(code).toBe(0);
+    const records = lines(body).flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
+    expect(records.map(({ source_id, metadata }) => `${source_id} ${metadata.name}`)).toEqual([
+      ...['1 a', '2 b', '3 c', '4 d', '5 e', '6 f', '7 g'],
+    ]);
+  });
+
   test('of which one is not there send nothing', async () => {
     const { code, uploads } = await ingest(files, ['a.csv', 'c.csv']);
     expect([code, uploads]).toEqual([2, []]);
@@ -186,6 +204,20 @@ describe('JSON', () => {
   test('is not looked for in a convention', async () => {
     const { code, stderr } = await ingest({ 'convention.yaml': 'slug: x\n' }, ['convention.yaml']);
     expect([code, stderr]).toEqual([2, expect.stringContaining('convention.yaml is YAML')]);
+  });
+
+  test('is numbered by its records, however they are laid out', async () => {
+    const records = [{ name: 'a' }, { name: 'b', mass: 2 }, { name: 'c' }];
+    const layouts = {
+      'compact.json': JSON.stringify(records),
+      'pretty.json': `\n${JSON.stringify(records, null, 2)}`,
+      'x.ndjson': records.map((record) => `\n${JSON.stringify(record)}\n`).join('\n'),
+    };
+    for (const [name, content] of Object.entries(layouts)) {
+      const { body } = await ingest({ [name]: content }, [name, '--id', '#', '--no-wait']);
+      const sent = lines(body).flatMap((line) => (line === '' ? [] : [JSON.parse(line).source_id]));
+      expect([name, sent]).toEqual([name, ['1', '2', '3']]);
+    }
   });
 
   test.each([['NaN'], ['[1, -Infinity]']])('with %s is told to write null', async (value) => {

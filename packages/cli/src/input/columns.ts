@@ -13,10 +13,21 @@ export interface Mapping {
 }
 
 export interface Choices {
-  /** The column with the records' ids, or `#`: the number of the record. */
+  /** The column with the records' ids, or `#`: the number of the record in the upload. */
   readonly id: string | undefined;
   readonly map: readonly Mapping[];
   readonly ignore: readonly string[];
+}
+
+/** Counts the records of one upload, over all of its files. */
+export class Numbering {
+  private last = 0;
+
+  /** The number of the next record, from 1. */
+  next(): string {
+    this.last += 1;
+    return String(this.last);
+  }
 }
 
 export interface Columns {

@@ -2,7 +2,7 @@ import { OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
 import { bounds } from '@osa/core/limits';
 import type { Field } from '@osa/core/record/cell';
-import { type Choices, fieldNameOf, isOfPublished, publishedNames } from './columns.ts';
+import { type Choices, fieldNameOf, isOfPublished, type Numbering, publishedNames } from './columns.ts';
 import type { Format } from './format.ts';
 import { JsonLines } from './json-lines.ts';
 
@@ -61,7 +61,11 @@ function nestedRefusal(name: string, line: number): OsaError {
 export async function* nested(
   name: string,
   text: AsyncIterable<string>,
-  { fields, choices }: { readonly fields: readonly Field[]; readonly choices: Choices },
+  {
+    fields,
+    choices,
+    numbers,
+  }: { readonly fields: readonly Field[]; readonly choices: Choices; readonly numbers: Numbering },
 ): AsyncGenerator<string> {
   const names = new Set(fields.map((field) => field.name));
   const mapped = new Map(choices.map.map(({ field, column }) => [column, field]));
@@ -85,7 +89,7 @@ export async function* nested(
         .filter(([key]) => !ignore.includes(key) && (key !== id || names.has(fieldOf(key))))
         .map(([key, value]) => [fieldOf(key), value]),
     );
-    const source_id = id === '#' ? String(line) : asId(record[id]);
+    const source_id = id === '#' ? numbers.next() : asId(record[id]);
     yield `${JSON.stringify({ source_id, metadata })}\n`;
   }
 }

@@ -3,7 +3,7 @@ import { OsaError } from '@osa/core/error';
 import type { Field } from '@osa/core/record/cell';
 import type { Context } from '../command.ts';
 import { openRecords, type RecordsFile, unreadable } from '../commands/ingestions/records-file.ts';
-import type { Choices } from './columns.ts';
+import { type Choices, Numbering } from './columns.ts';
 import { contentOf, type Reading } from './content.ts';
 import { flatRefusal, isFlat, isPublished, nested } from './flat.ts';
 import { isParquetFile } from './format.ts';
@@ -36,9 +36,10 @@ export async function openInput(
   async function* read(): AsyncGenerator<Buffer> {
     starts.length = 0;
     const count = { lines: 0 };
+    const numbers = new Numbering();
     for (const source of sources) {
       starts.push({ name: source.name, before: count.lines });
-      yield* counting(converted(source, { options, fields }), count);
+      yield* counting(converted(source, { options, fields, numbers }), count);
     }
   }
   return {
@@ -84,28 +85,34 @@ async function* counting(
   if (waiting.length > 0) yield Buffer.concat(waiting);
 }
 
+interface Converting {
+  readonly options: InputOptions;
+  readonly fields: readonly Field[];
+  readonly numbers: Numbering;
+}
+
 async function* converted(
   source: RecordsFile,
-  { options, fields }: { readonly options: InputOptions; readonly fields: readonly Field[] },
+  { options, fields, numbers }: Converting,
 ): AsyncGenerator<string | Buffer> {
   const { name, path } = source;
   try {
     if (path !== undefined && options.format === undefined && (await isParquetFile(path))) {
       const { parquetRecords } = await import('./parquet.ts');
-      yield* parquetRecords({ name, path }, { fields, choices: options });
+      yield* parquetRecords({ name, path }, { fields, choices: options, numbers });
       return;
     }
     const content = await contentOf(name, source.open(), options);
     if (content.isTable) {
       const { separator } = content;
-      yield* tableRecords(name, content.text(), { fields, choices: options, separator });
+      yield* tableRecords(name, content.text(), { fields, choices: options, separator, numbers });
       return;
     }
     // Records that osa has written say their id.
     const id = options.id ?? (isPublished(content.head, content.format) ? 'source_id' : undefined);
     if (id === undefined && isFlat(content.head, content.format)) throw flatRefusal(name);
     if (id === undefined) yield* content.lines();
-    else yield* nested(name, content.text(), { fields, choices: { ...options, id } });
+    else yield* nested(name, content.text(), { fields, choices: { ...options, id }, numbers });
   } catch (error) {
     throw unreadable(source, error);
   }

@@ -7,7 +7,7 @@ import type { Field } from '@osa/core/record/cell';
 import { systemCode } from '@osa/core/system/error';
 import { cut, excerpt } from '@osa/core/text';
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
-import { type Choices, type Columns, chooseColumns } from './columns.ts';
+import { type Choices, type Columns, chooseColumns, type Numbering } from './columns.ts';
 import { jsonOf, parsers, problemOf, type Scales, scaled, shown, takeScales } from './parquet-values.ts';
 
 /** Records of a Parquet file, some rows at a time. */
@@ -17,7 +17,11 @@ const rowsAtATime = 5_000;
 /** @throws OsaError `usage` for a damaged file, and columns that do not fit the schema */
 export async function* parquetRecords(
   { name, path }: { readonly name: string; readonly path: string },
-  { fields, choices }: { readonly fields: readonly Field[]; readonly choices: Choices },
+  {
+    fields,
+    choices,
+    numbers,
+  }: { readonly fields: readonly Field[]; readonly choices: Choices; readonly numbers: Numbering },
 ): AsyncGenerator<string> {
   const file = await open(path);
   try {
@@ -49,8 +53,8 @@ export async function* parquetRecords(
         columns: read,
       });
       yield found
-        .map((row, index) =>
-          recordOf(name, row, { titles, columns, exact, scales, number: rowStart + index }),
+        .map((values, index) =>
+          recordOf(name, values, { titles, columns, exact, scales, numbers, row: rowStart + index }),
         )
         .join('');
     }
@@ -81,28 +85,29 @@ interface Reading {
   readonly columns: Columns;
   readonly exact: Exact;
   readonly scales: Scales;
-  /** The row's number, from 0. */
-  readonly number: number;
+  readonly numbers: Numbering;
+  /** The row's number in the file, from 0. */
+  readonly row: number;
 }
 
 function recordOf(
   name: string,
-  row: Readonly<Record<string, unknown>>,
-  { titles, columns, exact, scales, number }: Reading,
+  values: Readonly<Record<string, unknown>>,
+  { titles, columns, exact, scales, numbers, row }: Reading,
 ): string {
   const members: string[] = [];
   const problems: string[] = [];
   for (const [index, field] of columns.fields.entries()) {
     const title = titles[index] ?? '';
-    const value = scaled(row[title], scales.get(title));
+    const value = scaled(values[title], scales.get(title));
     if (!field || value === null || value === undefined) continue;
-    const json = exact[title]?.[number] ?? jsonOf(value);
+    const json = exact[title]?.[row] ?? jsonOf(value);
     if (json === undefined) problems.push(`column ${excerpt(title)}: ${problemOf(value)}`);
     members.push(`${JSON.stringify(field.name)}:${json ?? JSON.stringify(shown(value))}`);
   }
   const id =
-    columns.id === undefined ? String(number + 1) : idOf(row, { title: titles[columns.id] ?? '', scales });
-  const problem = cut(`${name} row ${number + 1}: ${problems.join('; ')}`, bounds.reasonLength);
+    columns.id === undefined ? numbers.next() : idOf(values, { title: titles[columns.id] ?? '', scales });
+  const problem = cut(`${name} row ${row + 1}: ${problems.join('; ')}`, bounds.reasonLength);
   const said = problems.length === 0 ? '' : `,"problem":${JSON.stringify(problem)}`;
   return `{"source_id":${JSON.stringify(id)},"metadata":{${members.join(',')}}${said}}\n`;
 }

@@ -2,13 +2,14 @@ import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import { emptyText, type Field, readCell } from '@osa/core/record/cell';
 import { cut, excerpt } from '@osa/core/text';
-import { type Choices, type Columns, chooseColumns, publishedNames } from './columns.ts';
+import { type Choices, type Columns, chooseColumns, type Numbering, publishedNames } from './columns.ts';
 import { type Row, readRows } from './table.ts';
 
 export interface Tabular {
   readonly fields: readonly Field[];
   readonly choices: Choices;
   readonly separator: string;
+  readonly numbers: Numbering;
 }
 
 /**
@@ -20,22 +21,20 @@ export interface Tabular {
 export async function* tableRecords(
   name: string,
   text: AsyncIterable<string>,
-  { fields, choices, separator }: Tabular,
+  { fields, choices, separator, numbers }: Tabular,
 ): AsyncGenerator<string> {
   let header: readonly string[] | undefined;
   let columns: Columns = { fields: [], id: undefined };
   let written = 0;
-  let number = 0;
   for await (const row of readRows(name, text, separator)) {
     if (header === undefined) {
       header = row.cells.map((title) => title.trim());
       columns = chooseColumns(name, header, { fields, choices });
       continue;
     }
-    number += 1;
     const padding = '\n'.repeat(Math.max(0, row.line - 1 - written));
     written += padding.length + 1;
-    yield `${padding}${recordOf(name, row, { header, columns, separator, number })}\n`;
+    yield `${padding}${recordOf(name, row, { header, columns, separator, numbers })}\n`;
   }
 }
 
@@ -43,14 +42,13 @@ interface Reading {
   readonly header: readonly string[];
   readonly columns: Columns;
   readonly separator: string;
-  /** The record's number, from 1. */
-  readonly number: number;
+  readonly numbers: Numbering;
 }
 
 function recordOf(
   name: string,
   { cells, line }: Row,
-  { header, columns, separator, number }: Reading,
+  { header, columns, separator, numbers }: Reading,
 ): string {
   const members: string[] = [];
   const problems: string[] = [];
@@ -66,7 +64,7 @@ function recordOf(
   if (cells.slice(header.length).some((cell) => cell !== '' && cell !== emptyText)) {
     problems.push(`has ${cells.length} cells, and the header ${header.length}`);
   }
-  const id = columns.id === undefined ? String(number) : idOf(cells[columns.id] ?? '', header);
+  const id = columns.id === undefined ? numbers.next() : idOf(cells[columns.id] ?? '', header);
   const problem = cut(`${name} line ${line}: ${problems.join('; ')}`, bounds.reasonLength);
   const said = problems.length === 0 ? '' : `,"problem":${JSON.stringify(problem)}`;
   return `{"source_id":${JSON.stringify(id)},"metadata":{${members.join(',')}}${said}}`;
