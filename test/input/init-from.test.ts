@@ -77,6 +77,12 @@ test.each([
   expect(answer.ingest).toMatch(new RegExp(`${name}${options}$`));
 });
 
+test('a first line that names the separator is no header', async () => {
+  const { fields, answer, manifest } = await init('x.csv', 'sep=~\nid~a,b\n1~2\n');
+  expect([fields, answer.ingest]).toEqual([['a_b number!'], 'osa ingest x-data x.csv']);
+  expect(manifest?.schema.fields[0]?.description).toBe('a,b');
+});
+
 test.each([
   ['without a record', 'a,b\n', 'holds no record'],
   ['that is empty', '', 'holds no record'],

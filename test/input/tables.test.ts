@@ -81,6 +81,28 @@ describe('a table', () => {
     expect([body, stderr]).toEqual([expected, '']);
   });
 
+  test.each<[string, string, string | Buffer, readonly string[]]>([
+    ['a semicolon', 'x.csv', `sep=;\n${plain.replaceAll(',', ';')}`, []],
+    ['a rare separator', 'x.csv', `SEP=~\r\n${plain.replaceAll(',', '~')}`, []],
+    ['a tab', 'x.csv', `\ufeffsep=\t\r\n${plain.replaceAll(',', '\t')}`, []],
+    ['a separator in quotes', 'x.csv', `"sep=;"\r${plain.replaceAll(',', ';').replaceAll('\n', '\r')}`, []],
+    ['another separator than its ending', 'x.tsv', `sep=;\n${plain.replaceAll(',', ';')}`, []],
+    [
+      'a separator in UTF-16',
+      'x.csv',
+      Buffer.from(`\ufeffsep=;\n${plain.replaceAll(',', ';')}`, 'utf16le'),
+      [],
+    ],
+    ['a separator, which --separator corrects', 'x.csv', `sep=;\n${plain}`, ['--separator', ',']],
+    ['a separator before quoted titles', 'x.csv', `sep=;\n"id";"name";"mass"\n"1";"ä";1\n`, []],
+  ])(
+    'whose first line names %s is read, and its lines keep their numbers',
+    async (_, name, content, args) => {
+      const { body, stderr } = await ingest({ [name]: content }, [name, '--no-wait', ...args]);
+      expect([body, stderr]).toEqual([`\n${expected}`, '']);
+    },
+  );
+
   test('on standard input is read', async () => {
     expect((await ingest({}, ['-', '--no-wait'], plain)).body).toBe(expected);
   });
