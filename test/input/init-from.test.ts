@@ -93,6 +93,26 @@ test.each([
   expect(answer.error.message).toContain(said);
 });
 
+const features = (count: number) =>
+  Array.from({ length: count }, (_, id) => ({
+    type: 'Feature',
+    id,
+    properties: { mass: id },
+    geometry: null,
+  }));
+
+test.each<[string, unknown, string]>([
+  ['of GeoJSON', { type: 'FeatureCollection', features: features(2) }, '.features[] | {source_id'],
+  ['of large GeoJSON', { type: 'FeatureCollection', name: 'x', features: features(40_000) }, '.features[] |'],
+  ['that is one object around a list', { count: 2, data: [{ a: 1 }, { a: 2 }] }, "jq -c '.data[]' FILE"],
+  ['that is one object larger than a record', { a: { b: 'x'.repeat(1_100_000) } }, "jq -c '.MEMBER[]' FILE"],
+])('a file %s makes no dataset, and the reason says what to do', async (_, content, said) => {
+  for (const text of [JSON.stringify(content), JSON.stringify(content, null, 1)]) {
+    const { code, answer, yaml } = await init('x.json', text);
+    expect([code, yaml, answer.error?.message]).toEqual([2, '', expect.stringContaining(said)]);
+  }
+});
+
 test.each([
   ['with a title twice', 'id,value,value\n1,2,3\n', 'the column "value" is there twice'],
   ['with lines above its header', '# Station\nid,a\n1,2\n2,3\n', 'delete what is above the header'],

@@ -252,6 +252,60 @@ describe('JSON', () => {
   });
 });
 
+describe('a file of JSON that is one object around its records', () => {
+  const features = [1, 2].map((id) => ({
+    type: 'Feature',
+    id,
+    properties: { name: `n${id}` },
+    geometry: null,
+  }));
+  const many = Array.from({ length: 3_000 }, (_, id) => ({ ...features[0], id }));
+  const pretty = (value: unknown) => JSON.stringify(value, null, 2);
+  test.each<[string, string, readonly string[], string]>([
+    ['GeoJSON', JSON.stringify({ type: 'FeatureCollection', features }), [], '.features[] | {source_id'],
+    ['GeoJSON with --id', pretty({ type: 'FeatureCollection', features }), ['--id', 'id'], '.features[] |'],
+    ['large GeoJSON', JSON.stringify({ type: 'FeatureCollection', features: many }), [], '.features[] |'],
+    [
+      'large GeoJSON with its type at the end',
+      pretty({ features: many, type: 'FeatureCollection' }),
+      [],
+      '.features[] |',
+    ],
+    [
+      'GeoJSON with metadata',
+      pretty({ type: 'FeatureCollection', metadata: { count: 2 }, features }),
+      [],
+      '.features[] |',
+    ],
+    [
+      'an object with a list',
+      pretty({ metadata: { count: 2 }, data: [{ name: 'a' }] }),
+      [],
+      "jq -c '.data[]' FILE",
+    ],
+    ['a large object with a list', JSON.stringify({ data: many }), [], "jq -c '.data[]' FILE"],
+    ['a large object', JSON.stringify({ data: { a: many } }), [], "jq -c '.MEMBER[]' FILE"],
+  ])('as %s, is refused with the command that helps', async (_, content, args, said) => {
+    const { code, stderr, uploads } = await ingest({ 'x.json': content }, ['x.json', ...args]);
+    expect([code, stderr, uploads]).toEqual([2, expect.stringContaining(said), []]);
+  });
+
+  test('is told apart from a record with lists of objects', async () => {
+    const record = `${JSON.stringify({ metadata: { name: 'x'.repeat(70_000) }, source_id: 'a' })}\n`;
+    expect((await ingest({ 'x.ndjson': record }, ['x.ndjson', '--no-wait'])).body).toBe(record);
+    const flat = [{ data: [{ a: 1 }], id: 'a', name: 'b' }].map((each) => JSON.stringify(each)).join('\n');
+    const read = await ingest({ 'x.ndjson': flat }, [
+      'x.ndjson',
+      '--id',
+      'id',
+      '--ignore',
+      'data',
+      '--no-wait',
+    ]);
+    expect([read.code, read.body]).toEqual([0, '{"source_id":"a","metadata":{"name":"b"}}\n']);
+  });
+});
+
 describe('a file that holds no text', () => {
   test.each([
     ['a spreadsheet', Buffer.from('PK\x03\x04rest'), 'CSV UTF-8'],

@@ -2,6 +2,7 @@ import { OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
 import { bounds } from '@osa/core/limits';
 import type { Field } from '@osa/core/record/cell';
+import { largeRefusal } from './collection.ts';
 import { type Choices, fieldNameOf, isOfPublished, type Numbering, publishedNames } from './columns.ts';
 import type { Format } from './format.ts';
 import { JsonLines } from './json-lines.ts';
@@ -121,8 +122,7 @@ export async function* linesOf(name: string, text: AsyncIterable<string>): Async
   for await (const chunk of text) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
-    if (rest.length > 4 * bounds.lineBytes)
-      throw new OsaError('usage', `${name}: a record is longer than 4 MiB`);
+    if (rest.length > 4 * bounds.lineBytes) throw largeRefusal(name);
     yield* lines;
   }
   if (rest !== '') yield rest;

@@ -3,6 +3,7 @@ import { OsaError } from '@osa/core/error';
 import type { Field } from '@osa/core/record/cell';
 import type { Context } from '../command.ts';
 import { openRecords, type RecordsFile, unreadable } from '../commands/ingestions/records-file.ts';
+import { isLargeObject, largeRefusal, refuseCollection } from './collection.ts';
 import { type Choices, Numbering } from './columns.ts';
 import { contentOf, type Reading } from './content.ts';
 import { flatRefusal, isFlat, isPublished, nested } from './flat.ts';
@@ -110,6 +111,8 @@ async function* converted(
     }
     // Records that osa has written say their id.
     const id = options.id ?? (isPublished(content.head, content.format) ? 'source_id' : undefined);
+    refuseCollection(name, content.head, id !== undefined);
+    if (id === undefined && isLargeObject(content.head)) throw largeRefusal(name);
     if (id === undefined && isFlat(content.head, content.format)) throw flatRefusal(name);
     if (id === undefined) yield* content.lines();
     else yield* nested(name, content.text(), { fields, choices: { ...options, id }, numbers });
