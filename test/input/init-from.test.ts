@@ -17,7 +17,8 @@ async function init(name: string, content: string | Buffer, ...args: string[]) {
   const fields = manifest?.schema.fields.map(
     (field) => `${field.name} ${field.type}${field.required ? '!' : ''}`,
   );
-  return { code, stderr, yaml, manifest, fields, answer: JSON.parse(stdout) };
+  const { stdout: output } = await world.osa(['init', 'again', '--from', name, ...args]);
+  return { code, stderr, yaml, manifest, fields, output, answer: JSON.parse(stdout) };
 }
 
 test('Parquet is refused with the way to go on', async () => {
@@ -184,6 +185,27 @@ test('names that begin alike make hooks of different names', async () => {
     init(`${start}_2.csv`, 'id,a\n1,2\n'),
   ]);
   expect(new Set(made.map(({ manifest }) => manifest?.hooks[0]?.name)).size).toBe(2);
+});
+
+test.each([
+  ['without a digit before the point', ['.164', '-.2', '0.3'], '.164'],
+  ['without a digit after the point', ['5.', '1.e3', '7.5'], '5.'],
+  ['with a leading +', ['+4', '5', '+6.5'], '+4'],
+  ['with leading zeros', ['5', '00012', '012'], '00012'],
+])('a column of numbers %s is a text, and the hint names one', async (how, values, example) => {
+  const rows = values.map((value, index) => `${'abc'[index]},${value}`);
+  const { fields, yaml, manifest, output } = await init('x.csv', `id,mass\n${rows.join('\n')}\n`);
+  expect([fields, manifest?.slug]).toEqual([['mass text!'], 'x-data']);
+  const hint = `most are numbers, some ${how}, such as "${example}"`;
+  expect(yaml).toContain(`# ${hint}\n`);
+  expect(output).toContain(
+    `Look at these first, in convention.yaml and in the file:\n  mass is text: ${hint}\n`,
+  );
+});
+
+test('codes of one length are a text without a hint', async () => {
+  const { yaml } = await init('x.csv', 'id,zip\na,01234\nb,02345\nc,12345\n');
+  expect(yaml).toContain('description: "zip" }\n');
 });
 
 test('text that looks like numbers or dates says so, and a unit in a title is proposed', async () => {

@@ -16,7 +16,7 @@ import { refuseUnwaited, verdictOf, verdictOptions, type Waited } from './verdic
 
 export const ingest = defineCommand({
   description:
-    'Takes records in from NDJSON, JSON, CSV and TSV, also packed by gzip or zstd. JSON is {"source_id": "…", "metadata": ' +
+    'Takes records in from Parquet, and from NDJSON, JSON, CSV and TSV, also packed by gzip or zstd. JSON is {"source_id": "…", "metadata": ' +
     '{…}} for each record, or flat with --id. The columns of a table are the fields of the schema. A file that cannot be ' +
     'read to its end changes nothing.\n\n' +
     'Then it waits until the hooks have run over all records, and shows the counts and the three most frequent reasons of ' +
