@@ -57,7 +57,8 @@ describe('a table', () => {
       '',
       '',
       '{"source_id":"2","metadata":{"name":"d"}}',
-      '{"source_id":"3","metadata":{"name":"e","mass":12345678901234567890}}',
+      '{"source_id":"3","metadata":{"name":"e","mass":12345678901234567890},' +
+        '"problem":"x.csv line 6: mass: 12345678901234567890 is more than 100"}',
     ]);
   });
 
@@ -116,6 +117,19 @@ describe('a table', () => {
       problem: 'x.csv line 2: column "Mass": "heavy" is not a number',
     });
     expect(long.problem).toBe('x.csv line 3: has 4 cells, and the header 3');
+  });
+
+  test('has cells that break a rule of the schema, which are reported with file, line, column and value', async () => {
+    const content = 'id,name,Mass (kg)\n1,a,1\n2,,500\n';
+    const { body } = await ingest({ 'x.csv': content }, ['x.csv', '--map', 'mass=Mass (kg)', '--no-wait']);
+    const [, right, wrong] = lines(body).map((line) => JSON.parse(line || '{}'));
+    expect(right).toEqual({ source_id: '1', metadata: { name: 'a', mass: 1 } });
+    expect(wrong).toEqual({
+      source_id: '2',
+      metadata: { mass: 500 },
+      problem:
+        'x.csv line 3: name: is required, but is absent; column "Mass (kg)": mass: 500 is more than 100',
+    });
   });
 
   test('with decimal commas between semicolons is refused with the reason', async () => {
@@ -339,6 +353,33 @@ describe('--check', () => {
       ],
     });
     expect(checked.problems).toHaveLength(3);
+  });
+
+  test('says the place in each of several files', async () => {
+    const files = {
+      'a.csv': 'id,name,mass\n1,a,500\n',
+      'b.csv': 'id,name,mass\n2,b,1\n3,c,700\n',
+      'c.ndjson': '\n{"source_id":"4","metadata":{"name":5}}\n',
+      'd.csv': 'id,name\n2,b\n',
+    };
+    const check = async (...names: string[]) =>
+      JSON.parse((await ingest(files, [...names, '--check', '--json'])).stdout);
+    const { problems } = await check('a.csv', 'b.csv', 'c.ndjson');
+    expect(problems.map(({ reason }: { reason: string }) => reason)).toEqual([
+      'a.csv line 2: mass: 500 is more than 100',
+      'b.csv line 3: mass: 700 is more than 100',
+      'name: 5 is not a text',
+    ]);
+    const places = problems.flatMap(({ examples }: { examples: { place: string }[] }) => examples);
+    expect(places).toEqual([
+      { source_id: '1', line: 2, place: 'a.csv line 2' },
+      { source_id: '3', line: 5, place: 'b.csv line 3' },
+      { source_id: '4', line: 7, place: 'c.ndjson line 2' },
+    ]);
+    expect((await ingest(files, ['a.csv', 'c.ndjson', '--check'])).stdout).toContain(
+      '\n      c.ndjson line 2 (4)\n',
+    );
+    expect((await check('b.csv', 'd.csv')).refused).toContain('(b.csv line 2 and d.csv line 2)');
   });
 
   test('exits with 0 when all is right, and tells what would be refused', async () => {

@@ -30,9 +30,9 @@ export class Numbering {
   }
 }
 
-export interface Columns {
+export interface Columns<Kind extends Field = Field> {
   /** By place; undefined for a column that is left out. */
-  readonly fields: readonly (Field | undefined)[];
+  readonly fields: readonly (Kind | undefined)[];
   /** The place of the id; undefined where the records are numbered. */
   readonly id: number | undefined;
 }
@@ -60,11 +60,11 @@ export function fieldNameOf(title: string): string {
 }
 
 /** @throws OsaError `usage` with all that does not fit */
-export function chooseColumns(
+export function chooseColumns<Kind extends Field>(
   name: string,
   titles: readonly string[],
-  { fields, choices }: { readonly fields: readonly Field[]; readonly choices: Choices },
-): Columns {
+  { fields, choices }: { readonly fields: readonly Kind[]; readonly choices: Choices },
+): Columns<Kind> {
   const problems: string[] = [];
   for (const [index, title] of titles.entries()) {
     if (titles.indexOf(title) !== index && !choices.ignore.includes(title))
@@ -74,7 +74,7 @@ export function chooseColumns(
   const id = idColumn(titles, choices.id);
   if (id === -1) problems.push(missingId(titles, choices.id));
   const byName = new Map(fields.map((field) => [field.name, field]));
-  const mapped = new Map<string, Field>();
+  const mapped = new Map<string, Kind>();
   for (const { field, column } of choices.map) {
     const found = byName.get(field);
     if (!found)
