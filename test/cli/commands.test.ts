@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, readlink, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommandEntry, CommandGroup } from '@osa/cli/commands/entry';
 import { commands } from '@osa/cli/commands/index';
@@ -413,6 +413,19 @@ describe('keys generate', () => {
     expect((await world.osa(['keys', 'generate', '--out', 'k.jwk', '--force'])).code).toBe(0);
     expect(await readFile(file, 'utf8')).toContain('Ed25519');
     expect((await stat(file)).mode & 0o777).toBe(0o600);
+  });
+
+  test('follows a link, and replaces no device', async () => {
+    await using world = await createCliWorld();
+    const made = (name: string) => join(world.cwd, name);
+    await symlink('/dev/null', made('null.jwk'));
+    await symlink('mine.jwk', made('link.jwk'));
+    const refused = await world.osa(['keys', 'generate', '--out', 'null.jwk', '--force']);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('is a device')]);
+    expect(await readlink(made('null.jwk'))).toBe('/dev/null');
+    expect((await world.osa(['keys', 'generate', '--out', 'link.jwk', '--force'])).code).toBe(0);
+    expect(await readlink(made('link.jwk'))).toBe('mine.jwk');
+    expect((await stat(made('mine.jwk'))).mode & 0o777).toBe(0o600);
   });
 });
 

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { lstat, mkdir, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { request } from 'undici';
@@ -145,6 +146,41 @@ describe('files', () => {
     way.close();
     const { body } = await request(`${archive.daemon.url}/api/v1/data/sample/probe.ndjson`);
     expect(await readFile(path, 'utf8')).toBe(await body.text());
+  });
+
+  test('are written to the target of a link, which stays', async () => {
+    const place = file('place');
+    await mkdir(join(place, 'far'), { recursive: true });
+    await symlink('far/x.csv', join(place, 'x.csv'));
+    for (const _ of ['new', 'there already']) {
+      expect((await osa(['rows', 'probe', '--limit', '1', '--out', join(place, 'x.csv')])).code).toBe(0);
+      expect(await readlink(join(place, 'x.csv'))).toBe('far/x.csv');
+      expect(await readFile(join(place, 'far/x.csv'), 'utf8')).toContain('Iron');
+    }
+    expect([await readdir(place), await readdir(join(place, 'far'))]).toEqual([['far', 'x.csv'], ['x.csv']]);
+  });
+
+  test.each([
+    ['a device', (path: string) => symlink('/dev/null', path)],
+    [
+      'a socket',
+      async (path: string) => void (await once(net.createServer().listen(path).unref(), 'listening')),
+    ],
+    ['a directory', async (path: string) => void (await mkdir(path))],
+  ])('in the place of %s are refused, which stays', async (noun, make) => {
+    const path = join('/tmp', `${crypto.randomUUID()}.csv`);
+    await make(path);
+    const before = await lstat(path);
+    const { code, stdout } = await osa(['rows', 'probe', '--out', path, '--json']);
+    const { error } = JSON.parse(stdout);
+    expect([code, error.field, error.message]).toEqual([
+      2,
+      '--out',
+      expect.stringContaining(`is ${noun}; name`),
+    ]);
+    expect((await lstat(path)).ino).toBe(before.ino);
+    expect(existsSync(`${path}.part`)).toBe(false);
+    await rm(path, { recursive: true });
   });
 
   test('that cannot be written are refused', async () => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createWriteStream, existsSync } from 'node:fs';
-import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -122,6 +122,29 @@ test.skipIf(standardsDirectory === undefined || !existsSync(profile))(
     expect([validate(described), validate.errors]).toEqual([true, null]);
   },
 );
+
+test.each([
+  ['a directory', '', 'datapackage.json'],
+  ['a zip file', '.zip', ''],
+])('the target of a link takes %s, and the link stays', async (_, ending, made) => {
+  const at = place();
+  await mkdir(at);
+  const [link, target] = [join(at, `link${ending}`), join(at, `target${ending}`)];
+  if (ending === '') await mkdir(target);
+  await symlink(`target${ending}`, link);
+  const { code, stderr } = await osa(['export', 'samples', '--out', link, '--server', archive.daemon.url]);
+  expect([code, stderr]).toEqual([0, expect.stringContaining('complete')]);
+  expect([await readlink(link), existsSync(join(target, made))]).toEqual([`target${ending}`, true]);
+  expect(await osa(['export', '--verify', link])).toMatchObject({ code: 0 });
+});
+
+test('a file is not replaced by a directory, and nothing is read', async () => {
+  const file = place();
+  await writeFile(file, 'mine');
+  const { code, stderr } = await osa(['export', 'samples', '--out', file, '--server', archive.daemon.url]);
+  expect([code, stderr]).toEqual([2, expect.stringContaining('is a file; name a directory')]);
+  expect([existsSync(`${file}.part`), await readFile(file, 'utf8')]).toEqual([false, 'mine']);
+});
 
 describe('as one zip file', () => {
   const made = async (...args: string[]) => {

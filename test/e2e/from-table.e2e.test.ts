@@ -61,3 +61,19 @@ test('the same table again finds its ingestion, and one with other cells is chec
     'odd.csv line 3: column "Mass (kg)": "heavy" is not a number',
   );
 });
+
+test.each([
+  ['the_quick_brown_fox_jumps_over_lazy.csv', 'id,mass\na,1\n'],
+  [`${'long_name_'.repeat(20)}.csv`, `id,${'t'.repeat(80)},${'t'.repeat(80)}u\na,1,2\n`],
+  ['pg-tables.csv', 'sep=;\nid;mass\na;1\n'],
+])('%s deploys under a name that is cut where names end', async (file, content) => {
+  const place = join(stage.directory, file.slice(0, 12));
+  await mkdir(place);
+  await writeFile(join(place, file), content);
+  const { ingest } = await osaJson(place, ['init', '--from', file]);
+  await osaJson(place, ['deploy']);
+  expect(await osaJson(place, ingest.split(' ').slice(1))).toMatchObject({
+    status: 'completed',
+    published: 1,
+  });
+});

@@ -1,6 +1,6 @@
 import { madeFrom } from '@osa/cli/commands/init/from';
 import { ColumnLook } from '@osa/cli/commands/init/look';
-import { chooseColumns } from '@osa/cli/input/columns';
+import { chooseColumns, Numbering } from '@osa/cli/input/columns';
 import { nested } from '@osa/cli/input/flat';
 import { parseManifest } from '@osa/core/convention/manifest/read';
 import { asOsaError } from '@osa/core/error';
@@ -103,7 +103,11 @@ test('each required member of flat JSON is then there', async () => {
         for (const line of lines) yield `${JSON.stringify(line)}\n`;
       };
       const choices = { ...dataset.choices, id: dataset.choices.id ?? idTitle(titles) };
-      for await (const line of nested('x.ndjson', text(), { fields: dataset.fields, choices })) {
+      for await (const line of nested('x.ndjson', text(), {
+        fields: dataset.fields,
+        choices,
+        numbers: new Numbering(),
+      })) {
         const { metadata } = JSON.parse(line);
         const names = dataset.fields.map((field) => field.name);
         expect(Object.keys(metadata).filter((name) => !names.includes(name))).toEqual([]);

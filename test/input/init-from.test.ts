@@ -17,7 +17,8 @@ async function init(name: string, content: string | Buffer, ...args: string[]) {
   const fields = manifest?.schema.fields.map(
     (field) => `${field.name} ${field.type}${field.required ? '!' : ''}`,
   );
-  return { code, stderr, yaml, manifest, fields, answer: JSON.parse(stdout) };
+  const { stdout: output } = await world.osa(['init', 'again', '--from', name, ...args]);
+  return { code, stderr, yaml, manifest, fields, output, answer: JSON.parse(stdout) };
 }
 
 test('Parquet is refused with the way to go on', async () => {
@@ -77,6 +78,12 @@ test.each([
   expect(answer.ingest).toMatch(new RegExp(`${name}${options}$`));
 });
 
+test('a first line that names the separator is no header', async () => {
+  const { fields, answer, manifest } = await init('x.csv', 'sep=~\nid~a,b\n1~2\n');
+  expect([fields, answer.ingest]).toEqual([['a_b number!'], 'osa ingest x-data x.csv']);
+  expect(manifest?.schema.fields[0]?.description).toBe('a,b');
+});
+
 test.each([
   ['without a record', 'a,b\n', 'holds no record'],
   ['that is empty', '', 'holds no record'],
@@ -85,6 +92,26 @@ test.each([
   const { code, answer, yaml } = await init('x.csv', content);
   expect([code, answer.error.code, yaml]).toEqual([2, 'usage', '']);
   expect(answer.error.message).toContain(said);
+});
+
+const features = (count: number) =>
+  Array.from({ length: count }, (_, id) => ({
+    type: 'Feature',
+    id,
+    properties: { mass: id },
+    geometry: null,
+  }));
+
+test.each<[string, unknown, string]>([
+  ['of GeoJSON', { type: 'FeatureCollection', features: features(2) }, '.features[] | {source_id'],
+  ['of large GeoJSON', { type: 'FeatureCollection', name: 'x', features: features(40_000) }, '.features[] |'],
+  ['that is one object around a list', { count: 2, data: [{ a: 1 }, { a: 2 }] }, "jq -c '.data[]' FILE"],
+  ['that is one object larger than a record', { a: { b: 'x'.repeat(1_100_000) } }, "jq -c '.MEMBER[]' FILE"],
+])('a file %s makes no dataset, and the reason says what to do', async (_, content, said) => {
+  for (const text of [JSON.stringify(content), JSON.stringify(content, null, 1)]) {
+    const { code, answer, yaml } = await init('x.json', text);
+    expect([code, yaml, answer.error?.message]).toEqual([2, '', expect.stringContaining(said)]);
+  }
 });
 
 test.each([
@@ -135,6 +162,50 @@ test.each([
   const separator = name.endsWith('.tsv') ? '\t' : ',';
   const { manifest } = await init(name, `id${separator}mass\na${separator}1\n`);
   expect(manifest).toMatchObject({ slug, schema: { id: slug } });
+});
+
+test.each([
+  ['the_quick_brown_fox_jumps_over_lazy.csv', /^the_quick_brown_fox_[0-9a-f]{6}_completeness$/],
+  [`${'long-'.repeat(40)}.csv`, /^long_long_long_long_[0-9a-f]{6}_completeness$/],
+  [`${'a'.repeat(27)}.csv`, /^a{27}_completeness$/],
+  ['pg-tables.csv', /^x_pg_tables_completeness$/],
+  ['records.csv', /^records_completeness$/],
+])('%s makes a dataset that can be deployed', async (name, hook) => {
+  const title = 'b'.repeat(70);
+  const { code, manifest, fields } = await init(name, `id,${title},${title}c\n1,2,3\n`);
+  expect(code).toBe(0);
+  expect(manifest?.hooks[0]?.name).toMatch(hook);
+  expect(fields).toEqual([`${'b'.repeat(63)} number!`, `${'b'.repeat(61)}_2 number!`]);
+});
+
+test('names that begin alike make hooks of different names', async () => {
+  const start = 'measurements_of_the_north_station';
+  const made = await Promise.all([
+    init(`${start}_1.csv`, 'id,a\n1,2\n'),
+    init(`${start}_2.csv`, 'id,a\n1,2\n'),
+  ]);
+  expect(new Set(made.map(({ manifest }) => manifest?.hooks[0]?.name)).size).toBe(2);
+});
+
+test.each([
+  ['without a digit before the point', ['.164', '-.2', '0.3'], '.164'],
+  ['without a digit after the point', ['5.', '1.e3', '7.5'], '5.'],
+  ['with a leading +', ['+4', '5', '+6.5'], '+4'],
+  ['with leading zeros', ['5', '00012', '012'], '00012'],
+])('a column of numbers %s is a text, and the hint names one', async (how, values, example) => {
+  const rows = values.map((value, index) => `${'abc'[index]},${value}`);
+  const { fields, yaml, manifest, output } = await init('x.csv', `id,mass\n${rows.join('\n')}\n`);
+  expect([fields, manifest?.slug]).toEqual([['mass text!'], 'x-data']);
+  const hint = `most are numbers, some ${how}, such as "${example}"`;
+  expect(yaml).toContain(`# ${hint}\n`);
+  expect(output).toContain(
+    `Look at these first, in convention.yaml and in the file:\n  mass is text: ${hint}\n`,
+  );
+});
+
+test('codes of one length are a text without a hint', async () => {
+  const { yaml } = await init('x.csv', 'id,zip\na,01234\nb,02345\nc,12345\n');
+  expect(yaml).toContain('description: "zip" }\n');
 });
 
 test('text that looks like numbers or dates says so, and a unit in a title is proposed', async () => {

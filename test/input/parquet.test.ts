@@ -35,12 +35,37 @@ async function ingest(select: string, ...args: readonly string[]) {
       : problem(404, 'not_found', path);
   });
   const environment = { OSA_KEY: key, OSA_SERVER: server.url };
-  const { code, stderr } = await world.osa(['ingest', 'x', 'x.parquet', '--no-wait', ...args], {
+  const { code, stdout, stderr } = await world.osa(['ingest', 'x', 'x.parquet', '--no-wait', ...args], {
     environment,
   });
   const sent = server.requests.find(({ method }) => method === 'POST')?.body ?? '';
-  return { code, stderr, records: sent.split('\n').filter(Boolean) };
+  return { code, stdout, stderr, records: sent.split('\n').filter(Boolean) };
 }
+
+test('records of two files of Parquet are numbered as one upload', async () => {
+  const { code, records } = await ingest("select unnest(['a', 'b']) as name", ...['x.parquet', '--id', '#']);
+  expect(code).toBe(0);
+  expect(records.map((record) => JSON.parse(record).source_id)).toEqual(['1', '2', '3', '4']);
+});
+
+test('a value that breaks a rule of the schema is reported with file, row, column and value', async () => {
+  const { records } = await ingest("select unnest(['a', 'b']) as id, unnest(['2026-01-31', 'soon']) as Seen");
+  expect(records.map((record) => JSON.parse(record).problem)).toEqual([
+    undefined,
+    expect.stringMatching(/^x\.parquet row 2: column "Seen": seen: "soon" is not a date/),
+  ]);
+});
+
+test('--check names the row of one of two files of Parquet', async () => {
+  const { stdout } = await ingest(
+    "select unnest(['2026-01-31', 'soon']) as seen",
+    'x.parquet',
+    '--id',
+    '#',
+    '--check',
+  );
+  expect(stdout).toContain('x.parquet row 2 (2), x.parquet row 2 (4)');
+});
 
 describe('a decimal of Parquet', () => {
   test.each([
@@ -59,7 +84,8 @@ describe('a decimal of Parquet', () => {
     );
     expect(code).toBe(0);
     expect(records).toEqual([
-      `{"source_id":"a","metadata":{"mass":${expected},"readings":[${expected},null]}}`,
+      `{"source_id":"a","metadata":{"mass":${expected},"readings":[${expected},null]},` +
+        '"problem":"x.parquet row 1: readings[1]: null is not a number"}',
     ]);
   });
 
@@ -90,7 +116,9 @@ describe('a decimal of Parquet', () => {
 
   test('in lists of lists keeps its digits', async () => {
     const { records } = await ingest(`select 'a' as id, [[0.3::decimal(4, 1)], null] as readings`);
-    expect(records).toEqual(['{"source_id":"a","metadata":{"readings":[[0.3],null]}}']);
+    expect(records.map((record) => JSON.stringify(JSON.parse(record).metadata))).toEqual([
+      '{"readings":[[0.3],null]}',
+    ]);
   });
 
   test('with a negative scale is refused, as the format does', () => {

@@ -57,7 +57,8 @@ describe('a table', () => {
       '',
       '',
       '{"source_id":"2","metadata":{"name":"d"}}',
-      '{"source_id":"3","metadata":{"name":"e","mass":12345678901234567890}}',
+      '{"source_id":"3","metadata":{"name":"e","mass":12345678901234567890},' +
+        '"problem":"x.csv line 6: mass: 12345678901234567890 is more than 100"}',
     ]);
   });
 
@@ -81,6 +82,28 @@ describe('a table', () => {
     expect([body, stderr]).toEqual([expected, '']);
   });
 
+  test.each<[string, string, string | Buffer, readonly string[]]>([
+    ['a semicolon', 'x.csv', `sep=;\n${plain.replaceAll(',', ';')}`, []],
+    ['a rare separator', 'x.csv', `SEP=~\r\n${plain.replaceAll(',', '~')}`, []],
+    ['a tab', 'x.csv', `\ufeffsep=\t\r\n${plain.replaceAll(',', '\t')}`, []],
+    ['a separator in quotes', 'x.csv', `"sep=;"\r${plain.replaceAll(',', ';').replaceAll('\n', '\r')}`, []],
+    ['another separator than its ending', 'x.tsv', `sep=;\n${plain.replaceAll(',', ';')}`, []],
+    [
+      'a separator in UTF-16',
+      'x.csv',
+      Buffer.from(`\ufeffsep=;\n${plain.replaceAll(',', ';')}`, 'utf16le'),
+      [],
+    ],
+    ['a separator, which --separator corrects', 'x.csv', `sep=;\n${plain}`, ['--separator', ',']],
+    ['a separator before quoted titles', 'x.csv', `sep=;\n"id";"name";"mass"\n"1";"ä";1\n`, []],
+  ])(
+    'whose first line names %s is read, and its lines keep their numbers',
+    async (_, name, content, args) => {
+      const { body, stderr } = await ingest({ [name]: content }, [name, '--no-wait', ...args]);
+      expect([body, stderr]).toEqual([`\n${expected}`, '']);
+    },
+  );
+
   test('on standard input is read', async () => {
     expect((await ingest({}, ['-', '--no-wait'], plain)).body).toBe(expected);
   });
@@ -94,6 +117,19 @@ describe('a table', () => {
       problem: 'x.csv line 2: column "Mass": "heavy" is not a number',
     });
     expect(long.problem).toBe('x.csv line 3: has 4 cells, and the header 3');
+  });
+
+  test('has cells that break a rule of the schema, which are reported with file, line, column and value', async () => {
+    const content = 'id,name,Mass (kg)\n1,a,1\n2,,500\n';
+    const { body } = await ingest({ 'x.csv': content }, ['x.csv', '--map', 'mass=Mass (kg)', '--no-wait']);
+    const [, right, wrong] = lines(body).map((line) => JSON.parse(line || '{}'));
+    expect(right).toEqual({ source_id: '1', metadata: { name: 'a', mass: 1 } });
+    expect(wrong).toEqual({
+      source_id: '2',
+      metadata: { mass: 500 },
+      problem:
+        'x.csv line 3: name: is required, but is absent; column "Mass (kg)": mass: 500 is more than 100',
+    });
   });
 
   test('with decimal commas between semicolons is refused with the reason', async () => {
@@ -144,6 +180,24 @@ describe('several files', () => {
     expect([code, stderr.includes('line 4: twice (b.ndjson line 2)')]).toEqual([2, true]);
   });
 
+  test('are numbered as one upload', async () => {
+    const { code, body } = await ingest(
+      {
+        'a.csv': 'name\na\nb\n',
+        'b.csv.gz': gzipSync('name\nc\n\nd\n'),
+        'c.ndjson': '{"name":"e"}\n',
+        'd.json': '[\n{"name":"f"}\n]',
+        'e.tsv': 'name\tmass\ng\t1\n',
+      },
+      ['a.csv', 'b.csv.gz', 'c.ndjson', 'd.json', 'e.tsv', '--id', '#', '--no-wait'],
+    );
+    expect(code).toBe(0);
+    const records = lines(body).flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
+    expect(records.map(({ source_id, metadata }) => `${source_id} ${metadata.name}`)).toEqual([
+      ...['1 a', '2 b', '3 c', '4 d', '5 e', '6 f', '7 g'],
+    ]);
+  });
+
   test('of which one is not there send nothing', async () => {
     const { code, uploads } = await ingest(files, ['a.csv', 'c.csv']);
     expect([code, uploads]).toEqual([2, []]);
@@ -188,6 +242,20 @@ describe('JSON', () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining('convention.yaml is YAML')]);
   });
 
+  test('is numbered by its records, however they are laid out', async () => {
+    const records = [{ name: 'a' }, { name: 'b', mass: 2 }, { name: 'c' }];
+    const layouts = {
+      'compact.json': JSON.stringify(records),
+      'pretty.json': `\n${JSON.stringify(records, null, 2)}`,
+      'x.ndjson': records.map((record) => `\n${JSON.stringify(record)}\n`).join('\n'),
+    };
+    for (const [name, content] of Object.entries(layouts)) {
+      const { body } = await ingest({ [name]: content }, [name, '--id', '#', '--no-wait']);
+      const sent = lines(body).flatMap((line) => (line === '' ? [] : [JSON.parse(line).source_id]));
+      expect([name, sent]).toEqual([name, ['1', '2', '3']]);
+    }
+  });
+
   test.each([['NaN'], ['[1, -Infinity]']])('with %s is told to write null', async (value) => {
     const { code, stderr } = await ingest({ 'x.ndjson': `{"id": "1", "mass": ${value}}\n` }, [
       'x.ndjson',
@@ -195,6 +263,60 @@ describe('JSON', () => {
       'id',
     ]);
     expect([code, stderr.includes('write null')]).toEqual([2, true]);
+  });
+});
+
+describe('a file of JSON that is one object around its records', () => {
+  const features = [1, 2].map((id) => ({
+    type: 'Feature',
+    id,
+    properties: { name: `n${id}` },
+    geometry: null,
+  }));
+  const many = Array.from({ length: 3_000 }, (_, id) => ({ ...features[0], id }));
+  const pretty = (value: unknown) => JSON.stringify(value, null, 2);
+  test.each<[string, string, readonly string[], string]>([
+    ['GeoJSON', JSON.stringify({ type: 'FeatureCollection', features }), [], '.features[] | {source_id'],
+    ['GeoJSON with --id', pretty({ type: 'FeatureCollection', features }), ['--id', 'id'], '.features[] |'],
+    ['large GeoJSON', JSON.stringify({ type: 'FeatureCollection', features: many }), [], '.features[] |'],
+    [
+      'large GeoJSON with its type at the end',
+      pretty({ features: many, type: 'FeatureCollection' }),
+      [],
+      '.features[] |',
+    ],
+    [
+      'GeoJSON with metadata',
+      pretty({ type: 'FeatureCollection', metadata: { count: 2 }, features }),
+      [],
+      '.features[] |',
+    ],
+    [
+      'an object with a list',
+      pretty({ metadata: { count: 2 }, data: [{ name: 'a' }] }),
+      [],
+      "jq -c '.data[]' FILE",
+    ],
+    ['a large object with a list', JSON.stringify({ data: many }), [], "jq -c '.data[]' FILE"],
+    ['a large object', JSON.stringify({ data: { a: many } }), [], "jq -c '.MEMBER[]' FILE"],
+  ])('as %s, is refused with the command that helps', async (_, content, args, said) => {
+    const { code, stderr, uploads } = await ingest({ 'x.json': content }, ['x.json', ...args]);
+    expect([code, stderr, uploads]).toEqual([2, expect.stringContaining(said), []]);
+  });
+
+  test('is told apart from a record with lists of objects', async () => {
+    const record = `${JSON.stringify({ metadata: { name: 'x'.repeat(70_000) }, source_id: 'a' })}\n`;
+    expect((await ingest({ 'x.ndjson': record }, ['x.ndjson', '--no-wait'])).body).toBe(record);
+    const flat = [{ data: [{ a: 1 }], id: 'a', name: 'b' }].map((each) => JSON.stringify(each)).join('\n');
+    const read = await ingest({ 'x.ndjson': flat }, [
+      'x.ndjson',
+      '--id',
+      'id',
+      '--ignore',
+      'data',
+      '--no-wait',
+    ]);
+    expect([read.code, read.body]).toEqual([0, '{"source_id":"a","metadata":{"name":"b"}}\n']);
   });
 });
 
@@ -231,6 +353,33 @@ describe('--check', () => {
       ],
     });
     expect(checked.problems).toHaveLength(3);
+  });
+
+  test('says the place in each of several files', async () => {
+    const files = {
+      'a.csv': 'id,name,mass\n1,a,500\n',
+      'b.csv': 'id,name,mass\n2,b,1\n3,c,700\n',
+      'c.ndjson': '\n{"source_id":"4","metadata":{"name":5}}\n',
+      'd.csv': 'id,name\n2,b\n',
+    };
+    const check = async (...names: string[]) =>
+      JSON.parse((await ingest(files, [...names, '--check', '--json'])).stdout);
+    const { problems } = await check('a.csv', 'b.csv', 'c.ndjson');
+    expect(problems.map(({ reason }: { reason: string }) => reason)).toEqual([
+      'a.csv line 2: mass: 500 is more than 100',
+      'b.csv line 3: mass: 700 is more than 100',
+      'name: 5 is not a text',
+    ]);
+    const places = problems.flatMap(({ examples }: { examples: { place: string }[] }) => examples);
+    expect(places).toEqual([
+      { source_id: '1', line: 2, place: 'a.csv line 2' },
+      { source_id: '3', line: 5, place: 'b.csv line 3' },
+      { source_id: '4', line: 7, place: 'c.ndjson line 2' },
+    ]);
+    expect((await ingest(files, ['a.csv', 'c.ndjson', '--check'])).stdout).toContain(
+      '\n      c.ndjson line 2 (4)\n',
+    );
+    expect((await check('b.csv', 'd.csv')).refused).toContain('(b.csv line 2 and d.csv line 2)');
   });
 
   test('exits with 0 when all is right, and tells what would be refused', async () => {

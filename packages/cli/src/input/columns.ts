@@ -1,6 +1,7 @@
 import { OsaError } from '@osa/core/error';
 import { reservedFields } from '@osa/core/hook/hook';
 import type { Field } from '@osa/core/record/cell';
+import { longestFieldName } from '@osa/core/record/schema';
 import { suggest } from '@osa/core/suggest';
 import { excerpt } from '@osa/core/text';
 
@@ -12,15 +13,26 @@ export interface Mapping {
 }
 
 export interface Choices {
-  /** The column with the records' ids, or `#`: the number of the record. */
+  /** The column with the records' ids, or `#`: the number of the record in the upload. */
   readonly id: string | undefined;
   readonly map: readonly Mapping[];
   readonly ignore: readonly string[];
 }
 
-export interface Columns {
+/** Counts the records of one upload, over all of its files. */
+export class Numbering {
+  private last = 0;
+
+  /** The number of the next record, from 1. */
+  next(): string {
+    this.last += 1;
+    return String(this.last);
+  }
+}
+
+export interface Columns<Kind extends Field = Field> {
   /** By place; undefined for a column that is left out. */
-  readonly fields: readonly (Field | undefined)[];
+  readonly fields: readonly (Kind | undefined)[];
   /** The place of the id; undefined where the records are numbered. */
   readonly id: number | undefined;
 }
@@ -43,16 +55,16 @@ export function fieldNameOf(title: string): string {
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '_')
     .replaceAll(/^_+|_+$/g, '')
-    .slice(0, 63);
-  return /^[a-z]/.test(name) ? name : `x_${name}`.slice(0, 63).replace(/_$/, '');
+    .slice(0, longestFieldName);
+  return /^[a-z]/.test(name) ? name : `x_${name}`.slice(0, longestFieldName).replace(/_$/, '');
 }
 
 /** @throws OsaError `usage` with all that does not fit */
-export function chooseColumns(
+export function chooseColumns<Kind extends Field>(
   name: string,
   titles: readonly string[],
-  { fields, choices }: { readonly fields: readonly Field[]; readonly choices: Choices },
-): Columns {
+  { fields, choices }: { readonly fields: readonly Kind[]; readonly choices: Choices },
+): Columns<Kind> {
   const problems: string[] = [];
   for (const [index, title] of titles.entries()) {
     if (titles.indexOf(title) !== index && !choices.ignore.includes(title))
@@ -62,7 +74,7 @@ export function chooseColumns(
   const id = idColumn(titles, choices.id);
   if (id === -1) problems.push(missingId(titles, choices.id));
   const byName = new Map(fields.map((field) => [field.name, field]));
-  const mapped = new Map<string, Field>();
+  const mapped = new Map<string, Kind>();
   for (const { field, column } of choices.map) {
     const found = byName.get(field);
     if (!found)

@@ -1,7 +1,7 @@
 import { type Peeked, unpacked } from './bytes.ts';
 import { type Format, formatOf } from './format.ts';
 import { JsonLines } from './json-lines.ts';
-import { separatorOf } from './table.ts';
+import { separatorNamed, separatorOf } from './table.ts';
 import { decoded, encodingOfMark } from './text.ts';
 
 /** How a file is to be read, where its content does not say so. */
@@ -43,7 +43,7 @@ export async function contentOf(
     format,
     isTable,
     head,
-    separator: separator ?? (format === 'tsv' ? '\t' : separatorOf(head)),
+    separator: separator ?? separatorNamed(head) ?? (format === 'tsv' ? '\t' : separatorOf(head)),
     text: () =>
       isTable
         ? decoded(name, peeked, encoding)

@@ -2,7 +2,8 @@ import { OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
 import { bounds } from '@osa/core/limits';
 import type { Field } from '@osa/core/record/cell';
-import { type Choices, fieldNameOf, isOfPublished, publishedNames } from './columns.ts';
+import { largeRefusal } from './collection.ts';
+import { type Choices, fieldNameOf, isOfPublished, type Numbering, publishedNames } from './columns.ts';
 import type { Format } from './format.ts';
 import { JsonLines } from './json-lines.ts';
 
@@ -61,7 +62,11 @@ function nestedRefusal(name: string, line: number): OsaError {
 export async function* nested(
   name: string,
   text: AsyncIterable<string>,
-  { fields, choices }: { readonly fields: readonly Field[]; readonly choices: Choices },
+  {
+    fields,
+    choices,
+    numbers,
+  }: { readonly fields: readonly Field[]; readonly choices: Choices; readonly numbers: Numbering },
 ): AsyncGenerator<string> {
   const names = new Set(fields.map((field) => field.name));
   const mapped = new Map(choices.map.map(({ field, column }) => [column, field]));
@@ -85,7 +90,7 @@ export async function* nested(
         .filter(([key]) => !ignore.includes(key) && (key !== id || names.has(fieldOf(key))))
         .map(([key, value]) => [fieldOf(key), value]),
     );
-    const source_id = id === '#' ? String(line) : asId(record[id]);
+    const source_id = id === '#' ? numbers.next() : asId(record[id]);
     yield `${JSON.stringify({ source_id, metadata })}\n`;
   }
 }
@@ -117,8 +122,7 @@ export async function* linesOf(name: string, text: AsyncIterable<string>): Async
   for await (const chunk of text) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
-    if (rest.length > 4 * bounds.lineBytes)
-      throw new OsaError('usage', `${name}: a record is longer than 4 MiB`);
+    if (rest.length > 4 * bounds.lineBytes) throw largeRefusal(name);
     yield* lines;
   }
   if (rest !== '') yield rest;

@@ -1,20 +1,21 @@
 import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
-import type { Field } from '@osa/core/record/cell';
 import type { Context } from '../command.ts';
 import { openRecords, type RecordsFile, unreadable } from '../commands/ingestions/records-file.ts';
-import type { Choices } from './columns.ts';
+import { isLargeObject, largeRefusal, refuseCollection } from './collection.ts';
+import { type Choices, Numbering } from './columns.ts';
 import { contentOf, type Reading } from './content.ts';
 import { flatRefusal, isFlat, isPublished, nested } from './flat.ts';
 import { isParquetFile } from './format.ts';
+import type { Wanted } from './row-check.ts';
 import { tableRecords } from './tabular.ts';
 
 export type InputOptions = Choices & Reading;
 
 /** Files of records in any format that is read, as one upload in NDJSON. */
 export interface RecordsInput extends RecordsFile {
-  /** The fields of the schema, to be said before the input is read: what a cell is follows from them. */
-  readFor(fields: readonly Field[]): void;
+  /** The schema, to be said before the input is read: what a cell is follows from its fields. */
+  readFor(wanted: Wanted): void;
   /** The place in the files of a line of the upload; undefined where it is the only file's own. */
   placeOf(line: number): string | undefined;
 }
@@ -31,14 +32,16 @@ export async function openInput(
   if (first === undefined || files.filter((file) => file === '-').length > 1) {
     throw new OsaError('usage', 'give one file or more, and standard input once', { field });
   }
-  let fields: readonly Field[] = [];
-  const starts: { readonly name: string; readonly before: number }[] = [];
+  let wanted: Wanted = { fields: [], openText: false };
+  const starts: Start[] = [];
   async function* read(): AsyncGenerator<Buffer> {
     starts.length = 0;
     const count = { lines: 0 };
+    const numbers = new Numbering();
     for (const source of sources) {
-      starts.push({ name: source.name, before: count.lines });
-      yield* counting(converted(source, { options, fields }), count);
+      const start: Start = { name: source.name, before: count.lines, unit: 'line' };
+      starts.push(start);
+      yield* counting(converted(source, { options, wanted, numbers, start }), count);
     }
   }
   return {
@@ -48,14 +51,23 @@ export async function openInput(
     replayable: sources.every(({ replayable }) => replayable),
     size: undefined,
     isTyped: sources.some(({ isTyped }) => isTyped),
-    readFor(wanted) {
-      fields = wanted;
+    readFor(schema) {
+      wanted = schema;
     },
     placeOf(line) {
       const start = starts.findLast(({ before }) => before < line);
-      return start && starts.length > 1 ? `${start.name} line ${line - start.before}` : undefined;
+      return start && starts.length > 1 ? `${start.name} ${start.unit} ${line - start.before}` : undefined;
     },
   };
+}
+
+/** The beginning of a file in the upload. */
+interface Start {
+  readonly name: string;
+  /** Lines of the upload before it. */
+  readonly before: number;
+  /** A line of the upload, as the file counts it. */
+  unit: 'line' | 'row';
 }
 
 /** Text as bytes, in pieces of a good size, with its lines counted and the last one ended. */
@@ -84,28 +96,38 @@ async function* counting(
   if (waiting.length > 0) yield Buffer.concat(waiting);
 }
 
+interface Converting {
+  readonly options: InputOptions;
+  readonly wanted: Wanted;
+  readonly numbers: Numbering;
+  readonly start: Start;
+}
+
 async function* converted(
   source: RecordsFile,
-  { options, fields }: { readonly options: InputOptions; readonly fields: readonly Field[] },
+  { options, wanted, numbers, start }: Converting,
 ): AsyncGenerator<string | Buffer> {
   const { name, path } = source;
   try {
     if (path !== undefined && options.format === undefined && (await isParquetFile(path))) {
+      start.unit = 'row';
       const { parquetRecords } = await import('./parquet.ts');
-      yield* parquetRecords({ name, path }, { fields, choices: options });
+      yield* parquetRecords({ name, path }, { wanted, choices: options, numbers });
       return;
     }
     const content = await contentOf(name, source.open(), options);
     if (content.isTable) {
       const { separator } = content;
-      yield* tableRecords(name, content.text(), { fields, choices: options, separator });
+      yield* tableRecords(name, content.text(), { wanted, choices: options, separator, numbers });
       return;
     }
     // Records that osa has written say their id.
     const id = options.id ?? (isPublished(content.head, content.format) ? 'source_id' : undefined);
+    refuseCollection(name, content.head, id !== undefined);
+    if (id === undefined && isLargeObject(content.head)) throw largeRefusal(name);
     if (id === undefined && isFlat(content.head, content.format)) throw flatRefusal(name);
     if (id === undefined) yield* content.lines();
-    else yield* nested(name, content.text(), { fields, choices: { ...options, id } });
+    else yield* nested(name, content.text(), { fields: wanted.fields, choices: { ...options, id }, numbers });
   } catch (error) {
     throw unreadable(source, error);
   }

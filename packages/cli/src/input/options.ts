@@ -15,7 +15,8 @@ export const inputOptions = {
   },
   id: {
     value: 'COLUMN',
-    description: "the column with the records' ids (default: source_id or id); # numbers the records",
+    description:
+      "the column with the records' ids (default: source_id or id); # numbers the records of all files",
     parse: text(1_000),
   },
   map: {

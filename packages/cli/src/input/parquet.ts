@@ -3,12 +3,13 @@ import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { exactKey } from '@osa/core/data/format/exact';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
-import type { Field } from '@osa/core/record/cell';
+import type { FieldDefinition } from '@osa/core/record/schema';
 import { systemCode } from '@osa/core/system/error';
 import { cut, excerpt } from '@osa/core/text';
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
-import { type Choices, type Columns, chooseColumns } from './columns.ts';
+import { type Choices, type Columns, chooseColumns, type Numbering } from './columns.ts';
 import { jsonOf, parsers, problemOf, type Scales, scaled, shown, takeScales } from './parquet-values.ts';
+import { type CellValue, RowCheck, type Wanted } from './row-check.ts';
 
 /** Records of a Parquet file, some rows at a time. */
 
@@ -17,7 +18,11 @@ const rowsAtATime = 5_000;
 /** @throws OsaError `usage` for a damaged file, and columns that do not fit the schema */
 export async function* parquetRecords(
   { name, path }: { readonly name: string; readonly path: string },
-  { fields, choices }: { readonly fields: readonly Field[]; readonly choices: Choices },
+  {
+    wanted,
+    choices,
+    numbers,
+  }: { readonly wanted: Wanted; readonly choices: Choices; readonly numbers: Numbering },
 ): AsyncGenerator<string> {
   const file = await open(path);
   try {
@@ -32,7 +37,8 @@ export async function* parquetRecords(
     };
     const metadata = await parquetMetadataAsync(source);
     const titles = parquetSchema(metadata).children.map(({ element }) => element.name);
-    const columns = chooseColumns(name, titles, { fields, choices });
+    const columns = chooseColumns(name, titles, { fields: wanted.fields, choices });
+    const check = new RowCheck(wanted);
     const exact = exactOf(metadata);
     const read = titles.filter((_, index) => columns.fields[index] !== undefined || index === columns.id);
     const scales = takeScales(metadata, { name, read });
@@ -49,8 +55,8 @@ export async function* parquetRecords(
         columns: read,
       });
       yield found
-        .map((row, index) =>
-          recordOf(name, row, { titles, columns, exact, scales, number: rowStart + index }),
+        .map((values, index) =>
+          recordOf(name, values, { titles, columns, exact, scales, numbers, check, row: rowStart + index }),
         )
         .join('');
     }
@@ -78,31 +84,40 @@ function exactOf({ key_value_metadata: pairs = [] }: FileMetaData): Exact {
 
 interface Reading {
   readonly titles: readonly string[];
-  readonly columns: Columns;
+  readonly columns: Columns<FieldDefinition>;
   readonly exact: Exact;
   readonly scales: Scales;
-  /** The row's number, from 0. */
-  readonly number: number;
+  readonly numbers: Numbering;
+  readonly check: RowCheck;
+  /** The row's number in the file, from 0. */
+  readonly row: number;
 }
 
 function recordOf(
   name: string,
-  row: Readonly<Record<string, unknown>>,
-  { titles, columns, exact, scales, number }: Reading,
+  values: Readonly<Record<string, unknown>>,
+  { titles, columns, exact, scales, numbers, check, row }: Reading,
 ): string {
   const members: string[] = [];
   const problems: string[] = [];
+  const cells: CellValue[] = [];
   for (const [index, field] of columns.fields.entries()) {
     const title = titles[index] ?? '';
-    const value = scaled(row[title], scales.get(title));
-    if (!field || value === null || value === undefined) continue;
-    const json = exact[title]?.[number] ?? jsonOf(value);
-    if (json === undefined) problems.push(`column ${excerpt(title)}: ${problemOf(value)}`);
+    const value = scaled(values[title], scales.get(title));
+    if (!field) continue;
+    if (value === null || value === undefined) {
+      cells.push({ field, title, json: undefined });
+      continue;
+    }
+    const json = exact[title]?.[row] ?? jsonOf(value);
+    if (json !== undefined) cells.push({ field, title, json });
+    else problems.push(`column ${excerpt(title)}: ${problemOf(value)}`);
     members.push(`${JSON.stringify(field.name)}:${json ?? JSON.stringify(shown(value))}`);
   }
+  problems.push(...check.reasons(cells));
   const id =
-    columns.id === undefined ? String(number + 1) : idOf(row, { title: titles[columns.id] ?? '', scales });
-  const problem = cut(`${name} row ${number + 1}: ${problems.join('; ')}`, bounds.reasonLength);
+    columns.id === undefined ? numbers.next() : idOf(values, { title: titles[columns.id] ?? '', scales });
+  const problem = cut(`${name} row ${row + 1}: ${problems.join('; ')}`, bounds.reasonLength);
   const said = problems.length === 0 ? '' : `,"problem":${JSON.stringify(problem)}`;
   return `{"source_id":${JSON.stringify(id)},"metadata":{${members.join(',')}}${said}}\n`;
 }

@@ -14,6 +14,33 @@ export interface Row {
 
 const separators = [',', ';', '\t', '|'] as const;
 
+/** The first line as Excel writes it, `sep=;`, which names the separator and is not a row. */
+const separatorLine = /^("?)sep=([^"\r\n])\1(?=[\r\n]|$)/i;
+
+/** The separator that the first line names; undefined where it names none. */
+export function separatorNamed(head: string): string | undefined {
+  return separatorLine.exec(head)?.[2];
+}
+
+/** Makes a first line that names the separator blank, so that the others keep their numbers. */
+async function* withoutNamed(text: AsyncIterable<string>): AsyncGenerator<string> {
+  let start: string | undefined = '';
+  for await (const piece of text) {
+    if (start === undefined) {
+      yield piece;
+      continue;
+    }
+    start += piece;
+    if (start.length < longestNamed) continue;
+    yield start.replace(separatorLine, '');
+    start = undefined;
+  }
+  if (start !== undefined) yield start.replace(separatorLine, '');
+}
+
+/** Characters of such a line with its end. */
+const longestNamed = '"sep=;"\r\n'.length;
+
 /** The separator of the first line that is not blank: the one that is there most often, outside of quotes. */
 export function separatorOf(head: string): string {
   const [first = ''] = head.split(/\r\n?|\n/).filter((line) => line.trim() !== '');
@@ -29,7 +56,7 @@ export async function* readRows(
   text: AsyncIterable<string>,
   separator: string,
 ): AsyncGenerator<Row> {
-  const source = Readable.from(text, { objectMode: false, encoding: 'utf8' });
+  const source = Readable.from(withoutNamed(text), { objectMode: false, encoding: 'utf8' });
   const place = new Place();
   let isBare = false;
   const options: Options<Row, string[]> = {

@@ -1,14 +1,17 @@
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
-import { emptyText, type Field, readCell } from '@osa/core/record/cell';
+import { emptyText, readCell } from '@osa/core/record/cell';
+import type { FieldDefinition } from '@osa/core/record/schema';
 import { cut, excerpt } from '@osa/core/text';
-import { type Choices, type Columns, chooseColumns, publishedNames } from './columns.ts';
+import { type Choices, type Columns, chooseColumns, type Numbering, publishedNames } from './columns.ts';
+import { type CellValue, RowCheck, type Wanted } from './row-check.ts';
 import { type Row, readRows } from './table.ts';
 
 export interface Tabular {
-  readonly fields: readonly Field[];
+  readonly wanted: Wanted;
   readonly choices: Choices;
   readonly separator: string;
+  readonly numbers: Numbering;
 }
 
 /**
@@ -20,53 +23,56 @@ export interface Tabular {
 export async function* tableRecords(
   name: string,
   text: AsyncIterable<string>,
-  { fields, choices, separator }: Tabular,
+  { wanted, choices, separator, numbers }: Tabular,
 ): AsyncGenerator<string> {
   let header: readonly string[] | undefined;
-  let columns: Columns = { fields: [], id: undefined };
+  let columns: Columns<FieldDefinition> = { fields: [], id: undefined };
+  const check = new RowCheck(wanted);
   let written = 0;
-  let number = 0;
   for await (const row of readRows(name, text, separator)) {
     if (header === undefined) {
       header = row.cells.map((title) => title.trim());
-      columns = chooseColumns(name, header, { fields, choices });
+      columns = chooseColumns(name, header, { fields: wanted.fields, choices });
       continue;
     }
-    number += 1;
     const padding = '\n'.repeat(Math.max(0, row.line - 1 - written));
     written += padding.length + 1;
-    yield `${padding}${recordOf(name, row, { header, columns, separator, number })}\n`;
+    yield `${padding}${recordOf(name, row, { header, columns, separator, numbers, check })}\n`;
   }
 }
 
 interface Reading {
   readonly header: readonly string[];
-  readonly columns: Columns;
+  readonly columns: Columns<FieldDefinition>;
   readonly separator: string;
-  /** The record's number, from 1. */
-  readonly number: number;
+  readonly numbers: Numbering;
+  readonly check: RowCheck;
 }
 
 function recordOf(
   name: string,
   { cells, line }: Row,
-  { header, columns, separator, number }: Reading,
+  { header, columns, separator, numbers, check }: Reading,
 ): string {
   const members: string[] = [];
   const problems: string[] = [];
+  const values: CellValue[] = [];
   for (const [index, field] of columns.fields.entries()) {
-    const cell = field && readCell(field, cells[index] ?? '');
-    if (!field || !cell) continue;
+    if (!field) continue;
+    const cell = readCell(field, cells[index] ?? '');
+    if (cell?.problem === undefined) values.push({ field, title: header[index] ?? '', json: cell?.json });
+    if (!cell) continue;
     members.push(`${JSON.stringify(field.name)}:${cell.json}`);
     if (cell.problem === undefined) continue;
     const problem = `column ${excerpt(header[index])}: ${cell.problem}`;
     if (cell.isDecimalComma && separator === ';') throw decimalCommas(name, line, problem);
     problems.push(problem);
   }
+  problems.push(...check.reasons(values));
   if (cells.slice(header.length).some((cell) => cell !== '' && cell !== emptyText)) {
     problems.push(`has ${cells.length} cells, and the header ${header.length}`);
   }
-  const id = columns.id === undefined ? String(number) : idOf(cells[columns.id] ?? '', header);
+  const id = columns.id === undefined ? numbers.next() : idOf(cells[columns.id] ?? '', header);
   const problem = cut(`${name} line ${line}: ${problems.join('; ')}`, bounds.reasonLength);
   const said = problems.length === 0 ? '' : `,"problem":${JSON.stringify(problem)}`;
   return `{"source_id":${JSON.stringify(id)},"metadata":{${members.join(',')}}${said}}`;

@@ -29,10 +29,13 @@ const namePattern = /^[a-z][a-z0-9_]*$/;
 /** Matches all but the names of `list`. A pattern, so that JSON Schema and OpenAPI have the rule, too. */
 export const noneOf = (list: readonly string[]) => new RegExp(`^(?!(?:${list.join('|')})$)`);
 
+/** Characters of a hook's name. */
+export const longestHookName = 40;
+
 export const HookName = z
   .string()
   .regex(namePattern, 'must start with a-z and hold only a-z, 0-9 and _')
-  .max(40, 'must have at most 40 characters')
+  .max(longestHookName, `must have at most ${longestHookName} characters`)
   .refine((name) => !name.startsWith('pg_') && name !== 'information_schema', 'must not start with pg_')
   .regex(noneOf(reservedNames), `is reserved (${reservedNames.join(', ')})`)
   .refine(

@@ -33,7 +33,7 @@ export function recordReader(
   { reserved = 'refused' }: { readonly reserved?: 'refused' | 'allowed' } = {},
 ): (line: SourceLine) => IncomingRecord {
   const check = metadataChecker(pinned.fields, pinned);
-  let uploadSteps = firstSteps;
+  let uploadSteps = stepsOfUpload.first;
   const schema = canonicalJson(`${pinned.schema.id}@${pinned.schema.version}`);
   return ({ line, bytes, long }) => {
     if (long) return readLong(long, line);
@@ -45,7 +45,7 @@ export function recordReader(
       scan.add(bytes);
       return unkept(sourceId, line, scan, 'metadata is not an object; write "metadata": {…}');
     }
-    uploadSteps += bytes.length * stepsPerByte;
+    uploadSteps += bytes.length * stepsOfUpload.perByte;
     const steps = { left: Math.min(recordSteps, uploadSteps) };
     uploadSteps -= steps.left;
     const problems = problem === undefined ? [...check(metadata, steps)] : [problem];
@@ -74,8 +74,7 @@ const reservedSource = 'source_id: names of this form are kept for depositions; 
  * Steps that patterns may take in one upload: some seconds, and a microsecond or less for each byte of it. By the clock
  * the same upload would be valid on one machine and not on another.
  */
-const firstSteps = 300_000_000;
-const stepsPerByte = 50;
+export const stepsOfUpload = { first: 300_000_000, perByte: 50 };
 
 /** A field that is null is absent, so the content is the same. */
 function withoutNulls(metadata: Record<string, unknown>, canonical: string): string {

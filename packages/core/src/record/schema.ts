@@ -45,10 +45,13 @@ export const Constraints = z.discriminatedUnion('type', [
   z.object({ type: z.literal('boolean') }),
 ]);
 
+/** Characters of a field's name. */
+export const longestFieldName = 63;
+
 export const FieldName = z
   .string()
   .regex(/^[a-z][a-z0-9_]*$/, 'must start with a-z and hold only a-z, 0-9 and _')
-  .max(63, 'must have at most 63 characters')
+  .max(longestFieldName, `must have at most ${longestFieldName} characters`)
   .regex(
     noneOf(reservedFields),
     `is reserved, since every record has it beside its metadata (${reservedFields.join(', ')}); take another name`,

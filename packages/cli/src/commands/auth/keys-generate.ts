@@ -7,6 +7,7 @@ import { systemCode } from '@osa/core/system/error';
 import { defineCommand } from '../../command.ts';
 import { issuerOf } from '../../config/credential.ts';
 import { text } from '../../terminal/parse.ts';
+import { outPlace } from '../out-place.ts';
 import { publicKeyLines } from './key-lines.ts';
 
 export const keysGenerate = defineCommand({
@@ -53,9 +54,10 @@ async function writePrivately(file: string, content: string, force: boolean): Pr
   try {
     await makeDirectories(dirname(file), 0o700);
     if (!force) return await writeExclusively(file, content);
-    const next = `${file}.${randomUUID()}`;
+    const target = await outPlace({ path: file, shown: file, kind: 'file' });
+    const next = `${target}.${randomUUID()}`;
     await writeExclusively(next, content);
-    await rename(next, file).catch(async (error: unknown) => {
+    await rename(next, target).catch(async (error: unknown) => {
       await rm(next, { force: true });
       throw error;
     });

@@ -5,15 +5,16 @@ import { csvLine, csvRows } from '@osa/core/data/format/csv';
 import { formats } from '@osa/core/data/format/index';
 import { ndjsonRows } from '@osa/core/data/format/ndjson';
 import type { TableColumn, TableRow } from '@osa/core/data/table';
-import { asOsaError, OsaError } from '@osa/core/error';
+import { asOsaError } from '@osa/core/error';
 import { digestOfFile } from '@osa/core/file/digest';
 import { bounds } from '@osa/core/limits';
-import { systemCode } from '@osa/core/system/error';
+import { unwritable } from '../out-place.ts';
 import type { FileFormat, ReadPage } from './query.ts';
 
 /** Tables as files on this machine. A file gets its name when it is complete; until then it is `NAME.part`. */
 
 export interface Download {
+  /** A file that is there is replaced; see `outPlace` for a name that the user gives. */
   readonly path: string;
   readonly format: FileFormat;
   readonly columns: readonly TableColumn[];
@@ -167,14 +168,4 @@ async function written(file: FileHandle, bytes: Uint8Array): Promise<number> {
 export async function digestOf(path: string): Promise<string> {
   await using file = await open(path);
   return (await digestOfFile(file)).sha256;
-}
-
-export function unwritable(path: string, error: unknown): unknown {
-  const code = systemCode(error);
-  if (asOsaError(error) || code === undefined) return error;
-  const why =
-    code === 'ENOSPC'
-      ? 'the disk is full; make room, and repeat the command to go on'
-      : `it cannot be written (${code})`;
-  return new OsaError('usage', `${path}: ${why}`, { field: '--out', details: { code }, cause: error });
 }

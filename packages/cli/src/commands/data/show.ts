@@ -6,6 +6,7 @@ import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import type { Context } from '../../command.ts';
 import { bytes, count, counted } from '../../terminal/format.ts';
+import { outPlace } from '../out-place.ts';
 import { download } from './download.ts';
 import { chosenFormat, type FileFormat, type OutputFormat, type ReadPage } from './query.ts';
 import { noticed } from './recalled.ts';
@@ -69,8 +70,14 @@ async function intoFile(
   { path, format }: { readonly path: string; readonly format: FileFormat },
 ): Promise<void> {
   const say = progressOf((text) => output.note(text));
-  const made = await download({
+  const target = await outPlace({
     path: resolve(sources.cwd, path),
+    shown: path,
+    kind: 'file',
+    otherwise: ', or leave out --out: --format csv and --format ndjson print to stdout, for a pipe',
+  });
+  const made = await download({
+    path: target,
     format,
     columns,
     read,

@@ -4,6 +4,7 @@ import { readRecords, twinRefusal } from '@osa/core/ingestion/ndjson';
 import type { RecordsInput } from '../../input/input.ts';
 import { count, counted } from '../../terminal/format.ts';
 import { green, type Line, line, red } from '../../terminal/paint.ts';
+import { placed } from './records-file.ts';
 
 /** The result of an upload, found without sending it. */
 export interface Checked {
@@ -19,8 +20,14 @@ export interface Checked {
 interface Problem {
   readonly records: number;
   readonly reason: string;
-  /** The first of them: the source id, and the line of the upload. */
-  readonly examples: readonly { readonly source_id: string; readonly line: number }[];
+  /** The first of them: the source id, the line of the upload, and the place in one of several files. */
+  readonly examples: readonly Example[];
+}
+
+interface Example {
+  readonly source_id: string;
+  readonly line: number;
+  readonly place?: string;
 }
 
 const mostProblems = 1_000;
@@ -49,17 +56,23 @@ export async function checkRecords(input: RecordsInput, pinned: Pinned): Promise
       const kind = problem.replaceAll(/"(?:\\.|[^"\\])*"|\d+/g, '#');
       const known = problems.get(kind) ?? { records: 0, reason: problem, examples: [] };
       known.records += 1;
-      if (known.examples.length < mostExamples) known.examples.push({ source_id: sourceId, line: at });
+      if (known.examples.length < mostExamples)
+        known.examples.push({ source_id: sourceId, line: at, ...placeIn(input, at) });
       if (problems.size < mostProblems) problems.set(kind, known);
     }
   } catch (error) {
-    const known = asOsaError(error);
+    const known = asOsaError(placed(input, error));
     if (!known || known.code === 'interrupted') throw error;
     refused = refusalText(known);
   }
   if (refused === null && records === 0) refused = 'it holds no record';
   const sorted = [...problems.values()].toSorted((one, other) => other.records - one.records);
   return { ok: refused === null && invalid === 0, records, invalid, problems: sorted, refused };
+}
+
+function placeIn(input: RecordsInput, at: number): { place?: string } {
+  const place = input.placeOf(at);
+  return place === undefined ? {} : { place };
 }
 
 function refusalText({ message, details }: OsaError): string {
@@ -78,7 +91,7 @@ export function checkLines({ ok, records, invalid, problems, refused }: Checked)
     ...(refused ?? '').split('\n').slice(1),
     ...problems.flatMap(({ records: times, reason, examples }) => [
       line`  ${count(times)} × ${reason}`,
-      `      ${examples.map(({ source_id, line: at }) => `line ${at} (${source_id})`).join(', ')}${times > examples.length ? ', …' : ''}`,
+      `      ${examples.map(({ source_id, line: at, place }) => `${place ?? `line ${at}`} (${source_id})`).join(', ')}${times > examples.length ? ', …' : ''}`,
     ]),
   ];
 }

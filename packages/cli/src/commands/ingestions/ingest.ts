@@ -16,7 +16,7 @@ import { refuseUnwaited, verdictOf, verdictOptions, type Waited } from './verdic
 
 export const ingest = defineCommand({
   description:
-    'Takes records in from NDJSON, JSON, CSV and TSV, also packed by gzip or zstd. JSON is {"source_id": "…", "metadata": ' +
+    'Takes records in from Parquet, and from NDJSON, JSON, CSV and TSV, also packed by gzip or zstd. JSON is {"source_id": "…", "metadata": ' +
     '{…}} for each record, or flat with --id. The columns of a table are the fields of the schema. A file that cannot be ' +
     'read to its end changes nothing.\n\n' +
     'Then it waits until the hooks have run over all records, and shows the counts and the three most frequent reasons of ' +
@@ -63,7 +63,7 @@ export const ingest = defineCommand({
     'the ingestion: {"id", "status", "records", "invalid", "unchanged", "published", "rejected", "errored",\n' +
     '"pending", "rows", "batches", "reasons", "started_at", "finished_at", …,\n' +
     '"created": false where the same upload was found, "failures": [{"status", "hook", "version", "records", "reason", "run", …}]};\n' +
-    'with --check {"ok", "records", "invalid", "problems": [{"records", "reason", "examples"}], "refused": text or null}',
+    'with --check {"ok", "records", "invalid", "problems": [{"records", "reason", "examples": [{"source_id", "line", "place": in one of several files}]}], "refused": text or null}',
   async run(context, { arguments: { convention, file }, options }) {
     const { output, signal } = context;
     refuseUnwaited(options);
@@ -78,7 +78,7 @@ export const ingest = defineCommand({
     } = await client.call('showConvention', {
       params: { slug: convention },
     });
-    input.readFor(fields);
+    input.readFor({ fields, openText });
     const wanted = FileRequirements.parse(rules);
     const named = { directory: options.files, from: file, rules: wanted };
     const { source, files } = await recordsWithFiles(context, input, named);
@@ -119,7 +119,7 @@ export const ingest = defineCommand({
     const failures = options.wait ? await readFailures(context.client(), ingestion) : undefined;
     output.result({ ...ingestion, created, failures: failures?.items ?? [] }, [
       ...ingestionLines(ingestion),
-      ...failureLines(ingestion, failures),
+      ...failureLines(ingestion, failures, source.placeOf),
     ]);
     const { code, why } = verdictOf(waited, options);
     if (why !== undefined) output.note(`exit code ${code}: ${why}`);

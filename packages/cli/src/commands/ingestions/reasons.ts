@@ -25,22 +25,32 @@ export async function readFailures(
 }
 
 /** The most frequent reasons, each with the command that shows more of it. */
-export function failureLines({ id }: Pick<Ingestion, 'id'>, failures: Failures | undefined): Line[] {
+export function failureLines(
+  { id }: Pick<Ingestion, 'id'>,
+  failures: Failures | undefined,
+  placeOf: PlaceOf = () => undefined,
+): Line[] {
   if (failures === undefined) return [];
   const { items, looked_at, complete } = failures;
   if (items.length === 0) return [];
   const among = complete ? '' : ` among the first ${count(looked_at)} that failed`;
   return [
     `why${among}, the most frequent first:`,
-    ...items.flatMap((item) => [reasonLine(item), line`    ${dim(nextCommand(id, item))}`]),
+    ...items.flatMap((item) => [reasonLine(item, placeOf), line`    ${dim(nextCommand(id, item))}`]),
   ];
 }
 
 type Failure = Failures['items'][number];
 
-function reasonLine({ status, hook, version, records, reason, same, line: at, source_id }: Failure): Line {
+/** The place of a line of the upload in one of several files. */
+type PlaceOf = (line: number) => string | undefined;
+
+function reasonLine(
+  { status, hook, version, records, reason, same, line: at, source_id }: Failure,
+  placeOf: PlaceOf,
+): Line {
   const by = hook === null ? '' : ` by ${hook} v${version}`;
-  const place = same ? '' : `, such as line ${at} (${source_id})`;
+  const place = same ? '' : `, such as ${placeOf(at) ?? `line ${at}`} (${source_id})`;
   return line`  ${count(records)} ${status}${by}${place}: ${reason ?? 'no reason was given'}`;
 }
 

@@ -79,3 +79,15 @@ export function unusableRecords({ name, field }: Named, error: unknown): unknown
     cause: known,
   });
 }
+
+/** Adds to an error about lines of the upload their places in several files. */
+export function placed({ placeOf }: { placeOf(line: number): string | undefined }, error: unknown): unknown {
+  const known = asOsaError(error);
+  if (!known || known.code === 'usage') return error;
+  const { code, message, field, details } = known;
+  const places = [details.first_line, details.line].flatMap((at) =>
+    typeof at === 'number' ? (placeOf(at) ?? []) : [],
+  );
+  if (places.length === 0) return error;
+  return new OsaError(code, `${message} (${places.join(' and ')})`, { field, details, cause: known });
+}

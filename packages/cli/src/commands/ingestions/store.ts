@@ -6,7 +6,7 @@ import type { Client } from '../../http/client.ts';
 import type { RequestBody } from '../../http/request.ts';
 import type { RecordsInput } from '../../input/input.ts';
 import type { Progress } from './progress.ts';
-import { unreadable, unusableRecords } from './records-file.ts';
+import { placed, unreadable, unusableRecords } from './records-file.ts';
 
 /** How long an interrupted command waits for the id of an upload that is complete. Milliseconds. */
 const idPatienceMs = 30_000;
@@ -87,14 +87,4 @@ function maybeStored(error: unknown): unknown {
   const advice =
     'the upload was complete and may be stored: `osa ingestions list` shows it, and the same command finds it again';
   return new OsaError(code, `${message}; ${advice}`, { field, details, cause: known });
-}
-
-/** Turns a line of the upload into a line of one of several files. */
-function placed(source: RecordsInput, error: unknown): unknown {
-  const known = asOsaError(error);
-  const place =
-    known && typeof known.details.line === 'number' ? source.placeOf(known.details.line) : undefined;
-  if (!known || place === undefined || known.code === 'usage') return error;
-  const { code, message, field, details } = known;
-  return new OsaError(code, `${message} (${place})`, { field, details, cause: known });
 }

@@ -1,8 +1,9 @@
 import { basename } from 'node:path';
 import { OsaError } from '@osa/core/error';
-import { reservedFields } from '@osa/core/hook/hook';
+import { longestHookName, reservedFields } from '@osa/core/hook/hook';
+import { sha256 } from '@osa/core/hook/release';
 import { bounds } from '@osa/core/limits';
-import { SchemaId } from '@osa/core/record/schema';
+import { longestFieldName, SchemaId } from '@osa/core/record/schema';
 import { excerpt } from '@osa/core/text';
 import { type Choices, fieldNameOf, isOfPublished, publishedNames } from '../../input/columns.ts';
 import type { Column } from './look.ts';
@@ -24,8 +25,7 @@ export function madeFrom(
   { columns, records, isNested }: Survey,
   { slug, jsonSchema }: { readonly slug: string; readonly jsonSchema: unknown },
 ): Made {
-  // Hooks of all datasets of an archive share their names.
-  const hook = `${fieldNameOf(slug).slice(0, 48)}_completeness`;
+  const hook = hookNameOf(slug);
   const titles = columns.map(({ title }) => title);
   const twice = titles.find((title, index) => title !== '' && titles.indexOf(title) !== index);
   if (twice !== undefined) {
@@ -67,6 +67,24 @@ export function madeFrom(
   };
 }
 
+/**
+ * The hook's name, by the name of its dataset. Hooks of all datasets of an archive share their names, so a name that is cut
+ * has digits of the whole one.
+ */
+function hookNameOf(slug: string): string {
+  const ending = '_completeness';
+  const whole = slug.replaceAll('-', '_');
+  // Names that begin with pg_ are PostgreSQL's own.
+  const named = `${whole.startsWith('pg_') ? 'x_' : ''}${whole}${ending}`;
+  if (named.length <= longestHookName) return named;
+  return withEnding(named.slice(0, -ending.length), `_${sha256(slug).slice(0, 6)}${ending}`, longestHookName);
+}
+
+/** `name` with an ending, and cut so that both have `longest` characters at most. */
+function withEnding(name: string, ending: string, longest: number): string {
+  return `${name.slice(0, longest - ending.length).replace(/_+$/, '')}${ending}`;
+}
+
 function leftOut(columns: readonly Column[]): string[] {
   const names = new Set(
     columns.map(({ title }) => (title === '' ? 'a column without a title' : excerpt(title))),
@@ -94,7 +112,7 @@ function fieldsOf(columns: readonly Column[]): MadeField[] {
   return columns.map((column) => {
     const base = fieldNameOf(column.title);
     let name = base;
-    for (let n = 2; taken.has(name); n += 1) name = `${base.slice(0, 58)}_${n}`;
+    for (let n = 2; taken.has(name); n += 1) name = withEnding(base, `_${n}`, longestFieldName);
     taken.add(name);
     return { name, column };
   });

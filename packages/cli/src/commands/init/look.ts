@@ -24,6 +24,9 @@ const tests: readonly (readonly [Kind, (text: string) => boolean])[] = [
 
 const testOf = (kind: Kind) => tests.find(([name]) => name === kind)?.[1] ?? (() => false);
 
+/** Numbers as programs write them; records have those of JSON only. */
+const looseNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+
 /** Kinds that the values of a text come near, and the values that show why it is a text. */
 const likenesses: readonly Likeness[] = [
   { name: 'numbers, but not', test: testOf('number'), shows: (text) => !testOf('number')(text) },
@@ -33,6 +36,17 @@ const likenesses: readonly Likeness[] = [
     test: (text) => /^-?\d+(?:\.\d{3})*(?:,\d+)?$/.test(text),
     shows: (text) => /^-?\d+(?:\.\d{3})*,\d+$/.test(text),
   },
+  ...[
+    { name: 'numbers, some without a digit before the point, such as', pattern: /^[+-]?\./ },
+    { name: 'numbers, some without a digit after the point, such as', pattern: /\.(?:[eE]|$)/ },
+    { name: 'numbers, some with a leading +, such as', pattern: /^\+/ },
+    { name: 'numbers, some with leading zeros, such as', pattern: /^[+-]?0\d/, isOfWidths: true },
+  ].map(({ name, pattern, isOfWidths = false }) => ({
+    name,
+    test: (text: string) => looseNumber.test(text),
+    shows: (text: string) => looseNumber.test(text) && pattern.test(text),
+    isOfWidths,
+  })),
   ...[
     { name: 'dates, but not written YYYY-MM-DD, such as', pattern: /^\d{1,2}([./-])\d{1,2}\1\d{4}$/ },
     {
@@ -50,6 +64,8 @@ interface Likeness {
   readonly name: string;
   readonly test: (text: string) => boolean;
   readonly shows: (text: string) => boolean;
+  /** Whether it counts only among values of different lengths: others are codes, such as `01234`. */
+  readonly isOfWidths?: boolean;
 }
 
 /** Ids that are kept to see whether one is there twice. */
@@ -62,6 +78,8 @@ export class ColumnLook {
   private readonly ids = new Set<string>();
   private isUnique = true;
   private values = 0;
+  private shortest = Number.POSITIVE_INFINITY;
+  private longest = 0;
   private readonly alike = likenesses.map((likeness) => ({ ...likeness, count: 0, example: '' }));
 
   constructor(title: string) {
@@ -72,6 +90,8 @@ export class ColumnLook {
     const text = cell.trim();
     if (text === '') return;
     this.values += 1;
+    this.shortest = Math.min(this.shortest, text.length);
+    this.longest = Math.max(this.longest, text.length);
     for (const [kind, test] of tests) {
       const fits = this.kinds.has(kind) && test(text);
       if (!fits) this.kinds.delete(kind);
@@ -88,7 +108,11 @@ export class ColumnLook {
   column(records: number): Column {
     const type = this.values === 0 ? 'text' : (tests.find(([kind]) => this.kinds.has(kind))?.[0] ?? 'text');
     const most = this.alike.find(
-      ({ count, example }) => type === 'text' && example !== '' && count > this.values / 2,
+      ({ count, example, isOfWidths = false }) =>
+        type === 'text' &&
+        example !== '' &&
+        count > this.values / 2 &&
+        (!isOfWidths || this.shortest < this.longest),
     );
     return {
       title: this.title,

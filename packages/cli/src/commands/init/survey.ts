@@ -1,7 +1,9 @@
 import { OsaError } from '@osa/core/error';
+import { bounds } from '@osa/core/limits';
 import { emptyText } from '@osa/core/record/cell';
 import type { Context } from '../../command.ts';
-import { contentOf, type Reading } from '../../input/content.ts';
+import { largeRefusal, refuseCollection } from '../../input/collection.ts';
+import { type Content, contentOf, type Reading } from '../../input/content.ts';
 import { linesOf, parseRecord } from '../../input/flat.ts';
 import { isParquetFile } from '../../input/format.ts';
 import { readRows } from '../../input/table.ts';
@@ -30,7 +32,7 @@ export async function surveyFile(context: Context, file: string, reading: Readin
     const content = await contentOf(file, source.open(), reading);
     const survey = content.isTable
       ? await surveyTable(file, content.text(), content.separator)
-      : await surveyJson(file, content.text());
+      : await surveyJson(file, content);
     if (survey.records > 0 && survey.columns.length > 0) return survey;
     throw new OsaError('usage', `${file} holds no record, so no schema can be made of it`, { field: 'from' });
   } catch (error) {
@@ -60,21 +62,24 @@ async function surveyTable(name: string, text: AsyncIterable<string>, separator:
   return { columns: (looks ?? []).map((look) => look.column(records)), records, isNested: false };
 }
 
-async function surveyJson(name: string, text: AsyncIterable<string>): Promise<Survey> {
+async function surveyJson(name: string, { head, text }: Content): Promise<Survey> {
+  refuseCollection(name, head, false);
   const looks = new Map<string, ColumnLook>();
-  let [line, records, isNested] = [0, 0, false];
-  for await (const content of linesOf(name, text)) {
+  let [line, records, longest, isNested] = [0, 0, 0, false];
+  for await (const content of linesOf(name, text())) {
     line += 1;
     if (content.trim() === '') continue;
     const record = parseRecord(name, content, line);
     isNested ||= 'metadata' in record;
     records += 1;
+    longest = Math.max(longest, Buffer.byteLength(content));
     for (const [title, value] of Object.entries(Object(isNested ? record.metadata : record))) {
       const look = looks.get(title) ?? new ColumnLook(title);
       looks.set(title, look);
       look.add(cellOf(value));
     }
   }
+  if (records === 1 && longest > bounds.lineBytes) throw largeRefusal(name);
   return { columns: [...looks.values()].map((look) => look.column(records)), records, isNested };
 }
 

@@ -8,7 +8,8 @@ import { type Context, defineCommand } from '../../../command.ts';
 import { bytes, count, counted } from '../../../terminal/format.ts';
 import { line, red } from '../../../terminal/paint.ts';
 import { text } from '../../../terminal/parse.ts';
-import { download, unwritable } from '../download.ts';
+import { outPlace, unwritable } from '../../out-place.ts';
+import { download } from '../download.ts';
 import { describedTable, type ReadPage } from '../query.ts';
 import { recalledNote } from '../recalled.ts';
 import { progressOf } from '../show.ts';
@@ -56,7 +57,8 @@ export const exportCommand = defineCommand({
         field: 'convention',
       });
     }
-    const target = resolve(context.sources.cwd, out);
+    const path = resolve(context.sources.cwd, out);
+    const target = await outPlace({ path, shown: out, kind: isZip(out) ? 'file' : 'directory' });
     try {
       await requireFree(target, out);
       const part = `${target}.part`;

@@ -108,7 +108,7 @@ async function readInput(
   const { readRecords, twinRefusal } = await import('@osa/core/ingestion/ndjson');
   const { id, version, fields } = manifest.schema;
   const input = await openInput(context, { files: [file], field: 'records' }, reading);
-  input.readFor(fields);
+  input.readFor({ fields, openText: false });
   // Without --files it may be a trial of metadata alone.
   const files = directory === undefined ? { ...manifest.files, min_count: 0 } : manifest.files;
   const attached = await recordsWithFiles(context, input, { directory, from: [file], rules: files });
