@@ -33,18 +33,18 @@ export async function openInput(
   }
   let fields: readonly Field[] = [];
   const starts: { readonly name: string; readonly before: number }[] = [];
-  async function* read(): AsyncGenerator<Buffer> {
+  async function* read(stop?: AbortSignal): AsyncGenerator<Buffer> {
     starts.length = 0;
     const count = { lines: 0 };
     for (const source of sources) {
       starts.push({ name: source.name, before: count.lines });
-      yield* counting(converted(source, { options, fields }), count);
+      yield* counting(converted(source, { options, fields, stop }), count);
     }
   }
   return {
     name: sources.map(({ name }) => name).join(', '),
     field,
-    open: () => Readable.from(read(), { objectMode: false }),
+    open: (stop) => Readable.from(read(stop), { objectMode: false }),
     replayable: sources.every(({ replayable }) => replayable),
     size: undefined,
     isTyped: sources.some(({ isTyped }) => isTyped),
@@ -86,16 +86,24 @@ async function* counting(
 
 async function* converted(
   source: RecordsFile,
-  { options, fields }: { readonly options: InputOptions; readonly fields: readonly Field[] },
+  {
+    options,
+    fields,
+    stop,
+  }: {
+    readonly options: InputOptions;
+    readonly fields: readonly Field[];
+    readonly stop: AbortSignal | undefined;
+  },
 ): AsyncGenerator<string | Buffer> {
   const { name, path } = source;
   try {
     if (path !== undefined && options.format === undefined && (await isParquetFile(path))) {
       const { parquetRecords } = await import('./parquet.ts');
-      yield* parquetRecords({ name, path }, { fields, choices: options });
+      yield* parquetRecords({ name, path }, { fields, choices: options, stop });
       return;
     }
-    const content = await contentOf(name, source.open(), options);
+    const content = await contentOf(name, source.open(stop), options);
     if (content.isTable) {
       const { separator } = content;
       yield* tableRecords(name, content.text(), { fields, choices: options, separator });

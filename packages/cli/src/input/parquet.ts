@@ -17,7 +17,15 @@ const rowsAtATime = 5_000;
 /** @throws OsaError `usage` for a damaged file, and columns that do not fit the schema */
 export async function* parquetRecords(
   { name, path }: { readonly name: string; readonly path: string },
-  { fields, choices }: { readonly fields: readonly Field[]; readonly choices: Choices },
+  {
+    fields,
+    choices,
+    stop,
+  }: {
+    readonly fields: readonly Field[];
+    readonly choices: Choices;
+    readonly stop?: AbortSignal | undefined;
+  },
 ): AsyncGenerator<string> {
   const file = await open(path);
   try {
@@ -38,6 +46,7 @@ export async function* parquetRecords(
     const scales = takeScales(metadata, { name, read });
     const rows = Number(metadata.num_rows);
     for (let rowStart = 0; rowStart < rows; rowStart += rowsAtATime) {
+      stop?.throwIfAborted();
       const found = await parquetReadObjects({
         file: source,
         metadata,
