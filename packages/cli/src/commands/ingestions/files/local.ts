@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, realpath } from 'node:fs/promises';
-import { basename, join, resolve, sep } from 'node:path';
+import { basename, join, relative, resolve, sep } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { digestOfFile } from '@osa/core/file/digest';
 import type { RecordFile } from '@osa/core/file/file';
@@ -32,7 +32,7 @@ export interface LocalFiles {
   ofRecord(sourceId: string): Promise<LocalFile[]>;
   /** The files of these paths. */
   named(paths: readonly string[]): Promise<LocalFile[]>;
-  /** Directories that no record was asked for, in order. */
+  /** Directories of which no record has a file, and that no record is named after, in order. */
   unused(): Promise<string[]>;
 }
 
@@ -42,7 +42,7 @@ export async function localFiles(directory: string, reading: LocalReading): Prom
     throw refusal(directory, systemCode(cause) === 'ENOENT' ? 'is not there' : 'cannot be read', cause);
   });
   const known = new Map<string, LocalFile>();
-  const asked = new Set<string>();
+  const used = new Set<string>();
   let hashed = 0;
   const onRead = (bytes: number) => reading.onRead?.(hashed + bytes);
   const read = async (path: string): Promise<LocalFile> => {
@@ -56,7 +56,7 @@ export async function localFiles(directory: string, reading: LocalReading): Prom
   return {
     async ofRecord(sourceId) {
       if (flawOfName(sourceId) !== undefined) return [];
-      asked.add(sourceId);
+      used.add(sourceId);
       const place = join(root, sourceId);
       const files: LocalFile[] = [];
       for (const name of await namesIn(place)) files.push(await read(join(place, name)));
@@ -64,13 +64,17 @@ export async function localFiles(directory: string, reading: LocalReading): Prom
     },
     async named(paths) {
       const files: LocalFile[] = [];
-      for (const path of paths) files.push(await read(await within(root, path)));
+      for (const path of paths) {
+        const place = await within(root, path);
+        used.add(relative(root, place).split(sep)[0] ?? '');
+        files.push(await read(place));
+      }
       return files;
     },
     async unused() {
       const entries = await readdir(root, { withFileTypes: true });
       const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-      return names.filter((name) => !asked.has(name) && !name.startsWith('.')).sort();
+      return names.filter((name) => !used.has(name) && !name.startsWith('.')).sort();
     },
   };
 }
