@@ -146,3 +146,14 @@ test.each([
   expect(stderr).toContain(`large.bin" has ${size} bytes`);
   expect(taking.requests).toHaveLength(1);
 });
+
+test('a file whose name hides a character is refused before it is read', async () => {
+  await using world = await createCliWorld();
+  const name = 'a\u202efdp.exe';
+  await writeFile(join(world.cwd, name), '');
+  await truncate(join(world.cwd, name), large);
+  const environment = { OSA_SERVER: server.url, OSA_TOKEN: 'token' };
+  const { code, stderr } = await world.osa(['deposit', 'numbers', '--file', name], { environment });
+  expect([code, stderr]).toEqual([2, expect.stringContaining('the invisible character U+202E')]);
+  expect(stderr).not.toContain('\u202e');
+});

@@ -4,11 +4,13 @@ import { text as textOf } from 'node:stream/consumers';
 import type { Answer } from '@osa/core/api';
 import { FileRequirements } from '@osa/core/convention/convention';
 import { asOsaError, OsaError } from '@osa/core/error';
+import { flawOfNewName } from '@osa/core/file/name';
 import { parseExactJson } from '@osa/core/json/exact';
 import { parseJson } from '@osa/core/json/parse';
 import { isJsonObject } from '@osa/core/json/raw';
 import { readCell } from '@osa/core/record/cell';
 import { suggest } from '@osa/core/suggest';
+import { excerpt } from '@osa/core/text';
 import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { counted } from '../../terminal/format.ts';
@@ -110,6 +112,11 @@ export async function localFilesOf(
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) {
     throw new OsaError('usage', `--file: two files are named ${twice}; rename one`, { field: 'file' });
+  }
+  for (const name of names) {
+    const flaw = flawOfNewName(name);
+    if (flaw === undefined) continue;
+    throw new OsaError('usage', `--file: the name ${excerpt(name)} ${flaw}`, { field: 'file' });
   }
   const { max_file_size: maxBytes } = FileRequirements.parse(rules);
   const total = await sizeOfFiles(paths, { stop, maxBytes });
