@@ -20,6 +20,7 @@ const paths = [
   ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
   ...markdownIn('docs'),
   'examples/usgs-earthquakes/README.md',
+  'examples/structures/README.md',
   'bench/README.md',
   'patches/README.md',
   'test/crash/README.md',
@@ -47,6 +48,13 @@ describe.each(paths)('%s', (path) => {
     expect(unknownSettings(document)).toEqual([]);
   });
 });
+
+test.each(paths.filter((path) => path.startsWith('examples/')))(
+  '%s traces no row by a number, which depends on the records before it',
+  (path) => {
+    expect(read(path).match(/^osa (?:trace|open|replay) \w+\/\d+/gm)).toBeNull();
+  },
+);
 
 test('the README is short', () => {
   expect(read('README.md').split('\n').length - 1).toBeLessThanOrEqual(110);

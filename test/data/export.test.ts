@@ -166,7 +166,7 @@ describe('as one zip file', () => {
     const { file, code, stdout } = await made('--format', format);
     const { tables, ...rest } = JSON.parse(stdout);
     expect([code, rest.file, tables.length]).toEqual([0, file, 2]);
-    await using files = await zipFiles(file);
+    await using files = await zipFiles(file, new AbortController().signal);
     expect(await files.paths()).toEqual([
       ...['checksums.sha256', `data/probe.${format}`, `data/records.${format}`],
       ...['datapackage.json', 'ro-crate-metadata.json'],
@@ -230,7 +230,7 @@ describe('as one zip file', () => {
     // The tables are not read again.
     expect([again.code, again.stderr.includes('rows, complete')]).toEqual([0, false]);
     expect(await osa(['export', '--verify', file])).toMatchObject({ code: 0 });
-    await using files = await zipFiles(file);
+    await using files = await zipFiles(file, new AbortController().signal);
     expect((await files.text('data/records.csv')).trimEnd().split('\n')).toHaveLength(1_501);
   });
 });

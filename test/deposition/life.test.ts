@@ -1,3 +1,5 @@
+import type { Principal } from '@osa/core/auth/principal';
+import { showDeposition } from '@osa/core/deposition/read';
 import { rollback } from '@osa/core/hook/live';
 import { traceRecord } from '@osa/core/trace/trace';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -236,3 +238,35 @@ test('an upload cannot use the source of a deposition', async () => {
 async function restored(): Promise<void> {
   for (const hook of ['checks', 'doubles']) await rollback(manual.store, { principal: admin }, hook, {});
 }
+
+test('a reviewer sees of earlier submissions what reviewers decided, and nothing that hooks said', async () => {
+  const { id } = await submitted(manual, ada, -1);
+  await acts(manual, ada).edit(id, { value: 1 });
+  for (const reason of ['names no organism', 'names none yet']) {
+    await acts(manual, ada).submit(id);
+    await manual.drain();
+    await acts(manual, curator).reject(id, reason);
+  }
+  await acts(manual, ada).submit(id);
+  await acts(manual, ada).withdraw(id);
+  await acts(manual, ada).submit(id);
+  await manual.drain();
+  const read = async (who: Principal) => {
+    const { submissions } = await showDeposition(manual.store, who, id);
+    return submissions.map(({ status, review }) => [status, review?.reason]);
+  };
+  const reviewed = [
+    ['rejected', 'names none yet'],
+    ['rejected', 'names no organism'],
+  ];
+  expect(await read(ada)).toEqual([
+    ['in_review', undefined],
+    ['withdrawn', undefined],
+    ...reviewed,
+    ['rejected', undefined],
+  ]);
+  expect(await read(second)).toEqual([['in_review', undefined], ...reviewed]);
+  const decided = await acts(manual, second).approve(id);
+  expect(decided.submissions.map(({ status }) => status)).toEqual(['accepted', 'rejected', 'rejected']);
+  expect(JSON.stringify(decided)).not.toContain('is below 0');
+});

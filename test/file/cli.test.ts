@@ -68,6 +68,16 @@ test('the directory of each record is sent with it, and only once', async () => 
   expect(JSON.parse(again.stdout)).toMatchObject({ id: JSON.parse(first.stdout).id, created: false });
 });
 
+test('a directory of which a record names a file by its path is in use, however deep the file is', async () => {
+  const { stderr } = await ingest(['records.ndjson', '--files', 'files', '--json'], {
+    'records.ndjson': record('named', { files: ['shared/one.csv', 'deep/a/two.csv'] }),
+    'files/shared/one.csv': '1',
+    'files/deep/a/two.csv': '2',
+    'files/other/x.csv': 'x',
+  });
+  expect(stderr).toContain('1 directory of files belong to no record: other\n');
+});
+
 test('a record names its files by paths beside the records', async () => {
   const { code, stdout, stderr } = await ingest(['in/records.ndjson', '--json'], {
     'in/records.ndjson': record('paths', { files: ['data/two.txt', 'three.csv'] }),

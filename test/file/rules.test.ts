@@ -24,6 +24,12 @@ describe('the files of a record', () => {
   test.each([undefined, null, []])('may be none: %j', (value) => {
     expect(readFiles(value)).toEqual({ files: [] });
   });
+  test.each(['-rf', '.hidden', 'a..', 'a b.csv', '\u2764\ufe0f.csv', '\u05d0\u05d1.csv'])(
+    'may be named %j',
+    (name) => {
+      expect(readFiles([file(name)])).toEqual({ files: [file(name)] });
+    },
+  );
   test('are read with name, digest and size', () => {
     expect(readFiles([file('b.csv'), file('a.csv')])).toEqual({ files: [file('b.csv'), file('a.csv')] });
   });
@@ -42,6 +48,20 @@ describe('the files of a record', () => {
   ])('are refused when they are %s', (_what, value, why) => {
     expect(readFiles(value).problem).toContain(why);
   });
+  test.each(['\u202e', '\u200b', '\ufeff', '\u2066', '\u00ad', '\u2028', '\u{e0041}'])(
+    'are refused when a name hides %j',
+    (hidden) => {
+      const code = hidden.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0');
+      const why = `the invisible character U+${code}; rename the file`;
+      expect(readFiles([file(`a${hidden}b.csv`)]).problem).toContain(why);
+    },
+  );
+  test.each([' a.csv', 'a.csv ', 'a.csv\u00a0', '\u3000a.csv'])(
+    'are refused when one is named %j',
+    (name) => {
+      expect(readFiles([file(name)]).problem).toContain('begins or ends with a blank');
+    },
+  );
   test('are one list for one digest, whatever their order was', () => {
     const [a, b] = [file('a'), file('b')];
     expect(digestText([b, a])).toBe(digestText([a, b]));

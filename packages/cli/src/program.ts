@@ -41,9 +41,13 @@ export async function run(argv: readonly string[], world: World): Promise<number
   let code = 0;
   try {
     told = trace(collectorOf(sources));
-    const program = buildProgram(world, { output, say, trace: told }, (result) => {
-      code = result;
-    });
+    const program = buildProgram(
+      { ...world, signal: interruptionBy(world.signal) },
+      { output, say, trace: told },
+      (result) => {
+        code = result;
+      },
+    );
     const asked = helpRequest(argv);
     if ('topic' in asked) say(streams.stdout)(`${asked.topic}\n`);
     else if (asked.argv.length === 0) program.outputHelp();
@@ -59,6 +63,15 @@ export async function run(argv: readonly string[], world: World): Promise<number
   }
   await told.end(commandName(argv), code);
   return code;
+}
+
+/** The same signal, whose reason is the error that an interrupted command ends with. */
+function interruptionBy(signal: AbortSignal): AbortSignal {
+  const interruption = new AbortController();
+  const interrupt = () => interruption.abort(new OsaError('interrupted', 'interrupted'));
+  if (signal.aborted) interrupt();
+  signal.addEventListener('abort', interrupt, { once: true });
+  return interruption.signal;
 }
 
 /** The words that name the command; its arguments may be secret. */
@@ -223,6 +236,11 @@ function contextOf(
 /** A parser's complaint is `usage`; anything else that is not an OsaError is a bug. */
 function toError(thrown: unknown, argv: readonly string[]): OsaError {
   if (thrown instanceof OsaError) return thrown;
+  // Streams and timers that a signal ends say so in an error of their own.
+  if (thrown instanceof Error && thrown.name === 'AbortError') {
+    const reason = asOsaError(thrown.cause);
+    if (reason) return reason;
+  }
   if (thrown instanceof CommanderError) {
     return new OsaError('usage', complaint(thrown, argv), { cause: thrown });
   }

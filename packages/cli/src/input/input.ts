@@ -34,20 +34,20 @@ export async function openInput(
   }
   let wanted: Wanted = { fields: [], openText: false };
   const starts: Start[] = [];
-  async function* read(): AsyncGenerator<Buffer> {
+  async function* read(stop?: AbortSignal): AsyncGenerator<Buffer> {
     starts.length = 0;
     const count = { lines: 0 };
     const numbers = new Numbering();
     for (const source of sources) {
       const start: Start = { name: source.name, before: count.lines, unit: 'line' };
       starts.push(start);
-      yield* counting(converted(source, { options, wanted, numbers, start }), count);
+      yield* counting(converted(source, { options, wanted, numbers, start, stop }), count);
     }
   }
   return {
     name: sources.map(({ name }) => name).join(', '),
     field,
-    open: () => Readable.from(read(), { objectMode: false }),
+    open: (stop) => Readable.from(read(stop), { objectMode: false }),
     replayable: sources.every(({ replayable }) => replayable),
     size: undefined,
     isTyped: sources.some(({ isTyped }) => isTyped),
@@ -101,21 +101,22 @@ interface Converting {
   readonly wanted: Wanted;
   readonly numbers: Numbering;
   readonly start: Start;
+  readonly stop: AbortSignal | undefined;
 }
 
 async function* converted(
   source: RecordsFile,
-  { options, wanted, numbers, start }: Converting,
+  { options, wanted, numbers, start, stop }: Converting,
 ): AsyncGenerator<string | Buffer> {
   const { name, path } = source;
   try {
     if (path !== undefined && options.format === undefined && (await isParquetFile(path))) {
       start.unit = 'row';
       const { parquetRecords } = await import('./parquet.ts');
-      yield* parquetRecords({ name, path }, { wanted, choices: options, numbers });
+      yield* parquetRecords({ name, path }, { wanted, choices: options, numbers, stop });
       return;
     }
-    const content = await contentOf(name, source.open(), options);
+    const content = await contentOf(name, source.open(stop), options);
     if (content.isTable) {
       const { separator } = content;
       yield* tableRecords(name, content.text(), { wanted, choices: options, separator, numbers });

@@ -22,7 +22,13 @@ export async function* parquetRecords(
     wanted,
     choices,
     numbers,
-  }: { readonly wanted: Wanted; readonly choices: Choices; readonly numbers: Numbering },
+    stop,
+  }: {
+    readonly wanted: Wanted;
+    readonly choices: Choices;
+    readonly numbers: Numbering;
+    readonly stop?: AbortSignal | undefined;
+  },
 ): AsyncGenerator<string> {
   const file = await open(path);
   try {
@@ -44,6 +50,7 @@ export async function* parquetRecords(
     const scales = takeScales(metadata, { name, read });
     const rows = Number(metadata.num_rows);
     for (let rowStart = 0; rowStart < rows; rowStart += rowsAtATime) {
+      stop?.throwIfAborted();
       const found = await parquetReadObjects({
         file: source,
         metadata,

@@ -100,13 +100,13 @@ const checkoutMs = 60_000;
 export async function checkoutDifference(
   repository: Repository,
   environment: NodeJS.ProcessEnv,
-  deadline = Date.now() + checkoutMs,
+  { deadline = Date.now() + checkoutMs, stop }: Partial<Ends> = {},
 ): Promise<string | undefined> {
   const listed = await readTree(repository, '');
   if ('why' in listed) return listed.why;
   for (const [path, known] of listed.tree) {
     if (Date.now() > deadline) return 'the files of the repository cannot be compared within a minute';
-    const checkout = { repository, environment, deadline };
+    const checkout = { repository, environment, deadline, stop };
     const difference = await trackedDifference(join(repository.top, path), known, checkout);
     if (difference !== undefined) return `${path} ${difference}`;
   }
@@ -114,10 +114,14 @@ export async function checkoutDifference(
   return added === undefined ? undefined : `${added} is added and not in the commit`;
 }
 
-interface Checkout {
+interface Ends {
+  readonly deadline: number;
+  readonly stop: AbortSignal | undefined;
+}
+
+interface Checkout extends Ends {
   readonly repository: Repository;
   readonly environment: NodeJS.ProcessEnv;
-  readonly deadline: number;
 }
 
 async function trackedDifference(
@@ -130,19 +134,23 @@ async function trackedDifference(
   if (!stats) return 'is missing';
   const type = typeOf(stats);
   if (type !== known.type) return `is ${type ? named[type] : 'no file'}, in the commit ${named[known.type]}`;
-  const { repository } = checkout;
+  const { repository, stop } = checkout;
   const id =
     type === 'link'
       ? await linkId(path, repository.commit)
-      : await hashOf(path, blobHash(repository.commit, stats.size));
-  const isSame = id === known.id || (type !== 'link' && (await isStoredElsewhere(path, known, repository)));
+      : await hashOf(path, blobHash(repository.commit, stats.size), stop);
+  const isSame = id === known.id || (type !== 'link' && (await isStoredElsewhere(path, known, checkout)));
   return isSame ? undefined : 'differs from the commit';
 }
 
 /** Whether the commit holds a pointer of Git LFS to this very content. */
-async function isStoredElsewhere(path: string, known: TreeEntry, repository: Repository): Promise<boolean> {
+async function isStoredElsewhere(
+  path: string,
+  known: TreeEntry,
+  { repository, stop }: Checkout,
+): Promise<boolean> {
   const oid = pointedHash((await smallBlob(repository, known.id)) ?? '');
-  return oid !== undefined && (await hashOf(path, createHash('sha256'))) === oid;
+  return oid !== undefined && (await hashOf(path, createHash('sha256'), stop)) === oid;
 }
 
 function typeOf(stats: Stats): TreeEntry['type'] | undefined {
@@ -156,10 +164,11 @@ async function linkId(path: string, commit: string): Promise<string> {
   return blobHash(commit, target.length).update(target).digest('hex');
 }
 
-async function hashOf(path: string, hash: Hash): Promise<string | undefined> {
+async function hashOf(path: string, hash: Hash, stop: AbortSignal | undefined): Promise<string | undefined> {
   try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+    for await (const chunk of createReadStream(path, { signal: stop })) hash.update(chunk as Buffer);
   } catch {
+    stop?.throwIfAborted();
     return undefined;
   }
   return hash.digest('hex');
@@ -169,7 +178,7 @@ async function hashOf(path: string, hash: Hash): Promise<string | undefined> {
 async function submoduleDifference(
   path: string,
   commit: string,
-  { environment, deadline }: Checkout,
+  { environment, deadline, stop }: Checkout,
 ): Promise<string | undefined> {
   const names = await readdir(path).catch(() => []);
   if (names.length === 0) return undefined;
@@ -178,6 +187,6 @@ async function submoduleDifference(
   if (asked.repository.commit !== commit || asked.repository.prefix !== '') {
     return `is at ${asked.repository.commit}, in the commit at ${commit}`;
   }
-  const difference = await checkoutDifference(asked.repository, environment, deadline);
+  const difference = await checkoutDifference(asked.repository, environment, { deadline, stop });
   return difference && `has a difference: ${difference}`;
 }

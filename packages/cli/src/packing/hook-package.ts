@@ -16,13 +16,21 @@ export interface HookPackage extends PackedDirectory {
 /** @throws OsaError `usage`, `too_large`, as `packDirectory` does */
 export async function packHook(
   directory: string,
-  { command, environment }: { readonly command: readonly string[]; readonly environment: NodeJS.ProcessEnv },
+  {
+    command,
+    environment,
+    stop,
+  }: {
+    readonly command: readonly string[];
+    readonly environment: NodeJS.ProcessEnv;
+    readonly stop?: AbortSignal;
+  },
 ): Promise<HookPackage> {
   const asked = await openRepository(directory, environment);
   const listed = 'why' in asked ? asked : await readTree(asked.repository, asked.repository.prefix);
   const tree = 'tree' in listed ? listed.tree : undefined;
   const git = 'why' in asked ? undefined : await gitFiles(asked.repository, tree);
-  const packed = await packDirectory(directory, { git });
+  const packed = await packDirectory(directory, { git, stop });
   const warnings = [
     ...scriptProblems(packed, command),
     ...secretProblems(packed),

@@ -32,8 +32,12 @@ export async function packageSource(
   );
 }
 
-export async function imageSource(asked: Asked, environment: NodeJS.ProcessEnv): Promise<Source> {
-  return sourceOf(asked, environment, (repository) => checkoutDifference(repository, environment));
+export async function imageSource(
+  asked: Asked,
+  environment: NodeJS.ProcessEnv,
+  stop?: AbortSignal,
+): Promise<Source> {
+  return sourceOf(asked, environment, (repository) => checkoutDifference(repository, environment, { stop }));
 }
 
 export async function fileSource(

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { ScopeVerb } from '../auth/scope.ts';
 
 /**
@@ -69,6 +69,15 @@ export const read: Gate = { kind: 'read' };
 export const open: Gate = { kind: 'public' };
 
 export const anybody: Gate = { kind: 'authenticated' };
+
+/** Whether a request may come without a body, which is then `{}`: no member of its object is required. */
+export function mayLackBody({ body }: Route): boolean {
+  return body instanceof z.ZodObject && Object.values(body.shape).every((member) => isOptional(member));
+}
+
+function isOptional(member: z.core.$ZodType): boolean {
+  return z.safeParse(member, undefined).success;
+}
 
 /** Checks names and completeness of one entry without widening its type. */
 export const route = <const T extends Route>(definition: T): T => definition;

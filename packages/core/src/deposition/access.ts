@@ -35,6 +35,19 @@ export function mayRead(
   return isShown && grants(principal, 'depositions:review', deposition.convention_id);
 }
 
+/**
+ * The part of a deposition that a reader sees who may look at it. Reviewers see earlier submissions only if a reviewer has
+ * decided them: reasons of hooks and operators are for the owner.
+ */
+export function asReadBy<D extends Owned & { readonly submissions: readonly { readonly review: unknown }[] }>(
+  deposition: D,
+  principal: Principal,
+): D {
+  if (isOwner(deposition, principal)) return deposition;
+  const submissions = deposition.submissions.filter(({ review }, index) => index === 0 || review !== null);
+  return { ...deposition, submissions };
+}
+
 /** The conventions that the scopes of a reviewer name. */
 export function reviewScope({ isAdmin, scopes }: Principal): ReviewScope {
   const verb = 'depositions:review';

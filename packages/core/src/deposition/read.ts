@@ -2,7 +2,7 @@ import type { Answer, ParsedQuery } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { PublishedFile } from '../file/files.ts';
 import type { Store } from '../store.ts';
-import { mayRead, reviewScope } from './access.ts';
+import { asReadBy, mayRead, reviewScope } from './access.ts';
 import { unknownDeposition, unknownFile } from './depositions.ts';
 
 /** Yours, or those that wait for your review. */
@@ -24,7 +24,7 @@ export async function showDeposition(
 ): Promise<Answer<'showDeposition'>> {
   const found = await depositions.show(id);
   if (!found || !mayRead(found, principal)) throw unknownDeposition(id);
-  return found;
+  return asReadBy(found, principal);
 }
 
 /** @throws OsaError `not_found` (the deposition, or a file of this name) */

@@ -4,7 +4,7 @@ import { grants } from '../auth/scope.ts';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Store, Writer } from '../store.ts';
-import { isOwner, mayRead, requireRevision, untold } from './access.ts';
+import { asReadBy, isOwner, mayRead, requireRevision, untold } from './access.ts';
 import { type StoredDeposition, unknownDeposition } from './depositions.ts';
 import type { Edit } from './edit.ts';
 
@@ -56,7 +56,7 @@ async function decide(
     await failpoint('review.after-lock');
     await depositions.review(found, { approved, reason });
     await failpoint('review.decided');
-    return depositions.view(id);
+    return asReadBy(await depositions.view(id), principal);
   });
   await failpoint('review.after-commit');
   return answer;

@@ -11,11 +11,15 @@ export interface Digested extends StoredFile {
 
 /**
  * The digest of a file's bytes, read through one buffer. A stream would make a buffer for each piece, and these stay until
- * the next collection of garbage.
+ * the next collection of garbage. `onRead` gets the bytes read so far.
  *
  * @throws the reason of `stop` once it is aborted
  */
-export async function digestOfFile(file: FileHandle, stop?: AbortSignal): Promise<Digested> {
+export async function digestOfFile(
+  file: FileHandle,
+  stop?: AbortSignal,
+  onRead?: (bytes: number) => void,
+): Promise<Digested> {
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(readBytes);
   let head: Buffer = Buffer.alloc(0);
@@ -26,5 +30,6 @@ export async function digestOfFile(file: FileHandle, stop?: AbortSignal): Promis
     if (size === 0) head = Buffer.from(buffer.subarray(0, Math.min(headBytes, bytesRead)));
     hash.update(buffer.subarray(0, bytesRead));
     size += bytesRead;
+    onRead?.(size);
   }
 }

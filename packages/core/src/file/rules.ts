@@ -3,7 +3,7 @@ import { isJsonObject } from '../json/raw.ts';
 import { bounds } from '../limits.ts';
 import { excerpt } from '../text.ts';
 import type { RecordFile, StoredFile } from './file.ts';
-import { flawOfName, sameNames } from './name.ts';
+import { flawOfName, flawOfNewName, sameNames } from './name.ts';
 import { flawOfType } from './signature.ts';
 
 /** The files that a record names, or why they cannot be used. */
@@ -34,7 +34,7 @@ function readFile(item: unknown): RecordFile | string {
   if (!isJsonObject(item)) return 'is not an object {"name", "sha256", "size"}';
   const { name, sha256, size, ...others } = item;
   if (typeof name !== 'string') return 'has no name';
-  const flaw = flawOfName(name);
+  const flaw = flawOfNewName(name);
   if (flaw !== undefined) return `has the name ${excerpt(name)}, which ${flaw}`;
   if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) {
     return `(${excerpt(name)}) has no sha256 of 64 lower-case hexadecimal digits; osa ingest uploads files and fills it in`;

@@ -3,9 +3,10 @@ import { OsaError } from '../error.ts';
 /** Errors of the operating system that may pass. */
 const passing = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EIO']);
 
-/** `error.code` of an error of the operating system, such as `ENOENT`; undefined for an OsaError. */
+/** `error.code` of an error of the operating system, such as `ENOENT`; undefined for an OsaError and for an aborted work. */
 export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || error instanceof OsaError || !('code' in error)) return undefined;
+  if (error.code === 'ABORT_ERR') return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 

@@ -68,6 +68,15 @@ export async function readJson(
   };
 }
 
+/** Whether a request has no body: not an empty one of some type, and not one in chunks. */
+export function lacksBody({ headers }: IncomingMessage): boolean {
+  return (
+    Number(headers['content-length'] ?? 0) === 0 &&
+    headers['transfer-encoding'] === undefined &&
+    headers['content-type'] === undefined
+  );
+}
+
 /** Refuses a body whose Content-Length is already too large. @throws OsaError `too_large` */
 export function requireSize(request: IncomingMessage, maxBytes: number): void {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);

@@ -1,6 +1,6 @@
 import { routes } from '@osa/core/api';
 import { Problem } from '@osa/core/api/problem';
-import type { Gate, Route } from '@osa/core/api/route';
+import { type Gate, mayLackBody, type Route } from '@osa/core/api/route';
 import { formats } from '@osa/core/data/format/index';
 import { z } from 'zod';
 
@@ -145,7 +145,7 @@ function requestOf(name: string, route: Route, add: AddSchema): Json {
     typeof route.body === 'string'
       ? { [route.body]: { schema: route.body === 'multipart/form-data' ? formOfFile : {} } }
       : { 'application/json': { schema: add(`${name}Request`, route.body, 'input') } };
-  return { requestBody: { required: true, content } };
+  return { requestBody: { required: !mayLackBody(route), content } };
 }
 
 const formOfFile: Json = {

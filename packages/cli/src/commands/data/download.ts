@@ -51,7 +51,7 @@ export async function download(options: Download): Promise<Downloaded> {
       options.format === 'csv' || options.format === 'ndjson'
         ? await lines(options, part, notes)
         : await whole(options, part);
-    const sha256 = await digestOf(part);
+    const sha256 = await digestOf(part, options.signal);
     await rename(part, options.path);
     await rm(notes, { force: true });
     return { ...made, sha256 };
@@ -165,7 +165,7 @@ async function written(file: FileHandle, bytes: Uint8Array): Promise<number> {
   return bytes.length;
 }
 
-export async function digestOf(path: string): Promise<string> {
+export async function digestOf(path: string, stop: AbortSignal): Promise<string> {
   await using file = await open(path);
-  return (await digestOfFile(file)).sha256;
+  return (await digestOfFile(file, stop)).sha256;
 }

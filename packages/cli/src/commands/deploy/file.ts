@@ -65,7 +65,7 @@ async function sourcesOf(
   return {
     ofPackage: async (hook: string, code: HookPackage) => notedSource(context, hook, await code.source()),
     ofImage: async (hook: string) => {
-      image ??= imageSource(asked, environment);
+      image ??= imageSource(asked, environment, context.signal);
       return notedSource(context, hook, await image);
     },
     ofFile: async () => {
@@ -99,11 +99,13 @@ async function packAll(
     const { command } = release;
     try {
       const place = resolve(directory, release.directory);
-      const code = await packHook(place, { command, environment: context.sources.environment });
+      const { sources, signal: stop } = context;
+      const code = await packHook(place, { command, environment: sources.environment, stop });
       noteWarnings(context, name, code);
       packed.set(name, code);
     } catch (error) {
       const known = asOsaError(error);
+      if (known?.code === 'interrupted') throw error;
       throw known ? manifest.problem(`hooks[${index}].release.directory`, known.message) : error;
     }
   }

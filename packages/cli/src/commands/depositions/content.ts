@@ -1,21 +1,26 @@
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
 import type { Answer } from '@osa/core/api';
+import { FileRequirements } from '@osa/core/convention/convention';
 import { asOsaError, OsaError } from '@osa/core/error';
+import { flawOfNewName } from '@osa/core/file/name';
 import { parseExactJson } from '@osa/core/json/exact';
 import { parseJson } from '@osa/core/json/parse';
 import { isJsonObject } from '@osa/core/json/raw';
 import { readCell } from '@osa/core/record/cell';
 import { suggest } from '@osa/core/suggest';
+import { excerpt } from '@osa/core/text';
 import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
 import { counted } from '../../terminal/format.ts';
-import { type LocalFile, localFile } from '../ingestions/files/local.ts';
+import { type LocalFile, localFile, sizeOfFiles } from '../ingestions/files/local.ts';
 import { uploadFiles } from '../ingestions/files/upload.ts';
 import { withProgress } from '../ingestions/progress.ts';
 import { readTextFile } from '../text-file.ts';
 
 type Fields = Answer<'showConvention'>['fields'];
+type Rules = Answer<'showConvention'>['file_requirements'];
 export type Metadata = Readonly<Record<string, unknown>>;
 
 /** The content of a deposition, as options of the commands that write it. */
@@ -51,7 +56,7 @@ export async function readMetadata(context: Context, path: string): Promise<Meta
   const shown = path === '-' ? 'standard input' : path;
   const content =
     path === '-'
-      ? await textOf(context.stdin)
+      ? await textOf(addAbortSignal(context.signal, context.stdin))
       : await readTextFile(resolve(context.sources.cwd, path), { shown, field: 'metadata' });
   try {
     const value = parseJson(content, { numbers: 'kept' });
@@ -91,17 +96,41 @@ export function setFields(
   return metadata;
 }
 
-/** The files of these paths. @throws OsaError `usage` for one that cannot be taken, or two of one name */
-export async function localFilesOf(context: Context, paths: readonly string[]): Promise<LocalFile[]> {
-  const files: LocalFile[] = [];
-  for (const path of paths) {
-    const file = await localFile(resolve(context.sources.cwd, path));
-    if (files.some(({ name }) => name === file.name)) {
-      throw new OsaError('usage', `--file: two files are named ${file.name}; rename one`, { field: 'file' });
-    }
-    files.push(file);
+/**
+ * The files of these paths, which keep the convention's rule of size.
+ *
+ * @throws OsaError `usage` for one that cannot be taken, or two of one name, before any is read to its end
+ */
+export async function localFilesOf(
+  { sources, output, signal: stop }: Context,
+  given: readonly string[],
+  rules: Rules,
+): Promise<LocalFile[]> {
+  if (given.length === 0) return [];
+  const paths = given.map((path) => resolve(sources.cwd, path));
+  const names = paths.map((path) => basename(path));
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new OsaError('usage', `--file: two files are named ${twice}; rename one`, { field: 'file' });
   }
-  return files;
+  for (const name of names) {
+    const flaw = flawOfNewName(name);
+    if (flaw === undefined) continue;
+    throw new OsaError('usage', `--file: the name ${excerpt(name)} ${flaw}`, { field: 'file' });
+  }
+  const { max_file_size: maxBytes } = FileRequirements.parse(rules);
+  const total = await sizeOfFiles(paths, { stop, maxBytes });
+  return withProgress(output, false, async (progress) => {
+    let hashed = 0;
+    const onRead = (bytes: number) => progress.reading(hashed + bytes, total);
+    const files: LocalFile[] = [];
+    for (const path of paths) {
+      const file = await localFile(path, { stop, maxBytes, onRead });
+      hashed += file.size;
+      files.push(file);
+    }
+    return files;
+  });
 }
 
 /** Sends the files that the server does not have. */

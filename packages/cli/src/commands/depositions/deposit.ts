@@ -26,9 +26,11 @@ export const deposit = defineCommand({
   async run(context, { arguments: { convention }, options }) {
     const client = context.client();
     const given = options.metadata === undefined ? {} : await readMetadata(context, options.metadata);
-    const files = await localFilesOf(context, options.file);
-    const { fields } = await client.call('showConvention', { params: { slug: convention } });
+    const { fields, file_requirements: rules } = await client.call('showConvention', {
+      params: { slug: convention },
+    });
     const metadata = setFields(given, options.set, fields);
+    const files = await localFilesOf(context, options.file, rules);
     await sendFiles(context, client, { convention, files });
     const draft = await client.call('createDeposition', {
       body: { convention_id: convention, metadata, files: named(files) },

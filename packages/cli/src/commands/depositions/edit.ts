@@ -33,7 +33,6 @@ export const depositionsEdit = defineCommand({
     const client = context.client();
     const id = await fullId(client, 'deposition', given.id);
     const whole = metadata === undefined ? undefined : await readMetadata(context, metadata);
-    const added = await localFilesOf(context, file);
     let draft = await client.call('showDeposition', { params: { id } });
     const stray = removeFile.find((name) => draft.files.every((one) => one.name !== name));
     if (stray !== undefined) {
@@ -42,8 +41,11 @@ export const depositionsEdit = defineCommand({
       });
     }
     const convention = draft.convention_id;
-    const { fields } = await client.call('showConvention', { params: { slug: convention } });
+    const { fields, file_requirements: rules } = await client.call('showConvention', {
+      params: { slug: convention },
+    });
     const next = setFields(whole ?? draft.metadata, set, fields);
+    const added = await localFilesOf(context, file, rules);
     if (changesFiles) {
       await sendFiles(context, client, { convention, files: added });
       const replaced = new Set([...removeFile, ...added.map(({ name }) => name)]);

@@ -157,12 +157,12 @@ async function requireCommand(
 }
 
 async function pack(
-  { sources }: Context,
+  { sources, signal: stop }: Context,
   directory: string,
   command: readonly string[],
 ): Promise<HookPackage> {
   const { packHook } = await import('../../packing/hook-package.ts');
-  return packHook(resolve(sources.cwd, directory), { command, environment: sources.environment });
+  return packHook(resolve(sources.cwd, directory), { command, environment: sources.environment, stop });
 }
 
 /** @throws OsaError `usage` without a directory */
@@ -194,6 +194,8 @@ async function sourceFor(
     import('../../packing/repository.ts'),
     import('../../packing/source-ref.ts'),
   ]);
-  const source = code ? code.source() : imageSource(await openRepository(cwd, environment), environment);
+  const source = code
+    ? code.source()
+    : imageSource(await openRepository(cwd, environment), environment, context.signal);
   return notedSource(context, hook, await source);
 }

@@ -36,7 +36,7 @@ const mostExamples = 3;
 const mostIds = 1_000_000;
 
 /** Reads all of the input, and checks each record against the schema as the server does. */
-export async function checkRecords(input: RecordsInput, pinned: Pinned): Promise<Checked> {
+export async function checkRecords(input: RecordsInput, pinned: Pinned, stop: AbortSignal): Promise<Checked> {
   const problems = new Map<
     string,
     { records: number; reason: string; examples: Problem['examples'][number][] }
@@ -46,7 +46,7 @@ export async function checkRecords(input: RecordsInput, pinned: Pinned): Promise
   let invalid = 0;
   let refused: string | null = null;
   try {
-    for await (const { sourceId, line: at, problem } of readRecords(input.open(), pinned)) {
+    for await (const { sourceId, line: at, problem } of readRecords(input.open(stop), pinned)) {
       records += 1;
       const earlier = lines.get(sourceId);
       if (earlier !== undefined) throw twinRefusal(sourceId, [earlier, at]);

@@ -83,7 +83,11 @@ export const ingest = defineCommand({
     const named = { directory: options.files, from: file, rules: wanted };
     const { source, files } = await recordsWithFiles(context, input, named);
     if (options.check) {
-      const checked = await checkRecords(source, { convention, schema, fields, openText, files: wanted });
+      const checked = await checkRecords(
+        source,
+        { convention, schema, fields, openText, files: wanted },
+        signal,
+      );
       output.result(checked, checkLines(checked));
       return checked.ok ? 0 : 1;
     }

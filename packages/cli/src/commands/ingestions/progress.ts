@@ -9,6 +9,8 @@ type Ingestion = Answer<'showIngestion'>;
 
 /** Shows how far an ingestion is: moving on a terminal, plain lines at a bounded rate elsewhere. */
 export interface Progress {
+  /** Bytes of local files hashed so far, and of how many if that is known. */
+  reading(read: number, total: number | undefined): void;
   /** Bytes read so far, and of how many if that is known. */
   uploading(sent: number, total: number | undefined): void;
   /** All bytes are sent, and the server reads them. */
@@ -29,10 +31,12 @@ export async function withProgress<T>(
 ): Promise<T> {
   if (!output.animated || isTyped) return work(lineProgress(output));
   const { openProgress } = await import('../../terminal/ui/ingest-progress.tsx');
-  const screen = openProgress(uploadView('uploading'));
+  const screen = openProgress(uploadView('waiting'));
   try {
     let last = uploadView('waiting');
     return await work({
+      reading: (read, total) =>
+        screen.show(uploadView(readingText(read, total), total ? read / total : undefined)),
       uploading: (sent, total) =>
         screen.show(uploadView(uploadText(sent, total), total ? sent / total : undefined)),
       checking: (sent) => screen.show(uploadView(checkingText(sent))),
@@ -50,6 +54,7 @@ export async function withProgress<T>(
 export function lineProgress(output: Pick<Output, 'note'>, now?: () => number): Progress {
   const { say, warn } = progressLines(output, now);
   return {
+    reading: (read, total) => say(readingText(read, total)),
     uploading: (sent, total) => say(uploadText(sent, total)),
     checking: (sent) => say(checkingText(sent)),
     away: (text) => output.note(text),
@@ -58,6 +63,10 @@ export function lineProgress(output: Pick<Output, 'note'>, now?: () => number): 
       say(countsText(countsOf(ingestion)));
     },
   };
+}
+
+function readingText(read: number, total: number | undefined): string {
+  return total ? `reading files: ${bytes(read)} of ${bytes(total)}` : `reading files: ${bytes(read)}`;
 }
 
 function uploadText(sent: number, total: number | undefined): string {

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { asOsaError, type ErrorCode, OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system/error';
 import type { Context } from '../../command.ts';
@@ -9,6 +10,8 @@ import type { RequestBody } from '../../http/request.ts';
 /** A file of records (NDJSON), and what is said of one that cannot be used. */
 
 export interface RecordsFile extends RequestBody {
+  /** The bytes; reading ends with an error once `stop` is aborted. */
+  open(stop?: AbortSignal): Readable;
   /** The file as it was given, and the argument or option that gave it; errors say both. */
   readonly name: string;
   readonly field: string;
@@ -28,7 +31,8 @@ export async function openRecords(
   if (file === '-') {
     const isTyped = 'isTTY' in stdin && stdin.isTTY === true;
     if (isTyped) output.note('reading records from the terminal, one on each line; end with Ctrl-D');
-    return { name: 'standard input', field, open: () => stdin, replayable: false, size: undefined, isTyped };
+    const open = (stop?: AbortSignal) => (stop ? addAbortSignal(stop, stdin) : stdin);
+    return { name: 'standard input', field, open, replayable: false, size: undefined, isTyped };
   }
   const path = resolve(sources.cwd, file);
   const named = { name: file, field };
@@ -40,7 +44,7 @@ export async function openRecords(
     const size = replayable ? stats.size : undefined;
     return {
       ...named,
-      open: () => createReadStream(path),
+      open: (signal) => createReadStream(path, { signal }),
       replayable,
       size,
       isTyped: false,

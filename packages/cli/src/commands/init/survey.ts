@@ -29,7 +29,7 @@ export async function surveyFile(context: Context, file: string, reading: Readin
         field: 'from',
       });
     }
-    const content = await contentOf(file, source.open(), reading);
+    const content = await contentOf(file, source.open(context.signal), reading);
     const survey = content.isTable
       ? await surveyTable(file, content.text(), content.separator)
       : await surveyJson(file, content);

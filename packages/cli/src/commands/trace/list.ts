@@ -1,8 +1,7 @@
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { asOsaError, OsaError } from '@osa/core/error';
+import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
-import type { Output } from '../../terminal/output.ts';
 import { type Kind, traceNamed } from './target.ts';
 
 /** Names that are traced at a time. */
@@ -16,7 +15,8 @@ const longestName = 1_200;
  */
 export async function traceList(
   client: Client,
-  { output, stdin, as }: { readonly output: Output; readonly stdin: Readable; readonly as: Kind | undefined },
+  { output, stdin, signal }: Pick<Context, 'output' | 'stdin' | 'signal'>,
+  as: Kind | undefined,
 ): Promise<number | undefined> {
   let failed = 0;
   const waiting: Promise<object>[] = [];
@@ -26,7 +26,7 @@ export async function traceList(
     if ('error' in document) failed += 1;
     output.document(JSON.stringify(document));
   };
-  for await (const given of createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const given of createInterface({ input: stdin, signal, crlfDelay: Number.POSITIVE_INFINITY })) {
     const what = given.trim();
     if (what === '') continue;
     const tracing = traced(client, what, as);
@@ -35,6 +35,7 @@ export async function traceList(
     waiting.push(tracing);
     if (waiting.length === atATime) await writeFirst();
   }
+  signal.throwIfAborted();
   while (waiting.length > 0) await writeFirst();
   return failed > 0 ? 1 : undefined;
 }

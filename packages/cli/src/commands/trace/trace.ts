@@ -57,10 +57,13 @@ export const trace = defineCommand({
     ['osa trace seismic_energy/17 --json', 'the same for a program'],
   ],
   json: 'a row: {"row", "record", "run", "release", "hook"}; a record or source: {"record", "row_count", "rows": [{"name", "release", "digest", "values", …}]}; a run: {"run", "release", "hook", "outcomes", "rows"}; a release: {"release", "hook", "made", "conventions", "live_changes"}; a deploy: {"deploy", "releases"}; --history: {"versions": [{"version", "changes", "results": [{"hook", "release", "causes", "rows"}]}], "next_cursor"}; a list: {"what", "kind", "trace"} or {"what", "error"} a line',
-  async run({ client, output, stdin }, { arguments: { what }, options: { as, format, history, ...page } }) {
+  async run(
+    { client, output, stdin, signal },
+    { arguments: { what }, options: { as, format, history, ...page } },
+  ) {
     requireFitting({ what, history, format, json: output.json });
     const server = client();
-    if (what === '-') return traceList(server, { output, stdin, as });
+    if (what === '-') return traceList(server, { output, stdin, signal }, as);
     if (history) return showHistory(server, { output, what, as, page });
     const traced = await traceNamed(server, what, as);
     if (format !== undefined && isExport(format)) await showExport(server, traced, format, output);

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system/error';
@@ -30,7 +31,10 @@ export const verify = defineCommand({
   ],
   json: '{"verified": true, "key_id", "statement"}',
   async run(context, { arguments: { receipt }, options: { key } }) {
-    const file = receipt === '-' ? await textOf(context.stdin) : await readText(context, receipt, 'receipt');
+    const file =
+      receipt === '-'
+        ? await textOf(addAbortSignal(context.signal, context.stdin))
+        : await readText(context, receipt, 'receipt');
     const keys = key === undefined ? await keysOfServer(context) : await readText(context, key, 'key');
     const verified = await verifyReceipt(file, keys);
     const document = { verified: true, key_id: verified.keyId, statement: verified.receipt };

@@ -36,6 +36,8 @@ export interface PackedDirectory {
 export interface PackOptions {
   /** The files as git knows them, if it has been asked. */
   readonly git?: GitFiles | undefined;
+  /** Ends the packing, which throws its reason. */
+  readonly stop?: AbortSignal | undefined;
 }
 
 /**
@@ -47,12 +49,18 @@ export interface PackOptions {
  * socket, device or pipe, a name that is not UTF-8, a file that changes meanwhile; `too_large` beyond
  * `bounds.blobBytes` or `bounds.blobFiles`. `field` is the path.
  */
-export async function packDirectory(directory: string, { git }: PackOptions = {}): Promise<PackedDirectory> {
+export async function packDirectory(
+  directory: string,
+  { git, stop }: PackOptions = {},
+): Promise<PackedDirectory> {
   const root = await rootOf(directory);
   const { found, leftOut } = await survey(root, git);
   refuseTooLarge(directory, found);
   const entries: TarEntry[] = [];
-  for (const one of found) entries.push(await readEntry(root, one));
+  for (const one of found) {
+    stop?.throwIfAborted();
+    entries.push(await readEntry(root, one));
+  }
   refuseChanges(found, (await survey(root, git)).found);
 
   const types = typesByPath(entries);

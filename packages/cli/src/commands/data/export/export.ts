@@ -110,10 +110,13 @@ async function requireFree(target: string, out: string): Promise<void> {
 
 const isZip = (path: string) => path.toLowerCase().endsWith('.zip');
 
-async function showVerified({ output, sources }: Context, given: string): Promise<number | undefined> {
+async function showVerified(
+  { output, sources, signal }: Context,
+  given: string,
+): Promise<number | undefined> {
   const path = resolve(sources.cwd, given);
-  await using zip = isZip(path) ? await zipFiles(path) : undefined;
-  const found = await verifyExport(zip ?? directoryFiles(path));
+  await using zip = isZip(path) ? await zipFiles(path, signal) : undefined;
+  const found = await verifyExport(zip ?? directoryFiles(path, signal));
   const problems = (['missing', 'changed', 'unknown'] as const).flatMap((kind) =>
     found[kind].map((path) => line`${red(kind)} ${path}`),
   );
@@ -158,7 +161,7 @@ async function exportTo(
   await rm(join(part, checksumFile), { force: true });
   await writeFile(join(part, 'datapackage.json'), `${JSON.stringify(dataPackage(made), null, 2)}\n`);
   await writeFile(join(part, 'ro-crate-metadata.json'), `${JSON.stringify(roCrate(made), null, 2)}\n`);
-  await writeChecksums(part, { except: progressFile });
+  await writeChecksums(part, { except: progressFile, stop: context.signal });
   return made;
 }
 

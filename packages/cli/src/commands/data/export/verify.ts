@@ -10,12 +10,12 @@ export const checksumFile = 'checksums.sha256';
 /** Writes those of all files but `except`. */
 export async function writeChecksums(
   directory: string,
-  { except }: { readonly except: string },
+  { except, stop }: { readonly except: string; readonly stop: AbortSignal },
 ): Promise<void> {
   const lines: string[] = [];
   for (const path of await filesOf(directory)) {
     if (path !== checksumFile && path !== except) {
-      lines.push(`${await digestOf(join(directory, path))}  ${path}\n`);
+      lines.push(`${await digestOf(join(directory, path), stop)}  ${path}\n`);
     }
   }
   await writeFile(join(directory, checksumFile), lines.join(''), { flag: 'wx' });
@@ -38,11 +38,11 @@ export interface Files {
   text(path: string): Promise<string>;
 }
 
-export function directoryFiles(directory: string): Files {
+export function directoryFiles(directory: string, stop: AbortSignal): Files {
   return {
     name: directory,
     paths: () => filesOf(directory),
-    digest: (path) => digestOf(join(directory, path)),
+    digest: (path) => digestOf(join(directory, path), stop),
     text: (path) => readFile(join(directory, path), 'utf8'),
   };
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
@@ -49,7 +50,7 @@ async function pathsOf(directory: string): Promise<string[]> {
 }
 
 /** The files in a zip file; nothing of it is written anywhere. */
-export async function zipFiles(path: string): Promise<Files & AsyncDisposable> {
+export async function zipFiles(path: string, stop: AbortSignal): Promise<Files & AsyncDisposable> {
   const { default: yauzl } = await import('yauzl');
   const zip = await yauzl
     .openPromise(path, { lazyEntries: true, autoClose: false })
@@ -64,8 +65,9 @@ export async function zipFiles(path: string): Promise<Files & AsyncDisposable> {
     async digest(name) {
       const hash = createHash('sha256');
       try {
-        for await (const chunk of await read(name)) hash.update(chunk as Buffer);
+        for await (const chunk of addAbortSignal(stop, await read(name))) hash.update(chunk as Buffer);
       } catch {
+        stop.throwIfAborted();
         // A file that cannot be unpacked is not the one that was packed.
         return undefined;
       }

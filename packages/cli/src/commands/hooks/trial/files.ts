@@ -17,7 +17,11 @@ export interface TrialFiles {
  *
  * @throws OsaError `invalid` for a file that changes meanwhile
  */
-export async function trialFiles(place: string, files: readonly LocalFile[]): Promise<TrialFiles> {
+export async function trialFiles(
+  place: string,
+  files: readonly LocalFile[],
+  signal: AbortSignal,
+): Promise<TrialFiles> {
   const [{ filesystemFiles }, { problemOfStored }] = await Promise.all([
     import('@osa/core/storage/files'),
     import('@osa/core/file/rules'),
@@ -26,7 +30,7 @@ export async function trialFiles(place: string, files: readonly LocalFile[]): Pr
   const known = new Map<string, StoredFile>();
   for (const { path, sha256, size } of files) {
     const part = { sender: 'trial', offset: 0, size };
-    const { stored } = await store.receive(sha256, createReadStream(path), part);
+    const { stored } = await store.receive(sha256, createReadStream(path, { signal }), part);
     if (stored) known.set(sha256, stored);
   }
   return {

@@ -55,7 +55,7 @@ export async function trial(context: Context, request: TrialRequest): Promise<Tr
     const { cwd, environment } = sources;
     const { note } = context.output;
     const warn = (code: HookPackage) => noteWarnings(context, hook.name, code);
-    const code = await prepare(request, hook, { place, cwd, environment, note, warn });
+    const code = await prepare(request, hook, { place, cwd, environment, note, warn, stop: signal });
     const result = await tryHook({
       hook: hook.name,
       contract: hook.feature,
@@ -113,12 +113,12 @@ async function readInput(
   const files = directory === undefined ? { ...manifest.files, min_count: 0 } : manifest.files;
   const attached = await recordsWithFiles(context, input, { directory, from: [file], rules: files });
   const { source } = attached;
-  const { linkFile, checked } = await trialFiles(place, attached.files);
+  const { linkFile, checked } = await trialFiles(place, attached.files, context.signal);
   const pinned = { convention: manifest.slug, schema: { id, version }, fields, openText: false, files };
   const [valid, invalid]: [IncomingRecord[], IncomingRecord[]] = [[], []];
   const lines = new Map<string, number>();
   try {
-    for await (const read of readRecords(source.open(), pinned)) {
+    for await (const read of readRecords(source.open(context.signal), pinned)) {
       const record = checked(read);
       const earlier = lines.get(record.sourceId);
       if (earlier !== undefined) throw twinRefusal(record.sourceId, [earlier, record.line]);
@@ -140,6 +140,7 @@ interface Place {
   readonly environment: NodeJS.ProcessEnv;
   readonly note: (text: string) => void;
   readonly warn: (code: HookPackage) => void;
+  readonly stop: AbortSignal;
 }
 
 interface Code {
@@ -176,7 +177,7 @@ async function directory(path: string, command: readonly string[], place: Place)
     import('@osa/core/limits'),
   ]);
   const blobs = await blobsOf(place);
-  const code = await packHook(path, { command, environment: place.environment });
+  const code = await packHook(path, { command, environment: place.environment, stop: place.stop });
   place.warn(code);
   const { digest, open } = code;
   await blobs.put(digest.replace('sha256:', ''), open(), { maxBytes: bounds.blobBytes });

@@ -27,11 +27,15 @@ export interface WithFiles {
 export async function attachFiles(
   source: RecordsInput,
   local: LocalFiles,
-  { rules, eachHasDirectory }: { readonly rules: Rules; readonly eachHasDirectory: boolean },
+  {
+    rules,
+    eachHasDirectory,
+    stop,
+  }: { readonly rules: Rules; readonly eachHasDirectory: boolean; readonly stop: AbortSignal },
 ): Promise<WithFiles> {
   const found = new Map<number, readonly RecordFile[]>();
   const wanted = new Map<string, LocalFile>();
-  for await (const { number, bytes } of lines(source.open())) {
+  for await (const { number, bytes } of lines(source.open(stop))) {
     const record = recordOf(bytes);
     if (record === undefined) continue;
     const files = await filesOf(record, local, eachHasDirectory).catch((error: unknown) => {
@@ -42,15 +46,19 @@ export async function attachFiles(
     if (problemOfFiles(record.sourceId, files, rules) !== undefined) continue;
     for (const file of files) wanted.set(file.sha256, file);
   }
-  async function* named() {
-    for await (const { number, bytes } of lines(source.open())) {
+  async function* named(ended?: AbortSignal) {
+    for await (const { number, bytes } of lines(source.open(ended))) {
       const files = found.get(number);
       yield files === undefined ? bytes : withMember(bytes, files);
       yield newline;
     }
   }
   return {
-    source: { ...source, open: () => Readable.from(named(), { objectMode: false }), size: undefined },
+    source: {
+      ...source,
+      open: (ended) => Readable.from(named(ended), { objectMode: false }),
+      size: undefined,
+    },
     files: [...wanted.values()],
   };
 }
@@ -121,7 +129,7 @@ async function* lines(source: AsyncIterable<Buffer>): AsyncGenerator<{ number: n
 
 function onLine(line: number, error: unknown): unknown {
   const known = asOsaError(error);
-  if (!known) return error;
+  if (!known || known.code === 'interrupted') return error;
   const { code, message, field, details } = known;
   return new OsaError(code, `line ${line}: ${message}`, {
     field,

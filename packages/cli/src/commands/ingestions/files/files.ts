@@ -4,6 +4,7 @@ import type { problemOfFiles } from '@osa/core/file/rules';
 import type { Context } from '../../../command.ts';
 import type { RecordsInput } from '../../../input/input.ts';
 import { counted } from '../../../terminal/format.ts';
+import { withProgress } from '../progress.ts';
 import { attachFiles, type WithFiles } from './attach.ts';
 import { localFiles } from './local.ts';
 
@@ -25,7 +26,7 @@ export interface FilesRequest {
  * @throws OsaError `usage`
  */
 export async function recordsWithFiles(
-  { sources, output }: Context,
+  { sources, output, signal }: Context,
   source: RecordsInput,
   { directory, from, rules }: FilesRequest,
 ): Promise<WithFiles> {
@@ -37,9 +38,13 @@ export async function recordsWithFiles(
   }
   if (directory === undefined && rules.max_count === 0) return { source, files: [] };
   const base = directory ?? dirname(from[0] ?? '.');
-  const local = await localFiles(resolve(sources.cwd, base));
-  const found = await attachFiles(source, local, { rules, eachHasDirectory: directory !== undefined });
-  const unused = directory === undefined ? [] : await local.unused();
+  const eachHasDirectory = directory !== undefined;
+  const { found, unused } = await withProgress(output, source.isTyped, async (progress) => {
+    const onRead = (bytes: number) => progress.reading(bytes, undefined);
+    const local = await localFiles(resolve(sources.cwd, base), { stop: signal, onRead });
+    const attached = await attachFiles(source, local, { rules, eachHasDirectory, stop: signal });
+    return { found: attached, unused: eachHasDirectory ? await local.unused() : [] };
+  });
   if (unused.length > 0) {
     const names = unused.length > mostNamed ? [...unused.slice(0, mostNamed), '…'] : unused;
     output.note(

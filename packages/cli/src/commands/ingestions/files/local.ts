@@ -1,16 +1,29 @@
 import { constants } from 'node:fs';
-import { lstat, open, readdir, realpath } from 'node:fs/promises';
-import { basename, join, resolve, sep } from 'node:path';
+import { type FileHandle, lstat, open, readdir, realpath } from 'node:fs/promises';
+import { basename, join, relative, resolve, sep } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { digestOfFile } from '@osa/core/file/digest';
 import type { RecordFile } from '@osa/core/file/file';
 import { flawOfName } from '@osa/core/file/name';
+import { bounds } from '@osa/core/limits';
 import { systemCode } from '@osa/core/system/error';
 import { excerpt } from '@osa/core/text';
 
 /** A file of a record, as it is on this machine. */
 export interface LocalFile extends RecordFile {
   readonly path: string;
+  /** Its time of change when it was hashed. */
+  readonly modifiedMs: number;
+}
+
+/** How files are read. */
+export interface LocalReading {
+  /** Ends it, with the signal's reason. */
+  readonly stop: AbortSignal;
+  /** The largest file that a convention takes; 0 leaves that to the archive. */
+  readonly maxBytes?: number;
+  /** Gets the bytes that have been hashed. */
+  readonly onRead?: (bytes: number) => void;
 }
 
 /** Files below a directory; nothing else on the machine is read, whatever a record names. */
@@ -19,26 +32,31 @@ export interface LocalFiles {
   ofRecord(sourceId: string): Promise<LocalFile[]>;
   /** The files of these paths. */
   named(paths: readonly string[]): Promise<LocalFile[]>;
-  /** Directories that no record was asked for, in order. */
+  /** Directories of which no record has a file, and that no record is named after, in order. */
   unused(): Promise<string[]>;
 }
 
 /** @throws OsaError `usage` for a directory that is not there; the functions, for a file that cannot be taken */
-export async function localFiles(directory: string): Promise<LocalFiles> {
+export async function localFiles(directory: string, reading: LocalReading): Promise<LocalFiles> {
   const root = await realpath(directory).catch((cause: unknown) => {
     throw refusal(directory, systemCode(cause) === 'ENOENT' ? 'is not there' : 'cannot be read', cause);
   });
   const known = new Map<string, LocalFile>();
-  const asked = new Set<string>();
+  const used = new Set<string>();
+  let hashed = 0;
+  const onRead = (bytes: number) => reading.onRead?.(hashed + bytes);
   const read = async (path: string): Promise<LocalFile> => {
-    const found = known.get(path) ?? (await localFile(path));
+    const before = known.get(path);
+    if (before) return before;
+    const found = await localFile(path, { ...reading, onRead });
     known.set(path, found);
+    hashed += found.size;
     return found;
   };
   return {
     async ofRecord(sourceId) {
       if (flawOfName(sourceId) !== undefined) return [];
-      asked.add(sourceId);
+      used.add(sourceId);
       const place = join(root, sourceId);
       const files: LocalFile[] = [];
       for (const name of await namesIn(place)) files.push(await read(join(place, name)));
@@ -46,13 +64,17 @@ export async function localFiles(directory: string): Promise<LocalFiles> {
     },
     async named(paths) {
       const files: LocalFile[] = [];
-      for (const path of paths) files.push(await read(await within(root, path)));
+      for (const path of paths) {
+        const place = await within(root, path);
+        used.add(relative(root, place).split(sep)[0] ?? '');
+        files.push(await read(place));
+      }
       return files;
     },
     async unused() {
       const entries = await readdir(root, { withFileTypes: true });
       const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-      return names.filter((name) => !asked.has(name) && !name.startsWith('.')).sort();
+      return names.filter((name) => !used.has(name) && !name.startsWith('.')).sort();
     },
   };
 }
@@ -76,19 +98,47 @@ async function within(root: string, path: string): Promise<string> {
   throw refusal(path, `leads out of ${root}; name files below it`);
 }
 
-/** @throws OsaError `usage` for anything but a file that can be read */
-export async function localFile(path: string): Promise<LocalFile> {
+/** @throws OsaError `usage` for anything but a file that can be read, and before it is read for one that is too large */
+export async function localFile(path: string, reading: LocalReading): Promise<LocalFile> {
+  await using opened = await openLocal(path, reading);
+  const { mtimeMs: modifiedMs } = await opened.stat();
+  const { sha256, size } = await digestOfFile(opened, reading.stop, reading.onRead);
+  return { path, name: basename(path), sha256, size, modifiedMs };
+}
+
+/** The sizes of files together, in bytes. @throws OsaError `usage`, as `localFile` does */
+export async function sizeOfFiles(paths: readonly string[], reading: LocalReading): Promise<number> {
+  let total = 0;
+  for (const path of paths) {
+    await using opened = await openLocal(path, reading);
+    total += (await opened.stat()).size;
+  }
+  return total;
+}
+
+async function openLocal(path: string, { maxBytes = 0 }: LocalReading): Promise<FileHandle> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((cause: unknown) => {
     const isLink = systemCode(cause) === 'ELOOP';
     throw refusal(path, isLink ? 'is a symbolic link; put the file itself there' : 'cannot be read', cause);
   });
-  await using opened = file;
-  if (!(await opened.stat()).isFile()) {
-    throw refusal(path, 'is not a file; a directory of files holds no other directories');
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile()) {
+      throw refusal(path, 'is not a file; a directory of files holds no other directories');
+    }
+    const isOfConvention = maxBytes > 0 && maxBytes < bounds.fileBytes;
+    const most = isOfConvention ? maxBytes : bounds.fileBytes;
+    if (stats.size <= most) return file;
+    const who = isOfConvention ? 'the convention' : 'an archive';
+    throw refusal(
+      path,
+      `has ${stats.size} bytes, and ${who} takes files of ${most} bytes at most; divide it`,
+    );
+  } catch (error) {
+    await file.close();
+    throw error;
   }
-  const { sha256, size } = await digestOfFile(opened);
-  return { path, name: basename(path), sha256, size };
 }
 
 function refusal(path: string, why: string, cause?: unknown): OsaError {
