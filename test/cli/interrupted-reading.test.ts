@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, truncate, writeFile } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { unwritable } from '@osa/cli/commands/data/download';
 import { packZip } from '@osa/cli/commands/data/export/zip';
+import { unwritable } from '@osa/cli/commands/out-place';
 import { openRepository } from '@osa/cli/packing/repository';
 import { imageSource } from '@osa/cli/packing/source-ref';
 import { packDirectory } from '@osa/core/hook/archive/pack';
