@@ -34,7 +34,7 @@ afterEach(async () => {
 });
 
 function start(argv: readonly string[]) {
-  const env = { PATH: process.env.PATH ?? '', HOME: cwd, OSA_SERVER: server.url, OSA_TOKEN: 'token' };
+  const env = { PATH: process.env.PATH ?? '', HOME: cwd, OSA_SERVER: server.url, OSA_TOKEN: 'a.b.c' };
   const options = {
     cwd,
     env,
@@ -139,7 +139,7 @@ test.each([
   await writeFile(join(world.cwd, 'fits.bin'), 'x');
   await writeFile(join(world.cwd, 'large.bin'), '');
   await truncate(join(world.cwd, 'large.bin'), size);
-  const environment = { OSA_SERVER: taking.url, OSA_TOKEN: 'token' };
+  const environment = { OSA_SERVER: taking.url, OSA_TOKEN: 'a.b.c' };
   const argv = ['deposit', 'numbers', '--file', 'fits.bin', '--file', 'large.bin'];
   const { code, stderr } = await world.osa(argv, { environment });
   expect([code, stderr]).toEqual([2, expect.stringContaining(why)]);
@@ -152,7 +152,7 @@ test('a file whose name hides a character is refused before it is read', async (
   const name = 'a\u202efdp.exe';
   await writeFile(join(world.cwd, name), '');
   await truncate(join(world.cwd, name), large);
-  const environment = { OSA_SERVER: server.url, OSA_TOKEN: 'token' };
+  const environment = { OSA_SERVER: server.url, OSA_TOKEN: 'a.b.c' };
   const { code, stderr } = await world.osa(['deposit', 'numbers', '--file', name], { environment });
   expect([code, stderr]).toEqual([2, expect.stringContaining('the invisible character U+202E')]);
   expect(stderr).not.toContain('\u202e');

@@ -20,6 +20,9 @@ export interface Progress {
   away(text: string): void;
 }
 
+/** Between two views of bytes on their way, in milliseconds. */
+const drawMs = 100;
+
 /**
  * Shows progress while `work` goes on, and leaves the terminal in order whatever becomes of it. With `isTyped` somebody
  * types on the terminal, so nothing moves there.
@@ -34,11 +37,18 @@ export async function withProgress<T>(
   const screen = openProgress(uploadView('waiting'));
   try {
     let last = uploadView('waiting');
+    let drawnAt = Number.NEGATIVE_INFINITY;
+    // Pieces of a file come faster than a screen can be drawn.
+    const moved = (viewNow: () => ProgressView) => {
+      if (performance.now() - drawnAt < drawMs) return;
+      screen.show(viewNow());
+      drawnAt = performance.now();
+    };
     return await work({
       reading: (read, total) =>
-        screen.show(uploadView(readingText(read, total), total ? read / total : undefined)),
+        moved(() => uploadView(readingText(read, total), total ? read / total : undefined)),
       uploading: (sent, total) =>
-        screen.show(uploadView(uploadText(sent, total), total ? sent / total : undefined)),
+        moved(() => uploadView(uploadText(sent, total), total ? sent / total : undefined)),
       checking: (sent) => screen.show(uploadView(checkingText(sent))),
       running: (ingestion) => {
         last = viewOf(ingestion);

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asOsaError, type ErrorCode, OsaError } from '@osa/core/error';
@@ -82,7 +82,10 @@ async function sendFile(client: Client, sending: Sending): Promise<void> {
       const wait = againMs[tries];
       const known = asOsaError(error);
       if (known?.code === 'invalid' && known.field === 'sha256') throw changed(file, known);
-      if (!known || wait === undefined || !mayPass(known)) throw error;
+      if (known?.code === 'interrupted') throw error;
+      if (!known || wait === undefined || !mayPass(known)) {
+        throw (await hasChanged(file)) ? changed(file, error) : error;
+      }
       await delay(wait, undefined, { signal });
       const received = (await missingOf(client, sending, [file])).get(file.sha256);
       if (received === undefined) return;
@@ -123,9 +126,13 @@ function scoped(scope: string | undefined): { readonly scope?: string } {
   return scope === undefined ? {} : { scope };
 }
 
+/** Whether a file is not the one that was hashed. */
+async function hasChanged({ path, size, modifiedMs }: LocalFile): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.size !== size || found.mtimeMs !== modifiedMs;
+}
+
 function changed({ path }: LocalFile, cause?: unknown): OsaError {
-  return new OsaError('usage', `${path} changed while it was sent; run the command again`, {
-    field: 'files',
-    cause,
-  });
+  const message = `${path} changed while it was sent; run the command again when nothing writes to it`;
+  return new OsaError('usage', message, { field: 'files', cause });
 }
