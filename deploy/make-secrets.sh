@@ -13,6 +13,11 @@ key=${2:-}
 case $domain in
   '' | *[!a-z0-9.-]*) echo "give the domain of the archive, in lower case: sh make-secrets.sh archive.example.org" >&2; exit 2 ;;
 esac
+# Read before anything is made, so that a key that is not there leaves nothing behind.
+if [ -n "$key" ] && ! jwk=$(cat -- "$key"); then
+  echo "PUBLIC_KEY_FILE: $PWD/$key cannot be read, so nothing is made; give the file that osa keys generate wrote" >&2
+  exit 2
+fi
 for file in .env secrets; do
   if [ -e "$file" ]; then
     echo "$PWD/$file is there already, so nothing is changed; to begin anew, remove it and the volume of the database" >&2
