@@ -70,10 +70,23 @@ test.each<[string, () => NodeJS.ProcessEnv, string[], RegExp]>([
   expect(wrong.every(({ hint }) => hint !== null)).toBe(true);
 });
 
-test('a server that does not answer, and no word of its password', async () => {
-  const { wrong } = await check({ ...good, DATABASE_URL: 'postgres://osa:hunter2@127.0.0.1:1/osa' });
-  expect(wrong.map(({ check: name }) => name)).toContain('database');
+test('a database that is away is the one fault, and its checks are not made; no word of its password', async () => {
+  const environment = { ...good, DATABASE_URL: 'postgres://osa:hunter2@127.0.0.1:1/osa' };
+  const { ok, wrong } = await check(environment);
+  expect(ok).toBe(false);
+  expect(wrong.filter(({ hint }) => hint !== null).map(({ check: name }) => name)).toEqual(['database']);
+  expect(wrong.filter(({ hint }) => hint === null).map(({ check: name, detail }) => [name, detail])).toEqual(
+    ['migrations', 'role', 'commits', 'sessions', 'clock', 'statistics'].map((name) => [
+      name,
+      'not looked at: the database cannot be reached',
+    ]),
+  );
   expect(JSON.stringify(wrong)).not.toContain('hunter2');
+  const { text } = await checkStart({
+    ...{ environment, config: undefined, part: undefined, version: 'test', json: false },
+  });
+  expect(text).toMatch(/\n- {6}clock {7}not looked at: the database cannot be reached\n/);
+  expect(text).toMatch(/\nosad: 1 of 11 checks failed, and 6 could not be made\n$/);
 });
 
 test.each([

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { checkArchive } from '@osa/daemon/upkeep/restored';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type OpenIdProvider, openIdProvider } from '../publishers/openid.ts';
 import { hookCode } from '../support/core-archive.ts';
 import { deployHook, ndjson, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
@@ -12,6 +13,7 @@ import { until } from '../support/database/database.ts';
 let daemon: TestDaemon;
 let owner: Database;
 let blobs: string;
+let ci: OpenIdProvider;
 beforeAll(async () => {
   daemon = await testDaemon();
   owner = daemon.database.open(daemon.database.ownerUrl, { max: 1 });
@@ -19,10 +21,26 @@ beforeAll(async () => {
   await deployHook(daemon, hookCode('return { features: [{ value: metadata.value }] };'));
   await deployHook(daemon, hookCode('return { features: [{ value: metadata.value * 2 }] };'));
   await daemon.call('rollback', { params: { name: 'probe' }, json: {} });
+  await daemon.send('POST', '/api/v1/hooks/probe/releases', {
+    headers: { authorization: await daemon.bearer(['hooks:write']), 'content-type': 'application/json' },
+    body: JSON.stringify({ config: { factor: 9 }, live: false, source_ref: 'git:0123456' }),
+  });
   await send(5);
   await send(7);
+  ci = await openIdProvider();
+  const headers = { authorization: await daemon.bearer(['publishers:write', 'conventions:write']) };
+  const rule = {
+    issuer: ci.issuer,
+    claims: { repository: 'acme/quakes' },
+    scopes: ['conventions:write:tests'],
+  };
+  await daemon.call('addPublisher', { json: rule, headers });
+  await daemon.call('exchangeToken', { json: { token: ci.token(ci.claims('https://localhost')) } });
 }, 60_000);
-afterAll(() => daemon.close());
+afterAll(async () => {
+  await daemon.close();
+  await ci[Symbol.asyncDispose]();
+});
 
 async function send(count: number): Promise<void> {
   const body = ndjson(count).replaceAll('"value":', `"value":${count}`);
@@ -56,7 +74,7 @@ test('an archive that nobody has touched is whole', async () => {
   const { ok, lines } = await check();
   expect(lines).toHaveLength(1);
   expect(lines[0]).toMatch(
-    /read 2 blobs, 2 releases, 2 deploys, 12 records, 2 runs: every blob has its bytes/,
+    /read 2 blobs, 3 releases, 2 deploys, 12 records, 2 runs: every blob has its bytes/,
   );
   expect(ok).toBe(true);
 });
@@ -132,6 +150,95 @@ const alterations: readonly (readonly [string, string, string, RegExp])[] = [
     'alter table releases disable trigger no_rewrite',
     'alter table releases enable trigger no_rewrite',
     /^triggers releases: its trigger no_rewrite is off/,
+  ],
+  [
+    'a deploy of somebody else',
+    'update deploys set actor = actor + 1 where changed',
+    'update deploys set actor = actor - 1 where changed',
+    /^deploys \S+: its actor is 2, and 1 in the trail$/,
+  ],
+  [
+    'a deploy at another time',
+    `update deploys set at = at - interval '1 day'`,
+    `update deploys set at = at + interval '1 day'`,
+    /^deploys \S+: its time is 20\S+ \S+, and 20\S+ \S+ in the trail$/,
+  ],
+  [
+    'the claims of a job',
+    `update exchanges set claims = jsonb_set(claims, '{repository}', '"mallory/x"')`,
+    `update exchanges set claims = jsonb_set(claims, '{repository}', '"acme/quakes"')`,
+    /^exchanges \S+: its claims is .+"mallory\/x".+, and .+"acme\/quakes".+ in the trail$/,
+  ],
+  [
+    'an exchange that is gone',
+    'create table kept as select * from exchanges; delete from exchanges',
+    'insert into exchanges select * from kept; drop table kept',
+    /^exchanges \S+: the trail has it, and it is not there$/,
+  ],
+  [
+    'the reason of a rollback',
+    `update live_changes set reason = 'another one' where seq = 3`,
+    'update live_changes set reason = null where seq = 3',
+    /^live_changes probe #3: its reason is another one, and - in the trail$/,
+  ],
+  [
+    'a rollback by somebody else',
+    'update live_changes set actor = actor + 1 where seq = 3',
+    'update live_changes set actor = actor - 1 where seq = 3',
+    /^live_changes probe #3: its actor is 2, and 1 in the trail$/,
+  ],
+  [
+    'a move of a deploy by somebody else',
+    'update live_changes set actor = actor + 1 where seq = 2',
+    'update live_changes set actor = actor - 1 where seq = 2',
+    /^live_changes probe #2: neither the trail nor a deploy has a move to v2 of this kind by actor 2$/,
+  ],
+  [
+    'a release of a deploy by somebody else',
+    'update releases set built_by = built_by + 1 where version = 2',
+    'update releases set built_by = built_by - 1 where version = 2',
+    /^releases probe v2: neither the trail nor a deploy has it as built by actor 2$/,
+  ],
+  [
+    'a release without a deploy by somebody else',
+    'update releases set built_by = built_by + 1 where version = 3',
+    'update releases set built_by = built_by - 1 where version = 3',
+    /^releases probe v3: neither the trail nor a deploy has it as built by actor 2$/,
+  ],
+  [
+    'the source of a release',
+    `update releases set source_ref = 'x' || source_ref where version = 1`,
+    'update releases set source_ref = substr(source_ref, 2) where version = 1',
+    /^releases probe v1: its source is x\S+, and \S+ in the manifest of deploy \S+$/,
+  ],
+  [
+    'a run that passed as failed',
+    `update runs set status = 'failed'`,
+    `update runs set status = 'passed'`,
+    /^runs \S+: it is failed, and its outcomes are not those of such a run$/,
+  ],
+  [
+    'a run whose code failed as passed',
+    'update attempts set exit_code = 1',
+    'update attempts set exit_code = 0',
+    /^runs \S+: it is passed, and no attempt of it came to an answer$/,
+  ],
+  [
+    'an outcome that did not pass, of a published record',
+    `create table kept as select id, row_count from outcomes;
+     update outcomes set status = 'rejected', reason = 'bad', row_count = 0 where id = 1`,
+    `update outcomes o set status = 'passed', reason = null, row_count = k.row_count from kept k where k.id = o.id;
+     drop table kept`,
+    /^outcomes of record r\d in batch \S+: the record is published, and 0 of its 1 outcomes have passed$/,
+  ],
+  [
+    'the digest of an output that was replayed',
+    `insert into replay_certificates
+       (part, run, verdict, engine, architecture, resolved_digest, stored_digest, made_digest)
+     select gen_random_uuid(), id, 'identical', 'e', 'a', 'd', output_digest, output_digest from runs;
+     update runs set output_digest = reverse(output_digest)`,
+    'update runs set output_digest = reverse(output_digest); delete from replay_certificates',
+    /^runs \S+: its output has the digest [0-9a-f]{64}, and had [0-9a-f]{64} when it was replayed$/,
   ],
 ];
 

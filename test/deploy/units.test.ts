@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { notifySystemd } from '@osa/core/system/systemd-notify';
 import { otherVariables, settingNames, variablesOf } from '@osa/daemon/config/settings';
@@ -135,7 +135,12 @@ describe('compose.yaml', () => {
       execa('sh', [join(copy, 'make-secrets.sh'), ...args], { reject: false });
     expect(await make()).toMatchObject({ exitCode: 2 });
     expect(await make('Archive.example.org')).toMatchObject({ exitCode: 2 });
+    const none = await make('archive.example.org', join(place.path, 'none.jwk'));
+    expect(none).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('PUBLIC_KEY_FILE: ') });
+    expect(await make('archive.example.org', place.path)).toMatchObject({ exitCode: 2 });
+    expect(await readdir(copy)).toEqual(['make-secrets.sh']);
     expect(await make('archive.example.org', join(place.path, 'key.jwk'))).toMatchObject({ exitCode: 0 });
+    expect((await readdir(copy)).sort()).toEqual(['.env', 'make-secrets.sh', 'secrets']);
     for (const { file } of Object.values(secrets)) {
       const made = join(copy, 'secrets', file.slice(file.indexOf('}/') + 2));
       expect((await stat(made)).size).toBeGreaterThan(0);

@@ -14,24 +14,22 @@ export interface Check {
   readonly check: string;
   readonly ok: boolean;
   readonly detail: string;
+  /** Null where all is well, and also, with `ok` false, where it could not be looked at. */
   readonly hint: string | null;
 }
 
 /** Gives the detail; throws what is wrong. */
 type Look = () => Promise<string>;
 
-/** Looks at each part that a daemon needs on its own, so that one fault hides no other. */
+type Named = readonly [check: string, hint: string, look: Look];
+
+/** Looks at each part that a daemon needs on its own, so that one fault hides no other; without a database, at the rest. */
 export async function checkDaemon(
   config: DaemonConfig,
   { requests, reads }: { readonly requests: Database; readonly reads: Database },
 ): Promise<Check[]> {
-  const looks: readonly (readonly [string, string, Look])[] = [
-    ['settings', 'osad --help lists them', async () => safe(config)],
-    [
-      'database',
-      'start it, or repair DATABASE_URL',
-      async () => `PostgreSQL ${(await databaseFacts(requests)).version}`,
-    ],
+  const before: readonly Named[] = [['settings', 'osad --help lists them', async () => safe(config)]];
+  const inDatabase: readonly Named[] = [
     ['migrations', 'run osad migrate with the URL of the owner', () => migrated(requests)],
     ['role', 'connect as the role that osad migrate names', () => fitRole(config, requests)],
     ['commits', 'alter role … reset synchronous_commit', () => durable(requests)],
@@ -42,14 +40,28 @@ export async function checkDaemon(
     ],
     ['clock', 'run an NTP client on both machines', () => clock(requests)],
     ['statistics', 'run vacuum analyze, and look why autovacuum does not', () => statistics(requests)],
+  ];
+  const after: readonly Named[] = [
     ['data', 'make the directory of OSA_DATA_DIR writable for the user of osad', () => dataDirectory(config)],
     ['runner', 'install the engine of OSA_RUNNER', () => runner(config)],
     ['issuers', 'osa keys generate prints the settings', async () => issuers(config)],
   ];
-  return Promise.all(looks.map(([check, hint, look]) => checked(check, hint, look)));
+  const each = (looks: readonly Named[]) => Promise.all(looks.map(checked));
+  const [first, reached, last] = await Promise.all([each(before), database(requests), each(after)]);
+  const then = reached.ok ? await each(inDatabase) : inDatabase.map(([check]) => notLookedAt(check));
+  return [...first, reached, ...then, ...last];
 }
 
-async function checked(check: string, hint: string, look: Look): Promise<Check> {
+function database(requests: Database): Promise<Check> {
+  const look = async () => `PostgreSQL ${(await databaseFacts(requests)).version}`;
+  return checked(['database', 'start it, or repair DATABASE_URL', look]);
+}
+
+function notLookedAt(check: string): Check {
+  return { check, ok: false, detail: 'not looked at: the database cannot be reached', hint: null };
+}
+
+async function checked([check, hint, look]: Named): Promise<Check> {
   try {
     return { check, ok: true, detail: await look(), hint: null };
   } catch (error) {

@@ -40,11 +40,24 @@ async function look({ environment, config: file, part, version }: StartCheck): P
 
 function toText(checks: readonly Check[]): string {
   const width = Math.max(...checks.map(({ check }) => check.length));
-  const lines = checks.flatMap(({ check, ok, detail, hint }) => [
-    `${ok ? 'ok   ' : 'wrong'}  ${check.padEnd(width)}  ${visible(detail)}`,
-    ...(ok || hint === null ? [] : [`${' '.repeat(width + 9)}${hint}`]),
+  const lines = checks.flatMap((one) => [
+    `${markOf(one)}  ${one.check.padEnd(width)}  ${visible(one.detail)}`,
+    ...(one.ok || one.hint === null ? [] : [`${' '.repeat(width + 9)}${one.hint}`]),
   ]);
-  const wrong = checks.filter(({ ok }) => !ok).length;
-  const verdict = wrong === 0 ? 'osad can start' : `${wrong} of ${checks.length} checks failed`;
-  return `${[...lines, `osad: ${verdict}`].join('\n')}\n`;
+  return `${[...lines, `osad: ${verdictOf(checks)}`].join('\n')}\n`;
+}
+
+/** A check that could not be made is neither well nor wrong. */
+function markOf({ ok, hint }: Check): string {
+  if (ok) return 'ok   ';
+  return hint === null ? '-    ' : 'wrong';
+}
+
+function verdictOf(checks: readonly Check[]): string {
+  const open = checks.filter(({ ok }) => !ok);
+  const wrong = open.filter(({ hint }) => hint !== null).length;
+  const unseen = open.length - wrong;
+  if (open.length === 0) return 'osad can start';
+  const failed = `${wrong} of ${checks.length} checks failed`;
+  return unseen === 0 ? failed : `${failed}, and ${unseen} could not be made`;
 }

@@ -16,7 +16,7 @@ export const doctor = defineCommand({
     ['osa doctor', 'what is wrong, here and at the server'],
     ['osa doctor --json', 'for a program'],
   ],
-  json: '{"ok", "here": [{"check", "ok", "detail", "hint"}], "server": [as here]}',
+  json: '{"ok", "here": [{"check", "ok", "detail", "hint"}], "server": [as here; ok false with hint null: it was not looked at]}',
   async run({ client, output, sources, version }) {
     const node = fine('node', process.versions.node);
     const archive = found(client);
@@ -109,7 +109,8 @@ const fine = (check: string, detail: string): Check => ({ check, ok: true, detai
 const wrong = (check: string, detail: string, hint: string): Check => ({ check, ok: false, detail, hint });
 
 function checkLines({ check, ok, detail, hint }: Check): Line[] {
-  const mark = ok ? green('ok   ') : red('wrong');
+  // A check that could not be made has no advice.
+  const mark = ok ? green('ok   ') : hint === null ? '-    ' : red('wrong');
   return [
     line`  ${mark} ${check.padEnd(11)} ${detail}`,
     ...(hint === null ? [] : [line`                    → ${hint}`]),

@@ -8,6 +8,7 @@ export const doctorRoutes = {
     summary: 'Check what the daemon needs: database, role, sessions, clock, data directory, runner, issuers',
     gate: scope('runs:read'),
     status: 200,
+    // With `ok` false and no hint, it was not looked at, since the database cannot be reached.
     response: z.object({
       ok: z.boolean(),
       checks: z.array(

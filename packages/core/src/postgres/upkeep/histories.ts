@@ -1,12 +1,13 @@
 import type { Transaction } from '../connection/connect.ts';
 import type { Check } from './faults.ts';
+import { trailChecks } from './trail.ts';
 
 /**
  * Checks, over everything that is stored, what triggers and keys keep true while the archive runs: they do not bind a
  * restore or a superuser.
  */
 export async function historyChecks(tx: Transaction): Promise<readonly Check[]> {
-  return [...kept, ...(await referenceChecks(tx)), ...(await rowChecks(tx))];
+  return [...kept, ...trailChecks, ...(await referenceChecks(tx)), ...(await rowChecks(tx))];
 }
 
 const kept: readonly Check[] = [
@@ -27,15 +28,6 @@ const kept: readonly Check[] = [
       from (select *, lag(seq) over history as before, lag(to_version) over history as left_at from live_changes
             window history as (partition by hook order by seq)) c
       where seq <> coalesce(before, 0) + 1 or from_version is distinct from left_at`,
-  },
-  {
-    of: 'deploys',
-    sql: `
-      select coalesce(d.id::text, e.payload ->> 'deploy') as name,
-        case when d.id is null then 'the trail has it, and it is not there' else 'the trail does not have it' end as problem
-      from deploys d
-      full join (select payload from events where type = 'convention.deployed') e on e.payload ->> 'deploy' = d.id::text
-      where d.id is null or e.payload is null`,
   },
   {
     of: 'hooks',
@@ -98,6 +90,39 @@ const kept: readonly Check[] = [
     sql: `
       select r.id as name, 'it is open, and its batch has ended' as problem
       from runs r join batches b on b.id = r.batch where b.finished_at is not null and r.finished_at is null`,
+  },
+  {
+    // A run that has not passed gives at least one record no answer. A batch that ends before its answers has no outcomes.
+    of: 'runs',
+    sql: `
+      select r.id as name, format('it is %s, and its outcomes are not those of such a run', r.status) as problem
+      from runs r join batches b on b.id = r.batch
+      where r.status <> 'passed' and case
+        when exists (select from outcomes o where o.run = r.id)
+          then r.reason is null or not exists (select from outcomes o where o.run = r.id and o.status = 'errored')
+        else r.status = 'failed' or b.status <> 'failed' end`,
+  },
+  {
+    of: 'runs',
+    sql: `
+      select r.id as name, 'it is passed, and no attempt of it came to an answer' as problem
+      from runs r
+      where r.status = 'passed' and exists (select from outcomes o where o.run = r.id)
+        and not exists (
+          select from attempts a
+          where a.run = r.id and (a.ending = 'out_of_memory' or a.ending = 'exited' and a.exit_code = 0))`,
+  },
+  {
+    // A record of its own ingestion is published when all hooks pass it; a reviewer may reject one all the same.
+    of: 'outcomes',
+    sql: `
+      select format('of record %s in batch %s', b.source_id, b.batch) as name,
+        format('the record is %s, and %s of its %s outcomes have passed', b.status, o.passed, o.answers) as problem
+      from (select batch, batch_record, count(*) as answers, count(*) filter (where status = 'passed') as passed
+            from outcomes group by batch, batch_record) o
+      join batch_records b on (b.id, b.batch) = (o.batch_record, o.batch)
+      left join reviews v on v.batch = b.batch
+      where case when b.status = 'published' then o.passed < o.answers else o.passed = o.answers and v.batch is null end`,
   },
   {
     of: 'outcomes',
