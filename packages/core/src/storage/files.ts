@@ -5,7 +5,6 @@ import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Digested, digestOfFile } from '../file/digest.ts';
 import type { StoredFile } from '../file/file.ts';
-import { streamOf } from '../file/stream.ts';
 import { asUnavailable, systemCode } from '../system/error.ts';
 import { flushDirectory, incoming, pathOf } from './filesystem.ts';
 import type { FileStore, Receiving } from './index.ts';
@@ -17,7 +16,7 @@ import { verifiedFiles } from './verified.ts';
  */
 export function filesystemFiles(directory: string): FileStore {
   const receiving = new Set<string>();
-  const openVerified = verifiedFiles();
+  const stored = verifiedFiles();
   const partOf = (sha256: string, sender: string) => {
     pathOf(directory, sha256);
     return join(directory, incoming, `${sha256}-${sender}`);
@@ -45,12 +44,10 @@ export function filesystemFiles(directory: string): FileStore {
     },
     async link(sha256, target) {
       const path = pathOf(directory, sha256);
-      await (await openVerified(path, sha256)).close();
-      await linkOrCopy(path, target);
+      await stored.link(path, sha256, () => linkOrCopy(path, target));
     },
     async open(sha256, range) {
-      const handle = await openVerified(pathOf(directory, sha256), sha256);
-      return streamOf(handle, range);
+      return await stored.read(pathOf(directory, sha256), sha256, range);
     },
   };
 }
