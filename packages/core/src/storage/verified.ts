@@ -5,8 +5,9 @@ import { OsaError } from '../error.ts';
 import { digestOfFile } from '../file/digest.ts';
 import { streamOf } from '../file/stream.ts';
 import { wantedSignal } from '../postgres/connection/wanted.ts';
-import { asUnavailable, systemCode } from '../system/error.ts';
+import { systemCode } from '../system/error.ts';
 import { endingWell, verified } from './blob.ts';
+import { asStorageFault } from './fault.ts';
 import { sharedWork } from './shared-work.ts';
 
 /** Before a part is read or a link is made, bytes are not compared again for this long, unless the file was touched. */
@@ -76,7 +77,7 @@ export function verifiedFiles(): VerifiedFiles {
       yield* pieces;
     } catch (error) {
       trusted.delete(sha256);
-      throw asUnavailable(error, 'Reading a file');
+      throw asStorageFault(error, 'Reading a file');
     }
   }
   return {
@@ -142,7 +143,7 @@ async function verify(path: string, sha256: string, stop: AbortSignal): Promise<
   await using file = await openStored(path, sha256);
   const before = await stateOf(file);
   const found = await digestOfFile(file, stop).catch((cause: unknown) => {
-    throw asUnavailable(cause, 'Reading a file');
+    throw asStorageFault(cause, 'Reading a file');
   });
   if (found.sha256 !== sha256) {
     throw new OsaError(
@@ -173,7 +174,7 @@ async function openStored(path: string, sha256: string): Promise<FileHandle> {
     if ((await file.stat()).isFile()) return file;
     await file.close();
   } catch (cause) {
-    if (!['ENOENT', 'ELOOP'].includes(systemCode(cause) ?? '')) throw asUnavailable(cause, 'Opening a file');
+    if (!['ENOENT', 'ELOOP'].includes(systemCode(cause) ?? '')) throw asStorageFault(cause, 'Opening a file');
   }
   const message = `the bytes of sha256:${sha256} are not stored; restore them, or upload them again`;
   throw new OsaError('unavailable', message, { details: { sha256 } });
