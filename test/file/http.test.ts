@@ -130,6 +130,45 @@ test('a published record lists its files, and they are read whole or in part', a
   expect([beyond.status, beyond.headers['content-range']]).toEqual([416, `bytes */${bytes.length}`]);
 });
 
+const tag = `"sha256:${sha256}"`;
+const part = { range: 'bytes=10-19' };
+test.each<[number, Record<string, string>]>([
+  [304, { 'if-none-match': tag }],
+  [304, { 'if-none-match': `W/${tag}` }],
+  [304, { 'if-none-match': '*' }],
+  [304, { 'if-none-match': `"a,b", W/"c", ${tag}` }],
+  [304, { 'if-none-match': tag, ...part }],
+  [304, { 'if-none-match': tag, range: 'bytes=999999-' }],
+  [304, { 'if-match': tag, 'if-none-match': tag }],
+  [200, { 'if-none-match': '"another"' }],
+  [200, { 'if-none-match': tag.slice(1, -1) }],
+  [206, { 'if-none-match': '"another"', ...part }],
+  [200, { 'if-match': '*' }],
+  [200, { 'if-match': `"another", ${tag}` }],
+  [206, { 'if-match': tag, ...part }],
+  [206, { 'if-match': tag, 'if-range': tag, ...part }],
+  [200, { 'if-match': tag, 'if-range': `W/${tag}`, ...part }],
+  [412, { 'if-match': '"another"' }],
+  [412, { 'if-match': `W/${tag}` }],
+  [412, { 'if-match': '"another"', 'if-none-match': tag }],
+  [412, { 'if-match': '"another"', range: 'bytes=999999-' }],
+])('%i for a file with %j', async (status, headers) => {
+  const answer = await get(headers);
+  expect(answer.status).toBe(status);
+  const length = { 200: bytes.length, 206: 10, 304: 0 }[status];
+  if (length !== undefined) {
+    expect([answer.headers.etag, answer.body.length]).toEqual([tag, length]);
+  } else {
+    expect(JSON.parse(answer.body.toString())).toMatchObject({
+      code: 'precondition_failed',
+      field: 'If-Match',
+    });
+  }
+  if (status === 304) expect(answer.headers).not.toHaveProperty('content-type');
+  const head = await get(headers, 'HEAD');
+  expect([head.status, head.body.length]).toEqual([status === 206 ? 200 : status, 0]);
+});
+
 test('a file whose bytes were changed on the disk is named as damaged, and never served', async () => {
   const path = join(daemon.directory, 'data/blobs', sha256.slice(0, 2), sha256.slice(2));
   const flipped = Buffer.from(bytes);
@@ -213,10 +252,10 @@ test.each([
   expect(byteRange(header, { size: 10, isCurrent: true })).toEqual(range);
 });
 
-async function get(headers: Record<string, string>) {
+async function get(headers: Record<string, string>, method = 'GET') {
   const path = `/api/v1/data/records/${id}/files/${encodeURIComponent(name)}`;
   const { promise, resolve, reject } = Promise.withResolvers<import('node:http').IncomingMessage>();
-  request(`${daemon.url}${path}`, { headers }, resolve).on('error', reject).end();
+  request(`${daemon.url}${path}`, { headers, method }, resolve).on('error', reject).end();
   const response = await promise;
   return { status: response.statusCode, headers: response.headers, body: await buffer(response) };
 }

@@ -11,6 +11,7 @@ import { findBlob, uploadBlob } from '@osa/core/hook/upload';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import { postgresStore } from '@osa/core/postgres/store';
 import { inventory } from '@osa/core/postgres/upkeep/inventory';
+import { damaged, notStored } from '@osa/core/storage/blob';
 import { checkStore, type Finding } from '@osa/core/storage/check';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import { cleanStore } from '@osa/core/storage/gc';
@@ -198,6 +199,48 @@ describe.each(Object.entries(worlds))('%s', (_, make) => {
       });
     },
   );
+
+  test('check names what the store lists and no longer has, and counts only what it read', async () => {
+    const [first, last] = [await stored(), await stored()];
+    // The first reading takes the damaged object away, and the list still has it.
+    const quarantining = (fault: () => Error): BlobStore => ({
+      ...world.blobs,
+      open: async (sha256) => (sha256 === first.sha256 ? Promise.reject(fault()) : world.blobs.open(sha256)),
+      find: async (sha256) => (sha256 === first.sha256 ? undefined : world.blobs.find(sha256)),
+    });
+    for (const [kind, fault, blobs] of [
+      ['damaged', () => damaged(first.sha256, 'f'.repeat(64)), 2],
+      ['missing', () => notStored(first.sha256), 1],
+      ['unread', () => new OsaError('unavailable', 'it was replaced; try again'), 1],
+    ] as const) {
+      const check = checkStore(quarantining(fault), known(), { reads: true, graceSeconds: hour });
+      expect(await check.next()).toMatchObject({ value: { kind, name: first.sha256 } });
+      expect(await check.next()).toEqual({ done: true, value: { blobs, bytes: blobs * last.bytes.length } });
+    }
+  });
+
+  test('check says nothing of a blob that gc removes while it is read', async () => {
+    const { sha256 } = await stored();
+    const removed = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    let forgetting: Promise<boolean> | undefined;
+    const open = async (): Promise<never> => {
+      forgetting ??= known().forget(sha256, hour, async () => {
+        await world.blobs.remove(sha256);
+        removed.resolve();
+        await go.promise;
+        return true;
+      });
+      await removed.promise;
+      throw notStored(sha256);
+    };
+    const blobs = { ...world.blobs, open };
+    const check = Array.fromAsync(checkStore(blobs, known(), { reads: true, graceSeconds: hour }));
+    expect(await Promise.race([check, waiting(owner)])).toBe('waits');
+    go.resolve();
+    expect(await check).toEqual([]);
+    expect(await forgetting).toBe(true);
+  });
 
   const findings = async (options: { reads: boolean; graceSeconds: number }): Promise<Finding[]> =>
     Array.fromAsync(checkStore(world.blobs, known(), options));

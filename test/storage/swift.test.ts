@@ -1,3 +1,8 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { checkStore } from '@osa/core/storage/check';
+import type { Inventory } from '@osa/core/storage/inventory';
 import { s3Client } from '@osa/core/storage/s3/request';
 import { requireStore, s3Blobs } from '@osa/core/storage/s3/s3';
 import { s3Target } from '@osa/core/storage/s3/target';
@@ -55,5 +60,37 @@ describe.skipIf(missing !== undefined)('a real S3 server', () => {
       await expect(failure).rejects.toMatchObject({ code: 'unavailable', details: { code } });
     }
     await requireStore({ target, credentials: swift.credentials });
+  });
+
+  test('a check names an object whose bytes were damaged there, also once Swift has taken it away', async () => {
+    const { credentials } = swift;
+    const store = s3Blobs({ target: s3Target(await swift.bucket(), 'test'), credentials });
+    const known = new Set(await swift.objects());
+    const bytes = randomBytes(100_000);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    await store.put(sha256, Readable.from([bytes]), { maxBytes: bytes.length });
+    const [path = '', ...others] = (await swift.objects()).filter((one) => !known.has(one));
+    expect(others).toEqual([]);
+    const kept = await readFile(path);
+    kept.writeUInt8(kept.readUInt8(100) ^ 1, 100);
+    await writeFile(path, kept);
+    const named = [{ sha256, size: bytes.length }];
+    const inventory: Inventory = {
+      async *named() {
+        yield* named;
+      },
+      isNamed: async () => true,
+      unneeded: async () => [],
+      forget: async () => false,
+      forgetUses: async () => undefined,
+    };
+    const kinds = async () =>
+      (await Array.fromAsync(checkStore(store, inventory, { reads: true, graceSeconds: 3_600 }))).map(
+        ({ kind, name }) => [kind, name],
+      );
+    expect(await kinds()).toEqual([['damaged', sha256]]);
+    expect(await store.find(sha256)).toBeUndefined();
+    expect((await Array.fromAsync(store.list())).map((one) => one.sha256)).toEqual([sha256]);
+    expect(await kinds()).toEqual([['missing', sha256]]);
   });
 });

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,8 @@ export interface Swift {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
   /** Makes a bucket, and gives its `s3://…` with a prefix. */
   bucket(): Promise<string>;
+  /** The files that hold the bytes of objects. */
+  objects(): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -50,7 +52,13 @@ export async function startSwift(): Promise<Swift> {
     const port = ports.at(-1) ?? 0;
     servers.push(await start(directory, 'proxy', proxyServer(directory, port)));
     await answering(`http://127.0.0.1:${port}/`, directory);
-    return { credentials, bucket: () => makeBucket(port), close };
+    const objects = async () => {
+      const entries = await readdir(join(directory, 'd/objects'), { recursive: true });
+      return entries
+        .filter((name) => name.endsWith('.data'))
+        .map((name) => join(directory, 'd/objects', name));
+    };
+    return { credentials, bucket: () => makeBucket(port), objects, close };
   } catch (error) {
     await close();
     throw error;

@@ -59,3 +59,13 @@ export async function* verified(
   if (found !== sha256) throw damaged(sha256, found);
   if (last !== undefined) yield last;
 }
+
+/** Passes the pieces on, and keeps the last one back until they have ended without a failure. */
+export async function* endingWell(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let last: Uint8Array | undefined;
+  for await (const piece of pieces) {
+    if (last !== undefined) yield last;
+    last = piece;
+  }
+  if (last !== undefined) yield last;
+}

@@ -24,6 +24,7 @@ export interface CheckOptions {
   readonly graceSeconds: number;
 }
 
+/** The blobs that were looked at; where bytes are read, those that were read to their end. */
 export interface Checked {
   readonly blobs: number;
   readonly bytes: number;
@@ -52,33 +53,36 @@ export async function* checkStore(
       continue;
     }
     while (!next.done && next.value.sha256 < listed.sha256) {
-      yield* missing(store, next.value.sha256);
+      yield* missing(store, inventory, next.value.sha256);
       next = await named.next();
     }
     const expected = !next.done && next.value.sha256 === listed.sha256 ? next.value : undefined;
     if (expected !== undefined) next = await named.next();
     else yield* unknown(inventory, listed, graceSeconds);
-    blobs += 1;
-    bytes += listed.size;
-    if (expected && expected.size !== listed.size) {
+    const isWhole = expected === undefined || expected.size === listed.size;
+    if (!isWhole) {
       yield {
         kind: 'damaged',
         name: listed.sha256,
         detail: `it has ${listed.size} bytes, not ${expected.size}`,
       };
-    } else if (reads) {
-      yield* damage(store, listed.sha256);
     }
+    const isCounted = reads ? isWhole && (yield* damage(store, inventory, listed.sha256)) : true;
+    if (!isCounted) continue;
+    blobs += 1;
+    bytes += listed.size;
   }
-  for (; !next.done; next = await named.next()) yield* missing(store, next.value.sha256);
+  for (; !next.done; next = await named.next()) yield* missing(store, inventory, next.value.sha256);
   return { blobs, bytes };
 }
 
-/** It may have come while the store was listed. */
-async function* missing(store: BlobStore, sha256: string): AsyncGenerator<Finding> {
-  if ((await store.find(sha256)) !== undefined) return;
-  yield { kind: 'missing', name: sha256, detail: 'the database names it, and the store does not have it' };
+/** It may have come while the store was listed, or gone from both meanwhile. */
+async function* missing(store: BlobStore, inventory: Inventory, sha256: string): AsyncGenerator<Finding> {
+  if ((await store.find(sha256)) !== undefined || !(await inventory.isNamed(sha256))) return;
+  yield { kind: 'missing', name: sha256, detail: isMissing };
 }
+
+const isMissing = 'the database names it, and the store does not have it';
 
 async function* unknown(
   inventory: Inventory,
@@ -94,24 +98,35 @@ async function* unknown(
   };
 }
 
-async function* damage(store: BlobStore, sha256: string): AsyncGenerator<Finding> {
+/**
+ * Reads a blob that the store lists. A store may list what it no longer has: it took an object away whose bytes it found
+ * damaged, and its list comes later.
+ *
+ * @returns whether all of its bytes were read
+ */
+async function* damage(
+  store: BlobStore,
+  inventory: Inventory,
+  sha256: string,
+): AsyncGenerator<Finding, boolean> {
   const first = await failureOf(store, sha256);
   // A store that was only slow, and an object that was replaced meanwhile, can be read by now.
-  const failure = first && !first.isLost ? await failureOf(store, sha256) : first;
+  const failure = first && first.kind !== 'damaged' ? await failureOf(store, sha256) : first;
+  if (failure === undefined) return true;
   // A store that is away does not answer this either.
-  if (failure === undefined || (await store.find(sha256)) === undefined) return;
-  yield failure.isLost
-    ? { kind: 'damaged', name: sha256, detail: failure.detail }
-    : { kind: 'unread', name: sha256, detail: `${failure.detail}; check again later` };
+  const isGone = (await store.find(sha256)) === undefined || failure.kind === 'missing';
+  if (isGone && !(await inventory.isNamed(sha256))) return false;
+  const { isRead, ...finding } = failure;
+  yield { ...finding, name: sha256 };
+  return isRead;
 }
 
-interface Failure {
-  /** Whether the bytes are gone or altered; else another try may give them. */
-  readonly isLost: boolean;
-  readonly detail: string;
+interface Failure extends Pick<Finding, 'kind' | 'detail'> {
+  readonly kind: 'missing' | 'damaged' | 'unread';
+  readonly isRead: boolean;
 }
 
-/** Reads a blob to its end. Undefined where that works, and for one that was removed meanwhile: nothing refers to such. */
+/** Reads a blob to its end. Undefined where that works, and its bytes have the digest. */
 async function failureOf(store: BlobStore, sha256: string): Promise<Failure | undefined> {
   try {
     const source = await store.open(sha256);
@@ -119,12 +134,15 @@ async function failureOf(store: BlobStore, sha256: string): Promise<Failure | un
     return undefined;
   } catch (error) {
     const known = asOsaError(error);
-    if (known?.code === 'not_found') return undefined;
+    if (known?.code === 'not_found') return { kind: 'missing', detail: isMissing, isRead: false };
     const { found, isBroken, code = systemCode(error) } = known?.details ?? {};
-    if (typeof found === 'string') return { isLost: true, detail: `its bytes hash to sha256:${found}` };
+    if (typeof found === 'string') {
+      return { kind: 'damaged', detail: `its bytes hash to sha256:${found}`, isRead: true };
+    }
     if (known?.code !== 'unavailable' && code === undefined) throw error;
+    const detail = `the store does not give its bytes: ${known?.message ?? code}`;
     // A disk says EIO of sectors that it has lost.
-    const isLost = isBroken === true || code === 'EIO';
-    return { isLost, detail: `the store does not give its bytes: ${known?.message ?? code}` };
+    if (isBroken === true || code === 'EIO') return { kind: 'damaged', detail, isRead: false };
+    return { kind: 'unread', detail: `${detail}; check again later`, isRead: false };
   }
 }

@@ -3,6 +3,7 @@ import { addAbortSignal } from 'node:stream';
 import { asOsaError } from '../error.ts';
 import { wantedSignal } from '../postgres/connection/wanted.ts';
 import { systemCode } from '../system/error.ts';
+import { asStorageFault } from './fault.ts';
 import { filesystemBlobs, pathOf } from './filesystem.ts';
 import type { BlobStore } from './index.ts';
 import { sharedWork } from './shared-work.ts';
@@ -76,7 +77,7 @@ export function copiesOf(remote: BlobStore, { directory, maxBytes }: CacheOption
       return (await stat(pathOf(directory, sha256))).size;
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return undefined;
-      throw error;
+      throw asStorageFault(error, 'Looking for a copy');
     }
   }
 

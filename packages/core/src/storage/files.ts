@@ -1,14 +1,15 @@
 import { constants } from 'node:fs';
-import { chmod, copyFile, type FileHandle, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, type FileHandle, link, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Digested, digestOfFile } from '../file/digest.ts';
 import type { StoredFile } from '../file/file.ts';
-import { streamOf } from '../file/stream.ts';
-import { asUnavailable, systemCode } from '../system/error.ts';
+import { systemCode } from '../system/error.ts';
+import { asStorageFault } from './fault.ts';
 import { flushDirectory, incoming, pathOf } from './filesystem.ts';
 import type { FileStore, Receiving } from './index.ts';
+import { makeDirectories } from './make-directories.ts';
 import { verifiedFiles } from './verified.ts';
 
 /**
@@ -17,7 +18,7 @@ import { verifiedFiles } from './verified.ts';
  */
 export function filesystemFiles(directory: string): FileStore {
   const receiving = new Set<string>();
-  const openVerified = verifiedFiles();
+  const stored = verifiedFiles();
   const partOf = (sha256: string, sender: string) => {
     pathOf(directory, sha256);
     return join(directory, incoming, `${sha256}-${sender}`);
@@ -38,19 +39,17 @@ export function filesystemFiles(directory: string): FileStore {
       try {
         return await receive({ directory, place, sha256 }, chunks, part);
       } catch (error) {
-        throw asUnavailable(error, 'Storing a file');
+        throw asStorageFault(error, 'Storing a file');
       } finally {
         receiving.delete(place);
       }
     },
     async link(sha256, target) {
       const path = pathOf(directory, sha256);
-      await (await openVerified(path, sha256)).close();
-      await linkOrCopy(path, target);
+      await stored.link(path, sha256, () => linkOrCopy(path, target));
     },
     async open(sha256, range) {
-      const handle = await openVerified(pathOf(directory, sha256), sha256);
-      return streamOf(handle, range);
+      return await stored.read(pathOf(directory, sha256), sha256, range);
     },
   };
 }
@@ -66,7 +65,7 @@ async function receive(
   chunks: AsyncIterable<Uint8Array>,
   { offset, size }: Receiving,
 ): Promise<{ received: number; stored: StoredFile | undefined }> {
-  await mkdir(dirname(place), { recursive: true, mode: 0o700 });
+  await makeDirectories(dirname(place), 0o700);
   const received = await append(place, chunks, { offset, size });
   await failpoint('file.part');
   if (received < size) return { received, stored: undefined };
@@ -77,7 +76,7 @@ async function receive(
   }
   await chmod(place, 0o444);
   const path = pathOf(directory, sha256);
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeDirectories(dirname(path), 0o700);
   await rename(place, path);
   await flushDirectory(dirname(path));
   await flushDirectory(directory);
@@ -158,7 +157,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
     return (await stat(path)).size;
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
-    throw asUnavailable(error, 'Looking for a file');
+    throw asStorageFault(error, 'Looking for a file');
   }
 }
 

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { streamOf } from '../file/stream.ts';
-import { asUnavailable, systemCode } from '../system/error.ts';
+import { systemCode } from '../system/error.ts';
 import { isDigest, mismatch, notStored, requireDigest, verified } from './blob.ts';
+import { asStorageFault } from './fault.ts';
 import type { BlobStore, Listed } from './index.ts';
 import { makeDirectories } from './make-directories.ts';
 import { receive } from './receive.ts';
@@ -20,8 +21,8 @@ export function filesystemBlobs(directory: string): BlobStore {
       const path = pathOf(directory, sha256);
       const temporary = join(directory, incoming, randomUUID());
       try {
-        await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-        await mkdir(dirname(temporary), { recursive: true, mode: 0o700 });
+        await makeDirectories(dirname(path), 0o700);
+        await makeDirectories(dirname(temporary), 0o700);
         const written = await write(temporary, source, maxBytes);
         if (written.sha256 !== sha256) throw mismatch(sha256, written.sha256);
         await rename(temporary, path);
@@ -29,8 +30,9 @@ export function filesystemBlobs(directory: string): BlobStore {
         await flushDirectory(directory);
         return { size: written.size };
       } catch (error) {
-        await rm(temporary, { force: true });
-        throw asUnavailable(error, 'Storing a blob');
+        // A disk that fails, fails here too; the first error says why.
+        await rm(temporary, { force: true }).catch(() => undefined);
+        throw asStorageFault(error, 'Storing a blob');
       }
     },
     async open(sha256) {
@@ -47,7 +49,9 @@ export function filesystemBlobs(directory: string): BlobStore {
     },
     list: () => list(directory),
     async remove(sha256) {
-      await rm(pathOf(directory, sha256), { force: true });
+      await rm(pathOf(directory, sha256), { force: true }).catch((error: unknown) => {
+        throw asStorageFault(error, 'Removing a blob');
+      });
     },
     removeUnfinished: (before) => removeUnfinished(directory, before),
   };
@@ -102,7 +106,7 @@ async function removeUnfinished(directory: string, before: Date): Promise<number
 }
 
 function ignoreMissing(error: unknown): undefined {
-  if (systemCode(error) !== 'ENOENT') throw error;
+  if (systemCode(error) !== 'ENOENT') throw asStorageFault(error, 'Looking for a blob');
   return undefined;
 }
 
@@ -129,7 +133,7 @@ async function openBlob(path: string, sha256: string): Promise<FileHandle> {
   try {
     return await open(path, 'r');
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw asUnavailable(error, 'Opening a blob');
+    if (systemCode(error) !== 'ENOENT') throw asStorageFault(error, 'Opening a blob');
     throw notStored(sha256, error);
   }
 }

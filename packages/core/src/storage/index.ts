@@ -76,7 +76,12 @@ export interface FileStore {
    * @throws OsaError `unavailable` when they are gone or damaged
    */
   link(sha256: string, path: string): Promise<void>;
-  /** Reads them, or the bytes from `start` to `end`, both included. They are compared with the digest before. */
+  /**
+   * Reads them, or the bytes from `start` to `end`, both included. They are compared with the digest before, and all of
+   * them once more while they are read: the stream of a damaged file fails before its last byte.
+   *
+   * @throws OsaError `unavailable` when they are gone or damaged
+   */
   open(sha256: string, range?: { readonly start: number; readonly end: number }): Promise<Readable>;
 }
 

@@ -2,6 +2,7 @@
 export interface Inventory {
   /** All bytes that it names, in the order of their digests. */
   named(): AsyncIterable<{ readonly sha256: string; readonly size: number }>;
+  /** Waits while they are being forgotten. */
   isNamed(sha256: string): Promise<boolean>;
   /** Those of the digests that nothing refers to, and that nobody has used within the grace. */
   unneeded(digests: readonly string[], graceSeconds: number): Promise<readonly string[]>;

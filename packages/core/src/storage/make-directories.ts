@@ -4,7 +4,7 @@ import { systemCode } from '../system/error.ts';
 
 /**
  * Makes a directory and those above it that are missing. Node's own `recursive` tries for ever where a directory is there
- * and nothing can be made in it, as in /proc.
+ * and nothing can be made in it, as in /proc, and says ENOENT where the file system is read-only.
  *
  * @returns the uppermost directory that was made; undefined where all were there
  * @throws the error of the system, such as ENOENT below /proc

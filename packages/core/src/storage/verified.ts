@@ -1,12 +1,16 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { OsaError } from '../error.ts';
 import { digestOfFile } from '../file/digest.ts';
+import { streamOf } from '../file/stream.ts';
 import { wantedSignal } from '../postgres/connection/wanted.ts';
-import { asUnavailable, systemCode } from '../system/error.ts';
+import { systemCode } from '../system/error.ts';
+import { endingWell, verified } from './blob.ts';
+import { asStorageFault } from './fault.ts';
 import { sharedWork } from './shared-work.ts';
 
-/** A file whose bytes were compared with its digest is not read again for this long, unless it was touched. */
+/** Before a part is read or a link is made, bytes are not compared again for this long, unless the file was touched. */
 const trustedMs = 600_000;
 const mostTrusted = 10_000;
 /** Files that are read at a time for readers who may go. */
@@ -14,37 +18,102 @@ const mostVerifications = 2;
 /** A file that is replaced each time it was compared is not read for ever. */
 const mostTries = 3;
 
-/** A file as it was when its bytes were compared: a write changes the time. */
-interface Trusted {
-  readonly inode: bigint;
+/** A file as it was when its bytes were compared: a write changes a time, and nobody can set `ctimeNs`. */
+interface State {
+  readonly ino: bigint;
   readonly size: bigint;
-  readonly changedNs: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}
+
+interface Trusted extends State {
   readonly until: number;
 }
 
 /**
- * Opens a file whose bytes were compared with its digest. One comparison is under way for each digest; readers share
- * it, and it stops when all of them have gone.
- *
- * @throws OsaError `unavailable` when the bytes are gone, or no longer those of the digest
+ * Files whose bytes are compared with their digest before they are used. One comparison is under way for each digest;
+ * readers share it, and it stops when all of them have gone.
  */
-export type OpenVerified = (path: string, sha256: string) => Promise<FileHandle>;
+export interface VerifiedFiles {
+  /**
+   * Reads the bytes, or those from `start` to `end`, both included. All of them are compared once more while they are read:
+   * the stream of damaged ones fails before its last byte. A part fails if the file is written meanwhile.
+   *
+   * @throws OsaError `unavailable` when the bytes are gone, or no longer those of the digest
+   */
+  read(
+    path: string,
+    sha256: string,
+    range?: { readonly start: number; readonly end: number },
+  ): Promise<Readable>;
+  /**
+   * Calls `link`, which gives the file a further name and does not write it.
+   *
+   * @throws OsaError `unavailable` like `read`
+   */
+  link(path: string, sha256: string, link: () => Promise<void>): Promise<void>;
+}
 
-export function verifiedFiles(): OpenVerified {
+interface Opened {
+  readonly file: FileHandle;
+  readonly known: Trusted;
+}
+
+export function verifiedFiles(): VerifiedFiles {
   const trusted = new Map<string, Trusted>();
   const verifyOnce = sharedWork<void>(mostVerifications);
-  return async (path, sha256) => {
+  const open = async (path: string, sha256: string): Promise<Opened> => {
     for (let tried = 0; tried < mostTries; tried += 1) {
-      const file = await openTrusted(path, sha256, trusted.get(sha256));
-      if (file) return file;
+      const opened = await openTrusted(path, sha256, trusted.get(sha256));
+      if (opened) return opened;
       await verifyOnce(sha256, wantedSignal(), async (stop) => {
         trust(trusted, sha256, await verify(path, sha256, stop));
       });
     }
-    throw new OsaError('unavailable', `${path} changes while it is read; end what writes to it`, {
-      details: { path },
-    });
+    throw changing(path);
   };
+  async function* reading(pieces: AsyncIterable<Uint8Array>, sha256: string): AsyncGenerator<Uint8Array> {
+    try {
+      yield* pieces;
+    } catch (error) {
+      trusted.delete(sha256);
+      throw asStorageFault(error, 'Reading a file');
+    }
+  }
+  return {
+    async read(path, sha256, range) {
+      const { file, known } = await open(path, sha256);
+      const end = Number(known.size) - 1;
+      const isWhole = range === undefined || (range.start === 0 && range.end >= end);
+      const atEnd = async () => {
+        if (!isUnwritten(await stateOf(file), known)) throw changing(path);
+      };
+      const source = streamOf(file, isWhole ? { end } : { ...range, atEnd });
+      const pieces = reading(isWhole ? verified(source, sha256) : endingWell(source), sha256);
+      // Damage in a file of one piece is found here, and said before an answer begins.
+      const first = await pieces.next();
+      return Readable.from(begun(first, pieces), { objectMode: false }).once('close', () => source.destroy());
+    },
+    async link(path, sha256, link) {
+      const { file, known } = await open(path, sha256);
+      await using _ = file;
+      await link();
+      // A further name changes `ctimeNs`, and nothing else.
+      const now = await stateOf(file);
+      if (isUnwritten(now, known)) trust(trusted, sha256, { ...now, until: known.until });
+    },
+  };
+}
+
+async function* begun<T>(first: IteratorResult<T>, rest: AsyncGenerator<T>): AsyncGenerator<T> {
+  if (!first.done) yield first.value;
+  yield* rest;
+}
+
+function changing(path: string): OsaError {
+  return new OsaError('unavailable', `${path} changes while it is read; end what writes to it`, {
+    details: { path },
+  });
 }
 
 /** Undefined for a file that is to be compared first. */
@@ -52,12 +121,12 @@ async function openTrusted(
   path: string,
   sha256: string,
   known: Trusted | undefined,
-): Promise<FileHandle | undefined> {
+): Promise<Opened | undefined> {
   const file = await openStored(path, sha256);
   try {
-    const { inode, size, changedNs } = await stateOf(file);
-    const isKnown = known?.inode === inode && known.size === size && known.changedNs === changedNs;
-    if (isKnown && performance.now() < known.until) return file;
+    const state = await stateOf(file);
+    const isKnown = known && isUnwritten(state, known) && state.ctimeNs === known.ctimeNs;
+    if (isKnown && performance.now() < known.until) return { file, known };
   } catch (error) {
     await file.close();
     throw error;
@@ -66,10 +135,16 @@ async function openTrusted(
   return undefined;
 }
 
+function isUnwritten(now: State, known: State): boolean {
+  return now.ino === known.ino && now.size === known.size && now.mtimeNs === known.mtimeNs;
+}
+
 async function verify(path: string, sha256: string, stop: AbortSignal): Promise<Trusted> {
   await using file = await openStored(path, sha256);
   const before = await stateOf(file);
-  const found = await digestOfFile(file, stop);
+  const found = await digestOfFile(file, stop).catch((cause: unknown) => {
+    throw asStorageFault(cause, 'Reading a file');
+  });
   if (found.sha256 !== sha256) {
     throw new OsaError(
       'unavailable',
@@ -87,9 +162,9 @@ function trust(trusted: Map<string, Trusted>, sha256: string, state: Trusted): v
   trusted.set(sha256, state);
 }
 
-async function stateOf(file: FileHandle): Promise<Omit<Trusted, 'until'>> {
-  const { ino, size, mtimeNs } = await file.stat({ bigint: true });
-  return { inode: ino, size, changedNs: mtimeNs };
+async function stateOf(file: FileHandle): Promise<State> {
+  const { ino, size, mtimeNs, ctimeNs } = await file.stat({ bigint: true });
+  return { ino, size, mtimeNs, ctimeNs };
 }
 
 async function openStored(path: string, sha256: string): Promise<FileHandle> {
@@ -99,7 +174,7 @@ async function openStored(path: string, sha256: string): Promise<FileHandle> {
     if ((await file.stat()).isFile()) return file;
     await file.close();
   } catch (cause) {
-    if (!['ENOENT', 'ELOOP'].includes(systemCode(cause) ?? '')) throw asUnavailable(cause, 'Opening a file');
+    if (!['ENOENT', 'ELOOP'].includes(systemCode(cause) ?? '')) throw asStorageFault(cause, 'Opening a file');
   }
   const message = `the bytes of sha256:${sha256} are not stored; restore them, or upload them again`;
   throw new OsaError('unavailable', message, { details: { sha256 } });

@@ -1,7 +1,7 @@
 import { OsaError } from '../error.ts';
 
 /** Errors of the operating system that may pass. */
-const passing = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EIO']);
+const passing = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EIO']);
 
 /** `error.code` of an error of the operating system, such as `ENOENT`; undefined for an OsaError and for an aborted work. */
 export function systemCode(error: unknown): string | undefined {

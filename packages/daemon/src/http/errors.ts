@@ -1,6 +1,7 @@
 import type { Problem } from '@osa/core/api/problem';
 import { TokenFlaw } from '@osa/core/auth/compact';
 import { asOsaError, type ErrorCode, errorCodes, OsaError } from '@osa/core/error';
+import { storageFaultOf, storageFaults } from '@osa/core/storage/fault';
 import { systemCode } from '@osa/core/system/error';
 import { excerpt } from '@osa/core/text';
 import { pathText, valueAt } from '@osa/core/value-path';
@@ -142,7 +143,11 @@ function excerptOfPath(path: string): string {
 
 function ours(known: OsaError | undefined, status: number): ProblemAnswer {
   if (known?.code === 'unavailable' || known?.code === 'interrupted') {
-    const message = 'the service cannot answer at the moment; try again in a second';
+    const fault = storageFaultOf(known);
+    const message =
+      fault === undefined
+        ? 'the service cannot answer at the moment; try again in a second'
+        : `the archive's storage ${storageFaults[fault]}; tell the operator, and try again later`;
     const { commit } = known.details;
     const details = commit === undefined ? {} : { commit };
     const body = toProblem({ status, code: 'unavailable', message }, { details });

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Answer, RouteName } from '@osa/core/api';
 import { parseTraceparent, type RequestContext } from '@osa/core/request-context';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
 
 /** The caller's `x-request-id` if it is fit for a log, a header and a session's name; else one of our own. */
@@ -37,6 +37,23 @@ export function logRequest(log: Logger, request: FastifyRequest, reply: FastifyR
     request_id: request.id,
   };
   log[isProbe || isFlood ? 'debug' : 'info'](facts, 'request');
+}
+
+/** Fastify's own lines: only those of answers that break off on our side after they have begun. */
+export class AnswerLog extends LogController {
+  private readonly log: Logger;
+
+  constructor(log: Logger) {
+    super({ disableRequestLogging: true });
+    this.log = log;
+  }
+
+  override streamError(error: Error, request: FastifyRequest, { raw }: FastifyReply): void {
+    const hasClientLeft = raw.destroyed || (raw.socket?.destroyed ?? true);
+    if (hasClientLeft) return;
+    const { method, id } = request;
+    this.log.error({ err: error, method, route: routeOf(request), request_id: id }, 'an answer broke off');
+  }
 }
 
 /** The route as the contract has it; never the path, which may hold names. */

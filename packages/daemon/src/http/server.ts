@@ -12,7 +12,6 @@ import {
   type FastifyReply,
   type FastifyRequest,
   fastify,
-  LogController,
 } from 'fastify';
 import type { Logger } from 'pino';
 import type { Part } from '../config/settings.ts';
@@ -25,7 +24,7 @@ import type { HttpLimits } from './limits.ts';
 import { createListener } from './listener/listener.ts';
 import { askedFor, type Handlers, mountRoutes, refuseUnstorable, routesOf } from './mount.ts';
 import type { Reads } from './reads/reads.ts';
-import { contextOf, logRequest, requestId, routeOf } from './request-log.ts';
+import { AnswerLog, contextOf, logRequest, requestId, routeOf } from './request-log.ts';
 
 export interface ServerParts {
   readonly part: Part;
@@ -54,8 +53,8 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     childLoggerFactory: (logger) => logger,
     requestIdHeader: false,
     genReqId: requestId,
-    // We write a line of our own.
-    logController: new LogController({ disableRequestLogging: true }),
+    // We write a line of our own for each request.
+    logController: new AnswerLog(log),
     // While draining, a request is still answered; then its connection is closed.
     return503OnClosing: false,
     serverFactory: (handle) => createListener(handle as RequestListener, { limits, trustedProxies }),

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import { uploadBegun } from '@osa/core/file/garbage';
+import { asStorageFault } from '@osa/core/storage/fault';
 import { makeDirectories } from '@osa/core/storage/make-directories';
 import { receive } from '@osa/core/storage/receive';
-import { asUnavailable } from '@osa/core/system/error';
 
 /** A complete upload, kept until it is disposed. */
 export interface Spooled extends AsyncDisposable {
@@ -48,7 +48,7 @@ export async function spool(
   } catch (error) {
     ended(0);
     await file.close();
-    throw asUnavailable(error, 'Storing an upload');
+    throw asStorageFault(error, 'Storing an upload');
   }
 }
 
@@ -80,7 +80,7 @@ async function openNameless(directory: string): Promise<FileHandle> {
     await rm(path, { force: true });
     return file;
   } catch (error) {
-    throw asUnavailable(error, 'Storing an upload');
+    throw asStorageFault(error, 'Storing an upload');
   }
 }
 

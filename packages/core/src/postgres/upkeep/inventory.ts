@@ -21,7 +21,7 @@ export function inventory(database: Database): Inventory {
       }
     },
     async isNamed(sha256) {
-      const [row] = await sql`select from files where sha256 = ${sha256}`;
+      const [row] = await sql`select from files where sha256 = ${sha256} for key share`;
       return row !== undefined;
     },
     async unneeded(digests, graceSeconds) {

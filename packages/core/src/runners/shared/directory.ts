@@ -11,6 +11,7 @@ import type { RecordFile } from '../../file/file.ts';
 import { flawOfName } from '../../file/name.ts';
 import { canonicalJson } from '../../json/canonical.ts';
 import type { InputRecord, Task } from '../../run/runner.ts';
+import { makeDirectories } from '../../storage/make-directories.ts';
 import { systemEnvironment } from '../../system/environment.ts';
 
 /** The places of one attempt, as absolute paths without symbolic links. `root` is the daemon's own (0700). */
@@ -42,7 +43,7 @@ export async function stage(task: Task): Promise<AttemptDirectory> {
       { field: 'id' },
     );
   }
-  await mkdir(task.workspace, { recursive: true, mode: 0o700 });
+  await makeDirectories(task.workspace, 0o700);
   const attempt = placesOf(join(await realpath(task.workspace), task.id));
   await mkdir(attempt.root, { mode: 0o700 });
   try {

@@ -1,6 +1,16 @@
 import { systemCode } from '../../system/error.ts';
 import { excerpt } from '../../text.ts';
+import type { StorageFault } from '../fault.ts';
 import { text } from './xml.ts';
+
+/** The fault of a store, where a sender may hear it; undefined for one that only asks for patience. */
+export function faultOf({ code, status }: Failure): StorageFault | undefined {
+  if (code === 'timeout') return 'silent';
+  if (status === undefined) return 'unreachable';
+  if (['QuotaExceeded', 'XMinioStorageFull'].includes(code)) return 'full';
+  if (['MethodNotAllowed', 'ReadOnly'].includes(code)) return 'read-only';
+  return status === 403 ? 'refusing' : undefined;
+}
 
 /** Why a request to a store failed. */
 export interface Failure {

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { OsaError } from '../../error.ts';
 import { streamed } from '../../file/garbage.ts';
 import { exchange, type Incoming, type Outgoing } from './exchange.ts';
-import { type Failure, failureOf, isPassing, unreachable } from './failure.ts';
+import { type Failure, failureOf, faultOf, isPassing, unreachable } from './failure.ts';
 import { type Credentials, sha256, signed } from './sign.ts';
 import type { S3Target } from './target.ts';
 
@@ -121,7 +121,14 @@ export function s3Client({ target, credentials, patience = {} }: S3Options): S3C
     const place = `s3://${target.bucket}/${key === '' ? target.prefix : key}`;
     return new OsaError('unavailable', `The store ${place} at ${target.url.host}: ${failure.message}`, {
       // Swift says 409 of an object that has lost a part.
-      details: { code, status, method, key, isBroken: method === 'GET' && status === 409 },
+      details: {
+        code,
+        status,
+        method,
+        key,
+        fault: faultOf(failure),
+        isBroken: method === 'GET' && status === 409,
+      },
       cause,
     });
   }

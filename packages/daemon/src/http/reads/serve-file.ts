@@ -1,8 +1,10 @@
+import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import type { PublishedFile } from '@osa/core/file/files';
 import { openRecordFile } from '@osa/core/file/read';
 import type { FileStore } from '@osa/core/storage/index';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { conditionsOf } from '../conditions.ts';
 import { byteRange } from '../range.ts';
 import { StoredBytes } from './stored-bytes.ts';
 
@@ -14,7 +16,23 @@ export function serveFile(
 ): StoredBytes {
   const { headers } = request;
   const etag = `"sha256:${sha256}"`;
-  const range = byteRange(headers.range, { size, isCurrent: isCurrent(headers['if-range'], etag) });
+  const conditions = conditionsOf(headers, etag);
+  if (conditions === 'failed') {
+    throw new OsaError(
+      'precondition_failed',
+      `If-Match: none of the tags is the file's, ${etag}; ask again without it, or with this tag`,
+      { field: 'If-Match', details: { etag } },
+    );
+  }
+  if (conditions === 'not modified') {
+    return new StoredBytes(0, async () => {
+      reply.code(304).header('etag', etag);
+      return Readable.from([]);
+    });
+  }
+  // A range counts for GET only.
+  const asked = request.method === 'GET' ? headers.range : undefined;
+  const range = byteRange(asked, { size, isCurrent: isCurrent(headers['if-range'], etag) });
   if (range === 'unsatisfiable') {
     reply.header('content-range', `bytes */${size}`);
     throw new OsaError('range_not_satisfiable', `Range: the file has ${size} bytes`, {
