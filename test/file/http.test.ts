@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { byteRange } from '../../packages/daemon/src/http/range.ts';
+import { byteRange } from '../../packages/daemon/src/http/reads/range.ts';
 import { deployRequest, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
 
