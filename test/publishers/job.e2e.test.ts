@@ -130,3 +130,16 @@ test('a job of another repository is refused with what differs, and an ID token 
   });
   expect([kept.code, kept.stderr]).toEqual([4, expect.stringContaining('does not send')]);
 });
+
+test('a token endpoint of the CI that does not answer is named, and no osa server is suggested', async () => {
+  const environment = {
+    OSA_SERVER: daemon.url,
+    ACTIONS_ID_TOKEN_REQUEST_URL: 'http://127.0.0.1:9/token?x=1',
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'secret',
+  };
+  const { code, stdout } = await world.osa(['deploy', '--json'], { environment });
+  const { error } = JSON.parse(stdout);
+  expect([code, error.code, error.details.url]).toEqual([5, 'unreachable', 'http://127.0.0.1:9']);
+  expect(error.message).toContain('ACTIONS_ID_TOKEN_REQUEST_URL');
+  expect(error.message).not.toMatch(/osa dev|--server/);
+});
