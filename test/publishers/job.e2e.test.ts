@@ -143,3 +143,15 @@ test('a token endpoint of the CI that does not answer is named, and no osa serve
   expect(error.message).toContain('ACTIONS_ID_TOKEN_REQUEST_URL');
   expect(error.message).not.toMatch(/osa dev|--server/);
 });
+
+test('a provider that nobody knows is taken for a GitLab, and the answer says so', async () => {
+  const environment = await operator('publishers:write', 'conventions:write');
+  const start = ['publishers', 'add', ci.issuer, '--scope', 'conventions:write:quakes'];
+  const named = await world.osa([...start, '--repository', 'acme/other', '--ref', 'main'], { environment });
+  expect(named.code).toBe(0);
+  expect(named.stderr).toMatch(
+    /taken for a GitLab: .+project_path and --ref as ref_path.+ --claim NAME=VALUE/,
+  );
+  const claimed = await world.osa([...start, '--claim', 'repository=acme/other'], { environment });
+  expect(claimed.stderr).not.toContain('GitLab');
+});
