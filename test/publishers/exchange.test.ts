@@ -302,6 +302,16 @@ test('a job that no rule is for learns which claim differs', async () => {
   expect(problem?.message).toContain('wants ref "refs/heads/main", and the job has "refs/heads/dev"');
 });
 
+test('a job of a stranger learns which claims differ, and of the rules their names only', async () => {
+  const gitlab = await add({ project_path: 'acme/hidden', ref_path: 'refs/heads/secret' });
+  const { problem } = await exchange(good({ repository: 'mallory/x' }));
+  await daemon.call('removePublisher', { params: { id: gitlab.id }, json: {}, headers: await admin() });
+  expect(problem?.code).toBe('access_denied');
+  expect(problem?.message).toContain('another repository, and the job has "mallory/x"');
+  expect(problem?.message).toMatch(/another (project|ref)_path, and the token has no such claim/);
+  expect(problem?.message).not.toMatch(/hidden|secret/);
+});
+
 describe('a rule', () => {
   test.each([
     ['of everybody', { ref: 'refs/heads/main' }],

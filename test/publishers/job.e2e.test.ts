@@ -130,3 +130,28 @@ test('a job of another repository is refused with what differs, and an ID token 
   });
   expect([kept.code, kept.stderr]).toEqual([4, expect.stringContaining('does not send')]);
 });
+
+test('a token endpoint of the CI that does not answer is named, and no osa server is suggested', async () => {
+  const environment = {
+    OSA_SERVER: daemon.url,
+    ACTIONS_ID_TOKEN_REQUEST_URL: 'http://127.0.0.1:9/token?x=1',
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'secret',
+  };
+  const { code, stdout } = await world.osa(['deploy', '--json'], { environment });
+  const { error } = JSON.parse(stdout);
+  expect([code, error.code, error.details.url]).toEqual([5, 'unreachable', 'http://127.0.0.1:9']);
+  expect(error.message).toContain('ACTIONS_ID_TOKEN_REQUEST_URL');
+  expect(error.message).not.toMatch(/osa dev|--server/);
+});
+
+test('a provider that nobody knows is taken for a GitLab, and the answer says so', async () => {
+  const environment = await operator('publishers:write', 'conventions:write');
+  const start = ['publishers', 'add', ci.issuer, '--scope', 'conventions:write:quakes'];
+  const named = await world.osa([...start, '--repository', 'acme/other', '--ref', 'main'], { environment });
+  expect(named.code).toBe(0);
+  expect(named.stderr).toMatch(
+    /taken for a GitLab: .+project_path and --ref as ref_path.+ --claim NAME=VALUE/,
+  );
+  const claimed = await world.osa([...start, '--claim', 'repository=acme/other'], { environment });
+  expect(claimed.stderr).not.toContain('GitLab');
+});

@@ -63,6 +63,34 @@ async function step(inputs: Record<string, string>) {
   };
 }
 
+test.each([
+  ['24.0.0', 'fits=true'],
+  ['20.20.2', 'fits=false'],
+  [undefined, 'fits=false'],
+])('with Node %s the runner %s', async (version, said) => {
+  const [looked, set, run] = action.runs.steps;
+  const output = join(place.path, 'output');
+  const node = `#!${process.execPath}
+Object.defineProperty(process.versions, 'node', { value: '${version}' });
+eval(process.argv[3]);`;
+  const pretended = version === undefined ? '#!/bin/sh\nexit 127' : node;
+  await writeFile(join(place.path, 'bin', 'node'), pretended, { mode: 0o755 });
+  const env = { PATH: `${join(place.path, 'bin')}:${process.env.PATH}`, GITHUB_OUTPUT: output };
+  await execa('bash', ['-eo', 'pipefail', '-c', looked.run], { env, extendEnv: false });
+  expect(await readFile(output, 'utf8')).toBe(`${said}\n`);
+  expect([looked.id, set.if]).toEqual(['node', expect.stringContaining("steps.node.outputs.fits != 'true'")]);
+  expect(set).toMatchObject({
+    uses: expect.stringMatching(/^actions\/setup-node@v\d+$/),
+    with: { 'node-version': 24 },
+  });
+  expect(run.id).toBe('run');
+});
+
+test('the image of the GitLab workflow has a Node that runs osa', () => {
+  const [, major] = blocks.flatMap(({ default: all }) => /node:(\d+)-/.exec(all?.image ?? '') ?? []);
+  expect(Number(major)).toBeGreaterThanOrEqual(24);
+});
+
 test('a deploy is run by the pinned osa, and its outputs are set', async () => {
   const found = await step({
     INPUT_COMMAND: 'deploy',
@@ -98,7 +126,7 @@ test('a reviewed plan holds the deploy, a failure is one of the step, and anothe
 describe('action.yml', () => {
   test('passes inputs by the environment only, never into a script', () => {
     for (const { run = '' } of action.runs.steps) expect(run).not.toContain('${{');
-    const { env } = action.runs.steps[0];
+    const { env } = action.runs.steps.find(({ id }: { id?: string }) => id === 'run');
     const named = Object.values<string>(env).flatMap((text) => text.match(/inputs\.([\w-]+)/)?.[1] ?? []);
     expect(named.every((name) => name in action.inputs)).toBe(true);
   });

@@ -16,7 +16,7 @@ const programs = [
  * Runs a program on a Node that says it is another one, and that cannot link the daemon's program if it is old: some of what
  * that imports was not there.
  */
-function run(path: string, version: string) {
+function run(path: string, version: string, options = ['--help']) {
   const pretence = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`;
   const unlinkable = `import { registerHooks } from 'node:module';
     registerHooks({ resolve(name, context, next) {
@@ -25,7 +25,7 @@ function run(path: string, version: string) {
     } });`;
   const preload = `data:text/javascript,${encodeURIComponent(`${unlinkable}${pretence}`)}`;
   const program = join(import.meta.dirname, '../..', path);
-  return execa(process.execPath, ['--import', preload, program, '--help'], { reject: false });
+  return execa(process.execPath, ['--import', preload, program, ...options], { reject: false });
 }
 
 test.each(programs)('%s says which Node it needs, and ends', async (_, path, start) => {
@@ -35,6 +35,14 @@ test.each(programs)('%s says which Node it needs, and ends', async (_, path, sta
     expect([exitCode, stdout, stderr]).toEqual([2, '', expected]);
   }
   expect(await run(path, '24.0.0')).toMatchObject({ exitCode: 0, stderr: '' });
+});
+
+test('osa --json says it in one JSON document', async () => {
+  const { exitCode, stdout, stderr } = await run(programs[0][1], '20.20.2', ['--json', 'status']);
+  expect([exitCode, stderr]).toEqual([2, '']);
+  const message = `osa needs Node 24 or later, and ${process.execPath} is 20.20.2`;
+  expect(JSON.parse(stdout)).toEqual({ error: { code: 'usage', message, field: null, details: {} } });
+  expect(await run(programs[0][1], '20.20.2', ['init', '--', '--json'])).toMatchObject({ stdout: '' });
 });
 
 test('the packages say the same', () => {

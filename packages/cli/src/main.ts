@@ -7,7 +7,11 @@ import manifest from '../package.json' with { type: 'json' };
 const argv = process.argv.slice(2);
 const flaw = nodeFlaw();
 if (flaw !== undefined) {
-  process.stderr.write(`error: osa ${flaw}\n`);
+  const options = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined);
+  const error = { code: 'usage', message: `osa ${flaw}`, field: null, details: {} };
+  // The module that prints other errors needs the newer Node.
+  if (options.includes('--json')) process.stdout.write(`${JSON.stringify({ error }, undefined, 2)}\n`);
+  else process.stderr.write(`error: ${error.message}\n`);
   process.exitCode = 2;
 } else if (!isMainThread) {
   // A thread that reads what a hook wrote starts here too.

@@ -26,7 +26,7 @@ export async function exchangeIdToken(
   }
 }
 
-/** @throws OsaError `credentials` where GitHub gives none */
+/** @throws OsaError `credentials` where GitHub gives none, `unreachable` where its endpoint does not answer */
 async function askGithub(
   call: Client['call'],
   { url: address, bearer }: Extract<IdTokenSource, { kind: 'github' }>,
@@ -39,12 +39,27 @@ async function askGithub(
   const answer = await send({
     ...{ url, signal, method: 'GET', repeatable: true, way: wayThrough(proxy) },
     headers: { accept: 'application/json', authorization: `Bearer ${bearer}`, 'user-agent': 'osa' },
+  }).catch((error: unknown) => {
+    throw ofGithub(error, url);
   });
   const value = answer.status === 200 ? idTokenOf(answer.text) : undefined;
   if (value !== undefined) return value;
   throw new OsaError(
     'credentials',
     `GitHub gives this job no ID token (status ${answer.status}); give the job "permissions: id-token: write"`,
+  );
+}
+
+/** The advice of `send` is about an osa server, which this is not. */
+function ofGithub(error: unknown, { origin }: URL): unknown {
+  const known = asOsaError(error);
+  if (known?.code !== 'unreachable') return error;
+  const why = 'proxy' in known.details ? known.message : `it does not answer (${known.details.code})`;
+  return new OsaError(
+    'unreachable',
+    `GitHub gives this job no ID token from ${origin}, the endpoint of ACTIONS_ID_TOKEN_REQUEST_URL: ${why}; run the job again, ` +
+      'or set OSA_TOKEN',
+    { details: known.details, cause: error },
   );
 }
 

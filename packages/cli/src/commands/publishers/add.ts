@@ -3,7 +3,7 @@ import { defineCommand } from '../../command.ts';
 import { bold, line, yellow } from '../../terminal/paint.ts';
 import { scopeOption } from '../auth/scopes.ts';
 import { ruleLines } from './lines.ts';
-import { claimsOf, issuerOf } from './providers.ts';
+import { claimsOf, issuerOf, takenForGitlab } from './providers.ts';
 
 const text = (value: string) => value;
 
@@ -51,6 +51,8 @@ export const publishersAdd = defineCommand({
     if (scopes.length === 0) throw new OsaError('usage', '--scope: name the scopes that the jobs get');
     const answer = await client().call('addPublisher', { body: { issuer, claims, scopes }, scopes });
     output.result(answer, [line`trusted: ${bold(answer.id)}`, ...ruleLines(answer)]);
+    const guess = takenForGitlab(issuer, options);
+    if (guess !== undefined) output.note(line`${yellow('!')} ${guess}`);
     if (!['ref', 'ref_path', 'environment', 'sub'].some((name) => name in claims)) {
       output.note(
         line`${yellow('!')} jobs of every branch meet this rule; --ref or --environment narrows it`,

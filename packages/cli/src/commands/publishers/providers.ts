@@ -24,7 +24,7 @@ interface Wanted {
 
 /**
  * The claims as the provider names them (GitHub: "About security hardening with OpenID Connect"; GitLab: "ID token
- * authentication"). Other providers than GitHub are taken for a GitLab; --claim names what they call otherwise.
+ * authentication"). Other providers than GitHub are taken for a GitLab, and `takenForGitlab` says so.
  *
  * @throws OsaError `usage`
  */
@@ -46,5 +46,19 @@ export function claimsOf(
   };
   return Object.fromEntries(
     Object.entries(named).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
+/** The claims of a provider that nobody knows, under the names that a GitLab has for them; undefined if there are none. */
+export function takenForGitlab(issuer: string, { repository, ref }: Wanted): string | undefined {
+  if (Object.values(issuers).includes(issuer)) return undefined;
+  const names = [
+    ...(repository === undefined ? [] : ['--repository as project_path']),
+    ...(ref === undefined ? [] : ['--ref as ref_path']),
+  ];
+  if (names.length === 0) return undefined;
+  return (
+    `${issuer} is taken for a GitLab: the rule has ${names.join(' and ')}. If its ID tokens name them otherwise, remove the ` +
+    'rule and give --claim NAME=VALUE instead, such as repository=… and ref=… for a GitHub of your own'
   );
 }

@@ -99,16 +99,15 @@ function subjectOf({ issuer, subject }: IdToken): string {
   throw refused(new SignedFlaw('its sub is too long'));
 }
 
-/** Names the claim of the rule that the job comes nearest to. */
+/** Shows the wanted value to jobs of the rule's own repository only; to others the names of claims, and what their token has. */
 async function unmatched(store: Store, { issuer, claims, subject }: IdToken): Promise<OsaError> {
   const rules = await store.publishers.of(issuer);
   const near = rules.find((rule) => isNear(rule, claims));
   const claim = near && mismatch(near, claims);
-  const found = claim === undefined ? undefined : claims[claim];
   const hint =
     near && claim !== undefined
-      ? `publisher ${near.id} wants ${claim} ${JSON.stringify(near.claims[claim])}, and the job has ${JSON.stringify(found ?? null)}`
-      : 'no publisher names its repository; add one with osa publishers add';
+      ? `publisher ${near.id} wants ${claim} ${JSON.stringify(near.claims[claim])}, and ${whatTokenHas(claims, claim)}`
+      : `no publisher names its repository (${differing(rules, claims)}); add one with osa publishers add`;
   return new OsaError(
     'access_denied',
     `no trusted publisher is for the job ${JSON.stringify(subject)}: ${hint}`,
@@ -116,6 +115,20 @@ async function unmatched(store: Store, { issuer, claims, subject }: IdToken): Pr
       details: { issuer, subject },
     },
   );
+}
+
+const mostNamed = 3;
+
+/** The first claims that rules want otherwise, without what they want. */
+function differing(rules: readonly Publisher[], claims: IdToken['claims']): string {
+  const names = [...new Set(rules.flatMap((rule) => mismatch(rule, claims) ?? []))].slice(0, mostNamed);
+  return names.map((name) => `publishers want another ${name}, and ${whatTokenHas(claims, name)}`).join('; ');
+}
+
+function whatTokenHas(claims: IdToken['claims'], name: string): string {
+  return Object.hasOwn(claims, name)
+    ? `the job has ${JSON.stringify(claims[name])}`
+    : 'the token has no such claim';
 }
 
 /** Whether a rule is for the same repository or project. */
