@@ -25,11 +25,11 @@ export async function benchClaim({ quick, log, signal }: Options): Promise<Resul
   const alone: Result = {
     name: 'claim',
     what: `claims of a batch of one record and one hook, while ${few} others wait`,
-    limit: `as many round trips: ${statements.claim} statements with a commit that writes, and ${statements.load} without`,
+    limit: `as many round trips: ${statements.claim} statements in one transaction, and ${statements.load} in another`,
     unit: 'ms',
     ours: first.claims,
     theirs: first.bare,
-    target: { atMost: 2 },
+    target: { atMost: 2.75 },
     notes: [],
   };
   const among = sizes.slice(1).map(
@@ -57,16 +57,11 @@ const statements = { claim: 12, load: 5 };
 
 async function bareStatements(database: Database): Promise<void> {
   await database.sql`select 1`;
-  await database.transaction(async (tx) => {
-    for (let n = 1; n < statements.claim; n++) await tx`select 1`;
-    await tx`update recompute_times set at = at where false`;
-  });
-  await database.transaction(
-    async (tx) => {
-      for (let n = 0; n < statements.load; n++) await tx`select 1`;
-    },
-    { readOnly: true },
-  );
+  for (const count of [statements.claim, statements.load]) {
+    await database.transaction(async (tx) => {
+      for (let n = 0; n < count; n++) await tx`select 1`;
+    });
+  }
 }
 
 async function claims(waiting: number, rounds: number): Promise<Times> {
