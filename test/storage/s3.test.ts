@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import type { Patience } from '@osa/core/storage/s3/request';
+import { type Patience, s3Client } from '@osa/core/storage/s3/request';
 import { requireStore, s3Blobs } from '@osa/core/storage/s3/s3';
 import { signed } from '@osa/core/storage/s3/sign';
 import { s3Target } from '@osa/core/storage/s3/target';
@@ -119,6 +119,75 @@ describe('a store that misbehaves', () => {
       return undefined;
     };
     await expect(read(large)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('gives up a store that is silent, after a bounded time in all tries', async () => {
+    const store = storeOf(fake, { tries: 9, timeoutMs: 200, silenceMs: 400 });
+    await put(small);
+    await put(large);
+    const stalled: [string, RegExp, () => Promise<unknown>, number][] = [
+      ['a small upload', /^PUT [^?]*$/, () => put(small, store), 2],
+      ['the beginning of a large upload', /^POST .*uploads/, () => put(large, store), 2],
+      ['a part', /partNumber=1/, () => put(large, store), 1],
+      ['a look', /^HEAD/, () => store.find(sha256(small)), 2],
+      ['a list', /list-type/, () => Array.fromAsync(store.list()), 2],
+      ['a reading', /^GET osa/, async () => buffer(await store.open(sha256(large))), 2],
+    ];
+    for (const [name, pattern, use, tries] of stalled) {
+      fake.requests.length = 0;
+      fake.fault = (line) => (pattern.test(line) ? { hang: true } : undefined);
+      const failure = use();
+      await expect(failure, name).rejects.toMatchObject({
+        code: 'unavailable',
+        details: { code: 'timeout', fault: 'silent' },
+      });
+      expect(
+        fake.requests.filter((line) => pattern.test(line)),
+        name,
+      ).toHaveLength(tries);
+      expect(fake.requests.at(-1), name).toMatch(pattern);
+    }
+  });
+
+  test('goes on with a store that was silent once', async () => {
+    const store = storeOf(fake, { timeoutMs: 500, silenceMs: 5_000 });
+    for (const [bytes, pattern] of [
+      [small, /^PUT [^?]*$/],
+      [large, /^POST .*uploads/],
+    ] as const) {
+      once(pattern, { hang: true });
+      expect(await put(bytes, store)).toEqual({ size: bytes.length });
+    }
+    once(/^GET osa/, { hang: true });
+    expect((await buffer(await store.open(sha256(large)))).equals(large)).toBe(true);
+  });
+
+  test('does not cut bodies that take longer than its patience and make progress', async () => {
+    const slow = { ...patience, timeoutMs: 1_500, silenceMs: 1_500 };
+    await put(large);
+    once(/^GET osa/, { pausing: 600 });
+    expect((await buffer(await storeOf(fake, slow).open(sha256(large)))).equals(large)).toBe(true);
+    expect(fake.requests.filter((line) => line.startsWith('GET'))).toHaveLength(1);
+    // Far more than the kernel takes of it at once.
+    const body = Buffer.alloc(48 * 2 ** 20, 'x');
+    fake.pauseMs = 80;
+    const client = s3Client({ target: fake.target, credentials: fakeCredentials, patience: slow });
+    await client.send({ method: 'PUT', key: 'osa/test/huge', body }, (answer) => answer.text());
+    expect(fake.requests.filter((line) => line === 'PUT osa/test/huge')).toHaveLength(1);
+    expect(fake.objects.get('osa/test/huge')?.bytes.equals(body)).toBe(true);
+  });
+
+  test('gives up a body that stalls, and a store that is silent from then on', async () => {
+    await put(large);
+    let gets = 0;
+    fake.fault = (line) => {
+      if (!line.startsWith('GET')) return undefined;
+      gets += 1;
+      return gets === 1 ? { stallAfter: 1_000 } : { hang: true };
+    };
+    const store = storeOf(fake, { tries: 9, timeoutMs: 200, silenceMs: 400 });
+    await expect(buffer(await store.open(sha256(large)))).rejects.toMatchObject({ code: 'unavailable' });
+    expect(gets).toBeLessThan(5);
   });
 
   test('gives up a store that breaks off every time', async () => {

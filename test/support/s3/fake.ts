@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as wait } from 'node:timers/promises';
 import { signed } from '@osa/core/storage/s3/sign';
 import type { S3Target } from '@osa/core/storage/s3/target';
 import { texts } from '@osa/core/storage/s3/xml';
@@ -16,7 +17,11 @@ export type Fault =
   /** 200 with an error in the body, as a join may answer. */
   | { readonly lateError: string }
   /** No answer at all. */
-  | { readonly hang: true };
+  | { readonly hang: true }
+  /** The body stops after so many bytes, and the connection stays. */
+  | { readonly stallAfter: number }
+  /** Milliseconds between the quarters of a body. */
+  | { readonly pausing: number };
 
 export interface FakeS3 {
   readonly target: S3Target;
@@ -26,6 +31,8 @@ export interface FakeS3 {
   readonly requests: string[];
   /** Chooses a fault for a request by its line in `requests`. */
   fault: (line: string) => Fault | undefined;
+  /** Milliseconds after each mebibyte of the first half of a body that it takes. */
+  pauseMs: number;
   close(): Promise<void>;
 }
 
@@ -50,6 +57,7 @@ export async function fakeS3({ pageSize = 7 } = {}): Promise<FakeS3> {
     uploads: new Map(),
     requests: [],
     fault: () => undefined,
+    pauseMs: 0,
     async close() {
       server.closeAllConnections();
       await new Promise((done) => {
@@ -61,7 +69,7 @@ export async function fakeS3({ pageSize = 7 } = {}): Promise<FakeS3> {
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', origin);
-    const body = await buffer(request);
+    const body = await taken(request, fake.pauseMs);
     const key = decodeURIComponent(url.pathname).replace(/^\/archive\//, '');
     const line = `${request.method} ${key}${url.search}`;
     fake.requests.push(line);
@@ -83,6 +91,8 @@ export async function fakeS3({ pageSize = 7 } = {}): Promise<FakeS3> {
     const answer = carryOut(request, { url, key, body });
     if (fault && 'close' in fault) request.socket.destroy();
     else if (fault && 'lateError' in fault) send(response, { status: 200, body: errorBody(fault.lateError) });
+    else if (fault && 'stallAfter' in fault) sendSome(response, answer, fault.stallAfter);
+    else if (fault && 'pausing' in fault) await sendSlowly(response, answer, fault.pausing);
     else send(response, answer, fault && 'tornAfter' in fault ? fault.tornAfter : undefined);
   }
 
@@ -219,6 +229,39 @@ function send(
   });
   if (tornAfter === undefined || bytes.length <= tornAfter) response.end(bytes);
   else response.write(bytes.subarray(0, tornAfter), () => response.destroy());
+}
+
+/** Sends the headers of all, and so many bytes. */
+function sendSome(response: ServerResponse, { status, headers = {}, body = '' }: Result, size: number): void {
+  const bytes = Buffer.from(body);
+  response.writeHead(status, { ...headers, 'content-length': bytes.length });
+  response.write(bytes.subarray(0, size));
+}
+
+async function sendSlowly(response: ServerResponse, answer: Result, pauseMs: number): Promise<void> {
+  const bytes = Buffer.from(answer.body ?? '');
+  const quarter = Math.ceil(bytes.length / 4);
+  sendSome(response, answer, quarter);
+  for (let at = quarter; at < bytes.length; at += quarter) {
+    await wait(pauseMs);
+    response.write(bytes.subarray(at, at + quarter));
+  }
+  response.end();
+}
+
+/** The body of a request, taken with pauses. */
+async function taken(request: IncomingMessage, pauseMs: number): Promise<Buffer> {
+  if (pauseMs === 0) return buffer(request);
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of request as AsyncIterable<Uint8Array>) {
+    pieces.push(piece);
+    const before = size >> 20;
+    size += piece.length;
+    const isFirstHalf = size < Number(request.headers['content-length']) / 2;
+    if (isFirstHalf && size >> 20 > before) await wait(pauseMs);
+  }
+  return Buffer.concat(pieces);
 }
 
 function refuse(

@@ -37,23 +37,31 @@ interface Head {
 
 /** Ranges are asked for one after another, each as long as its connection holds. */
 async function* pieces(client: S3Client, key: string, { size, etag }: Head): AsyncGenerator<Uint8Array> {
-  const { tries, waitMs } = client.patience;
+  const { tries, waitMs, silenceMs } = client.patience;
+  let heardAt = performance.now();
+  const silentMs = () => performance.now() - heardAt;
   let at = 0;
   let failures = 0;
   while (at < size) {
     const before = at;
     try {
-      for await (const piece of rangeFrom(client, key, { at, size, etag })) {
+      for await (const piece of rangeFrom(client, key, {
+        at,
+        size,
+        etag,
+        silenceMs: silenceMs - silentMs(),
+      })) {
         at += piece.length;
         if (at > size) throw changed(key);
         yield piece;
+        heardAt = performance.now();
       }
       if (at < size) throw new Error(`the answer ended after ${at} of ${size} bytes`);
     } catch (error) {
       if (asOsaError(error)) throw error;
       // A store that gives a little each time is not read for ever.
       failures += at - before > 2 ** 20 ? 0.2 : 1;
-      if (failures >= tries) throw broken(key, { at, size, cause: error });
+      if (failures >= tries || silentMs() >= silenceMs) throw broken(key, { at, size, cause: error });
       await wait(waitMs);
     }
   }
@@ -61,19 +69,23 @@ async function* pieces(client: S3Client, key: string, { size, etag }: Head): Asy
 
 interface From extends Head {
   readonly at: number;
+  readonly silenceMs: number;
 }
 
 /** The answer is read outside of `send`, so that a break is gone on from and not repeated. */
 async function* rangeFrom(client: S3Client, key: string, from: From): AsyncGenerator<Uint8Array> {
-  const { at, size, etag } = from;
+  const { at, size, etag, silenceMs } = from;
   const headers = { range: `bytes=${at}-${size - 1}`, ...(etag !== null && { 'if-match': etag }) };
   const { promise, resolve } = Promise.withResolvers<void>();
   const answered = Promise.withResolvers<S3Answer>();
   // `send` closes the answer's timer when its reader is done, so it is done when the last piece is taken.
-  const sending = client.send({ method: 'GET', key, headers, accepts: [404, 412] }, async (answer) => {
-    answered.resolve(answer);
-    await promise;
-  });
+  const sending = client.send(
+    { method: 'GET', key, headers, accepts: [404, 412], silenceMs },
+    async (answer) => {
+      answered.resolve(answer);
+      await promise;
+    },
+  );
   sending.catch(answered.reject);
   const answer = await answered.promise;
   try {

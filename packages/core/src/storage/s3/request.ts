@@ -18,8 +18,10 @@ export interface Patience {
   /** The wait before the second try; it doubles, up to `mostWaitMs`. */
   readonly waitMs: number;
   readonly mostWaitMs: number;
-  /** Until an answer begins, and between two pieces of it. */
+  /** For one try: until an answer begins, and between two pieces of a body, up or down. */
   readonly timeoutMs: number;
+  /** The longest time without an answer in all tries of a request together. */
+  readonly silenceMs: number;
   /** For the answer to a request that joins parts, which may take long. */
   readonly joinMs: number;
 }
@@ -28,7 +30,8 @@ const usualPatience: Patience = {
   tries: 6,
   waitMs: 200,
   mostWaitMs: 5_000,
-  timeoutMs: 30_000,
+  timeoutMs: 10_000,
+  silenceMs: 20_000,
   joinMs: 300_000,
 };
 
@@ -41,7 +44,9 @@ export interface S3Request {
   readonly body?: Uint8Array;
   /** Statuses that are answers and no failures, besides 2xx. */
   readonly accepts?: readonly number[];
+  /** Instead of the patience's. */
   readonly timeoutMs?: number;
+  readonly silenceMs?: number;
 }
 
 /** An answer whose body has not been read. */
@@ -73,23 +78,37 @@ export function s3Client({ target, credentials, patience = {} }: S3Options): S3C
     target,
     patience: own,
     async send(request, read) {
+      const silenceMs = request.silenceMs ?? own.silenceMs;
+      let leftMs = silenceMs;
+      // The last pieces of a large body may be on their way for long after they were written.
+      const isLarge = (request.body?.length ?? 0) > 2 ** 20;
+      const eachMs = request.timeoutMs ?? (isLarge ? silenceMs : own.timeoutMs);
       for (let tried = 1; ; tried += 1) {
-        const result = await attempt(request, read);
+        const timeoutMs = Math.min(leftMs, eachMs);
+        const result = await attempt(request, timeoutMs, read);
         if ('value' in result) return result.value;
-        if (tried >= own.tries || !isPassing(result.failure)) throw asError(result.failure, request);
-        await wait(pauseMs(own, tried, result.failure.retryAfterMs));
+        const { failure } = result;
+        leftMs = failure.code === 'timeout' ? leftMs - timeoutMs : silenceMs;
+        if (tried >= own.tries || leftMs <= 0 || !isPassing(failure)) throw asError(failure, request);
+        await wait(pauseMs(own, tried, failure.retryAfterMs));
       }
     },
   };
 
   async function attempt<T>(
     request: S3Request,
+    timeoutMs: number,
     read: (answer: S3Answer) => Promise<T>,
   ): Promise<{ readonly value: T } | { readonly failure: Failure }> {
     const controller = new AbortController();
-    const timer = restartableTimer(request.timeoutMs ?? own.timeoutMs, () => controller.abort());
+    const timer = restartableTimer(timeoutMs, () => controller.abort());
+    let isSending = true;
+    const onSent = () => {
+      if (isSending) timer.restart();
+    };
     try {
-      const incoming = await exchange(outgoing(request, controller.signal));
+      const incoming = await exchange({ ...outgoing(request), signal: controller.signal, onSent });
+      isSending = false;
       timer.restart();
       const { status } = incoming;
       const answer = answerOf(incoming, timer);
@@ -100,11 +119,12 @@ export function s3Client({ target, credentials, patience = {} }: S3Options): S3C
       if (error instanceof OsaError) throw error;
       return { failure: unreachable(error, { isLate: controller.signal.aborted }) };
     } finally {
+      isSending = false;
       timer.stop();
     }
   }
 
-  function outgoing(request: S3Request, signal: AbortSignal): Outgoing {
+  function outgoing(request: S3Request): Omit<Outgoing, 'signal' | 'onSent'> {
     const { method, key, query = {}, headers = {}, body } = request;
     const url = new URL(target.url);
     url.pathname += key.split('/').map(encodeURIComponent).join('/');
@@ -113,7 +133,7 @@ export function s3Client({ target, credentials, patience = {} }: S3Options): S3C
     url.search = url.search.replaceAll('+', '%20');
     const unsigned = { method, url, headers, bodySha256: sha256(body ?? '') };
     const all = signed(unsigned, { credentials, region: target.region, at: new Date() });
-    return { url, method, headers: all, body, signal };
+    return { url, method, headers: all, body };
   }
 
   function asError(failure: Failure, { method, key }: S3Request): OsaError {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { OsaError } from '../../error.ts';
+import { asOsaError, OsaError } from '../../error.ts';
 import { mismatch } from '../blob.ts';
 import { sizeOf } from './read.ts';
 import type { S3Answer, S3Client } from './request.ts';
@@ -62,7 +62,9 @@ async function inParts(client: S3Client, key: string, from: Parts): Promise<{ re
     await join(client, key, { upload, tags, size });
     return { size };
   } catch (error) {
-    await abandon(client, key, upload).catch(() => undefined);
+    // A silent store is asked nothing more; a later clean-up removes the parts.
+    const isSilent = asOsaError(error)?.details.code === 'timeout';
+    if (!isSilent) await abandon(client, key, upload).catch(() => undefined);
     throw error;
   }
 }
@@ -82,8 +84,7 @@ interface Part {
 
 async function sendPart(client: S3Client, key: string, { upload, number, body }: Part): Promise<string> {
   const query = { partNumber: String(number), uploadId: upload };
-  const timeoutMs = client.patience.timeoutMs * 2;
-  return client.send({ method: 'PUT', key, query, body, timeoutMs }, async (answer) => {
+  return client.send({ method: 'PUT', key, query, body }, async (answer) => {
     const tag = answer.headers.get('etag');
     await done(answer);
     if (tag !== null) return tag;
@@ -109,7 +110,7 @@ async function join(client: S3Client, key: string, { upload, tags, size }: Joini
   const request = { method: 'POST', key, query: { uploadId: upload }, body, accepts: [404] } as const;
   const headers = { 'content-type': 'application/xml' };
   const isJoined = await client.send(
-    { ...request, headers, timeoutMs: client.patience.joinMs },
+    { ...request, headers, timeoutMs: client.patience.joinMs, silenceMs: client.patience.joinMs },
     async (answer) => {
       const said = await answer.text();
       const code = text(said, 'Code');

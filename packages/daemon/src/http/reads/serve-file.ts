@@ -4,8 +4,10 @@ import type { PublishedFile } from '@osa/core/file/files';
 import { openRecordFile } from '@osa/core/file/read';
 import type { FileStore } from '@osa/core/storage/index';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+
 import { conditionsOf } from './conditions.ts';
 import { byteRange } from './range.ts';
+
 import { StoredBytes } from './stored-bytes.ts';
 
 /** Never lets a browser run, show or guess at a depositor's file in the archive's own origin. */
