@@ -41,8 +41,8 @@ export async function spool(
       open: (start = 0) => file.createReadStream({ start, autoClose: false }),
       bytes: () => readAll(file, size),
       async [Symbol.asyncDispose]() {
-        await file.close();
         ended(size);
+        await file.close();
       },
     };
   } catch (error) {
