@@ -32,10 +32,10 @@ export async function fileStream(file: TableFile, first: Turn, reading: FileRead
       turn.end();
     }
   };
-  const beginning = await next(first);
+  let part = await next(first);
   async function* parts(): AsyncGenerator<readonly TableRow[]> {
     try {
-      for (let part = beginning; !part.done; part = await next(await patientTurn(reading))) yield part.value;
+      for (; !part.done; part = await next(await patientTurn(reading))) yield part.value;
     } finally {
       await iterator.return?.();
     }
