@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { readPrivateKey, readPublicKeys } from '@osa/core/auth/token';
-import { tokenVerifier } from '@osa/core/auth/verify';
+import { readPrivateKey, readPublicKeys } from '@osa/core/auth/sign-token';
+import { tokenVerifier } from '@osa/core/auth/verify-token';
 import { asOsaError } from '@osa/core/error';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { good, now, skewSeconds, trustedForTests } from '../support/auth-support.ts';

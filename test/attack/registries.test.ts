@@ -2,7 +2,7 @@ import { hideAnswers } from '@osa/core/auth/visibility';
 import { OsaError } from '@osa/core/error';
 import { isRegistry, requireRegistry } from '@osa/core/hook/image';
 import type { Runner } from '@osa/core/run/runner';
-import { containerRunner } from '@osa/core/runners/container/container';
+import { containerRunner } from '@osa/core/runners/container/container-runner';
 import { readSettings } from '@osa/daemon/config/read-settings';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { coreArchive, record } from '../support/core-archive.ts';

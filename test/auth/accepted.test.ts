@@ -1,5 +1,5 @@
 import { actorUuid } from '@osa/core/auth/principal';
-import { tokenVerifier } from '@osa/core/auth/verify';
+import { tokenVerifier } from '@osa/core/auth/verify-token';
 import { grantRole, revokeRole } from '@osa/core/postgres/access';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AuthDaemon, authDaemon, deployHooks, leaksOf } from '../support/auth-daemon.ts';

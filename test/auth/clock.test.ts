@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { readPrivateKey, signToken } from '@osa/core/auth/token';
-import { tokenVerifier } from '@osa/core/auth/verify';
+import { readPrivateKey, signToken } from '@osa/core/auth/sign-token';
+import { tokenVerifier } from '@osa/core/auth/verify-token';
 import { asOsaError } from '@osa/core/error';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { type Claims, good, now, person, skewSeconds, trustedForTests } from '../support/auth-support.ts';

@@ -1,5 +1,5 @@
 import { readObject } from '@osa/core/auth/compact';
-import { tokenVerifier } from '@osa/core/auth/verify';
+import { tokenVerifier } from '@osa/core/auth/verify-token';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AuthDaemon, authDaemon, leaksOf } from '../support/auth-daemon.ts';
 import {

@@ -1,4 +1,4 @@
-import { tokenVerifier } from '@osa/core/auth/verify';
+import { tokenVerifier } from '@osa/core/auth/verify-token';
 import { asOsaError } from '@osa/core/error';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

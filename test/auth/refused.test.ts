@@ -2,7 +2,7 @@ import dns from 'node:dns';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tokenVerifier } from '@osa/core/auth/verify';
+import { tokenVerifier } from '@osa/core/auth/verify-token';
 import { asOsaError } from '@osa/core/error';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type AuthDaemon, authDaemon, deployHooks, leaksOf } from '../support/auth-daemon.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { hmacSha256, readCompact, TokenFlaw } from '@osa/core/auth/compact';
 import { keyBytesOf, keyFlaw, keyFrom, verifyStrictly } from '@osa/core/auth/ed25519';
-import { tokenVerifier } from '@osa/core/auth/verify';
+import { tokenVerifier } from '@osa/core/auth/verify-token';
 import { describe, expect, test } from 'vitest';
 import { trustedForTests } from '../support/auth-support.ts';
 

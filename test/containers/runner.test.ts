@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { containerRunner } from '@osa/core/runners/container/container';
+import { containerRunner } from '@osa/core/runners/container/container-runner';
 import { expect, test, vi } from 'vitest';
 import {
   type ContainerBench,

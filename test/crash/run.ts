@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readPrivateKey } from '@osa/core/auth/token';
+import { readPrivateKey } from '@osa/core/auth/sign-token';
 import type { Database } from '@osa/core/postgres/connection/connect';
 import type { Point } from './control.ts';
 import { checkFiles } from './files.ts';

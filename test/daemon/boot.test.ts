@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type Answer, routes } from '@osa/core/api';
 import type { Gate } from '@osa/core/api/route';
 import type { MachineIssuer } from '@osa/core/auth/issuer';
-import type { SigningKey } from '@osa/core/auth/token';
+import type { SigningKey } from '@osa/core/auth/sign-token';
 import { asOsaError } from '@osa/core/error';
 import { type DaemonConfig, productionConfig } from '@osa/daemon/config/config';
 import { help } from '@osa/daemon/config/help';

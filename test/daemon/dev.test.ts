@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Answer } from '@osa/core/api';
-import { readPrivateKey, signToken } from '@osa/core/auth/token';
+import { readPrivateKey, signToken } from '@osa/core/auth/sign-token';
 import { findEmbedded, removeEmbedded } from '@osa/core/postgres/embedded/embedded';
 import { execa } from 'execa';
 import { request } from 'undici';

@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { ulimits } from '@osa/core/runners/container/options';
+import { ulimits } from '@osa/core/runners/container/run-options';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildNode } from '../../examples/usgs-earthquakes/images.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { uploadFile } from '@osa/core/file/upload';
-import { filesystemFiles } from '@osa/core/storage/files';
+import { filesystemFiles } from '@osa/core/storage/resumable-files';
 import { expect, test, vi } from 'vitest';
 import { readRows } from '../data/read-rows.ts';
 import { describeContainers } from '../support/containers/container-support.ts';

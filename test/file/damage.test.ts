@@ -3,7 +3,7 @@ import { appendFile, chmod, mkdtemp, open, readFile, rm, stat, truncate, utimes 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { filesystemFiles } from '@osa/core/storage/files';
+import { filesystemFiles } from '@osa/core/storage/resumable-files';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { deployRequest, rawConnection, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';

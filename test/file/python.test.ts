@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { uploadFile } from '@osa/core/file/upload';
-import { filesystemFiles } from '@osa/core/storage/files';
+import { filesystemFiles } from '@osa/core/storage/resumable-files';
 import { execa } from 'execa';
 import { expect, test, vi } from 'vitest';
 import { readRows } from '../data/read-rows.ts';

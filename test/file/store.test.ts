@@ -1,6 +1,6 @@
 import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { filesystemFiles } from '@osa/core/storage/files';
+import { filesystemFiles } from '@osa/core/storage/resumable-files';
 import { fileStoreContract } from '../contract/file-store.ts';
 import { scratch } from '../support/database/database.ts';
 

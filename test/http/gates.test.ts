@@ -127,7 +127,7 @@ test('a token of another key is refused', async () => {
 });
 
 async function testDaemonKeyless(): Promise<string> {
-  const { signToken } = await import('@osa/core/auth/token');
+  const { signToken } = await import('@osa/core/auth/sign-token');
   const claims = { issuer: 'test', audience: 'osa', subject: 'x', scopes: [], lifetimeSeconds: 60 };
   return `Bearer ${await signToken(await signingKey(), claims)}`;
 }

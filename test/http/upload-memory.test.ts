@@ -1,5 +1,5 @@
 import { getHeapSpaceStatistics } from 'node:v8';
-import { uploadBegun } from '@osa/core/file/garbage';
+import { uploadBegun } from '@osa/core/file/buffer-memory';
 import { expect, test } from 'vitest';
 import { until } from '../support/database/database.ts';
 

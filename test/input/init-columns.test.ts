@@ -1,5 +1,5 @@
 import { madeFrom } from '@osa/cli/commands/init/from';
-import { ColumnLook } from '@osa/cli/commands/init/look';
+import { ColumnLook } from '@osa/cli/commands/init/infer-column';
 import { chooseColumns, Numbering } from '@osa/cli/input/columns';
 import { nested } from '@osa/cli/input/flat';
 import { parseManifest } from '@osa/core/convention/manifest/read';

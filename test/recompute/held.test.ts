@@ -4,7 +4,7 @@ import { comparisonQueue } from '@osa/core/postgres/recompute/comparison/queue';
 import { compare, listComparisons, showComparison } from '@osa/core/recompute/comparison/compare';
 import type { DeployComparison } from '@osa/core/recompute/comparison/comparisons';
 import { executeComparison } from '@osa/core/recompute/comparison/execute';
-import { activateDeploy } from '@osa/core/recompute/comparison/held';
+import { activateDeploy } from '@osa/core/recompute/comparison/held-releases';
 import { beforeEach, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { refusal } from '../support/database/registry-support.ts';

@@ -13,7 +13,7 @@ import {
   type SigningKey,
   signToken,
   type TokenRequest,
-} from '@osa/core/auth/token';
+} from '@osa/core/auth/sign-token';
 import { packDirectory } from '@osa/core/hook/archive/pack';
 import type { DaemonConfig } from '@osa/daemon/config/config';
 import { startDaemon } from '@osa/daemon/daemon';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Problem } from '@osa/core/api/problem';
-import { readPrivateKey, signToken, type TokenRequest } from '@osa/core/auth/token';
+import { readPrivateKey, signToken, type TokenRequest } from '@osa/core/auth/sign-token';
 import { packDirectory } from '@osa/core/hook/archive/pack';
 import { request } from 'undici';
 

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { readPrivateKey, type SigningKey } from '@osa/core/auth/token';
+import { readPrivateKey, type SigningKey } from '@osa/core/auth/sign-token';
 import { OsaError } from '@osa/core/error';
 import { makeDirectories } from '@osa/core/storage/make-directories';
 import { systemCode } from '@osa/core/system/error';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type RouteName, routes } from '@osa/core/api';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
 import type { OwnIssuer } from '@osa/core/auth/publisher/exchange';
-import { tokenVerifier, type Verifier } from '@osa/core/auth/verify';
+import { tokenVerifier, type Verifier } from '@osa/core/auth/verify-token';
 import { failpoint } from '@osa/core/failpoint';
 import { forgetOldLogins } from '@osa/core/postgres/auth/people';
 import type { Database } from '@osa/core/postgres/connection/connect';

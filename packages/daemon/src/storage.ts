@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { cachedStores } from '@osa/core/storage/cache';
-import { filesystemFiles } from '@osa/core/storage/files';
 import { filesystemBlobs, prepareBlobs } from '@osa/core/storage/filesystem';
 import type { BlobStore, Stores } from '@osa/core/storage/index';
+import { filesystemFiles } from '@osa/core/storage/resumable-files';
 import { requireStore, s3Blobs } from '@osa/core/storage/s3/s3';
 import type { DaemonConfig } from './config/config.ts';
 

@@ -60,7 +60,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'the trace of a row names the release that is live',
     defects: [
       {
-        file: `${core}/postgres/trace/trace.ts`,
+        file: `${core}/postgres/trace/rows-and-records.ts`,
         find: 'facts.release(hook, run.version, found.has_sources)',
         replace: 'facts.release(hook, found.live_version ?? 0, found.has_sources)',
       },
@@ -73,7 +73,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'the trace of a record names the digest that is live for each of its rows',
     defects: [
       {
-        file: `${core}/postgres/trace/trace.ts`,
+        file: `${core}/postgres/trace/rows-and-records.ts`,
         find: "rel.version = run.version), '[]')::text as rows",
         replace: `rel.version = ${live('run.hook')}), '[]')::text as rows`,
       },
@@ -86,7 +86,7 @@ export const attributionMutants: readonly Mutant[] = [
     what: 'the trace of a record names the version that is live for each of its rows',
     defects: [
       {
-        file: `${core}/postgres/trace/trace.ts`,
+        file: `${core}/postgres/trace/rows-and-records.ts`,
         find: "'release', run.version, 'digest'",
         replace: `'release', ${live('run.hook')}, 'digest'`,
       },

@@ -10,7 +10,7 @@ export const containerMutants: readonly Mutant[] = [
     what: 'an attempt after one that ran out of memory is stored with more, and gets what the release says',
     defects: [
       {
-        file: `${core}/runners/container/options.ts`,
+        file: `${core}/runners/container/run-options.ts`,
         find: 'function limits({ memoryBytes, release }: Task): string[] {',
         replace:
           'function limits({ release }: Task): string[] {\n  const memoryBytes = release.limits.memory_bytes;',
@@ -23,7 +23,7 @@ export const containerMutants: readonly Mutant[] = [
     what: 'a container is not removed when its code has ended',
     defects: [
       {
-        file: `${core}/runners/container/container.ts`,
+        file: `${core}/runners/container/container-runner.ts`,
         find: 'void means.removal.remove(container);',
         replace: '',
       },
@@ -76,12 +76,12 @@ export const containerMutants: readonly Mutant[] = [
           'for (const directory of [code, input, output, files, temporary]) await mkdir(directory, { recursive: true });',
       },
       {
-        file: `${core}/runners/container/container.ts`,
+        file: `${core}/runners/container/container-runner.ts`,
         find: `await means.quota?.mount(staged.output, join(staged.root, 'output.img'));`,
         replace: '',
       },
       {
-        file: `${core}/runners/container/container.ts`,
+        file: `${core}/runners/container/container-runner.ts`,
         find: 'hasQuota: quota !== undefined,',
         replace: 'hasQuota: false,',
       },

@@ -56,7 +56,7 @@ export const depositionMutants: readonly Mutant[] = [
         replace: 'where false and id <> all (',
       },
       {
-        file: `${core}/postgres/recompute/cut.ts`,
+        file: `${core}/postgres/recompute/advance.ts`,
         find: 'if (await waitForOthers(tx, id))',
         replace: 'if (!waitForOthers)',
       },

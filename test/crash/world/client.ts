@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type SigningKey, signToken } from '@osa/core/auth/token';
+import { type SigningKey, signToken } from '@osa/core/auth/sign-token';
 import { Agent, fetch } from 'undici';
 import type { Model, Written } from '../invariants/model.ts';
 import type { Random } from '../random.ts';

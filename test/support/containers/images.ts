@@ -4,9 +4,9 @@ import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Runner } from '@osa/core/run/runner';
-import { containerRunner } from '@osa/core/runners/container/container';
+import { containerRunner } from '@osa/core/runners/container/container-runner';
+import { findRuntime } from '@osa/core/runners/container/find-runtime';
 import type { OnLeft } from '@osa/core/runners/container/removal';
-import { findRuntime } from '@osa/core/runners/container/runtime';
 import { outputQuota } from '@osa/core/runners/shared/output-quota';
 import { execa } from 'execa';
 

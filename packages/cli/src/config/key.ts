@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import type { SigningKey } from '@osa/core/auth/token';
+import type { SigningKey } from '@osa/core/auth/sign-token';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system/error';
 import { isOpenToOthers } from '@osa/core/system/secret-file';
@@ -14,7 +14,7 @@ const maxBytes = 64 * 1024;
  */
 export async function loadKey(source: KeySource): Promise<SigningKey> {
   const text = 'text' in source ? source.text : await readKeyFile(source);
-  const { readPrivateKey } = await import('@osa/core/auth/token');
+  const { readPrivateKey } = await import('@osa/core/auth/sign-token');
   return readPrivateKey(text, source.name);
 }
 
@@ -31,7 +31,7 @@ export async function sign(
     issuedAt,
   }: { readonly scopes: readonly string[]; readonly seconds?: number; readonly issuedAt?: number },
 ): Promise<string> {
-  const { signToken } = await import('@osa/core/auth/token');
+  const { signToken } = await import('@osa/core/auth/sign-token');
   return signToken(key, {
     issuer,
     audience,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Answer, Body, Params, Query, RouteName } from '@osa/core/api';
 import type { Route } from '@osa/core/api/route';
-import type { SigningKey } from '@osa/core/auth/token';
+import type { SigningKey } from '@osa/core/auth/sign-token';
 import { OsaError } from '@osa/core/error';
 import { proxyTo, resolveServer, type Server, type Sources } from '../config/config.ts';
 import { type Credential, noKey, resolveCredential } from '../config/credential.ts';

@@ -9,7 +9,7 @@ import { requireRegistry } from '../hook/image.ts';
 import { byIngestion } from '../hook/live.ts';
 import type { Declared, HookSource, Naming, RegistryWrites, StoredHook } from '../hook/registry.ts';
 import { fingerprint } from '../hook/release.ts';
-import { compareHeld, requireComparable } from '../recompute/comparison/held.ts';
+import { compareHeld, requireComparable } from '../recompute/comparison/held-releases.ts';
 import type { Store, Writer } from '../store.ts';
 import { type DeployRequest, type HookDeclaration, releaseContent, slugOf } from './convention.ts';
 import { withOpenText } from './open-text.ts';

@@ -1,7 +1,7 @@
 import type { Answer, ParsedQuery } from '../api/index.ts';
 import type { Principal } from '../auth/principal.ts';
 import { mayReadAllRuns } from '../auth/visibility.ts';
-import { unknownDeploy } from '../recompute/comparison/held.ts';
+import { unknownDeploy } from '../recompute/comparison/held-releases.ts';
 import type { Store } from '../store.ts';
 import { unknownConvention } from './convention.ts';
 

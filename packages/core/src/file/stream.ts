@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { streamed } from './garbage.ts';
+import { streamed } from './buffer-memory.ts';
 
 /** Small pieces: what is read ahead of a slow reader is in memory. */
 const pieceBytes = 64 * 1024;

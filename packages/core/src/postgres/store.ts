@@ -31,8 +31,8 @@ import { audit } from './status/audit.ts';
 import { storedStatus } from './status/status.ts';
 import { impacts } from './trace/impact.ts';
 import { recallReads, recallWrites } from './trace/recall/recalls.ts';
+import { tracer } from './trace/rows-and-records.ts';
 import { stories } from './trace/stories.ts';
-import { tracer } from './trace/trace.ts';
 import { useBlobs } from './upkeep/inventory.ts';
 import { uploadUse } from './upkeep/upload-use.ts';
 

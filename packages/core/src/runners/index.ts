@@ -1,5 +1,5 @@
 import type { Runner } from '../run/runner.ts';
-import { foundContainerRunner } from './container/container.ts';
+import { foundContainerRunner } from './container/container-runner.ts';
 import { engineNames } from './container/engine.ts';
 import type { RunnerParts } from './parts.ts';
 import { processRunner } from './process/process.ts';

@@ -1,8 +1,8 @@
 import type { StoredFile } from '../file/file.ts';
 import { headBytes } from '../file/file.ts';
 import { type CacheOptions, type Copies, copiesOf } from './copies.ts';
-import { filesystemFiles } from './files.ts';
 import type { BlobStore, FileStore, Stores } from './index.ts';
+import { filesystemFiles } from './resumable-files.ts';
 
 /**
  * A store that is elsewhere, with copies on this machine of what is read or comes in. A copy is compared with its digest

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
 import { asOsaError } from '../error.ts';
-import { wantedSignal } from '../postgres/connection/wanted.ts';
+import { wantedSignal } from '../postgres/connection/cancel-unwanted.ts';
 import { systemCode } from '../system/error.ts';
 import { asStorageFault } from './fault.ts';
 import { filesystemBlobs, pathOf } from './filesystem.ts';

@@ -8,7 +8,7 @@ import { isDigest, mismatch, notStored, requireDigest, verified } from './blob.t
 import { asStorageFault } from './fault.ts';
 import type { BlobStore, Listed } from './index.ts';
 import { makeDirectories } from './make-directories.ts';
-import { receive } from './receive.ts';
+import { receive } from './write-hashed.ts';
 
 /**
  * Blobs as files: `<directory>/ab/cdef…`. A blob is written to `<directory>/incoming`, flushed and renamed, so it appears

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { OsaError } from '../error.ts';
 import { digestOfFile } from '../file/digest.ts';
 import { streamOf } from '../file/stream.ts';
-import { wantedSignal } from '../postgres/connection/wanted.ts';
+import { wantedSignal } from '../postgres/connection/cancel-unwanted.ts';
 import { systemCode } from '../system/error.ts';
 import { endingWell, verified } from './blob.ts';
 import { asStorageFault } from './fault.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { MachineIssuer, TrustedIssuers } from '@osa/core/auth/issuer';
 import type { PeopleIssuer } from '@osa/core/auth/person/session';
 import type { OwnIssuer } from '@osa/core/auth/publisher/exchange';
-import { readPrivateKey, readPublicKeys } from '@osa/core/auth/token';
+import { readPrivateKey, readPublicKeys } from '@osa/core/auth/sign-token';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system/error';
 import { isOpenToOthers } from '@osa/core/system/secret-file';

@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { chmod, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MachineIssuer } from '@osa/core/auth/issuer';
-import { readPrivateKey, readPublicKeys } from '@osa/core/auth/token';
+import { readPrivateKey, readPublicKeys } from '@osa/core/auth/sign-token';
 import { OsaError } from '@osa/core/error';
 import { makeDirectories } from '@osa/core/storage/make-directories';
 import { systemCode } from '@osa/core/system/error';

@@ -3,7 +3,7 @@ import { TokenFlaw } from '@osa/core/auth/compact';
 import type { Principal } from '@osa/core/auth/principal';
 import { isAdminRole, scopesOfRoles } from '@osa/core/auth/role';
 import { requireAnyScope, requireVerb } from '@osa/core/auth/scope';
-import type { VerifiedToken, Verifier } from '@osa/core/auth/verify';
+import type { VerifiedToken, Verifier } from '@osa/core/auth/verify-token';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { FailureRateLimit } from './failure-rate-limit.ts';
 import { networkOf, noNetwork } from './network.ts';

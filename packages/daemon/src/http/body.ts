@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
-import { streamed } from '@osa/core/file/garbage';
+import { streamed } from '@osa/core/file/buffer-memory';
 import { parseJson } from '@osa/core/json/parse';
 import { bounds } from '@osa/core/limits';
 

@@ -3,10 +3,10 @@ import { type FileHandle, lstat, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
-import { uploadBegun } from '@osa/core/file/garbage';
+import { uploadBegun } from '@osa/core/file/buffer-memory';
 import { asStorageFault } from '@osa/core/storage/fault';
 import { makeDirectories } from '@osa/core/storage/make-directories';
-import { receive } from '@osa/core/storage/receive';
+import { receive } from '@osa/core/storage/write-hashed';
 
 /** A complete upload, kept until it is disposed. */
 export interface Spooled extends AsyncDisposable {

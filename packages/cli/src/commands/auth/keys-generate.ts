@@ -30,7 +30,7 @@ export const keysGenerate = defineCommand({
   async run({ output, sources }, { options: { out, force } }) {
     const file = out === undefined ? join(sources.userDirectory, 'key.jwk') : resolve(sources.cwd, out);
     const privateJwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
-    const { readPrivateKey } = await import('@osa/core/auth/token');
+    const { readPrivateKey } = await import('@osa/core/auth/sign-token');
     const { kid, publicJwk } = await readPrivateKey(JSON.stringify(privateJwk), file);
     await writePrivately(file, `${JSON.stringify({ ...privateJwk, kid, alg: 'EdDSA' })}\n`, force);
     const shown = { ...publicJwk, kid, alg: 'EdDSA' };

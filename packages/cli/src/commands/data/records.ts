@@ -5,8 +5,8 @@ import { nextPage, time, value } from '../../terminal/format.ts';
 import type { Line } from '../../terminal/paint.ts';
 import { text } from '../../terminal/parse.ts';
 import { type Cell, table } from '../../terminal/table.ts';
-import { askRecords } from './ask.ts';
 import { chosenColumns, describedTable, pageOptions, queryOptions, type ReadPage } from './query.ts';
+import { askRecords } from './read-pages.ts';
 import { recalledNotes } from './recalled.ts';
 import { isPage, sendTable } from './show.ts';
 

@@ -8,7 +8,6 @@ import { uploadCode } from '../../packing/upload.ts';
 import { type Line, line, yellow } from '../../terminal/paint.ts';
 import { scopeOption } from '../auth/scopes.ts';
 import { unstartableText } from '../ingestions/verdict.ts';
-import { type Declaration, type HookImage, readDeclaration } from './file.ts';
 import {
   ActivationLost,
   concludeHolds,
@@ -17,7 +16,8 @@ import {
   gateOf,
   gateOptions,
   requireGate,
-} from './gate.ts';
+} from './compare-gate.ts';
+import { type Declaration, type HookImage, readDeclaration } from './file.ts';
 import {
   afterDeploy,
   annotate,

@@ -6,7 +6,7 @@ import { storedId } from '../../terminal/parse.ts';
 import { pairs } from '../../terminal/table.ts';
 import { fullId } from '../full-id.ts';
 import { jobEntries } from '../job.ts';
-import { holdLines } from './gate.ts';
+import { holdLines } from './compare-gate.ts';
 import { deployParts, partTable } from './lines.ts';
 
 export const deploysShow = defineCommand({

@@ -6,7 +6,7 @@ import { bounds } from '@osa/core/limits';
 import { longestFieldName, SchemaId } from '@osa/core/record/schema';
 import { excerpt } from '@osa/core/text';
 import { type Choices, fieldNameOf, isOfPublished, publishedNames } from '../../input/columns.ts';
-import type { Column } from './look.ts';
+import type { Column } from './infer-column.ts';
 import { completeness } from './scaffold.ts';
 import type { Survey } from './survey.ts';
 

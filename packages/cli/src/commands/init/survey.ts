@@ -8,7 +8,7 @@ import { linesOf, parseRecord } from '../../input/flat.ts';
 import { isParquetFile } from '../../input/format.ts';
 import { readRows } from '../../input/table.ts';
 import { openRecords, unreadable } from '../ingestions/records-file.ts';
-import { type Column, ColumnLook } from './look.ts';
+import { type Column, ColumnLook } from './infer-column.ts';
 
 /** The content of a file of records. */
 export interface Survey {

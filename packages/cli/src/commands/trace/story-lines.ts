@@ -2,7 +2,7 @@ import type { Answer } from '@osa/core/api';
 import { count, counted, shortDigest, time, version } from '../../terminal/format.ts';
 import { bold, dim, green, type Line, line, red, yellow } from '../../terminal/paint.ts';
 import { pairs, table } from '../../terminal/table.ts';
-import { holdLines } from '../deploy/gate.ts';
+import { holdLines } from '../deploy/compare-gate.ts';
 import { releaseLines } from '../hooks/lines.ts';
 import { countsText } from '../replays/lines.ts';
 import { introduction, recalledLines, releaseHead, runEntries, runHead } from './lines.ts';

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { Answer } from '../../api/index.ts';
 import { OsaError } from '../../error.ts';
 import { sha256 } from '../../hook/release.ts';
-import { type SigningKey, signToken } from '../token.ts';
+import { type SigningKey, signToken } from '../sign-token.ts';
 import {
   isPerson,
   type LoginState,

@@ -4,7 +4,7 @@ import { OsaError } from '../../error.ts';
 import type { AskedFor, Store } from '../../store.ts';
 import { TokenFlaw } from '../compact.ts';
 import { type IdToken, type IdTokenChecks, SignedFlaw, verifyIdToken } from '../id-token.ts';
-import { type SigningKey, signToken } from '../token.ts';
+import { type SigningKey, signToken } from '../sign-token.ts';
 import { jobOf, mismatch, type Publisher } from './publisher.ts';
 
 /** How tokens of the daemon's own issuer are made. */

@@ -2,6 +2,7 @@ import postgres from 'postgres';
 import { OsaError } from '../../error.ts';
 import { parseExactJson } from '../../json/exact.ts';
 import { currentRequest } from '../../request-context.ts';
+import { cancelUnwanted, wantedSignal } from './cancel-unwanted.ts';
 import { openClient } from './client.ts';
 import { createListening, type Listener } from './listen.ts';
 import { createPool, type Pool, type PoolUsage } from './pool.ts';
@@ -9,12 +10,11 @@ import { sessionSettings, settingStatement } from './session.ts';
 import { commitUnknown, isConnectionLost } from './sqlstate.ts';
 import { type Sql, type Statement, sqlTag, whenSettled } from './statement.ts';
 import { runTransaction, type Transaction, type TransactionOptions } from './transaction.ts';
-import { cancelUnwanted, wantedSignal } from './wanted.ts';
 
+export { whileWanted } from './cancel-unwanted.ts';
 export type { Listener } from './listen.ts';
 export type { Sql } from './statement.ts';
 export type { Transaction, TransactionOptions } from './transaction.ts';
-export { whileWanted } from './wanted.ts';
 
 /**
  * The one way to PostgreSQL. Everything in it rejects with OsaError `unavailable` when no connection can be had or

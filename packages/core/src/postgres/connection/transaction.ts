@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type postgres from 'postgres';
 import { OsaError } from '../../error.ts';
 import { currentRequest } from '../../request-context.ts';
+import { cancelUnwanted, wantedSignal } from './cancel-unwanted.ts';
 import { type Client, untilAborted } from './client.ts';
 import type { Pool } from './pool.ts';
 import {
@@ -12,7 +13,6 @@ import {
   translate,
 } from './sqlstate.ts';
 import { type Sql, type Statement, sqlTag, whenSettled } from './statement.ts';
-import { cancelUnwanted, wantedSignal } from './wanted.ts';
 
 /** The handle of one transaction. It ends with the callback that it was given to, and then refuses everything. */
 export type Transaction = Sql;

@@ -8,12 +8,12 @@ import { cut } from '../../text.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
 import { knownFiles } from '../files.ts';
-import { waitingForAll } from '../patience.ts';
+import { waitingForAll } from '../lock-wait.ts';
 import { finishHeld } from '../queue/commit.ts';
 import { endBatches, lockOpen, takeTurn } from '../queue/end.ts';
 import { useIndexLookups } from '../queue/plans.ts';
 import { readClaim } from '../queue/snapshot.ts';
-import { heldResults } from './hold.ts';
+import { heldResults } from './keep-for-review.ts';
 import { viewOf } from './reads.ts';
 
 /** The writes of depositions, within one transaction of one actor. */

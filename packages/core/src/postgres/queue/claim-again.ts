@@ -2,7 +2,7 @@ import { v7 as uuid7 } from 'uuid';
 import type { ClaimedBatch } from '../../hook/registry.ts';
 import { arrayText } from '../array.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
-import { waitingFor } from '../patience.ts';
+import { waitingFor } from '../lock-wait.ts';
 import { recomputeAgain } from '../recompute/again.ts';
 import { endBatches, turnOf } from './end.ts';
 import { batchesChannel } from './lease.ts';

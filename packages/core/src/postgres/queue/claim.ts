@@ -3,7 +3,7 @@ import { failpoint } from '../../failpoint.ts';
 import type { Claim, Claimant } from '../../run/queue.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { isConnectionLost, isLockTimeout } from '../connection/sqlstate.ts';
-import { advanceRecomputes } from '../recompute/cut.ts';
+import { advanceRecomputes } from '../recompute/advance.ts';
 import { recomputeSnapshot } from '../recompute/snapshot.ts';
 import { abandonAttempts } from './attempts.ts';
 import { type Candidate, lockCandidate } from './candidate.ts';

@@ -6,7 +6,7 @@ import { type RecordEnd, recordEnds } from '../../run/verdict.ts';
 import { arrayText } from '../array.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { isCommitUnknown } from '../connection/sqlstate.ts';
-import { hold } from '../deposition/hold.ts';
+import { hold } from '../deposition/keep-for-review.ts';
 import { supersede } from '../recompute/commit.ts';
 import { insertRows } from './insert-rows.ts';
 import { batchesChannel, leaseLost } from './lease.ts';

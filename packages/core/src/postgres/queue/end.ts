@@ -1,7 +1,7 @@
 import type { Claim } from '../../run/queue.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
-import { waitingFor, waitingForAll } from '../patience.ts';
+import { waitingFor, waitingForAll } from '../lock-wait.ts';
 import { abandonAttempts } from './attempts.ts';
 import { batchesChannel, leaseLost } from './lease.ts';
 import { useIndexLookups } from './plans.ts';

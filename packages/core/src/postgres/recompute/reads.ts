@@ -6,8 +6,8 @@ import type { Database, Sql } from '../connection/connect.ts';
 import { pagesOf } from '../cursor.ts';
 import { unstartableHook } from '../queue/workers.ts';
 import { pausedJson } from '../registry/pause.ts';
-import { recomputeHeldUp } from './held-up.ts';
 import { stale, staleOf } from './stale.ts';
+import { recomputeHeldUp } from './why-waiting.ts';
 
 export function recomputeReads({ sql }: Pick<Database, 'sql'>): RecomputeReads {
   return {

@@ -4,7 +4,7 @@ import { OsaError } from '../../error.ts';
 import type { StoredHook } from '../../hook/registry.ts';
 import type { NewRecompute, Recompute, RecomputeWrites } from '../../recompute/recomputes.ts';
 import type { Transaction } from '../connection/connect.ts';
-import { waitingFor, waitingForAll } from '../patience.ts';
+import { waitingFor, waitingForAll } from '../lock-wait.ts';
 import { lockOpen, stopRecompute, takeTurn } from '../queue/end.ts';
 import { batchesChannel } from '../queue/lease.ts';
 import { useIndexLookups } from '../queue/plans.ts';

@@ -1,7 +1,7 @@
 import type postgres from 'postgres';
 import type { Answer } from '../../api/index.ts';
 import type { Sql, Transaction } from '../connection/connect.ts';
-import { waitingFor } from '../patience.ts';
+import { waitingFor } from '../lock-wait.ts';
 import { batchesChannel } from '../queue/lease.ts';
 import { utc } from '../wire.ts';
 

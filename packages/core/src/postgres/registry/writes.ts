@@ -6,7 +6,7 @@ import { sha256 } from '../../hook/release.ts';
 import { canonicalJson } from '../../json/canonical.ts';
 import { arrayText } from '../array.ts';
 import type { Transaction } from '../connection/connect.ts';
-import { waitingFor } from '../patience.ts';
+import { waitingFor } from '../lock-wait.ts';
 import { claimAgain, claimedBatches } from '../queue/claim-again.ts';
 import { keepIndexLookups } from '../queue/plans.ts';
 import { unstartableNow } from '../queue/workers.ts';

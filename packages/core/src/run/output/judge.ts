@@ -7,8 +7,8 @@ import { FeatureReader } from './features.ts';
 import { type FileLine, type OutputFile, outputFiles, readLines } from './files.ts';
 import type { Judged, JudgeTask, PlannedLine, Verdict } from './judgement.ts';
 import { type Line, malformedMessage, readNote } from './line.ts';
+import { describeSilence } from './no-answer.ts';
 import { rejectAll, rejectionOfAll } from './progress.ts';
-import { describeSilence } from './silence.ts';
 
 /** Reads all files once and decides on every record. Runs to the end without a pause: call it off the event loop. */
 export function judgeOutput(task: JudgeTask): Judged {

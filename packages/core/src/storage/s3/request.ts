@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { OsaError } from '../../error.ts';
-import { streamed } from '../../file/garbage.ts';
+import { streamed } from '../../file/buffer-memory.ts';
 import { exchange, type Incoming, type Outgoing } from './exchange.ts';
 import { type Failure, failureOf, faultOf, isPassing, unreachable } from './failure.ts';
 import { type Credentials, sha256, signed } from './sign.ts';

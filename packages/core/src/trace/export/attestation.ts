@@ -1,5 +1,5 @@
 import type { Answer } from '../../api/index.ts';
-import type { SigningKey } from '../../auth/token.ts';
+import type { SigningKey } from '../../auth/sign-token.ts';
 
 /** The archive's own keys, which sign receipts and nothing else. */
 export interface Attestation {

@@ -1,6 +1,6 @@
 import { sign } from 'node:crypto';
 import type { Answer } from '../../api/index.ts';
-import type { SigningKey } from '../../auth/token.ts';
+import type { SigningKey } from '../../auth/sign-token.ts';
 import { canonicalJson } from '../../json/canonical.ts';
 import { rowDigest } from './row-digest.ts';
 

@@ -1,6 +1,6 @@
 import { actorUuid } from '@osa/core/auth/principal';
 import type { OwnIssuer } from '@osa/core/auth/publisher/exchange';
-import type { Verifier } from '@osa/core/auth/verify';
+import type { Verifier } from '@osa/core/auth/verify-token';
 import type { Handlers } from '../mount.ts';
 
 export function authRoutes({

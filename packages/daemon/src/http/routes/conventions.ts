@@ -1,6 +1,6 @@
 import { deploy, planConvention } from '@osa/core/convention/deploy';
 import { listDeploys, showConvention, showDeploy } from '@osa/core/convention/read';
-import { activateDeploy } from '@osa/core/recompute/comparison/held';
+import { activateDeploy } from '@osa/core/recompute/comparison/held-releases';
 import type { Store } from '@osa/core/store';
 import type { Handlers } from '../mount.ts';
 

@@ -23,7 +23,7 @@ export async function trialFiles(
   signal: AbortSignal,
 ): Promise<TrialFiles> {
   const [{ filesystemFiles }, { problemOfStored }] = await Promise.all([
-    import('@osa/core/storage/files'),
+    import('@osa/core/storage/resumable-files'),
     import('@osa/core/file/rules'),
   ]);
   const store = filesystemFiles(join(place, 'files'));

@@ -3,7 +3,7 @@ import type { NewCertificate } from '../../../recompute/replay/replays.ts';
 import type { Lease } from '../../../run/queue.ts';
 import type { Database, Transaction } from '../../connection/connect.ts';
 import { isCommitUnknown } from '../../connection/sqlstate.ts';
-import { waitingForAll } from '../../patience.ts';
+import { waitingForAll } from '../../lock-wait.ts';
 import { leaseLost } from '../../queue/lease.ts';
 import { useIndexLookups } from '../../queue/plans.ts';
 

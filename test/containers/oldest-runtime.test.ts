@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { flawOfRuntime } from '@osa/core/runners/container/floor';
+import { flawOfRuntime } from '@osa/core/runners/container/oldest-runtime';
 import { makeRunners } from '@osa/core/runners/index';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import { expect, onTestFinished, test } from 'vitest';

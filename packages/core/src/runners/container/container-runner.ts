@@ -11,12 +11,12 @@ import { type AttemptDirectory, removeAttempt, stage } from '../shared/directory
 import { type OutputQuota, outputQuota, unmountBelow } from '../shared/output-quota.ts';
 import type { CgroupHint } from './cgroup.ts';
 import { type Engine, type EngineSettings, engineNames, engineOf, findEngine } from './engine.ts';
-import { requireSafeRuntime } from './floor.ts';
+import { findRuntime } from './find-runtime.ts';
 import { forgetImage, type KnownImages, knownImages, type PresentImage, resolveImage } from './image.ts';
-import { labels, runArguments } from './options.ts';
+import { requireSafeRuntime } from './oldest-runtime.ts';
 import { type ContainerRemoval, containerRemoval, type OnLeft, removeContainers } from './removal.ts';
 import { type ContainerEnd, runContainer } from './run-container.ts';
-import { findRuntime } from './runtime.ts';
+import { labels, runArguments } from './run-options.ts';
 import { seccompProfile } from './seccomp.ts';
 
 export interface ContainerRunnerParts {

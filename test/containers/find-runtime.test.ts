@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findRuntime } from '@osa/core/runners/container/runtime';
+import { findRuntime } from '@osa/core/runners/container/find-runtime';
 import { makeRunners } from '@osa/core/runners/index';
 import { filesystemBlobs } from '@osa/core/storage/filesystem';
 import { expect, onTestFinished, test } from 'vitest';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { asOsaError } from '../../error.ts';
 import { type EngineSettings, engineOf, lastLine } from './engine.ts';
-import { ulimits } from './options.ts';
+import { ulimits } from './run-options.ts';
 
 export interface FoundRuntime {
   /** Options with which podman can run a container; none when its own choice works, undefined when nothing does. */
