@@ -161,7 +161,7 @@ export const recomputeMutants: readonly Mutant[] = [
         replace: 'releases.length < 0 &&',
       },
       {
-        file: `${recompute}/cut.ts`,
+        file: `${recompute}/advance.ts`,
         find: 'if (await waitForOthers(tx, id))',
         replace: 'if (!waitForOthers)',
       },
@@ -192,7 +192,7 @@ export const recomputeMutants: readonly Mutant[] = [
     what: 'the place where cutting stopped is kept, though the batch was not',
     defects: [
       {
-        file: `${recompute}/cut.ts`,
+        file: `${recompute}/advance.ts`,
         find: `  if (walk) return cut(tx, walk);\n`,
         replace: `  if (walk && Math.random() < 0.5) {
     await move(tx, walk, await nextStep(tx, walk));

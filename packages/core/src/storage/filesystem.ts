@@ -8,7 +8,7 @@ import { isDigest, mismatch, notStored, requireDigest, verified } from './blob.t
 import { asStorageFault } from './fault.ts';
 import type { BlobStore, Listed } from './index.ts';
 import { makeDirectories } from './make-directories.ts';
-import { receive } from './write-hashed.ts';
+import { writeHashed } from './write-hashed.ts';
 
 /**
  * Blobs as files: `<directory>/ab/cdef…`. A blob is written to `<directory>/incoming`, flushed and renamed, so it appears
@@ -119,7 +119,7 @@ async function write(path: string, source: Readable, maxBytes: number) {
   const file = await open(path, 'wx', 0o600);
   try {
     const chunks: AsyncIterable<Uint8Array> = source.iterator({ destroyOnReturn: false });
-    const written = await receive(chunks, file, { what: 'the blob', maxBytes });
+    const written = await writeHashed(chunks, file, { what: 'the blob', maxBytes });
     // A hook may be given it by a further name, and runs as another user. The directory is for ours only.
     await file.chmod(0o444);
     await file.sync();

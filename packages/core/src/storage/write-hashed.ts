@@ -7,7 +7,7 @@ import { OsaError } from '../error.ts';
  *
  * @throws OsaError `too_large`, naming `what`; the file then holds a part of the bytes
  */
-export async function receive(
+export async function writeHashed(
   chunks: AsyncIterable<Uint8Array>,
   file: FileHandle,
   { what, maxBytes }: { readonly what: string; readonly maxBytes: number },

@@ -6,7 +6,7 @@ import { OsaError } from '@osa/core/error';
 import { uploadBegun } from '@osa/core/file/buffer-memory';
 import { asStorageFault } from '@osa/core/storage/fault';
 import { makeDirectories } from '@osa/core/storage/make-directories';
-import { receive } from '@osa/core/storage/write-hashed';
+import { writeHashed } from '@osa/core/storage/write-hashed';
 
 /** A complete upload, kept until it is disposed. */
 export interface Spooled extends AsyncDisposable {
@@ -33,7 +33,7 @@ export async function spool(
   const file = await openNameless(directory);
   const ended = uploadBegun();
   try {
-    const { size, sha256 } = await receive(chunks, file, { what: 'the upload', maxBytes });
+    const { size, sha256 } = await writeHashed(chunks, file, { what: 'the upload', maxBytes });
     return {
       size,
       sha256,

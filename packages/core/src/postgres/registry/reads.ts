@@ -11,7 +11,7 @@ import { currentRows } from '../row-counts.ts';
 import { digest, utc } from '../wire.ts';
 import { mintingBase } from './mint.ts';
 import { pausedJson } from './pause.ts';
-import { rollbackTarget } from './state.ts';
+import { rollbackTarget } from './rollback-target.ts';
 
 /** The registry's look-ups. Each is one statement, so that what it says holds together. */
 export function registryReads(database: Database): RegistryReads {

@@ -1,7 +1,7 @@
 import type postgres from 'postgres';
 import type { RegistryState, StoredConvention, StoredHook } from '../../hook/registry.ts';
 import { arrayText } from '../array.ts';
-import type { Sql, Transaction } from '../connection/connect.ts';
+import type { Transaction } from '../connection/connect.ts';
 import { declaredState } from './declared.ts';
 
 /** Reads the state for a deploy within one transaction; nothing is locked. */
@@ -35,16 +35,4 @@ export function readHooks(
            live_version as "liveVersion", paused_at is not null as "isPaused", false as created
     from hooks where name = any (${arrayText(names)}::text::text[])
     order by name collate "C" ${lock === 'locked' ? tx`for no key update` : tx``}`;
-}
-
-/**
- * The version that a rollback of the hook `of` goes back to unless told otherwise: `from_version` of the latest release
- * or activation into the live version from an older one; null where there was none.
- */
-export function rollbackTarget(sql: Sql, of: postgres.PendingQuery<postgres.Row[]>) {
-  return sql`(
-    select c.from_version from live_changes c
-    where c.hook = ${of}.name and c.to_version = ${of}.live_version and c.kind in ('release', 'activate')
-      and c.from_version < c.to_version
-    order by c.seq desc limit 1)`;
 }

@@ -13,7 +13,8 @@ import { unstartableNow } from '../queue/workers.ts';
 import { lockDeclared } from './declared.ts';
 import { mintRelease } from './mint.ts';
 import { hookLock, setHookPause } from './pause.ts';
-import { readHooks, registryState, rollbackTarget } from './state.ts';
+import { rollbackTarget } from './rollback-target.ts';
+import { readHooks, registryState } from './state.ts';
 
 /** The registry's writes, within one transaction of one actor. */
 export function registryWrites(tx: Transaction, actor: number, principal: Principal): RegistryWrites {

@@ -7,7 +7,7 @@ import { FeatureReader } from './features.ts';
 import { type FileLine, type OutputFile, outputFiles, readLines } from './files.ts';
 import type { Judged, JudgeTask, PlannedLine, Verdict } from './judgement.ts';
 import { type Line, malformedMessage, readNote } from './line.ts';
-import { describeSilence } from './no-answer.ts';
+import { describeNoAnswer } from './no-answer.ts';
 import { rejectAll, rejectionOfAll } from './progress.ts';
 
 /** Reads all files once and decides on every record. Runs to the end without a pause: call it off the event loop. */
@@ -126,7 +126,7 @@ class Judge {
   private unansweredBecause(strays: string | null): Verdict {
     if (strays !== null) return errored(`${unanswered.reason}: ${strays}`);
     if (this.answers.some((answer) => answer !== undefined)) return unanswered;
-    return errored(`${unanswered.reason}: ${describeSilence(this.task.directory)}`);
+    return errored(`${unanswered.reason}: ${describeNoAnswer(this.task.directory)}`);
   }
 
   private readLine(name: OutputFile, line: FileLine): void {

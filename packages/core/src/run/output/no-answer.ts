@@ -6,7 +6,7 @@ import { outputFiles } from './files.ts';
 const mostNames = 3;
 
 /** The next step for the writer of a hook that answered for no record: `directory` may hold other files. */
-export function describeSilence(directory: string): string {
+export function describeNoAnswer(directory: string): string {
   const others = otherNames(directory);
   const rule =
     'each record needs a line with its id in features.jsonl, rejections.jsonl or errors.jsonl of $OSA_OUT; what it prints is only its log';
