@@ -230,6 +230,7 @@ const accepted = {
   markdown: 'text/markdown',
   bytes: 'text/plain',
   archive: 'application/octet-stream',
+  file: 'application/octet-stream',
   table: '*/*',
 } as const;
 

@@ -21,7 +21,8 @@ export async function readAnswer<N extends RouteName>(
   const { path, response: shape } = await routeNamed(name);
   if (shape === 'text' || shape === 'markdown' || shape === 'html') return response.text as Answer<N>;
   if (shape === 'bytes') return response.bytes as Answer<N>;
-  if (shape === 'archive' || shape === 'table') return Readable.from([response.bytes]) as Answer<N>;
+  if (shape === 'archive' || shape === 'file' || shape === 'table')
+    return Readable.from([response.bytes]) as Answer<N>;
   const body = parseExactly(response.text);
   const parsed = shape.safeParse(body);
   if (parsed.success) return parsed.data as Answer<N>;

@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import { anyReader, revisionTag as etag, depositionParams as params } from './depositions.ts';
+import {
+  anyReader,
+  revisionTag as etag,
+  seenRevision as ifMatch,
+  depositionParams as params,
+} from './depositions.ts';
 import { time } from './fields.ts';
 import { route, scope } from './route.ts';
 
@@ -14,6 +19,7 @@ export const depositionFormRoutes = {
     params,
     body: 'multipart/form-data',
     etag,
+    ifMatch,
     status: 200,
     response: z.object({
       file: z.object({
@@ -44,6 +50,7 @@ export const depositionFormRoutes = {
     gate: scope('depositions:write'),
     params,
     body: 'multipart/form-data',
+    ifMatch,
     status: 200,
     response: z.object({
       parse_result: z.object({

@@ -108,7 +108,9 @@ const Files = z.array(z.unknown()).max(bounds.filesPerRecord);
 
 export const anyReader: Gate = { kind: 'scope', verb: 'depositions:write', orVerb: 'depositions:review' };
 export const revisionTag = 'the revision of the deposition';
+export const seenRevision = 'The ETag of the deposition as the caller last saw it, or `*`';
 const etag = revisionTag;
+const ifMatch = seenRevision;
 
 export const depositionsRoutes = {
   createDeposition: route({
@@ -161,6 +163,7 @@ export const depositionsRoutes = {
     body: Metadata,
     digitsIn: 'body',
     etag,
+    ifMatch,
     status: 200,
     response: Deposition,
     idempotent: true,
@@ -173,6 +176,7 @@ export const depositionsRoutes = {
     params,
     body: z.strictObject({ files: Files }),
     etag,
+    ifMatch,
     status: 200,
     response: Deposition,
     idempotent: true,
@@ -185,7 +189,7 @@ export const depositionsRoutes = {
     params: z.object({ id, name: z.string().max(300) }),
     etag: 'the SHA-256 of the file',
     status: 200,
-    response: 'archive',
+    response: 'file',
   }),
   removeDepositionFile: route({
     method: 'DELETE',
@@ -194,6 +198,7 @@ export const depositionsRoutes = {
     gate: scope('depositions:write'),
     params: z.object({ id, name: z.string().max(300) }),
     etag,
+    ifMatch,
     status: 200,
     response: Deposition,
     idempotent: true,
@@ -205,6 +210,7 @@ export const depositionsRoutes = {
     gate: scope('depositions:write'),
     params,
     etag,
+    ifMatch,
     status: 200,
     response: Deposition,
     idempotent: true,
@@ -217,6 +223,7 @@ export const depositionsRoutes = {
     params,
     body: z.strictObject({}),
     etag,
+    ifMatch,
     status: 200,
     response: Deposition,
     idempotent: true,
@@ -229,6 +236,7 @@ export const depositionsRoutes = {
     params,
     body: z.strictObject({}),
     etag,
+    ifMatch,
     status: 200,
     response: Deposition,
     idempotent: true,
@@ -257,6 +265,7 @@ export const depositionsRoutes = {
     params,
     body: z.strictObject({ reason: reason.optional() }),
     etag,
+    ifMatch,
     status: 200,
     response: Deposition,
     idempotent: true,
@@ -269,6 +278,7 @@ export const depositionsRoutes = {
     params,
     body: z.strictObject({ reason }),
     etag,
+    ifMatch,
     status: 200,
     response: Deposition,
     idempotent: true,

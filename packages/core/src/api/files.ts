@@ -69,6 +69,6 @@ export const filesRoutes = {
     params: z.object({ id: record, name: z.string().max(300) }),
     etag: 'the SHA-256 of the file',
     status: 200,
-    response: 'archive',
+    response: 'file',
   }),
 };

@@ -62,7 +62,7 @@ type Shape<T> = T extends z.ZodType
     ? string
     : T extends 'bytes'
       ? Uint8Array
-      : T extends 'archive'
+      : T extends 'archive' | 'file'
         ? Readable
         : T extends 'table'
           ? TableFile

@@ -41,9 +41,11 @@ export interface Route {
   readonly streamedAs?: 'text/event-stream';
   /** A second status of success: 201 where the answer says `created: true`. */
   readonly createdStatus?: 201;
-  readonly response: z.ZodType | 'text' | 'html' | 'markdown' | 'bytes' | 'archive' | 'table';
+  readonly response: z.ZodType | 'text' | 'html' | 'markdown' | 'bytes' | 'archive' | 'file' | 'table';
   /** The meaning of the answer's ETag, if it has one. */
   readonly etag?: string;
+  /** The tag that `If-Match` takes, where the route reads it; a file's route reads more. */
+  readonly ifMatch?: string;
   /** A failure status whose body has the shape of `response`, and its description. */
   readonly troubleStatus?: readonly [503, string];
   /** It may wait for something to happen, so it has bounds of its own instead of those of reads. */

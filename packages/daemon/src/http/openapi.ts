@@ -127,12 +127,25 @@ function headersOf(route: Route): Json[] {
     'The id of the last event that a reader of the stream has',
     '^[0-9]{1,15}$',
   );
+  const tag = (description: string) => header('If-Match', description, '^(?:\\*|"[1-9][0-9]{0,9}")$');
   return [
     ...(route.idempotent ? [key] : []),
     ...(expectsPointer(route) ? [match] : []),
+    ...(route.ifMatch ? [tag(route.ifMatch)] : []),
+    ...(route.response === 'file'
+      ? headersOfFile.map(([title, about, form]) => header(title, about, form))
+      : []),
     ...(route.streamedAs ? [last] : []),
   ];
 }
+
+const tags = '^(?:\\*|(?:W/)?".*")$';
+const headersOfFile = [
+  ['Range', 'The part that is wanted, such as bytes=0-1023', '^bytes=(?:[0-9]+-[0-9]*|-[0-9]+)$'],
+  ['If-Range', 'The ETag of which the part is wanted; the whole file is sent if it has another', '^"[^"]*"$'],
+  ['If-None-Match', 'ETags that the caller has', tags],
+  ['If-Match', 'ETags of which one must be that of the file', tags],
+] as const;
 
 /** Whether the caller may name the live release that it expects. */
 function expectsPointer({ body }: Route): boolean {
@@ -154,12 +167,15 @@ const formOfFile: Json = {
   properties: { file: { type: 'string', contentMediaType: 'application/octet-stream' } },
 };
 
-const contents: Readonly<Record<'text' | 'html' | 'markdown' | 'bytes' | 'archive' | 'table', Json>> = {
+const contents: Readonly<
+  Record<'text' | 'html' | 'markdown' | 'bytes' | 'archive' | 'file' | 'table', Json>
+> = {
   text: { 'text/plain': { schema: { type: 'string' } } },
   html: { 'text/html': { schema: { type: 'string' } } },
   markdown: { 'text/markdown': { schema: { type: 'string' } } },
   bytes: { 'text/plain': { schema: { type: 'string' } } },
   archive: { 'application/octet-stream': { schema: {} } },
+  file: { 'application/octet-stream': { schema: {} } },
   table: Object.fromEntries(
     Object.values(formats).map(({ mediaType }) => [mediaType.split(';', 1)[0], { schema: {} }]),
   ),
@@ -194,6 +210,10 @@ function responsesOf(
   const [troubleStatus, trouble] = route.troubleStatus ?? [];
   return {
     [route.status]: success,
+    ...(route.response === 'file' && {
+      206: { ...success, description: 'The part that `Range` names' },
+      304: { description: 'The caller has it: `If-None-Match` names its ETag' },
+    }),
     ...(route.createdStatus && { [route.createdStatus]: { ...success, description: 'Created' } }),
     ...Object.fromEntries(refusals),
     ...(troubleStatus && { [troubleStatus]: { ...success, description: trouble } }),
@@ -235,9 +255,14 @@ function refusalsOf(route: Route): [string, string][] {
       'The request conflicts with stored data, or the same request is in progress',
       route.body !== undefined || route.idempotent === true,
     ],
-    ['412', 'The state has changed in the meantime', route.body !== undefined || route.idempotent === true],
+    [
+      '412',
+      route.response === 'file' ? '`If-Match` names other ETags' : 'The state has changed in the meantime',
+      route.body !== undefined || route.idempotent === true || route.response === 'file',
+    ],
     ['413', 'The body is too large', route.body !== undefined],
     ['415', 'The content type is not accepted', route.body !== undefined],
+    ['416', 'The part begins behind the end', route.response === 'file'],
     [
       '422',
       'The request breaks a rule',
