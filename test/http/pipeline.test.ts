@@ -230,8 +230,7 @@ test('http-29: connections with a hundred each that end early leave nothing behi
   const before = memory();
   // A quarter of ten thousand, which would take half a minute: what stays of a connection shows here as well.
   await loops(2_500);
-  const grown = memory() - before;
-  // Four kilobytes for each connection; what it holds while it is open is more.
-  expect(grown).toBeLessThan(10 * 2 ** 20);
+  // Less than a kilobyte stays of each. Some of it is collected only after further turns of the event loop.
+  await until('the memory to be given back', async () => memory() - before < 2 * 2 ** 20);
   expect((await daemon.send('GET', '/health')).status).toBe(200);
 });
