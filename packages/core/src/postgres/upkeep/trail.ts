@@ -24,32 +24,24 @@ export const trailChecks: readonly Check[] = [
   {
     of: 'deploys',
     sql: compared({
-      from: `deploys d
-        full join (select * from events where type = 'convention.deployed') e on e.payload ->> 'deploy' = d.id::text`,
-      name: `coalesce(d.id::text, e.payload ->> 'deploy')`,
-      missing: `case when d.id is null then 'the trail has it, and it is not there'
-        when e.id is null then 'the trail does not have it' end`,
+      ...paired('deploys', { type: 'convention.deployed', key: 'deploy' }),
       values: [
-        ['convention', 'd.slug', `e.payload ->> 'slug'`],
-        ['changed', 'd.changed::text', `e.payload ->> 'changed'`],
-        ['actor', 'd.actor::text', `e.payload ->> 'actor'`],
-        ['time', 'd.at', 'e.at'],
+        ['convention', 't.slug', `e.payload ->> 'slug'`],
+        ['changed', 't.changed::text', `e.payload ->> 'changed'`],
+        ['actor', 't.actor::text', `e.payload ->> 'actor'`],
+        ['time', 't.at', 'e.at'],
       ],
     }),
   },
   {
     of: 'exchanges',
     sql: compared({
-      from: `exchanges x
-        full join (select * from events where type = 'token.exchanged') e on e.payload ->> 'exchange' = x.id::text`,
-      name: `coalesce(x.id::text, e.payload ->> 'exchange')`,
-      missing: `case when x.id is null then 'the trail has it, and it is not there'
-        when e.id is null then 'the trail does not have it' end`,
+      ...paired('exchanges', { type: 'token.exchanged', key: 'exchange' }),
       values: [
-        ['claims', 'x.claims', `e.payload - '{exchange,publisher,scopes,actor,request_id}'::text[]`],
-        ['publisher', 'x.publisher::text', `e.payload ->> 'publisher'`],
-        ['actor', 'x.actor::text', `e.payload ->> 'actor'`],
-        ['time', 'x.at', 'e.at'],
+        ['claims', 't.claims', `e.payload - '{exchange,publisher,scopes,actor,request_id}'::text[]`],
+        ['publisher', 't.publisher::text', `e.payload ->> 'publisher'`],
+        ['actor', 't.actor::text', `e.payload ->> 'actor'`],
+        ['time', 't.at', 'e.at'],
       ],
     }),
   },
@@ -135,6 +127,17 @@ interface Compared {
   readonly missing: string;
   /** Names for people, each with the expression of the row and that of the trail. */
   readonly values: readonly (readonly [string, string, string])[];
+}
+
+/** The rows `t` of `table`, each with the event `e` of `type` that has its id under `key`. */
+function paired(table: string, { type, key }: { readonly type: string; readonly key: string }) {
+  const named = `e.payload ->> '${key}'`;
+  return {
+    from: `${table} t full join (select * from events where type = '${type}') e on ${named} = t.id::text`,
+    name: `coalesce(t.id::text, ${named})`,
+    missing: `case when t.id is null then 'the trail has it, and it is not there'
+      when e.id is null then 'the trail does not have it' end`,
+  };
 }
 
 function compared({ from, name, missing, values }: Compared): string {
