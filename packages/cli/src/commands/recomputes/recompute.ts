@@ -98,6 +98,9 @@ async function confirmPlan(context: Context, plan: Answer<'planRecompute'>): Pro
 function planLines(plan: Answer<'planRecompute'>): Line[] {
   const { hook_name, live_version, releases, records, rows, missing, in_review, batches, estimated_seconds } =
     plan;
+  if (records === 0 && in_review === 0) {
+    return [line`${bold(hook_name)}: nothing to compute again with ${version(live_version)}, which is live`];
+  }
   const of =
     releases.length === 0 ? 'no other release' : releases.map((number) => version(number)).join(', ');
   return [
