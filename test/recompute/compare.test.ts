@@ -182,6 +182,25 @@ test('while the database cannot be reached a comparison does not fail: it is beg
   expect(await bench.store.comparisons.show(id)).toMatchObject({ status: 'done', report: { records: 10 } });
 });
 
+test('a comparison that is given up says what stood in its way', async () => {
+  await twoReleases('return { features: [{ value: metadata.value + 0 }] }');
+  const { id } = await compare(bench.store, writer, 'probe', { ...request, version: 2 });
+  const away = {
+    ...{ ...execution, worker: { name: 'cut off', leaseMs: 200 } },
+    comparisons: {
+      ...comparisonQueue(bench.database),
+      records: async () => Promise.reject(new OsaError('unavailable', 'the engine is away')),
+    },
+  };
+  const ended = async () => {
+    await executeComparison(away, new AbortController().signal);
+    return (await bench.store.comparisons.show(id))?.status;
+  };
+  await expect.poll(ended, { timeout: 20_000 }).toBe('failed');
+  const problem = 'the engine is away; given up after 10 tries';
+  expect(await bench.store.comparisons.show(id)).toMatchObject({ report: null, problem });
+});
+
 test('a comparison whose worker is lost is made by another, and the late one writes nothing', async () => {
   await twoReleases('return { features: [{ value: metadata.value * 1 }] }');
   const queue = comparisonQueue(bench.database);

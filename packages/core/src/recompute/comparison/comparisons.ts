@@ -11,6 +11,9 @@ export type Comparison = Answer<'showComparison'>;
 export type ComparisonReport = Omit<NonNullable<Comparison['report']>, 'shows_values'>;
 export type Tolerances = Comparison['tolerances'];
 
+/** How often a comparison may be begun, before it is given up. */
+export const mostBeginnings = 10;
+
 export interface NewComparison {
   readonly hook: string;
   readonly version: number;
