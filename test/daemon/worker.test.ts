@@ -42,6 +42,42 @@ ${answer}`;
   }
 });
 
+test('a comparison holds up no batch, even of a worker that runs one at a time', async () => {
+  const place = await scratch();
+  const [began, permit] = [join(place.path, 'began'), join(place.path, 'permit')];
+  const slow = `import { existsSync, writeFileSync as write } from 'node:fs';
+write(${JSON.stringify(began)}, '');
+while (!existsSync(${JSON.stringify(permit)})) await new Promise((resolve) => setTimeout(resolve, 20));
+${answer}`;
+  const daemon = await testDaemon({
+    worker: { name: 'tests', isInherited: true, concurrency: 1, perHook: 1, leaseSeconds: 30 },
+  });
+  const completed = async (count: number) => {
+    const { id } = await daemon.call('ingest', { params: { slug: 'tests' }, body: ndjson(count) });
+    await until('the ingestion', async () => {
+      const { status } = await daemon.call('showIngestion', { params: { id } });
+      return status === 'completed';
+    });
+  };
+  try {
+    await deployHook(daemon, answer);
+    await completed(3);
+    await deployHook(daemon, slow);
+    await daemon.call('activate', { params: { name: 'probe' }, json: { version: 1 } });
+    const { id } = await daemon.call('compare', { params: { name: 'probe' }, json: { version: 2 } });
+    await until('the comparison', async () => existsSync(began));
+    await completed(5);
+    const shown = async () => (await daemon.call('showComparison', { params: { id } })).status;
+    expect(await shown()).toBe('running');
+    await writeFile(permit, '');
+    await until('its end', async () => (await shown()) === 'done');
+  } finally {
+    await writeFile(permit, '');
+    await daemon.close();
+    await place.dispose();
+  }
+});
+
 test('a worker whose lease is lost kills its hook and writes nothing', async () => {
   const bench = await coreArchive();
   const place = await scratch();

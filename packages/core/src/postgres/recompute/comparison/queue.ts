@@ -36,7 +36,7 @@ export function comparisonQueue(database: Database, endings: Database = database
   };
 }
 
-/** One at a time for each worker, so that batches are run too. */
+/** One at a time for each worker, as it has room for. */
 async function claim(
   database: Database,
   { name, leaseMs, runtimes }: Parameters<ComparisonQueue['claim']>[0],
