@@ -42,11 +42,11 @@ ${answer}`;
   }
 });
 
-test('a comparison holds up no batch, even of a worker that runs one at a time', async () => {
+test('a comparison holds up no batch, even of a worker that runs one at a time, and ends when it is cancelled', async () => {
   const place = await scratch();
   const [began, permit] = [join(place.path, 'began'), join(place.path, 'permit')];
   const slow = `import { existsSync, writeFileSync as write } from 'node:fs';
-write(${JSON.stringify(began)}, '');
+write(${JSON.stringify(began)}, String(process.pid));
 while (!existsSync(${JSON.stringify(permit)})) await new Promise((resolve) => setTimeout(resolve, 20));
 ${answer}`;
   const daemon = await testDaemon({
@@ -69,8 +69,10 @@ ${answer}`;
     await completed(5);
     const shown = async () => (await daemon.call('showComparison', { params: { id } })).status;
     expect(await shown()).toBe('running');
-    await writeFile(permit, '');
-    await until('its end', async () => (await shown()) === 'done');
+    const pid = Number(await readFile(began, 'utf8'));
+    await daemon.call('cancelComparison', { params: { id }, json: { reason: 'it hangs' } });
+    expect(await shown()).toBe('failed');
+    await until('the end of its code', async () => !existsSync(`/proc/${pid}`), 5_000);
   } finally {
     await writeFile(permit, '');
     await daemon.close();

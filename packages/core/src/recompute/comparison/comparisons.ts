@@ -46,6 +46,9 @@ export interface NewHold {
 
 export interface ComparisonWrites {
   create(comparison: NewComparison): Promise<Comparison>;
+  view(id: string): Promise<Comparison | undefined>;
+  /** Ends it with `problem`; false where it has ended. @throws OsaError `busy` */
+  cancel(id: string, problem: string): Promise<boolean>;
   hold(hold: NewHold): Promise<void>;
   /** The releases that a deploy holds, by the names of the hooks; undefined without such a deploy. */
   holds(deploy: string): Promise<{ readonly slug: string; readonly holds: readonly Hold[] } | undefined>;
