@@ -1,7 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { aboutText, countsOf, type Recompute, recomputeLines } from '@osa/cli/commands/recomputes/lines';
+import { planLines } from '@osa/cli/commands/recomputes/recompute';
 import { type Replay, replayLines } from '@osa/cli/commands/replays/lines';
+import { pipe, render } from '@osa/cli/terminal/paint';
 import { expect, test } from 'vitest';
 import { createCliWorld } from '../support/fixtures/cli-world.ts';
 
@@ -59,4 +61,15 @@ test.each([
     2,
     expect.stringContaining('some.txt:3: "srn" is not the SRN of a record'),
   ]);
+});
+
+test.each([
+  ['probe: v1, v3 → v4, which is live', { releases: [1, 3], records: 5 }],
+  ['probe: v4, which is live', { records: 5, missing: 5 }],
+  ['probe: v4, which is live', { in_review: 1 }],
+  ['probe: nothing to compute again with v4, which is live', {}],
+])('a plan begins with %s', (said, changes) => {
+  const counts = { records: 0, rows: 0, missing: 0, in_review: 0, batches: 1, estimated_seconds: null };
+  const plan = { hook_name: 'probe', live_version: 4, releases: [], ...counts, ...changes };
+  expect(render(planLines(plan)[0] ?? '', pipe)).toBe(said);
 });
