@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Command } from '@osa/cli/command';
 import type { CommandEntry, CommandGroup } from '@osa/cli/commands/entry';
 import { commands } from '@osa/cli/commands/index';
+import { exitCodeHelp } from '@osa/cli/exit';
 import { topics } from '@osa/cli/help';
 import { beforeAll, describe, expect, test } from 'vitest';
 
@@ -58,6 +59,11 @@ test.each(paths.filter((path) => path.startsWith('examples/')))(
 
 test('the README is short', () => {
   expect(read('README.md').split('\n').length - 1).toBeLessThanOrEqual(110);
+});
+
+test('the README explains each exit code', () => {
+  const explained = [...read('README.md').matchAll(/^\| (\d+) +\|/gm)].map(([, code]) => Number(code));
+  expect(explained).toEqual(exitCodeHelp.map(([code]) => code));
 });
 
 describe('a document is refused', () => {
