@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Command } from '@osa/cli/command';
 import type { CommandEntry, CommandGroup } from '@osa/cli/commands/entry';
 import { commands } from '@osa/cli/commands/index';
+import { exitCodeHelp } from '@osa/cli/exit';
 import { topics } from '@osa/cli/help';
 import { beforeAll, describe, expect, test } from 'vitest';
 
@@ -60,6 +61,11 @@ test('the README is short', () => {
   expect(read('README.md').split('\n').length - 1).toBeLessThanOrEqual(110);
 });
 
+test('the README explains each exit code', () => {
+  const explained = [...read('README.md').matchAll(/^\| (\d+) +\|/gm)].map(([, code]) => Number(code));
+  expect(explained).toEqual(exitCodeHelp.map(([code]) => code));
+});
+
 describe('a document is refused', () => {
   const of = (text: string) => ({ path: 'docs/sample.md', text });
 
@@ -78,6 +84,9 @@ describe('a document is refused', () => {
     '`osa deploy --undo`',
     '`osa hooks pause|halt x`',
     '```\n$ osa ingest x - --wait\n```',
+    '`osa hooks test x records.ndjson`',
+    '```\n- run: npx --yes @osa/cli@0.1.0 hooks undo x\n```',
+    '```\n- $OSA deploy --undo\n```',
     '`osad --develop`',
     '`osad upgrade`',
     '`npm run demonstration`',
@@ -132,6 +141,7 @@ async function unknownCommands({ text }: Document): Promise<string[]> {
   const calls = codeOf(text).flatMap((code) =>
     code
       .split(/ \| |&&|;|\$\(|\)/)
+      .map((part) => part.replace(/ [<>] ?\S+/g, '').replace(/npx --yes @osa\/cli@[\d.]+ |\$OSA /, 'osa '))
       .flatMap((part) => part.match(/(?<![\w/.-])(osa|osad|npm run) .*/)?.[0] ?? []),
   );
   const found = await Promise.all(calls.map(async (call) => ((await isKnown(call)) ? [] : [call])));
@@ -139,7 +149,7 @@ async function unknownCommands({ text }: Document): Promise<string[]> {
 }
 
 async function isKnown(call: string): Promise<boolean> {
-  const [program = '', ...words] = call.replace('npm run', 'npm-run').split(/\s+/);
+  const [program = '', ...words] = call.replace('npm run', 'npm-run').match(/(?:'[^']*'|"[^"]*"|\S)+/g) ?? [];
   if (program === 'npm-run') return (words[0] ?? '') in JSON.parse(read('package.json')).scripts;
   const options = words.flatMap((word) => word.match(/^-{1,2}[a-zA-Z][\w-]*/)?.[0] ?? []);
   if (program === 'osad') return isKnownOfDaemon(words, options);
@@ -168,19 +178,33 @@ async function isKnownOfCli(
     const isFine =
       'commands' in entry
         ? await isKnownOfCli(entry.commands, rest, options)
-        : hasOptions(await entry.load(), options);
+        : takes(await entry.load(), rest, options);
     if (!isFine) return false;
   }
   return true;
 }
 
-function hasOptions(command: Command, options: readonly string[]): boolean {
+/** Whether a command has these options, and an argument for each word that is no value of an option. */
+function takes(command: Command, words: readonly string[], options: readonly string[]): boolean {
   const own = Object.entries(command.options ?? {}).flatMap(([key, option]) => {
     const name = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     const spelled = 'negated' in option && option.negated ? `--no-${name}` : `--${name}`;
-    return 'short' in option && option.short ? [spelled, `-${option.short}`] : [spelled];
+    const names = 'short' in option && option.short ? [spelled, `-${option.short}`] : [spelled];
+    return names.map((one) => [one, 'value' in option] as const);
   });
-  return options.every((option) => own.includes(option) || globalOptions.includes(option));
+  const known = new Map<string, boolean>([
+    ...globalOptions.map((option) => [option, option === '--server'] as const),
+    ...own,
+  ]);
+  const free = words.filter((word, index) => isArgument(word) && !known.get(words[index - 1] ?? ''));
+  const places = Object.values(command.arguments ?? {});
+  const isMany = places.some((place) => 'repeatable' in place);
+  return options.every((option) => known.has(option)) && (isMany || free.length <= places.length);
+}
+
+/** `-` is one: it stands for standard input. An ellipsis is none. */
+function isArgument(word: string): boolean {
+  return !/^(-.+|…)$/.test(word);
 }
 
 /** Settings are in the help of the daemon, or by name in the code that reads them or that starts hooks. */

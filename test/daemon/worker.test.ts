@@ -42,6 +42,44 @@ ${answer}`;
   }
 });
 
+test('a comparison holds up no batch, even of a worker that runs one at a time, and ends when it is cancelled', async () => {
+  const place = await scratch();
+  const [began, permit] = [join(place.path, 'began'), join(place.path, 'permit')];
+  const slow = `import { existsSync, writeFileSync as write } from 'node:fs';
+write(${JSON.stringify(began)}, String(process.pid));
+while (!existsSync(${JSON.stringify(permit)})) await new Promise((resolve) => setTimeout(resolve, 20));
+${answer}`;
+  const daemon = await testDaemon({
+    worker: { name: 'tests', isInherited: true, concurrency: 1, perHook: 1, leaseSeconds: 30 },
+  });
+  const completed = async (count: number) => {
+    const { id } = await daemon.call('ingest', { params: { slug: 'tests' }, body: ndjson(count) });
+    await until('the ingestion', async () => {
+      const { status } = await daemon.call('showIngestion', { params: { id } });
+      return status === 'completed';
+    });
+  };
+  try {
+    await deployHook(daemon, answer);
+    await completed(3);
+    await deployHook(daemon, slow);
+    await daemon.call('activate', { params: { name: 'probe' }, json: { version: 1 } });
+    const { id } = await daemon.call('compare', { params: { name: 'probe' }, json: { version: 2 } });
+    await until('the comparison', async () => existsSync(began));
+    await completed(5);
+    const shown = async () => (await daemon.call('showComparison', { params: { id } })).status;
+    expect(await shown()).toBe('running');
+    const pid = Number(await readFile(began, 'utf8'));
+    await daemon.call('cancelComparison', { params: { id }, json: { reason: 'it hangs' } });
+    expect(await shown()).toBe('failed');
+    await until('the end of its code', async () => !existsSync(`/proc/${pid}`), 5_000);
+  } finally {
+    await writeFile(permit, '');
+    await daemon.close();
+    await place.dispose();
+  }
+});
+
 test('a worker whose lease is lost kills its hook and writes nothing', async () => {
   const bench = await coreArchive();
   const place = await scratch();

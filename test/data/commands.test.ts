@@ -48,6 +48,14 @@ describe('filters and columns', () => {
     expect((await osa([...argv, '--format', 'csv'])).stdout).toBe('label,score\r\nIron,1.5\r\n');
   });
 
+  test('a history says which rows are current, without a word about columns, too', async () => {
+    const argv = ['rows', 'probe', '--limit', '1'];
+    expect((await osa([...argv, '--history'])).stdout).toMatch(
+      /^row +release +_current .*\nprobe\/\d+ +v1 +true /,
+    );
+    expect((await osa(argv)).stdout).not.toContain('_current');
+  });
+
   test('what does not fit is said', async () => {
     for (const [args, said] of [
       [['--where', 'mass >'], /expected a number[\s\S]*mass >\n.* \^/],

@@ -172,10 +172,16 @@ test('opening and closing take the scope for each hook, and a reason', async () 
   for (const other of [['recalls:write:other'], ['hooks:write']]) {
     expect((await archive.osa(asked, { scopes: other })).code).toBe(4);
   }
-  const srn = (await read('/api/v1/trace/rows/probe/1')).record.srn;
+  const shown = await archive.osa(['rows', 'probe', '--limit', '1', '--json']);
+  const srn: string = JSON.parse(shown.stdout).rows[0].record_srn;
   const record = ['recall', 'open', '--record', srn, '--reason', 'x'];
   expect((await archive.osa(record, { scopes })).code).toBe(4);
-  expect((await archive.osa(record, { scopes: ['recalls:write'] })).code).toBe(0);
+  const opened = await archive.osa(record, { scopes: ['recalls:write'] });
+  expect([opened.code, opened.stdout]).toEqual([0, expect.stringMatching(/current +\d+ rows?\n/)]);
+  expect(opened.stdout).not.toContain('osa hooks recompute');
+  expect((await read(`/api/v1/data/records/${srn.split(':').at(-1)}`)).recalled).toMatchObject([
+    { reason: 'x' },
+  ]);
   const close = ['recall', 'close', recall, '--reason', 'x'];
   expect((await archive.osa(close, { scopes: ['recalls:write:other'] })).code).toBe(4);
 });

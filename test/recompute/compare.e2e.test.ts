@@ -1,4 +1,4 @@
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { prepare } from '../../examples/usgs-earthquakes/prepare.ts';
@@ -48,6 +48,8 @@ test('the example: its second release is held in CI, live all the same, rolled b
   expect([verdict, holds.length, comparisons[0].report.records]).toEqual(['beyond', 1, 200]);
   const markdown = await readFile(summary, 'utf8');
   expect(markdown.match(/^\| seismic\\_energy\/\d+ \|/gm)).toHaveLength(10);
+  expect(markdown).toContain('- seismic\\_energy: v2 stays not live (live is v1)\n');
+  expect(markdown).toContain('osa hooks activate seismic\\_energy 2');
   expect(await readFile(outputs, 'utf8')).toContain('live=false\n');
   const shown = await osa(place, ['hooks', 'show', 'seismic_energy']);
   expect(shown.stdout).toContain('live: v1');
@@ -123,6 +125,9 @@ while (!existsSync(${JSON.stringify(goOn)})) Atomics.wait(new Int32Array(new Sha
   expect(error).toMatchObject({ code: 'precondition_failed', field: 'slow' });
   const { items } = await osaJson(place, ['deploys', 'list', project.slug]);
   expect(error.details.deploy_id).toBe(items[0].id);
+  const listed = async () => (await osa(place, ['deploys', 'list', project.slug, '--limit', '1'])).stdout;
+  expect(await listed()).toContain('slow v3 to be compared');
+  expect((await osa(place, ['deploys', 'show', items[0].id])).stdout).toMatch(/^slow\n {2}digest: /m);
   const markdown = await readFile(summary, 'utf8');
   expect(markdown).toContain('0 of 1 record');
   expect(markdown).not.toContain('not deployed');
@@ -131,8 +136,9 @@ while (!existsSync(${JSON.stringify(goOn)})) Atomics.wait(new Int32Array(new Sha
     live: { version: 1 },
     live_seq: 3,
   });
-  const listed = async () => (await osa(place, ['deploys', 'list', project.slug, '--limit', '1'])).stdout;
-  expect((await osa(place, gate)).exitCode).toBe(0);
+  await rm(summary);
+  expect((await osa(place, gate, actions)).exitCode).toBe(0);
+  expect(await readFile(summary, 'utf8')).toContain('- slow: v1 → v3 (change \\#4)\n');
   expect(await listed()).toContain('slow v3 to be compared');
   expect(await osaJson(place, ['hooks', 'show', 'slow'])).toMatchObject({
     live: { version: 3 },

@@ -1,12 +1,14 @@
 import { OsaError } from '@osa/core/error';
 import { activate } from '@osa/core/hook/live';
 import { comparisonQueue } from '@osa/core/postgres/recompute/comparison/queue';
+import { cancelComparison } from '@osa/core/recompute/comparison/cancel';
 import { compare } from '@osa/core/recompute/comparison/compare';
 import type { Comparison } from '@osa/core/recompute/comparison/comparisons';
 import { executeComparison } from '@osa/core/recompute/comparison/execute';
 import type { Execution } from '@osa/core/run/execution';
 import { beforeEach, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
+import { admin } from '../support/database/database.ts';
 import { refusal } from '../support/database/registry-support.ts';
 import { writer } from './recompute-support.ts';
 
@@ -178,8 +180,51 @@ test('while the database cannot be reached a comparison does not fail: it is beg
   };
   expect(await executeComparison(away, new AbortController().signal)).toBe(true);
   expect(await bench.store.comparisons.show(id)).toMatchObject({ status: 'running', problem: null });
-  await expect.poll(() => executeComparison(execution, new AbortController().signal)).toBe(true);
+  const begunAgain = () => executeComparison(execution, new AbortController().signal);
+  await expect.poll(begunAgain, { timeout: 20_000 }).toBe(true);
   expect(await bench.store.comparisons.show(id)).toMatchObject({ status: 'done', report: { records: 10 } });
+});
+
+test('a comparison that is given up says what stood in its way', async () => {
+  await twoReleases('return { features: [{ value: metadata.value + 0 }] }');
+  const { id } = await compare(bench.store, writer, 'probe', { ...request, version: 2 });
+  const away = {
+    ...{ ...execution, worker: { name: 'cut off', leaseMs: 200 } },
+    comparisons: {
+      ...comparisonQueue(bench.database),
+      records: async () => Promise.reject(new OsaError('unavailable', 'the engine is away')),
+    },
+  };
+  const ended = async () => {
+    await executeComparison(away, new AbortController().signal);
+    return (await bench.store.comparisons.show(id))?.status;
+  };
+  await expect.poll(ended, { timeout: 20_000 }).toBe('failed');
+  const problem = 'the engine is away; given up after 10 tries';
+  expect(await bench.store.comparisons.show(id)).toMatchObject({ report: null, problem });
+});
+
+test('a comparison that is cancelled ends, and its worker writes nothing; one that has ended stays as it is', async () => {
+  await twoReleases('return { features: [{ value: metadata.value + 0 }] }');
+  const { id } = await compare(bench.store, writer, 'probe', { ...request, version: 2 });
+  const queue = comparisonQueue(bench.database);
+  const held = await queue.claim({ name: 'other', leaseMs: 60_000, runtimes: ['directory'] });
+  if (!held) throw new Error('nothing was claimed');
+  const before = await stored();
+  const stranger = { principal: { ...admin, scopes: new Set(['hooks:write:other']) } };
+  const cancel = (by: typeof writer, which = id) =>
+    cancelComparison(bench.store, by, which, { reason: 'it hangs' });
+  expect((await refusal(cancel(stranger))).code).toBe('access_denied');
+  expect((await refusal(cancel(writer, '01a208ff-5d8e-7c60-9a4e-3f1f2b6c7d80'))).code).toBe('not_found');
+  const { changed, ...cancelled } = await cancel(writer);
+  const problem = expect.stringMatching(/^cancelled by .*: it hangs$/);
+  expect([changed, cancelled]).toMatchObject([true, { status: 'failed', report: null, problem }]);
+  expect(await queue.renew(held, 60_000)).toBe(false);
+  await queue.finish(held, { problem: 'too late' });
+  expect(await executeComparison(execution, new AbortController().signal)).toBe(false);
+  expect(await cancel(writer)).toEqual({ ...cancelled, changed: false });
+  expect(await bench.store.comparisons.show(id)).toEqual(cancelled);
+  expect(await stored()).toEqual(before);
 });
 
 test('a comparison whose worker is lost is made by another, and the late one writes nothing', async () => {

@@ -93,6 +93,18 @@ describe('rollback', () => {
     expect(await back('older')).toMatchObject({ from_version: 2, live_version: 1 });
   });
 
+  test('from a version that nobody went to from an older one asks which one', async () => {
+    await hookWith(store, 'aside', 2);
+    await minted(store, 'aside', { ...codeOf('aside 3'), live: false });
+    await minted(store, 'aside', codeOf('aside 4'));
+    await move('aside', { version: 3 });
+    const error = await nothingWritten(() => refusal(back('aside')));
+    expect(error).toMatchObject({ code: 'conflict', field: 'to', details: { live_version: 3 } });
+    expect(error.message).toContain('name one of 1, 2 with --to');
+    expect(await back('aside', { to: 1 })).toMatchObject({ from_version: 3, live_version: 1 });
+    expect((await refusal(back('aside'))).message).toContain('version 1 is its oldest release');
+  });
+
   test('goes where the hook says that it would, and nowhere where it says so', async () => {
     const told = async (hook: string) => (await store.registry.hook(hook))?.rollback_to;
     await hookWith(store, 'told', 3);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { activate } from '@osa/core/hook/live';
+import { listRowCertificates } from '@osa/core/recompute/replay/replay';
 import { beforeEach, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { scratch } from '../support/database/database.ts';
@@ -64,6 +65,16 @@ test('rows of a hook that gives the same values are identical, under the release
     expect(certificate.made_digest).toBe(certificate.stored_digest);
   }
   expect(await untouched(bench)).toEqual(before);
+});
+
+test('each certificate of a row that is replayed twice names each row of its result once', async () => {
+  const pair = hookCode('return { features: [{ value: metadata.value }, { value: -metadata.value }] }');
+  const rows = await ingested({ code: pair, cardinality: 'many' });
+  for (let times = 0; times < 2; times += 1) await replayed(bench, { rows: rows.slice(0, 1) });
+  const [hook = '', id = ''] = (rows[0] ?? '').split('/');
+  const row = { hook, id: Number(id) };
+  const { items } = await listRowCertificates(bench.store, row, { limit: 10, cursor: undefined });
+  expect(items.map((certificate) => certificate.rows)).toEqual([rows.slice(0, 2), rows.slice(0, 2)]);
 });
 
 test('a hook that uses the clock differs, and the column is named with both values', async () => {

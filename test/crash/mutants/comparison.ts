@@ -86,7 +86,7 @@ export const comparisonMutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/recompute/comparison/execute.ts`,
-        find: `    if (code !== 'unavailable') await queue.finish(held, { problem });`,
+        find: `    if (code !== 'unavailable') return queue.finish(held, { problem });`,
         replace: `    for (let tries = 0; tries < 50; tries += 1) {
       try { return await queue.finish(held, { problem }); } catch { await new Promise((done) => setTimeout(done, 20)); }
     }`,

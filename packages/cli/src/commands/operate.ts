@@ -88,7 +88,7 @@ export const operateCommands: readonly (CommandEntry | CommandGroup)[] = [
   {
     group: 'Operate',
     name: 'comparisons',
-    summary: 'Show what releases would change',
+    summary: 'Show what releases would change, and cancel comparisons',
     example: ['osa comparisons list seismic_energy', 'the comparisons of a hook'],
     commands: [
       {
@@ -100,6 +100,11 @@ export const operateCommands: readonly (CommandEntry | CommandGroup)[] = [
         name: 'show',
         summary: 'Show a comparison and its report',
         load: async () => (await import('./comparisons/show.ts')).comparisonsShow,
+      },
+      {
+        name: 'cancel',
+        summary: 'End a comparison that runs or waits',
+        load: async () => (await import('./comparisons/cancel.ts')).comparisonsCancel,
       },
     ],
   },

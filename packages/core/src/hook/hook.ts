@@ -127,8 +127,7 @@ export function unknownRelease(
   version: number,
   field = 'version',
 ): OsaError {
-  const has =
-    count === 0 ? 'it has none' : count === 1 ? 'its only one is 1' : `it has ${count}, 1 to ${count}`;
+  const has = count === 0 ? 'it has none' : count === 1 ? 'its only one is 1' : `it has 1 to ${count}`;
   return new OsaError('not_found', `${field}: hook ${name} has no release ${version}; ${has}`, {
     field,
     details: { hook: name, releases: count },

@@ -205,18 +205,27 @@ async function chooseRollback(
   }
   const target = wanted ?? (await registry.rollbackTarget(hook.name));
   if (target === undefined) {
-    const versions = await registry.versions(hook.name);
-    throw new OsaError(
-      'conflict',
-      `hook ${hook.name}: no older version was live before version ${live}; its releases are ${versions.join(', ')}, ` +
-        `and \`osa hooks activate ${hook.name} <version>\` makes any of them live`,
-      { field: 'to', details: { live_version: live, versions } },
-    );
+    throw nowhereToGo(hook.name, live, await registry.versions(hook.name));
   }
   if (existing(hook, target, 'to') > live) {
     throw newerThanLive(hook.name, target, live);
   }
   return target;
+}
+
+/** No rollback without a version goes anywhere; one with a version may. */
+function nowhereToGo(name: string, live: number, versions: readonly number[]): OsaError {
+  const older = versions.filter((version) => version < live);
+  const back =
+    older.length === 0
+      ? `version ${live} is its oldest release`
+      : `nobody has gone from an older version to version ${live}, so name one of ${older.join(', ')} with --to`;
+  return new OsaError(
+    'conflict',
+    `hook ${name}: ${back}; its releases are ${versions.join(', ')}, and \`osa hooks activate ${name} <version>\` ` +
+      'makes any of them live',
+    { field: 'to', details: { live_version: live, versions } },
+  );
 }
 
 /** @throws OsaError `not_found` */

@@ -9,7 +9,7 @@ import type { HookSlots } from './slots.ts';
 /** The parts that a worker runs batches with. */
 export interface Execution {
   readonly queue: BatchQueue;
-  /** Comparisons of releases, which are taken before batches. */
+  /** Comparisons of releases, which run beside batches. */
   readonly comparisons?: ComparisonQueue;
   /** Replays, which run beside batches. */
   readonly replays?: ReplayQueue;

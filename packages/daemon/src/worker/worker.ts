@@ -24,7 +24,10 @@ export interface Worker {
   drain(graceMs: number): Promise<void>;
 }
 
-/** Runs batches until it is drained, up to `concurrency` at a time, and beside them one replay, which takes no place of a batch. */
+/**
+ * Runs batches until it is drained, up to `concurrency` at a time, and beside them one comparison or replay, which takes
+ * no place of a batch.
+ */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { execution, concurrency } = options;
   const stop = new AbortController();
@@ -41,16 +44,18 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         });
   const batches: Work = {
     what: 'claim batches',
-    take: async () =>
-      (await executeComparison(execution, stop.signal)) || (await executeNext(execution, stop.signal)),
+    take: () => executeNext(execution, stop.signal),
   };
-  const replays: Work = {
-    what: 'claim replays',
-    take: () => executeReplay(execution, AbortSignal.any([stop.signal, yielding.signal])),
+  // Somebody waits for a comparison, and a deploy with it.
+  const others: Work = {
+    what: 'claim comparisons and replays',
+    take: async () =>
+      (await executeComparison(execution, stop.signal)) ||
+      (await executeReplay(execution, AbortSignal.any([stop.signal, yielding.signal]))),
   };
   const { log } = options;
   const loops = Array.from({ length: concurrency }, () => runLoop(log, { work: batches, bell, state }));
-  if (concurrency > 0) loops.push(runLoop(log, { work: replays, bell, state: beside }));
+  if (concurrency > 0) loops.push(runLoop(log, { work: others, bell, state: beside }));
   const ended = Promise.all(loops);
   return {
     trouble: () => state.trouble,

@@ -54,7 +54,7 @@ function columnCells({ name, compared, differ, beyond, max_abs, max_rel, histogr
   return [
     name,
     `${count(differ)} of ${count(compared)}`,
-    beyond,
+    count(beyond),
     max_abs === null ? null : value(roundedUp(max_abs), 'number'),
     max_rel === null ? null : `${value(roundedUp(100 * max_rel), 'number')} %`,
     max_abs === null ? null : bars(histogram),

@@ -86,7 +86,9 @@ export const rows = defineCommand({
     }
     output.result(
       answer,
-      options.columns ? chosenLines(columns, answer) : rowLines(hook, feature.columns, answer),
+      options.columns
+        ? chosenLines(columns, answer)
+        : rowLines(hook, feature.columns, { rows: answer.rows, history }),
     );
     output.note(...recalledNotes(answer.rows));
     if (answer.rows.length === 0) {
@@ -131,15 +133,20 @@ function chosenLines(columns: readonly TableColumn[], { rows }: Answer<'readRows
 type Columns = Answer<'showHook'>['feature']['columns'];
 type Row = Readonly<Record<string, unknown>> & { readonly release: number };
 
-function rowLines(hook: string, columns: Columns, answer: Answer<'readRows'>): Line[] {
-  const found = answer.rows as readonly Row[];
+function rowLines(
+  hook: string,
+  columns: Columns,
+  { rows: listed, history }: Pick<Answer<'readRows'>, 'rows'> & { readonly history: boolean },
+): Line[] {
+  const found = listed as readonly Row[];
   if (found.length === 0) return ['no rows'];
   const heads = columns.map(({ name, unit }) => (unit ? `${name} [${unit}]` : name));
   const cells = found.map((row): Cell[] => [
     `${hook}/${row.id}`,
     version(row.release),
+    ...(history ? [value(row._current)] : []),
     ...columns.map(({ name, json_type }) => value(row[name], json_type)),
     String(row.record_srn),
   ]);
-  return table(['row', 'release', ...heads, 'record'], cells);
+  return table(['row', 'release', ...(history ? ['_current'] : []), ...heads, 'record'], cells);
 }

@@ -129,7 +129,10 @@ export interface Gate {
   /** Undefined where everything is live. */
   readonly code: number | undefined;
   readonly lines: readonly Line[];
+  /** The reports, for the summary of a job. */
   readonly markdown: string;
+  /** For the same summary: what became of each release, and the command that makes it live all the same. */
+  readonly outcome: readonly Line[];
   readonly document: {
     readonly verdict: 'live' | 'beyond' | 'failed' | 'timeout';
     readonly holds: readonly Hold[];
@@ -170,7 +173,11 @@ export async function concludeHolds(
       ({ name, version: made }) =>
         line`${name}: ${version(made)} is live; there was nothing to compare it with`,
     );
-  const reports = holds.flatMap((hold, index) => reportOf(hold, comparisons[index]));
+  const compared = holds.map((hold, index) => [hold, comparisons[index]] as const);
+  const reports = compared.flatMap(([hold, comparison]) => reportOf(hold, comparison));
+  const unreported = compared.flatMap(([hold, comparison]) =>
+    comparison?.report?.records ? [] : reportOf(hold, comparison),
+  );
   const markdown = comparisons
     .flatMap((comparison, index) =>
       comparison.report
@@ -182,9 +189,15 @@ export async function concludeHolds(
   const held = { markdown, document: { verdict, holds, comparisons } };
   if (verdict !== 'live') {
     const code = { beyond: beyondExit, failed: 1, timeout: waitExits.timeout }[verdict];
-    return { ...held, code, lines: [...first, ...reports, ...holds.flatMap((hold) => heldLines(hold))] };
+    const stay = holds.flatMap((hold) => heldLines(hold));
+    return {
+      ...held,
+      code,
+      lines: [...first, ...reports, '', ...stay],
+      outcome: [...first, ...unreported, ...stay],
+    };
   }
-  if (holds.length === 0) return { ...held, code: undefined, lines: first };
+  if (holds.length === 0) return { ...held, code: undefined, lines: first, outcome: first };
   const activation = await client
     .call('activateDeploy', { params: { id }, resource: slug })
     .catch(async (error: unknown) => {
@@ -201,6 +214,7 @@ export async function concludeHolds(
     ...held,
     code: undefined,
     lines: [...first, ...reports, ...live],
+    outcome: [...first, ...unreported, ...live],
     document: { verdict, holds: activation.holds, comparisons },
   };
 }
@@ -247,7 +261,6 @@ function reportOf({ max_changed }: Hold, comparison: Comparison | undefined): Li
 
 function heldLines({ hook_name, version: made, live_version }: Hold): Line[] {
   return [
-    '',
     line`${hook_name}: ${red(`${version(made)} stays not live`)} (live is ${version(live_version)})`,
     line`to make it live all the same: ${bold(`osa hooks activate ${hook_name} ${made}`)}`,
   ];

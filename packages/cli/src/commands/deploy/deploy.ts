@@ -5,7 +5,7 @@ import type { Client } from '../../http/client.ts';
 import { fileListDocument, fileListLines, listFilesOption } from '../../packing/file-list.ts';
 import { parseImage } from '../../packing/image.ts';
 import { uploadCode } from '../../packing/upload.ts';
-import { type Line, line, yellow } from '../../terminal/paint.ts';
+import { type Line, line, pipe, render, yellow } from '../../terminal/paint.ts';
 import { scopeOption } from '../auth/scopes.ts';
 import { unstartableText } from '../ingestions/verdict.ts';
 import {
@@ -185,7 +185,7 @@ async function apply(
   const { slug, changed, changes } = answer;
   const parts = deployParts(changes, { slug, schema: schemaName(manifest) });
   const title = changed ? `${slug} deployed` : `${slug}: nothing changed`;
-  await summarise(context, { title, parts, reasons: [] });
+  await summarise(context, { title, parts, reasons: gate?.outcome.map((text) => render(text, pipe)) ?? [] });
   if (gate) await append(context, 'summary', gate.markdown);
   const live =
     gate?.code === undefined && changes.hooks.every(({ is_live, held }) => is_live || held === true);

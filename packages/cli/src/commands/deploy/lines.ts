@@ -190,10 +190,10 @@ export function changeWords({ convention, schema, hooks, removed_hooks }: Change
   return [
     ...(convention === 'unchanged' ? [] : [`convention ${convention}`]),
     ...(schema === 'unchanged' ? [] : [`schema ${schema}`]),
-    ...hooks.filter(({ release }) => release === 'created').map(({ name, version }) => `${name} v${version}`),
     ...hooks
-      .filter(({ held, release }) => held && release !== 'created')
-      .map(({ name, version }) => `${name} v${version} to be compared`),
+      .filter(({ held, release }) => !held && release === 'created')
+      .map(({ name, version }) => `${name} v${version}`),
+    ...hooks.filter(({ held }) => held).map(({ name, version }) => `${name} v${version} to be compared`),
     ...hooks.filter(({ activated }) => activated).map(({ name, version }) => `${name} v${version} made live`),
     ...removed_hooks.map((name) => `${name} removed`),
   ];

@@ -45,7 +45,9 @@ function showLines(answer: Answer<'showDeploy'>): Line[] {
     ]),
     '',
     ...partTable(parts),
-    ...parts.flatMap(({ differences }) => differences.map((text) => `  ${text}`)),
+    ...parts.flatMap(({ name, differences }) =>
+      differences.length === 0 ? [] : [bold(name), ...differences.map((text) => `  ${text}`)],
+    ),
     ...(holds.length === 0 ? [] : ['', ...holdLines(holds)]),
   ];
 }

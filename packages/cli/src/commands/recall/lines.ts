@@ -9,7 +9,7 @@ type Summary = Answer<'listRecalls'>['items'][number];
 
 /** A recall, what it selects, and what to do about it. */
 export function recallLines(recall: Recall): Line[] {
-  const { id, reason, advice, opened_by, opened_at, closed, current, recomputes } = recall;
+  const { id, reason, advice, opened_by, opened_at, closed, recomputes } = recall;
   return [
     line`recall ${bold(id)}: ${closed ? dim('closed') : red('open')}`,
     ...pairs([
@@ -20,7 +20,7 @@ export function recallLines(recall: Recall): Line[] {
       ...(closed
         ? [['closed', `${time(closed.at)}, by ${closed.by.subject}: ${closed.reason}`] as const]
         : []),
-      ['current', currentText(current)],
+      ['current', currentText(recall)],
       ...(recomputes.length === 0 ? [] : [['recomputes', recomputes.join(', ')] as const]),
     ]),
     '',
@@ -58,14 +58,16 @@ function factText({ fact, asked, commits }: Summary): string {
   return `${names[fact]} ${asked}${many}`;
 }
 
-function currentText({ rows, records, is_exact }: Summary['current']): Line {
+/** A record counts once for each hook, which says nothing where a single one is recalled. */
+function currentText({ fact, current: { rows, records, is_exact } }: Summary): Line {
   if (rows === 0) return green('no row of it is current');
-  const text = `${is_exact ? '' : 'at least '}${counted(rows, 'row')} of ${counted(records, 'record')}`;
-  return yellow(text);
+  const of = fact === 'record' ? '' : ` of ${counted(records, 'record')}`;
+  return yellow(`${is_exact ? '' : 'at least '}${counted(rows, 'row')}${of}`);
 }
 
-function nextLines({ id, closed, current, releases }: Recall): Line[] {
-  if (closed || current.rows === 0) return [];
+/** No release makes a bad record better, so there is no hint for one. */
+function nextLines({ id, fact, closed, current, releases }: Recall): Line[] {
+  if (closed || current.rows === 0 || fact === 'record') return [];
   const hooks = [...new Set(releases.map(({ hook }) => hook))];
   return [
     '',

@@ -22,14 +22,17 @@ export function aboutText({
   recall_id,
 }: Recompute): string {
   const of = releases.map((number) => version(number)).join(', ');
-  const what = is_list ? 'named records' : releases.length > 0 ? `current rows of ${of}` : 'no current rows';
-  const missing = with_missing ? ', and records that it has never seen' : '';
+  const what = [
+    // A list names records that the hook has never seen as well as others.
+    ...(is_list ? ['named records'] : releases.length > 0 ? [`current rows of ${of}`] : []),
+    ...(with_missing && !is_list ? ['records that it has never seen'] : []),
+  ].join(', and ');
   const only = convention_id === null ? '' : `, of ${convention_id}`;
   const heals = healed
     ? ` (heals change #${healed.seq}: ${version(healed.from_version)} → ${version(healed.to_version)})`
     : '';
   const recalled = recall_id === null ? '' : ` (of recall ${recall_id})`;
-  return `${hook_name}, ${what}${missing}${only}${heals}${recalled}`;
+  return `${hook_name}, ${what}${only}${heals}${recalled}`;
 }
 
 export function recomputeLines(recompute: Recompute): Line[] {
@@ -59,8 +62,9 @@ export function recomputeLines(recompute: Recompute): Line[] {
   ];
 }
 
-function usedText({ used }: Recompute): string {
-  if (used.length === 0) return 'nothing yet';
+function usedText(recompute: Recompute): string {
+  const { used } = recompute;
+  if (used.length === 0) return isOpen(recompute) ? 'nothing yet' : 'nothing';
   return used
     .map(
       (part) => `${version(part.version)}: ${counted(part.records, 'record')}, ${counted(part.rows, 'row')}`,

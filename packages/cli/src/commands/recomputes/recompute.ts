@@ -95,13 +95,15 @@ async function confirmPlan(context: Context, plan: Answer<'planRecompute'>): Pro
   return ask(context, `Compute them again with ${live} of ${visible(plan.hook_name)}?`);
 }
 
-function planLines(plan: Answer<'planRecompute'>): Line[] {
+export function planLines(plan: Answer<'planRecompute'>): Line[] {
   const { hook_name, live_version, releases, records, rows, missing, in_review, batches, estimated_seconds } =
     plan;
-  const of =
-    releases.length === 0 ? 'no other release' : releases.map((number) => version(number)).join(', ');
+  if (records === 0 && in_review === 0) {
+    return [line`${bold(hook_name)}: nothing to compute again with ${version(live_version)}, which is live`];
+  }
+  const of = releases.length === 0 ? '' : ` ${releases.map((number) => version(number)).join(', ')} →`;
   return [
-    line`${bold(hook_name)}: ${of} → ${green(version(live_version))}, which is live`,
+    line`${bold(hook_name)}:${of} ${green(version(live_version))}, which is live`,
     ...pairs([
       ['records', counted(records, 'record')],
       ...(missing > 0 ? [['never seen', counted(missing, 'record')] as const] : []),

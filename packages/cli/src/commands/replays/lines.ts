@@ -49,7 +49,7 @@ export function replayLines(replay: Replay, found: readonly Certificate[]): Line
     ...(releases.length > 1 ? releaseTable(releases) : []),
     ...(found.length === 0 ? [] : ['', ...certificateLines(found)]),
     ...(left > 0 && found.length > 0
-      ? [line`and ${counted(left, 'more')}: ${bold(`osa replays show ${id} --certificates`)}`]
+      ? [line`and ${counted(left, 'more', 'more')}: ${bold(`osa replays show ${id} --certificates`)}`]
       : []),
   ];
 }

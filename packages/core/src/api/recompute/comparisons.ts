@@ -145,6 +145,19 @@ export const comparisonsRoutes = {
     status: 200,
     response: Comparison,
   }),
+  cancelComparison: route({
+    method: 'POST',
+    path: '/api/v1/comparisons/:id/cancel',
+    summary:
+      'Cancel a comparison: what runs of it is stopped, and a deploy that waits for it makes nothing live',
+    gate: scope('hooks:write'),
+    params: idParams,
+    body: z.strictObject({ reason: reason.optional() }),
+    status: 200,
+    /** `changed` is false where it had ended before. */
+    response: Comparison.extend({ changed: z.boolean().default(true) }),
+    idempotent: true,
+  }),
   listComparisons: route({
     method: 'GET',
     path: '/api/v1/hooks/:name/comparisons',

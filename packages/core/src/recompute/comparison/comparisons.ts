@@ -11,6 +11,9 @@ export type Comparison = Answer<'showComparison'>;
 export type ComparisonReport = Omit<NonNullable<Comparison['report']>, 'shows_values'>;
 export type Tolerances = Comparison['tolerances'];
 
+/** How often a comparison may be begun, before it is given up. */
+export const mostBeginnings = 10;
+
 export interface NewComparison {
   readonly hook: string;
   readonly version: number;
@@ -43,6 +46,9 @@ export interface NewHold {
 
 export interface ComparisonWrites {
   create(comparison: NewComparison): Promise<Comparison>;
+  view(id: string): Promise<Comparison | undefined>;
+  /** Ends it with `problem`; false where it has ended. @throws OsaError `busy` */
+  cancel(id: string, problem: string): Promise<boolean>;
   hold(hold: NewHold): Promise<void>;
   /** The releases that a deploy holds, by the names of the hooks; undefined without such a deploy. */
   holds(deploy: string): Promise<{ readonly slug: string; readonly holds: readonly Hold[] } | undefined>;

@@ -1,6 +1,5 @@
 import { asOsaError, OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
-import { withAnswer } from '../../run/attempt.ts';
 import { digestInput } from '../../run/execute.ts';
 import type { Execution } from '../../run/execution.ts';
 import { holdLease } from '../../run/lease.ts';
@@ -8,7 +7,13 @@ import type { Verdict } from '../../run/output/judgement.ts';
 import type { RunResult } from '../../run/queue.ts';
 import type { Ended } from '../../run/runner.ts';
 import { runAgain } from '../replay/again.ts';
-import type { ComparedRecord, ComparedRow, ComparisonQueue, HeldComparison } from './comparisons.ts';
+import {
+  type ComparedRecord,
+  type ComparedRow,
+  type ComparisonQueue,
+  type HeldComparison,
+  mostBeginnings,
+} from './comparisons.ts';
 import { Measure } from './measure.ts';
 
 /** Records that are in memory together, and given to one start of the code at most. */
@@ -58,10 +63,13 @@ async function letGo(
   log('comparison.let_go', { ...namesOf(held), stopping: stop.aborted, code, error });
   if (code === 'lease_lost') return;
   const problem =
-    !known || code === 'internal' ? "internal error; the daemon's log says more" : withAnswer(known);
+    !known || code === 'internal' ? "internal error; the daemon's log says more" : known.message;
   const tell = async () => {
     if (stop.aborted) return queue.giveBack(held);
-    if (code !== 'unavailable') await queue.finish(held, { problem });
+    if (code !== 'unavailable') return queue.finish(held, { problem });
+    const begun = Number(held.fence);
+    if (begun >= mostBeginnings)
+      await queue.finish(held, { problem: `${problem}; given up after ${begun} tries` });
   };
   await tell().catch((cause: unknown) =>
     log('comparison.lease_runs_out', { ...namesOf(held), error: cause }),

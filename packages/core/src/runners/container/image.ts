@@ -180,7 +180,8 @@ async function pull(
       { details },
     );
   }
-  throw new OsaError('unavailable', `pulling ${reference} failed; its runs say why`, { details });
+  const more = `attempts of runs show the answer, and so does "${engine.name} pull" as the daemon's user`;
+  throw new OsaError('unavailable', `pulling ${reference} failed; ${more}`, { details });
 }
 
 /**

@@ -12,6 +12,7 @@ import type {
 import { arrayText } from '../../array.ts';
 import type { Database, Sql, Transaction } from '../../connection/connect.ts';
 import { pagesOf } from '../../cursor.ts';
+import { waitingFor } from '../../lock-wait.ts';
 import { batchesChannel } from '../../queue/lease.ts';
 import { utc } from '../../wire.ts';
 import { locate } from '../create.ts';
@@ -19,6 +20,8 @@ import { locate } from '../create.ts';
 export function comparisonWrites(tx: Transaction, actor: number): ComparisonWrites {
   return {
     create: (comparison) => create(tx, actor, comparison),
+    view: (id) => show(tx, id),
+    cancel: (id, problem) => cancel(tx, id, problem),
     async hold({ deploy, hook, version, liveSeq, comparison, maxChanged }) {
       await tx`
         insert into deploy_holds (deploy, hook, version, live_seq, comparison, max_changed)
@@ -76,6 +79,20 @@ async function create(tx: Transaction, actor: number, given: NewComparison): Pro
   const made = await show(tx, id);
   if (!made) throw new OsaError('internal', `comparison ${id} was stored and is not there`);
   return made;
+}
+
+/** The worker that holds it hears of it at once, and stops the code. */
+async function cancel(tx: Transaction, id: string, problem: string): Promise<boolean> {
+  const ended = await waitingFor(
+    tx,
+    `comparison ${id}, which is claimed or written`,
+    () => tx`
+      update comparisons
+      set status = 'failed', problem = ${problem}, lease_until = null, finished_at = clock_timestamp()
+      where id = ${id} and finished_at is null returning id`,
+  );
+  if (ended.length > 0) await tx`select pg_notify(${batchesChannel}, ${id})`;
+  return ended.length > 0;
 }
 
 /** The batch records of the newest versions. */

@@ -2,10 +2,11 @@ import { OsaError } from '../../../error.ts';
 import type { FeatureContract } from '../../../hook/hook.ts';
 import { parseExactJson } from '../../../json/exact.ts';
 import { bounds } from '../../../limits.ts';
-import type {
-  ComparedRecord,
-  ComparisonQueue,
-  HeldComparison,
+import {
+  type ComparedRecord,
+  type ComparisonQueue,
+  type HeldComparison,
+  mostBeginnings,
 } from '../../../recompute/comparison/comparisons.ts';
 import type { RowChunk } from '../../../run/output/judgement.ts';
 import type { Lease } from '../../../run/queue.ts';
@@ -15,9 +16,6 @@ import { rowValues } from '../../data/rows.ts';
 import { filesOfRecords } from '../../files.ts';
 import { useIndexLookups } from '../../queue/plans.ts';
 import { columnSqlType } from '../../registry/column-type.ts';
-
-/** How often a comparison may be begun, before it is given up. */
-const mostFences = 10;
 
 /** Comparisons as a queue. `endings` is for what may take long: reading records and rows. */
 export function comparisonQueue(database: Database, endings: Database = database): ComparisonQueue {
@@ -38,7 +36,7 @@ export function comparisonQueue(database: Database, endings: Database = database
   };
 }
 
-/** One at a time for each worker, so that batches are run too. */
+/** One at a time for each worker, as it has room for. */
 async function claim(
   database: Database,
   { name, leaseMs, runtimes }: Parameters<ComparisonQueue['claim']>[0],
@@ -74,9 +72,9 @@ async function claim(
     fence: taken.fence,
     release: { ...rest.release, config: parseExactJson(config) as HeldComparison['release']['config'] },
   };
-  if (Number(taken.fence) <= mostFences) return whole;
+  if (Number(taken.fence) <= mostBeginnings) return whole;
   await finish(database, whole, {
-    problem: `${mostFences} workers began it and were lost, were stopped, or could not reach what it takes`,
+    problem: `${mostBeginnings} workers began it and were lost, were stopped, or could not reach what it takes`,
   });
   return undefined;
 }

@@ -81,10 +81,11 @@ export async function certificatesOfRow(
 async function withRows(sql: Sql, found: readonly Found[]): Promise<Certificate[]> {
   const names = new Map<string, string[]>();
   for (const [hook, own] of Map.groupBy(found, ({ hook_name }) => hook_name)) {
-    const outcomes = own.flatMap(({ outcome }) => (outcome === null ? [] : [outcome]));
+    // A row that was replayed several times has several certificates of one outcome.
+    const outcomes = new Set(own.flatMap(({ outcome }) => (outcome === null ? [] : [outcome])));
     const rows = await sql<{ outcome: string; id: string }[]>`
       select f.outcome_id as outcome, f.id
-      from unnest(${`{${outcomes.join(',')}}`}::text::bigint[]) as w (outcome)
+      from unnest(${`{${[...outcomes].join(',')}}`}::text::bigint[]) as w (outcome)
       cross join lateral (
         select outcome_id, id from ${sql(`features.${hook}`)} where outcome_id = w.outcome
         order by ordinal limit ${namedRows}) f`;
