@@ -43,6 +43,7 @@ describe('the files of a record', () => {
     ['of no size', [{ ...file('x'), size: -1 }], 'has no size'],
     ['with more', [{ ...file('x'), path: '/etc' }], 'unknown member "path"'],
     ['one by case', [file('A.csv'), file('a.CSV')], '"A.csv" and "a.CSV" are the same name'],
+    ['of one name', [file('a.csv'), file('a.csv')], 'two have the name "a.csv"; rename one'],
     ['one by composition', [file('\u00e9'), file('e\u0301')], 'are the same name'],
     ['too many', Array.from({ length: 1_001 }, (_, n) => file(`${n}`)), '1000 at most'],
   ])('are refused when they are %s', (_what, value, why) => {
@@ -100,6 +101,7 @@ describe('the rules of a convention', () => {
   });
   test('want a source id that is the name of a directory, when there are files', () => {
     expect(problemOfFiles('a/b', [file('a.csv')], rules)).toContain('source_id has a slash');
+    expect(problemOfFiles('a/b', [], rules)).toContain('source_id has a slash');
     expect(problemOfFiles('a/b', [], { ...rules, min_count: 0 })).toBeUndefined();
   });
 });
