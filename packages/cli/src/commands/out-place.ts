@@ -62,7 +62,7 @@ async function statsOf(path: string, look: (path: string) => Promise<Stats>): Pr
   });
 }
 
-/** What is at a place, as a noun. */
+/** The kind of something on a disk, as a noun. */
 export function nounOf(stats: Stats): string {
   if (stats.isDirectory()) return 'a directory';
   if (stats.isFIFO()) return 'a pipe';
