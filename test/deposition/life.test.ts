@@ -90,6 +90,23 @@ test('what passes waits for a review, and approval publishes exactly what the ho
   });
 });
 
+test('the time that a review takes is not time that the code ran', async () => {
+  const waiting = await submitted(manual, ada, 3.5);
+  const { database, store } = manual;
+  await acts(manual, curator).approve(waiting.id);
+  const [{ ingestion = '', runs = [] } = {}] = (await shown(manual, waiting.id)).submissions;
+  expect(runs).toHaveLength(2);
+  const { items } = await store.runs.list({ limit: 10, ingestion });
+  for (const { id, duration_s } of items) {
+    const [took] = await database.sql<{ seconds: number; all: number }[]>`
+      select extract(epoch from a.finished_at - r.started_at)::float8 as seconds,
+             extract(epoch from r.finished_at - r.started_at)::float8 as all
+      from runs r join attempts a on a.run = r.id where r.id = ${id}`;
+    expect(duration_s).toBe(took?.seconds);
+    expect(took?.seconds).toBeLessThan(Number(took?.all));
+  }
+});
+
 test('a release that moves while a batch is in review changes nothing of it', async () => {
   const waiting = await submitted(manual, ada, 4);
   await manual.deploy(

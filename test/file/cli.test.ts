@@ -1,5 +1,6 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { deployRequest, everything, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { createCliWorld } from '../support/fixtures/cli-world.ts';
@@ -16,7 +17,7 @@ afterAll(() => daemon.close());
 async function ingest(
   argv: readonly string[],
   contents: Readonly<Record<string, string>>,
-  prepare?: (cwd: string) => Promise<void>,
+  prepare?: (cwd: string) => Promise<unknown>,
 ) {
   await using world = await createCliWorld();
   for (const [path, text] of Object.entries(contents)) {
@@ -93,7 +94,7 @@ test.each([
   ['is absolute', { files: ['/etc/hostname'] }, 'leads out of'],
   ['is a link out', { files: ['link.txt'] }, 'leads out of'],
   ['is not there', { files: ['nothing.txt'] }, 'is not there'],
-  ['is a directory', { files: ['place'] }, 'is not a file'],
+  ['is a directory', { files: ['place'] }, 'is a directory, and osa takes files only: name those in it'],
 ])('a path that %s is refused with its line, and nothing is sent', async (_what, more, why) => {
   const contents = {
     'in/records.ndjson': `${record('fine')}${record('wrong', more)}`,
@@ -118,7 +119,37 @@ test('links and directories among the files of a record are refused by name', as
     ...contents,
     'files/a/b/c.csv': '3',
   });
-  expect([nested.code, nested.stderr]).toEqual([2, expect.stringContaining('is not a file')]);
+  expect([nested.code, nested.stderr]).toEqual([2, expect.stringContaining('is a directory')]);
+});
+
+test.each([
+  [
+    'a pipe',
+    (place: string) => execa('mkfifo', [join(place, 'b.csv')]),
+    'is a pipe, and osa takes files only',
+  ],
+  ['of a name in Latin-1', (place: string) => writeFile(latin1(place), 'x'), 'has a name that is not UTF-8'],
+])('what is %s among the files of a record is refused with its kind', async (_what, make, why) => {
+  const contents = { 'records.ndjson': record('a'), 'files/a/one.csv': '1' };
+  const { code, stderr } = await ingest(['records.ndjson', '--files', 'files'], contents, (cwd) =>
+    make(join(cwd, 'files/a')),
+  );
+  expect([code, stderr]).toEqual([2, expect.stringContaining(why)]);
+});
+
+/** A name that is no UTF-8, as a file system on Linux keeps it. */
+const latin1 = (place: string) =>
+  Buffer.concat([Buffer.from(`${place}/r`), Buffer.from([0xe9]), Buffer.from('.csv')]);
+
+test('files whose names are refused are not sent', async () => {
+  const { code, stderr, stdout } = await ingest(['records.ndjson', '--files', 'files'], {
+    'records.ndjson': record('hidden') + record('twins'),
+    'files/hidden/a\u200bb.csv': 'hidden',
+    'files/twins/A.csv': 'one of two',
+    'files/twins/a.csv': 'the other one',
+  });
+  expect([code, stderr]).toEqual([1, expect.not.stringContaining('sent')]);
+  expect(stdout).toContain('are the same name');
 });
 
 test('--check looks at files too, and --files needs records that can be read twice', async () => {

@@ -30,6 +30,17 @@ describe('the files of a record', () => {
       expect(readFiles([file(name)])).toEqual({ files: [file(name)] });
     },
   );
+  test.each([
+    ['Persian', '\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.csv'],
+    ['Hindi', '\u0939\u093f\u0928\u094d\u0926\u0940.csv'],
+    ['Hindi that shows a half letter', '\u0915\u094d\u200d\u0937.csv'],
+    ['Malayalam of before 2008', '\u0d05\u0d35\u0d28\u0d4d\u200d.csv'],
+    ['Japanese with the variant of a letter', '\u845b\u{e0100}.csv'],
+    ['an emoji of several', '\u{1f469}\u200d\u{1f52c}.csv'],
+    ['the flag of Scotland', '\u{1f3f4}\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}.csv'],
+  ])('may be named in %s', (_what, name) => {
+    expect(readFiles([file(name)])).toEqual({ files: [file(name)] });
+  });
   test('are read with name, digest and size', () => {
     expect(readFiles([file('b.csv'), file('a.csv')])).toEqual({ files: [file('b.csv'), file('a.csv')] });
   });
@@ -43,7 +54,14 @@ describe('the files of a record', () => {
     ['of no size', [{ ...file('x'), size: -1 }], 'has no size'],
     ['with more', [{ ...file('x'), path: '/etc' }], 'unknown member "path"'],
     ['one by case', [file('A.csv'), file('a.CSV')], '"A.csv" and "a.CSV" are the same name'],
+    ['of one name', [file('a.csv'), file('a.csv')], 'two have the name "a.csv"; rename one'],
     ['one by composition', [file('\u00e9'), file('e\u0301')], 'are the same name'],
+    [
+      'one but for a joiner',
+      [file('\u0645\u06cc\u200c\u062e\u0648'), file('\u0645\u06cc\u062e\u0648')],
+      'are the same name',
+    ],
+    ['one but for the kind of a blank', [file('a b'), file('a\u00a0b')], 'are the same name'],
     ['too many', Array.from({ length: 1_001 }, (_, n) => file(`${n}`)), '1000 at most'],
   ])('are refused when they are %s', (_what, value, why) => {
     expect(readFiles(value).problem).toContain(why);
@@ -56,6 +74,18 @@ describe('the files of a record', () => {
       expect(readFiles([file(`a${hidden}b.csv`)]).problem).toContain(why);
     },
   );
+  test.each([
+    ['between Latin letters', 'a\u200db.csv'],
+    ['before no letter', '\u0645\u06cc\u200c.csv'],
+    ['twice', '\u0645\u200c\u200c\u06cc.csv'],
+    ['at the end of an emoji', '\u{1f469}\u200d.csv'],
+    ['that is a variant of a Latin letter', 'a\ufe0f.csv'],
+    ['that counts as a letter', 'a\u3164.csv'],
+    ['that counts as a mark', 'a\u034f.csv'],
+    ['of Braille', 'a\u2800.csv'],
+  ])('are refused when a name hides a character %s', (_where, name) => {
+    expect(readFiles([file(name)]).problem).toContain('the invisible character U+');
+  });
   test.each([' a.csv', 'a.csv ', 'a.csv\u00a0', '\u3000a.csv'])(
     'are refused when one is named %j',
     (name) => {
@@ -100,6 +130,7 @@ describe('the rules of a convention', () => {
   });
   test('want a source id that is the name of a directory, when there are files', () => {
     expect(problemOfFiles('a/b', [file('a.csv')], rules)).toContain('source_id has a slash');
+    expect(problemOfFiles('a/b', [], rules)).toContain('source_id has a slash');
     expect(problemOfFiles('a/b', [], { ...rules, min_count: 0 })).toBeUndefined();
   });
 });

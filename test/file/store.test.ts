@@ -1,6 +1,18 @@
-import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  type FileHandle,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { filesystemFiles } from '@osa/core/storage/resumable-files';
+import { expect, test, vi } from 'vitest';
 import { fileStoreContract } from '../contract/file-store.ts';
 import { scratch } from '../support/database/database.ts';
 
@@ -23,3 +35,33 @@ fileStoreContract('the file system', async () => {
     close: () => place.dispose(),
   };
 });
+
+// A file that is collected as garbage while it is open ends the process.
+test.skipIf(process.platform !== 'linux')(
+  'a disk that fails as a file is flushed leaves no file open',
+  async () => {
+    const place = await scratch();
+    await using probe = await open(place.path);
+    const handles: FileHandle = Object.getPrototypeOf(probe);
+    const failing = Object.assign(new Error('EIO: i/o error, fsync'), { code: 'EIO' });
+    const sync = vi.spyOn(handles, 'sync').mockRejectedValueOnce(failing);
+    try {
+      const part = { sender: 'ada', offset: 0, size: 10 };
+      const sending = filesystemFiles(place.path).receive(
+        'a'.repeat(64),
+        Readable.from([Buffer.alloc(5)]),
+        part,
+      );
+      await expect(sending).rejects.toMatchObject({ code: 'unavailable', cause: failing });
+      const names = await readdir('/proc/self/fd');
+      const targets = await Promise.all(
+        names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')),
+      );
+      const below = `${await realpath(place.path)}/`;
+      expect(targets.filter((target) => target.startsWith(below))).toEqual([]);
+    } finally {
+      sync.mockRestore();
+      await place.dispose();
+    }
+  },
+);

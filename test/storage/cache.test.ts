@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -196,4 +196,28 @@ test('a sender whose last part came while the store was away need not send again
   expect((await send('ben', bytes.subarray(0, 10))).stored).toBeUndefined();
   expect((await send('ada', Buffer.alloc(0))).stored?.size).toBe(bytes.length);
   expect((await send('cy', Buffer.alloc(0))).stored).toBeUndefined();
+});
+
+/** How many times a file is open in this process. */
+async function opened(path: string): Promise<number> {
+  const names = await readdir('/proc/self/fd');
+  const targets = await Promise.all(names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')));
+  return targets.filter((target) => target === path).length;
+}
+
+// A file that is collected as garbage while it is open ends the process.
+test.skipIf(process.platform !== 'linux').each([
+  ['before it is read', 0],
+  ['while it is read', 2],
+])('closes a file that a store does not take: %s', async (_when, after) => {
+  const { files } = await cached(2 ** 30);
+  const bytes = randomBytes(20 * 2 ** 20);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const path = join(await realpath(directory), sha256.slice(0, 2), sha256.slice(2));
+  fake.fault = () => (fake.requests.length > after ? { close: 'before' } : undefined);
+  const part = { sender: 'ada', offset: 0, size: bytes.length };
+  const sending = files.receive(sha256, Readable.from([bytes]), part);
+  await expect(sending).rejects.toMatchObject({ code: 'unavailable' });
+  expect((await stat(path)).size).toBe(bytes.length);
+  await until('the file to be closed', async () => (await opened(path)) === 0);
 });

@@ -62,7 +62,8 @@ async function statsOf(path: string, look: (path: string) => Promise<Stats>): Pr
   });
 }
 
-function nounOf(stats: Stats): string {
+/** The kind of something on a disk, as a noun. */
+export function nounOf(stats: Stats): string {
   if (stats.isDirectory()) return 'a directory';
   if (stats.isFIFO()) return 'a pipe';
   if (stats.isSocket()) return 'a socket';

@@ -13,6 +13,22 @@ export function flawOfName(name: string): string | undefined {
   return undefined;
 }
 
+const invisible = /[\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u;
+
+/**
+ * Invisible characters where a script or an emoji needs them. Joiners follow RFC 5892, appendix A.1 and A.2, with the
+ * viramas of Indic scripts and the letters of Arabic. Variants are those of Han, Mongolian and pictographs.
+ */
+const needed = new RegExp(
+  [
+    '(?<=[\\u094d\\u09cd\\u0a4d\\u0acd\\u0b4d\\u0bcd\\u0c4d\\u0ccd\\u0d4d\\u0dca])[\\u200c\\u200d]',
+    '(?<=[\\p{Script=Arabic}&&\\p{L}]\\p{M}*)\\u200c(?=[\\p{Script=Arabic}&&\\p{L}])',
+    '(?<=[\\p{Script=Han}\\p{Script=Mongolian}\\p{Extended_Pictographic}])\\p{Variation_Selector}',
+    '\\p{RGI_Emoji}',
+  ].join('|'),
+  'gv',
+);
+
 /**
  * The reason why a text is refused as the name of a file that comes in; names that are stored already stay as they are.
  * Characters that nobody sees, or that turn the order of the others, show another name than the real one.
@@ -20,7 +36,7 @@ export function flawOfName(name: string): string | undefined {
 export function flawOfNewName(name: string): string | undefined {
   const flaw = flawOfName(name);
   if (flaw !== undefined) return flaw;
-  const [hidden] = /[\p{Cf}\p{Zl}\p{Zp}]/u.exec(name) ?? [];
+  const [hidden] = invisible.exec(name.replace(needed, '')) ?? [];
   if (hidden !== undefined) {
     const code = (hidden.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
     return `has the invisible character U+${code}; rename the file`;
@@ -29,11 +45,12 @@ export function flawOfNewName(name: string): string | undefined {
   return undefined;
 }
 
-/** Two names that are one on some system: they differ in case, or in how a character is composed. */
+/** Two names that are one on some system: they differ in case, in how a character is composed, or in nothing one sees. */
 export function sameNames(names: readonly string[]): readonly [string, string] | undefined {
   const seen = new Map<string, string>();
   for (const name of names) {
-    const folded = name.normalize('NFC').toLowerCase().normalize('NFC');
+    const shown = name.replace(/\p{Default_Ignorable_Code_Point}/gu, '').replace(/\p{Zs}/gu, ' ');
+    const folded = shown.normalize('NFC').toLowerCase().normalize('NFC');
     const earlier = seen.get(folded);
     if (earlier !== undefined) return [earlier, name];
     seen.set(folded, name);

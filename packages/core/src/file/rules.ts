@@ -27,7 +27,11 @@ export function readFiles(value: unknown): NamedFiles {
   const twins = sameNames(files.map(({ name }) => name));
   if (twins === undefined) return { files };
   const [first, second] = twins.map((name) => JSON.stringify(name));
-  return { problem: `files: ${first} and ${second} are the same name on some systems; rename one` };
+  const twice =
+    first === second
+      ? `two have the name ${first}`
+      : `${first} and ${second} are the same name on some systems`;
+  return { problem: `files: ${twice}; rename one` };
 }
 
 function readFile(item: unknown): RecordFile | string {
@@ -53,16 +57,15 @@ export function problemOfFiles(
   rules: FileRequirements,
 ): string | undefined {
   const { min_count: least, max_count: most } = rules;
+  const flaw = flawOfName(sourceId);
+  if (flaw !== undefined && Math.max(files.length, least) > 0) {
+    return `source_id ${flaw}; hooks see the files of a record in a directory of this name`;
+  }
   if (files.length < least) return `files: ${files.length}, and the convention wants ${least} at least`;
   if (files.length > most) {
     return most === 0
       ? 'files: the convention takes none'
       : `files: ${files.length}, and the convention takes ${most} at most`;
-  }
-  if (files.length === 0) return undefined;
-  const flaw = flawOfName(sourceId);
-  if (flaw !== undefined) {
-    return `source_id ${flaw}; hooks see the files of a record in a directory of this name`;
   }
   return files.map((file) => problemOfFile(file, rules)).find((problem) => problem !== undefined);
 }

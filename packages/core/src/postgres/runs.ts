@@ -21,10 +21,15 @@ type RunItem = Answer<'listRuns'>['items'][number];
 function summaryColumns(sql: Sql) {
   return sql`run.id, run.hook as hook_name, run.version, rel.id as release_id, run.status, run.reason, run.batch,
     b.ingestion, b.recompute, b.convention, run.row_count::float8 as rows, run.created_at, run.started_at, run.finished_at,
-    extract(epoch from run.finished_at - run.started_at)::float8 as duration_s,
+    case when run.finished_at is not null then extract(epoch from ${codeEnded(sql)} - run.started_at)::float8 end as duration_s,
     (select count(*)::integer from attempts t where t.run = run.id) as attempt_count,
     ${oomRetries(sql)} as oom_retries,
     ${hasLogs(sql)} as has_logs`;
+}
+
+/** When the code of a run ended: the run itself ends with its publication, which may wait for a review for days. */
+function codeEnded(sql: Sql) {
+  return sql`coalesce((select max(t.finished_at) from attempts t where t.run = run.id), run.finished_at)`;
 }
 
 /** By `limit 1`, since the planner may answer an \`exists\` by reading all attempts of all runs once. */

@@ -51,7 +51,7 @@ function cachedFiles({ remote, local, copies }: Parts): FileStore {
         : await local.receive(sha256, chunks, part);
       if (stored !== undefined) {
         if (whole.size < mostWhole) whole.add(sent);
-        await remote.put(sha256, await local.open(sha256), { maxBytes: part.size });
+        await putCopy({ remote, local }, sha256, part.size);
         await copies.made(sha256);
         whole.delete(sent);
       }
@@ -60,6 +60,20 @@ function cachedFiles({ remote, local, copies }: Parts): FileStore {
     link: (sha256, path) => copies.use(sha256, () => local.link(sha256, path)),
     open: (sha256, range) => copies.use(sha256, () => local.open(sha256, range)),
   };
+}
+
+async function putCopy(
+  { remote, local }: Pick<Parts, 'remote' | 'local'>,
+  sha256: string,
+  maxBytes: number,
+): Promise<void> {
+  const source = await local.open(sha256);
+  try {
+    await remote.put(sha256, source, { maxBytes });
+  } finally {
+    // `put` leaves a source open that it has not read to its end, and a file that is forgotten open ends the process.
+    source.destroy();
+  }
 }
 
 async function storedFile(local: FileStore, sha256: string, size: number): Promise<StoredFile> {

@@ -112,8 +112,9 @@ async function append(
       received += chunk.length;
     }
   } finally {
-    await file?.sync();
-    await file?.close();
+    const opened = file;
+    // A disk that is full or fails may say so only here.
+    await opened?.sync().finally(() => opened.close());
   }
   return received;
 }

@@ -86,7 +86,13 @@ export function verifiedFiles(): VerifiedFiles {
       const end = Number(known.size) - 1;
       const isWhole = range === undefined || (range.start === 0 && range.end >= end);
       const atEnd = async () => {
-        if (!isUnwritten(await stateOf(file), known)) throw changing(path);
+        const now = await stateOf(file);
+        if (!isUnwritten(now, known)) throw changing(path);
+        if (now.ctimeNs === known.ctimeNs) return;
+        // A link was made or removed, or a write has set its time back: the bytes decide.
+        const again = await open(path, sha256);
+        await again.file.close();
+        if (!isUnwritten(again.known, known)) throw changing(path);
       };
       const source = streamOf(file, isWhole ? { end } : { ...range, atEnd });
       const pieces = reading(isWhole ? verified(source, sha256) : endingWell(source), sha256);

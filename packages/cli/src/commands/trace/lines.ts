@@ -40,7 +40,9 @@ export function runHead({ id, status }: RowTrace['run']): Line {
 
 /** How a run went; `released` is the digest of its release. */
 export function runEntries(run: RowTrace['run'], released: string): Entry[] {
-  const runtime = duration(secondsBetween(run.started_at, run.finished_at));
+  // The run itself ends with its publication, which may wait for a review for days.
+  const codeEnded = run.attempts.at(-1)?.finished_at ?? run.finished_at;
+  const runtime = duration(secondsBetween(run.started_at, codeEnded));
   return [
     ['ran', line`${time(run.started_at)}, for ${runtime}`],
     ...attemptEntries(run.attempts, released),

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { RecordFile } from '@osa/core/file/file';
-import { problemOfFiles } from '@osa/core/file/rules';
+import { problemOfFiles, readFiles } from '@osa/core/file/rules';
 import { canonicalJson } from '@osa/core/json/canonical';
 import { parseJson } from '@osa/core/json/parse';
 import { isJsonObject } from '@osa/core/json/raw';
@@ -43,7 +43,8 @@ export async function attachFiles(
     });
     if (files === undefined) continue;
     found.set(number, files);
-    if (problemOfFiles(record.sourceId, files, rules) !== undefined) continue;
+    const { problem = problemOfFiles(record.sourceId, files, rules) } = readFiles(saidOf(files));
+    if (problem !== undefined) continue;
     for (const file of files) wanted.set(file.sha256, file);
   }
   async function* named(ended?: AbortSignal) {
@@ -93,8 +94,11 @@ async function filesOf(
 }
 
 function withMember(bytes: Buffer, files: readonly RecordFile[]): Buffer {
-  const said = files.map(({ name, sha256, size }) => ({ name, sha256, size }));
-  return Buffer.from(canonicalJson({ ...parsed(bytes), files: said }));
+  return Buffer.from(canonicalJson({ ...parsed(bytes), files: saidOf(files) }));
+}
+
+function saidOf(files: readonly RecordFile[]) {
+  return files.map(({ name, sha256, size }) => ({ name, sha256, size }));
 }
 
 function parsed(bytes: Buffer): Record<string, unknown> | undefined {

@@ -8,6 +8,7 @@ import { flawOfName } from '@osa/core/file/name';
 import { bounds } from '@osa/core/limits';
 import { systemCode } from '@osa/core/system/error';
 import { excerpt } from '@osa/core/text';
+import { nounOf } from '../../out-place.ts';
 
 /** A file of a record, as it is on this machine. */
 export interface LocalFile extends RecordFile {
@@ -119,13 +120,13 @@ export async function sizeOfFiles(paths: readonly string[], reading: LocalReadin
 async function openLocal(path: string, { maxBytes = 0 }: LocalReading): Promise<FileHandle> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((cause: unknown) => {
-    const isLink = systemCode(cause) === 'ELOOP';
-    throw refusal(path, isLink ? 'is a symbolic link; put the file itself there' : 'cannot be read', cause);
+    throw refusal(path, reasonOf(path, systemCode(cause)), cause);
   });
   try {
     const stats = await file.stat();
     if (!stats.isFile()) {
-      throw refusal(path, 'is not a file; a directory of files holds no other directories');
+      const instead = stats.isDirectory() ? ': name those in it by their paths' : '';
+      throw refusal(path, `is ${nounOf(stats)}, and osa takes files only${instead}`);
     }
     const isOfConvention = maxBytes > 0 && maxBytes < bounds.fileBytes;
     const most = isOfConvention ? maxBytes : bounds.fileBytes;
@@ -139,6 +140,15 @@ async function openLocal(path: string, { maxBytes = 0 }: LocalReading): Promise<
     await file.close();
     throw error;
   }
+}
+
+/** Why a file could not be opened. */
+function reasonOf(path: string, code: string | undefined): string {
+  if (code === 'ELOOP') return 'is a symbolic link; put the file itself there';
+  if (code === 'ENXIO') return 'is a socket, and osa takes files only';
+  // Node shows bytes that are no UTF-8 so, and then does not find the file.
+  if (code === 'ENOENT' && path.includes('\ufffd')) return 'has a name that is not UTF-8; rename it';
+  return `cannot be read (${code ?? 'unknown'})`;
 }
 
 function refusal(path: string, why: string, cause?: unknown): OsaError {
