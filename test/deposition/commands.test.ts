@@ -105,7 +105,7 @@ test('what a reviewer gives back, and what is withdrawn, are drafts again', asyn
 test.each([
   ['a field that the schema does not have', ['--set', 'valeu=1'], 'did you mean value'],
   ['a value of another type', ['--set', 'value=much'], 'is not a number'],
-  ['a file that is not there', ['--set', 'value=1', '--file', 'nothing.txt'], 'cannot be read'],
+  ['a file that is not there', ['--set', 'value=1', '--file', 'nothing.txt'], 'is not there'],
   ['metadata that are no object', ['--metadata', 'list.json'], 'is not a JSON object'],
 ])('%s is refused before anything is sent', async (_what, argv, why) => {
   const { code, stderr } = await osa('ada', ['deposit', 'tests', ...argv], { 'list.json': '[1]' });
@@ -116,7 +116,8 @@ test('an edit that changes nothing, and a file that the convention does not take
   const id = idOf(await osa('ada', ['deposit', 'tests', '--set', 'value=1', '--json']));
   expect((await osa('ada', ['depositions', 'edit', id])).code).toBe(2);
   const wrong = await osa('ada', ['depositions', 'edit', id, '--file', 'x.exe'], { 'x.exe': 'x' });
-  expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('takes .txt')]);
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('takes .txt')]);
+  expect(wrong.stderr).not.toContain('sent');
   const added = await osa('ada', ['depositions', 'edit', id, '--file', 'x.txt', '--json'], { 'x.txt': 'x' });
   expect(JSON.parse(added.stdout).files).toMatchObject([{ name: 'x.txt' }]);
   const removed = await osa('ada', ['depositions', 'edit', id, '--remove-file', 'x.txt', '--json']);

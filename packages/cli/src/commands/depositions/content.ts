@@ -5,6 +5,7 @@ import type { Answer } from '@osa/core/api';
 import { FileRequirements } from '@osa/core/convention/convention';
 import { asOsaError, OsaError } from '@osa/core/error';
 import { flawOfNewName } from '@osa/core/file/name';
+import { problemOfFiles } from '@osa/core/file/rules';
 import { parseExactJson } from '@osa/core/json/exact';
 import { parseJson } from '@osa/core/json/parse';
 import { isJsonObject } from '@osa/core/json/raw';
@@ -129,8 +130,15 @@ export async function localFilesOf(
       hashed += file.size;
       files.push(file);
     }
+    const problem = problemOfDraft(files, rules);
+    if (problem !== undefined) throw new OsaError('usage', `--file: ${problem}`, { field: 'file' });
     return files;
   });
+}
+
+/** Why the archive would refuse files of a draft, which may still lack some. */
+function problemOfDraft(files: readonly LocalFile[], rules: Rules): string | undefined {
+  return problemOfFiles('draft', files, { ...FileRequirements.parse(rules), min_count: 0 });
 }
 
 /** Sends the files that the server does not have. */

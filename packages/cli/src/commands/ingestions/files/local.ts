@@ -148,7 +148,7 @@ function reasonOf(path: string, code: string | undefined): string {
   if (code === 'ENXIO') return 'is a socket, and osa takes files only';
   // Node shows bytes that are no UTF-8 so, and then does not find the file.
   if (code === 'ENOENT' && path.includes('\ufffd')) return 'has a name that is not UTF-8; rename it';
-  return `cannot be read (${code ?? 'unknown'})`;
+  return code === 'ENOENT' ? 'is not there' : `cannot be read (${code ?? 'unknown'})`;
 }
 
 function refusal(path: string, why: string, cause?: unknown): OsaError {
