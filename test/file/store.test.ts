@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { filesystemFiles } from '@osa/core/storage/resumable-files';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { fileStoreContract } from '../contract/file-store.ts';
 import { scratch } from '../support/database/database.ts';
 
@@ -34,6 +34,21 @@ fileStoreContract('the file system', async () => {
     },
     close: () => place.dispose(),
   };
+});
+
+test('takes nothing of a file for which the disk has no room', async () => {
+  const place = await scratch();
+  onTestFinished(() => place.dispose());
+  const { path } = place;
+  const store = filesystemFiles(path);
+  const part = { sender: 'ada', offset: 0, size: 2 ** 50 };
+  await expect(store.receive('a'.repeat(64), Readable.from([Buffer.alloc(5)]), part)).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining(`needs ${2 ** 50} more bytes`),
+    details: { fault: 'full' },
+  });
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  expect(entries.filter((entry) => entry.isFile())).toEqual([]);
 });
 
 // A file that is collected as garbage while it is open ends the process.

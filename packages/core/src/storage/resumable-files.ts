@@ -1,12 +1,12 @@
 import { constants } from 'node:fs';
-import { chmod, copyFile, type FileHandle, link, open, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, type FileHandle, link, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { OsaError } from '../error.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Digested, digestOfFile } from '../file/digest.ts';
 import type { StoredFile } from '../file/file.ts';
 import { systemCode } from '../system/error.ts';
-import { asStorageFault } from './fault.ts';
+import { asStorageFault, storageFaults } from './fault.ts';
 import { flushDirectory, incoming, pathOf } from './filesystem.ts';
 import type { FileStore, Receiving } from './index.ts';
 import { makeDirectories } from './make-directories.ts';
@@ -105,6 +105,7 @@ async function append(
         });
       }
       if (file === undefined) {
+        await requireRoom(dirname(place), size - received);
         file = await openPart(place, received);
         requireEnd((await file.stat()).size, { offset, size });
       }
@@ -117,6 +118,23 @@ async function append(
     await opened?.sync().finally(() => opened.close());
   }
   return received;
+}
+
+/**
+ * A disk is not filled with a part of what does not fit. Uploads that each fit alone may still fill it together.
+ *
+ * @throws OsaError `unavailable`
+ */
+async function requireRoom(directory: string, bytes: number): Promise<void> {
+  const { bavail, blocks, bsize } = await statfs(directory);
+  const free = bavail * bsize;
+  // Some file systems do not say how large they are.
+  if (blocks === 0 || bytes <= free) return;
+  throw new OsaError(
+    'unavailable',
+    `Storing a file needs ${bytes} more bytes, and the data directory ${storageFaults.full}: it has ${free}`,
+    { details: { fault: 'full', free } },
+  );
 }
 
 function openPart(place: string, received: number): Promise<FileHandle> {
