@@ -1,7 +1,9 @@
 import type { Answer } from '@osa/core/api';
+import { rollback } from '@osa/core/hook/live';
 import { pauseHook } from '@osa/core/hook/pause';
 import { announceWorker } from '@osa/core/postgres/queue/workers';
 import { openBatches } from '@osa/core/postgres/status/queue';
+import { recompute } from '@osa/core/recompute/recompute';
 import { executeNext } from '@osa/core/run/execute';
 import { type DaemonFacts, readStatus } from '@osa/core/status/status';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -20,6 +22,7 @@ const facts: DaemonFacts = {
   started_at: new Date(0).toISOString(),
   disk: { total_bytes: 2 ** 40, free_bytes: 2 ** 39 },
 };
+const writer = { principal: admin };
 const good = hookCode('return { features: [{ value: metadata.value }] };');
 const bad = hookCode('throw new Error("broken");');
 const records = (count: number, from = 0) =>
@@ -64,6 +67,33 @@ test('a release that fails its runs needs a person, and one that passes does not
   expect(status.needs).toMatchObject([
     { code: 'release_fails', about: 'fine', next: expect.stringContaining('osa hooks rollback fine') },
   ]);
+});
+
+test('a heal that leaves results of the bad release needs a person until none is left', async () => {
+  await workerRuns();
+  const broken = hookCode(
+    'return metadata.value === 1 ? { error: "no luck" } : { features: [{ value: 1 }] };',
+  );
+  const needs = async () => (await look()).needs;
+  await bench.deploy({ fine: { code: broken } });
+  await bench.deploy({ fine: { code: good } });
+  await bench.ingest(records(3));
+  await bench.drain();
+  const { recompute: heal } = await rollback(bench.store, writer, 'fine', { heal: true });
+  expect(await needs()).toEqual([]);
+  await bench.drain();
+  expect(await needs()).toEqual([
+    {
+      code: 'unhealed',
+      about: 'fine',
+      detail: `fine: the heal ${heal?.id} has ended and left current results of v2, of records: 1, rows: 1`,
+      next: `osa recomputes show ${heal?.id}, then osa hooks recompute fine --release 2`,
+    },
+  ]);
+  await bench.deploy({ fine: { code: hookCode('return { features: [{ value: 3 }] };') } });
+  await recompute(bench.store, writer, 'fine', { releases: [2] });
+  await bench.drain();
+  expect(await needs()).toEqual([]);
 });
 
 test('a run whose attempts time out needs a person before all of them have', async () => {

@@ -17,7 +17,7 @@ export async function readStatus(
 ): Promise<Status> {
   requireScope(principal, 'runs:read', everything);
   const [facts, stored] = await Promise.all([daemon(), store.status()]);
-  const { newest_running_at: _, moving: __, struggling: ___, ...shown } = stored;
+  const { newest_running_at: _, moving: __, struggling: ___, unhealed: ____, ...shown } = stored;
   const needs = needsOf(stored, facts.disk);
   return { ok: needs.length === 0, ...facts, ...shown, needs };
 }
@@ -35,6 +35,7 @@ export function needsOf(stored: StoredStatus, disk: Status['disk']): Need[] {
     ...stored.struggling
       .filter(({ hook }) => !failing.some((one) => one.hook === hook && isBroken(one)))
       .map(attemptsNeed),
+    ...stored.unhealed.map(unhealedNeed),
     ...stored.recalls.filter(({ fact }) => fact !== 'record').map(recallNeed),
   ];
 }
@@ -133,6 +134,15 @@ function attemptsNeed({ hook, version, run, ending }: StoredStatus['struggling']
     about: hook,
     detail: `${hook} v${version}: the last two attempts of a run that goes on have failed; the newest ended with: ${ending}`,
     next: version > 1 ? `osa runs logs ${run}, then osa hooks rollback ${hook}` : `osa runs logs ${run}`,
+  };
+}
+
+function unhealedNeed({ hook, recompute, version, records, rows }: StoredStatus['unhealed'][number]): Need {
+  return {
+    code: 'unhealed',
+    about: hook,
+    detail: `${hook}: the heal ${recompute} has ended and left current results of v${version}, of records: ${records}, rows: ${rows}`,
+    next: `osa recomputes show ${recompute}, then osa hooks recompute ${hook} --release ${version}`,
   };
 }
 

@@ -14,6 +14,14 @@ export type StoredStatus = Pick<
     readonly run: string;
     readonly ending: string;
   }[];
+  /** Current records and rows of a release that is not live, which the newest heal of a hook has left. */
+  readonly unhealed: readonly {
+    readonly hook: string;
+    readonly recompute: string;
+    readonly version: number;
+    readonly records: number;
+    readonly rows: number;
+  }[];
   /** The conventions of which a batch ended in the last 30 seconds. */
   readonly moving: readonly string[];
   /** When the newest of the batches that run, or ended in the last 30 seconds, could be claimed; null when there is none. */

@@ -28,6 +28,8 @@ export const needCodes = [
   'parked',
   'stuck',
   'disk_full',
+  /** A heal has ended and left current results of the release that it was to replace. */
+  'unhealed',
   /** Current rows are recalled. */
   'recalled',
 ] as const;

@@ -7,6 +7,7 @@ import { pausedJson } from '../registry/pause.ts';
 import { affectedRecalls } from '../trace/recall/views.ts';
 import { type OpenBatches, openBatches } from './queue.ts';
 import { strugglingReleases } from './struggling.ts';
+import { unhealedHooks } from './unhealed.ts';
 
 /** How the archive is, as the database sees it. Everything is bounded, and looked up by index. */
 export async function storedStatus(
@@ -14,17 +15,19 @@ export async function storedStatus(
   counted?: OpenBatches,
 ): Promise<StoredStatus> {
   const { sql } = database;
-  const [facts, queue, workers, failing, struggling, stale, hooks, ingestions, recalls] = await Promise.all([
-    serverFacts(sql),
-    counted ?? openBatches(sql),
-    runningWorkers(database),
-    failingReleases(sql),
-    strugglingReleases(sql),
-    staleRows(sql),
-    pausedHooks(sql),
-    pausedIngestions(sql),
-    affectedRecalls(sql, mostRecalls),
-  ]);
+  const [facts, queue, workers, failing, struggling, stale, unhealed, hooks, ingestions, recalls] =
+    await Promise.all([
+      serverFacts(sql),
+      counted ?? openBatches(sql),
+      runningWorkers(database),
+      failingReleases(sql),
+      strugglingReleases(sql),
+      staleRows(sql),
+      unhealedHooks(sql),
+      pausedHooks(sql),
+      pausedIngestions(sql),
+      affectedRecalls(sql, mostRecalls),
+    ]);
   return {
     now: facts.now,
     database: { version: facts.version, bytes: facts.bytes, migration: facts.migration },
@@ -35,6 +38,7 @@ export async function storedStatus(
     failing,
     struggling,
     stale,
+    unhealed,
     paused: { hooks, ingestions },
     recalls: recalls.map(({ id, fact, asked, reason, opened_at, current: { records, rows } }) => {
       return { id, fact, asked, reason, opened_at, records, rows };
