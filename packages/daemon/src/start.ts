@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { nodeFlaw } from '@osa/core/system/node-version';
+import { boundYoungObjects } from './young-objects.ts';
 
 /**
  * Starts the built program. Compiled code can be kept only for modules that are loaded after this is asked for, so the
@@ -14,6 +15,7 @@ if (flaw === undefined) {
   const { enableCompileCache } = await import('node:module');
   const { setFlagsFromString } = await import('node:v8');
   setFlagsFromString('--heap-growing-percent=50');
+  boundYoungObjects();
   enableCompileCache?.();
   await import('./main.ts');
 } else {
