@@ -8,8 +8,8 @@ const work = `
   if (process.argv[1] === 'bounded') (await import('@osa/daemon/young-objects')).boundYoungObjects();
   const kept = [];
   let most = 0;
-  for (let round = 0; round < 1_500; round++) {
-    kept[round % 20] = Array.from({ length: 4_000 }, (_, n) => ({ n, text: 'row ' + n }));
+  for (let round = 0; round < 12_000; round++) {
+    kept[round % 160] = Array.from({ length: 500 }, (_, n) => ({ n, text: 'row ' + n }));
     const { space_size } = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
     most = Math.max(most, space_size);
     await setImmediate();
