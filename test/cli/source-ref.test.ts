@@ -239,13 +239,15 @@ describe('an image', () => {
     writeFileSync(join(directory, 'model.bin'), pointer);
     await git(directory, 'add', '.');
     await git(directory, 'commit', '--quiet', '--message', 'a pointer');
+    const head = await git(directory, 'rev-parse', 'HEAD');
     writeFileSync(join(directory, 'model.bin'), content);
     expect(await image(directory)).toMatchObject({
       why: undefined,
       ref: expect.not.stringContaining(commit),
     });
-    expect((await source(directory)).why).toBe('model.bin differs from the commit');
+    expect(await source(directory)).toEqual({ ref: `git:${head}`, why: undefined });
     writeFileSync(join(directory, 'model.bin'), content.replace('large', 'other'));
+    expect((await source(directory)).why).toBe('model.bin differs from the commit');
     expect((await image(directory)).why).toBe('model.bin differs from the commit');
   });
 

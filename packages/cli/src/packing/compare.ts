@@ -5,6 +5,7 @@ import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PackedDirectory } from '@osa/core/hook/archive/pack';
 import type { TarEntry } from '@osa/core/hook/archive/tar';
+import { sha256 } from '@osa/core/hook/release';
 import { gitIn } from '@osa/core/system/git';
 import { pointedHash } from './lfs.ts';
 import {
@@ -24,11 +25,11 @@ import {
  */
 
 /** The first thing in which a package is not what the commit holds at its place; undefined when it is the same. */
-export function packageDifference(
+export async function packageDifference(
   { entries, leftOut, onlyTracked }: Pick<PackedDirectory, 'entries' | 'leftOut' | 'onlyTracked'>,
   tree: Tree,
-  commit: string,
-): string | undefined {
+  repository: Repository,
+): Promise<string | undefined> {
   const files = entries.filter(({ type }) => type !== 'directory');
   const inUse = new Set(files.flatMap(({ path }) => parentsOf(path)));
   for (const entry of entries) {
@@ -36,7 +37,7 @@ export function packageDifference(
       if (!inUse.has(entry.path)) return `${entry.path}/ is empty, and no commit holds an empty directory`;
       continue;
     }
-    const difference = entryDifference(entry, tree.get(entry.path), commit);
+    const difference = await entryDifference(entry, tree.get(entry.path), repository);
     if (difference !== undefined) return `${entry.path} ${difference}`;
   }
   const packed = new Set(files.map(({ path }) => path));
@@ -52,18 +53,19 @@ export function packageDifference(
   return `${odd} is tracked, and a .gitignore beside it leaves it out; add "!${odd.split('/').at(-1)}" there`;
 }
 
-function entryDifference(
+async function entryDifference(
   entry: Exclude<TarEntry, { type: 'directory' }>,
   known: TreeEntry | undefined,
-  commit: string,
-): string | undefined {
+  repository: Repository,
+): Promise<string | undefined> {
   if (!known) return 'is not in the commit';
   const content = entry.type === 'link' ? Buffer.from(entry.target) : entry.content;
   const type = entry.type === 'link' ? 'link' : entry.executable ? 'executable' : 'file';
   if (known.type !== type) return `is ${named[type]}, in the commit ${named[known.type]}`;
-  return blobHash(commit, content.length).update(content).digest('hex') === known.id
-    ? undefined
-    : 'differs from the commit';
+  const isSame =
+    blobHash(repository.commit, content.length).update(content).digest('hex') === known.id ||
+    (type !== 'link' && sha256(content) === (await pointedFrom(repository, known)));
+  return isSame ? undefined : 'differs from the commit';
 }
 
 const named = {
@@ -149,8 +151,13 @@ async function isStoredElsewhere(
   known: TreeEntry,
   { repository, stop }: Checkout,
 ): Promise<boolean> {
-  const oid = pointedHash((await smallBlob(repository, known.id)) ?? '');
+  const oid = await pointedFrom(repository, known);
   return oid !== undefined && (await hashOf(path, createHash('sha256'), stop)) === oid;
+}
+
+/** The SHA-256 of the content for which the commit holds a pointer of Git LFS; undefined if it holds none there. */
+async function pointedFrom(repository: Repository, known: TreeEntry): Promise<string | undefined> {
+  return pointedHash((await smallBlob(repository, known.id)) ?? '');
 }
 
 function typeOf(stats: Stats): TreeEntry['type'] | undefined {

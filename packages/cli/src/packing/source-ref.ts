@@ -27,8 +27,8 @@ export async function packageSource(
   { packed, listed }: { readonly packed: PackedDirectory; readonly listed: ListedTree },
   environment: NodeJS.ProcessEnv,
 ): Promise<Source> {
-  return sourceOf(asked, environment, ({ commit }) =>
-    'why' in listed ? listed.why : packageDifference(packed, listed.tree, commit),
+  return sourceOf(asked, environment, (repository) =>
+    'why' in listed ? listed.why : packageDifference(packed, listed.tree, repository),
   );
 }
 
