@@ -75,6 +75,10 @@ test('a deposition goes from a file on disk to its trace, by commands alone', as
   expect(trace.stdout).toMatch(/deposited by ada \(test\)/);
   expect(trace.stdout).toMatch(/accepted, approved by curator \(test\)\n +run \S+ +probe v1 +passed/);
   expect(trace.stdout).toMatch(/rejected\n +run \S+ +probe v1 +rejected/);
+  const ofRow = await osa('ada', ['trace', 'probe/1']);
+  expect(ofRow.stdout).toMatch(new RegExp(`deposited +by ada \\(test\\), deposition ${id}\n`));
+  const drawn = await osa('ada', ['trace', 'probe/1', '--format', 'mermaid']);
+  expect(drawn.stdout).toContain('deposited by: ada');
 });
 
 test('what a reviewer gives back, and what is withdrawn, are drafts again', async () => {

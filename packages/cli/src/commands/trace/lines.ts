@@ -7,6 +7,7 @@ import { rowReplayEntries } from '../replays/lines.ts';
 import { runStatus } from '../runs/lines.ts';
 
 type RowTrace = Answer<'traceRow'>;
+type Deposition = NonNullable<RowTrace['record']['deposition']>;
 type Entry = readonly [name: string, value: Line];
 
 /** The longest name in the sections below the values, so that all of them align. */
@@ -21,7 +22,7 @@ export function rowTraceLines(trace: RowTrace): Line[] {
     ...recalledLines(row.recalled),
     ...pairs([...valueEntries(trace), ...rowReplayEntries(row.replays)]),
     '',
-    ...recordLines(trace.record),
+    ...recordLines(trace.record, trace.record.deposition),
     '',
     runHead(run),
     ...pairs(runEntries(run, release.digest), nameWidth),
@@ -101,7 +102,7 @@ export function recordTraceLines({ record, deposition, rows, row_count }: Answer
       .join(' '),
   ]);
   return [
-    ...recordLines(record),
+    ...recordLines(record, null),
     ...(deposition ? ['', ...depositedLines(deposition)] : []),
     '',
     ...(rows.length === 0 ? ['no rows'] : table(['row', 'release', 'digest', '', 'values'], cells)),
@@ -116,7 +117,7 @@ function depositedLines({
   submissions,
 }: NonNullable<Answer<'traceRecord'>['deposition']>): Line[] {
   return [
-    line`${bold('deposited')} by ${depositor.subject} (${depositor.issuer}), deposition ${id}`,
+    line`${bold('deposited')} ${depositedBy({ id, depositor })}`,
     ...submissions.flatMap(({ status, submitted_at, runs, review, ended }) => {
       const said = ended ? { decision: 'ended', actor: ended.actor } : review;
       const by = said ? `, ${said.decision} by ${said.actor.subject} (${said.actor.issuer})` : '';
@@ -132,12 +133,17 @@ function depositedLines({
   ];
 }
 
+function depositedBy({ id, depositor }: Deposition): string {
+  return `by ${depositor.subject} (${depositor.issuer}), deposition ${id}`;
+}
+
 function stateOf({ current, recalled }: Answer<'traceRecord'>['rows'][number]): Line {
   if (recalled.length === 0) return current ? '' : yellow('superseded');
   return line`${red('recalled')}${current ? '' : yellow(', superseded')}`;
 }
 
-function recordLines(record: RowTrace['record']): Line[] {
+/** `deposition` is null where nobody deposited the record, or lines of their own say how. */
+function recordLines(record: Answer<'traceRecord'>['record'], deposition: Deposition | null): Line[] {
   const { srn, newest_version, schema_id, source_id, convention, ingestion, published_at } = record;
   const age = record.version === newest_version ? green('newest') : yellow(`v${newest_version} is newer`);
   return [
@@ -147,6 +153,7 @@ function recordLines(record: RowTrace['record']): Line[] {
       [
         ['source', line`${source_id}, of ${convention}, schema ${schema_id.id}@${schema_id.version}`],
         ['came in', `ingestion ${ingestion}, line ${record.line}`],
+        ...(deposition ? [['deposited', depositedBy(deposition)] as const] : []),
         ['published', time(published_at)],
       ],
       nameWidth,

@@ -88,7 +88,10 @@ const RowTrace = z.object({
     /** How often the row was computed once more by its own release, and with what result. */
     replays: RowReplays.optional(),
   }),
-  record: TracedRecord,
+  record: TracedRecord.extend({
+    /** The deposition that the record came of; null if it came in with an upload. Its own trace says more. */
+    deposition: z.object({ id: z.string(), depositor: Actor }).nullable().default(null),
+  }),
   run: TracedRun,
   release: TracedRelease,
   hook: TracedHook,

@@ -15,8 +15,14 @@ export interface Facts {
   release(hook: string, version: number, hookHasSources: boolean): Promise<ReleaseFacts | undefined>;
   /** The facts that published records share. */
   recordSet(id: number): Promise<RecordSet | undefined>;
-  /** The ingestion of a batch, and when its releases were chosen. */
-  batch(id: string): Promise<{ readonly ingestion: string; readonly snapshot_at: string | null } | undefined>;
+  /** The ingestion of a batch, the deposition that it is a submission of, and when its releases were chosen. */
+  batch(id: string): Promise<BatchFacts | undefined>;
+}
+
+export interface BatchFacts {
+  readonly ingestion: string;
+  readonly deposition: RowTrace['record']['deposition'];
+  readonly snapshot_at: string | null;
 }
 
 export interface RunFacts {
@@ -84,9 +90,14 @@ async function findRun(sql: Sql, id: string): Promise<RunFacts | undefined> {
   return found;
 }
 
-async function findBatch(sql: Sql, id: string) {
-  const [found] = await sql<{ ingestion: string; snapshot_at: string | null }[]>`
-    select ingestion, ${utc(sql, sql`snapshot_at`)} as snapshot_at from batches where id = ${id}`;
+async function findBatch(sql: Sql, id: string): Promise<BatchFacts | undefined> {
+  const [found] = await sql<BatchFacts[]>`
+    select b.ingestion, ${utc(sql, sql`b.snapshot_at`)} as snapshot_at,
+      (select jsonb_build_object('id', d.id,
+                'depositor', jsonb_build_object('issuer', a.issuer, 'subject', a.subject))
+       from ingestions i join depositions d on d.id = i.deposition join actors a on a.id = d.owner
+       where i.id = b.ingestion) as deposition
+    from batches b where b.id = ${id}`;
   return found;
 }
 

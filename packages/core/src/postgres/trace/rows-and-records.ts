@@ -109,6 +109,7 @@ async function row(sql: Sql, facts: Facts, hook: string, id: number): Promise<Ro
       line: found.line,
       published_at: found.published_at,
       recalled: recalled.record,
+      deposition: came.deposition,
       metadata: parseObject(found.metadata),
     },
     run: {

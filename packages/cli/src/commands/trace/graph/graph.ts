@@ -84,14 +84,14 @@ function drawRow(draft: Draft, { row, record, run, release, hook }: Answer<'trac
     return [name, `${value(content, json_type)}${unit ? ` ${unit}` : ''}`] as const;
   });
   const drawn = draft.add('row', row.name, [...stateOf(row), ...firstOf(values)]);
-  draft.tie(drawn, 'about', addRecord(draft, record));
+  draft.tie(drawn, 'about', addRecord(draft, record, record.deposition));
   const computed = addRun(draft, run);
   draft.tie(drawn, 'computed by', computed);
   draft.tie(computed, 'ran', addRelease(draft, hook.name, release));
 }
 
-function drawRecord(draft: Draft, { record, rows, row_count }: Answer<'traceRecord'>): void {
-  const drawn = addRecord(draft, record);
+function drawRecord(draft: Draft, { record, deposition, rows, row_count }: Answer<'traceRecord'>): void {
+  const drawn = addRecord(draft, record, deposition);
   for (const row of rows.slice(0, mostRows)) {
     const values = Object.entries(row.values).map(([name, content]) => [name, value(content)] as const);
     const of = draft.add('row', row.name, [...stateOf(row), ...firstOf(values)]);
@@ -149,11 +149,16 @@ function drawDeploy(draft: Draft, { deploy, releases }: Answer<'traceDeploy'>): 
   }
 }
 
-function addRecord(draft: Draft, record: Answer<'traceRow'>['record']): string {
+function addRecord(
+  draft: Draft,
+  record: Answer<'traceRecord'>['record'],
+  deposition: Answer<'traceRow'>['record']['deposition'],
+): string {
   const drawn = draft.add('record', record.srn, [
     ['source', record.source_id],
     ['of', record.convention],
     ['version', `${record.version} of ${record.newest_version}`],
+    ...(deposition ? [['deposited by', deposition.depositor.subject] as const] : []),
     ['published', time(record.published_at)],
     ...recalledFacts(record.recalled),
   ]);
