@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from '@osa/cli/command';
 import type { CommandEntry, CommandGroup } from '@osa/cli/commands/entry';
@@ -56,6 +56,20 @@ test.each(paths.filter((path) => path.startsWith('examples/')))(
     expect(read(path).match(/^osa (?:trace|open|replay) \w+\/\d+/gm)).toBeNull();
   },
 );
+
+describe('ARCHITECTURE.md', () => {
+  const text = read('ARCHITECTURE.md');
+
+  test('its map names only files and folders that exist', () => {
+    expect(namesOfMap(text).filter((path) => ![`${path}.ts`, path].some((one) => sources.has(one)))).toEqual(
+      [],
+    );
+  });
+
+  test('its prose names only files that exist', () => {
+    expect(filesInProse(text).filter((path) => ![...sources].some((one) => isEndOf(path, one)))).toEqual([]);
+  });
+});
 
 test('the README is short', () => {
   expect(read('README.md').split('\n').length - 1).toBeLessThanOrEqual(110);
@@ -118,6 +132,43 @@ function brokenPaths({ path, text }: Document): string[] {
     (code) => code.match(/(?<![\w./-])(packages|test|scripts|bench|examples|docs)\/[\w./@{},*-]+/g) ?? [],
   );
   return [...links, ...named.flatMap(spelledOut)].filter((target) => !existsSync(join(root, target)));
+}
+
+/** The files of the packages and tests, and all folders that they are in. */
+const sources = new Set(
+  globSync(['packages/*/src/**/*.ts', 'test/**/*.ts'], { cwd: root }).flatMap((path) =>
+    path.split('/').map((_part, index, parts) => parts.slice(0, index + 1).join('/')),
+  ),
+);
+
+/**
+ * The single words of the map, each with the folder that it is said to be in. A folder stands in a line of its own, indented
+ * below its parent; the rest of the line is words and phrases, with remarks in parentheses.
+ */
+function namesOfMap(text: string): string[] {
+  const [, map = ''] = text.match(/^```\n(packages.*?)^```/ms) ?? [];
+  const parents: string[] = [];
+  return map.split('\n').flatMap((line) => {
+    const [, indent = '', name = '', words = ''] = line.match(/^( *)([\w./-]+) *(.*)$/) ?? [];
+    if (!name.startsWith('packages/') && indent === '') return [];
+    const path = [...parents.slice(0, indent.length / 2), name.replace(/\/$/, '')];
+    parents.splice(0, Number.POSITIVE_INFINITY, ...path);
+    const plain = words.replace(/\([^()]*\)/g, '').split(/ · |, /);
+    const inside = name.endsWith('/') ? plain.map((word) => word.trim().replace(/\/$/, '')) : [];
+    return [
+      path.join('/'),
+      ...inside.filter((word) => /^[\w-]+$/.test(word)).map((word) => [...path, word].join('/')),
+    ];
+  });
+}
+
+/** The files that code spans outside blocks name; such a name may begin at any folder. */
+function filesInProse(text: string): string[] {
+  return [...text.replace(/^```.*?^```/gms, '').matchAll(/`([\w./-]+\.ts)`/g)].map(([, path = '']) => path);
+}
+
+function isEndOf(path: string, source: string): boolean {
+  return `/${source}`.endsWith(`/${path}`) || `/${source.replace('/src/', '/')}`.endsWith(`/${path}`);
 }
 
 /** `a/{b,c}.ts` is two paths; a pattern is checked up to its folder. */
