@@ -111,7 +111,7 @@ export const queueMutants: readonly Mutant[] = [
     focus: {
       points: ['process.mid-output', 'process.started'],
       actions: ['hold'],
-      operations: ['retry', 'cancel', 'burst'],
+      operations: ['burst', 'cancel', 'retry'],
     },
     test: arrival,
   },
