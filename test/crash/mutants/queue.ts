@@ -77,7 +77,7 @@ export const queueMutants: readonly Mutant[] = [
     focus: {
       points: ['process.mid-output', 'process.started'],
       actions: ['hold'],
-      operations: ['cancel', 'burst'],
+      operations: ['burst', 'cancel', 'burst'],
     },
     test: arrival,
   },
@@ -94,7 +94,7 @@ export const queueMutants: readonly Mutant[] = [
     focus: {
       points: ['process.mid-output', 'process.started'],
       actions: ['hold'],
-      operations: ['cancel', 'burst'],
+      operations: ['burst', 'cancel', 'burst'],
     },
     test: arrival,
   },
