@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { compressors } from '@osa/cli/input/parquet';
 import { takeScales } from '@osa/cli/input/parquet-values';
 import { describe, expect, test } from 'vitest';
 import { ingestion, showConvention } from '../support/fixtures/cli-answers.ts';
@@ -150,4 +151,31 @@ test('text of Parquet keeps a byte order mark, and bytes that are no text spoil 
 test('a time of Parquet without a zone is in UTC', async () => {
   const { records } = await ingest(`select 'a' as id, timestamp '2026-01-02 03:04:05.1' as seen`);
   expect(records).toEqual(['{"source_id":"a","metadata":{"seen":"2026-01-02T03:04:05.1Z"}}']);
+});
+
+test('a map of Parquet is an object with its keys', async () => {
+  const { records } = await ingest(`select 'a' as id, map {'xy': 1, 'é': 2} as name`);
+  expect(records.map((record) => JSON.parse(record).metadata.name)).toEqual([{ xy: 1, é: 2 }]);
+});
+
+test.each(['date', 'timestamp', 'timestamptz'])(
+  'an infinite %s of Parquet spoils its record only',
+  async (type) => {
+    const { code, records } = await ingest(
+      `select unnest(['a', 'b', 'c']) as id, unnest(['2026-01-02'::${type}, 'infinity', '-infinity']) as seen`,
+    );
+    expect([code, ...records.map((record) => JSON.parse(record).problem)]).toEqual([
+      0,
+      undefined,
+      expect.stringMatching(/^x\.parquet row 2: column "seen": infinity is a time beyond/),
+      expect.stringMatching(/^x\.parquet row 3: column "seen": -infinity is a time beyond/),
+    ]);
+  },
+);
+
+test.each(['gzip', 'zstd', 'brotli'])('Parquet with damaged %s is refused as such', (title) => {
+  const packed = { gzip: 'GZIP', zstd: 'ZSTD', brotli: 'BROTLI' }[title] as keyof typeof compressors;
+  expect(() => compressors[packed](Buffer.from('no such data'))).toThrow(
+    expect.not.objectContaining({ code: expect.anything() }),
+  );
 });

@@ -139,11 +139,22 @@ function idOf(
   return typeof value === 'string' || value instanceof Uint8Array ? shown(value) : json;
 }
 
-const compressors = {
-  GZIP: (input: Uint8Array) => gunzipSync(input),
-  ZSTD: (input: Uint8Array) => zstdDecompressSync(input),
-  BROTLI: (input: Uint8Array) => brotliDecompressSync(input),
+export const compressors = {
+  GZIP: unpacking(gunzipSync),
+  ZSTD: unpacking(zstdDecompressSync),
+  BROTLI: unpacking(brotliDecompressSync),
 };
+
+/** Errors without a code, which would be one of reading the file. */
+function unpacking(unpack: (input: Uint8Array) => Uint8Array): (input: Uint8Array) => Uint8Array {
+  return (input) => {
+    try {
+      return unpack(input);
+    } catch (cause) {
+      throw new Error(messageOf(cause), { cause });
+    }
+  };
+}
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
