@@ -380,6 +380,11 @@ describe('--check', () => {
       '\n      c.ndjson line 2 (4)\n',
     );
     expect((await check('b.csv', 'd.csv')).refused).toContain('(b.csv line 2 and d.csv line 2)');
+    // The second file is not begun yet when the first problem is found.
+    Object.assign(files, {
+      'long.csv': `id,name,mass\n0,a,500\n${'x,'.padEnd(60_000)}\n${'y,'.padEnd(60_000)}\n`,
+    });
+    expect((await check('long.csv', 'b.csv')).problems[0].examples[0].place).toBe('long.csv line 2');
   });
 
   test('exits with 0 when all is right, and tells what would be refused', async () => {
