@@ -8,6 +8,7 @@ import { systemCode } from '@osa/core/system/error';
 import { cut, excerpt } from '@osa/core/text';
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
 import { type Choices, type Columns, chooseColumns, type Numbering } from './columns.ts';
+import { unpackLz4 } from './lz4.ts';
 import { jsonOf, parsers, problemOf, type Scales, scaled, shown, takeScales } from './parquet-values.ts';
 import { type CellValue, RowCheck, type Wanted } from './row-check.ts';
 
@@ -140,16 +141,19 @@ function idOf(
 }
 
 export const compressors = {
-  GZIP: unpacking(gunzipSync),
-  ZSTD: unpacking(zstdDecompressSync),
-  BROTLI: unpacking(brotliDecompressSync),
+  GZIP: unpacking((input) => gunzipSync(input)),
+  ZSTD: unpacking((input) => zstdDecompressSync(input)),
+  BROTLI: unpacking((input) => brotliDecompressSync(input)),
+  LZ4_RAW: unpacking(unpackLz4),
 };
 
+type Unpack = (input: Uint8Array, size: number) => Uint8Array;
+
 /** Errors without a code, which would be one of reading the file. */
-function unpacking(unpack: (input: Uint8Array) => Uint8Array): (input: Uint8Array) => Uint8Array {
-  return (input) => {
+function unpacking(unpack: Unpack): Unpack {
+  return (input, size) => {
     try {
-      return unpack(input);
+      return unpack(input, size);
     } catch (cause) {
       throw new Error(messageOf(cause), { cause });
     }
