@@ -247,3 +247,9 @@ test('objects in the metadata of records are refused, since nothing leaves them 
   const { code, answer } = await init('x.ndjson', '{"source_id":"a","metadata":{"scale":{"a":1}}}\n');
   expect([code, answer.error.message]).toEqual([2, expect.stringContaining('"scale" has objects')]);
 });
+
+test('names that are words of YAML are texts', async () => {
+  const { fields, manifest } = await init('true.csv', 'id,null,True,false,no\n1,2,3,4,5\n');
+  expect([manifest?.slug, manifest?.schema.id]).toEqual(['true', 'true']);
+  expect(fields).toEqual(['null number!', 'true number!', 'false number!', 'no number!']);
+});

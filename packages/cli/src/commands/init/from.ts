@@ -7,7 +7,7 @@ import { longestFieldName, SchemaId } from '@osa/core/record/schema';
 import { excerpt } from '@osa/core/text';
 import { type Choices, fieldNameOf, isOfPublished, publishedNames } from '../../input/columns.ts';
 import type { Column } from './infer-column.ts';
-import { completeness } from './scaffold.ts';
+import { completeness, yamlName } from './scaffold.ts';
 import type { Survey } from './survey.ts';
 
 /** A dataset made of a file: its files, and what `osa ingest` takes the file's columns for. */
@@ -186,14 +186,14 @@ const convention = ({
   records,
   fields,
 }: Parts) => `# yaml-language-server: $schema=./convention.schema.json
-slug: ${slug}
+slug: ${yamlName(slug)}
 title: ${JSON.stringify(file)}
 description: ${JSON.stringify(`Records of ${file}.`)}
 
 # The fields of a record, as ${records} records of the file have them. They never change under the same version: correct types
 # before the first deploy, and say the unit of each number, such as unit: kg.
 schema:
-  id: ${SchemaId.safeParse(slug).success ? slug : `${slug}-record`}
+  id: ${SchemaId.safeParse(slug).success ? yamlName(slug) : `${slug}-record`}
   version: 1.0.0
   fields:
 ${fields.map(fieldLine).join('')}
@@ -214,7 +214,7 @@ function fieldLine({ name, column: { title, type, isComplete, isList, oddity } }
   const unit = type === 'number' ? ` # unit: ${unitIn(title)}?` : '';
   const odd = oddity === undefined ? '' : ` # ${oddity}`;
   const many = isList ? ', cardinality: zero_or_more' : '';
-  return `    - { name: ${name}, type: ${type}, required: ${isComplete}${many}, description: ${JSON.stringify(title)} }${unit}${odd}\n`;
+  return `    - { name: ${yamlName(name)}, type: ${type}, required: ${isComplete}${many}, description: ${JSON.stringify(title)} }${unit}${odd}\n`;
 }
 
 /** The text in brackets at the end of a title, as in `depth (m)`. */
