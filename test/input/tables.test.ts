@@ -62,6 +62,11 @@ describe('a table', () => {
     ]);
   });
 
+  test('a cell of U+0000 alone is no empty text', async () => {
+    const { body } = await ingest({ 'x.csv': 'id,name\n1,\0\n2,""\n' }, ['x.csv', '--no-wait']);
+    expect(lines(body).map((line) => line && JSON.parse(line).metadata.name)).toEqual(['', '\0\0', '']);
+  });
+
   const plain = 'id,name,mass\n1,ä,1\n';
   const expected = '\n{"source_id":"1","metadata":{"name":"ä","mass":1}}\n';
   test.each<[string, string, string | Buffer, readonly string[]]>([
