@@ -59,3 +59,9 @@ test.each([
     expect(problem).toContain(said);
   }
 });
+
+test('a number that no column can have is marked', () => {
+  expect(() => readWhere('a = 1 and b = 1e400')).toThrow(
+    /1e400 is beyond the range of a double\n.*\n {14}\^/,
+  );
+});

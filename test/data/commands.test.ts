@@ -43,6 +43,28 @@ describe('filters and columns', () => {
     expect(rows.map((row: { source_id: string }) => row.source_id)).toEqual(['b', 'a']);
   });
 
+  test.each([['--json'], ['--format', 'json']])('as pages of JSON by %s', async (...json) => {
+    const argv = ['--sort', 'mass:desc', '--limit', '1', ...json];
+    const whole = JSON.parse((await osa(['records', 'samples', ...argv])).stdout);
+    expect(whole).toMatchObject({ rows: [{ source_id: 'b', name: 'Bronze' }], has_more: true });
+    const chosen = await osa(['records', 'samples', ...argv, '--columns', 'name,source_id']);
+    expect(JSON.parse(chosen.stdout)).toMatchObject({ has_more: true, as_of: expect.any(String) });
+    expect(chosen.stdout).toMatch(/"rows": \[\s*\{\s*"name": "Bronze",\s*"source_id": "b"\s*\}\s*\]/);
+    const rows = await osa(['rows', 'probe', '--limit', '1', '--columns', 'label', ...json]);
+    expect(JSON.parse(rows.stdout).rows).toEqual([{ label: expect.any(String) }]);
+  });
+
+  test.each(['2099-01-01', '2099-01-01 10:00', '2099-01-01 10:00:00'])(
+    'as of %s, the command for the next page works',
+    async (time) => {
+      const argv = ['records', 'samples', '--limit', '1', '--columns', 'source_id', '--as-of', time];
+      const { stderr } = await osa(argv);
+      const [, asOf = '', cursor = ''] = /--as-of (\S+) .*--cursor (\S+)/.exec(stderr) ?? [];
+      const next = await osa([...argv.slice(0, -1), asOf, '--cursor', cursor]);
+      expect([next.code, next.stderr]).toEqual([0, expect.stringContaining('more: ')]);
+    },
+  );
+
   test('of rows', async () => {
     const argv = ['rows', 'probe', '--where', 'score < 2 and flag is not null', '--columns', 'label,score'];
     expect((await osa([...argv, '--format', 'csv'])).stdout).toBe('label,score\r\nIron,1.5\r\n');

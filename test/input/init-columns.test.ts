@@ -4,6 +4,7 @@ import { chooseColumns, Numbering } from '@osa/cli/input/columns';
 import { nested } from '@osa/cli/input/flat';
 import { parseManifest } from '@osa/core/convention/manifest/read';
 import { asOsaError } from '@osa/core/error';
+import { metadataChecker } from '@osa/core/record/check';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
@@ -57,7 +58,7 @@ function made(titles: readonly string[], rows: readonly (readonly string[])[]) {
   const looks = titles.map((name) => new ColumnLook(name));
   for (const row of rows) for (const [index, look] of looks.entries()) look.add(row[index] ?? '');
   const columns = looks.map((look) => look.column(rows.length));
-  const survey = { columns, records: rows.length, isNested: false };
+  const survey = { columns, records: rows.length, isNested: false, isFlat: false };
   const { files, choices } = madeFrom('x.csv', survey, { slug: 'x-data', jsonSchema: {} });
   const yaml = files[0]?.[1] ?? '';
   const { fields } = parseManifest(yaml, { file: 'convention.yaml', images: new Map() }).schema;
@@ -115,6 +116,82 @@ test('each required member of flat JSON is then there', async () => {
       }
     }),
   );
+});
+
+const single = fc.oneof(
+  fc.constantFrom<unknown>(
+    '',
+    'a',
+    '1',
+    '1.5',
+    '-0',
+    'true',
+    'no',
+    '2024-01-31',
+    ' 2024-01-31',
+    'https://example.org/a',
+  ),
+  fc.constantFrom<unknown>(0, -1.5, 1e300, true, false),
+);
+const json = fc.oneof(
+  { weight: 6, arbitrary: single },
+  { weight: 2, arbitrary: fc.array(single, { maxLength: 2 }) },
+  fc.constantFrom<unknown>(null, {}, { a: 1 }, [[1]], [null], [{}]),
+);
+/** Members whose values are alike, and some whose are not. */
+const objects = fc.array(
+  fc.tuple(fc.constantFrom('a', 'b', 'C d', 'id', 'key'), fc.array(json, { minLength: 3, maxLength: 3 })),
+  {
+    minLength: 1,
+    maxLength: 5,
+  },
+);
+
+test('each record of flat JSON fits the schema that is made of it, or the oddities say why not', async () => {
+  let read = 0;
+  const check = async (members: readonly (readonly [string, readonly unknown[]])[]) => {
+    const records = [0, 1, 2].map((row) =>
+      Object.fromEntries([
+        ['n', row + 0.5] as const,
+        ...members.map(([name, values]) => [name, values[row]] as const),
+      ]),
+    );
+    const looks = new Map<string, ColumnLook>();
+    for (const record of records) {
+      for (const [name, value] of Object.entries(record)) {
+        const look = looks.get(name) ?? new ColumnLook(name);
+        looks.set(name, look);
+        look.addJson(value);
+      }
+    }
+    const columns = [...looks.values()].map((look) => look.column(records.length));
+    const survey = { columns, records: records.length, isNested: false, isFlat: true };
+    const { files, choices, oddities } = madeFrom('x.json', survey, { slug: 'x-data', jsonSchema: {} });
+    const { fields } = parseManifest(files[0]?.[1] ?? '', {
+      file: 'convention.yaml',
+      images: new Map(),
+    }).schema;
+    expect(choices.id).toBeDefined();
+    const checker = metadataChecker(
+      fields.map((field) => ({ ...field, cardinality: field.cardinality ?? 'exactly_one' })),
+      { openText: false },
+    );
+    const text = async function* () {
+      for (const record of records) yield `${JSON.stringify(record)}\n`;
+    };
+    const reasons: string[] = [];
+    for await (const line of nested('x.ndjson', text(), { fields, choices, numbers: new Numbering() })) {
+      const { source_id, metadata } = JSON.parse(line);
+      expect(source_id).toEqual(expect.stringMatching(/./));
+      reasons.push(...checker(metadata, { left: 1e6 }));
+    }
+    if (!oddities.some((oddity) => oddity.includes('invalid'))) {
+      read += 1;
+      expect(reasons).toEqual([]);
+    }
+  };
+  await fc.assert(fc.asyncProperty(objects, check), { numRuns: 500 });
+  expect(read).toBeGreaterThan(50);
 });
 
 function idTitle(titles: readonly string[]): string | undefined {

@@ -229,3 +229,27 @@ test('text that looks like numbers or dates says so, and a unit in a title is pr
     expect(yaml).toContain(said);
   expect(answer.created).toContain('convention.yaml');
 });
+
+test('JSON says itself what its values are', async () => {
+  const records = [
+    { id: 7, year: '1565', title: 'a', tags: ['x'], scale: { a: 1 }, day: '2026-01-31', ok: true },
+    { id: 8, year: '', title: 1776, tags: [], scale: { a: 2 }, day: '2026-02-01', ok: false },
+  ];
+  const { fields, answer, yaml, output } = await init('x.json', JSON.stringify(records));
+  expect(fields).toEqual(['year text!', 'title text!', 'tags text!', 'day date!', 'ok boolean!']);
+  expect(yaml).toContain('name: tags, type: text, required: true, cardinality: zero_or_more');
+  expect(answer.ingest).toBe('osa ingest x-data x.json --id id --ignore scale');
+  expect(output).toContain('title is text: some are no texts, such as 1776, and make their records invalid');
+  expect(output).toContain('"scale" is left out, since it has objects or lists of lists');
+});
+
+test('objects in the metadata of records are refused, since nothing leaves them out', async () => {
+  const { code, answer } = await init('x.ndjson', '{"source_id":"a","metadata":{"scale":{"a":1}}}\n');
+  expect([code, answer.error.message]).toEqual([2, expect.stringContaining('"scale" has objects')]);
+});
+
+test('names that are words of YAML are texts', async () => {
+  const { fields, manifest } = await init('true.csv', 'id,null,True,false,no\n1,2,3,4,5\n');
+  expect([manifest?.slug, manifest?.schema.id]).toEqual(['true', 'true']);
+  expect(fields).toEqual(['null number!', 'true number!', 'false number!', 'no number!']);
+});

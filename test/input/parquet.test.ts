@@ -1,7 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { unpackLz4 } from '@osa/cli/input/lz4';
+import { compressors } from '@osa/cli/input/parquet';
 import { takeScales } from '@osa/cli/input/parquet-values';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ingestion, showConvention } from '../support/fixtures/cli-answers.ts';
 import { createCliWorld, problem, startFakeServer } from '../support/fixtures/cli-world.ts';
@@ -21,11 +24,13 @@ const fields = [
 ];
 
 /** Sends the rows of `select`, as DuckDB writes them. */
-async function ingest(select: string, ...args: readonly string[]) {
+const ingest = (select: string, ...args: readonly string[]) => ingestPacked(select, 'snappy', ...args);
+
+async function ingestPacked(select: string, codec: string, ...args: readonly string[]) {
   await using world = await createCliWorld();
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
-  await connection.run(`copy (${select}) to '${join(world.cwd, 'x.parquet')}' (format parquet)`);
+  await connection.run(`copy (${select}) to '${join(world.cwd, 'x.parquet')}' (compression ${codec})`);
   connection.closeSync();
   instance.closeSync();
   await using server = await startFakeServer(({ method, path }) => {
@@ -150,4 +155,59 @@ test('text of Parquet keeps a byte order mark, and bytes that are no text spoil 
 test('a time of Parquet without a zone is in UTC', async () => {
   const { records } = await ingest(`select 'a' as id, timestamp '2026-01-02 03:04:05.1' as seen`);
   expect(records).toEqual(['{"source_id":"a","metadata":{"seen":"2026-01-02T03:04:05.1Z"}}']);
+});
+
+test('a map of Parquet is an object with its keys', async () => {
+  const { records } = await ingest(`select 'a' as id, map {'xy': 1, 'é': 2} as name`);
+  expect(records.map((record) => JSON.parse(record).metadata.name)).toEqual([{ xy: 1, é: 2 }]);
+});
+
+test.each(['date', 'timestamp', 'timestamptz'])(
+  'an infinite %s of Parquet spoils its record only',
+  async (type) => {
+    const { code, records } = await ingest(
+      `select unnest(['a', 'b', 'c']) as id, unnest(['2026-01-02'::${type}, 'infinity', '-infinity']) as seen`,
+    );
+    expect([code, ...records.map((record) => JSON.parse(record).problem)]).toEqual([
+      0,
+      undefined,
+      expect.stringMatching(/^x\.parquet row 2: column "seen": infinity is a time beyond/),
+      expect.stringMatching(/^x\.parquet row 3: column "seen": -infinity is a time beyond/),
+    ]);
+  },
+);
+
+describe('Parquet packed by', () => {
+  const select = `select 'r' || i as id, repeat('ab' || i, i % 90) || md5(i::text) as name, i / 7 as mass from range(5000) t(i)`;
+  test.each(['snappy', 'gzip', 'zstd', 'brotli', 'lz4_raw'])('%s is read', async (codec) => {
+    const { records } = await ingestPacked(select, codec);
+    expect(records).toHaveLength(5_000);
+    expect(records).toEqual((await ingestPacked(select, 'uncompressed')).records);
+  });
+});
+
+test('LZ4 of which bytes are changed or cut off ends with an error or other bytes', () => {
+  // Literals, a copy that overlaps itself, and lengths of more than one byte.
+  const block = Buffer.from([0x1f, 97, 1, 0, 255, 10, 0x50, 98, 99, 100, 101, 102]);
+  const size = 1 + 4 + 15 + 255 + 10 + 5;
+  expect(Buffer.from(unpackLz4(block, size)).toString()).toBe(`${'a'.repeat(size - 5)}bcdef`);
+  fc.assert(
+    fc.property(fc.nat(block.length - 1), fc.nat(255), fc.nat(block.length), (at, byte, length) => {
+      const changed = Buffer.from(block.with(at, byte)).subarray(0, length);
+      try {
+        expect(unpackLz4(changed, size)).toHaveLength(size);
+      } catch (error) {
+        expect(error).toBeInstanceOf(RangeError);
+      }
+    }),
+  );
+});
+
+test.each(['gzip', 'zstd', 'brotli', 'lz4_raw'])('Parquet with damaged %s is refused as such', (title) => {
+  const packed = { gzip: 'GZIP', zstd: 'ZSTD', brotli: 'BROTLI', lz4_raw: 'LZ4_RAW' }[
+    title
+  ] as keyof typeof compressors;
+  expect(() => compressors[packed](Buffer.from('no such data'), 100)).toThrow(
+    expect.not.objectContaining({ code: expect.anything() }),
+  );
 });

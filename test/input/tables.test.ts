@@ -62,6 +62,11 @@ describe('a table', () => {
     ]);
   });
 
+  test('a cell of U+0000 alone is no empty text', async () => {
+    const { body } = await ingest({ 'x.csv': 'id,name\n1,\0\n2,""\n' }, ['x.csv', '--no-wait']);
+    expect(lines(body).map((line) => line && JSON.parse(line).metadata.name)).toEqual(['', '\0\0', '']);
+  });
+
   const plain = 'id,name,mass\n1,ä,1\n';
   const expected = '\n{"source_id":"1","metadata":{"name":"ä","mass":1}}\n';
   test.each<[string, string, string | Buffer, readonly string[]]>([
@@ -380,6 +385,11 @@ describe('--check', () => {
       '\n      c.ndjson line 2 (4)\n',
     );
     expect((await check('b.csv', 'd.csv')).refused).toContain('(b.csv line 2 and d.csv line 2)');
+    // The second file is not begun yet when the first problem is found.
+    Object.assign(files, {
+      'long.csv': `id,name,mass\n0,a,500\n${'x,'.padEnd(60_000)}\n${'y,'.padEnd(60_000)}\n`,
+    });
+    expect((await check('long.csv', 'b.csv')).problems[0].examples[0].place).toBe('long.csv line 2');
   });
 
   test('exits with 0 when all is right, and tells what would be refused', async () => {

@@ -1,3 +1,5 @@
+import { chosenTarget } from '@osa/cli/commands/trace/target';
+import type { Client } from '@osa/cli/http/client';
 import { beforeAll, expect, test } from 'vitest';
 import { line, type StoryArchive, storyArchive } from './story-archive.ts';
 
@@ -57,6 +59,23 @@ test('a name of several things is refused with their names, and --as chooses', a
   expect(nothing.code).toBe(1);
   expect(nothing.stderr).toContain('usgs-earthquakes:ak18247005');
   expect((await archive.osa(['trace', 'a', '--as', 'run'])).code).toBe(1);
+});
+
+test('a whole name is that thing, also where it is the id of another source', async () => {
+  const source = (name: string) => ({ kind: 'source', name, of: 'tests' });
+  const answer = { has_more: false, failed: [], ingestion: null };
+  const clientOf = (...names: string[]) =>
+    ({ call: () => Promise.resolve({ ...answer, items: names.map(source) }) }) as unknown as Client;
+  const found = await chosenTarget(clientOf('tests:a', 'tests:tests:a'), 'tests:a', undefined);
+  expect(found.name).toBe('tests:a');
+  await expect(chosenTarget(clientOf('tests:a', 'other:a'), 'a', undefined)).rejects.toThrow(
+    'several things',
+  );
+});
+
+test('no name is refused before the server is asked', async () => {
+  const { code, stderr } = await archive.osa(['trace', '']);
+  expect([code, stderr]).toEqual([2, expect.stringContaining('It must have 1 to 1200 characters')]);
 });
 
 test('a list gives one JSON document a line, in its order, also where a name is unknown', async () => {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from 'node:zlib';
 import { OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system/error';
 
@@ -29,9 +29,10 @@ export async function unpacked(name: string, source: AsyncIterable<Uint8Array>):
 async function* decompressed(
   name: string,
   bytes: AsyncIterable<Buffer>,
-  { title, open }: { readonly title: string; readonly open: () => NodeJS.ReadWriteStream },
+  { title, open }: { readonly title: string; readonly open: () => Gunzip | ZstdDecompress },
 ): AsyncGenerator<Buffer> {
-  const source = Readable.from(bytes, { objectMode: false });
+  const given = new Extent();
+  const source = Readable.from(given.measured(bytes), { objectMode: false });
   const target = open();
   let cause: unknown;
   source.on('error', (error) => {
@@ -40,6 +41,7 @@ async function* decompressed(
   });
   try {
     for await (const chunk of source.pipe(target)) yield chunk as Buffer;
+    for await (const _ of source) if (given.filled > target.bytesWritten) break;
   } catch (error) {
     if (cause !== undefined) throw cause;
     if (systemCode(error) === undefined) throw error;
@@ -47,12 +49,38 @@ async function* decompressed(
   } finally {
     source.destroy();
   }
+  // Both libraries end at bytes that begin no further part, and keep silent about all that follows.
+  if (given.filled > target.bytesWritten) {
+    const message = `${name}: its ${title} data ends at byte ${target.bytesWritten}, and something else follows; it is damaged`;
+    throw new OsaError('usage', message);
+  }
+}
+
+/** Measures bytes up to the last one that is not zero, since zeros may fill up a file. */
+class Extent {
+  filled = 0;
+
+  async *measured(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    let before = 0;
+    for await (const chunk of bytes) {
+      const last = chunk.findLastIndex((byte) => byte !== 0);
+      if (last !== -1) this.filled = before + last + 1;
+      before += chunk.length;
+      yield chunk;
+    }
+  }
 }
 
 const notArrow = 'is Arrow, which is not read; save it as Parquet, CSV or NDJSON';
 const kinds = [
   { title: 'gzip', magic: [0x1f, 0x8b], open: () => createGunzip() },
   { title: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], open: () => createZstdDecompress() },
+  // Frames to be skipped, with which pzstd begins.
+  ...Array.from({ length: 16 }, (_, place) => ({
+    title: 'zstd',
+    magic: [0x50 + place, 0x2a, 0x4d, 0x18],
+    open: () => createZstdDecompress(),
+  })),
   {
     magic: [0x50, 0x4b, 0x03, 0x04],
     refusal:

@@ -71,6 +71,7 @@ export function chooseColumns<Kind extends Field>(
       problems.push(`the column ${excerpt(title)} is there twice`);
   }
   const isPublished = publishedNames.every((name) => titles.includes(name));
+  problems.push(...mappedTwice(choices.map));
   const id = idColumn(titles, choices.id);
   if (id === -1) problems.push(missingId(titles, choices.id));
   const byName = new Map(fields.map((field) => [field.name, field]));
@@ -105,12 +106,29 @@ export function chooseColumns<Kind extends Field>(
     }
   }
   if (problems.length > 0) {
-    const [first = '', ...others] = problems;
+    const different = [...new Set(problems)];
+    const [first = '', ...others] = different.slice(0, mostProblems);
+    const more = different.length - mostProblems;
+    if (more > 0) others.push(`${more} more of the columns and fields do not fit`);
     throw new OsaError('usage', [`${name}: ${first}`, ...others].join('\n'), {
       details: { columns: titles },
     });
   }
   return { fields: chosen, id };
+}
+
+/** Problems of a header that are shown, one a line. */
+const mostProblems = 20;
+
+/** Columns that are said to be two fields, of which one would stay empty. */
+export function mappedTwice(map: readonly Mapping[]): string[] {
+  return map.flatMap(({ field, column }, index) => {
+    const other = map.slice(0, index).find((before) => before.column === column && before.field !== field);
+    if (other === undefined) return [];
+    return [
+      `--map: the column ${excerpt(column)} is two fields, ${other.field} and ${field}; name one of them`,
+    ];
+  });
 }
 
 /** -1 where there is none. */
@@ -132,8 +150,8 @@ function missingId(titles: readonly string[], given: string | undefined): string
 }
 
 function unknownColumn(title: string, names: readonly string[]): string {
-  const what =
-    title === '' ? 'a column without a title is not a field' : `the column ${excerpt(title)} is not a field`;
+  if (title === '') return `a column without a title is not a field of the schema: --ignore '' leaves it out`;
+  const what = `the column ${excerpt(title)} is not a field`;
   const word = `'${title.replaceAll("'", "'\\''")}'`;
   return `${what} of the schema${near(fieldNameOf(title), names)}: --map FIELD=${word} says which, --ignore ${word} leaves it out`;
 }

@@ -1,3 +1,4 @@
+import { OsaError } from '@osa/core/error';
 import { type Peeked, unpacked } from './bytes.ts';
 import { type Format, formatOf } from './format.ts';
 import { JsonLines } from './json-lines.ts';
@@ -33,6 +34,7 @@ export async function contentOf(
 ): Promise<Content> {
   const peeked = await unpacked(name, source);
   const head = startOf(peeked, encoding);
+  if (/^[^\r\n]*\0/.test(head)) throw notText(name);
   const format = given ?? formatOf(name, head);
   const isTable = format === 'csv' || format === 'tsv';
   const lines = () => {
@@ -50,6 +52,14 @@ export async function contentOf(
         : decoded(name, { head: Buffer.alloc(0), bytes: lines() }, 'utf-8'),
     lines,
   };
+}
+
+function notText(name: string): OsaError {
+  return new OsaError(
+    'usage',
+    `${name} is not text: its first line has a byte of zero. Unpack an archive such as .tar first; UTF-16 without a byte ` +
+      'order mark takes --encoding utf-16le or utf-16be',
+  );
 }
 
 /** Ignores text that cannot be decoded; reading it reports that. */

@@ -2,8 +2,16 @@ import { OsaError } from '@osa/core/error';
 import { parseExactJson } from '@osa/core/json/exact';
 import { bounds } from '@osa/core/limits';
 import type { Field } from '@osa/core/record/cell';
+import { excerpt } from '@osa/core/text';
 import { largeRefusal } from './collection.ts';
-import { type Choices, fieldNameOf, isOfPublished, type Numbering, publishedNames } from './columns.ts';
+import {
+  type Choices,
+  fieldNameOf,
+  isOfPublished,
+  mappedTwice,
+  type Numbering,
+  publishedNames,
+} from './columns.ts';
 import type { Format } from './format.ts';
 import { JsonLines } from './json-lines.ts';
 
@@ -58,6 +66,23 @@ function nestedRefusal(name: string, line: number): OsaError {
   );
 }
 
+/** One of the values would be lost. */
+function twoMembers(
+  name: string,
+  line: number,
+  keys: readonly string[],
+  fieldOf: (key: string) => string,
+): OsaError {
+  const key =
+    keys.find((one, index) => keys.slice(index + 1).some((other) => fieldOf(other) === fieldOf(one))) ?? '';
+  const others = keys.filter((other) => fieldOf(other) === fieldOf(key)).map((other) => excerpt(other));
+  return new OsaError(
+    'usage',
+    `${name} line ${line}: the members ${others.join(' and ')} are both the field ${fieldOf(key)}; --map and --ignore choose one`,
+    { details: { line } },
+  );
+}
+
 /** Each line as a record; a line stays on its line. @throws OsaError `usage` for anything but a JSON object */
 export async function* nested(
   name: string,
@@ -72,6 +97,8 @@ export async function* nested(
   const mapped = new Map(choices.map.map(({ field, column }) => [column, field]));
   const fieldOf = (key: string) =>
     mapped.get(key) ?? (names.has(key) || !names.has(fieldNameOf(key)) ? key : fieldNameOf(key));
+  const [problem] = mappedTwice(choices.map);
+  if (problem !== undefined) throw new OsaError('usage', `${name}: ${problem}`);
   let line = 0;
   for await (const content of linesOf(name, text)) {
     line += 1;
@@ -84,12 +111,17 @@ export async function* nested(
       throw nestedRefusal(name, line);
     const { id = 'id', ignore } = choices;
     const isOurs = publishedNames.every((known) => known in record);
-    const metadata = Object.fromEntries(
-      Object.entries(record)
-        .filter(([key, value]) => !isOurs || ((mapped.has(key) || !isOfPublished(key)) && value !== null))
-        .filter(([key]) => !ignore.includes(key) && (key !== id || names.has(fieldOf(key))))
-        .map(([key, value]) => [fieldOf(key), value]),
-    );
+    const members = Object.entries(record)
+      .filter(([key, value]) => !isOurs || ((mapped.has(key) || !isOfPublished(key)) && value !== null))
+      .filter(([key]) => !ignore.includes(key) && (key !== id || names.has(fieldOf(key))));
+    const metadata = Object.fromEntries(members.map(([key, value]) => [fieldOf(key), value]));
+    if (Object.keys(metadata).length < members.length)
+      throw twoMembers(
+        name,
+        line,
+        members.map(([key]) => key),
+        fieldOf,
+      );
     const source_id = id === '#' ? numbers.next() : asId(record[id]);
     yield `${JSON.stringify({ source_id, metadata })}\n`;
   }

@@ -1,7 +1,13 @@
 import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import type { Context } from '../command.ts';
-import { openRecords, type RecordsFile, unreadable } from '../commands/ingestions/records-file.ts';
+import {
+  openRecords,
+  type RecordsFile,
+  refuseChanged,
+  stateOf,
+  unreadable,
+} from '../commands/ingestions/records-file.ts';
 import { isLargeObject, largeRefusal, refuseCollection } from './collection.ts';
 import { type Choices, Numbering } from './columns.ts';
 import { contentOf, type Reading } from './content.ts';
@@ -41,7 +47,9 @@ export async function openInput(
     for (const source of sources) {
       const start: Start = { name: source.name, before: count.lines, unit: 'line' };
       starts.push(start);
+      const before = await stateOf(source).catch(() => undefined);
       yield* counting(converted(source, { options, wanted, numbers, start, stop }), count);
+      await refuseChanged(source, before);
     }
   }
   return {
@@ -56,7 +64,7 @@ export async function openInput(
     },
     placeOf(line) {
       const start = starts.findLast(({ before }) => before < line);
-      return start && starts.length > 1 ? `${start.name} ${start.unit} ${line - start.before}` : undefined;
+      return start && sources.length > 1 ? `${start.name} ${start.unit} ${line - start.before}` : undefined;
     },
   };
 }

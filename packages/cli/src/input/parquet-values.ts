@@ -99,9 +99,30 @@ function decimalText(whole: bigint, scale: number): string {
   return `${whole < 0n ? '-' : ''}${digits.slice(0, point)}${fraction}`;
 }
 
+/** A time that no calendar of ours has, such as infinity. */
+class NoTime {
+  private readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  toString(): string {
+    return this.text;
+  }
+}
+
+/** Text as its bytes. The library turns keys of maps into strings by `toString`. */
+class TextBytes extends Uint8Array {
+  override toString(): string {
+    return textOf(this);
+  }
+}
+
 /** Undefined for what JSON does not have: NaN, infinite numbers, and bytes that are not UTF-8. */
 export function jsonOf(value: unknown): string | undefined {
   if (value instanceof JsonText) return value.text;
+  if (value instanceof NoTime) return undefined;
   if (typeof value === 'bigint') return String(value);
   if (typeof value === 'number') return Number.isFinite(value) ? JSON.stringify(value) : undefined;
   if (value instanceof Uint8Array) return isUtf8(value) ? JSON.stringify(textOf(value)) : undefined;
@@ -120,6 +141,7 @@ export function jsonOf(value: unknown): string | undefined {
 
 /** Why `jsonOf` has no text for `value`. */
 export function problemOf(value: unknown): string {
+  if (value instanceof NoTime) return `${shown(value)} is a time beyond those of a calendar; leave it empty`;
   return value instanceof Uint8Array
     ? `${excerpt(textOf(value))} has bytes that are not UTF-8`
     : `${shown(value)} is not a number of JSON, or has bytes that are not UTF-8`;
@@ -134,8 +156,12 @@ export function shown(value: unknown): string {
 const textOf = (bytes: Uint8Array) =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 
-const isoOf = (milliseconds: bigint, fraction: string) =>
-  new Date(Number(milliseconds)).toISOString().replace(/\.\d{3}Z$/, `${fraction.replace(/\.?0*$/, '')}Z`);
+/** The format has infinity as the largest and the smallest number. */
+function isoOf(milliseconds: bigint | number, fraction: string): string | NoTime {
+  const time = new Date(Number(milliseconds));
+  if (Number.isNaN(time.getTime())) return new NoTime(`${milliseconds < 0 ? '-' : ''}infinity`);
+  return time.toISOString().replace(/\.\d{3}Z$/, `${fraction.replace(/\.?0*$/, '')}Z`);
+}
 
 /** Times and JSON as text, with all of their digits; other text as its bytes. */
 export const parsers = {
@@ -143,8 +169,12 @@ export const parsers = {
   timestampFromMicroseconds: (at: bigint) => isoOf(floored(at, 1_000n), `.${digitsOf(at, 1_000_000n, 6)}`),
   timestampFromNanoseconds: (at: bigint) =>
     isoOf(floored(at, 1_000_000n), `.${digitsOf(at, 1_000_000_000n, 9)}`),
-  dateFromDays: (days: number) => new Date(days * 86_400_000).toISOString().slice(0, 10),
-  stringFromBytes: (bytes: Uint8Array | undefined) => bytes,
+  dateFromDays: (days: number) => {
+    const time = isoOf(days * 86_400_000, '');
+    return time instanceof NoTime ? time : time.replace(/T.*$/, '');
+  },
+  stringFromBytes: (bytes: Uint8Array | undefined) =>
+    bytes && new TextBytes(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength),
   jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && new JsonText(textOf(bytes)),
 } as unknown as ParquetParsers;
 

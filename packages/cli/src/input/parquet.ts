@@ -8,6 +8,7 @@ import { systemCode } from '@osa/core/system/error';
 import { cut, excerpt } from '@osa/core/text';
 import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
 import { type Choices, type Columns, chooseColumns, type Numbering } from './columns.ts';
+import { unpackLz4 } from './lz4.ts';
 import { jsonOf, parsers, problemOf, type Scales, scaled, shown, takeScales } from './parquet-values.ts';
 import { type CellValue, RowCheck, type Wanted } from './row-check.ts';
 
@@ -139,11 +140,25 @@ function idOf(
   return typeof value === 'string' || value instanceof Uint8Array ? shown(value) : json;
 }
 
-const compressors = {
-  GZIP: (input: Uint8Array) => gunzipSync(input),
-  ZSTD: (input: Uint8Array) => zstdDecompressSync(input),
-  BROTLI: (input: Uint8Array) => brotliDecompressSync(input),
+export const compressors = {
+  GZIP: unpacking((input) => gunzipSync(input)),
+  ZSTD: unpacking((input) => zstdDecompressSync(input)),
+  BROTLI: unpacking((input) => brotliDecompressSync(input)),
+  LZ4_RAW: unpacking(unpackLz4),
 };
+
+type Unpack = (input: Uint8Array, size: number) => Uint8Array;
+
+/** Errors without a code, which would be one of reading the file. */
+function unpacking(unpack: Unpack): Unpack {
+  return (input, size) => {
+    try {
+      return unpack(input, size);
+    } catch (cause) {
+      throw new Error(messageOf(cause), { cause });
+    }
+  };
+}
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

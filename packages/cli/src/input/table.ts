@@ -69,6 +69,8 @@ export async function* readRows(
     // A quoted empty cell is an empty text, unless the table has quotes around everything.
     cast: (cell, { quoting, records }) => {
       if (records === 0) isBare ||= !quoting;
+      // The character alone would be an empty text; so the record is refused, as with any other text that has it.
+      if (cell === emptyText) return cell + cell;
       return quoting && isBare && cell === '' && records > 0 ? emptyText : cell;
     },
     on_record: (cells, { lines }) => ({ cells, line: place.of(cells, lines) }),

@@ -65,6 +65,11 @@ export function instant(given: string): string {
   throw new OsaError('usage', 'It must be a time, such as 2026-03-01 or "2026-03-01 03:04:05".');
 }
 
+/** An answer of `instant` as text for which `instant` has the same answer. */
+export function instantText(rfc3339: string): string {
+  return rfc3339.replace(/^(.{16}):00(?=[Z+-])/, '$1');
+}
+
 /** An id of what the server made, as its answers show it, or the beginning of one (`commands/full-id.ts`). */
 export function storedId(given: string): string {
   if (uuid.test(given) || /^[0-9a-f][0-9a-f-]{3,34}$/i.test(given)) return given;

@@ -4,7 +4,7 @@ import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import { suggest } from '@osa/core/suggest';
 import type { Client } from '../../http/client.ts';
-import { instant, integer, text } from '../../terminal/parse.ts';
+import { instant, instantText, integer, text } from '../../terminal/parse.ts';
 import { readWhere, type Where } from './where.ts';
 
 /** The options of `osa rows` and `osa records`, and the pages that answer them. */
@@ -61,7 +61,7 @@ export function pageOptions(options: {
   readonly limit: number | undefined;
 }) {
   const { where, sort, columns, asOf, limit } = options;
-  return { where: where?.text, sort, columns: columns?.join(','), asOf, limit };
+  return { where: where?.text, sort, columns: columns?.join(','), asOf: asOf && instantText(asOf), limit };
 }
 
 function names(given: string): readonly string[] {

@@ -8,7 +8,7 @@ import { type Cell, table } from '../../terminal/table.ts';
 import { chosenColumns, describedTable, pageOptions, queryOptions, type ReadPage } from './query.ts';
 import { askRecords } from './read-pages.ts';
 import { recalledNotes } from './recalled.ts';
-import { isPage, sendTable } from './show.ts';
+import { isPage, pageResult, sendTable } from './show.ts';
 
 export const records = defineCommand({
   description:
@@ -58,7 +58,10 @@ export const records = defineCommand({
     }
     const limit = Math.min(options.limit ?? bounds.defaultPageRows, bounds.pageRows);
     const answer = await read({ cursor: options.cursor, limit });
-    context.output.result(answer, recordLines(columns, answer.rows, options.columns !== undefined));
+    pageResult(context, answer, {
+      options,
+      lines: recordLines(columns, answer.rows, options.columns !== undefined),
+    });
     context.output.note(...recalledNotes(answer.rows));
     context.output.note(
       ...nextPage({

@@ -11,7 +11,7 @@ import { chosenColumns, pageOptions, queryOptions, type ReadPage } from './query
 import { askRows } from './read-pages.ts';
 import { recalledNotes } from './recalled.ts';
 import { otherSchemas, rowsText } from './schema-rows.ts';
-import { isPage, sendTable } from './show.ts';
+import { isPage, pageResult, sendTable } from './show.ts';
 
 export const rows = defineCommand({
   description:
@@ -84,12 +84,10 @@ export const rows = defineCommand({
     if (release !== undefined && answer.rows.length === 0) {
       await server.call('showRelease', { params: { name: hook, version: release } });
     }
-    output.result(
-      answer,
-      options.columns
-        ? chosenLines(columns, answer)
-        : rowLines(hook, feature.columns, { rows: answer.rows, history }),
-    );
+    const lines = options.columns
+      ? chosenLines(columns, answer)
+      : rowLines(hook, feature.columns, { rows: answer.rows, history });
+    pageResult(context, answer, { options, lines });
     output.note(...recalledNotes(answer.rows));
     if (answer.rows.length === 0) {
       const which = schemaRead.includes('@')

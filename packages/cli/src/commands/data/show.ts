@@ -6,9 +6,10 @@ import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import type { Context } from '../../command.ts';
 import { bytes, count, counted } from '../../terminal/format.ts';
+import type { Line } from '../../terminal/paint.ts';
 import { outPlace } from '../out-place.ts';
 import { download } from './download.ts';
-import { chosenFormat, type FileFormat, type OutputFormat, type ReadPage } from './query.ts';
+import { chosenFormat, type DataPage, type FileFormat, type OutputFormat, type ReadPage } from './query.ts';
 import { noticed } from './recalled.ts';
 
 /** Rows into a file, or to stdout as text that programs read. */
@@ -28,6 +29,32 @@ export interface Shown {
 /** Whether `table` or `json` were asked for, which are shown page by page. */
 export function isPage({ options }: Pick<Shown, 'options'>): boolean {
   return ['table', 'json'].includes(chosenFormat(options.format, options.out));
+}
+
+/** A page: as JSON for `--json` and `--format json`, with the columns that were asked for and notices of recalls. */
+export function pageResult(
+  { output }: Context,
+  page: DataPage,
+  {
+    options: { format, columns },
+    lines,
+  }: {
+    readonly options: {
+      readonly format: OutputFormat | undefined;
+      readonly columns: readonly string[] | undefined;
+    };
+    readonly lines: readonly Line[];
+  },
+): void {
+  const names = columns && [...columns, '_recalled'];
+  const rows = names
+    ? page.rows.map((row) =>
+        Object.fromEntries(names.filter((name) => name in row).map((name) => [name, row[name]])),
+      )
+    : page.rows;
+  const document = { ...page, rows };
+  if (format === 'json' && !output.json) output.document(JSON.stringify(document, null, 2));
+  else output.result(document, lines);
 }
 
 export async function sendTable(context: Context, shown: Shown): Promise<void> {

@@ -1,4 +1,5 @@
 import { OsaError } from '@osa/core/error';
+import { numberProblem } from '@osa/core/json/number';
 import { rawNumber } from '@osa/core/json/raw';
 
 /**
@@ -111,7 +112,11 @@ class Reader {
 
   private value(): unknown {
     const token = this.take();
-    if (token.kind === 'number') return rawNumber(token.text);
+    if (token.kind === 'number') {
+      const problem = numberProblem(token.text);
+      if (problem !== undefined) throw this.flaw(problem, token);
+      return rawNumber(token.text);
+    }
     if (token.kind === 'text') return this.textOf(token);
     const word = token.text.toLowerCase();
     if (token.kind === 'word' && (word === 'true' || word === 'false')) return word === 'true';

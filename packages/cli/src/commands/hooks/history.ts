@@ -2,7 +2,7 @@ import type { Answer } from '@osa/core/api';
 import { defineCommand } from '../../command.ts';
 import { nextPage, time, version } from '../../terminal/format.ts';
 import { bold, green, type Line, line } from '../../terminal/paint.ts';
-import { instant } from '../../terminal/parse.ts';
+import { instant, instantText } from '../../terminal/parse.ts';
 import { pagingOptions } from '../paging.ts';
 import { changeTable } from './move-pointer.ts';
 
@@ -39,7 +39,7 @@ export const hooksHistory = defineCommand({
     output.note(
       ...nextPage({
         commandLine: `osa hooks history ${hook}`,
-        options,
+        options: { ...options, at: at && instantText(at) },
         server: server.server,
         cursor: answer.next_cursor,
       }),

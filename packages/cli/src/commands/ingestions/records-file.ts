@@ -55,6 +55,35 @@ export async function openRecords(
   }
 }
 
+/** The state of the source's file; undefined for a pipe and the like. */
+export async function stateOf({ path }: Pick<RecordsFile, 'path'>): Promise<FileState | undefined> {
+  if (path === undefined) return undefined;
+  const { ino, size, mtimeNs } = await stat(path, { bigint: true });
+  return { ino, size, mtimeNs };
+}
+
+interface FileState {
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+}
+
+/**
+ * A file that was written to holds parts of two states. One that was replaced by another is read as it was.
+ *
+ * @param before its state before it was read
+ * @throws OsaError `usage`
+ */
+export async function refuseChanged(source: RecordsFile, before: FileState | undefined): Promise<void> {
+  const after = await stateOf(source).catch(() => undefined);
+  if (!before || !after || after.ino !== before.ino) return;
+  if (after.size === before.size && after.mtimeNs === before.mtimeNs) return;
+  const advice = 'nothing is stored; repeat the command once nothing writes to the file';
+  throw new OsaError('usage', `${source.name} has changed while it was read; ${advice}`, {
+    field: source.field,
+  });
+}
+
 type Named = Pick<RecordsFile, 'name' | 'field'>;
 
 /** `error` itself, or `usage` when the operating system has refused to read the file. */

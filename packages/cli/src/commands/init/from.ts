@@ -7,7 +7,7 @@ import { longestFieldName, SchemaId } from '@osa/core/record/schema';
 import { excerpt } from '@osa/core/text';
 import { type Choices, fieldNameOf, isOfPublished, publishedNames } from '../../input/columns.ts';
 import type { Column } from './infer-column.ts';
-import { completeness } from './scaffold.ts';
+import { completeness, yamlName } from './scaffold.ts';
 import type { Survey } from './survey.ts';
 
 /** A dataset made of a file: its files, and what `osa ingest` takes the file's columns for. */
@@ -22,7 +22,7 @@ export interface Made {
 /** @throws OsaError `usage` for a file that no schema fits */
 export function madeFrom(
   file: string,
-  { columns, records, isNested }: Survey,
+  { columns, records, isNested, isFlat }: Survey,
   { slug, jsonSchema }: { readonly slug: string; readonly jsonSchema: unknown },
 ): Made {
   const hook = hookNameOf(slug);
@@ -34,7 +34,8 @@ export function madeFrom(
   }
   const id = isNested ? undefined : idOf(columns);
   const isPublished = !isNested && publishedNames.every((name) => titles.includes(name));
-  const left = ({ title }: Column) => title === '' || (isPublished && isOfPublished(title));
+  const left = ({ title, isNested: hasObjects }: Column) =>
+    title === '' || (hasObjects && !isNested) || (isPublished && isOfPublished(title));
   const isId = ({ title }: Column) => isIdTitle(title) && title === id?.title;
   const fields = fieldsOf(columns.filter((column) => !left(column) && (isNested || !isId(column))));
   if (fields.length === 0 || fields.length > bounds.fields) {
@@ -48,6 +49,11 @@ export function madeFrom(
     const message = `${file}: "${odd.column.title}" cannot be the name of a field; a flat file takes --map`;
     throw new OsaError('usage', message, { field: 'from' });
   }
+  const deep = isNested ? columns.find((column) => column.isNested) : undefined;
+  if (deep) {
+    const message = `${file}: "${deep.title}" has objects, and a field has one value or a list; give each of their members a field`;
+    throw new OsaError('usage', message, { field: 'from' });
+  }
   return {
     files: [
       ['convention.yaml', convention({ slug, hook, file: basename(file), records, fields })],
@@ -55,13 +61,15 @@ export function madeFrom(
       [`hooks/${hook}/hook.mjs`, completeness],
       ['.gitignore', '.osa/\n'],
     ],
-    choices: isNested ? { id: undefined, map: [], ignore: [] } : choicesFor(columns, fields, id),
+    choices: isNested
+      ? { id: undefined, map: [], ignore: [] }
+      : choicesFor(columns, fields, { id, isFlat, isPublished }),
     hook,
     oddities: [
       ...titlesLike(titles),
       ...leftOut(columns.filter((column) => left(column) && !isId(column))),
-      ...fields.flatMap(({ name, column: { oddity } }) =>
-        oddity === undefined ? [] : [`${name} is text: ${oddity}`],
+      ...fields.flatMap(({ name, column: { oddity, isList } }) =>
+        oddity === undefined ? [] : [`${name} is ${isList ? 'a list' : 'text'}: ${oddity}`],
       ),
     ],
   };
@@ -87,9 +95,12 @@ function withEnding(name: string, ending: string, longest: number): string {
 
 function leftOut(columns: readonly Column[]): string[] {
   const names = new Set(
-    columns.map(({ title }) => (title === '' ? 'a column without a title' : excerpt(title))),
+    columns.map(({ title, isNested }) => {
+      if (title === '') return 'a column without a title is left out';
+      return `${excerpt(title)} is left out${isNested ? ', since it has objects or lists of lists' : ''}`;
+    }),
   );
-  return [...names].map((name) => `${name} is left out`);
+  return [...names];
 }
 
 /** A header of numbers may be a record. */
@@ -138,17 +149,25 @@ function idOf(columns: readonly Column[]): Column | undefined {
 function choicesFor(
   columns: readonly Column[],
   fields: readonly MadeField[],
-  id: Column | undefined,
+  {
+    id,
+    isFlat,
+    isPublished,
+  }: { readonly id: Column | undefined; readonly isFlat: boolean; readonly isPublished: boolean },
 ): Choices {
   const [first] = ['source_id', 'id'].flatMap((word) =>
     columns.filter(({ title }) => title.toLowerCase() === word),
   );
+  const isFound = id !== undefined && id.title === first?.title && (!isFlat || isPublished);
   return {
-    id: id !== undefined && id.title === first?.title ? undefined : (id?.title ?? '#'),
+    id: isFound ? undefined : (id?.title ?? '#'),
     map: fields
       .filter(({ name, column }) => fieldNameOf(column.title) !== name)
       .map(({ name, column }) => ({ field: name, column: column.title })),
-    ignore: columns.some(({ title }) => title === '') ? [''] : [],
+    ignore: [
+      ...(columns.some(({ title }) => title === '') ? [''] : []),
+      ...columns.flatMap(({ title, isNested }) => (isNested && title !== '' ? [title] : [])),
+    ],
   };
 }
 
@@ -167,14 +186,14 @@ const convention = ({
   records,
   fields,
 }: Parts) => `# yaml-language-server: $schema=./convention.schema.json
-slug: ${slug}
+slug: ${yamlName(slug)}
 title: ${JSON.stringify(file)}
 description: ${JSON.stringify(`Records of ${file}.`)}
 
 # The fields of a record, as ${records} records of the file have them. They never change under the same version: correct types
 # before the first deploy, and say the unit of each number, such as unit: kg.
 schema:
-  id: ${SchemaId.safeParse(slug).success ? slug : `${slug}-record`}
+  id: ${SchemaId.safeParse(slug).success ? yamlName(slug) : `${slug}-record`}
   version: 1.0.0
   fields:
 ${fields.map(fieldLine).join('')}
@@ -191,10 +210,11 @@ hooks:
     release: { directory: ./hooks/${hook}, command: [node, hook.mjs] }
 `;
 
-function fieldLine({ name, column: { title, type, isComplete, oddity } }: MadeField): string {
+function fieldLine({ name, column: { title, type, isComplete, isList, oddity } }: MadeField): string {
   const unit = type === 'number' ? ` # unit: ${unitIn(title)}?` : '';
   const odd = oddity === undefined ? '' : ` # ${oddity}`;
-  return `    - { name: ${name}, type: ${type}, required: ${isComplete}, description: ${JSON.stringify(title)} }${unit}${odd}\n`;
+  const many = isList ? ', cardinality: zero_or_more' : '';
+  return `    - { name: ${yamlName(name)}, type: ${type}, required: ${isComplete}${many}, description: ${JSON.stringify(title)} }${unit}${odd}\n`;
 }
 
 /** The text in brackets at the end of a title, as in `depth (m)`. */

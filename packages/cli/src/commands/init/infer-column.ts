@@ -1,15 +1,20 @@
 import { isDate, isDateTime } from '@osa/core/calendar';
 import { isNumber } from '@osa/core/record/cell';
+import { excerpt } from '@osa/core/text';
 
 /** Facts about all values of one column. */
 export interface Column {
   readonly title: string;
   readonly type: 'text' | 'number' | 'date' | 'boolean' | 'url';
+  /** Whether its values are lists. */
+  readonly isList: boolean;
+  /** Whether it has objects, or lists of lists, which no field takes. */
+  readonly isNested: boolean;
   /** Whether every record has a value. */
   readonly isComplete: boolean;
   /** Whether no value is there twice, and each could name its record. */
   readonly isUnique: boolean;
-  /** For a text of which most look like something else: what, and a value that shows why it is none. */
+  /** For a text of which most look like something else, and for values of several kinds: what, and a value that shows it. */
   readonly oddity: string | undefined;
 }
 
@@ -80,20 +85,59 @@ export class ColumnLook {
   private values = 0;
   private shortest = Number.POSITIVE_INFINITY;
   private longest = 0;
+  private isNested = false;
+  /** A value of JSON of each kind. */
+  private readonly shapes = new Map<Shape, string>();
   private readonly alike = likenesses.map((likeness) => ({ ...likeness, count: 0, example: '' }));
 
   constructor(title: string) {
     this.title = title;
   }
 
+  /** A cell of a table, which is read as its field says. */
   add(cell: string): void {
     const text = cell.trim();
     if (text === '') return;
     this.values += 1;
+    this.look(text, undefined);
+  }
+
+  /** A value of JSON, which has a type of its own. */
+  addJson(value: unknown): void {
+    if (value === null || value === undefined) return;
+    this.values += 1;
+    if (Array.isArray(value)) {
+      this.isUnique = false;
+      this.see('list', value);
+      if (value.includes(null)) this.see('hole', value);
+      for (const item of value) if (item !== null) this.addScalar(item);
+      return;
+    }
+    this.see('single', value);
+    this.addScalar(value);
+  }
+
+  private addScalar(value: unknown): void {
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    const kind = jsonKind(value, text);
+    if (kind === undefined) [this.isNested, this.isUnique] = [true, false];
+    else {
+      this.see(kind, value);
+      this.look(text, kind);
+    }
+  }
+
+  private see(shape: Shape, value: unknown): void {
+    if (!this.shapes.has(shape)) this.shapes.set(shape, excerpt(value));
+  }
+
+  /** @param json the kind that JSON says; a text may be a date or a URL */
+  private look(text: string, json: JsonKind | undefined): void {
     this.shortest = Math.min(this.shortest, text.length);
     this.longest = Math.max(this.longest, text.length);
     for (const [kind, test] of tests) {
-      const fits = this.kinds.has(kind) && test(text);
+      const isOther = json !== undefined && (json === 'text' ? isOfJson(kind) : kind !== json);
+      const fits = this.kinds.has(kind) && !isOther && test(text);
       if (!fits) this.kinds.delete(kind);
     }
     for (const likeness of this.alike) {
@@ -101,12 +145,13 @@ export class ColumnLook {
       if (likeness.example === '' && likeness.shows(text)) likeness.example = text;
     }
     if (!this.isUnique) return;
-    if (this.ids.has(text) || Buffer.byteLength(text) > 200) this.isUnique = false;
+    if (text === '' || this.ids.has(text) || Buffer.byteLength(text) > 200) this.isUnique = false;
     else if (this.ids.size < mostIds) this.ids.add(text);
   }
 
   column(records: number): Column {
-    const type = this.values === 0 ? 'text' : (tests.find(([kind]) => this.kinds.has(kind))?.[0] ?? 'text');
+    const type = this.longest === 0 ? 'text' : (tests.find(([kind]) => this.kinds.has(kind))?.[0] ?? 'text');
+    const isList = this.shapes.has('list');
     const most = this.alike.find(
       ({ count, example, isOfWidths = false }) =>
         type === 'text' &&
@@ -117,9 +162,34 @@ export class ColumnLook {
     return {
       title: this.title,
       type,
+      isList,
+      isNested: this.isNested,
       isComplete: this.values === records && records > 0,
       isUnique: this.isUnique && this.values === records && records > 0,
-      oddity: most && `most are ${most.name} ${JSON.stringify(most.example)}`,
+      oddity: this.misfit(type) ?? (most && `most are ${most.name} ${JSON.stringify(most.example)}`),
     };
   }
+
+  /** Values of JSON that the field does not take. */
+  private misfit(type: Kind): string | undefined {
+    const hole = this.shapes.get('hole');
+    if (hole !== undefined) return `some lists have null, such as ${hole}, and make their records invalid`;
+    const single = this.shapes.has('list') ? this.shapes.get('single') : undefined;
+    if (single !== undefined) return `some are no lists, such as ${single}, and make their records invalid`;
+    const other = type === 'text' ? (this.shapes.get('number') ?? this.shapes.get('boolean')) : undefined;
+    return other && `some are no texts, such as ${other}, and make their records invalid`;
+  }
 }
+
+type JsonKind = 'text' | 'number' | 'boolean';
+type Shape = JsonKind | 'list' | 'single' | 'hole';
+
+/** Undefined for objects and lists. Numbers that no double keeps are raw JSON. */
+function jsonKind(value: unknown, text: string): JsonKind | undefined {
+  if (typeof value === 'string') return 'text';
+  if (typeof value === 'boolean') return 'boolean';
+  return /^-?\d/.test(text) ? 'number' : undefined;
+}
+
+/** Kinds that JSON has of its own. */
+const isOfJson = (kind: Kind) => kind === 'number' || kind === 'boolean';

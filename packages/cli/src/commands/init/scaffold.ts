@@ -9,8 +9,13 @@ export function scaffold(slug: string, jsonSchema: unknown): (readonly [path: st
   ];
 }
 
+/** A name as a text of YAML, which reads some words as other values. */
+export function yamlName(name: string): string {
+  return /^(?:null|true|false)$/.test(name) ? JSON.stringify(name) : name;
+}
+
 const convention = (slug: string) => `# yaml-language-server: $schema=./convention.schema.json
-slug: ${slug}
+slug: ${yamlName(slug)}
 title: Mineral samples
 description: Mineral samples with the mass and the volume that were measured.
 

@@ -16,6 +16,8 @@ export interface Survey {
   readonly records: number;
   /** Whether each record has `source_id` and `metadata`, whose members are the columns. */
   readonly isNested: boolean;
+  /** Whether the records are flat JSON, whose ids are never found by their name. */
+  readonly isFlat: boolean;
 }
 
 /** Reads all of the file and keeps little of it. @throws OsaError `usage` for a file without records */
@@ -59,7 +61,12 @@ async function surveyTable(name: string, text: AsyncIterable<string>, separator:
       'give each column a title, delete what is above the header, or name the separator by --separator';
     throw new OsaError('usage', message, { field: 'from' });
   }
-  return { columns: (looks ?? []).map((look) => look.column(records)), records, isNested: false };
+  return {
+    columns: (looks ?? []).map((look) => look.column(records)),
+    records,
+    isNested: false,
+    isFlat: false,
+  };
 }
 
 async function surveyJson(name: string, { head, text }: Content): Promise<Survey> {
@@ -76,14 +83,14 @@ async function surveyJson(name: string, { head, text }: Content): Promise<Survey
     for (const [title, value] of Object.entries(Object(isNested ? record.metadata : record))) {
       const look = looks.get(title) ?? new ColumnLook(title);
       looks.set(title, look);
-      look.add(cellOf(value));
+      look.addJson(value);
     }
   }
   if (records === 1 && longest > bounds.lineBytes) throw largeRefusal(name);
-  return { columns: [...looks.values()].map((look) => look.column(records)), records, isNested };
-}
-
-function cellOf(value: unknown): string {
-  if (value === null) return '';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return {
+    columns: [...looks.values()].map((look) => look.column(records)),
+    records,
+    isNested,
+    isFlat: !isNested,
+  };
 }

@@ -48,6 +48,9 @@ export async function chosenTarget(client: Client, what: string, as: Kind | unde
   const [only] = items;
   if (only === undefined) throw await nothingFound(client, what, as);
   if (items.length === 1) return only;
+  // A source id may be the whole name of another source, which is then named by its own whole name only.
+  const whole = items.filter(({ name }) => name === what);
+  if (whole.length === 1) return whole[0] ?? only;
   const matches = items.map(({ kind, name, of }) => `${kind} ${name}, of ${of}`);
   throw new OsaError(
     'usage',

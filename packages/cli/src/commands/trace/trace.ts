@@ -36,6 +36,7 @@ export const trace = defineCommand({
       description:
         "a row as <hook>/<id>, a record's SRN, a source as <convention>:<source id> or its source id alone, " +
         'a release as <hook>@<version>, the id of a run or deploy; - reads a list, one a line',
+      parse: text(1_200),
     },
   },
   options: {
