@@ -20,9 +20,13 @@ const work = `
 async function mostRoom(mode: 'bounded' | 'free'): Promise<number> {
   // Without this, the most that V8 gives depends on the memory of the machine.
   const limit = '--max-semi-space-size=32';
-  const { stdout } = await execa(process.execPath, [limit, '--input-type=module', '--eval', work, '--', mode], {
-    cwd: new URL('../..', import.meta.url),
-  });
+  const { stdout } = await execa(
+    process.execPath,
+    [limit, '--input-type=module', '--eval', work, '--', mode],
+    {
+      cwd: new URL('../..', import.meta.url),
+    },
+  );
   return Number(stdout);
 }
 

@@ -1,7 +1,7 @@
 import { holdAtFailpoints } from '@osa/core/failpoint';
 import { activate, rollback } from '@osa/core/hook/live';
 import { pauseHook } from '@osa/core/hook/pause';
-import { recompute } from '@osa/core/recompute/recompute';
+import { planRecompute, recompute } from '@osa/core/recompute/recompute';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { backendThatRuns } from '../support/database/postgres-support.ts';
@@ -278,6 +278,21 @@ test('batches that are claimed after a move of the pointer run the new live rele
       { version: 3, records: 1 },
     ],
   });
+});
+
+test('a record of which several versions are named counts once', async () => {
+  await bench.deploy({ probe: plain(1) });
+  for (const value of [1, 2]) {
+    await bench.ingest([record('a', value)]);
+    await bench.drain();
+  }
+  await bench.deploy({ probe: plain(2) });
+  const versions = await bench.database.sql<{ srn: string }[]>`select srn from published`;
+  const records = versions.map(({ srn }) => srn);
+  expect(records).toHaveLength(2);
+  const once = { records: 1, rows: 1 };
+  expect(await planRecompute(bench.store, writer, 'probe', { records })).toMatchObject(once);
+  expect(await recomputed(bench, { records })).toMatchObject({ expected_records: 1, ...once });
 });
 
 test('named records are computed again, and a list with a record that is not there starts nothing', async () => {

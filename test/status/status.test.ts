@@ -1,14 +1,16 @@
 import type { Answer } from '@osa/core/api';
-import { rollback } from '@osa/core/hook/live';
+import { activate, rollback } from '@osa/core/hook/live';
 import { pauseHook } from '@osa/core/hook/pause';
 import { announceWorker } from '@osa/core/postgres/queue/workers';
 import { openBatches } from '@osa/core/postgres/status/queue';
+import { unhealedHooks } from '@osa/core/postgres/status/unhealed';
 import { recompute } from '@osa/core/recompute/recompute';
 import { executeNext } from '@osa/core/run/execute';
 import { type DaemonFacts, readStatus } from '@osa/core/status/status';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type CoreArchive, coreArchive, hookCode, record } from '../support/core-archive.ts';
 import { admin, until } from '../support/database/database.ts';
+import { boundedReads } from '../support/database/table-reads.ts';
 
 let bench: CoreArchive;
 beforeEach(async () => {
@@ -94,6 +96,57 @@ test('a heal that leaves results of the bad release needs a person until none is
   await recompute(bench.store, writer, 'fine', { releases: [2] });
   await bench.drain();
   expect(await needs()).toEqual([]);
+});
+
+test('results that a heal left are named also after later heals and recomputes', async () => {
+  await workerRuns();
+  const broken = hookCode(
+    'return metadata.value === 1 ? { error: "no luck" } : { features: [{ value: 1 }] };',
+  );
+  await bench.deploy({ fine: { code: broken } });
+  await bench.deploy({ fine: { code: good } });
+  await bench.ingest(records(3));
+  await bench.drain();
+  const { recompute: heal } = await rollback(bench.store, writer, 'fine', { heal: true });
+  await bench.drain();
+  const left = { hook: 'fine', recompute: heal?.id, version: 2, records: 1, rows: 1 };
+
+  await bench.deploy({ fine: { code: hookCode('return { features: [{ value: 3 }] };') } });
+  await rollback(bench.store, writer, 'fine', { to: 1, heal: true });
+  await bench.drain();
+  expect(await unhealedHooks(bench.database.sql)).toEqual([left]);
+
+  const owner = bench.open('owner', { max: 1 });
+  await owner.transaction(async (tx) => {
+    await tx`set local session_replication_role = replica`;
+    await tx`
+      insert into recomputes (id, hook, releases, batch_size, expected_records, expected_rows, actor, cut_at, finished_at)
+      select ('ffffffff-ffff-7fff-8fff-' || lpad(n::text, 12, '0'))::uuid, hook, releases, batch_size, 0, 0, actor, now(), now()
+      from recomputes cross join generate_series(1, 5000) n where id = ${left.recompute ?? null}`;
+  });
+  const app = bench.open('app', { max: 1 });
+  const { measure, over } = boundedReads(app, {
+    ...{ tables: ['recomputes'], entriesPerRecord: 10, wholeFrom: 5_000 },
+  });
+  expect(await measure('unhealed', 1, () => unhealedHooks(app.sql))).toEqual([left]);
+  expect(over).toEqual([]);
+});
+
+test('rows of a release that was live again after its heal, and left without one, need nobody', async () => {
+  await workerRuns();
+  await bench.deploy({ fine: { code: hookCode('return { features: [{ value: 1 }] };') } });
+  await bench.deploy({ fine: { code: good } });
+  await bench.ingest(records(2));
+  await bench.drain();
+  await rollback(bench.store, writer, 'fine', { heal: true });
+  await bench.drain();
+  await activate(bench.store, writer, 'fine', { version: 2 });
+  await bench.ingest(records(1, 100));
+  await bench.drain();
+  await rollback(bench.store, writer, 'fine', {});
+  const status = await look();
+  expect(status.stale).toMatchObject({ records: 1 });
+  expect(status.needs).toEqual([]);
 });
 
 test('a run whose attempts time out needs a person before all of them have', async () => {

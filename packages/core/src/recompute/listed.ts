@@ -5,7 +5,7 @@ import type { ListedRecord, RecomputeWrites } from './recomputes.ts';
 const mostNamed = 5;
 
 /**
- * The records that were named one by one.
+ * The records that were named one by one, each once, however many of its versions were named.
  *
  * @throws OsaError `not_found`, `invalid`: nothing is done where one of them is not a published record of the hook
  */
@@ -45,7 +45,7 @@ export async function listed(
       'invalid',
     );
   }
-  return there;
+  return [...new Map(there.map((record) => [`${record.convention} ${record.sourceId}`, record])).values()];
 }
 
 function refuse(srns: readonly string[], what: string, code: 'not_found' | 'invalid'): void {

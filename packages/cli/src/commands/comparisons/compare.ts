@@ -7,7 +7,7 @@ import { append } from '../deploy/github.ts';
 import { versionArgument } from '../hooks/move-pointer.ts';
 import { readSrns } from '../recomputes/srns.ts';
 import { type Comparison, changedText, isBeyond, reportLines, reportMarkdown } from './report.ts';
-import { percentOf, toleranceOf } from './tolerance.ts';
+import { byColumn, percentOf, toleranceOf } from './tolerance.ts';
 import { untilDone } from './until-done.ts';
 
 const defaultSample = 500;
@@ -77,7 +77,7 @@ export const hooksCompare = defineCommand({
       ...(options.seed !== undefined && { seed: options.seed }),
       ...(drawn !== undefined && { sample: drawn }),
       ...(records !== undefined && { records: await readSrns(context, records) }),
-      tolerances: Object.fromEntries(options.tolerance.map(({ column, allowed }) => [column, allowed])),
+      tolerances: byColumn(options.tolerance),
       keys: [...options.key],
     };
     const begun = await client.call('compare', { params: { name: given.hook }, body });

@@ -13,12 +13,22 @@ export function toleranceOf(given: string): Tolerance {
   if (free !== undefined) return { column: free, allowed: { any: true } };
   if (column !== undefined && number !== undefined) {
     const value = Number(number);
-    return { column, allowed: percent ? { rel: value / 100 } : { abs: value } };
+    if (Number.isFinite(value)) return { column, allowed: percent ? { rel: value / 100 } : { abs: value } };
   }
   throw new OsaError(
     'usage',
     'It must be a column and a number or a share, such as energy_j=0.5, energy_j=1% or source=any.',
   );
+}
+
+/** Tolerances by column. @throws OsaError `usage` for a column that is given twice: nobody knows which one counts */
+export function byColumn(given: readonly Tolerance[]): Record<string, Tolerance['allowed']> {
+  const columns = given.map(({ column }) => column);
+  const twice = columns.find((column, n) => columns.indexOf(column) !== n);
+  if (twice === undefined) return Object.fromEntries(given.map(({ column, allowed }) => [column, allowed]));
+  throw new OsaError('usage', `--tolerance: ${twice} has two of them; give one for each column`, {
+    field: 'tolerance',
+  });
 }
 
 /** `1%` or `1`. @throws OsaError `usage` */

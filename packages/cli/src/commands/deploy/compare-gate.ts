@@ -10,7 +10,7 @@ import { RefusalFromServer } from '../../terminal/output.ts';
 import { bold, green, type Line, line, red } from '../../terminal/paint.ts';
 import { integer, milliseconds, text } from '../../terminal/parse.ts';
 import { type Comparison, changedText, reportLines, reportMarkdown } from '../comparisons/report.ts';
-import { percentOf, toleranceOf } from '../comparisons/tolerance.ts';
+import { byColumn, percentOf, type Tolerance, toleranceOf } from '../comparisons/tolerance.ts';
 import { untilDone } from '../comparisons/until-done.ts';
 import { append } from './github.ts';
 
@@ -100,7 +100,7 @@ export function gateOf(
   { compare, maxChanged, tolerance, key, seed }: Given,
 ): DeployComparison | undefined {
   if (compare === undefined) return undefined;
-  const tolerances: Record<string, Record<string, (typeof tolerance)[number]['allowed']>> = {};
+  const tolerances: Record<string, Tolerance[]> = {};
   const keys: Record<string, string[]> = {};
   const having = (option: string, { hook, column }: { hook: string | undefined; column: string }) => {
     const found = hooks.filter(
@@ -112,13 +112,13 @@ export function gateOf(
       hook === undefined ? 'no hook of the file has' : `${hook} is not a hook of the file, or lacks`;
     throw new OsaError('usage', `--${option}: ${whose} a column ${column}`, { field: option });
   };
-  for (const { allowed, ...of } of tolerance) {
-    for (const name of having('tolerance', of))
-      tolerances[name] = { ...tolerances[name], [of.column]: allowed };
+  for (const of of tolerance) {
+    for (const name of having('tolerance', of)) tolerances[name] = [...(tolerances[name] ?? []), of];
   }
   for (const of of key) for (const name of having('key', of)) keys[name] = [...(keys[name] ?? []), of.column];
   return {
-    ...{ sample: compare, tolerances, keys, max_changed: maxChanged ?? 0 },
+    ...{ sample: compare, keys, max_changed: maxChanged ?? 0 },
+    tolerances: Object.fromEntries(Object.entries(tolerances).map(([name, of]) => [name, byColumn(of)])),
     ...(seed !== undefined && { seed }),
   };
 }

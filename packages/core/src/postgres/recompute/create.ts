@@ -201,9 +201,8 @@ async function storeList(tx: Transaction, id: string, list: readonly ListedRecor
   await tx`
     insert into recompute_list (recompute, position, convention, source_id)
     select ${id}, row_number() over (order by convention, source_id collate "C"), convention, source_id
-    from (select distinct convention, source_id
-          from unnest(${arrayText(list.map((record) => record.convention))}::text::text[],
-                      ${arrayText(list.map((record) => record.sourceId))}::text::text[]) as l (convention, source_id)) l`;
+    from unnest(${arrayText(list.map((record) => record.convention))}::text::text[],
+                ${arrayText(list.map((record) => record.sourceId))}::text::text[]) as l (convention, source_id)`;
   await tx`insert into recompute_walks (recompute, position, is_list) values (${id}, 0, true)`;
 }
 

@@ -140,16 +140,14 @@ export class Measure {
     state.compared += 1;
     if (canonicalJson(before) === canonicalJson(after)) return false;
     state.differ += 1;
-    const numbers = [before, after].map(numberOf);
-    const [old, made] = numbers;
+    const apart = distance(before, after);
     const tolerance = this.tolerances[name];
-    if (old === undefined || made === undefined) {
+    if (!apart) {
       if (tolerance?.any) return false;
       state.beyond += 1;
       return true;
     }
-    const abs = Math.abs(made - old);
-    const rel = abs / Math.max(Math.abs(old), Math.abs(made));
+    const { abs, rel } = apart;
     state.maxAbs = Math.max(state.maxAbs ?? 0, abs);
     state.maxRel = Math.max(state.maxRel ?? 0, rel);
     const bin = bins.findIndex((below) => rel < below);
@@ -167,6 +165,24 @@ export class Measure {
 
 function of({ srn }: ComparedRecord) {
   return { record_srn: srn };
+}
+
+/**
+ * How far apart two numbers are, and as a share of the larger one; undefined unless both are numbers. Integers are subtracted
+ * exactly, since different ones may have the same double.
+ */
+function distance(
+  before: unknown,
+  after: unknown,
+): { readonly abs: number; readonly rel: number } | undefined {
+  const [old, made] = [numberOf(before), numberOf(after)];
+  if (old === undefined || made === undefined) return undefined;
+  const larger = Math.max(Math.abs(old), Math.abs(made));
+  const [was, is] = [canonicalJson(before), canonicalJson(after)];
+  const isExact = [was, is].every((text) => /^-?\d+$/.test(text));
+  const abs = Math.abs(isExact ? Number(BigInt(is) - BigInt(was)) : made - old);
+  if (Number.isFinite(abs)) return { abs, rel: abs / larger };
+  return { abs: Number.MAX_VALUE, rel: Math.abs(made / larger - old / larger) };
 }
 
 /** A number as a double; of a number that no double keeps, the nearest. */
