@@ -20,6 +20,8 @@ export interface HttpLimits {
   readonly headerBytes: number;
   readonly headers: number;
   readonly requestBytes: number;
+  /** The JSON bodies of one caller, or of a network without a token, that are in memory at a time, and those of all. */
+  readonly bodyBytes: { readonly each: number; readonly all: number };
   readonly uploadBytes: number;
   readonly blobBytes: number;
   readonly fileBytes: number;
@@ -53,6 +55,7 @@ export const httpLimits: HttpLimits = {
   headerBytes: 16 * 1024,
   headers: 100,
   requestBytes: bounds.requestBytes,
+  bodyBytes: { each: 32 * 1024 * 1024, all: 128 * 1024 * 1024 },
   uploadBytes: bounds.uploadBytes,
   blobBytes: bounds.blobBytes,
   fileBytes: bounds.fileBytes,

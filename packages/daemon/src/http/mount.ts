@@ -21,9 +21,10 @@ import type { z } from 'zod';
 import type { Part } from '../config/settings.ts';
 import type { Caller } from './authenticate.ts';
 import { bodyChunks, lacksBody, readJson, requireMediaType, requireSize } from './body.ts';
+import { type BodyCount, type BodyMemory, bodyMemory } from './body-memory.ts';
 import { invalidInput } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
-import type { Reads } from './reads/reads.ts';
+import { type Reads, readerOf } from './reads/reads.ts';
 import { StoredBytes } from './reads/stored-bytes.ts';
 import { logWrite } from './request-log.ts';
 
@@ -95,7 +96,8 @@ export function mountRoutes(app: FastifyInstance, handlers: Handlers, options: M
     if (!config?.contract)
       throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
   });
-  for (const name of routesOf(options.part)) mount(app, name, handlers, options);
+  const bodies = bodyMemory(options.limits.bodyBytes);
+  for (const name of routesOf(options.part)) mount(app, name, handlers, { ...options, bodies });
 }
 
 /** The types demand a gate; this checks at run time as well, since a route without one would be open. */
@@ -123,7 +125,7 @@ function mount<N extends RouteName>(
   app: FastifyInstance,
   name: N,
   handlers: Handlers,
-  { limits, reads, log }: MountOptions,
+  { limits, reads, log, bodies }: MountOptions & { readonly bodies: BodyMemory },
 ): void {
   const route: Route = routes[name];
   const handler = handlers[name];
@@ -132,8 +134,9 @@ function mount<N extends RouteName>(
     url: route.path,
     config: { contract: route },
     handler: async (request, reply) => {
-      const work = async () => {
-        const call = await decode<N>(route, request, reply, limits);
+      using memory = bodies.begin(readerOf(request));
+      const receive = () => decode<N>(route, request, reply, { limits, memory });
+      const work = async (call: Call<N>) => {
         const answer = await handler(call).catch((error: unknown) => {
           throw blameCursor(error, call.query);
         });
@@ -141,7 +144,9 @@ function mount<N extends RouteName>(
         if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(statusOf(route, answer));
         return answer;
       };
-      return reply.send(await (isBounded(route) ? reads(request, reply, work) : work()));
+      return reply.send(
+        await (isBounded(route) ? reads(request, reply, { receive, read: work }) : work(await receive())),
+      );
     },
   });
 }
@@ -168,18 +173,23 @@ function blameCursor(error: unknown, query: object | undefined): unknown {
   return new OsaError('invalid', message, { field: 'cursor', cause: error });
 }
 
+interface Receiving {
+  readonly limits: HttpLimits;
+  readonly memory: BodyCount;
+}
+
 /** Checks in the order of cost: headers, path, query, then the body. */
 async function decode<N extends RouteName>(
   route: Route,
   request: FastifyRequest,
   reply: FastifyReply,
-  limits: HttpLimits,
+  receiving: Receiving,
 ): Promise<Call<N>> {
   const key = route.idempotent ? idempotencyKey(request) : undefined;
   const params = check(route.params, request.params, 'path');
   const query = check(route.query?.strict(), request.query, 'query');
   if (typeof route.body === 'string') requireMediaType(request.raw, route.body);
-  const json = typeof route.body === 'object' ? await readBody(route, request, limits) : undefined;
+  const json = typeof route.body === 'object' ? await readBody(route, request, receiving) : undefined;
   const caller = (): Caller => {
     if (request.caller) return request.caller;
     throw new OsaError(
@@ -197,7 +207,7 @@ async function decode<N extends RouteName>(
     caller,
     upload(maxBytes: number) {
       requireSize(request.raw, maxBytes);
-      return bodyChunks(request.raw, { idleMs: limits.uploadIdleMs });
+      return bodyChunks(request.raw, { idleMs: receiving.limits.uploadIdleMs });
     },
     writer(uploadSha256?: string): Writer {
       const principal = { ...caller().principal, used: new Set<string>() };
@@ -225,7 +235,7 @@ export function askedFor(
 /** A body that is left out is the same request as `{}`, also where it is repeated. */
 const noBody = { value: {}, sha256: createHash('sha256').update('{}').digest('hex') };
 
-async function readBody(route: Route, request: FastifyRequest, limits: HttpLimits) {
+async function readBody(route: Route, request: FastifyRequest, { limits, memory }: Receiving) {
   const { body, isReading, digitsIn } = route;
   if (lacksBody(request.raw) && mayLackBody(route)) {
     return { ...noBody, value: check(body as z.ZodType, noBody.value) };
@@ -234,6 +244,7 @@ async function readBody(route: Route, request: FastifyRequest, limits: HttpLimit
   const { value, sha256 } = await readJson(request.raw, {
     maxBytes: limits.requestBytes,
     keptUnder: digitsIn ?? (isReading ? 'filter' : 'config'),
+    memory,
     idleMs: limits.requestMs,
     totalMs: limits.requestMs,
   });
