@@ -59,7 +59,7 @@ interface Place {
   readonly directory: string;
   readonly place: string;
   readonly sha256: string;
-  /** What uploads under way have announced and not written. */
+  /** The bytes that uploads under way have announced and not written. */
   readonly awaited: { bytes: number };
 }
 
