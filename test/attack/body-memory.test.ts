@@ -1,10 +1,11 @@
 import { bodyMemory } from '@osa/daemon/http/body-memory';
 import type { Reader } from '@osa/daemon/http/reads/shares';
+import { serviceRoutes } from '@osa/daemon/http/routes/service';
 import { describe, expect, test } from 'vitest';
 import { everything, type RawConnection, rawConnection, testDaemon } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
 
-/** JSON bodies of many clients at once: the memory that they hold together, and the turns that they do not hold. */
+/** Bodies of many clients at once: the memory that they hold together, and the turns that they do not hold. */
 
 const kibibyte = 1024;
 const known = (name: string): Reader => ({ name, isAnonymous: false });
@@ -80,6 +81,15 @@ test('a reader whose body comes slowly has no turn meanwhile', async () => {
   for (let n = 0; n < 5; n += 1) await daemon.send('GET', '/health');
   expect((await daemon.send('GET', '/api/v1/hooks')).status).toBe(200);
   for (const { socket } of readers) socket.resetAndDestroy();
+});
+
+test('all who read the document of the routes are sent the same bytes, so those who stop hold no copies', async () => {
+  const parts = { version: '1', reads: 'public', metrics: { text: async () => '' } };
+  const { openapi } = serviceRoutes(parts as never);
+  const call = { reply: { type: () => undefined } } as never;
+  const answer: unknown = await openapi(call);
+  expect(answer).toBeInstanceOf(Buffer);
+  expect(await openapi(call)).toBe(answer);
 });
 
 async function disposable(http: object) {
