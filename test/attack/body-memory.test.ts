@@ -53,7 +53,7 @@ test('one network cannot fill the memory with bodies, and callers with a token g
   const bodyBytes = { each: 100 * kibibyte, all: 200 * kibibyte };
   await using daemon = await disposable({ bodyBytes });
   const clients = await Promise.all(
-    [0, 1, 2, 3].map(() => unfinished(daemon.port, '/api/v1/auth/refresh', 40 * kibibyte)),
+    [0, 1, 2, 3].map(() => unfinished(daemon.port, '/api/v1/data/tests/records', 40 * kibibyte)),
   );
   const refused = (client: RawConnection) => client.received().startsWith('HTTP/1.1 503 ');
   await until('two refusals', async () => clients.filter(refused).length === 2);
@@ -67,7 +67,10 @@ test('one network cannot fill the memory with bodies, and callers with a token g
   expect((await daemon.send('POST', '/api/v1/hooks/x/pause', { headers, body })).status).toBe(400);
   for (const { socket } of clients) socket.resetAndDestroy();
   await until('room again', async () => {
-    const { status } = await daemon.send('POST', '/api/v1/auth/refresh', { headers, body });
+    const { status } = await daemon.send('POST', '/api/v1/data/tests/records', {
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
     return status === 400;
   });
 });
@@ -81,6 +84,34 @@ test('a reader whose body comes slowly has no turn meanwhile', async () => {
   for (let n = 0; n < 5; n += 1) await daemon.send('GET', '/health');
   expect((await daemon.send('GET', '/api/v1/hooks')).status).toBe(200);
   for (const { socket } of readers) socket.resetAndDestroy();
+});
+
+test('a body is refused by its length where everybody may send one', async () => {
+  await using daemon = await disposable({});
+  const headers = { 'content-type': 'application/json' };
+  for (const path of ['refresh', 'device/token', 'exchange', 'logout']) {
+    const body = `{${' '.repeat(16 * kibibyte)}}`;
+    const { status, problem } = await daemon.send('POST', `/api/v1/auth/${path}`, { headers, body });
+    expect([status, problem?.details]).toEqual([413, { limit: 16 * kibibyte }]);
+  }
+});
+
+test('bodies of readers without a token are read in their turns, so parsing them takes no time of others', async () => {
+  await using daemon = await disposable({ readWaitMs: 200, waitingReads: { each: 2, all: 4 } });
+  const owner = daemon.database.open(daemon.database.ownerUrl, { max: 2 });
+  const headers = { 'content-type': 'application/json' };
+  await owner.transaction(async (tx) => {
+    await tx`lock table conventions, hooks, schemas in access exclusive mode`;
+    const all = await Promise.all(
+      Array.from({ length: 40 }, () => daemon.send('GET', '/api/v1/conventions')).concat(
+        Array.from({ length: 10 }, () =>
+          daemon.send('POST', '/api/v1/data/tests/records', { headers, body: 'not JSON' }),
+        ),
+      ),
+    );
+    expect(all.slice(40).map(({ status }) => status)).not.toContain(400);
+  });
+  await owner.close();
 });
 
 test('all who read the document of the routes are sent the same bytes, so those who stop hold no copies', async () => {

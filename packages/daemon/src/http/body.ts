@@ -35,28 +35,28 @@ export async function* bodyChunks(
 }
 
 /**
- * Reads a JSON body and its SHA-256.
+ * Receives a JSON body, and reads nothing of it.
  *
- * @throws OsaError `too_large` (more than `maxBytes`, of which no more are read, or than `requestValues` values), `busy`,
- * `malformed` (not JSON, a key twice, …)
+ * @throws OsaError `too_large` for more than `maxBytes`, of which no more are read; `busy`
  */
-export async function readJson(
+export async function receiveJson(
   request: IncomingMessage,
-  {
-    maxBytes,
-    keptUnder,
-    memory,
-    ...times
-  }: BodyTimes & {
-    readonly maxBytes: number;
-    /** Where numbers keep their digits: in a member of this name, or in the whole `body`. */
-    readonly keptUnder: string;
-    readonly memory: BodyCount;
-  },
-): Promise<{ readonly value: unknown; readonly sha256: string }> {
+  { maxBytes, memory, ...times }: BodyTimes & { readonly maxBytes: number; readonly memory: BodyCount },
+): Promise<Buffer> {
   requireSize(request, maxBytes);
-  const bytes = await gathered(bodyChunks(request, times), { maxBytes, memory });
-  const rules = { refuseProto: true, maxValues: bounds.requestValues, maxPlainLength: maxBytes };
+  return await gathered(bodyChunks(request, times), { maxBytes, memory });
+}
+
+/**
+ * The value of a JSON body and its SHA-256. Numbers keep their digits in the member `keptUnder`, or in the whole `body`.
+ *
+ * @throws OsaError `too_large` for more than `requestValues` values; `malformed` (not JSON, a key twice, …)
+ */
+export function readJson(
+  bytes: Buffer,
+  { keptUnder, maxPlainLength }: { readonly keptUnder: string; readonly maxPlainLength: number },
+): { readonly value: unknown; readonly sha256: string } {
+  const rules = { refuseProto: true, maxValues: bounds.requestValues, maxPlainLength };
   return {
     value:
       keptUnder === 'body'

@@ -20,7 +20,7 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { Part } from '../config/settings.ts';
 import type { Caller } from './authenticate.ts';
-import { bodyChunks, lacksBody, readJson, requireMediaType, requireSize } from './body.ts';
+import { bodyChunks, lacksBody, readJson, receiveJson, requireMediaType, requireSize } from './body.ts';
 import { type BodyCount, type BodyMemory, bodyMemory } from './body-memory.ts';
 import { invalidInput } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
@@ -135,8 +135,9 @@ function mount<N extends RouteName>(
     config: { contract: route },
     handler: async (request, reply) => {
       using memory = bodies.begin(readerOf(request));
-      const receive = () => decode<N>(route, request, reply, { limits, memory });
-      const work = async (call: Call<N>) => {
+      const receive = () => received(route, request, { limits, memory });
+      const work = async (all: Received) => {
+        const call = decode<N>(route, { request, reply, limits }, all);
         const answer = await handler(call).catch((error: unknown) => {
           throw blameCursor(error, call.query);
         });
@@ -178,18 +179,31 @@ interface Receiving {
   readonly memory: BodyCount;
 }
 
+/** A request that has come, with its JSON body, which is not read yet. */
+interface Received {
+  readonly key: string | undefined;
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly json: Buffer | undefined;
+}
+
 /** Checks in the order of cost: headers, path, query, then the body. */
-async function decode<N extends RouteName>(
-  route: Route,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  receiving: Receiving,
-): Promise<Call<N>> {
+async function received(route: Route, request: FastifyRequest, receiving: Receiving): Promise<Received> {
   const key = route.idempotent ? idempotencyKey(request) : undefined;
   const params = check(route.params, request.params, 'path');
   const query = check(route.query?.strict(), request.query, 'query');
   if (typeof route.body === 'string') requireMediaType(request.raw, route.body);
-  const json = typeof route.body === 'object' ? await readBody(route, request, receiving) : undefined;
+  const json = typeof route.body === 'object' ? await receivedBody(route, request, receiving) : undefined;
+  return { key, params, query, json };
+}
+
+function decode<N extends RouteName>(
+  route: Route,
+  { request, reply, limits }: Pick<Call<N>, 'request' | 'reply'> & { readonly limits: HttpLimits },
+  { key, params, query, json: bytes }: Received,
+): Call<N> {
+  const keptUnder = route.digitsIn ?? (route.isReading ? 'filter' : 'config');
+  const json = bytes && readJson(bytes, { keptUnder, maxPlainLength: limits.requestBytes });
   const caller = (): Caller => {
     if (request.caller) return request.caller;
     throw new OsaError(
@@ -200,14 +214,14 @@ async function decode<N extends RouteName>(
   const call = {
     params,
     query,
-    body: json?.value,
+    body: json && check(route.body as z.ZodType, json.value),
     principal: request.caller?.principal,
     request,
     reply,
     caller,
     upload(maxBytes: number) {
       requireSize(request.raw, maxBytes);
-      return bodyChunks(request.raw, { idleMs: receiving.limits.uploadIdleMs });
+      return bodyChunks(request.raw, { idleMs: limits.uploadIdleMs });
     },
     writer(uploadSha256?: string): Writer {
       const principal = { ...caller().principal, used: new Set<string>() };
@@ -233,22 +247,18 @@ export function askedFor(
 }
 
 /** A body that is left out is the same request as `{}`, also where it is repeated. */
-const noBody = { value: {}, sha256: createHash('sha256').update('{}').digest('hex') };
+const noBody = Buffer.from('{}');
 
-async function readBody(route: Route, request: FastifyRequest, { limits, memory }: Receiving) {
-  const { body, isReading, digitsIn } = route;
-  if (lacksBody(request.raw) && mayLackBody(route)) {
-    return { ...noBody, value: check(body as z.ZodType, noBody.value) };
-  }
+async function receivedBody(
+  route: Route,
+  request: FastifyRequest,
+  { limits, memory }: Receiving,
+): Promise<Buffer> {
+  if (lacksBody(request.raw) && mayLackBody(route)) return noBody;
   requireMediaType(request.raw, 'application/json');
-  const { value, sha256 } = await readJson(request.raw, {
-    maxBytes: limits.requestBytes,
-    keptUnder: digitsIn ?? (isReading ? 'filter' : 'config'),
-    memory,
-    idleMs: limits.requestMs,
-    totalMs: limits.requestMs,
-  });
-  return { value: check(body as z.ZodType, value), sha256 };
+  const maxBytes = route.gate.kind === 'public' ? limits.openBytes : limits.requestBytes;
+  const times = { idleMs: limits.requestMs, totalMs: limits.requestMs };
+  return await receiveJson(request.raw, { maxBytes, memory, ...times });
 }
 
 /** @throws OsaError `malformed` for a query that PostgreSQL cannot store, `invalid` */
