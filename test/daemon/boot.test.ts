@@ -235,7 +235,7 @@ test('refuses routes without a handler, and handlers without a route', async () 
       limits: httpLimits,
       part: 'all',
       log,
-      reads: async (_request, _reply, read) => read(),
+      reads: async (_request, _reply, { receive, read }) => read(await receive()),
     }),
   );
   expect(found.code).toBe('internal');

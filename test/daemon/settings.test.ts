@@ -32,3 +32,17 @@ test.each(settingNames.filter((name) => !('unset' in settings[name as keyof type
     expect(value === undefined || String(value) === '' ? 'none' : String(value)).toBe(defaultText(name));
   },
 );
+
+test.each(['OTEL_EXPORTER_OTLP_ENDPOINT', 'OSA_OPENLINEAGE_URL', 'OSA_PUBLIC_URL', 'OSA_OIDC_ISSUER'])(
+  '%s with a password is refused, and the message does not hold it',
+  (variable) => {
+    expect(() => readSettings({ [variable]: 'https://archive.example.org/v1' })).not.toThrow();
+    for (const url of ['https://ada:s3cret@archive.example.org/v1', 'ftp://s3cret@archive.example.org']) {
+      const refused = expect.objectContaining({
+        field: variable,
+        message: expect.not.stringContaining('s3cret'),
+      });
+      expect(() => readSettings({ [variable]: url })).toThrow(refused);
+    }
+  },
+);

@@ -4,7 +4,7 @@ import { readSheet } from '@osa/core/deposition/spreadsheet/read';
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { row, workbook } from '../spreadsheet/workbook.ts';
-import { deployRequest, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
+import { deployRequest, rawConnection, type TestDaemon, testDaemon } from '../support/daemon-support.ts';
 import { until } from '../support/database/database.ts';
 
 /** Files and workbooks that come as forms, as browsers send them. */
@@ -199,4 +199,20 @@ test('a template says the fields and what the draft has; filled in, it replaces 
   expect([none.status, none.problem?.code]).toEqual([422, 'invalid']);
   const large = await sendForm(`${id}/spreadsheet`, [{ name: 't.xlsx', content: Buffer.alloc(3 * 2 ** 20) }]);
   expect(large.status).toBe(413);
+});
+
+test('forms that come slowly hold up nobody', async () => {
+  const [slow, quick] = [await draft(), await draft()];
+  const authorization = await depositor();
+  const head = [
+    `POST /api/v1/depositions/${slow}/files HTTP/1.1`,
+    ...['Host: localhost', `Authorization: ${authorization}`, 'Content-Length: 1000'],
+    ...['Content-Type: multipart/form-data; boundary=x', '', '--x', ''],
+  ];
+  const senders = await Promise.all(Array.from({ length: 20 }, () => rawConnection(daemon.port)));
+  for (const { socket } of senders) socket.write(head.join('\r\n'));
+  // Whoever asks later is heard later, so all of these have been heard now.
+  for (let n = 0; n < 5; n += 1) await shown(slow);
+  expect((await sendForm(`${quick}/files`, [notes])).status).toBe(200);
+  for (const { socket } of senders) socket.resetAndDestroy();
 });

@@ -7,6 +7,7 @@ import {
   readlink,
   realpath,
   rm,
+  statfs,
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -49,6 +50,36 @@ test('takes nothing of a file for which the disk has no room', async () => {
   });
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   expect(entries.filter((entry) => entry.isFile())).toEqual([]);
+});
+
+test('takes nothing of a file for which the disk has no room beside the other uploads under way', async () => {
+  const place = await scratch();
+  onTestFinished(() => place.dispose());
+  const { bavail, bsize } = await statfs(place.path);
+  const store = filesystemFiles(place.path);
+  const part = { sender: 'ada', offset: 0, size: Math.ceil(bavail * bsize * 0.6) };
+  const piece = Buffer.alloc(5);
+  const begun = Promise.withResolvers<void>();
+  const ending = Promise.withResolvers<void>();
+  const first = store.receive(
+    'a'.repeat(64),
+    (async function* () {
+      yield piece;
+      begun.resolve();
+      await ending.promise;
+    })(),
+    part,
+  );
+  await begun.promise;
+  const second = () => store.receive('b'.repeat(64), Readable.from([piece]), part);
+  await expect(second()).rejects.toMatchObject({
+    code: 'unavailable',
+    details: { fault: 'full', others: part.size - piece.length },
+  });
+  expect(await store.received('b'.repeat(64), 'ada')).toBe(0);
+  ending.resolve();
+  expect(await first).toMatchObject({ received: piece.length });
+  expect(await second()).toMatchObject({ received: piece.length });
 });
 
 // A file that is collected as garbage while it is open ends the process.

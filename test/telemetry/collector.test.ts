@@ -106,10 +106,13 @@ test('a command waits half a second at most for its collector, and says the same
     expect(performance.now() - began).toBeLessThan(5_000);
     expect(collector.requests).toBe(1);
     expect(traced).toEqual(plain);
-    const wrong = await archive.osa(['hooks', 'list'], {
-      environment: { OTEL_EXPORTER_OTLP_ENDPOINT: 'here' },
-    });
-    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('OTEL_EXPORTER_OTLP_ENDPOINT')]);
+    for (const endpoint of ['here', 'http://ada:s3cret@localhost:4318']) {
+      const wrong = await archive.osa(['hooks', 'list'], {
+        environment: { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint },
+      });
+      expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('OTEL_EXPORTER_OTLP_ENDPOINT')]);
+      expect(wrong.stderr).not.toContain('s3cret');
+    }
   } finally {
     await archive.close();
   }

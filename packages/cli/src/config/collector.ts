@@ -17,5 +17,12 @@ export function collectorOf({ environment }: Sources): Collector | undefined {
       },
     );
   }
+  if (URL.parse(url)?.username || URL.parse(url)?.password) {
+    throw new OsaError(
+      'usage',
+      `${field}: must not hold a user or password; put them into OTEL_EXPORTER_OTLP_HEADERS`,
+      { field },
+    );
+  }
   return { url, headers: collectorHeaders(headers, 'OTEL_EXPORTER_OTLP_HEADERS') };
 }

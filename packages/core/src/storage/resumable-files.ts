@@ -18,6 +18,7 @@ import { verifiedFiles } from './verified.ts';
  */
 export function filesystemFiles(directory: string): FileStore {
   const receiving = new Set<string>();
+  const awaited = { bytes: 0 };
   const stored = verifiedFiles();
   const partOf = (sha256: string, sender: string) => {
     pathOf(directory, sha256);
@@ -37,7 +38,7 @@ export function filesystemFiles(directory: string): FileStore {
       }
       receiving.add(place);
       try {
-        return await receive({ directory, place, sha256 }, chunks, part);
+        return await receive({ directory, place, sha256, awaited }, chunks, part);
       } catch (error) {
         throw asStorageFault(error, 'Storing a file');
       } finally {
@@ -58,15 +59,17 @@ interface Place {
   readonly directory: string;
   readonly place: string;
   readonly sha256: string;
+  /** The bytes that uploads under way have announced and not written. */
+  readonly awaited: { bytes: number };
 }
 
 async function receive(
-  { directory, place, sha256 }: Place,
+  { directory, place, sha256, awaited }: Place,
   chunks: AsyncIterable<Uint8Array>,
   { offset, size }: Receiving,
 ): Promise<{ received: number; stored: StoredFile | undefined }> {
   await makeDirectories(dirname(place), 0o700);
-  const received = await append(place, chunks, { offset, size });
+  const received = await append({ place, awaited }, chunks, { offset, size });
   await failpoint('file.part');
   if (received < size) return { received, stored: undefined };
   const found = await readWhole(place);
@@ -89,13 +92,18 @@ async function receive(
  * leaves nothing behind. Resolves with the length that is safe on the disk.
  */
 async function append(
-  place: string,
+  { place, awaited }: Pick<Place, 'place' | 'awaited'>,
   chunks: AsyncIterable<Uint8Array>,
   { offset, size }: Pick<Receiving, 'offset' | 'size'>,
 ): Promise<number> {
   let received = (await sizeOf(place)) ?? 0;
   requireEnd(received, { offset, size });
   let file = size === 0 ? await openPart(place, received) : undefined;
+  let own = 0;
+  const count = (bytes: number) => {
+    own += bytes;
+    awaited.bytes += bytes;
+  };
   try {
     for await (const chunk of chunks) {
       if (chunk.length === 0) continue;
@@ -105,14 +113,18 @@ async function append(
         });
       }
       if (file === undefined) {
-        await requireRoom(dirname(place), size - received);
+        const others = awaited.bytes;
+        count(size - received);
+        await requireRoom(dirname(place), { bytes: size - received, others });
         file = await openPart(place, received);
         requireEnd((await file.stat()).size, { offset, size });
       }
       await writeAll(file, chunk, received);
       received += chunk.length;
+      count(-chunk.length);
     }
   } finally {
+    count(-own);
     const opened = file;
     // A disk that is full or fails may say so only here.
     await opened?.sync().finally(() => opened.close());
@@ -121,19 +133,22 @@ async function append(
 }
 
 /**
- * A disk is not filled with a part of what does not fit. Uploads that each fit alone may still fill it together.
+ * A disk is not filled with a part of what does not fit beside the bytes that other uploads still need. Other writers may still fill it.
  *
  * @throws OsaError `unavailable`
  */
-async function requireRoom(directory: string, bytes: number): Promise<void> {
+async function requireRoom(
+  directory: string,
+  { bytes, others }: { readonly bytes: number; readonly others: number },
+): Promise<void> {
   const { bavail, blocks, bsize } = await statfs(directory);
   const free = bavail * bsize;
   // Some file systems do not say how large they are.
-  if (blocks === 0 || bytes <= free) return;
+  if (blocks === 0 || bytes + others <= free) return;
   throw new OsaError(
     'unavailable',
-    `Storing a file needs ${bytes} more bytes, and the data directory ${storageFaults.full}: it has ${free}`,
-    { details: { fault: 'full', free } },
+    `Storing a file needs ${bytes} more bytes, and the data directory ${storageFaults.full}: it has ${free}, of which other uploads need ${others}`,
+    { details: { fault: 'full', free, others } },
   );
 }
 

@@ -2,7 +2,7 @@ import { collectorHeaders } from '@osa/core/telemetry/headers';
 import type { Path } from '@osa/core/value-path';
 import { z } from 'zod';
 import type { TelemetryTarget } from '../telemetry/telemetry.ts';
-import { whole } from './shapes.ts';
+import { endpoint, whole } from './shapes.ts';
 
 /** The settings of what is kept and of telemetry; part of the table in settings.ts. Those of OpenTelemetry have its own names. */
 export const operationSettings = {
@@ -17,7 +17,7 @@ export const operationSettings = {
     help: 'Days that notices of finished batches and accepted requests are kept; `osad prune` removes older ones once they are delivered.',
   },
   otlp_endpoint: {
-    shape: z.url({ protocol: /^https?$/, error: 'must be a URL with http:// or https://' }).optional(),
+    shape: endpoint('OTEL_EXPORTER_OTLP_HEADERS').optional(),
     variables: ['OTEL_EXPORTER_OTLP_ENDPOINT'],
     unset: 'none',
     help: 'Collector of OpenTelemetry that gets traces and metrics, as JSON over HTTP, such as `http://localhost:4318`.',

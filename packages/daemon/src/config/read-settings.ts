@@ -10,6 +10,7 @@ import {
   settingNames,
   variablesOf,
 } from './settings.ts';
+import { withoutUser } from './shapes.ts';
 import { readSettingsFile, settingText } from './yaml-file.ts';
 
 export interface Settings extends SettingValues {
@@ -75,6 +76,7 @@ function variableOf([key = '', , member]: Path): string {
 }
 
 function wrongSetting(name: string, value: unknown, rule: string): OsaError {
-  const shown = value === undefined ? '' : `${excerpt(value)}: `;
+  const shown =
+    value === undefined ? '' : `${excerpt(typeof value === 'string' ? withoutUser(value) : value)}: `;
   return new OsaError('usage', `${name}: ${shown}${rule.replace(/^Invalid input: /, '')}`, { field: name });
 }

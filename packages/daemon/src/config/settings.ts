@@ -11,7 +11,7 @@ import { logLevels } from '../log.ts';
 import { IssuerEntry } from './issuer-entry.ts';
 import { loginSettings } from './login-settings.ts';
 import { operationSettings } from './operation-settings.ts';
-import { whole, words } from './shapes.ts';
+import { endpoint, whole, words } from './shapes.ts';
 import { storageSettings } from './storage-settings.ts';
 
 /** One setting of the daemon. The parser, `osad --help` and docs/settings.md are made from this table. */
@@ -216,7 +216,7 @@ export const settings = {
     help: 'Time that running batches get to finish after SIGTERM.',
   },
   openlineage_url: {
-    shape: z.url({ protocol: /^https?$/, error: 'must be a URL with http:// or https://' }).optional(),
+    shape: endpoint('OSA_OPENLINEAGE_API_KEY').optional(),
     unset: 'none',
     help: 'Endpoint that gets the events of runs as OpenLineage, such as `https://lineage.example.org/api/v1/lineage`.',
   },

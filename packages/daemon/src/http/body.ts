@@ -5,6 +5,7 @@ import { OsaError } from '@osa/core/error';
 import { streamed } from '@osa/core/file/buffer-memory';
 import { parseJson } from '@osa/core/json/parse';
 import { bounds } from '@osa/core/limits';
+import type { BodyCount } from './body-memory.ts';
 
 export interface BodyTimes {
   /** The longest pause between two pieces. */
@@ -34,31 +35,28 @@ export async function* bodyChunks(
 }
 
 /**
- * Reads a JSON body and its SHA-256.
+ * Receives a JSON body, and reads nothing of it.
  *
- * @throws OsaError `too_large`, before more than `maxBytes` are read; or holds more than `requestValues` values; `malformed` (not JSON, a key twice, …)
+ * @throws OsaError `too_large` for more than `maxBytes`, of which no more are read; `busy`
  */
-export async function readJson(
+export async function receiveJson(
   request: IncomingMessage,
-  {
-    maxBytes,
-    keptUnder,
-    ...times
-  }: BodyTimes & {
-    readonly maxBytes: number /** Where numbers keep their digits: in a member of this name, or in the whole `body`. */;
-    readonly keptUnder: string;
-  },
-): Promise<{ readonly value: unknown; readonly sha256: string }> {
+  { maxBytes, memory, ...times }: BodyTimes & { readonly maxBytes: number; readonly memory: BodyCount },
+): Promise<Buffer> {
   requireSize(request, maxBytes);
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of bodyChunks(request, times)) {
-    size += chunk.length;
-    if (size > maxBytes) throw tooLarge(maxBytes);
-    chunks.push(chunk);
-  }
-  const bytes = Buffer.concat(chunks);
-  const rules = { refuseProto: true, maxValues: bounds.requestValues, maxPlainLength: maxBytes };
+  return await gathered(bodyChunks(request, times), { maxBytes, memory });
+}
+
+/**
+ * The value of a JSON body and its SHA-256. Numbers keep their digits in the member `keptUnder`, or in the whole `body`.
+ *
+ * @throws OsaError `too_large` for more than `requestValues` values; `malformed` (not JSON, a key twice, …)
+ */
+export function readJson(
+  bytes: Buffer,
+  { keptUnder, maxPlainLength }: { readonly keptUnder: string; readonly maxPlainLength: number },
+): { readonly value: unknown; readonly sha256: string } {
+  const rules = { refuseProto: true, maxValues: bounds.requestValues, maxPlainLength };
   return {
     value:
       keptUnder === 'body'
@@ -66,6 +64,29 @@ export async function readJson(
         : parseJson(bytes, { ...rules, numbers: 'strict', keptUnder }),
     sha256: createHash('sha256').update(bytes).digest('hex'),
   };
+}
+
+/** The pieces in one buffer that grows: a client may send single bytes, and an object for each is fifty times as large. */
+async function gathered(
+  chunks: AsyncIterable<Uint8Array>,
+  { maxBytes, memory }: { readonly maxBytes: number; readonly memory: BodyCount },
+): Promise<Buffer> {
+  let buffer = Buffer.alloc(0);
+  let size = 0;
+  for await (const chunk of chunks) {
+    const end = size + chunk.length;
+    if (end > maxBytes) throw tooLarge(maxBytes);
+    if (end > buffer.length) {
+      const room = Math.min(maxBytes, Math.max(end, 2 * buffer.length));
+      memory.add(room - buffer.length);
+      const larger = Buffer.allocUnsafe(room);
+      larger.set(buffer.subarray(0, size));
+      buffer = larger;
+    }
+    buffer.set(chunk, size);
+    size = end;
+  }
+  return buffer.subarray(0, size);
 }
 
 /** Whether a request has no body: not an empty one of some type, and not one in chunks. */

@@ -20,6 +20,10 @@ export interface HttpLimits {
   readonly headerBytes: number;
   readonly headers: number;
   readonly requestBytes: number;
+  /** A JSON body of a route that is open to everybody: a token or a code. */
+  readonly openBytes: number;
+  /** The JSON bodies of one caller, or of a network without a token, that are in memory at a time, and those of all. */
+  readonly bodyBytes: { readonly each: number; readonly all: number };
   readonly uploadBytes: number;
   readonly blobBytes: number;
   readonly fileBytes: number;
@@ -53,6 +57,8 @@ export const httpLimits: HttpLimits = {
   headerBytes: 16 * 1024,
   headers: 100,
   requestBytes: bounds.requestBytes,
+  openBytes: 16 * 1024,
+  bodyBytes: { each: 32 * 1024 * 1024, all: 128 * 1024 * 1024 },
   uploadBytes: bounds.uploadBytes,
   blobBytes: bounds.blobBytes,
   fileBytes: bounds.fileBytes,

@@ -20,10 +20,11 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 import type { Part } from '../config/settings.ts';
 import type { Caller } from './authenticate.ts';
-import { bodyChunks, lacksBody, readJson, requireMediaType, requireSize } from './body.ts';
+import { bodyChunks, lacksBody, readJson, receiveJson, requireMediaType, requireSize } from './body.ts';
+import { type BodyCount, type BodyMemory, bodyMemory } from './body-memory.ts';
 import { invalidInput } from './errors.ts';
 import type { HttpLimits } from './limits.ts';
-import type { Reads } from './reads/reads.ts';
+import { type Reads, readerOf } from './reads/reads.ts';
 import { StoredBytes } from './reads/stored-bytes.ts';
 import { logWrite } from './request-log.ts';
 
@@ -95,7 +96,8 @@ export function mountRoutes(app: FastifyInstance, handlers: Handlers, options: M
     if (!config?.contract)
       throw new OsaError('internal', `${url} is not in the wire contract, so it has no gate`);
   });
-  for (const name of routesOf(options.part)) mount(app, name, handlers, options);
+  const bodies = bodyMemory(options.limits.bodyBytes);
+  for (const name of routesOf(options.part)) mount(app, name, handlers, { ...options, bodies });
 }
 
 /** The types demand a gate; this checks at run time as well, since a route without one would be open. */
@@ -123,7 +125,7 @@ function mount<N extends RouteName>(
   app: FastifyInstance,
   name: N,
   handlers: Handlers,
-  { limits, reads, log }: MountOptions,
+  { limits, reads, log, bodies }: MountOptions & { readonly bodies: BodyMemory },
 ): void {
   const route: Route = routes[name];
   const handler = handlers[name];
@@ -132,8 +134,10 @@ function mount<N extends RouteName>(
     url: route.path,
     config: { contract: route },
     handler: async (request, reply) => {
-      const work = async () => {
-        const call = await decode<N>(route, request, reply, limits);
+      using memory = bodies.begin(readerOf(request));
+      const receive = () => received(route, request, { limits, memory });
+      const work = async (all: Received) => {
+        const call = decode<N>(route, { request, reply, limits }, all);
         const answer = await handler(call).catch((error: unknown) => {
           throw blameCursor(error, call.query);
         });
@@ -141,7 +145,9 @@ function mount<N extends RouteName>(
         if (!reply.raw.headersSent && reply.statusCode === 200) reply.code(statusOf(route, answer));
         return answer;
       };
-      return reply.send(await (isBounded(route) ? reads(request, reply, work) : work()));
+      return reply.send(
+        await (isBounded(route) ? reads(request, reply, { receive, read: work }) : work(await receive())),
+      );
     },
   });
 }
@@ -168,18 +174,36 @@ function blameCursor(error: unknown, query: object | undefined): unknown {
   return new OsaError('invalid', message, { field: 'cursor', cause: error });
 }
 
+interface Receiving {
+  readonly limits: HttpLimits;
+  readonly memory: BodyCount;
+}
+
+/** A request that has come, with its JSON body, which is not read yet. */
+interface Received {
+  readonly key: string | undefined;
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly json: Buffer | undefined;
+}
+
 /** Checks in the order of cost: headers, path, query, then the body. */
-async function decode<N extends RouteName>(
-  route: Route,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  limits: HttpLimits,
-): Promise<Call<N>> {
+async function received(route: Route, request: FastifyRequest, receiving: Receiving): Promise<Received> {
   const key = route.idempotent ? idempotencyKey(request) : undefined;
   const params = check(route.params, request.params, 'path');
   const query = check(route.query?.strict(), request.query, 'query');
   if (typeof route.body === 'string') requireMediaType(request.raw, route.body);
-  const json = typeof route.body === 'object' ? await readBody(route, request, limits) : undefined;
+  const json = typeof route.body === 'object' ? await receivedBody(route, request, receiving) : undefined;
+  return { key, params, query, json };
+}
+
+function decode<N extends RouteName>(
+  route: Route,
+  { request, reply, limits }: Pick<Call<N>, 'request' | 'reply'> & { readonly limits: HttpLimits },
+  { key, params, query, json: bytes }: Received,
+): Call<N> {
+  const keptUnder = route.digitsIn ?? (route.isReading ? 'filter' : 'config');
+  const json = bytes && readJson(bytes, { keptUnder, maxPlainLength: limits.requestBytes });
   const caller = (): Caller => {
     if (request.caller) return request.caller;
     throw new OsaError(
@@ -190,7 +214,7 @@ async function decode<N extends RouteName>(
   const call = {
     params,
     query,
-    body: json?.value,
+    body: json && check(route.body as z.ZodType, json.value),
     principal: request.caller?.principal,
     request,
     reply,
@@ -223,21 +247,18 @@ export function askedFor(
 }
 
 /** A body that is left out is the same request as `{}`, also where it is repeated. */
-const noBody = { value: {}, sha256: createHash('sha256').update('{}').digest('hex') };
+const noBody = Buffer.from('{}');
 
-async function readBody(route: Route, request: FastifyRequest, limits: HttpLimits) {
-  const { body, isReading, digitsIn } = route;
-  if (lacksBody(request.raw) && mayLackBody(route)) {
-    return { ...noBody, value: check(body as z.ZodType, noBody.value) };
-  }
+async function receivedBody(
+  route: Route,
+  request: FastifyRequest,
+  { limits, memory }: Receiving,
+): Promise<Buffer> {
+  if (lacksBody(request.raw) && mayLackBody(route)) return noBody;
   requireMediaType(request.raw, 'application/json');
-  const { value, sha256 } = await readJson(request.raw, {
-    maxBytes: limits.requestBytes,
-    keptUnder: digitsIn ?? (isReading ? 'filter' : 'config'),
-    idleMs: limits.requestMs,
-    totalMs: limits.requestMs,
-  });
-  return { value: check(body as z.ZodType, value), sha256 };
+  const maxBytes = route.gate.kind === 'public' ? limits.openBytes : limits.requestBytes;
+  const times = { idleMs: limits.requestMs, totalMs: limits.requestMs };
+  return await receiveJson(request.raw, { maxBytes, memory, ...times });
 }
 
 /** @throws OsaError `malformed` for a query that PostgreSQL cannot store, `invalid` */

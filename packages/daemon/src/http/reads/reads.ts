@@ -12,11 +12,14 @@ import { createShares, type Reader } from './shares.ts';
 import { StoredBytes } from './stored-bytes.ts';
 import { countedStreams } from './streams.ts';
 
-/** Makes the answer of a reading route: the text that is sent, or the stream that the route answers with. */
-export type Reads = (
+/**
+ * Makes the answer of a reading route: the text that is sent, or the stream that the route answers with. The request is
+ * received before its turn comes: a client that sends its body slowly has no turn meanwhile.
+ */
+export type Reads = <T>(
   request: FastifyRequest,
   reply: FastifyReply,
-  read: () => Promise<unknown>,
+  work: { readonly receive: () => Promise<T>; readonly read: (received: T) => Promise<unknown> },
 ) => Promise<unknown>;
 
 /**
@@ -39,7 +42,7 @@ export function boundedReads({
   });
   const tables = countedStreams('tables as files', limits.tableStreams);
   const files = countedStreams('files', limits.fileStreams);
-  return async (request, reply, read) => {
+  return async (request, reply, { receive, read }) => {
     const { socket } = request.raw;
     const client = clientOf(reply);
     client.throwIfAborted();
@@ -48,10 +51,11 @@ export function boundedReads({
       budget.admit(reader.name);
       client.addEventListener('abort', () => budget.abandon(reader.name));
     }
+    const received = await whileWanted(client, receive);
     const take = () => shares.take({ reader, client, cut: () => socket.destroy() });
     const turn = await take();
     try {
-      const answer = await whileWanted(client, read);
+      const answer = await whileWanted(client, () => read(received));
       const spend = (spent: { readonly rows?: number; readonly bytes?: number }) => {
         if (reader.isAnonymous) budget.spend(reader.name, { rows: 0, bytes: 0, ...spent });
       };
@@ -115,7 +119,8 @@ function isTableFile(answer: unknown): answer is TableFile {
   return typeof answer === 'object' && answer !== null && 'encode' in answer && 'parts' in answer;
 }
 
-function readerOf({ caller, ip }: FastifyRequest): Reader {
+/** Counted by its token, or by its network where it has none. */
+export function readerOf({ caller, ip }: FastifyRequest): Reader {
   if (!caller) return { name: networkOf(ip), isAnonymous: true };
   const { issuer, subject } = caller.principal;
   return { name: JSON.stringify([issuer, subject]), isAnonymous: false };

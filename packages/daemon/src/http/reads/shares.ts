@@ -154,7 +154,7 @@ export function createShares(limits: ShareLimits): Shares {
 const anonymous = '';
 
 /** Amounts by name, and all of them. */
-class Tally {
+export class Tally {
   all = 0;
   private readonly amounts = new Map<string, number>();
 

@@ -16,7 +16,7 @@ export interface DepositionFormParts extends FileParts {
   readonly spoolDirectory: string;
 }
 
-/** Forms that are read at a time. Larger files are sent in parts, by their digest. */
+/** Files of forms that are stored or read at a time, once they have come: a slow sender holds up nobody. */
 const formsAtATime = 4;
 const workbook = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet';
 
@@ -30,14 +30,12 @@ export function depositionFormRoutes(parts: DepositionFormParts): Routes {
     work: (name: string, file: Awaited<ReturnType<typeof spool>>) => Promise<T>,
   ): Promise<T> => {
     await requireFillable(store, call.caller().principal, seen(call));
-    return inTurn(async () => {
-      const chunks = call.upload(maxBytes + formOverhead);
-      const { name, kept } = await fileOfForm(call.request, chunks, (bytes) =>
-        spool(bytes, { directory, maxBytes }),
-      );
-      await using file = kept;
-      return await work(name, file);
-    });
+    const chunks = call.upload(maxBytes + formOverhead);
+    const { name, kept } = await fileOfForm(call.request, chunks, (bytes) =>
+      spool(bytes, { directory, maxBytes }),
+    );
+    await using file = kept;
+    return await inTurn(() => work(name, file));
   };
   return {
     addDepositionFile: (call) =>
