@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { unpackLz4 } from '@osa/cli/input/lz4';
-import { compressors } from '@osa/cli/input/parquet';
-import { takeScales } from '@osa/cli/input/parquet-values';
+import { unpackLz4 } from '@osa/cli/input/parquet/lz4';
+import { compressors } from '@osa/cli/input/parquet/parts';
+import { takeScales } from '@osa/cli/input/parquet/values';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ingestion, showConvention } from '../support/fixtures/cli-answers.ts';

@@ -120,7 +120,7 @@ async function* converted(
   try {
     if (path !== undefined && options.format === undefined && (await isParquetFile(path))) {
       start.unit = 'row';
-      const { parquetRecords } = await import('./parquet.ts');
+      const { parquetRecords } = await import('./parquet/records.ts');
       yield* parquetRecords({ name, path }, { wanted, choices: options, numbers, stop });
       return;
     }

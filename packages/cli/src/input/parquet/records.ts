@@ -1,19 +1,19 @@
 import { open } from 'node:fs/promises';
-import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { exactKey } from '@osa/core/data/format/exact';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
 import type { FieldDefinition } from '@osa/core/record/schema';
 import { systemCode } from '@osa/core/system/error';
 import { cut, excerpt } from '@osa/core/text';
-import { type FileMetaData, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
-import { type Choices, type Columns, chooseColumns, type Numbering } from './columns.ts';
-import { unpackLz4 } from './lz4.ts';
-import { jsonOf, parsers, problemOf, type Scales, scaled, shown, takeScales } from './parquet-values.ts';
-import { type CellValue, RowCheck, type Wanted } from './row-check.ts';
+import { type FileMetaData, parquetMetadataAsync, parquetSchema } from 'hyparquet';
+import { type Choices, type Columns, chooseColumns, type Numbering } from '../columns.ts';
+import { type CellValue, RowCheck, type Wanted } from '../row-check.ts';
+import { parquetParts } from './parts.ts';
+import { jsonOf, problemOf, type Scales, scaled, shown, takeScales } from './values.ts';
 
-/** Records of a Parquet file, some rows at a time. */
+/** Records of a Parquet file. */
 
+/** Records that are sent at a time. */
 const rowsAtATime = 5_000;
 
 /** @throws OsaError `usage` for a damaged file, and columns that do not fit the schema */
@@ -49,24 +49,16 @@ export async function* parquetRecords(
     const exact = exactOf(metadata);
     const read = titles.filter((_, index) => columns.fields[index] !== undefined || index === columns.id);
     const scales = takeScales(metadata, { name, read });
-    const rows = Number(metadata.num_rows);
-    for (let rowStart = 0; rowStart < rows; rowStart += rowsAtATime) {
-      stop?.throwIfAborted();
-      const found = await parquetReadObjects({
-        file: source,
-        metadata,
-        rowStart,
-        rowEnd: Math.min(rows, rowStart + rowsAtATime),
-        compressors,
-        parsers,
-        utf8: false,
-        columns: read,
-      });
-      yield found
-        .map((values, index) =>
-          recordOf(name, values, { titles, columns, exact, scales, numbers, check, row: rowStart + index }),
-        )
-        .join('');
+    for await (const part of parquetParts(source, metadata, read)) {
+      for (let first = 0; first < part.length; first += rowsAtATime) {
+        stop?.throwIfAborted();
+        const count = Math.min(rowsAtATime, part.length - first);
+        yield Array.from({ length: count }, (_, index) =>
+          recordOf(name, (title) => part.columns.get(title)?.[first + index], {
+            ...{ titles, columns, exact, scales, numbers, check, row: part.start + first + index },
+          }),
+        ).join('');
+      }
     }
   } catch (error) {
     if (error instanceof OsaError || systemCode(error) !== undefined) throw error;
@@ -90,6 +82,9 @@ function exactOf({ key_value_metadata: pairs = [] }: FileMetaData): Exact {
   return text === undefined ? {} : (JSON.parse(text) as Exact);
 }
 
+/** The value of a column in one row. */
+type CellOf = (title: string) => unknown;
+
 interface Reading {
   readonly titles: readonly string[];
   readonly columns: Columns<FieldDefinition>;
@@ -103,7 +98,7 @@ interface Reading {
 
 function recordOf(
   name: string,
-  values: Readonly<Record<string, unknown>>,
+  cellOf: CellOf,
   { titles, columns, exact, scales, numbers, check, row }: Reading,
 ): string {
   const members: string[] = [];
@@ -111,7 +106,7 @@ function recordOf(
   const cells: CellValue[] = [];
   for (const [index, field] of columns.fields.entries()) {
     const title = titles[index] ?? '';
-    const value = scaled(values[title], scales.get(title));
+    const value = scaled(cellOf(title), scales.get(title));
     if (!field) continue;
     if (value === null || value === undefined) {
       cells.push({ field, title, json: undefined });
@@ -124,40 +119,20 @@ function recordOf(
   }
   problems.push(...check.reasons(cells));
   const id =
-    columns.id === undefined ? numbers.next() : idOf(values, { title: titles[columns.id] ?? '', scales });
+    columns.id === undefined ? numbers.next() : idOf(cellOf, { title: titles[columns.id] ?? '', scales });
   const problem = cut(`${name} row ${row + 1}: ${problems.join('; ')}`, bounds.reasonLength);
   const said = problems.length === 0 ? '' : `,"problem":${JSON.stringify(problem)}`;
   return `{"source_id":${JSON.stringify(id)},"metadata":{${members.join(',')}}${said}}\n`;
 }
 
 function idOf(
-  row: Readonly<Record<string, unknown>>,
+  cellOf: CellOf,
   { title, scales }: { readonly title: string; readonly scales: Scales },
 ): string {
-  const value = scaled(row[title], scales.get(title)) ?? '';
+  const value = scaled(cellOf(title), scales.get(title)) ?? '';
   const json = jsonOf(value);
   if (json === undefined) return '';
   return typeof value === 'string' || value instanceof Uint8Array ? shown(value) : json;
-}
-
-export const compressors = {
-  GZIP: unpacking((input) => gunzipSync(input)),
-  ZSTD: unpacking((input) => zstdDecompressSync(input)),
-  BROTLI: unpacking((input) => brotliDecompressSync(input)),
-  LZ4_RAW: unpacking(unpackLz4),
-};
-
-type Unpack = (input: Uint8Array, size: number) => Uint8Array;
-
-/** Errors without a code, which would be one of reading the file. */
-function unpacking(unpack: Unpack): Unpack {
-  return (input, size) => {
-    try {
-      return unpack(input, size);
-    } catch (cause) {
-      throw new Error(messageOf(cause), { cause });
-    }
-  };
 }
 
 function messageOf(error: unknown): string {

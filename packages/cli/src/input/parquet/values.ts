@@ -112,7 +112,7 @@ class NoTime {
   }
 }
 
-/** Text as its bytes. The library turns keys of maps into strings by `toString`. */
+/** Bytes that should be text and are none. The library turns keys of maps into strings by `toString`. */
 class TextBytes extends Uint8Array {
   override toString(): string {
     return textOf(this);
@@ -163,7 +163,7 @@ function isoOf(milliseconds: bigint | number, fraction: string): string | NoTime
   return time.toISOString().replace(/\.\d{3}Z$/, `${fraction.replace(/\.?0*$/, '')}Z`);
 }
 
-/** Times and JSON as text, with all of their digits; other text as its bytes. */
+/** Times and JSON as text, with all of their digits; text that is not UTF-8 as its bytes. */
 export const parsers = {
   timestampFromMilliseconds: (at: bigint) => isoOf(at, `.${digitsOf(at, 1_000n, 3)}`),
   timestampFromMicroseconds: (at: bigint) => isoOf(floored(at, 1_000n), `.${digitsOf(at, 1_000_000n, 6)}`),
@@ -173,8 +173,11 @@ export const parsers = {
     const time = isoOf(days * 86_400_000, '');
     return time instanceof NoTime ? time : time.replace(/T.*$/, '');
   },
-  stringFromBytes: (bytes: Uint8Array | undefined) =>
-    bytes && new TextBytes(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength),
+  stringFromBytes: (bytes: Uint8Array | undefined) => {
+    if (bytes === undefined) return undefined;
+    if (isUtf8(bytes)) return textOf(bytes);
+    return new TextBytes(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
+  },
   jsonFromBytes: (bytes: Uint8Array | undefined) => bytes && new JsonText(textOf(bytes)),
 } as unknown as ParquetParsers;
 
