@@ -65,7 +65,7 @@ function currentText({ fact, current: { rows, records, is_exact } }: Summary): L
   return yellow(`${is_exact ? '' : 'at least '}${counted(rows, 'row')}${of}`);
 }
 
-/** No release makes a bad record better, so there is no hint for one. */
+/** The recall of a record names no recompute: any release would read the same bad record. */
 function nextLines({ id, fact, closed, current, releases }: Recall): Line[] {
   if (closed || current.rows === 0 || fact === 'record') return [];
   const hooks = [...new Set(releases.map(({ hook }) => hook))];
