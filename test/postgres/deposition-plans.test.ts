@@ -35,9 +35,6 @@ test.each(['without statistics', 'with old statistics'] as const)(
     try {
       const owner = bench.open('owner', { max: 1 });
       await bench.deploy({ checks: { code: checking } }, { curation: 'manual' });
-      for (const table of tables) {
-        await owner.sql.unsafe(`alter table ${table} set (autovacuum_enabled = off)`);
-      }
       const app = bench.open('app', { max: 1 });
       // From the sixth time on a session may keep a plan.
       for (let round = 0; round < 6; round += 1) {

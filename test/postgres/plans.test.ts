@@ -60,10 +60,6 @@ test.each(['without statistics', 'with old statistics', 'with statistics of anot
         { in_other: {} },
         { slug: 'other', title: 'other', schema: { ...schema, fields: [{ ...field }] } },
       );
-      for (const table of tables) {
-        const name = table.startsWith('in_') ? `features.${table}` : table;
-        await owner.sql.unsafe(`alter table ${name} set (autovacuum_enabled = off)`);
-      }
       const app = bench.open('app', { max: 1 });
       await useAll(bench, app, 'other');
       if (state === 'with statistics of another convention') await owner.sql`analyze`;

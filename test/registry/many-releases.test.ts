@@ -19,7 +19,6 @@ test('releases are found by their digest', async () => {
     const app = bench.open('app', { max: 1 });
     const store = postgresStore(app, { domain: 'localhost' });
     await bench.deploy({ probe: { image: { image: 'example.org/probe', digest: digest('first') } } });
-    await owner.sql`alter table releases set (autovacuum_enabled = off)`;
     await owner.transaction(async (tx) => {
       await tx`set local session_replication_role = replica`;
       await tx`

@@ -27,10 +27,6 @@ test('each step of a replay reads its own results by index', { timeout: 240_000 
   try {
     const owner = bench.open('owner', { max: 1 });
     await bench.deploy({ in_bench: {} });
-    for (const table of tables) {
-      const name = table === 'in_bench' ? 'features.in_bench' : table;
-      await owner.sql.unsafe(`alter table ${name} set (autovacuum_enabled = off)`);
-    }
     await crowd(owner, { convention: 'bench', hook: 'in_bench', count: known });
     await owner.transaction(async (tx) => {
       await tx`set local session_replication_role = replica`;
