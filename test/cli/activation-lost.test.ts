@@ -39,8 +39,14 @@ async function deploy(activation: FakeAnswer | 'cut') {
   const [summary, outputs] = [join(world.cwd, 'summary.md'), join(world.cwd, 'outputs')];
   const actions = { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: summary, GITHUB_OUTPUT: outputs };
   const environment = { OSA_KEY: key, OSA_SERVER: server.url, ...actions };
-  const { code, stderr } = await world.osa(['deploy', '--compare', '5'], { environment });
-  return { code, stderr, summary: await readFile(summary, 'utf8'), outputs: await readFile(outputs, 'utf8') };
+  const { code, stdout, stderr } = await world.osa(['deploy', '--compare', '5'], { environment });
+  return {
+    code,
+    stdout,
+    stderr,
+    summary: await readFile(summary, 'utf8'),
+    outputs: await readFile(outputs, 'utf8'),
+  };
 }
 
 const page = { headers: { 'content-type': 'text/html' }, body: '<h1>Bad gateway</h1>' };
@@ -60,8 +66,24 @@ test.each<[string, FakeAnswer | 'cut']>([
 });
 
 test('where the server refuses, they are not live', async () => {
-  const { summary, outputs, stderr } = await deploy(problem(412, 'precondition_failed', 'v1 has moved'));
+  const { code, summary, outputs, stderr } = await deploy(problem(409, 'conflict', 'it is in review'));
+  expect(code).toBe(1);
   expect(stderr).not.toContain('not known');
   expect(summary).toContain('project: deployed, its releases not made live');
+  expect(outputs).toContain('live=false\n');
+});
+
+test('where the live release has moved, they stay not live as beyond the limit', async () => {
+  const moved = problem(
+    412,
+    'precondition_failed',
+    'v1 has moved; `osa hooks activate density 2` makes it live',
+  );
+  const { code, stdout, summary, outputs } = await deploy(moved);
+  expect(code).toBe(3);
+  expect(stdout).toContain('v1 has moved; `osa hooks activate density 2` makes it live');
+  expect(stdout).toContain('0 of 5 records');
+  expect(summary).toContain('v1 has moved');
+  expect(summary).toContain('0 of 5 records');
   expect(outputs).toContain('live=false\n');
 });

@@ -120,11 +120,14 @@ while (!existsSync(${JSON.stringify(goOn)})) Atomics.wait(new Int32Array(new Sha
   await osaJson(place, ['hooks', 'rollback', 'slow', '--yes']);
   await writeFile(goOn, '');
   const { exitCode, stdout } = await deploying;
-  expect(exitCode, stdout).toBe(1);
-  const { error } = JSON.parse(stdout);
-  expect(error).toMatchObject({ code: 'precondition_failed', field: 'slow' });
+  expect(exitCode, stdout).toBe(3);
+  const gated = JSON.parse(stdout);
+  expect(gated).toMatchObject({
+    verdict: 'moved',
+    problem: expect.stringContaining('osa hooks activate slow 3'),
+  });
   const { items } = await osaJson(place, ['deploys', 'list', project.slug]);
-  expect(error.details.deploy_id).toBe(items[0].id);
+  expect(gated.deploy_id).toBe(items[0].id);
   const listed = async () => (await osa(place, ['deploys', 'list', project.slug, '--limit', '1'])).stdout;
   expect(await listed()).toContain('slow v3 to be compared');
   expect((await osa(place, ['deploys', 'show', items[0].id])).stdout).toMatch(/^slow\n {2}digest: /m);

@@ -13,7 +13,7 @@ export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[]
   [2, 'wrong usage, or a file that cannot be used'],
   [
     3,
-    'changes pending (deploy --plan), more than --max-changed (deploy --compare, hooks compare), or something differs (replay)',
+    'changes pending (deploy --plan), more than --max-changed (deploy --compare, hooks compare), a live release that has moved meanwhile (deploy --compare), or something differs (replay)',
   ],
   [4, 'no usable key, or a token that is not accepted or lacks a scope'],
   [5, 'the server cannot be reached or cannot answer'],
@@ -23,7 +23,7 @@ export const exitCodeHelp: readonly (readonly [code: number, meaning: string])[]
   [130, 'interrupted'],
 ];
 
-/** The exit code of a comparison beyond --max-changed. */
+/** The exit code of a comparison beyond --max-changed, and of a release held since the live one has moved. */
 export const beyondExit = 3;
 
 /** Exit codes of commands that wait for an ingestion and end before it does. */

@@ -134,7 +134,9 @@ export interface Gate {
   /** For the same summary: what became of each release, and the command that makes it live all the same. */
   readonly outcome: readonly Line[];
   readonly document: {
-    readonly verdict: 'live' | 'beyond' | 'failed' | 'timeout';
+    readonly verdict: 'live' | 'beyond' | 'moved' | 'failed' | 'timeout';
+    /** Where the live release has moved: the server's words. */
+    readonly problem?: string;
     readonly holds: readonly Hold[];
     readonly comparisons: readonly Comparison[];
   };
@@ -202,10 +204,21 @@ export async function concludeHolds(
     .call('activateDeploy', { params: { id }, resource: slug })
     .catch(async (error: unknown) => {
       const known = asOsaError(error);
+      if (known?.code === 'precondition_failed' && isRefused(known)) return known;
       if (known) context.output.note(...deployed, ...first, ...reports);
       await append(context, 'summary', markdown);
       throw known && !isRefused(known) ? new ActivationLost(known) : error;
     });
+  if (activation instanceof Error) {
+    const moved = [line`${red(activation.message)}`];
+    return {
+      ...{ markdown, code: beyondExit, lines: [...first, ...reports, '', ...moved] },
+      ...{
+        outcome: [...first, ...unreported, ...moved],
+        document: { verdict: 'moved', problem: activation.message, holds, comparisons },
+      },
+    };
+  }
   const live = activation.holds.map(
     ({ hook_name, version: made, live_version, activated_seq }) =>
       line`${hook_name}: ${version(live_version)} → ${green(version(made))}${activated_seq === null ? '' : ` (change #${activated_seq})`}`,
@@ -235,7 +248,10 @@ function isRefused(error: OsaError): boolean {
   return error instanceof RefusalFromServer && error.code !== 'internal' && error.code !== 'unavailable';
 }
 
-function verdictOf(holds: readonly Hold[], comparisons: readonly Comparison[]): Gate['document']['verdict'] {
+function verdictOf(
+  holds: readonly Hold[],
+  comparisons: readonly Comparison[],
+): Exclude<Gate['document']['verdict'], 'moved'> {
   if (comparisons.some(({ status }) => status === 'failed')) return 'failed';
   if (comparisons.some(({ report }) => !report)) return 'timeout';
   const isWithin = holds.every(({ max_changed }, index) => {

@@ -98,7 +98,7 @@ export const deploy = defineCommand({
     '{"slug", "changed", "deploy_id", "schema_id", "hooks", "changes": {"convention", "convention_fields", "schema",\n' +
     '"schema_differences", "hooks": [{"name", "owner", "hook", "differences", "release", "version", "is_live",\n' +
     '"live_version", "activated", "held"}], "removed_hooks", "ingester"}, …}\n' +
-    'with --compare also "verdict": "live", "beyond", "failed" or "timeout", "holds": [{"hook_name", "version", "comparison_id",\n' +
+    'with --compare also "verdict": "live", "beyond", "moved" (then with "problem"), "failed" or "timeout", "holds": [{"hook_name", "version", "comparison_id",\n' +
     '"records", "changed_records", "is_within", "activated_seq"}], "comparisons": [as `osa comparisons show`]\n' +
     'with --plan {"slug", "changed", "refused", "reasons": [text], "changes": {as above}, "reviewed": {"archive",\n' +
     '"manifest_digest", "digest"}}\n' +
