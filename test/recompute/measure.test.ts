@@ -37,3 +37,31 @@ test('numbers whose difference is beyond all doubles are beyond each tolerance t
   expect(compared('1.5e308', '-1.5e308', { rel: 2 })).toMatchObject({ beyond: 0 });
   expect(compared('5e-324', '1e-323')).toMatchObject({ max_abs: 5e-324, max_rel: 0.5 });
 });
+
+test('the ten examples have some of each kind, also of one that comes last', () => {
+  const columns = ['a', 'b', 'c', 'd'].map(
+    (name) => ({ name, json_type: 'number', required: true }) as const,
+  );
+  const measure = new Measure({ kind: 'table', cardinality: 'one', columns }, { tolerances: {}, keys: [] });
+  const row = (id: number, value: number) => ({
+    name: `probe/${id}`,
+    values: { a: value, b: value, c: value, d: value },
+  });
+  const add = (id: number, status: string, after: object[]) =>
+    measure.add(
+      { srn: `r${id}`, before: 'passed', rows: [row(id, 0)] } as never,
+      { status, reason: 'no' } as never,
+      after as never,
+    );
+  for (let id = 0; id < 50; id += 1) add(id, 'passed', [row(id, 1)]);
+  add(50, 'rejected', []);
+  const { examples } = measure.report();
+  expect(examples).toHaveLength(10);
+  expect(
+    Map.groupBy(examples, ({ what }) => what)
+      .keys()
+      .toArray()
+      .sort(),
+  ).toEqual(['a', 'b', 'c', 'd', 'outcome', 'row removed']);
+  expect(examples.at(-2)).toMatchObject({ record_srn: 'r50', what: 'outcome', after: 'rejected: no' });
+});

@@ -158,8 +158,16 @@ export class Measure {
     return !isWithin;
   }
 
+  /** Keeps some of each kind: once there is no room, the last one of the most frequent kind gives way to a rarer one. */
   private example(example: Example): void {
-    if (this.examples.length < mostExamples) this.examples.push(example);
+    if (this.examples.length === mostExamples) {
+      const kinds = Map.groupBy(this.examples, ({ what }) => what);
+      const [most = []] = [...kinds.values()].sort((one, other) => other.length - one.length);
+      const last = most.at(-1);
+      if (!last || most.length <= (kinds.get(example.what)?.length ?? 0) + 1) return;
+      this.examples.splice(this.examples.indexOf(last), 1);
+    }
+    this.examples.push(example);
   }
 }
 
