@@ -72,7 +72,7 @@ describe('a cell', () => {
 
 describe('columns', () => {
   const fields = ['mass', 'mean_radius'].map((name) => field('number', { name }));
-  const choices: Choices = { id: undefined, map: [], ignore: [] };
+  const choices: Choices = { id: undefined, map: [], ignore: [], fill: false };
   const choose = (titles: readonly string[], given: Partial<Choices> = {}) =>
     chooseColumns('x.csv', titles, { fields, choices: { ...choices, ...given } });
   const refusalOf = (act: () => unknown) => {

@@ -17,7 +17,7 @@ async function readWhile(meanwhile: (path: string) => Promise<unknown>, name = '
   await writeFile(path, `id,n\n${rows(0)}`);
   const context = { sources: { cwd } } as Parameters<typeof openInput>[0];
   const reading = { format: undefined, separator: undefined, encoding: undefined };
-  const options = { ...reading, id: undefined, map: [], ignore: [] };
+  const options = { ...reading, id: undefined, map: [], ignore: [], fill: false };
   const input = await openInput(context, { files: [name], field: 'file' }, options);
   input.readFor({ fields, openText: false });
   let size = 0;

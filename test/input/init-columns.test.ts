@@ -58,7 +58,7 @@ function made(titles: readonly string[], rows: readonly (readonly string[])[]) {
   const looks = titles.map((name) => new ColumnLook(name));
   for (const row of rows) for (const [index, look] of looks.entries()) look.add(row[index] ?? '');
   const columns = looks.map((look) => look.column(rows.length));
-  const survey = { columns, records: rows.length, isNested: false, isFlat: false };
+  const survey = { columns, records: rows.length, short: 0, isNested: false, isFlat: false };
   const { files, choices } = madeFrom('x.csv', survey, { slug: 'x-data', jsonSchema: {} });
   const yaml = files[0]?.[1] ?? '';
   const { fields } = parseManifest(yaml, { file: 'convention.yaml', images: new Map() }).schema;
@@ -165,7 +165,7 @@ test('each record of flat JSON fits the schema that is made of it, or the odditi
       }
     }
     const columns = [...looks.values()].map((look) => look.column(records.length));
-    const survey = { columns, records: records.length, isNested: false, isFlat: true };
+    const survey = { columns, records: records.length, short: 0, isNested: false, isFlat: true };
     const { files, choices, oddities } = madeFrom('x.json', survey, { slug: 'x-data', jsonSchema: {} });
     const { fields } = parseManifest(files[0]?.[1] ?? '', {
       file: 'convention.yaml',

@@ -51,6 +51,12 @@ test('a table gives fields with types, which are required where each record has 
   expect(answer.ingest).toBe("osa ingest my-cars 'my cars.csv' --id Code");
 });
 
+test('rows that lack cells are named, and the command takes them', async () => {
+  const { answer, output } = await init('x.csv', 'id,n,note,\n1,2\n2,3,a\n');
+  expect(answer.ingest).toBe("osa ingest x-data x.csv --ignore '' --fill");
+  expect(output).toContain('1 row of the file lacks cells at its end: --fill takes them as empty');
+});
+
 test.each([
   ['its id column', 'ID,x\n1,2\n2,2\n', ''],
   ['a column of ids', 'x,Sample Key\n1,a\n1,b\n', " --id 'Sample Key'"],

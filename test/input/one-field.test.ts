@@ -9,7 +9,7 @@ const field = (name: string) => ({
   required: false,
 });
 const fields = [field('n'), field('m')];
-const choices = { id: 'id', map: [], ignore: [] };
+const choices = { id: 'id', map: [], ignore: [], fill: false };
 const toBoth = { ...choices, map: [...'nm'].map((name) => ({ field: name, column: 'x' })) };
 
 async function read(record: object, given: Parameters<typeof nested>[2]['choices'] = choices) {

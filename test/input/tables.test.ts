@@ -124,6 +124,29 @@ describe('a table', () => {
     expect(long.problem).toBe('x.csv line 3: has 4 cells, and the header 3');
   });
 
+  test('has rows that lack cells, which are invalid unless --fill takes those as empty', async () => {
+    // A line break without quotes, an empty cell that was left out, a file that was cut off, and a foot.
+    const content = 'id,name,mass,\n1,a,1\n2,in\ntwo,2\n3,b\nTotal: 3';
+    const of = (body: string) =>
+      lines(body)
+        .slice(1)
+        .map((line) => JSON.parse(line));
+    const { body } = await ingest({ 'x.csv': content }, ['x.csv', '--ignore', '', '--no-wait']);
+    const lacks = (line: number, cells: string) =>
+      `x.csv line ${line}: has ${cells}, and the header 4 (--fill takes the others as empty)`;
+    expect(of(body).map(({ problem }) => problem)).toEqual([
+      ...[undefined, lacks(3, '2 cells'), lacks(4, '2 cells'), lacks(5, '2 cells')],
+      `${lacks(6, '1 cell')}; name: is required, but is absent`,
+    ]);
+    const filled = await ingest({ 'x.csv': content }, ['x.csv', '--ignore', '', '--fill', '--no-wait']);
+    expect(
+      of(filled.body)
+        .map(({ problem }) => problem)
+        .slice(0, 4),
+    ).toEqual(Array(4).fill(undefined));
+    expect(of(filled.body)[3]).toEqual({ source_id: '3', metadata: { name: 'b' } });
+  });
+
   test('has cells that break a rule of the schema, which are reported with file, line, column and value', async () => {
     const content = 'id,name,Mass (kg)\n1,a,1\n2,,500\n';
     const { body } = await ingest({ 'x.csv': content }, ['x.csv', '--map', 'mass=Mass (kg)', '--no-wait']);
@@ -387,7 +410,7 @@ describe('--check', () => {
     expect((await check('b.csv', 'd.csv')).refused).toContain('(b.csv line 2 and d.csv line 2)');
     // The second file is not begun yet when the first problem is found.
     Object.assign(files, {
-      'long.csv': `id,name,mass\n0,a,500\n${'x,'.padEnd(60_000)}\n${'y,'.padEnd(60_000)}\n`,
+      'long.csv': `id,name,mass\n0,a,500\n${'x,'.padEnd(60_000)},\n${'y,'.padEnd(60_000)},\n`,
     });
     expect((await check('long.csv', 'b.csv')).problems[0].examples[0].place).toBe('long.csv line 2');
   });

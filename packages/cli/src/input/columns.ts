@@ -17,6 +17,8 @@ export interface Choices {
   readonly id: string | undefined;
   readonly map: readonly Mapping[];
   readonly ignore: readonly string[];
+  /** Whether a row may lack cells at its end, which are empty then. */
+  readonly fill: boolean;
 }
 
 /** Counts the records of one upload, over all of its files. */

@@ -31,6 +31,7 @@ export const inputOptions = {
     repeatable: true,
     parse: (given: string) => given,
   },
+  fill: { description: 'take cells that a row of a table lacks at its end as empty' },
   separator: {
     value: 'CHAR',
     description: 'between cells, such as ; or tab (default: found)',
@@ -41,7 +42,7 @@ export const inputOptions = {
 
 /** These choices as a shell takes them after `osa ingest CONVENTION FILE`. */
 export function optionsOf(
-  { id, map, ignore }: Choices,
+  { id, map, ignore, fill }: Choices,
   { format, separator, encoding }: Partial<Reading>,
 ): string {
   const separatorWord = separator === '\t' ? 'tab' : separator;
@@ -53,9 +54,10 @@ export function optionsOf(
     ...map.map(({ field, column }) => ['map', `${field}=${column}`] as const),
     ...ignore.map((title) => ['ignore', title] as const),
   ];
-  return given
-    .map(([name, value]) => (value === undefined ? '' : ` ${shellOption(`--${name}`, value)}`))
-    .join('');
+  const words = given.map(([name, value]) =>
+    value === undefined ? '' : ` ${shellOption(`--${name}`, value)}`,
+  );
+  return [...words, fill ? ' --fill' : ''].join('');
 }
 
 function mappingOf(given: string): Mapping {

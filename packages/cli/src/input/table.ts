@@ -12,6 +12,11 @@ export interface Row {
   readonly line: number;
 }
 
+/** Cells that a row has at least: columns without a title may be missing at the end. */
+export function leastCells(header: readonly string[]): number {
+  return header.findLastIndex((title) => title.trim() !== '') + 1;
+}
+
 const separators = [',', ';', '\t', '|'] as const;
 
 /** The first line as Excel writes it, `sep=;`, which names the separator and is not a row. */

@@ -3,9 +3,10 @@ import { bounds } from '@osa/core/limits';
 import { emptyText, readCell } from '@osa/core/record/cell';
 import type { FieldDefinition } from '@osa/core/record/schema';
 import { cut, excerpt } from '@osa/core/text';
+import { counted } from '../terminal/format.ts';
 import { type Choices, type Columns, chooseColumns, type Numbering, publishedNames } from './columns.ts';
 import { type CellValue, RowCheck, type Wanted } from './row-check.ts';
-import { type Row, readRows } from './table.ts';
+import { leastCells, type Row, readRows } from './table.ts';
 
 export interface Tabular {
   readonly wanted: Wanted;
@@ -28,22 +29,26 @@ export async function* tableRecords(
   let header: readonly string[] | undefined;
   let columns: Columns<FieldDefinition> = { fields: [], id: undefined };
   const check = new RowCheck(wanted);
+  let least = 0;
   let written = 0;
   for await (const row of readRows(name, text, separator)) {
     if (header === undefined) {
       header = row.cells.map((title) => title.trim());
       columns = chooseColumns(name, header, { fields: wanted.fields, choices });
+      if (!choices.fill) least = leastCells(header);
       continue;
     }
     const padding = '\n'.repeat(Math.max(0, row.line - 1 - written));
     written += padding.length + 1;
-    yield `${padding}${recordOf(name, row, { header, columns, separator, numbers, check })}\n`;
+    yield `${padding}${recordOf(name, row, { header, columns, least, separator, numbers, check })}\n`;
   }
 }
 
 interface Reading {
   readonly header: readonly string[];
   readonly columns: Columns<FieldDefinition>;
+  /** Cells that a row has at least. */
+  readonly least: number;
   readonly separator: string;
   readonly numbers: Numbering;
   readonly check: RowCheck;
@@ -52,7 +57,7 @@ interface Reading {
 function recordOf(
   name: string,
   { cells, line }: Row,
-  { header, columns, separator, numbers, check }: Reading,
+  { header, columns, least, separator, numbers, check }: Reading,
 ): string {
   const members: string[] = [];
   const problems: string[] = [];
@@ -71,6 +76,10 @@ function recordOf(
   problems.push(...check.reasons(values));
   if (cells.slice(header.length).some((cell) => cell !== '' && cell !== emptyText)) {
     problems.push(`has ${cells.length} cells, and the header ${header.length}`);
+  }
+  if (cells.length < least) {
+    const has = `has ${counted(cells.length, 'cell')}, and the header ${header.length}`;
+    problems.unshift(`${has} (--fill takes the others as empty)`);
   }
   const id = columns.id === undefined ? numbers.next() : idOf(cells[columns.id] ?? '', header);
   const problem = cut(`${name} line ${line}: ${problems.join('; ')}`, bounds.reasonLength);

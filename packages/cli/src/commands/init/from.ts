@@ -6,6 +6,7 @@ import { bounds } from '@osa/core/limits';
 import { longestFieldName, SchemaId } from '@osa/core/record/schema';
 import { excerpt } from '@osa/core/text';
 import { type Choices, fieldNameOf, isOfPublished, publishedNames } from '../../input/columns.ts';
+import { counted } from '../../terminal/format.ts';
 import type { Column } from './infer-column.ts';
 import { completeness, yamlName } from './scaffold.ts';
 import type { Survey } from './survey.ts';
@@ -22,7 +23,7 @@ export interface Made {
 /** @throws OsaError `usage` for a file that no schema fits */
 export function madeFrom(
   file: string,
-  { columns, records, isNested, isFlat }: Survey,
+  { columns, records, short, isNested, isFlat }: Survey,
   { slug, jsonSchema }: { readonly slug: string; readonly jsonSchema: unknown },
 ): Made {
   const hook = hookNameOf(slug);
@@ -62,11 +63,16 @@ export function madeFrom(
       ['.gitignore', '.osa/\n'],
     ],
     choices: isNested
-      ? { id: undefined, map: [], ignore: [] }
-      : choicesFor(columns, fields, { id, isFlat, isPublished }),
+      ? { id: undefined, map: [], ignore: [], fill: false }
+      : { ...choicesFor(columns, fields, { id, isFlat, isPublished }), fill: short > 0 },
     hook,
     oddities: [
       ...titlesLike(titles),
+      ...(short === 0
+        ? []
+        : [
+            `${counted(short, 'row')} of the file ${short === 1 ? 'lacks cells at its end' : 'lack cells at their end'}: --fill takes them as empty`,
+          ]),
       ...leftOut(columns.filter((column) => left(column) && !isId(column))),
       ...fields.flatMap(({ name, column: { oddity, isList } }) =>
         oddity === undefined ? [] : [`${name} is ${isList ? 'a list' : 'text'}: ${oddity}`],
@@ -154,7 +160,7 @@ function choicesFor(
     isFlat,
     isPublished,
   }: { readonly id: Column | undefined; readonly isFlat: boolean; readonly isPublished: boolean },
-): Choices {
+): Omit<Choices, 'fill'> {
   const [first] = ['source_id', 'id'].flatMap((word) =>
     columns.filter(({ title }) => title.toLowerCase() === word),
   );

@@ -6,7 +6,7 @@ import { largeRefusal, refuseCollection } from '../../input/collection.ts';
 import { type Content, contentOf, type Reading } from '../../input/content.ts';
 import { linesOf, parseRecord } from '../../input/flat.ts';
 import { isParquetFile } from '../../input/format.ts';
-import { readRows } from '../../input/table.ts';
+import { leastCells, readRows } from '../../input/table.ts';
 import { openRecords, unreadable } from '../ingestions/records-file.ts';
 import { type Column, ColumnLook } from './infer-column.ts';
 
@@ -14,6 +14,8 @@ import { type Column, ColumnLook } from './infer-column.ts';
 export interface Survey {
   readonly columns: readonly Column[];
   readonly records: number;
+  /** Rows with fewer cells than the header. */
+  readonly short: number;
   /** Whether each record has `source_id` and `metadata`, whose members are the columns. */
   readonly isNested: boolean;
   /** Whether the records are flat JSON, whose ids are never found by their name. */
@@ -44,13 +46,15 @@ export async function surveyFile(context: Context, file: string, reading: Readin
 
 async function surveyTable(name: string, text: AsyncIterable<string>, separator: string): Promise<Survey> {
   let looks: ColumnLook[] | undefined;
-  let [records, longer, longest] = [0, 0, 0];
+  let [least, records, short, longer, longest] = [0, 0, 0, 0, 0];
   for await (const { cells } of readRows(name, text, separator)) {
     if (looks === undefined) {
       looks = cells.map((title) => new ColumnLook(title.trim()));
+      least = leastCells(cells);
       continue;
     }
     records += 1;
+    if (cells.length < least) short += 1;
     if (cells.slice(looks.length).some((cell) => cell !== '' && cell !== emptyText)) longer += 1;
     longest = Math.max(longest, cells.length);
     for (const [index, look] of looks.entries()) look.add(cells[index] ?? '');
@@ -64,6 +68,7 @@ async function surveyTable(name: string, text: AsyncIterable<string>, separator:
   return {
     columns: (looks ?? []).map((look) => look.column(records)),
     records,
+    short,
     isNested: false,
     isFlat: false,
   };
@@ -90,6 +95,7 @@ async function surveyJson(name: string, { head, text }: Content): Promise<Survey
   return {
     columns: [...looks.values()].map((look) => look.column(records)),
     records,
+    short: 0,
     isNested,
     isFlat: !isNested,
   };
