@@ -1,8 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type RouteName, routes } from '@osa/core/api';
+import type { Route } from '@osa/core/api/route';
 import { sha256 } from '@osa/core/hook/release';
 import { semaphore } from '@osa/daemon/http/semaphore';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import {
   deployRequest,
   everything,
@@ -268,4 +271,17 @@ describe('records', () => {
       expect([status, problem?.code]).toEqual([422, 'invalid']);
     },
   );
+});
+
+const reasons = (Object.entries(routes) as [RouteName, Route][]).flatMap(([name, { body }]) => {
+  const reason = body instanceof z.ZodObject ? (body.shape as z.core.$ZodShape).reason : undefined;
+  return reason instanceof z.ZodType ? [[name, reason] as const] : [];
+});
+
+test('there are reasons to try', () => expect(reasons.length).toBeGreaterThan(10));
+
+test.each(reasons)('%s refuses a reason of blanks', (_name, reason) => {
+  expect(reason.safeParse(' \t\n').error?.issues[0]?.message).toBe('must not be blank');
+  expect(reason.safeParse('').success).toBe(false);
+  expect(reason.safeParse(' disk full').success).toBe(true);
 });

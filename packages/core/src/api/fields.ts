@@ -31,7 +31,7 @@ export const expected = {
   expected_live_version: z.int().min(1).max(bounds.releaseVersion).optional(),
 };
 
-export const reason = z.string().min(1).max(bounds.reasonLength);
+export const reason = z.string().max(bounds.reasonLength).regex(/\S/, 'must not be blank');
 
 export const flag = z
   .enum(['true', 'false'])
