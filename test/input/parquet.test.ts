@@ -157,6 +157,18 @@ test('a time of Parquet without a zone is in UTC', async () => {
   expect(records).toEqual(['{"source_id":"a","metadata":{"seen":"2026-01-02T03:04:05.1Z"}}']);
 });
 
+test('a time of day of Parquet is a text, alone and as the id', async () => {
+  const { records } = await ingest(
+    `select unnest([time '00:00:00', '09:05:01.05', '23:59:59.999999', '24:00:00']) as name, name as id`,
+  );
+  expect(records.map((record) => JSON.parse(record))).toEqual(
+    ['00:00:00', '09:05:01.05', '23:59:59.999999', '24:00:00'].map((name) => ({
+      source_id: name,
+      metadata: { name },
+    })),
+  );
+});
+
 test('a map of Parquet is an object with its keys', async () => {
   const { records } = await ingest(`select 'a' as id, map {'xy': 1, 'é': 2} as name`);
   expect(records.map((record) => JSON.parse(record).metadata.name)).toEqual([{ xy: 1, é: 2 }]);

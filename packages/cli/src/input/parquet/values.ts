@@ -10,12 +10,18 @@ import { type FileMetaData, type ParquetParsers, parquetSchema } from 'hyparquet
 
 type Tree = ReturnType<typeof parquetSchema>;
 
-/** Whole numbers that stand for decimals, by column: digits after the point. */
-export type Scales = ReadonlyMap<string, number>;
+/** A whole number that stands for a decimal or for a time of day in seconds: its digits after the point. */
+interface Scale {
+  readonly digits: number;
+  readonly isTime: boolean;
+}
+
+/** By column. */
+export type Scales = ReadonlyMap<string, Scale>;
 
 /**
- * Makes the decimals in the columns `read` of the file `name` plain numbers, so that they are read without a loss, and returns
- * their scales.
+ * Makes the decimals and times of day in the columns `read` of the file `name` plain numbers, so that they are read without a
+ * loss, and returns their scales.
  *
  * @throws OsaError `usage` for decimals inside objects, which have no scale of their own here, and for a negative scale,
  * which the format does not have
@@ -24,11 +30,13 @@ export function takeScales(
   metadata: FileMetaData,
   { name, read }: { readonly name: string; readonly read: readonly string[] },
 ): Scales {
-  const scales = new Map<string, number>();
+  const scales = new Map<string, Scale>();
   for (const column of parquetSchema(metadata).children) {
     const title = column.element.name;
     if (!read.includes(title)) continue;
     for (const { element } of leaves(column)) {
+      const time = timeDigits(element);
+      if (time !== undefined && isList(column)) scales.set(title, { digits: time, isTime: true });
       const scale = scaleOf(element);
       if (scale === undefined) continue;
       if (!isList(column)) {
@@ -43,7 +51,7 @@ export function takeScales(
           `${name}: column ${excerpt(title)} has decimals with the scale ${scale}, and Parquet has scales from 0 on; write them as doubles or as text`,
         );
       }
-      scales.set(title, scale);
+      scales.set(title, { digits: scale, isTime: false });
       delete element.converted_type;
       delete element.logical_type;
     }
@@ -54,6 +62,22 @@ export function takeScales(
 function scaleOf({ converted_type, logical_type, scale }: Tree['element']): number | undefined {
   if (logical_type?.type === 'DECIMAL') return logical_type.scale;
   return converted_type === 'DECIMAL' ? (scale ?? 0) : undefined;
+}
+
+function timeDigits({ converted_type, logical_type }: Tree['element']): number | undefined {
+  const unit = logical_type?.type === 'TIME' ? logical_type.unit : converted_type;
+  switch (unit) {
+    case 'MILLIS':
+    case 'TIME_MILLIS':
+      return 3;
+    case 'MICROS':
+    case 'TIME_MICROS':
+      return 6;
+    case 'NANOS':
+      return 9;
+    default:
+      return undefined;
+  }
 }
 
 const leaves = (tree: Tree): Tree[] => (tree.children.length === 0 ? [tree] : tree.children.flatMap(leaves));
@@ -77,14 +101,26 @@ class JsonText {
 }
 
 /** A value with the scale of its column. */
-export function scaled(value: unknown, scale: number | undefined): unknown {
+export function scaled(value: unknown, scale: Scale | undefined): unknown {
   if (scale === undefined || value === null || value === undefined) return value;
-  if (value instanceof Uint8Array) return new JsonText(decimalText(wholeOf(value), scale));
+  if (value instanceof Uint8Array) return new JsonText(decimalText(wholeOf(value), scale.digits));
   if (Array.isArray(value) || ArrayBuffer.isView(value)) {
     return Array.from(value as ArrayLike<unknown>, (item) => scaled(item, scale));
   }
-  return new JsonText(decimalText(BigInt(value as number | bigint), scale));
+  const whole = BigInt(value as number | bigint);
+  return scale.isTime ? timeText(whole, scale.digits) : new JsonText(decimalText(whole, scale.digits));
 }
+
+/** `12:34:56.5` */
+function timeText(whole: bigint, digits: number): string {
+  const unit = 10n ** BigInt(digits);
+  const seconds = whole / unit;
+  const parts = [seconds / 3_600n, (seconds / 60n) % 60n, seconds % 60n].map((part) => twoDigits(part));
+  const fraction = `.${String(whole % unit).padStart(digits, '0')}`;
+  return `${parts.join(':')}${fraction.replace(/\.?0*$/, '')}`;
+}
+
+const twoDigits = (part: bigint) => String(part).padStart(2, '0');
 
 /** Two's complement, the highest byte first. */
 function wholeOf(bytes: Uint8Array): bigint {
