@@ -33,7 +33,7 @@ export function bodyMemory({ each, all }: BodyLimits): BodyMemory {
       return {
         add(bytes) {
           if (held.of(name) + bytes > each)
-            throw busy(`the bodies of your requests are ${each} bytes already`);
+            throw busy(`the bodies of your requests may be ${each} bytes together`);
           const isFull = isAnonymous && anonymous.all + bytes > mostAnonymous;
           if (isFull || held.all + bytes > all) throw busy('the bodies of others fill the memory for them');
           count(bytes);

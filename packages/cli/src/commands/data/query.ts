@@ -40,7 +40,7 @@ export const queryOptions = {
   limit: {
     short: 'n',
     value: 'N',
-    description: `at most this many (default: ${bounds.defaultPageRows} in a table, else all)`,
+    description: `at most this many (default: ${bounds.defaultPageRows} in a table and JSON, which have ${bounds.pageRows} at most; else all)`,
     parse: integer(1, Number.MAX_SAFE_INTEGER),
   },
   cursor: {
