@@ -11,6 +11,7 @@ export async function routeNamed<N extends RouteName>(name: N): Promise<(typeof 
 
 /** The resource that is likely to have the route. */
 async function resourceOf(name: string): Promise<Partial<typeof routes>> {
+  if (/^trace(Row|Record)$/.test(name)) return (await import('@osa/core/api/trace/rows')).traceRowRoutes;
   if (/^trace/.test(name)) return (await import('@osa/core/api/trace/index')).traceRoutes;
   if (/^(read|query|data|describe)/.test(name)) return (await import('@osa/core/api/data')).dataRoutes;
   if (/(Hooks?|Releases?|history|rollback|activate)$/.test(name))
