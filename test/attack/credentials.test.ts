@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { readPrivateKey, readPublicKeys } from '@osa/core/auth/sign-token';
+import { readPublicKeys } from '@osa/core/auth/public-keys';
+import { readPrivateKey } from '@osa/core/auth/sign-token';
 import { tokenVerifier } from '@osa/core/auth/verify-token';
 import { asOsaError } from '@osa/core/error';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import type { TrustedIssuers } from '@osa/core/auth/issuer';
-import { readPublicKeys } from '@osa/core/auth/sign-token';
+import { readPublicKeys } from '@osa/core/auth/public-keys';
 
 /** Tokens as anybody could make them: nothing here checks anything. */
 

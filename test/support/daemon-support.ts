@@ -7,13 +7,8 @@ import { buffer } from 'node:stream/consumers';
 import { type Answer, type RouteName, routes } from '@osa/core/api';
 import type { Problem } from '@osa/core/api/problem';
 import type { Route } from '@osa/core/api/route';
-import {
-  readPrivateKey,
-  readPublicKeys,
-  type SigningKey,
-  signToken,
-  type TokenRequest,
-} from '@osa/core/auth/sign-token';
+import { readPublicKeys } from '@osa/core/auth/public-keys';
+import { readPrivateKey, type SigningKey, signToken, type TokenRequest } from '@osa/core/auth/sign-token';
 import { packDirectory } from '@osa/core/hook/archive/pack';
 import type { DaemonConfig } from '@osa/daemon/config/config';
 import { startDaemon } from '@osa/daemon/daemon';

@@ -2,7 +2,7 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
-import { readPublicKeys } from '@osa/core/auth/sign-token';
+import { readPublicKeys } from '@osa/core/auth/public-keys';
 import { tokenVerifier } from '@osa/core/auth/verify-token';
 import { describe, expect, test } from 'vitest';
 import {

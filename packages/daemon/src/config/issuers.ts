@@ -1,5 +1,5 @@
 import type { MachineIssuer, PrimaryIssuer, TrustedIssuers } from '@osa/core/auth/issuer';
-import { readPublicKeys } from '@osa/core/auth/sign-token';
+import { readPublicKeys } from '@osa/core/auth/public-keys';
 import { OsaError } from '@osa/core/error';
 import type { IssuerEntry } from './issuer-entry.ts';
 import { readSecret, readText } from './named-file.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { verifyStrictly } from '../../auth/ed25519.ts';
-import { readPublicKeys } from '../../auth/sign-token.ts';
+import { readPublicKeys } from '../../auth/public-keys.ts';
 import { asOsaError, OsaError } from '../../error.ts';
 import { canonicalJson } from '../../json/canonical.ts';
 import { parseExactJson } from '../../json/exact.ts';
