@@ -14,8 +14,13 @@ async function resourceOf(name: string): Promise<Partial<typeof routes>> {
   if (/^trace(Row|Record)$/.test(name)) return (await import('@osa/core/api/trace/rows')).traceRowRoutes;
   if (/^trace/.test(name)) return (await import('@osa/core/api/trace/index')).traceRoutes;
   if (/^(read|query|data|describe)/.test(name)) return (await import('@osa/core/api/data')).dataRoutes;
-  if (/(Hooks?|Releases?|history|rollback|activate)$/.test(name))
+  if (/(Hooks?|Releases?|currentRows|history|rollback|activate)$/.test(name))
     return (await import('@osa/core/api/hooks')).hooksRoutes;
-  if (/Ingestions?$/.test(name)) return (await import('@osa/core/api/ingestions')).ingestionsRoutes;
+  if (/Ingestions?$|^ingest$/.test(name)) return (await import('@osa/core/api/ingestions')).ingestionsRoutes;
+  if (/(Conventions?|[dD]eploys?)$/.test(name))
+    return (await import('@osa/core/api/conventions')).conventionsRoutes;
+  if (/Runs?$|^runLogs$/.test(name)) return (await import('@osa/core/api/runs')).runsRoutes;
+  if (/Blob$/.test(name)) return (await import('@osa/core/api/blobs')).blobsRoutes;
+  if (name === 'status') return (await import('@osa/core/api/status/status')).statusRoutes;
   return {};
 }
