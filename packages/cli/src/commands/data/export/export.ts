@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { rowTable, type TableColumn } from '@osa/core/data/table';
 import { OsaError } from '@osa/core/error';
-import { makeDirectories } from '@osa/core/storage/make-directories';
 import { type Context, defineCommand } from '../../../command.ts';
 import { bytes, count, counted } from '../../../terminal/format.ts';
 import { line, red } from '../../../terminal/paint.ts';
@@ -22,7 +21,8 @@ import {
   type ExportedTable,
   roCrate,
 } from './package.ts';
-import { checksumFile, directoryFiles, type Verified, verifyExport, writeChecksums } from './verify.ts';
+import { begun, keepProgress, removeProgress } from './progress.ts';
+import { directoryFiles, type Verified, verifyExport, writeDescriptions } from './verify.ts';
 import { packZip, zipFiles } from './zip.ts';
 
 export const exportCommand = defineCommand({
@@ -65,9 +65,9 @@ export const exportCommand = defineCommand({
       const made = await exportTo(context, { slug: convention, part, format });
       if (isZip(out)) {
         const at = new Date(made.as_of);
-        await packZip({ directory: part, target, except: progressFile, at, signal: context.signal });
+        await packZip({ directory: part, target, paths: made.paths, at, signal: context.signal });
       } else {
-        await rm(join(part, progressFile));
+        await removeProgress(part);
         await rmdir(target).catch(() => undefined);
         await rename(part, target);
       }
@@ -128,53 +128,37 @@ function isRight({ missing, changed, unknown }: Verified): boolean {
   return missing.length + changed.length + unknown.length === 0;
 }
 
-/** The parts of an export that are done; kept in its directory until it is complete. */
-interface Progress {
-  readonly identity: string;
-  readonly as_of?: string;
-  readonly tables: readonly ExportedTable[];
-}
-
-const progressFile = 'export-in-progress.json';
-
 async function exportTo(
   context: Context,
   { slug, part, format }: { readonly slug: string; readonly part: string; readonly format: Format },
-): Promise<Export> {
+): Promise<Export & { readonly paths: readonly string[] }> {
   const client = context.client();
   const convention = await client.call('showConvention', { params: { slug } });
   const schema = `${convention.schema_id.id}@${convention.schema_id.version}`;
   const identity = JSON.stringify([client.server.url, slug, schema, convention.hooks, format]);
   for (const name of convention.hooks) requireName(name);
-  await makeDirectories(join(part, 'data'));
-  let progress = await begunOf(part, identity);
+  let progress = await begun(part, identity, context.signal);
   for (const name of ['records', ...convention.hooks]) {
     if (progress.tables.some((table) => table.name === name)) continue;
     const made = await saveTable(context, { slug, schema, name, part, format, as_of: progress.as_of });
     progress = { identity, as_of: made.as_of, tables: [...progress.tables, made.table] };
-    await writeFile(join(part, progressFile), JSON.stringify(progress));
+    await keepProgress(part, progress);
   }
   const { tables, as_of = '' } = progress;
   const releases = await releasesOf(context, tables);
   const recalls = await recallsOf(context, slug);
   const made = { server: client.server.url, convention, schema, as_of, tables, releases, recalls };
-  await rm(join(part, checksumFile), { force: true });
-  await writeFile(join(part, 'datapackage.json'), `${JSON.stringify(dataPackage(made), null, 2)}\n`);
-  await writeFile(join(part, 'ro-crate-metadata.json'), `${JSON.stringify(roCrate(made), null, 2)}\n`);
-  await writeChecksums(part, { except: progressFile, stop: context.signal });
-  return made;
+  const paths = await writeDescriptions(part, tables, {
+    'datapackage.json': `${JSON.stringify(dataPackage(made), null, 2)}\n`,
+    'ro-crate-metadata.json': `${JSON.stringify(roCrate(made), null, 2)}\n`,
+  });
+  return { ...made, paths };
 }
 
 /** A name becomes a path here, so that of a strange server must not lead elsewhere. @throws OsaError `internal` */
 function requireName(name: string): void {
   if (/^[a-z][a-z0-9_]{0,39}$/.test(name)) return;
   throw new OsaError('internal', `the server names a hook ${JSON.stringify(name)}, which is not a name`);
-}
-
-async function begunOf(part: string, identity: string): Promise<Progress> {
-  const text = await readFile(join(part, progressFile), 'utf8').catch(() => '{}');
-  const progress = JSON.parse(text) as Partial<Progress>;
-  return progress.identity === identity ? (progress as Progress) : { identity, tables: [] };
 }
 
 interface Saving {
