@@ -5,12 +5,13 @@ import { rowTable, type TableColumn } from '@osa/core/data/table';
 import { OsaError } from '@osa/core/error';
 import { type Context, defineCommand } from '../../../command.ts';
 import { bytes, count, counted } from '../../../terminal/format.ts';
-import { line, red } from '../../../terminal/paint.ts';
+import { type Line, line, red } from '../../../terminal/paint.ts';
 import { text } from '../../../terminal/parse.ts';
 import { outPlace, unwritable } from '../../out-place.ts';
 import { download } from '../download.ts';
-import { describedTable, type ReadPage } from '../query.ts';
+import { describedRecords, type ReadPage } from '../query.ts';
 import { recalledNote } from '../recalled.ts';
+import { otherRecords } from '../schema-rows.ts';
 import { progressOf } from '../show.ts';
 import {
   dataPackage,
@@ -27,7 +28,7 @@ import { packZip, zipFiles } from './zip.ts';
 
 export const exportCommand = defineCommand({
   description:
-    'Saves a convention as a directory, or as one zip file, that can be cited and kept: its records, the rows of its hooks, their columns and units ' +
+    'Saves a convention as a directory, or as one zip file, that can be cited and kept: its records at the schema version that it has now, the rows of its hooks, their columns and units ' +
     'as a Data Package, and where the rows come from as an RO-Crate. All of it is as of one moment. An export that was ' +
     'interrupted goes on when the command is repeated. --verify checks such a directory or file without a server.',
   arguments: { convention: { description: "the convention's slug", optional: true } },
@@ -78,6 +79,7 @@ export const exportCommand = defineCommand({
           (table) => `  ${table.path}: ${counted(table.rows, 'row')}, ${bytes(table.bytes)}`,
         ),
       ]);
+      context.output.note(...made.leftOut);
     } catch (error) {
       throw unwritable(out, error);
     }
@@ -128,10 +130,16 @@ function isRight({ missing, changed, unknown }: Verified): boolean {
   return missing.length + changed.length + unknown.length === 0;
 }
 
+interface Made extends Export {
+  readonly paths: readonly string[];
+  /** Lines about records that are not in it. */
+  readonly leftOut: readonly Line[];
+}
+
 async function exportTo(
   context: Context,
   { slug, part, format }: { readonly slug: string; readonly part: string; readonly format: Format },
-): Promise<Export & { readonly paths: readonly string[] }> {
+): Promise<Made> {
   const client = context.client();
   const convention = await client.call('showConvention', { params: { slug } });
   const schema = `${convention.schema_id.id}@${convention.schema_id.version}`;
@@ -152,7 +160,8 @@ async function exportTo(
     'datapackage.json': `${JSON.stringify(dataPackage(made), null, 2)}\n`,
     'ro-crate-metadata.json': `${JSON.stringify(roCrate(made), null, 2)}\n`,
   });
-  return { ...made, paths };
+  const { others } = await describedRecords(client, { schema, convention: slug });
+  return { ...made, paths, leftOut: await otherRecords(client, { others, convention: slug }) };
 }
 
 /** A name becomes a path here, so that of a strange server must not lead elsewhere. @throws OsaError `internal` */
@@ -217,8 +226,7 @@ async function columnsOf(
 ): Promise<readonly TableColumn[]> {
   const client = context.client();
   if (name === 'records') {
-    const described = await describedTable(client, { schema, convention: slug, table: name });
-    return (described?.columns ?? []) as unknown as readonly TableColumn[];
+    return (await describedRecords(client, { schema, convention: slug })).columns;
   }
   const { feature } = await client.call('showHook', { params: { name } });
   const contract = feature as unknown as Parameters<typeof rowTable>[1];
