@@ -122,7 +122,7 @@ describe('within the process', () => {
 
   test('an interrupted export is not taken for a disk that cannot be written', async () => {
     await writeFile(join(cwd, 'a.csv'), 'a');
-    const packing = { directory: cwd, target: join(cwd, '../never.zip'), except: '', at: new Date(0) };
+    const packing = { directory: cwd, target: join(cwd, '../never.zip'), paths: ['a.csv'], at: new Date(0) };
     const error = await packZip({ ...packing, signal: stop }).catch((cause: unknown) => cause);
     expect(unwritable('never.zip', error)).toBe(error);
   });

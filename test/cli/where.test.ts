@@ -48,6 +48,8 @@ test.each([
   ['a = 1 & b = 2', 'is not expected here', 6],
   ['a = 1.5.2', 'is not expected here', 4],
   ['a in 1', 'expected "("', 5],
+  ['💥 = 1', '"💥" is not expected here', 0],
+  ['a = "💥" 💥', '"💥" is not expected here', 9],
 ])('%j is refused with a mark at the place', (text, said, at) => {
   try {
     readWhere(text);
@@ -64,4 +66,12 @@ test('a number that no column can have is marked', () => {
   expect(() => readWhere('a = 1 and b = 1e400')).toThrow(
     /1e400 is beyond the range of a double\n.*\n {14}\^/,
   );
+});
+
+test.each(['(', 'not '])('any number of %j is no bug', (nested) => {
+  const deep = (depth: number) =>
+    readWhere(`${nested.repeat(depth)}a = 1${')'.repeat(nested === '(' ? depth : 0)}`);
+  expect(deep(99).filter).toBeDefined();
+  expect(() => deep(100)).toThrow('nested 100 deep at most');
+  expect(() => deep(20_000)).toThrow('nested 100 deep at most');
 });

@@ -1,6 +1,16 @@
 import { once } from 'node:events';
 import { createWriteStream, existsSync } from 'node:fs';
-import { appendFile, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -247,6 +257,21 @@ test('a change of any file is found', async () => {
     { files: 4, missing: ['datapackage.json'], changed: ['data/records.csv'], unknown: ['note.txt'] },
   ]);
   expect((await osa(['export', '--verify', place()])).code).toBe(2);
+});
+
+test('a link, and a line that is not a checksum, are found', async () => {
+  const directory = place();
+  await osa(['export', 'samples', '--out', directory, '--server', archive.daemon.url]);
+  const records = join(directory, 'data/records.csv');
+  await rename(records, `${directory}.csv`);
+  await symlink(`${directory}.csv`, records);
+  await symlink('records.csv', join(directory, 'data/more.csv'));
+  await appendFile(join(directory, 'checksums.sha256'), 'data/more.csv is fine\n');
+  const { code, stdout } = await osa(['export', '--verify', directory, '--json']);
+  expect([code, JSON.parse(stdout)]).toEqual([
+    1,
+    { files: 4, missing: [], changed: ['checksums.sha256', 'data/records.csv'], unknown: ['data/more.csv'] },
+  ]);
 });
 
 test('goes on where it was interrupted, as of the same moment', async () => {

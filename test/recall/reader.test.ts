@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { scratch } from '../support/database/database.ts';
@@ -117,6 +117,33 @@ describe('a reader without a token sees the notice', () => {
     const text = (await archive.osa(['recall', 'show', recall])).stdout;
     expect(text).toContain(`osa hooks recompute probe --recalled ${recall}`);
   });
+});
+
+test('a recalled version of a record is named by its history and by receipts, and no other one', async () => {
+  const { path, dispose } = await scratch();
+  try {
+    const { record } = await read('/api/v1/trace/rows/probe/1');
+    const reason = 'the instrument was off';
+    const argv = ['recall', 'open', '--record', record.srn, '--reason', reason, '--json'];
+    const scopes = ['recalls:write'];
+    const { id } = JSON.parse((await archive.osa(argv, { scopes })).stdout);
+    const { versions } = await read('/api/v1/trace/history?convention=tests&source_id=a');
+    expect(versions.map(({ srn, recalled }: { srn: string; recalled: object[] }) => [srn, recalled])).toEqual(
+      versions.map(({ srn }: { srn: string }) => [srn, srn === record.srn ? [{ id, reason }] : []]),
+    );
+    expect(versions).toHaveLength(2);
+    expect((await archive.osa(['trace', 'tests:a', '--history'])).stdout).toContain(`recalled: ${reason}`);
+    const receipt = join(path, 'receipt.json');
+    await writeFile(receipt, (await archive.osa(['trace', 'probe/1', '--format', 'in-toto'])).stdout);
+    expect((await archive.osa(['verify', receipt])).stdout).toContain(`recalled: ${reason}`);
+    expect(
+      (await archive.osa(['recall', 'close', id, '--reason', 'it was not', '--json'], { scopes })).code,
+    ).toBe(0);
+    const after = await read('/api/v1/trace/history?convention=tests&source_id=a');
+    expect(after.versions.map(({ recalled }: { recalled: object[] }) => recalled)).toEqual([[], []]);
+  } finally {
+    await dispose();
+  }
 });
 
 test('the status names what is recalled and current, and asks for a person', async () => {

@@ -161,6 +161,8 @@ export const dataRoutes = {
     response: z.object({
       id: z.string(),
       version: z.string(),
+      /** The other versions that the convention has used, lowest first. */
+      other_versions: z.array(z.string()).default([]),
       srn: z.string(),
       title: z.string(),
       convention_id: z.string(),

@@ -5,7 +5,7 @@ import { excerpt } from '../text.ts';
 import type { Count } from './dataset.ts';
 import { operatorsOf } from './filter.ts';
 import { formatNames } from './format/index.ts';
-import { resolveSchema } from './read.ts';
+import { findSchema } from './read.ts';
 import { recordTable, rowTable, type Table } from './table.ts';
 
 /** The tables that can be read. */
@@ -21,13 +21,14 @@ export async function describeData(
   schema: string,
   { convention: asked }: { readonly convention?: string | undefined },
 ): Promise<Description> {
-  const of = await resolveSchema(store, schema, asked);
+  const { of, others } = await findSchema(store, schema, asked);
   const [stored, counts] = [await store.dataset.schema(of), await store.dataset.counts(of)];
   const convention = await store.registry.convention(of.convention);
   const parts = { history: false, provenance: false };
   return {
     id: of.id,
     version: of.version,
+    other_versions: [...others],
     srn: `urn:osa:${store.dataset.domain}:schema:${of.id}@${of.version}`,
     title: stored.title,
     convention_id: of.convention,

@@ -186,13 +186,27 @@ export async function resolveSchema(
   text: string,
   asked: string | undefined,
 ): Promise<SchemaOfConvention> {
+  return (await findSchema(store, text, asked)).of;
+}
+
+/**
+ * The schema, and the other versions that the convention has used, lowest first.
+ *
+ * @throws OsaError `not_found`
+ */
+export async function findSchema(
+  store: Store,
+  text: string,
+  asked: string | undefined,
+): Promise<{ readonly of: SchemaOfConvention; readonly others: readonly string[] }> {
   const [id = '', wanted] = text.split('@', 2);
   const found = await store.dataset.schemaVersions(id, asked);
   if (!found) throw new OsaError('not_found', `no schema ${id} is registered`, { field: 'schema' });
   const versions = found.versions.toSorted(compareVersions);
   const version = wanted ?? versions.at(-1);
   if (version !== undefined && versions.includes(version)) {
-    return { id, version, convention: found.convention };
+    const others = versions.filter((other) => other !== version);
+    return { of: { id, version, convention: found.convention }, others };
   }
   const known = versions.length > 0 ? `; it uses ${versions.join(', ')}` : '';
   throw new OsaError(

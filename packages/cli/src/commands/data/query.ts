@@ -1,4 +1,3 @@
-import type { Answer } from '@osa/core/api';
 import type { TableColumn } from '@osa/core/data/table';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
@@ -120,14 +119,16 @@ export function chosenColumns(
   });
 }
 
-/** The description of a table of a schema. */
-export async function describedTable(
+/** The columns of a convention's records, and the other versions of the schema that it has used. */
+export async function describedRecords(
   client: Client,
-  { schema, convention, table }: { schema: string; convention: string | undefined; table: string },
-): Promise<Answer<'describeData'>['table_resources'][number] | undefined> {
-  const described = await client.call('describeData', {
+  { schema, convention }: { readonly schema: string; readonly convention: string },
+): Promise<{ readonly columns: readonly TableColumn[]; readonly others: readonly string[] }> {
+  const { id, table_resources, other_versions } = await client.call('describeData', {
     params: { schema },
-    query: convention === undefined ? {} : { convention },
+    query: { convention },
   });
-  return described.table_resources.find(({ name }) => name === table);
+  const records = table_resources.find(({ name }) => name === 'records');
+  const columns = (records?.columns ?? []) as unknown as readonly TableColumn[];
+  return { columns, others: other_versions.map((version) => `${id}@${version}`) };
 }

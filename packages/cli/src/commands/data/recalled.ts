@@ -1,5 +1,5 @@
 import { bold, type Line, line, yellow } from '../../terminal/paint.ts';
-import type { DataPage, ReadPage } from './query.ts';
+import type { DataPage } from './query.ts';
 
 /** Notices on rows and records, which no reader may miss. */
 
@@ -9,25 +9,17 @@ export function recalledNote(id: string, reason: string): Line {
 
 /** A line for each recall that rows name. */
 export function recalledNotes(rows: DataPage['rows']): Line[] {
-  return [...noticesOf(rows)].map(([id, reason]) => recalledNote(id, reason));
+  return noticeLines(noticesOf(rows));
 }
 
-/** Reads as `read` does, and keeps the recalls that the rows have named. */
-export function noticed(read: ReadPage): { readonly read: ReadPage; notes(): Line[] } {
-  const seen = new Map<string, string>();
-  return {
-    async read(page) {
-      const answer = await read(page);
-      for (const [id, reason] of noticesOf(answer.rows)) seen.set(id, reason);
-      return answer;
-    },
-    notes: () => [...seen].map(([id, reason]) => recalledNote(id, reason)),
-  };
+export function noticeLines(notices: ReadonlyMap<string, string>): Line[] {
+  return [...notices].map(([id, reason]) => recalledNote(id, reason));
 }
 
 type Notices = readonly { readonly id: string; readonly reason: string }[];
 
-function noticesOf(rows: DataPage['rows']): ReadonlyMap<string, string> {
+/** The reasons of the recalls that rows name, by their ids. */
+export function noticesOf(rows: DataPage['rows']): ReadonlyMap<string, string> {
   const notices = rows.flatMap((row) => (row._recalled ?? []) as Notices);
   return new Map(notices.map(({ id, reason }) => [id, reason]));
 }

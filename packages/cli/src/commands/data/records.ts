@@ -5,9 +5,10 @@ import { nextPage, time, value } from '../../terminal/format.ts';
 import type { Line } from '../../terminal/paint.ts';
 import { text } from '../../terminal/parse.ts';
 import { type Cell, table } from '../../terminal/table.ts';
-import { chosenColumns, describedTable, pageOptions, queryOptions, type ReadPage } from './query.ts';
+import { chosenColumns, describedRecords, pageOptions, queryOptions, type ReadPage } from './query.ts';
 import { askRecords } from './read-pages.ts';
 import { recalledNotes } from './recalled.ts';
+import { otherRecords } from './schema-rows.ts';
 import { isPage, pageResult, sendTable } from './show.ts';
 
 export const records = defineCommand({
@@ -35,8 +36,9 @@ export const records = defineCommand({
   async run(context, { arguments: { convention }, options }) {
     const server = context.client();
     const schema = options.schema ?? (await schemaOf());
-    const described = await describedTable(server, { schema, convention, table: 'records' });
-    const all = (described?.columns ?? []) as unknown as readonly TableColumn[];
+    const { columns: all, others } = await describedRecords(server, { schema, convention });
+    // A query that names a schema, a filter, a moment or a page knows what there is.
+    const isWhole = !options.schema && !options.where && !options.asOf && !options.cursor;
     const columns = chosenColumns(options.history ? withCurrent(all) : all, options.columns);
     const query = {
       convention,
@@ -54,6 +56,7 @@ export const records = defineCommand({
         options,
         identity: [server.server.url, 'records', schema, query],
       });
+      if (isWhole) context.output.note(...(await otherRecords(server, { others, convention })));
       return undefined;
     }
     const limit = Math.min(options.limit ?? bounds.defaultPageRows, bounds.pageRows);
@@ -63,6 +66,7 @@ export const records = defineCommand({
       lines: recordLines(columns, answer.rows, options.columns !== undefined),
     });
     context.output.note(...recalledNotes(answer.rows));
+    if (isWhole) context.output.note(...(await otherRecords(server, { others, convention })));
     context.output.note(
       ...nextPage({
         commandLine: `osa records ${convention}`,

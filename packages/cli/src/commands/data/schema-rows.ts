@@ -1,6 +1,7 @@
 import { asOsaError } from '@osa/core/error';
 import type { Client } from '../../http/client.ts';
 import { counted } from '../../terminal/format.ts';
+import { bold, type Line, line } from '../../terminal/paint.ts';
 
 /** Current rows of a hook over records of one schema version. */
 export interface SchemaRows {
@@ -26,6 +27,31 @@ export async function otherSchemas(client: Client, hook: string, shown: string):
       rows: parts.reduce((sum, { rows }) => sum + rows, 0),
     }))
     .filter(({ rows }) => rows > 0);
+}
+
+/**
+ * Lines about the newest records of other schema versions, which a reading of one version leaves out. Only a hint: nothing fails
+ * where a server cannot say.
+ */
+export async function otherRecords(
+  client: Client,
+  { others, convention }: { readonly others: readonly string[]; readonly convention: string },
+): Promise<Line[]> {
+  const lines: Line[] = [];
+  for (const schema of others) {
+    const described = await client
+      .call('describeData', { params: { schema }, query: { convention } })
+      .catch((error: unknown) => {
+        if (asOsaError(error)) return { table_resources: [] };
+        throw error;
+      });
+    const records = described.table_resources.find(({ name }) => name === 'records');
+    const { row_count = 0, row_count_exact } = records ?? {};
+    if (row_count === 0) continue;
+    const count = `${row_count_exact ? '' : 'at least '}${counted(row_count, 'record')}`;
+    lines.push(line`${count} more of ${schema}: ${bold(`osa records ${convention} --schema ${schema}`)}`);
+  }
+  return lines;
 }
 
 /** `10,000 rows`. */

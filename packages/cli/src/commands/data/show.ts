@@ -10,7 +10,7 @@ import type { Line } from '../../terminal/paint.ts';
 import { outPlace } from '../out-place.ts';
 import { download } from './download.ts';
 import { chosenFormat, type DataPage, type FileFormat, type OutputFormat, type ReadPage } from './query.ts';
-import { noticed } from './recalled.ts';
+import { noticeLines, noticesOf } from './recalled.ts';
 
 /** Rows into a file, or to stdout as text that programs read. */
 
@@ -58,12 +58,6 @@ export function pageResult(
 }
 
 export async function sendTable(context: Context, shown: Shown): Promise<void> {
-  const { read, notes } = noticed(shown.read);
-  await send(context, { ...shown, read });
-  context.output.note(...notes());
-}
-
-async function send(context: Context, shown: Shown): Promise<void> {
   const { options, columns, read } = shown;
   const format = chosenFormat(options.format, options.out);
   if (options.out !== undefined) {
@@ -81,14 +75,17 @@ async function send(context: Context, shown: Shown): Promise<void> {
   if (format === 'csv') await output.bytes(Buffer.from(csvLine(columns.map(({ name }) => name))));
   const encode = format === 'csv' ? csvRows : ndjsonRows;
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
+  const recalled = new Map<string, string>();
   let cursor = options.cursor;
   for (let rows = 0; rows < limit; ) {
     const page = await read({ cursor, limit: Math.min(bounds.pageRows, limit - rows) });
     await output.bytes(encode(columns, page.rows as TableRow[]));
     rows += page.rows.length;
-    if (page.next_cursor === null) return;
+    for (const [id, reason] of noticesOf(page.rows)) recalled.set(id, reason);
+    if (page.next_cursor === null) break;
     cursor = page.next_cursor;
   }
+  output.note(...noticeLines(recalled));
 }
 
 async function intoFile(
@@ -103,12 +100,13 @@ async function intoFile(
     kind: 'file',
     otherwise: ', or leave out --out: --format csv and --format ndjson print to stdout, for a pipe',
   });
-  const made = await download({
+  const { recalled, ...made } = await download({
     path: target,
     format,
     columns,
     read,
     identity,
+    cursor: options.cursor,
     limit: options.limit ?? Number.POSITIVE_INFINITY,
     signal,
     onProgress: say,
@@ -116,6 +114,7 @@ async function intoFile(
   output.result({ file: path, ...made }, [
     `${path}: ${counted(made.rows, 'row')}, ${bytes(made.bytes)}, as of ${made.as_of ?? '-'}`,
   ]);
+  output.note(...noticeLines(recalled));
 }
 
 const everyMs = 5_000;

@@ -30,7 +30,7 @@ interface Token {
 }
 
 const pattern =
-  /\s*(?:(?<text>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')|(?<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]))|(?<word>[A-Za-z_][\w.]*)|(?<sign>>=|<=|!=|<>|==|[=<>(),])|(?<end>$)|(?<strange>.))/sy;
+  /\s*(?:(?<text>"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')|(?<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.]))|(?<word>[A-Za-z_][\w.]*)|(?<sign>>=|<=|!=|<>|==|[=<>(),])|(?<end>$)|(?<strange>.))/suy;
 
 const signs: Readonly<Record<string, string>> = {
   '=': 'eq',
@@ -43,10 +43,14 @@ const signs: Readonly<Record<string, string>> = {
   '<=': 'lte',
 };
 
+/** Brackets without a meaning count, too, which no filter of the API has. */
+const mostNested = 100;
+
 class Reader {
   token: Token = { kind: 'end', text: '', at: 0 };
   private readonly source: string;
   private next = 0;
+  private depth = 0;
 
   constructor(source: string) {
     this.source = source;
@@ -77,6 +81,14 @@ class Reader {
   }
 
   private one(): Filter {
+    this.depth += 1;
+    if (this.depth > mostNested) throw this.flaw(`brackets and "not" are nested ${mostNested} deep at most`);
+    const filter = this.part();
+    this.depth -= 1;
+    return filter;
+  }
+
+  private part(): Filter {
     if (this.takes('not')) return { kind: 'not', operand: this.one() };
     if (this.takes('(')) {
       const filter = this.either();

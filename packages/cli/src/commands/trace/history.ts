@@ -4,6 +4,7 @@ import type { Client } from '../../http/client.ts';
 import { counted, nextPage, time, value, version } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import { bold, dim, green, joined, type Line, line, red, yellow } from '../../terminal/paint.ts';
+import { recalledLines } from './lines.ts';
 import { chosenTarget, type Kind, sourceOf, traceNamed } from './target.ts';
 
 type History = Answer<'sourceHistory'>;
@@ -68,6 +69,7 @@ function versionLines(shown: Version, newest: number): Line[] {
   return [
     line`${bold(version(shown.version))}  ${time(published_at)}  ${cause}, by ingestion ${ingestion}, line ${shown.line}`,
     dim(`    ${srn}`),
+    ...recalledLines(shown.recalled).map((notice) => line`    ${notice}`),
     ...changeLines(shown.changes, 'the content is the same; the schema changed'),
     ...shown.results.flatMap((result) => resultLines(result, shown.version === newest)),
   ];

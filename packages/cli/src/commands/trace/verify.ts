@@ -10,6 +10,7 @@ import { time, version } from '../../terminal/format.ts';
 import { bold, green, type Line, line } from '../../terminal/paint.ts';
 import { text } from '../../terminal/parse.ts';
 import { pairs } from '../../terminal/table.ts';
+import { recalledLines } from './lines.ts';
 
 export const verify = defineCommand({
   description:
@@ -59,9 +60,10 @@ async function readText({ sources }: Context, path: string, field: string): Prom
 }
 
 function verifiedLines({ receipt: { predicate }, keyId }: Verified): Line[] {
-  const { row, run, release, issued_at } = predicate;
+  const { row, run, release, issued_at, recalled = [] } = predicate;
   return [
     line`${green('the receipt holds')}: ${bold(row.name)}`,
+    ...recalledLines(recalled),
     ...pairs([
       ['record', row.record],
       ['run', run.id],

@@ -49,6 +49,7 @@ const Version = z.object({
   schema_id: SchemaRef,
   ingestion: z.string(),
   line: z.int(),
+  recalled: Recalled,
   /** The values that differ from the version before; null for the first version. */
   changes: z.array(Difference).nullable(),
   results: z.array(Result),

@@ -22,7 +22,8 @@ export async function versions(
   const before = pages.afterNumber(cursor) ?? 2 ** 31 - 1;
   const found = await sql<Row[]>`
     select p.version, p.srn, p.published_at, jsonb_build_object('id', p.schema_id, 'version', p.schema_version) as schema_id,
-           bt.ingestion, p.line, p.metadata::text as metadata, p.batch_record
+           bt.ingestion, p.line, p.metadata::text as metadata, p.batch_record,
+           ${recalledJson(sql, { record: sql`r.batch_record` })} as recalled
     from (${recordId(sql, source)}) s
     cross join lateral (
       select batch_record, version from records where record_id = s.record_id and version < ${before}

@@ -28,6 +28,8 @@ const Statement = z.object({
       ordinal: z.int(),
       values: z.record(z.string(), z.unknown()),
     }),
+    /** The recalls when it was issued. */
+    recalled: z.array(z.object({ id: z.string(), reason: z.string() })).optional(),
     record: z.object({ srn: z.string() }),
     run: z.object({
       id: z.string(),

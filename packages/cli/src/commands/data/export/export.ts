@@ -1,17 +1,17 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { rowTable, type TableColumn } from '@osa/core/data/table';
 import { OsaError } from '@osa/core/error';
-import { makeDirectories } from '@osa/core/storage/make-directories';
 import { type Context, defineCommand } from '../../../command.ts';
 import { bytes, count, counted } from '../../../terminal/format.ts';
-import { line, red } from '../../../terminal/paint.ts';
+import { type Line, line, red } from '../../../terminal/paint.ts';
 import { text } from '../../../terminal/parse.ts';
 import { outPlace, unwritable } from '../../out-place.ts';
 import { download } from '../download.ts';
-import { describedTable, type ReadPage } from '../query.ts';
+import { describedRecords, type ReadPage } from '../query.ts';
 import { recalledNote } from '../recalled.ts';
+import { otherRecords } from '../schema-rows.ts';
 import { progressOf } from '../show.ts';
 import {
   dataPackage,
@@ -22,12 +22,13 @@ import {
   type ExportedTable,
   roCrate,
 } from './package.ts';
-import { checksumFile, directoryFiles, type Verified, verifyExport, writeChecksums } from './verify.ts';
+import { begun, keepProgress, removeProgress } from './progress.ts';
+import { directoryFiles, type Verified, verifyExport, writeDescriptions } from './verify.ts';
 import { packZip, zipFiles } from './zip.ts';
 
 export const exportCommand = defineCommand({
   description:
-    'Saves a convention as a directory, or as one zip file, that can be cited and kept: its records, the rows of its hooks, their columns and units ' +
+    'Saves a convention as a directory, or as one zip file, that can be cited and kept: its records at the schema version that it has now, the rows of its hooks, their columns and units ' +
     'as a Data Package, and where the rows come from as an RO-Crate. All of it is as of one moment. An export that was ' +
     'interrupted goes on when the command is repeated. --verify checks such a directory or file without a server.',
   arguments: { convention: { description: "the convention's slug", optional: true } },
@@ -65,9 +66,9 @@ export const exportCommand = defineCommand({
       const made = await exportTo(context, { slug: convention, part, format });
       if (isZip(out)) {
         const at = new Date(made.as_of);
-        await packZip({ directory: part, target, except: progressFile, at, signal: context.signal });
+        await packZip({ directory: part, target, paths: made.paths, at, signal: context.signal });
       } else {
-        await rm(join(part, progressFile));
+        await removeProgress(part);
         await rmdir(target).catch(() => undefined);
         await rename(part, target);
       }
@@ -78,6 +79,7 @@ export const exportCommand = defineCommand({
           (table) => `  ${table.path}: ${counted(table.rows, 'row')}, ${bytes(table.bytes)}`,
         ),
       ]);
+      context.output.note(...made.leftOut);
     } catch (error) {
       throw unwritable(out, error);
     }
@@ -128,53 +130,44 @@ function isRight({ missing, changed, unknown }: Verified): boolean {
   return missing.length + changed.length + unknown.length === 0;
 }
 
-/** The parts of an export that are done; kept in its directory until it is complete. */
-interface Progress {
-  readonly identity: string;
-  readonly as_of?: string;
-  readonly tables: readonly ExportedTable[];
+interface Made extends Export {
+  readonly paths: readonly string[];
+  /** Lines about records that are not in it. */
+  readonly leftOut: readonly Line[];
 }
-
-const progressFile = 'export-in-progress.json';
 
 async function exportTo(
   context: Context,
   { slug, part, format }: { readonly slug: string; readonly part: string; readonly format: Format },
-): Promise<Export> {
+): Promise<Made> {
   const client = context.client();
   const convention = await client.call('showConvention', { params: { slug } });
   const schema = `${convention.schema_id.id}@${convention.schema_id.version}`;
   const identity = JSON.stringify([client.server.url, slug, schema, convention.hooks, format]);
   for (const name of convention.hooks) requireName(name);
-  await makeDirectories(join(part, 'data'));
-  let progress = await begunOf(part, identity);
+  let progress = await begun(part, identity, context.signal);
   for (const name of ['records', ...convention.hooks]) {
     if (progress.tables.some((table) => table.name === name)) continue;
     const made = await saveTable(context, { slug, schema, name, part, format, as_of: progress.as_of });
     progress = { identity, as_of: made.as_of, tables: [...progress.tables, made.table] };
-    await writeFile(join(part, progressFile), JSON.stringify(progress));
+    await keepProgress(part, progress);
   }
   const { tables, as_of = '' } = progress;
   const releases = await releasesOf(context, tables);
   const recalls = await recallsOf(context, slug);
   const made = { server: client.server.url, convention, schema, as_of, tables, releases, recalls };
-  await rm(join(part, checksumFile), { force: true });
-  await writeFile(join(part, 'datapackage.json'), `${JSON.stringify(dataPackage(made), null, 2)}\n`);
-  await writeFile(join(part, 'ro-crate-metadata.json'), `${JSON.stringify(roCrate(made), null, 2)}\n`);
-  await writeChecksums(part, { except: progressFile, stop: context.signal });
-  return made;
+  const paths = await writeDescriptions(part, tables, {
+    'datapackage.json': `${JSON.stringify(dataPackage(made), null, 2)}\n`,
+    'ro-crate-metadata.json': `${JSON.stringify(roCrate(made), null, 2)}\n`,
+  });
+  const { others } = await describedRecords(client, { schema, convention: slug });
+  return { ...made, paths, leftOut: await otherRecords(client, { others, convention: slug }) };
 }
 
 /** A name becomes a path here, so that of a strange server must not lead elsewhere. @throws OsaError `internal` */
 function requireName(name: string): void {
   if (/^[a-z][a-z0-9_]{0,39}$/.test(name)) return;
   throw new OsaError('internal', `the server names a hook ${JSON.stringify(name)}, which is not a name`);
-}
-
-async function begunOf(part: string, identity: string): Promise<Progress> {
-  const text = await readFile(join(part, progressFile), 'utf8').catch(() => '{}');
-  const progress = JSON.parse(text) as Partial<Progress>;
-  return progress.identity === identity ? (progress as Progress) : { identity, tables: [] };
 }
 
 interface Saving {
@@ -233,8 +226,7 @@ async function columnsOf(
 ): Promise<readonly TableColumn[]> {
   const client = context.client();
   if (name === 'records') {
-    const described = await describedTable(client, { schema, convention: slug, table: name });
-    return (described?.columns ?? []) as unknown as readonly TableColumn[];
+    return (await describedRecords(client, { schema, convention: slug })).columns;
   }
   const { feature } = await client.call('showHook', { params: { name } });
   const contract = feature as unknown as Parameters<typeof rowTable>[1];

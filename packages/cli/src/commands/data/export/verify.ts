@@ -1,4 +1,5 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { lstat, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { OsaError } from '@osa/core/error';
 import { digestOf } from '../download.ts';
@@ -7,18 +8,21 @@ import { digestOf } from '../download.ts';
 
 export const checksumFile = 'checksums.sha256';
 
-/** Writes those of all files but `except`. */
-export async function writeChecksums(
+/** Writes these texts beside the tables, and the checksums of both. Returns the paths of all files of the export. */
+export async function writeDescriptions(
   directory: string,
-  { except, stop }: { readonly except: string; readonly stop: AbortSignal },
-): Promise<void> {
-  const lines: string[] = [];
-  for (const path of await filesOf(directory)) {
-    if (path !== checksumFile && path !== except) {
-      lines.push(`${await digestOf(join(directory, path), stop)}  ${path}\n`);
-    }
+  tables: readonly { readonly path: string; readonly sha256: string }[],
+  texts: Readonly<Record<string, string>>,
+): Promise<readonly string[]> {
+  const sums = new Map(tables.map(({ path, sha256 }) => [path, sha256]));
+  for (const [name, text] of Object.entries(texts)) {
+    await writeFile(join(directory, name), text, { flush: true });
+    sums.set(name, createHash('sha256').update(text).digest('hex'));
   }
-  await writeFile(join(directory, checksumFile), lines.join(''), { flag: 'wx' });
+  const paths = [...sums.keys()].sort();
+  const lines = paths.map((path) => `${sums.get(path)}  ${path}\n`);
+  await writeFile(join(directory, checksumFile), lines.join(''), { flush: true });
+  return [checksumFile, ...paths];
 }
 
 export interface Verified {
@@ -42,7 +46,11 @@ export function directoryFiles(directory: string, stop: AbortSignal): Files {
   return {
     name: directory,
     paths: () => filesOf(directory),
-    digest: (path) => digestOf(join(directory, path), stop),
+    async digest(path) {
+      // A link leads elsewhere, and a pipe has no end.
+      const isFile = (await lstat(join(directory, path))).isFile();
+      return isFile ? digestOf(join(directory, path), stop) : undefined;
+    },
     text: (path) => readFile(join(directory, path), 'utf8'),
   };
 }
@@ -54,13 +62,8 @@ export async function verifyExport(files: Files): Promise<Verified> {
     throw notExport(files.name, cause);
   });
   if (!found.includes(checksumFile)) throw notExport(files.name);
-  const listed = new Map(
-    (await files.text(checksumFile))
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => [line.slice(66), line.slice(0, 64)] as const),
-  );
-  const changed: string[] = [];
+  const { listed, isWhole } = listedIn(await files.text(checksumFile));
+  const changed: string[] = isWhole ? [] : [checksumFile];
   for (const path of found) {
     const digest = listed.get(path);
     if (digest !== undefined && digest !== (await files.digest(path))) changed.push(path);
@@ -73,6 +76,14 @@ export async function verifyExport(files: Files): Promise<Verified> {
   };
 }
 
+/** The checksums by path; not whole if a line is something else. */
+function listedIn(text: string): { readonly listed: ReadonlyMap<string, string>; readonly isWhole: boolean } {
+  const lines = text.split('\n').filter((line) => line !== '');
+  const read = lines.map((line) => /^([0-9a-f]{64}) {2}(.+)$/.exec(line));
+  const listed = new Map(read.flatMap((found) => (found ? [[found[2] ?? '', found[1] ?? ''] as const] : [])));
+  return { listed, isWhole: listed.size > 0 && listed.size === lines.length };
+}
+
 function notExport(name: string, cause?: unknown): OsaError {
   return new OsaError('usage', `${name} has no ${checksumFile}, so it is not a complete export`, {
     field: '--verify',
@@ -80,10 +91,11 @@ function notExport(name: string, cause?: unknown): OsaError {
   });
 }
 
-async function filesOf(directory: string): Promise<string[]> {
+/** Everything except directories: links and pipes, too. */
+export async function filesOf(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => entry.isFile())
+    .filter((entry) => !entry.isDirectory())
     .map((entry) => relative(directory, join(entry.parentPath, entry.name)).split(sep).join('/'))
     .sort();
 }

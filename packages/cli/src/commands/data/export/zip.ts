@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -14,20 +14,19 @@ import type { Files } from './verify.ts';
 export interface Packing {
   readonly directory: string;
   readonly target: string;
-  /** The name of a file that is left out. */
-  readonly except: string;
+  /** The files of the directory that it gets. */
+  readonly paths: readonly string[];
   /** The time that all files have. */
   readonly at: Date;
   readonly signal: AbortSignal;
 }
 
-/** Packs a directory, whose files are read one after the other. The file gets its name when it is complete. */
-export async function packZip({ directory, target, except, at, signal }: Packing): Promise<void> {
+/** Packs files of a directory, which are read one after the other. The zip file gets its name when it is complete. */
+export async function packZip({ directory, target, paths, at, signal }: Packing): Promise<void> {
   const { default: yazl } = await import('yazl');
   const made = `${directory}.zip`;
   const zip = new yazl.ZipFile();
-  for (const path of await pathsOf(directory)) {
-    if (path === except) continue;
+  for (const path of paths) {
     // Parquet is packed already.
     const options = { mtime: at, mode: 0o100644, compress: !path.endsWith('.parquet') };
     zip.addFile(join(directory, path), path, options);
@@ -39,14 +38,6 @@ export async function packZip({ directory, target, except, at, signal }: Packing
   await file.sync().finally(() => file.close());
   await rename(made, target);
   await rm(directory, { recursive: true });
-}
-
-async function pathsOf(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
-    .sort();
 }
 
 /** The files in a zip file; nothing of it is written anywhere. */
