@@ -7,7 +7,7 @@ import { traceRecord } from '@osa/core/trace/trace';
 import { expect, test } from 'vitest';
 import { acts, ada, checking, curator, second } from '../deposition/deposition-support.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
-import { boundedReads } from '../support/database/table-reads.ts';
+import { boundedReads, stopAutovacuum } from '../support/database/table-reads.ts';
 
 /** An act on one deposition costs what it costs alone, beside 10,000 others in review and as many that came back. */
 
@@ -35,6 +35,7 @@ test.each(['without statistics', 'with old statistics'] as const)(
     try {
       const owner = bench.open('owner', { max: 1 });
       await bench.deploy({ checks: { code: checking } }, { curation: 'manual' });
+      await stopAutovacuum(owner);
       const app = bench.open('app', { max: 1 });
       // From the sixth time on a session may keep a plan.
       for (let round = 0; round < 6; round += 1) {

@@ -16,7 +16,7 @@ import { type CoreArchive, coreArchive, record } from '../support/core-archive.t
 import { answering } from '../support/database/answering.ts';
 import { crowd, crowdIngestion } from '../support/database/crowd.ts';
 import { admin } from '../support/database/database.ts';
-import { boundedReads, type Measure } from '../support/database/table-reads.ts';
+import { boundedReads, type Measure, stopAutovacuum } from '../support/database/table-reads.ts';
 
 /**
  * Uploads, claims, commits, retries, cancellations, pages and traces cost what their own records cost, beside 100,000 others
@@ -60,6 +60,7 @@ test.each(['without statistics', 'with old statistics', 'with statistics of anot
         { in_other: {} },
         { slug: 'other', title: 'other', schema: { ...schema, fields: [{ ...field }] } },
       );
+      await stopAutovacuum(owner);
       const app = bench.open('app', { max: 1 });
       await useAll(bench, app, 'other');
       if (state === 'with statistics of another convention') await owner.sql`analyze`;

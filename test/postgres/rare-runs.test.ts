@@ -2,7 +2,7 @@ import type { Database } from '@osa/core/postgres/connection/connect';
 import { postgresStore } from '@osa/core/postgres/store';
 import { expect, test } from 'vitest';
 import { coreArchive } from '../support/core-archive.ts';
-import { boundedReads } from '../support/database/table-reads.ts';
+import { boundedReads, stopAutovacuum } from '../support/database/table-reads.ts';
 
 /** Runs are listed newest first; those of a hook that has not run for long are not looked for among all others. */
 
@@ -12,6 +12,7 @@ test('runs of a hook or release that is rare cost what they are, not what ran si
   const archive = await coreArchive();
   try {
     const owner = archive.open('owner', { max: 1 });
+    await stopAutovacuum(owner);
     await archive.deploy({ busy: {}, rare: {} });
     await ran(owner, { hook: 'rare', count: 1_000, from: '2026-01-01T00:00:00Z' });
     await owner.sql`analyze runs`;

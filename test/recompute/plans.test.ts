@@ -20,7 +20,7 @@ import { readRows } from '../data/read-rows.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
 import { answering } from '../support/database/answering.ts';
 import { crowd } from '../support/database/crowd.ts';
-import { boundedReads, type Measure } from '../support/database/table-reads.ts';
+import { boundedReads, type Measure, stopAutovacuum } from '../support/database/table-reads.ts';
 import { writer } from './recompute-support.ts';
 
 /**
@@ -49,6 +49,7 @@ test.each(['without statistics', 'with old statistics', 'with statistics of anot
     try {
       const owner = bench.open('owner', { max: 1 });
       await deployTwice(bench);
+      await stopAutovacuum(owner);
       const app = bench.open('app', { max: 1 });
       await useAll(bench, app, 'other');
       if (state === 'with statistics of another convention') await owner.sql`analyze`;

@@ -5,7 +5,7 @@ import { impact } from '@osa/core/trace/impact';
 import { expect, test } from 'vitest';
 import { coreArchive } from '../support/core-archive.ts';
 import { admin } from '../support/database/database.ts';
-import { boundedReads } from '../support/database/table-reads.ts';
+import { boundedReads, stopAutovacuum } from '../support/database/table-reads.ts';
 
 /** A release, and a question by digest, cost what they cost in a new archive beside 20,000 releases of the same hook. */
 
@@ -19,6 +19,7 @@ test('releases are found by their digest', async () => {
     const app = bench.open('app', { max: 1 });
     const store = postgresStore(app, { domain: 'localhost' });
     await bench.deploy({ probe: { image: { image: 'example.org/probe', digest: digest('first') } } });
+    await stopAutovacuum(owner);
     await owner.transaction(async (tx) => {
       await tx`set local session_replication_role = replica`;
       await tx`

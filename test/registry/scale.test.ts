@@ -4,7 +4,7 @@ import { postgresStore } from '@osa/core/postgres/store';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../support/database/database.ts';
 import { deployed, digestOf } from '../support/database/registry-support.ts';
-import { type TableReads, tableReads } from '../support/database/table-reads.ts';
+import { stopAutovacuum, type TableReads, tableReads } from '../support/database/table-reads.ts';
 
 /**
  * Many releases, hooks and conventions: a look-up reads what it answers with, and not the rest. The server's own
@@ -31,6 +31,7 @@ beforeAll(async () => {
     await deployed(store, `convention-${index}`, hooks);
   }
   await owner.sql`vacuum analyze`;
+  await stopAutovacuum(owner);
 }, 180_000);
 afterAll(() => database.close());
 

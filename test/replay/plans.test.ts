@@ -8,7 +8,7 @@ import { coreArchive } from '../support/core-archive.ts';
 import { answering } from '../support/database/answering.ts';
 import { crowd } from '../support/database/crowd.ts';
 import { admin } from '../support/database/database.ts';
-import { boundedReads } from '../support/database/table-reads.ts';
+import { boundedReads, stopAutovacuum } from '../support/database/table-reads.ts';
 import { writer } from './replay-support.ts';
 
 /** Replays cost what their own results cost, beside 100,000 others of the same hook and without statistics. */
@@ -27,6 +27,7 @@ test('each step of a replay reads its own results by index', { timeout: 240_000 
   try {
     const owner = bench.open('owner', { max: 1 });
     await bench.deploy({ in_bench: {} });
+    await stopAutovacuum(owner);
     await crowd(owner, { convention: 'bench', hook: 'in_bench', count: known });
     await owner.transaction(async (tx) => {
       await tx`set local session_replication_role = replica`;

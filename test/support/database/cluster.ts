@@ -9,7 +9,7 @@ import type { TestProject } from 'vitest/node';
 
 /**
  * The tests' PostgreSQL, once for a run: the server of DATABASE_URL (its user must be allowed to make databases and
- * roles, and tests of plans want autovacuum off there), or an embedded one. A template database is migrated once; each test file clones it.
+ * roles), or an embedded one. A template database is migrated once; each test file clones it.
  */
 export interface TestCluster {
   /** URL of the owner; its database is replaced by the wanted one. */
@@ -64,10 +64,7 @@ async function migrateTemplate({ ownerUrl, template, appRole }: TestCluster): Pr
 async function openServer(given: string | undefined): Promise<{ url: string; stop: () => Promise<void> }> {
   if (given) return { url: given, stop: async () => undefined };
   const directory = await mkdtemp(join(tmpdir(), 'osa-tests-'));
-  // A look at a table by autovacuum holds a snapshot, for which index entries of ended work are read again; and it brings
-  // statistics to tests that do without.
-  const settings = { max_connections: '300', fsync: 'off', autovacuum: 'off' };
-  const server = await startEmbedded({ directory, settings });
+  const server = await startEmbedded({ directory, settings: { max_connections: '300', fsync: 'off' } });
   const { host, port, username, database } = server.connection;
   const url = `postgres://${username}@localhost/${database}?host=${encodeURIComponent(host)}&port=${port}`;
   return {

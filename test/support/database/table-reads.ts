@@ -61,6 +61,21 @@ export async function tableReads(
   return new Map(rows.map(({ name, ...counts }) => [name, counts]));
 }
 
+/**
+ * Keeps autovacuum from all tables of the database of `owner` that there are. A look at one of them would bring statistics, and
+ * hold a snapshot, for which the index entries of ended work are read again.
+ */
+export async function stopAutovacuum(owner: Database): Promise<void> {
+  const tables = await owner.sql<{ name: string }[]>`
+    select c.oid::regclass::text as name from pg_class c
+    where c.relkind = 'r' and c.relnamespace::regnamespace::text not in ('pg_catalog', 'information_schema')`;
+  for (const { name } of tables) {
+    await owner.sql.unsafe(
+      `alter table ${name} set (autovacuum_enabled = off, toast.autovacuum_enabled = off)`,
+    );
+  }
+}
+
 /** Ends the other sessions of a database, and waits until they are gone; their pools open new ones. */
 async function endOthers({ pid, name }: { readonly pid: number; readonly name: string }): Promise<void> {
   const { ownerUrl } = inject('cluster');
