@@ -1,8 +1,8 @@
 import type { Claim } from '../../run/queue.ts';
 import type { RecordEnd } from '../../run/verdict.ts';
 import { arrayText } from '../array.ts';
+import { newestTime } from '../clock.ts';
 import type { Transaction } from '../connection/connect.ts';
-import { newestTime } from '../newest-time.ts';
 
 /**
  * Makes the new outcomes the current ones: each supersedes the outcome that was current when the batch was claimed, and
