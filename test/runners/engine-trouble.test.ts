@@ -70,4 +70,16 @@ describeContainers('a container', () => {
       message: expect.stringContaining(`the answer to podman ${question} cannot be read`),
     });
   });
+
+  test.each(['<html>gateway</html>', '--all', '\\0\\377'])(
+    'that is left is looked for again when the engine lists %j',
+    async (answer) => {
+      await using engine = await standIn(`[ "$1" = ps ] && { printf -- '${answer}'; exit 0; }`);
+      await expect(engine.runner.sweep(bench.workspace)).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringContaining('the answer to podman ps cannot be read'),
+      });
+      expect(engine.count(/^rm /)).toBe(0);
+    },
+  );
 });

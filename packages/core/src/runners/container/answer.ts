@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { OsaError } from '../../error.ts';
 
 /**
@@ -14,9 +14,21 @@ export function readAnswer<Shape extends z.ZodType>(
   try {
     return shape.parse(JSON.parse(text));
   } catch (cause) {
-    const start = JSON.stringify(text.slice(0, 60));
-    throw new OsaError('unavailable', `${source} cannot be read; it begins with ${start}`, {
-      cause,
-    });
+    throw unreadable(source, text, cause);
   }
+}
+
+/** The engine's id of an image; podman leaves the prefix out, docker does not. */
+export const imageId = z.string().regex(/^(sha256:)?[0-9a-f]{64}$/);
+
+/** Ids of containers, one a line: whatever else an engine prints must not become an argument. @throws OsaError `unavailable` */
+export function readIds(text: string, source: string): string[] {
+  const ids = text.split('\n').filter(Boolean);
+  if (ids.every((id) => /^[0-9a-f]{64}$/.test(id))) return ids;
+  throw unreadable(source, text);
+}
+
+function unreadable(source: string, text: string, cause?: unknown): OsaError {
+  const start = JSON.stringify(text.slice(0, 60));
+  return new OsaError('unavailable', `${source} cannot be read; it begins with ${start}`, { cause });
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { OsaError } from '../../error.ts';
 import { imageRule, isImage, splitImage } from '../../hook/image.ts';
 import { hostArchitecture } from '../../system/architecture.ts';
-import { readAnswer } from './answer.ts';
+import { imageId, readAnswer } from './answer.ts';
 import { type Engine, lastLine } from './engine.ts';
 import { type KnownPlatforms, platformDigest } from './platform.ts';
 
@@ -96,7 +96,7 @@ async function pulled(engine: Engine, reference: string, request: ImageRequest):
 const command = z.union([z.array(z.string()), z.string()]).nullish();
 
 const inspected = z.object({
-  Id: z.string().min(1),
+  Id: imageId,
   Digest: z.string().optional(),
   RepoDigests: z.array(z.string()).nullish(),
   Os: z.string(),

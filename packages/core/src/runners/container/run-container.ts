@@ -14,7 +14,7 @@ import type { AttemptDirectory } from '../shared/directory.ts';
 import { type Running, slept, untilEnded } from '../shared/guard.ts';
 import { isQuotaExceeded, requireKept } from '../shared/output-quota.ts';
 import { isTooLarge } from '../shared/output-size.ts';
-import { readAnswer } from './answer.ts';
+import { imageId, readAnswer } from './answer.ts';
 import { type CgroupHint, countOomKills } from './cgroup.ts';
 import { type Engine, lastLine, type Streaming } from './engine.ts';
 import { withPrefix } from './image.ts';
@@ -155,7 +155,7 @@ const noDirectory =
 const inspected = z.array(
   z.object({
     State: z.object({ Status: z.string(), ExitCode: z.int(), OOMKilled: z.boolean() }),
-    Image: z.string().min(1),
+    Image: imageId,
   }),
 );
 
