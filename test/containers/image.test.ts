@@ -1,6 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { rollback } from '@osa/core/hook/live';
 import { traceRow } from '@osa/core/trace/trace';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -16,13 +14,13 @@ import {
   type BuiltImage,
   buildImage,
   podman,
-  podmanPath,
   podmanRunner,
   removeImages,
 } from '../support/containers/images.ts';
 import { type OciRegistry, startOciRegistry } from '../support/containers/oci-registry.ts';
+import { standIn } from '../support/containers/stand-in.ts';
 import { type CoreArchive, coreArchive, record } from '../support/core-archive.ts';
-import { admin, scratch, until } from '../support/database/database.ts';
+import { admin, until } from '../support/database/database.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -249,34 +247,6 @@ describeContainers('the image of a release', () => {
     });
   });
 });
-
-/** A program in the place of podman: a line of shell, and then the real one, `$real`; `$asked` is a file to make. */
-async function standIn(script: string) {
-  const place = await scratch();
-  const [path, asked, log] = ['podman', 'asked', 'log'].map((name) => join(place.path, name)) as [
-    string,
-    string,
-    string,
-  ];
-  const lines = [
-    '#!/bin/sh',
-    `real='${await podmanPath()}' asked='${asked}'`,
-    `echo "$@" >> '${log}'`,
-    script,
-  ];
-  await writeFile(path, `${lines.join('\n')}\nexec $real "$@"\n`, { mode: 0o755 });
-  return {
-    runner: podmanRunner(5_000, { PATH: `${place.path}:${process.env.PATH}` }),
-    asked,
-    /** The commands of its calls, one a line. */
-    commands: () => readFileSync(log, 'utf8'),
-    count: (command: RegExp) =>
-      readFileSync(log, 'utf8')
-        .split('\n')
-        .filter((line) => command.test(line)).length,
-    [Symbol.asyncDispose]: () => place.dispose(),
-  };
-}
 
 describeContainers('a hook whose images move', () => {
   let bench: CoreArchive;

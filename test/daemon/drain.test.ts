@@ -31,7 +31,12 @@ afterEach(async () => {
 });
 
 /** A hook that says that it runs, and answers when it may. */
-function patientHook(): { code: string; started: () => boolean; release: () => Promise<void> } {
+function patientHook(): {
+  waiting: string;
+  code: string;
+  started: () => boolean;
+  release: () => Promise<void>;
+} {
   const marker = join(place.path, 'started');
   const permit = join(place.path, 'permit');
   const waiting = `import { existsSync, writeFileSync as write } from 'node:fs';
@@ -39,6 +44,7 @@ write(${JSON.stringify(marker)}, '');
 while (!existsSync(${JSON.stringify(permit)})) await new Promise((resolve) => setTimeout(resolve, 20));
 `;
   return {
+    waiting,
     code: waiting + hookCode('return { features: [{ value: metadata.value }] };'),
     started: () => existsSync(marker),
     release: () => writeFile(permit, ''),
@@ -62,6 +68,21 @@ async function stateOf(id: string) {
 }
 
 describe('stopping', () => {
+  test('does not take an end of a hook for its own: the machine may be shutting down', async () => {
+    daemon = await testDaemon({ drainSeconds: 30 });
+    const hook = patientHook();
+    const id = await startBatch({ ...hook, code: `${hook.waiting}process.kill(process.pid, 'SIGKILL');` });
+    const stopped = daemon.stop();
+    await hook.release();
+    await stopped;
+    expect(await stateOf(id)).toMatchObject({
+      status: 'queued',
+      failures: 0,
+      published: 0,
+      lease_until: null,
+    });
+  });
+
   test('lets a batch end that runs, answers what was asked, and is not ready meanwhile', async () => {
     daemon = await testDaemon({ drainSeconds: 30 });
     const hook = patientHook();

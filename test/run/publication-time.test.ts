@@ -104,3 +104,66 @@ test('a reader who looks during a commit does not go back behind an earlier one'
     await bench.dispose();
   }
 });
+
+const valued = { code: hookCode('return { features: [{ value: metadata.value }] }') };
+
+/** Lets the database publish by a clock that is two hours ahead, until the answer is called. */
+async function setClockAhead(bench: CoreArchive): Promise<() => Promise<void>> {
+  const { sql } = bench.open('owner');
+  const [found] = await sql<{ rule: string }[]>`
+    select pg_get_expr(adbin, adrelid) as rule from pg_attrdef
+    where adrelid = 'records'::regclass and pg_get_expr(adbin, adrelid) like '%clock_timestamp()%'`;
+  const set = (rule: string) =>
+    sql.unsafe(`alter table records alter column published_at set default ${rule}`);
+  await set(`clock_timestamp() + interval '2 hours'`);
+  return async () => void (await set(found?.rule ?? 'null'));
+}
+
+test('records and rows that were published by a clock ahead are seen at once when it is right', async () => {
+  const bench = await coreArchive();
+  try {
+    await bench.deploy({ probe: valued });
+    const setRight = await setClockAhead(bench);
+    await bench.ingest([record('x', 1)]);
+    await bench.drain();
+    await setRight();
+    const open = await openProbe(bench);
+    expect(await valuesOf(bench, open)).toEqual([1]);
+    // Later publications have later times, so all pages of a reading are as of its moment.
+    await bench.ingest([record('x', 2), record('y', 3)]);
+    await bench.drain();
+    expect(await valuesOf(bench, open)).toEqual([1]);
+    expect(await valuesOf(bench, await openProbe(bench))).toEqual([2, 3]);
+    const stored = await bench.database.sql`
+      select version from records order by published_at, record_id`;
+    expect(stored[0]).toEqual({ version: 1 });
+  } finally {
+    await bench.dispose();
+  }
+});
+
+test('rows are computed again although the clock was ahead when that was done before', async () => {
+  const bench = await coreArchive();
+  try {
+    await bench.deploy({ probe: plain(1) });
+    await bench.ingest([record('x', 1)]);
+    await bench.drain();
+    await bench.deploy({ probe: plain(2) });
+    await recomputed(bench);
+    await bench.database.sql`update recompute_times set at = at + interval '2 hours'`;
+    const open = await openProbe(bench);
+    await bench.deploy({ probe: plain(3) });
+    await recomputed(bench);
+    expect(await valuesOf(bench, open)).toEqual([2]);
+    expect(await valuesOf(bench, await openProbe(bench))).toEqual([3]);
+    await bench.ingest([record('x', 2)]);
+    await bench.drain();
+    const newest = await openProbe(bench);
+    expect(await valuesOf(bench, newest)).toEqual([3]);
+    const [found] = await bench.database.sql`
+      select max(published_at) > (select at from recompute_times) as "isLater" from records`;
+    expect(found).toEqual({ isLater: true });
+  } finally {
+    await bench.dispose();
+  }
+});

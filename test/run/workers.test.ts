@@ -67,3 +67,19 @@ test('what has ended waits for no worker', async () => {
   await bench.drain();
   expect(await shown()).toBeNull();
 });
+
+test('what a clock ahead has put off or leased goes on when the clock is right, and its worker does not count', async () => {
+  await bench.deploy({ doubled: { code } });
+  const { sql } = bench.open('owner');
+  const { id } = await bench.ingest([record('a', 1)]);
+  await announce('old', 'directory');
+  await sql`update workers set seen_at = seen_at + interval '2 hours'`;
+  await sql`update batches set available_at = available_at + interval '2 hours'`;
+  expect(await bench.store.workers()).toEqual({ items: [] });
+  await announce('new', 'directory');
+  const claimant = { leaseMs: 60_000, runtimes: ['directory'], fullHooks: [] } as const;
+  expect(await bench.execution.queue.claim({ name: 'old', ...claimant })).toMatchObject({ fence: '1' });
+  await sql`update batches set lease_until = lease_until + interval '2 hours'`;
+  await bench.drain();
+  expect(await bench.store.ingestions.show(id)).toMatchObject({ status: 'completed', published: 1, rows: 1 });
+});

@@ -22,6 +22,8 @@ export interface Execution {
   readonly threads: OutputThreads;
   /** Where the files of records are; a record with files needs it. */
   readonly files?: Pick<FileStore, 'link'>;
+  /** Whether the daemon is ending, and perhaps its machine, which then ends hooks too. */
+  readonly isEnding?: () => boolean;
   /** The directory below which attempts have theirs. */
   readonly workspace: string;
   /** The most memory that the machine gives one attempt. */

@@ -34,6 +34,7 @@ export async function runHook(
   const attempts = new Attempts(execution, claim, run, context);
   do {
     const tried = await runPart(attempts);
+    if (tried.fact === 'exited_nonzero' && execution.isEnding?.()) return triedWhileEnding(run, tried);
     const action = policy[tried.fact];
     if (action === 'divide') await attempts.divide(tried);
     else if (action === 'give_up') attempts.giveUp(tried);
@@ -48,6 +49,15 @@ export async function runHook(
     }
   } while (attempts.nextPart());
   return attempts.result('failed');
+}
+
+/** A machine that shuts down ends the hooks as well, and nobody can tell that from an end of their own. */
+function triedWhileEnding({ hook }: ClaimedRun, { reason }: Attempted): StoppedClaim {
+  return {
+    action: 'retry_later',
+    reason: `hook ${hook}: ${reason} while the daemon was stopping`,
+    delayMs: 0,
+  };
 }
 
 /** Starts the code over the part, again with more memory while it runs out of it; the answer is the last attempt. */

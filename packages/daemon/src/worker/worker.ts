@@ -29,12 +29,13 @@ export interface Worker {
  * no place of a batch.
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const { execution, concurrency } = options;
+  const { concurrency } = options;
   const stop = new AbortController();
   const bell = new Bell();
   const yielding = new AbortController();
   const state: State = { draining: false, trouble: undefined };
   const beside: State = { ...state };
+  const execution: Execution = { ...options.execution, isEnding: () => state.draining };
   const unwatch =
     concurrency === 0
       ? undefined

@@ -7,6 +7,7 @@ import { mapInTurns } from '../../in-turns.ts';
 import { parseExactJson } from '../../json/exact.ts';
 import { rowMark, spelledRows } from '../../json/written.ts';
 import type { NodeIdentity } from '../../record/srn.ts';
+import { newestTime } from '../clock.ts';
 import { wantedSignal } from '../connection/cancel-unwanted.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import { isStatementTimeout } from '../connection/sqlstate.ts';
@@ -70,19 +71,17 @@ async function contractOf(
 }
 
 /**
- * Records are published, and computed again, under a lock of their convention, and at the clock of that moment. So where nobody
- * holds it, all that was published until now can be seen; where somebody does, all until the last one that can be seen.
+ * Records are published, and computed again, under a lock of their convention, and at the clock of that moment or, where the
+ * clock is behind the last one, just after that. So where nobody holds it, all that was published until now can be seen; where
+ * somebody does, all until the last one that can be seen.
  */
 async function settled(sql: Sql, convention: string, given: string | undefined): Promise<string> {
+  const newest = newestTime(sql, convention);
   const [row] = await sql<{ at: string }[]>`
     select least(${given ?? null}::text::timestamptz, case
-      when pg_try_advisory_xact_lock_shared(hashtext('osa.publish'), hashtext(${convention})) then clock_timestamp()
-      else coalesce(greatest((select at from recompute_times where convention = ${convention}), (
-        select max(newest) from record_sets s
-        cross join lateral (
-          select published_at as newest from records
-          where record_set = s.id order by published_at desc, record_id desc, version desc limit 1) its
-        where s.convention = ${convention})), clock_timestamp()) end) as at`;
+      when pg_try_advisory_xact_lock_shared(hashtext('osa.publish'), hashtext(${convention}))
+        then greatest(clock_timestamp(), ${newest})
+      else coalesce(${newest}, clock_timestamp()) end) as at`;
   if (!row) throw new OsaError('internal', 'the database has no clock');
   return row.at;
 }

@@ -1,4 +1,5 @@
 import type { Deliveries } from '../../events/deliveries.ts';
+import { isLeaseOver } from '../clock.ts';
 import type { Sql } from '../connection/connect.ts';
 import { isShown } from '../deposition/private.ts';
 
@@ -14,7 +15,7 @@ export function deliveries(sql: Sql): Deliveries {
       const [row] = await sql<{ seq: string; attempts: number }[]>`
         update deliveries
         set holder = ${holder}, lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
-        where consumer = ${consumer} and (holder = ${holder} or lease_until is null or lease_until < clock_timestamp())
+        where consumer = ${consumer} and (holder = ${holder} or lease_until is null or ${isLeaseOver(sql, sql`lease_until`)})
         returning seq, attempts`;
       return row && { seq: Number(row.seq), attempts: row.attempts };
     },

@@ -1,6 +1,7 @@
 import { type Runtime, runtimes } from '../../hook/release.ts';
 import type { Claimant } from '../../run/queue.ts';
 import { arrayText } from '../array.ts';
+import { isLeaseOver } from '../clock.ts';
 import type { Transaction } from '../connection/connect.ts';
 import { useIndexLookups } from './plans.ts';
 
@@ -54,7 +55,7 @@ export async function lockCandidate(
     from batches b
     where available_at <= clock_timestamp()
       and status in ('queued', 'running', 'parked')
-      and (status <> 'running' or lease_until < clock_timestamp())
+      and (status <> 'running' or ${isLeaseOver(tx, tx`lease_until`)})
       and (ingestion is null or ingestion <> all ((select ingestions from closed)::uuid[]))
       and (recompute is null or recompute <> all ((select paused_recomputes from closed)::uuid[]))
       and convention <> all ((select busy from closed)::text[])

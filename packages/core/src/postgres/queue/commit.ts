@@ -4,6 +4,7 @@ import type { NodeIdentity } from '../../record/srn.ts';
 import type { Claim, RunResult } from '../../run/queue.ts';
 import { type RecordEnd, recordEnds } from '../../run/verdict.ts';
 import { arrayText } from '../array.ts';
+import { newestTime } from '../clock.ts';
 import type { Database, Transaction } from '../connection/connect.ts';
 import { isCommitUnknown } from '../connection/sqlstate.ts';
 import { hold } from '../deposition/keep-for-review.ts';
@@ -202,6 +203,10 @@ async function publish(
   if (ids.length === 0) return;
   const set = await recordSet(tx, domain, claim);
   await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;
+  // Rows of a record are seen from the end of their run.
+  await tx`
+    select set_config('osa.published_after', coalesce(greatest(${newestTime(tx, claim.convention)}, (
+      select max(finished_at) from runs where batch = ${claim.batch})), '-infinity')::text, true)`;
   const published = await tx`
     with published as (
       update batch_records set status = 'published' where id = any (${arrayText(ids)}::text::bigint[])

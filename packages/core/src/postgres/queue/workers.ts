@@ -1,6 +1,7 @@
 import type { Answer } from '../../api/index.ts';
 import type { Runtime } from '../../hook/release.ts';
 import { arrayText } from '../array.ts';
+import { isTooLate } from '../clock.ts';
 import type { Database, Sql } from '../connection/connect.ts';
 import type { Hole } from '../connection/statement.ts';
 
@@ -9,12 +10,21 @@ export interface RunningWorker {
   readonly runtimes: readonly Runtime[];
 }
 
-/** Tells that the worker runs, for the next minute; forgets those that have been silent for a day. */
+/**
+ * Tells that the worker runs, for the next minute; forgets those that have been silent for a day. Batches that wait longer than
+ * any are brought back: a clock that was ahead has put them off.
+ */
 export async function announceWorker(
   { sql }: Pick<Database, 'sql'>,
   { name, runtimes }: RunningWorker,
 ): Promise<void> {
   await sql`delete from workers where seen_at < now() - interval '1 day'`;
+  await sql`
+    update batches set available_at = clock_timestamp()
+    where id in (
+      select id from batches
+      where status in ('queued', 'running', 'parked') and ${isTooLate(sql, sql`available_at`)}
+      order by available_at, id limit 10000 for no key update skip locked)`;
   await sql`
     insert into workers (name, runtimes) values (${name}, ${arrayText(runtimes)}::text::text[])
     on conflict (name) do update set runtimes = excluded.runtimes, seen_at = now()`;
@@ -72,6 +82,7 @@ function unstartableReleases(sql: Sql, releases: Hole): Hole {
       where ${isRunning(sql, sql`w.seen_at`)} and not exists (select from ${releases} and r.runtime <> all (w.runtimes))))`;
 }
 
-function isRunning(sql: Sql, seenAt: Hole): Hole {
-  return sql`${seenAt} > now() - interval '1 minute'`;
+/** A time ahead of the clock proves nothing: a worker that runs tells its own again within seconds. */
+export function isRunning(sql: Sql, seenAt: Hole): Hole {
+  return sql`${seenAt} between now() - interval '1 minute' and now() + interval '1 minute'`;
 }

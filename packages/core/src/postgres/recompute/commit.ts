@@ -1,6 +1,7 @@
 import type { Claim } from '../../run/queue.ts';
 import type { RecordEnd } from '../../run/verdict.ts';
 import { arrayText } from '../array.ts';
+import { newestTime } from '../clock.ts';
 import type { Transaction } from '../connection/connect.ts';
 
 /**
@@ -12,7 +13,8 @@ export async function supersede(tx: Transaction, claim: Claim, ends: readonly Re
   if (ends.length === 0) return;
   await tx`select pg_advisory_xact_lock(hashtext('osa.publish'), hashtext(${claim.convention}))`;
   await tx`
-    with run as (update runs set current_from = clock_timestamp() where batch = ${claim.batch} returning current_from)
+    with run as (update runs set current_from = greatest(
+      clock_timestamp(), ${newestTime(tx, claim.convention)} + interval '1 microsecond') where batch = ${claim.batch} returning current_from)
     insert into recompute_times as t (convention, at) select ${claim.convention}, current_from from run
     on conflict (convention) do update set at = excluded.at`;
   await tx`

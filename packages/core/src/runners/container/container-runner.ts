@@ -9,6 +9,7 @@ import { asUnavailable } from '../../system/error.ts';
 import type { RunnerParts } from '../parts.ts';
 import { type AttemptDirectory, removeAttempt, stage } from '../shared/directory.ts';
 import { type OutputQuota, outputQuota, unmountBelow } from '../shared/output-quota.ts';
+import { readIds } from './answer.ts';
 import type { CgroupHint } from './cgroup.ts';
 import { type Engine, type EngineSettings, engineNames, engineOf, findEngine } from './engine.ts';
 import { findRuntime } from './find-runtime.ts';
@@ -278,7 +279,7 @@ async function workspaceLabel(workspace: string): Promise<string> {
 async function sweep(engine: Engine, workspace: string): Promise<number> {
   const label = `label=${labels.workspace}=${await workspaceLabel(workspace)}`;
   const listed = await engine.require(['ps', '--all', '--quiet', '--no-trunc', '--filter', label]);
-  const containers = listed.split('\n').filter(Boolean);
+  const containers = readIds(listed, `the answer to ${engine.name} ps`);
   await removeContainers(engine, containers);
   return containers.length;
 }

@@ -1,6 +1,8 @@
+import { z } from 'zod';
 import { OsaError } from '../../error.ts';
 import { imageRule, isImage, splitImage } from '../../hook/image.ts';
 import { hostArchitecture } from '../../system/architecture.ts';
+import { imageId, readAnswer } from './answer.ts';
 import { type Engine, lastLine } from './engine.ts';
 import { type KnownPlatforms, platformDigest } from './platform.ts';
 
@@ -91,24 +93,26 @@ async function pulled(engine: Engine, reference: string, request: ImageRequest):
   throw new OsaError('unavailable', `${reference} was pulled and is not there`, { details: { reference } });
 }
 
-interface Inspected {
-  readonly Id: string;
-  readonly Digest?: string;
-  readonly RepoDigests?: readonly string[] | null;
-  readonly Os: string;
-  readonly Architecture: string;
-  readonly Config?: {
-    readonly Entrypoint?: readonly string[] | string | null;
-    readonly Cmd?: readonly string[] | string | null;
-    readonly Volumes?: object | null;
-  } | null;
-}
+const command = z.union([z.array(z.string()), z.string()]).nullish();
+
+const inspected = z.object({
+  Id: imageId,
+  Digest: z.string().optional(),
+  RepoDigests: z.array(z.string()).nullish(),
+  Os: z.string(),
+  Architecture: z.string(),
+  Config: z.object({ Entrypoint: command, Cmd: command, Volumes: z.looseObject({}).nullish() }).nullish(),
+});
+
+type Inspected = z.output<typeof inspected>;
 
 /** The image that has the digest: its manifest's, its index's, or, for one that was never pushed, its own id. */
 async function inspect(engine: Engine, digest: string, reference: string): Promise<Inspected | undefined> {
   for (const name of [reference, digest]) {
     const { ok, stdout } = await engine.call(['image', 'inspect', '--', name]);
-    const found = ok ? (JSON.parse(stdout) as Inspected[])[0] : undefined;
+    const [found] = ok
+      ? readAnswer(stdout, z.array(inspected), `the answer to ${engine.name} image inspect`)
+      : [];
     if (found && (withPrefix(found.Id) === digest || digestsOf(found).has(digest))) return found;
   }
   return undefined;

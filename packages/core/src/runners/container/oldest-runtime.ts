@@ -1,4 +1,6 @@
+import { z } from 'zod';
 import { OsaError } from '../../error.ts';
+import { readAnswer } from './answer.ts';
 import type { Engine } from './engine.ts';
 
 /** The OCI runtime that an engine starts containers with. */
@@ -63,43 +65,44 @@ function isAtLeast(version: string, floor: readonly number[]): boolean {
 
 /** @throws OsaError `unavailable` when the engine does not say */
 export async function ociRuntime(engine: Engine): Promise<OciRuntime> {
-  const answer = await engine.require(questions[engine.name], { timeoutMs: 20_000 });
-  const runtime = answers[engine.name](parsed(answer));
+  const runtime = await answers[engine.name](engine);
   if (runtime !== undefined) return runtime;
   throw new OsaError('unavailable', `${engine.name} does not say which OCI runtime it uses`);
 }
 
-/** Podman names the runtime of the call's own options. */
-const questions = {
-  podman: ['info', '--format', '{{json .Host.OCIRuntime}}'],
-  docker: ['version', '--format', '{{json .Server.Components}}'],
-} as const;
+const podmanRuntime = z.object({
+  name: z.string(),
+  version: z.string().optional(),
+  package: z.string().optional(),
+});
+const dockerComponents = z.array(z.object({ Name: z.string(), Version: z.string().optional() }));
 
 const answers = {
-  podman: (answer: unknown) => {
-    const { name, version = '', package: installed } = (answer ?? {}) as Record<string, string | undefined>;
-    if (name === undefined) return undefined;
+  /** Podman names the runtime of the call's own options. */
+  podman: async (engine: Engine) => {
+    const text = await asked(engine, ['info', '--format', '{{json .Host.OCIRuntime}}']);
+    const {
+      name,
+      version = '',
+      package: installed,
+    } = readAnswer(text, podmanRuntime, 'the answer to podman info');
     const isKnown = installed?.startsWith(`${name}_`) ?? false;
     return { name, version: numberIn(version), package: (isKnown && installed) || null };
   },
-  docker: (answer: unknown) => {
-    const components = (Array.isArray(answer) ? answer : []) as { Name?: string; Version?: string }[];
-    const runc = components.find(({ Name }) => Name === 'runc');
+  docker: async (engine: Engine) => {
+    const text = await asked(engine, ['version', '--format', '{{json .Server.Components}}']);
+    const runc = readAnswer(text, dockerComponents, 'the answer to docker version').find(
+      ({ Name }) => Name === 'runc',
+    );
     return runc && { name: 'runc', version: runc.Version ?? '', package: null };
   },
-} as const satisfies Record<string, (answer: unknown) => OciRuntime | undefined>;
+} as const;
+
+const asked = (engine: Engine, command: readonly string[]) => engine.require(command, { timeoutMs: 20_000 });
 
 /** `runc version 1.1.5+ds1`, and more lines. */
 function numberIn(text: string): string {
   return /version (\S+)/.exec(text)?.[1] ?? '';
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new OsaError('unavailable', 'the engine does not say which OCI runtime it uses', { cause });
-  }
 }
 
 /** @throws OsaError `usage` for a runtime that is too old for the code of others, `unavailable` */

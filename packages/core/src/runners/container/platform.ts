@@ -1,4 +1,6 @@
+import { z } from 'zod';
 import { asOsaError } from '../../error.ts';
+import { readAnswer } from './answer.ts';
 import type { Engine } from './engine.ts';
 
 /** The known facts about digests. */
@@ -43,28 +45,32 @@ export async function platformDigest(
   if (before !== undefined && performance.now() < before.until) return before.platform;
   const answer = await engine
     .call(['manifest', 'inspect', '--', reference], { timeoutMs: askMs, signal })
+    .then(({ ok, stdout }) =>
+      ok ? readAnswer(stdout, index, `the answer to ${engine.name} manifest inspect`) : undefined,
+    )
     .catch((error: unknown) => {
       signal.throwIfAborted();
       if (asOsaError(error)?.code === 'unavailable') return undefined;
       throw error;
     });
-  const platform = answer?.ok ? manifestFor(question, JSON.parse(answer.stdout)) : null;
-  known.set(digest, { platform, until: answer?.ok ? Infinity : performance.now() + askAgainMs });
+  const platform = answer ? manifestFor(question, answer) : null;
+  known.set(digest, { platform, until: answer ? Infinity : performance.now() + askAgainMs });
   return platform;
 }
 
-interface Index {
-  readonly manifests?: readonly {
-    readonly digest: string;
-    readonly platform?: { readonly os?: string; readonly architecture?: string };
-  }[];
-}
+const member = z.object({
+  digest: z.string(),
+  platform: z.object({ os: z.string().optional(), architecture: z.string().optional() }).nullish(),
+});
+
+/** A manifest by itself has no members. */
+const index = z.object({ manifests: z.array(member).nullish() });
 
 function manifestFor(
   { digests, os, architecture }: PlatformQuestion,
-  { manifests = [] }: Index,
+  { manifests }: z.output<typeof index>,
 ): string | null {
-  const ours = manifests.filter(
+  const ours = (manifests ?? []).filter(
     ({ platform }) => platform?.os === os && platform.architecture === architecture,
   );
   const [one] = ours.filter(({ digest }) => digests.has(digest));

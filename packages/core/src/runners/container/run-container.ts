@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
 import { OsaError } from '../../error.ts';
 import { failpoint } from '../../failpoint.ts';
 import { bounds } from '../../limits.ts';
@@ -13,6 +14,7 @@ import type { AttemptDirectory } from '../shared/directory.ts';
 import { type Running, slept, untilEnded } from '../shared/guard.ts';
 import { isQuotaExceeded, requireKept } from '../shared/output-quota.ts';
 import { isTooLarge } from '../shared/output-size.ts';
+import { imageId, readAnswer } from './answer.ts';
 import { type CgroupHint, countOomKills } from './cgroup.ts';
 import { type Engine, lastLine, type Streaming } from './engine.ts';
 import { withPrefix } from './image.ts';
@@ -77,11 +79,15 @@ export async function runContainer(order: Order): Promise<ContainerEnd | NotMade
   });
   await failpoint('container.exited');
   const state = await endState(engine, name);
-  if (state === undefined) return { complaint: lastLine(complaint) };
-  if (state.Status === 'created' || state.Status === 'initialized' || state.Status === 'configured') {
-    throw notStarted(engine, complaint);
+  if (state === undefined) {
+    // Its code has run and may have written, so no other container may be made for this attempt.
+    if ((await textIn(order.idFile)) !== '') throw new OsaError('unavailable', removed(engine, name));
+    return { complaint: lastLine(complaint) };
   }
-  if (state.Running) throw new OsaError('unavailable', `${engine.name} lost the container ${name}`);
+  if (neverBegan.has(state.Status)) throw notStarted(engine, complaint);
+  if (!hasEnded.has(state.Status)) {
+    throw new OsaError('unavailable', `${engine.name} lost the container ${name}, which is ${state.Status}`);
+  }
   const ended = {
     ...exitOf(state.ExitCode),
     log: log.bytes(),
@@ -145,29 +151,35 @@ const unusable = /command that was not found|executable file .* not found|exec: 
 const noDirectory =
   /workdir "[^"]*" (exists on container \S+, but is not a directory|does not exist)|cannot mkdir: \S+ is not a directory|chdir to (cwd \(|`)|set working directory/i;
 
-interface State {
-  readonly Status: string;
-  readonly Running: boolean;
-  readonly ExitCode: number;
-  readonly OOMKilled: boolean;
-  readonly image: string;
-}
+/** The answer to `container inspect`. */
+const inspected = z.array(
+  z.object({
+    State: z.object({ Status: z.string(), ExitCode: z.int(), OOMKilled: z.boolean() }),
+    Image: imageId,
+  }),
+);
+
+type State = z.output<typeof inspected>[number]['State'] & { readonly image: string };
+
+const neverBegan: ReadonlySet<string> = new Set(['created', 'initialized', 'configured']);
+/** In any other state, such as `paused`, the code may go on, and the exit code is 0 because it has none. */
+const hasEnded: ReadonlySet<string> = new Set(['exited', 'stopped', 'dead']);
+
+const removed = ({ name: engine }: Engine, name: string) =>
+  `somebody removed the container ${name} from ${engine} before its end was known`;
 
 /** The engine may still be writing down that the code has ended when it lets go of its output. Undefined without a container. */
 async function endState(engine: Engine, name: string): Promise<State | undefined> {
-  const deadline = Date.now() + settleMs;
+  const deadline = performance.now() + settleMs;
   for (;;) {
     const { ok, stdout, stderr } = await engine.call(['container', 'inspect', name]);
-    const [found] = (ok ? JSON.parse(stdout) : []) as {
-      readonly State: Omit<State, 'image'>;
-      readonly Image: string;
-    }[];
+    const [found] = ok ? readAnswer(stdout, inspected, `the answer to ${engine.name} container inspect`) : [];
     if (!found) {
       if (ok || isUnknown(stderr)) return undefined;
       throw new OsaError('unavailable', `${engine.name} container inspect: ${lastLine(stderr)}`);
     }
     const settling = found.State.Status === 'running' || found.State.Status === 'stopping';
-    if (!settling || Date.now() > deadline) return { ...found.State, image: found.Image };
+    if (!settling || performance.now() > deadline) return { ...found.State, image: found.Image };
     await delay(50);
   }
 }
@@ -194,10 +206,10 @@ function running(
 
 /** Until it is dead: a container that is only made or starting cannot be killed yet, and the engine refuses. */
 async function kill(engine: Engine, name: string, dead: AbortSignal): Promise<void> {
-  const deadline = Date.now() + settleMs;
+  const deadline = performance.now() + settleMs;
   while (!dead.aborted) {
     await engine.call(['kill', '--signal', 'KILL', name]);
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new OsaError('unavailable', `the container ${name} survives SIGKILL`, { details: { name } });
     }
     await slept(200, dead);

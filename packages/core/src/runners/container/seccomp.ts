@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
 import { OsaError } from '../../error.ts';
+import { readAnswer } from './answer.ts';
 import type { Engine } from './engine.ts';
 
 /**
@@ -37,14 +39,14 @@ const sockets = [1, 2, 10, 16].map((family) => ({
   ],
 }));
 
-interface Profile {
-  readonly syscalls: readonly { readonly names: readonly string[]; readonly action: string }[];
-}
+const profileShape = z.looseObject({
+  syscalls: z.array(z.looseObject({ names: z.array(z.string()), action: z.string() })),
+});
 
 /**
  * The engine's default profile made narrower, as the text of a file; undefined for docker, whose own is narrow.
  *
- * @throws OsaError `unavailable` when podman has none: hostile code is not started without it
+ * @throws OsaError `unavailable` when podman has none that can be read: hostile code is not started without it
  */
 export async function seccompProfile(engine: Engine): Promise<string | undefined> {
   if (engine.name === 'docker') return undefined;
@@ -56,10 +58,13 @@ export async function seccompProfile(engine: Engine): Promise<string | undefined
       'podman has no seccomp profile (podman info), and code is not started without',
     );
   }
-  return narrow(JSON.parse(await readFile(path, 'utf8')) as Profile);
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new OsaError('unavailable', `podman's seccomp profile ${path} cannot be read`, { cause });
+  });
+  return narrow(readAnswer(text, profileShape, `the seccomp profile ${path}`));
 }
 
-function narrow(profile: Profile): string {
+function narrow(profile: z.output<typeof profileShape>): string {
   const syscalls = profile.syscalls
     .map((rule) => ({ ...rule, names: rule.names.filter((name) => !isLeftToUs(name, rule.action)) }))
     .filter(({ names }) => names.length > 0);

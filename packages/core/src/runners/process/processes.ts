@@ -23,13 +23,13 @@ export interface Whose {
  * @throws OsaError `unavailable` when one is still there after 5 s.
  */
 export async function endAll(whose: Whose): Promise<void> {
-  const deadline = Date.now() + endWithinMs;
+  const deadline = performance.now() + endWithinMs;
   for (;;) {
     if (whose.group !== undefined) signalProcess(-whose.group, 'SIGKILL');
     const alive = await living(whose);
     if (alive.length === 0) return;
     for (const pid of alive) signalProcess(pid, 'SIGKILL');
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       throw new OsaError('unavailable', `Processes of a hook survive SIGKILL: ${alive.join(', ')}`, {
         details: { pids: alive, directory: whose.directory },
       });

@@ -11,6 +11,7 @@ import {
 import type { RowChunk } from '../../../run/output/judgement.ts';
 import type { Lease } from '../../../run/queue.ts';
 import { arrayText } from '../../array.ts';
+import { isLeaseOver } from '../../clock.ts';
 import type { Database, Sql } from '../../connection/connect.ts';
 import { rowValues } from '../../data/rows.ts';
 import { filesOfRecords } from '../../files.ts';
@@ -48,12 +49,12 @@ async function claim(
         lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
     where id = (
       select c.id from comparisons c
-      where c.finished_at is null and (c.status = 'queued' or c.lease_until < clock_timestamp())
+      where c.finished_at is null and (c.status = 'queued' or ${isLeaseOver(sql, sql`c.lease_until`)})
         and (select runtime from releases where hook = c.hook and version = c.version)
           = any (${arrayText(runtimes)}::text::text[])
         and not exists (
           select from comparisons mine
-          where mine.finished_at is null and mine.claimed_by = ${name} and mine.lease_until > clock_timestamp())
+          where mine.finished_at is null and mine.claimed_by = ${name} and not ${isLeaseOver(sql, sql`mine.lease_until`)})
       order by c.id limit 1 for no key update skip locked)
     returning id, fence`;
   if (!taken) return undefined;

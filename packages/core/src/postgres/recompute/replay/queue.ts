@@ -9,11 +9,13 @@ import type {
 } from '../../../recompute/replay/replays.ts';
 import type { Lease } from '../../../run/queue.ts';
 import { arrayText } from '../../array.ts';
+import { isLeaseOver, isTooLate } from '../../clock.ts';
 import type { Database, Sql } from '../../connection/connect.ts';
 import type { Hole } from '../../connection/statement.ts';
 import { filesOfRecords } from '../../files.ts';
 import { batchesChannel } from '../../queue/lease.ts';
 import { useIndexLookups } from '../../queue/plans.ts';
+import { isRunning } from '../../queue/workers.ts';
 import { finish, giveUp } from './end.ts';
 import { madeRows, storedRows } from './values.ts';
 
@@ -35,7 +37,7 @@ export function replayQueue(database: Database, endings: Database = database): R
 export function isPartStartable(sql: Sql, hook: Hole, version: Hole): Hole {
   return sql`exists (
     select from workers w
-    where w.seen_at > now() - interval '1 minute'
+    where ${isRunning(sql, sql`w.seen_at`)}
       and (select runtime from releases where hook = ${hook} and version = ${version}) = any (w.runtimes))`;
 }
 
@@ -57,8 +59,9 @@ async function claim(
       cross join lateral (select hook, version from runs where id = p.run offset 0) r
       cross join lateral (select runtime from releases where hook = r.hook and version = r.version offset 0) l
       cross join lateral (select paused_at from hooks where name = r.hook offset 0) h
-      where p.finished_at is null and p.available_at <= clock_timestamp() and h.paused_at is null
-        and (p.status = 'queued' or p.lease_until < clock_timestamp())
+      where p.finished_at is null and (p.available_at <= clock_timestamp() or ${isTooLate(tx, tx`p.available_at`)})
+        and h.paused_at is null
+        and (p.status = 'queued' or ${isLeaseOver(tx, tx`p.lease_until`)})
         and (l.runtime = any (${arrayText(runtimes)}::text::text[])
              or not ${isPartStartable(tx, tx`r.hook`, tx`r.version`)})
       order by p.position, p.id limit 1 for no key update of p skip locked`;
