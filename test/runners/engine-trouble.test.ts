@@ -23,7 +23,10 @@ describeContainers('a container', () => {
 
   test('that somebody removes is not made again over the output of the first', async () => {
     const image = await buildImage({ script: `[ -s $OSA_IN/records.jsonl ] || exit 0; ${halves}` });
-    await using engine = await standIn('');
+    // Its end is asked for once it is gone; before that it has ended by SIGKILL.
+    await using engine = await standIn(
+      `case "$2 $3" in 'inspect osa-'*-removed-*) while [ ! -e $asked ]; do sleep 0.05; done;; esac`,
+    );
     const { runner } = engine;
     // From then on the runner remembers the image, and would look for it again if it were gone.
     await (await bench.run(image, { records: [], runner })).dispose();
@@ -35,6 +38,7 @@ describeContainers('a container', () => {
     });
     await bench.marked(id, 'started');
     await podman('rm', '--force', ...(await bench.running()));
+    await writeFile(engine.asked, '');
     await ended;
     expect(engine.count(/^run /)).toBe(2);
   });
