@@ -327,7 +327,7 @@ export const mutants: readonly Mutant[] = [
     defects: [
       {
         file: `${core}/postgres/queue/candidate.ts`,
-        find: "and (status <> 'running' or lease_until < clock_timestamp())",
+        find: `and (status <> 'running' or \${isLeaseOver(tx, tx\`lease_until\`)})`,
         replace: '',
       },
     ],
