@@ -143,8 +143,8 @@ export interface Gate {
 }
 
 /**
- * Waits for the comparisons of a deploy and makes its releases live if all are within the limit. `lines` are shown when that is
- * refused, since somebody has moved a live release meanwhile.
+ * Waits for the comparisons of a deploy and makes its releases live if all are within the limit and nobody has moved a live
+ * release meanwhile. `lines` are shown when that is refused for another reason, or its answer is lost.
  *
  * @throws ActivationLost
  */

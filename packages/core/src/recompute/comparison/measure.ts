@@ -158,7 +158,7 @@ export class Measure {
     return !isWithin;
   }
 
-  /** Keeps some of each kind: once there is no room, the last one of the most frequent kind gives way to a rarer one. */
+  /** Keeps some of each kind. Once there is no room, an example of a rarer kind replaces the last one of the most frequent kind. */
   private example(example: Example): void {
     if (this.examples.length === mostExamples) {
       const kinds = Map.groupBy(this.examples, ({ what }) => what);
