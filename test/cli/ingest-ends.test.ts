@@ -222,9 +222,15 @@ test('an upload tells the bytes that are sent, then that the server checks them'
   const progress = lineProgress({ note: (...said) => lines.push(...said.map(String)) }, () => now);
   now = 10_000;
   progress.uploading(512, 2_048);
-  now = 30_000;
+  now = 20_000;
+  progress.uploading(4_096, undefined, 0.5);
+  now = 40_000;
   progress.checking(2_048);
-  expect(lines).toEqual(['uploading: 512 bytes of 2 KiB sent, 25 %', '2 KiB sent; checking on the server']);
+  expect(lines).toEqual([
+    'uploading: 512 bytes of 2 KiB sent, 25 %',
+    'uploading: 4 KiB sent, 50 %',
+    '2 KiB sent; checking on the server',
+  ]);
 });
 
 test('a key that is gone while an ingestion is waited for is still used', async () => {

@@ -1,5 +1,5 @@
 import { madeFrom } from '@osa/cli/commands/init/from';
-import { ColumnLook } from '@osa/cli/commands/init/infer-column';
+import { ColumnLook, newRooms } from '@osa/cli/commands/init/infer-column';
 import { chooseColumns, Numbering } from '@osa/cli/input/columns';
 import { nested } from '@osa/cli/input/flat';
 import { parseManifest } from '@osa/core/convention/manifest/read';
@@ -55,7 +55,8 @@ const table = fc
   );
 
 function made(titles: readonly string[], rows: readonly (readonly string[])[]) {
-  const looks = titles.map((name) => new ColumnLook(name));
+  const rooms = newRooms();
+  const looks = titles.map((name) => new ColumnLook(name, rooms));
   for (const row of rows) for (const [index, look] of looks.entries()) look.add(row[index] ?? '');
   const columns = looks.map((look) => look.column(rows.length));
   const survey = { columns, records: rows.length, short: 0, isNested: false, isFlat: false };
@@ -156,10 +157,11 @@ test('each record of flat JSON fits the schema that is made of it, or the odditi
         ...members.map(([name, values]) => [name, values[row]] as const),
       ]),
     );
+    const rooms = newRooms();
     const looks = new Map<string, ColumnLook>();
     for (const record of records) {
       for (const [name, value] of Object.entries(record)) {
-        const look = looks.get(name) ?? new ColumnLook(name);
+        const look = looks.get(name) ?? new ColumnLook(name, rooms);
         looks.set(name, look);
         look.addJson(value);
       }

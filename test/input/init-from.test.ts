@@ -21,6 +21,15 @@ async function init(name: string, content: string | Buffer, ...args: string[]) {
   return { code, stderr, yaml, manifest, fields, output, answer: JSON.parse(stdout) };
 }
 
+test('JSON of which each record has members of other names is refused where they are too many', async () => {
+  const lines = Array.from({ length: 2_000 }, (_, n) => JSON.stringify({ id: n, [`at ${n}`]: 1 }));
+  const { code, answer } = await init('x.ndjson', lines.join('\n'));
+  expect([code, answer.error.message]).toEqual([
+    2,
+    expect.stringMatching(/x\.ndjson line 1000: .*more than 1000 members .* at most 500 fields/),
+  ]);
+});
+
 test('Parquet is refused with the way to go on', async () => {
   const { code, answer } = await init('x.parquet', 'PAR1rest');
   expect([code, answer.error.message]).toEqual([

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { OsaError } from '@osa/core/error';
 import type { Context } from '../command.ts';
 import {
+  metered,
   openRecords,
   type RecordsFile,
   refuseChanged,
@@ -22,6 +23,8 @@ export type InputOptions = Choices & Reading;
 export interface RecordsInput extends RecordsFile {
   /** The schema, to be said before the input is read: what a cell is follows from its fields. */
   readFor(wanted: Wanted): void;
+  /** Bytes of the files, packed as they may be, that are read so far, and of all of them where that is known. */
+  read(): { readonly bytes: number; readonly total: number | undefined };
   /** The place in the files of a line of the upload; undefined where it is the only file's own. */
   placeOf(line: number): string | undefined;
 }
@@ -40,24 +43,30 @@ export async function openInput(
   }
   let wanted: Wanted = { fields: [], openText: false };
   const starts: Start[] = [];
-  async function* read(stop?: AbortSignal): AsyncGenerator<Buffer> {
+  const read = { bytes: 0, total: sizeOf(sources) };
+  async function* records(stop?: AbortSignal): AsyncGenerator<Buffer> {
     starts.length = 0;
+    read.bytes = 0;
     const count = { lines: 0 };
     const numbers = new Numbering();
     for (const source of sources) {
       const start: Start = { name: source.name, before: count.lines, unit: 'line' };
       starts.push(start);
       const before = await stateOf(source).catch(() => undefined);
-      yield* counting(converted(source, { options, wanted, numbers, start, stop }), count);
+      const ended = read.bytes + (source.size ?? 0);
+      yield* counting(converted(source, { options, wanted, numbers, start, stop, read }), count);
+      // Parquet is not read from its beginning to its end.
+      read.bytes = Math.max(read.bytes, ended);
       await refuseChanged(source, before);
     }
   }
   return {
     name: sources.map(({ name }) => name).join(', '),
     field,
-    open: (stop) => Readable.from(read(stop), { objectMode: false }),
+    open: (stop) => Readable.from(records(stop), { objectMode: false }),
     replayable: sources.every(({ replayable }) => replayable),
     size: undefined,
+    read: () => read,
     isTyped: sources.some(({ isTyped }) => isTyped),
     readFor(schema) {
       wanted = schema;
@@ -67,6 +76,11 @@ export async function openInput(
       return start && sources.length > 1 ? `${start.name} ${start.unit} ${line - start.before}` : undefined;
     },
   };
+}
+
+function sizeOf(sources: readonly RecordsFile[]): number | undefined {
+  const sizes = sources.map(({ size }) => size);
+  return sizes.includes(undefined) ? undefined : sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
 }
 
 /** The beginning of a file in the upload. */
@@ -110,11 +124,12 @@ interface Converting {
   readonly numbers: Numbering;
   readonly start: Start;
   readonly stop: AbortSignal | undefined;
+  readonly read: { bytes: number };
 }
 
 async function* converted(
   source: RecordsFile,
-  { options, wanted, numbers, start, stop }: Converting,
+  { options, wanted, numbers, start, stop, read }: Converting,
 ): AsyncGenerator<string | Buffer> {
   const { name, path } = source;
   try {
@@ -124,7 +139,10 @@ async function* converted(
       yield* parquetRecords({ name, path }, { wanted, choices: options, numbers, stop });
       return;
     }
-    const content = await contentOf(name, source.open(stop), options);
+    const bytes = metered(source.open(stop), (more) => {
+      read.bytes += more;
+    });
+    const content = await contentOf(name, bytes, options);
     if (content.isTable) {
       const { separator } = content;
       yield* tableRecords(name, content.text(), { wanted, choices: options, separator, numbers });

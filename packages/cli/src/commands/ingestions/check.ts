@@ -2,8 +2,10 @@ import { asOsaError, type OsaError } from '@osa/core/error';
 import type { Pinned } from '@osa/core/ingestion/ingestions';
 import { readRecords, twinRefusal } from '@osa/core/ingestion/ndjson';
 import type { RecordsInput } from '../../input/input.ts';
+import { KeptIds } from '../../input/kept-ids.ts';
 import { count, counted } from '../../terminal/format.ts';
 import { green, type Line, line, red } from '../../terminal/paint.ts';
+import type { Progress } from './progress.ts';
 import { placed } from './records-file.ts';
 
 /** The result of an upload, found without sending it. */
@@ -11,6 +13,8 @@ export interface Checked {
   readonly ok: boolean;
   readonly records: number;
   readonly invalid: number;
+  /** Records whose ids were compared with each other: all of them, or the first where they need too much memory. */
+  readonly compared: number;
   /** Reasons that differ in quoted texts and numbers only are one problem. */
   readonly problems: readonly Problem[];
   /** Why the upload would be refused as a whole, and nothing stored. */
@@ -32,25 +36,30 @@ interface Example {
 
 const mostProblems = 1_000;
 const mostExamples = 3;
-/** Ids that are kept to find the same one again; beyond that only the server does. */
-const mostIds = 1_000_000;
+/** Memory for ids that are kept to find the same one again; beyond that only the server does. Bytes. */
+const roomBytes = 96 * 2 ** 20;
 
 /** Reads all of the input, and checks each record against the schema as the server does. */
-export async function checkRecords(input: RecordsInput, pinned: Pinned, stop: AbortSignal): Promise<Checked> {
+export async function checkRecords(
+  input: RecordsInput,
+  pinned: Pinned,
+  { progress, stop }: { readonly progress: Pick<Progress, 'reading'>; readonly stop: AbortSignal },
+): Promise<Checked> {
   const problems = new Map<
     string,
     { records: number; reason: string; examples: Problem['examples'][number][] }
   >();
-  const lines = new Map<string, number>();
+  const lines = new KeptIds<number>({ bytes: roomBytes });
   let records = 0;
   let invalid = 0;
   let refused: string | null = null;
   try {
     for await (const { sourceId, line: at, problem } of readRecords(input.open(stop), pinned)) {
       records += 1;
-      const earlier = lines.get(sourceId);
+      if (records % 1_000 === 0) progress.reading(input.read().bytes, input.read().total);
+      const earlier = lines.find(sourceId);
       if (earlier !== undefined) throw twinRefusal(sourceId, [earlier, at]);
-      if (lines.size < mostIds) lines.set(sourceId, at);
+      lines.keep(sourceId, at);
       if (problem === null) continue;
       invalid += 1;
       const kind = problem.replaceAll(/"(?:\\.|[^"\\])*"|\d+/g, '#');
@@ -67,7 +76,14 @@ export async function checkRecords(input: RecordsInput, pinned: Pinned, stop: Ab
   }
   if (refused === null && records === 0) refused = 'it holds no record';
   const sorted = [...problems.values()].toSorted((one, other) => other.records - one.records);
-  return { ok: refused === null && invalid === 0, records, invalid, problems: sorted, refused };
+  return {
+    ok: refused === null && invalid === 0,
+    records,
+    invalid,
+    compared: lines.count,
+    problems: sorted,
+    refused,
+  };
 }
 
 function placeIn(input: RecordsInput, at: number): { place?: string } {
@@ -80,8 +96,12 @@ function refusalText({ message, details }: OsaError): string {
   return [message, ...others.map((problem: { message?: unknown }) => String(problem.message))].join('\n');
 }
 
-export function checkLines({ ok, records, invalid, problems, refused }: Checked): Line[] {
-  if (ok) return [line`${green('all right')}: ${counted(records, 'record')}; nothing was sent`];
+export function checkLines({ ok, records, invalid, compared, problems, refused }: Checked): Line[] {
+  const more =
+    compared < records
+      ? `; whether an id is there twice was seen for the first ${count(compared)} records only`
+      : '';
+  if (ok) return [line`${green('all right')}: ${counted(records, 'record')}; nothing was sent${more}`];
   const verdict =
     refused === null
       ? line`${red('invalid')}: ${count(invalid)} of ${count(records)} records; nothing was sent`

@@ -63,7 +63,7 @@ export const ingest = defineCommand({
     'the ingestion: {"id", "status", "records", "invalid", "unchanged", "published", "rejected", "errored",\n' +
     '"pending", "rows", "batches", "reasons", "started_at", "finished_at", …,\n' +
     '"created": false where the same upload was found, "failures": [{"status", "hook", "version", "records", "reason", "run", …}]};\n' +
-    'with --check {"ok", "records", "invalid", "problems": [{"records", "reason", "examples": [{"source_id", "line", "place": in one of several files}]}], "refused": text or null}',
+    'with --check {"ok", "records", "invalid", "compared": ids looked at for one that is there twice, "problems": [{"records", "reason", "examples": [{"source_id", "line", "place": in one of several files}]}], "refused": text or null}',
   async run(context, { arguments: { convention, file }, options }) {
     const { output, signal } = context;
     refuseUnwaited(options);
@@ -83,10 +83,9 @@ export const ingest = defineCommand({
     const named = { directory: options.files, from: file, rules: wanted };
     const { source, files } = await recordsWithFiles(context, input, named);
     if (options.check) {
-      const checked = await checkRecords(
-        source,
-        { convention, schema, fields, openText, files: wanted },
-        signal,
+      const pinned = { convention, schema, fields, openText, files: wanted };
+      const checked = await withProgress(output, source.isTyped, (progress) =>
+        checkRecords(source, pinned, { progress, stop: signal }),
       );
       output.result(checked, checkLines(checked));
       return checked.ok ? 0 : 1;

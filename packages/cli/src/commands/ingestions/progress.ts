@@ -11,8 +11,8 @@ type Ingestion = Answer<'showIngestion'>;
 export interface Progress {
   /** Bytes of local files hashed so far, and of how many if that is known. */
   reading(read: number, total: number | undefined): void;
-  /** Bytes read so far, and of how many if that is known. */
-  uploading(sent: number, total: number | undefined): void;
+  /** Bytes sent so far, of how many if that is known, and the share of all work, which the bytes say otherwise. */
+  uploading(sent: number, total: number | undefined, share?: number): void;
   /** All bytes are sent, and the server reads them. */
   checking(sent: number): void;
   running(ingestion: Ingestion): void;
@@ -45,10 +45,9 @@ export async function withProgress<T>(
       drawnAt = performance.now();
     };
     return await work({
-      reading: (read, total) =>
-        moved(() => uploadView(readingText(read, total), total ? read / total : undefined)),
-      uploading: (sent, total) =>
-        moved(() => uploadView(uploadText(sent, total), total ? sent / total : undefined)),
+      reading: (read, total) => moved(() => uploadView(readingText(read, total), shareOf(read, total))),
+      uploading: (sent, total, share = shareOf(sent, total)) =>
+        moved(() => uploadView(uploadText(sent, total, share), share)),
       checking: (sent) => screen.show(uploadView(checkingText(sent))),
       running: (ingestion) => {
         last = viewOf(ingestion);
@@ -65,7 +64,7 @@ export function lineProgress(output: Pick<Output, 'note'>, now?: () => number): 
   const { say, warn } = progressLines(output, now);
   return {
     reading: (read, total) => say(readingText(read, total)),
-    uploading: (sent, total) => say(uploadText(sent, total)),
+    uploading: (sent, total, share = shareOf(sent, total)) => say(uploadText(sent, total, share)),
     checking: (sent) => say(checkingText(sent)),
     away: (text) => output.note(text),
     running: (ingestion) => {
@@ -79,9 +78,14 @@ function readingText(read: number, total: number | undefined): string {
   return total ? `reading files: ${bytes(read)} of ${bytes(total)}` : `reading files: ${bytes(read)}`;
 }
 
-function uploadText(sent: number, total: number | undefined): string {
-  if (!total) return `uploading: ${bytes(sent)} sent`;
-  return `uploading: ${bytes(sent)} of ${bytes(total)} sent, ${Math.floor((100 * sent) / total)} %`;
+function shareOf(done: number, total: number | undefined): number | undefined {
+  return total ? done / total : undefined;
+}
+
+function uploadText(sent: number, total: number | undefined, share: number | undefined): string {
+  const all = total ? ` of ${bytes(total)}` : '';
+  const percent = share === undefined ? '' : `, ${Math.floor(100 * share)} %`;
+  return `uploading: ${bytes(sent)}${all} sent${percent}`;
 }
 
 function checkingText(sent: number): string {

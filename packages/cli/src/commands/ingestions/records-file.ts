@@ -55,6 +55,17 @@ export async function openRecords(
   }
 }
 
+/** The same bytes, and `read` hears of each piece how many. */
+export async function* metered<Bytes extends Uint8Array>(
+  source: AsyncIterable<Bytes>,
+  read: (bytes: number) => void,
+): AsyncGenerator<Bytes> {
+  for await (const piece of source) {
+    read(piece.length);
+    yield piece;
+  }
+}
+
 /** The state of the source's file; undefined for a pipe and the like. */
 export async function stateOf({ path }: Pick<RecordsFile, 'path'>): Promise<FileState | undefined> {
   if (path === undefined) return undefined;

@@ -66,7 +66,8 @@ function watched(source: RecordsInput, progress: Progress, state: { complete: bo
     try {
       for await (const chunk of source.open()) {
         sent += chunk.length;
-        progress.uploading(sent, source.size);
+        const { bytes, total } = source.read();
+        progress.uploading(sent, undefined, total && bytes / total);
         yield chunk;
       }
     } catch (cause) {

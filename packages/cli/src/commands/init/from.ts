@@ -7,7 +7,7 @@ import { longestFieldName, SchemaId } from '@osa/core/record/schema';
 import { excerpt } from '@osa/core/text';
 import { type Choices, fieldNameOf, isOfPublished, publishedNames } from '../../input/columns.ts';
 import { counted } from '../../terminal/format.ts';
-import type { Column } from './infer-column.ts';
+import { type Column, isIdTitle, isLikeId } from './infer-column.ts';
 import { completeness, yamlName } from './scaffold.ts';
 import type { Survey } from './survey.ts';
 
@@ -135,19 +135,13 @@ function fieldsOf(columns: readonly Column[]): MadeField[] {
   });
 }
 
-function isIdTitle(title: string): boolean {
-  return ['source_id', 'id'].includes(title.toLowerCase());
-}
-
 /** The column of the ids; undefined where records can only be numbered. */
 function idOf(columns: readonly Column[]): Column | undefined {
   const unique = columns.filter(({ isUnique, title }) => isUnique && title !== '');
   const named = ['source_id', 'id'].flatMap((word) =>
     unique.filter(({ title }) => title.toLowerCase() === word),
   );
-  const alike = unique.filter(({ title }) =>
-    /(?:^|[_\s-])(?:id|key|code|uuid|identifier|number|nr|no)$/i.test(title),
-  );
+  const alike = unique.filter(({ title }) => isLikeId(title));
   const texts = unique.filter(({ type }) => type === 'text');
   return named[0] ?? alike[0] ?? texts[0];
 }

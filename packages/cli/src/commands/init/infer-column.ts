@@ -1,6 +1,7 @@
 import { isDate, isDateTime } from '@osa/core/calendar';
 import { isNumber } from '@osa/core/record/cell';
 import { excerpt } from '@osa/core/text';
+import { KeptIds, type Room } from '../../input/kept-ids.ts';
 
 /** Facts about all values of one column. */
 export interface Column {
@@ -73,14 +74,33 @@ interface Likeness {
   readonly isOfWidths?: boolean;
 }
 
-/** Ids that are kept to see whether one is there twice. */
-const mostIds = 200_000;
+/** Memory for the values of all columns that are kept to see whether one is there twice. */
+export interface Rooms {
+  /** For columns with the title of an id: where all values differ, such a column becomes the id. */
+  readonly ids: Room;
+  readonly others: Room;
+}
+
+const roomBytes = 24 * 2 ** 20;
+
+export function newRooms(): Rooms {
+  return { ids: { bytes: roomBytes }, others: { bytes: roomBytes } };
+}
+
+export function isIdTitle(title: string): boolean {
+  return ['source_id', 'id'].includes(title.toLowerCase());
+}
+
+/** Whether a title ends as those of ids do. */
+export function isLikeId(title: string): boolean {
+  return /(?:^|[_\s-])(?:id|key|code|uuid|identifier|number|nr|no)$/i.test(title);
+}
 
 /** Looks at the values of a column, one after the other, and keeps few of them. */
 export class ColumnLook {
   private readonly title: string;
   private readonly kinds = new Set(tests.map(([kind]) => kind));
-  private readonly ids = new Set<string>();
+  private readonly ids: KeptIds<true>;
   private isUnique = true;
   private values = 0;
   private shortest = Number.POSITIVE_INFINITY;
@@ -90,8 +110,9 @@ export class ColumnLook {
   private readonly shapes = new Map<Shape, string>();
   private readonly alike = likenesses.map((likeness) => ({ ...likeness, count: 0, example: '' }));
 
-  constructor(title: string) {
+  constructor(title: string, rooms: Rooms) {
     this.title = title;
+    this.ids = new KeptIds(isLikeId(title) ? rooms.ids : rooms.others);
   }
 
   /** A cell of a table, which is read as its field says. */
@@ -107,7 +128,7 @@ export class ColumnLook {
     if (value === null || value === undefined) return;
     this.values += 1;
     if (Array.isArray(value)) {
-      this.isUnique = false;
+      this.countOut();
       this.see('list', value);
       if (value.includes(null)) this.see('hole', value);
       for (const item of value) if (item !== null) this.addScalar(item);
@@ -120,11 +141,18 @@ export class ColumnLook {
   private addScalar(value: unknown): void {
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     const kind = jsonKind(value, text);
-    if (kind === undefined) [this.isNested, this.isUnique] = [true, false];
-    else {
+    if (kind === undefined) {
+      this.isNested = true;
+      this.countOut();
+    } else {
       this.see(kind, value);
       this.look(text, kind);
     }
+  }
+
+  private countOut(): void {
+    this.isUnique = false;
+    this.ids.clear();
   }
 
   private see(shape: Shape, value: unknown): void {
@@ -145,8 +173,8 @@ export class ColumnLook {
       if (likeness.example === '' && likeness.shows(text)) likeness.example = text;
     }
     if (!this.isUnique) return;
-    if (text === '' || this.ids.has(text) || Buffer.byteLength(text) > 200) this.isUnique = false;
-    else if (this.ids.size < mostIds) this.ids.add(text);
+    if (text !== '' && !this.ids.find(text) && Buffer.byteLength(text) <= 200) this.ids.keep(text, true);
+    else this.countOut();
   }
 
   column(records: number): Column {

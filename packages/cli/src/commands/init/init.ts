@@ -8,6 +8,7 @@ import { inputOptions, optionsOf } from '../../input/options.ts';
 import { shellPath } from '../../terminal/format.ts';
 import { bold, line } from '../../terminal/paint.ts';
 import { text } from '../../terminal/parse.ts';
+import { withProgress } from '../ingestions/progress.ts';
 import { madeFrom } from './from.ts';
 import { scaffold } from './scaffold.ts';
 import { surveyFile } from './survey.ts';
@@ -43,7 +44,11 @@ export const init = defineCommand({
     const made =
       from === undefined
         ? { files: scaffold(slug, jsonSchema), hook: 'density', choices: undefined, oddities: [] }
-        : madeFrom(from, await surveyFile(context, from, reading), { slug, jsonSchema });
+        : madeFrom(
+            from,
+            await withProgress(output, false, (progress) => surveyFile(context, from, { reading, progress })),
+            { slug, jsonSchema },
+          );
     const files = new Map(made.files);
     const records = from === undefined ? 'records.ndjson' : relative(root, resolve(sources.cwd, from));
 

@@ -7,8 +7,9 @@ import { type Content, contentOf, type Reading } from '../../input/content.ts';
 import { linesOf, parseRecord } from '../../input/flat.ts';
 import { isParquetFile } from '../../input/format.ts';
 import { leastCells, readRows } from '../../input/table.ts';
-import { openRecords, unreadable } from '../ingestions/records-file.ts';
-import { type Column, ColumnLook } from './infer-column.ts';
+import type { Progress } from '../ingestions/progress.ts';
+import { metered, openRecords, unreadable } from '../ingestions/records-file.ts';
+import { type Column, ColumnLook, newRooms } from './infer-column.ts';
 
 /** The content of a file of records. */
 export interface Survey {
@@ -23,7 +24,11 @@ export interface Survey {
 }
 
 /** Reads all of the file and keeps little of it. @throws OsaError `usage` for a file without records */
-export async function surveyFile(context: Context, file: string, reading: Reading): Promise<Survey> {
+export async function surveyFile(
+  context: Context,
+  file: string,
+  { reading, progress }: { readonly reading: Reading; readonly progress: Pick<Progress, 'reading'> },
+): Promise<Survey> {
   const source = await openRecords(context, { file, field: 'from' });
   try {
     if (source.path !== undefined && (await isParquetFile(source.path))) {
@@ -33,7 +38,12 @@ export async function surveyFile(context: Context, file: string, reading: Readin
         field: 'from',
       });
     }
-    const content = await contentOf(file, source.open(context.signal), reading);
+    let read = 0;
+    const bytes = metered(source.open(context.signal), (more) => {
+      read += more;
+      progress.reading(read, source.size);
+    });
+    const content = await contentOf(file, bytes, reading);
     const survey = content.isTable
       ? await surveyTable(file, content.text(), content.separator)
       : await surveyJson(file, content);
@@ -45,11 +55,12 @@ export async function surveyFile(context: Context, file: string, reading: Readin
 }
 
 async function surveyTable(name: string, text: AsyncIterable<string>, separator: string): Promise<Survey> {
+  const rooms = newRooms();
   let looks: ColumnLook[] | undefined;
   let [least, records, short, longer, longest] = [0, 0, 0, 0, 0];
   for await (const { cells } of readRows(name, text, separator)) {
     if (looks === undefined) {
-      looks = cells.map((title) => new ColumnLook(title.trim()));
+      looks = cells.map((title) => new ColumnLook(title.trim(), rooms));
       least = leastCells(cells);
       continue;
     }
@@ -76,6 +87,7 @@ async function surveyTable(name: string, text: AsyncIterable<string>, separator:
 
 async function surveyJson(name: string, { head, text }: Content): Promise<Survey> {
   refuseCollection(name, head, false);
+  const rooms = newRooms();
   const looks = new Map<string, ColumnLook>();
   let [line, records, longest, isNested] = [0, 0, 0, false];
   for await (const content of linesOf(name, text())) {
@@ -86,8 +98,9 @@ async function surveyJson(name: string, { head, text }: Content): Promise<Survey
     records += 1;
     longest = Math.max(longest, Buffer.byteLength(content));
     for (const [title, value] of Object.entries(Object(isNested ? record.metadata : record))) {
-      const look = looks.get(title) ?? new ColumnLook(title);
+      const look = looks.get(title) ?? new ColumnLook(title, rooms);
       looks.set(title, look);
+      if (looks.size > mostMembers) throw manyMembers(name, line);
       look.addJson(value);
     }
   }
@@ -99,4 +112,14 @@ async function surveyJson(name: string, { head, text }: Content): Promise<Survey
     isNested,
     isFlat: !isNested,
   };
+}
+
+/** Names of members in a file of JSON; more than a schema has fields, since some are left out. */
+const mostMembers = 2 * bounds.fields;
+
+function manyMembers(name: string, line: number): OsaError {
+  const message =
+    `${name} line ${line}: up to here the records have more than ${mostMembers} members of different names, and a schema ` +
+    `has at most ${bounds.fields} fields; give what the names say a field of its own`;
+  return new OsaError('usage', message, { field: 'from' });
 }
