@@ -37,7 +37,7 @@ interface Example {
 const mostProblems = 1_000;
 const mostExamples = 3;
 /** Memory for ids that are kept to find the same one again; beyond that only the server does. Bytes. */
-const roomBytes = 96 * 2 ** 20;
+const roomBytes = 64 * 2 ** 20;
 
 /** Reads all of the input, and checks each record against the schema as the server does. */
 export async function checkRecords(
