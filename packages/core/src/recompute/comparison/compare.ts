@@ -110,15 +110,16 @@ export function requireColumns(
   keys: readonly string[],
 ): void {
   const types = new Map(feature.columns.map((column) => [column.name, column.json_type]));
-  for (const column of [...Object.keys(tolerances), ...keys]) {
+  const named = [
+    ...Object.keys(tolerances).map((column) => ({ column, field: `tolerances.${column}` })),
+    ...keys.map((column, index) => ({ column, field: `keys[${index}]` })),
+  ];
+  for (const { column, field } of named) {
     if (types.has(column)) continue;
-    throw new OsaError(
-      'invalid',
-      `${column} is not a column of ${name}; it has ${[...types.keys()].join(', ')}`,
-      {
-        field: column,
-      },
-    );
+    const columns = [...types.keys()].join(', ');
+    throw new OsaError('invalid', `${field}: ${column} is not a column of ${name}; it has ${columns}`, {
+      field,
+    });
   }
   for (const [column, { any }] of Object.entries(tolerances)) {
     const type = types.get(column);
