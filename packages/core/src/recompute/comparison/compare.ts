@@ -103,16 +103,17 @@ function requireRelease({ name, releaseCount }: StoredHook, version: number, fie
   if (version > releaseCount) throw unknownRelease({ name, release_count: releaseCount }, version, field);
 }
 
-/** A tolerance is for numbers, and a key for rows of which a record may have many. */
+/** A tolerance is for numbers, and a key for rows of which a record may have many. `at` says where the request has them. */
 export function requireColumns(
   { name, feature }: Pick<StoredHook, 'name' | 'feature'>,
   tolerances: ParsedBody<'compare'>['tolerances'],
   keys: readonly string[],
+  at = { tolerances: 'tolerances', keys: 'keys' },
 ): void {
   const types = new Map(feature.columns.map((column) => [column.name, column.json_type]));
   const named = [
-    ...Object.keys(tolerances).map((column) => ({ column, field: `tolerances.${column}` })),
-    ...keys.map((column, index) => ({ column, field: `keys[${index}]` })),
+    ...Object.keys(tolerances).map((column) => ({ column, field: `${at.tolerances}.${column}` })),
+    ...keys.map((column, index) => ({ column, field: `${at.keys}[${index}]` })),
   ];
   for (const { column, field } of named) {
     if (types.has(column)) continue;
@@ -124,17 +125,14 @@ export function requireColumns(
   for (const [column, { any }] of Object.entries(tolerances)) {
     const type = types.get(column);
     if (any || type === 'number' || type === 'integer') continue;
-    throw new OsaError(
-      'invalid',
-      `tolerances.${column}: only numbers have a size, and it is ${type}; "any" lets it differ`,
-      {
-        field: `tolerances.${column}`,
-      },
-    );
+    const field = `${at.tolerances}.${column}`;
+    const message = `${field}: only numbers have a size, and it is ${type}; "any" lets it differ`;
+    throw new OsaError('invalid', message, { field });
   }
   if (keys.length > 0 && feature.cardinality === 'one') {
-    throw new OsaError('invalid', `keys: a record has one row of ${name}, so nothing is matched`, {
-      field: 'keys',
+    const field = at.keys;
+    throw new OsaError('invalid', `${field}: a record has one row of ${name}, so nothing is matched`, {
+      field,
     });
   }
 }
