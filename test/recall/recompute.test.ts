@@ -1,6 +1,7 @@
 import { rollback } from '@osa/core/hook/live';
 import { planRecompute, recompute } from '@osa/core/recompute/recompute';
 import { sourceHistory } from '@osa/core/trace/history';
+import { impact } from '@osa/core/trace/impact';
 import { showRecall } from '@osa/core/trace/recall/read';
 import { traceRow } from '@osa/core/trace/trace';
 import { beforeAll, expect, test } from 'vitest';
@@ -72,4 +73,19 @@ test('a recalled record is computed again alone', async () => {
   await expect(recompute(bench.store, writer, 'probe', { recalled: recall.id })).rejects.toMatchObject({
     code: 'conflict',
   });
+});
+
+test('a record counts once for each release, however often that ran it', async () => {
+  const [published] = await bench.database.sql<{ srn: string }[]>`
+    select srn from published where source_id = 'a'`;
+  const srn = published?.srn ?? '';
+  await rollback(bench.store, writer, 'probe', { to: 1 });
+  await recomputed(bench, { records: [srn] });
+  const { made, conventions, releases } = await impact(bench.store, { record: srn });
+  const probe = releases.filter(({ hook }) => hook === 'probe');
+  expect(probe.map((release) => [release.version, release.made.runs, release.made.records])).toEqual([
+    [1, 2, 1],
+    [3, 1, 1],
+  ]);
+  expect([made.records, conventions.map(({ records }) => records)]).toEqual([1, [1]]);
 });

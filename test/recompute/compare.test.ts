@@ -151,6 +151,8 @@ test('code that dies is reported as errors of its records; what cannot be compar
   expect((await asked({ against: 2 })).field).toBe('against');
   expect((await asked({ tolerances: { other: { abs: 1 } } })).code).toBe('invalid');
   expect((await asked({ keys: ['value'] })).field).toBe('keys');
+  expect((await asked({ keys: ['value', 'nope'] })).field).toBe('keys[1]');
+  expect((await asked({ tolerances: { nope: { any: true } } })).field).toBe('tolerances.nope');
   expect((await asked({ convention: 'nowhere' })).code).toBe('not_found');
   expect((await asked({ records: ['x'] })).field).toBe('records[0]');
 });

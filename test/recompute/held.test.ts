@@ -142,8 +142,10 @@ test('what cannot be compared is refused, and nothing is deployed', async () => 
   const asked = async (compare: DeployComparison, activate = false) =>
     (await refusal(bench.deploy({ probe: times(2) }, {}, { compare, activate }))).field;
   expect(await asked(limit(1, { tolerances: { other: {} } }))).toBe('compare.tolerances.other');
-  expect(await asked(limit(1, { tolerances: { probe: { none: { abs: 1 } } } }))).toBe('none');
-  expect(await asked(limit(1, { keys: { probe: ['value'] } }))).toBe('keys');
+  expect(await asked(limit(1, { tolerances: { probe: { none: { abs: 1 } } } }))).toBe(
+    'compare.tolerances.probe.none',
+  );
+  expect(await asked(limit(1, { keys: { probe: ['value'] } }))).toBe('compare.keys.probe');
   expect(await asked(limit(1), true)).toBe('compare');
   expect((await bench.store.registry.hook('probe'))?.release_count).toBe(1);
   const plain = await bench.deploy({ probe: times(2) });

@@ -24,6 +24,17 @@ async function counted() {
   return kept;
 }
 
+test('a release that is named twice is taken once', async () => {
+  await bench.deploy({ probe: plain(1) });
+  await bench.ingest([record('a', 1), record('b', 1)]);
+  await bench.drain();
+  await bench.deploy({ probe: plain(2) });
+  const plan = await planRecompute(bench.store, writer, 'probe', { releases: [1, 1] });
+  expect(plan).toMatchObject({ releases: [1], records: 2 });
+  const done = await recomputed(bench, { releases: [1, 1] });
+  expect(done).toMatchObject({ releases: [1], records: 2, passed: 2, overtaken: 0 });
+});
+
 test('rows of other releases are computed again with the live one; the old ones are kept and superseded', async () => {
   await bench.deploy({ probe: plain(1) });
   await bench.ingest([record('a', 1), record('b', 1)]);

@@ -73,7 +73,8 @@ export async function planRecompute(
 
 async function select(parts: WriteTransaction, hook: StoredHook, request: Request): Promise<Selection> {
   const { recomputes, registry } = parts;
-  const { releases, convention: only, records, recalled } = request;
+  const { convention: only, records, recalled } = request;
+  const releases = request.releases && [...new Set(request.releases)];
   const convention = only ?? null;
   const live = liveOf(hook);
   if (hook.isPaused) {

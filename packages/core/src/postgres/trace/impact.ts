@@ -51,7 +51,9 @@ export async function made(sql: Sql, chosen: Chosen): Promise<Answer<'impact'>> 
       from (${touchedRuns(sql, chosen)}) t group by batch) b
     cross join lateral (select convention from batches where id = b.batch offset 0) bt
     group by bt.convention order by bt.convention`;
-  if (chosen.record !== null) for (const of of conventions) of.records = Math.min(of.records, 1);
+  // One version of a record is one record, however many runs made rows of it.
+  if (chosen.record !== null)
+    for (const of of [...listed, ...conventions]) of.records = Math.min(of.records, 1);
   return {
     made: sumOf(conventions),
     conventions,

@@ -103,37 +103,36 @@ function requireRelease({ name, releaseCount }: StoredHook, version: number, fie
   if (version > releaseCount) throw unknownRelease({ name, release_count: releaseCount }, version, field);
 }
 
-/** A tolerance is for numbers, and a key for rows of which a record may have many. */
+/** A tolerance is for numbers, and a key for rows of which a record may have many. `at` says where the request has them. */
 export function requireColumns(
   { name, feature }: Pick<StoredHook, 'name' | 'feature'>,
   tolerances: ParsedBody<'compare'>['tolerances'],
   keys: readonly string[],
+  at = { tolerances: 'tolerances', keys: 'keys' },
 ): void {
   const types = new Map(feature.columns.map((column) => [column.name, column.json_type]));
-  for (const column of [...Object.keys(tolerances), ...keys]) {
+  const named = [
+    ...Object.keys(tolerances).map((column) => ({ column, field: `${at.tolerances}.${column}` })),
+    ...keys.map((column, index) => ({ column, field: `${at.keys}[${index}]` })),
+  ];
+  for (const { column, field } of named) {
     if (types.has(column)) continue;
-    throw new OsaError(
-      'invalid',
-      `${column} is not a column of ${name}; it has ${[...types.keys()].join(', ')}`,
-      {
-        field: column,
-      },
-    );
+    const columns = [...types.keys()].join(', ');
+    throw new OsaError('invalid', `${field}: ${column} is not a column of ${name}; it has ${columns}`, {
+      field,
+    });
   }
   for (const [column, { any }] of Object.entries(tolerances)) {
     const type = types.get(column);
     if (any || type === 'number' || type === 'integer') continue;
-    throw new OsaError(
-      'invalid',
-      `tolerances.${column}: only numbers have a size, and it is ${type}; "any" lets it differ`,
-      {
-        field: `tolerances.${column}`,
-      },
-    );
+    const field = `${at.tolerances}.${column}`;
+    const message = `${field}: only numbers have a size, and it is ${type}; "any" lets it differ`;
+    throw new OsaError('invalid', message, { field });
   }
   if (keys.length > 0 && feature.cardinality === 'one') {
-    throw new OsaError('invalid', `keys: a record has one row of ${name}, so nothing is matched`, {
-      field: 'keys',
+    const field = at.keys;
+    throw new OsaError('invalid', `${field}: a record has one row of ${name}, so nothing is matched`, {
+      field,
     });
   }
 }

@@ -30,7 +30,10 @@ export function requireComparable({ hooks }: DeployRequest, { activate, compare 
         field,
       });
     }
-    requireColumns(hook, tolerances[name] ?? {}, keys[name] ?? []);
+    requireColumns(hook, tolerances[name] ?? {}, keys[name] ?? [], {
+      tolerances: `compare.tolerances.${name}`,
+      keys: `compare.keys.${name}`,
+    });
   }
 }
 
