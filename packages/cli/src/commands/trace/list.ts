@@ -41,7 +41,7 @@ export async function traceList(
   return failed > 0 ? 1 : undefined;
 }
 
-/** @throws OsaError `usage` for a line that is no list's, before all of it is in memory */
+/** @throws OsaError `usage` for a line that is too long, before all of it is in memory */
 async function* lines(stdin: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new StringDecoder('utf8');
   let rest = '';
