@@ -6,6 +6,30 @@ import { systemCode } from '@osa/core/system/error';
 const maxBytes = 1024 * 1024;
 
 /**
+ * All text of a stream, such as standard input, of at most `mostBytes`.
+ *
+ * @throws OsaError `usage` as soon as it is longer
+ */
+export async function readTextStream(
+  stream: AsyncIterable<Uint8Array | string>,
+  {
+    shown,
+    field,
+    mostBytes = maxBytes,
+  }: { readonly shown: string; readonly field: string; readonly mostBytes?: number },
+): Promise<string> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of stream) {
+    pieces.push(Buffer.from(piece as Uint8Array));
+    size += piece.length;
+    if (size > mostBytes)
+      throw new OsaError('usage', `${shown} is longer than ${mostBytes} bytes`, { field });
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+/**
  * The text of a file of at most 1 MiB. `shown` is its name and `field` the argument that named it, as errors say
  * them; `ifMissing` is what to do when it is not there.
  *

@@ -67,48 +67,53 @@ export function chooseColumns<Kind extends Field>(
   titles: readonly string[],
   { fields, choices }: { readonly fields: readonly Kind[]; readonly choices: Choices },
 ): Columns<Kind> {
-  const problems: string[] = [];
-  for (const [index, title] of titles.entries()) {
-    if (titles.indexOf(title) !== index && !choices.ignore.includes(title))
-      problems.push(`the column ${excerpt(title)} is there twice`);
+  const problems = new Set<string>();
+  const seen = new Set<string>();
+  for (const title of titles) {
+    if (seen.has(title) && !choices.ignore.includes(title))
+      problems.add(`the column ${excerpt(title)} is there twice`);
+    seen.add(title);
   }
   const isPublished = publishedNames.every((name) => titles.includes(name));
-  problems.push(...mappedTwice(choices.map));
+  for (const problem of mappedTwice(choices.map)) problems.add(problem);
   const id = idColumn(titles, choices.id);
-  if (id === -1) problems.push(missingId(titles, choices.id));
+  if (id === -1) problems.add(missingId(titles, choices.id));
   const byName = new Map(fields.map((field) => [field.name, field]));
   const mapped = new Map<string, Kind>();
   for (const { field, column } of choices.map) {
     const found = byName.get(field);
     if (!found)
-      problems.push(`--map ${field}: the schema has no such field${near(field, [...byName.keys()])}`);
+      problems.add(`--map ${field}: the schema has no such field${near(field, [...byName.keys()])}`);
     else if (!titles.includes(column))
-      problems.push(`--map ${field}: there is no column ${excerpt(column)}${near(column, titles)}`);
+      problems.add(`--map ${field}: there is no column ${excerpt(column)}${near(column, titles)}`);
     else mapped.set(column, found);
   }
   for (const column of choices.ignore) {
     if (!titles.includes(column))
-      problems.push(`--ignore: there is no column ${excerpt(column)}${near(column, titles)}`);
+      problems.add(`--ignore: there is no column ${excerpt(column)}${near(column, titles)}`);
   }
   const taken = new Set([...mapped.values()].map((field) => field.name));
   const chosen = titles.map((title, index) => {
     const isLeftOut = isPublished && isOfPublished(title) && !mapped.has(title);
     if (choices.ignore.includes(title) || isLeftOut) return undefined;
-    const field = mapped.get(title) ?? byName.get(title) ?? byName.get(fieldNameOf(title));
+    const field =
+      mapped.get(title) ?? byName.get(title) ?? (title === '' ? undefined : byName.get(fieldNameOf(title)));
     if (field && (mapped.has(title) || !taken.has(field.name))) return field;
-    if (index !== id) problems.push(unknownColumn(title, [...byName.keys()]));
+    // The others are only counted: to look for a name like theirs takes long.
+    if (index !== id)
+      problems.add(problems.size < mostProblems ? unknownColumn(title, [...byName.keys()]) : title);
     return undefined;
   });
   const names = chosen.flatMap((field) => (field ? [field.name] : []));
   const twice = names.find((field, index) => names.indexOf(field) !== index);
-  if (twice !== undefined) problems.push(`two columns are the field ${twice}; --map and --ignore choose one`);
+  if (twice !== undefined) problems.add(`two columns are the field ${twice}; --map and --ignore choose one`);
   for (const { name: field, required } of fields) {
     if (required && !names.includes(field)) {
-      problems.push(`the required field ${field} has no column: --map ${field}=COLUMN says which`);
+      problems.add(`the required field ${field} has no column: --map ${field}=COLUMN says which`);
     }
   }
-  if (problems.length > 0) {
-    const different = [...new Set(problems)];
+  if (problems.size > 0) {
+    const different = [...problems];
     const [first = '', ...others] = different.slice(0, mostProblems);
     const more = different.length - mostProblems;
     if (more > 0) others.push(`${more} more of the columns and fields do not fit`);

@@ -96,7 +96,8 @@ export async function* nested(
   const names = new Set(fields.map((field) => field.name));
   const mapped = new Map(choices.map.map(({ field, column }) => [column, field]));
   const fieldOf = (key: string) =>
-    mapped.get(key) ?? (names.has(key) || !names.has(fieldNameOf(key)) ? key : fieldNameOf(key));
+    mapped.get(key) ??
+    (key === '' || names.has(key) || !names.has(fieldNameOf(key)) ? key : fieldNameOf(key));
   const [problem] = mappedTwice(choices.map);
   if (problem !== undefined) throw new OsaError('usage', `${name}: ${problem}`);
   let line = 0;

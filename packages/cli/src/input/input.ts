@@ -53,10 +53,7 @@ export async function openInput(
       const start: Start = { name: source.name, before: count.lines, unit: 'line' };
       starts.push(start);
       const before = await stateOf(source).catch(() => undefined);
-      const ended = read.bytes + (source.size ?? 0);
       yield* counting(converted(source, { options, wanted, numbers, start, stop, read }), count);
-      // Parquet is not read from its beginning to its end.
-      read.bytes = Math.max(read.bytes, ended);
       await refuseChanged(source, before);
     }
   }
@@ -136,7 +133,12 @@ async function* converted(
     if (path !== undefined && options.format === undefined && (await isParquetFile(path))) {
       start.unit = 'row';
       const { parquetRecords } = await import('./parquet/records.ts');
-      yield* parquetRecords({ name, path }, { wanted, choices: options, numbers, stop });
+      const begun = read.bytes;
+      // Parquet is not read from its beginning to its end.
+      const onRead = (share: number) => {
+        read.bytes = begun + Math.floor(share * (source.size ?? 0));
+      };
+      yield* parquetRecords({ name, path }, { wanted, choices: options, numbers, stop, onRead });
       return;
     }
     const bytes = metered(source.open(stop), (more) => {

@@ -1,6 +1,5 @@
 import { basename, resolve } from 'node:path';
 import { addAbortSignal } from 'node:stream';
-import { text as textOf } from 'node:stream/consumers';
 import type { Answer } from '@osa/core/api';
 import { FileRequirements } from '@osa/core/convention/convention';
 import { asOsaError, OsaError } from '@osa/core/error';
@@ -18,7 +17,7 @@ import { counted } from '../../terminal/format.ts';
 import { type LocalFile, localFile, sizeOfFiles } from '../ingestions/files/local.ts';
 import { uploadFiles } from '../ingestions/files/upload.ts';
 import { withProgress } from '../ingestions/progress.ts';
-import { readTextFile } from '../text-file.ts';
+import { readTextFile, readTextStream } from '../text-file.ts';
 
 type Fields = Answer<'showConvention'>['fields'];
 type Rules = Answer<'showConvention'>['file_requirements'];
@@ -57,7 +56,7 @@ export async function readMetadata(context: Context, path: string): Promise<Meta
   const shown = path === '-' ? 'standard input' : path;
   const content =
     path === '-'
-      ? await textOf(addAbortSignal(context.signal, context.stdin))
+      ? await readTextStream(addAbortSignal(context.signal, context.stdin), { shown, field: 'metadata' })
       : await readTextFile(resolve(context.sources.cwd, path), { shown, field: 'metadata' });
   try {
     const value = parseJson(content, { numbers: 'kept' });

@@ -17,7 +17,7 @@ export const hooksTest = defineCommand({
     'code. --directory and --image run other code. Records that break the schema are reported and ' +
     'skipped, as by a daemon.\n\n' +
     'A directory runs as a process of yours. An image runs in podman or docker, with the options in ' +
-    'OSA_ENGINE_OPTIONS. Unlike a daemon, it does not try again with more memory. At most 10,000 records ' +
+    'OSA_ENGINE_OPTIONS. Unlike a daemon, it does not try again with more memory. At most 10,000 records and 64 MiB ' +
     'are read. Files of records come from --files DIR/<source_id>/, or from the paths in the member "files" of a record; ' +
     'the hook sees copies. Exit code: 1 when the hook breaks its contract, a record is errored, or none is valid.\n\n' +
     'With --expect the rows are compared with a file of lines {"id", "values"}, as --json shows rows, or ' +

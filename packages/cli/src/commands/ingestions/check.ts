@@ -6,7 +6,7 @@ import { KeptIds } from '../../input/kept-ids.ts';
 import { count, counted } from '../../terminal/format.ts';
 import { green, type Line, line, red } from '../../terminal/paint.ts';
 import type { Progress } from './progress.ts';
-import { placed } from './records-file.ts';
+import { metered, placed } from './records-file.ts';
 
 /** The result of an upload, found without sending it. */
 export interface Checked {
@@ -54,9 +54,12 @@ export async function checkRecords(
   let invalid = 0;
   let refused: string | null = null;
   try {
-    for await (const { sourceId, line: at, problem } of readRecords(input.open(stop), pinned)) {
+    // By bytes, since one record may be most of the file.
+    const bytes = metered(input.open(stop) as AsyncIterable<Buffer>, () =>
+      progress.reading(input.read().bytes, input.read().total),
+    );
+    for await (const { sourceId, line: at, problem } of readRecords(bytes, pinned)) {
       records += 1;
-      if (records % 1_000 === 0) progress.reading(input.read().bytes, input.read().total);
       const earlier = lines.find(sourceId);
       if (earlier !== undefined) throw twinRefusal(sourceId, [earlier, at]);
       lines.keep(sourceId, at);

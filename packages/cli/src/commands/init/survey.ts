@@ -7,6 +7,7 @@ import { type Content, contentOf, type Reading } from '../../input/content.ts';
 import { linesOf, parseRecord } from '../../input/flat.ts';
 import { isParquetFile } from '../../input/format.ts';
 import { leastCells, readRows } from '../../input/table.ts';
+import { count } from '../../terminal/format.ts';
 import type { Progress } from '../ingestions/progress.ts';
 import { metered, openRecords, unreadable } from '../ingestions/records-file.ts';
 import { type Column, ColumnLook, newRooms } from './infer-column.ts';
@@ -60,6 +61,8 @@ async function surveyTable(name: string, text: AsyncIterable<string>, separator:
   let [least, records, short, longer, longest] = [0, 0, 0, 0, 0];
   for await (const { cells } of readRows(name, text, separator)) {
     if (looks === undefined) {
+      const titled = cells.filter((title) => title.trim() !== '').length;
+      if (titled > mostMembers || cells.length > mostCells) throw manyColumns(name, cells.length);
       looks = cells.map((title) => new ColumnLook(title.trim(), rooms));
       least = leastCells(cells);
       continue;
@@ -116,6 +119,16 @@ async function surveyJson(name: string, { head, text }: Content): Promise<Survey
 
 /** Names of members in a file of JSON; more than a schema has fields, since some are left out. */
 const mostMembers = 2 * bounds.fields;
+
+/** Cells of a header; spreadsheets have no more columns, and may write all of them. */
+const mostCells = 16_384;
+
+function manyColumns(name: string, cells: number): OsaError {
+  const message =
+    `${name}: the first row has ${count(cells)} cells, and a schema has at most ${bounds.fields} fields; delete columns, write ` +
+    'them as rows, or name the separator by --separator';
+  return new OsaError('usage', message, { field: 'from' });
+}
 
 function manyMembers(name: string, line: number): OsaError {
   const message =

@@ -1,4 +1,5 @@
-import { createInterface } from 'node:readline';
+import { addAbortSignal } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
 import { asOsaError, OsaError } from '@osa/core/error';
 import type { Context } from '../../command.ts';
 import type { Client } from '../../http/client.ts';
@@ -7,6 +8,7 @@ import { type Kind, traceNamed } from './target.ts';
 /** Names that are traced at a time. */
 const atATime = 4;
 const longestName = 1_200;
+const longestLine = 1024 * 1024;
 
 /**
  * Traces each line of a list, and writes one JSON document a line, in the order of the list.
@@ -26,7 +28,7 @@ export async function traceList(
     if ('error' in document) failed += 1;
     output.document(JSON.stringify(document));
   };
-  for await (const given of createInterface({ input: stdin, signal, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const given of lines(addAbortSignal(signal, stdin))) {
     const what = given.trim();
     if (what === '') continue;
     const tracing = traced(client, what, as);
@@ -38,6 +40,22 @@ export async function traceList(
   signal.throwIfAborted();
   while (waiting.length > 0) await writeFirst();
   return failed > 0 ? 1 : undefined;
+}
+
+/** @throws OsaError `usage` for a line that is too long, before all of it is in memory */
+async function* lines(stdin: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new StringDecoder('utf8');
+  let rest = '';
+  for await (const chunk of stdin) {
+    const found = (rest + decoder.write(Buffer.from(chunk))).split('\n');
+    rest = found.pop() ?? '';
+    yield* found;
+    if (rest.length <= longestLine) continue;
+    const message = `standard input has a line of more than ${longestLine} characters; give one name a line`;
+    throw new OsaError('usage', message, { field: 'what' });
+  }
+  rest += decoder.end();
+  if (rest !== '') yield rest;
 }
 
 /** A name that cannot be traced is an answer too; what would stop all others is thrown. */

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { addAbortSignal } from 'node:stream';
-import { text as textOf } from 'node:stream/consumers';
-import { OsaError } from '@osa/core/error';
+import { asOsaError, OsaError } from '@osa/core/error';
 import { systemCode } from '@osa/core/system/error';
 import { type Verified, verifyReceipt } from '@osa/core/trace/export/verify';
 import { type Context, defineCommand } from '../../command.ts';
@@ -10,6 +9,7 @@ import { time, version } from '../../terminal/format.ts';
 import { bold, green, type Line, line } from '../../terminal/paint.ts';
 import { text } from '../../terminal/parse.ts';
 import { pairs } from '../../terminal/table.ts';
+import { readTextStream } from '../text-file.ts';
 import { recalledLines } from './lines.ts';
 
 export const verify = defineCommand({
@@ -34,7 +34,11 @@ export const verify = defineCommand({
   async run(context, { arguments: { receipt }, options: { key } }) {
     const file =
       receipt === '-'
-        ? await textOf(addAbortSignal(context.signal, context.stdin))
+        ? await readTextStream(addAbortSignal(context.signal, context.stdin), {
+            shown: 'standard input',
+            field: 'receipt',
+            mostBytes,
+          })
         : await readText(context, receipt, 'receipt');
     const keys = key === undefined ? await keysOfServer(context) : await readText(context, key, 'key');
     const verified = await verifyReceipt(file, keys);
@@ -48,10 +52,15 @@ async function keysOfServer(context: Context): Promise<string> {
   return JSON.stringify(await context.client().call('attestationKeys', {}));
 }
 
-async function readText({ sources }: Context, path: string, field: string): Promise<string> {
+/** Longer than any receipt, whose row and record have 1 MiB each at most. */
+const mostBytes = 16 * 1024 * 1024;
+
+async function readText({ sources, signal }: Context, path: string, field: string): Promise<string> {
   try {
-    return await readFile(resolve(sources.cwd, path), 'utf8');
+    const stream = createReadStream(resolve(sources.cwd, path), { signal });
+    return await readTextStream(stream, { shown: path, field, mostBytes });
   } catch (cause) {
+    if (asOsaError(cause)) throw cause;
     throw new OsaError('usage', `${field}: cannot read ${path} (${systemCode(cause) ?? 'unknown error'})`, {
       field,
       cause,

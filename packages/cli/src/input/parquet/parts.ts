@@ -1,12 +1,17 @@
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { type AsyncBuffer, type FileMetaData, parquetRead } from 'hyparquet';
+import { type AsyncBuffer, type FileMetaData, parquetRead, type RowGroup } from 'hyparquet';
 import { unpackLz4 } from './lz4.ts';
 import { parsers } from './values.ts';
 
-/** Rows that are in memory at a time. A page with more of them is unpacked once for each such part of it. */
+/**
+ * Rows that are in memory at a time, their values and the bytes of these. A page with more of them is unpacked once for each
+ * such part of it.
+ */
 const mostRows = 131_072;
+const mostValues = 4 * 2 ** 20;
+const mostBytes = 64 * 2 ** 20;
 
-/** Some rows of a file that follow each other, column by column. */
+/** Some rows of a file that follow each other, column by column. Its columns are there until the next part is asked for. */
 export interface Part {
   /** The number in the file of the first row, from 0. */
   readonly start: number;
@@ -25,20 +30,33 @@ export async function* parquetParts(
   titles: readonly string[],
 ): AsyncGenerator<Part> {
   let groupStart = 0;
-  for (const { num_rows } of metadata.row_groups) {
-    const groupEnd = groupStart + Number(num_rows);
-    for (let start = groupStart; start < groupEnd; start += mostRows) {
-      const length = Math.min(mostRows, groupEnd - start);
+  for (const group of metadata.row_groups) {
+    const groupEnd = groupStart + Number(group.num_rows);
+    const most = rowsOfPart(group, titles);
+    for (let start = groupStart; start < groupEnd; start += most) {
+      const length = Math.min(most, groupEnd - start);
       const columns = new Map<string, readonly unknown[]>();
       // One after the other, so that only one of them is unpacked at a time.
       for (const title of titles) columns.set(title, await column(file, metadata, { title, start, length }));
       yield { start, length, columns };
+      // Its reader holds the part while the next one is made.
+      columns.clear();
     }
     groupStart = groupEnd;
   }
   if (groupStart !== Number(metadata.num_rows)) {
     throw new Error(`its groups have ${groupStart} rows of ${metadata.num_rows}`);
   }
+}
+
+function rowsOfPart({ columns, num_rows }: RowGroup, titles: readonly string[]): number {
+  const read = new Set(titles);
+  const sizes = columns.map(({ meta_data: data }) =>
+    data && read.has(data.path_in_schema[0] ?? '') ? Number(data.total_uncompressed_size) : 0,
+  );
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  const rows = Math.min(mostValues / titles.length, (mostBytes * Number(num_rows)) / Math.max(1, bytes));
+  return Math.max(1, Math.min(mostRows, Math.floor(rows)));
 }
 
 async function column(
@@ -66,11 +84,16 @@ async function column(
 }
 
 export const compressors = {
-  GZIP: unpacking((input) => gunzipSync(input)),
-  ZSTD: unpacking((input) => zstdDecompressSync(input)),
-  BROTLI: unpacking((input) => brotliDecompressSync(input)),
+  GZIP: unpacking((input, size) => gunzipSync(input, within(size))),
+  ZSTD: unpacking((input, size) => zstdDecompressSync(input, within(size))),
+  BROTLI: unpacking((input, size) => brotliDecompressSync(input, within(size))),
   LZ4_RAW: unpacking(unpackLz4),
 };
+
+/** A page may say fewer bytes than it unpacks to. */
+function within(size: number): { maxOutputLength: number } {
+  return { maxOutputLength: Math.max(1, size) };
+}
 
 type Unpack = (input: Uint8Array, size: number) => Uint8Array;
 

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { exactKey } from '@osa/core/data/format/exact';
 import { OsaError } from '@osa/core/error';
 import { bounds } from '@osa/core/limits';
@@ -13,8 +14,8 @@ import { jsonOf, problemOf, type Scales, scaled, shown, takeScales } from './val
 
 /** Records of a Parquet file. */
 
-/** Records that are sent at a time. */
-const rowsAtATime = 5_000;
+/** Characters of records that are sent at a time. */
+const charactersAtATime = 64 * 1024;
 
 /** @throws OsaError `usage` for a damaged file, and columns that do not fit the schema */
 export async function* parquetRecords(
@@ -24,11 +25,14 @@ export async function* parquetRecords(
     choices,
     numbers,
     stop,
+    onRead,
   }: {
     readonly wanted: Wanted;
     readonly choices: Choices;
     readonly numbers: Numbering;
     readonly stop?: AbortSignal | undefined;
+    /** Hears which share of the rows has been read. */
+    readonly onRead?: (share: number) => void;
   },
 ): AsyncGenerator<string> {
   const file = await open(path);
@@ -50,14 +54,18 @@ export async function* parquetRecords(
     const read = titles.filter((_, index) => columns.fields[index] !== undefined || index === columns.id);
     const scales = takeScales(metadata, { name, read });
     for await (const part of parquetParts(source, metadata, read)) {
-      for (let first = 0; first < part.length; first += rowsAtATime) {
+      let text = '';
+      for (let index = 0; index < part.length; index += 1) {
+        text += recordOf(name, (title) => part.columns.get(title)?.[index], {
+          ...{ titles, columns, exact, scales, numbers, check, row: part.start + index },
+        });
+        if (text.length < charactersAtATime && index + 1 < part.length) continue;
+        onRead?.((part.start + index + 1) / Number(metadata.num_rows));
+        yield text;
+        text = '';
+        // Nothing else here waits for anything, and a Ctrl-C would not be heard.
+        await turn();
         stop?.throwIfAborted();
-        const count = Math.min(rowsAtATime, part.length - first);
-        yield Array.from({ length: count }, (_, index) =>
-          recordOf(name, (title) => part.columns.get(title)?.[first + index], {
-            ...{ titles, columns, exact, scales, numbers, check, row: part.start + first + index },
-          }),
-        ).join('');
       }
     }
   } catch (error) {

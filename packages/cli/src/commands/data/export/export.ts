@@ -7,6 +7,7 @@ import { type Context, defineCommand } from '../../../command.ts';
 import { bytes, count, counted } from '../../../terminal/format.ts';
 import { type Line, line, red } from '../../../terminal/paint.ts';
 import { text } from '../../../terminal/parse.ts';
+import { progressLines } from '../../../terminal/ui/running-view.ts';
 import { outPlace, unwritable } from '../../out-place.ts';
 import { download } from '../download.ts';
 import { describedRecords, type ReadPage } from '../query.ts';
@@ -66,7 +67,9 @@ export const exportCommand = defineCommand({
       const made = await exportTo(context, { slug: convention, part, format });
       if (isZip(out)) {
         const at = new Date(made.as_of);
-        await packZip({ directory: part, target, paths: made.paths, at, signal: context.signal });
+        const { say } = progressLines(context.output);
+        const onWritten = (size: number) => say(`packing: ${bytes(size)} written`);
+        await packZip({ directory: part, target, paths: made.paths, at, signal: context.signal, onWritten });
       } else {
         await removeProgress(part);
         await rmdir(target).catch(() => undefined);

@@ -19,10 +19,12 @@ export interface Packing {
   /** The time that all files have. */
   readonly at: Date;
   readonly signal: AbortSignal;
+  /** Hears how many bytes of the zip file are written so far. */
+  readonly onWritten?: (bytes: number) => void;
 }
 
 /** Packs files of a directory, which are read one after the other. The zip file gets its name when it is complete. */
-export async function packZip({ directory, target, paths, at, signal }: Packing): Promise<void> {
+export async function packZip({ directory, target, paths, at, signal, onWritten }: Packing): Promise<void> {
   const { default: yazl } = await import('yazl');
   const made = `${directory}.zip`;
   const zip = new yazl.ZipFile();
@@ -32,8 +34,16 @@ export async function packZip({ directory, target, paths, at, signal }: Packing)
     zip.addFile(join(directory, path), path, options);
   }
   zip.end();
+  let written = 0;
+  async function* counted(source: AsyncIterable<Buffer>) {
+    for await (const piece of source) {
+      written += piece.length;
+      onWritten?.(written);
+      yield piece;
+    }
+  }
   const failed = new Promise<never>((_, reject) => zip.once('error', reject));
-  await Promise.race([pipeline(zip.outputStream, createWriteStream(made), { signal }), failed]);
+  await Promise.race([pipeline(zip.outputStream, counted, createWriteStream(made), { signal }), failed]);
   const file = await open(made, 'r+');
   await file.sync().finally(() => file.close());
   await rename(made, target);

@@ -41,6 +41,8 @@ export interface Tried extends TrialResult {
 
 /** More are no trial; `osa ingest` takes any number. */
 const mostRecords = 10_000;
+/** Bytes of lines; the records of a trial are in memory completely. */
+const mostBytes = 64 * 1024 * 1024;
 
 /** @throws OsaError `usage`, `malformed`, `invalid`, `unavailable`; whatever the code cannot be started for */
 export async function trial(context: Context, request: TrialRequest): Promise<Tried> {
@@ -117,6 +119,7 @@ async function readInput(
   const pinned = { convention: manifest.slug, schema: { id, version }, fields, openText: false, files };
   const [valid, invalid]: [IncomingRecord[], IncomingRecord[]] = [[], []];
   const lines = new Map<string, number>();
+  let size = 0;
   try {
     for await (const read of readRecords(source.open(context.signal), pinned)) {
       const record = checked(read);
@@ -125,6 +128,11 @@ async function readInput(
       lines.set(record.sourceId, record.line);
       if (lines.size > mostRecords)
         throw new OsaError('too_large', `has more than ${mostRecords} records; try a few of them`);
+      size += record.metadata.length;
+      if (size > mostBytes) {
+        const message = `has more than ${mostBytes} bytes in its first ${lines.size} records; try a few of them`;
+        throw new OsaError('too_large', message);
+      }
       (record.problem === null ? valid : invalid).push(record);
     }
     if (lines.size === 0) throw new OsaError('invalid', 'holds no record');

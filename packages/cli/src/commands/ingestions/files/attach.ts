@@ -7,6 +7,7 @@ import { parseJson } from '@osa/core/json/parse';
 import { isJsonObject } from '@osa/core/json/raw';
 import { bounds } from '@osa/core/limits';
 import type { RecordsInput } from '../../../input/input.ts';
+import { metered } from '../records-file.ts';
 import type { LocalFile, LocalFiles } from './local.ts';
 
 type Rules = Parameters<typeof problemOfFiles>[2];
@@ -31,12 +32,19 @@ export async function attachFiles(
     rules,
     eachHasDirectory,
     stop,
-  }: { readonly rules: Rules; readonly eachHasDirectory: boolean; readonly stop: AbortSignal },
+    onRead,
+  }: {
+    readonly rules: Rules;
+    readonly eachHasDirectory: boolean;
+    readonly stop: AbortSignal;
+    /** Called for each piece of the records. */
+    readonly onRead: () => void;
+  },
 ): Promise<WithFiles> {
   const found = new Map<number, readonly RecordFile[]>();
   const wanted = new Map<string, LocalFile>();
-  for await (const { number, bytes } of lines(source.open(stop))) {
-    const record = recordOf(bytes);
+  for await (const { number, bytes, isWhole } of lines(metered(source.open(stop), onRead))) {
+    const record = isWhole ? recordOf(bytes) : undefined;
     if (record === undefined) continue;
     const files = await filesOf(record, local, eachHasDirectory).catch((error: unknown) => {
       throw onLine(number, error);
@@ -48,10 +56,10 @@ export async function attachFiles(
     for (const file of files) wanted.set(file.sha256, file);
   }
   async function* named(ended?: AbortSignal) {
-    for await (const { number, bytes } of lines(source.open(ended))) {
+    for await (const { number, bytes, isLast } of lines(source.open(ended))) {
       const files = found.get(number);
       yield files === undefined ? bytes : withMember(bytes, files);
-      yield newline;
+      if (isLast) yield newline;
     }
   }
   return {
@@ -112,23 +120,42 @@ function parsed(bytes: Buffer): Record<string, unknown> | undefined {
   }
 }
 
-/** Lines as they are counted by the server, without their ends. */
-async function* lines(source: AsyncIterable<Buffer>): AsyncGenerator<{ number: number; bytes: Buffer }> {
+/** A line without its end, or a piece of one that is too long for a record. Its last piece says so. */
+interface LinePiece {
+  readonly number: number;
+  readonly bytes: Buffer;
+  readonly isWhole: boolean;
+  readonly isLast: boolean;
+}
+
+/** Lines as they are counted by the server. Little more than `bounds.lineBytes` of one are in memory. */
+async function* lines(source: AsyncIterable<Buffer>): AsyncGenerator<LinePiece> {
   let number = 1;
   let pending: Buffer[] = [];
+  let size = 0;
+  let isWhole = true;
+  const take = (isLast: boolean): LinePiece => {
+    const taken = { number, bytes: Buffer.concat(pending), isWhole: isWhole && isLast, isLast };
+    if (isLast) number += 1;
+    isWhole = isLast;
+    [pending, size] = [[], 0];
+    return taken;
+  };
+  const keep = (bytes: Buffer): void => {
+    pending.push(bytes);
+    size += bytes.length;
+  };
   for await (const chunk of source) {
     let start = 0;
     for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-      pending.push(chunk.subarray(start, end));
-      yield { number, bytes: Buffer.concat(pending) };
-      pending = [];
-      number += 1;
+      keep(chunk.subarray(start, end));
+      yield take(true);
       start = end + 1;
     }
-    pending.push(chunk.subarray(start));
+    keep(chunk.subarray(start));
+    if (size > bounds.lineBytes) yield take(false);
   }
-  const rest = Buffer.concat(pending);
-  if (rest.length > 0) yield { number, bytes: rest };
+  if (size > 0 || !isWhole) yield take(true);
 }
 
 function onLine(line: number, error: unknown): unknown {

@@ -40,9 +40,14 @@ export async function recordsWithFiles(
   const base = directory ?? dirname(from[0] ?? '.');
   const eachHasDirectory = directory !== undefined;
   const { found, unused } = await withProgress(output, source.isTyped, async (progress) => {
-    const onRead = (bytes: number) => progress.reading(bytes, undefined);
+    let hashed = 0;
+    const onRead = (bytes = hashed) => {
+      hashed = bytes;
+      progress.reading(hashed + source.read().bytes, undefined);
+    };
     const local = await localFiles(resolve(sources.cwd, base), { stop: signal, onRead });
-    const attached = await attachFiles(source, local, { rules, eachHasDirectory, stop: signal });
+    const reading = { rules, eachHasDirectory, stop: signal, onRead: () => onRead() };
+    const attached = await attachFiles(source, local, reading);
     return { found: attached, unused: eachHasDirectory ? await local.unused() : [] };
   });
   if (unused.length > 0) {
